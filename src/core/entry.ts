@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { VideoMaeError } from './errors.ts'
+
+/**
+ * The compiled file that a worker thread or child process starts from.
+ *
+ * Node 20 cannot run TypeScript, so when the caller itself runs from `src/` (tests, tsx) the sibling in `dist/` is used;
+ * `npm test` builds it first.
+ *
+ * @param caller `import.meta.url` of the calling module
+ * @param relative path of the entry without extension, relative to the caller, e.g. `./worker`
+ * @throws VideoMaeError `BUILD_MISSING` when `dist/` has not been built
+ */
+export function compiledEntry(caller: string, relative: string): URL {
+  const here = new URL(`${relative}.js`, caller)
+  const target = caller.endsWith('.ts')
+    ? pathToFileURL(fileURLToPath(here).replace(/([\\/])src([\\/])(?!.*[\\/]src[\\/])/, '$1dist$2'))
+    : here
+  if (!existsSync(target)) {
+    throw new VideoMaeError(`Expected the compiled file ${fileURLToPath(target)}, which does not exist.`, {
+      code: 'BUILD_MISSING',
+      exit: 'environment',
+      hint: 'Run `npm run build` once.',
+    })
+  }
+  return target
+}

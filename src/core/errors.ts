@@ -1,0 +1,59 @@
+/**
+ * Exit codes of the command line. Documented in docs/cli.md; never reuse a number.
+ */
+export const exitCodes = {
+  success: 0,
+  /** A defect of the program itself. */
+  internal: 1,
+  /** Bad arguments, options or configuration. */
+  usage: 2,
+  /** Input files that cannot be used (videos, manifests, checkpoints, label files). */
+  data: 3,
+  /** A missing or failing part of the machine (engine, decoder, memory, disk). */
+  environment: 4,
+  /** Training stopped because the loss or a gradient was not finite. */
+  nonFinite: 5,
+  /** A check the user asked for did not hold (parity, certificate vectors, export check, audit). */
+  checkFailed: 6,
+  /** Stopped by Ctrl-C or SIGTERM after saving. */
+  interrupted: 130,
+} as const
+
+export type ExitKind = keyof typeof exitCodes
+
+export interface VideoMaeErrorOptions {
+  /** Stable code, e.g. `VIDEO_UNREADABLE`; users and programs match on it. */
+  readonly code: string
+  /** Which documented exit code the command line ends with. Default `internal`. */
+  readonly exit?: ExitKind
+  /** What the user can do next, one sentence. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/**
+ * The one error class of the library. `message` says what was expected and what came; `hint` says what to do next.
+ */
+export class VideoMaeError extends Error {
+  override readonly name = 'VideoMaeError'
+  readonly code: string
+  readonly exit: ExitKind
+  readonly hint: string | undefined
+
+  constructor(message: string, options: VideoMaeErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = options.code
+    this.exit = options.exit ?? 'internal'
+    this.hint = options.hint
+  }
+}
+
+/** An `invalid argument` error in one shape everywhere: expected, name, received. */
+export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): VideoMaeError {
+  const shown = typeof received === 'string' ? JSON.stringify(received) : String(received)
+  return new VideoMaeError(`Expected ${expected} for ${name} but received ${shown} (${typeof received}).`, {
+    code: 'INVALID_ARGUMENT',
+    exit: 'usage',
+    hint,
+  })
+}
