@@ -1,0 +1,54 @@
+import { VideoMaeError } from '../core/errors.ts'
+import type { Tensor } from './graph.ts'
+import { add } from './operations/add.ts'
+
+/**
+ * Reverse-mode differentiation: records, on the graph of `loss`, the operations that compute its gradient.
+ *
+ * @param loss scalar (shape [])
+ * @param parameters tensors to differentiate with respect to
+ * @returns one gradient per parameter, of the parameter's shape
+ * @throws VideoMaeError `NOT_DIFFERENTIABLE` when a needed path runs through an operation without a gradient,
+ *   `GRADIENT_MISSING` when the loss does not depend on a parameter
+ */
+export function differentiate(loss: Tensor, parameters: readonly Tensor[]): readonly Tensor[] {
+  const graph = loss.graph
+  const nodes = [...graph.nodes]
+  // Forward sweep: which tensors depend on a parameter.
+  const depends = new Set<number>(parameters.map((parameter) => parameter.id))
+  for (const node of nodes) {
+    if (node.inputs.some((input) => depends.has(input.id))) for (const output of node.outputs) depends.add(output.id)
+  }
+
+  const gradients = new Map<number, Tensor>()
+  gradients.set(loss.id, graph.constant([], new Float32Array([1])))
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]
+    const incoming = node.outputs.map((output) => gradients.get(output.id) ?? null)
+    if (incoming.every((gradient) => gradient === null)) continue
+    const wanted = node.inputs.map((input) => depends.has(input.id))
+    if (!wanted.includes(true)) continue
+    const rule = node.definition.gradient
+    if (rule === null) {
+      throw new VideoMaeError(`The operation ${node.definition.name} has no gradient, but the loss flows through it.`, {
+        code: 'NOT_DIFFERENTIABLE',
+      })
+    }
+    const context = { ...node, gradients: incoming, wanted }
+    for (const [k, gradient] of rule(context).entries()) {
+      if (gradient === null || !wanted[k]) continue
+      const id = node.inputs[k].id
+      const sum = gradients.get(id)
+      gradients.set(id, sum === undefined ? gradient : add(sum, gradient))
+    }
+  }
+  return parameters.map((parameter) => {
+    const gradient = gradients.get(parameter.id)
+    if (gradient === undefined) {
+      throw new VideoMaeError(`The loss does not depend on a parameter of shape [${parameter.shape.join(',')}].`, {
+        code: 'GRADIENT_MISSING',
+      })
+    }
+    return gradient
+  })
+}

@@ -1,0 +1,207 @@
+import { VideoMaeError } from '../core/errors.ts'
+import type { Operation } from './operation.ts'
+import {
+  type Attributes,
+  type DataType,
+  elementCount,
+  formatSpec,
+  type NamedTensor,
+  type Program,
+  type ProgramConstant,
+  type ProgramNode,
+  sameShape,
+  type TensorId,
+  type TensorSpec,
+  type Update,
+} from './program.ts'
+
+/** A symbolic tensor: a handle to a value that exists only while an engine runs the program. */
+export class Tensor {
+  readonly graph: Graph
+  readonly id: TensorId
+  readonly shape: readonly number[]
+  readonly dtype: DataType
+
+  constructor(graph: Graph, id: TensorId, spec: TensorSpec) {
+    this.graph = graph
+    this.id = id
+    this.shape = spec.shape
+    this.dtype = spec.dtype
+  }
+}
+
+interface RecordedNode {
+  readonly definition: Operation
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly attributes: Attributes
+}
+
+/**
+ * Records operations on symbolic tensors. A model is a function that calls operations on the tensors of one graph;
+ * `build` turns what was recorded into a `Program`, leaving out what no output and no update needs.
+ */
+export class Graph {
+  readonly name: string
+  private readonly tensors: Tensor[] = []
+  private readonly recorded: RecordedNode[] = []
+  private readonly inputNames = new Map<string, Tensor>()
+  private readonly stateNames = new Map<string, Tensor>()
+  private readonly constants = new Map<TensorId, ProgramConstant>()
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get nodes(): readonly RecordedNode[] {
+    return this.recorded
+  }
+
+  private create(spec: TensorSpec): Tensor {
+    for (const size of spec.shape) {
+      if (!Number.isInteger(size) || size < 1) {
+        throw new VideoMaeError(`Expected sizes of at least 1, received ${formatSpec(spec)}.`, {
+          code: 'SHAPE_MISMATCH',
+        })
+      }
+    }
+    const tensor = new Tensor(this, this.tensors.length, spec)
+    this.tensors.push(tensor)
+    return tensor
+  }
+
+  /** A tensor fed at every run. Throws `NAME_TAKEN`. */
+  input(name: string, shape: readonly number[], dtype: DataType = 'float32'): Tensor {
+    if (this.inputNames.has(name)) throw new VideoMaeError(`The input ${name} exists already.`, { code: 'NAME_TAKEN' })
+    const tensor = this.create({ shape, dtype })
+    this.inputNames.set(name, tensor)
+    return tensor
+  }
+
+  /** A float32 tensor that lives in the engine. Asked for twice with one shape, it is one tensor. */
+  state(name: string, shape: readonly number[]): Tensor {
+    const existing = this.stateNames.get(name)
+    if (existing !== undefined) {
+      if (!sameShape(existing.shape, shape)) {
+        throw new VideoMaeError(
+          `The state ${name} has shape [${existing.shape.join(',')}] and was asked for with [${shape.join(',')}].`,
+          { code: 'SHAPE_MISMATCH' },
+        )
+      }
+      return existing
+    }
+    const tensor = this.create({ shape, dtype: 'float32' })
+    this.stateNames.set(name, tensor)
+    return tensor
+  }
+
+  /** A tensor whose values are part of the program. */
+  constant(shape: readonly number[], data: Float32Array | Int32Array | Uint8Array): Tensor {
+    if (elementCount(shape) !== data.length) {
+      throw new VideoMaeError(`A constant of shape [${shape.join(',')}] was given ${data.length} values.`, {
+        code: 'SHAPE_MISMATCH',
+      })
+    }
+    const dtype = data instanceof Float32Array ? 'float32' : data instanceof Int32Array ? 'int32' : 'uint8'
+    const tensor = this.create({ shape, dtype })
+    this.constants.set(tensor.id, { tensor: tensor.id, data })
+    return tensor
+  }
+
+  /** Names and tensors of all states asked for so far. */
+  states(): ReadonlyMap<string, Tensor> {
+    return this.stateNames
+  }
+
+  /** Records one operation. Operations' own functions call this; models call those. */
+  apply<A extends Attributes>(definition: Operation<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
+    for (const input of inputs) {
+      if (input.graph !== this) {
+        throw new VideoMaeError(
+          `${definition.name}: an input belongs to the graph ${input.graph.name}, not ${this.name}.`,
+          {
+            code: 'GRAPH_MIXED',
+          },
+        )
+      }
+    }
+    const outputs = definition.infer(inputs, attributes).map((spec) => this.create(spec))
+    this.recorded.push({ definition: definition as unknown as Operation, inputs, outputs, attributes })
+    return outputs
+  }
+
+  /**
+   * @param outputs tensors to return from each run, by name
+   * @param updates state changes after each run, in this order
+   */
+  build(outputs: Readonly<Record<string, Tensor>>, updates: readonly Update[] = []): Program {
+    const needed = new Set<TensorId>(Object.values(outputs).map((tensor) => tensor.id))
+    const updated = new Set<string>()
+    for (const update of updates) collectNeeds(update, needed, updated)
+    const kept: ProgramNode[] = []
+    for (let i = this.recorded.length - 1; i >= 0; i--) {
+      const node = this.recorded[i]
+      if (!node.outputs.some((tensor) => needed.has(tensor.id))) continue
+      for (const input of node.inputs) needed.add(input.id)
+      kept.push({
+        operation: node.definition.name,
+        inputs: node.inputs.map((tensor) => tensor.id),
+        outputs: node.outputs.map((tensor) => tensor.id),
+        attributes: node.attributes,
+      })
+    }
+    const named = (map: ReadonlyMap<string, Tensor>): NamedTensor[] =>
+      [...map].filter(([, tensor]) => needed.has(tensor.id)).map(([name, tensor]) => ({ name, tensor: tensor.id }))
+    const state = named(this.stateNames)
+    const read = new Set(state.map(({ name }) => name))
+    return {
+      name: this.name,
+      tensors: this.tensors.map(({ shape, dtype }) => ({ shape, dtype })),
+      inputs: named(this.inputNames),
+      state,
+      updateState: [...updated]
+        .filter((name) => !read.has(name))
+        .map((name) => ({ name, shape: this.requireState(name).shape })),
+      constants: [...this.constants.values()].filter(({ tensor }) => needed.has(tensor)),
+      nodes: kept.reverse(),
+      outputs: Object.entries(outputs).map(([name, tensor]) => ({ name, tensor: tensor.id })),
+      updates,
+    }
+  }
+
+  private requireState(name: string): Tensor {
+    const tensor = this.stateNames.get(name)
+    if (tensor === undefined) {
+      throw new VideoMaeError(`An update names the state ${name}, which the graph ${this.name} does not have.`, {
+        code: 'STATE_UNKNOWN',
+      })
+    }
+    return tensor
+  }
+}
+
+function collectNeeds(update: Update, tensors: Set<TensorId>, states: Set<string>): void {
+  switch (update.kind) {
+    case 'adamw':
+      for (const entry of update.entries) {
+        if ('tensor' in entry.gradient) tensors.add(entry.gradient.tensor)
+        else states.add(entry.gradient.state)
+        states.add(entry.parameter).add(entry.firstMoment).add(entry.secondMoment)
+      }
+      tensors.add(update.learningRate).add(update.weightDecay).add(update.step)
+      return
+    case 'average':
+      for (const entry of update.entries) states.add(entry.average).add(entry.source)
+      tensors.add(update.decay)
+      return
+    case 'accumulate':
+      for (const entry of update.entries) {
+        states.add(entry.accumulator)
+        tensors.add(entry.gradient)
+      }
+      tensors.add(update.weight)
+      return
+    case 'zero':
+      for (const name of update.states) states.add(name)
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * A program as plain data: what a graph becomes once it is built. It survives `structuredClone`, so it can be sent to a
+ * worker thread, and it is all that an engine ever sees.
+ *
+ * A run of a program: inputs are fed, nodes are computed in order, outputs are read, then the updates change the state
+ * in the order in which they stand. State (parameters, moments, accumulators, averages) lives in the engine and is
+ * shared by name between all programs of one session.
+ */
+export type DataType = 'float32' | 'int32' | 'uint8'
+
+/** Shapes are static; `[]` is a scalar. */
+export interface TensorSpec {
+  readonly shape: readonly number[]
+  readonly dtype: DataType
+}
+
+export type AttributeValue = number | string | boolean | null | readonly number[]
+export type Attributes = Readonly<Record<string, AttributeValue>>
+
+/** A tensor is known by its position in `Program.tensors`. */
+export type TensorId = number
+
+export interface ProgramNode {
+  readonly operation: string
+  readonly inputs: readonly TensorId[]
+  readonly outputs: readonly TensorId[]
+  readonly attributes: Attributes
+}
+
+export interface NamedTensor {
+  readonly name: string
+  readonly tensor: TensorId
+}
+
+export interface ProgramConstant {
+  readonly tensor: TensorId
+  readonly data: Float32Array | Int32Array | Uint8Array
+}
+
+/** Where an optimiser finds a gradient: a tensor of this program, or an accumulator in the state. */
+export type GradientSource = { readonly tensor: TensorId } | { readonly state: string }
+
+export interface AdamwEntry {
+  /** Name of the parameter in the state. */
+  readonly parameter: string
+  readonly gradient: GradientSource
+  /** Names of the moments in the state; same shape as the parameter. */
+  readonly firstMoment: string
+  readonly secondMoment: string
+  /** Multiplies the weight decay input; 0 for biases, norms and tokens. */
+  readonly decayScale: number
+  /** Multiplies the learning rate input (layer-wise decay). */
+  readonly learningRateScale: number
+}
+
+/**
+ * AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), as torch.optim.AdamW computes it:
+ *
+ *     p -= lr * wd * p;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
+ *     p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps)
+ *
+ * Before that `g` is multiplied by `gradientScale` and, where `clipNorm` is set, by
+ * `min(1, clipNorm / (norm + 1e-6))` with the norm over all entries (after `gradientScale`).
+ * A norm that is not finite leaves every parameter and moment as it was.
+ */
+export interface AdamwUpdate {
+  readonly kind: 'adamw'
+  readonly entries: readonly AdamwEntry[]
+  /** Scalar inputs (shape []) of the program. `step` is 1 for the first update. */
+  readonly learningRate: TensorId
+  readonly weightDecay: TensorId
+  readonly step: TensorId
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  readonly gradientScale: number
+  readonly clipNorm: number | null
+  /** The global gradient norm before clipping is returned under this output name. */
+  readonly gradientNormOutput: string
+}
+
+/** `average = decay * average + (1 - decay) * source`. */
+export interface AverageUpdate {
+  readonly kind: 'average'
+  readonly entries: readonly { readonly average: string; readonly source: string }[]
+  /** Scalar input. */
+  readonly decay: TensorId
+}
+
+/** `accumulator += weight * gradient`. */
+export interface AccumulateUpdate {
+  readonly kind: 'accumulate'
+  readonly entries: readonly { readonly accumulator: string; readonly gradient: TensorId }[]
+  /** Scalar input. */
+  readonly weight: TensorId
+}
+
+/** Sets states to zero. */
+export interface ZeroUpdate {
+  readonly kind: 'zero'
+  readonly states: readonly string[]
+}
+
+export type Update = AdamwUpdate | AverageUpdate | AccumulateUpdate | ZeroUpdate
+
+export interface Program {
+  readonly name: string
+  readonly tensors: readonly TensorSpec[]
+  readonly inputs: readonly NamedTensor[]
+  /** State tensors the nodes read. Those that only updates touch stand in `updateState`. All are float32. */
+  readonly state: readonly NamedTensor[]
+  readonly updateState: readonly { readonly name: string; readonly shape: readonly number[] }[]
+  readonly constants: readonly ProgramConstant[]
+  /** In an order in which every node stands behind the nodes it needs. */
+  readonly nodes: readonly ProgramNode[]
+  readonly outputs: readonly NamedTensor[]
+  readonly updates: readonly Update[]
+}
+
+export function elementCount(shape: readonly number[]): number {
+  let count = 1
+  for (const size of shape) count *= size
+  return count
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i])
+}
+
+export function formatSpec(spec: TensorSpec): string {
+  return `${spec.dtype}[${spec.shape.join(',')}]`
+}
