@@ -1,0 +1,41 @@
+import type { FileHandle } from 'node:fs/promises'
+
+/** One system call moves at most 2^31 - 1 bytes; larger tensors go in pieces of this size. */
+const largestPiece = 1 << 30
+
+/**
+ * Fill `target` from byte `position` of an open file.
+ * @returns bytes read; fewer than asked for only at the end of the file
+ */
+export async function readFully(file: FileHandle, target: Uint8Array, position: number): Promise<number> {
+  let done = 0
+  while (done < target.length) {
+    const piece = Math.min(largestPiece, target.length - done)
+    const { bytesRead } = await file.read(target, done, piece, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
+
+/** Write all of `bytes` at byte `position`, or at the current place when that is null. */
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number | null = null): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const piece = Math.min(largestPiece, bytes.length - done)
+    const { bytesWritten } = await file.write(bytes, done, piece, position === null ? null : position + done)
+    done += bytesWritten
+  }
+}
+
+/** The bytes of any typed array, without copying. */
+export function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+/** Product of a shape, 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1
+  for (const size of shape) count *= size
+  return count
+}
