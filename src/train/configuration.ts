@@ -1,0 +1,191 @@
+import { z } from 'zod'
+import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
+import { durationSchema } from './duration.ts'
+
+const count = z.int().min(1)
+const rate = z.number().nonnegative()
+
+const dataSchema = z
+  .strictObject({
+    path: z
+      .union([z.string(), z.array(z.string()).min(1)])
+      .nullable()
+      .default(null)
+      .describe('Folders, video files, lists or manifests; the DATA argument of the command replaces it.'),
+    samplesPerClip: count
+      .default(4)
+      .describe('Crops and masks made of every decoded clip; decoding is paid once for all of them.'),
+    workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
+    decoder: z.enum(['node-av', 'ffmpeg']).default('node-av').describe('Which decoder reads the videos.'),
+    timeoutSeconds: z.number().positive().default(30).describe('A file that takes longer counts as unreadable.'),
+  })
+  .describe('Where the videos come from and how they are read.')
+
+const clipSchema = z
+  .strictObject({
+    stride: count.default(4).describe('Frames from one frame of the clip to the next, by frame index.'),
+    fps: z
+      .number()
+      .positive()
+      .nullable()
+      .default(null)
+      .describe('Frames per second of the clip, by time, for sources of mixed rates; replaces the stride.'),
+    crop: z
+      .enum(['multi-scale', 'random-resized'])
+      .default('multi-scale')
+      .describe('multi-scale: the corner crops of the reference; random-resized: any place and aspect.'),
+    cropScale: z
+      .tuple([z.number().positive().max(1), z.number().positive().max(1)])
+      .default([0.5, 1])
+      .describe('Smallest and largest share of the picture that random-resized keeps.'),
+    flip: z
+      .boolean()
+      .default(false)
+      .describe('Mirror half of the samples. Off: left and right may matter, and the reference code does not.'),
+  })
+  .describe('Which frames become a clip, and what is cut out of them.')
+
+const decoderMaskSchema = z.strictObject({
+  kind: z.enum(decoderMaskKinds).default('running-cell'),
+  ratio: z.number().min(0.25).lt(1).default(0.5).describe('Share of tokens that the decoder leaves out.'),
+})
+
+const maskSchema = z
+  .strictObject({
+    kind: z.enum(maskKinds).default('tube'),
+    ratio: z
+      .number()
+      .min(maskRatioRange.minimum)
+      .max(maskRatioRange.maximum)
+      .default(0.9)
+      .describe('Share of tokens hidden from the encoder; .9 is usual, .75 for small data sets.'),
+    decoder: decoderMaskSchema
+      .nullable()
+      .default(null)
+      .describe('Dual masking (VideoMAE V2): the decoder predicts only some of the hidden tokens; null: all.'),
+  })
+  .describe('What the encoder does not see.')
+
+const decoderSchema = z
+  .strictObject({
+    width: count.nullable().default(null),
+    depth: count.nullable().default(null),
+    heads: count.nullable().default(null),
+  })
+  .describe('Decoder sizes; null: as the preset has them.')
+
+const modelSchema = z
+  .strictObject({
+    preset: z
+      .enum(['tiny', 'small', 'base', 'large', 'huge'])
+      .default('small')
+      .describe('Sizes to start from; every size below that is not null replaces its own.'),
+    frames: count.default(16),
+    resolution: count.default(224).describe('Pixels on each side of the square picture.'),
+    patch: count.nullable().default(null).describe('Pixels on each side of a patch.'),
+    tubelet: count.nullable().default(null).describe('Frames of one patch.'),
+    width: count.nullable().default(null),
+    depth: count.nullable().default(null),
+    heads: count.nullable().default(null),
+    decoder: decoderSchema.prefault({}),
+    target: z
+      .enum(['normalised', 'raw'])
+      .default('normalised')
+      .describe('normalised: pixels of a patch with its own mean and deviation taken out; raw: pixels in [0, 1].'),
+  })
+  .describe('A preset, changed where you say so.')
+
+const batchSchema = z
+  .strictObject({
+    size: count.default(256).describe('Clips shown to the model per optimiser step, repeats included.'),
+    perRun: count
+      .nullable()
+      .default(null)
+      .describe(
+        'Clips in one run of the engine, a divisor of size; gradients of size/perRun runs are summed. null: 8, or what divides.',
+      ),
+  })
+  .describe('How many clips one optimiser step sees.')
+
+const optimiserSchema = z
+  .strictObject({
+    baseLearningRate: rate
+      .default(1.5e-4)
+      .describe('For 256 clips per step: learning rate = baseLearningRate * batch.size / 256.'),
+    minimumBaseLearningRate: rate.default(1e-5).describe('What the cosine falls towards, scaled alike.'),
+    countRepeats: z
+      .boolean()
+      .default(false)
+      .describe('Count the samples of one decoded clip as clips of the batch when scaling; the reference does not.'),
+    weightDecay: rate.default(0.05),
+    weightDecayEnd: rate.nullable().default(null).describe('null: constant.'),
+    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
+    epsilon: z.number().positive().default(1e-8),
+    clipNorm: z.number().positive().nullable().default(null).describe('Largest gradient norm; null: no clipping.'),
+    average: z
+      .number()
+      .min(0)
+      .lt(1)
+      .nullable()
+      .default(null)
+      .describe('Decay of an exponential moving average of the weights, saved beside them in ema/; null: none.'),
+  })
+  .describe('AdamW and the learning rate.')
+
+const scheduleSchema = z
+  .strictObject({
+    duration: durationSchema.prefault('100 epochs').describe('Length of the run.'),
+    warmup: durationSchema.prefault('5 epochs').describe('Linear warm-up at its start.'),
+  })
+  .describe('How long, in steps, epochs (passes over the videos) or clips.')
+
+const engineSchema = z
+  .strictObject({
+    name: z.string().nullable().default(null).describe('onnx, cuda or reference; null: the best one present.'),
+    threads: count.nullable().default(null).describe('null: the cores this process may use.'),
+    device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
+    precision: z.enum(['float32', 'bfloat16']).default('float32'),
+  })
+  .describe('What does the arithmetic.')
+
+const checkpointSchema = z
+  .strictObject({
+    every: durationSchema.prefault('500 steps').describe('A checkpoint is also written at the end and when stopped.'),
+    keep: count.default(3).describe('How many of the newest checkpoints stay.'),
+  })
+  .describe('When the run is saved.')
+
+const logSchema = z
+  .strictObject({
+    every: durationSchema.prefault('10 steps').describe('A line of metrics.jsonl is written this often.'),
+    tensorboard: z.boolean().default(true).describe('Write TensorBoard event files too.'),
+  })
+  .describe('What is written down while it runs.')
+
+/** A whole pretraining run. Every key that is not named here is an error. */
+export const runSchema = z
+  .strictObject({
+    seed: z.int().min(0).default(0).describe('Everything random follows from it.'),
+    data: dataSchema.prefault({}),
+    clip: clipSchema.prefault({}),
+    mask: maskSchema.prefault({}),
+    model: modelSchema.prefault({}),
+    batch: batchSchema.prefault({}),
+    optimiser: optimiserSchema.prefault({}),
+    schedule: scheduleSchema.prefault({}),
+    engine: engineSchema.prefault({}),
+    checkpoint: checkpointSchema.prefault({}),
+    log: logSchema.prefault({}),
+  })
+  .describe('Configuration of a VideoMAE pretraining run.')
+
+/** What a recipe may say: every key is optional. */
+export type RunInput = z.input<typeof runSchema>
+
+/** A checked configuration with every default filled in. */
+export type RunConfiguration = z.output<typeof runSchema>
+
+/** The published JSON schema of recipes (`models/schema.json`), for editors. */
+export function runJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(runSchema, { io: 'input' }) as Record<string, unknown>
+}
