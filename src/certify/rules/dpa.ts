@@ -1,0 +1,35 @@
+/**
+ * Deep Partition Aggregation (Levine & Feizi, ICLR 2021): every sample is in exactly one bucket, every bucket trains one
+ * learner, the ensemble is their plurality.
+ */
+import { type CertifiedPrediction, checkClasses, lead, plurality, tally } from './plurality.ts'
+
+/**
+ * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
+ *
+ * The minimum runs over all classes, those without votes included, because a captured learner may vote anything.
+ *
+ * @param counts [classes] votes per class
+ */
+export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
+  checkClasses(counts.length)
+  const prediction = plurality(counts)
+  let radius = Number.POSITIVE_INFINITY
+  let rival = -1
+  for (let c = 0; c < counts.length; c++) {
+    if (c === prediction) continue
+    const survives = ((lead(counts, prediction, c) + 1) >> 1) - 1
+    if (survives < radius) {
+      radius = survives
+      rival = c
+    }
+  }
+  return { prediction, radius, rival }
+}
+
+/**
+ * @param votes [learners] class indices, `classes` for an abstention
+ */
+export function certifyDpa(votes: ArrayLike<number>, classes: number): CertifiedPrediction {
+  return certifyTally(tally(votes, classes))
+}

@@ -1,0 +1,50 @@
+import { invalidArgument } from '../../core/errors.ts'
+
+/**
+ * What every rule says about one input.
+ *
+ * `radius` is the largest number of poisons (in the unit the buckets were made for) after which the prediction provably
+ * stays the same; it says nothing about whether the prediction is right.
+ */
+export interface CertifiedPrediction {
+  readonly prediction: number
+  readonly radius: number
+  /** The class that the cheapest conceivable attack would elect; the smallest index among equals. */
+  readonly rival: number
+}
+
+/** Throws unless there are at least two classes: with one there is nothing that an attack could change. */
+export function checkClasses(classes: number): void {
+  if (!Number.isInteger(classes) || classes < 2) throw invalidArgument('classes', 'an integer of at least 2', classes)
+}
+
+/**
+ * Votes per class.
+ *
+ * @param votes [learners] class indices; the value `classes` is an abstention and counts for nobody
+ * @returns [classes] counts
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a vote outside 0..classes
+ */
+export function tally(votes: ArrayLike<number>, classes: number): Int32Array {
+  checkClasses(classes)
+  const counts = new Int32Array(classes + 1)
+  for (let i = 0; i < votes.length; i++) {
+    const vote = votes[i]
+    if (!(vote >= 0 && vote <= classes) || !Number.isInteger(vote))
+      throw invalidArgument(`votes[${i}]`, `a class index below ${classes} (or ${classes} to abstain)`, vote)
+    counts[vote]++
+  }
+  return counts.subarray(0, classes)
+}
+
+/** The class with most votes; ties go to the smaller index (Levine & Feizi 2021, section 3). */
+export function plurality(counts: ArrayLike<number>): number {
+  let best = 0
+  for (let c = 1; c < counts.length; c++) if (counts[c] > counts[best]) best = c
+  return best
+}
+
+/** The lead of class `a` over class `b` that an attack has to bring down to 0 or less so that `b` comes before `a`. */
+export function lead(counts: ArrayLike<number>, a: number, b: number): number {
+  return counts[a] - counts[b] + (b > a ? 1 : 0)
+}

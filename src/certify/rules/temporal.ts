@@ -1,0 +1,43 @@
+/**
+ * Temporal aggregation (Wang & Feizi, NeurIPS 2023): learner i is trained on `coverage` consecutive periods, the newest
+ * learners vote. Poison is bounded in time, not in number: any amount of it inside the window is allowed.
+ */
+import { invalidArgument } from '../../core/errors.ts'
+import { lead, plurality, tally } from './plurality.ts'
+
+export interface TemporalPrediction {
+  readonly prediction: number
+  /** Newest periods that may be poisoned without limit: they touch the newest learners only. */
+  readonly earliness: number
+  /** Length of the poisoned stretch, anywhere in time: tau periods touch tau + coverage - 1 neighbouring learners. */
+  readonly duration: number
+}
+
+/**
+ * @param votes [learners] oldest first; `classes` for an abstention
+ * @param coverage periods each learner is trained on
+ */
+export function certifyTemporal(votes: ArrayLike<number>, classes: number, coverage: number): TemporalPrediction {
+  if (!Number.isInteger(coverage) || coverage < 1) throw invalidArgument('coverage', 'a positive integer', coverage)
+  const counts = tally(votes, classes)
+  const learners = votes.length
+  const prediction = plurality(counts)
+  let earliness = learners
+  let widest = learners
+  for (let c = 0; c < classes; c++) {
+    if (c === prediction) continue
+    const sums = new Int32Array(learners + 1)
+    for (let i = 0; i < learners; i++)
+      sums[i + 1] = sums[i] + 1 + (votes[i] === prediction ? 1 : 0) - (votes[i] === c ? 1 : 0)
+    const gap = lead(counts, prediction, c)
+    while (earliness > 0 && sums[learners] - sums[learners - earliness] >= gap) earliness--
+    while (widest > 0 && worstWindow(sums, widest) >= gap) widest--
+  }
+  return { prediction, earliness, duration: Math.max(0, widest - coverage + 1) }
+}
+
+function worstWindow(sums: Int32Array, width: number): number {
+  let worst = 0
+  for (let end = width; end < sums.length; end++) worst = Math.max(worst, sums[end] - sums[end - width])
+  return worst
+}
