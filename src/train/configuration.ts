@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
+import { presetNames } from '../model/presets.ts'
 import { durationSchema } from './duration.ts'
 
 const count = z.int().min(1)
@@ -77,9 +78,14 @@ const decoderSchema = z
 const modelSchema = z
   .strictObject({
     preset: z
-      .enum(['tiny', 'small', 'base', 'large', 'huge'])
+      .enum(presetNames)
       .default('small')
       .describe('Sizes to start from; every size below that is not null replaces its own.'),
+    from: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
     frames: count.default(16),
     resolution: count.default(224).describe('Pixels on each side of the square picture.'),
     patch: count.nullable().default(null).describe('Pixels on each side of a patch.'),

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest'
+import type { EngineSession, RunInputs, RunOutputs } from '../engine/engine.ts'
+import { runTraining, type StepRecord, type TrainingBatch, type TrainingOptions } from './loop.ts'
+
+/** A session whose "loss" is the value of the batch; it records what it was asked to run. */
+function fakeSession(lossOf: (value: number) => number = (value) => value) {
+  const runs: { program: string; inputs: RunInputs }[] = []
+  let busy = false
+  const session: EngineSession = {
+    engine: 'fake',
+    async run(program, inputs): Promise<RunOutputs> {
+      if (busy) throw new Error('the session was used twice at once')
+      busy = true
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      busy = false
+      runs.push({ program, inputs })
+      const value = inputs.value?.[0] ?? 0
+      const loss = new Float32Array([lossOf(value)])
+      if (program === 'apply') return { gradientNorm: new Float32Array([2]) }
+      return program === 'accumulate' ? { loss } : { loss, gradientNorm: new Float32Array([1]) }
+    },
+    readState: async () => new Map(),
+    writeState: async () => {},
+    memory: async () => ({ state: 0, workspace: 0 }),
+    close: async () => {},
+  }
+  return { session, runs }
+}
+
+function setup(options: Partial<TrainingOptions> = {}, lossOf?: (value: number) => number) {
+  const { session, runs } = fakeSession(lossOf)
+  const records: StepRecord[] = []
+  const saves: number[] = []
+  let asked = 0
+  const nextBatch = async (): Promise<TrainingBatch> => {
+    const value = ++asked
+    return { inputs: { value: new Float32Array([value]) }, epoch: 0, clips: 4, files: [`video-${value}.mp4`] }
+  }
+  const training: TrainingOptions = {
+    session,
+    programs: { kind: 'whole', train: 'train' },
+    steps: 5,
+    done: 0,
+    nextBatch,
+    stepInputs: (step) => ({ step: new Float32Array([step + 1]) }),
+    onStep: (record) => {
+      records.push(record)
+    },
+    save: async (step) => {
+      saves.push(step)
+    },
+    saveEvery: 2,
+    ...options,
+  }
+  return { training, runs, records, saves, asked: () => asked }
+}
+
+describe('training loop', () => {
+  it('runs every step once, in order, and saves at intervals and at the end', async () => {
+    const { training, runs, records, saves, asked } = setup()
+    await runTraining(training)
+    expect(runs.map(({ program, inputs }) => [program, inputs.value![0], inputs.step![0]])).toEqual(
+      [1, 2, 3, 4, 5].map((i) => ['train', i, i]),
+    )
+    expect(records.map(({ step, loss, gradientNorm, clips }) => [step, loss, gradientNorm, clips])).toEqual(
+      [1, 2, 3, 4, 5].map((i) => [i, i, 1, 4]),
+    )
+    expect(saves).toEqual([2, 4, 5])
+    expect(asked()).toBe(5) // not one batch more than needed
+  })
+
+  it('asks for the next batch before the engine has finished with this one', async () => {
+    const order: string[] = []
+    const { training } = setup({ steps: 2 })
+    const { session, nextBatch } = training
+    await runTraining({
+      ...training,
+      nextBatch: () => {
+        order.push('asked')
+        return nextBatch()
+      },
+      session: {
+        ...session,
+        run: async (program, inputs) => {
+          const outputs = await session.run(program, inputs)
+          order.push('ran')
+          return outputs
+        },
+      },
+    })
+    expect(order).toEqual(['asked', 'asked', 'ran', 'ran'])
+  })
+
+  it('accumulates several runs into one step', async () => {
+    const { training, runs, records } = setup({
+      steps: 2,
+      programs: { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 3 },
+      accumulateInputs: { weight: new Float32Array([1 / 3]) },
+    })
+    await runTraining(training)
+    const once = ['accumulate', 'accumulate', 'accumulate', 'apply']
+    expect(runs.map(({ program }) => program)).toEqual([...once, ...once])
+    expect(runs[0]!.inputs.weight![0]).toBeCloseTo(1 / 3)
+    expect(runs[3]!.inputs.step![0]).toBe(1)
+    expect(records.map(({ loss, gradientNorm, clips }) => [loss, gradientNorm, clips])).toEqual([
+      [2, 2, 12],
+      [5, 2, 12],
+    ])
+  })
+
+  it('continues where it stopped', async () => {
+    const { training, runs } = setup({ done: 3 })
+    await runTraining(training)
+    expect(runs.map(({ inputs }) => inputs.step![0])).toEqual([4, 5])
+  })
+
+  it('stops at a loss that is not finite, names the files, and saves nothing', async () => {
+    const { training, saves } = setup({ saveEvery: 100 }, (value) => (value === 3 ? Number.NaN : value))
+    await expect(runTraining(training)).rejects.toMatchObject({
+      code: 'NON_FINITE',
+      exit: 'nonFinite',
+      message: expect.stringMatching(/step 3 .*NaN[\s\S]*video-3\.mp4/),
+    })
+    expect(saves).toEqual([])
+  })
+
+  it('does not apply a step of which one run is not finite', async () => {
+    const programs = { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const
+    const { training, runs } = setup({ programs }, (value) => (value === 4 ? Number.POSITIVE_INFINITY : value))
+    await expect(runTraining(training)).rejects.toMatchObject({ code: 'NON_FINITE' })
+    expect(runs.filter(({ program }) => program === 'apply')).toHaveLength(1)
+  })
+
+  it('saves the last whole step when it is interrupted', async () => {
+    const controller = new AbortController()
+    const { training, saves, records } = setup({ saveEvery: 100, signal: controller.signal })
+    const onStep = (record: StepRecord): void => {
+      records.push(record)
+      if (record.step === 3) controller.abort()
+    }
+    await expect(runTraining({ ...training, onStep })).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      exit: 'interrupted',
+    })
+    expect(records).toHaveLength(3)
+    expect(saves).toEqual([3])
+  })
+
+  it('does not apply half a step when it is interrupted', async () => {
+    const controller = new AbortController()
+    const programs = { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const
+    const { training, runs, saves } = setup({ programs, signal: controller.signal })
+    const { nextBatch } = training
+    let calls = 0
+    const stopping = (): Promise<TrainingBatch> => {
+      if (++calls === 5) controller.abort()
+      return nextBatch()
+    }
+    await expect(runTraining({ ...training, nextBatch: stopping })).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    const programsRun = runs.map(({ program }) => program)
+    expect(programsRun.filter((program) => program === 'apply')).toHaveLength(saves.at(-1)!)
+    expect(programsRun.at(-1)).not.toBe('train')
+  })
+
+  it('does not wait for data that does not come when it is interrupted', async () => {
+    const controller = new AbortController()
+    const { training, saves } = setup({ signal: controller.signal })
+    const { nextBatch } = training
+    let calls = 0
+    const hanging = (): Promise<TrainingBatch> => (++calls === 3 ? new Promise(() => {}) : nextBatch())
+    setTimeout(() => controller.abort(), 30)
+    await expect(runTraining({ ...training, nextBatch: hanging })).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    expect(saves).toEqual([2])
+  })
+
+  it('passes on what the data throws', async () => {
+    const { training } = setup({ nextBatch: () => Promise.reject(new Error('no videos left')) })
+    await expect(runTraining(training)).rejects.toThrow('no videos left')
+  })
+})

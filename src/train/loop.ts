@@ -1,0 +1,189 @@
+import { VideoMaeError } from '../core/errors.ts'
+import type { EngineSession, RunInputs } from '../engine/engine.ts'
+
+/** What one run of the engine is fed, and where it came from. */
+export interface TrainingBatch {
+  readonly inputs: RunInputs
+  /** Epoch the batch belongs to, from 0. */
+  readonly epoch: number
+  /** Clips of the batch. */
+  readonly clips: number
+  /** Files of the batch, for the message when its loss is not finite. */
+  readonly files: readonly string[]
+}
+
+/**
+ * How one optimiser step is run: one program that does everything, or `runs` times a program that adds its gradients to
+ * accumulators and then one that applies them (and sets them to zero). A program that trains returns `loss`; the one
+ * that holds the optimiser returns `gradientNorm`.
+ */
+export type StepPrograms =
+  | { readonly kind: 'whole'; readonly train: string }
+  | { readonly kind: 'accumulated'; readonly accumulate: string; readonly apply: string; readonly runs: number }
+
+export interface StepRecord {
+  /** Optimiser steps done, 1 for the first. */
+  readonly step: number
+  readonly epoch: number
+  /** Mean over the clips of the step. */
+  readonly loss: number
+  /** Norm of all gradients before clipping. */
+  readonly gradientNorm: number
+  readonly clips: number
+  /** Wall time of the step, and how much of it went by waiting for data. */
+  readonly seconds: number
+  readonly waitSeconds: number
+}
+
+export interface TrainingOptions {
+  readonly session: EngineSession
+  readonly programs: StepPrograms
+  /** Optimiser steps of the whole training, and how many of them are done already. */
+  readonly steps: number
+  readonly done: number
+  /** The next batch, in order; called again while the engine still runs on the one before. */
+  readonly nextBatch: () => Promise<TrainingBatch>
+  /** Scalar inputs of the optimiser's program at step 0, 1, ... */
+  readonly stepInputs: (step: number) => RunInputs
+  /** Further scalar inputs of the accumulating program, e.g. the weight of one run. */
+  readonly accumulateInputs?: RunInputs
+  /** Called after every step, before the next one begins. */
+  readonly onStep: (record: StepRecord) => void | Promise<void>
+  /** Saves the state after `step` steps. */
+  readonly save: (step: number) => Promise<void>
+  /** Steps from one `save` to the next; the last step and an interruption save too. */
+  readonly saveEvery: number
+  /** Stops the training after the run in progress; the state of the last whole step is saved. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The training loop, for whatever is trained. The next batch is prepared while the engine runs.
+ *
+ * @throws VideoMaeError `NON_FINITE` (nothing is saved; the last checkpoint stands), `INTERRUPTED` after saving, and what
+ *   the engine, the data and `save` throw
+ */
+export async function runTraining(options: TrainingOptions): Promise<void> {
+  const { steps, save, saveEvery, signal } = options
+  const feed = new Feed(options.nextBatch, (steps - options.done) * runsPerStep(options.programs), signal)
+  let done = options.done
+  let saved = done
+  while (done < steps && signal?.aborted !== true) {
+    const record = await runStep(options, feed, done)
+    if (record === null) break
+    done = record.step
+    await options.onStep(record)
+    if (done % saveEvery === 0 || done === steps) {
+      await save(done)
+      saved = done
+    }
+  }
+  if (done === steps) return
+  if (saved !== done) await save(done)
+  throw interruption(signal?.reason, done, steps)
+}
+
+function runsPerStep(programs: StepPrograms): number {
+  return programs.kind === 'whole' ? 1 : programs.runs
+}
+
+/** One optimiser step; null where the signal stopped it before anything but accumulators had changed. */
+async function runStep(options: TrainingOptions, feed: Feed, step: number): Promise<StepRecord | null> {
+  const { session, programs, signal } = options
+  const began = performance.now()
+  const waitedBefore = feed.waited
+  const runs = runsPerStep(programs)
+  const batches: TrainingBatch[] = []
+  let loss = 0
+  let gradientNorm = 0
+  for (let run = 0; run < runs; run++) {
+    const batch = await feed.next()
+    if (batch === null || signal?.aborted === true) return null
+    batches.push(batch)
+    const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
+    const program = programs.kind === 'whole' ? programs.train : programs.accumulate
+    const outputs = await session.run(program, { ...batch.inputs, ...scalars })
+    const value = outputs.loss[0]
+    if (!Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
+    loss += value / runs
+    if (programs.kind === 'whole') gradientNorm = outputs.gradientNorm[0]
+  }
+  if (programs.kind === 'accumulated') {
+    const outputs = await session.run(programs.apply, options.stepInputs(step))
+    gradientNorm = outputs.gradientNorm[0]
+  }
+  if (!Number.isFinite(gradientNorm)) throw nonFinite('gradient norm', gradientNorm, step, batches)
+  return {
+    step: step + 1,
+    epoch: batches[0]!.epoch,
+    loss,
+    gradientNorm,
+    clips: batches.reduce((sum, batch) => sum + batch.clips, 0),
+    seconds: (performance.now() - began) / 1000,
+    waitSeconds: (feed.waited - waitedBefore) / 1000,
+  }
+}
+
+/** Hands out batches and always has the next one on its way, up to the number that will be needed. */
+class Feed {
+  /** Milliseconds that `next` has waited in all. */
+  waited = 0
+  private readonly nextBatch: () => Promise<TrainingBatch>
+  private readonly stopped: Promise<null> | null
+  private left: number
+  private upcoming: Promise<TrainingBatch> | null = null
+
+  constructor(nextBatch: () => Promise<TrainingBatch>, count: number, signal: AbortSignal | undefined) {
+    this.nextBatch = nextBatch
+    this.left = count
+    this.stopped =
+      signal === undefined
+        ? null
+        : new Promise((resolve) => {
+            if (signal.aborted) resolve(null)
+            else signal.addEventListener('abort', () => resolve(null), { once: true })
+          })
+    this.prefetch()
+  }
+
+  /** Null once the signal has stopped the training: a slow file must not hold up the end. */
+  async next(): Promise<TrainingBatch | null> {
+    const upcoming = this.upcoming!
+    const began = performance.now()
+    const batch = await (this.stopped === null ? upcoming : Promise.race([this.stopped, upcoming]))
+    this.waited += performance.now() - began
+    this.prefetch()
+    return batch
+  }
+
+  private prefetch(): void {
+    this.upcoming = null
+    if (this.left === 0) return
+    this.left--
+    this.upcoming = this.nextBatch()
+    this.upcoming.catch(() => {}) // `next` reports it; until then it must not count as unhandled
+  }
+}
+
+function nonFinite(what: string, value: number, step: number, batches: readonly TrainingBatch[]): VideoMaeError {
+  const files = [...new Set(batches.flatMap((batch) => batch.files))]
+  const shown = files.slice(0, 20).map((file) => `  ${file}`)
+  if (files.length > shown.length) shown.push(`  and ${files.length - shown.length} more`)
+  return new VideoMaeError(
+    `Expected a finite ${what} in step ${step + 1} but it is ${value}. The batch was made of:\n${shown.join('\n')}`,
+    {
+      code: 'NON_FINITE',
+      exit: 'nonFinite',
+      hint: 'The last checkpoint is untouched. Start a new run from it (model.from) with a lower optimiser.baseLearningRate or with optimiser.clipNorm.',
+    },
+  )
+}
+
+function interruption(reason: unknown, done: number, steps: number): VideoMaeError {
+  return new VideoMaeError(`Stopped after ${done} of ${steps} steps; everything up to there is saved.`, {
+    code: 'INTERRUPTED',
+    exit: 'interrupted',
+    hint: 'Continue with --resume.',
+    cause: reason,
+  })
+}
