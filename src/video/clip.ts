@@ -1,0 +1,80 @@
+import { VideoMaeError } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+import { type CropChoice, chooseCrop } from './crop.ts'
+import { type ClipSampling, sampleClip } from './sampling.ts'
+import { createTimeline } from './timeline.ts'
+import type { Decoder, FrameTimes, Geometry, OpenVideo, Size, VideoEntry } from './types.ts'
+
+/**
+ * Everything that decides the bytes of one sample's clips. Plain data: it travels to a decoding process, and the same request gives the same bytes in any process at any time.
+ */
+export interface ClipRequest {
+  readonly entry: VideoEntry
+  readonly sampling: ClipSampling
+  /** One clip per crop, all of the same frames. */
+  readonly crops: readonly CropChoice[]
+  readonly output: Size
+  /** Key of the random streams: ('clip') for the frames, ('crop', k) for crop k are appended. */
+  readonly key: readonly (number | string)[]
+}
+
+/** How one clip was made. */
+export interface ClipView {
+  /** Index of each frame in the file, display order. */
+  readonly frames: readonly number[]
+  /** Seconds of the clip's first frame after the file's first frame. */
+  readonly startSeconds: number
+  readonly geometry: Geometry
+}
+
+export interface ClipResult {
+  readonly views: readonly ClipView[]
+  /** Frames the file has, and the size of its pictures. */
+  readonly frameCount: number
+  readonly picture: Size
+  readonly decoded: number
+  readonly used: number
+}
+
+/** Bytes of all clips of a request: uint8 [crop][frame][height][width][3]. */
+export function clipBytes(request: Pick<ClipRequest, 'crops' | 'sampling' | 'output'>): number {
+  return request.crops.length * request.sampling.frames * request.output.width * request.output.height * 3
+}
+
+/**
+ * Decodes the clips of one request into `out`.
+ *
+ * The frames are chosen from the times the container tells. Where the codec then fails to yield one of them (damaged file), all frames are decoded and
+ * counted and the choice is made anew from those, with the same random stream: still a function of file and request alone.
+ *
+ * @throws VideoMaeError naming the file
+ */
+export async function readClip(decoder: Decoder, request: ClipRequest, out: Uint8Array): Promise<ClipResult> {
+  const video = await decoder.open(request.entry.path)
+  try {
+    return await decodeRequest(video, request, await video.frameTimes(), out)
+  } catch (error) {
+    if (!(error instanceof VideoMaeError && error.code === 'VIDEO_FRAMES_MISSING')) throw error
+    return await decodeRequest(video, request, await video.decodedFrameTimes(), out)
+  } finally {
+    video.close()
+  }
+}
+
+async function decodeRequest(
+  video: OpenVideo,
+  request: ClipRequest,
+  index: FrameTimes,
+  out: Uint8Array,
+): Promise<ClipResult> {
+  const { entry, sampling, crops, output, key } = request
+  const timeline = createTimeline(index.times, entry, sampling.fps)
+  const positions = sampleClip(sampling, timeline.length, new RandomStream(...key, 'clip'))
+  const frames = positions.map((position) => timeline.frameAt(position))
+  const picture = { width: video.info.width, height: video.info.height }
+  const geometries = crops.map((crop, k) => chooseCrop(crop, picture, output, new RandomStream(...key, 'crop', k)))
+  const { decoded, used } = await video.decode(frames, geometries, output, out)
+  const startSeconds = index.times[frames[0]]
+  const views = geometries.map((geometry) => ({ frames, startSeconds, geometry }))
+  return { views, frameCount: index.times.length, picture, decoded, used }
+}

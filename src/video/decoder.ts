@@ -1,0 +1,22 @@
+import { VideoMaeError } from '../core/errors.ts'
+import { createFfmpegDecoder } from './ffmpeg/decoder.ts'
+import type { Decoder, DecoderLimits, DecoderName } from './types.ts'
+
+/**
+ * Loads a decoder.
+ *
+ * @throws VideoMaeError `DECODER_MISSING` when it is not on this machine
+ */
+export async function createDecoder(name: DecoderName = 'node-av', limits: DecoderLimits = {}): Promise<Decoder> {
+  if (name === 'ffmpeg') return createFfmpegDecoder(limits)
+  // Loaded only here: the native library is large, and machines without a build of it can still use the program.
+  const module = await import('./node-av/decoder.ts').catch((cause: unknown) => {
+    throw new VideoMaeError(`Expected node-av to load on ${process.platform}-${process.arch}, but it failed: ${String(cause)}.`, {
+      code: 'DECODER_MISSING',
+      exit: 'environment',
+      hint: 'Reinstall the package, or install an ffmpeg program and use `--decoder ffmpeg`.',
+      cause,
+    })
+  })
+  return module.createNodeAvDecoder(limits)
+}

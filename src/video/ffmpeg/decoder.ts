@@ -1,0 +1,7 @@
+import type { Decoder, DecoderLimits } from '../types.ts'
+import { VideoMaeError } from '../../core/errors.ts'
+
+/** The `ffmpeg` program as decoder. */
+export function createFfmpegDecoder(limits: DecoderLimits = {}): Decoder {
+  throw new VideoMaeError(`not yet ${String(limits)}`, { code: 'DECODER_MISSING' })
+}

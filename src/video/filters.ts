@@ -1,0 +1,34 @@
+import { codedBox, displaySize, type Orientation } from './orientation.ts'
+import type { Geometry, Size } from './types.ts'
+
+/**
+ * The filter chain that makes one crop: libavfilter's `crop` (moves pointers, copies nothing), `scale` (libswscale, bilinear;
+ * it widens the kernel when it scales down, so downscaling is antialiased) straight to RGB24 at the target size, and only then, on
+ * the small picture, the turn and the mirroring. Both decoders use the same chain, so their pixels agree.
+ *
+ * The colour matrix and range that a frame declares are honoured; an undeclared matrix is read as BT.601, as FFmpeg does.
+ * `exact=1`: the luma crop is placed on the asked pixel even where chroma is subsampled.
+ *
+ * @param coded size of the frames that come in
+ * @param expected size the geometry was made for (differs from `coded` where a stream changes its size midway)
+ */
+export function cropChain(geometry: Geometry, output: Size, coded: Size, expected: Size, o: Orientation): string {
+  const box = codedBox(geometry.crop, displaySize(expected, o), o)
+  const scaled = o.swap ? { width: geometry.scale.height, height: geometry.scale.width } : geometry.scale
+  const filters: string[] = []
+  if (coded.width !== expected.width || coded.height !== expected.height) {
+    filters.push(`scale=${expected.width}:${expected.height}:flags=bilinear`)
+  }
+  if (box.width !== expected.width || box.height !== expected.height) {
+    filters.push(`crop=${box.width}:${box.height}:${box.x}:${box.y}:exact=1`)
+  }
+  filters.push(`scale=${scaled.width}:${scaled.height}:flags=bilinear`, 'format=rgb24')
+  if (geometry.window !== undefined) {
+    const kept = codedBox({ ...geometry.window, ...output }, geometry.scale, o)
+    filters.push(`crop=${kept.width}:${kept.height}:${kept.x}:${kept.y}`)
+  }
+  if (o.swap) filters.push('transpose=cclock_flip')
+  if (o.flipX !== geometry.flip) filters.push('hflip')
+  if (o.flipY) filters.push('vflip')
+  return filters.join(',')
+}

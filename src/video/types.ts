@@ -1,0 +1,105 @@
+/** The words every file of this folder uses. Sizes are pixels, times seconds, frames are counted from 0 in display order. */
+
+/** One line of a data set: a file, or a part of one. */
+export interface VideoEntry {
+  /** Path that can be opened. */
+  readonly path: string
+  /** Path relative to the folder or list it came from (never only the base name: those collide), plus `#start-end` for a part. */
+  readonly id: string
+  readonly label?: string
+  /** First second used, relative to the first frame. */
+  readonly start?: number
+  /** Second before which the last used frame begins. */
+  readonly end?: number
+  /** Samples that must stay on one side of a split, e.g. the source video of a cut clip. */
+  readonly group?: string
+}
+
+export interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+export interface Box extends Size {
+  readonly x: number
+  readonly y: number
+}
+
+/**
+ * How one crop is made: cut `crop` out of the displayed picture, scale it to `scale`, keep the output-sized part at `window`,
+ * mirror. Without `window` the scaled crop is the output.
+ */
+export interface Geometry {
+  /** In pixels of the displayed (rotated) picture. */
+  readonly crop: Box
+  readonly scale: Size
+  /** Top left corner of the part of the scaled crop that is kept. */
+  readonly window?: { readonly x: number; readonly y: number }
+  /** Mirror left and right. */
+  readonly flip: boolean
+}
+
+/** What is known of a file without decoding it. */
+export interface VideoInfo extends Size {
+  readonly path: string
+  readonly container: string
+  readonly codec: string
+  /** FFmpeg's name, e.g. `yuv420p`. */
+  readonly pixelFormat: string
+  /** Average frames per second; 0 when unknown. */
+  readonly fps: number
+  /** Seconds; 0 when unknown. */
+  readonly duration: number
+  /** Clockwise turn that the display applies: 0, 90, 180 or 270 (`width` and `height` are after it). */
+  readonly rotation: 0 | 90 | 180 | 270
+  readonly mirrored: boolean
+  readonly bytes: number
+}
+
+/** The frames of an open file: their times are the frame index. */
+export interface FrameTimes {
+  /** Seconds since the first frame, ascending; its length is the number of frames. */
+  readonly times: Float64Array
+  /** `container`: read from packet headers; `decoded`: every frame was decoded and counted. */
+  readonly source: 'container' | 'decoded'
+}
+
+export interface DecodeStats {
+  /** Frames that came out of the codec. */
+  readonly decoded: number
+  /** Different frames that were asked for. */
+  readonly used: number
+}
+
+/** One open file. Not re-entrant: one call at a time. */
+export interface OpenVideo {
+  readonly info: VideoInfo
+  /** Times of all frames, from the container where it tells them, else by decoding. */
+  frameTimes(): Promise<FrameTimes>
+  /** Times of all frames that the codec really yields. From then on `decode` counts these frames. */
+  decodedFrameTimes(): Promise<FrameTimes>
+  /**
+   * Writes `geometries.length` clips of `frames.length` frames each, RGB: uint8 [geometry][frame][height][width][3].
+   * `frames` may repeat and need not ascend.
+   * @throws VideoMaeError `VIDEO_FRAMES_MISSING` when the codec does not yield a frame the container promised; then
+   * `decodedFrameTimes` tells what there is.
+   */
+  decode(frames: readonly number[], geometries: readonly Geometry[], output: Size, out: Uint8Array): Promise<DecodeStats>
+  close(): void
+}
+
+export interface DecoderLimits {
+  /** Largest picture accepted, in pixels. Default 2^26 (8192 x 8192). */
+  readonly maxPixels?: number
+  /** Seconds one call to an external program may take. Default 60. */
+  readonly timeoutSeconds?: number
+}
+
+export type DecoderName = 'node-av' | 'ffmpeg'
+
+export interface Decoder {
+  readonly name: DecoderName
+  /** The library or program and its version, for reports. */
+  describe(): string
+  open(path: string): Promise<OpenVideo>
+}
