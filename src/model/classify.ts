@@ -1,0 +1,99 @@
+import { invalidArgument } from '../core/errors.ts'
+import { Graph, type Tensor } from '../graph/graph.ts'
+import { softmax } from '../graph/operations/softmax.ts'
+import { softmaxCrossEntropy } from '../graph/operations/softmax-cross-entropy.ts'
+import type { Program } from '../graph/program.ts'
+import { type ClipOptions, clipInput } from './encode-program.ts'
+import { attentiveHead, classifierFeatures, linearHead } from './heads.ts'
+import { type OptimiserOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
+
+export interface ClassifyProgramOptions extends ClipOptions {
+  readonly classes: number
+}
+
+/** The classifier in evaluation mode. Input `frames`; outputs `logits` and `probabilities` [B, classes]. */
+export function buildClassifyProgram({ name = 'classify', classes, ...options }: ClassifyProgramOptions): Program {
+  const graph = new Graph(name)
+  const features = classifierFeatures(options.configuration, clipInput(graph, options), { layout: options.layout })
+  const logits = linearHead(features, checkClasses(classes))
+  return graph.build({ logits, probabilities: softmax(logits) })
+}
+
+export interface FinetuneProgramOptions extends ClipOptions {
+  readonly classes: number
+  /** Adds the input `dropPath`; see `dropPathFactors`. Default false. */
+  readonly dropPath?: boolean
+  /** Adds the input `dropout` of the features before the last layer; see `dropoutFactors`. Default false. */
+  readonly dropout?: boolean
+  /** Null: evaluates the loss. */
+  readonly optimiser: OptimiserOptions | null
+  readonly gradients?: boolean
+}
+
+/**
+ * Fine-tuning. Inputs `frames`, `targets` float32 [B, classes] (soft: label smoothing, mixup), optionally `dropPath`
+ * [2 * depth, B] and `dropout` [B, D]; those of `trainingPrograms`. Outputs `loss` [], `logits` [B, classes],
+ * `gradientNorm` [].
+ */
+export function buildFinetuneProgram(options: FinetuneProgramOptions): TrainingPrograms {
+  const { configuration, batch, classes, optimiser, name = 'finetune' } = options
+  const { depth, width } = configuration.encoder
+  const graph = new Graph(stepName(name, optimiser))
+  const frames = clipInput(graph, options)
+  const dropPath = options.dropPath === true ? graph.input('dropPath', [2 * depth, batch]) : null
+  const dropout = options.dropout === true ? graph.input('dropout', [batch, width]) : null
+  const features = classifierFeatures(configuration, frames, { dropPath, layout: options.layout })
+  return classifierPrograms(graph, name, linearHead(features, checkClasses(classes), dropout), options)
+}
+
+export interface HeadProgramOptions {
+  /** `linear` on features [B, D]; `attentive` on tokens [B, N, D]. */
+  readonly head: 'linear' | 'attentive'
+  readonly batch: number
+  readonly width: number
+  /** Tokens per clip, for `attentive`. */
+  readonly tokens?: number
+  /** Attention heads of `attentive`. Default: heads of 64 values. */
+  readonly heads?: number
+  /** Hidden width of the MLP of `attentive`. Default 4 * width. */
+  readonly mlpWidth?: number
+  readonly classes: number
+  /** Null: evaluates. */
+  readonly optimiser: OptimiserOptions | null
+  readonly gradients?: boolean
+  readonly name?: string
+}
+
+/**
+ * A head alone, on features computed before (probes, many small heads). Inputs `features` [B, D] or [B, N, D], `targets`
+ * [B, classes]; those of `trainingPrograms`. Outputs `loss`, `logits`, `gradientNorm`.
+ */
+export function buildHeadProgram(options: HeadProgramOptions): TrainingPrograms {
+  const { head, batch, width, tokens, classes, optimiser, name = `probe.${head}` } = options
+  const graph = new Graph(stepName(name, optimiser))
+  checkClasses(classes)
+  if (head === 'linear') {
+    return classifierPrograms(graph, name, linearHead(graph.input('features', [batch, width]), classes), options)
+  }
+  if (tokens === undefined) throw invalidArgument('tokens', 'the number of tokens per clip', tokens)
+  const heads = options.heads ?? (width % 64 === 0 ? width / 64 : 1)
+  const mlpWidth = options.mlpWidth ?? 4 * width
+  const features = graph.input('features', [batch, tokens, width])
+  const logits = attentiveHead(features, { classes, heads, mlpWidth, epsilon: 1e-6 })
+  return classifierPrograms(graph, name, logits, options)
+}
+
+function classifierPrograms(
+  graph: Graph,
+  name: string,
+  logits: Tensor,
+  { optimiser, gradients = false }: { readonly optimiser: OptimiserOptions | null; readonly gradients?: boolean },
+): TrainingPrograms {
+  const loss = softmaxCrossEntropy(logits, graph.input('targets', logits.shape))
+  return trainingPrograms(graph, name, loss, { loss, logits }, optimiser, { gradients })
+}
+
+function checkClasses(classes: number): number {
+  if (!Number.isInteger(classes) || classes < 1) throw invalidArgument('classes', 'a positive integer', classes)
+  return classes
+}

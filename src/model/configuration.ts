@@ -1,0 +1,213 @@
+import { invalidArgument } from '../core/errors.ts'
+import { type TokenGrid, tokenCount } from '../mask/grid.ts'
+
+/** Size of a stack of transformer blocks. */
+export interface TransformerSize {
+  /** Width of a token. */
+  readonly width: number
+  /** Blocks. */
+  readonly depth: number
+  /** Attention heads; a divisor of the width. */
+  readonly heads: number
+  /** Width of the hidden layer of a block's MLP. */
+  readonly mlpWidth: number
+}
+
+/** Everything that shapes a model. Plain data: the same object describes pretraining, encoder and classifier. */
+export interface ModelConfiguration {
+  /** Height and width of a frame, pixels. */
+  readonly imageSize: readonly [number, number]
+  readonly channels: number
+  /** Frames of a clip. */
+  readonly frames: number
+  /** Side of a patch, pixels. */
+  readonly patch: number
+  /** Frames of a patch. */
+  readonly tubelet: number
+  readonly encoder: TransformerSize
+  readonly decoder: TransformerSize
+  /** Epsilon of the norms inside the blocks and of the encoder's last norm. */
+  readonly layerNormEpsilon: number
+  /** Epsilon of the decoder's last norm and of the classifier's norm (`fc_norm`). */
+  readonly headNormEpsilon: number
+  /** Per channel, on pixels in [0, 1]. */
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+  /** Whether pretraining predicts pixels normalised per patch and channel, or plain pixels. */
+  readonly normaliseTargets: boolean
+  /** Whether a norm follows the encoder's blocks in pretraining and in the plain encoder. */
+  readonly encoderNorm: boolean
+  /** Classifier: true reads the mean of all tokens through `fc_norm`; false reads token 0 behind the encoder norm. */
+  readonly useMeanPooling: boolean
+  /**
+   * Null: the position table is computed for the model's own grid. Otherwise it is computed for this grid and
+   * interpolated to the model's, which keeps the geometry that a model trained at this grid has learned.
+   */
+  readonly positionGrid: TokenGrid | null
+}
+
+export interface TransformerOptions {
+  readonly width: number
+  readonly depth: number
+  readonly heads: number
+  /** Default 4; not together with `mlpWidth`. */
+  readonly mlpRatio?: number
+  readonly mlpWidth?: number
+}
+
+/** What `resolveConfiguration` takes: the encoder, and whatever differs from the defaults of VideoMAE. */
+export interface ModelOptions {
+  /** Height and width, or one number for both. Default 224. */
+  readonly imageSize?: number | readonly [number, number]
+  /** Default 3. */
+  readonly channels?: number
+  /** Default 16. */
+  readonly frames?: number
+  /** Default 16. */
+  readonly patch?: number
+  /** Default 2. */
+  readonly tubelet?: number
+  readonly encoder: TransformerOptions
+  /** Default: half the encoder's width, depth 4, half its heads where that fits. */
+  readonly decoder?: TransformerOptions
+  /** Default 1e-6. */
+  readonly layerNormEpsilon?: number
+  /** Default: `layerNormEpsilon`. */
+  readonly headNormEpsilon?: number
+  /** Default: ImageNet's for 3 channels, else .5. */
+  readonly mean?: readonly number[]
+  readonly std?: readonly number[]
+  /** Default true. */
+  readonly normaliseTargets?: boolean
+  /** Default true. */
+  readonly encoderNorm?: boolean
+  /** Default true. */
+  readonly useMeanPooling?: boolean
+  /** Default null. */
+  readonly positionGrid?: TokenGrid | null
+}
+
+export const imagenetMean: readonly number[] = [0.485, 0.456, 0.406]
+export const imagenetStd: readonly number[] = [0.229, 0.224, 0.225]
+
+/** The epsilon of every norm in the original VideoMAE. */
+export const originalEpsilon = 1e-6
+
+/**
+ * Fills in defaults and checks.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` naming the field that does not fit
+ */
+export function resolveConfiguration(options: ModelOptions): ModelConfiguration {
+  const size = options.imageSize ?? 224
+  const channels = options.channels ?? 3
+  const epsilon = options.layerNormEpsilon ?? originalEpsilon
+  const encoder = resolveTransformer(options.encoder)
+  return checkConfiguration({
+    imageSize: typeof size === 'number' ? [size, size] : [size[0], size[1]],
+    channels,
+    frames: options.frames ?? 16,
+    patch: options.patch ?? 16,
+    tubelet: options.tubelet ?? 2,
+    encoder,
+    decoder: resolveTransformer(options.decoder ?? defaultDecoder(encoder)),
+    layerNormEpsilon: epsilon,
+    headNormEpsilon: options.headNormEpsilon ?? epsilon,
+    mean: options.mean ?? (channels === 3 ? imagenetMean : Array<number>(channels).fill(0.5)),
+    std: options.std ?? (channels === 3 ? imagenetStd : Array<number>(channels).fill(0.5)),
+    normaliseTargets: options.normaliseTargets ?? true,
+    encoderNorm: options.encoderNorm ?? true,
+    useMeanPooling: options.useMeanPooling ?? true,
+    positionGrid: options.positionGrid ?? null,
+  })
+}
+
+function resolveTransformer({ width, depth, heads, mlpRatio, mlpWidth }: TransformerOptions): TransformerSize {
+  if (mlpRatio !== undefined && mlpWidth !== undefined) {
+    throw invalidArgument('mlpRatio', 'nothing beside mlpWidth', mlpRatio, 'Give one of the two.')
+  }
+  return { width, depth, heads, mlpWidth: mlpWidth ?? Math.round(width * (mlpRatio ?? 4)) }
+}
+
+function defaultDecoder({ width, heads }: TransformerSize): TransformerOptions {
+  const half = Math.floor(width / 2)
+  const halfHeads = heads / 2
+  const fits = Number.isInteger(halfHeads) && half % halfHeads === 0
+  return { width: half, depth: 4, heads: fits ? halfHeads : half % heads === 0 ? heads : 1 }
+}
+
+function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
+  positive('configuration.patch', c.patch)
+  positive('configuration.tubelet', c.tubelet)
+  positive('configuration.channels', c.channels)
+  for (const [i, side] of ['height', 'width'].entries()) {
+    multiple(`configuration.imageSize (${side})`, c.imageSize[i], c.patch, 'the patch size')
+  }
+  multiple('configuration.frames', c.frames, c.tubelet, 'the tubelet size')
+  for (const part of ['encoder', 'decoder'] as const) {
+    const { width, depth, heads, mlpWidth } = c[part]
+    positive(`configuration.${part}.width`, width)
+    positive(`configuration.${part}.depth`, depth)
+    positive(`configuration.${part}.heads`, heads)
+    positive(`configuration.${part}.mlpWidth`, mlpWidth)
+    if (width % heads !== 0) {
+      throw invalidArgument(`configuration.${part}.heads`, `a divisor of the width ${width}`, heads)
+    }
+    if (width % 2 !== 0) throw invalidArgument(`configuration.${part}.width`, 'an even number', width)
+  }
+  for (const field of ['layerNormEpsilon', 'headNormEpsilon'] as const) {
+    if (!(c[field] > 0 && c[field] < 1)) {
+      throw invalidArgument(`configuration.${field}`, 'a number between 0 and 1', c[field])
+    }
+  }
+  perChannel('configuration.mean', c.mean, c.channels, (x) => Number.isFinite(x), 'finite numbers')
+  perChannel('configuration.std', c.std, c.channels, (x) => x > 0 && Number.isFinite(x), 'positive numbers')
+  if (c.normaliseTargets && c.tubelet * c.patch * c.patch < 2) {
+    throw invalidArgument('configuration.patch', 'patches of several pixels, since targets are normalised', c.patch)
+  }
+  if (c.positionGrid !== null) {
+    for (const axis of ['t', 'h', 'w'] as const) positive(`configuration.positionGrid.${axis}`, c.positionGrid[axis])
+  }
+  return c
+}
+
+function positive(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value)
+}
+
+function multiple(name: string, value: number, of: number, what: string): void {
+  positive(name, value)
+  if (value % of !== 0) throw invalidArgument(name, `a multiple of ${what} ${of}`, value)
+}
+
+function perChannel(
+  name: string,
+  values: readonly number[],
+  channels: number,
+  ok: (x: number) => boolean,
+  what: string,
+): void {
+  if (values.length !== channels || !values.every(ok)) {
+    throw invalidArgument(name, `${channels} ${what}, one per channel`, `[${values.join(', ')}]`)
+  }
+}
+
+/** The token grid of a model. */
+export function tokenGrid(c: ModelConfiguration): TokenGrid {
+  return { t: c.frames / c.tubelet, h: c.imageSize[0] / c.patch, w: c.imageSize[1] / c.patch }
+}
+
+/** Tokens of a whole clip. */
+export function tokensPerClip(c: ModelConfiguration): number {
+  return tokenCount(tokenGrid(c))
+}
+
+/** Pixel values of one patch: what a token is embedded from and what the decoder predicts per token. */
+export function valuesPerPatch(c: ModelConfiguration): number {
+  return c.channels * c.tubelet * c.patch * c.patch
+}
+
+/** Shape of a batch of clips, [B, T, H, W, C]. */
+export function clipShape(c: ModelConfiguration, batch: number): readonly number[] {
+  return [batch, c.frames, c.imageSize[0], c.imageSize[1], c.channels]
+}

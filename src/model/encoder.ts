@@ -1,0 +1,73 @@
+import { invalidArgument } from '../core/errors.ts'
+import type { Tensor } from '../graph/graph.ts'
+import { add } from '../graph/operations/add.ts'
+import { gatherRows } from '../graph/operations/gather-rows.ts'
+import { patchify } from '../graph/operations/patchify.ts'
+import { reshape } from '../graph/operations/reshape.ts'
+import { slice } from '../graph/operations/slice.ts'
+import { type BlockDropPath, dense, norm, type TokenRange, transformerBlock } from './block.ts'
+import { type ModelConfiguration, tokensPerClip } from './configuration.ts'
+import { positionTable } from './positions.ts'
+
+export interface EncoderOptions {
+  /** Int32 [B, V]: only these tokens are embedded and encoded. Null: all of them. */
+  readonly visible?: Tensor | null
+  /** Whether `encoder.norm` follows the blocks. */
+  readonly finalNorm: boolean
+  /** Only these tokens leave the last block; see `transformerBlock`. */
+  readonly keep?: TokenRange | null
+  /** Float32 [2 * depth, B]: factors of the attention (row 2i) and the MLP (row 2i + 1) branch of block i. */
+  readonly dropPath?: Tensor | null
+  /** How the frames lie in memory. Default `BTHWC`. */
+  readonly layout?: FrameLayout
+}
+
+/** Frames as [B, T, H, W, C] (pixels as decoded) or [B, T, C, H, W] (Hugging Face `pixel_values`). */
+export type FrameLayout = 'BTHWC' | 'BTCHW'
+
+/**
+ * Cube embedding and fixed positions (VideoMAE 3.2): uint8 or normalised float32 frames -> tokens [B, V or N, D].
+ * Parameters `encoder.patch_embed.proj.weight` [D, C * tubelet * patch^2] (the Conv3d kernel, flattened) and `.bias`.
+ */
+export function embedPatches(
+  configuration: ModelConfiguration,
+  frames: Tensor,
+  visible: Tensor | null,
+  layout: FrameLayout = 'BTHWC',
+): Tensor {
+  const { patch, tubelet, mean, std, encoder } = configuration
+  const patches = patchify(frames, visible, { patch, tubelet, mean, std, layout })
+  const tokens = dense(patches, 'encoder.patch_embed.proj', encoder.width)
+  const table = positionConstant(configuration, encoder.width, frames)
+  return add(tokens, visible === null ? table : gatherRows(table, visible))
+}
+
+/** The position table [N, width] as a constant of the graph that `beside` belongs to. */
+export function positionConstant(configuration: ModelConfiguration, width: number, beside: Tensor): Tensor {
+  return beside.graph.constant([tokensPerClip(configuration), width], positionTable(configuration, width))
+}
+
+/** The encoder: frames -> tokens [B, V or N or keep.size, D]. */
+export function encode(configuration: ModelConfiguration, frames: Tensor, options: EncoderOptions): Tensor {
+  const { encoder: size, layerNormEpsilon: epsilon } = configuration
+  const { visible = null, finalNorm, keep = null, dropPath = null, layout } = options
+  let x = embedPatches(configuration, frames, visible, layout)
+  for (let i = 0; i < size.depth; i++) {
+    x = transformerBlock(x, `encoder.blocks.${i}`, {
+      size,
+      epsilon,
+      keep: i === size.depth - 1 ? keep : null,
+      // The first block's rate is always 0 (see dropPathRates).
+      dropPath: dropPath === null || i === 0 ? null : blockDropPath(dropPath, i, size.depth),
+    })
+  }
+  return finalNorm ? norm(x, 'encoder.norm', epsilon) : x
+}
+
+function blockDropPath(factors: Tensor, block: number, depth: number): BlockDropPath {
+  if (factors.shape.length !== 2 || factors.shape[0] !== 2 * depth) {
+    throw invalidArgument('dropPath', `shape [${2 * depth}, B]`, `[${factors.shape.join(', ')}]`)
+  }
+  const row = (i: number) => reshape(slice(factors, 0, i, 1), [factors.shape[1]])
+  return { attention: row(2 * block), mlp: row(2 * block + 1) }
+}

@@ -1,0 +1,12 @@
+/** Models as functions on graphs, the programs that train and use them, and their files. */
+export * from './classify.ts'
+export * from './configuration.ts'
+export * from './drop-path.ts'
+export * from './encode-program.ts'
+export * from './initialise.ts'
+export * from './paint-patches.ts'
+export * from './parameters.ts'
+export * from './positions.ts'
+export * from './presets.ts'
+export * from './pretrain.ts'
+export * from './training-programs.ts'

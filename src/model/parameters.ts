@@ -1,0 +1,68 @@
+import { invalidArgument } from '../core/errors.ts'
+import { Graph, type Tensor } from '../graph/graph.ts'
+import { elementCount } from '../graph/program.ts'
+import { clipShape, type ModelConfiguration } from './configuration.ts'
+import { decode } from './decoder.ts'
+import { encode } from './encoder.ts'
+import { classifierFeatures, linearHead } from './heads.ts'
+
+/** Parameter shapes by name, in the order in which the model asks for them. */
+export type ParameterShapes = ReadonlyMap<string, readonly number[]>
+
+/** Parameter values by name, row-major. */
+export type ModelState = ReadonlyMap<string, Float32Array>
+
+/** Which model a set of parameters is: encoder and decoder, encoder and classifier, or the encoder alone. */
+export const modelKinds = ['pretrain', 'classify', 'encoder'] as const
+export type ModelKind = (typeof modelKinds)[number]
+
+/**
+ * Names and shapes of all parameters: what the model functions ask their graph for.
+ *
+ * @param classes needed for `classify`
+ */
+export function parameterShapes(configuration: ModelConfiguration, kind: ModelKind, classes?: number): ParameterShapes {
+  const graph = new Graph('parameters')
+  const frames = graph.input('frames', clipShape(configuration, 1), 'uint8')
+  const token = (name: string) => graph.input(name, [1, 1], 'int32')
+  if (kind === 'classify') {
+    if (classes === undefined) throw invalidArgument('classes', 'the number of classes of the classifier', classes)
+    linearHead(classifierFeatures(configuration, frames), classes)
+  } else {
+    const visible = token('visible')
+    const encoded = encode(configuration, frames, { visible, finalNorm: configuration.encoderNorm })
+    if (kind === 'pretrain') decode(configuration, encoded, visible, token('masked'))
+  }
+  return shapesOf(graph.states())
+}
+
+export function shapesOf(tensors: ReadonlyMap<string, Tensor>): ParameterShapes {
+  return new Map([...tensors].map(([name, tensor]) => [name, tensor.shape]))
+}
+
+/** Total number of parameters. */
+export function parameterCount(shapes: ParameterShapes): number {
+  let count = 0
+  for (const shape of shapes.values()) count += elementCount(shape)
+  return count
+}
+
+/** Whether weight decay applies: to matrices only, not to biases, norms and tokens (all of them one axis). */
+export function decays(shape: readonly number[]): boolean {
+  return shape.length > 1
+}
+
+/**
+ * Layer-wise learning-rate decay for fine-tuning (Clark et al. 2020; BEiT): `decay^(depth + 1 - k)` with k = 0 for the
+ * patch embedding, i + 1 for block i, depth + 1 for everything behind the blocks.
+ *
+ * @returns the factor of a parameter by its name
+ */
+export function layerWiseScale(depth: number, decay: number): (name: string) => number {
+  if (!(decay > 0 && decay <= 1)) throw invalidArgument('layer decay', 'a number above 0, at most 1', decay)
+  return (name) => {
+    const block = /^encoder\.blocks\.(\d+)\./.exec(name)
+    const layer = name.startsWith('encoder.patch_embed.') ? 0 : block !== null ? Number(block[1]) + 1 : depth + 1
+    return decay ** (depth + 1 - layer)
+  }
+}

@@ -1,0 +1,94 @@
+import { invalidArgument } from '../core/errors.ts'
+import { type TokenGrid, tokenCount } from '../mask/grid.ts'
+import { type ModelConfiguration, tokenGrid } from './configuration.ts'
+
+/**
+ * Sine-cosine position table over the flattened token index (Vaswani et al. 2017, 3.5; VideoMAE uses one axis, not
+ * three): channel j of position p is sin (even j) or cos (odd j) of `p / 10000^(2 floor(j / 2) / width)`.
+ *
+ * @returns [count, width], computed in float64
+ */
+export function sinCosPositions(count: number, width: number): Float32Array {
+  const table = new Float32Array(count * width)
+  for (let j = 0; j < width; j += 2) {
+    const period = 10_000 ** (j / width)
+    for (let p = 0; p < count; p++) {
+      table[p * width + j] = Math.sin(p / period)
+      if (j + 1 < width) table[p * width + j + 1] = Math.cos(p / period)
+    }
+  }
+  return table
+}
+
+/** One output place as a weighted sum of input places. */
+type Taps = readonly { readonly from: number; readonly weight: number }[]
+
+/** Cubic convolution with a = -0.75 (Keys 1981), pixel centres at half integers, border repeated. */
+function cubicTaps(place: number, from: number, to: number): Taps {
+  const a = -0.75
+  const source = ((place + 0.5) * from) / to - 0.5
+  const base = Math.floor(source)
+  const t = source - base
+  const near = (x: number) => ((a + 2) * x - (a + 3)) * x * x + 1
+  const far = (x: number) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+  const weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
+  return weights.map((weight, k) => ({ from: Math.min(from - 1, Math.max(0, base - 1 + k)), weight }))
+}
+
+/** Linear interpolation, centres at half integers, border repeated. */
+function linearTaps(place: number, from: number, to: number): Taps {
+  const source = Math.min(from - 1, Math.max(0, ((place + 0.5) * from) / to - 0.5))
+  const base = Math.floor(source)
+  const t = source - base
+  return [
+    { from: base, weight: 1 - t },
+    { from: Math.min(from - 1, base + 1), weight: t },
+  ]
+}
+
+/** Resamples the middle axis of [outer, from, inner]. */
+function resample(
+  values: Float64Array,
+  [outer, from, inner]: readonly [number, number, number],
+  to: number,
+  taps: (place: number, from: number, to: number) => Taps,
+): Float64Array {
+  if (from === to) return values
+  const result = new Float64Array(outer * to * inner)
+  for (let place = 0; place < to; place++) {
+    for (const tap of taps(place, from, to)) {
+      for (let o = 0; o < outer; o++) {
+        const target = (o * to + place) * inner
+        const source = (o * from + tap.from) * inner
+        for (let i = 0; i < inner; i++) result[target + i] += tap.weight * values[source + i]
+      }
+    }
+  }
+  return result
+}
+
+/**
+ * A position table of one grid for another: bicubic over rows and columns of each token-frame, then linear over time
+ * (as VideoMAE V2 fine-tunes at another size). Equal grids give the table back.
+ *
+ * @param table [tokenCount(from), width]
+ * @returns [tokenCount(to), width]
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the table does not belong to `from`
+ */
+export function interpolatePositions(table: Float32Array, width: number, from: TokenGrid, to: TokenGrid): Float32Array {
+  if (table.length !== tokenCount(from) * width) {
+    throw invalidArgument('table', `${tokenCount(from)} x ${width} values`, `${table.length} values`)
+  }
+  let values: Float64Array = Float64Array.from(table)
+  values = resample(values, [from.t * from.h, from.w, width], to.w, cubicTaps)
+  values = resample(values, [from.t, from.h, to.w * width], to.h, cubicTaps)
+  values = resample(values, [1, from.t, to.h * to.w * width], to.t, linearTaps)
+  return Float32Array.from(values)
+}
+
+/** The position table [tokens, width] of a model, for its encoder's or its decoder's width. */
+export function positionTable(configuration: ModelConfiguration, width: number): Float32Array {
+  const grid = tokenGrid(configuration)
+  const from = configuration.positionGrid ?? grid
+  return interpolatePositions(sinCosPositions(tokenCount(from), width), width, from, grid)
+}
