@@ -1,0 +1,47 @@
+import { type AttentionSizes, attentionSizes } from '../../graph/operations/attention.ts'
+import type { Values } from './kernel.ts'
+
+/** One of q, k and v inside a packed tensor [B, N, parts * D]: element (b, n, h, c) lies at `at(b, n, h, c)`. */
+export interface HeadView {
+  readonly data: Float64Array
+  readonly at: (b: number, n: number, h: number, c: number) => number
+}
+
+export interface Heads extends AttentionSizes {
+  readonly scale: number
+  readonly q: HeadView
+  readonly k: HeadView
+  readonly v: HeadView
+}
+
+function view(data: Float64Array, tokens: number, parts: number, part: number, sizes: AttentionSizes): HeadView {
+  const { width, headWidth } = sizes
+  return { data, at: (b, n, h, c) => ((b * tokens + n) * parts + part) * width + h * headWidth + c }
+}
+
+/**
+ * Views of packed attention inputs, `[qkv]` or `[q, kv]`. `data` may stand in for the inputs' own numbers: buffers of
+ * the same layout, gradients say.
+ */
+export function unpackHeads(
+  packed: readonly Values[],
+  heads: number,
+  data: readonly Float64Array[] = packed.map((values) => values.data),
+): Heads {
+  const sizes = attentionSizes('attention', packed, heads)
+  const { queries, keys, headWidth } = sizes
+  const scale = 1 / Math.sqrt(headWidth)
+  if (data.length === 1) {
+    const part = (index: number): HeadView => view(data[0], keys, 3, index, sizes)
+    return { ...sizes, scale, q: part(0), k: part(1), v: part(2) }
+  }
+  const part = (index: number): HeadView => view(data[1], keys, 2, index, sizes)
+  return { ...sizes, scale, q: view(data[0], queries, 1, 0, sizes), k: part(0), v: part(1) }
+}
+
+/** `scale * q_i . k_j` of head h in sample b. */
+export function score({ q, k, scale, headWidth }: Heads, b: number, h: number, i: number, j: number): number {
+  let sum = 0
+  for (let c = 0; c < headWidth; c++) sum += q.data[q.at(b, i, h, c)] * k.data[k.at(b, j, h, c)]
+  return scale * sum
+}
