@@ -13,7 +13,7 @@ async function complaint(text: string, ...sets: string[]): Promise<string> {
 describe('run configuration', () => {
   it('fills in every default', async () => {
     const configuration = await loadRunConfiguration({ text: 'model: {preset: base}\n' })
-    expect(configuration.model).toMatchObject({ preset: 'base', frames: 16, resolution: 224, width: null })
+    expect(configuration.model).toMatchObject({ preset: 'base', frames: null, from: null, width: null })
     expect(configuration.optimiser).toMatchObject({ baseLearningRate: 1.5e-4, betas: [0.9, 0.95], clipNorm: null })
     expect(configuration.schedule.duration).toEqual({ unit: 'epochs', amount: 100 })
     expect(await loadRunConfiguration({})).toMatchObject({ seed: 0 })

@@ -67,27 +67,34 @@ const maskSchema = z
   })
   .describe('What the encoder does not see.')
 
+/** @see modelConfiguration for what null means */
 const decoderSchema = z
   .strictObject({
     width: count.nullable().default(null),
     depth: count.nullable().default(null),
     heads: count.nullable().default(null),
   })
-  .describe('Decoder sizes; null: as the preset has them.')
+  .describe('Decoder sizes; null: as the preset has them, half the encoder where its width was changed.')
 
 const modelSchema = z
   .strictObject({
     preset: z
       .enum(presetNames)
-      .default('small')
-      .describe('Sizes to start from; every size below that is not null replaces its own.'),
+      .nullable()
+      .default(null)
+      .describe(
+        'Sizes to start from; every size below that is not null replaces its own. null: small, or those of "from".',
+      ),
     from: z
       .string()
       .nullable()
       .default(null)
       .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
-    frames: count.default(16),
-    resolution: count.default(224).describe('Pixels on each side of the square picture.'),
+    frames: count.nullable().default(null).describe('Frames of a clip; null: 16, or as "from" has them.'),
+    resolution: count
+      .nullable()
+      .default(null)
+      .describe('Pixels on each side of the square picture; null: 224, or as "from" has them.'),
     patch: count.nullable().default(null).describe('Pixels on each side of a patch.'),
     tubelet: count.nullable().default(null).describe('Frames of one patch.'),
     width: count.nullable().default(null),

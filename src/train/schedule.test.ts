@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createSchedule, layerScale, scaledLearningRate } from './schedule.ts'
+import { createSchedule, scaledLearningRate } from './schedule.ts'
 
 /** K400, ViT-B, 800 epochs: 240,436 videos, global batch 2048, 117 steps per epoch, warm-up 40 epochs. */
 const stepsPerEpoch = Math.floor(240_436 / 2048)
@@ -100,14 +100,5 @@ describe('base learning rate rule', () => {
     const rule = { baseLearningRate: 1e-3, globalBatch: 4096, samplesPerClip: 4 }
     expect(scaledLearningRate({ ...rule, countRepeats: false })).toBeCloseTo(4e-3, 15) // VideoMAE V2, ViT-B
     expect(scaledLearningRate({ ...rule, countRepeats: true })).toBeCloseTo(16e-3, 15)
-  })
-})
-
-describe('layer-wise decay', () => {
-  it('has the scales of ViT-B with .75 (section 8, test 8)', () => {
-    expect(layerScale(0.75, 12, { kind: 'embedding' })).toBeCloseTo(0.75 ** 13, 15)
-    expect(layerScale(0.75, 12, { kind: 'block', index: 0 })).toBeCloseTo(0.75 ** 12, 15)
-    expect(layerScale(0.75, 12, { kind: 'block', index: 11 })).toBeCloseTo(0.75, 15)
-    expect(layerScale(0.75, 12, { kind: 'head' })).toBe(1)
   })
 })

@@ -73,19 +73,3 @@ export function scaledLearningRate(rule: LearningRateRule): number {
   const counted = rule.countRepeats ? rule.globalBatch : rule.globalBatch / rule.samplesPerClip
   return (rule.baseLearningRate * counted) / 256
 }
-
-/** Where a parameter stands for layer-wise learning-rate decay. */
-export type ParameterDepth =
-  | { readonly kind: 'embedding' }
-  | { readonly kind: 'block'; readonly index: number }
-  | { readonly kind: 'head' }
-
-/**
- * Layer-wise learning-rate decay (BEiT; section 1.9): decay^(depth + 1 - k) with k = 0 for the patch embedding,
- * k = i + 1 for block i and k = depth + 1 (scale 1) for the final norm and the head.
- */
-export function layerScale(decay: number, depth: number, position: ParameterDepth): number {
-  if (!(decay > 0 && decay <= 1)) throw invalidArgument('layer decay', 'a number above 0 and up to 1', decay)
-  const k = position.kind === 'embedding' ? 0 : position.kind === 'head' ? depth + 1 : position.index + 1
-  return decay ** (depth + 1 - k)
-}

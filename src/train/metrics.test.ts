@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+import type { StepRecord } from './loop.ts'
+import { Metrics } from './metrics.ts'
+import { formatSeconds, ProgressDisplay, type TrainingProgress } from './progress.ts'
+
+const record = (step: number): StepRecord => ({
+  step,
+  epoch: 0,
+  loss: 1 / step,
+  gradientNorm: step,
+  clips: 8,
+  seconds: 2,
+  waitSeconds: 0.5,
+})
+const context = {
+  scheduled: { learningRate: 1e-3, weightDecay: 0.05 },
+  stepsPerEpoch: 4,
+  memory: 3e8,
+  engineMemory: 1e8,
+}
+
+describe('metrics', () => {
+  it('averages the steps since the last line', () => {
+    const metrics = new Metrics()
+    for (const step of [1, 2]) metrics.add(record(step))
+    expect(metrics.line(2, context)).toEqual({
+      step: 2,
+      epoch: 0.5,
+      clips: 16,
+      loss: 0.75,
+      learningRate: 1e-3,
+      weightDecay: 0.05,
+      gradientNorm: 1.5,
+      clipsPerSecond: 4,
+      dataWait: 0.25,
+      memory: 3e8,
+      engineMemory: 1e8,
+      seconds: 4,
+    })
+    metrics.add(record(3))
+    expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24 })
+  })
+
+  it('gives the same means when it is stopped in the middle and read back from JSON', () => {
+    const whole = new Metrics()
+    for (let step = 1; step <= 7; step++) whole.add(record(step))
+    const first = new Metrics()
+    for (let step = 1; step <= 3; step++) first.add(record(step))
+    const second = new Metrics(JSON.parse(JSON.stringify(first.state)))
+    for (let step = 4; step <= 7; step++) second.add(record(step))
+    expect(second.line(7, context)).toEqual(whole.line(7, context))
+  })
+})
+
+function shown(isTTY: boolean, quiet = false): string {
+  let text = ''
+  const stream = { isTTY, columns: 200, write: (part: string) => (text += part) }
+  const display = new ProgressDisplay({ stream, quiet })
+  const metrics = new Metrics()
+  for (let step = 1; step <= 4; step++) {
+    metrics.add(record(step))
+    const line = step % 2 === 0 ? metrics.line(step, context) : null
+    const progress: TrainingProgress = { ...record(step), steps: 10, badFiles: 1, metrics: line }
+    display.update(progress)
+  }
+  display.note('a note')
+  display.end()
+  return text
+}
+
+describe('progress', () => {
+  it('writes one line per interval where there is no terminal', () => {
+    const lines = shown(false).trimEnd().split('\n')
+    expect(lines).toHaveLength(3)
+    expect(lines[1]).toBe(
+      'step 4/10  epoch 1.00  loss 0.2917  lr 1.00e-3  gradient 3.50  4.0 clips/s  data 25 %  memory 300 MB  12 s left  bad files 1',
+    )
+    expect(lines[2]).toBe('a note')
+  })
+
+  it('rewrites one line on a terminal', () => {
+    const text = shown(true)
+    expect(text).toContain('[##..................]'.slice(0, 2))
+    expect(text).toMatch(/\r.*1\/10 {2}loss 1\.0000 {2}4\.0 clips\/s {2}18 s left {2}data 25 % {2}bad files 1/)
+    expect(text).toMatch(/a note\n$/)
+  })
+
+  it('is silent on demand', () => {
+    expect(shown(true, true)).toBe('')
+    expect(shown(false, true)).toBe('')
+  })
+
+  it.each([
+    [45, '45 s'],
+    [200, '3 min 20 s'],
+    [7500, '2 h 05 min'],
+    [273_600, '3 d 04 h'],
+  ])('writes %d seconds as %s', (seconds, text) => {
+    expect(formatSeconds(seconds)).toBe(text)
+  })
+})

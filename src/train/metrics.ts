@@ -1,0 +1,111 @@
+import type { StepRecord } from './loop.ts'
+import type { ScheduledValues } from './schedule.ts'
+
+/** One line of `metrics.jsonl`: means over the steps since the line before. */
+export interface MetricsLine {
+  /** Optimiser steps done. */
+  readonly step: number
+  /** Passes over the videos done, with fraction. */
+  readonly epoch: number
+  /** Clips shown to the model since the start, repeats included. */
+  readonly clips: number
+  readonly loss: number
+  readonly learningRate: number
+  readonly weightDecay: number
+  /** Before clipping. */
+  readonly gradientNorm: number
+  readonly clipsPerSecond: number
+  /** Share of the time that went by waiting for data, 0 to 1. */
+  readonly dataWait: number
+  /** Largest resident memory of the training process so far, bytes. */
+  readonly memory: number
+  /** Bytes the engine holds: state and what it knows of the rest. */
+  readonly engineMemory: number
+  /** Wall time of the training so far, all its parts together, seconds. */
+  readonly seconds: number
+}
+
+/** Sums since the last line; part of a checkpoint, so that a resumed run writes the same means. */
+export interface MetricsWindow {
+  readonly steps: number
+  readonly loss: number
+  readonly gradientNorm: number
+  readonly clips: number
+  readonly seconds: number
+  readonly waitSeconds: number
+}
+
+/** What is counted over the whole run; part of a checkpoint. */
+export interface MetricsTotals {
+  readonly clips: number
+  readonly seconds: number
+}
+
+export interface MetricsState {
+  readonly window: MetricsWindow
+  readonly totals: MetricsTotals
+}
+
+const emptyWindow: MetricsWindow = { steps: 0, loss: 0, gradientNorm: 0, clips: 0, seconds: 0, waitSeconds: 0 }
+
+export const emptyMetrics: MetricsState = { window: emptyWindow, totals: { clips: 0, seconds: 0 } }
+
+/** What a line needs beside the steps themselves. */
+export interface MetricsContext {
+  readonly scheduled: ScheduledValues
+  readonly stepsPerEpoch: number
+  readonly memory: number
+  readonly engineMemory: number
+}
+
+/** Adds up steps and turns them into lines. */
+export class Metrics {
+  private window: MetricsWindow
+  private totals: MetricsTotals
+
+  constructor(state: MetricsState = emptyMetrics) {
+    this.window = state.window
+    this.totals = state.totals
+  }
+
+  get state(): MetricsState {
+    return { window: this.window, totals: this.totals }
+  }
+
+  add(record: StepRecord): void {
+    const { window, totals } = this
+    this.window = {
+      steps: window.steps + 1,
+      loss: window.loss + record.loss,
+      gradientNorm: window.gradientNorm + record.gradientNorm,
+      clips: window.clips + record.clips,
+      seconds: window.seconds + record.seconds,
+      waitSeconds: window.waitSeconds + record.waitSeconds,
+    }
+    this.totals = { clips: totals.clips + record.clips, seconds: totals.seconds + record.seconds }
+  }
+
+  /** The line up to `step`; the next one begins behind it. */
+  line(step: number, context: MetricsContext): MetricsLine {
+    const { window, totals } = this
+    this.window = emptyWindow
+    return {
+      step,
+      epoch: rounded(step / context.stepsPerEpoch, 4),
+      clips: totals.clips,
+      loss: window.loss / window.steps,
+      learningRate: context.scheduled.learningRate,
+      weightDecay: context.scheduled.weightDecay,
+      gradientNorm: window.gradientNorm / window.steps,
+      clipsPerSecond: rounded(window.clips / window.seconds, 3),
+      dataWait: rounded(window.waitSeconds / window.seconds, 4),
+      memory: context.memory,
+      engineMemory: context.engineMemory,
+      seconds: rounded(totals.seconds, 3),
+    }
+  }
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

@@ -1,0 +1,125 @@
+import type { MetricsLine } from './metrics.ts'
+
+/** What is known after a step, for whoever shows it. */
+export interface TrainingProgress {
+  readonly step: number
+  readonly steps: number
+  /** Loss of this step. */
+  readonly loss: number
+  /** Clips of this step. */
+  readonly clips: number
+  /** Seconds of this step, and how many of them went by waiting for data. */
+  readonly seconds: number
+  readonly waitSeconds: number
+  /** Videos found unreadable so far. */
+  readonly badFiles: number
+  /** The line of `metrics.jsonl` that this step completed, or null. */
+  readonly metrics: MetricsLine | null
+}
+
+export interface ProgressOptions {
+  /** Where it is written; stderr, so that stdout stays clean for results. */
+  readonly stream: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number }
+  /** Nothing at all is written. */
+  readonly quiet?: boolean
+}
+
+/** Shows progress: a line that is rewritten on a terminal, one line per log interval elsewhere. */
+export class ProgressDisplay {
+  private readonly stream: ProgressOptions['stream']
+  private readonly quiet: boolean
+  /** Exponential mean of the time of a step, seconds; the first two steps, which engines spend warming up, leave it soon. */
+  private pace: number | null = null
+  private loss: number | null = null
+  private rate: number | null = null
+  private shown = false
+  private lastDraw = 0
+
+  constructor(options: ProgressOptions) {
+    this.stream = options.stream
+    this.quiet = options.quiet ?? false
+  }
+
+  update(progress: TrainingProgress): void {
+    if (this.quiet) return
+    const blend = (old: number | null, value: number): number => (old === null ? value : 0.9 * old + 0.1 * value)
+    this.pace = blend(this.pace, progress.seconds)
+    this.loss = blend(this.loss, progress.loss)
+    this.rate = blend(this.rate, progress.seconds === 0 ? 0 : progress.waitSeconds / progress.seconds)
+    if (this.stream.isTTY !== true) {
+      if (progress.metrics !== null)
+        this.stream.write(`${logLine(progress, progress.metrics, this.timeLeft(progress))}\n`)
+      return
+    }
+    const now = performance.now()
+    if (now - this.lastDraw < 100 && progress.step < progress.steps) return
+    this.lastDraw = now
+    this.draw(this.terminalLine(progress))
+  }
+
+  /** A line of its own, above the progress line. */
+  note(text: string): void {
+    if (this.quiet) return
+    this.clear()
+    this.stream.write(`${text}\n`)
+  }
+
+  /** Leaves the last progress line standing. */
+  end(): void {
+    if (this.shown) this.stream.write('\n')
+    this.shown = false
+  }
+
+  private draw(line: string): void {
+    const width = Math.max(20, (this.stream.columns ?? 80) - 1)
+    this.stream.write(`\r\u001b[2K${line.slice(0, width)}`)
+    this.shown = true
+  }
+
+  private clear(): void {
+    if (this.shown) this.stream.write('\r\u001b[2K')
+    this.shown = false
+  }
+
+  private timeLeft({ step, steps }: TrainingProgress): string {
+    return formatSeconds((steps - step) * (this.pace ?? 0))
+  }
+
+  private terminalLine(progress: TrainingProgress): string {
+    const { step, steps } = progress
+    const filled = Math.floor((step / steps) * 20)
+    const bar = `${'#'.repeat(filled)}${'.'.repeat(20 - filled)}`
+    const speed = this.pace === null || this.pace === 0 ? '' : `  ${(progress.clips / this.pace).toFixed(1)} clips/s`
+    const waiting = this.rate !== null && this.rate > 0.05 ? `  data ${Math.round(this.rate * 100)} %` : ''
+    const bad = progress.badFiles > 0 ? `  bad files ${progress.badFiles}` : ''
+    return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${speed}  ${this.timeLeft(progress)} left${waiting}${bad}`
+  }
+}
+
+function logLine({ step, steps, badFiles }: TrainingProgress, line: MetricsLine, left: string): string {
+  const parts = [
+    `step ${step}/${steps}`,
+    `epoch ${line.epoch.toFixed(2)}`,
+    `loss ${line.loss.toFixed(4)}`,
+    `lr ${line.learningRate.toExponential(2)}`,
+    `gradient ${line.gradientNorm.toPrecision(3)}`,
+    `${line.clipsPerSecond.toFixed(1)} clips/s`,
+    `data ${(line.dataWait * 100).toFixed(0)} %`,
+    `memory ${(line.memory / 1e6).toFixed(0)} MB`,
+    `${left} left`,
+  ]
+  if (badFiles > 0) parts.push(`bad files ${badFiles}`)
+  return parts.join('  ')
+}
+
+/** `45 s`, `3 min 20 s`, `2 h 05 min`, `3 d 04 h`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (whole < 60) return `${whole} s`
+  const minutes = Math.floor(whole / 60)
+  if (minutes < 60) return `${minutes} min ${two(whole % 60)} s`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return `${hours} h ${two(minutes % 60)} min`
+  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`
+}

@@ -1,0 +1,124 @@
+import { stringify } from 'yaml'
+import { invalidArgument } from '../core/errors.ts'
+import type { TokenGrid } from '../mask/grid.ts'
+import { decodedCount, maskCounts } from '../mask/mask.ts'
+import { type ModelConfiguration, tokenGrid } from '../model/configuration.ts'
+import { parameterCount, parameterShapes } from '../model/parameters.ts'
+import type { RunConfiguration } from './configuration.ts'
+import { type Duration, durationSteps, formatDuration, type StepRate } from './duration.ts'
+import { modelConfiguration } from './model-section.ts'
+import { scaledLearningRate } from './schedule.ts'
+
+/** What follows from a configuration, as numbers. Steps are null while the number of videos is not known. */
+export interface ResolvedRun {
+  readonly configuration: RunConfiguration
+  readonly model: ModelConfiguration
+  readonly grid: TokenGrid
+  /** Tokens of a clip that the encoder sees, and that the decoder predicts. */
+  readonly visible: number
+  readonly predicted: number
+  /** Clips in one run of the engine, and runs of the engine per optimiser step. */
+  readonly clipsPerRun: number
+  readonly runsPerStep: number
+  readonly learningRate: number
+  readonly minimumLearningRate: number
+  readonly weightDecayEnd: number
+  readonly videos: number | null
+  readonly stepsPerEpoch: number | null
+  readonly steps: number | null
+  readonly warmupSteps: number | null
+  readonly checkpointSteps: number | null
+  readonly logSteps: number | null
+}
+
+export interface ResolveFacts {
+  /** Usable videos in the data; default: not known. */
+  readonly videos?: number | null
+  /** Configuration of the checkpoint that `model.from` names. */
+  readonly source?: ModelConfiguration | null
+}
+
+/**
+ * Everything a run follows from, checked together.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` and the codes of masks and model configurations, where values do not fit
+ */
+export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts = {}): ResolvedRun {
+  const { batch, data, mask, optimiser, schedule } = configuration
+  const model = modelConfiguration(configuration.model, facts.source ?? null)
+  const grid = tokenGrid(model)
+  const { visible, masked } = maskCounts(mask.kind, grid, mask.ratio)
+  const predicted = mask.decoder === null ? masked : decodedCount(mask.decoder.kind, grid, mask.decoder.ratio)
+  const clipsPerRun = batch.perRun ?? largestDivisor(batch.size, 8)
+  if (batch.size % clipsPerRun !== 0)
+    throw invalidArgument('batch.perRun', `a divisor of batch.size ${batch.size}`, clipsPerRun)
+  const videos = facts.videos ?? null
+  const clipsPerEpoch = videos === null ? null : videos * data.samplesPerClip
+  const rate: StepRate = {
+    clipsPerStep: batch.size,
+    stepsPerEpoch: clipsPerEpoch === null ? null : clipsPerEpoch / batch.size,
+  }
+  const steps = stepsOrNull(schedule.duration, rate)
+  const warmupSteps = stepsOrNull(schedule.warmup, rate)
+  if (steps !== null && warmupSteps !== null && warmupSteps > steps) {
+    throw invalidArgument(
+      'schedule.warmup',
+      `at most the duration of the run, ${formatDuration(schedule.duration)} (${steps} steps)`,
+      `${formatDuration(schedule.warmup)} (${warmupSteps} steps)`,
+    )
+  }
+  const rule = { globalBatch: batch.size, samplesPerClip: data.samplesPerClip, countRepeats: optimiser.countRepeats }
+  return {
+    configuration,
+    model,
+    grid,
+    visible,
+    predicted,
+    clipsPerRun,
+    runsPerStep: batch.size / clipsPerRun,
+    learningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.baseLearningRate }),
+    minimumLearningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.minimumBaseLearningRate }),
+    weightDecayEnd: optimiser.weightDecayEnd ?? optimiser.weightDecay,
+    videos,
+    stepsPerEpoch: rate.stepsPerEpoch,
+    steps,
+    warmupSteps,
+    checkpointSteps: stepsOrNull(configuration.checkpoint.every, rate),
+    logSteps: stepsOrNull(configuration.log.every, rate),
+  }
+}
+
+function stepsOrNull(duration: Duration, rate: StepRate): number | null {
+  return duration.unit === 'epochs' && rate.stepsPerEpoch === null ? null : durationSteps(duration, rate)
+}
+
+function largestDivisor(of: number, atMost: number): number {
+  for (let divisor = Math.min(of, atMost); divisor > 1; divisor--) if (of % divisor === 0) return divisor
+  return 1
+}
+
+/** A configuration as plain JSON in the form recipes are written in (durations as text). */
+export function plainConfiguration(configuration: RunConfiguration): Record<string, unknown> {
+  const { schedule, checkpoint, log } = configuration
+  return {
+    ...configuration,
+    schedule: { duration: formatDuration(schedule.duration), warmup: formatDuration(schedule.warmup) },
+    checkpoint: { ...checkpoint, every: formatDuration(checkpoint.every) },
+    log: { ...log, every: formatDuration(log.every) },
+  }
+}
+
+/** Every value of a run, given or derived: what `config.json` and `--print-config` hold. */
+export function plainRun(run: ResolvedRun): Record<string, unknown> {
+  const { configuration, model, grid, ...numbers } = run
+  const parameters = parameterCount(parameterShapes(model, 'pretrain'))
+  return {
+    ...plainConfiguration(configuration),
+    derived: { ...numbers, tokens: grid.t * grid.h * grid.w, grid, parameters, model },
+  }
+}
+
+/** `--print-config`: YAML whose sections, without `derived`, are a recipe of the same run. */
+export function formatRun(run: ResolvedRun): string {
+  return stringify(plainRun(run), { lineWidth: 120 })
+}
