@@ -1,6 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { Tensor } from './graph.ts'
 import { add } from './operations/add.ts'
+import { formatSpec } from './program.ts'
 
 /**
  * Reverse-mode differentiation: records, on the graph of `loss`, the operations that compute its gradient.
@@ -8,11 +9,20 @@ import { add } from './operations/add.ts'
  * @param loss scalar (shape [])
  * @param parameters tensors to differentiate with respect to
  * @returns one gradient per parameter, of the parameter's shape
- * @throws VideoMaeError `NOT_DIFFERENTIABLE` when a needed path runs through an operation without a gradient,
- *   `GRADIENT_MISSING` when the loss does not depend on a parameter
+ * @throws VideoMaeError `NOT_DIFFERENTIABLE` when a needed path runs through an operation (or one of its inputs or
+ *   outputs) without a gradient, `GRADIENT_MISSING` when the loss does not depend on a parameter, `SHAPE_MISMATCH` for a
+ *   loss that is not a scalar, `GRAPH_MIXED`
  */
 export function differentiate(loss: Tensor, parameters: readonly Tensor[]): readonly Tensor[] {
   const graph = loss.graph
+  if (loss.shape.length > 0) {
+    throw new VideoMaeError(`Expected a scalar loss, received ${formatSpec(loss)}.`, { code: 'SHAPE_MISMATCH' })
+  }
+  if (parameters.some((parameter) => parameter.graph !== graph)) {
+    throw new VideoMaeError(`Expected parameters of the graph ${graph.name}, which the loss belongs to.`, {
+      code: 'GRAPH_MIXED',
+    })
+  }
   const nodes = [...graph.nodes]
   // Forward sweep: which tensors depend on a parameter.
   const depends = new Set<number>(parameters.map((parameter) => parameter.id))
@@ -29,15 +39,15 @@ export function differentiate(loss: Tensor, parameters: readonly Tensor[]): read
     const wanted = node.inputs.map((input) => depends.has(input.id))
     if (!wanted.includes(true)) continue
     const rule = node.definition.gradient
-    if (rule === null) {
-      throw new VideoMaeError(`The operation ${node.definition.name} has no gradient, but the loss flows through it.`, {
-        code: 'NOT_DIFFERENTIABLE',
-      })
+    if (rule === null) throw notDifferentiable(node.definition.name, 'no gradient')
+    if (incoming.some((gradient, k) => k > 0 && gradient !== null)) {
+      throw notDifferentiable(node.definition.name, 'a gradient for its first output only')
     }
-    const context = { ...node, gradients: incoming, wanted }
-    for (const [k, gradient] of rule(context).entries()) {
-      if (gradient === null || !wanted[k]) continue
-      const id = node.inputs[k].id
+    const results = rule({ ...node, gradients: incoming, wanted })
+    for (const [k, { id }] of node.inputs.entries()) {
+      if (!wanted[k]) continue
+      const gradient = results[k] ?? null
+      if (gradient === null) throw notDifferentiable(node.definition.name, `no gradient for its input ${k}`)
       const sum = gradients.get(id)
       gradients.set(id, sum === undefined ? gradient : add(sum, gradient))
     }
@@ -50,5 +60,11 @@ export function differentiate(loss: Tensor, parameters: readonly Tensor[]): read
       })
     }
     return gradient
+  })
+}
+
+function notDifferentiable(operation: string, what: string): VideoMaeError {
+  return new VideoMaeError(`The operation ${operation} has ${what}, but the loss depends on a parameter through it.`, {
+    code: 'NOT_DIFFERENTIABLE',
   })
 }

@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
-import type { Operation } from './operation.ts'
+import { checkUpdates } from './check-updates.ts'
+import { inferOutputs, type Operation } from './operation.ts'
 import {
   type Attributes,
   type DataType,
@@ -115,17 +116,8 @@ export class Graph {
 
   /** Records one operation. Operations' own functions call this; models call those. */
   apply<A extends Attributes>(definition: Operation<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
-    for (const input of inputs) {
-      if (input.graph !== this) {
-        throw new VideoMaeError(
-          `${definition.name}: an input belongs to the graph ${input.graph.name}, not ${this.name}.`,
-          {
-            code: 'GRAPH_MIXED',
-          },
-        )
-      }
-    }
-    const outputs = definition.infer(inputs, attributes).map((spec) => this.create(spec))
+    for (const input of inputs) this.requireOwn(input, definition.name)
+    const outputs = inferOutputs(definition, inputs, attributes).map((spec) => this.create(spec))
     this.recorded.push({ definition: definition as unknown as Operation, inputs, outputs, attributes })
     return outputs
   }
@@ -133,8 +125,16 @@ export class Graph {
   /**
    * @param outputs tensors to return from each run, by name
    * @param updates state changes after each run, in this order
+   * @throws VideoMaeError `GRAPH_MIXED`; for updates that do not fit `STATE_UNKNOWN`, `SHAPE_MISMATCH`, `NAME_TAKEN`
    */
   build(outputs: Readonly<Record<string, Tensor>>, updates: readonly Update[] = []): Program {
+    for (const [name, tensor] of Object.entries(outputs)) this.requireOwn(tensor, `output ${name}`)
+    checkUpdates(updates, {
+      outputs: Object.keys(outputs),
+      tensor: (id) => this.tensors[id],
+      isInput: (id) => [...this.inputNames.values()].some((tensor) => tensor.id === id),
+      state: (name) => this.requireState(name),
+    })
     const needed = new Set<TensorId>(Object.values(outputs).map((tensor) => tensor.id))
     const updated = new Set<string>()
     for (const update of updates) collectNeeds(update, needed, updated)
@@ -167,6 +167,13 @@ export class Graph {
       outputs: Object.entries(outputs).map(([name, tensor]) => ({ name, tensor: tensor.id })),
       updates,
     }
+  }
+
+  private requireOwn(tensor: Tensor, user: string): void {
+    if (tensor.graph === this) return
+    throw new VideoMaeError(`${user}: a tensor belongs to the graph ${tensor.graph.name}, not ${this.name}.`, {
+      code: 'GRAPH_MIXED',
+    })
   }
 
   private requireState(name: string): Tensor {

@@ -12,15 +12,31 @@ export interface GradientContext<A extends Attributes> {
   readonly wanted: readonly boolean[]
 }
 
-/** One gradient per input, null where there is none. */
+/** One gradient per input; null where the input has none or it is not wanted. */
 export type GradientRule<A extends Attributes> = (context: GradientContext<A>) => readonly (Tensor | null)[]
 
 export interface Operation<A extends Attributes = Attributes> {
   readonly name: string
   /** The shape rule: checks the inputs and says what comes out. Throws `SHAPE_MISMATCH`. */
   readonly infer: (inputs: readonly TensorSpec[], attributes: A) => readonly TensorSpec[]
-  /** Null: nothing that needs a gradient may flow through this operation. */
+  /** Positions of the inputs that need not be float32; the shape rule checks those itself. Default: none. */
+  readonly integerInputs?: readonly number[]
+  /**
+   * Null: nothing that needs a gradient may flow through this operation. Gradients flow through the first output alone;
+   * further outputs are statistics that the gradient reads.
+   */
   readonly gradient: GradientRule<A> | null
+}
+
+/** The shape rule of an operation, behind the check that all other inputs are float32. Throws `SHAPE_MISMATCH`. */
+export function inferOutputs<A extends Attributes>(
+  { name, infer, integerInputs = [] }: Operation<A>,
+  inputs: readonly TensorSpec[],
+  attributes: A,
+): readonly TensorSpec[] {
+  const ok = inputs.every(({ dtype }, i) => dtype === 'float32' || integerInputs.includes(i))
+  expectShape(ok, name, 'float32 tensors', inputs)
+  return infer(inputs, attributes)
 }
 
 export function shapeError(operation: string, expected: string, inputs: readonly TensorSpec[]): VideoMaeError {
@@ -42,6 +58,11 @@ export function expectShape(
 
 export function spec(shape: readonly number[], dtype: DataType = 'float32'): TensorSpec {
   return { shape: [...shape], dtype }
+}
+
+/** Whether `axis` is an axis of the shape; axes are counted from 0 and never from the end. */
+export function isAxis(axis: number, shape: readonly number[]): boolean {
+  return Number.isInteger(axis) && axis >= 0 && axis < shape.length
 }
 
 /** Whether `suffix` is the end of `shape`: the only broadcasting that operations know. */

@@ -19,6 +19,8 @@ export function attentionSizes(name: string, packed: readonly TensorSpec[], head
   const width = kv === undefined ? first.shape[2] / 3 : first.shape[2]
   const ok =
     first.shape.length === 3 &&
+    heads >= 1 &&
+    Number.isInteger(width) &&
     Number.isInteger(width / heads) &&
     (kv === undefined || (kv.shape.length === 3 && kv.shape[0] === first.shape[0] && kv.shape[2] === 2 * width))
   expectShape(ok, name, `[qkv [B, N, 3D]] or [q [B, Nq, D], kv [B, Nk, 2D]] with D divisible by ${heads} heads`, packed)

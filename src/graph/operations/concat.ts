@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph.ts'
-import { expectShape, type Operation, spec } from '../operation.ts'
+import { expectShape, isAxis, type Operation, spec } from '../operation.ts'
 import { slice } from './slice.ts'
 
 export type ConcatAttributes = { readonly axis: number }
@@ -13,7 +13,7 @@ export const concatOperation: Operation<ConcatAttributes> = {
       ({ shape }) => shape.length === first.shape.length && shape.every((n, i) => i === axis || n === first.shape[i]),
     )
     expectShape(
-      inputs.length > 0 && axis < first.shape.length && agree,
+      inputs.length > 0 && isAxis(axis, first.shape) && agree,
       'concat',
       `equal sizes but axis ${axis}`,
       inputs,

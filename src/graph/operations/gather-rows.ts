@@ -7,6 +7,7 @@ import { expectShape, type Operation, spec } from '../operation.ts'
  */
 export const gatherRowsOperation: Operation<Record<string, never>> = {
   name: 'gatherRows',
+  integerInputs: [1],
   infer(inputs) {
     const [table, indices] = inputs
     const ok =

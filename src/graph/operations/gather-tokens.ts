@@ -5,6 +5,7 @@ import { scatterTokens } from './scatter-tokens.ts'
 /** Picks tokens per sample: x [B, N, D], indices int32 [B, M] in [0, N) -> [B, M, D]. */
 export const gatherTokensOperation: Operation<Record<string, never>> = {
   name: 'gatherTokens',
+  integerInputs: [1],
   infer(inputs) {
     const [x, indices] = inputs
     const ok =

@@ -14,6 +14,7 @@ export const layerNormGradientOperation: Operation<Record<string, never>> = {
     const rows = x.shape.slice(0, -1)
     const ok =
       inputs.length === 5 &&
+      sameShape(gamma.shape, x.shape.slice(-1)) &&
       sameShape(dy.shape, x.shape) &&
       sameShape(mean.shape, rows) &&
       sameShape(inverse.shape, rows)

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph.ts'
-import { type Operation, spec } from '../operation.ts'
+import { expectShape, type Operation, spec } from '../operation.ts'
 import { expectPrediction } from './mean-squared-error.ts'
 
 /**
@@ -10,6 +10,7 @@ export const meanSquaredErrorGradientOperation: Operation<Record<string, never>>
   name: 'meanSquaredErrorGradient',
   infer(inputs) {
     expectPrediction('meanSquaredErrorGradient', inputs.slice(1))
+    expectShape(inputs[0].shape.length === 0, 'meanSquaredErrorGradient', 'dLoss []', inputs)
     return [spec(inputs[1].shape)]
   },
   gradient: null,

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph.ts'
-import { expectShape, type Operation, spec } from '../operation.ts'
+import { expectShape, isAxis, type Operation, spec } from '../operation.ts'
 import { slice } from './slice.ts'
 
 export type PadAttributes = { readonly axis: number; readonly before: number; readonly after: number }
@@ -8,7 +8,8 @@ export type PadAttributes = { readonly axis: number; readonly before: number; re
 export const padOperation: Operation<PadAttributes> = {
   name: 'pad',
   infer(inputs, { axis, before, after }) {
-    expectShape(inputs.length === 1 && axis < inputs[0].shape.length, 'pad', `an axis ${axis}`, inputs)
+    const ok = inputs.length === 1 && isAxis(axis, inputs[0].shape) && before >= 0 && after >= 0
+    expectShape(ok, 'pad', `an axis ${axis} to pad by ${before} and ${after}`, inputs)
     const shape = [...inputs[0].shape]
     shape[axis] += before + after
     return [spec(shape)]

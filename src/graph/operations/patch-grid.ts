@@ -35,6 +35,8 @@ export function patchGrid(
     layout === 'BTHWC' ? video.shape.slice(2) : [video.shape[3], video.shape[4], video.shape[2]]
   const ok =
     video.shape.length === 5 &&
+    tubelet >= 1 &&
+    patch >= 1 &&
     frames % tubelet === 0 &&
     height % patch === 0 &&
     width % patch === 0 &&

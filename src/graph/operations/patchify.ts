@@ -19,6 +19,7 @@ export type PatchifyAttributes = PatchAttributes & {
  */
 export const patchifyOperation: Operation<PatchifyAttributes> = {
   name: 'patchify',
+  integerInputs: [0, 1],
   infer(inputs, attributes) {
     const { batch, tokens, values, channels } = patchGrid('patchify', inputs, attributes, attributes.layout)
     const { mean, std } = attributes

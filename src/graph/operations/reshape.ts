@@ -7,6 +7,7 @@ export type ReshapeAttributes = { readonly shape: readonly number[] }
 /** The same values in row-major order under another shape. Costs nothing. */
 export const reshapeOperation: Operation<ReshapeAttributes> = {
   name: 'reshape',
+  integerInputs: [0],
   infer(inputs, { shape }) {
     expectShape(
       inputs.length === 1 && elementCount(inputs[0].shape) === elementCount(shape),

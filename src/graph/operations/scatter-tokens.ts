@@ -10,6 +10,7 @@ export type ScatterTokensAttributes = { readonly tokens: number }
  */
 export const scatterTokensOperation: Operation<ScatterTokensAttributes> = {
   name: 'scatterTokens',
+  integerInputs: [1],
   infer(inputs, { tokens }) {
     const [y, indices] = inputs
     const ok =

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph.ts'
-import { expectShape, type Operation, spec } from '../operation.ts'
+import { expectShape, isAxis, type Operation, spec } from '../operation.ts'
 import { pad } from './pad.ts'
 
 export type SliceAttributes = { readonly axis: number; readonly start: number; readonly size: number }
@@ -8,7 +8,8 @@ export type SliceAttributes = { readonly axis: number; readonly start: number; r
 export const sliceOperation: Operation<SliceAttributes> = {
   name: 'slice',
   infer(inputs, { axis, start, size }) {
-    const ok = inputs.length === 1 && start >= 0 && size >= 1 && start + size <= (inputs[0].shape[axis] ?? 0)
+    const ok =
+      inputs.length === 1 && isAxis(axis, inputs[0].shape) && start >= 0 && start + size <= inputs[0].shape[axis]
     expectShape(ok, 'slice', `at least ${start + size} entries along axis ${axis}`, inputs)
     const shape = [...inputs[0].shape]
     shape[axis] = size

@@ -8,7 +8,8 @@ export type SumLeadingAttributes = { readonly keep: number }
 export const sumLeadingOperation: Operation<SumLeadingAttributes> = {
   name: 'sumLeading',
   infer(inputs, { keep }) {
-    expectShape(inputs.length === 1 && keep <= inputs[0].shape.length, 'sumLeading', `rank of at least ${keep}`, inputs)
+    const ok = inputs.length === 1 && Number.isInteger(keep) && keep >= 0 && keep <= inputs[0].shape.length
+    expectShape(ok, 'sumLeading', `rank of at least ${keep}`, inputs)
     return [spec(inputs[0].shape.slice(inputs[0].shape.length - keep))]
   },
   gradient({ inputs: [x], attributes: { keep }, gradients: [dy] }) {
