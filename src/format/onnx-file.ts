@@ -1,0 +1,106 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { bytesOf, writeFully } from './file-bytes.ts'
+import { decodeModel } from './onnx-decode.ts'
+import { modelWriter } from './onnx-encode.ts'
+import { type ExternalData, largestMessage, type OnnxInitializer, type OnnxModel } from './onnx-types.ts'
+
+export interface WriteModelOptions {
+  /** Weights inside the model, in `<file>.data` beside it, or beside it only where the model would reach 2 GiB. */
+  readonly externalData?: 'auto' | 'always' | 'never'
+}
+
+/** Initializers below this many bytes stay inside: shapes and axes are needed while the graph is optimised. */
+const smallestOutside = 1024
+/** Offsets are multiples of a page, so that a runtime can map the file into memory. */
+const page = 4096
+
+/**
+ * Write a model to a file and flush it to the disk.
+ *
+ * @returns paths written: the model, and the data file where there is one (its name is fixed when it is written, so both
+ *   have to be moved together and keep their names)
+ * @throws VideoMaeError as `encodeModel`
+ */
+export async function writeModel(path: string, model: OnnxModel, options: WriteModelOptions = {}): Promise<string[]> {
+  const mode = options.externalData ?? 'auto'
+  const weights = model.graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0)
+  // Nodes and names need far less than a sixteenth of the message.
+  if (mode === 'never' || (mode === 'auto' && weights < largestMessage * (15 / 16))) {
+    await writePieces(path, modelWriter(model).pieces())
+    return [path]
+  }
+  const location = `${basename(path)}.data`
+  const places = new Map<OnnxInitializer, ExternalData>()
+  let end = 0
+  for (const initializer of model.graph.initializers) {
+    const length = initializer.data.byteLength
+    if (length < smallestOutside) continue
+    const offset = Math.ceil(end / page) * page
+    places.set(initializer, { location, offset, length })
+    end = offset + length
+  }
+  const writer = modelWriter(model, (initializer) => places.get(initializer))
+  const dataPath = join(dirname(path), location)
+  const file = await open(dataPath, 'w')
+  try {
+    for (const [{ data }, { offset }] of places) await writeFully(file, bytesOf(data), offset)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await writePieces(path, writer.pieces())
+  return [path, dataPath]
+}
+
+async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    for (const piece of pieces) await writeFully(file, piece)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Read a model file and the data beside it.
+ * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder
+ */
+export async function readModel(path: string): Promise<OnnxModel> {
+  return decodeModel(await readFile(path), (initializer, external) => readBeside(path, initializer, external))
+}
+
+function readBeside(path: string, initializer: string, { location, offset, length }: ExternalData): Uint8Array {
+  const fail = (problem: string, cause?: unknown) =>
+    new VideoMaeError(`Expected the data of ${initializer} beside ${path}, but ${problem}.`, {
+      code: 'ONNX_INVALID',
+      exit: 'data',
+      cause,
+    })
+  // A model comes from strangers: it must not name any other file of the machine.
+  if (location !== basename(location) || location.includes('\\') || location === '..') {
+    throw fail(`it names ${JSON.stringify(location)}, which is in another folder`)
+  }
+  let file: number
+  try {
+    file = openSync(join(dirname(path), location), 'r')
+  } catch (error) {
+    throw fail(`${location} cannot be opened`, error)
+  }
+  try {
+    const { size } = fstatSync(file)
+    if (offset < 0 || length < 0 || offset + length > size) throw fail(`${location} has only ${size} bytes`)
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length; ) {
+      const got = readSync(file, bytes, done, Math.min(length - done, 2 ** 30), offset + done)
+      if (got === 0) throw fail(`${location} ended early`)
+      done += got
+    }
+    return bytes
+  } finally {
+    closeSync(file)
+  }
+}
