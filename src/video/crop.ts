@@ -7,7 +7,12 @@ export type CropChoice =
   /** Pretraining (GroupMultiScaleCrop). */
   | { readonly kind: 'multiscale'; readonly flip?: number }
   /** Fine-tuning (RandomResizedCrop). */
-  | { readonly kind: 'random-resized'; readonly area?: readonly [number, number]; readonly aspect?: readonly [number, number]; readonly flip?: number }
+  | {
+      readonly kind: 'random-resized'
+      readonly area?: readonly [number, number]
+      readonly aspect?: readonly [number, number]
+      readonly flip?: number
+    }
   /** The middle of the picture, its short side scaled to the output. */
   | { readonly kind: 'center' }
   /** Test: crop `index` of `count` along the long side, its short side scaled to the output. */
@@ -25,7 +30,9 @@ export function chooseCrop(choice: CropChoice, picture: Size, output: Size, rand
     case 'center':
       return alongCrop(picture, output, 1, 3)
     case 'along':
-      return choice.count === 1 ? alongCrop(picture, output, 1, 3) : alongCrop(picture, output, choice.index, choice.count)
+      return choice.count === 1
+        ? alongCrop(picture, output, 1, 3)
+        : alongCrop(picture, output, choice.index, choice.count)
     case 'whole':
       return { crop: { x: 0, y: 0, ...copySize(picture) }, scale: output, flip: false }
   }
@@ -43,9 +50,19 @@ const scalePairs = scales.flatMap((_, i) => scales.flatMap((__, j) => (Math.abs(
 
 /** Offsets in quarters of the free space: corners, centre, middles of the edges, quarter points. */
 const offsets = [
-  [0, 0], [4, 0], [0, 4], [4, 4], [2, 2],
-  [0, 2], [4, 2], [2, 4], [2, 0],
-  [1, 1], [3, 1], [1, 3], [3, 3],
+  [0, 0],
+  [4, 0],
+  [0, 4],
+  [4, 4],
+  [2, 2],
+  [0, 2],
+  [4, 2],
+  [2, 4],
+  [2, 0],
+  [1, 1],
+  [3, 1],
+  [1, 3],
+  [3, 3],
 ] as const
 
 /**

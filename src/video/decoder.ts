@@ -11,12 +11,37 @@ export async function createDecoder(name: DecoderName = 'node-av', limits: Decod
   if (name === 'ffmpeg') return createFfmpegDecoder(limits)
   // Loaded only here: the native library is large, and machines without a build of it can still use the program.
   const module = await import('./node-av/decoder.ts').catch((cause: unknown) => {
-    throw new VideoMaeError(`Expected node-av to load on ${process.platform}-${process.arch}, but it failed: ${String(cause)}.`, {
-      code: 'DECODER_MISSING',
-      exit: 'environment',
-      hint: 'Reinstall the package, or install an ffmpeg program and use `--decoder ffmpeg`.',
-      cause,
-    })
+    throw new VideoMaeError(
+      `Expected node-av to load on ${process.platform}-${process.arch}, but it failed: ${String(cause)}.`,
+      {
+        code: 'DECODER_MISSING',
+        exit: 'environment',
+        hint: 'Reinstall the package, or install an ffmpeg program and use `--decoder ffmpeg`.',
+        cause,
+      },
+    )
   })
   return module.createNodeAvDecoder(limits)
+}
+
+export interface DecoderProbe {
+  readonly name: DecoderName
+  readonly available: boolean
+  /** Version, or what is missing and how to get it. */
+  readonly detail: string
+}
+
+/** Which decoders work on this machine. */
+export async function probeDecoders(): Promise<DecoderProbe[]> {
+  const probes: DecoderProbe[] = []
+  for (const name of ['node-av', 'ffmpeg'] as const) {
+    try {
+      probes.push({ name, available: true, detail: (await createDecoder(name)).describe() })
+    } catch (error) {
+      const detail =
+        error instanceof VideoMaeError ? [error.message, error.hint].filter(Boolean).join(' ') : String(error)
+      probes.push({ name, available: false, detail })
+    }
+  }
+  return probes
 }

@@ -43,7 +43,5 @@ export function displaySize(coded: Size, o: Orientation): Size {
 export function codedBox(box: Box, display: Size, o: Orientation): Box {
   const x = o.flipX ? display.width - box.x - box.width : box.x
   const y = o.flipY ? display.height - box.y - box.height : box.y
-  return o.swap
-    ? { x: y, y: x, width: box.height, height: box.width }
-    : { x, y, width: box.width, height: box.height }
+  return o.swap ? { x: y, y: x, width: box.height, height: box.width } : { x, y, width: box.width, height: box.height }
 }

@@ -7,15 +7,40 @@ import type { RandomStream } from '../core/random.ts'
  */
 export type ClipSampling =
   /** Pretraining: every `stride`-th frame from a uniform start. */
-  | { readonly kind: 'strided'; readonly frames: number; readonly stride: number; readonly fps?: number; readonly start?: 'random' | 'center' }
+  | {
+      readonly kind: 'strided'
+      readonly frames: number
+      readonly stride: number
+      readonly fps?: number
+      readonly start?: 'random' | 'center'
+    }
   /** Fine-tuning on Kinetics, UCF101, HMDB51: `frames` points spread over a span of `frames * stride`. */
-  | { readonly kind: 'dense'; readonly frames: number; readonly stride: number; readonly fps?: number; readonly start?: 'random' | 'center' }
+  | {
+      readonly kind: 'dense'
+      readonly frames: number
+      readonly stride: number
+      readonly fps?: number
+      readonly start?: 'random' | 'center'
+    }
   /** Fine-tuning on Something-Something: one frame out of each of `frames` equal segments. */
   | { readonly kind: 'segments'; readonly frames: number; readonly fps?: number; readonly start?: 'random' | 'center' }
   /** Test view `view` of `views` for dense sampling. */
-  | { readonly kind: 'dense-view'; readonly frames: number; readonly stride: number; readonly fps?: number; readonly view: number; readonly views: number }
+  | {
+      readonly kind: 'dense-view'
+      readonly frames: number
+      readonly stride: number
+      readonly fps?: number
+      readonly view: number
+      readonly views: number
+    }
   /** Test view `view` of `views` for segment sampling. */
-  | { readonly kind: 'segment-view'; readonly frames: number; readonly fps?: number; readonly view: number; readonly views: number }
+  | {
+      readonly kind: 'segment-view'
+      readonly frames: number
+      readonly fps?: number
+      readonly view: number
+      readonly views: number
+    }
 
 /** Positions of one clip. `random` is used only by the kinds with a random start. */
 export function sampleClip(sampling: ClipSampling, length: number, random: RandomStream): number[] {
@@ -42,7 +67,12 @@ export function sampleClip(sampling: ClipSampling, length: number, random: Rando
  * Frames start + stride * i, start uniform in [0, length - frames * stride] (both ends). A video shorter than the span starts at 0; there the position moves on
  * by `stride` only while position + 1 + stride < length and then repeats. Without `random`: the middle start.
  */
-export function stridedClip(length: number, frames: number, stride: number, random: RandomStream | undefined): number[] {
+export function stridedClip(
+  length: number,
+  frames: number,
+  stride: number,
+  random: RandomStream | undefined,
+): number[] {
   const spare = length - frames * stride
   const start = spare <= 0 ? 0 : random === undefined ? spare >> 1 : random.integer(spare + 1)
   const clip: number[] = []
@@ -79,7 +109,10 @@ export function denseClip(length: number, frames: number, stride: number, random
 export function segmentClip(length: number, frames: number, random: RandomStream | undefined): number[] {
   const segment = Math.floor(length / frames)
   if (segment < 1) return Array.from({ length: frames }, (_, i) => Math.floor((i * length) / frames))
-  return Array.from({ length: frames }, (_, i) => i * segment + (random === undefined ? segment >> 1 : random.integer(segment)))
+  return Array.from(
+    { length: frames },
+    (_, i) => i * segment + (random === undefined ? segment >> 1 : random.integer(segment)),
+  )
 }
 
 /**
@@ -107,7 +140,8 @@ export function segmentView(length: number, frames: number, view: number, views:
 
 function requireView(view: number, views: number): void {
   if (!Number.isInteger(views) || views < 1) throw invalidArgument('views', 'a positive integer', views)
-  if (!Number.isInteger(view) || view < 0 || view >= views) throw invalidArgument('view', `an integer in [0, ${views})`, view)
+  if (!Number.isInteger(view) || view < 0 || view >= views)
+    throw invalidArgument('view', `an integer in [0, ${views})`, view)
 }
 
 /** Element i of numpy's linspace(start, end, count). */

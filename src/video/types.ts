@@ -84,7 +84,12 @@ export interface OpenVideo {
    * @throws VideoMaeError `VIDEO_FRAMES_MISSING` when the codec does not yield a frame the container promised; then
    * `decodedFrameTimes` tells what there is.
    */
-  decode(frames: readonly number[], geometries: readonly Geometry[], output: Size, out: Uint8Array): Promise<DecodeStats>
+  decode(
+    frames: readonly number[],
+    geometries: readonly Geometry[],
+    output: Size,
+    out: Uint8Array,
+  ): Promise<DecodeStats>
   close(): void
 }
 

@@ -1,5 +1,5 @@
-import type { Decoder, DecoderLimits } from '../types.ts'
 import { VideoMaeError } from '../../core/errors.ts'
+import type { Decoder, DecoderLimits } from '../types.ts'
 
 /** The `ffmpeg` program as decoder. */
 export function createFfmpegDecoder(limits: DecoderLimits = {}): Decoder {

@@ -5,7 +5,16 @@ import {
   AVMEDIA_TYPE_VIDEO,
   type AVPixelFormat,
 } from 'node-av/constants'
-import { avGetCodecName, avGetPixFmtName, Codec, CodecContext, Dictionary, FFmpegError, FormatContext, type Stream } from 'node-av/lib'
+import {
+  avGetCodecName,
+  avGetPixFmtName,
+  Codec,
+  CodecContext,
+  Dictionary,
+  FFmpegError,
+  FormatContext,
+  type Stream,
+} from 'node-av/lib'
 import { describeOrientation, displaySize, type Orientation, orientationFromMatrix, upright } from '../orientation.ts'
 import type { Size, VideoInfo } from '../types.ts'
 import { requireVideoFile, videoError } from '../video-errors.ts'
@@ -107,7 +116,8 @@ export function openCodec(input: Input, maxPixels: number): CodecContext {
     context.threadCount = 1
     context.setOption('max_pixels', maxPixels)
     const opened = context.open2Sync(codec)
-    if (opened < 0) throw videoError('VIDEO_NO_DECODER', path, `the ${name} decoder refused the stream (${reason(opened)})`)
+    if (opened < 0)
+      throw videoError('VIDEO_NO_DECODER', path, `the ${name} decoder refused the stream (${reason(opened)})`)
     return context
   } catch (error) {
     context.freeContext()

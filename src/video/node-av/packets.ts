@@ -102,7 +102,11 @@ export class PacketSource {
   private rewind(position: number): void {
     const { pts, key, timed } = this.table
     if (timed && key[position] === 1) {
-      const sought = this.input.format.seekFrameSync(this.input.streamIndex, BigInt(pts[position]), AVSEEK_FLAG_BACKWARD)
+      const sought = this.input.format.seekFrameSync(
+        this.input.streamIndex,
+        BigInt(pts[position]),
+        AVSEEK_FLAG_BACKWARD,
+      )
       if (sought >= 0 && this.readNext()) {
         this.held = this.positionOf(Number(this.scratch.pts), position)
         if (this.held !== undefined) return

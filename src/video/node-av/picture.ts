@@ -56,7 +56,8 @@ export class PictureMaker {
     }
     if (stride === row) out.set(data.subarray(0, row * this.output.height), offset)
     else {
-      for (let y = 0; y < this.output.height; y++) out.set(data.subarray(y * stride, y * stride + row), offset + y * row)
+      for (let y = 0; y < this.output.height; y++)
+        out.set(data.subarray(y * stride, y * stride + row), offset + y * row)
     }
     this.made.unref()
   }

@@ -14,7 +14,9 @@ import { planByTime, type Run } from './plan.ts'
 const skippable = new Set(['h264', 'hevc', 'mpeg4', 'mpeg2video', 'mpeg1video', 'vp8'])
 
 /** How frames are named when decoding: by time stamp, or by counting what comes out of the decoder. */
-type Naming = { readonly kind: 'stamp'; readonly stamps: Float64Array } | { readonly kind: 'ordinal'; readonly count: number }
+type Naming =
+  | { readonly kind: 'stamp'; readonly stamps: Float64Array }
+  | { readonly kind: 'ordinal'; readonly count: number }
 
 export class NodeAvVideo implements OpenVideo {
   readonly info: VideoInfo
@@ -67,7 +69,12 @@ export class NodeAvVideo implements OpenVideo {
     return Promise.resolve({ times, source: 'decoded' })
   }
 
-  decode(frames: readonly number[], geometries: readonly Geometry[], output: Size, out: Uint8Array): Promise<DecodeStats> {
+  decode(
+    frames: readonly number[],
+    geometries: readonly Geometry[],
+    output: Size,
+    out: Uint8Array,
+  ): Promise<DecodeStats> {
     const slots = new Map<number, number[]>()
     for (const [slot, frame] of frames.entries()) {
       const same = slots.get(frame)
@@ -88,7 +95,9 @@ export class NodeAvVideo implements OpenVideo {
     }
     try {
       const decoded =
-        this.naming.kind === 'stamp' ? this.decodeByStamp(wanted, this.naming.stamps, keep) : this.decodeByOrdinal(wanted, keep)
+        this.naming.kind === 'stamp'
+          ? this.decodeByStamp(wanted, this.naming.stamps, keep)
+          : this.decodeByOrdinal(wanted, keep)
       return Promise.resolve({ decoded, used: wanted.length })
     } finally {
       for (const maker of makers) maker.free()
@@ -104,7 +113,10 @@ export class NodeAvVideo implements OpenVideo {
   private decodeByStamp(wanted: readonly number[], stamps: Float64Array, keep: (frame: number) => void): number {
     let decoded = 0
     let next = 0
-    for (const run of planByTime(this.packets.table, wanted.map((frame) => stamps[frame]))) {
+    for (const run of planByTime(
+      this.packets.table,
+      wanted.map((frame) => stamps[frame]),
+    )) {
       const end = next + run.stamps.length
       decoded += this.run(run, new Set(run.stamps), () => {
         if (next < end && this.stampOf(this.frame) === stamps[wanted[next]]) keep(wanted[next++])
@@ -147,7 +159,9 @@ export class NodeAvVideo implements OpenVideo {
     try {
       for (let position = run.first; position <= run.last; position++) {
         const stamp = table.pts[position]
-        this.skipUnreferenced(this.canSkip && needed !== undefined && table.hidden[position] === 0 && !needed.has(stamp))
+        this.skipUnreferenced(
+          this.canSkip && needed !== undefined && table.hidden[position] === 0 && !needed.has(stamp),
+        )
         // A packet that the decoder refuses costs its frame, as in every player; a frame that is then missing is noticed by the caller.
         this.codec.sendPacketSync(this.packets.at(position))
         if (!drain()) return frames
@@ -181,6 +195,10 @@ export class NodeAvVideo implements OpenVideo {
   }
 
   private missing(frame: number): Error {
-    return videoError('VIDEO_FRAMES_MISSING', this.info.path, `frame ${frame} is listed in the file but does not decode`)
+    return videoError(
+      'VIDEO_FRAMES_MISSING',
+      this.info.path,
+      `frame ${frame} is listed in the file but does not decode`,
+    )
   }
 }

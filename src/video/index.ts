@@ -1,0 +1,24 @@
+/** Video in: lists of videos, decoders, clip sampling and crops, the loader. See docs/video.md. */
+export type { ClipRequest, ClipResult, ClipView } from './clip.ts'
+export { clipBytes, readClip } from './clip.ts'
+export type { CropChoice } from './crop.ts'
+export { chooseCrop } from './crop.ts'
+export type { DecoderProbe } from './decoder.ts'
+export { createDecoder, probeDecoders } from './decoder.ts'
+export type { BadFile } from './epoch-order.ts'
+export type { LoadedBatch, LoadedSample, Loader, LoaderOptions, LoaderStats } from './loader.ts'
+export { createLoader } from './loader.ts'
+export type { ClipSampling } from './sampling.ts'
+export { sampleClip } from './sampling.ts'
+export type {
+  Decoder,
+  DecoderLimits,
+  DecoderName,
+  DecodeStats,
+  FrameTimes,
+  Geometry,
+  OpenVideo,
+  Size,
+  VideoEntry,
+  VideoInfo,
+} from './types.ts'

@@ -1,0 +1,185 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { compiledEntry } from '../core/entry.ts'
+import type { ClipRequest, ClipResult } from './clip.ts'
+import type { Failure, FromProcess, ProcessSettings, ToProcess } from './protocol.ts'
+import { SharedFile } from './shared-file.ts'
+
+interface Work {
+  readonly request: ClipRequest
+}
+
+export interface ProcessEnd<Job> {
+  /** In words, e.g. `signal SIGKILL`. */
+  readonly how: string
+  /** The job it was working on. */
+  readonly current?: { readonly job: Job; readonly failure: Failure }
+  /** Jobs it had not begun. */
+  readonly untouched: readonly Job[]
+  /** Set when the process said that it cannot decode anything. */
+  readonly unable?: Failure
+}
+
+interface Listener<Job> {
+  /** Room for another job. */
+  free(): void
+  /** `read` copies the clips out; their place is free again when it resolves. */
+  done(job: Job, result: ClipResult, read: (target: Uint8Array) => Promise<void>): void
+  failed(job: Job, failure: Failure): void
+  ended(end: ProcessEnd<Job>): void
+}
+
+/** One decoding process, its shared file, and its at most `depth` jobs: one being decoded, one waiting so that it never idles. */
+export class DecodeProcess<Job extends Work> {
+  static readonly depth = 2
+  private readonly child: ChildProcess
+  private readonly shared: SharedFile
+  private readonly listener: Listener<Job>
+  private readonly slotBytes: number
+  private readonly timeoutSeconds: number
+  private readonly jobs: { readonly id: number; readonly job: Job; readonly slot: number }[] = []
+  private readonly freeSlots: number[] = []
+  private readonly exit: Promise<void>
+  private nextId = 0
+  private reading = 0
+  private ended = false
+  private timer: NodeJS.Timeout | undefined
+  private timedOut = false
+  private unable: Failure | undefined
+  private lastWords = ''
+
+  constructor(
+    settings: ProcessSettings,
+    limits: { readonly slotBytes: number; readonly timeoutSeconds: number },
+    listener: Listener<Job>,
+  ) {
+    this.listener = listener
+    this.slotBytes = limits.slotBytes
+    this.timeoutSeconds = limits.timeoutSeconds
+    for (let slot = 0; slot < DecodeProcess.depth; slot++) this.freeSlots.push(slot)
+    this.shared = new SharedFile(this.slotBytes * DecodeProcess.depth)
+    this.child = fork(fileURLToPath(compiledEntry(import.meta.url, './decode-process')), [JSON.stringify(settings)], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', this.shared.descriptor],
+      execArgv: [],
+    })
+    this.child.stderr?.on('data', (chunk: Buffer) => {
+      this.lastWords = (this.lastWords + chunk.toString()).slice(-2000)
+    })
+    this.child.on('message', (message: FromProcess) => this.receive(message))
+    // A process that could not be started reports an error and no exit.
+    this.exit = new Promise((resolve) => {
+      const end = (how: string): void => {
+        this.end(how)
+        resolve()
+      }
+      this.child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`))
+      this.child.once('error', (error) => end(error.message))
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid
+  }
+
+  /** Number of jobs it holds; `depth` when it can take no more. */
+  get load(): number {
+    return this.ended ? DecodeProcess.depth : DecodeProcess.depth - this.freeSlots.length
+  }
+
+  take(job: Job): void {
+    const slot = this.freeSlots.pop()!
+    const id = this.nextId++
+    this.jobs.push({ id, job, slot })
+    if (this.jobs.length === 1) this.startClock()
+    const message: ToProcess = { id, request: job.request, offset: slot * this.slotBytes }
+    // A failed send means the process is gone; its end hands the job back.
+    this.child.send(message, () => undefined)
+  }
+
+  /** Forgets all jobs and returns them. */
+  abandon(): Job[] {
+    this.stopClock()
+    return this.jobs.splice(0).map(({ job }) => job)
+  }
+
+  kill(): Promise<void> {
+    this.child.kill('SIGKILL')
+    return this.exit
+  }
+
+  private receive(message: FromProcess): void {
+    if (message.kind === 'unable') this.unable = message.failure
+    if (message.kind !== 'done' && message.kind !== 'failed') return
+    const held = this.jobs[0]
+    if (held === undefined || held.id !== message.id) return
+    this.jobs.shift()
+    if (this.jobs.length > 0) this.startClock()
+    else this.stopClock()
+    if (message.kind === 'failed') {
+      this.release(held.slot)
+      this.listener.failed(held.job, message.failure)
+      return
+    }
+    this.listener.done(held.job, message.result, async (target) => {
+      this.reading++
+      try {
+        await this.shared.readInto(target, held.slot * this.slotBytes)
+      } finally {
+        this.reading--
+        this.release(held.slot)
+      }
+    })
+  }
+
+  private release(slot: number): void {
+    this.freeSlots.push(slot)
+    if (this.ended) this.closeShared()
+    else this.listener.free()
+  }
+
+  private startClock(): void {
+    this.stopClock()
+    this.timer = setTimeout(() => {
+      this.timedOut = true
+      this.child.kill('SIGKILL')
+    }, this.timeoutSeconds * 1000)
+  }
+
+  private stopClock(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  private end(how: string): void {
+    if (this.ended) return
+    this.ended = true
+    this.stopClock()
+    this.closeShared()
+    const [current, ...rest] = this.jobs.splice(0)
+    this.listener.ended({
+      how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
+      current: current && { job: current.job, failure: this.failureOf(current.job, how) },
+      untouched: rest.map(({ job }) => job),
+      unable: this.unable,
+    })
+  }
+
+  private failureOf(job: Job, how: string): Failure {
+    const { path } = job.request.entry
+    return this.timedOut
+      ? {
+          code: 'VIDEO_TIMEOUT',
+          reason: `${path}: decoding took longer than ${this.timeoutSeconds} s and was stopped`,
+          hint: 'Raise the timeout, or remove the file.',
+        }
+      : {
+          code: 'VIDEO_DECODER_CRASHED',
+          reason: `${path}: the decoding process died (${how})`,
+          hint: 'Re-encode the file, or remove it.',
+        }
+  }
+
+  private closeShared(): void {
+    if (this.reading === 0) this.shared.close()
+  }
+}

@@ -1,0 +1,145 @@
+import { availableParallelism } from 'node:os'
+import { VideoMaeError } from '../core/errors.ts'
+import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
+import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
+import type { Failure, ProcessSettings } from './protocol.ts'
+
+export type ClipOutcome =
+  | { readonly ok: true; readonly result: ClipResult; readonly clips: Uint8Array }
+  | { readonly ok: false; readonly failure: Failure }
+
+interface Job {
+  readonly request: ClipRequest
+  readonly target: Uint8Array
+  readonly resolve: (outcome: ClipOutcome) => void
+  readonly reject: (error: unknown) => void
+  failures: number
+}
+
+export interface PoolOptions extends ProcessSettings {
+  /** Number of decoding processes. Default: one per core. */
+  readonly workers?: number
+  /** Seconds one request may take. Default 60. */
+  readonly timeoutSeconds?: number
+  /** Largest answer in bytes. */
+  readonly slotBytes: number
+}
+
+/** A process that dies so often without having answered anything is no matter of the files. */
+const maxBarrenStarts = 3
+
+/**
+ * Decoding processes that answer clip requests. Every request is answered: with clips, or, after it failed twice (an error, a crash, a timeout), with the
+ * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed.
+ */
+export class DecodePool {
+  private readonly options: PoolOptions
+  private readonly processes = new Set<DecodeProcess<Job>>()
+  private readonly waiting: Job[] = []
+  private barrenStarts = 0
+  private broken: unknown
+  private closed = false
+  /** How many processes were replaced. */
+  restarts = 0
+
+  constructor(options: PoolOptions) {
+    this.options = options
+    const count = options.workers ?? availableParallelism()
+    for (let i = 0; i < count; i++) this.start()
+  }
+
+  /**
+   * @param target receives the clips; not to be touched until the promise settles
+   * @throws VideoMaeError `DECODER_MISSING`, `LOADER_CLOSED` or `DECODER_PROCESS_FAILED`: no request can be answered any more
+   */
+  read(request: ClipRequest, target: Uint8Array = new Uint8Array(clipBytes(request))): Promise<ClipOutcome> {
+    if (this.broken !== undefined) return Promise.reject(this.broken)
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ request, target, resolve, reject, failures: 0 })
+      this.hand()
+    })
+  }
+
+  /** Process identifiers, for tests and reports. */
+  processIds(): number[] {
+    return [...this.processes].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    this.fail(new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }))
+    await Promise.all([...this.processes].map((p) => p.kill()))
+  }
+
+  private start(): void {
+    const process = new DecodeProcess<Job>(
+      { decoder: this.options.decoder, limits: this.options.limits },
+      { slotBytes: this.options.slotBytes, timeoutSeconds: this.options.timeoutSeconds ?? 60 },
+      {
+        free: () => this.hand(),
+        done: (job, result, read) => {
+          this.barrenStarts = 0
+          read(job.target).then(() => job.resolve({ ok: true, result, clips: job.target }), job.reject)
+        },
+        failed: (job, failure) => {
+          this.barrenStarts = 0
+          this.retry(job, failure)
+        },
+        ended: (end) => this.replace(process, end),
+      },
+    )
+    this.processes.add(process)
+  }
+
+  private replace(process: DecodeProcess<Job>, end: ProcessEnd<Job>): void {
+    this.processes.delete(process)
+    if (this.closed) return
+    if (end.unable !== undefined) {
+      this.fail(
+        new VideoMaeError(end.unable.reason, { code: end.unable.code, exit: 'environment', hint: end.unable.hint }),
+      )
+      return
+    }
+    this.waiting.unshift(...end.untouched)
+    this.restarts++
+    if (end.current !== undefined) this.retry(end.current.job, end.current.failure)
+    else if (++this.barrenStarts > maxBarrenStarts) {
+      this.fail(
+        new VideoMaeError(`Decoding processes end as soon as they start (${end.how}).`, {
+          code: 'DECODER_PROCESS_FAILED',
+          exit: 'environment',
+          hint: 'Run `videomae doctor`; when memory is short, lower --workers.',
+        }),
+      )
+      return
+    }
+    this.start()
+    this.hand()
+  }
+
+  private retry(job: Job, failure: Failure): void {
+    job.failures++
+    if (job.failures < 2) {
+      this.waiting.unshift(job)
+      this.hand()
+    } else job.resolve({ ok: false, failure })
+  }
+
+  private hand(): void {
+    if (this.broken !== undefined) return
+    // The emptiest process first, so that no request waits behind another while a process is idle.
+    for (let depth = 0; depth < DecodeProcess.depth; depth++) {
+      for (const process of this.processes) {
+        if (this.waiting.length === 0) return
+        if (process.load === depth) process.take(this.waiting.shift()!)
+      }
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.broken ??= error
+    for (const job of this.waiting.splice(0)) job.reject(error)
+    for (const process of this.processes) for (const job of process.abandon()) job.reject(error)
+  }
+}

@@ -1,0 +1,33 @@
+import type { ClipRequest, ClipResult } from './clip.ts'
+import type { DecoderLimits, DecoderName } from './types.ts'
+
+/** Messages between the loader and its decoding processes. Pixels never travel in them: they go through the shared file. */
+
+/** Descriptor of the shared file in a decoding process (0-2 standard, 3 messages). */
+export const sharedDescriptor = 4
+
+export interface ProcessSettings {
+  readonly decoder: DecoderName
+  readonly limits: DecoderLimits
+}
+
+export interface ToProcess {
+  readonly id: number
+  readonly request: ClipRequest
+  /** Where in the shared file the clips go. */
+  readonly offset: number
+}
+
+export interface Failure {
+  readonly code: string
+  /** One line that names the file. */
+  readonly reason: string
+  readonly hint?: string
+}
+
+export type FromProcess =
+  | { readonly kind: 'ready'; readonly decoder: string }
+  /** The decoder cannot be loaded at all; the process ends. */
+  | { readonly kind: 'unable'; readonly failure: Failure }
+  | { readonly kind: 'done'; readonly id: number; readonly result: ClipResult }
+  | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }
