@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
+import { VideoMaeError } from '../core/errors.ts'
+import { engineNamed, engineNames } from '../engine/index.ts'
+import type { CommonOptions } from './run.ts'
+
+interface Finding {
+  readonly part: string
+  readonly ok: boolean
+  /** Whether training works without it. */
+  readonly optional: boolean
+  readonly detail: string
+}
+
+/** `videomae doctor`: what this machine has, what is missing and how to get it. Throws `DOCTOR_FAILED` when a needed part is missing. */
+export async function doctorCommand(options: CommonOptions): Promise<void> {
+  const findings = [...machine(), ...(await engines()), ...(await decoders())]
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ findings }, null, 2)}\n`)
+  } else {
+    const width = Math.max(...findings.map(({ part }) => part.length))
+    for (const { part, ok, optional, detail } of findings) {
+      const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING'
+      process.stdout.write(`${mark}  ${part.padEnd(width)}  ${detail}\n`)
+    }
+  }
+  const broken = findings.filter(({ ok, optional }) => !ok && !optional)
+  if (broken.length > 0) {
+    throw new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
+      code: 'DOCTOR_FAILED',
+      exit: 'environment',
+      hint: 'The lines marked MISSING say how to get each part.',
+    })
+  }
+}
+
+function machine(): Finding[] {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor'
+  const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+  return [
+    {
+      part: 'node',
+      ok: major > 20 || (major === 20 && minor >= 19),
+      optional: false,
+      detail: `${process.version} (20.19 or later is needed)`,
+    },
+    {
+      part: 'machine',
+      ok: true,
+      optional: false,
+      detail: `${os.platform()} ${os.arch()}, ${os.availableParallelism()} cores, ${cpu}`,
+    },
+    {
+      part: 'memory',
+      ok: availableMemory() > 2 ** 30,
+      optional: false,
+      detail: `${gigabytes(availableMemory())} of ${gigabytes(os.totalmem())} available`,
+    },
+  ]
+}
+
+/** Bytes that programs can still get; `os.freemem` leaves out what the page cache would give back. */
+function availableMemory(): number {
+  try {
+    const line = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))
+    if (line !== null) return Number(line[1]) * 1024
+  } catch {
+    // Not Linux.
+  }
+  return os.freemem()
+}
+
+async function engines(): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const name of engineNames) {
+    const engine = await engineNamed(name)
+    const { available, detail } = await engine.probe()
+    findings.push({ part: `engine ${name}`, ok: available, optional: name !== 'onnx', detail })
+  }
+  return findings
+}
+
+async function decoders(): Promise<Finding[]> {
+  const { probeDecoders } = await import('../video/index.ts')
+  const probes = await probeDecoders()
+  const any = probes.some(({ available }) => available)
+  return probes.map(({ name, available, detail }) => ({
+    part: `decoder ${name}`,
+    ok: available,
+    optional: any,
+    detail,
+  }))
+}

@@ -1,0 +1,172 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { exitCodes } from '../core/errors.ts'
+import { runCommand } from './run.ts'
+
+/** Parses, validates and calls; each command's module is loaded only when it runs, so that `--help` is instant. */
+function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const program = new Command('videomae')
+    .description('Self-supervised video pretraining, fine-tuning, ONNX export and certified robustness to poisoning.')
+    .version(version)
+    .showSuggestionAfterError()
+    .showHelpAfterError('Add --help for what is possible.')
+    .exitOverride()
+    .addHelpText('after', `\n${exitCodeHelp()}`)
+  addInspect(program)
+  addPretrain(program)
+  addReconstruct(program)
+  addExport(program)
+  addDemo(program)
+  addDoctor(program)
+  return program
+}
+
+function exitCodeHelp(): string {
+  const lines = Object.entries(exitCodes).map(([name, code]) => `  ${String(code).padStart(3)}  ${name}`)
+  return `Exit codes:\n${lines.join('\n')}`
+}
+
+function wholeNumber(value: string): number {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
+  return number
+}
+
+function fraction(value: string): number {
+  const number = Number(value)
+  if (!(number > 0 && number < 1)) throw new InvalidArgumentError('Expected a number between 0 and 1.')
+  return number
+}
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+const json = () => new Option('--json', 'print JSON instead of text')
+const engine = () => new Option('--engine <name>', 'training engine; see `videomae doctor`').default('onnx')
+const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(wholeNumber)
+const decoder = () =>
+  new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
+
+function addInspect(program: Command): void {
+  program
+    .command('inspect')
+    .summary('what is in a folder of videos, and what cannot be used')
+    .description(
+      'Lists the videos of a folder (recursive), a list file or a CSV/TSV manifest: codecs, sizes, frame rates,\n' +
+        'durations, and every file that cannot be used with the reason.',
+    )
+    .argument('<source>', 'folder, list file or manifest')
+    .addOption(decoder())
+    .addOption(json())
+    .action((source, options) =>
+      runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(source, options)),
+    )
+}
+
+function addPretrain(program: Command): void {
+  program
+    .command('pretrain')
+    .summary('train a video encoder on unlabelled videos')
+    .description(
+      'Pretrains VideoMAE on a folder of videos: most patches are hidden, the model learns to reconstruct them.\n' +
+        'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
+        'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
+    )
+    .argument('<data>', 'folder, list file or manifest')
+    .option('--recipe <name>', 'a recipe of models/ by name, or a YAML file', 'laptop-pretrain')
+    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
+    .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
+    .option('--resume', 'continue the run in --out from its newest whole checkpoint')
+    .option('--keep <n>', 'how many checkpoints stay', wholeNumber)
+    .addOption(engine())
+    .addOption(threads())
+    .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
+    .option('--print-config', 'print every resolved value and stop')
+    .addOption(json())
+    .option('--quiet', 'no progress')
+    .action((data, options) =>
+      runCommand(options, async () => (await import('./pretrain.ts')).pretrainCommand({ data, ...options })),
+    )
+}
+
+function addReconstruct(program: Command): void {
+  program
+    .command('reconstruct')
+    .summary('show what a pretrained model makes of hidden patches')
+    .description(
+      'Writes a picture (PNG) and an animation (WebP): original | masked | reconstruction. Predicted patches are brought\n' +
+        'back to pixels with their true mean and deviation; visible patches are shown as they are.',
+    )
+    .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
+    .argument('<video>')
+    .option('--mask-ratio <ratio>', 'share of hidden patches', fraction, 0.9)
+    .option('--mask <kind>', 'tube, random or frame', 'tube')
+    .option('--stride <n>', 'frames between two frames of the clip; default: as trained', wholeNumber)
+    .option('--out <path>', 'file name without extension', 'reconstruction')
+    .option('--seed <n>', 'seed of the mask', wholeNumber, 0)
+    .addOption(engine())
+    .addOption(decoder())
+    .addOption(json())
+    .action((checkpoint, video, options) =>
+      runCommand(options, async () =>
+        (await import('./reconstruct.ts')).reconstructCommand(checkpoint, video, options),
+      ),
+    )
+}
+
+function addExport(program: Command): void {
+  program
+    .command('export')
+    .summary('write the encoder as an ONNX file and check it')
+    .description(
+      'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
+        'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.',
+    )
+    .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
+    .option('--out <file>', 'ONNX file', 'encoder.onnx')
+    .addOption(
+      new Option('--input <kind>', 'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]')
+        .choices(['uint8', 'float32'])
+        .default('uint8'),
+    )
+    .option('--check <video>', 'clip to compare on; default: a generated one')
+    .addOption(json())
+    .action((checkpoint, options) =>
+      runCommand(options, async () => (await import('./export.ts')).exportCommand(checkpoint, options)),
+    )
+}
+
+function addDemo(program: Command): void {
+  program
+    .command('demo')
+    .summary('the whole job on generated videos, in a few minutes')
+    .description(
+      'Generates real video files whose motion is their class, pretrains a small model on them, draws reconstructions,\n' +
+        'exports the encoder, checks it, and says where everything is.',
+    )
+    .option('--out <folder>', 'where everything goes', 'demo-output')
+    .option('--clips <n>', 'how many videos are generated', wholeNumber)
+    .option('--steps <n>', 'training steps', wholeNumber)
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(json())
+    .action((options) => runCommand(options, async () => (await import('./demo.ts')).demoCommand(options)))
+}
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .summary('what this machine has, what is missing and how to get it')
+    .addOption(json())
+    .action((options) => runCommand(options, async () => (await import('./doctor.ts')).doctorCommand(options)))
+}
+
+try {
+  await createProgram().parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  // Commander has printed its message; help and version are no errors.
+  process.exitCode = error.exitCode === 0 ? exitCodes.success : exitCodes.usage
+}
