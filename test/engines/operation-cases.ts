@@ -129,21 +129,23 @@ function predictionLeaves(build: CaseBuilder, s: Prediction): readonly [Tensor, 
   ]
 }
 
-type Logits = { batch: number; classes: number; scale: number; offset: number; soft: boolean }
+type Logits = { batch: number; classes: number; scale: number; offset: number; soft: boolean; mass: number }
 const logitSizes = {
   batch: int(1, 5),
   classes: fc.oneof(int(2, 20), fc.constantFrom(101, 400)),
   scale: fc.constantFrom(0.1, 1, 10, 40),
   offset: fc.constantFrom(0, 0, 1000, -1000),
   soft: fc.boolean(),
+  /** What a sample's targets sum to: formulas must not take it for 1. */
+  mass: fc.constantFrom(1, 1, 0.6),
 }
 
 /** Targets: one class per sample, or a mixture of two with label smoothing. */
 function logitLeaves(build: CaseBuilder, s: Logits): readonly [Tensor, Tensor] {
   const targets = new Float32Array(s.batch * s.classes)
   for (let i = 0; i < s.batch; i++) {
-    if (s.soft) targets.fill(0.1 / s.classes, i * s.classes, (i + 1) * s.classes)
-    const share = s.soft ? 0.9 : 1
+    if (s.soft) targets.fill((0.1 * s.mass) / s.classes, i * s.classes, (i + 1) * s.classes)
+    const share = s.mass * (s.soft ? 0.9 : 1)
     const lambda = s.soft ? build.random.uniform() : 1
     targets[i * s.classes + build.random.integer(s.classes)] += share * lambda
     targets[i * s.classes + build.random.integer(s.classes)] += share * (1 - lambda)
