@@ -36,10 +36,11 @@ describe('presets', () => {
     expect(c.decoder.width).toBe(96)
   })
 
-  it('knows the heads of a preset by its width and depth', () => {
-    expect(presetHeads(384, 12)).toBe(6)
-    expect(presetHeads(1280, 32)).toBe(16)
-    expect(presetHeads(100, 3)).toBeNull()
+  it('knows the heads of a preset by its width', () => {
+    expect(presetHeads('encoder', 384)).toBe(6)
+    expect(presetHeads('encoder', 1280)).toBe(16)
+    expect(presetHeads('decoder', 640)).toBe(8)
+    expect(presetHeads('encoder', 100)).toBeNull()
   })
 })
 

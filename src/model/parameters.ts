@@ -19,15 +19,19 @@ export type ModelKind = (typeof modelKinds)[number]
 /**
  * Names and shapes of all parameters: what the model functions ask their graph for.
  *
- * @param classes needed for `classify`
+ * @param classes of the classifier; null for a classifier without its last layer (features through `fc_norm`)
  */
-export function parameterShapes(configuration: ModelConfiguration, kind: ModelKind, classes?: number): ParameterShapes {
+export function parameterShapes(
+  configuration: ModelConfiguration,
+  kind: ModelKind,
+  classes: number | null = null,
+): ParameterShapes {
   const graph = new Graph('parameters')
   const frames = graph.input('frames', clipShape(configuration, 1), 'uint8')
   const token = (name: string) => graph.input(name, [1, 1], 'int32')
   if (kind === 'classify') {
-    if (classes === undefined) throw invalidArgument('classes', 'the number of classes of the classifier', classes)
-    linearHead(classifierFeatures(configuration, frames), classes)
+    const features = classifierFeatures(configuration, frames)
+    if (classes !== null) linearHead(features, classes)
   } else {
     const visible = token('visible')
     const encoded = encode(configuration, frames, { visible, finalNorm: configuration.encoderNorm })

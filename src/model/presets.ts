@@ -75,10 +75,14 @@ export function presetConfiguration(name: PresetName, options: PresetOptions = {
   })
 }
 
-/** Heads of the preset encoder with this width and depth, for files that do not state them; null where none fits. */
-export function presetHeads(width: number, depth: number): number | null {
-  for (const { encoder } of Object.values(presets)) {
-    if (encoder.width === width && encoder.depth === depth) return encoder.heads
+/**
+ * Attention heads of the preset part with this width, for files that do not state them (heads change no shape); null
+ * where none fits.
+ */
+export function presetHeads(part: 'encoder' | 'decoder', width: number): number | null {
+  for (const { encoder, decoder } of Object.values(presets)) {
+    const found = [...(part === 'encoder' ? [encoder] : [decoder[1], decoder[2]])].find((size) => size.width === width)
+    if (found !== undefined) return found.heads
   }
   return null
 }

@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
+import { elementCount } from '../graph/program.ts'
+import type { ModelConfiguration } from './configuration.ts'
+import { writeHuggingFaceConfiguration, writeHuggingFacePreprocessor } from './huggingface.ts'
+import { fileShape, huggingFaceTensors } from './names.ts'
+import { type ModelKind, type ModelState, parameterShapes } from './parameters.ts'
+
+export interface SavedModel {
+  readonly configuration: ModelConfiguration
+  readonly kind: ModelKind
+  /** May hold more than the model's parameters (moments, averages); the rest is left out. */
+  readonly state: ModelState
+  /** Classes of a classifier; null or absent for one without its last layer. */
+  readonly classes?: number | null
+  readonly labels?: readonly string[] | null
+  /** Free-form strings for the header of `model.safetensors`. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** The tensors of a model as a Hugging Face file holds them, sharing memory with `state`. */
+export function toHuggingFaceTensors({ configuration, kind, classes = null, state }: SavedModel) {
+  const tensors = new Map<string, SafetensorsTensor & { readonly data: Float32Array }>()
+  for (const [parameter, shape] of parameterShapes(configuration, kind, classes)) {
+    const values = state.get(parameter)
+    if (values === undefined || values.length !== elementCount(shape)) {
+      throw new VideoMaeError(
+        `Expected ${elementCount(shape)} values for the parameter ${parameter}, received ${values?.length ?? 'none'}.`,
+        { code: 'PARAMETER_MISSING' },
+      )
+    }
+    const pieces = huggingFaceTensors(parameter)
+    const piece = fileShape(parameter, shape, pieces.length, configuration)
+    const length = elementCount(piece)
+    for (const [i, { name }] of pieces.entries()) {
+      tensors.set(name, { shape: piece, data: values.subarray(i * length, (i + 1) * length) })
+    }
+  }
+  return tensors
+}
+
+/**
+ * Writes `config.json`, `model.safetensors` and `preprocessor_config.json` into a directory, which is made if need be.
+ * Not atomic: write to a temporary directory and rename it where that matters.
+ *
+ * @throws VideoMaeError `PARAMETER_MISSING` when the state lacks a parameter of the model
+ */
+export async function saveCheckpointDirectory(directory: string, model: SavedModel): Promise<void> {
+  const { configuration, kind, labels = null, metadata } = model
+  const tensors = toHuggingFaceTensors(model)
+  await mkdir(directory, { recursive: true })
+  await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
+  await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
+  // transformers refuses files whose metadata does not name a framework.
+  await writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt', ...metadata })
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`)
+}
