@@ -6,10 +6,14 @@ export { chooseCrop } from './crop.ts'
 export type { DecoderProbe } from './decoder.ts'
 export { createDecoder, probeDecoders } from './decoder.ts'
 export type { BadFile } from './epoch-order.ts'
+export type { LoadClipsOptions, LoadedVideo } from './load-clips.ts'
+export { loadClips } from './load-clips.ts'
 export type { LoadedBatch, LoadedSample, Loader, LoaderOptions, LoaderStats } from './loader.ts'
 export { createLoader } from './loader.ts'
 export type { ClipSampling } from './sampling.ts'
 export { sampleClip } from './sampling.ts'
+export type { ListOptions } from './source.ts'
+export { listVideos, videoExtensions } from './source.ts'
 export type {
   Decoder,
   DecoderLimits,

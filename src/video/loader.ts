@@ -32,7 +32,7 @@ export interface LoaderOptions {
   /** Default `node-av`. */
   readonly decoder?: DecoderName
   readonly limits?: DecoderLimits
-  /** Ends the loader. */
+  /** Ends the loader; a waiting iteration throws the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -126,8 +126,9 @@ class VideoLoader implements Loader {
       timeoutSeconds: options.timeoutSeconds,
       slotBytes: clipBytes(this.request(0, 0)),
     })
-    options.signal?.addEventListener('abort', () => void this.close(), { once: true })
-    if (options.signal?.aborted) void this.close()
+    const stop = (): void => void this.pool.close(options.signal?.reason)
+    options.signal?.addEventListener('abort', stop, { once: true })
+    if (options.signal?.aborted) stop()
   }
 
   async *batches(range: { readonly startStep?: number } = {}): AsyncGenerator<LoadedBatch, void, undefined> {

@@ -65,10 +65,17 @@ export class DecodePool {
     return [...this.processes].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
   }
 
-  async close(): Promise<void> {
+  get size(): number {
+    return this.processes.size
+  }
+
+  /** Ends all processes. @param reason what requests still open are rejected with */
+  async close(reason?: unknown): Promise<void> {
     if (this.closed) return
     this.closed = true
-    this.fail(new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }))
+    this.fail(
+      reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
+    )
     await Promise.all([...this.processes].map((p) => p.kill()))
   }
 

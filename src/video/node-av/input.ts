@@ -89,7 +89,7 @@ function describe(path: string, bytes: number, format: FormatContext, stream: St
   // 2^-63 stands for "not known"; negative durations come from damaged headers.
   const own = Number(stream.duration) * stream.timeBase.toDouble()
   const whole = Number(format.duration) / 1e6
-  const duration = own > 0 ? own : whole > 0 ? whole : 0
+  const duration = own > 0 ? own : Math.max(whole, 0)
   return {
     path,
     ...displaySize({ width: parameters.width, height: parameters.height }, o),

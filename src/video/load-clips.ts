@@ -1,0 +1,109 @@
+import { invalidArgument } from '../core/errors.ts'
+import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
+import type { CropChoice } from './crop.ts'
+import { type ClipOutcome, DecodePool } from './pool.ts'
+import type { ClipSampling } from './sampling.ts'
+import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
+
+export interface LoadClipsOptions {
+  readonly entries: readonly VideoEntry[]
+  /** Temporal views of every video; each is combined with every crop. All must have the same number of frames. */
+  readonly samplings: readonly ClipSampling[]
+  /** Spatial views. Default: the centre. */
+  readonly crops?: readonly CropChoice[]
+  /** Height and width of the clips, in pixels. */
+  readonly size: number
+  /** For samplings with a random start. Default 0. */
+  readonly seed?: number
+  /** Decoding processes. Default: one per core. */
+  readonly workers?: number
+  /** Videos decoded ahead. Default: twice the number of workers, at least 4. */
+  readonly prefetch?: number
+  /** Seconds one view of one file may take. Default 60. */
+  readonly timeoutSeconds?: number
+  readonly decoder?: DecoderName
+  readonly limits?: DecoderLimits
+  readonly signal?: AbortSignal
+}
+
+export type LoadedVideo = {
+  /** Index into the entries. */
+  readonly index: number
+  readonly entry: VideoEntry
+} & (
+  | {
+      readonly ok: true
+      /** uint8 [samplings x crops][frames][size][size][3], RGB; the crops of one sampling lie side by side. */
+      readonly clips: Uint8Array
+      readonly views: readonly ClipView[]
+    }
+  | { readonly ok: false; readonly code: string /** One line that names the file. */; readonly reason: string }
+)
+
+/**
+ * Fixed views of every video, in the order of the entries, for evaluation, feature extraction and reconstructions. A video that fails takes its place as a failure;
+ * nothing replaces it. The decoding processes end with the iteration.
+ *
+ * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted
+ */
+export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<LoadedVideo, void, undefined> {
+  const { entries, samplings, size, seed = 0, crops = [{ kind: 'center' }] } = options
+  if (samplings.length === 0) throw invalidArgument('samplings', 'at least one sampling', samplings.length)
+  if (samplings.some(({ frames }) => frames !== samplings[0].frames)) {
+    throw invalidArgument(
+      'samplings',
+      'the same number of frames in all samplings',
+      samplings.map((s) => s.frames).join(', '),
+    )
+  }
+  const requestOf = (index: number, sampling: ClipSampling): ClipRequest => ({
+    entry: entries[index],
+    sampling,
+    crops,
+    output: { width: size, height: size },
+    key: [seed, 0, index],
+  })
+  if (entries.length === 0) return
+  const viewBytes = clipBytes(requestOf(0, samplings[0]))
+  const pool = new DecodePool({
+    decoder: options.decoder ?? 'node-av',
+    limits: options.limits ?? {},
+    workers: options.workers,
+    timeoutSeconds: options.timeoutSeconds,
+    slotBytes: viewBytes,
+  })
+  const stop = (): void => void pool.close(options.signal?.reason)
+  options.signal?.addEventListener('abort', stop, { once: true })
+  if (options.signal?.aborted) stop()
+
+  const begin = (index: number): { clips: Uint8Array; outcomes: Promise<ClipOutcome[]> } => {
+    const clips = new Uint8Array(viewBytes * samplings.length)
+    const outcomes = Promise.all(
+      samplings.map((sampling, v) =>
+        pool.read(requestOf(index, sampling), clips.subarray(v * viewBytes, (v + 1) * viewBytes)),
+      ),
+    )
+    outcomes.catch(() => undefined) // Reported where it is awaited.
+    return { clips, outcomes }
+  }
+  try {
+    const ahead = options.prefetch ?? Math.max(4, 2 * pool.size)
+    const begun: ReturnType<typeof begin>[] = []
+    for (let index = 0; index < entries.length; index++) {
+      while (begun.length <= ahead && index + begun.length < entries.length) begun.push(begin(index + begun.length))
+      const { clips, outcomes } = begun.shift()!
+      const settled = await outcomes
+      const failed = settled.find((outcome) => !outcome.ok)
+      const entry = entries[index]
+      if (failed !== undefined && !failed.ok) {
+        yield { index, entry, ok: false, code: failed.failure.code, reason: failed.failure.reason }
+      } else {
+        const views = settled.flatMap((outcome) => (outcome.ok ? outcome.result.views : []))
+        yield { index, entry, ok: true, clips, views }
+      }
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', stop)
+    await pool.close()
+  }
+}

@@ -1,0 +1,154 @@
+import { VideoMaeError } from '../core/errors.ts'
+
+export interface ManifestLine {
+  /** Line in the file, from 1. */
+  readonly line: number
+  readonly path: string
+  readonly label?: string
+  readonly start?: number
+  readonly end?: number
+  readonly group?: string
+}
+
+type Column = 'path' | 'label' | 'start' | 'end' | 'group'
+
+const positional: readonly Column[] = ['path', 'label', 'start', 'end', 'group']
+
+const columnNames: Readonly<Record<string, Column>> = {
+  path: 'path',
+  file: 'path',
+  filename: 'path',
+  video: 'path',
+  video_path: 'path',
+  label: 'label',
+  class: 'label',
+  category: 'label',
+  start: 'start',
+  start_seconds: 'start',
+  time_start: 'start',
+  end: 'end',
+  end_seconds: 'end',
+  time_end: 'end',
+  group: 'group',
+}
+
+/**
+ * Reads a list of videos. Three forms, told apart by the first line that is neither empty nor a comment (`#`):
+ * tabs make it a TSV, commas a CSV (RFC 4180 quotes; with a header naming `path` its columns may come in any order and others are ignored, without one they
+ * are path, label, start, end, group); otherwise every line is a path, optionally followed by a label (`path label`) or by `0 -1`, as the
+ * reference implementation's lists have it. A path with spaces may be quoted; unquoted it is taken whole where that file exists.
+ *
+ * @param file named in errors
+ * @param exists whether a path of the list leads to something
+ * @throws VideoMaeError `MANIFEST_INVALID`, with file and line
+ */
+export function parseManifest(text: string, file: string, exists: (path: string) => boolean): ManifestLine[] {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
+  const first = lines.find((line) => line.trim() !== '' && !line.startsWith('#'))
+  if (first === undefined) return []
+  const outside = first.replace(/"(?:[^"]|"")*"/g, '')
+  const separator = outside.includes('\t') ? '\t' : outside.includes(',') && !exists(first.trim()) ? ',' : undefined
+  const report = (line: number, message: string): never => {
+    throw new VideoMaeError(`${file}:${line}: ${message}`, {
+      code: 'MANIFEST_INVALID',
+      exit: 'data',
+      hint: 'A line is: path, optional label, optional start and end in seconds, optional group. Quote paths that hold the separator.',
+    })
+  }
+  const rows: { line: number; fields: string[] }[] = []
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === '' || line.startsWith('#')) continue
+    const fields =
+      separator === undefined
+        ? splitReferenceLine(line.trim(), exists)
+        : splitQuoted(line, separator, (m) => report(i + 1, m))
+    rows.push({ line: i + 1, fields })
+  }
+  const header = separator === undefined ? undefined : readHeader(rows[0].fields)
+  if (header !== undefined) {
+    if (!header.includes('path')) report(rows[0].line, 'expected a column named `path`')
+    rows.shift()
+  }
+  return rows.map(({ line, fields }) => readRow(fields, header ?? positional, (message) => report(line, message), line))
+}
+
+/** Columns of a header line; undefined when the line is data. */
+function readHeader(fields: readonly string[]): (Column | undefined)[] | undefined {
+  const columns = fields.map((field) => columnNames[field.trim().toLowerCase()])
+  return columns.includes('path') ? columns : undefined
+}
+
+function readRow(
+  fields: readonly string[],
+  columns: readonly (Column | undefined)[],
+  report: (message: string) => never,
+  line: number,
+): ManifestLine {
+  if (fields.length > columns.length) report(`expected at most ${columns.length} fields but found ${fields.length}`)
+  const value = (column: Column): string | undefined => {
+    const at = columns.indexOf(column)
+    const field = at < 0 ? undefined : fields[at]?.trim()
+    return field === '' ? undefined : field
+  }
+  const seconds = (column: 'start' | 'end'): number | undefined => {
+    const field = value(column)
+    if (field === undefined) return undefined
+    const number = Number(field)
+    if (!Number.isFinite(number) || number < 0)
+      report(`expected ${column} in seconds (0 or more) but found ${JSON.stringify(field)}`)
+    return number
+  }
+  const name = value('path') ?? report('expected a path but found none')
+  const start = seconds('start')
+  const end = seconds('end')
+  if (end !== undefined && end <= (start ?? 0)) report(`expected end after start but found ${start ?? 0} to ${end}`)
+  const label = value('label')
+  const group = value('group')
+  return {
+    line,
+    path: name,
+    ...(label === undefined ? {} : { label }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+    ...(group === undefined ? {} : { group }),
+  }
+}
+
+function splitQuoted(line: string, separator: string, report: (message: string) => never): string[] {
+  const fields: string[] = []
+  let field = ''
+  let quoted = false
+  for (let i = 0; i < line.length; i++) {
+    const c = line[i]
+    if (quoted) {
+      if (c !== '"') field += c
+      else if (line[i + 1] === '"') field += line[++i]
+      else quoted = false
+    } else if (c === '"' && field.trim() === '') {
+      field = ''
+      quoted = true
+    } else if (c === separator) {
+      fields.push(field)
+      field = ''
+    } else field += c
+  }
+  if (quoted) report('expected a closing quote')
+  fields.push(field)
+  return fields
+}
+
+/** [path] or [path, label] of a line of the reference's space-separated lists. */
+function splitReferenceLine(line: string, exists: (path: string) => boolean): string[] {
+  const quoted = /^"((?:[^"]|"")*)"\s*(.*)$/.exec(line)
+  if (quoted !== null) {
+    const path = quoted[1].replaceAll('""', '"')
+    return quoted[2] === '' || /^0\s+-1$/.test(quoted[2]) ? [path] : [path, quoted[2]]
+  }
+  if (exists(line)) return [line]
+  const whole = /^(.*\S)\s+0\s+-1$/.exec(line)
+  if (whole !== null) return [whole[1]]
+  const labelled = /^(.*\S)\s+(\S+)$/.exec(line)
+  // Not an existing path: the last word is a label where what stands before it exists, or where it is a number as the reference writes.
+  if (labelled !== null && (exists(labelled[1]) || /^\d+$/.test(labelled[2]))) return [labelled[1], labelled[2]]
+  return [line]
+}

@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { parseManifest } from './manifest.ts'
+import type { VideoEntry } from './types.ts'
+
+export interface ListOptions {
+  /** Folder that relative paths of a list or manifest start from. Default: the folder the list lies in. */
+  readonly base?: string
+  /** For a folder: take the name of the folder a file lies in as its label. Default false. */
+  readonly labelFromFolder?: boolean
+}
+
+/** Extensions looked for in folders; a list or manifest may name any file. */
+export const videoExtensions: ReadonlySet<string> = new Set(
+  (
+    '.mp4 .m4v .mov .qt .mkv .webm .avi .divx .gif .ts .mts .m2ts .mpg .mpeg .mpe .m1v .m2v .vob .ogv .ogm .ogg .flv .f4v .wmv ' +
+    '.asf .3gp .3g2 .mj2 .mjpeg .mjpg .264 .h264 .265 .h265 .hevc .ivf .obu .y4m .mxf .nut .rm .rmvb .dv .apng .webp'
+  ).split(' '),
+)
+
+/**
+ * The videos of a source: a folder (searched with its subfolders, in the order of their paths), a CSV/TSV manifest, a list file, or one video file.
+ *
+ * @throws VideoMaeError `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_EMPTY`, or `MANIFEST_INVALID` with file and line
+ */
+export function listVideos(source: string, options: ListOptions = {}): VideoEntry[] {
+  const stats = statSync(source, { throwIfNoEntry: false })
+  if (stats === undefined) {
+    throw new VideoMaeError(`Expected a folder, list or video at ${source}, but there is nothing.`, {
+      code: 'VIDEO_SOURCE_NOT_FOUND',
+      exit: 'usage',
+      hint: 'Check the path.',
+    })
+  }
+  if (!stats.isDirectory() && videoExtensions.has(path.extname(source).toLowerCase())) {
+    return [{ path: source, id: path.basename(source) }]
+  }
+  const entries = stats.isDirectory()
+    ? listFolder(source, options.labelFromFolder ?? false)
+    : listFile(source, options.base)
+  if (entries.length === 0) {
+    throw new VideoMaeError(`Expected videos in ${source}, but found none.`, {
+      code: 'VIDEO_SOURCE_EMPTY',
+      exit: 'data',
+      hint: stats.isDirectory()
+        ? `Looked for files ending in ${[...videoExtensions].slice(0, 8).join(', ')}, ... in all subfolders; a list file can name others.`
+        : 'The file has no line that names a video.',
+    })
+  }
+  return entries
+}
+
+function listFolder(folder: string, labelled: boolean): VideoEntry[] {
+  const found: string[] = []
+  // Folders on the way down, to stop where a link leads back up.
+  const walk = (relative: string, above: readonly string[]): void => {
+    const here = path.join(folder, relative)
+    const real = realpathSync(here)
+    if (above.includes(real)) return
+    for (const name of readdirSync(here)) {
+      if (name.startsWith('.')) continue
+      const inner = path.join(relative, name)
+      const stats: Stats | undefined = statSync(path.join(folder, inner), { throwIfNoEntry: false })
+      if (stats?.isDirectory()) walk(inner, [...above, real])
+      else if (stats?.isFile() && videoExtensions.has(path.extname(name).toLowerCase())) found.push(inner)
+    }
+  }
+  walk('', [])
+  return found
+    .map((relative) => ({ relative, id: relative.split(path.sep).join('/') }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ relative, id }) => {
+      const parent = path.basename(path.dirname(path.resolve(folder, relative)))
+      return { path: path.join(folder, relative), id, ...(labelled ? { label: parent } : {}) }
+    })
+}
+
+function listFile(file: string, base: string | undefined): VideoEntry[] {
+  const root = base ?? path.dirname(file)
+  const lines = parseManifest(
+    readFileSync(file, 'utf8'),
+    file,
+    (name) => statSync(path.resolve(root, name), { throwIfNoEntry: false }) !== undefined,
+  )
+  const entries: VideoEntry[] = []
+  const labels = new Map<string, { label: string | undefined; line: number }>()
+  for (const { line, path: name, ...rest } of lines) {
+    const part = rest.start === undefined && rest.end === undefined ? '' : `#${rest.start ?? 0}-${rest.end ?? ''}`
+    const id = `${name.split(path.sep).join('/')}${part}`
+    const other = labels.get(id)
+    if (other !== undefined && other.label !== rest.label) {
+      throw new VideoMaeError(
+        `${file}:${line}: expected one label for ${id}, but line ${other.line} says ${String(other.label)} and this line ${String(rest.label)}`,
+        { code: 'MANIFEST_INVALID', exit: 'data', hint: 'Correct or remove one of the two lines.' },
+      )
+    }
+    labels.set(id, { label: rest.label, line })
+    entries.push({ path: path.isAbsolute(name) ? name : path.join(root, name), id, ...rest })
+  }
+  requireSome(file, root, entries)
+  return entries
+}
+
+/** A single missing file is found, named and skipped when it is loaded; a list of which nothing exists is a wrong base folder. */
+function requireSome(file: string, root: string, entries: readonly VideoEntry[]): void {
+  const probe = entries.slice(0, 20)
+  if (probe.length === 0 || probe.some((entry) => statSync(entry.path, { throwIfNoEntry: false }) !== undefined)) return
+  throw new VideoMaeError(
+    `${file}: expected videos under ${root}, but none of the first ${probe.length} exists, e.g. ${probe[0].path}`,
+    {
+      code: 'VIDEO_SOURCE_NOT_FOUND',
+      exit: 'data',
+      hint: 'Give the folder that the paths in the list start from.',
+    },
+  )
+}
