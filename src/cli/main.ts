@@ -131,7 +131,8 @@ function addExport(program: Command): void {
         .choices(['uint8', 'float32'])
         .default('uint8'),
     )
-    .option('--check <video>', 'clip to compare on; default: a generated one')
+    .option('--check <video>', 'clip to compare on; default: two generated ones')
+    .addOption(engine())
     .addOption(json())
     .action((checkpoint, options) =>
       runCommand(options, async () => (await import('./export.ts')).exportCommand(checkpoint, options)),

@@ -1,0 +1,32 @@
+import { VideoMaeError } from '../core/errors.ts'
+import type { RandomStream } from '../core/random.ts'
+import { renderMotionClip } from '../synthetic/motion.ts'
+import { openCheckpoint } from '../train/open-checkpoint.ts'
+import { loadClips } from '../video/index.ts'
+
+/**
+ * Clips to compare an exported file on: the middle clip of a video, or two generated ones where none is given.
+ *
+ * @returns uint8 [n][T, H, W, 3]
+ */
+export async function clipsForCheck(
+  checkpoint: string,
+  video: string | undefined,
+  random: RandomStream,
+): Promise<Uint8Array> {
+  const { configuration, clip } = await openCheckpoint(checkpoint)
+  const {
+    frames,
+    imageSize: [height, width],
+  } = configuration
+  if (video === undefined) {
+    const size = { width, height, frames }
+    return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
+  }
+  const samplings = [{ kind: 'strided', frames, stride: clip?.stride ?? 4, start: 'center' }] as const
+  for await (const loaded of loadClips({ entries: [{ path: video, id: video }], samplings, size: width, workers: 1 })) {
+    if (!loaded.ok) throw new VideoMaeError(loaded.reason, { code: loaded.code, exit: 'data' })
+    return loaded.clips
+  }
+  throw new VideoMaeError(`The video ${video} yielded no clip.`, { code: 'VIDEO_UNREADABLE', exit: 'data' })
+}

@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { engineNamed } from '../engine/index.ts'
+import { lowerProgram } from '../engine/onnx/lower.ts'
+import { writeModel } from '../format/onnx.ts'
+import { stateDigest } from '../model/digest.ts'
+import { buildEncodeProgram, type ModelConfiguration } from '../model/index.ts'
+import { openCheckpoint } from '../train/open-checkpoint.ts'
+import { checkExport, type ExportCheck } from './check.ts'
+
+export type ExportInput = 'uint8' | 'float32'
+
+export interface ExportOptions {
+  /** The ONNX file to write. */
+  readonly out: string
+  /**
+   * `uint8` (default): input `frames` uint8 [batch, T, H, W, 3], normalised inside. `float32`: input `pixel_values`
+   * float32 [batch, T, 3, H, W], normalised by the caller, as Hugging Face processors give it.
+   */
+  readonly input?: ExportInput
+  /** Clips for the comparison with the training engine, uint8 [n][T, H, W, 3], n at least 1. */
+  readonly clips: Uint8Array
+  /** Largest difference that passes, relative to the largest magnitude of the output. Default 1e-4. */
+  readonly tolerance?: number
+  /** Engine to compare with. Default `onnx`; `reference` is float64 and shares no code with the file, but is slow. */
+  readonly compareWith?: string
+}
+
+export interface ExportResult {
+  readonly files: readonly string[]
+  readonly bytes: number
+  readonly input: ExportInput
+  readonly check: ExportCheck
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** Names of the exported model's input and outputs. */
+export const exportNames = { uint8: 'frames', float32: 'pixel_values', tokens: 'tokens', pooled: 'pooled' } as const
+
+/**
+ * Writes the encoder of a checkpoint as ONNX (opset 17, standard operators, any batch size), runs the written file and
+ * compares it with the training engine.
+ *
+ * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance
+ */
+export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
+  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = 'onnx' } = options
+  const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
+  const { configuration, kind, state } = opened
+  const clipBytes = clipSize(configuration)
+  if (clips.length === 0 || clips.length % clipBytes !== 0) {
+    throw invalidArgument('clips', `one or more clips of ${clipBytes} bytes`, `${clips.length} bytes`)
+  }
+  const layout = input === 'uint8' ? 'BTHWC' : 'BTCHW'
+  const program = renamedInput(
+    // Two clips, so that the batch cannot be taken for another axis of size 1.
+    buildEncodeProgram({ configuration, kind, batch: 2, input, layout }),
+    exportNames[input],
+  )
+  const embeddedState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
+  const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), opened.clip)
+  const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
+  const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
+
+  const engine = await engineNamed(compareWith)
+  const check = await checkExport({
+    file: path.resolve(out),
+    configuration,
+    kind,
+    state: embeddedState,
+    input,
+    clips,
+    engine,
+  })
+  if (!(check.largestDifference <= tolerance)) {
+    throw new VideoMaeError(
+      `Expected the exported file ${out} to agree with the ${compareWith} engine within ${tolerance}, ` +
+        `but the largest difference is ${check.largestDifference.toExponential(2)}.`,
+      {
+        code: 'EXPORT_MISMATCH',
+        exit: 'checkFailed',
+        hint: 'Do not use the file; please report this with the checkpoint.',
+      },
+    )
+  }
+  const bytes = (await Promise.all(files.map(async (file) => (await readFile(file)).length))).reduce((a, b) => a + b)
+  return { files, bytes, input, check, metadata }
+}
+
+function clipSize({ frames, imageSize: [height, width], channels }: ModelConfiguration): number {
+  return frames * height * width * channels
+}
+
+function renamedInput<T extends { readonly inputs: readonly { name: string; tensor: number }[] }>(
+  program: T,
+  name: string,
+): T {
+  return { ...program, inputs: program.inputs.map(({ tensor }) => ({ name, tensor })) }
+}
+
+async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** What someone who has only the file needs to know. All values are strings; lists are JSON. */
+async function describe(
+  source: string,
+  { mean, std, frames, imageSize, patch, tubelet, encoder }: ModelConfiguration,
+  input: ExportInput,
+  digest: string,
+  clip: { readonly stride: number; readonly fps: number | null } | null,
+): Promise<Record<string, string>> {
+  const named = path.basename(path.dirname(path.resolve(source)))
+  return {
+    'videomae.version': await packageVersion(),
+    'videomae.model': named,
+    'videomae.digest': digest,
+    'videomae.input': input,
+    'videomae.frames': String(frames),
+    'videomae.image_size': JSON.stringify(imageSize),
+    'videomae.mean': JSON.stringify(mean),
+    'videomae.std': JSON.stringify(std),
+    'videomae.patch': String(patch),
+    'videomae.tubelet': String(tubelet),
+    'videomae.width': String(encoder.width),
+    ...(clip === null ? {} : { 'videomae.stride': String(clip.stride) }),
+    ...(clip?.fps ? { 'videomae.fps': String(clip.fps) } : {}),
+    'videomae.license':
+      'The licence of the weights is that of whoever trained them; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.',
+  }
+}

@@ -1,0 +1,128 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+import { engineNamed } from '../engine/index.ts'
+import { createMask, type MaskKind } from '../mask/mask.ts'
+import { buildReconstructProgram, tokenGrid } from '../model/index.ts'
+import { openCheckpoint } from '../train/open-checkpoint.ts'
+import { type ClipSampling, type DecoderName, loadClips } from '../video/index.ts'
+import { type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
+import { paintReconstruction } from './reconstruction.ts'
+
+export interface ReconstructOptions {
+  /** Path of the pictures without extension. */
+  readonly out: string
+  /** Default .9. */
+  readonly maskRatio?: number
+  /** Default `tube`. */
+  readonly mask?: MaskKind
+  /** Frames from one frame of the clip to the next. Default: as trained, else 4. */
+  readonly stride?: number
+  /** Key of the mask. Default 0. */
+  readonly seed?: number
+  /** Default `onnx`. */
+  readonly engine?: string
+  readonly decoder?: DecoderName
+}
+
+export interface ReconstructResult {
+  /** PNG: rows original, masked, reconstruction; columns are frames. */
+  readonly picture: string
+  /** Endless WebP: original | masked | reconstruction. */
+  readonly animation: string
+  /** The training loss on this clip and mask. */
+  readonly loss: number
+  /** Mean squared error of the masked patches on [0, 1] pixels. */
+  readonly pixelError: number
+  /** Frame indices of the clip in the file. */
+  readonly frames: readonly number[]
+  readonly visible: number
+  readonly masked: number
+}
+
+/**
+ * Shows what a pretrained model makes of the hidden patches of the middle clip of a video.
+ *
+ * @param checkpoint run folder, checkpoint folder or Hugging Face directory of a pretrained model
+ * @throws VideoMaeError `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
+ */
+export async function reconstruct(
+  checkpoint: string,
+  video: string,
+  options: ReconstructOptions,
+): Promise<ReconstructResult> {
+  const { configuration, kind, state, clip, path: source } = await openCheckpoint(checkpoint)
+  if (kind !== 'pretrain') {
+    throw new VideoMaeError(
+      `Expected a pretrained model with its decoder in ${source}, received a model of kind ${kind}.`,
+      {
+        code: 'CHECKPOINT_KIND',
+        exit: 'usage',
+        hint: 'Only checkpoints written by `videomae pretrain` (or VideoMAEForPreTraining) can reconstruct.',
+      },
+    )
+  }
+  const [height, width] = configuration.imageSize
+  if (height !== width || configuration.channels !== 3) {
+    throw invalidArgument('checkpoint', 'a model of square RGB frames', `${height}x${width}x${configuration.channels}`)
+  }
+  const mask = createMask(
+    options.mask ?? 'tube',
+    tokenGrid(configuration),
+    options.maskRatio ?? 0.9,
+    new RandomStream(options.seed ?? 0, 'reconstruct'),
+  )
+  const sampling: ClipSampling = {
+    kind: 'strided',
+    frames: configuration.frames,
+    stride: options.stride ?? clip?.stride ?? 4,
+    ...(options.stride === undefined && clip?.fps ? { fps: clip.fps } : {}),
+    start: 'center',
+  }
+  const { frames, indices } = await readClip(video, sampling, width, options.decoder)
+  const program = buildReconstructProgram({
+    configuration,
+    batch: 1,
+    visible: mask.visible.length,
+    masked: mask.masked.length,
+  })
+  const engine = await engineNamed(options.engine ?? 'onnx')
+  const session = await engine.open([program])
+  try {
+    await session.writeState(new Map(program.state.map(({ name }) => [name, state.get(name)!])))
+    const outputs = await session.run(program.name, { frames, visible: mask.visible, masked: mask.masked })
+    const painted = paintReconstruction(configuration, frames, mask.masked, outputs.prediction)
+    const size: PictureSize = { frames: configuration.frames, height, width }
+    const picture = `${path.resolve(options.out)}.png`
+    const animation = `${path.resolve(options.out)}.webp`
+    await writeFile(picture, await reconstructionSheet(painted, size))
+    await writeFile(animation, await reconstructionAnimation(painted, size))
+    return {
+      picture,
+      animation,
+      loss: outputs.loss[0],
+      pixelError: painted.pixelError,
+      frames: indices,
+      visible: mask.visible.length,
+      masked: mask.masked.length,
+    }
+  } finally {
+    await session.close()
+  }
+}
+
+/** One clip, centred; the failure of the file becomes an error. */
+async function readClip(
+  video: string,
+  sampling: ClipSampling,
+  size: number,
+  decoder: DecoderName = 'node-av',
+): Promise<{ frames: Uint8Array; indices: readonly number[] }> {
+  const entries = [{ path: video, id: video }]
+  for await (const loaded of loadClips({ entries, samplings: [sampling], size, decoder, workers: 1 })) {
+    if (!loaded.ok) throw new VideoMaeError(loaded.reason, { code: loaded.code, exit: 'data' })
+    return { frames: loaded.clips, indices: loaded.views[0].frames }
+  }
+  throw new VideoMaeError(`The video ${video} yielded no clip.`, { code: 'VIDEO_UNREADABLE', exit: 'data' })
+}

@@ -1,0 +1,45 @@
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/index.ts'
+import { findCheckpoint } from './checkpoint.ts'
+import { RunDirectory } from './run-directory.ts'
+
+export interface OpenedCheckpoint extends LoadedCheckpoint {
+  /** The folder or file the weights came from. */
+  readonly path: string
+  /** How the clips of its training were sampled; null where the files do not say. */
+  readonly clip: { readonly stride: number; readonly fps: number | null } | null
+}
+
+/**
+ * Opens what a user may name as a checkpoint: a checkpoint folder, the folder of a run (its newest whole checkpoint), a
+ * Hugging Face directory, or a `.safetensors` file.
+ *
+ * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, and what `loadCheckpointDirectory` throws
+ */
+export async function openCheckpoint(where: string, options: LoadOptions = {}): Promise<OpenedCheckpoint> {
+  const kind = await stat(where).catch(() => null)
+  if (kind === null) {
+    throw new VideoMaeError(`Expected a checkpoint at ${where}, which does not exist.`, {
+      code: 'CHECKPOINT_NOT_FOUND',
+      exit: 'data',
+      hint: 'Name a run folder (checkpoints/<run>), one of its step-... folders, or a Hugging Face directory.',
+    })
+  }
+  const found = kind.isDirectory() ? await findCheckpoint(new RunDirectory(where)) : null
+  const chosen = found?.path ?? where
+  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, clip: await trainedClip(chosen) }
+}
+
+/** Stride and frame rate from the trainer state beside the weights, where there is one. */
+async function trainedClip(directory: string): Promise<OpenedCheckpoint['clip']> {
+  try {
+    const state: unknown = JSON.parse(await readFile(path.join(directory, 'trainer-state.json'), 'utf8'))
+    const clip = (state as { configuration?: { clip?: { stride?: unknown; fps?: unknown } } }).configuration?.clip
+    if (typeof clip?.stride !== 'number') return null
+    return { stride: clip.stride, fps: typeof clip.fps === 'number' ? clip.fps : null }
+  } catch {
+    return null
+  }
+}
