@@ -13,18 +13,28 @@ export interface MemoryUse {
 }
 
 /**
- * Programs compiled together over one state. A session may be used by one caller at a time: `run` before the previous
- * one has settled throws `ENGINE_BUSY`.
+ * Programs compiled together over one state. A session may be used by one caller at a time: a call before the previous
+ * one has settled rejects with `ENGINE_BUSY`, one after `close` with `ENGINE_CLOSED`. A call that rejects because of
+ * what it was given has changed nothing. (`check.ts` and `exclusive.ts` do this for every engine.)
  */
 export interface EngineSession {
   readonly engine: string
-  /** One run of the named program: outputs and the gradient norms its updates report. */
+  /**
+   * One run of the named program: outputs and the gradient norms its updates report. Outputs show the state before the
+   * updates. The caller may reuse the input arrays once the run has settled, and owns the output arrays.
+   *
+   * Rejects with `PROGRAM_UNKNOWN`, `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_TYPE`, `INPUT_LENGTH`, `INDEX_RANGE`.
+   */
   run(program: string, inputs: RunInputs): Promise<RunOutputs>
-  /** Copies of state tensors; all of them where no names are given. */
+  /** Copies of state tensors; all of them where no names are given. Rejects with `STATE_UNKNOWN`. */
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>>
-  /** Replaces state tensors; those never written are zero. Throws `STATE_UNKNOWN`, `SHAPE_MISMATCH`. */
+  /**
+   * Replaces state tensors; those never written are zero. Rejects with `STATE_UNKNOWN`, `SHAPE_MISMATCH` before anything
+   * is written.
+   */
   writeState(values: ReadonlyMap<string, Float32Array>): Promise<void>
   memory(): Promise<MemoryUse>
+  /** Waits for a call under way, then frees everything. Closing again is no error. */
   close(): Promise<void>
 }
 
@@ -47,6 +57,10 @@ export interface Engine {
   readonly name: string
   /** Never throws. */
   probe(): Promise<Availability>
-  /** Throws `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`. */
+  /**
+   * Compiles programs of different names that share state by name. Rejects with `ENGINE_UNAVAILABLE`,
+   * `PROGRAM_UNSUPPORTED` (an operation that the engine does not know), `NAME_TAKEN` (two programs of one name),
+   * `SHAPE_MISMATCH` (one state with two shapes).
+   */
   open(programs: readonly Program[], options?: EngineOptions): Promise<EngineSession>
 }
