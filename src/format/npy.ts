@@ -1,0 +1,182 @@
+import { open } from 'node:fs/promises'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { bytesOf, elementCount, readFully, writeFully } from './file-bytes.ts'
+
+/** Element types of NumPy files, as NumPy names them (without byte order). */
+export const npyDtypes = ['f8', 'f4', 'f2', 'i8', 'i4', 'u1', 'b1'] as const
+export type NpyDtype = (typeof npyDtypes)[number]
+
+/** f2 holds bit patterns in Uint16Array (see half.ts), b1 holds 0 or 1 in Uint8Array, i8 is 64 bits wide. */
+export type NpyArray = Float64Array | Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array
+
+export interface Npy {
+  readonly shape: readonly number[]
+  readonly dtype: NpyDtype
+  /** Row-major (C order). */
+  readonly data: NpyArray
+}
+
+const magic = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59) // \x93NUMPY
+const widths: Readonly<Record<NpyDtype, number>> = { f8: 8, f4: 4, f2: 2, i8: 8, i4: 4, u1: 1, b1: 1 }
+/** Headers are below 200 bytes unless an array has thousands of named fields, which we do not read. */
+const largestHeader = 1 << 20
+
+function invalid(path: string, problem: string): VideoMaeError {
+  return new VideoMaeError(`Expected a NumPy .npy file in ${path}, but ${problem}.`, {
+    code: 'NPY_INVALID',
+    exit: 'data',
+  })
+}
+
+/**
+ * Read a NumPy array file, format versions 1 to 3, little-endian. Fortran order is turned into row-major.
+ *
+ * @throws VideoMaeError `NPY_INVALID` for a damaged file, another element type, big-endian or pickled data
+ */
+export async function readNpy(path: string): Promise<Npy> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const start = new Uint8Array(12)
+    const got = await readFully(file, start, 0)
+    if (got < 10 || magic.some((byte, i) => start[i] !== byte)) throw invalid(path, 'it does not begin as one')
+    const version = start[6]
+    if (version < 1 || version > 3) throw invalid(path, `its format version is ${version}.${start[7]}, not 1 to 3`)
+    const view = new DataView(start.buffer)
+    const headerAt = version === 1 ? 10 : 12
+    const headerSize = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
+    if (headerSize > largestHeader || headerAt + headerSize > size) {
+      throw invalid(path, `its header of ${headerSize} bytes does not fit into the file of ${size} bytes`)
+    }
+    const headerBytes = new Uint8Array(headerSize)
+    await readFully(file, headerBytes, headerAt)
+    const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(headerBytes)
+    const { dtype, shape, fortran } = parseHeader(path, text)
+
+    const bytes = elementCount(shape) * widths[dtype]
+    const available = size - headerAt - headerSize
+    if (bytes !== available) {
+      throw invalid(path, `shape (${shape.join(', ')}) of ${dtype} needs ${bytes} bytes and ${available} follow`)
+    }
+    const raw = new Uint8Array(bytes)
+    if ((await readFully(file, raw, headerAt + headerSize)) !== bytes) throw invalid(path, 'it was cut short meanwhile')
+    const data = viewAs(dtype, raw.buffer)
+    return { shape, dtype, data: fortran && shape.length > 1 ? toRowMajor(data, shape) : data }
+  } finally {
+    await file.close()
+  }
+}
+
+/** The header is a Python dictionary literal with three keys in any order. */
+function parseHeader(path: string, text: string): { dtype: NpyDtype; shape: number[]; fortran: boolean } {
+  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1]
+  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1]
+  const sizes = /'shape'\s*:\s*\(([^)]*)\)/.exec(text)?.[1]
+  if (descr === undefined || order === undefined || sizes === undefined) {
+    throw invalid(path, `its header is not a plain array's: ${JSON.stringify(text.trim().slice(0, 120))}`)
+  }
+  const dtype = npyDtypes.find((known) => descr === known || descr === `<${known}` || descr === `|${known}`)
+  if (dtype === undefined) {
+    throw invalid(
+      path,
+      `its element type is ${JSON.stringify(descr)}, not one of ${npyDtypes.join(', ')} little-endian`,
+    )
+  }
+  const shape = sizes
+    .split(',')
+    .map((size) => size.trim())
+    .filter((size, i, all) => size !== '' || i !== all.length - 1)
+    .map((size) => (/^\d+$/.test(size) ? Number(size) : Number.NaN))
+  if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(elementCount(shape))) {
+    throw invalid(path, `its shape is (${sizes.slice(0, 120)})`)
+  }
+  return { dtype, shape, fortran: order === 'True' }
+}
+
+function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): NpyArray {
+  switch (dtype) {
+    case 'f8':
+      return new Float64Array(buffer)
+    case 'f4':
+      return new Float32Array(buffer)
+    case 'f2':
+      return new Uint16Array(buffer)
+    case 'i8':
+      return new BigInt64Array(buffer)
+    case 'i4':
+      return new Int32Array(buffer)
+    case 'u1':
+    case 'b1':
+      return new Uint8Array(buffer)
+  }
+}
+
+/** First index fastest to last index fastest; the array keeps its type. */
+function toRowMajor(data: NpyArray, shape: readonly number[]): NpyArray {
+  const out = data.slice()
+  const strides: number[] = []
+  let stride = 1
+  for (const size of shape) {
+    strides.push(stride)
+    stride *= size
+  }
+  const index = new Array<number>(shape.length).fill(0)
+  let from = 0
+  for (let to = 0; to < out.length; to++) {
+    out[to] = data[from]
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis]++
+      from += strides[axis]
+      if (index[axis] < shape[axis]) break
+      from -= strides[axis] * shape[axis]
+      index[axis] = 0
+    }
+  }
+  return out
+}
+
+/**
+ * Write an array as NumPy does: version 1.0 header, data aligned to 64 bytes, row-major.
+ *
+ * @param dtype needed for f2 (bits in Uint16Array) and b1 (Uint8Array, which is u1 otherwise)
+ * @throws VideoMaeError `INVALID_ARGUMENT` when shape, type and data do not fit together
+ */
+export async function writeNpy(
+  path: string,
+  shape: readonly number[],
+  data: NpyArray,
+  dtype: NpyDtype = dtypeOf(data),
+): Promise<void> {
+  if (!(data instanceof viewAs(dtype, new ArrayBuffer(0)).constructor)) {
+    throw invalidArgument('npy data', `an array for ${dtype}`, data.constructor.name)
+  }
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || elementCount(shape) !== data.length) {
+    throw invalidArgument('npy shape', `sizes whose product is ${data.length}`, `(${shape.join(', ')})`)
+  }
+  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
+  const descr = (widths[dtype] === 1 ? '|' : '<') + dtype
+  const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
+  const total = Math.ceil((10 + dictionary.length + 1) / 64) * 64
+  const header = new Uint8Array(total).fill(0x20)
+  header.set(magic)
+  header.set([1, 0, (total - 10) & 255, (total - 10) >> 8], 6)
+  header.set(new TextEncoder().encode(dictionary), 10)
+  header[total - 1] = 0x0a
+  const file = await open(path, 'w')
+  try {
+    await writeFully(file, header)
+    await writeFully(file, bytesOf(data))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+function dtypeOf(data: NpyArray): NpyDtype {
+  if (data instanceof Float32Array) return 'f4'
+  if (data instanceof Float64Array) return 'f8'
+  if (data instanceof Uint16Array) return 'f2'
+  if (data instanceof BigInt64Array) return 'i8'
+  if (data instanceof Int32Array) return 'i4'
+  return 'u1'
+}

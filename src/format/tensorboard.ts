@@ -1,0 +1,193 @@
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { maskedCrc32c } from './crc32c.ts'
+import { readFully } from './file-bytes.ts'
+import { ProtobufWriter } from './protobuf.ts'
+
+/** What to show at one step: curves, text (Markdown) and pictures, by tag such as `train/loss`. */
+export interface TensorboardEntry {
+  readonly step: number
+  readonly scalars?: Readonly<Record<string, number>>
+  readonly text?: Readonly<Record<string, string>>
+  /** PNG files; width and height are read from them. */
+  readonly images?: Readonly<Record<string, Uint8Array>>
+  /** Seconds since 1970; now when left out. */
+  readonly wallTime?: number
+}
+
+/** Appends to one TensorBoard event file. Writes are queued and keep their order; errors come out of `flush` or `close`. */
+export interface TensorboardWriter {
+  readonly path: string
+  /** Resolves when the operating system has the record. */
+  write(entry: TensorboardEntry): Promise<void>
+  /** Put everything on the disk. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface OpenTensorboardOptions {
+  /** Append to this event file of the directory (after resuming); a record that a kill cut short is removed first. */
+  readonly append?: string
+}
+
+/**
+ * Open an event file in a directory, which is made if need be: a new one, or an existing one to continue.
+ *
+ * @throws VideoMaeError `TENSORBOARD_INVALID` when the file to append to holds no records
+ */
+export async function openTensorboard(
+  directory: string,
+  options: OpenTensorboardOptions = {},
+): Promise<TensorboardWriter> {
+  await mkdir(directory, { recursive: true })
+  const now = Date.now() / 1000
+  if (options.append !== undefined) {
+    const path = join(directory, options.append)
+    const file = await open(path, 'r+')
+    try {
+      const end = await lastWholeRecord(file)
+      if (end === 0) {
+        throw new VideoMaeError(`Expected TensorBoard events in ${path}, which holds no whole record.`, {
+          code: 'TENSORBOARD_INVALID',
+          exit: 'data',
+        })
+      }
+      await file.truncate(end)
+      return writerOf(path, file, end)
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+  // TensorBoard takes any name with "tfevents" in it and orders files by name: time first, then who wrote it.
+  const seconds = String(Math.floor(now)).padStart(10, '0')
+  const { path, file } = await createNew(directory, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}`)
+  const writer = writerOf(path, file, 0, record(event(now, 0, (w) => w.string(3, 'brain.Event:2'))))
+  await writer.flush()
+  return writer
+}
+
+async function createNew(directory: string, base: string): Promise<{ path: string; file: FileHandle }> {
+  for (let n = 0; ; n++) {
+    const path = join(directory, `${base}.${n}`)
+    try {
+      return { path, file: await open(path, 'wx') }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+}
+
+function writerOf(path: string, file: FileHandle, start: number, first?: Uint8Array): TensorboardWriter {
+  let position = start
+  let queue: Promise<void> = Promise.resolve()
+  const enqueue = (task: () => Promise<void>): Promise<void> => {
+    queue = queue.then(task)
+    return queue
+  }
+  const append = (bytes: Uint8Array) =>
+    enqueue(async () => {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position)
+        done += bytesWritten
+        position += bytesWritten
+      }
+    })
+  // A failure stays in the queue, so that `flush` and `close` report it too.
+  if (first) append(first).catch(() => undefined)
+  return {
+    path,
+    write: async (entry) => append(record(encodeEntry(entry))),
+    flush: () => enqueue(() => file.sync()),
+    close: async () => {
+      try {
+        await enqueue(() => file.sync())
+      } finally {
+        await file.close()
+      }
+    },
+  }
+}
+
+/** A TFRecord: length u64, its checksum, data, its checksum. */
+function record(data: Uint8Array): Uint8Array {
+  const out = new Uint8Array(data.length + 16)
+  const view = new DataView(out.buffer)
+  view.setBigUint64(0, BigInt(data.length), true)
+  view.setUint32(8, maskedCrc32c(out.subarray(0, 8)), true)
+  out.set(data, 12)
+  view.setUint32(12 + data.length, maskedCrc32c(data), true)
+  return out
+}
+
+/** The end of the last record whose length and data agree with their checksums. */
+async function lastWholeRecord(file: FileHandle): Promise<number> {
+  const { size } = await file.stat()
+  const head = new Uint8Array(12)
+  const view = new DataView(head.buffer)
+  let end = 0
+  while (end + 16 <= size) {
+    await readFully(file, head, end)
+    const length = Number(view.getBigUint64(0, true))
+    if (maskedCrc32c(head.subarray(0, 8)) !== view.getUint32(8, true) || length > size - end - 16) break
+    const data = new Uint8Array(length + 4)
+    await readFully(file, data, end + 12)
+    const stored = new DataView(data.buffer).getUint32(length, true)
+    if (maskedCrc32c(data.subarray(0, length)) !== stored) break
+    end += length + 16
+  }
+  return end
+}
+
+function event(wallTime: number, step: number, what: (writer: ProtobufWriter) => void): Uint8Array {
+  const writer = new ProtobufWriter().double(1, wallTime)
+  if (step !== 0) writer.int(2, step)
+  what(writer)
+  return writer.finish()
+}
+
+/** An Event with a Summary, fields as TensorFlow's event.proto and summary.proto number them. */
+function encodeEntry(entry: TensorboardEntry): Uint8Array {
+  return event(entry.wallTime ?? Date.now() / 1000, entry.step, (writer) =>
+    writer.message(5, (summary) => {
+      for (const [tag, value] of Object.entries(entry.scalars ?? {})) {
+        summary.message(1, (v) => v.string(1, tag).float(2, value))
+      }
+      for (const [tag, text] of Object.entries(entry.text ?? {})) {
+        summary.message(1, (v) => {
+          v.string(1, tag)
+          // A string tensor (type 7) of shape [1].
+          v.message(8, (tensor) => {
+            tensor.int(1, 7).message(2, (shape) => shape.message(2, (dim) => dim.int(1, 1)))
+            tensor.string(8, text)
+          })
+          v.message(9, (about) => about.message(1, (plugin) => plugin.string(1, 'text')))
+        })
+      }
+      for (const [tag, png] of Object.entries(entry.images ?? {})) {
+        const { width, height, colours } = pngSize(tag, png)
+        summary.message(1, (v) => {
+          v.string(1, tag)
+          v.message(4, (image) => image.int(1, height).int(2, width).int(3, colours).bytes(4, png))
+        })
+      }
+    }),
+  )
+}
+
+/** Width, height and TensorBoard's number of colour channels, from the PNG's first chunk. */
+function pngSize(tag: string, png: Uint8Array): { width: number; height: number; colours: number } {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength)
+  // Channels by PNG colour type: 0 grey, 2 RGB, 3 palette (shown as RGB), 4 grey with alpha, 6 RGB with alpha.
+  const channels = [1, undefined, 3, 3, 2, undefined, 4]
+  const colours = png.length >= 33 && view.getUint32(0) === 0x89504e47 ? channels[png[25]] : undefined
+  if (colours === undefined) {
+    throw new VideoMaeError(`Expected a PNG file for the picture ${tag} but received ${png.length} other bytes.`, {
+      code: 'INVALID_ARGUMENT',
+      exit: 'usage',
+    })
+  }
+  return { width: view.getUint32(16), height: view.getUint32(20), colours }
+}
