@@ -1,6 +1,11 @@
 import { codedBox, displaySize, type Orientation } from './orientation.ts'
 import type { Geometry, Size } from './types.ts'
 
+interface Pixels extends Size {
+  /** FFmpeg's name. */
+  readonly pixelFormat: string
+}
+
 /**
  * The filter chain that makes one crop: libavfilter's `crop` (moves pointers, copies nothing), `scale` (libswscale, bilinear;
  * it widens the kernel when it scales down, so downscaling is antialiased) straight to RGB24 at the target size, and only then, on
@@ -9,10 +14,10 @@ import type { Geometry, Size } from './types.ts'
  * The colour matrix and range that a frame declares are honoured; an undeclared matrix is read as BT.601, as FFmpeg does.
  * `exact=1`: the luma crop is placed on the asked pixel even where chroma is subsampled.
  *
- * @param coded size of the frames that come in
+ * @param coded size and pixel format of the frames that come in
  * @param expected size the geometry was made for (differs from `coded` where a stream changes its size midway)
  */
-export function cropChain(geometry: Geometry, output: Size, coded: Size, expected: Size, o: Orientation): string {
+export function cropChain(geometry: Geometry, output: Size, coded: Pixels, expected: Size, o: Orientation): string {
   const box = codedBox(geometry.crop, displaySize(expected, o), o)
   const scaled = o.swap ? { width: geometry.scale.height, height: geometry.scale.width } : geometry.scale
   const filters: string[] = []
@@ -20,7 +25,8 @@ export function cropChain(geometry: Geometry, output: Size, coded: Size, expecte
     filters.push(`scale=${expected.width}:${expected.height}:flags=bilinear`)
   }
   if (box.width !== expected.width || box.height !== expected.height) {
-    filters.push(`crop=${box.width}:${box.height}:${box.x}:${box.y}:exact=1`)
+    const x = needsEvenColumns(coded.pixelFormat) ? box.x & ~1 : box.x
+    filters.push(`crop=${box.width}:${box.height}:${x}:${box.y}:exact=1`)
   }
   filters.push(`scale=${scaled.width}:${scaled.height}:flags=bilinear`, 'format=rgb24')
   if (geometry.window !== undefined) {
@@ -31,4 +37,12 @@ export function cropChain(geometry: Geometry, output: Size, coded: Size, expecte
   if (o.flipX !== geometry.flip) filters.push('hflip')
   if (o.flipY) filters.push('vflip')
   return filters.join(',')
+}
+
+/**
+ * For samples of two bytes, and for interleaved chroma, `crop` halves a byte offset that must stay a whole sample: from an odd column it would read
+ * garbage colours (seen with FFmpeg 5.1 and 8.1).
+ */
+function needsEvenColumns(pixelFormat: string): boolean {
+  return /(?:9|1[0-6])(?:le|be)$|^nv|^p[024]/.test(pixelFormat)
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
+import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
 import type { Failure, ProcessSettings } from './protocol.ts'
 
@@ -80,9 +81,11 @@ export class DecodePool {
   }
 
   private start(): void {
+    const timeoutSeconds = this.options.timeoutSeconds ?? defaultTimeoutSeconds
     const process = new DecodeProcess<Job>(
-      { decoder: this.options.decoder, limits: this.options.limits },
-      { slotBytes: this.options.slotBytes, timeoutSeconds: this.options.timeoutSeconds ?? 60 },
+      // A program that the process runs must end before the process itself is stopped.
+      { decoder: this.options.decoder, limits: { timeoutSeconds: 0.9 * timeoutSeconds, ...this.options.limits } },
+      { slotBytes: this.options.slotBytes, timeoutSeconds },
       {
         free: () => this.hand(),
         done: (job, result, read) => {

@@ -1,9 +1,8 @@
 import { AV_LOG_QUIET } from 'node-av/constants'
 import { getFFmpegInfo, Log } from 'node-av/lib'
+import { defaultMaxPixels } from '../limits.ts'
 import type { Decoder, DecoderLimits, OpenVideo } from '../types.ts'
 import { NodeAvVideo } from './video.ts'
-
-export const defaultMaxPixels = 2 ** 26
 
 /** FFmpeg's libraries inside this process. Every call is synchronous below its promise: run it in a decoding process. */
 export function createNodeAvDecoder(limits: DecoderLimits = {}): Decoder {

@@ -12,8 +12,11 @@ export interface PacketTable {
   readonly key: Uint8Array
   /** 1 where the packet is decoded but not shown (edit lists). */
   readonly hidden: Uint8Array
-  /** True when every shown packet has its own time stamp, so that time stamps name frames. */
-  readonly timed: boolean
+  /**
+   * `own`: every shown packet has its own time stamp, so stamps name frames. `some`: some have none (AVI with B-frames): frames are counted, one for
+   * each packet. `shared`: several packets share a stamp (hidden pictures, fields): only decoding tells the frames.
+   */
+  readonly stamps: 'own' | 'some' | 'shared'
   /** Number of shown packets. */
   readonly shown: number
 }
@@ -72,7 +75,7 @@ export class PacketSource {
     const seen = new Set<number>()
     let bytes = 0
     let shown = 0
-    let timed = true
+    let stamps: PacketTable['stamps'] = 'own'
     while (this.readNext()) {
       const stamp = this.scratch.pts
       const isHidden = (this.scratch.flags & AV_PKT_FLAG_DISCARD) !== 0
@@ -82,7 +85,8 @@ export class PacketSource {
       hidden.push(isHidden ? 1 : 0)
       if (!isHidden) {
         shown++
-        if (Number.isNaN(time) || seen.has(time)) timed = false
+        if (Number.isNaN(time)) stamps = 'some'
+        else if (seen.has(time) && stamps === 'own') stamps = 'shared'
         seen.add(time)
       }
       bytes += this.scratch.size
@@ -90,7 +94,7 @@ export class PacketSource {
       const copy = this.kept === undefined ? null : this.scratch.clone()
       if (copy !== null) this.kept?.push(copy)
     }
-    return { pts: Float64Array.from(pts), key: Uint8Array.from(key), hidden: Uint8Array.from(hidden), timed, shown }
+    return { pts: Float64Array.from(pts), key: Uint8Array.from(key), hidden: Uint8Array.from(hidden), stamps, shown }
   }
 
   private drop(): void {
@@ -100,8 +104,8 @@ export class PacketSource {
 
   /** Reads the packet at `position` or one before it. A container that lands elsewhere is opened again and read from its start. */
   private rewind(position: number): void {
-    const { pts, key, timed } = this.table
-    if (timed && key[position] === 1) {
+    const { pts, key, stamps } = this.table
+    if (stamps === 'own' && key[position] === 1) {
       const sought = this.input.format.seekFrameSync(
         this.input.streamIndex,
         BigInt(pts[position]),

@@ -1,5 +1,5 @@
-import { AV_BUFFERSRC_FLAG_KEEP_REF } from 'node-av/constants'
-import { Filter, type FilterContext, FilterGraph, FilterInOut, Frame } from 'node-av/lib'
+import { AV_BUFFERSRC_FLAG_KEEP_REF, type AVPixelFormat } from 'node-av/constants'
+import { avGetPixFmtName, Filter, type FilterContext, FilterGraph, FilterInOut, Frame } from 'node-av/lib'
 import { VideoMaeError } from '../../core/errors.ts'
 import { cropChain } from '../filters.ts'
 import type { Orientation } from '../orientation.ts'
@@ -69,7 +69,8 @@ export class PictureMaker {
   }
 
   private graphFor(frame: Frame): Graph {
-    const size = { width: frame.width, height: frame.height }
+    const pixelFormat = avGetPixFmtName(frame.format as AVPixelFormat) ?? ''
+    const size = { width: frame.width, height: frame.height, pixelFormat }
     const source =
       `video_size=${size.width}x${size.height}:pix_fmt=${frame.format}:time_base=1/1000:pixel_aspect=1/1` +
       `:colorspace=${frame.colorSpace}:range=${frame.colorRange}`

@@ -42,16 +42,18 @@ export class NodeAvVideo implements OpenVideo {
     const { table } = this.packets
     const fieldOrder = this.codec.getOption('field_order', AV_OPT_TYPE_INT) ?? 0
     const progressive = fieldOrder <= 1 // 0 not stated, 1 progressive, more: fields
-    this.canSkip = table.timed && progressive && skippable.has(this.info.codec)
-    this.naming = table.timed
-      ? { kind: 'stamp', stamps: table.pts.filter((_, i) => table.hidden[i] === 0).sort() }
-      : { kind: 'ordinal', count: table.shown }
+    this.canSkip = table.stamps === 'own' && progressive && skippable.has(this.info.codec)
+    this.naming =
+      table.stamps === 'own'
+        ? { kind: 'stamp', stamps: table.pts.filter((_, i) => table.hidden[i] === 0).sort() }
+        : { kind: 'ordinal', count: table.shown }
   }
 
   frameTimes(): Promise<FrameTimes> {
     if (this.naming.kind === 'stamp') {
       return Promise.resolve({ times: this.secondsFrom(this.naming.stamps), source: 'container' })
     }
+    if (this.packets.table.stamps === 'shared') return this.decodedFrameTimes()
     return Promise.resolve({ times: this.evenTimes(this.naming.count), source: 'container' })
   }
 
