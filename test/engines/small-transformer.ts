@@ -149,7 +149,7 @@ export function smallTransformer(): { readonly programs: readonly Program[]; rea
       beta2: 0.95,
       epsilon: 1e-8,
       gradientScale: 1,
-      clipNorm: 0.5,
+      clipNorm: 0.2,
       gradientNormOutput: 'gradientNorm',
     },
     {
