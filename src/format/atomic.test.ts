@@ -107,6 +107,14 @@ describe('leftovers', () => {
   })
 })
 
+it('leftovers that bear our own process number but are older than we are go too, as in a restarted container', async () => {
+  await mkdir(join(folder, `.a.old-${process.pid}-0123456789ab`))
+  await mkdir(join(folder, `.b.new-${process.pid}-0123456789ab`))
+  expect(await cleanLeftovers(folder)).toEqual({ restored: [], deleted: [] })
+  const cleaned = await cleanLeftovers(folder, Date.now() + 60_000)
+  expect(cleaned).toEqual({ restored: ['a'], deleted: [`.b.new-${process.pid}-0123456789ab`] })
+})
+
 describe('kill -9', () => {
   /** Replaces one directory and one file as fast as it can; every generation holds four files of equal content. */
   const writer = (module: string) => `

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -131,8 +131,14 @@ export interface CleanedLeftovers {
 /**
  * Undo what interrupted writers left in a directory. Leftovers of processes that still run are not touched; names of any
  * other form never are.
+ *
+ * @param startedAt when this process started, in milliseconds since 1970. A container gives each start of a program the
+ *   same process number, so what bears our number but is older than we are is a leftover too.
  */
-export async function cleanLeftovers(directory: string): Promise<CleanedLeftovers> {
+export async function cleanLeftovers(
+  directory: string,
+  startedAt = Date.now() - process.uptime() * 1000,
+): Promise<CleanedLeftovers> {
   const restored: string[] = []
   const deleted: string[] = []
   // Old directories first: a name must be back before anything else of that name is judged.
@@ -140,7 +146,7 @@ export async function cleanLeftovers(directory: string): Promise<CleanedLeftover
     .map((name) => ({ name, match: leftover.exec(name) }))
     .sort((a, b) => Number(a.match?.[2] === 'new') - Number(b.match?.[2] === 'new'))
   for (const { name, match } of found) {
-    if (match === null || isRunning(Number(match[3]))) continue
+    if (match === null || (await isBeingWritten(join(directory, name), Number(match[3]), startedAt))) continue
     const [, finalName, state] = match
     if (state === 'old' && !(await exists(join(directory, finalName)))) {
       await rename(join(directory, name), join(directory, finalName))
@@ -162,6 +168,11 @@ async function exists(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
   }
+}
+
+async function isBeingWritten(path: string, pid: number, startedAt: number): Promise<boolean> {
+  // The change time, since a rename sets it and leaves the modification time as it was.
+  return pid === process.pid ? (await lstat(path)).ctimeMs >= startedAt : isRunning(pid)
 }
 
 function isRunning(pid: number): boolean {
