@@ -154,7 +154,11 @@ const scheduleSchema = z
 
 const engineSchema = z
   .strictObject({
-    name: z.string().nullable().default(null).describe('onnx, cuda or reference; null: the best one present.'),
+    name: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('onnx, cuda or reference; null: cuda where it can run, else onnx.'),
     threads: count.nullable().default(null).describe('null: the cores this process may use.'),
     device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),

@@ -22,7 +22,7 @@ describe('a resolved run', () => {
     expect(run.learningRate).toBeCloseTo(1.2e-3, 15)
     expect(run.minimumLearningRate).toBeCloseTo(8e-5, 15)
     expect([run.visible, run.predicted]).toEqual([160, 1408])
-    expect(run.steps).toBe(Math.floor((800 * 240_436) / 2048))
+    expect(run.steps).toBe(Math.floor((800 * Math.floor(240_436 / 8)) / 256))
     expect(run.clipsPerRun * run.runsPerStep).toBe(2048)
   })
 
@@ -50,6 +50,8 @@ describe('a resolved run', () => {
 
   it('refuses what does not fit', async () => {
     await expect(resolved(['batch.size=10', 'batch.perRun=4'])).rejects.toThrow(/batch\.perRun/)
+    await expect(resolved(['batch.size=12', 'batch.perRun=6'])).rejects.toThrow(/batch\.perRun/)
+    await expect(resolved(['batch.size=6'])).rejects.toThrow(/batch\.perRun/)
     await expect(resolved(['schedule.duration=2 steps', 'schedule.warmup=5 steps'])).rejects.toThrow(/schedule\.warmup/)
     await expect(resolved(['model.resolution=100'])).rejects.toThrow(/multiple of the patch size/)
     await expect(resolved(['mask.decoder={}', 'model.resolution=112'])).rejects.toThrow(/even/)

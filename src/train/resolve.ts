@@ -46,17 +46,33 @@ export interface ResolveFacts {
 export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts = {}): ResolvedRun {
   const { batch, data, mask, optimiser, schedule } = configuration
   const model = modelConfiguration(configuration.model, facts.source ?? null)
+  if (model.imageSize[0] !== model.imageSize[1]) {
+    throw invalidArgument(
+      'model.resolution',
+      'a square picture',
+      model.imageSize.join('x'),
+      'Set model.resolution to one side.',
+    )
+  }
   const grid = tokenGrid(model)
   const { visible, masked } = maskCounts(mask.kind, grid, mask.ratio)
   const predicted = mask.decoder === null ? masked : decodedCount(mask.decoder.kind, grid, mask.decoder.ratio)
-  const clipsPerRun = batch.perRun ?? largestDivisor(batch.size, 8)
-  if (batch.size % clipsPerRun !== 0)
-    throw invalidArgument('batch.perRun', `a divisor of batch.size ${batch.size}`, clipsPerRun)
+  const clipsPerRun = batch.perRun ?? defaultClipsPerRun(batch.size, data.samplesPerClip)
+  const divisor = Number.isInteger(batch.size / clipsPerRun)
+  if (!divisor || clipsPerRun % data.samplesPerClip !== 0) {
+    throw invalidArgument(
+      'batch.perRun',
+      `a divisor of batch.size (${batch.size}) and a multiple of data.samplesPerClip (${data.samplesPerClip})`,
+      clipsPerRun,
+    )
+  }
   const videos = facts.videos ?? null
-  const clipsPerEpoch = videos === null ? null : videos * data.samplesPerClip
+  const runsPerStep = batch.size / clipsPerRun
+  // Of every pass over the videos, what does not fill a run of the engine is left out.
+  const runsPerEpoch = videos === null ? null : Math.floor(videos / (clipsPerRun / data.samplesPerClip))
   const rate: StepRate = {
     clipsPerStep: batch.size,
-    stepsPerEpoch: clipsPerEpoch === null ? null : clipsPerEpoch / batch.size,
+    stepsPerEpoch: runsPerEpoch === null ? null : runsPerEpoch / runsPerStep,
   }
   const steps = stepsOrNull(schedule.duration, rate)
   const warmupSteps = stepsOrNull(schedule.warmup, rate)
@@ -75,7 +91,7 @@ export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts 
     visible,
     predicted,
     clipsPerRun,
-    runsPerStep: batch.size / clipsPerRun,
+    runsPerStep,
     learningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.baseLearningRate }),
     minimumLearningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.minimumBaseLearningRate }),
     weightDecayEnd: optimiser.weightDecayEnd ?? optimiser.weightDecay,
@@ -92,9 +108,12 @@ function stepsOrNull(duration: Duration, rate: StepRate): number | null {
   return duration.unit === 'epochs' && rate.stepsPerEpoch === null ? null : durationSteps(duration, rate)
 }
 
-function largestDivisor(of: number, atMost: number): number {
-  for (let divisor = Math.min(of, atMost); divisor > 1; divisor--) if (of % divisor === 0) return divisor
-  return 1
+/** At most 8 clips, or the samples of one video where those are more. */
+function defaultClipsPerRun(size: number, samplesPerClip: number): number {
+  let best = samplesPerClip
+  for (let clips = samplesPerClip; clips <= Math.min(8, size); clips += samplesPerClip)
+    if (size % clips === 0) best = clips
+  return best
 }
 
 /** A configuration as plain JSON in the form recipes are written in (durations as text). */

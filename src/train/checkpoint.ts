@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
+import { replaceDirectory } from '../format/atomic.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
+import type { RunDirectory } from './run-directory.ts'
+
+const optimiserFile = 'optimizer.safetensors'
+const stateFile = 'trainer-state.json'
+
+const badFileSchema = z.object({
+  path: z.string(),
+  id: z.string(),
+  reason: z.string(),
+  code: z.string(),
+  epoch: z.number(),
+  position: z.number(),
+})
+
+const trainerStateSchema = z.object({
+  format: z.literal('videomae-trainer-state'),
+  version: z.literal(1),
+  /** Optimiser steps done. Together with the seed it is the whole random state and the position in the data. */
+  step: z.int().min(0),
+  seed: z.int().min(0),
+  engine: z.string(),
+  /** The configuration of the run in the form recipes have. */
+  configuration: z.record(z.string(), z.unknown()),
+  /** The videos the run visits, so that other data is noticed. */
+  data: z.object({ entries: z.int().min(0), digest: z.string() }),
+  badFiles: z.array(badFileSchema),
+  metrics: z.object({
+    window: z.object({
+      steps: z.number(),
+      loss: z.number(),
+      gradientNorm: z.number(),
+      clips: z.number(),
+      seconds: z.number(),
+      waitSeconds: z.number(),
+    }),
+    totals: z.object({ clips: z.number(), seconds: z.number() }),
+  }),
+  /** SHA-256 of every other file of the checkpoint. */
+  digests: z.record(z.string(), z.string()),
+})
+
+/** `trainer-state.json`. */
+export type TrainerState = z.output<typeof trainerStateSchema>
+
+export interface CheckpointContent {
+  /** Writes the model into a folder, in the Hugging Face layout. */
+  readonly writeModel: (directory: string) => Promise<void>
+  /** Moments and averages by the names of their state. */
+  readonly optimiser: ReadonlyMap<string, SafetensorsTensor>
+  readonly state: Omit<TrainerState, 'format' | 'version' | 'digests'>
+}
+
+export interface FoundCheckpoint {
+  readonly path: string
+  readonly state: TrainerState
+}
+
+/**
+ * Writes the checkpoint of `state.step` so that a kill at any moment leaves it whole or not there at all, then removes
+ * the oldest ones beyond `keep`.
+ *
+ * @returns its folder
+ */
+export async function saveCheckpoint(run: RunDirectory, content: CheckpointContent, keep: number): Promise<string> {
+  const target = run.checkpointPath(content.state.step)
+  await replaceDirectory(target, async (directory) => {
+    await content.writeModel(directory)
+    await writeSafetensors(path.join(directory, optimiserFile), content.optimiser)
+    const state: TrainerState = {
+      format: 'videomae-trainer-state',
+      version: 1,
+      ...content.state,
+      digests: await digestsOf(directory),
+    }
+    await writeFile(path.join(directory, stateFile), `${JSON.stringify(state, null, 2)}\n`)
+  })
+  for (const step of (await run.checkpointSteps()).slice(keep)) await run.removeCheckpoint(step)
+  return target
+}
+
+/**
+ * The newest checkpoint of a run whose files have the digests they were written with; null where the run has none.
+ *
+ * @param onDamaged called for each newer one that is not whole
+ * @throws VideoMaeError `CHECKPOINT_DAMAGED` when there are checkpoints, but none of them is whole
+ */
+export async function findCheckpoint(
+  run: RunDirectory,
+  onDamaged: (problem: string) => void = () => {},
+): Promise<FoundCheckpoint | null> {
+  const problems: string[] = []
+  for (const step of await run.checkpointSteps()) {
+    const directory = run.checkpointPath(step)
+    const found = await readCheckpoint(directory)
+    if (typeof found !== 'string') return { path: directory, state: found }
+    problems.push(`${directory}: ${found}`)
+    onDamaged(problems.at(-1)!)
+  }
+  if (problems.length === 0) return null
+  throw new VideoMaeError(`Expected a whole checkpoint in ${run.path} but found none:\n${problems.join('\n')}`, {
+    code: 'CHECKPOINT_DAMAGED',
+    exit: 'data',
+    hint: 'Start the run anew in another folder with --out.',
+  })
+}
+
+/** The trainer state, or what is wrong with the checkpoint. */
+async function readCheckpoint(directory: string): Promise<TrainerState | string> {
+  let json: unknown
+  try {
+    json = JSON.parse(await readFile(path.join(directory, stateFile), 'utf8'))
+  } catch (error) {
+    return `${stateFile}: ${(error as Error).message}`
+  }
+  const parsed = trainerStateSchema.safeParse(json)
+  if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
+  for (const [name, digest] of Object.entries(parsed.data.digests)) {
+    const actual = await digestOf(path.join(directory, name)).catch((error: Error) => error.message)
+    if (actual !== digest) return `${name}: expected SHA-256 ${digest} but received ${actual}`
+  }
+  return parsed.data
+}
+
+/** Moments and averages of a checkpoint by the names of their state. */
+export async function readOptimiserState(directory: string): Promise<Map<string, Float32Array>> {
+  const file = await readSafetensors(path.join(directory, optimiserFile))
+  try {
+    const values = new Map<string, Float32Array>()
+    for (const name of file.names) values.set(name, await file.readFloat32(name))
+    return values
+  } finally {
+    await file.close()
+  }
+}
+
+async function digestsOf(directory: string): Promise<Record<string, string>> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name)))
+    .sort()
+  const digests: Record<string, string> = {}
+  for (const file of files) digests[file.split(path.sep).join('/')] = await digestOf(path.join(directory, file))
+  return digests
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}
+
+/** What may differ from one part of a run to the next: it changes no result. */
+const changeable = [
+  'data.path',
+  'data.workers',
+  'data.timeoutSeconds',
+  'engine.threads',
+  'engine.device',
+  'checkpoint',
+  'log',
+]
+
+/**
+ * Compares the configuration of a run with that of its checkpoint.
+ *
+ * @throws VideoMaeError `RESUME_MISMATCH` naming every key that differs
+ */
+export function requireSameRun(
+  before: Pick<TrainerState, 'configuration' | 'data' | 'engine'>,
+  now: Pick<TrainerState, 'configuration' | 'data' | 'engine'>,
+): void {
+  const differences: string[] = []
+  const old = flattened(before.configuration)
+  const current = flattened(now.configuration)
+  for (const key of new Set([...old.keys(), ...current.keys()])) {
+    if (changeable.some((prefix) => key === prefix || key.startsWith(`${prefix}.`)) || key === 'engine.name') continue
+    const [a, b] = [old.get(key), current.get(key)]
+    if (a !== b) differences.push(`  ${key}: ${a ?? 'absent'} -> ${b ?? 'absent'}`)
+  }
+  if (before.engine !== now.engine) differences.push(`  engine.name: ${before.engine} -> ${now.engine}`)
+  if (before.data.digest !== now.data.digest) {
+    differences.push(`  the list of videos: ${before.data.entries} -> ${now.data.entries} entries, or other names`)
+  }
+  if (differences.length === 0) return
+  throw new VideoMaeError(
+    `Expected the run that the checkpoint belongs to but this differs:\n${differences.join('\n')}`,
+    {
+      code: 'RESUME_MISMATCH',
+      exit: 'usage',
+      hint: 'Resume with the values of the checkpoint (config.json of the run has them), or start a new run from its weights with model.from.',
+    },
+  )
+}
+
+function flattened(tree: unknown, prefix = ''): Map<string, string> {
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return new Map([[prefix, JSON.stringify(tree)]])
+  return new Map(
+    Object.entries(tree).flatMap(([key, value]) => [...flattened(value, prefix === '' ? key : `${prefix}.${key}`)]),
+  )
+}

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import { type BadFile, type CropChoice, createLoader, type Loader, type VideoEntry } from '../video/index.ts'
+import { listVideos } from '../video/source.ts'
+import type { RunConfiguration } from './configuration.ts'
+import type { TrainingBatch } from './loop.ts'
+import { maskInputs } from './pretrain-inputs.ts'
+import type { ResolvedRun } from './resolve.ts'
+
+/**
+ * The videos of all sources, one after the other. With several of them every id begins with the number of its source,
+ * since names may repeat.
+ *
+ * @throws VideoMaeError as `listVideos`
+ */
+export function listSources(sources: readonly string[]): VideoEntry[] {
+  if (sources.length === 1) return listVideos(sources[0]!)
+  return sources.flatMap((source, i) => listVideos(source).map((entry) => ({ ...entry, id: `${i}/${entry.id}` })))
+}
+
+/** Names the list of videos that a run visits: their names and parts in order, not where the folder lies. */
+export function entriesDigest(entries: readonly VideoEntry[]): string {
+  const hash = createHash('sha256')
+  for (const { id, start, end } of entries) hash.update(`${JSON.stringify([id, start ?? null, end ?? null])}\n`)
+  return hash.digest('hex')
+}
+
+export interface PretrainDataOptions {
+  readonly entries: readonly VideoEntry[]
+  readonly run: ResolvedRun
+  /** Optimiser steps done: where the data goes on. */
+  readonly done: number
+  readonly knownBad: readonly BadFile[]
+  readonly onBadFile: (file: BadFile) => void
+}
+
+/** Clips and masks, batch by batch. */
+export interface PretrainData {
+  readonly loader: Loader
+  readonly next: () => Promise<TrainingBatch>
+}
+
+/** Starts the decoding processes; `loader.close` ends them. */
+export function openPretrainData({ entries, run, done, knownBad, onBadFile }: PretrainDataOptions): PretrainData {
+  const { configuration, model } = run
+  const { data, clip, mask, seed } = configuration
+  const loader = createLoader({
+    entries,
+    sampling: { kind: 'strided', frames: model.frames, stride: clip.stride, fps: clip.fps ?? undefined },
+    size: model.imageSize[0],
+    crop: cropChoice(clip),
+    samplesPerClip: data.samplesPerClip,
+    batchSize: run.clipsPerRun,
+    seed,
+    workers: data.workers ?? undefined,
+    timeoutSeconds: data.timeoutSeconds,
+    decoder: data.decoder,
+    knownBad,
+    onBadFile,
+  })
+  const batches = loader.batches({ startStep: done * run.runsPerStep })
+  const masks = { ...run, kind: mask.kind, ratio: mask.ratio, decoder: mask.decoder, seed }
+  return {
+    loader,
+    async next() {
+      const { value } = await batches.next()
+      const { clips, samples, epoch } = value!
+      const keys = samples.map((sample) => ({
+        epoch: sample.epoch,
+        sample: sample.index * data.samplesPerClip + sample.copy,
+      }))
+      return {
+        inputs: { frames: clips, ...maskInputs(keys, masks) },
+        epoch,
+        clips: samples.length,
+        files: samples.map((sample) => sample.entry.path),
+      }
+    },
+  }
+}
+
+function cropChoice(clip: RunConfiguration['clip']): CropChoice {
+  const flip = clip.flip ? 0.5 : 0
+  return clip.crop === 'multi-scale'
+    ? { kind: 'multiscale', flip }
+    : { kind: 'random-resized', area: clip.cropScale, flip }
+}
