@@ -1,0 +1,38 @@
+import { availableParallelism } from 'node:os'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import { loadRuntime } from './runtime.ts'
+import { OnnxSession } from './session.ts'
+
+export { type LowerOptions, lowerProgram, stateInput } from './lower.ts'
+
+/** The engine in the calling thread: a run blocks its event loop. For tests, and for `onnxEngine` itself. */
+export const inThreadOnnxEngine: Engine = {
+  name: 'onnx',
+
+  async probe() {
+    try {
+      const { version, providers } = await loadRuntime()
+      return { available: true, detail: `onnxruntime-node ${version}, providers ${providers.join(', ')}` }
+    } catch (error) {
+      const { message, hint } = error as VideoMaeError
+      return { available: false, detail: hint === undefined ? message : `${message} ${hint}` }
+    }
+  },
+
+  async open(programs, options: EngineOptions = {}) {
+    const { threads = availableParallelism(), device = 'cpu', precision = 'float32' } = options
+    if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
+    if (precision !== 'float32') {
+      throw invalidArgument('precision', 'float32', precision, 'ONNX Runtime has no bfloat16 products on CPUs.')
+    }
+    const runtime = await loadRuntime()
+    if (!runtime.providers.includes(device)) {
+      throw new VideoMaeError(
+        `Expected one of the execution providers ${runtime.providers.join(', ')} as device, received ${device}.`,
+        { code: 'ENGINE_UNAVAILABLE', exit: 'environment' },
+      )
+    }
+    return OnnxSession.open(runtime, programs, threads, options)
+  },
+}

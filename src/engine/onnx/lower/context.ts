@@ -1,0 +1,282 @@
+import { VideoMaeError } from '../../../core/errors.ts'
+import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxTensorType } from '../../../format/onnx.ts'
+import type { Program, ProgramNode, TensorId, TensorSpec } from '../../../graph/program.ts'
+
+/** Name of a value in the ONNX graph. */
+export type Value = string
+
+/** Attributes as rules write them: integers by default, floats marked. */
+export type AttributeInput = number | readonly number[] | string | { readonly float: number }
+
+export interface LoweringSettings {
+  readonly program: Program
+  /** Only operators of the standard domain. */
+  readonly standardOnly: boolean
+  /** The batch size of the program whose place a symbolic dimension takes; null keeps every shape static. */
+  readonly batch: number | null
+  /** Which tensors carry the batch in their first axis; empty where shapes are static. */
+  readonly batched: ReadonlySet<TensorId>
+  /** Names of tensors that are known from outside (inputs, state, outputs). */
+  readonly names: ReadonlyMap<TensorId, Value>
+  /** Names that generated ones have to avoid. */
+  readonly taken: Iterable<string>
+  /** Tensors that have to exist under their name: another node, an output or an update reads them. */
+  readonly read: ReadonlySet<TensorId>
+  /** logSumExp tensors of attentions whose gradient is in the program. */
+  readonly differentiated: ReadonlySet<TensorId>
+  /** A value whose first axis is the batch. */
+  readonly batchSource: Value | null
+}
+
+/** What the lowering rule of `attention` leaves for the rule of its gradient. Shapes [B, heads, tokens, headWidth]. */
+export interface KeptAttention {
+  readonly q: Value
+  readonly k: Value
+  readonly v: Value
+  /** Probabilities [B, heads, Nq, Nk]. */
+  readonly p: Value
+}
+
+/** Collects the nodes and constants of one ONNX graph while the rules run. */
+export class LoweringContext {
+  readonly standardOnly: boolean
+  readonly nodes: OnnxNode[] = []
+  /** Constants by name. */
+  readonly initializers = new Map<string, OnnxInitializer>()
+  /** Attention whose probabilities a gradient may reuse, by the tensor of its logSumExp. */
+  readonly attentions = new Map<TensorId, KeptAttention>()
+  private readonly settings: LoweringSettings
+  private readonly taken: Set<string>
+  private readonly shared = new Map<string, Value>()
+  private readonly scalars: ReadonlyMap<TensorId, number>
+  private counter = 0
+
+  constructor(settings: LoweringSettings) {
+    this.settings = settings
+    this.standardOnly = settings.standardOnly
+    this.taken = new Set(settings.taken)
+    const { program } = settings
+    this.scalars = new Map(
+      program.constants
+        .filter(({ tensor, data }) => program.tensors[tensor].shape.length === 0 && data instanceof Float32Array)
+        .map(({ tensor, data }) => [tensor, data[0]]),
+    )
+  }
+
+  spec(tensor: TensorId): TensorSpec {
+    return this.settings.program.tensors[tensor]
+  }
+
+  /** The name under which a tensor of the program stands in the graph. */
+  value(tensor: TensorId): Value {
+    return this.settings.names.get(tensor) ?? `tensor_${tensor}`
+  }
+
+  isRead(tensor: TensorId): boolean {
+    return this.settings.read.has(tensor)
+  }
+
+  /** Whether the gradient of the attention with this logSumExp is in the program. */
+  isDifferentiated(logSumExp: TensorId): boolean {
+    return this.settings.differentiated.has(logSumExp)
+  }
+
+  isBatched(tensor: TensorId): boolean {
+    return this.settings.batched.has(tensor)
+  }
+
+  /** The value of a scalar constant of the program, so that it can be folded into a factor. */
+  knownScalar(tensor: TensorId): number | undefined {
+    return this.scalars.get(tensor)
+  }
+
+  fresh(hint: string): Value {
+    for (;;) {
+      const name = `${hint}_${this.counter++}`
+      if (!this.taken.has(name)) return name
+    }
+  }
+
+  /** Adds a node with one output and returns its name; `into` names the output. */
+  emit(
+    op: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, AttributeInput>> = {},
+    into: Value = this.fresh(op),
+  ): Value {
+    this.emitMany(op, inputs, attributes, [into])
+    return into
+  }
+
+  emitMany(
+    op: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, AttributeInput>>,
+    outputs: readonly Value[],
+    domain?: 'com.microsoft',
+  ): void {
+    if (domain !== undefined && this.standardOnly) {
+      throw new VideoMaeError(`The lowering used ${domain}.${op} where only standard operators were asked for.`, {
+        code: 'PROGRAM_UNSUPPORTED',
+      })
+    }
+    const converted: Record<string, OnnxAttribute> = {}
+    for (const [key, value] of Object.entries(attributes)) converted[key] = attribute(value)
+    this.nodes.push({ op, domain, inputs, outputs, attributes: converted, name: `${op}_${this.nodes.length}` })
+  }
+
+  /** A node of ONNX Runtime's own operator set. */
+  emitMicrosoft(
+    op: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, AttributeInput>> = {},
+    into: Value = this.fresh(op),
+  ): Value {
+    this.emitMany(op, inputs, attributes, [into], 'com.microsoft')
+    return into
+  }
+
+  /** Leaves a value for rules that ask `once` for the same key. */
+  keep(key: string, value: Value): void {
+    this.shared.set(key, value)
+  }
+
+  /** The value made by `make` the first time; what several rules need is computed once. */
+  once(key: string, make: () => Value): Value {
+    const existing = this.shared.get(key)
+    if (existing !== undefined) return existing
+    const made = make()
+    this.shared.set(key, made)
+    return made
+  }
+
+  float(value: number): Value {
+    return this.floats([], new Float32Array([value]), `f${value}`)
+  }
+
+  /** @param key constants with one key are one initializer */
+  floats(shape: readonly number[], data: Float32Array, key?: string): Value {
+    return this.constant('float32', shape, data, key)
+  }
+
+  int64s(values: readonly number[], shape: readonly number[] = [values.length]): Value {
+    const data = BigInt64Array.from(values, BigInt)
+    return this.constant(
+      'int64',
+      shape,
+      data,
+      values.length <= 16 ? `i${values.join(',')}:${shape.join(',')}` : undefined,
+    )
+  }
+
+  constant(type: OnnxTensorType, shape: readonly number[], data: OnnxInitializer['data'], key?: string): Value {
+    const make = (): Value => {
+      const name = this.fresh('constant')
+      this.initializers.set(name, { name, type, shape, data })
+      return name
+    }
+    return key === undefined ? make() : this.once(key, make)
+  }
+
+  /** `factor * x`; x itself where the factor is 1. */
+  scaled(x: Value, factor: number, into?: Value): Value {
+    if (factor === 1) return into === undefined ? x : this.emit('Identity', [x], {}, into)
+    return this.emit('Mul', [x, this.float(factor)], {}, into)
+  }
+
+  /**
+   * Reshapes to static sizes; with a symbolic batch the first size is left open when the tensor carries the batch.
+   *
+   * @param batched whether axis 0 of `shape` contains the batch
+   */
+  reshape(x: Value, shape: readonly number[], batched: boolean, into?: Value): Value {
+    return this.emit('Reshape', [x, this.int64s(this.targetShape(shape, batched))], {}, into)
+  }
+
+  /** A shape for Reshape in which the first axis is -1 where it carries a symbolic batch. */
+  targetShape(shape: readonly number[], batched: boolean): readonly number[] {
+    return batched && this.settings.batch !== null ? [-1, ...shape.slice(1)] : shape
+  }
+
+  /** The tensor as a matrix [rows, last axis]. */
+  rows(tensor: TensorId): Value {
+    const { shape } = this.spec(tensor)
+    if (shape.length === 2) return this.value(tensor)
+    const width = shape[shape.length - 1]
+    return this.once(`rows:${tensor}`, () => this.emit('Reshape', [this.value(tensor), this.int64s([-1, width])]))
+  }
+
+  /** Names a tensor whose rows `make` computes as a matrix. */
+  fromRows(tensor: TensorId, make: (into: Value) => Value): void {
+    const { shape } = this.spec(tensor)
+    if (shape.length === 2) {
+      make(this.value(tensor))
+      return
+    }
+    const matrix = make(this.fresh('rows'))
+    this.keep(`rows:${tensor}`, matrix)
+    this.reshape(matrix, shape, this.isBatched(tensor), this.value(tensor))
+  }
+
+  /** Column sums of a matrix: [R, D] -> [D]. */
+  sumRows(matrix: Value, into: Value): void {
+    this.emit('ReduceSum', [matrix, this.int64s([0])], { keepdims: 0 }, into)
+  }
+
+  /** `factor` times a scalar of the program, folded into a constant where the scalar is one. */
+  factor(scalar: TensorId, factor: number): Value {
+    const known = this.knownScalar(scalar)
+    return known === undefined ? this.scaled(this.value(scalar), factor) : this.float(known * factor)
+  }
+
+  /** A shape as int64 vector whose first entry is the batch of this run, where the batch is symbolic. */
+  runtimeShape(shape: readonly number[]): Value {
+    const { batch, batchSource } = this.settings
+    if (batch === null || batchSource === null || shape.length === 0 || shape[0] !== batch) return this.int64s(shape)
+    const size = this.once('batch', () => {
+      const sizes = this.emit('Shape', [batchSource])
+      return this.emit('Slice', [sizes, this.int64s([0]), this.int64s([1]), this.int64s([0])])
+    })
+    if (shape.length === 1) return size
+    return this.once(`shape:${shape.join(',')}`, () =>
+      this.emit('Concat', [size, this.int64s(shape.slice(1))], { axis: 0 }),
+    )
+  }
+
+  /** int32 indices [B, M] as int64 [B, M, 1], which GatherND wants. */
+  indices(tensor: TensorId): Value {
+    return this.once(`indices:${tensor}`, () => {
+      const wide = this.emit('Cast', [this.value(tensor)], { to: 7 })
+      return this.emit('Unsqueeze', [wide, this.int64s([2])])
+    })
+  }
+}
+
+function attribute(value: AttributeInput): OnnxAttribute {
+  if (typeof value === 'number') return { int: value }
+  if (typeof value === 'string') return { string: value }
+  return 'float' in value ? value : { ints: value }
+}
+
+/** Turns one node of a program into ONNX nodes whose outputs carry the names `context.value(node.outputs[i])`. */
+export type LoweringRule = (node: ProgramNode, context: LoweringContext) => void
+
+/** A number attribute of a node. */
+export function numberAttribute(node: ProgramNode, name: string): number {
+  const value = node.attributes[name]
+  if (typeof value !== 'number') throw badAttribute(node, name)
+  return value
+}
+
+export function numbersAttribute(node: ProgramNode, name: string): readonly number[] {
+  const value = node.attributes[name]
+  if (!Array.isArray(value)) throw badAttribute(node, name)
+  return value as readonly number[]
+}
+
+function badAttribute(node: ProgramNode, name: string): VideoMaeError {
+  return new VideoMaeError(
+    `The node ${node.operation} has ${JSON.stringify(node.attributes[name])} as its attribute ${name}.`,
+    { code: 'PROGRAM_UNSUPPORTED' },
+  )
+}

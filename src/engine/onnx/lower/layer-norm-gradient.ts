@@ -1,0 +1,35 @@
+import type { TensorId } from '../../../graph/program.ts'
+import type { LoweringContext, LoweringRule, Value } from './context.ts'
+
+/** `dx = inverse * (dy gamma - average(dy gamma) - n average(dy n gamma))`; the averages are products with gamma / D. */
+export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, dbeta] }, context) => {
+  const [dyTensor, x, gammaTensor, mean, inverseTensor] = inputs
+  const dy = context.value(dyTensor)
+  const gamma = context.value(gammaTensor)
+  const { shape } = context.spec(x)
+  const width = shape[shape.length - 1]
+  const inverse = column(context, inverseTensor)
+  const centred = context.emit('Sub', [context.value(x), column(context, mean)])
+  const normalised = context.emit('Mul', [centred, inverse])
+  const product = context.emit('Mul', [dy, normalised])
+  if (context.isRead(dgamma)) {
+    context.sumRows(context.emit('Reshape', [product, context.int64s([-1, width])]), context.value(dgamma))
+  }
+  if (context.isRead(dbeta)) context.sumRows(context.rows(dyTensor), context.value(dbeta))
+  if (!context.isRead(dx)) return
+  const weights = context.once(`average:${gammaTensor}`, () =>
+    context.emit('Reshape', [context.scaled(gamma, 1 / width), context.int64s([width, 1])]),
+  )
+  const average = context.emit('MatMul', [dy, weights])
+  const slope = context.emit('MatMul', [product, weights])
+  const along = context.emit('Mul', [normalised, slope])
+  const across = context.emit('Sub', [context.emit('Mul', [dy, gamma]), average])
+  context.emit('Mul', [context.emit('Sub', [across, along]), inverse], {}, context.value(dx))
+}
+
+/** A statistic [...] of each row as [..., 1]. */
+function column(context: LoweringContext, tensor: TensorId): Value {
+  return context.once(`column:${tensor}`, () =>
+    context.reshape(context.value(tensor), [...context.spec(tensor).shape, 1], context.isBatched(tensor)),
+  )
+}

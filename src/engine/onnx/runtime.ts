@@ -1,0 +1,57 @@
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-common'
+import { VideoMaeError } from '../../core/errors.ts'
+import type { EngineOptions } from '../engine.ts'
+
+/** What we use of onnxruntime-node, which is loaded when an engine is first asked for and not before. */
+export interface OnnxRuntime {
+  readonly version: string
+  readonly providers: readonly string[]
+  readonly Tensor: TensorConstructor
+  create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>
+}
+
+export type { InferenceSession, Tensor }
+
+/** @throws VideoMaeError `ENGINE_UNAVAILABLE` */
+export async function loadRuntime(): Promise<OnnxRuntime> {
+  try {
+    const ort = await import('onnxruntime-node')
+    return {
+      version: ort.env.versions.node ?? ort.env.versions.common,
+      providers: ort.listSupportedBackends().map(({ name }) => name),
+      Tensor: ort.Tensor,
+      create: (model, options) => ort.InferenceSession.create(model, options),
+    }
+  } catch (cause) {
+    throw new VideoMaeError(
+      `Expected onnxruntime-node to load on ${process.platform}-${process.arch}: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        code: 'ENGINE_UNAVAILABLE',
+        exit: 'environment',
+        hint: 'onnxruntime-node has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). Reinstall with `npm ci`.',
+        cause,
+      },
+    )
+  }
+}
+
+/**
+ * Options of a session; what each was worth is written in docs/engine-onnx.md.
+ *
+ * - No memory pattern: it lays all of a run's memory out at once and holds a third more.
+ * - No graph optimisation: the lowering leaves nothing to fuse, and a training graph takes a second to look through.
+ * - Threads stop spinning at the end of a run: what follows is ours.
+ */
+export function sessionOptions(threads: number, options: EngineOptions): InferenceSession.SessionOptions {
+  return {
+    executionProviders: [options.device ?? 'cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'disabled',
+    enableMemPattern: false,
+    enableCpuMemArena: true,
+    logSeverityLevel: 3,
+    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
+  }
+}
