@@ -1,0 +1,110 @@
+/** One rule over the ballots of many inputs. */
+import { invalidArgument } from '../core/errors.ts'
+import { type Ballots, ballotsOfInput, votesOfInput } from './ballot.ts'
+import { certifyFiniteAggregationExact } from './rules/coverage.ts'
+import { certifyDpa } from './rules/dpa.ts'
+import { certifyEncoderGroups } from './rules/encoder-groups.ts'
+import { certifyFiniteAggregation } from './rules/finite-aggregation.ts'
+import { certifyRunOff, certifyRunOffFinite, type RunOffPrediction } from './rules/run-off-election.ts'
+
+/**
+ * - `dpa`: plurality of disjoint partitions
+ * - `fa`: Finite Aggregation, bucket powers added up
+ * - `fa_exact`: the same ensemble, overlaps of buckets counted once (slower, never below `fa`)
+ * - `roe`, `roe_fa`: Run-Off Election on either
+ * - `groups`: plurality of heads on per-group encoders; the radius counts videos
+ */
+export type Rule = 'dpa' | 'fa' | 'fa_exact' | 'roe' | 'roe_fa' | 'groups'
+
+export const rules: readonly Rule[] = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups']
+
+export interface RuleOptions {
+  readonly rule: Rule
+  /** Spread, for `fa`, `fa_exact` and `roe_fa`. */
+  readonly offsets?: readonly number[]
+  /** Encoder groups, for `groups`: learners are split evenly, in order. */
+  readonly groups?: number
+}
+
+export interface InputCertificate {
+  readonly prediction: number
+  /** Poisons after which the prediction provably stays. */
+  readonly radius: number
+  /** Classes that the cheapest conceivable attack has to lift; two only when Run-Off Election breaks in round 1. */
+  readonly rivals: readonly number[]
+  /** For Run-Off Election: the round in which that attack strikes. */
+  readonly round?: 1 | 2
+  /** For `groups`: flipped labels (instead of videos) after which the prediction provably stays. */
+  readonly labelRadius?: number
+  /** Learners without a vote on this input. */
+  readonly abstentions: number
+}
+
+/** Whether the rule counts second preferences, so that ballots need all their ranks. */
+export function needsRankings(rule: Rule): boolean {
+  return rule === 'roe' || rule === 'roe_fa'
+}
+
+/** Whether the rule belongs to an ensemble whose buckets reach several learners. */
+export function needsSpread(rule: Rule): boolean {
+  return rule === 'fa' || rule === 'fa_exact' || rule === 'roe_fa'
+}
+
+/**
+ * @returns [inputs] one certificate for each input
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs
+ */
+export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCertificate[] {
+  const { rule, offsets, groups } = options
+  const { classes, learners } = ballots
+  if (needsRankings(rule) && ballots.places !== classes)
+    throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
+  if (needsSpread(rule) && offsets === undefined) throw invalidArgument('offsets', `a spread for rule ${rule}`, offsets)
+  if (rule === 'groups' && (groups === undefined || learners % groups !== 0))
+    throw invalidArgument('groups', `a divisor of ${learners}`, groups)
+  const certify = ruleFunction(options, classes, learners)
+  return Array.from({ length: ballots.inputs }, (_, input) => {
+    const votes = votesOfInput(ballots, input)
+    let abstentions = 0
+    for (let i = 0; i < votes.length; i++) if (votes[i] === classes) abstentions++
+    return { ...certify(votes, ballotsOfInput(ballots, input)), abstentions }
+  })
+}
+
+type Certify = (votes: ArrayLike<number>, ballots: ArrayLike<number>) => Omit<InputCertificate, 'abstentions'>
+
+function ruleFunction({ rule, offsets = [0], groups = 1 }: RuleOptions, classes: number, learners: number): Certify {
+  const single = ({ prediction, radius, rival }: { prediction: number; radius: number; rival: number }) => ({
+    prediction,
+    radius,
+    rivals: [rival],
+  })
+  const runOff = ({ prediction, radius, rivals, bindingRound }: RunOffPrediction) => ({
+    prediction,
+    radius,
+    rivals,
+    round: bindingRound,
+  })
+  switch (rule) {
+    case 'dpa':
+      return (votes) => single(certifyDpa(votes, classes))
+    case 'fa':
+      return (votes) => single(certifyFiniteAggregation(votes, classes, offsets))
+    case 'fa_exact':
+      return (votes) => single(certifyFiniteAggregationExact(votes, classes, offsets))
+    case 'roe':
+      return (_, ballots) => runOff(certifyRunOff(ballots, classes))
+    case 'roe_fa':
+      return (_, ballots) => runOff(certifyRunOffFinite(ballots, classes, offsets))
+    case 'groups': {
+      const size = learners / groups
+      const members = Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
+      return (votes) => {
+        const certified = certifyEncoderGroups(votes, classes, members)
+        return { ...single(certified), labelRadius: certified.labels }
+      }
+    }
+    default:
+      throw invalidArgument('rule', rules.join(', '), rule)
+  }
+}

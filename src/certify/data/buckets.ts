@@ -1,0 +1,150 @@
+/**
+ * Which bucket a sample belongs to. The rule sees that sample alone: not its label, not other samples, not their number
+ * or order. Everything the certificates say rests on this.
+ */
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import type { FeatureSet } from './feature-set.ts'
+import { bucketOfDigest, sha256 } from './hash.ts'
+
+/** `content`: the clip's or video's bytes; `id`: an identity the attacker cannot change; `source`: the group column. */
+export type BucketKey = 'content' | 'id' | 'source'
+
+export interface BucketOptions {
+  readonly by: BucketKey
+  readonly buckets: number
+  /**
+   * Two-level buckets for encoder groups: `buckets` is split evenly into this many groups; the first half of the hash
+   * chooses the group, the second half the bucket inside it.
+   */
+  readonly groups?: number
+}
+
+export interface BucketAssignment {
+  readonly by: BucketKey
+  readonly buckets: number
+  readonly groups: number | undefined
+  /** [rows] bucket of each row. */
+  readonly bucketOf: Int32Array
+  /** [buckets + 1] where each bucket starts in `order`. */
+  readonly starts: Int32Array
+  /** [rows] row numbers, bucket by bucket, canonical order inside: (digest, label, features). File order never matters. */
+  readonly order: Int32Array
+}
+
+export interface BucketManifest {
+  readonly schema: 'videomae.buckets/1'
+  readonly hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets'
+  readonly by: BucketKey
+  readonly buckets: number
+  readonly groups: number | null
+  /** What one poison is when buckets are made this way. */
+  readonly unit: string
+  readonly rows: number
+  readonly videos: number
+  /** Rows in each bucket. */
+  readonly sizes: readonly number[]
+  /** Buckets without a row: their learners abstain, they vote for nobody. */
+  readonly empty: readonly number[]
+  /** [video id, bucket], sorted by id. */
+  readonly assignment: readonly (readonly [string, number])[]
+  /** SHA-256 over all of the above. */
+  readonly digest: string
+}
+
+/** What one unit of the certified radius is, for each way of making buckets. */
+export const poisonUnit: Readonly<Record<BucketKey, string>> = {
+  content:
+    'one video inserted or deleted, or any change of the labels of one video; a changed video is one deletion and one insertion, so it counts 2',
+  id: 'one video inserted, deleted, changed or relabelled, provided that the attacker cannot choose or change ids',
+  source: 'one source with all its videos, without limit on how many or what they are; every false identity counts',
+}
+
+/** The text whose hash decides the bucket of each row. */
+function bucketKeys(set: FeatureSet, by: BucketKey): readonly string[] {
+  if (by === 'id') return set.ids.map((id) => sha256(id))
+  if (by === 'source') {
+    if (set.groups === undefined)
+      throw invalidArgument('by', '"content" or "id" (the features have no group column)', by, 'Add a group column.')
+    return set.groups.map((group) => sha256(group))
+  }
+  // All clips of a video go together: where its clips have digests of their own, the video's key is made of all of them.
+  const clipDigests = new Map<string, Set<string>>()
+  for (let row = 0; row < set.rows; row++) {
+    const known = clipDigests.get(set.ids[row])
+    if (known === undefined) clipDigests.set(set.ids[row], new Set([set.digests[row]]))
+    else known.add(set.digests[row])
+  }
+  const videoDigest = new Map<string, string>()
+  for (const [id, digests] of clipDigests) {
+    const [only] = digests
+    videoDigest.set(id, digests.size === 1 ? only : sha256([...digests].sort().join('\n')))
+  }
+  return set.ids.map((id) => videoDigest.get(id) ?? '')
+}
+
+/**
+ * @throws VideoMaeError `INVALID_ARGUMENT`, or `VIDEO_SPLIT` when clips of one video would land in different buckets
+ */
+export function assignBuckets(set: FeatureSet, options: BucketOptions): BucketAssignment {
+  const { by, buckets, groups } = options
+  if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
+  if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
+    throw invalidArgument('groups', `a divisor of ${buckets}`, groups)
+  const keys = bucketKeys(set, by)
+  const bucketOf = Int32Array.from(keys, (key) => {
+    if (groups === undefined) return bucketOfDigest(key, buckets)
+    const inside = buckets / groups
+    return bucketOfDigest(key, groups) * inside + bucketOfDigest(key, inside, 8)
+  })
+  const bucketOfVideo = new Map<string, number>()
+  for (let row = 0; row < set.rows; row++) {
+    const known = bucketOfVideo.get(set.ids[row])
+    if (known !== undefined && known !== bucketOf[row]) {
+      throw new VideoMaeError(`Expected all clips of video ${set.ids[row]} in one bucket, but its sources differ.`, {
+        code: 'VIDEO_SPLIT',
+        exit: 'data',
+        hint: 'Give every clip of a video the same source, or make buckets by content or id.',
+      })
+    }
+    bucketOfVideo.set(set.ids[row], bucketOf[row])
+  }
+  const order = Int32Array.from({ length: set.rows }, (_, row) => row).sort(
+    (a, b) => bucketOf[a] - bucketOf[b] || compareRows(set, a, b),
+  )
+  const starts = new Int32Array(buckets + 1)
+  for (const bucket of bucketOf) starts[bucket + 1]++
+  for (let bucket = 0; bucket < buckets; bucket++) starts[bucket + 1] += starts[bucket]
+  return { by, buckets, groups, bucketOf, starts, order }
+}
+
+function compareRows(set: FeatureSet, a: number, b: number): number {
+  if (set.digests[a] !== set.digests[b]) return set.digests[a] < set.digests[b] ? -1 : 1
+  if (set.labels[a] !== set.labels[b]) return set.labels[a] - set.labels[b]
+  for (let k = 0; k < set.width; k++) {
+    const difference = set.features[a * set.width + k] - set.features[b * set.width + k]
+    if (difference !== 0) return difference
+  }
+  return 0 // identical in every way: their order cannot matter
+}
+
+/** The record of a bucketing, to publish beside a certificate. */
+export function bucketManifest(set: FeatureSet, assignment: BucketAssignment): BucketManifest {
+  const { by, buckets, starts } = assignment
+  const videos = new Map<string, number>()
+  for (let row = 0; row < set.rows; row++) videos.set(set.ids[row], assignment.bucketOf[row])
+  const sizes = Array.from({ length: buckets }, (_, bucket) => starts[bucket + 1] - starts[bucket])
+  const body = {
+    schema: 'videomae.buckets/1' as const,
+    hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets' as const,
+    by,
+    buckets,
+    groups: assignment.groups ?? null,
+    unit: poisonUnit[by],
+    rows: set.rows,
+    videos: videos.size,
+    sizes,
+    empty: sizes.flatMap((size, bucket) => (size === 0 ? [bucket] : [])),
+    assignment: [...videos].sort(([a], [b]) => (a < b ? -1 : 1)),
+  }
+  return { ...body, digest: sha256(JSON.stringify(body)) }
+}

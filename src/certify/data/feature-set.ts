@@ -1,0 +1,101 @@
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { sha256 } from './hash.ts'
+
+/**
+ * Frozen features of a labelled collection: what an encoder hands to this part of the program. A row is a clip.
+ */
+export interface FeatureSet {
+  /** [rows, width] row-major. */
+  readonly features: Float32Array
+  readonly rows: number
+  readonly width: number
+  /** [rows] index into `classNames`. */
+  readonly labels: Int32Array
+  /** Declared by the user, never collected from the labels: a list that grows with the data couples the learners. */
+  readonly classNames: readonly string[]
+  /** [rows] stable identity of the video that the clip comes from; clips of one video share it. */
+  readonly ids: readonly string[]
+  /** [rows] SHA-256 of the content of the clip or of its video, hexadecimal; the label is not part of it. */
+  readonly digests: readonly string[]
+  /** [rows] source of the video: uploader, camera, collection batch. Needed for certificates against whole sources. */
+  readonly groups?: readonly string[]
+}
+
+/** Features of inputs to predict; labels are for accuracy only. */
+export interface TestSet {
+  readonly features: Float32Array
+  readonly rows: number
+  readonly width: number
+  readonly labels: Int32Array
+  readonly ids?: readonly string[]
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
+export function checkTestSet(set: TestSet, classes: number, name = 'test'): void {
+  const { rows, width, features, labels } = set
+  if (!Number.isInteger(rows) || rows < 0) throw invalidArgument(`${name}.rows`, 'a non-negative integer', rows)
+  if (!Number.isInteger(width) || width < 1) throw invalidArgument(`${name}.width`, 'a positive integer', width)
+  if (features.length !== rows * width)
+    throw invalidArgument(`${name}.features`, `${rows} x ${width} numbers`, features.length)
+  if (labels.length !== rows) throw invalidArgument(`${name}.labels`, `${rows} labels`, labels.length)
+  const wrong = labels.find((label) => !(label >= 0 && label < classes))
+  if (wrong !== undefined) throw invalidArgument(`${name}.labels`, `class indices below ${classes}`, wrong)
+  const bad = features.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) {
+    throw new VideoMaeError(
+      `Expected finite features, but row ${Math.floor(bad / width)} of ${name} has ${features[bad]} at ${bad % width}.`,
+      { code: 'FEATURES_NOT_FINITE', exit: 'data', hint: 'Extract the features of this clip again.' },
+    )
+  }
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
+export function checkFeatureSet(set: FeatureSet): void {
+  if (set.classNames.length < 2) throw invalidArgument('classNames', 'at least two classes', set.classNames.length)
+  checkTestSet(set, set.classNames.length, 'training set')
+  for (const [name, column] of [
+    ['ids', set.ids],
+    ['digests', set.digests],
+    ['groups', set.groups],
+  ] as const) {
+    if (column !== undefined && column.length !== set.rows)
+      throw invalidArgument(name, `${set.rows} entries`, column.length)
+  }
+}
+
+/** The rows with these indices, in this order. */
+export function selectRows(set: FeatureSet, rows: ArrayLike<number>): FeatureSet {
+  const { width } = set
+  const features = new Float32Array(rows.length * width)
+  for (let i = 0; i < rows.length; i++)
+    features.set(set.features.subarray(rows[i] * width, (rows[i] + 1) * width), i * width)
+  const pick = <T>(column: ArrayLike<T>) => Array.from({ length: rows.length }, (_, i) => column[rows[i]])
+  return {
+    features,
+    rows: rows.length,
+    width,
+    labels: Int32Array.from(pick(set.labels)),
+    classNames: set.classNames,
+    ids: pick(set.ids),
+    digests: pick(set.digests),
+    ...(set.groups === undefined ? {} : { groups: pick(set.groups) }),
+  }
+}
+
+/** Scales every row to unit length, each on its own: no statistic is shared between samples. A zero row stays zero. */
+export function unitRows(features: Float32Array, rows: number, width: number): Float32Array {
+  const scaled = new Float32Array(rows * width)
+  for (let row = 0; row < rows; row++) {
+    let square = 0
+    for (let k = row * width; k < (row + 1) * width; k++) square += features[k] * features[k]
+    const factor = square > 0 ? 1 / Math.sqrt(square) : 0
+    for (let k = row * width; k < (row + 1) * width; k++) scaled[k] = features[k] * factor
+  }
+  return scaled
+}
+
+/** SHA-256 of the feature bytes of each row: a content digest where the clips' own are not at hand. */
+export function digestRows(features: Float32Array, rows: number, width: number): string[] {
+  const bytes = new Uint8Array(features.buffer, features.byteOffset, features.byteLength)
+  return Array.from({ length: rows }, (_, row) => sha256(bytes.subarray(row * width * 4, (row + 1) * width * 4)))
+}

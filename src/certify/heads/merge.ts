@@ -1,0 +1,54 @@
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import type { FeatureSet } from '../data/feature-set.ts'
+import type { LearnerRecord } from './job.ts'
+import { planDigest, prepareTraining, type TrainedLearners, type TrainOptions } from './plan.ts'
+import { checkPlan, restoreShard } from './store.ts'
+
+/**
+ * Puts the shards of one plan together.
+ *
+ * @throws VideoMaeError `SHARDS_INCOMPLETE` naming the first missing learners, or `STORE_MISMATCH`
+ */
+export async function mergeShards(
+  set: FeatureSet,
+  options: TrainOptions & { readonly directory: string },
+): Promise<TrainedLearners> {
+  const { job, assignment } = prepareTraining(set, options)
+  await checkPlan(options.directory, planDigest(set, job.head, assignment, job.offsets))
+  const records = new Array<LearnerRecord | undefined>(job.learners)
+  const files = (await readdir(options.directory)).filter((file) => /^shard-\d+-of-\d+\.jsonl$/.test(file)).sort()
+  for (const file of files) {
+    const base = path.join(options.directory, file.slice(0, -'.jsonl'.length))
+    for (const record of (await restoreShard(base, job)).records) {
+      const known = records[record.learner]
+      if (known !== undefined && known.sha256 !== record.sha256) {
+        throw new VideoMaeError(`Expected one result for learner ${record.learner}, but two shards disagree.`, {
+          code: 'STORE_MISMATCH',
+          exit: 'data',
+          hint: 'Training is deterministic: a machine or a program version differs. Train again in a new folder.',
+        })
+      }
+      records[record.learner] = record
+    }
+  }
+  const missing = Array.from(records.keys()).filter((learner) => records[learner] === undefined)
+  if (missing.length > 0) {
+    throw new VideoMaeError(
+      `Expected ${job.learners} learners in ${options.directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
+      { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; whole learners are kept.' },
+    )
+  }
+  return {
+    head: job.head,
+    classes: job.classes,
+    width: job.width,
+    learners: job.learners,
+    offsets: job.offsets,
+    assignment,
+    weights: job.weights,
+    records: records.filter((record) => record !== undefined),
+    resumed: job.learners,
+  }
+}

@@ -1,0 +1,109 @@
+/** Runs ranges of a job on worker threads, or here when one thread is asked for. Results do not depend on the number. */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { compiledEntry } from '../../core/entry.ts'
+import { invalidArgument } from '../../core/errors.ts'
+import { type Job, type LearnerRecord, type TrainJob, trainRange, type VoteJob, voteRange } from './job.ts'
+
+export interface PoolOptions {
+  /** Worker threads; 1 computes in the calling thread. Default: what the machine offers, at most 16. */
+  readonly threads?: number
+  readonly signal?: AbortSignal
+  /** Called after each finished range. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export type Range = readonly [from: number, to: number]
+
+function threadCount(options: PoolOptions): number {
+  const threads = options.threads ?? Math.min(16, availableParallelism())
+  if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
+  return threads
+}
+
+/** Cuts from..to into ranges of at most `size`. */
+export function splitRange(from: number, to: number, size: number): Range[] {
+  const ranges: Range[] = []
+  for (let at = from; at < to; at += size) ranges.push([at, Math.min(to, at + size)])
+  return ranges
+}
+
+export async function runTraining(
+  job: TrainJob,
+  ranges: readonly Range[],
+  options: PoolOptions,
+  onRange: (records: readonly LearnerRecord[]) => void,
+): Promise<void> {
+  await run<readonly LearnerRecord[]>(job, ranges, options, ([from, to]) => trainRange(job, from, to), onRange)
+}
+
+export async function runVoting(job: VoteJob, ranges: readonly Range[], options: PoolOptions): Promise<void> {
+  await run<void>(
+    job,
+    ranges,
+    options,
+    ([from, to]) => voteRange(job, from, to),
+    () => {},
+  )
+}
+
+async function run<T>(
+  job: Job,
+  ranges: readonly Range[],
+  options: PoolOptions,
+  here: (range: Range) => T,
+  onRange: (result: T) => void,
+): Promise<void> {
+  const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0)
+  const threads = Math.min(threadCount(options), ranges.length)
+  let done = 0
+  const finished = ([from, to]: Range, result: T) => {
+    onRange(result)
+    done += to - from
+    options.onProgress?.(done, total)
+  }
+  if (threads <= 1) {
+    for (const range of ranges) {
+      options.signal?.throwIfAborted()
+      finished(range, here(range))
+      await new Promise(setImmediate) // lets signals and progress through
+    }
+    return
+  }
+  const entry = compiledEntry(import.meta.url, './worker')
+  const queue = [...ranges]
+  await Promise.all(
+    Array.from({ length: threads }, async () => {
+      const worker = new Worker(entry, { workerData: job })
+      try {
+        for (let range = queue.shift(); range !== undefined; range = queue.shift()) {
+          options.signal?.throwIfAborted()
+          finished(range, await ask<T>(worker, range, options.signal))
+        }
+      } catch (error) {
+        queue.length = 0 // the others stop after what they are doing
+        throw error
+      } finally {
+        await worker.terminate()
+      }
+    }),
+  )
+}
+
+function ask<T>(worker: Worker, range: Range, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => settle(() => reject(signal?.reason))
+    const settle = (how: () => void) => {
+      worker.removeAllListeners('message')
+      worker.removeAllListeners('error')
+      worker.removeAllListeners('exit')
+      signal?.removeEventListener('abort', abort)
+      how()
+    }
+    worker.once('message', (result: T) => settle(() => resolve(result)))
+    worker.once('error', (error) => settle(() => reject(error)))
+    worker.once('exit', (code) => settle(() => reject(new Error(`A learner thread ended early (exit code ${code}).`))))
+    signal?.addEventListener('abort', abort, { once: true })
+    worker.postMessage(range)
+  })
+}

@@ -1,0 +1,122 @@
+/**
+ * Trained learners on disk, one digest each, so that a killed job goes on and an array of jobs shares the work.
+ *
+ *   plan.json                     what the learners depend on; another plan is refused
+ *   shard-00000-of-00004.f32      records of [classes, width + 1] float32, little-endian, in order of completion
+ *   shard-00000-of-00004.jsonl    one line a record: {"learner":17,"samples":21,"sha256":"..."}
+ *
+ * The line is written after the weights are; a record whose digest does not match its bytes is trained again.
+ */
+import { type FileHandle, mkdir, open, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import { weightsLength } from './head.ts'
+import { digestOfLearner, type LearnerRecord, type TrainJob } from './job.ts'
+
+interface StorePlan {
+  readonly plan: string
+  readonly job: TrainJob
+  readonly shard: { readonly index: number; readonly count: number }
+}
+
+function shardName(shard: StorePlan['shard']): string {
+  return `shard-${String(shard.index).padStart(5, '0')}-of-${String(shard.count).padStart(5, '0')}`
+}
+
+/** Claims the folder for a plan. @throws VideoMaeError `STORE_MISMATCH` when it belongs to another */
+export async function checkPlan(directory: string, plan: string): Promise<void> {
+  const file = path.join(directory, 'plan.json')
+  let found: string
+  try {
+    found = await readFile(file, 'utf8')
+  } catch {
+    const temporary = `${file}.${process.pid}`
+    await writeFile(temporary, `${JSON.stringify({ schema: 'videomae.learners/1', plan })}\n`)
+    await rename(temporary, file)
+    return
+  }
+  if ((JSON.parse(found) as { plan?: unknown }).plan !== plan) {
+    throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another one.`, {
+      code: 'STORE_MISMATCH',
+      exit: 'data',
+      hint: 'Data, head, partitions or spread changed: use another folder.',
+    })
+  }
+}
+
+/** Reads what is whole in one shard into the job's weights. Returns the records and how many bytes of each file hold them. */
+export async function restoreShard(
+  base: string,
+  job: TrainJob,
+): Promise<{ records: LearnerRecord[]; weightBytes: number; lineBytes: number }> {
+  const nothing = { records: [], weightBytes: 0, lineBytes: 0 }
+  let lines: string
+  let bytes: Buffer
+  try {
+    ;[lines, bytes] = [await readFile(`${base}.jsonl`, 'utf8'), await readFile(`${base}.f32`)]
+  } catch {
+    return nothing
+  }
+  const length = weightsLength(job.classes, job.width)
+  const records: LearnerRecord[] = []
+  let lineBytes = 0
+  for (const line of lines.split('\n').slice(0, -1)) {
+    let record: LearnerRecord
+    try {
+      record = JSON.parse(line) as LearnerRecord
+    } catch {
+      break
+    }
+    const from = records.length * length * 4
+    if (from + length * 4 > bytes.length || !(record.learner >= 0 && record.learner < job.learners)) break
+    const weights = new Float32Array(Uint8Array.from(bytes.subarray(from, from + length * 4)).buffer)
+    if (digestOfLearner(job.head, record.samples, weights) !== record.sha256) break
+    job.weights.set(weights, record.learner * length)
+    records.push(record)
+    lineBytes += Buffer.byteLength(line) + 1
+  }
+  return { records, weightBytes: records.length * length * 4, lineBytes }
+}
+
+export class LearnerStore {
+  readonly restored: readonly LearnerRecord[]
+  private readonly job: TrainJob
+  private readonly weights: FileHandle
+  private readonly lines: FileHandle
+
+  private constructor(job: TrainJob, restored: readonly LearnerRecord[], weights: FileHandle, lines: FileHandle) {
+    this.job = job
+    this.restored = restored
+    this.weights = weights
+    this.lines = lines
+  }
+
+  /** @throws VideoMaeError `STORE_MISMATCH` */
+  static async open(directory: string, { plan, job, shard }: StorePlan): Promise<LearnerStore> {
+    await mkdir(directory, { recursive: true })
+    await checkPlan(directory, plan)
+    const base = path.join(directory, shardName(shard))
+    const { records, weightBytes, lineBytes } = await restoreShard(base, job)
+    const weights = await open(`${base}.f32`, 'a')
+    const lines = await open(`${base}.jsonl`, 'a')
+    await truncate(`${base}.f32`, weightBytes) // a torn tail is dropped
+    await truncate(`${base}.jsonl`, lineBytes)
+    return new LearnerStore(job, records, weights, lines)
+  }
+
+  async append(records: readonly LearnerRecord[]): Promise<void> {
+    const length = weightsLength(this.job.classes, this.job.width)
+    for (const { learner } of records) {
+      const mine = this.job.weights.subarray(learner * length, (learner + 1) * length)
+      await this.weights.appendFile(new Uint8Array(mine.slice().buffer))
+    }
+    await this.weights.sync()
+    await this.lines.appendFile(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+  }
+
+  async close(): Promise<void> {
+    await this.lines.sync()
+    await this.weights.close()
+    await this.lines.close()
+  }
+}

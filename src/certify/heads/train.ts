@@ -1,0 +1,111 @@
+/** Trains the learners of a plan and lets them vote. */
+import { invalidArgument } from '../../core/errors.ts'
+import { type Ballots, emptyBallots } from '../ballot.ts'
+import { type FeatureSet, type TestSet, unitRows } from '../data/feature-set.ts'
+import type { LearnerRecord } from './job.ts'
+import { planDigest, prepareTraining, shared, type TrainedLearners, type TrainOptions } from './plan.ts'
+import { type PoolOptions, runTraining, runVoting, splitRange } from './pool.ts'
+import { LearnerStore } from './store.ts'
+
+/**
+ * Trains every learner (or those of one shard). Each depends on its own buckets only, byte for byte: no statistic, shape,
+ * stopping rule or random number is shared.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `STORE_MISMATCH` when `directory` belongs to another plan
+ */
+export async function trainLearners(set: FeatureSet, options: TrainOptions): Promise<TrainedLearners> {
+  const { shard } = options
+  if (shard !== undefined && (options.directory === undefined || !(shard.index >= 0 && shard.index < shard.count)))
+    throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
+  const { job, assignment } = prepareTraining(set, options)
+  const { learners, offsets, head } = job
+  const [first, end] =
+    shard === undefined
+      ? [0, learners]
+      : [Math.floor((shard.index * learners) / shard.count), Math.floor(((shard.index + 1) * learners) / shard.count)]
+
+  const records = new Array<LearnerRecord | undefined>(learners)
+  let store: LearnerStore | undefined
+  if (options.directory !== undefined) {
+    const plan = planDigest(set, head, assignment, offsets)
+    store = await LearnerStore.open(options.directory, { plan, job, shard: shard ?? { index: 0, count: 1 } })
+    for (const record of store.restored) records[record.learner] = record
+  }
+  const resumed = store?.restored.length ?? 0
+
+  // Small ranges keep threads busy to the end and lose little at a kill; neighbours share bucket statistics.
+  const size = Math.max(1, Math.min(64, Math.ceil((end - first) / 32)))
+  const ranges = splitRange(first, end, size)
+    .flatMap(([from, to]) => splitMissing(records, from, to))
+    .filter(([from, to]) => to > from)
+  let written: Promise<void> = Promise.resolve()
+  await runTraining(job, ranges, options, (trained) => {
+    for (const record of trained) records[record.learner] = record
+    const open = store
+    if (open !== undefined) written = written.then(() => open.append(trained))
+  })
+  await written
+  await store?.close()
+  return {
+    head,
+    classes: job.classes,
+    width: job.width,
+    learners,
+    offsets,
+    assignment,
+    weights: job.weights,
+    records: records.filter((record) => record !== undefined),
+    resumed,
+  }
+}
+
+/** The stretches of from..to-1 without a record. */
+function splitMissing(records: readonly (LearnerRecord | undefined)[], from: number, to: number): [number, number][] {
+  const stretches: [number, number][] = []
+  for (let i = from; i < to; i++) {
+    if (records[i] !== undefined) continue
+    const last = stretches[stretches.length - 1]
+    if (last !== undefined && last[1] === i) last[1] = i + 1
+    else stretches.push([i, i + 1])
+  }
+  return stretches
+}
+
+export interface VoteOptions extends PoolOptions {
+  /** Ranks kept of each ballot; Run-Off Election needs full `rankings` (default), the others only `votes`. */
+  readonly keep?: 'rankings' | 'votes'
+}
+
+/**
+ * Ballots of all learners on all inputs.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the widths differ or learners are missing
+ */
+export async function voteLearners(
+  trained: TrainedLearners,
+  test: TestSet,
+  options: VoteOptions = {},
+): Promise<Ballots> {
+  const { classes, width, learners } = trained
+  if (test.width !== width) throw invalidArgument('test.width', `${width}, as in training`, test.width)
+  if (trained.records.length !== learners)
+    throw invalidArgument('trained', `all ${learners} learners`, trained.records.length, 'Merge the shards first.')
+  const ballots = emptyBallots(test.rows, learners, classes, options.keep === 'votes' ? 1 : classes)
+  const scaled = trained.head.scaling === 'unit' ? unitRows(test.features, test.rows, width) : test.features
+  const threads = options.threads ?? 16
+  await runVoting(
+    {
+      kind: 'vote',
+      classes,
+      width,
+      weights: trained.weights,
+      abstains: Uint8Array.from(trained.records, (record) => (record.samples === 0 ? 1 : 0)),
+      features: shared(scaled),
+      ballots,
+    },
+    // Each range packs the inputs again, so a thread gets few of them.
+    splitRange(0, learners, Math.max(32, Math.ceil(learners / (2 * threads)))),
+    options,
+  )
+  return ballots
+}
