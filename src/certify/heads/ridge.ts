@@ -139,6 +139,24 @@ export function ridgeInfluence(
   return transpose(kernel, count, tests)
 }
 
+/**
+ * Bound on the rounding error of a score of this head, whatever its labels: float32 weights and a float32 sum of `depth`
+ * products against exact arithmetic. Each |w_c| is at most |Y_c| / (2 sqrt(lambda)) <= sqrt(count) / (2 sqrt(lambda)), the
+ * largest singular value of X'(XX' + lambda I)^-1; every product and addition errs by 2^-24 relatively. Doubled, for the
+ * float64 steps and the second-order terms.
+ */
+export function ridgeScoreError(samples: LearnerSamples, lambda: number, inputs: Float64Array): number {
+  const depth = samples.width + 1
+  let longest = 0
+  for (let from = 0; from < inputs.length; from += depth) {
+    let square = 0
+    for (let k = from; k < from + depth; k++) square += inputs[k] * inputs[k]
+    longest = Math.max(longest, square)
+  }
+  const weight = Math.sqrt(samples.count) / (2 * Math.sqrt(lambda))
+  return 2 * (depth + 2) * 2 ** -24 * weight * Math.sqrt(longest)
+}
+
 function notDefinite(lambda: number): VideoMaeError {
   return new VideoMaeError(
     `Expected a positive definite system, but lambda ${lambda} does not make it one in float64.`,

@@ -51,7 +51,7 @@ test('is never above full enumeration, nearly always equal, and never below DPA 
       labels: Array.from({ length: n }, () => stream.integer(classes)),
     }))
     const votes = heads.map((head) => voteOf(head.alphas, head.labels, classes))
-    const certified = certifyLabelFlips(heads, classes, { votes })
+    const certified = certifyLabelFlips(heads, classes, { votes, slack: [1e-9, 1e-9, 1e-9] })
     const truth = enumerate(heads, classes)
     expect(certified.prediction).toBe(plurality(tally(votes, classes)))
     expect(certified.radius).toBeLessThanOrEqual(truth)
@@ -64,6 +64,6 @@ test('is never above full enumeration, nearly always equal, and never below DPA 
 test('an empty head cannot be flipped; equal scores cost no flip', () => {
   const empty = { alphas: new Float64Array(), labels: [] }
   const head = { alphas: Float64Array.of(1), labels: [0] }
-  expect(certifyLabelFlips([empty, head], 2, { votes: [2, 0] }).radius).toBe(0)
+  expect(certifyLabelFlips([empty, head], 2, { votes: [2, 0], slack: [0, 0] }).radius).toBe(0)
   expect(fewestFlips({ alphas: Float64Array.of(1, 1), labels: [0, 1] }, 0, 1, 0)).toBe(0)
 })

@@ -22,11 +22,8 @@ export interface LinearInLabels {
 }
 
 export interface LabelFlipOptions {
-  /**
-   * Score difference given away to the attacker. Default: 1e-6 times the sum of |alpha| of the head, above the error of
-   * scores that are later computed in float32 with a few hundred features.
-   */
-  readonly slack?: number
+  /** [learners] score difference given away to the attacker in each head: twice the error of its scores. */
+  readonly slack: ArrayLike<number>
   /** [learners] the votes as cast; `classes` for a head without samples. They decide the prediction, alphas the costs. */
   readonly votes: ArrayLike<number>
 }
@@ -58,9 +55,8 @@ export function certifyLabelFlips(
     const vote = votes[i]
     const impossible = new Array<number>(classes).fill(Number.POSITIVE_INFINITY)
     if (vote >= classes || head.alphas.length === 0) return { leave: Number.POSITIVE_INFINITY, become: impossible }
-    const slack = options.slack ?? 1e-6 * head.alphas.reduce((sum, alpha) => sum + Math.abs(alpha), 0)
     const others = Array.from({ length: classes }, (_, c) => c)
-    const past = (a: number, b: number) => (a === b ? 0 : fewestFlips(head, a, b, slack))
+    const past = (a: number, b: number) => (a === b ? 0 : fewestFlips(head, a, b, options.slack[i]))
     return {
       // Whatever the scores (they may tie within the slack), a head without a flip is the same head.
       leave: Math.max(1, Math.min(...others.filter((a) => a !== vote).map((a) => past(a, vote)))),

@@ -1,0 +1,97 @@
+/** The files a certification writes. */
+
+import type { InputCertificate, Rule } from './certify-ballots.ts'
+import { type ChartOptions, type Curve, renderChart } from './chart.ts'
+import type { BucketKey } from './data/buckets.ts'
+import type { ResolvedHead } from './heads/head.ts'
+import type { RobustnessSummary } from './metrics.ts'
+import type { ThreatStatement } from './threat.ts'
+
+/** `certificate.json`. Readers refuse a schema they do not know. */
+export interface CertificateFile {
+  readonly schema: 'videomae.certificate/1'
+  /** What the radii are a promise against, its unit, conditions and limits. Never print a radius without it. */
+  readonly threat: ThreatStatement
+  readonly buckets: { readonly by: BucketKey; readonly hash: string }
+  readonly head: ResolvedHead
+  readonly classNames: readonly string[]
+  readonly trainingRows: number
+  readonly trainingVideos: number
+  readonly runs: readonly CertificateRun[]
+}
+
+/** One rule at one number of partitions. */
+export interface CertificateRun {
+  readonly rule: Rule | 'dpa_white_box'
+  /** K: a poison touches one K-th of the learners. */
+  readonly partitions: number
+  /** d of Finite Aggregation, 1 for disjoint partitions. */
+  readonly spread: number
+  readonly learners: number
+  readonly offsets: readonly number[]
+  readonly groups: number | null
+  readonly bucketManifest: string
+  /** SHA-256 over the digests of all learners: training again must give it again. */
+  readonly learnersDigest: string
+  readonly emptyLearners: number
+  /** Share of single learners' first choices that are right. */
+  readonly baseAccuracy: number
+  /** Votes not cast, over all inputs. */
+  readonly abstentions: number
+  readonly summary: RobustnessSummary
+  readonly inputs: readonly ({ readonly id: string; readonly label: number } & InputCertificate)[] | null
+}
+
+const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {
+  dpa: 'DPA',
+  fa: 'FA',
+  fa_exact: 'FA exact',
+  roe: 'DPA+ROE',
+  roe_fa: 'FA+ROE',
+  groups: 'groups',
+  dpa_white_box: 'DPA white-box',
+}
+
+export function runName(run: Pick<CertificateRun, 'rule' | 'partitions' | 'spread'>): string {
+  return `${ruleNames[run.rule]} K=${run.partitions}${run.spread > 1 ? ` d=${run.spread}` : ''}`
+}
+
+/** Certified accuracy against the radius, one stepped curve a run. */
+export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary): Curve {
+  const points = summary.certifiedAccuracy.map((accuracy, r) => [r, accuracy] as const)
+  return { name, shape: 'steps', points: [...points, [summary.certifiedAccuracy.length, 0]] }
+}
+
+export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {
+  const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources' }
+  return renderChart({
+    title: 'Certified accuracy',
+    xLabel: `poisons (${unit[certificate.threat.threat]})`,
+    yLabel: 'certified accuracy',
+    yRange: [0, 1],
+    curves: certificate.runs.map((run) => certifiedAccuracyCurve(runName(run), run.summary)),
+    ...options,
+  })
+}
+
+/** One line a run, as a Markdown table. Both medians stand side by side. */
+export function certificateTable(certificate: CertificateFile): string {
+  const rows = certificate.runs.map((run) => {
+    const { summary } = run
+    return [
+      runName(run),
+      `${(100 * run.baseAccuracy).toFixed(1)}%`,
+      `${(100 * summary.cleanAccuracy).toFixed(1)}%`,
+      summary.medianRadius ?? 'none (below 50%)',
+      summary.medianAsPrintedByReferenceScripts,
+      summary.averageCertifiedRadius.toFixed(1),
+      run.abstentions,
+    ].join(' | ')
+  })
+  return [
+    '| run | single learners right | ensemble right | median radius | as printed by reference scripts | mean radius | abstentions |',
+    '|---|---|---|---|---|---|---|',
+    ...rows.map((row) => `| ${row} |`),
+    '',
+  ].join('\n')
+}

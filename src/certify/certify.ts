@@ -1,0 +1,212 @@
+/**
+ * From features to a certificate: buckets, learners, votes, rules, for every number of partitions asked for, from one
+ * feature cache.
+ */
+import path from 'node:path'
+import { invalidArgument } from '../core/errors.ts'
+import type { Ballots } from './ballot.ts'
+import type { CertificateFile, CertificateRun } from './certificate-file.ts'
+import {
+  rules as allRules,
+  certifyBallots,
+  type InputCertificate,
+  needsRankings,
+  needsSpread,
+  type Rule,
+} from './certify-ballots.ts'
+import { type BucketKey, type BucketManifest, bucketManifest } from './data/buckets.ts'
+import { checkFeatureSet, checkTestSet, type FeatureSet, type TestSet } from './data/feature-set.ts'
+import { sha256 } from './data/hash.ts'
+import { type HeadOptions, resolveHead } from './heads/head.ts'
+import type { TrainedLearners } from './heads/plan.ts'
+import type { PoolOptions } from './heads/pool.ts'
+import { trainLearners, voteLearners } from './heads/train.ts'
+import { summariseRadii } from './metrics.ts'
+import { spreadOffsets } from './rules/spread.ts'
+import { checkThreat, type ThreatDeclaration } from './threat.ts'
+import { certifyRidgeLabelFlips } from './white-box.ts'
+
+export interface CertifyOptions extends PoolOptions {
+  readonly threat: ThreatDeclaration
+  readonly by: BucketKey
+  /** K, or several to sweep: one poison touches one K-th of the learners. */
+  readonly partitions: number | readonly number[]
+  /** Default `dpa` and `roe`. */
+  readonly rules?: readonly Rule[]
+  /** d of Finite Aggregation. Default 4. */
+  readonly spread?: number
+  /** Encoder groups, for rule `groups`; must divide every K. */
+  readonly groups?: number
+  readonly head?: HeadOptions
+  /**
+   * Also the white-box label-flip certificate of DPA (ridge heads, threat `label_flip` only): larger radii where few
+   * partitions keep the accuracy, at some seconds for each hundred inputs.
+   */
+  readonly whiteBox?: boolean
+  /** Seed of the spread. Default 0. */
+  readonly seed?: number
+  /** Folder where trained learners are kept, so that a killed run goes on. */
+  readonly directory?: string
+  /** Whether the file lists every input. Default true. */
+  readonly perInput?: boolean
+}
+
+/** Bytes of ballots held at once; more inputs are voted on in turns. */
+const ballotBytes = 256 * 2 ** 20
+
+/**
+ * @param set the protected training set
+ * @param test inputs to certify; their labels are used for accuracy only
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED` when the declaration cannot hold; `INVALID_ARGUMENT`
+ */
+export async function certify(
+  set: FeatureSet,
+  test: TestSet,
+  options: CertifyOptions,
+): Promise<{ certificate: CertificateFile; manifests: readonly BucketManifest[] }> {
+  checkFeatureSet(set)
+  checkTestSet(test, set.classNames.length)
+  if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
+  const { rules = ['dpa', 'roe'], spread = 4, seed = 0 } = options
+  const unknown = rules.find((rule) => !allRules.includes(rule))
+  if (unknown !== undefined || rules.length === 0)
+    throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+  if (
+    options.whiteBox === true &&
+    (options.threat.threat !== 'label_flip' || (options.head?.kind ?? 'ridge') !== 'ridge')
+  )
+    throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
+  const threat = checkThreat(set, options.by, rules, options.threat)
+  const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
+
+  const runs: CertificateRun[] = []
+  const manifests: BucketManifest[] = []
+  for (const k of partitions) {
+    for (const spreads of [false, true]) {
+      const mine = rules.filter((rule) => needsSpread(rule) === spreads)
+      if (mine.length === 0) continue
+      const d = spreads ? spread : 1
+      const offsets = spreadOffsets(k, d, seed)
+      const trained = await trainLearners(set, {
+        head: options.head ?? { kind: 'ridge' },
+        by: options.by,
+        learners: k * d,
+        offsets,
+        ...(options.groups !== undefined && mine.includes('groups') ? { groups: options.groups } : {}),
+        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, `k${k}-d${d}`) }),
+        ...threadsOf(options),
+      })
+      const manifest = bucketManifest(set, trained.assignment)
+      manifests.push(manifest)
+      const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
+      if (options.whiteBox === true && !spreads)
+        byRule.set('dpa_white_box', await certifyRidgeLabelFlips(set, trained, test, options.signal))
+      for (const [rule, certificates] of byRule) {
+        runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, test, options }))
+      }
+    }
+  }
+  const certificate: CertificateFile = {
+    schema: 'videomae.certificate/1',
+    threat,
+    buckets: { by: options.by, hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets' },
+    head: resolveHead(options.head ?? { kind: 'ridge' }),
+    classNames: set.classNames,
+    trainingRows: set.rows,
+    trainingVideos: new Set(set.ids).size,
+    runs,
+  }
+  return { certificate, manifests }
+}
+
+function threadsOf(options: CertifyOptions): PoolOptions {
+  return {
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  }
+}
+
+/** Votes on as many inputs at a time as memory allows, and certifies them by every rule. */
+export async function certifyInTurns(
+  trained: TrainedLearners,
+  test: TestSet,
+  rules: readonly Rule[],
+  options: PoolOptions & { readonly groups?: number },
+): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
+  const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
+  const rankings = rules.some(needsRankings)
+  const perInput = trained.learners * (rankings ? trained.classes : 1)
+  const turn = Math.max(1, Math.min(test.rows, Math.floor(ballotBytes / perInput)))
+  let right = 0
+  for (let from = 0; from < test.rows; from += turn) {
+    const to = Math.min(test.rows, from + turn)
+    const part: TestSet = {
+      features: test.features.subarray(from * test.width, to * test.width),
+      rows: to - from,
+      width: test.width,
+      labels: test.labels.subarray(from, to),
+    }
+    const ballots = await voteLearners(trained, part, { ...options, keep: rankings ? 'rankings' : 'votes' })
+    right += rightVotes(ballots, part.labels)
+    for (const rule of rules) {
+      const certified = certifyBallots(ballots, {
+        rule,
+        offsets: trained.offsets,
+        ...(options.groups === undefined ? {} : { groups: options.groups }),
+      })
+      byRule.get(rule)?.push(...certified)
+    }
+  }
+  return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
+}
+
+function rightVotes(ballots: Ballots, labels: Int32Array): number {
+  let right = 0
+  for (let t = 0; t < ballots.inputs; t++) {
+    for (let i = 0; i < ballots.learners; i++)
+      if (ballots.ranks[(t * ballots.learners + i) * ballots.places] === labels[t]) right++
+  }
+  return right
+}
+
+/** Radii as `summariseRadii` wants them: -1 where the prediction is wrong. */
+export function scoredRadii(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
+  return Int32Array.from(certificates, ({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))
+}
+
+function describeRun(run: {
+  readonly k: number
+  readonly d: number
+  readonly rule: Rule | 'dpa_white_box'
+  readonly trained: TrainedLearners
+  readonly manifest: BucketManifest
+  readonly certificates: readonly InputCertificate[]
+  readonly baseAccuracy: number
+  readonly test: TestSet
+  readonly options: CertifyOptions
+}): CertificateRun {
+  const { trained, test, certificates } = run
+  return {
+    rule: run.rule,
+    partitions: run.k,
+    spread: run.d,
+    learners: trained.learners,
+    offsets: trained.offsets,
+    groups: run.rule === 'groups' ? (run.options.groups ?? null) : null,
+    bucketManifest: run.manifest.digest,
+    learnersDigest: sha256(trained.records.map((record) => record.sha256).join('\n')),
+    emptyLearners: trained.records.filter((record) => record.samples === 0).length,
+    baseAccuracy: run.baseAccuracy,
+    abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
+    summary: summariseRadii(scoredRadii(certificates, test.labels)),
+    inputs:
+      run.options.perInput === false
+        ? null
+        : certificates.map((certificate, t) => ({
+            id: test.ids?.[t] ?? String(t),
+            label: test.labels[t],
+            ...certificate,
+          })),
+  }
+}
