@@ -14,6 +14,7 @@ export type {
 
 /** Modules are loaded only when their engine is asked for, so that a native library that is missing costs nothing. */
 const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
+  ['onnx', async () => (await import('./onnx/index.ts')).inThreadOnnxEngine],
   ['reference', async () => (await import('./reference/index.ts')).referenceEngine],
 ])
 
