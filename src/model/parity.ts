@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -216,10 +217,11 @@ function norm(values: Float32Array): number {
 async function readFloats(path: string): Promise<Float32Array> {
   const bytes = await readFile(path)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Float32Array.from({ length: bytes.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true))
+  return Float32Array.from({ length: bytes.byteLength >> 2 }, (_, i) => view.getFloat32(4 * i, true))
 }
 
 async function readExpected<T>(directory: string, name: string, schema: z.ZodType<T>): Promise<T> {
+  if (!existsSync(join(directory, name))) throw invalid(directory, `no ${name}`)
   const result = schema.safeParse(JSON.parse(await readFile(join(directory, name), 'utf8')))
   if (result.success) return result.data
   const [{ path, message }] = result.error.issues
