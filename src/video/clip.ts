@@ -3,7 +3,7 @@ import { RandomStream } from '../core/random.ts'
 import { type CropChoice, chooseCrop } from './crop.ts'
 import { type ClipSampling, sampleClip } from './sampling.ts'
 import { createTimeline } from './timeline.ts'
-import type { Decoder, FrameTimes, Geometry, OpenVideo, Size, VideoEntry } from './types.ts'
+import type { Decoder, FrameTimes, Geometry, OpenVideo, Size, VideoEntry, VideoInfo } from './types.ts'
 
 /**
  * Everything that decides the bytes of one sample's clips. Plain data: it travels to a decoding process, and the same request gives the same bytes in any process at any time.
@@ -29,9 +29,9 @@ export interface ClipView {
 
 export interface ClipResult {
   readonly views: readonly ClipView[]
-  /** Frames the file has, and the size of its pictures. */
+  /** Frames the file has. */
   readonly frameCount: number
-  readonly picture: Size
+  readonly info: VideoInfo
   readonly decoded: number
   readonly used: number
 }
@@ -76,5 +76,5 @@ async function decodeRequest(
   const { decoded, used } = await video.decode(frames, geometries, output, out)
   const startSeconds = index.times[frames[0]]
   const views = geometries.map((geometry) => ({ frames, startSeconds, geometry }))
-  return { views, frameCount: index.times.length, picture, decoded, used }
+  return { views, frameCount: index.times.length, info: video.info, decoded, used }
 }

@@ -41,6 +41,8 @@ export type ClipSampling =
       readonly view: number
       readonly views: number
     }
+  /** First, last and evenly between. */
+  | { readonly kind: 'spread'; readonly frames: number; readonly fps?: number }
 
 /** Positions of one clip. `random` is used only by the kinds with a random start. */
 export function sampleClip(sampling: ClipSampling, length: number, random: RandomStream): number[] {
@@ -58,6 +60,8 @@ export function sampleClip(sampling: ClipSampling, length: number, random: Rando
       return segmentClip(length, frames, sampling.start === 'center' ? undefined : random)
     case 'dense-view':
       return denseView(length, frames, sampling.stride, sampling.view, sampling.views)
+    case 'spread':
+      return Array.from({ length: frames }, (_, i) => Math.trunc(linspace(0, length - 1, frames, i)))
     case 'segment-view':
       return segmentView(length, frames, sampling.view, sampling.views)
   }

@@ -38,7 +38,7 @@ export function readFrameLog(log: string): FrameLog {
   const streams = [...log.matchAll(/^ *Stream #(\d+:\d+).*?: Video: ([a-z0-9_]+)(.*)$/gm)]
   const stream = streams.find((match) => match[1] === chosen) ?? streams[0]
   const details = stream?.[3] ?? ''
-  const claimed = /, (\d+)x(\d+)/.exec(details)
+  const claimed = /Picture size (\d+)x(\d+) exceeds/.exec(log) ?? /, (\d+)x(\d+)/.exec(details)
   const duration = /Duration: (\d+):(\d+):([\d.]+)/.exec(log)
   const turn = Math.round(-Number(/displaymatrix: rotation of (-?[\d.]+)/.exec(log)?.[1] ?? 0) / 90) * 90
   return {

@@ -1,0 +1,64 @@
+import { type DecoderName, type InspectedVideo, type InspectReport, inspectVideos } from '../video/index.ts'
+import type { CommonOptions } from './run.ts'
+
+export interface InspectCommandOptions extends CommonOptions {
+  readonly decoder?: DecoderName
+  /** Folder that relative paths of a list start from. */
+  readonly base?: string
+  readonly workers?: number
+  readonly timeoutSeconds?: number
+}
+
+/** `videomae inspect`. */
+export async function inspectCommand(
+  source: string,
+  { json = false, ...options }: InspectCommandOptions,
+): Promise<void> {
+  const live = process.stderr.isTTY && !json
+  const onProgress = (done: number, total: number): void => {
+    if (live) process.stderr.write(`\r${done} of ${total}`)
+  }
+  const report = await inspectVideos(source, { ...options, onProgress })
+  if (live) process.stderr.write('\r\u001b[K')
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report))
+}
+
+const columns = ['file', 'container', 'codec', 'size', 'fps', 'seconds', 'frames', 'pixels', 'turn'] as const
+
+function table({ source, videos, usable, unusable, seconds, bytes }: InspectReport): string {
+  const rows = videos.filter(({ problem }) => problem === undefined).map(cells)
+  const widths = columns.map((name, c) => rows.reduce((widest, row) => Math.max(widest, row[c].length), name.length))
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, c) => (c === 0 || c === 1 || c === 2 || c === 7 ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
+      .join('  ')
+      .trimEnd()
+  const bad = videos.flatMap(({ problem }) => (problem === undefined ? [] : [`  ${problem.reason} [${problem.code}]`]))
+  return [
+    ...(rows.length === 0 ? [] : [line(columns), ...rows.map(line), '']),
+    `${source}: ${usable} usable videos, ${formatSeconds(seconds)}, ${(bytes / 2 ** 20).toFixed(1)} MiB; ${unusable} unusable`,
+    ...bad,
+    '',
+  ].join('\n')
+}
+
+function cells({ entry, info, frames }: InspectedVideo): string[] {
+  if (info === undefined) return columns.map((name) => (name === 'file' ? entry.id : ''))
+  const turn = `${info.rotation === 0 ? '' : info.rotation}${info.mirrored ? ' mirrored' : ''}`
+  return [
+    entry.id,
+    info.container.split(',')[0],
+    info.codec,
+    `${info.width}x${info.height}`,
+    info.fps === 0 ? '?' : info.fps.toFixed(2).replace(/\.?0+$/, ''),
+    info.duration.toFixed(1),
+    String(frames ?? '?'),
+    info.pixelFormat,
+    turn.trim(),
+  ]
+}
+
+function formatSeconds(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(1)} s`
+  return seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`
+}

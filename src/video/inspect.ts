@@ -1,0 +1,97 @@
+import { availableParallelism } from 'node:os'
+import { defaultTimeoutSeconds } from './limits.ts'
+import { DecodePool } from './pool.ts'
+import { type ListOptions, listVideos } from './source.ts'
+import type { DecoderLimits, DecoderName, VideoEntry, VideoInfo } from './types.ts'
+
+export interface InspectOptions extends ListOptions {
+  readonly decoder?: DecoderName
+  readonly limits?: DecoderLimits
+  /** Processes. Default: one per core. */
+  readonly workers?: number
+  /** Seconds one file may take. Default 60. */
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+  /** Called as files are done, with their number and the total. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface InspectedVideo {
+  readonly entry: VideoEntry
+  /** What the file says of itself; absent when it cannot be opened. */
+  readonly info?: VideoInfo
+  /** Frames that sampling would count. */
+  readonly frames?: number
+  /** Why the file cannot be used: a stable code and one line. */
+  readonly problem?: { readonly code: string; readonly reason: string }
+}
+
+export interface InspectReport {
+  readonly source: string
+  readonly videos: readonly InspectedVideo[]
+  readonly usable: number
+  readonly unusable: number
+  /** Seconds of all usable videos. */
+  readonly seconds: number
+  readonly bytes: number
+}
+
+/**
+ * Looks at every video of a source: opens it, counts its frames, and decodes its first, middle and last one. What is reported usable has yielded pictures.
+ * Runs in decoding processes, so that a file that crashes or hangs a decoder is a line of the report.
+ *
+ * @throws VideoMaeError as `listVideos`, or `DECODER_MISSING`
+ */
+export async function inspectVideos(source: string, options: InspectOptions = {}): Promise<InspectReport> {
+  const entries = listVideos(source, options)
+  const pool = new DecodePool({
+    decoder: options.decoder ?? 'node-av',
+    limits: options.limits ?? {},
+    workers: Math.min(options.workers ?? availableParallelism(), entries.length),
+    timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
+    slotBytes: probeSize * probeSize * 3 * probeFrames,
+  })
+  const stop = (): void => void pool.close(options.signal?.reason)
+  options.signal?.addEventListener('abort', stop, { once: true })
+  if (options.signal?.aborted) stop()
+  let done = 0
+  try {
+    const videos = await Promise.all(
+      entries.map(async (entry) => {
+        const video = await inspectOne(pool, entry)
+        options.onProgress?.(++done, entries.length)
+        return video
+      }),
+    )
+    const good = videos.filter(({ problem }) => problem === undefined)
+    return {
+      source,
+      videos,
+      usable: good.length,
+      unusable: videos.length - good.length,
+      seconds: good.reduce((sum, { info }) => sum + (info?.duration ?? 0), 0),
+      bytes: videos.reduce((sum, { info }) => sum + (info?.bytes ?? 0), 0),
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', stop)
+    await pool.close()
+  }
+}
+
+const probeFrames = 3
+const probeSize = 16
+
+async function inspectOne(pool: DecodePool, entry: VideoEntry): Promise<InspectedVideo> {
+  const outcome = await pool.read({
+    entry,
+    sampling: { kind: 'spread', frames: probeFrames },
+    crops: [{ kind: 'whole' }],
+    output: { width: probeSize, height: probeSize },
+    key: [0],
+  })
+  if (!outcome.ok) return { entry, problem: { code: outcome.failure.code, reason: outcome.failure.reason } }
+  const { info, frameCount } = outcome.result
+  // Some containers do not state a duration.
+  const duration = info.duration > 0 || info.fps === 0 ? info.duration : frameCount / info.fps
+  return { entry, info: { ...info, duration }, frames: frameCount }
+}
