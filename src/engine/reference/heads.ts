@@ -1,10 +1,10 @@
 import { type AttentionSizes, attentionSizes } from '../../graph/operations/attention.ts'
 import type { Values } from './kernel.ts'
 
-/** One of q, k and v inside a packed tensor [B, N, parts * D]: element (b, n, h, c) lies at `at(b, n, h, c)`. */
+/** One of q, k and v inside a packed tensor [B, N, parts * D]: columns c of head h of token n start at `at(b, n, h)`. */
 export interface HeadView {
   readonly data: Float64Array
-  readonly at: (b: number, n: number, h: number, c: number) => number
+  readonly at: (b: number, n: number, h: number) => number
 }
 
 export interface Heads extends AttentionSizes {
@@ -16,7 +16,7 @@ export interface Heads extends AttentionSizes {
 
 function view(data: Float64Array, tokens: number, parts: number, part: number, sizes: AttentionSizes): HeadView {
   const { width, headWidth } = sizes
-  return { data, at: (b, n, h, c) => ((b * tokens + n) * parts + part) * width + h * headWidth + c }
+  return { data, at: (b, n, h) => ((b * tokens + n) * parts + part) * width + h * headWidth }
 }
 
 /**
@@ -41,7 +41,9 @@ export function unpackHeads(
 
 /** `scale * q_i . k_j` of head h in sample b. */
 export function score({ q, k, scale, headWidth }: Heads, b: number, h: number, i: number, j: number): number {
+  const [qs, ks] = [q.data, k.data]
+  const [qAt, kAt] = [q.at(b, i, h), k.at(b, j, h)]
   let sum = 0
-  for (let c = 0; c < headWidth; c++) sum += q.data[q.at(b, i, h, c)] * k.data[k.at(b, j, h, c)]
+  for (let c = 0; c < headWidth; c++) sum += qs[qAt + c] * ks[kAt + c]
   return scale * sum
 }

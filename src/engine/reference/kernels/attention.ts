@@ -5,6 +5,7 @@ import { logSumExp } from '../log-sum-exp.ts'
 export const attention: KernelOf<'attention'> = (packed, { heads }) => {
   const unpacked = unpackHeads(packed, heads)
   const { batch, queries, keys, width, headWidth, v } = unpacked
+  const vs = v.data
   const o = new Float64Array(batch * queries * width)
   const denominators = new Float64Array(batch * heads * queries)
   const scores = new Float64Array(keys)
@@ -16,9 +17,8 @@ export const attention: KernelOf<'attention'> = (packed, { heads }) => {
         denominators[(b * heads + h) * queries + i] = denominator
         for (let j = 0; j < keys; j++) {
           const probability = Math.exp(scores[j] - denominator)
-          for (let c = 0; c < headWidth; c++) {
-            o[(b * queries + i) * width + h * headWidth + c] += probability * v.data[v.at(b, j, h, c)]
-          }
+          const [row, vAt] = [(b * queries + i) * width + h * headWidth, v.at(b, j, h)]
+          for (let c = 0; c < headWidth; c++) o[row + c] += probability * vs[vAt + c]
         }
       }
     }
