@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { compiledEntry } from '../../src/core/entry.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+
+/** A model and a run so small that a step takes milliseconds; every step is logged, every third one saved. */
+const recipe = `
+data: {samplesPerClip: 2, workers: 2}
+clip: {stride: 1}
+model: {width: 16, depth: 2, heads: 2, frames: 4, resolution: 16, patch: 8, decoder: {width: 8, depth: 1, heads: 1}}
+mask: {ratio: 0.5}
+batch: {size: 8, perRun: 4}
+optimiser: {baseLearningRate: 0.1, average: 0.9}
+schedule: {duration: 40 steps, warmup: 4 steps}
+log: {every: 1 step}
+checkpoint: {every: 3 steps, keep: 2}
+`
+
+/** Name of the file among the videos that no decoder can read. */
+export const brokenVideo = 'broken.mp4'
+
+export interface TinyRun {
+  readonly videos: string
+  readonly recipe: string
+}
+
+/** Generated videos, one of them broken, and the recipe of a tiny run on them. */
+export async function createTinyRun(folder: string): Promise<TinyRun> {
+  const videos = path.join(folder, 'videos')
+  await generateMotionDataset(videos, { clips: 10, size: 32, frames: 12 })
+  await writeFile(path.join(videos, brokenVideo), 'this is no video')
+  const file = path.join(folder, 'tiny.yaml')
+  await writeFile(file, recipe)
+  return { videos, recipe: file }
+}
+
+export interface StartedCommand {
+  readonly process: ChildProcess
+  readonly stderr: () => string
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }>
+}
+
+/** Starts `videomae` as a user does, from the compiled program. */
+export function startCommand(args: readonly string[]): StartedCommand {
+  const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
+  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (part: Buffer) => {
+    stdout += part.toString()
+  })
+  child.stderr.on('data', (part: Buffer) => {
+    stderr += part.toString()
+  })
+  const ended = new Promise<Awaited<StartedCommand['ended']>>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+  return { process: child, stderr: () => stderr, ended }
+}
+
+/** Resolves when the command has reported a step, or has ended. */
+export async function untilStep({ stderr, process: child }: StartedCommand, step: number): Promise<void> {
+  const reached = (): boolean => [...stderr().matchAll(/^step (\d+)\//gm)].some((match) => Number(match[1]) >= step)
+  while (!reached() && child.exitCode === null && child.signalCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+/** Steps, losses and gradient norms of a run; JSON keeps every bit of a number. */
+export function curve(run: string): { step: number; loss: number; gradientNorm: number; clips: number }[] {
+  const lines = readFileSync(path.join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
+  return lines.map((line) => {
+    const { step, loss, gradientNorm, clips } = JSON.parse(line) as ReturnType<typeof curve>[number]
+    return { step, loss, gradientNorm, clips }
+  })
+}
