@@ -8,7 +8,8 @@ import type { ModelKind } from './parameters.ts'
  *
  * `original`: one epsilon in every norm, the file's `layer_norm_eps`; but where that is 1e-12, the default that
  * converters left in all published files, 1e-6, with which those weights were trained.
- * `transformers`: what that library computes: `layer_norm_eps` as it stands, and 1e-5 in `decoder.norm` and `fc_norm`.
+ * `transformers`: what that library computes: `layer_norm_eps` as it stands, and 1e-5 in `decoder.norm` and `fc_norm`,
+ * whatever the file says.
  */
 export type NormPolicy = 'original' | 'transformers'
 
@@ -111,7 +112,7 @@ export function readHuggingFaceConfiguration(
       mlpWidth: c.decoder_intermediate_size,
     },
     layerNormEpsilon: epsilon,
-    headNormEpsilon: c.head_norm_eps ?? (policy === 'original' ? epsilon : transformersHeadEpsilon),
+    headNormEpsilon: policy === 'original' ? (c.head_norm_eps ?? epsilon) : transformersHeadEpsilon,
     // A preprocessor file without the keys stands for its class's defaults, .5; no file at all for ImageNet's values.
     mean: p === null ? undefined : (p.image_mean ?? Array<number>(channels).fill(0.5)),
     std: p === null ? undefined : (p.image_std ?? Array<number>(channels).fill(0.5)),
