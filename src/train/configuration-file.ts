@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parse, parseDocument } from 'yaml'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { type RunConfiguration, runJsonSchema, runSchema } from './configuration.ts'
+import { type RunConfiguration, runSchema } from './configuration.ts'
 import { nearestKey } from './nearest-key.ts'
 
 /** One value that replaces what the file says. */
@@ -52,7 +52,12 @@ export interface ConfigurationSource {
  * @throws VideoMaeError `CONFIGURATION_UNREADABLE`; `CONFIGURATION_INVALID` with every error as `file:line:column: ...`
  *   and, for an unknown key, the nearest one that exists
  */
-export async function loadRunConfiguration(source: ConfigurationSource): Promise<RunConfiguration> {
+export function loadRunConfiguration(source: ConfigurationSource): Promise<RunConfiguration> {
+  return loadConfiguration(runSchema, source)
+}
+
+/** `loadRunConfiguration` for any schema of strict sections. */
+export async function loadConfiguration<T>(schema: z.ZodType<T>, source: ConfigurationSource): Promise<T> {
   const { file, overrides = [] } = source
   const text = source.text ?? (file === undefined ? '' : await readText(file))
   const lines = new LineCounter()
@@ -67,10 +72,10 @@ export async function loadRunConfiguration(source: ConfigurationSource): Promise
   }
   let values: unknown = document.toJS() ?? {}
   for (const override of overrides) values = placed(values, override.path, override)
-  const parsed = runSchema.safeParse(values)
+  const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
   const messages = parsed.error.issues.flatMap((issue) =>
-    describe(issue).map(({ path, key, message }) => {
+    describe(issue, schema).map(({ path, key, message }) => {
       const full = key === undefined ? path : [...path, key]
       const origin = overrides.findLast((override) => reaches(override.path, full))?.origin
       return `${origin ?? at(offsetOf(document, path, key))}: ${message}`
@@ -125,9 +130,9 @@ interface Complaint {
   readonly message: string
 }
 
-function describe(issue: z.core.$ZodIssue): Complaint[] {
+function describe(issue: z.core.$ZodIssue, schema: z.ZodType): Complaint[] {
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(issue.path)
+    const known = keysAt(schema, issue.path)
     const place = issue.path.length === 0 ? '' : ` in "${issue.path.join('.')}"`
     return issue.keys.map((key) => {
       const nearest = nearestKey(key, known)
@@ -144,8 +149,8 @@ interface SchemaNode {
 }
 
 /** Keys that the section at a path may have. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  let nodes: SchemaNode[] = [runJsonSchema() as SchemaNode]
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let nodes: SchemaNode[] = [z.toJSONSchema(schema, { io: 'input' }) as SchemaNode]
   const flattened = (node: SchemaNode): SchemaNode[] => [node, ...(node.anyOf ?? []).flatMap(flattened)]
   for (const key of path) {
     nodes = nodes.flatMap(flattened).flatMap((node) => node.properties?.[String(key)] ?? [])

@@ -108,7 +108,7 @@ const modelSchema = z
   })
   .describe('A preset, changed where you say so.')
 
-const batchSchema = z
+export const batchSchema = z
   .strictObject({
     size: count.default(256).describe('Clips shown to the model per optimiser step, repeats included.'),
     perRun: count
@@ -120,7 +120,7 @@ const batchSchema = z
   })
   .describe('How many clips one optimiser step sees.')
 
-const optimiserSchema = z
+export const optimiserSchema = z
   .strictObject({
     baseLearningRate: rate
       .default(1.5e-4)
@@ -145,14 +145,14 @@ const optimiserSchema = z
   })
   .describe('AdamW and the learning rate.')
 
-const scheduleSchema = z
+export const scheduleSchema = z
   .strictObject({
     duration: durationSchema.prefault('100 epochs').describe('Length of the run.'),
     warmup: durationSchema.prefault('5 epochs').describe('Linear warm-up at its start.'),
   })
   .describe('How long, in steps, epochs (passes over the videos) or clips.')
 
-const engineSchema = z
+export const engineSchema = z
   .strictObject({
     name: z
       .string()
@@ -165,14 +165,14 @@ const engineSchema = z
   })
   .describe('What does the arithmetic.')
 
-const checkpointSchema = z
+export const checkpointSchema = z
   .strictObject({
     every: durationSchema.prefault('500 steps').describe('A checkpoint is also written at the end and when stopped.'),
     keep: count.default(3).describe('How many of the newest checkpoints stay.'),
   })
   .describe('When the run is saved.')
 
-const logSchema = z
+export const logSchema = z
   .strictObject({
     every: durationSchema.prefault('10 steps').describe('A line of metrics.jsonl is written this often.'),
     tensorboard: z.boolean().default(true).describe('Write TensorBoard event files too.'),

@@ -1,25 +1,14 @@
-import type { EngineSession, RunInputs } from '../engine/engine.ts'
-import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { initialise } from '../model/initialise.ts'
 import type { ModelState } from '../model/parameters.ts'
 import { buildPretrainProgram } from '../model/pretrain.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
-import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
+import type { TrainingPrograms } from '../model/training-programs.ts'
 import { chooseEngine } from './engine-choice.ts'
-import type { StepPrograms } from './loop.ts'
 import type { ResolvedRun } from './resolve.ts'
-import type { Schedule } from './schedule.ts'
-
-/** An engine with the programs of a run, and what the loop has to know of them. */
-export interface PretrainSession {
-  readonly session: EngineSession
-  readonly training: TrainingPrograms
-  readonly programs: StepPrograms
-  readonly accumulateInputs: RunInputs
-}
+import { type OpenedTraining, stepPrograms } from './training-run.ts'
 
 /** Builds the programs of a run and opens them in the engine it asks for. */
-export async function openPretrainSession(run: ResolvedRun): Promise<PretrainSession> {
+export async function openPretrainSession(run: ResolvedRun): Promise<OpenedTraining> {
   const { configuration, model, runsPerStep } = run
   const { optimiser, engine: wanted, mask } = configuration
   const accumulate = runsPerStep > 1
@@ -43,62 +32,17 @@ export async function openPretrainSession(run: ResolvedRun): Promise<PretrainSes
     device: wanted.device ?? undefined,
     precision: wanted.precision,
   })
-  const programs: StepPrograms =
-    training.apply === null
-      ? { kind: 'whole', train: training.step }
-      : { kind: 'accumulated', accumulate: training.step, apply: training.apply, runs: runsPerStep }
   return {
     session,
     training,
-    programs,
-    accumulateInputs: accumulate ? { gradientWeight: scalar(1 / runsPerStep) } : {},
+    programs: stepPrograms(training, runsPerStep),
+    accumulateInputs: accumulate ? { gradientWeight: Float32Array.of(1 / runsPerStep) } : {},
   }
 }
 
-/** Scalar inputs of the optimiser at each step. */
-export function stepInputs(schedule: Schedule, averageDecay: number | null): (step: number) => RunInputs {
-  return (step) => {
-    const { learningRate, weightDecay } = schedule(step)
-    const inputs = {
-      learningRate: scalar(learningRate),
-      weightDecay: scalar(weightDecay),
-      step: scalar(step + 1),
-    }
-    return averageDecay === null ? inputs : { ...inputs, averageDecay: scalar(averageDecay) }
-  }
-}
-
-function scalar(value: number): Float32Array {
-  return new Float32Array([value])
-}
-
-/** Weights to start from: those of a checkpoint, or fresh ones. Averages begin as copies. */
-export function startingState(run: ResolvedRun, training: TrainingPrograms, source: ModelState | null): ModelState {
-  const { seed, optimiser } = run.configuration
-  const state = new Map(source ?? initialise(training.parameters, seed))
-  if (optimiser.average !== null) {
-    for (const name of training.trained) state.set(stateNames.average(name), state.get(name)!)
-  }
-  return state
-}
-
-/** What a checkpoint needs of the engine: weights, and moments and averages by the names of their state. */
-export async function readTrainedState(
-  { session, training }: PretrainSession,
-  averaged: boolean,
-): Promise<{ weights: ModelState; optimiser: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
-  const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.average] : [])]
-  const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
-  const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
-  const optimiser = new Map<string, SafetensorsTensor>()
-  for (const [name, parameter] of owners) {
-    optimiser.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
-  }
-  if (!averaged) return { weights: state, optimiser, averages: null }
-  const averages = new Map(
-    [...training.parameters.keys()].map((name) => [name, state.get(stateNames.average(name)) ?? state.get(name)!]),
-  )
-  return { weights: state, optimiser, averages }
+/** Weights to start from: those of a checkpoint, or fresh ones. */
+export function startingWeights(run: ResolvedRun, training: TrainingPrograms, source: ModelState | null): ModelState {
+  return source ?? initialise(training.parameters, run.configuration.seed)
 }
 
 /** Writes the model in the Hugging Face layout, and its average, where there is one, into `ema/`. */
