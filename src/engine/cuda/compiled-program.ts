@@ -1,0 +1,213 @@
+import { VideoMaeError } from '../../core/errors.ts'
+import type { CapturedGraph, Device, DeviceAddress, DeviceBuffer, KernelArgument, Product, Stream } from './device.ts'
+import { updateChunk } from './lower/updates.ts'
+import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep, ValueId } from './lower/schedule.ts'
+
+/** Where the session keeps what programs share. */
+export interface Placement {
+  /** Address of a value that is not a constant. */
+  address(value: ValueId): DeviceAddress
+  /** Address of the bfloat16 working copy of a state, where there is one. */
+  copyOf(state: string): DeviceAddress | null
+}
+
+/** One step with its addresses: puts its work on a stream. */
+export interface BoundStep {
+  readonly label: string
+  run(stream: Stream): void
+}
+
+/**
+ * A schedule with addresses and loaded kernels. The first run goes step by step, so that everything the libraries load
+ * late is loaded; the second is recorded as a CUDA graph, which all later runs replay.
+ */
+export class CompiledProgram {
+  readonly schedule: Schedule
+  readonly steps: readonly BoundStep[]
+  private readonly device: Device
+  private readonly constants: DeviceBuffer | null
+  private readonly tables: DeviceBuffer[] = []
+  private readonly products: Product[] = []
+  private graph: CapturedGraph | null = null
+  private ran = false
+
+  constructor(device: Device, schedule: Schedule, placement: Placement, stream: Stream) {
+    this.device = device
+    this.schedule = schedule
+    const constantAddresses = new Map<ValueId, DeviceAddress>()
+    this.constants = this.uploadConstants(constantAddresses, stream)
+    const addressOf = (value: ValueId): DeviceAddress => constantAddresses.get(value) ?? placement.address(value)
+    this.steps = schedule.steps.map((step) => this.bind(step, addressOf, placement, stream))
+  }
+
+  /** Puts one run on the stream. */
+  run(stream: Stream, debug: boolean): void {
+    if (debug) {
+      for (const step of this.steps) this.runAlone(step, stream)
+    } else if (this.ran) {
+      this.graph ??= this.device.capture(stream, () => {
+        for (const step of this.steps) step.run(stream)
+      })
+      this.graph.launch(stream)
+    } else {
+      for (const step of this.steps) step.run(stream)
+    }
+    this.ran = true
+  }
+
+  /** Waits for the step, so that an error of the device is this step's. */
+  private runAlone(step: BoundStep, stream: Stream): void {
+    try {
+      step.run(stream)
+      this.device.synchronize(stream)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new VideoMaeError(`${step.label} failed on the device: ${reason}`, {
+        code: 'DEVICE_FAILED',
+        exit: 'environment',
+        cause,
+      })
+    }
+  }
+
+  private uploadConstants(addresses: Map<ValueId, DeviceAddress>, stream: Stream): DeviceBuffer | null {
+    const pieces: { readonly id: ValueId; readonly data: Uint8Array }[] = []
+    for (const [id, { home }] of this.schedule.values.entries()) {
+      if (home.kind === 'constant') pieces.push({ id, data: home.data })
+    }
+    if (pieces.length === 0) return null
+    const { buffer, offsets } = upload(this.device, pieces.map(({ data }) => data), 'the constants of a program', stream)
+    for (const [i, { id }] of pieces.entries()) addresses.set(id, buffer.address + BigInt(offsets[i]))
+    return buffer
+  }
+
+  private bind(
+    step: Step,
+    addressOf: (value: ValueId) => DeviceAddress,
+    placement: Placement,
+    stream: Stream,
+  ): BoundStep {
+    const { device } = this
+    const maybe = (value: ValueId | null): DeviceAddress | null => (value === null ? null : addressOf(value))
+    switch (step.kind) {
+      case 'launch':
+        return this.bindLaunch(step, step.arguments.map((argument) => bindArgument(argument, addressOf)))
+      case 'copy': {
+        const [to, from] = [addressOf(step.to), addressOf(step.from)]
+        return { label: step.label, run: (on) => device.copyOnDevice(to, from, step.bytes, on) }
+      }
+      case 'product': {
+        const operands = {
+          a: addressOf(step.a),
+          b: addressOf(step.b),
+          d: addressOf(step.d),
+          addend: maybe(step.addend),
+          bias: maybe(step.bias),
+          auxiliary: maybe(step.auxiliary),
+        }
+        const product = device.product(step.shape, operands, step.label)
+        this.products.push(product)
+        return { label: step.label, run: (on) => product.run(on) }
+      }
+      case 'table':
+        return this.bindTable(step, addressOf, placement, stream)
+    }
+  }
+
+  private bindLaunch(step: Omit<LaunchStep, 'arguments' | 'touches'>, list: readonly KernelArgument[]): BoundStep {
+    const { device } = this
+    const kernel = device.kernel(step.kernel)
+    const { grid, block, shared, label } = step
+    return { label, run: (on) => device.launch(kernel, { grid, block, shared }, list, on) }
+  }
+
+  private bindTable(
+    step: TableStep,
+    addressOf: (value: ValueId) => DeviceAddress,
+    placement: Placement,
+    stream: Stream,
+  ): BoundStep {
+    const chunks = step.rows.flatMap(({ count }, entry) =>
+      Array.from({ length: Math.ceil(count / updateChunk) }, (_, i) => [entry, i * updateChunk]),
+    )
+    const pieces = [packEntries(step.rows, addressOf, placement), new Uint8Array(Uint32Array.from(chunks.flat()).buffer)]
+    const { buffer, offsets } = upload(this.device, pieces, 'the tables of state updates', stream)
+    this.tables.push(buffer)
+    const tables = offsets.map((offset) => ({ kind: 'address', value: buffer.address + BigInt(offset) }) as const)
+    const bound = (list: readonly StepArgument[]): KernelArgument[] =>
+      list.map((argument) => bindArgument(argument, addressOf))
+    return this.bindLaunch(
+      {
+        kind: 'launch',
+        label: step.label,
+        kernel: { file: 'updates', entry: step.entry, defines: { CHUNK: updateChunk } },
+        grid: [chunks.length, 1, 1],
+        block: [256, 1],
+        shared: 0,
+      },
+      [...bound(step.before), ...tables, ...bound(step.arguments)],
+    )
+  }
+
+  close(): void {
+    this.graph?.free()
+    for (const product of this.products) product.free()
+    for (const table of this.tables) table.free()
+    this.constants?.free()
+  }
+}
+
+function bindArgument(argument: StepArgument, addressOf: (value: ValueId) => DeviceAddress): KernelArgument {
+  switch (argument.kind) {
+    case 'value':
+      return { kind: 'address', value: addressOf(argument.value) + BigInt(argument.offset) }
+    case 'null':
+      return { kind: 'address', value: 0n }
+    case 'u32':
+      return { kind: 'u32', value: argument.number }
+    case 'f32':
+      return { kind: 'f32', value: argument.number }
+  }
+}
+
+/** `struct Entry` of updates.cu: five addresses, the count, two factors, padding: 56 bytes. */
+function packEntries(
+  rows: readonly TableRow[],
+  addressOf: (value: ValueId) => DeviceAddress,
+  placement: Placement,
+): Uint8Array {
+  const bytes = Buffer.alloc(rows.length * 56)
+  for (const [i, row] of rows.entries()) {
+    const base = i * 56
+    for (const [k, value] of [row.target, row.source, row.first, row.second].entries()) {
+      bytes.writeBigUInt64LE(value === null ? 0n : addressOf(value), base + k * 8)
+    }
+    bytes.writeBigUInt64LE(placement.copyOf(row.state) ?? 0n, base + 32)
+    bytes.writeUInt32LE(row.count, base + 40)
+    bytes.writeFloatLE(row.decayScale, base + 44)
+    bytes.writeFloatLE(row.learningRateScale, base + 48)
+  }
+  return bytes
+}
+
+/** Puts pieces one behind the other on the device, each at a multiple of 256 bytes. Waits for the copy. */
+export function upload(
+  device: Device,
+  pieces: readonly Uint8Array[],
+  purpose: string,
+  stream: Stream,
+): { readonly buffer: DeviceBuffer; readonly offsets: readonly number[] } {
+  const offsets: number[] = []
+  let bytes = 0
+  for (const piece of pieces) {
+    offsets.push(bytes)
+    bytes += Math.ceil(piece.length / 256) * 256
+  }
+  const buffer = device.allocate(bytes, purpose)
+  const staging = device.allocateHost(bytes)
+  for (const [i, piece] of pieces.entries()) staging.data.set(piece, offsets[i])
+  if (bytes > 0) device.copyToDevice(buffer.address, staging, 0, bytes, stream)
+  device.synchronize(stream)
+  staging.free()
+  return { buffer, offsets }
+}

@@ -1,0 +1,340 @@
+import koffi from 'koffi'
+import { VideoMaeError } from '../../../core/errors.ts'
+import type {
+  CapturedGraph,
+  Device,
+  DeviceAddress,
+  DeviceBuffer,
+  DeviceDescription,
+  DeviceEvent,
+  HostBuffer,
+  Kernel,
+  KernelArgument,
+  KernelSource,
+  LaunchSize,
+  Product,
+  ProductOperands,
+  ProductShape,
+  Stream,
+} from '../device.ts'
+import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.ts'
+import type { CacheDirectory } from './cache-directory.ts'
+import type { CublasLtLibrary } from './cublaslt-library.ts'
+import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
+import type { KernelCompiler } from './kernel-compiler.ts'
+import { type Algorithm, ProductPlan, productWorkspaceBytes } from './product.ts'
+import { ProductChoices } from './product-choices.ts'
+
+export interface DriverDeviceOptions {
+  readonly cuda: CudaLibrary
+  readonly cublasLt: CublasLtLibrary
+  readonly compiler: KernelCompiler
+  readonly cache: CacheDirectory
+  /** Which GPU. Default 0. */
+  readonly ordinal?: number
+  /** Time the proposed algorithms of every product and keep the fastest; otherwise take the first. Default true. */
+  readonly measureProducts?: boolean
+}
+
+/** Values of cuda.h. */
+const attributes = { multiprocessors: 16, major: 75, minor: 76, sharedMemoryPerBlock: 97 } as const
+const dynamicSharedMemory = 8
+const streamNonBlocking = 1
+const eventWithoutTiming = 2
+const captureThreadLocal = 1
+
+interface LoadedKernel extends Kernel {
+  readonly handle: bigint
+  /** Dynamic shared memory the function has been allowed so far, bytes. */
+  shared: number
+}
+
+/** A GPU behind the CUDA driver API. */
+export class DriverDevice implements Device {
+  readonly description: DeviceDescription
+  readonly versions: string
+  private readonly cuda: CudaLibrary
+  private readonly cublasLt: CublasLtLibrary
+  private readonly compiler: KernelCompiler
+  private readonly choices: ProductChoices
+  private readonly measureProducts: boolean
+  private readonly ordinal: number
+  private readonly lightHandle: bigint
+  private readonly modules = new Map<string, bigint>()
+  private readonly kernels = new Map<string, LoadedKernel>()
+  private readonly files = new Map<string, KernelFile>()
+  private readonly leftovers = new Set<() => void>()
+  private productWorkspace: DeviceBuffer | null = null
+
+  /** Throws `DEVICE_FAILED`. The context becomes current on the calling thread; use the device from there only. */
+  constructor(options: DriverDeviceOptions) {
+    const { cuda, cublasLt, compiler, cache, ordinal = 0, measureProducts = true } = options
+    this.cuda = cuda
+    this.cublasLt = cublasLt
+    this.compiler = compiler
+    this.measureProducts = measureProducts
+    cuda.call('cuInit', 0)
+    const count = cuda.integer('cuDeviceGetCount')
+    if (ordinal >= count) {
+      throw new VideoMaeError(`Expected a GPU number below ${count}, received ${ordinal}.`, {
+        code: 'ENGINE_UNAVAILABLE',
+        exit: 'environment',
+      })
+    }
+    this.ordinal = cuda.integer('cuDeviceGet', ordinal)
+    this.description = describe(cuda, this.ordinal)
+    cuda.call('cuCtxSetCurrent', cuda.handle('cuDevicePrimaryCtxRetain', this.ordinal))
+    this.lightHandle = cublasLt.handle('cublasLtCreate', 'the start of cuBLASLt')
+    const driver = cuda.integer('cuDriverGetVersion')
+    this.versions = `driver for CUDA ${Math.floor(driver / 1000)}.${Math.floor((driver % 1000) / 10)}, ${compiler.identity}, cuBLASLt ${cublasLt.version}`
+    this.choices = new ProductChoices(cache, this.description.name, cublasLt.version)
+  }
+
+  /** Errors of asynchronous work surface at any later call: they say what the device was doing. */
+  get doing(): string | null {
+    return this.cuda.doing
+  }
+
+  set doing(what: string | null) {
+    this.cuda.doing = what
+  }
+
+  freeMemory(): number {
+    const [free, total] = [new BigUint64Array(1), new BigUint64Array(1)]
+    this.cuda.call('cuMemGetInfo_v2', free, total)
+    return Number(free[0])
+  }
+
+  allocate(bytes: number, purpose: string): DeviceBuffer {
+    const out = new BigUint64Array(1)
+    const size = Math.max(256, bytes)
+    const status = this.cuda.status('cuMemAlloc_v2', out, size)
+    if (status === outOfMemory) {
+      const mib = (n: number): string => `${Math.ceil(n / 2 ** 20).toLocaleString('en')} MiB`
+      throw new VideoMaeError(
+        `${this.description.name} has ${mib(this.freeMemory())} free of ${mib(this.description.totalMemory)}, but ${mib(size)} are needed for ${purpose}.`,
+        {
+          code: 'OUT_OF_MEMORY',
+          exit: 'environment',
+          hint: 'Reduce the batch size (and accumulate gradients over more micro-batches), or use precision bfloat16.',
+        },
+      )
+    }
+    if (status !== 0) throw this.cuda.failure('cuMemAlloc_v2', status)
+    const address = out[0]
+    return { address, bytes: size, free: this.owned('cuMemFree_v2', address) }
+  }
+
+  allocateHost(bytes: number): HostBuffer {
+    const size = Math.max(16, bytes)
+    const address = this.cuda.handle('cuMemHostAlloc', size, 0)
+    return { data: new Uint8Array(koffi.view(address, size)), address, free: this.owned('cuMemFreeHost', address) }
+  }
+
+  createStream(): Stream {
+    const handle = this.cuda.handle('cuStreamCreate', streamNonBlocking)
+    this.owned('cuStreamDestroy_v2', handle)
+    return { handle }
+  }
+
+  createEvent(timed = false): DeviceEvent {
+    const handle = this.cuda.handle('cuEventCreate', timed ? 0 : eventWithoutTiming)
+    this.owned('cuEventDestroy_v2', handle)
+    return { handle }
+  }
+
+  record(event: DeviceEvent, stream: Stream): void {
+    this.cuda.call('cuEventRecord', event.handle, stream.handle)
+  }
+
+  wait(stream: Stream, event: DeviceEvent): void {
+    this.cuda.call('cuStreamWaitEvent', stream.handle, event.handle, 0)
+  }
+
+  finished(event: DeviceEvent): boolean {
+    const status = this.cuda.status('cuEventQuery', event.handle)
+    if (status !== 0 && status !== notReady) throw this.cuda.failure('cuEventQuery', status)
+    return status === 0
+  }
+
+  elapsedMilliseconds(from: DeviceEvent, to: DeviceEvent): number {
+    const out = new Float32Array(1)
+    this.cuda.call('cuEventElapsedTime', out, from.handle, to.handle)
+    return out[0]
+  }
+
+  synchronize(stream: Stream): void {
+    this.cuda.call('cuStreamSynchronize', stream.handle)
+  }
+
+  copyToDevice(to: DeviceAddress, from: HostBuffer, offset: number, bytes: number, stream: Stream): void {
+    this.cuda.call('cuMemcpyHtoDAsync_v2', to, from.address + BigInt(offset), bytes, stream.handle)
+  }
+
+  copyToHost(to: HostBuffer, offset: number, from: DeviceAddress, bytes: number, stream: Stream): void {
+    this.cuda.call('cuMemcpyDtoHAsync_v2', to.address + BigInt(offset), from, bytes, stream.handle)
+  }
+
+  copyOnDevice(to: DeviceAddress, from: DeviceAddress, bytes: number, stream: Stream): void {
+    this.cuda.call('cuMemcpyDtoDAsync_v2', to, from, bytes, stream.handle)
+  }
+
+  fill(to: DeviceAddress, byte: number, bytes: number, stream: Stream): void {
+    this.cuda.call('cuMemsetD8Async', to, byte, bytes, stream.handle)
+  }
+
+  kernel(source: KernelSource): Kernel {
+    const defines = defineOptions(source.defines)
+    const module = [source.file, ...defines].join(' ')
+    const key = `${module}#${source.entry}`
+    const known = this.kernels.get(key)
+    if (known !== undefined) return known
+    const handle = this.cuda.handle('cuModuleGetFunction', this.module(module, source.file, defines), source.entry)
+    const kernel: LoadedKernel = { source, handle, shared: 48 << 10 }
+    this.kernels.set(key, kernel)
+    return kernel
+  }
+
+  private module(key: string, file: string, defines: readonly string[]): bigint {
+    const known = this.modules.get(key)
+    if (known !== undefined) return known
+    let content = this.files.get(file)
+    if (content === undefined) {
+      content = readKernelFile(file)
+      this.files.set(file, content)
+    }
+    const image = this.compiler.compile(content, this.description.architecture, defines)
+    const handle = this.cuda.handle('cuModuleLoadData', image)
+    this.modules.set(key, handle)
+    this.owned('cuModuleUnload', handle)
+    return handle
+  }
+
+  launch(kernel: Kernel, size: LaunchSize, values: readonly KernelArgument[], stream: Stream): void {
+    const loaded = kernel as LoadedKernel
+    if (size.shared > loaded.shared) {
+      this.cuda.call('cuFuncSetAttribute', loaded.handle, dynamicSharedMemory, size.shared)
+      loaded.shared = size.shared
+    }
+    // Every parameter in 8 bytes of its own, and behind them the pointers to them, as cuLaunchKernel wants it.
+    const memory = Buffer.allocUnsafeSlow(Math.max(16, values.length * 16))
+    const base = koffi.address(memory)
+    for (const [i, value] of values.entries()) {
+      if (value.kind === 'address') memory.writeBigUInt64LE(value.value, i * 8)
+      else if (value.kind === 'u32') memory.writeUInt32LE(value.value, i * 8)
+      else memory.writeFloatLE(value.value, i * 8)
+      memory.writeBigUInt64LE(base + BigInt(i * 8), (values.length + i) * 8)
+    }
+    const pointers = memory.subarray(values.length * 8)
+    const { grid, block, shared } = size
+    this.cuda.call(
+      ...(['cuLaunchKernel', loaded.handle, ...grid, block[0], block[1], 1] as const),
+      ...[shared, stream.handle, pointers, 0n],
+    )
+  }
+
+  supportsProduct(shape: ProductShape): boolean {
+    if (this.choices.get(shape) !== null) return true
+    const plan = new ProductPlan(this.cublasLt, this.lightHandle, shape, 'the search for an algorithm')
+    try {
+      return plan.candidates(1).length > 0
+    } finally {
+      plan.free()
+    }
+  }
+
+  product(shape: ProductShape, operands: ProductOperands, label: string): Product {
+    this.productWorkspace ??= this.allocate(productWorkspaceBytes, 'the workspace of matrix products')
+    const workspace = this.productWorkspace.address
+    const plan = new ProductPlan(this.cublasLt, this.lightHandle, shape, label)
+    const algorithm = this.choices.get(shape) ?? this.choose(plan, operands, workspace, label)
+    const product = plan.bind(operands, algorithm, workspace)
+    this.leftovers.add(product.free)
+    return { run: product.run, free: () => this.leftovers.delete(product.free) && product.free() }
+  }
+
+  /** The fastest of the proposed algorithms, by the median of a few runs over the actual operands. */
+  private choose(plan: ProductPlan, operands: ProductOperands, workspace: bigint, label: string): Algorithm {
+    const candidates = plan.candidates(this.measureProducts ? 8 : 1)
+    if (candidates.length === 0) {
+      const { rows, columns, inner } = plan.shape
+      throw new VideoMaeError(
+        `cuBLASLt has no algorithm for the product of ${label} ([${rows}, ${inner}] x [${inner}, ${columns}]).`,
+        { code: 'PROGRAM_UNSUPPORTED', exit: 'environment' },
+      )
+    }
+    let best = { algorithm: candidates[0], milliseconds: Number.POSITIVE_INFINITY }
+    if (candidates.length > 1) {
+      const stream = this.createStream()
+      const [start, end] = [this.createEvent(true), this.createEvent(true)]
+      for (const algorithm of candidates) {
+        const product = plan.bind(operands, algorithm, workspace)
+        product.run(stream)
+        const times = Array.from({ length: 5 }, () => {
+          this.record(start, stream)
+          product.run(stream)
+          this.record(end, stream)
+          this.synchronize(stream)
+          return this.elapsedMilliseconds(start, end)
+        }).sort((a, b) => a - b)
+        if (times[2] < best.milliseconds) best = { algorithm, milliseconds: times[2] }
+      }
+    }
+    if (this.measureProducts) {
+      this.choices.set(plan.shape, best.algorithm)
+      this.choices.save()
+    }
+    return best.algorithm
+  }
+
+  capture(stream: Stream, work: () => void): CapturedGraph {
+    const { cuda } = this
+    cuda.call('cuStreamBeginCapture_v2', stream.handle, captureThreadLocal)
+    let failure: { readonly error: unknown } | null = null
+    try {
+      work()
+    } catch (error) {
+      failure = { error }
+    }
+    const out = new BigUint64Array(1)
+    const status = cuda.status('cuStreamEndCapture', stream.handle, out)
+    if (failure !== null) throw failure.error
+    if (status !== 0) throw cuda.failure('cuStreamEndCapture', status)
+    const executable = cuda.handle('cuGraphInstantiateWithFlags', out[0], 0n)
+    cuda.call('cuGraphDestroy', out[0])
+    return {
+      launch: (on) => cuda.call('cuGraphLaunch', executable, on.handle),
+      free: this.owned('cuGraphExecDestroy', executable),
+    }
+  }
+
+  close(): void {
+    for (const free of [...this.leftovers].reverse()) free()
+    this.leftovers.clear()
+    this.cublasLt.status('cublasLtDestroy', this.lightHandle)
+    this.cuda.status('cuDevicePrimaryCtxRelease_v2', this.ordinal)
+  }
+
+  /** Frees once, here or in `close`; the status is ignored because a broken context refuses everything. */
+  private owned(name: CudaFunction, handle: bigint): () => void {
+    const free = (): void => {
+      if (this.leftovers.delete(free)) this.cuda.status(name, handle)
+    }
+    this.leftovers.add(free)
+    return free
+  }
+}
+
+/** Name, architecture and sizes of a GPU. */
+export function describe(cuda: CudaLibrary, device: number): DeviceDescription {
+  const name = Buffer.alloc(256)
+  cuda.call('cuDeviceGetName', name, name.length, device)
+  const attribute = (which: number): number => cuda.integer('cuDeviceGetAttribute', which, device)
+  return {
+    name: name.toString('utf8', 0, name.indexOf(0)),
+    architecture: `sm_${attribute(attributes.major)}${attribute(attributes.minor)}`,
+    multiprocessors: attribute(attributes.multiprocessors),
+    totalMemory: Number(cuda.handle('cuDeviceTotalMem_v2', device)),
+    sharedMemoryPerBlock: attribute(attributes.sharedMemoryPerBlock),
+  }
+}

@@ -1,0 +1,107 @@
+import { elementCount, type Program } from '../../graph/program.ts'
+import type { InputValue, RunInputs } from '../engine.ts'
+import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
+import { align } from './memory-plan.ts'
+
+const dtypeBytes = { float32: 4, int32: 4, uint8: 1 } as const
+
+interface Place {
+  readonly name: string
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** Where the inputs of a program lie in the block that its runs read. */
+export class InputLayout {
+  readonly bytes: number
+  private readonly places: readonly Place[]
+
+  constructor(program: Program) {
+    let bytes = 0
+    this.places = program.inputs.map(({ name, tensor }) => {
+      const { shape, dtype } = program.tensors[tensor]
+      const place = { name, offset: bytes, bytes: elementCount(shape) * dtypeBytes[dtype] }
+      bytes += align(place.bytes)
+      return place
+    })
+    this.bytes = bytes
+  }
+
+  offset(name: string): number {
+    const place = this.places.find((candidate) => candidate.name === name)
+    return place?.offset ?? 0
+  }
+
+  pack(inputs: RunInputs, into: Uint8Array): void {
+    for (const { name, offset, bytes } of this.places) {
+      const value: InputValue = inputs[name]
+      into.set(new Uint8Array(value.buffer, value.byteOffset, bytes), offset)
+    }
+  }
+}
+
+/**
+ * Brings inputs to the device. A run's inputs go through page-locked memory straight into the block that the programs
+ * read; a batch that is fed ahead is copied to a second block on a stream of its own, while the step before it still
+ * computes, and then only moved on the device.
+ */
+export class InputFeed {
+  readonly block: DeviceBuffer
+  private readonly device: Device
+  private readonly bytes: number
+  private readonly staging: HostBuffer
+  private readonly copies: Stream
+  private readonly arrived: DeviceEvent
+  private readonly taken: DeviceEvent
+  private ahead: { readonly block: DeviceBuffer; readonly staging: HostBuffer } | null = null
+  private waiting: { readonly program: string; readonly inputs: RunInputs } | null = null
+
+  /** @param bytes the largest layout of the session's programs */
+  constructor(device: Device, bytes: number) {
+    this.device = device
+    this.bytes = bytes
+    this.block = device.allocate(bytes, 'the inputs of one step')
+    this.staging = device.allocateHost(bytes)
+    this.copies = device.createStream()
+    this.arrived = device.createEvent()
+    this.taken = device.createEvent()
+  }
+
+  get address(): DeviceAddress {
+    return this.block.address
+  }
+
+  /** Starts the copy of a later run's inputs. They are recognised by identity when that run comes. */
+  prefetch(program: string, inputs: RunInputs, layout: InputLayout): void {
+    this.ahead ??= {
+      block: this.device.allocate(this.bytes, 'the inputs of the next step'),
+      staging: this.device.allocateHost(this.bytes),
+    }
+    // The staging memory may still be read by the copy before, the block by the move before.
+    this.device.synchronize(this.copies)
+    this.device.wait(this.copies, this.taken)
+    layout.pack(inputs, this.ahead.staging.data)
+    this.device.copyToDevice(this.ahead.block.address, this.ahead.staging, 0, layout.bytes, this.copies)
+    this.device.record(this.arrived, this.copies)
+    this.waiting = { program, inputs }
+  }
+
+  /** Puts what a run reads on its stream, ahead of the run. */
+  deliver(program: string, inputs: RunInputs, layout: InputLayout, stream: Stream): void {
+    if (layout.bytes === 0) return
+    const { waiting, ahead } = this
+    if (ahead !== null && waiting?.program === program && sameInputs(waiting.inputs, inputs)) {
+      this.waiting = null
+      this.device.wait(stream, this.arrived)
+      this.device.copyOnDevice(this.block.address, ahead.block.address, layout.bytes, stream)
+      this.device.record(this.taken, stream)
+      return
+    }
+    layout.pack(inputs, this.staging.data)
+    this.device.copyToDevice(this.block.address, this.staging, 0, layout.bytes, stream)
+  }
+}
+
+function sameInputs(a: RunInputs, b: RunInputs): boolean {
+  return Object.keys(a).every((name) => a[name] === b[name])
+}

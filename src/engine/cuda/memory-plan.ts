@@ -1,0 +1,67 @@
+import { stepValues, type Schedule, type ValueId } from './lower/schedule.ts'
+
+/** First and last step that touch a value, both inclusive. */
+export interface Lifetime {
+  readonly value: ValueId
+  readonly first: number
+  readonly last: number
+  readonly bytes: number
+}
+
+export interface MemoryPlan {
+  /** Bytes of the arena that all placed values share. */
+  readonly bytes: number
+  readonly offsets: ReadonlyMap<ValueId, number>
+  /** Bytes if nothing were shared, for reports. */
+  readonly unsharedBytes: number
+}
+
+export const alignment = 256
+
+export const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
+
+/** Lifetimes of a schedule's arena values; outputs live to the end of the run. */
+export function lifetimes(schedule: Schedule): Lifetime[] {
+  const first = new Map<ValueId, number>()
+  const last = new Map<ValueId, number>()
+  for (const [index, step] of schedule.steps.entries()) {
+    for (const value of stepValues(step)) {
+      if (!first.has(value)) first.set(value, index)
+      last.set(value, index)
+    }
+  }
+  for (const { value } of schedule.outputs) last.set(value, schedule.steps.length)
+  return schedule.values.flatMap(({ home, bytes }, value) => {
+    const from = first.get(value)
+    if (home.kind !== 'arena' || from === undefined) return []
+    return [{ value, first: from, last: last.get(value) ?? from, bytes }]
+  })
+}
+
+/**
+ * Places values so that no two that live at the same time overlap: largest first, each at the lowest offset that is
+ * free for its whole life. Not optimal (that is NP-hard), but within a few per cent of the most that live at once.
+ */
+export function planMemory(lives: readonly Lifetime[]): MemoryPlan {
+  const placed: { readonly life: Lifetime; readonly offset: number; readonly end: number }[] = []
+  const offsets = new Map<ValueId, number>()
+  let bytes = 0
+  let unsharedBytes = 0
+  const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.first - b.first || a.value - b.value)
+  for (const life of bySize) {
+    const size = align(Math.max(1, life.bytes))
+    unsharedBytes += size
+    let offset = 0
+    // `placed` is kept in the order of offsets: the first gap that is wide enough wins.
+    for (const other of placed) {
+      if (other.life.last < life.first || life.last < other.life.first) continue
+      if (offset + size <= other.offset) break
+      offset = Math.max(offset, other.end)
+    }
+    const at = placed.findIndex((other) => other.offset > offset)
+    placed.splice(at < 0 ? placed.length : at, 0, { life, offset, end: offset + size })
+    offsets.set(life.value, offset)
+    bytes = Math.max(bytes, offset + size)
+  }
+  return { bytes, offsets, unsharedBytes }
+}

@@ -1,0 +1,61 @@
+import type { ProgramNode } from '../../../graph/program.ts'
+import { f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { sumPartials } from './reductions.ts'
+
+const warpsPerBlock = 4
+
+export function lowerLayerNorm(lowering: Lowering, { inputs, outputs, attributes }: ProgramNode): void {
+  const [x, gamma, beta] = inputs
+  const type = lowering.precision
+  const read = [lowering.read(x, type), lowering.read(gamma, 'float32'), lowering.read(beta, 'float32')]
+  const width = lowering.count(gamma)
+  const rows = lowering.count(x) / width
+  const written = [
+    lowering.write(outputs[0], type),
+    lowering.write(outputs[1], 'float32'),
+    lowering.write(outputs[2], 'float32'),
+  ]
+  lowering.launch({
+    kernel: 'layer-norm',
+    entry: 'layerNorm',
+    element: type,
+    grid: [Math.ceil(rows / warpsPerBlock), 1, 1],
+    block: [warpsPerBlock * 32, 1],
+    arguments: [...written, ...read]
+      .map((id) => value(id))
+      .concat([u32(rows), u32(width), f32(Number(attributes.epsilon))]),
+  })
+}
+
+/** layerNormGradient; layerNormGradientAdd: one more input, another gradient of x that is added to dx. */
+export function lowerLayerNormGradient(lowering: Lowering, { inputs, outputs }: ProgramNode): void {
+  const [dy, x, gamma, mean, inverse, addend] = inputs
+  const [dx, dgamma, dbeta] = outputs
+  const type = lowering.precision
+  const width = lowering.count(gamma)
+  const rows = lowering.count(x) / width
+  const read = [
+    lowering.read(dy, type),
+    lowering.read(x, type),
+    ...[gamma, mean, inverse].map((tensor) => lowering.read(tensor, 'float32')),
+  ]
+  const added = addend === undefined ? null : lowering.read(addend, type)
+  // Each warp keeps its own sums for gamma and beta in shared memory: fewer warps where rows are wide.
+  let warps = warpsPerBlock
+  while (warps > 1 && warps * width * 8 > Math.min(64 << 10, lowering.context.sharedMemoryPerBlock)) warps /= 2
+  const blocks = Math.min(Math.ceil(rows / warps), lowering.context.multiprocessors * 4)
+  const to = lowering.write(dx, type)
+  const partial = lowering.temporary(2 * blocks * width, 'float32')
+  lowering.launch({
+    kernel: 'layer-norm',
+    entry: 'layerNormGradient',
+    element: type,
+    grid: [blocks, 1, 1],
+    block: [warps * 32, 1],
+    shared: warps * width * 8,
+    arguments: [value(to), value(partial), ...read.map((id) => value(id)), optional(added), u32(rows), u32(width)],
+  })
+  const sums = { partial, chunks: blocks, columns: width, count: width, factor: 1 }
+  sumPartials(lowering, { ...sums, offset: 0, to: lowering.write(dgamma, 'float32') })
+  sumPartials(lowering, { ...sums, offset: blocks * width * 4, to: lowering.write(dbeta, 'float32') })
+}

@@ -1,0 +1,86 @@
+import { elementCount, type ProgramNode } from '../../../graph/program.ts'
+import { type Lowering, u32, value } from '../lower/lowering.ts'
+
+/** Sizes before, at and behind an axis. */
+function around(shape: readonly number[], axis: number): { outer: number; size: number; inner: number } {
+  return { outer: elementCount(shape.slice(0, axis)), size: shape[axis], inner: elementCount(shape.slice(axis + 1)) }
+}
+
+export function lowerReshape(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
+  lowering.alias(y, x)
+}
+
+export function lowerConcat(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
+  const type = lowering.join(inputs)
+  const parts = inputs.map((tensor) => lowering.read(tensor, type))
+  const axis = Number(attributes.axis)
+  const { outer, size, inner } = around(lowering.shape(y), axis)
+  const to = lowering.write(y, type)
+  let offset = 0
+  for (const [i, part] of parts.entries()) {
+    const own = lowering.shape(inputs[i])[axis] * inner
+    const sizes = [outer, own, size * inner, offset, own, 0].map(u32)
+    const list = [value(to), value(part), ...sizes]
+    lowering.each('copy-blocks', 'copyBlocks', type, outer * own, lowering.pack(type), list)
+    offset += own
+  }
+}
+
+export function lowerSlice(lowering: Lowering, { inputs: [x], outputs: [y], attributes }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const { outer, size, inner } = around(lowering.shape(x), Number(attributes.axis))
+  const [own, start] = [Number(attributes.size) * inner, Number(attributes.start) * inner]
+  const sizes = [outer, own, own, 0, size * inner, start].map(u32)
+  const list = [value(lowering.write(y, type)), value(from), ...sizes]
+  lowering.each('copy-blocks', 'copyBlocks', type, outer * own, lowering.pack(type), list)
+}
+
+export function lowerPad(lowering: Lowering, { inputs: [x], outputs: [y], attributes }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const { outer, size, inner } = around(lowering.shape(x), Number(attributes.axis))
+  const sizes = [outer, Number(attributes.before) * inner, size * inner, Number(attributes.after) * inner].map(u32)
+  const list = [value(lowering.write(y, type)), value(from), ...sizes]
+  lowering.each('copy-blocks', 'padBlocks', type, lowering.count(y), 1, list)
+}
+
+export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const count = lowering.count(y)
+  const list = [value(lowering.write(y, type)), value(from), u32(count), u32(lowering.count(x))]
+  lowering.each('copy-blocks', 'repeatBlocks', type, count, lowering.pack(type), list)
+}
+
+/** gatherTokens picks from its sample, gatherRows from one table for all. */
+export function lowerGather(lowering: Lowering, node: ProgramNode): void {
+  const [x, indices] = node.inputs
+  const [y] = node.outputs
+  const ofTable = node.operation === 'gatherRows'
+  const type = ofTable ? lowering.precision : lowering.join([x])
+  const from = lowering.read(x, type)
+  const [batch, picked] = lowering.shape(indices)
+  const width = lowering.shape(y)[2]
+  const sizes = [batch * picked, picked, ofTable ? 0 : lowering.shape(x)[1], width].map(u32)
+  const list = [value(lowering.write(y, type)), value(from), value(lowering.raw(indices)), ...sizes]
+  lowering.each('tokens', 'gatherTokens', type, lowering.count(y), lowering.pack(type), list)
+}
+
+export function lowerScatterTokens(lowering: Lowering, { inputs, outputs: [x] }: ProgramNode): void {
+  const [y, indices] = inputs
+  const type = lowering.join([y])
+  const from = lowering.read(y, type)
+  const [batch, tokens, width] = lowering.shape(x)
+  lowering.launch({
+    kernel: 'tokens',
+    entry: 'scatterTokens',
+    element: type,
+    grid: [tokens, batch, 1],
+    block: [128, 1],
+    arguments: [
+      ...[lowering.write(x, type), from, lowering.raw(indices)].map((id) => value(id)),
+      ...[tokens, lowering.shape(indices)[1], width].map(u32),
+    ],
+  })
+}

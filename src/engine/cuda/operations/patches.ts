@@ -1,0 +1,45 @@
+import { type PatchAttributes, patchGrid } from '../../../graph/operations/patch-grid.ts'
+import type { PatchifyAttributes } from '../../../graph/operations/patchify.ts'
+import type { ProgramNode } from '../../../graph/program.ts'
+import { type Lowering, optional, u32, value } from '../lower/lowering.ts'
+
+export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
+  const { tubelet, patch, mean, std, layout } = attributes as PatchifyAttributes
+  const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
+  const grid = patchGrid('patchify', specs, { tubelet, patch }, layout)
+  const [video, indices] = inputs
+  const bytes = specs[0].dtype === 'uint8'
+  // pixel * factor + offset
+  const factors = new Float32Array([
+    ...std.map((deviation) => (bytes ? 1 / (255 * deviation) : 1)),
+    ...mean.map((average, c) => (bytes ? -average / std[c] : 0)),
+  ])
+  const type = lowering.precision
+  const frames = bytes ? lowering.raw(video) : lowering.read(video, 'float32')
+  const count = lowering.count(y)
+  const sizes = [count, grid.tokens, grid.frames, grid.height, grid.width, grid.channels, tubelet, patch]
+  lowering.each('patches', bytes ? 'patchifyBytes' : 'patchifyFloats', type, count, 1, [
+    value(lowering.write(y, type)),
+    value(frames),
+    optional(indices === undefined ? null : lowering.raw(indices)),
+    value(lowering.constant(factors)),
+    ...[...sizes, layout === 'BTCHW' ? 1 : 0].map(u32),
+  ])
+}
+
+export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
+  const { tubelet, patch } = attributes as PatchAttributes
+  const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
+  const { batch, tokens, frames, height, width, channels } = patchGrid('patchTargets', specs, { tubelet, patch })
+  const type = lowering.precision
+  const [video, indices] = inputs.map((tensor) => lowering.raw(tensor))
+  const sizes = [tokens, frames, height, width, channels, tubelet, patch, attributes.normalise === true ? 1 : 0]
+  lowering.launch({
+    kernel: 'patches',
+    entry: 'patchTargets',
+    element: type,
+    grid: [batch * tokens, 1, 1],
+    block: [128, 1],
+    arguments: [lowering.write(y, type), video, indices].map((id) => value(id)).concat(sizes.map(u32)),
+  })
+}

@@ -1,0 +1,88 @@
+import { elementCount, type ProgramNode } from '../../../graph/program.ts'
+import { type FloatType, f32, type Lowering, u32, value } from '../lower/lowering.ts'
+import type { ValueId } from '../lower/schedule.ts'
+
+export interface RowSum {
+  readonly x: ValueId
+  readonly type: FloatType
+  /** x is [batch, rows, columns]; the sum over rows goes to `to`. */
+  readonly batch: number
+  readonly rows: number
+  readonly columns: number
+  readonly factor: number
+  readonly to: ValueId
+}
+
+/** Sums over rows in two stages: enough chunks of rows to fill the GPU, then the chunks in order. */
+export function sumRows(lowering: Lowering, { x, type, batch, rows, columns, factor, to }: RowSum): void {
+  const columnBlocks = Math.ceil(columns / 32)
+  const wanted = Math.ceil((lowering.context.multiprocessors * 8) / (columnBlocks * batch))
+  const rowsPerChunk = Math.max(64, Math.ceil(rows / wanted))
+  const chunks = Math.ceil(rows / rowsPerChunk)
+  const partial = lowering.temporary(batch * chunks * columns, 'float32')
+  lowering.launch({
+    kernel: 'sum-rows',
+    entry: 'sumRows',
+    element: type,
+    grid: [columnBlocks, chunks, batch],
+    block: [32, 8],
+    arguments: [value(partial), value(x), u32(rows), u32(columns), u32(rowsPerChunk)],
+  })
+  sumPartials(lowering, { partial, offset: 0, chunks, columns, count: batch * columns, factor, to })
+}
+
+/** Adds up what blocks have left: to [count / columns, columns] from partial [count / columns, chunks, columns]. */
+export function sumPartials(
+  lowering: Lowering,
+  sum: {
+    readonly partial: ValueId
+    /** Bytes into `partial`. */
+    readonly offset: number
+    readonly chunks: number
+    readonly columns: number
+    readonly count: number
+    readonly factor: number
+    readonly to: ValueId
+  },
+): void {
+  const toFloat = lowering.typeOf(sum.to) === 'float32'
+  lowering.launch({
+    kernel: 'sum-rows',
+    entry: toFloat ? 'sumPartialsToFloat' : 'sumPartialsToElement',
+    element: lowering.precision,
+    grid: [Math.ceil(sum.count / 128), 1, 1],
+    block: [128, 1],
+    arguments: [
+      value(sum.to),
+      value(sum.partial, sum.offset),
+      ...[sum.count, sum.chunks, sum.columns].map(u32),
+      f32(sum.factor),
+    ],
+  })
+}
+
+/** The sum is float32: it is mostly the gradient of a bias or a token. */
+export function lowerSumLeading(lowering: Lowering, { inputs: [x], outputs: [y], attributes }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const shape = lowering.shape(x)
+  const rows = elementCount(shape.slice(0, shape.length - Number(attributes.keep)))
+  const to = lowering.write(y, 'float32')
+  sumRows(lowering, { x: from, type, batch: 1, rows, columns: lowering.count(y), factor: 1, to })
+}
+
+export function lowerMeanTokens(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
+  const type = lowering.precision
+  const from = lowering.read(x, type)
+  const [batch, rows, columns] = lowering.shape(x)
+  sumRows(lowering, { x: from, type, batch, rows, columns, factor: 1 / rows, to: lowering.write(y, type) })
+}
+
+export function lowerMeanTokensGradient(lowering: Lowering, { inputs: [dy], outputs: [dx] }: ProgramNode): void {
+  const type = lowering.precision
+  const from = lowering.read(dy, type)
+  const [, tokens, width] = lowering.shape(dx)
+  const count = lowering.count(dx)
+  const list = [value(lowering.write(dx, type)), value(from), ...[count, tokens, width].map(u32)]
+  lowering.each('tokens', 'spreadTokens', type, count, 1, list)
+}
