@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
+import { augmentClip, type ClipAugmentation } from './augment/index.ts'
 import { type CropChoice, chooseCrop } from './crop.ts'
 import { type ClipSampling, sampleClip } from './sampling.ts'
 import { createTimeline } from './timeline.ts'
@@ -14,7 +15,9 @@ export interface ClipRequest {
   /** One clip per crop, all of the same frames. */
   readonly crops: readonly CropChoice[]
   readonly output: Size
-  /** Key of the random streams: ('clip') for the frames, ('crop', k) for crop k are appended. */
+  /** What is done to the pixels of each crop. Default: nothing. */
+  readonly augment?: ClipAugmentation
+  /** Key of the random streams: ('clip') for the frames, ('crop', k) and ('augment', k) for crop k are appended. */
   readonly key: readonly (number | string)[]
 }
 
@@ -31,6 +34,8 @@ export interface ClipResult {
   readonly views: readonly ClipView[]
   /** Frames the file has. */
   readonly frameCount: number
+  /** Positions of the timeline that the clip was sampled from: fewer than frames for a part, or at a lower rate. */
+  readonly length: number
   readonly info: VideoInfo
   readonly decoded: number
   readonly used: number
@@ -74,7 +79,14 @@ async function decodeRequest(
   const picture = { width: video.info.width, height: video.info.height }
   const geometries = crops.map((crop, k) => chooseCrop(crop, picture, output, new RandomStream(...key, 'crop', k)))
   const { decoded, used } = await video.decode(frames, geometries, output, out)
+  if (request.augment !== undefined) {
+    const bytes = frames.length * output.width * output.height * 3
+    for (const k of crops.keys()) {
+      const clip = out.subarray(k * bytes, (k + 1) * bytes)
+      augmentClip(clip, output.width, output.height, request.augment, new RandomStream(...key, 'augment', k))
+    }
+  }
   const startSeconds = index.times[frames[0]]
   const views = geometries.map((geometry) => ({ frames, startSeconds, geometry }))
-  return { views, frameCount: index.times.length, info: video.info, decoded, used }
+  return { views, frameCount: index.times.length, length: timeline.length, info: video.info, decoded, used }
 }

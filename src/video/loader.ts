@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
 import { type BadFile, EpochOrder } from './epoch-order.ts'
@@ -14,6 +15,8 @@ export interface LoaderOptions {
   readonly size: number
   /** Which part of the picture a clip shows. Default: multi-scale crop without mirroring, as in pretraining. */
   readonly crop?: CropChoice
+  /** What is done to the pixels of every clip, each with its own draws; it runs in the decoding processes. */
+  readonly augment?: ClipAugmentation
   /** Clips of each decoded video, same frames, each with its own crop. Default 1. */
   readonly samplesPerClip?: number
   /** Clips per batch, a multiple of `samplesPerClip`. */
@@ -232,12 +235,13 @@ class VideoLoader implements Loader {
   }
 
   private request(index: number, epoch: number): ClipRequest {
-    const { entries, sampling, size, seed } = this.options
+    const { entries, sampling, size, seed, augment } = this.options
     return {
       entry: entries[index],
       sampling,
       crops: this.crops,
       output: { width: size, height: size },
+      augment,
       key: [seed, epoch, index],
     }
   }

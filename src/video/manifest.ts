@@ -8,9 +8,10 @@ export interface ManifestLine {
   readonly start?: number
   readonly end?: number
   readonly group?: string
+  readonly split?: string
 }
 
-type Column = 'path' | 'label' | 'start' | 'end' | 'group'
+type Column = 'path' | 'label' | 'start' | 'end' | 'group' | 'split'
 
 const positional: readonly Column[] = ['path', 'label', 'start', 'end', 'group']
 
@@ -30,6 +31,9 @@ const columnNames: Readonly<Record<string, Column>> = {
   end_seconds: 'end',
   time_end: 'end',
   group: 'group',
+  split: 'split',
+  subset: 'split',
+  official_split: 'split',
 }
 
 /**
@@ -104,6 +108,7 @@ function readRow(
   if (end !== undefined && end <= (start ?? 0)) report(`expected end after start but found ${start ?? 0} to ${end}`)
   const label = value('label')
   const group = value('group')
+  const split = value('split')
   return {
     line,
     path: name,
@@ -111,6 +116,7 @@ function readRow(
     ...(start === undefined ? {} : { start }),
     ...(end === undefined ? {} : { end }),
     ...(group === undefined ? {} : { group }),
+    ...(split === undefined ? {} : { split }),
   }
 }
 

@@ -44,6 +44,15 @@ export type ClipSampling =
   /** First, last and evenly between. */
   | { readonly kind: 'spread'; readonly frames: number; readonly fps?: number }
 
+  /** The window of `frames` frames, `stride` apart, that begins at a position; beyond the end the last frame repeats. */
+  | {
+      readonly kind: 'window'
+      readonly frames: number
+      readonly stride: number
+      readonly fps?: number
+      readonly start: number
+    }
+
 /** Positions of one clip. `random` is used only by the kinds with a random start. */
 export function sampleClip(sampling: ClipSampling, length: number, random: RandomStream): number[] {
   const { kind, frames } = sampling
@@ -62,6 +71,8 @@ export function sampleClip(sampling: ClipSampling, length: number, random: Rando
       return denseView(length, frames, sampling.stride, sampling.view, sampling.views)
     case 'spread':
       return Array.from({ length: frames }, (_, i) => Math.trunc(linspace(0, length - 1, frames, i)))
+    case 'window':
+      return Array.from({ length: frames }, (_, i) => Math.min(sampling.start + i * sampling.stride, length - 1))
     case 'segment-view':
       return segmentView(length, frames, sampling.view, sampling.views)
   }

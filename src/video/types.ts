@@ -13,6 +13,8 @@ export interface VideoEntry {
   readonly end?: number
   /** Samples that must stay on one side of a split, e.g. the source video of a cut clip. */
   readonly group?: string
+  /** Which part of an official split it belongs to, as its list says. */
+  readonly split?: string
 }
 
 export interface Size {

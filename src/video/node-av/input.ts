@@ -10,7 +10,6 @@ import {
   avGetPixFmtName,
   Codec,
   CodecContext,
-  Dictionary,
   FFmpegError,
   FormatContext,
   type Stream,
@@ -42,9 +41,8 @@ export function openInput(path: string, maxPixels: number): Input {
   format.allocContext()
   try {
     // `file:` keeps names with colons from being read as protocols; the whitelist keeps playlists from opening anything else.
-    const options = Dictionary.fromObject({ protocol_whitelist: 'file' })
-    const opened = format.openInputSync(`file:${path}`, null, options)
-    options.free()
+    format.setOption('protocol_whitelist', 'file')
+    const opened = format.openInputSync(`file:${path}`)
     if (opened < 0) throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${reason(opened)})`)
     for (const stream of format.streams) requireSaneSize(path, stream.codecpar, maxPixels)
     format.findStreamInfoSync()

@@ -3,7 +3,7 @@ import { Packet } from 'node-av/lib'
 import { type Input, openInput } from './input.ts'
 
 /** Files up to this size are read once and their packets kept, so that decoding needs no second read and no seeking. */
-const keepBytes = 64 * 1024 * 1024
+export const defaultKeepBytes = 64 * 1024 * 1024
 
 /** What the container says of each packet of the stream, in the order they are stored (decoding order). */
 export interface PacketTable {
@@ -26,14 +26,16 @@ export class PacketSource {
   readonly table: PacketTable
   private input: Input
   private readonly maxPixels: number
+  private readonly keepBytes: number
   private kept: Packet[] | undefined = []
   private readonly scratch = new Packet()
   /** Table position of the packet in `scratch`, when packets are not kept; undefined when unknown. */
   private held: number | undefined
 
-  constructor(input: Input, maxPixels: number) {
+  constructor(input: Input, maxPixels: number, keepBytes = defaultKeepBytes) {
     this.input = input
     this.maxPixels = maxPixels
+    this.keepBytes = keepBytes
     this.scratch.alloc()
     this.table = this.scan()
   }
@@ -90,7 +92,7 @@ export class PacketSource {
         seen.add(time)
       }
       bytes += this.scratch.size
-      if (bytes > keepBytes) this.drop()
+      if (bytes > this.keepBytes) this.drop()
       const copy = this.kept === undefined ? null : this.scratch.clone()
       if (copy !== null) this.kept?.push(copy)
     }

@@ -28,7 +28,8 @@ export class NodeAvVideo implements OpenVideo {
   private naming: Naming
   private skipping = false
 
-  constructor(path: string, maxPixels: number) {
+  /** @param keepBytes files up to this size are held in memory while open; larger ones are read by seeking */
+  constructor(path: string, maxPixels: number, keepBytes?: number) {
     this.input = openInput(path, maxPixels)
     this.info = this.input.info
     try {
@@ -37,7 +38,7 @@ export class NodeAvVideo implements OpenVideo {
       this.input.format.closeInputSync()
       throw error
     }
-    this.packets = new PacketSource(this.input, maxPixels)
+    this.packets = new PacketSource(this.input, maxPixels, keepBytes)
     this.frame.alloc()
     const { table } = this.packets
     const fieldOrder = this.codec.getOption('field_order', AV_OPT_TYPE_INT) ?? 0
