@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os'
+import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { threadedEngine } from '../worker/host.ts'
 import { loadRuntime } from './runtime.ts'
 import { OnnxSession } from './session.ts'
 
 export { type LowerOptions, lowerProgram, stateInput } from './lower.ts'
 
-/** The engine in the calling thread: a run blocks its event loop. For tests, and for `onnxEngine` itself. */
+/** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `onnxEngine`. */
 export const inThreadOnnxEngine: Engine = {
   name: 'onnx',
 
@@ -36,3 +38,13 @@ export const inThreadOnnxEngine: Engine = {
     return OnnxSession.open(runtime, programs, threads, options)
   },
 }
+
+/**
+ * ONNX Runtime on the CPU, or any other execution provider of the installed build (`device`), in a worker thread.
+ * Results do not depend on anything but the program, its inputs and the number of threads.
+ */
+export const onnxEngine: Engine = threadedEngine({
+  engine: inThreadOnnxEngine,
+  module: () => compiledEntry(import.meta.url, './index'),
+  exportName: 'inThreadOnnxEngine',
+})

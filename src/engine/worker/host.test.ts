@@ -1,0 +1,142 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Graph } from '../../graph/graph.ts'
+import { scale } from '../../graph/operations/scale.ts'
+import type { Engine, EngineSession } from '../engine.ts'
+import { referenceEngine } from '../reference/index.ts'
+import { threadedEngine } from './host.ts'
+
+/** A session as a module without imports: what it does on `run` is named by the program it is asked for. */
+const scripted = `
+const failure = Object.assign(new Error('expected this'), {})
+export const engine = {
+  name: 'scripted',
+  async open(programs, options) {
+    if (options.device === 'absent') throw failure
+    let calls = 0
+    return {
+      engine: 'scripted',
+      async run(program, inputs) {
+        calls++
+        if (program === 'throw') throw failure
+        if (program === 'exit') process.exit(7)
+        if (program === 'crash') { setImmediate(() => { throw failure }); return new Promise(() => {}) }
+        if (program === 'sleep') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+        if (program === 'kind') return { shared: Float32Array.of(inputs.x.buffer instanceof SharedArrayBuffer ? 1 : 0) }
+        const same = Float32Array.from(inputs.x ?? [])
+        return { same, again: same, calls: Float32Array.of(calls) }
+      },
+      async readState() { return new Map([['a', Float32Array.of(1, 2)]]) },
+      async writeState(values) { if (!(values.get('a') instanceof Float32Array)) throw failure },
+      async memory() { return { state: 8, workspace: 0 } },
+      async close() {},
+    }
+  },
+}`
+
+function scriptedEngine(): Engine {
+  return threadedEngine({
+    engine: { ...referenceEngine, name: 'scripted' },
+    module: () => new URL(`data:text/javascript,${encodeURIComponent(scripted)}`),
+    exportName: 'engine',
+  })
+}
+
+const sessions: EngineSession[] = []
+async function open(): Promise<EngineSession> {
+  const session = await scriptedEngine().open([])
+  sessions.push(session)
+  return session
+}
+afterEach(async () => {
+  for (const session of sessions.splice(0)) await session.close().catch(() => undefined)
+})
+
+describe('a session in a thread', () => {
+  it('forwards every call', async () => {
+    const session = await open()
+    expect(session.engine).toBe('scripted')
+    const x = Float32Array.of(1, 2, 3)
+    const outputs = await session.run('any', { x })
+    expect(outputs).toEqual({
+      same: Float32Array.of(1, 2, 3),
+      again: Float32Array.of(1, 2, 3),
+      calls: Float32Array.of(1),
+    })
+    expect(x, 'the input stays with its owner').toEqual(Float32Array.of(1, 2, 3))
+    expect(await session.readState()).toEqual(new Map([['a', Float32Array.of(1, 2)]]))
+    await session.writeState(new Map([['a', Float32Array.of(3)]]))
+    expect(await session.memory()).toEqual({ state: 8, workspace: 0 })
+  })
+
+  it('hands inputs in shared memory over without a copy, and copies views of pooled memory alone', async () => {
+    const session = await open()
+    const shared = await session.run('kind', { x: new Float32Array(new SharedArrayBuffer(8)) })
+    expect(shared.shared[0]).toBe(1)
+    const pooled = Buffer.from([5, 6, 7])
+    expect((await session.run('any', { x: pooled })).same).toEqual(Float32Array.of(5, 6, 7))
+    expect([...pooled]).toEqual([5, 6, 7])
+  })
+
+  it('leaves the event loop free while it works', async () => {
+    const session = await open()
+    let ticks = 0
+    const timer = setInterval(() => ticks++, 5)
+    await session.run('sleep', {})
+    clearInterval(timer)
+    expect(ticks).toBeGreaterThan(5)
+  })
+
+  it('refuses a second caller', async () => {
+    const session = await open()
+    const first = session.run('sleep', {})
+    await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_BUSY' })
+    await first
+    await session.close()
+    await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
+  })
+
+  it('passes errors on and goes on', async () => {
+    const session = await open()
+    const error = await session.run('throw', {}).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ name: 'VideoMaeError', message: 'expected this', code: 'ENGINE_FAILED' })
+    expect((await session.run('any', {})).calls[0]).toBe(2)
+  })
+
+  it.each(['exit', 'crash'])('reports a thread that ends (%s), once and ever after', async (way) => {
+    const session = await open()
+    await expect(session.run(way, {})).rejects.toMatchObject({
+      code: 'ENGINE_DIED',
+      hint: expect.stringContaining('checkpoint'),
+    })
+    await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_DIED' })
+    await expect(session.readState()).rejects.toMatchObject({ code: 'ENGINE_DIED' })
+    await session.close()
+  })
+
+  it('fails to open with the reason of the engine', async () => {
+    await expect(scriptedEngine().open([], { device: 'absent' })).rejects.toMatchObject({ message: 'expected this' })
+  })
+})
+
+describe('a real engine in a thread', () => {
+  it('keeps code, exit kind and hint of its errors', async () => {
+    const { compiledEntry } = await import('../../core/entry.ts')
+    const engine = threadedEngine({
+      engine: referenceEngine,
+      module: () => compiledEntry(new URL('../reference/index.ts', import.meta.url).href, './index'),
+      exportName: 'referenceEngine',
+    })
+    const graph = new Graph('double')
+    const program = graph.build({ y: scale(graph.input('x', [2]), 2) })
+    const session = await engine.open([program])
+    try {
+      expect((await session.run('double', { x: Float32Array.of(1, 2) })).y).toEqual(Float32Array.of(2, 4))
+      await expect(session.run('double', { x: new Int32Array(2) })).rejects.toMatchObject({
+        code: 'INPUT_TYPE',
+        hint: 'Pass a Float32Array.',
+      })
+    } finally {
+      await session.close()
+    }
+  })
+})

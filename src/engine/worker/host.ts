@@ -1,0 +1,157 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { compiledEntry } from '../../core/entry.ts'
+import { VideoMaeError } from '../../core/errors.ts'
+import type { Program } from '../../graph/program.ts'
+import type { Engine, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
+import { ExclusiveUse } from '../exclusive.ts'
+import { type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
+
+export interface ThreadedEngineOptions {
+  /** The engine as it runs in one thread; only its name and its probe are used here. */
+  readonly engine: Engine
+  /** URL of the compiled module that exports the engine (see `compiledEntry`), asked for when a session is opened. */
+  readonly module: () => URL
+  readonly exportName: string
+}
+
+/**
+ * An engine whose sessions live in worker threads, one each, so that no run blocks the caller's event loop. Inputs are
+ * copied once, unless they lie in shared memory; outputs and state that is read move over without a copy.
+ *
+ * A thread that ends by itself makes the call under way and every later one fail with `ENGINE_DIED`. An idle session
+ * does not keep the process alive.
+ */
+export function threadedEngine({ engine, module, exportName }: ThreadedEngineOptions): Engine {
+  return {
+    name: engine.name,
+    probe: () => engine.probe(),
+    async open(programs, options = {}) {
+      const start: ThreadStart = { module: module().href, exportName, programs: plain(programs), options }
+      return ThreadedSession.open(engine.name, start)
+    },
+  }
+}
+
+/** Programs hold nothing but data, though their arrays may be views of larger buffers, which would be copied whole. */
+function plain(programs: readonly Program[]): readonly Program[] {
+  return programs.map((program) => ({
+    ...program,
+    constants: program.constants.map(({ tensor, data }) => ({ tensor, data: ownCopy(data) })),
+  }))
+}
+
+interface Pending {
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: VideoMaeError) => void
+}
+
+class ThreadedSession implements EngineSession {
+  readonly engine: string
+  private readonly worker: Worker
+  private readonly use: ExclusiveUse
+  private readonly pending: Pending[] = []
+  private death: VideoMaeError | null = null
+
+  private constructor(name: string, worker: Worker) {
+    this.engine = name
+    this.worker = worker
+    this.use = new ExclusiveUse(`The ${name} session`)
+    worker.on('message', (reply: Reply) => {
+      this.pending.shift()?.resolve(reply)
+      if (this.pending.length === 0) worker.unref()
+    })
+    worker.on('error', (cause: Error) => this.fail(cause.message, cause))
+    worker.on('messageerror', (cause) => this.fail(cause.message, cause))
+    worker.on('exit', (code) => this.fail(`it exited with code ${code}`))
+  }
+
+  static async open(name: string, start: ThreadStart): Promise<ThreadedSession> {
+    const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
+    const session = new ThreadedSession(name, worker)
+    try {
+      await session.answer<'open'>()
+    } catch (error) {
+      await session.end()
+      throw error
+    }
+    return session
+  }
+
+  run(program: string, inputs: RunInputs): Promise<RunOutputs> {
+    return this.use.run(() => {
+      const copies: Record<string, InputValue> = {}
+      const moved: ArrayBuffer[] = []
+      for (const [name, value] of Object.entries(inputs)) {
+        copies[name] = value
+        // Anything else is left to the checks of the session.
+        if (!ArrayBuffer.isView(value) || !(value.buffer instanceof ArrayBuffer)) continue
+        const copy = ownCopy(value)
+        copies[name] = copy
+        moved.push(copy.buffer)
+      }
+      return this.call<'run'>({ call: 'run', program, inputs: copies }, moved)
+    })
+  }
+
+  readState(names?: readonly string[]): Promise<Map<string, Float32Array>> {
+    return this.use.run(() => this.call<'readState'>({ call: 'readState', names }))
+  }
+
+  writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    return this.use.run(() => {
+      const copies = new Map([...values].map(([name, value]) => [name, new Float32Array(value)]))
+      const moved = [...copies.values()].map(({ buffer }) => buffer)
+      return this.call<'writeState'>({ call: 'writeState', values: copies }, moved)
+    })
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.use.run(() => this.call<'memory'>({ call: 'memory' }))
+  }
+
+  close(): Promise<void> {
+    return this.use.close(async () => {
+      if (this.death === null) await this.call<'close'>({ call: 'close' })
+      await this.end()
+    })
+  }
+
+  private async call<K extends keyof Results>(request: Request, moved: ArrayBuffer[] = []): Promise<Results[K]> {
+    if (this.death !== null) throw this.death
+    this.worker.postMessage(request, moved)
+    return this.answer<K>()
+  }
+
+  private async answer<K extends keyof Results>(): Promise<Results[K]> {
+    if (this.death !== null) throw this.death
+    this.worker.ref()
+    const reply = await new Promise<Reply>((resolve, reject) => this.pending.push({ resolve, reject }))
+    if ('error' in reply) throw reviveError(reply.error)
+    return reply.result as Results[K]
+  }
+
+  private fail(reason: string, cause?: Error): void {
+    this.death ??= new VideoMaeError(`The thread of the ${this.engine} engine ended: ${reason}.`, {
+      code: 'ENGINE_DIED',
+      exit: 'environment',
+      hint: 'Its state is lost. Open a new session and load the last checkpoint; if memory ran out, use a smaller batch.',
+      cause,
+    })
+    for (const { reject } of this.pending.splice(0)) reject(this.death)
+  }
+
+  private async end(): Promise<void> {
+    this.worker.ref()
+    if (this.worker.threadId === -1) return
+    const exit = once(this.worker, 'exit')
+    await this.worker.terminate()
+    await exit
+  }
+}
+
+/** A copy in memory of its own, also of Node's Buffers, whose `slice` is a view. */
+function ownCopy<T extends InputValue>(value: T): T & { readonly buffer: ArrayBuffer } {
+  const type = value instanceof Float32Array ? Float32Array : value instanceof Int32Array ? Int32Array : Uint8Array
+  return new type(value) as unknown as T & { readonly buffer: ArrayBuffer }
+}

@@ -1,0 +1,1 @@
+export { type ThreadedEngineOptions, threadedEngine } from './host.ts'

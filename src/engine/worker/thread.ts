@@ -1,0 +1,58 @@
+/** Entry of the thread: opens the engine it was told to and serves its session. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { VideoMaeError } from '../../core/errors.ts'
+import type { Engine, EngineSession } from '../engine.ts'
+import { postError, type Reply, type Request, type Results, type ThreadStart } from './protocol.ts'
+
+const port = parentPort
+if (port === null) throw new Error('This file is the entry of a worker thread.')
+
+async function open({ module, exportName, programs, options }: ThreadStart): Promise<EngineSession> {
+  const exports = (await import(module)) as Readonly<Record<string, unknown>>
+  const engine = exports[exportName] as Engine | undefined
+  if (engine === undefined) {
+    throw new VideoMaeError(`Expected ${module} to export ${exportName}.`, { code: 'ENGINE_FAILED' })
+  }
+  return engine.open(programs, options)
+}
+
+async function serve(session: EngineSession, request: Request): Promise<Results[keyof Results]> {
+  switch (request.call) {
+    case 'run':
+      return session.run(request.program, request.inputs)
+    case 'readState':
+      return session.readState(request.names)
+    case 'writeState':
+      await session.writeState(request.values)
+      return undefined
+    case 'memory':
+      return session.memory()
+    case 'close':
+      await session.close()
+      return undefined
+  }
+}
+
+/** Memory that moves to the other thread instead of being copied. */
+function transferable(result: Results[keyof Results]): ArrayBuffer[] {
+  if (typeof result !== 'object') return []
+  const values: unknown[] = result instanceof Map ? [...result.values()] : Object.values(result)
+  const buffers = values.map((value) => (value instanceof Float32Array ? value.buffer : null))
+  return [...new Set(buffers.filter((buffer) => buffer instanceof ArrayBuffer))]
+}
+
+async function answer(work: () => Promise<Results[keyof Results]>): Promise<void> {
+  let reply: Reply
+  try {
+    reply = { result: await work() }
+  } catch (error) {
+    reply = { error: postError(error) }
+  }
+  port?.postMessage(reply, 'result' in reply ? transferable(reply.result) : [])
+}
+
+const opening = open(workerData as ThreadStart)
+void answer(async () => (await opening).engine)
+port.on('message', (request: Request) => {
+  void answer(async () => serve(await opening, request))
+})
