@@ -20,8 +20,8 @@ export class ExclusiveUse {
         hint: 'Await each call before the next one; open a second session to work in parallel.',
       })
     }
-    // Starts a turn later, so that also work that never waits counts as under way until its caller can see the result.
-    const running = Promise.resolve().then(work)
+    // Also work that never waits counts as under way until its caller can see the result, a turn later.
+    const running = (async () => work())()
     this.current = running
     try {
       return await running
