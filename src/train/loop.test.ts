@@ -177,4 +177,25 @@ describe('training loop', () => {
     const { training } = setup({ nextBatch: () => Promise.reject(new Error('no videos left')) })
     await expect(runTraining(training)).rejects.toThrow('no videos left')
   })
+
+  it('lets go of batches while a signal is being listened to', async () => {
+    const bytes = 8 * 2 ** 20
+    const nextBatch = async (): Promise<TrainingBatch> => ({
+      inputs: { value: new Float32Array([1]), frames: new Uint8Array(bytes) },
+      epoch: 0,
+      clips: 1,
+      files: [],
+    })
+    const { signal } = new AbortController()
+    const session = fakeSession().session
+    const forgetful: EngineSession = {
+      ...session,
+      run: async (program, inputs) => session.run(program, { value: inputs.value }),
+    }
+    const before = process.memoryUsage().arrayBuffers
+    const { training } = setup({ session: forgetful, nextBatch, signal, steps: 120, saveEvery: 120 })
+    await runTraining(training)
+    // All 120 batches together are 960 MB.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50 * bytes)
+  })
 })

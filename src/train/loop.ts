@@ -129,20 +129,14 @@ class Feed {
   /** Milliseconds that `next` has waited in all. */
   waited = 0
   private readonly nextBatch: () => Promise<TrainingBatch>
-  private readonly stopped: Promise<null> | null
+  private readonly signal: AbortSignal | undefined
   private left: number
   private upcoming: Promise<TrainingBatch> | null = null
 
   constructor(nextBatch: () => Promise<TrainingBatch>, count: number, signal: AbortSignal | undefined) {
     this.nextBatch = nextBatch
     this.left = count
-    this.stopped =
-      signal === undefined
-        ? null
-        : new Promise((resolve) => {
-            if (signal.aborted) resolve(null)
-            else signal.addEventListener('abort', () => resolve(null), { once: true })
-          })
+    this.signal = signal
     this.prefetch()
   }
 
@@ -150,7 +144,7 @@ class Feed {
   async next(): Promise<TrainingBatch | null> {
     const upcoming = this.upcoming!
     const began = performance.now()
-    const batch = await (this.stopped === null ? upcoming : Promise.race([this.stopped, upcoming]))
+    const batch = await unlessAborted(upcoming, this.signal)
     this.waited += performance.now() - began
     this.prefetch()
     return batch
@@ -163,6 +157,20 @@ class Feed {
     this.upcoming = this.nextBatch()
     this.upcoming.catch(() => {}) // `next` reports it; until then it must not count as unhandled
   }
+}
+
+/**
+ * The value, or null once the signal aborts. Not `Promise.race` with one promise for the signal: that promise would hold
+ * on to every value it was ever raced with, one batch of frames per step, until the end of the run.
+ */
+function unlessAborted<T>(value: Promise<T>, signal: AbortSignal | undefined): Promise<T | null> {
+  if (signal === undefined) return value
+  if (signal.aborted) return Promise.resolve(null)
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(null)
+    signal.addEventListener('abort', stop, { once: true })
+    value.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
 }
 
 function nonFinite(what: string, value: number, step: number, batches: readonly TrainingBatch[]): VideoMaeError {
