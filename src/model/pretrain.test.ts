@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   openWith,
@@ -32,7 +33,7 @@ const frames = randomClips(configuration, batch)
 const { visible, masked, counts } = randomMasks(configuration, batch)
 
 /** Pretraining written the plain way: every decoder block computes every token, the masked ones are cut off at the end. */
-function plainPretrain(c: ModelConfiguration) {
+function plainPretrain(c: ModelConfiguration, counts: { readonly visible: number; readonly masked: number }) {
   const graph = new Graph('plain')
   const inputs = {
     frames: graph.input('frames', clipShape(c, batch), 'uint8'),
@@ -65,13 +66,36 @@ describe('pretraining', () => {
   const state = shakenState(programs.parameters)
 
   it('computes only masked tokens in the last block, with the result of computing all', async () => {
-    const inputs = { frames, visible, masked }
-    const actual = await runOnce(programs.programs[0], state, inputs)
-    const plain = await runOnce(plainPretrain(configuration), state, inputs)
-    expect(Object.keys(actual).sort()).toEqual(Object.keys(plain).sort())
-    for (const [name, values] of Object.entries(plain)) {
-      expect(relativeDifference(actual[name], values), name).toBeLessThan(1e-5)
-    }
+    const small = (maximum: number) => fc.integer({ min: 1, max: maximum })
+    const sizes = fc.record({
+      encoder: small(2),
+      decoder: small(3),
+      tubes: small(3),
+      rows: small(2),
+      seed: small(1000),
+    })
+    await fc.assert(
+      fc.asyncProperty(sizes, async ({ encoder, decoder, tubes, rows, seed }) => {
+        const c = tinyConfiguration({
+          encoder: { width: 12, depth: encoder, heads: 3, mlpRatio: 2 },
+          decoder: { width: 8, depth: decoder, heads: 2, mlpRatio: 2 },
+          frames: 2 * tubes,
+          imageSize: [4 * rows, 12],
+        })
+        const masks = randomMasks(c, batch, 0.6, seed)
+        const inputs = { frames: randomClips(c, batch, seed), visible: masks.visible, masked: masks.masked }
+        const options = { configuration: c, batch, ...masks.counts, prediction: true, gradients: true }
+        const built = buildPretrainProgram(options)
+        const weights = shakenState(built.parameters, seed)
+        const actual = await runOnce(built.programs[0], weights, inputs)
+        const plain = await runOnce(plainPretrain(c, masks.counts), weights, inputs)
+        expect(Object.keys(actual).sort()).toEqual(Object.keys(plain).sort())
+        for (const [name, values] of Object.entries(plain)) {
+          expect(relativeDifference(actual[name], values), name).toBeLessThan(1e-5)
+        }
+      }),
+      { seed: 11, numRuns: 15 },
+    )
   })
 
   it('aligns its output with the masked tokens in their order', async () => {
