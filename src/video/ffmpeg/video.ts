@@ -107,16 +107,18 @@ class ProgramVideo implements OpenVideo {
     const frameBytes = output.width * output.height * 3
     const pictures = new Uint8Array(wanted.length * geometries.length * frameBytes)
     const first = this.log.stamps[wanted[0]] * this.log.timeBase
-    const seeks = this.timed && wanted[0] > 0
-    if (!(seeks && (await this.extract(wanted, geometries, output, pictures, first - seekMargin)))) {
+    const from = first - seekMargin
+    // Only where seeking lands on a true keyframe: AVI and transport streams may start decoding in the middle of a group.
+    const seeks = this.timed && from > 0 && /^(mov|matroska)/.test(this.info.container)
+    if (!(seeks && (await this.extract(wanted, geometries, output, pictures, from)))) {
       if (!(await this.extract(wanted, geometries, output, pictures))) {
         throw videoError('VIDEO_FRAMES_MISSING', this.info.path, 'frames that decoded before do not decode again')
       }
     }
     for (const [slot, frame] of frames.entries()) {
-      const from = wanted.indexOf(frame) * geometries.length
+      const row = wanted.indexOf(frame) * geometries.length
       for (let g = 0; g < geometries.length; g++) {
-        const picture = pictures.subarray((from + g) * frameBytes, (from + g + 1) * frameBytes)
+        const picture = pictures.subarray((row + g) * frameBytes, (row + g + 1) * frameBytes)
         out.set(picture, (g * frames.length + slot) * frameBytes)
       }
     }
@@ -139,9 +141,7 @@ class ProgramVideo implements OpenVideo {
     startSeconds?: number,
   ): Promise<boolean> {
     const seek =
-      startSeconds === undefined
-        ? []
-        : ['-noaccurate_seek', '-seek_timestamp', '1', '-ss', Math.max(0, startSeconds).toFixed(6)]
+      startSeconds === undefined ? [] : ['-noaccurate_seek', '-seek_timestamp', '1', '-ss', startSeconds.toFixed(6)]
     const { stamps } = this.log
     const chosen = wanted.map((frame) => (this.timed ? `eq(pts\\,${stamps[frame]})` : `eq(n\\,${frame})`)).join('+')
     // The program turns the picture itself before the chain begins.
