@@ -1,8 +1,11 @@
 /** The files a certification writes. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { writeFileAtomic } from '../format/atomic.ts'
 
 import type { InputCertificate, Rule } from './certify-ballots.ts'
 import { type ChartOptions, type Curve, renderChart } from './chart.ts'
-import type { BucketKey } from './data/buckets.ts'
+import type { BucketKey, BucketManifest } from './data/buckets.ts'
 import type { ResolvedHead } from './heads/head.ts'
 import type { RobustnessSummary } from './metrics.ts'
 import type { ThreatStatement } from './threat.ts'
@@ -94,4 +97,21 @@ export function certificateTable(certificate: CertificateFile): string {
     ...rows.map((row) => `| ${row} |`),
     '',
   ].join('\n')
+}
+
+/**
+ * Writes `certificate.json`, `certified-accuracy.svg`, `table.md` and one `buckets-LEARNERS.json` for each bucketing; each
+ * file appears whole or not at all.
+ */
+export async function writeCertificate(
+  directory: string,
+  certificate: CertificateFile,
+  manifests: readonly BucketManifest[],
+): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  for (const manifest of manifests)
+    await writeFileAtomic(path.join(directory, `buckets-${manifest.buckets}.json`), `${JSON.stringify(manifest)}\n`)
+  await writeFileAtomic(path.join(directory, 'certified-accuracy.svg'), certificateChart(certificate))
+  await writeFileAtomic(path.join(directory, 'table.md'), certificateTable(certificate))
+  await writeFileAtomic(path.join(directory, 'certificate.json'), `${JSON.stringify(certificate)}\n`)
 }

@@ -1,8 +1,8 @@
 /** What the learners of one run depend on, laid out for training. */
+import { createHash } from 'node:crypto'
 import { invalidArgument } from '../../core/errors.ts'
 import { assignBuckets, type BucketAssignment, type BucketKey } from '../data/buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../data/feature-set.ts'
-import { sha256 } from '../data/hash.ts'
 import { checkOffsets } from '../rules/finite-aggregation.ts'
 import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
 import type { LearnerRecord, TrainJob } from './job.ts'
@@ -57,13 +57,15 @@ export function planDigest(
   head: ResolvedHead,
   assignment: BucketAssignment,
   offsets: readonly number[],
-) {
-  const rows = Array.from(
-    assignment.order,
-    (row) => `${assignment.bucketOf[row]} ${set.digests[row]} ${set.labels[row]}`,
-  )
-  const bytes = new Uint8Array(set.features.buffer, set.features.byteOffset, set.features.byteLength)
-  return sha256(JSON.stringify([head, offsets, set.classNames, set.width, rows]), sha256(bytes))
+): string {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([head, offsets, set.classNames, set.width, assignment.buckets]))
+  for (const row of assignment.order) {
+    hash.update(`\n${assignment.bucketOf[row]} ${set.digests[row]} ${set.labels[row]} `)
+    // A copy, because hashing may not read shared memory.
+    hash.update(new Uint8Array(set.features.slice(row * set.width, (row + 1) * set.width).buffer))
+  }
+  return hash.digest('hex')
 }
 
 export interface PreparedTraining {
@@ -83,19 +85,48 @@ export function prepareTraining(set: FeatureSet, options: TrainOptions): Prepare
     buckets: learners,
     ...(options.groups === undefined ? {} : { groups: options.groups }),
   })
+  return { job: layOut(set, head, learners, offsets, assignment.order, assignment.starts), assignment }
+}
+
+/**
+ * Learners on given rows, one list each; lists may overlap. For learning curves, not for certificates.
+ *
+ * @param buckets row numbers of each learner
+ */
+export function trainOnBuckets(
+  set: FeatureSet,
+  head: HeadOptions,
+  buckets: readonly (readonly number[])[],
+): PreparedTraining {
+  checkFeatureSet(set)
+  const order = Int32Array.from(buckets.flat())
+  const starts = new Int32Array(buckets.length + 1)
+  for (const [i, rows] of buckets.entries()) starts[i + 1] = starts[i] + rows.length
+  const bucketOf = new Int32Array(set.rows).fill(-1) // rows may be in several lists or in none
+  const assignment: BucketAssignment = { by: 'id', buckets: buckets.length, groups: undefined, bucketOf, order, starts }
+  return { job: layOut(set, resolveHead(head), buckets.length, [0], order, starts), assignment }
+}
+
+function layOut(
+  set: FeatureSet,
+  head: ResolvedHead,
+  learners: number,
+  offsets: readonly number[],
+  order: Int32Array,
+  starts: Int32Array,
+): TrainJob {
   const classes = set.classNames.length
-  const job: TrainJob = {
+  return {
     kind: 'train',
     head,
     classes,
     width: set.width,
     features: shared(head.scaling === 'unit' ? unitRows(set.features, set.rows, set.width) : set.features),
     labels: sharedIntegers(set.labels),
-    order: sharedIntegers(assignment.order),
-    starts: sharedIntegers(assignment.starts),
+    order: sharedIntegers(order),
+    starts: sharedIntegers(starts),
     learners,
     offsets,
     weights: new Float32Array(new SharedArrayBuffer(4 * learners * weightsLength(classes, set.width))),
   }
-  return { job, assignment }
 }

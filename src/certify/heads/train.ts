@@ -3,7 +3,14 @@ import { invalidArgument } from '../../core/errors.ts'
 import { type Ballots, emptyBallots } from '../ballot.ts'
 import { type FeatureSet, type TestSet, unitRows } from '../data/feature-set.ts'
 import type { LearnerRecord } from './job.ts'
-import { planDigest, prepareTraining, shared, type TrainedLearners, type TrainOptions } from './plan.ts'
+import {
+  type PreparedTraining,
+  planDigest,
+  prepareTraining,
+  shared,
+  type TrainedLearners,
+  type TrainOptions,
+} from './plan.ts'
 import { type PoolOptions, runTraining, runVoting, splitRange } from './pool.ts'
 import { LearnerStore } from './store.ts'
 
@@ -17,45 +24,49 @@ export async function trainLearners(set: FeatureSet, options: TrainOptions): Pro
   const { shard } = options
   if (shard !== undefined && (options.directory === undefined || !(shard.index >= 0 && shard.index < shard.count)))
     throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
-  const { job, assignment } = prepareTraining(set, options)
-  const { learners, offsets, head } = job
-  const [first, end] =
-    shard === undefined
-      ? [0, learners]
-      : [Math.floor((shard.index * learners) / shard.count), Math.floor(((shard.index + 1) * learners) / shard.count)]
-
-  const records = new Array<LearnerRecord | undefined>(learners)
-  let store: LearnerStore | undefined
-  if (options.directory !== undefined) {
-    const plan = planDigest(set, head, assignment, offsets)
-    store = await LearnerStore.open(options.directory, { plan, job, shard: shard ?? { index: 0, count: 1 } })
-    for (const record of store.restored) records[record.learner] = record
+  const prepared = prepareTraining(set, options)
+  const { job, assignment } = prepared
+  if (options.directory === undefined) return trainPrepared(prepared, options)
+  const plan = planDigest(set, job.head, assignment, job.offsets)
+  const store = await LearnerStore.open(options.directory, { plan, job, shard: shard ?? { index: 0, count: 1 } })
+  try {
+    return await trainPrepared(prepared, options, store, shard)
+  } finally {
+    await store.close()
   }
-  const resumed = store?.restored.length ?? 0
+}
+
+/** Trains what is laid out, as far as `store` does not hold it already. */
+export async function trainPrepared(
+  { job, assignment }: PreparedTraining,
+  options: PoolOptions,
+  store?: LearnerStore,
+  shard: { readonly index: number; readonly count: number } = { index: 0, count: 1 },
+): Promise<TrainedLearners> {
+  const { learners } = job
+  const first = Math.floor((shard.index * learners) / shard.count)
+  const end = Math.floor(((shard.index + 1) * learners) / shard.count)
+  const records = new Array<LearnerRecord | undefined>(learners)
+  for (const record of store?.restored ?? []) records[record.learner] = record
 
   // Small ranges keep threads busy to the end and lose little at a kill; neighbours share bucket statistics.
   const size = Math.max(1, Math.min(64, Math.ceil((end - first) / 32)))
-  const ranges = splitRange(first, end, size)
-    .flatMap(([from, to]) => splitMissing(records, from, to))
-    .filter(([from, to]) => to > from)
+  const ranges = splitRange(first, end, size).flatMap(([from, to]) => splitMissing(records, from, to))
   let written: Promise<void> = Promise.resolve()
   await runTraining(job, ranges, options, (trained) => {
     for (const record of trained) records[record.learner] = record
-    const open = store
-    if (open !== undefined) written = written.then(() => open.append(trained))
-  })
-  await written
-  await store?.close()
+    if (store !== undefined) written = written.then(() => store.append(trained))
+  }).finally(() => written)
   return {
-    head,
+    head: job.head,
     classes: job.classes,
     width: job.width,
     learners,
-    offsets,
+    offsets: job.offsets,
     assignment,
     weights: job.weights,
     records: records.filter((record) => record !== undefined),
-    resumed,
+    resumed: store?.restored.length ?? 0,
   }
 }
 

@@ -1,0 +1,75 @@
+/** The one plot and the one table of a lethal-dose study. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { type Curve, renderChart } from './chart.ts'
+import type { DoseRow, LethalDoseReport } from './lethal-dose.ts'
+
+const percent = (share: number) => `${(100 * share).toFixed(1)}%`
+const number = (value: number | null, digits = 0) => (value === null ? 'not reached' : value.toFixed(digits))
+
+/** Median radius over K: measured (solid) and predicted from the learning curve (dashed), one colour a learner. */
+export function lethalDoseChart(report: LethalDoseReport): string {
+  const curves = report.learners.flatMap((learner, colour): Curve[] => {
+    const measured = learner.rows.flatMap((row) =>
+      row.measured.medianRadius === null ? [] : [[row.partitions, row.measured.medianRadius] as const],
+    )
+    const predicted = learner.rows.flatMap((row) =>
+      row.predictedMedian === null ? [] : [[row.partitions, row.predictedMedian] as const],
+    )
+    return [
+      { name: `${learner.name}, measured`, points: measured, colour },
+      { name: `${learner.name}, predicted`, points: predicted, colour, dashed: true },
+    ]
+  })
+  const drawn = curves.filter((curve) => curve.points.length > 0)
+  return renderChart({
+    title: 'Median certified radius against the number of partitions',
+    xLabel: 'partitions K',
+    yLabel: 'median radius (poisons)',
+    // A plot without a single median above one half is still a plot: it shows zero.
+    curves: drawn.length > 0 ? drawn : [{ name: 'no median: all below 50%', points: [[1, 0]] }],
+    width: 860,
+  })
+}
+
+export function lethalDoseTable(report: LethalDoseReport): string {
+  const lines = ['| learner | N | accuracy of one learner | n | interval | dose N/n |', '|---|---|---|---|---|---|']
+  for (const learner of report.learners)
+    for (const { accuracy, samples, interval, dose } of learner.complexity)
+      lines.push(
+        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${number(samples)} | ${interval === null ? '' : `${number(interval[0])} to ${number(interval[1])}`} | ${number(dose)} |`,
+      )
+  lines.push(
+    '',
+    '| learner | K | N/K | single, subsets | single, partitions | ensemble | median predicted | median measured |',
+  )
+  lines.push('|---|---|---|---|---|---|---|---|')
+  for (const learner of report.learners) for (const row of learner.rows) lines.push(doseLine(learner.name, row))
+  lines.push(
+    '',
+    '| ensemble accuracy at least | learner | largest K | ensemble | median measured |',
+    '|---|---|---|---|---|',
+  )
+  for (const { target, rows } of report.matched)
+    for (const { name, row } of rows)
+      lines.push(
+        row === null
+          ? `| ${percent(target)} | ${name} | none |  |  |`
+          : `| ${percent(target)} | ${name} | ${row.partitions} | ${percent(row.measured.cleanAccuracy)} | ${row.measured.medianRadius ?? 'none'} |`,
+      )
+  return `${lines.join('\n')}\n`
+}
+
+function doseLine(name: string, row: DoseRow): string {
+  const { measured } = row
+  return `| ${name} | ${row.partitions} | ${row.size} | ${percent(row.predictedBase)} | ${percent(row.measuredBase)} | ${percent(measured.cleanAccuracy)} | ${row.predictedMedian === null ? 'none' : number(row.predictedMedian, 1)} | ${measured.medianRadius ?? 'none'} |`
+}
+
+/** Writes `lethal-dose.json`, `lethal-dose.svg` and `lethal-dose.md`. */
+export async function writeLethalDose(directory: string, report: LethalDoseReport): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  await writeFileAtomic(path.join(directory, 'lethal-dose.svg'), lethalDoseChart(report))
+  await writeFileAtomic(path.join(directory, 'lethal-dose.md'), lethalDoseTable(report))
+  await writeFileAtomic(path.join(directory, 'lethal-dose.json'), `${JSON.stringify(report)}\n`)
+}

@@ -1,0 +1,232 @@
+/**
+ * The Lethal Dose Conjecture (Wang, Levine & Feizi, NeurIPS 2022) as a planning tool: if a learner needs n clean samples,
+ * a training set of N tolerates about N / n poisons. Predicted from a learning curve, then measured over K.
+ *
+ * Prediction for one input: r = K/2 (p - q), where p and q are the shares of learners of N/K samples that vote for its
+ * winner and for its best rival.
+ */
+import { invalidArgument } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+import { type Ballots, votesOfInput } from './ballot.ts'
+import { scoredRadii } from './certify.ts'
+import { certifyBallots } from './certify-ballots.ts'
+import { type RobustnessSummary, summariseRadii } from './metrics.ts'
+
+/** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
+export interface DoseLearner {
+  readonly name: string
+  /** N: samples that can be drawn and poisoned (videos, not clips). */
+  readonly samples: number
+  /** [inputs] true classes. */
+  readonly labels: ArrayLike<number>
+  /** Votes of learners trained on `subsets` random subsets of `size` samples each. */
+  voteOfSubsets(size: number, subsets: number, seed: number): Promise<Ballots>
+  /** Votes of the K learners of a real partition. */
+  voteOfPartitions(partitions: number): Promise<Ballots>
+}
+
+export interface LethalDoseOptions {
+  readonly partitions: readonly number[]
+  /** Random subsets for each size. Default 40; at least 10. */
+  readonly subsets?: number
+  /** Accuracies of a single learner at which n is read off the curve. Default 0.5, 0.6, 0.7. */
+  readonly accuracies?: readonly number[]
+  /** Accuracies of the ensemble at which learners are compared; default: chosen from what all of them reach. */
+  readonly targets?: readonly number[]
+  readonly seed?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (what: string) => void
+}
+
+export interface CurvePoint {
+  /** Samples of a learner. */
+  readonly size: number
+  readonly accuracy: number
+  /** 5% and 95% of the mean over bootstrap draws of the subsets. */
+  readonly interval: readonly [number, number]
+}
+
+export interface DoseRow {
+  readonly partitions: number
+  readonly size: number
+  /** Of single learners, on random subsets of N/K samples. */
+  readonly predictedBase: number
+  /** Median over right predictions' K/2 (p - q), wrong ones -1; null below one half. */
+  readonly predictedMedian: number | null
+  readonly measuredBase: number
+  readonly measured: RobustnessSummary
+}
+
+export interface SampleComplexity {
+  readonly accuracy: number
+  /** n(accuracy), log-interpolated; null when the curve does not reach it. */
+  readonly samples: number | null
+  /** 5% and 95% over bootstrap draws that reach it. */
+  readonly interval: readonly [number, number] | null
+  /** N / n. */
+  readonly dose: number | null
+}
+
+export interface LearnerDose {
+  readonly name: string
+  readonly samples: number
+  readonly curve: readonly CurvePoint[]
+  readonly complexity: readonly SampleComplexity[]
+  readonly rows: readonly DoseRow[]
+}
+
+export interface LethalDoseReport {
+  readonly schema: 'videomae.lethal-dose/1'
+  readonly subsets: number
+  readonly learners: readonly LearnerDose[]
+  /** The largest K of each learner whose ensemble reaches the target; null where none does. */
+  readonly matched: readonly {
+    readonly target: number
+    readonly rows: readonly { readonly name: string; readonly row: DoseRow | null }[]
+  }[]
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export async function lethalDose(
+  learners: readonly DoseLearner[],
+  options: LethalDoseOptions,
+): Promise<LethalDoseReport> {
+  const { subsets = 40, accuracies = [0.5, 0.6, 0.7], seed = 0 } = options
+  if (!(subsets >= 10)) throw invalidArgument('subsets', 'at least 10', subsets)
+  if (learners.length === 0) throw invalidArgument('learners', 'at least one', 0)
+  const partitions = options.partitions.toSorted((a, b) => b - a)
+  const doses: LearnerDose[] = []
+  for (const learner of learners) {
+    const tooMany = partitions.find((k) => !Number.isInteger(k) || k < 1 || k > learner.samples)
+    if (tooMany !== undefined) throw invalidArgument('partitions', `integers from 1 to ${learner.samples}`, tooMany)
+    const curve: CurvePoint[] = []
+    const perSubset: number[][] = []
+    const rows: DoseRow[] = []
+    for (const k of partitions) {
+      options.signal?.throwIfAborted()
+      const size = Math.max(1, Math.round(learner.samples / k))
+      const drawn = await learner.voteOfSubsets(size, subsets, seed)
+      const each = accuracyOfLearners(drawn, learner.labels)
+      const accuracy = mean(each)
+      curve.push({ size, accuracy, interval: bootstrap(each, seed, size) })
+      perSubset.push(each)
+      const real = await learner.voteOfPartitions(k)
+      const measured = summariseRadii(scoredRadii(certifyBallots(real, { rule: 'dpa' }), learner.labels))
+      rows.push({
+        partitions: k,
+        size,
+        predictedBase: accuracy,
+        predictedMedian: predictedMedian(drawn, learner.labels, k),
+        measuredBase: mean(accuracyOfLearners(real, learner.labels)),
+        measured,
+      })
+      options.onProgress?.(`${learner.name}: K = ${k}`)
+    }
+    const sizes = curve.map((point) => point.size)
+    doses.push({
+      name: learner.name,
+      samples: learner.samples,
+      curve,
+      complexity: accuracies.map((accuracy) => complexity(sizes, perSubset, accuracy, learner.samples, seed)),
+      rows: rows.reverse(), // ascending K
+    })
+  }
+  const best = Math.min(...doses.map((dose) => Math.max(...dose.rows.map((row) => row.measured.cleanAccuracy))))
+  const targets = options.targets ?? [0.9, 0.95, 0.99].map((share) => Number((share * best).toFixed(4)))
+  return {
+    schema: 'videomae.lethal-dose/1',
+    subsets,
+    learners: doses,
+    matched: targets.map((target) => ({
+      target,
+      rows: doses.map((dose) => ({
+        name: dose.name,
+        row: dose.rows.findLast((row) => row.measured.cleanAccuracy >= target) ?? null,
+      })),
+    })),
+  }
+}
+
+function mean(values: ArrayLike<number>): number {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]
+  return sum / values.length
+}
+
+function accuracyOfLearners(ballots: Ballots, labels: ArrayLike<number>): number[] {
+  const right = new Array<number>(ballots.learners).fill(0)
+  for (let t = 0; t < ballots.inputs; t++) {
+    const votes = votesOfInput(ballots, t)
+    for (let i = 0; i < ballots.learners; i++) if (votes[i] === labels[t]) right[i]++
+  }
+  return right.map((count) => count / ballots.inputs)
+}
+
+const draws = 500
+
+function resample(values: readonly number[], stream: RandomStream): number {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[stream.integer(values.length)]
+  return sum / values.length
+}
+
+function quantiles(values: number[]): readonly [number, number] {
+  values.sort((a, b) => a - b)
+  const at = (share: number) => values[Math.min(values.length - 1, Math.floor(share * values.length))]
+  return [at(0.05), at(0.95)]
+}
+
+function bootstrap(values: readonly number[], seed: number, size: number): readonly [number, number] {
+  const stream = new RandomStream(seed, size, 'learning curve')
+  return quantiles(Array.from({ length: draws }, () => resample(values, stream)))
+}
+
+/** Smallest size at which the curve reaches `accuracy`, interpolated in the logarithm of the size; null when it never does. */
+export function sizeForAccuracy(
+  sizes: readonly number[],
+  accuracies: readonly number[],
+  accuracy: number,
+): number | null {
+  const at = accuracies.findIndex((value) => value >= accuracy)
+  if (at < 0) return null
+  if (at === 0) return sizes[0]
+  const share = (accuracy - accuracies[at - 1]) / (accuracies[at] - accuracies[at - 1])
+  return Math.exp(Math.log(sizes[at - 1]) + share * Math.log(sizes[at] / sizes[at - 1]))
+}
+
+function complexity(
+  sizes: readonly number[],
+  perSubset: readonly (readonly number[])[],
+  accuracy: number,
+  samples: number,
+  seed: number,
+): SampleComplexity {
+  const n = sizeForAccuracy(sizes, perSubset.map(mean), accuracy)
+  const stream = new RandomStream(seed, Math.round(accuracy * 1e6), 'sample complexity')
+  const found: number[] = []
+  for (let draw = 0; draw < draws; draw++) {
+    const curve = perSubset.map((values) => resample(values, stream))
+    const size = sizeForAccuracy(sizes, curve, accuracy)
+    if (size !== null) found.push(size)
+  }
+  return {
+    accuracy,
+    samples: n,
+    interval: n === null || found.length === 0 ? null : quantiles(found),
+    dose: n === null ? null : samples / n,
+  }
+}
+
+/** Median over inputs of K/2 (p - q) where the plurality of subset learners is right, -1 elsewhere. */
+export function predictedMedian(ballots: Ballots, labels: ArrayLike<number>, partitions: number): number | null {
+  const radii = Float64Array.from({ length: ballots.inputs }, (_, t) => {
+    const counts = new Int32Array(ballots.classes + 1)
+    for (const vote of votesOfInput(ballots, t)) counts[vote]++
+    let rival = 0
+    for (let c = 0; c < ballots.classes; c++) if (c !== labels[t]) rival = Math.max(rival, counts[c])
+    const margin = (counts[labels[t]] - rival) / ballots.learners
+    return margin <= 0 ? -1 : (partitions / 2) * margin
+  }).sort()
+  const median = radii[Math.ceil(radii.length / 2) - 1 + (radii.length % 2 === 0 ? 1 : 0)]
+  return median < 0 ? null : median
+}
