@@ -43,7 +43,6 @@ export type ClipSampling =
     }
   /** First, last and evenly between. */
   | { readonly kind: 'spread'; readonly frames: number; readonly fps?: number }
-
   /** The window of `frames` frames, `stride` apart, that begins at a position; beyond the end the last frame repeats. */
   | {
       readonly kind: 'window'

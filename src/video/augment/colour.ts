@@ -2,7 +2,7 @@
 
 type Table = Uint8Array
 
-const clip8 = (value: number): number => (value <= 0 ? 0 : value >= 255 ? 255 : value)
+const clip8 = (value: number): number => Math.min(Math.max(value, 0), 255)
 
 function mapValues(frame: Uint8Array, table: Table): void {
   for (let i = 0; i < frame.length; i++) frame[i] = table[frame[i]]

@@ -125,24 +125,34 @@ function affineOf({ name, argument }: DrawnOperation, width: number, height: num
 function recolour(frame: Uint8Array, width: number, height: number, { name, argument }: DrawnOperation): void {
   switch (name) {
     case 'auto-contrast':
-      return colours.autoContrast(frame)
+      colours.autoContrast(frame)
+      break
     case 'equalize':
-      return colours.equalize(frame)
+      colours.equalize(frame)
+      break
     case 'invert':
-      return colours.invert(frame)
+      colours.invert(frame)
+      break
     case 'posterize':
-      return colours.posterize(frame, argument)
+      colours.posterize(frame, argument)
+      break
     case 'solarize':
-      return colours.solarize(frame, argument)
+      colours.solarize(frame, argument)
+      break
     case 'solarize-add':
-      return colours.solarizeAdd(frame, argument)
+      colours.solarizeAdd(frame, argument)
+      break
     case 'colour':
-      return colours.colour(frame, argument)
+      colours.colour(frame, argument)
+      break
     case 'contrast':
-      return colours.contrast(frame, argument)
+      colours.contrast(frame, argument)
+      break
     case 'brightness':
-      return colours.brightness(frame, argument)
+      colours.brightness(frame, argument)
+      break
     case 'sharpness':
-      return colours.sharpness(frame, width, height, argument)
+      colours.sharpness(frame, width, height, argument)
+      break
   }
 }

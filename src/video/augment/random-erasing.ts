@@ -56,7 +56,7 @@ export function eraseBox(
       for (let x = 0; x < box.width; x++) {
         for (let c = 0; c < 3; c++, at++) {
           const value = 255 * (mean[c] + std[c] * random.normal()) + 0.5
-          clip[at] = value <= 0 ? 0 : value >= 255 ? 255 : value
+          clip[at] = Math.min(Math.max(value, 0), 255)
         }
       }
     }

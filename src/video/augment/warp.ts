@@ -5,7 +5,7 @@ export type Affine = readonly [a: number, b: number, c: number, d: number, e: nu
 const fill = 128
 
 /**
- * Warps one RGB frame with bicubic interpolation (Catmull-Rom, a = -0.5), as PIL's `Image.transform(AFFINE, BICUBIC)`.
+ * Warps one RGB frame with bicubic interpolation (Keys's kernel with a = -1), as PIL's `Image.transform(AFFINE, BICUBIC)`.
  *
  * @param source uint8 [height, width, 3]
  * @param target the same shape, another buffer
@@ -45,10 +45,10 @@ export function warpFrame(source: Uint8Array, target: Uint8Array, width: number,
 function taps(at: number, size: number, places: Int32Array, weights: Float64Array): void {
   const base = Math.floor(at)
   const t = at - base
-  weights[0] = t * (-0.5 + t * (1 - 0.5 * t))
-  weights[1] = 1 + t * t * (-2.5 + 1.5 * t)
-  weights[2] = t * (0.5 + t * (2 - 1.5 * t))
-  weights[3] = t * t * (-0.5 + 0.5 * t)
+  weights[0] = t * (-1 + t * (2 - t))
+  weights[1] = 1 + t * t * (t - 2)
+  weights[2] = t * (1 + t * (1 - t))
+  weights[3] = t * t * (t - 1)
   for (let i = 0; i < 4; i++) places[i] = Math.min(Math.max(base - 1 + i, 0), size - 1)
 }
 
