@@ -38,6 +38,10 @@ extern unsigned char* emulated_dynamic_shared;
 void emulated_barrier();
 /** Waits until every lane of the warp has come with its value; the slots stay valid until the next but one call. */
 EmulatedSlots* emulated_exchange(const void* value, unsigned bytes);
+/** Asynchronous copies happen as late as they may: when the thread waits for their group. Null: zeros. */
+void emulated_copy_async(void* shared, const void* global);
+void emulated_commit_copies();
+void emulated_wait_for_copies(unsigned pending);
 }
 
 #define threadIdx emulated_thread_index

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include <vector>
 #ifndef __x86_64__
 #include <ucontext.h>
 #endif
@@ -35,7 +37,19 @@ struct Warp {
   EmulatedSlots slots[2];
 };
 
+struct Copy {
+  void* to;
+  const void* from;
+  unsigned group;
+};
+/** Of one thread: copies not yet done, and the group that is being filled. */
+struct Copies {
+  std::vector<Copy> list;
+  unsigned group = 0;
+};
+
 Fiber fibers[maximumThreads];
+Copies copies[maximumThreads];
 Warp warps[maximumThreads / 32];
 unsigned char* stacks;
 unsigned current, live, arrived;
@@ -91,6 +105,7 @@ void fiberMain() {
   runKernel(kernelArguments);
   fibers[current].state = State::done;
   live--;
+  if (!copies[current].list.empty()) fail("a thread left the kernel without waiting for its asynchronous copies");
   Warp& warp = warps[current / 32];
   // Lanes that wait for this one would wait for ever.
   if (warp.arrived > 0) fail("a lane left the kernel while others of its warp wait for it in a warp-wide operation");
@@ -106,9 +121,11 @@ void fiberMain() {
 void prepareFiber(unsigned i) {
   Fiber& fiber = fibers[i];
   fiber.state = State::ready;
+  copies[i].list.clear();
+  copies[i].group = 0;
   unsigned char* top = stacks + (i + 1) * stackBytes;
 #ifdef __x86_64__
-  void** stack = reinterpret_cast<void**>(top) - 1;
+  void** stack = reinterpret_cast<void**>(top);
   *--stack = nullptr;  // where fiberMain would return to; keeps the stack aligned as after a call
   *--stack = reinterpret_cast<void*>(&fiberMain);
   stack -= 6;
@@ -190,6 +207,25 @@ EmulatedSlots* emulated_exchange(const void* value, unsigned bytes) {
   fibers[current].waitsFor = warp.round;
   toScheduler();
   return slots;
+}
+
+void emulated_copy_async(void* shared, const void* global) {
+  if (((size_t)shared | (size_t)global) % 16 != 0) fail("an asynchronous copy from or to an address not a multiple of 16");
+  copies[current].list.push_back({shared, global, copies[current].group});
+}
+
+void emulated_commit_copies() { copies[current].group++; }
+
+void emulated_wait_for_copies(unsigned pending) {
+  Copies& own = copies[current];
+  std::vector<Copy> left;
+  for (const Copy& copy : own.list) {
+    // The groups group - pending .. group - 1 may go on; copies of a group not yet ended are not waited for.
+    if (copy.group + pending >= own.group) left.push_back(copy);
+    else if (copy.from == nullptr) memset(copy.to, 0, 16);
+    else memcpy(copy.to, copy.from, 16);
+  }
+  own.list.swap(left);
 }
 
 void emulated_set_order(int order) { launchOrder = order; }

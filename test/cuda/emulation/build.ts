@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { KernelCompiler } from '../../../src/engine/cuda/driver/kernel-compiler.ts'
+import { type KernelFile, kernelDirectory, kernelEntries } from '../../../src/engine/cuda/kernel-files.ts'
+
+const here = path.dirname(fileURLToPath(import.meta.url))
+const common = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fno-strict-aliasing', '-ffp-contract=off']
+const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp'].map((name) => path.join(here, name))
+const headers = ['cuda_emulation.h', 'runtime.h'].map((name) => path.join(here, name))
+
+/** Kept between runs and shared by test processes: names carry the digest of what was compiled. */
+const outputDirectory = path.join(os.tmpdir(), `videomae-emulation-${os.userInfo().username}`)
+
+/** Why kernels cannot be emulated here, or null. */
+export function emulationMissing(): string | null {
+  if (process.platform !== 'linux') return 'the emulation of CUDA runs on Linux'
+  const found = spawnSync('g++', ['--version'], { encoding: 'utf8' })
+  return found.status === 0 ? null : 'there is no g++'
+}
+
+export interface EmulationBuild {
+  /** Find accesses outside of memory; the process must have loaded the sanitizer's library first. */
+  readonly addressSanitizer: boolean
+}
+
+/** Compiles the emulated libraries once; returns the path of the shared object that stands for all of them. */
+export function buildEmulatedLibraries(): string {
+  const digest = digestOf([...runtimeSources, ...headers].map((file) => readFileSync(file, 'utf8')))
+  return compile(`libraries-${digest}.so`, [...runtimeSources, '-I', here, '-ldl'])
+}
+
+/** Compiles kernel files with g++ into shared objects; the "machine code" is the path of one. */
+export class EmulatedCompiler implements KernelCompiler {
+  readonly identity = 'emulated compiler'
+  private readonly libraries: string
+  private readonly sanitize: readonly string[]
+
+  constructor(libraries: string, { addressSanitizer }: EmulationBuild = { addressSanitizer: false }) {
+    this.libraries = libraries
+    this.sanitize = addressSanitizer ? ['-fsanitize=address', '-g'] : []
+  }
+
+  compile(file: KernelFile, _architecture: string, defines: readonly string[]): Uint8Array {
+    const flags = [...defines, ...this.sanitize]
+    const wrapper = [
+      '#include "cuda_emulation.h"',
+      `#include "${fileURLToPath(new URL(file.name, kernelDirectory))}"`,
+      ...kernelEntries(file).map((entry) => `EMULATED_KERNEL(${entry})`),
+    ].join('\n')
+    const digest = digestOf([file.digest, wrapper, ...flags, this.libraries, readFileSync(headers[0], 'utf8')])
+    const name = file.name.replace('.cu', '')
+    const source = path.join(outputDirectory, `${name}-${digest}.cpp`)
+    mkdirSync(outputDirectory, { recursive: true })
+    if (!existsSync(source)) writeFileSync(source, wrapper)
+    // Bound to the libraries of the emulation, in which the fibers live.
+    const options = [source, '-I', here, ...flags, '-Wno-unknown-pragmas', this.libraries]
+    const target = compile(`${name}-${digest}.so`, [...options, `-Wl,-rpath,${path.dirname(this.libraries)}`])
+    return Buffer.from(`${target}\0`)
+  }
+}
+
+function compile(name: string, options: readonly string[]): string {
+  const target = path.join(outputDirectory, name)
+  if (existsSync(target)) return target
+  mkdirSync(outputDirectory, { recursive: true })
+  const temporary = `${target}.${process.pid}`
+  const done = spawnSync('g++', [...common, '-o', temporary, ...options], { encoding: 'utf8' })
+  if (done.status !== 0) throw new Error(`g++ failed:\n${done.stderr}`)
+  renameSync(temporary, target)
+  return target
+}
+
+function digestOf(texts: readonly string[]): string {
+  const hash = createHash('sha256').update(common.join(' '))
+  for (const text of texts) hash.update('\0').update(text)
+  return hash.digest('hex').slice(0, 24)
+}

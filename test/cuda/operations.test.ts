@@ -1,0 +1,44 @@
+/**
+ * Every operation on the emulated device against the float64 reference, on random shapes: float32 to 1e-4 and bfloat16
+ * to 2e-2 by norm. Oracle: src/engine/reference. Runs on any machine with g++.
+ */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type OperationName, operations } from '../../src/graph/operations/index.ts'
+import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
+import { emulationMissing } from './emulation/build.ts'
+import { EmulationControls } from './emulation/emulated-device.ts'
+import { roundLeaves, runEmulated, runReference } from './run-program.ts'
+
+const missing = emulationMissing()
+const names = Object.keys(operations) as OperationName[]
+
+async function check(made: OperationCase, precision: 'float32' | 'bfloat16', tolerance: number): Promise<void> {
+  const fair = precision === 'float32' ? made : roundLeaves(made)
+  const expected = await runReference(fair)
+  const actual = await runEmulated(fair, { precision, leavesAsActivations: precision === 'bfloat16' })
+  expect(Object.keys(actual).sort(), made.label).toEqual(Object.keys(expected).sort())
+  for (const [name, values] of Object.entries(expected)) {
+    const error = relativeError(actual[name], values, made.floor)
+    expect(error, `${name} of ${made.label}`).toBeLessThan(tolerance)
+  }
+}
+
+const runs = Number(process.env.VIDEOMAE_CUDA_TEST_RUNS ?? 12)
+
+describe.skipIf(missing !== null)(`operations on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
+  describe.each(['ascending', 'descending'] as const)('threads start in %s order', (order) => {
+    beforeAll(() => new EmulationControls().setOrder(order))
+    afterAll(() => new EmulationControls().setOrder('ascending'))
+
+    it.each(names)('%s in float32', async (name) => {
+      const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'float32', 1e-4))
+      await fc.assert(property, { seed: 20261122 + order.length, numRuns: runs })
+    })
+
+    it.each(names)('%s in bfloat16', async (name) => {
+      const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'bfloat16', 2e-2))
+      await fc.assert(property, { seed: 20261123 + order.length, numRuns: runs })
+    })
+  })
+})
