@@ -15,8 +15,9 @@ function meanFrame(kind: MotionClass, clips: number, frame: number): Float64Arra
   return sum
 }
 
-/** The shift (dx, dy) of frame 1 against frame 0 that explains it best on the torus. */
+/** The shift (dx, dy) on the torus that best explains, from frame 0, the pixels of frame 2 that changed. */
 function bestShift(clip: Uint8Array): [number, number] {
+  const second = clip.subarray(2 * 32 * 32 * 3)
   let best = Number.POSITIVE_INFINITY
   let shift: [number, number] = [0, 0]
   for (let dy = -2; dy <= 2; dy++) {
@@ -25,7 +26,9 @@ function bestShift(clip: Uint8Array): [number, number] {
       for (let y = 0; y < 32; y++) {
         for (let x = 0; x < 32; x++) {
           const from = (((y - dy + 32) % 32) * 32 + ((x - dx + 32) % 32)) * 3
-          for (let c = 0; c < 3; c++) error += Math.abs(clip[32 * 32 * 3 * 2 + (y * 32 + x) * 3 + c] - clip[from + c])
+          const to = (y * 32 + x) * 3
+          if (Math.abs(second[to] - clip[to]) + Math.abs(second[to + 1] - clip[to + 1]) < 20) continue
+          for (let c = 0; c < 3; c++) error += Math.abs(second[to + c] - clip[from + c])
         }
       }
       if (error < best) {

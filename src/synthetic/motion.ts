@@ -40,7 +40,10 @@ interface Scene {
   readonly orbitRadius: number
 }
 
-/** A sum of three random plane waves per channel: cheap, has structure at several scales, differs in every clip. */
+/**
+ * A sum of plane waves per channel: a long one that gives every patch a slope which its neighbours foretell, and short
+ * faint ones that tell textures apart. Cheap, and different in every clip.
+ */
 interface Texture {
   readonly base: readonly [number, number, number]
   readonly waves: readonly {
@@ -51,28 +54,34 @@ interface Texture {
   }[]
 }
 
-function drawTexture(random: RandomStream, contrast: number): Texture {
-  const colour = () => random.uniform(60, 195)
+/** @param side shorter side of the picture, pixels */
+function drawTexture(random: RandomStream, side: number): Texture {
+  const colour = () => random.uniform(70, 185)
+  const wave = (wavelength: number, contrast: number) => {
+    const frequency = (2 * Math.PI) / wavelength
+    const direction = random.uniform(0, 2 * Math.PI)
+    const amplitude = () => (random.integer(2) === 0 ? -1 : 1) * random.uniform(0.4, 1) * contrast
+    return {
+      fx: frequency * Math.cos(direction),
+      fy: frequency * Math.sin(direction),
+      phase: random.uniform(0, 2 * Math.PI),
+      amplitude: [amplitude(), amplitude(), amplitude()] as const,
+    }
+  }
   return {
     base: [colour(), colour(), colour()],
-    waves: Array.from({ length: 3 }, () => {
-      const frequency = random.uniform(0.08, 0.55)
-      const direction = random.uniform(0, 2 * Math.PI)
-      const amplitude = () => random.uniform(-contrast, contrast)
-      return {
-        fx: frequency * Math.cos(direction),
-        fy: frequency * Math.sin(direction),
-        phase: random.uniform(0, 2 * Math.PI),
-        amplitude: [amplitude(), amplitude(), amplitude()] as const,
-      }
-    }),
+    waves: [
+      wave(side * random.uniform(0.9, 2.2), 60),
+      wave(side * random.uniform(0.2, 0.6), 12),
+      wave(side * random.uniform(0.2, 0.6), 12),
+    ],
   }
 }
 
 function drawScene(kind: MotionClass, random: RandomStream, { width, height }: MotionClipOptions): Scene {
   const side = Math.min(width, height)
-  const background = drawTexture(random, 18)
-  const texture = drawTexture(random, 45)
+  const background = drawTexture(random, side)
+  const texture = drawTexture(random, side)
   return {
     kind,
     background,
