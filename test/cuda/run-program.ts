@@ -1,5 +1,5 @@
-import type { RunOutputs } from '../../src/engine/engine.ts'
 import { CudaSession, type CudaSessionOptions } from '../../src/engine/cuda/session.ts'
+import type { RunOutputs } from '../../src/engine/engine.ts'
 import { ReferenceSession } from '../../src/engine/reference/session.ts'
 import type { Program } from '../../src/graph/program.ts'
 import type { OperationCase } from '../engines/case-builder.ts'

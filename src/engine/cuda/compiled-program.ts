@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import type { CapturedGraph, Device, DeviceAddress, DeviceBuffer, KernelArgument, Product, Stream } from './device.ts'
-import { updateChunk } from './lower/updates.ts'
 import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep, ValueId } from './lower/schedule.ts'
+import { updateChunk } from './lower/updates.ts'
 
 /** Where the session keeps what programs share. */
 export interface Placement {
@@ -76,7 +76,12 @@ export class CompiledProgram {
       if (home.kind === 'constant') pieces.push({ id, data: home.data })
     }
     if (pieces.length === 0) return null
-    const { buffer, offsets } = upload(this.device, pieces.map(({ data }) => data), 'the constants of a program', stream)
+    const { buffer, offsets } = upload(
+      this.device,
+      pieces.map(({ data }) => data),
+      'the constants of a program',
+      stream,
+    )
     for (const [i, { id }] of pieces.entries()) addresses.set(id, buffer.address + BigInt(offsets[i]))
     return buffer
   }
@@ -91,7 +96,10 @@ export class CompiledProgram {
     const maybe = (value: ValueId | null): DeviceAddress | null => (value === null ? null : addressOf(value))
     switch (step.kind) {
       case 'launch':
-        return this.bindLaunch(step, step.arguments.map((argument) => bindArgument(argument, addressOf)))
+        return this.bindLaunch(
+          step,
+          step.arguments.map((argument) => bindArgument(argument, addressOf)),
+        )
       case 'copy': {
         const [to, from] = [addressOf(step.to), addressOf(step.from)]
         return { label: step.label, run: (on) => device.copyOnDevice(to, from, step.bytes, on) }
@@ -130,7 +138,10 @@ export class CompiledProgram {
     const chunks = step.rows.flatMap(({ count }, entry) =>
       Array.from({ length: Math.ceil(count / updateChunk) }, (_, i) => [entry, i * updateChunk]),
     )
-    const pieces = [packEntries(step.rows, addressOf, placement), new Uint8Array(Uint32Array.from(chunks.flat()).buffer)]
+    const pieces = [
+      packEntries(step.rows, addressOf, placement),
+      new Uint8Array(Uint32Array.from(chunks.flat()).buffer),
+    ]
     const { buffer, offsets } = upload(this.device, pieces, 'the tables of state updates', stream)
     this.tables.push(buffer)
     const tables = offsets.map((offset) => ({ kind: 'address', value: buffer.address + BigInt(offset) }) as const)

@@ -1,4 +1,4 @@
-import { stepValues, type Schedule, type ValueId } from './lower/schedule.ts'
+import { type Schedule, stepValues, type ValueId } from './lower/schedule.ts'
 
 /** First and last step that touch a value, both inclusive. */
 export interface Lifetime {

@@ -176,7 +176,12 @@ export class Lowering {
   }
 
   constant(data: Float32Array): ValueId {
-    return this.add({ kind: 'constant', data: new Uint8Array(data.buffer.slice(0)) }, 'float32', data.length, this.label)
+    return this.add(
+      { kind: 'constant', data: new Uint8Array(data.buffer.slice(0)) },
+      'float32',
+      data.length,
+      this.label,
+    )
   }
 
   launch({ kernel, entry, element, defines = {}, grid, block, shared = 0, arguments: list }: Launch): void {

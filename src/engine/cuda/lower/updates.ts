@@ -1,6 +1,6 @@
 import type { AccumulateUpdate, AdamwUpdate, AverageUpdate, Update } from '../../../graph/program.ts'
-import type { ScheduledOutput, TableRow } from './schedule.ts'
 import { f32, type Lowering, u32, value } from './lowering.ts'
+import type { ScheduledOutput, TableRow } from './schedule.ts'
 
 /** Values that one block of updates.cu takes (CHUNK there). */
 export const updateChunk = 8192
@@ -20,7 +20,11 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
       lowerAccumulate(lowering, update, sizes)
       return []
     case 'zero':
-      table(lowering, 'zero', update.states.map((name) => row(lowering, sizes, name, {})))
+      table(
+        lowering,
+        'zero',
+        update.states.map((name) => row(lowering, sizes, name, {})),
+      )
       return []
   }
 }
@@ -54,7 +58,8 @@ function lowerAdamw(lowering: Lowering, update: AdamwUpdate, sizes: StateSizes):
   const stateOf = (name: string) => lowering.state(name, sizes.get(name) ?? 0)
   const rows = update.entries.map((entry) =>
     row(lowering, sizes, entry.parameter, {
-      source: 'tensor' in entry.gradient ? lowering.read(entry.gradient.tensor, 'float32') : stateOf(entry.gradient.state),
+      source:
+        'tensor' in entry.gradient ? lowering.read(entry.gradient.tensor, 'float32') : stateOf(entry.gradient.state),
       first: stateOf(entry.firstMoment),
       second: stateOf(entry.secondMoment),
       decayScale: entry.decayScale,
@@ -75,7 +80,9 @@ function lowerAdamw(lowering: Lowering, update: AdamwUpdate, sizes: StateSizes):
     })
   }
   const { beta1, beta2, epsilon, gradientScale, clipNorm } = update
-  const inputs = [update.learningRate, update.weightDecay, update.step].map((tensor) => lowering.read(tensor, 'float32'))
+  const inputs = [update.learningRate, update.weightDecay, update.step].map((tensor) =>
+    lowering.read(tensor, 'float32'),
+  )
   lowering.launch({
     kernel: 'updates',
     entry: 'prepareAdamw',

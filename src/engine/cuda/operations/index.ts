@@ -4,12 +4,7 @@ import type { Lowering } from '../lower/lowering.ts'
 import { lowerAttention, lowerAttentionGradient } from './attention.ts'
 import { lowerGelu, lowerGeluGradient, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
 import { lowerLayerNorm, lowerLayerNormGradient } from './layer-norm.ts'
-import {
-  lowerLinear,
-  lowerLinearGelu,
-  lowerLinearInputGradient,
-  lowerLinearParameterGradient,
-} from './linear.ts'
+import { lowerLinear, lowerLinearGelu, lowerLinearInputGradient, lowerLinearParameterGradient } from './linear.ts'
 import {
   lowerMeanSquaredError,
   lowerMeanSquaredErrorGradient,
