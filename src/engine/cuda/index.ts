@@ -1,0 +1,50 @@
+import { invalidArgument } from '../../core/errors.ts'
+import type { Program } from '../../graph/program.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import { describeCuda, openDevice } from './driver/open.ts'
+import { CudaSession } from './session.ts'
+
+export { findLibraries, type LibrarySearch } from './driver/find.ts'
+export { CudaSession, type CudaSessionOptions, type StepTime } from './session.ts'
+
+/** Said wherever people meet the engine, until scripts/gpu-check.ts has passed on a GPU. */
+export const hardwareStatus =
+  'This engine has not yet run on hardware: its kernels and its driver code are tested against an emulation only.'
+
+/**
+ * Opens programs on a GPU in the calling thread.
+ *
+ * @param options `device`: `cuda` or `cuda:<number>`; `precision`: `bfloat16` (products of bfloat16 with float32
+ *   accumulation, float32 parameters and moments) or `float32` (no TF32). Default `float32`, as everywhere.
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`, `OUT_OF_MEMORY`, `KERNEL_COMPILATION_FAILED`
+ */
+export function openCudaSession(programs: readonly Program[], options: EngineOptions = {}): CudaSession {
+  const { device = 'cuda', precision = 'float32' } = options
+  const match = /^cuda(?::(\d+))?$/.exec(device)
+  if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
+  const opened = openDevice(Number(match[1] ?? 0))
+  try {
+    return new CudaSession(opened, programs, { precision, debug: process.env.VIDEOMAE_CUDA_DEBUG === '1' })
+  } catch (error) {
+    opened.close()
+    throw error
+  }
+}
+
+/** NVIDIA GPUs, in the calling thread: waiting for a run does not block its event loop, starting one does briefly. */
+export const cudaEngine: Engine = {
+  name: 'cuda',
+
+  async probe() {
+    try {
+      return { available: true, detail: `${describeCuda()}. ${hardwareStatus}` }
+    } catch (error) {
+      const { message, hint } = error as Error & { readonly hint?: string }
+      return { available: false, detail: [message, hint, hardwareStatus].filter(Boolean).join(' ') }
+    }
+  },
+
+  async open(programs, options) {
+    return openCudaSession(programs, options)
+  },
+}
