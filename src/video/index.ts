@@ -1,4 +1,5 @@
 /** Video in: lists of videos, decoders, clip sampling and crops, the loader. See docs/video.md. */
+export type { ClipAugmentation, RandAugmentOptions, RandomErasingOptions } from './augment/index.ts'
 export type { ClipRequest, ClipResult, ClipView } from './clip.ts'
 export { clipBytes, readClip } from './clip.ts'
 export type { CropChoice } from './crop.ts'
@@ -10,6 +11,8 @@ export type { InspectedVideo, InspectOptions, InspectReport } from './inspect.ts
 export { inspectVideos } from './inspect.ts'
 export type { LoadClipsOptions, LoadedVideo } from './load-clips.ts'
 export { loadClips } from './load-clips.ts'
+export type { LoadedWindows, LoadWindowsOptions } from './load-windows.ts'
+export { loadWindows } from './load-windows.ts'
 export type { LoadedBatch, LoadedSample, Loader, LoaderOptions, LoaderStats } from './loader.ts'
 export { createLoader } from './loader.ts'
 export type { ClipSampling } from './sampling.ts'

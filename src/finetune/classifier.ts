@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
+import { Graph } from '../graph/graph.ts'
+import { softmax } from '../graph/operations/softmax.ts'
+import { elementCount, type Program } from '../graph/program.ts'
+import { buildClassifyProgram } from '../model/classify.ts'
+import { type ClipOptions, clipInput } from '../model/encode-program.ts'
+import { encode } from '../model/encoder.ts'
+import { attentiveHead } from '../model/heads.ts'
+import { loadCheckpointDirectory, type ModelConfiguration, type ModelState } from '../model/index.ts'
+import { type ParameterShapes, parameterShapes, shapesOf } from '../model/parameters.ts'
+import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
+import { type TestSampling, testSamplingSchema } from './views.ts'
+
+/** What follows the encoder: one layer on the pooled features, or a learned query that attends to all tokens. */
+export type ClassifierHead =
+  | { readonly kind: 'linear' }
+  | { readonly kind: 'attentive'; readonly heads: number; readonly mlpWidth: number }
+
+/** An encoder, a head and the names of the classes: everything that turns a clip into probabilities. */
+export interface Classifier {
+  readonly configuration: ModelConfiguration
+  readonly head: ClassifierHead
+  /** Parameters of encoder and head by name. */
+  readonly state: ModelState
+  readonly labels: readonly string[]
+  /** Which frames of a video it is shown. */
+  readonly sampling: TestSampling
+}
+
+/** Folder of a run that holds its chosen classifier. */
+export const bestFolder = 'best'
+
+const files = { sampling: 'clip.json', head: 'head.safetensors', description: 'classifier.json' } as const
+
+const descriptionSchema = z.object({
+  format: z.literal('videomae-classifier'),
+  version: z.literal(1),
+  head: z.object({ kind: z.literal('attentive'), heads: z.int().min(1), mlpWidth: z.int().min(1) }),
+  labels: z.array(z.string()).min(1),
+})
+
+/** Inputs `frames`; outputs `logits` and `probabilities`, [B, classes] each. */
+export function buildClassifierProgram(
+  { configuration, head, labels }: Pick<Classifier, 'configuration' | 'head' | 'labels'>,
+  options: Omit<ClipOptions, 'configuration'>,
+): Program {
+  const clip = { ...options, configuration }
+  if (head.kind === 'linear') return buildClassifyProgram({ ...clip, classes: labels.length })
+  const graph = new Graph(options.name ?? 'classify')
+  const logits = attentiveLogits(graph, clip, head, labels.length)
+  return graph.build({ logits, probabilities: softmax(logits) })
+}
+
+function attentiveLogits(
+  graph: Graph,
+  clip: ClipOptions,
+  { heads, mlpWidth }: { readonly heads: number; readonly mlpWidth: number },
+  classes: number,
+) {
+  const { configuration, layout } = clip
+  const tokens = encode(configuration, clipInput(graph, clip), { finalNorm: configuration.encoderNorm, layout })
+  return attentiveHead(tokens, { classes, heads, mlpWidth, epsilon: configuration.headNormEpsilon })
+}
+
+/** Names and shapes of a classifier's parameters. */
+export function classifierShapes({
+  configuration,
+  head,
+  labels,
+}: Omit<Classifier, 'state' | 'sampling'>): ParameterShapes {
+  if (head.kind === 'linear') return parameterShapes(configuration, 'classify', labels.length)
+  const graph = new Graph('parameters')
+  attentiveLogits(graph, { configuration, batch: 1 }, head, labels.length)
+  return shapesOf(graph.states())
+}
+
+/**
+ * Writes a classifier into a folder: in the Hugging Face layout (`VideoMAEForVideoClassification`) where its head is
+ * linear; with an attentive head, which that layout has no place for, the encoder in that layout and the head beside it.
+ * Not atomic.
+ */
+export async function saveClassifier(directory: string, classifier: Classifier): Promise<void> {
+  const { configuration, head, labels, sampling } = classifier
+  const state = classifier.state
+  if (head.kind === 'linear') {
+    await saveCheckpointDirectory(directory, {
+      configuration,
+      kind: 'classify',
+      state,
+      classes: labels.length,
+      labels,
+    })
+  } else {
+    await saveCheckpointDirectory(directory, { configuration, kind: 'encoder', state })
+    const tensors = new Map<string, SafetensorsTensor>()
+    for (const [name, shape] of classifierShapes(classifier)) {
+      if (!name.startsWith('encoder.')) tensors.set(name, { shape, data: state.get(name)! })
+    }
+    await writeSafetensors(path.join(directory, files.head), tensors)
+    await writeJson(path.join(directory, files.description), {
+      format: 'videomae-classifier',
+      version: 1,
+      head,
+      labels,
+    })
+  }
+  await writeJson(path.join(directory, files.sampling), sampling)
+}
+
+async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+export interface OpenedClassifier extends Classifier {
+  readonly path: string
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Opens a classifier: the folder of a fine-tuning run (its best checkpoint), one of its checkpoints, or a Hugging Face
+ * directory of a classifier.
+ *
+ * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what `openCheckpoint` throws
+ */
+export async function openClassifier(where: string): Promise<OpenedClassifier> {
+  const best = path.join(where, bestFolder)
+  const directory = existsSync(path.join(best, 'config.json')) ? best : where
+  if (existsSync(path.join(directory, files.description))) return openAttentive(directory)
+  const opened = await openCheckpoint(directory)
+  if (opened.kind !== 'classify' || opened.classes === null) {
+    throw new VideoMaeError(`Expected a classifier at ${where} but found ${describeKind(opened)}.`, {
+      code: 'NOT_A_CLASSIFIER',
+      exit: 'data',
+      hint: 'Train one from it with `videomae finetune DATA --from ...`.',
+    })
+  }
+  const { configuration, state, path: from, warnings } = opened
+  const labels = opened.labels ?? Array.from({ length: opened.classes }, (_, c) => `class ${c}`)
+  const sampling = await readSampling(from, opened.clip)
+  return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
+}
+
+function describeKind({ kind }: OpenedCheckpoint): string {
+  if (kind === 'pretrain') return 'a pretrained model'
+  return kind === 'encoder' ? 'an encoder' : 'a classifier without its last layer'
+}
+
+async function openAttentive(directory: string): Promise<OpenedClassifier> {
+  const parsed = descriptionSchema.safeParse(
+    JSON.parse(await readFile(path.join(directory, files.description), 'utf8')),
+  )
+  if (!parsed.success) {
+    throw new VideoMaeError(
+      `Expected ${files.description} of a classifier in ${directory}: ${z.prettifyError(parsed.error)}`,
+      {
+        code: 'CHECKPOINT_INVALID',
+        exit: 'data',
+      },
+    )
+  }
+  const { head, labels } = parsed.data
+  const encoder = await loadCheckpointDirectory(directory)
+  const { configuration } = encoder
+  const state = new Map(encoder.state)
+  const file = await readSafetensors(path.join(directory, files.head))
+  try {
+    for (const [name, shape] of classifierShapes({ configuration, head, labels })) {
+      if (name.startsWith('encoder.')) continue
+      const values = await file.readFloat32(name)
+      if (values.length !== elementCount(shape)) {
+        throw new VideoMaeError(`Expected shape [${shape.join(', ')}] for ${name} in ${directory}/${files.head}.`, {
+          code: 'TENSOR_SHAPE',
+          exit: 'data',
+        })
+      }
+      state.set(name, values)
+    }
+  } finally {
+    await file.close()
+  }
+  const sampling = await readSampling(directory, null)
+  return { configuration, head, state, labels, sampling, path: directory, warnings: encoder.warnings }
+}
+
+/** `clip.json`, else what the training of a checkpoint says, else VideoMAE's defaults. */
+export async function readSampling(directory: string, clip: OpenedCheckpoint['clip']): Promise<TestSampling> {
+  const file = path.join(directory, files.sampling)
+  if (!existsSync(file)) return { kind: 'dense', stride: clip?.stride ?? 4, fps: clip?.fps ?? null }
+  const parsed = testSamplingSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  if (parsed.success) return parsed.data
+  throw new VideoMaeError(`Expected the sampling of clips in ${file}: ${z.prettifyError(parsed.error)}`, {
+    code: 'CHECKPOINT_INVALID',
+    exit: 'data',
+  })
+}

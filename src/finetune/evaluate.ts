@@ -1,0 +1,133 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import { confusionSvg } from './confusion-picture.ts'
+import type { LabelledVideo } from './dataset.ts'
+import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
+import { largest, type Scores, scorePredictions } from './scores.ts'
+
+export interface EvaluateOptions extends ViewOptions {
+  /** Seed of the bootstrap. */
+  readonly seed?: number
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface EvaluatedVideo {
+  /** Path within the data set. */
+  readonly id: string
+  readonly label: string
+  readonly predicted: string
+  /** Probability of the prediction. */
+  readonly confidence: number
+  /** Probability of every class, in the order of the labels. */
+  readonly probabilities: readonly number[]
+}
+
+export interface Evaluation {
+  readonly labels: readonly string[]
+  readonly views: { readonly clips: number; readonly crops: number }
+  readonly scores: Scores
+  readonly predictions: readonly EvaluatedVideo[]
+  /** Videos that could not be read: counted, named, and not part of the scores. */
+  readonly failures: readonly { readonly id: string; readonly code: string; readonly reason: string }[]
+}
+
+/**
+ * Tests a classifier on labelled videos from several views each.
+ *
+ * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` throws
+ */
+export async function evaluateVideos(
+  classifier: ClipClassifier,
+  videos: readonly LabelledVideo[],
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
+  const { labels } = classifier
+  const probabilities: Float64Array[] = []
+  const tested: LabelledVideo[] = []
+  const failures: { id: string; code: string; reason: string }[] = []
+  for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
+    const video = videos[prediction.index]
+    if (prediction.ok) {
+      tested.push(video)
+      probabilities.push(prediction.probabilities)
+    } else failures.push({ id: video.id, code: prediction.code, reason: prediction.reason })
+    onProgress?.(prediction.index + 1, videos.length)
+  }
+  if (tested.length === 0) {
+    const first = failures[0] === undefined ? 'there are none' : failures[0].reason
+    throw new VideoMaeError(`Expected at least one readable video to evaluate on: ${first}`, {
+      code: 'NOTHING_TO_EVALUATE',
+      exit: 'data',
+    })
+  }
+  const truth = tested.map((video) => video.class)
+  const groups = tested.map((video) => video.group)
+  const predictions = tested.map(({ id, label }, i) => {
+    const best = largest(probabilities[i])
+    return {
+      id,
+      label,
+      predicted: labels[best],
+      confidence: probabilities[i][best],
+      probabilities: Array.from(probabilities[i]),
+    }
+  })
+  const scores = scorePredictions(probabilities, truth, { labels, groups, seed })
+  return { labels, views: { clips, crops }, scores, predictions, failures }
+}
+
+/**
+ * Writes `evaluation.json`, `predictions.jsonl`, `confusion.json`, `confusion.svg` and `confusion.png` into a folder.
+ *
+ * @returns paths of the files
+ */
+export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
+  const { labels, views, scores, predictions, failures } = evaluation
+  await mkdir(folder, { recursive: true })
+  const { confusion, ...rest } = scores
+  const svg = confusionSvg(confusion, labels)
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+  const files: [string, string][] = [
+    ['evaluation.json', json({ views, ...rest, failures })],
+    ['predictions.jsonl', predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('')],
+    ['confusion.json', json({ labels, rows: 'true class', columns: 'predicted class', confusion })],
+    ['confusion.svg', svg],
+  ]
+  for (const [name, text] of files) await writeFileAtomic(path.join(folder, name), text)
+  const { default: sharp } = await import('sharp')
+  const picture = path.join(folder, 'confusion.png')
+  await replaceFile(picture, async (temporary) => {
+    await sharp(Buffer.from(svg)).png().toFile(temporary)
+  })
+  return [...files.map(([name]) => path.join(folder, name)), picture]
+}
+
+/** A few lines for people: scores with intervals, the classes that do worst, and what could not be read. */
+export function formatEvaluation({ views, scores, failures }: Evaluation): string {
+  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
+  const estimate = ({ value, low, high }: { value: number; low: number; high: number }): string =>
+    `${percent(value)}  (95 %: ${percent(low)} to ${percent(high)})`
+  const lines = [
+    `${scores.videos} videos, ${views.clips} x ${views.crops} views each${failures.length === 0 ? '' : `, ${failures.length} unreadable`}`,
+    `top-1      ${estimate(scores.top1)}`,
+    ...(scores.top5 === null ? [] : [`top-5      ${estimate(scores.top5)}`]),
+    `balanced   ${estimate(scores.balanced)}`,
+    `calibration error ${percent(scores.calibrationError)}, loss ${scores.loss.toFixed(4)}`,
+  ]
+  const classes = [...scores.perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
+  const width = Math.max(...classes.map(({ label }) => label.length))
+  const shown = classes.slice(0, 20)
+  for (const { label, videos, recall, precision } of shown) {
+    const of = (value: number | null): string => (value === null ? '-' : percent(value)).padStart(8)
+    lines.push(
+      `  ${label.padEnd(width)}  ${String(videos).padStart(5)} videos  recall ${of(recall)}  precision ${of(precision)}`,
+    )
+  }
+  if (shown.length < classes.length) lines.push(`  and ${classes.length - shown.length} more classes that do better`)
+  for (const { reason } of failures.slice(0, 20)) lines.push(`unreadable: ${reason}`)
+  if (failures.length > 20) lines.push(`and ${failures.length - 20} more (evaluation.json)`)
+  return `${lines.join('\n')}\n`
+}

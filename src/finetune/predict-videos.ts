@@ -1,0 +1,104 @@
+import type { Engine, EngineOptions } from '../engine/engine.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { type DecoderName, loadClips, type VideoEntry } from '../video/index.ts'
+import { runClips } from './batches.ts'
+import { buildClassifierProgram, type Classifier } from './classifier.ts'
+import { spatialViews, type TestSampling, temporalViews } from './views.ts'
+
+/** Anything that gives probabilities for clips: a classifier on an engine, or an exported file. */
+export interface ClipClassifier {
+  readonly labels: readonly string[]
+  readonly frames: number
+  /** Height and width of a clip, pixels. */
+  readonly size: number
+  readonly sampling: TestSampling
+  /**
+   * @param clips uint8 [n][frames, size, size, 3]
+   * @returns [n, classes] probabilities
+   */
+  probabilities(clips: Uint8Array): Promise<Float32Array>
+  close(): Promise<void>
+}
+
+export interface ClassifierEngineOptions extends EngineOptions {
+  /** Default: the best one that this machine has. */
+  readonly engine?: string | null
+  /** Clips in one run. Default 4. */
+  readonly batch?: number
+}
+
+/** Opens a classifier on an engine. */
+export async function openClipClassifier(
+  classifier: Classifier,
+  { engine: name = null, batch = 4, ...options }: ClassifierEngineOptions = {},
+): Promise<ClipClassifier> {
+  const { configuration, labels, sampling, state } = classifier
+  const engine: Engine = await chooseEngine(name)
+  const program = buildClassifierProgram(classifier, { batch })
+  const session = await engine.open([program], options)
+  await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
+  const {
+    frames,
+    imageSize: [height, width],
+  } = configuration
+  const clip = { session, program: program.name, batch, clipBytes: frames * height * width * 3 }
+  return {
+    labels,
+    frames,
+    size: height,
+    sampling,
+    probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
+    close: () => session.close(),
+  }
+}
+
+export interface ViewOptions {
+  /** Temporal views. Default 5. */
+  readonly clips?: number
+  /** Spatial views. Default 3. */
+  readonly crops?: number
+  /** Decoding processes. Default: one per core. */
+  readonly workers?: number
+  readonly decoder?: DecoderName
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+}
+
+export type VideoPrediction = {
+  readonly index: number
+  readonly entry: VideoEntry
+} & (
+  | { readonly ok: true /** [classes], the mean of the views' probabilities. */; readonly probabilities: Float64Array }
+  | { readonly ok: false; readonly code: string; readonly reason: string }
+)
+
+/**
+ * Predicts every video from several views: the softmax of each, then their mean (VideoMAE's merge; a mean of logits would
+ * score lower). Videos are told apart by their place in the list, never by a file name. A video that cannot be read is
+ * yielded as a failure; nothing replaces it.
+ *
+ * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted
+ */
+export async function* predictVideos(
+  classifier: ClipClassifier,
+  entries: readonly VideoEntry[],
+  { clips = 5, crops = 3, ...loading }: ViewOptions = {},
+): AsyncGenerator<VideoPrediction, void, undefined> {
+  const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
+  const views = spatialViews(crops)
+  const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading })
+  for await (const video of loaded) {
+    const { index, entry } = video
+    if (!video.ok) yield { index, entry, ok: false, code: video.code, reason: video.reason }
+    else
+      yield { index, entry, ok: true, probabilities: meanOf(await classifier.probabilities(video.clips), classifier) }
+  }
+}
+
+/** Mean over views, [views, classes] -> [classes]. */
+function meanOf(probabilities: Float32Array, { labels }: ClipClassifier): Float64Array {
+  const views = probabilities.length / labels.length
+  const mean = new Float64Array(labels.length)
+  for (let i = 0; i < probabilities.length; i++) mean[i % labels.length] += probabilities[i] / views
+  return mean
+}

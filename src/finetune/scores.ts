@@ -1,0 +1,169 @@
+import { invalidArgument } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+
+/** A value and the bounds of its 95 % bootstrap interval. */
+export interface Estimate {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface ClassScores {
+  readonly label: string
+  /** Videos of the class, and videos predicted to be of it. */
+  readonly videos: number
+  readonly predicted: number
+  /** Share of its videos that were found; null without videos. */
+  readonly recall: number | null
+  /** Share of its predictions that were right; null without predictions. */
+  readonly precision: number | null
+}
+
+export interface Scores {
+  readonly videos: number
+  readonly top1: Estimate
+  /** Null with five classes or fewer. */
+  readonly top5: Estimate | null
+  /** Mean recall over the classes that have videos. */
+  readonly balanced: Estimate
+  /** Mean negative log-likelihood, nats. */
+  readonly loss: number
+  /** Expected calibration error (Guo et al. 2017), 15 bins of equal width, 0 to 1. */
+  readonly calibrationError: number
+  readonly perClass: readonly ClassScores[]
+  /** [true class][predicted class] */
+  readonly confusion: readonly (readonly number[])[]
+}
+
+export interface ScoreOptions {
+  readonly labels: readonly string[]
+  /** Videos of one group are drawn together by the bootstrap, since they are not independent. */
+  readonly groups?: readonly (string | undefined)[]
+  readonly seed?: number
+  /** Default 2000. */
+  readonly resamples?: number
+}
+
+/**
+ * Scores of predictions.
+ *
+ * @param probabilities [videos, classes]
+ * @param truth class of each video
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function scorePredictions(
+  probabilities: readonly Float64Array[],
+  truth: readonly number[],
+  { labels, groups, seed = 0, resamples = 2000 }: ScoreOptions,
+): Scores {
+  const count = truth.length
+  const classes = labels.length
+  if (count === 0) throw invalidArgument('predictions', 'at least one readable video', count)
+  if (probabilities.length !== count) throw invalidArgument('probabilities', `${count} rows`, probabilities.length)
+  const ranks = probabilities.map((row, i) => rankOf(row, truth[i]))
+  const predicted = probabilities.map(largest)
+  const right = ranks.map((rank) => (rank === 0 ? 1 : 0))
+  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
+  for (let i = 0; i < count; i++) confusion[truth[i]][predicted[i]]++
+
+  const draws = bootstrap(clusters(count, groups), resamples, new RandomStream(seed, 'bootstrap'))
+  const estimate = (score: (rows: readonly number[]) => number): Estimate => {
+    const all = Array.from({ length: count }, (_, i) => i)
+    const values = draws.map(score).sort((a, b) => a - b)
+    const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(share * values.length))]
+    return { value: score(all), low: at(0.025), high: at(0.975) }
+  }
+  const share = (hits: readonly number[]) => (rows: readonly number[]) =>
+    rows.reduce((sum, i) => sum + hits[i], 0) / rows.length
+  return {
+    videos: count,
+    top1: estimate(share(right)),
+    top5: classes > 5 ? estimate(share(ranks.map((rank) => (rank < 5 ? 1 : 0)))) : null,
+    balanced: estimate((rows) => meanRecall(rows, truth, right, classes)),
+    loss: probabilities.reduce((sum, row, i) => sum - Math.log(Math.max(row[truth[i]], 1e-12)), 0) / count,
+    calibrationError: calibrationError(
+      probabilities.map((row, i) => row[predicted[i]]),
+      right,
+    ),
+    perClass: labels.map((label, c) => classScores(label, c, confusion)),
+    confusion,
+  }
+}
+
+/** How many classes have a higher probability than the true one; equal ones count where they come first. */
+function rankOf(row: Float64Array, truth: number): number {
+  let rank = 0
+  for (let c = 0; c < row.length; c++) if (row[c] > row[truth] || (row[c] === row[truth] && c < truth)) rank++
+  return rank
+}
+
+export function largest(row: ArrayLike<number>): number {
+  let best = 0
+  for (let c = 1; c < row.length; c++) if (row[c] > row[best]) best = c
+  return best
+}
+
+function classScores(label: string, c: number, confusion: readonly (readonly number[])[]): ClassScores {
+  const videos = confusion[c].reduce((a, b) => a + b, 0)
+  const predicted = confusion.reduce((sum, row) => sum + row[c], 0)
+  const hits = confusion[c][c]
+  return {
+    label,
+    videos,
+    predicted,
+    recall: videos === 0 ? null : hits / videos,
+    precision: predicted === 0 ? null : hits / predicted,
+  }
+}
+
+function meanRecall(
+  rows: readonly number[],
+  truth: readonly number[],
+  right: readonly number[],
+  classes: number,
+): number {
+  const found = new Float64Array(classes)
+  const total = new Float64Array(classes)
+  for (const i of rows) {
+    found[truth[i]] += right[i]
+    total[truth[i]]++
+  }
+  let sum = 0
+  let present = 0
+  for (let c = 0; c < classes; c++) {
+    if (total[c] === 0) continue
+    sum += found[c] / total[c]
+    present++
+  }
+  return sum / present
+}
+
+/** Sum over bins of (share of videos in the bin) * |accuracy - mean confidence|. */
+export function calibrationError(confidence: readonly number[], right: readonly number[], bins = 15): number {
+  const sums = Array.from({ length: bins }, () => ({ count: 0, right: 0, confidence: 0 }))
+  for (const [i, value] of confidence.entries()) {
+    const bin = sums[Math.min(bins - 1, Math.floor(value * bins))]
+    bin.count++
+    bin.right += right[i]
+    bin.confidence += value
+  }
+  return sums.reduce((error, bin) => error + Math.abs(bin.right - bin.confidence), 0) / confidence.length
+}
+
+/** Rows that are drawn together. */
+function clusters(count: number, groups: readonly (string | undefined)[] | undefined): number[][] {
+  const byGroup = new Map<string, number[]>()
+  for (let i = 0; i < count; i++) {
+    const key = groups?.[i] === undefined ? `alone ${i}` : `group ${groups[i]}`
+    const rows = byGroup.get(key)
+    if (rows === undefined) byGroup.set(key, [i])
+    else rows.push(i)
+  }
+  return [...byGroup.values()]
+}
+
+function bootstrap(groups: readonly number[][], resamples: number, random: RandomStream): number[][] {
+  return Array.from({ length: resamples }, () =>
+    Array.from({ length: groups.length }, () => groups[random.integer(groups.length)]).flat(),
+  )
+}

@@ -1,0 +1,211 @@
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+import type { LabelledVideo } from './dataset.ts'
+
+export const splitNames = ['train', 'validation', 'test'] as const
+export type SplitName = (typeof splitNames)[number]
+export type Split = Readonly<Record<SplitName, readonly LabelledVideo[]>>
+
+export interface SplitOptions {
+  readonly seed: number
+  /** Share of the videos to choose the best checkpoint on. Default 0.1. */
+  readonly validation?: number
+  /** Share of the videos that only the finished classifier sees. Default 0.2. */
+  readonly test?: number
+  /** Training videos kept per class; default: all. The k-shot set is part of the (k+1)-shot set of the same seed. */
+  readonly shots?: number | null
+  /** Use the split that the data gives, where it gives one. Default true. */
+  readonly official?: boolean
+}
+
+const aliases: Readonly<Record<string, SplitName>> = {
+  train: 'train',
+  training: 'train',
+  val: 'validation',
+  valid: 'validation',
+  validation: 'validation',
+  dev: 'validation',
+  test: 'test',
+  testing: 'test',
+}
+
+/**
+ * Divides videos into training, validation and test: as their list says, or stratified by class at random. Videos of one
+ * group, and videos of equal content, stay on one side. An official split without validation videos gets them out of its
+ * training videos.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `SPLIT_INVALID` for a name in the split column that is none, a video without
+ *   one, or a class that would have no training video
+ */
+export function splitDataset(
+  videos: readonly LabelledVideo[],
+  classes: readonly string[],
+  options: SplitOptions,
+): Split {
+  const { seed, validation = 0.1, test = 0.2, shots = null, official = true } = options
+  for (const [name, share] of Object.entries({ validation, test })) {
+    if (!(share >= 0 && share < 1)) throw invalidArgument(name, 'a share from 0 to below 1', share)
+  }
+  if (!(validation + test < 1)) throw invalidArgument('validation + test', 'less than 1', validation + test)
+  const given = official && videos.some((video) => video.split !== undefined)
+  const whole = given
+    ? officialSplit(videos, seed, validation)
+    : divide(videos, { validation, test }, new RandomStream(seed, 'split'))
+  const train = shots === null ? whole.train : fewShots(whole.train, classes.length, shots, seed)
+  const split = { ...whole, train }
+  requireEveryClass(split, classes)
+  return split
+}
+
+/** What is wrong with a split without being an error: contents or groups on several sides. One line each. */
+export function splitWarnings(split: Split): string[] {
+  const warnings: string[] = []
+  for (const [what, keyOf] of [
+    ['content', (video: LabelledVideo) => video.digest],
+    ['group', (video: LabelledVideo) => video.group ?? null],
+  ] as const) {
+    const sides = new Map<string, Map<SplitName, string>>()
+    for (const name of splitNames) {
+      for (const video of split[name]) {
+        const key = keyOf(video)
+        if (key !== null) sides.set(key, (sides.get(key) ?? new Map<SplitName, string>()).set(name, video.id))
+      }
+    }
+    const shared = [...sides].filter(([, places]) => places.size > 1)
+    if (shared.length === 0) continue
+    const [, places] = shared[0]
+    const example = [...places].map(([name, id]) => `${id} (${name})`).join(' and ')
+    const share = what === 'content' ? 'have the same content' : 'are of one group'
+    warnings.push(
+      `${shared.length} ${what}${shared.length === 1 ? ' is' : 's are'} on several sides of the split, e.g. ${example} ${share}; accuracy will look better than it is.`,
+    )
+  }
+  return warnings
+}
+
+function officialSplit(videos: readonly LabelledVideo[], seed: number, validation: number): Split {
+  const split: Record<SplitName, LabelledVideo[]> = { train: [], validation: [], test: [] }
+  for (const video of videos) {
+    const name = video.split === undefined ? undefined : aliases[video.split.toLowerCase()]
+    if (name === undefined) {
+      throw new VideoMaeError(
+        `Expected train, validation or test in the split column but ${video.id} has ${JSON.stringify(video.split ?? '')}.`,
+        { code: 'SPLIT_INVALID', exit: 'data', hint: 'Correct the column, or leave it out for a seeded split.' },
+      )
+    }
+    split[name].push(video)
+  }
+  if (split.validation.length > 0 || validation === 0) return split
+  const { train, validation: taken } = divide(
+    split.train,
+    { validation, test: 0 },
+    new RandomStream(seed, 'validation split'),
+  )
+  return { train, validation: taken, test: split.test }
+}
+
+/** A set of videos that must stay together, with its videos per class. */
+interface Bundle {
+  readonly videos: readonly LabelledVideo[]
+}
+
+/**
+ * Every bundle, the largest first, equal ones in random order, goes to the side that lacks most of its classes; so the
+ * shares hold per class as well as the bundles allow.
+ */
+function divide(
+  videos: readonly LabelledVideo[],
+  shares: { readonly validation: number; readonly test: number },
+  random: RandomStream,
+): Split {
+  const classes = Math.max(0, ...videos.map((video) => video.class)) + 1
+  const totals = countClasses(videos, classes)
+  const share: Record<SplitName, number> = { train: 1 - shares.validation - shares.test, ...shares }
+  const sides: Record<SplitName, LabelledVideo[]> = { train: [], validation: [], test: [] }
+  const counts = Object.fromEntries(splitNames.map((name) => [name, new Float64Array(classes)])) as Record<
+    SplitName,
+    Float64Array
+  >
+  const order = random.shuffle(bundles(videos)).sort((a, b) => b.videos.length - a.videos.length)
+  for (const bundle of order) {
+    const own = countClasses(bundle.videos, classes)
+    let best: SplitName = 'train'
+    let bestScore = Number.NEGATIVE_INFINITY
+    for (const name of splitNames) {
+      if (share[name] === 0) continue
+      let score = 0
+      for (let c = 0; c < classes; c++) {
+        if (own[c] > 0) score += (own[c] * (share[name] * totals[c] - counts[name][c])) / (share[name] * totals[c])
+      }
+      // Where a class is too small for all sides, training comes first.
+      if (score > bestScore + 1e-9) [best, bestScore] = [name, score]
+    }
+    sides[best].push(...bundle.videos)
+    for (let c = 0; c < classes; c++) counts[best][c] += own[c]
+  }
+  const place = new Map(videos.map((video, i) => [video, i]))
+  for (const name of splitNames) sides[name].sort((a, b) => place.get(a)! - place.get(b)!)
+  return sides
+}
+
+function countClasses(videos: readonly LabelledVideo[], classes: number): Float64Array {
+  const counts = new Float64Array(classes)
+  for (const video of videos) counts[video.class]++
+  return counts
+}
+
+/** Videos linked by group or by content, directly or through others (union-find). */
+function bundles(videos: readonly LabelledVideo[]): Bundle[] {
+  const parent = videos.map((_, i) => i)
+  const root = (i: number): number => {
+    let at = i
+    while (parent[at] !== at) at = parent[at] = parent[parent[at]]
+    return at
+  }
+  const first = new Map<string, number>()
+  for (const [i, { group, digest }] of videos.entries()) {
+    const keys = [group === undefined ? null : `group ${group}`, digest === null ? null : `content ${digest}`]
+    for (const key of keys) {
+      if (key === null) continue
+      const other = first.get(key)
+      if (other === undefined) first.set(key, i)
+      else parent[root(i)] = root(other)
+    }
+  }
+  const members = new Map<number, LabelledVideo[]>()
+  for (const [i, video] of videos.entries()) {
+    const key = root(i)
+    const bundle = members.get(key)
+    if (bundle === undefined) members.set(key, [video])
+    else bundle.push(video)
+  }
+  return [...members.values()].map((bundle) => ({ videos: bundle }))
+}
+
+/** The first `shots` of each class in a seeded order. */
+function fewShots(
+  train: readonly LabelledVideo[],
+  classes: number,
+  shots: number,
+  seed: number,
+): readonly LabelledVideo[] {
+  if (!Number.isInteger(shots) || shots < 1) throw invalidArgument('shots', 'a positive integer', shots)
+  const chosen = new Set<LabelledVideo>()
+  for (let c = 0; c < classes; c++) {
+    const own = train.filter((video) => video.class === c)
+    const order = new RandomStream(seed, c, 'shots').permutation(own.length)
+    for (const i of order.subarray(0, shots)) chosen.add(own[i])
+  }
+  return train.filter((video) => chosen.has(video))
+}
+
+function requireEveryClass(split: Split, classes: readonly string[]): void {
+  const present = new Set(split.train.map((video) => video.class))
+  const missing = classes.filter((_, c) => !present.has(c))
+  if (missing.length === 0) return
+  throw new VideoMaeError(`Expected training videos of every class, but there are none of ${missing.join(', ')}.`, {
+    code: 'SPLIT_INVALID',
+    exit: 'data',
+    hint: 'Add videos of these classes, lower the shares for validation and test, or use fewer groups per class.',
+  })
+}
