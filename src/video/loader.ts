@@ -81,7 +81,7 @@ export interface Loader {
   stats(): LoaderStats
   /** All bad files noted, `knownBad` included: store them with a checkpoint. */
   badFiles(): BadFile[]
-  /** Process identifiers of the decoding processes. */
+  /** Identifiers of the decoding processes that are up. */
   processIds(): number[]
   close(): Promise<void>
 }

@@ -12,6 +12,8 @@ interface Work {
 export interface ProcessEnd<Job> {
   /** In words, e.g. `signal SIGKILL`. */
   readonly how: string
+  /** Whether it ever came up. */
+  readonly ready: boolean
   /** The job it was working on. */
   readonly current?: { readonly job: Job; readonly failure: Failure }
   /** Jobs it had not begun. */
@@ -29,6 +31,9 @@ interface Listener<Job> {
   ended(end: ProcessEnd<Job>): void
 }
 
+/** Seconds a process may take to come up, on a busy machine. */
+const startSeconds = 60
+
 /** One decoding process, its shared file, and its at most `depth` jobs: one being decoded, one waiting so that it never idles. */
 export class DecodeProcess<Job extends Work> {
   static readonly depth = 2
@@ -45,6 +50,7 @@ export class DecodeProcess<Job extends Work> {
   private ended = false
   private timer: NodeJS.Timeout | undefined
   private timedOut = false
+  private ready = false
   private unable: Failure | undefined
   private lastWords = ''
 
@@ -66,6 +72,7 @@ export class DecodeProcess<Job extends Work> {
       this.lastWords = (this.lastWords + chunk.toString()).slice(-2000)
     })
     this.child.on('message', (message: FromProcess) => this.receive(message))
+    this.startClock(Math.max(this.timeoutSeconds, startSeconds))
     // A process that could not be started reports an error and no exit.
     this.exit = new Promise((resolve) => {
       const end = (how: string): void => {
@@ -77,8 +84,9 @@ export class DecodeProcess<Job extends Work> {
     })
   }
 
+  /** Identifier of the process once it is up. */
   get pid(): number | undefined {
-    return this.child.pid
+    return this.ready ? this.child.pid : undefined
   }
 
   /** Number of jobs it holds; `depth` when it can take no more. */
@@ -90,7 +98,7 @@ export class DecodeProcess<Job extends Work> {
     const slot = this.freeSlots.pop()!
     const id = this.nextId++
     this.jobs.push({ id, job, slot })
-    if (this.jobs.length === 1) this.startClock()
+    if (this.ready && this.jobs.length === 1) this.startClock()
     const message: ToProcess = { id, request: job.request, offset: slot * this.slotBytes }
     // A failed send means the process is gone; its end hands the job back.
     this.child.send(message, () => undefined)
@@ -109,6 +117,11 @@ export class DecodeProcess<Job extends Work> {
 
   private receive(message: FromProcess): void {
     if (message.kind === 'unable') this.unable = message.failure
+    if (message.kind === 'ready') {
+      this.ready = true
+      if (this.jobs.length > 0) this.startClock()
+      else this.stopClock()
+    }
     if (message.kind !== 'done' && message.kind !== 'failed') return
     const held = this.jobs[0]
     if (held === undefined || held.id !== message.id) return
@@ -137,12 +150,12 @@ export class DecodeProcess<Job extends Work> {
     else this.listener.free()
   }
 
-  private startClock(): void {
+  private startClock(seconds = this.timeoutSeconds): void {
     this.stopClock()
     this.timer = setTimeout(() => {
       this.timedOut = true
       this.child.kill('SIGKILL')
-    }, this.timeoutSeconds * 1000)
+    }, seconds * 1000)
   }
 
   private stopClock(): void {
@@ -155,11 +168,14 @@ export class DecodeProcess<Job extends Work> {
     this.ended = true
     this.stopClock()
     this.closeShared()
-    const [current, ...rest] = this.jobs.splice(0)
+    // A process that never came up has begun nothing.
+    const jobs = this.jobs.splice(0)
+    const current = this.ready ? jobs.shift() : undefined
     this.listener.ended({
       how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
+      ready: this.ready,
       current: current && { job: current.job, failure: this.failureOf(current.job, how) },
-      untouched: rest.map(({ job }) => job),
+      untouched: jobs.map(({ job }) => job),
       unable: this.unable,
     })
   }

@@ -61,7 +61,7 @@ export class DecodePool {
     })
   }
 
-  /** Process identifiers, for tests and reports. */
+  /** Identifiers of the processes that are up. */
   processIds(): number[] {
     return [...this.processes].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
   }
@@ -114,7 +114,7 @@ export class DecodePool {
     this.waiting.unshift(...end.untouched)
     this.restarts++
     if (end.current !== undefined) this.retry(end.current.job, end.current.failure)
-    else if (++this.barrenStarts > maxBarrenStarts) {
+    else if (!end.ready && ++this.barrenStarts > maxBarrenStarts) {
       this.fail(
         new VideoMaeError(`Decoding processes end as soon as they start (${end.how}).`, {
           code: 'DECODER_PROCESS_FAILED',

@@ -10,8 +10,8 @@ export interface Timeline {
   frameAt(position: number): number
 }
 
-/** Tolerance against rounded time stamps (containers count milliseconds or 1/90000 s). */
-const tolerance = 1e-6
+/** Seconds by which a time stamp may be rounded: Matroska counts milliseconds. */
+const tolerance = 1e-3
 
 /**
  * @param times seconds of every frame, ascending, the first 0
@@ -38,7 +38,8 @@ export function createTimeline(
   if (fps === undefined) return { length: end - first, frameAt: (position) => first + position }
   const from = Math.max(entry.start ?? 0, times[first])
   const until = end < times.length ? Math.min(entry.end ?? times[end], times[end]) : lastTime + frameLength(times)
-  const length = Math.max(1, Math.floor((until - from) * fps + 1e-3))
+  // A tenth of a position of tolerance: both ends may be rounded.
+  const length = Math.max(1, Math.floor((until - from) * fps + 0.1))
   return {
     length,
     frameAt: (position) => Math.min(end - 1, Math.max(first, shownAt(times, from + position / fps))),

@@ -1,0 +1,102 @@
+/** Oracle: the crop rules, their bounds, and exhaustive counts of the places they may choose. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { RandomStream } from '../core/random.ts'
+import { alongCrop, type CropChoice, chooseCrop, multiScaleCrop, randomResizedCrop } from './crop.ts'
+
+const output = { width: 224, height: 224 }
+const random = (...key: number[]): RandomStream => new RandomStream(...key, 'test')
+
+test('multi-scale: ten shapes, thirteen places, sizes near the output snapped to it', () => {
+  const boxes = new Set<string>()
+  const shapes = new Set<string>()
+  for (let key = 0; key < 4000; key++) {
+    const { crop } = multiScaleCrop({ width: 340, height: 256 }, output, random(key))
+    boxes.add(JSON.stringify(crop))
+    shapes.add(`${crop.width}x${crop.height}`)
+  }
+  // 256 * .875 = 224; .75 -> 192; .66 -> 168
+  const sides = [256, 224, 192, 168]
+  const expected = sides.flatMap((w, i) => sides.filter((_, j) => Math.abs(i - j) <= 1).map((h) => `${w}x${h}`))
+  expect([...shapes].sort()).toEqual(expected.sort())
+  // Where the crop is as high as the picture, places that differ only vertically fall together: 7 shapes with 13 places and the 2 + 1 full-height ones with 5.
+  expect(boxes.size).toBe(8 * 13 + 2 * 5)
+  // 226 is within 3 pixels of the output.
+  const near = Array.from(
+    { length: 50 },
+    (_, key) => multiScaleCrop({ width: 340, height: 226 }, output, random(key)).crop,
+  )
+  expect(near.some(({ height }) => height === 224)).toBe(true)
+  expect(near.some(({ height }) => height === 226)).toBe(false)
+})
+
+test('random resized: area and aspect inside their bounds, except for pictures too long for any', () => {
+  for (let key = 0; key < 500; key++) {
+    const { crop } = randomResizedCrop({ width: 320, height: 240 }, output, random(key))
+    const area = (crop.width * crop.height) / (320 * 240)
+    expect(area).toBeGreaterThan(0.07)
+    expect(area).toBeLessThanOrEqual(1)
+    expect(crop.width / crop.height).toBeGreaterThan(0.72)
+    expect(crop.width / crop.height).toBeLessThan(1.37)
+  }
+  expect(randomResizedCrop({ width: 2000, height: 12 }, output, random(1), [0.9, 1]).crop).toEqual({
+    x: 992,
+    y: 0,
+    width: 16,
+    height: 12,
+  })
+})
+
+test('three crops along the long side lie at its start, middle and end', () => {
+  const windows = [0, 1, 2].map((k) => alongCrop({ width: 340, height: 256 }, output, k, 3))
+  // 340 * 224 / 256 = 297.5 -> 297; 73 free
+  expect(windows.map((w) => w.window)).toEqual([
+    { x: 0, y: 0 },
+    { x: 36, y: 0 },
+    { x: 73, y: 0 },
+  ])
+  expect(windows[0].scale).toEqual({ width: 297, height: 224 })
+  expect(alongCrop({ width: 100, height: 300 }, output, 2, 3).window).toEqual({ x: 0, y: 448 })
+  expect(alongCrop({ width: 100, height: 100 }, output, 2, 3).window).toBeUndefined()
+})
+
+test('every choice stays inside the picture and depends on its stream alone', () => {
+  const choice: fc.Arbitrary<CropChoice> = fc.constantFrom<CropChoice>(
+    { kind: 'multiscale', flip: 0.5 },
+    { kind: 'random-resized', flip: 0.5 },
+    { kind: 'center' },
+    { kind: 'along', index: 1, count: 2 },
+    { kind: 'whole' },
+  )
+  const side = fc.integer({ min: 1, max: 4000 })
+  fc.assert(
+    fc.property(choice, side, side, fc.integer({ min: 1, max: 300 }), fc.nat(), (c, width, height, target, key) => {
+      const square = { width: target, height: target }
+      const { crop, scale, window, flip } = chooseCrop(c, { width, height }, square, random(key))
+      for (const value of [crop.x, crop.y, crop.width, crop.height]) expect(Number.isInteger(value)).toBe(true)
+      expect(Math.min(crop.x, crop.y)).toBeGreaterThanOrEqual(0)
+      expect(Math.min(crop.width, crop.height)).toBeGreaterThan(0)
+      expect(crop.x + crop.width).toBeLessThanOrEqual(width)
+      expect(crop.y + crop.height).toBeLessThanOrEqual(height)
+      expect((window?.x ?? 0) + target).toBeLessThanOrEqual(scale.width)
+      expect((window?.y ?? 0) + target).toBeLessThanOrEqual(scale.height)
+      if (window === undefined) expect(scale).toEqual(square)
+      expect(chooseCrop(c, { width, height }, square, random(key))).toEqual({
+        crop,
+        scale,
+        ...(window && { window }),
+        flip,
+      })
+    }),
+    { seed: 20261122, numRuns: 500 },
+  )
+})
+
+test('mirrors as often as asked', () => {
+  let mirrored = 0
+  for (let key = 0; key < 1000; key++) {
+    if (chooseCrop({ kind: 'multiscale', flip: 0.25 }, output, output, random(key)).flip) mirrored++
+  }
+  expect(mirrored).toBeGreaterThan(200)
+  expect(mirrored).toBeLessThan(300)
+})
