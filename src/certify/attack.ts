@@ -1,7 +1,6 @@
 /**
  * The strongest attack we know on one input, to see how tight a certificate is in practice: choose the buckets worth most,
- * insert one sample into each (a copy of the input labelled as the rival, its digest searched so that it lands there), train
- * again, look. Theory says it cannot succeed within the radius; nothing says it must succeed beyond.
+ * insert one video into each (copies of the input labelled as the rival, named so that it lands there), train again, look. Theory says it cannot succeed within the radius; nothing says it must succeed beyond.
  */
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
@@ -46,27 +45,39 @@ export function chooseBuckets(
   return chosen
 }
 
+export interface AttackPlan {
+  /** Buckets to capture, one poison each, out of `bucketCount`. */
+  readonly buckets: readonly number[]
+  readonly bucketCount: number
+  /** Labels to push; taken in turns where there are two. */
+  readonly rivals: readonly number[]
+  /** Rows of each inserted video (a long video is still one poison), or of each inserted source. */
+  readonly clips: number
+  readonly seed: number
+}
+
 /**
- * The set with one sample in each of these buckets, made to turn `input` to the rivals (in turns where there are two).
+ * The set with one video (or source) in each of these buckets, made to turn `input` to the rivals.
  *
  * @param input [width] features of the input under attack
  */
-export function attackInput(
-  set: FeatureSet,
-  input: Float32Array,
-  rivals: readonly number[],
-  buckets: readonly number[],
-  bucketCount: number,
-  seed: number,
-): FeatureSet {
-  const stream = new RandomStream(seed, 'attack')
-  const rows = buckets.map((bucket, i): InsertedRow => {
-    for (let attempt = 0; attempt < 1000 * bucketCount; attempt++) {
-      const digest = sha256(`attack ${stream.uint32()} ${attempt}`)
-      if (bucketOfDigest(digest, bucketCount) === bucket)
-        return { features: input, label: rivals[i % rivals.length], id: `attack-${digest}`, digest }
+export function attackInput(set: FeatureSet, input: Float32Array, plan: AttackPlan): FeatureSet {
+  const stream = new RandomStream(plan.seed, 'attack')
+  const rows = plan.buckets.flatMap((bucket, i): InsertedRow[] => {
+    for (let attempt = 0; attempt < 1000 * plan.bucketCount; attempt++) {
+      const name = `attack ${stream.uint32()} ${attempt}`
+      // With content buckets the name stands for the content; otherwise it is the id or the source, and is hashed itself.
+      if (bucketOfDigest(sha256(name), plan.bucketCount) !== bucket) continue
+      const row = {
+        features: input,
+        label: plan.rivals[i % plan.rivals.length],
+        digest: sha256(name),
+        id: name,
+        group: name,
+      }
+      return new Array<InsertedRow>(plan.clips).fill(row)
     }
-    throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${bucketCount} by search.`, {
+    throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${plan.bucketCount} by search.`, {
       code: 'ATTACK_SEARCH_FAILED',
     })
   })

@@ -30,8 +30,10 @@ export interface AuditOptions extends PoolOptions {
   readonly largestBudget?: number
   /** Kinds of poison; default all. */
   readonly kinds?: readonly PoisonKind[]
-  /** Inputs attacked on purpose with radius + 1 poisons (`content` buckets only). Default 20. */
+  /** Inputs attacked on purpose with radius + 1 poisons. Default 20. */
   readonly attacks?: number
+  /** Rows of an attacker's video. Default: the most that a video of the set has. */
+  readonly attackClips?: number
   readonly seed?: number
 }
 
@@ -61,7 +63,7 @@ export interface AuditReport {
   /** Predictions checked: certified for the trial's budget. */
   readonly checkedPredictions: number
   readonly violations: readonly AuditViolation[]
-  /** Attacks with one inserted sample in each of radius + 1 buckets (`beyond`) and of radius buckets (`within`). */
+  /** Attacks that succeeded with one inserted video in each of radius + 1 buckets (`beyond`) and of radius (`within`). */
   readonly attacks: { readonly tried: number; readonly beyond: number; readonly within: number }
 }
 
@@ -116,10 +118,7 @@ export async function audit(set: FeatureSet, test: TestSet, options: AuditOption
     }
     options.onProgress?.(trial + 1, trials)
   }
-  const attacks =
-    by === 'content'
-      ? await attackSome(set, test, certificates, clean, options.attacks ?? 20, seed, train, certifyAll)
-      : { tried: 0, beyond: 0, within: 0 }
+  const attacks = await attackSome(set, test, certificates, clean, options, train, certifyAll)
   return {
     schema: 'videomae.audit/1',
     rule,
@@ -165,18 +164,24 @@ async function attackSome(
   test: TestSet,
   certificates: readonly InputCertificate[],
   clean: TrainedLearners,
-  wanted: number,
-  seed: number,
+  options: AuditOptions,
   train: (data: FeatureSet) => Promise<TrainedLearners>,
   certifyAll: (trained: TrainedLearners) => Promise<InputCertificate[]>,
 ): Promise<AuditReport['attacks']> {
+  const { seed = 0, attacks: wanted = 20, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
   if (inputs.length === 0) return { tried: 0, beyond: 0, within: 0 }
   const ballots = await voteLearners(clean, test, { keep: 'votes', threads: 1 })
   const succeeds = async (t: number, poisons: number): Promise<boolean> => {
     const buckets = chooseBuckets(votesOfInput(ballots, t), certificates[t], clean.offsets, poisons)
     const input = test.features.slice(t * test.width, (t + 1) * test.width)
-    const poisoned = attackInput(set, input, certificates[t].rivals, buckets, clean.learners, seed)
+    const poisoned = attackInput(set, input, {
+      buckets,
+      bucketCount: clean.learners,
+      rivals: certificates[t].rivals,
+      clips: attackClips,
+      seed,
+    })
     return (await certifyAll(await train(poisoned)))[t].prediction !== certificates[t].prediction
   }
   let [beyond, within] = [0, 0]
@@ -185,6 +190,12 @@ async function attackSome(
     if (certificates[t].radius > 0 && (await succeeds(t, certificates[t].radius))) within++
   }
   return { tried: inputs.length, beyond, within }
+}
+
+function mostClips(set: FeatureSet): number {
+  const clips = new Map<string, number>()
+  for (const id of set.ids) clips.set(id, (clips.get(id) ?? 0) + 1)
+  return Math.max(1, ...clips.values())
 }
 
 /** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */

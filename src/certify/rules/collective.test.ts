@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest'
 import { RandomStream } from '../../core/random.ts'
 import { canChange, combinations, spreadReach } from './brute-force.ts'
-import { certifyCollective, verifiedBound } from './collective.ts'
+import { certifyCollective, loadSolver, verifiedBound } from './collective.ts'
 import { plurality, tally } from './plurality.ts'
 
 test('never promises more than the exhaustive adversary leaves, and gains over one input at a time', async () => {
+  const solver = await loadSolver()
   let gained = 0
   let optimal = 0
   for (let seed = 0; seed < 12; seed++) {
@@ -24,8 +25,8 @@ test('never promises more than the exhaustive adversary leaves, and gains over o
         const turned = votes.filter((cast) => canChange({ cast, choices: 3, reach, predict }, captured, predict(cast)))
         most = Math.max(most, turned.length)
       }
-      const relaxed = await certifyCollective(votes, 3, { budget, offsets, batch: 50 })
-      const integer = await certifyCollective(votes, 3, { budget, offsets, batch: 50, integerSeconds: 5 })
+      const relaxed = await certifyCollective(votes, 3, { budget, offsets, batch: 50, solver })
+      const integer = await certifyCollective(votes, 3, { budget, offsets, batch: 50, integerSeconds: 5, solver })
       expect(relaxed.arithmetic).toBe('integers')
       expect(relaxed.changedAtMost).toBeGreaterThanOrEqual(most)
       expect(integer.changedAtMost).toBe(most)

@@ -16,6 +16,11 @@ import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.
 import { lead, plurality, tally } from './plurality.ts'
 import { bucketsOfLearner, learnersOfBucket } from './spread.ts'
 
+/** Loads the solver; takes some 50 ms, so callers with many programs load it once. */
+export function loadSolver(): Promise<Highs> {
+  return loadHighs()
+}
+
 export interface CollectiveOptions {
   /** Poisons that the attacker may spend on the whole test set together. */
   readonly budget: number
@@ -28,6 +33,8 @@ export interface CollectiveOptions {
    * solver's own, in floating point, with a tolerance of 1e-6: tighter, and not verified by this program.
    */
   readonly integerSeconds?: number
+  /** Default: loaded by the call. */
+  readonly solver?: Highs
 }
 
 export interface CollectiveBound {
@@ -65,7 +72,7 @@ export async function certifyCollective(
   const offsets = options.offsets ?? [0]
   if (!Number.isInteger(budget) || budget < 0) throw invalidArgument('budget', 'a non-negative integer', budget)
   if (!Number.isInteger(batch) || batch < 1) throw invalidArgument('batch', 'a positive integer', batch)
-  const highs = await loadHighs()
+  const highs = options.solver ?? (await loadSolver())
   let changedAlone = 0
   let changedAtMost = 0
   for (let from = 0; from < votes.length; from += batch) {

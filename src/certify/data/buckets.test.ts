@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import { gaussians } from '../../../test/certify/gaussians.ts'
+import { RandomStream } from '../../core/random.ts'
+import { assignBuckets, bucketManifest } from './buckets.ts'
+import { checkFeatureSet, type FeatureSet, selectRows } from './feature-set.ts'
+import { bucketOfContent, bucketOfDigest, sha256 } from './hash.ts'
+
+const set = gaussians({ rows: 200, seed: 1 })
+const contents = (data: FeatureSet, assignment: ReturnType<typeof assignBuckets>) =>
+  Array.from(assignment.order, (row) => `${assignment.bucketOf[row]} ${data.digests[row]} ${data.labels[row]}`)
+
+describe('assignBuckets', () => {
+  test('does not depend on file order, other samples or labels', () => {
+    const before = assignBuckets(set, { by: 'content', buckets: 16 })
+    const order = new RandomStream(7).permutation(200)
+    const shuffled = selectRows(set, order)
+    expect(contents(shuffled, assignBuckets(shuffled, { by: 'content', buckets: 16 }))).toEqual(contents(set, before))
+    const half = selectRows(
+      set,
+      Array.from({ length: 100 }, (_, i) => i),
+    )
+    expect([...assignBuckets(half, { by: 'content', buckets: 16 }).bucketOf]).toEqual([
+      ...before.bucketOf.slice(0, 100),
+    ])
+    const relabelled = { ...set, labels: set.labels.map((label) => (label + 1) % 3) }
+    expect([...assignBuckets(relabelled, { by: 'content', buckets: 16 }).bucketOf]).toEqual([...before.bucketOf])
+  })
+
+  test('keeps all clips of a video together, also when clips have digests of their own', () => {
+    const clips: FeatureSet = { ...set, ids: set.ids.map((_, row) => `video-${row >> 2}`) }
+    const { bucketOf } = assignBuckets(clips, { by: 'content', buckets: 50 })
+    for (let row = 0; row < 200; row++) expect(bucketOf[row]).toBe(bucketOf[(row >> 2) << 2])
+  })
+
+  test('keeps sources together and refuses a video that belongs to two of them', () => {
+    const { bucketOf } = assignBuckets(set, { by: 'source', buckets: 10 })
+    for (let row = 0; row < 200; row++) expect(bucketOf[row]).toBe(bucketOf[row % 40])
+    const torn = { ...set, ids: set.ids.map(() => 'one video') }
+    expect(() => assignBuckets(torn, { by: 'source', buckets: 10 })).toThrow(/one bucket/)
+    const { groups: _, ...without } = set
+    expect(() => assignBuckets(without, { by: 'source', buckets: 10 })).toThrow(/group column/)
+  })
+
+  test('two-level buckets: the group follows the first half of the hash alone', () => {
+    const flat = assignBuckets(set, { by: 'content', buckets: 4 })
+    const nested = assignBuckets(set, { by: 'content', buckets: 20, groups: 4 })
+    for (let row = 0; row < 200; row++) expect(Math.floor(nested.bucketOf[row] / 5)).toBe(flat.bucketOf[row])
+    expect(new Set(nested.bucketOf).size).toBe(20)
+  })
+
+  test('the manifest lists empty buckets and changes with the content', () => {
+    const few = selectRows(set, [0, 1, 2])
+    const manifest = bucketManifest(few, assignBuckets(few, { by: 'content', buckets: 8 }))
+    expect(manifest.sizes.reduce((sum, size) => sum + size)).toBe(3)
+    expect(manifest.empty.length).toBeGreaterThanOrEqual(5)
+    expect(manifest.assignment).toHaveLength(3)
+    const other = selectRows(set, [0, 1, 3])
+    expect(bucketManifest(other, assignBuckets(other, { by: 'content', buckets: 8 })).digest).not.toBe(manifest.digest)
+  })
+})
+
+test('bucketOfDigest takes the first eight bytes, big-endian', () => {
+  const digest = sha256('clip-000001')
+  expect(bucketOfDigest(digest, 1200)).toBe(1162)
+  expect(bucketOfContent('clip-000001', 1200)).toBe(1162)
+  expect(() => bucketOfDigest('abc', 3)).toThrow(/SHA-256/)
+})
+
+test('checkFeatureSet names the row that is not finite and refuses labels outside the classes', () => {
+  const features = set.features.slice()
+  features[5 * 12 + 3] = Number.NaN
+  expect(() => checkFeatureSet({ ...set, features })).toThrow(/row 5 .* NaN at 3/)
+  expect(() => checkFeatureSet({ ...set, labels: set.labels.map(() => 3) })).toThrow(/below 3/)
+})

@@ -1,0 +1,61 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeNpy } from '../format/npy.ts'
+import { ballotsFromScores, ballotsOfInput } from './ballot.ts'
+import { certifyImported, importBallots } from './import-votes.ts'
+import { certifyDpa } from './rules/dpa.ts'
+import { certifyRunOff } from './rules/run-off-election.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-votes-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+const file = (name: string) => path.join(folder, name)
+
+test('votes from npy and from CSV certify alike; -1 abstains', async () => {
+  const votes = [0, 0, 1, -1, 0, 2, 2, 2, 2, 2]
+  await writeNpy(file('votes.npy'), [2, 5], Int32Array.from(votes))
+  await writeFile(file('votes.csv'), 'id,l0,l1,l2,l3,l4,label\nfirst,0,0,1,-1,0,0\nsecond,2,2,2,2,2,1\n')
+  const npy = certifyImported(await importBallots(file('votes.npy'), { kind: 'votes', classes: 3 }), { rule: 'dpa' })
+  const csv = certifyImported(await importBallots(file('votes.csv'), { kind: 'votes', classes: 3 }), { rule: 'dpa' })
+  expect(npy.summary).toBeNull()
+  expect(csv.inputs.map(({ prediction, radius, abstentions }) => ({ prediction, radius, abstentions }))).toEqual([
+    { prediction: 0, radius: certifyDpa([0, 0, 1, 3, 0], 3).radius, abstentions: 1 },
+    { prediction: 2, radius: 2, abstentions: 0 },
+  ])
+  expect(npy.inputs.map(({ radius }) => radius)).toEqual(csv.inputs.map(({ radius }) => radius))
+  expect(csv.summary?.cleanAccuracy).toBe(0.5)
+  expect(csv.inputs[1].id).toBe('second')
+})
+
+test('scores become strict ballots; equal scores go to the smaller class; seeds are added up', async () => {
+  const scores = [1, 1, 0, 0, 2, 2, 5, 6, 7, 0, 0, 0]
+  await writeNpy(file('scores.npy'), [1, 4, 3], Float32Array.from(scores))
+  const { ballots } = await importBallots(file('scores.npy'), { kind: 'scores', classes: 3 })
+  expect([...ballotsOfInput(ballots, 0)]).toEqual([0, 1, 2, 1, 2, 0, 2, 1, 0, 0, 1, 2])
+  const certified = certifyImported({ ballots, ids: undefined, labels: undefined }, { rule: 'roe' }).inputs[0]
+  expect(certified.radius).toBe(certifyRunOff([0, 1, 2, 1, 2, 0, 2, 1, 0, 0, 1, 2], 3).radius)
+  const pairs = await importBallots(file('scores.npy'), { kind: 'scores', classes: 3, seeds: 2 })
+  expect([...ballotsOfInput(pairs.ballots, 0)]).toEqual([1, 2, 0, 2, 1, 0]) // (1,3,2) and (5,6,7)
+  expect([...ballotsFromScores([0.5, 0.25, 0.25], 1, 1, 3).ranks]).toEqual([0, 1, 2])
+})
+
+test('names what is wrong with a file', async () => {
+  const write = async (text: string) => {
+    await writeFile(file('bad.csv'), text)
+    return importBallots(file('bad.csv'), { kind: 'votes', classes: 3 })
+  }
+  await expect(write('a,b\n0,7\n')).rejects.toThrow(/learner 1 votes 7/)
+  await expect(write('a,b\n0\n')).rejects.toThrow(/line 2 has 1 cells/)
+  await expect(write('a,b\n0,x\n')).rejects.toThrow(/NaN/)
+  await expect(write('a,b\n')).rejects.toThrow(/holds none/)
+  await writeNpy(file('flat.npy'), [4], Int32Array.of(0, 1, 2, 0))
+  await expect(importBallots(file('flat.npy'), { kind: 'votes', classes: 3 })).rejects.toThrow(/shape is \(4\)/)
+  await writeFile(file('ok.csv'), 'a\n0\n')
+  const votes = await importBallots(file('ok.csv'), { kind: 'votes', classes: 3 })
+  expect(() => certifyImported(votes, { rule: 'roe' })).toThrow(/full rankings/)
+  expect(() => certifyImported(votes, { rule: 'fa' })).toThrow(/spread/)
+})

@@ -1,0 +1,51 @@
+/** Certified robustness to data poisoning: the public functions of this folder. */
+export { type AuditOptions, type AuditReport, assertAudit, audit } from './audit.ts'
+export { type Ballots, ballotsFromScores } from './ballot.ts'
+export {
+  type CertificateFile,
+  type CertificateRun,
+  certificateChart,
+  certificateTable,
+  certifiedAccuracyCurve,
+  writeCertificate,
+} from './certificate-file.ts'
+export { type CertifyOptions, certify } from './certify.ts'
+export { certifyBallots, type InputCertificate, type Rule, type RuleOptions, rules } from './certify-ballots.ts'
+export { type ChartOptions, type Curve, renderChart } from './chart.ts'
+export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'
+export { checkFeatureSet, digestRows, type FeatureSet, selectRows, type TestSet } from './data/feature-set.ts'
+export { type FeatureDoseOptions, featureDoseLearner } from './dose-learner.ts'
+export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './heads/head.ts'
+export { mergeShards } from './heads/merge.ts'
+export type { TrainedLearners, TrainOptions } from './heads/plan.ts'
+export { trainLearners, type VoteOptions, voteLearners } from './heads/train.ts'
+export {
+  certifyImported,
+  type ImportedBallots,
+  type ImportedCertificate,
+  type ImportOptions,
+  importBallots,
+} from './import-votes.ts'
+export { type DoseLearner, type LethalDoseOptions, type LethalDoseReport, lethalDose } from './lethal-dose.ts'
+export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './lethal-dose-report.ts'
+export { type RobustnessSummary, summariseRadii } from './metrics.ts'
+export { baggingRadius } from './rules/bagging.ts'
+export { type CollectiveBound, type CollectiveOptions, certifyCollective, loadSolver } from './rules/collective.ts'
+export { certifyFiniteAggregationExact } from './rules/coverage.ts'
+export { certifyDpa, certifyTally } from './rules/dpa.ts'
+export { certifyEncoderGroups } from './rules/encoder-groups.ts'
+export { certifyFiniteAggregation } from './rules/finite-aggregation.ts'
+export { certifyLabelFlips } from './rules/label-flip.ts'
+export { certifyRunOff, certifyRunOffFinite } from './rules/run-off-election.ts'
+export { publishedOffsets, spreadOffsets } from './rules/spread.ts'
+export { certifyTemporal } from './rules/temporal.ts'
+export {
+  checkThreat,
+  type EncoderProvenance,
+  type EncoderTrust,
+  type Threat,
+  type ThreatDeclaration,
+  type ThreatStatement,
+} from './threat.ts'
+export { checkVectors, type SectionResult } from './vectors.ts'
+export { certifyRidgeLabelFlips } from './white-box.ts'

@@ -1,0 +1,227 @@
+/**
+ * The whole path on Gaussian features: certificate files, audits that retrain, label-flip certificates under real flips,
+ * and the lethal-dose toy. Oracles: retraining, independent counting, the planning formula.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { assertAudit, audit } from '../../src/certify/audit.ts'
+import { ballotsOfInput } from '../../src/certify/ballot.ts'
+import { certificateTable, writeCertificate } from '../../src/certify/certificate-file.ts'
+import { certify } from '../../src/certify/certify.ts'
+import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
+import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
+import { lethalDose, sizeForAccuracy } from '../../src/certify/lethal-dose.ts'
+import { lethalDoseChart, lethalDoseTable } from '../../src/certify/lethal-dose-report.ts'
+import { poisonAtRandom } from '../../src/certify/poison.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import { gaussians } from './gaussians.ts'
+
+const set = gaussians({ rows: 400, seed: 1 })
+const inputs = gaussians({ rows: 60, seed: 2 })
+const fixedEncoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
+
+describe('certify', () => {
+  test('sweeps over partitions and rules, and the file says what its figures mean', async () => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-certificate-'))
+    try {
+      const { certificate, manifests } = await certify(set, inputs, {
+        threat: { threat: 'general', encoder: fixedEncoder },
+        by: 'content',
+        partitions: [10, 21],
+        rules: ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
+        spread: 3,
+        threads: 1,
+        directory: path.join(folder, 'learners'),
+      })
+      expect(certificate.runs.map((run) => [run.rule, run.partitions, run.learners])).toEqual(
+        [10, 21].flatMap((k) => [
+          ['dpa', k, k],
+          ['roe', k, k],
+          ['fa', k, 3 * k],
+          ['fa_exact', k, 3 * k],
+          ['roe_fa', k, 3 * k],
+        ]),
+      )
+      for (const run of certificate.runs) {
+        const radii =
+          run.inputs?.filter(({ label, prediction }) => label === prediction).map(({ radius }) => radius) ?? []
+        expect(run.summary.cleanAccuracy).toBe(radii.length / 60)
+        expect(run.summary.certifiedAccuracy[3]).toBe(radii.filter((radius) => radius >= 3).length / 60)
+        expect(run.summary.medianAsPrintedByReferenceScripts).toBe((run.summary.medianRadius ?? -1) + 1)
+        expect(run.summary.cleanAccuracy).toBeGreaterThan(0.8)
+      }
+      const [sum, exact] = ['fa', 'fa_exact'].map((rule) => certificate.runs.find((run) => run.rule === rule))
+      for (const [t, input] of exact?.inputs?.entries() ?? [])
+        expect(input.radius).toBeGreaterThanOrEqual(sum?.inputs?.[t].radius ?? 99)
+      await writeCertificate(folder, certificate, manifests)
+      expect((await readdir(folder)).sort()).toEqual([
+        'buckets-10.json',
+        'buckets-21.json',
+        'buckets-30.json',
+        'buckets-63.json',
+        'certificate.json',
+        'certified-accuracy.svg',
+        'learners',
+        'table.md',
+      ])
+      expect(JSON.parse(await readFile(path.join(folder, 'certificate.json'), 'utf8'))).toEqual(
+        JSON.parse(JSON.stringify(certificate)),
+      )
+      expect(certificateTable(certificate)).toContain('| DPA K=10 |')
+      // The median of a run is in the table in both conventions, next to each other.
+      const [run] = certificate.runs
+      expect(certificateTable(certificate)).toContain(
+        `| ${run.summary.medianRadius} | ${(run.summary.medianRadius ?? 0) + 1} |`,
+      )
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  test('refuses a claim before it trains anything, and groups certify videos and labels apart', async () => {
+    const encoder = { ...fixedEncoder, trust: 'protected_set' } as const
+    const options = { by: 'content', partitions: 12, rules: ['dpa'], threads: 1 } as const
+    await expect(certify(set, inputs, { ...options, threat: { threat: 'general', encoder } })).rejects.toThrow(
+      /does not hold/,
+    )
+    const grouped = { ...fixedEncoder, trust: 'per_group' } as const
+    const { certificate } = await certify(set, inputs, {
+      ...options,
+      rules: ['groups'],
+      groups: 4,
+      threat: { threat: 'general', encoder: grouped },
+    })
+    for (const input of certificate.runs[0].inputs ?? [])
+      expect(input.labelRadius ?? -1).toBeGreaterThanOrEqual(input.radius)
+  })
+
+  test('white-box label-flip radii are at least those of DPA and hold when that many labels are flipped for real', async () => {
+    const options = { by: 'content', partitions: 5, threads: 1, head: { kind: 'ridge', lambda: 0.5 } } as const
+    const { certificate } = await certify(set, inputs, {
+      ...options,
+      threat: { threat: 'label_flip', encoder: { ...fixedEncoder, trust: 'protected_set' } },
+      whiteBox: true,
+      rules: ['dpa'],
+    })
+    const [dpa, inside] = certificate.runs
+    expect(inside.rule).toBe('dpa_white_box')
+    let larger = 0
+    for (const [t, input] of inside.inputs?.entries() ?? []) {
+      expect(input.radius).toBeGreaterThanOrEqual(dpa.inputs?.[t].radius ?? 99)
+      if (input.radius > (dpa.inputs?.[t].radius ?? 99)) larger++
+    }
+    expect(larger).toBeGreaterThan(30)
+    for (let trial = 0; trial < 10; trial++) {
+      const budget = 1 + trial
+      const { set: flipped } = poisonAtRandom(set, 'content', budget, new RandomStream(trial, 'flips'), ['flip'])
+      const trained = await trainLearners(flipped, { ...options, learners: 5 })
+      const ballots = await voteLearners(trained, inputs, { threads: 1 })
+      for (const [t, input] of inside.inputs?.entries() ?? []) {
+        if (input.radius < budget) continue
+        const counts = [0, 0, 0]
+        for (let i = 0; i < 5; i++) counts[ballotsOfInput(ballots, t)[3 * i]]++
+        expect(counts.indexOf(Math.max(...counts))).toBe(input.prediction)
+      }
+    }
+  })
+})
+
+describe('audit', () => {
+  test.each([
+    ['dpa', 'content'],
+    ['fa', 'content'],
+    ['roe', 'id'],
+    ['roe_fa', 'source'],
+  ] as const)('finds no violation of %s with buckets by %s, and attacks stay outside the radius', async (rule, by) => {
+    const report = await audit(set, inputs, {
+      rule,
+      by,
+      partitions: 15,
+      spread: 2,
+      trials: 12,
+      attacks: 6,
+      threads: 1,
+      head: { kind: 'ridge' },
+    })
+    assertAudit(report)
+    expect(report.reproducible).toBe(true)
+    expect(report.changedLearners).toBeGreaterThan(0)
+    expect(report.checkedPredictions).toBeGreaterThan(100)
+    expect(report.attacks.tried).toBe(6)
+  })
+
+  test('one long video in each of radius + 1 buckets usually turns a prediction: the certificate is tight in practice', async () => {
+    const report = await audit(set, inputs, {
+      rule: 'dpa',
+      by: 'content',
+      partitions: 15,
+      trials: 0,
+      attacks: 15,
+      attackClips: 40,
+      threads: 1,
+    })
+    expect(report.attacks.within).toBe(0)
+    expect(report.attacks.beyond).toBeGreaterThanOrEqual(10)
+  })
+
+  test('a shared statistic is caught', async () => {
+    // Centring on the mean of all samples: a typical leak. One poison then changes every learner.
+    const leaky = (rows: number) => {
+      const part = gaussians({ rows, seed: 1 })
+      const mean = part.features.reduce((sum, value) => sum + value, 0) / part.features.length
+      return { ...part, features: part.features.map((value) => value - mean) }
+    }
+    const plan = { head: { kind: 'ridge' }, by: 'id', learners: 15, threads: 1 } as const
+    const [before, after] = [await trainLearners(leaky(400), plan), await trainLearners(leaky(399), plan)]
+    expect(before.records.filter((record, i) => record.sha256 !== after.records[i].sha256).length).toBe(15)
+  })
+})
+
+describe('lethalDose', () => {
+  test('a learner that knows where to look needs fewer samples and gets the larger radius, as predicted', async () => {
+    const shape = { classes: 4, width: 64, informative: 8, separation: 0.9 }
+    const [train, probe] = [gaussians({ ...shape, rows: 2400, seed: 1 }), gaussians({ ...shape, rows: 150, seed: 2 })]
+    const informed = <T extends typeof train>(data: T) => ({
+      ...data,
+      width: 8,
+      features: Float32Array.from({ length: data.rows * 8 }, (_, i) => data.features[Math.floor(i / 8) * 64 + (i % 8)]),
+    })
+    const head = { kind: 'nearest_mean', scaling: 'none' } as const
+    const report = await lethalDose(
+      [
+        featureDoseLearner(train, probe, { name: 'all', head, threads: 1 }),
+        featureDoseLearner(informed(train), informed(probe), { name: 'informed', head, threads: 1 }),
+      ],
+      { partitions: [20, 60, 120, 240], subsets: 30, accuracies: [0.6, 0.7] },
+    )
+    const [all, knows] = report.learners
+    const n = (learner: typeof all, at: number) => learner.complexity[at].samples ?? Number.NaN
+    expect(n(all, 0)).toBeGreaterThan(2 * n(knows, 0))
+    for (const learner of report.learners) {
+      for (const row of learner.rows) {
+        // DPA's base accuracy at K is the learning curve at N / K.
+        expect(Math.abs(row.predictedBase - row.measuredBase)).toBeLessThan(0.05)
+        const { medianRadius } = row.measured
+        if (medianRadius !== null && medianRadius > 5)
+          expect(Math.abs((row.predictedMedian ?? 0) / medianRadius - 1)).toBeLessThan(0.35)
+      }
+      for (const { samples, interval } of learner.complexity)
+        if (samples !== null && interval !== null) {
+          expect(interval[0]).toBeLessThanOrEqual(samples)
+          expect(interval[1]).toBeGreaterThanOrEqual(samples)
+        }
+    }
+    const last = report.matched[report.matched.length - 1].rows
+    expect(last[1].row?.partitions ?? 0).toBeGreaterThan(last[0].row?.partitions ?? 0)
+    expect(lethalDoseTable(report)).toContain('| informed | 2400 |')
+    expect(lethalDoseChart(report)).toContain('informed, predicted')
+  })
+
+  test('reads a size off a curve between two points', () => {
+    expect(sizeForAccuracy([10, 1000], [0.2, 0.6], 0.4)).toBeCloseTo(100)
+    expect(sizeForAccuracy([10, 1000], [0.2, 0.6], 0.7)).toBeNull()
+    expect(sizeForAccuracy([10, 1000], [0.2, 0.6], 0.1)).toBe(10)
+  })
+})
