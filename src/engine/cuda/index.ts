@@ -1,6 +1,8 @@
+import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { threadedEngine } from '../worker/index.ts'
 import { describeCuda, openDevice } from './driver/open.ts'
 import { CudaSession } from './session.ts'
 
@@ -31,8 +33,8 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
   }
 }
 
-/** NVIDIA GPUs, in the calling thread: waiting for a run does not block its event loop, starting one does briefly. */
-export const cudaEngine: Engine = {
+/** The engine in the calling thread: waiting for a run does not block its event loop, opening a session does. */
+export const inThreadCudaEngine: Engine = {
   name: 'cuda',
 
   async probe() {
@@ -48,3 +50,10 @@ export const cudaEngine: Engine = {
     return openCudaSession(programs, options)
   },
 }
+
+/** NVIDIA GPUs; sessions live in worker threads. */
+export const cudaEngine: Engine = threadedEngine({
+  engine: inThreadCudaEngine,
+  module: () => compiledEntry(import.meta.url, './index'),
+  exportName: 'inThreadCudaEngine',
+})

@@ -45,10 +45,15 @@ export class EmulatedCompiler implements KernelCompiler {
   }
 
   compile(file: KernelFile, _architecture: string, defines: readonly string[]): Uint8Array {
+    return this.compileText(file, `#include "${fileURLToPath(new URL(file.name, kernelDirectory))}"`, defines)
+  }
+
+  /** @param text what stands for the file's text */
+  compileText(file: KernelFile, text: string, defines: readonly string[]): Uint8Array {
     const flags = [...defines, ...this.sanitize]
     const wrapper = [
       '#include "cuda_emulation.h"',
-      `#include "${fileURLToPath(new URL(file.name, kernelDirectory))}"`,
+      text,
       ...kernelEntries(file).map((entry) => `EMULATED_KERNEL(${entry})`),
     ].join('\n')
     const digest = digestOf([file.digest, wrapper, ...flags, this.libraries, readFileSync(headers[0], 'utf8')])

@@ -1,0 +1,55 @@
+/**
+ * Attention on tensor cores, forward and backward, at lengths around the tile of 64 and at the head widths of published
+ * models, against the float64 reference to 2e-2 by norm. Emulated; runs on any machine with g++.
+ */
+import { describe, expect, it } from 'vitest'
+import { attentionOperation } from '../../src/graph/operations/attention.ts'
+import { attentionGradient } from '../../src/graph/operations/attention-gradient.ts'
+import { CaseBuilder, relativeError } from '../engines/case-builder.ts'
+import { emulationMissing } from './emulation/build.ts'
+import { roundLeaves, runEmulated, runReference } from './run-program.ts'
+
+const missing = emulationMissing()
+
+interface Sizes {
+  readonly queries: number
+  /** Null: one packed qkv. */
+  readonly keys: number | null
+  readonly headWidth: number
+}
+
+function attentionCase({ queries, keys, headWidth }: Sizes) {
+  const heads = 2
+  const width = heads * headWidth
+  const build = new CaseBuilder('attention', queries * 1000 + headWidth)
+  const packed =
+    keys === null
+      ? [build.float('qkv', [1, queries, 3 * width])]
+      : [build.float('q', [1, queries, width]), build.float('kv', [1, keys, 2 * width])]
+  const [o, logSumExp] = build.graph.apply(attentionOperation, packed, { heads })
+  const gradients = attentionGradient(build.float('do', o.shape), o, logSumExp, packed, heads)
+  const outputs = { o, logSumExp, ...Object.fromEntries(gradients.map((g, i) => [`d${i}`, g])) }
+  return roundLeaves(build.finish(outputs, []))
+}
+
+const cases: readonly Sizes[] = [
+  { queries: 63, keys: null, headWidth: 32 },
+  { queries: 64, keys: null, headWidth: 64 },
+  { queries: 65, keys: null, headWidth: 48 },
+  { queries: 160, keys: null, headWidth: 64 },
+  { queries: 70, keys: 1, headWidth: 16 },
+  { queries: 1, keys: 129, headWidth: 80 },
+  { queries: 33, keys: 130, headWidth: 88 },
+  { queries: 130, keys: 40, headWidth: 128 },
+]
+
+describe.skipIf(missing !== null)(`attention on tensor cores${missing === null ? '' : ` (${missing})`}`, () => {
+  it.each(cases)('of $queries queries and $keys keys, heads of $headWidth', async (sizes) => {
+    const made = attentionCase(sizes)
+    const expected = await runReference(made)
+    const actual = await runEmulated(made, { precision: 'bfloat16', leavesAsActivations: true })
+    for (const [name, values] of Object.entries(expected)) {
+      expect(relativeError(actual[name], values, 1e-2), name).toBeLessThan(2e-2)
+    }
+  })
+})

@@ -1,0 +1,95 @@
+/** The emulation itself: what is wrong in a kernel must not go unseen. */
+
+import koffi from 'koffi'
+import { describe, expect, it } from 'vitest'
+import { CudaLibrary } from '../../src/engine/cuda/driver/cuda-library.ts'
+import type { KernelFile } from '../../src/engine/cuda/kernel-files.ts'
+import { buildEmulatedLibraries, EmulatedCompiler, emulationMissing } from './emulation/build.ts'
+import { EmulationControls } from './emulation/emulated-device.ts'
+
+const missing = emulationMissing()
+
+/** Compiles and runs one block of `threads` threads of a kernel `test(float* out)` over 64 floats. */
+function runKernel(body: string, threads = 64): { status: number; failure: string; out: Float32Array } {
+  const text = `extern "C" __global__ void test(float* out) {\n${body}\n}`
+  const file: KernelFile = { name: 'inline-test.cu', text, headers: new Map(), digest: text }
+  const libraries = buildEmulatedLibraries()
+  const image = new EmulatedCompiler(libraries).compileText(file, text, [])
+  const cuda = new CudaLibrary(libraries)
+  const stream = cuda.handle('cuStreamCreate', 1)
+  const module = cuda.handle('cuModuleLoadData', image)
+  const kernel = cuda.handle('cuModuleGetFunction', module, 'test')
+  const memory = cuda.handle('cuMemAlloc_v2', 256)
+  const value = new BigUint64Array([memory])
+  const pointers = new BigUint64Array([koffi.address(value)])
+  const status = cuda.status('cuLaunchKernel', kernel, 1, 1, 1, threads, 1, 1, 0, stream, pointers, 0n)
+  const text2 = new BigUint64Array(1)
+  cuda.status('cuGetErrorString', status, text2)
+  const out = new Float32Array(koffi.view(memory, 256)).slice()
+  cuda.call('cuMemFree_v2', memory)
+  return { status, failure: koffi.decode.string(text2[0]), out }
+}
+
+describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' : ` (${missing})`}`, () => {
+  const reverse = `__shared__ float x[64];
+    x[threadIdx.x] = threadIdx.x;
+    BARRIER
+    out[threadIdx.x] = x[63 - threadIdx.x];`
+
+  it('runs threads with barriers', () => {
+    const { status, out } = runKernel(reverse.replace('BARRIER', '__syncthreads();'))
+    expect(status).toBe(0)
+    expect([...out]).toEqual(Array.from({ length: 64 }, (_, i) => 63 - i))
+  })
+
+  it('shows a missing barrier as wrong numbers, whichever thread starts', () => {
+    const controls = new EmulationControls()
+    for (const order of ['ascending', 'descending'] as const) {
+      controls.setOrder(order)
+      expect(runKernel(reverse.replace('BARRIER', '')).out.some(Number.isNaN)).toBe(true)
+    }
+    controls.setOrder('ascending')
+  })
+
+  it('reports a barrier that not all threads reach', () => {
+    const { status, failure } = runKernel(`
+      if (threadIdx.x < 32) __syncthreads();
+      else __shfl_sync(0xffffffffu, 1.0f, 0), emulated_exchange("", 1), __syncthreads();
+      if (threadIdx.x == 40) for (;;) __syncthreads();
+      if (threadIdx.x != 40) emulated_exchange("", 1);`)
+    expect(status).not.toBe(0)
+    expect(failure).toMatch(/wait|lane/)
+  })
+
+  it('reports a warp-wide operation after lanes have left', () => {
+    const { status, failure } = runKernel('if (threadIdx.x % 2) return; out[0] = __shfl_sync(0xffffffffu, 1.0f, 0);')
+    expect(status).toBe(719)
+    expect(failure).toMatch(/lane/)
+  })
+
+  it('does asynchronous copies only when they are waited for', () => {
+    const copy = `alignas(16) __shared__ float x[64];
+      if (threadIdx.x < 16) { out[threadIdx.x] = threadIdx.x; }
+      __syncthreads();
+      if (threadIdx.x < 4) emulated_copy_async(x + threadIdx.x * 4, out + threadIdx.x * 4);
+      emulated_commit_copies();
+      WAIT
+      __syncthreads();
+      out[threadIdx.x] = x[threadIdx.x % 16];
+      __syncthreads();
+      emulated_wait_for_copies(0);`
+    const waited = runKernel(copy.replace('WAIT', 'emulated_wait_for_copies(0);'))
+    expect([...waited.out.subarray(0, 16)]).toEqual(Array.from({ length: 16 }, (_, i) => i))
+    expect(runKernel(copy.replace('WAIT', '')).out.some(Number.isNaN)).toBe(true)
+  })
+
+  it('hands over the values of warp-wide operations', () => {
+    const { out } = runKernel(`
+      float x = threadIdx.x;
+      for (int mask = 16; mask > 0; mask >>= 1) x += __shfl_xor_sync(0xffffffffu, x, mask);
+      out[threadIdx.x] = x;`)
+    expect([...new Set(out)]).toEqual([496, 496 + 32 * 32])
+    const ballot = runKernel('out[threadIdx.x] = __popc(__ballot_sync(0xffffffffu, threadIdx.x % 4 == 0));')
+    expect([...new Set(ballot.out)]).toEqual([8])
+  })
+})

@@ -1,0 +1,188 @@
+/**
+ * Whole training programs on the emulated device against the float64 reference: pretraining and fine-tuning of a small
+ * model, several AdamW steps, in float32 and bfloat16. Oracle: src/engine/reference. Runs on any machine with g++.
+ */
+import { describe, expect, it } from 'vitest'
+import { RandomStream } from '../../src/core/random.ts'
+import type { RunInputs } from '../../src/engine/engine.ts'
+import { buildFinetuneProgram } from '../../src/model/classify.ts'
+import { dropoutFactors, dropPathFactors } from '../../src/model/drop-path.ts'
+import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
+import { gradientOutput, stateNames, type TrainingPrograms } from '../../src/model/training-programs.ts'
+import { relativeError } from '../engines/case-builder.ts'
+import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { emulationMissing } from './emulation/build.ts'
+import { openEmulatedSession } from './run-program.ts'
+
+const missing = emulationMissing()
+/** Heads of 32 and of 16 values, so that bfloat16 takes the tensor-core kernels; 32 tokens, 8 of them visible. */
+const configuration = tinyConfiguration({
+  imageSize: 16,
+  encoder: { width: 64, depth: 2, heads: 2, mlpRatio: 2 },
+  decoder: { width: 32, depth: 1, heads: 2, mlpRatio: 2 },
+})
+const batch = 2
+const frames = randomClips(configuration, batch)
+const { visible, masked, counts } = randomMasks(configuration, batch)
+const pretrainShapes = parameterShapes(configuration, 'pretrain')
+const pretrainState = shakenState(pretrainShapes)
+const schedule = (step: number): RunInputs => ({
+  learningRate: scalar(1e-2),
+  weightDecay: scalar(0.1),
+  step: scalar(step),
+})
+
+type Precision = 'float32' | 'bfloat16'
+
+async function openBoth(
+  { programs }: TrainingPrograms,
+  state: ReadonlyMap<string, Float32Array>,
+  precision: Precision,
+) {
+  const reference = await openWith(programs, state)
+  const cuda = openEmulatedSession(programs, { precision })
+  await cuda.writeState(state)
+  return { reference, cuda }
+}
+
+/** Norm of the difference of all named tensors together, relative to the norm of the expected ones. */
+function together(actual: ReadonlyMap<string, Float32Array>, expected: ReadonlyMap<string, Float32Array>): number {
+  const join = (values: ReadonlyMap<string, Float32Array>): number[] =>
+    [...expected.keys()].flatMap((name) => [...(values.get(name) ?? [])])
+  return relativeError(join(actual), join(expected))
+}
+
+describe.skipIf(missing !== null)(`training on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
+  it.each([
+    ['float32', 1e-4],
+    ['bfloat16', 2e-2],
+  ] as const)('pretraining in %s follows the reference over 4 AdamW steps', async (precision, tolerance) => {
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: { clipNorm: 0.5 } })
+    const { reference, cuda } = await openBoth(built, pretrainState, precision)
+    for (let step = 1; step <= 4; step++) {
+      const inputs = { frames, visible, masked, ...schedule(step) }
+      const expected = await reference.run(built.step, inputs)
+      const actual = await cuda.run(built.step, inputs)
+      expect(relativeError(actual.loss, expected.loss), `loss of step ${step}`).toBeLessThan(tolerance)
+      const norms = relativeError(actual.gradientNorm, expected.gradientNorm)
+      expect(norms, `gradient norm of step ${step}`).toBeLessThan(tolerance)
+    }
+    const names = [...pretrainShapes.keys()]
+    const [expected, actual] = [await reference.readState(names), await cuda.readState(names)]
+    expect(together(actual, expected)).toBeLessThan(tolerance)
+    await cuda.close()
+  })
+
+  it.each([
+    ['float32', 1e-4],
+    ['bfloat16', 2e-2],
+  ] as const)('every gradient of pretraining in %s', async (precision, tolerance) => {
+    const built = buildPretrainProgram({ configuration, batch, ...counts, prediction: true, gradients: true })
+    const { reference, cuda } = await openBoth(built, pretrainState, precision)
+    const inputs = { frames, visible, masked }
+    const expected = await reference.run(built.step, inputs)
+    const actual = await cuda.run(built.step, inputs)
+    const gradients = (outputs: typeof actual) =>
+      new Map(built.trained.map((name) => [name, outputs[gradientOutput(name)]]))
+    expect(together(gradients(actual), gradients(expected))).toBeLessThan(tolerance)
+    // Each one by itself too; a small one among large ones carries the rounding of all activations.
+    for (const [name, values] of gradients(expected)) {
+      const error = relativeError(gradients(actual).get(name) ?? [], values, 1e-3)
+      expect(error, name).toBeLessThan(precision === 'float32' ? tolerance : 0.1)
+    }
+    await cuda.close()
+  })
+
+  it.each([
+    ['float32', 1e-4],
+    ['bfloat16', 2e-2],
+  ] as const)(
+    'fine-tuning in %s with drop path, dropout, accumulation, layer-wise rates and averages',
+    async (precision, tolerance) => {
+      const classes = 5
+      const shapes = parameterShapes(configuration, 'classify', classes)
+      const state = shakenState(shapes)
+      const built = buildFinetuneProgram({
+        configuration,
+        batch,
+        classes,
+        dropPath: true,
+        dropout: true,
+        optimiser: {
+          beta2: 0.999,
+          accumulate: true,
+          average: true,
+          clipNorm: 1,
+          learningRateScale: layerWiseScale(2, 0.75),
+        },
+      })
+      const averages = built.trained.map((name) => [stateNames.average(name), state.get(name)!] as const)
+      const { reference, cuda } = await openBoth(built, new Map([...state, ...averages]), precision)
+      const targets = new Float32Array(batch * classes).fill(0.02)
+      targets[1] += 0.9
+      targets[classes + 3] += 0.9
+      for (let step = 1; step <= 3; step++) {
+        for (let micro = 0; micro < 2; micro++) {
+          const stream = (sample: number) => new RandomStream(step, micro, sample)
+          const inputs = {
+            frames: randomClips(configuration, batch, 10 * step + micro),
+            targets,
+            dropPath: dropPathFactors(2, 0.4, batch, stream),
+            dropout: dropoutFactors(64, 0.3, batch, stream),
+            gradientWeight: scalar(0.5),
+          }
+          const expected = await reference.run(built.step, inputs)
+          const actual = await cuda.run(built.step, inputs)
+          expect(relativeError(actual.loss, expected.loss), `loss of step ${step}`).toBeLessThan(tolerance)
+          expect(relativeError(actual.logits, expected.logits), `logits of step ${step}`).toBeLessThan(3 * tolerance)
+        }
+        const apply = { ...schedule(step), averageDecay: scalar(0.9) }
+        await reference.run(built.apply!, apply)
+        await cuda.run(built.apply!, apply)
+      }
+      for (const names of [built.trained, built.trained.map(stateNames.average)]) {
+        const [expected, actual] = [await reference.readState(names), await cuda.readState(names)]
+        expect(together(actual, expected)).toBeLessThan(tolerance)
+      }
+      await cuda.close()
+    },
+  )
+
+  it.each(['float32', 'bfloat16'] as const)('repeats a %s run bit by bit', async (precision) => {
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+    const results: number[][] = []
+    for (let session = 0; session < 2; session++) {
+      const cuda = openEmulatedSession(built.programs, { precision })
+      await cuda.writeState(pretrainState)
+      const losses: number[] = []
+      for (let step = 1; step <= 3; step++) {
+        const { loss, gradientNorm } = await cuda.run(built.step, { frames, visible, masked, ...schedule(step) })
+        losses.push(loss[0], gradientNorm[0])
+      }
+      results.push(losses)
+      await cuda.close()
+    }
+    expect(results[1]).toEqual(results[0])
+  })
+
+  it('leaves parameters and moments alone when a gradient is not finite', async () => {
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+    const broken = new Map(pretrainState)
+    const [name, values] = [...pretrainState].find(([candidate]) => candidate.endsWith('weight')) ?? [
+      '',
+      new Float32Array(),
+    ]
+    broken.set(
+      name,
+      values.map((value, i) => (i === 0 ? Number.NaN : value)),
+    )
+    const cuda = openEmulatedSession(built.programs, { precision: 'float32' })
+    await cuda.writeState(broken)
+    const { gradientNorm } = await cuda.run(built.step, { frames, visible, masked, ...schedule(1) })
+    expect(gradientNorm[0]).toBeNaN()
+    const after = await cuda.readState([...pretrainShapes.keys()])
+    for (const [parameter, expected] of broken) expect(after.get(parameter), parameter).toEqual(expected)
+    await cuda.close()
+  })
+})
