@@ -1,0 +1,54 @@
+import path from 'node:path'
+import { type DemoResult, runDemo } from '../demo/demo.ts'
+import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
+
+export interface DemoCommandOptions extends CommonOptions {
+  readonly out: string
+  readonly clips?: number
+  readonly steps?: number
+  readonly engine: string
+  readonly threads?: number
+}
+
+/** `videomae demo`. Progress goes to stderr, the result to stdout. */
+export async function demoCommand({ json, ...options }: DemoCommandOptions): Promise<void> {
+  const began = performance.now()
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
+  const interrupt = interruptSignal()
+  try {
+    const result = await runDemo({
+      ...options,
+      signal: interrupt.signal,
+      onProgress: (progress) => display.update(progress),
+      onNote: (note) => display.note(note),
+    })
+    display.end()
+    const seconds = (performance.now() - began) / 1000
+    process.stdout.write(json ? `${JSON.stringify({ ...result, seconds })}\n` : summary(result, seconds, options.out))
+  } finally {
+    display.end()
+    interrupt.dispose()
+  }
+}
+
+function summary({ videos, run, loss, reconstructions, encoder }: DemoResult, seconds: number, out: string): string {
+  const shown = (file: string): string => path.relative('.', file) || file
+  const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
+  return `
+Done in ${formatSeconds(seconds)}. Loss ${loss.first.toFixed(4)} -> ${loss.last.toFixed(4)} over ${run.steps} steps, ${run.clips} clips.
+
+videos            ${shown(videos)}
+run               ${shown(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
+checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)
+encoder           ${shown(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
+reconstructions   original | masked | reconstruction:
+${pictures.join('\n')}
+
+Next, on your own videos:
+  videomae inspect FOLDER
+  videomae pretrain FOLDER --recipe laptop-pretrain
+  videomae reconstruct checkpoints/laptop-pretrain VIDEO
+  videomae export checkpoints/laptop-pretrain --out ${path.join(out, 'mine.onnx')}
+`
+}

@@ -1,0 +1,110 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+import { clipsForCheck } from '../export/clips.ts'
+import { type ExportResult, exportEncoder } from '../export/encoder.ts'
+import { type ReconstructResult, reconstruct } from '../report/reconstruct.ts'
+import { generateMotionDataset } from '../synthetic/generate.ts'
+import { loadRunConfiguration, type Override } from '../train/configuration-file.ts'
+import { type PretrainResult, pretrain } from '../train/pretrain.ts'
+import type { TrainingProgress } from '../train/progress.ts'
+import { recipeFile } from '../train/recipes.ts'
+
+export interface DemoOptions {
+  /** Folder for everything the demo makes; made anew. */
+  readonly out: string
+  /** How many videos are generated. Default 48. */
+  readonly clips?: number
+  /** Training steps. Default: as the recipe `demo` says. */
+  readonly steps?: number
+  readonly engine?: string
+  readonly threads?: number
+  readonly signal?: AbortSignal
+  /** Called when a part begins, and for what a user should know. */
+  readonly onNote?: (note: string) => void
+  readonly onProgress?: (progress: TrainingProgress) => void
+}
+
+export interface DemoResult {
+  readonly videos: string
+  readonly run: PretrainResult
+  /** First and last loss of metrics.jsonl. */
+  readonly loss: { readonly first: number; readonly last: number }
+  readonly reconstructions: readonly ReconstructResult[]
+  readonly encoder: ExportResult
+}
+
+/** Left in a folder that a demo made, so that only such a folder is ever emptied. */
+const marker = 'videos'
+
+/**
+ * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
+ * and checks it.
+ *
+ * @throws VideoMaeError `DEMO_FOLDER` when `out` holds something else
+ */
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const { out, clips = 48, engine, signal, onNote = () => {} } = options
+  await prepareFolder(out)
+  const videos = path.join(out, marker)
+  onNote(`1/4  generating ${clips} videos whose motion is their class in ${videos}`)
+  const { files } = await generateMotionDataset(videos, { clips, signal })
+
+  const recipe = recipeFile('demo')
+  const configuration = await loadRunConfiguration({ file: recipe, overrides: overridesOf(options, videos) })
+  onNote(`2/4  pretraining on them (recipe ${recipe}); Ctrl-C stops and saves`)
+  const runFolder = path.join(out, 'run')
+  const run = await pretrain(configuration, { out: runFolder, signal, onProgress: options.onProgress, onNote })
+
+  onNote('3/4  drawing what the model makes of hidden patches')
+  const reconstructions: ReconstructResult[] = []
+  for (const [k, file] of [files[0], files[Math.min(4, files.length - 1)]].entries()) {
+    const picture = path.join(out, `reconstruction-${k + 1}`)
+    reconstructions.push(
+      await reconstruct(runFolder, file, { out: picture, maskRatio: configuration.mask.ratio, engine }),
+    )
+  }
+
+  onNote('4/4  exporting the encoder and checking the file')
+  const check = await clipsForCheck(runFolder, files[0], new RandomStream('demo'))
+  const encoder = await exportEncoder(runFolder, {
+    out: path.join(out, 'encoder.onnx'),
+    clips: check,
+    compareWith: 'reference',
+  })
+  return { videos, run, loss: await firstAndLastLoss(runFolder), reconstructions, encoder }
+}
+
+async function prepareFolder(out: string): Promise<void> {
+  const entries = await readdir(out).catch(() => [])
+  if (entries.length > 0 && !entries.includes(marker)) {
+    throw new VideoMaeError(`Expected an empty folder, or one of an earlier demo, but ${out} holds other files.`, {
+      code: 'DEMO_FOLDER',
+      exit: 'usage',
+      hint: 'Choose another folder with --out.',
+    })
+  }
+  await rm(path.join(out, marker), { recursive: true, force: true })
+  await rm(path.join(out, 'run'), { recursive: true, force: true })
+  await mkdir(out, { recursive: true })
+}
+
+function overridesOf({ steps, engine, threads }: DemoOptions, videos: string): Override[] {
+  const values: [readonly string[], unknown][] = [
+    [['data', 'path'], videos],
+    [['schedule', 'duration'], steps === undefined ? undefined : `${steps} steps`],
+    [['schedule', 'warmup'], steps === undefined ? undefined : `${Math.floor(steps / 10)} steps`],
+    [['engine', 'name'], engine],
+    [['engine', 'threads'], threads],
+  ]
+  return values.flatMap(([key, value]) =>
+    value === undefined ? [] : [{ path: key, value, origin: `demo ${key.join('.')}` }],
+  )
+}
+
+async function firstAndLastLoss(run: string): Promise<{ first: number; last: number }> {
+  const lines = (await readFile(path.join(run, 'metrics.jsonl'), 'utf8')).trim().split('\n')
+  const loss = (line: string): number => (JSON.parse(line) as { loss: number }).loss
+  return { first: loss(lines[0]), last: loss(lines[lines.length - 1]) }
+}
