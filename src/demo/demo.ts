@@ -77,7 +77,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 async function prepareFolder(out: string): Promise<void> {
-  const entries = await readdir(out).catch(() => [])
+  const entries = await readdir(out).catch((): string[] => [])
   if (entries.length > 0 && !entries.includes(marker)) {
     throw new VideoMaeError(`Expected an empty folder, or one of an earlier demo, but ${out} holds other files.`, {
       code: 'DEMO_FOLDER',
