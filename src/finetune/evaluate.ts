@@ -30,7 +30,7 @@ export interface Evaluation {
   readonly scores: Scores
   readonly predictions: readonly EvaluatedVideo[]
   /** Videos that could not be read: counted, named, and not part of the scores. */
-  readonly failures: readonly { readonly id: string; readonly code: string; readonly reason: string }[]
+  readonly failures: readonly VideoFailure[]
 }
 
 /**
@@ -44,18 +44,48 @@ export async function evaluateVideos(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
-  const { labels } = classifier
-  const probabilities: Float64Array[] = []
-  const tested: LabelledVideo[] = []
-  const failures: { id: string; code: string; reason: string }[] = []
+  const results: VideoResult[] = []
   for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
     const video = videos[prediction.index]
-    if (prediction.ok) {
-      tested.push(video)
-      probabilities.push(prediction.probabilities)
-    } else failures.push({ id: video.id, code: prediction.code, reason: prediction.reason })
+    const { ok } = prediction
+    results.push(
+      ok
+        ? { video, probabilities: prediction.probabilities }
+        : { video, failure: { id: video.id, code: prediction.code, reason: prediction.reason } },
+    )
     onProgress?.(prediction.index + 1, videos.length)
   }
+  return evaluationOf(results, { labels: classifier.labels, clips, crops, seed })
+}
+
+export interface VideoFailure {
+  readonly id: string
+  readonly code: string
+  readonly reason: string
+}
+
+/** What came of one video: its merged probabilities, or why there are none. */
+export type VideoResult =
+  | { readonly video: LabelledVideo; readonly probabilities: Float64Array; readonly failure?: undefined }
+  | { readonly video: LabelledVideo; readonly probabilities?: undefined; readonly failure: VideoFailure }
+
+/**
+ * Scores results that are at hand.
+ *
+ * @throws VideoMaeError `NOTHING_TO_EVALUATE` when there are only failures
+ */
+export function evaluationOf(
+  results: readonly VideoResult[],
+  options: {
+    readonly labels: readonly string[]
+    readonly clips: number
+    readonly crops: number
+    readonly seed?: number
+  },
+): Evaluation {
+  const { labels, clips, crops, seed } = options
+  const tested = results.flatMap(({ video, probabilities }) => (probabilities ? [{ video, probabilities }] : []))
+  const failures = results.flatMap(({ failure }) => (failure ? [failure] : []))
   if (tested.length === 0) {
     const first = failures[0] === undefined ? 'there are none' : failures[0].reason
     throw new VideoMaeError(`Expected at least one readable video to evaluate on: ${first}`, {
@@ -63,19 +93,21 @@ export async function evaluateVideos(
       exit: 'data',
     })
   }
-  const truth = tested.map((video) => video.class)
-  const groups = tested.map((video) => video.group)
-  const predictions = tested.map(({ id, label }, i) => {
-    const best = largest(probabilities[i])
+  const predictions = tested.map(({ video: { id, label }, probabilities }) => {
+    const best = largest(probabilities)
     return {
       id,
       label,
       predicted: labels[best],
-      confidence: probabilities[i][best],
-      probabilities: Array.from(probabilities[i]),
+      confidence: probabilities[best],
+      probabilities: Array.from(probabilities),
     }
   })
-  const scores = scorePredictions(probabilities, truth, { labels, groups, seed })
+  const scores = scorePredictions(
+    tested.map(({ probabilities }) => probabilities),
+    tested.map(({ video }) => video.class),
+    { labels, groups: tested.map(({ video }) => video.group), seed },
+  )
   return { labels, views: { clips, crops }, scores, predictions, failures }
 }
 

@@ -1,6 +1,6 @@
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
-import { type DecoderName, loadClips, type VideoEntry } from '../video/index.ts'
+import { type DecoderName, type LoadedVideo, loadClips, type VideoEntry } from '../video/index.ts'
 import { runClips } from './batches.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
 import { spatialViews, type TestSampling, temporalViews } from './views.ts'
@@ -12,6 +12,8 @@ export interface ClipClassifier {
   /** Height and width of a clip, pixels. */
   readonly size: number
   readonly sampling: TestSampling
+  /** Clips in one run. */
+  readonly batch: number
   /**
    * @param clips uint8 [n][frames, size, size, 3]
    * @returns [n, classes] probabilities
@@ -47,6 +49,7 @@ export async function openClipClassifier(
     frames,
     size: height,
     sampling,
+    batch,
     probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
     close: () => session.close(),
   }
@@ -87,18 +90,51 @@ export async function* predictVideos(
   const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
   const views = spatialViews(crops)
   const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading })
+  // Enough videos to fill a run: with one view each, a run per video would be mostly padding.
+  let waiting: LoadedVideo[] = []
+  let waitingViews = 0
   for await (const video of loaded) {
+    waiting.push(video)
+    if (video.ok) waitingViews += video.views.length
+    if (waitingViews < classifier.batch) continue
+    yield* predictLoaded(classifier, waiting)
+    waiting = []
+    waitingViews = 0
+  }
+  yield* predictLoaded(classifier, waiting)
+}
+
+async function* predictLoaded(
+  classifier: ClipClassifier,
+  videos: readonly LoadedVideo[],
+): AsyncGenerator<VideoPrediction, void, undefined> {
+  const readable = videos.filter((video) => video.ok)
+  const probabilities =
+    readable.length === 0
+      ? new Float32Array(0)
+      : await classifier.probabilities(Buffer.concat(readable.map(({ clips }) => clips)))
+  let from = 0
+  for (const video of videos) {
     const { index, entry } = video
-    if (!video.ok) yield { index, entry, ok: false, code: video.code, reason: video.reason }
-    else
-      yield { index, entry, ok: true, probabilities: meanOf(await classifier.probabilities(video.clips), classifier) }
+    if (!video.ok) {
+      yield { index, entry, ok: false, code: video.code, reason: video.reason }
+      continue
+    }
+    const until = from + video.views.length * classifier.labels.length
+    yield {
+      index,
+      entry,
+      ok: true,
+      probabilities: meanOverViews(probabilities.subarray(from, until), classifier.labels.length),
+    }
+    from = until
   }
 }
 
-/** Mean over views, [views, classes] -> [classes]. */
-function meanOf(probabilities: Float32Array, { labels }: ClipClassifier): Float64Array {
-  const views = probabilities.length / labels.length
-  const mean = new Float64Array(labels.length)
-  for (let i = 0; i < probabilities.length; i++) mean[i % labels.length] += probabilities[i] / views
+/** [views, classes] -> [classes] */
+export function meanOverViews(probabilities: Float32Array, classes: number): Float64Array {
+  const views = probabilities.length / classes
+  const mean = new Float64Array(classes)
+  for (let i = 0; i < probabilities.length; i++) mean[i % classes] += probabilities[i] / views
   return mean
 }

@@ -14,6 +14,7 @@ export interface LoadWindowsOptions extends Omit<LoadClipsOptions, 'samplings' |
   readonly step: number
 }
 
+/** Some neighbouring windows of one video. */
 export type LoadedWindows = {
   /** Index into the entries. */
   readonly index: number
@@ -21,6 +22,9 @@ export type LoadedWindows = {
 } & (
   | {
       readonly ok: true
+      /** Number of the first of these windows, and how many the video has. */
+      readonly first: number
+      readonly total: number
       /** uint8 [windows][frames][size][size][3], RGB, the centre of the picture. */
       readonly clips: Uint8Array
       readonly views: readonly ClipView[]
@@ -28,9 +32,13 @@ export type LoadedWindows = {
   | { readonly ok: false; readonly code: string; readonly reason: string }
 )
 
+/** Windows that are decoded together; a long video must not fill the memory. */
+const windowsAtOnce = 16
+
 /**
- * All windows of every video, in the order of the entries, for temporal action detection: starts 0, step, 2 step, ... as
- * long as a whole window fits; a shorter video has one window that repeats its last frame.
+ * All windows of every video, in order, for temporal action detection: starts 0, step, 2 step, ... as long as a whole
+ * window fits; a shorter video has one window that repeats its last frame. A video of which a window cannot be read is
+ * yielded as a failure, and its other windows count for nothing.
  *
  * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted
  */
@@ -56,38 +64,46 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
   const stop = (): void => void pool.close(signal?.reason)
   signal?.addEventListener('abort', stop, { once: true })
   if (signal?.aborted) stop()
+
+  /** `total` is null for the first windows: the first one tells how long the video is, and with that how many there are. */
+  const load = async (index: number, first: number, total: number | null): Promise<LoadedWindows> => {
+    const entry = entries[index]
+    const windows = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => pool.read(request(index, (from + i) * step)))
+    const outcomes = total === null ? await Promise.all(windows(0, 1)) : []
+    let all = total
+    if (outcomes[0]?.ok === true) {
+      const span = (frames - 1) * stride + 1
+      all = Math.max(1, Math.floor((outcomes[0].result.length - span) / step) + 1)
+    }
+    const until = Math.min(all ?? 0, first + windowsAtOnce)
+    const from = first + outcomes.length
+    outcomes.push(...(await Promise.all(windows(from, Math.max(0, until - from)))))
+    const clips = new Uint8Array(outcomes.length * bytes)
+    const views: ClipView[] = []
+    for (const [i, outcome] of outcomes.entries()) {
+      if (!outcome.ok) return { index, entry, ok: false, code: outcome.failure.code, reason: outcome.failure.reason }
+      clips.set(outcome.clips, i * bytes)
+      views.push(...outcome.result.views)
+    }
+    return { index, entry, ok: true, first, total: all ?? 0, clips, views }
+  }
   try {
-    let upcoming: Promise<LoadedWindows> | null = load(0)
-    for (let index = 0; index < entries.length; index++) {
-      const loaded: LoadedWindows = await upcoming!
-      upcoming = index + 1 < entries.length ? load(index + 1) : null
-      upcoming?.catch(() => undefined) // Reported where it is awaited.
+    let loading: Promise<LoadedWindows> | null = load(0, 0, null)
+    while (loading !== null) {
+      const loaded: LoadedWindows = await loading
+      const rest: boolean = loaded.ok && loaded.first + loaded.views.length < loaded.total
+      const next: number = loaded.index + 1
+      loading = rest
+        ? load(loaded.index, loaded.first + loaded.views.length, loaded.total)
+        : next < entries.length
+          ? load(next, 0, null)
+          : null
+      loading?.catch(() => undefined) // Reported where it is awaited.
       yield loaded
     }
   } finally {
     signal?.removeEventListener('abort', stop)
     await pool.close()
-  }
-
-  /** The first window tells how long the video is, and with that how many there are. */
-  async function load(index: number): Promise<LoadedWindows> {
-    const entry = entries[index]
-    const first = await pool.read(request(index, 0))
-    if (!first.ok) return { index, entry, ok: false, ...first.failure }
-    const span = (frames - 1) * stride + 1
-    const count = Math.max(1, Math.floor((first.result.length - span) / step) + 1)
-    const clips = new Uint8Array(count * bytes)
-    clips.set(first.clips)
-    const rest = await Promise.all(
-      Array.from({ length: count - 1 }, (_, i) =>
-        pool.read(request(index, (i + 1) * step), clips.subarray((i + 1) * bytes, (i + 2) * bytes)),
-      ),
-    )
-    const views = [...first.result.views]
-    for (const outcome of rest) {
-      if (!outcome.ok) return { index, entry, ok: false, ...outcome.failure }
-      views.push(...outcome.result.views)
-    }
-    return { index, entry, ok: true, clips, views }
   }
 }

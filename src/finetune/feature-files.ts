@@ -1,0 +1,59 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import { writeNpy } from '../format/npy.ts'
+import { writeSafetensors } from '../format/safetensors.ts'
+import type { VideoEntry } from '../video/index.ts'
+import type { ComputedFeatures } from './features.ts'
+
+export interface FeatureFiles {
+  readonly files: readonly string[]
+  readonly rows: number
+  readonly shape: readonly number[]
+}
+
+/**
+ * Writes features of all views of all videos: `features.npy` [rows, D] or [rows, N, D], `features.safetensors` with the
+ * tensors `features` and, where videos have labels, `labels` (int64), and `index.json`, which says of every row which
+ * video and which frames it is.
+ */
+export async function writeFeatureFiles<Video extends VideoEntry & { readonly class?: number }>(
+  folder: string,
+  computed: ComputedFeatures<Video>,
+  classes: readonly string[] | null,
+): Promise<FeatureFiles> {
+  const { store, videos, shape, failures, encoder } = computed
+  const index: Record<string, unknown>[] = []
+  for (const { video, digest } of videos) {
+    const { id, label, group, split } = video
+    for (const view of store.views(digest)) index.push({ id, label, group, split, digest, ...view })
+  }
+  const data = new Float32Array(index.length * store.width)
+  const labels = new BigInt64Array(index.length)
+  let row = 0
+  for (const { video, digest } of videos) {
+    const rows = await store.read(digest)
+    data.set(rows, row * store.width)
+    const count = rows.length / store.width
+    if (video.class !== undefined) labels.fill(BigInt(video.class), row, row + count)
+    row += count
+  }
+  const whole = [index.length, ...shape]
+  await mkdir(folder, { recursive: true })
+  const file = (name: string): string => path.join(folder, name)
+  await replaceFile(file('features.npy'), (temporary) => writeNpy(temporary, whole, data))
+  await replaceFile(file('features.safetensors'), (temporary) =>
+    writeSafetensors(
+      temporary,
+      new Map([
+        ['features', { shape: whole, data }],
+        ...(classes === null ? [] : ([['labels', { shape: [index.length], data: labels }]] as const)),
+      ]),
+      { encoder },
+    ),
+  )
+  const description = { encoder, shape: whole, classes, failures, rows: index }
+  await writeFileAtomic(file('index.json'), `${JSON.stringify(description)}\n`)
+  const files = ['features.npy', 'features.safetensors', 'index.json'].map(file)
+  return { files, rows: index.length, shape: whole }
+}

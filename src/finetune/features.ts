@@ -1,0 +1,236 @@
+import { createHash } from 'node:crypto'
+import { invalidArgument } from '../core/errors.ts'
+import type { EngineOptions } from '../engine/engine.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
+import { runClips } from './batches.ts'
+import { fileDigest } from './dataset.ts'
+import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
+import { FeatureStore, type FeatureView } from './feature-store.ts'
+import { spatialViews, temporalViews } from './views.ts'
+
+export interface FeatureOptions extends EngineOptions {
+  /** Default `pooled`. */
+  readonly kind?: FeatureKind
+  /** Folder of the store: features of the same content, weights and views are computed once, whatever asks for them. */
+  readonly cache: string
+  /** Temporal and spatial views of every video, a row each. Default 1 and 1: the middle. */
+  readonly clips?: number
+  readonly crops?: number
+  /** Sliding windows instead of views: positions from one start to the next, by frame (or by time with `fps`). */
+  readonly windowStep?: number | null
+  /** Compute only these videos: number `index` of every `count`. */
+  readonly shard?: { readonly index: number; readonly count: number } | null
+  /** Default: the best engine that this machine has. */
+  readonly engine?: string | null
+  /** Clips in one run. Default 8. */
+  readonly batch?: number
+  readonly workers?: number
+  readonly decoder?: DecoderName
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+  /** Videos of this shard that are done. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** A video whose features can be looked up. */
+export interface FeaturedVideo<Video> {
+  readonly video: Video
+  readonly digest: string
+}
+
+export interface ComputedFeatures<Video extends VideoEntry> {
+  readonly store: FeatureStore
+  /** Shape of one row: [D] or [N, D]. */
+  readonly shape: readonly number[]
+  /** Readable videos in the order they were given, of this shard. */
+  readonly videos: readonly FeaturedVideo<Video>[]
+  readonly failures: readonly { readonly id: string; readonly code: string; readonly reason: string }[]
+  /** How many of them were computed now, not found in the store. */
+  readonly computed: number
+  /** SHA-256 of the weights. */
+  readonly encoder: string
+}
+
+/**
+ * Features of videos, each computed once and kept by the digest of its content. A run that was stopped goes on where it
+ * was; shards may run at the same time on one folder.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, what the engine and the decoder throw; the signal's reason when aborted
+ */
+export async function computeFeatures<Video extends VideoEntry & { readonly digest?: string | null }>(
+  source: EncoderSource,
+  videos: readonly Video[],
+  options: FeatureOptions,
+): Promise<ComputedFeatures<Video>> {
+  const { kind = 'pooled', cache, clips = 1, crops = 1, windowStep = null, shard = null, batch = 8, signal } = options
+  if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
+    throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
+  }
+  const { configuration, sampling } = source
+  const { frames, imageSize } = configuration
+  const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
+  const views =
+    windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
+  const key = { encoder, kind, views, frames, size: imageSize[0], mean: configuration.mean, std: configuration.std }
+  const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
+  const width = shape.reduce((a, b) => a * b, 1)
+  const store = await FeatureStore.open(cache, id, key, width, shard ?? undefined)
+
+  const mine = shard === null ? videos : videos.filter((_, i) => i % shard.count === shard.index)
+  const { known, failures } = await withDigests(mine, signal)
+  const missing = [...new Map(known.filter(({ digest }) => !store.has(digest)).map((v) => [v.digest, v])).values()]
+  let done = mine.length - missing.length
+  options.onProgress?.(done, mine.length)
+  if (missing.length > 0) {
+    const engine = await chooseEngine(options.engine ?? null)
+    const session = await engine.open([program], {
+      threads: options.threads,
+      device: options.device,
+      precision: options.precision,
+    })
+    try {
+      await session.writeState(state)
+      const clipProgram = { session, program: program.name, batch, clipBytes: frames * imageSize[0] * imageSize[1] * 3 }
+      const collector = new Collector(
+        store,
+        (all) => runClips(clipProgram, all, [output]).then((out) => out[output]),
+        batch,
+      )
+      for await (const loaded of loadViews(
+        source,
+        missing.map(({ video }) => video),
+        options,
+      )) {
+        if (!loaded.ok) {
+          failures.push({ id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
+          collector.drop(missing[loaded.index].digest)
+        } else await collector.add(missing[loaded.index].digest, loaded)
+        if (!loaded.ok || loaded.last) options.onProgress?.(++done, mine.length)
+      }
+      await collector.flush()
+    } finally {
+      await session.close()
+    }
+  }
+  const failed = new Set(failures.map((failure) => failure.id))
+  return {
+    store,
+    shape,
+    videos: known.filter(({ video, digest }) => store.has(digest) && !failed.has(video.id)),
+    failures,
+    computed: missing.length,
+    encoder,
+  }
+}
+
+async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(
+  videos: readonly Video[],
+  signal: AbortSignal | undefined,
+) {
+  const known: FeaturedVideo<Video>[] = []
+  const failures: { id: string; code: string; reason: string }[] = []
+  for (const video of videos) {
+    signal?.throwIfAborted()
+    try {
+      const part = video.start === undefined && video.end === undefined ? '' : `#${video.start ?? 0}-${video.end ?? ''}`
+      known.push({ video, digest: video.digest ?? `${await fileDigest(video.path)}${part}` })
+    } catch (error) {
+      failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message })
+    }
+  }
+  return { known, failures }
+}
+
+interface ViewBatch {
+  readonly clips: Uint8Array
+  readonly views: readonly FeatureView[]
+  /** Whether these are the last views of their video. */
+  readonly last: boolean
+}
+
+async function* loadViews(source: EncoderSource, entries: readonly VideoEntry[], options: FeatureOptions) {
+  const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, signal } = options
+  const { configuration, sampling } = source
+  const { frames, imageSize } = configuration
+  const loading = { entries, size: imageSize[0], workers, decoder, timeoutSeconds, signal }
+  if (windowStep === null) {
+    const samplings = temporalViews(sampling, frames, clips)
+    for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {
+      if (!loaded.ok) yield loaded
+      else {
+        const views = loaded.views.map((view, i) => place(view, Math.floor(i / crops), i % crops))
+        yield { ...loaded, views, last: true }
+      }
+    }
+    return
+  }
+  const { stride, fps } = sampling
+  for await (const loaded of loadWindows({ ...loading, frames, stride, fps: fps ?? undefined, step: windowStep })) {
+    if (!loaded.ok) yield loaded
+    else {
+      const views = loaded.views.map((view, i) => place(view, loaded.first + i, 0))
+      yield { ...loaded, views, last: loaded.first + views.length === loaded.total }
+    }
+  }
+}
+
+function place({ frames, startSeconds }: ClipView, clip: number, crop: number): FeatureView {
+  return { clip, crop, startSeconds, firstFrame: frames[0], lastFrame: frames[frames.length - 1] }
+}
+
+/** Gathers clips of several videos into whole runs, and rows of one video into one entry of the store. */
+class Collector {
+  private readonly store: FeatureStore
+  private readonly run: (clips: Uint8Array) => Promise<Float32Array>
+  private readonly batch: number
+  private waiting: (ViewBatch & { readonly digest: string })[] = []
+  private readonly rows = new Map<string, { views: FeatureView[]; parts: Float32Array[] }>()
+
+  constructor(store: FeatureStore, run: (clips: Uint8Array) => Promise<Float32Array>, batch: number) {
+    this.store = store
+    this.run = run
+    this.batch = batch
+  }
+
+  async add(digest: string, views: ViewBatch): Promise<void> {
+    this.waiting.push({ digest, clips: views.clips, views: views.views, last: views.last })
+    const count = this.waiting.reduce((sum, item) => sum + item.views.length, 0)
+    if (count % this.batch === 0 || count >= 4 * this.batch) await this.flush()
+  }
+
+  /** A video of which a later window failed has no features. */
+  drop(digest: string): void {
+    this.waiting = this.waiting.filter((item) => item.digest !== digest)
+    this.rows.delete(digest)
+  }
+
+  async flush(): Promise<void> {
+    const waiting = this.waiting.splice(0)
+    if (waiting.length === 0) return
+    const features = await this.run(Buffer.concat(waiting.map(({ clips }) => clips)))
+    let from = 0
+    for (const { digest, views, last } of waiting) {
+      const until = from + views.length * this.store.width
+      const video = this.rows.get(digest) ?? { views: [], parts: [] }
+      this.rows.set(digest, video)
+      video.views.push(...views)
+      video.parts.push(features.slice(from, until))
+      from = until
+      if (!last) continue
+      this.rows.delete(digest)
+      await this.store.append({ digest, views: video.views }, joined(video.parts))
+    }
+  }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,211 @@
+import { RandomStream } from '../core/random.ts'
+import type { EngineOptions } from '../engine/engine.ts'
+import { buildHeadProgram } from '../model/classify.ts'
+import { initialise, type ModelState } from '../model/index.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { runTraining, type TrainingBatch } from '../train/loop.ts'
+import { createSchedule } from '../train/schedule.ts'
+import { stepInputs, stepPrograms } from '../train/training-run.ts'
+import type { ClassifierHead } from './classifier.ts'
+import {
+  accuracyOf,
+  type FeatureRows,
+  gatherRows,
+  mergeViews,
+  standardisation,
+  standardised,
+  unstandardised,
+} from './feature-rows.ts'
+
+export interface ProbeOptions extends EngineOptions {
+  /** `linear` on rows [D], `attentive` on rows [N, D]. */
+  readonly head: ClassifierHead
+  readonly classes: number
+  readonly seed: number
+  /** Passes over the rows. Default 100 (linear), 20 (attentive). */
+  readonly epochs?: number
+  /** Rows per step, at most as many as there are. Default 64 (linear), 16 (attentive). */
+  readonly batch?: number
+  /** Peak learning rate; a cosine falls from it after a tenth of warm-up. Default 3e-3 (linear), 1e-3 (attentive). */
+  readonly learningRate?: number
+  /** Default 0.05. */
+  readonly weightDecay?: number
+  /** Share of a target given to all classes alike. Default 0. */
+  readonly smoothing?: number
+  readonly engine?: string | null
+  readonly signal?: AbortSignal
+  readonly onEpoch?: (epoch: number, loss: number, validation: { accuracy: number; loss: number } | null) => void
+}
+
+export interface ProbeResult {
+  /** Parameters of the head: of the epoch that was best on the validation videos, or of the last one without any. */
+  readonly state: ModelState
+  /** Epochs trained until then. */
+  readonly epoch: number
+  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  readonly steps: number
+}
+
+/**
+ * Trains a head on frozen features, through the same loop as everything else. Rows of a linear head are standardised, and
+ * the standardisation is folded into its weights afterwards.
+ *
+ * @throws VideoMaeError as `runTraining`
+ */
+export async function trainProbe(
+  train: FeatureRows,
+  validation: FeatureRows | null,
+  options: ProbeOptions,
+): Promise<ProbeResult> {
+  const { head, classes, seed, signal } = options
+  const linear = head.kind === 'linear'
+  const {
+    epochs = linear ? 100 : 20,
+    batch: wanted = linear ? 64 : 16,
+    learningRate = linear ? 3e-3 : 1e-3,
+    weightDecay = 0.05,
+    smoothing = 0,
+  } = options
+  const batch = Math.min(wanted, train.count)
+  const statistics = linear ? standardisation(train) : null
+  const rows = statistics === null ? train : standardised(train, statistics)
+  const validating = validation === null || validation.videos.length === 0 ? null : validation
+  const heldOut = validating === null || statistics === null ? validating : standardised(validating, statistics)
+
+  const shape = linear
+    ? { head: 'linear' as const, width: rows.width }
+    : {
+        head: 'attentive' as const,
+        tokens: rows.shape[0],
+        width: rows.shape[1],
+        heads: head.heads,
+        mlpWidth: head.mlpWidth,
+      }
+  const training = buildHeadProgram({ ...shape, batch, classes, optimiser: { beta2: 0.999 } })
+  const testing = buildHeadProgram({ ...shape, batch, classes, optimiser: null, name: 'probe.test' })
+  const engine = await chooseEngine(options.engine ?? null)
+  const session = await engine.open([...training.programs, ...testing.programs], {
+    threads: options.threads,
+    device: options.device,
+  })
+  try {
+    await session.writeState(initialise(training.parameters, seed, 'finetune'))
+    const perEpoch = Math.floor(rows.count / batch)
+    const steps = perEpoch * epochs
+    const minimumLearningRate = learningRate / 1000
+    const warmupSteps = Math.min(Math.floor(steps / 10), 5 * perEpoch)
+    const schedule = createSchedule({ steps, warmupSteps, learningRate, minimumLearningRate, weightDecay })
+    let best: ProbeResult | null = null
+    const names = [...training.parameters.keys()]
+    await runTraining({
+      session,
+      programs: stepPrograms(training, 1),
+      steps,
+      done: 0,
+      nextBatch: batches(rows, batch, { classes, seed, smoothing }),
+      stepInputs: stepInputs(schedule, null),
+      saveEvery: steps,
+      signal,
+      save: async () => {},
+      async onStep({ step, loss }) {
+        if (step % perEpoch !== 0) return
+        const scores = heldOut === null ? null : await scoresOf(session, testing.step, heldOut, batch, classes)
+        options.onEpoch?.(step / perEpoch, loss, scores)
+        const better =
+          best?.validation == null ||
+          scores === null ||
+          scores.accuracy > best.validation.accuracy ||
+          (scores.accuracy === best.validation.accuracy && scores.loss < best.validation.loss)
+        if (!better || (scores === null && step < steps)) return
+        best = { state: await session.readState(names), epoch: step / perEpoch, validation: scores, steps }
+      },
+    })
+    return folded(best!, statistics)
+  } finally {
+    await session.close()
+  }
+}
+
+function folded(result: ProbeResult, statistics: ReturnType<typeof standardisation> | null): ProbeResult {
+  if (statistics === null) return result
+  const { weight, bias } = unstandardised(
+    { weight: result.state.get('head.weight')!, bias: result.state.get('head.bias')! },
+    statistics,
+  )
+  return { ...result, state: new Map([...result.state, ['head.weight', weight], ['head.bias', bias]]) }
+}
+
+/** Whole batches, epoch after epoch, each in its own order; the order depends on (seed, epoch) alone. */
+function batches(
+  rows: FeatureRows,
+  batch: number,
+  { classes, seed, smoothing }: { readonly classes: number; readonly seed: number; readonly smoothing: number },
+): () => Promise<TrainingBatch> {
+  const perEpoch = Math.floor(rows.count / batch)
+  let step = 0
+  let order = new Uint32Array(0)
+  return async () => {
+    const epoch = Math.floor(step / perEpoch)
+    const at = step++ % perEpoch
+    if (at === 0) order = new RandomStream(seed, epoch, 'probe order').permutation(rows.count)
+    const indices = order.subarray(at * batch, (at + 1) * batch)
+    const targets = new Float32Array(batch * classes).fill(smoothing / classes)
+    indices.forEach((i, b) => {
+      targets[b * classes + rows.labels[i]] += 1 - smoothing
+    })
+    const files = [...indices].map((i) => rows.videos[rows.owners[i]].path)
+    return { inputs: { features: gatherRows(rows, indices), targets }, epoch, clips: batch, files }
+  }
+}
+
+type Session = Awaited<ReturnType<Awaited<ReturnType<typeof chooseEngine>>['open']>>
+
+/** Logits of all rows, [rows, classes], from a head program that only evaluates. */
+async function headLogits(session: Session, program: string, rows: FeatureRows, batch: number, classes: number) {
+  const logits = new Float32Array(rows.count * classes)
+  const targets = new Float32Array(batch * classes)
+  for (let from = 0; from < rows.count; from += batch) {
+    const here = Math.min(batch, rows.count - from)
+    const features = new Float32Array(batch * rows.width)
+    for (let i = 0; i < here; i++) features.set(rows.row(from + i), i * rows.width)
+    const out = await session.run(program, { features, targets })
+    logits.set(out.logits.subarray(0, here * classes), from * classes)
+  }
+  return logits
+}
+
+async function scoresOf(session: Session, program: string, rows: FeatureRows, batch: number, classes: number) {
+  const logits = await headLogits(session, program, rows, batch, classes)
+  const merged = mergeViews(rows, (i) => logits.subarray(i * classes, (i + 1) * classes), classes)
+  return accuracyOf(rows, merged)
+}
+
+/** Probabilities of every video of cached features under a trained head, merged over its rows. */
+export async function probeProbabilities(
+  rows: FeatureRows,
+  state: ModelState,
+  options: Pick<ProbeOptions, 'head' | 'classes' | 'engine' | 'threads' | 'device'>,
+): Promise<Float64Array[]> {
+  const { head, classes } = options
+  const batch = Math.min(16, rows.count)
+  const shape =
+    head.kind === 'linear'
+      ? { head: 'linear' as const, width: rows.width }
+      : {
+          head: 'attentive' as const,
+          tokens: rows.shape[0],
+          width: rows.shape[1],
+          heads: head.heads,
+          mlpWidth: head.mlpWidth,
+        }
+  const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimiser: null })
+  const engine = await chooseEngine(options.engine ?? null)
+  const session = await engine.open(programs, { threads: options.threads, device: options.device })
+  try {
+    await session.writeState(new Map([...parameters.keys()].map((name) => [name, state.get(name)!])))
+    const logits = await headLogits(session, step, rows, batch, classes)
+    return mergeViews(rows, (i) => logits.subarray(i * classes, (i + 1) * classes), classes)
+  } finally {
+    await session.close()
+  }
+}
