@@ -1,2 +1,29 @@
 /** The public library: everything the command line can do, typed. Nothing here has side effects at import. */
-export { exitCodes, VideoMaeError } from './core/errors.ts'
+export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'
+export { RandomStream } from './core/random.ts'
+export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
+export * from './engine/index.ts'
+export { clipsForCheck } from './export/clips.ts'
+export { type ExportInput, type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
+export { differentiate, Graph, type Program, Tensor } from './graph/index.ts'
+export {
+  createDecoderMask,
+  createMask,
+  type DecoderMaskKind,
+  type MaskKind,
+  maskCounts,
+  type TokenMask,
+} from './mask/mask.ts'
+export * from './model/index.ts'
+export { reconstructionAnimation, reconstructionSheet } from './report/pictures.ts'
+export { type ReconstructOptions, type ReconstructResult, reconstruct } from './report/reconstruct.ts'
+export { encodeVideo } from './synthetic/encode.ts'
+export { type GenerateOptions, type GeneratedDataset, generateMotionDataset } from './synthetic/generate.ts'
+export { type MotionClass, motionClasses, renderMotionClip } from './synthetic/motion.ts'
+export type { RunConfiguration, RunInput } from './train/configuration.ts'
+export { loadRunConfiguration } from './train/configuration-file.ts'
+export { type OpenedCheckpoint, openCheckpoint } from './train/open-checkpoint.ts'
+export { type PretrainOptions, type PretrainResult, planPretraining, pretrain } from './train/pretrain.ts'
+export type { TrainingProgress } from './train/progress.ts'
+export { recipeFile, recipeNames } from './train/recipes.ts'
+export * from './video/index.ts'
