@@ -48,15 +48,15 @@ export function lethalDoseTable(report: LethalDoseReport): string {
   for (const learner of report.learners) for (const row of learner.rows) lines.push(doseLine(learner.name, row))
   lines.push(
     '',
-    '| ensemble accuracy at least | learner | largest K | ensemble | median measured |',
-    '|---|---|---|---|---|',
+    '| ensemble accuracy at least | learner | largest K | its median | best median | at K | ensemble there |',
   )
+  lines.push('|---|---|---|---|---|---|---|')
   for (const { target, rows } of report.matched)
-    for (const { name, row } of rows)
+    for (const { name, row, best } of rows)
       lines.push(
-        row === null
-          ? `| ${percent(target)} | ${name} | none |  |  |`
-          : `| ${percent(target)} | ${name} | ${row.partitions} | ${percent(row.measured.cleanAccuracy)} | ${row.measured.medianRadius ?? 'none'} |`,
+        row === null || best === null
+          ? `| ${percent(target)} | ${name} | none |  |  |  |  |`
+          : `| ${percent(target)} | ${name} | ${row.partitions} | ${row.measured.medianRadius ?? 'none'} | ${best.measured.medianRadius ?? 'none'} | ${best.partitions} | ${percent(best.measured.cleanAccuracy)} |`,
       )
   return `${lines.join('\n')}\n`
 }

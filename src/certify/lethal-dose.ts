@@ -79,10 +79,10 @@ export interface LethalDoseReport {
   readonly schema: 'videomae.lethal-dose/1'
   readonly subsets: number
   readonly learners: readonly LearnerDose[]
-  /** The largest K of each learner whose ensemble reaches the target; null where none does. */
+  /** Among the K of each learner whose ensemble reaches the target: the largest, and the one with the largest median. */
   readonly matched: readonly {
     readonly target: number
-    readonly rows: readonly { readonly name: string; readonly row: DoseRow | null }[]
+    readonly rows: readonly { readonly name: string; readonly row: DoseRow | null; readonly best: DoseRow | null }[]
   }[]
 }
 
@@ -139,10 +139,11 @@ export async function lethalDose(
     learners: doses,
     matched: targets.map((target) => ({
       target,
-      rows: doses.map((dose) => ({
-        name: dose.name,
-        row: dose.rows.findLast((row) => row.measured.cleanAccuracy >= target) ?? null,
-      })),
+      rows: doses.map(({ name, rows }) => {
+        const reached = rows.filter((row) => row.measured.cleanAccuracy >= target)
+        const best = reached.toSorted((a, b) => (b.measured.medianRadius ?? -1) - (a.measured.medianRadius ?? -1))
+        return { name, row: reached[reached.length - 1] ?? null, best: best[0] ?? null }
+      }),
     })),
   }
 }
