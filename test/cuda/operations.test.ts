@@ -24,7 +24,7 @@ async function check(made: OperationCase, precision: 'float32' | 'bfloat16', tol
   }
 }
 
-const runs = Number(process.env.VIDEOMAE_CUDA_TEST_RUNS ?? 12)
+const runs = Number(process.env.VIDEOMAE_CUDA_TEST_RUNS ?? 8)
 
 describe.skipIf(missing !== null)(`operations on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
   describe.each(['ascending', 'descending'] as const)('threads start in %s order', (order) => {

@@ -27,8 +27,8 @@ const frames = randomClips(configuration, batch)
 const { visible, masked, counts } = randomMasks(configuration, batch)
 const pretrainShapes = parameterShapes(configuration, 'pretrain')
 const pretrainState = shakenState(pretrainShapes)
-const schedule = (step: number): RunInputs => ({
-  learningRate: scalar(1e-2),
+const schedule = (step: number, learningRate = 1e-2): RunInputs => ({
+  learningRate: scalar(learningRate),
   weightDecay: scalar(0.1),
   step: scalar(step),
 })
@@ -137,7 +137,8 @@ describe.skipIf(missing !== null)(`training on the emulated device${missing === 
           expect(relativeError(actual.loss, expected.loss), `loss of step ${step}`).toBeLessThan(tolerance)
           expect(relativeError(actual.logits, expected.logits), `logits of step ${step}`).toBeLessThan(3 * tolerance)
         }
-        const apply = { ...schedule(step), averageDecay: scalar(0.9) }
+        // Small: the first step of AdamW goes by the signs of gradients, and rounding decides those near zero.
+        const apply = { ...schedule(step, 2e-3), averageDecay: scalar(0.9) }
         await reference.run(built.apply!, apply)
         await cuda.run(built.apply!, apply)
       }

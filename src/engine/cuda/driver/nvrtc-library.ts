@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { bindLibrary, type StatusFunction } from './bind.ts'
@@ -13,6 +15,17 @@ const signatures = {
   nvrtcGetProgramLog: ['uint64_t', 'void *'],
 } as const
 type NvrtcFunction = keyof typeof signatures
+
+/**
+ * NVRTC opens libnvrtc-builtins by its bare name, which the linker does not find in the folders of Python packages;
+ * once it is loaded by its path, the bare name means the loaded one.
+ */
+function preloadBuiltins(nvrtcPath: string): void {
+  const folder = dirname(nvrtcPath)
+  for (const name of readdirSync(folder)) {
+    if (/^libnvrtc-builtins\.so/.test(name)) koffi.load(join(folder, name))
+  }
+}
 
 /** Strings as C wants them: an array of pointers, and the memory they point to. */
 class StringList {
@@ -37,6 +50,7 @@ export class NvrtcLibrary {
 
   /** Throws where the library or one of its functions does not exist. */
   constructor(path: string) {
+    preloadBuiltins(path)
     this.functions = bindLibrary<NvrtcFunction>(path, signatures)
   }
 

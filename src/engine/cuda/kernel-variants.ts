@@ -1,0 +1,43 @@
+import type { KernelSource } from './device.ts'
+import { updateChunk } from './lower/updates.ts'
+
+/** A kernel file with the definitions that it is compiled with. */
+export interface KernelVariant {
+  readonly file: string
+  readonly defines: KernelSource['defines']
+  /** Whether training time depends on it: then it must not spill registers. */
+  readonly hot: boolean
+}
+
+const elementFiles = [
+  'add',
+  'copy-blocks',
+  'gelu',
+  'layer-norm',
+  'mean-squared-error',
+  'multiply',
+  'patches',
+  'scale',
+  'scale-samples',
+  'sum-rows',
+  'tokens',
+] as const
+
+/** Head widths of published models: ViT-S, -B and -L have 64, -H 80, -g 88. */
+const headWidths = [32, 64, 80, 88, 128] as const
+
+/** Every kernel file in every form that models of this project use. */
+export const kernelVariants: readonly KernelVariant[] = [
+  ...headWidths.map((width) => ({
+    file: 'attention-tiles',
+    defines: { ELEMENT: 'bfloat16', HEAD_WIDTH: width },
+    hot: true,
+  })),
+  ...(['float', 'bfloat16'] as const).flatMap((element) => [
+    ...elementFiles.map((file) => ({ file, defines: { ELEMENT: element }, hot: true })),
+    { file: 'attention-plain', defines: { ELEMENT: element }, hot: false },
+  ]),
+  { file: 'cast', defines: {}, hot: true },
+  { file: 'softmax', defines: {}, hot: true },
+  { file: 'updates', defines: { CHUNK: updateChunk }, hot: true },
+]
