@@ -53,8 +53,9 @@ test('an encoder that saw the labels allows nothing', () => {
     expect(refusal(threat, encoder({ trust: 'protected_set', labelsUsed: true, trainedOn: overlapping })).hint).toMatch(
       /nothing/,
     )
-  // Labels of other data are no harm.
-  expect(check('label_flip', encoder({ labelsUsed: true })).threat).toBe('label_flip')
+  // A checkpoint chosen by a probe on the protected labels is enough, even if no video is shared.
+  expect(refusal('label_flip', encoder({ labelsUsed: true })).message).toMatch(/choosing the encoder/)
+})).threat).toBe('label_flip')
 })
 
 test('trust without a manifest is refused for videos; public weights make the claim relative to them', () => {

@@ -26,7 +26,10 @@ export interface EncoderProvenance {
   /** SHA-256 of the weights (of the program text for `fixed`). */
   readonly digest: string
   readonly trust: EncoderTrust
-  /** Whether labels of the protected set took part: in training, or in choosing a checkpoint, epoch or setting. */
+  /**
+   * Whether labels of the *protected set* took part: in training, or in choosing a checkpoint, epoch or setting by them.
+   * Labels of other data do not count.
+   */
   readonly labelsUsed: boolean
   /** The training manifest: its own digest and the content digests of all its samples. Null where there is none. */
   readonly trainedOn: { readonly manifest: string; readonly samples: Iterable<string> } | null
@@ -87,10 +90,10 @@ export function checkThreat(
   const overlap = overlapOf(set, encoder)
   const seen = encoder.trust === 'protected_set' || encoder.trust === 'per_group' || (overlap ?? 0) > 0
 
-  if (seen && encoder.labelsUsed) {
+  if (encoder.labelsUsed) {
     throw refuse(
       threat,
-      'the encoder has seen labels of the protected set, so one flipped label may change every learner.',
+      'labels of the protected set took part in making or choosing the encoder, so one flipped label may change every learner.',
       'nothing. Train the encoder without these labels (its checkpoint chosen without them too), or on other videos.',
     )
   }
@@ -171,7 +174,9 @@ function claimOf(threat: Threat, encoder: EncoderProvenance): string {
 }
 
 function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, seen: boolean): string[] {
-  const conditions = ['the options, the class list and the program stay the same']
+  const conditions = [
+    'the options, the class list and the program stay the same, and none of them was chosen by looking at the protected set',
+  ]
   if (by === 'id') conditions.push('ids are given by a party the attacker does not control')
   if (by === 'source') conditions.push('the attacker cannot write under the name of a source that is not his')
   if (threat === 'label_flip') conditions.push('the videos themselves are trusted')
