@@ -55,7 +55,6 @@ test('an encoder that saw the labels allows nothing', () => {
     )
   // A checkpoint chosen by a probe on the protected labels is enough, even if no video is shared.
   expect(refusal('label_flip', encoder({ labelsUsed: true })).message).toMatch(/choosing the encoder/)
-})).threat).toBe('label_flip')
 })
 
 test('trust without a manifest is refused for videos; public weights make the claim relative to them', () => {
