@@ -143,7 +143,7 @@ function batches(
 ): () => Promise<TrainingBatch> {
   const perEpoch = Math.floor(rows.count / batch)
   let step = 0
-  let order = new Uint32Array(0)
+  let order: Uint32Array = new Uint32Array(0)
   return async () => {
     const epoch = Math.floor(step / perEpoch)
     const at = step++ % perEpoch

@@ -76,7 +76,7 @@ const decoderSchema = z
   })
   .describe('Decoder sizes; null: as the preset has them, half the encoder where its width was changed.')
 
-const modelSchema = z
+export const modelSchema = z
   .strictObject({
     preset: z
       .enum(presetNames)

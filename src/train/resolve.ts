@@ -44,7 +44,7 @@ export interface ResolveFacts {
  * @throws VideoMaeError `INVALID_ARGUMENT` and the codes of masks and model configurations, where values do not fit
  */
 export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts = {}): ResolvedRun {
-  const { batch, data, mask, optimiser, schedule } = configuration
+  const { data, mask } = configuration
   const model = modelConfiguration(configuration.model, facts.source ?? null)
   if (model.imageSize[0] !== model.imageSize[1]) {
     throw invalidArgument(
@@ -57,22 +57,67 @@ export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts 
   const grid = tokenGrid(model)
   const { visible, masked } = maskCounts(mask.kind, grid, mask.ratio)
   const predicted = mask.decoder === null ? masked : decodedCount(mask.decoder.kind, grid, mask.decoder.ratio)
-  const clipsPerRun = batch.perRun ?? defaultClipsPerRun(batch.size, data.samplesPerClip)
+  const videos = facts.videos ?? null
+  return {
+    configuration,
+    model,
+    grid,
+    visible,
+    predicted,
+    videos,
+    ...resolveLength(configuration, data.samplesPerClip, videos),
+  }
+}
+
+/** How much is trained and how fast: the numbers that every kind of run has. */
+export type ResolvedLength = Pick<
+  ResolvedRun,
+  | 'clipsPerRun'
+  | 'runsPerStep'
+  | 'learningRate'
+  | 'minimumLearningRate'
+  | 'weightDecayEnd'
+  | 'stepsPerEpoch'
+  | 'steps'
+  | 'warmupSteps'
+  | 'checkpointSteps'
+  | 'logSteps'
+>
+
+/**
+ * Durations as steps, and learning rates scaled by the batch.
+ *
+ * @param videos that one pass visits; null: not known
+ * @param passes how often that list names each video. More than once where there are fewer videos than a run takes.
+ * @throws VideoMaeError `INVALID_ARGUMENT` where values do not fit
+ */
+export function resolveLength(
+  {
+    batch,
+    optimiser,
+    schedule,
+    checkpoint,
+    log,
+  }: Pick<RunConfiguration, 'batch' | 'optimiser' | 'schedule' | 'checkpoint' | 'log'>,
+  samplesPerClip: number,
+  videos: number | null,
+  passes = 1,
+): ResolvedLength {
+  const clipsPerRun = batch.perRun ?? defaultClipsPerRun(batch.size, samplesPerClip)
   const divisor = Number.isInteger(batch.size / clipsPerRun)
-  if (!divisor || clipsPerRun % data.samplesPerClip !== 0) {
+  if (!divisor || clipsPerRun % samplesPerClip !== 0) {
     throw invalidArgument(
       'batch.perRun',
-      `a divisor of batch.size (${batch.size}) and a multiple of data.samplesPerClip (${data.samplesPerClip})`,
+      `a divisor of batch.size (${batch.size}) and a multiple of data.samplesPerClip (${samplesPerClip})`,
       clipsPerRun,
     )
   }
-  const videos = facts.videos ?? null
   const runsPerStep = batch.size / clipsPerRun
   // Of every pass over the videos, what does not fill a run of the engine is left out.
-  const runsPerEpoch = videos === null ? null : Math.floor(videos / (clipsPerRun / data.samplesPerClip))
+  const runsPerPass = videos === null ? null : Math.floor(videos / (clipsPerRun / samplesPerClip)) / passes
   const rate: StepRate = {
     clipsPerStep: batch.size,
-    stepsPerEpoch: runsPerEpoch === null ? null : runsPerEpoch / runsPerStep,
+    stepsPerEpoch: runsPerPass === null ? null : runsPerPass / runsPerStep,
   }
   const steps = stepsOrNull(schedule.duration, rate)
   const warmupSteps = stepsOrNull(schedule.warmup, rate)
@@ -83,24 +128,18 @@ export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts 
       `${formatDuration(schedule.warmup)} (${warmupSteps} steps)`,
     )
   }
-  const rule = { globalBatch: batch.size, samplesPerClip: data.samplesPerClip, countRepeats: optimiser.countRepeats }
+  const rule = { globalBatch: batch.size, samplesPerClip, countRepeats: optimiser.countRepeats }
   return {
-    configuration,
-    model,
-    grid,
-    visible,
-    predicted,
     clipsPerRun,
     runsPerStep,
     learningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.baseLearningRate }),
     minimumLearningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.minimumBaseLearningRate }),
     weightDecayEnd: optimiser.weightDecayEnd ?? optimiser.weightDecay,
-    videos,
     stepsPerEpoch: rate.stepsPerEpoch,
     steps,
     warmupSteps,
-    checkpointSteps: stepsOrNull(configuration.checkpoint.every, rate),
-    logSteps: stepsOrNull(configuration.log.every, rate),
+    checkpointSteps: stepsOrNull(checkpoint.every, rate),
+    logSteps: stepsOrNull(log.every, rate),
   }
 }
 
@@ -117,7 +156,9 @@ function defaultClipsPerRun(size: number, samplesPerClip: number): number {
 }
 
 /** A configuration as plain JSON in the form recipes are written in (durations as text). */
-export function plainConfiguration(configuration: RunConfiguration): Record<string, unknown> {
+export function plainConfiguration(
+  configuration: Pick<RunConfiguration, 'schedule' | 'checkpoint' | 'log'>,
+): Record<string, unknown> {
   const { schedule, checkpoint, log } = configuration
   return {
     ...configuration,

@@ -92,13 +92,10 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     let loading: Promise<LoadedWindows> | null = load(0, 0, null)
     while (loading !== null) {
       const loaded: LoadedWindows = await loading
-      const rest: boolean = loaded.ok && loaded.first + loaded.views.length < loaded.total
+      const after = loaded.ok ? loaded.first + loaded.views.length : 0
       const next: number = loaded.index + 1
-      loading = rest
-        ? load(loaded.index, loaded.first + loaded.views.length, loaded.total)
-        : next < entries.length
-          ? load(next, 0, null)
-          : null
+      if (loaded.ok && after < loaded.total) loading = load(loaded.index, after, loaded.total)
+      else loading = next < entries.length ? load(next, 0, null) : null
       loading?.catch(() => undefined) // Reported where it is awaited.
       yield loaded
     }

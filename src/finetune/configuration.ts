@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import {
+  batchSchema,
+  checkpointSchema,
+  engineSchema,
+  logSchema,
+  modelSchema,
+  optimiserSchema,
+  scheduleSchema,
+} from '../train/configuration.ts'
+import { durationSchema } from '../train/duration.ts'
+
+const count = z.int().min(1)
+const share = z.number().min(0).lt(1)
+
+/** How much of the model learns. */
+export const finetuneModes = ['full', 'linear', 'attentive', 'ridge'] as const
+export type FinetuneMode = (typeof finetuneModes)[number]
+
+const dataSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('A folder per class, or a list with path,label[,start,end][,group][,split].'),
+    validation: share.default(0.1).describe('Share of the videos to choose the best checkpoint on.'),
+    test: share.default(0.2).describe('Share of the videos that only the finished classifier sees.'),
+    official: z.boolean().default(true).describe('Use the split column of the list, where it has one.'),
+    shots: count.nullable().default(null).describe('Training videos kept per class; null: all.'),
+    samplesPerClip: count
+      .default(1)
+      .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
+    workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
+    decoder: z.enum(['node-av', 'ffmpeg']).default('node-av'),
+    timeoutSeconds: z.number().positive().default(30).describe('A file that takes longer counts as unreadable.'),
+  })
+  .describe('Labelled videos and how they are divided.')
+
+const clipSchema = z
+  .strictObject({
+    sampling: z
+      .enum(['dense', 'segments'])
+      .nullable()
+      .default(null)
+      .describe('dense: frames a stride apart (Kinetics); segments: spread over the video (Something-Something).'),
+    stride: count.nullable().default(null).describe('Frames from one to the next; null: as the encoder was trained.'),
+    fps: z.number().positive().nullable().default(null).describe('Sample by time at this rate instead.'),
+  })
+  .describe('Which frames become a clip; null: as the encoder was trained.')
+
+const augmentSchema = z
+  .strictObject({
+    randAugment: z
+      .strictObject({
+        operations: count.default(4),
+        magnitude: z.number().min(0).max(10).default(7),
+        deviation: z.number().nonnegative().default(0.5),
+        probability: z.number().min(0).max(1).default(0.5),
+      })
+      .nullable()
+      .prefault({})
+      .describe('RandAugment, the same operations in all frames; null: none.'),
+    area: z
+      .tuple([z.number().positive().max(1), z.number().positive().max(1)])
+      .default([0.08, 1])
+      .describe('Smallest and largest share of the picture that the random crop keeps.'),
+    aspect: z.tuple([z.number().positive(), z.number().positive()]).default([0.75, 4 / 3]),
+    flip: z
+      .boolean()
+      .default(false)
+      .describe('Mirror half of the samples: right for Kinetics, wrong where left and right are classes.'),
+    erasing: z.number().min(0).max(1).default(0.25).describe('How likely a clip loses a box to noise.'),
+    mixup: z.number().positive().nullable().default(0.8),
+    cutmix: z.number().positive().nullable().default(1),
+    mixProbability: z.number().min(0).max(1).default(1).describe('How likely a batch is mixed.'),
+    smoothing: share.default(0.1).describe('Share of a target given to all classes alike.'),
+  })
+  .describe('What is done to clips and targets in training (mode full).')
+
+const regularisationSchema = z
+  .strictObject({
+    dropPath: share.default(0.1).describe('Rate at the last block; it grows evenly from 0 at the first.'),
+    dropout: share.default(0).describe('Before the last layer.'),
+    layerDecay: z.number().positive().max(1).default(0.75).describe('Learning rate of a layer relative to the next.'),
+  })
+  .describe('What keeps a large model from learning small data by heart.')
+
+const probeSchema = z
+  .strictObject({
+    epochs: count.nullable().default(null).describe('null: 100 (linear), 20 (attentive).'),
+    batch: count.nullable().default(null).describe('null: 64 (linear), 16 (attentive).'),
+    learningRate: z.number().positive().nullable().default(null).describe('null: 3e-3 (linear), 1e-3 (attentive).'),
+    weightDecay: z.number().nonnegative().default(0.05),
+    heads: count.nullable().default(null).describe('Attention heads of the attentive head; null: heads of 64 values.'),
+    clips: count.default(1).describe('Temporal views of each training video; a row of features each.'),
+    cache: z.string().nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
+  })
+  .describe('Heads on frozen features (modes linear, attentive, ridge).')
+
+const evaluationSchema = z
+  .strictObject({
+    every: durationSchema
+      .nullable()
+      .default(null)
+      .describe('From one look at the validation videos to the next; null: twenty times in the run.'),
+    clips: count.default(5).describe('Temporal views of every test video.'),
+    crops: count.default(3).describe('Spatial views.'),
+    batch: count.default(4).describe('Clips in one run.'),
+  })
+  .describe('How checkpoints are chosen and the chosen one is tested.')
+
+/** A fine-tuning run. Every key that is not named here is an error. */
+export const finetuneSchema = z
+  .strictObject({
+    seed: z.int().min(0).default(0).describe('Everything random follows from it.'),
+    mode: z
+      .enum(finetuneModes)
+      .default('full')
+      .describe('full: all weights; linear, attentive, ridge: a head on frozen features.'),
+    data: dataSchema.prefault({}),
+    clip: clipSchema.prefault({}),
+    model: modelSchema
+      .extend({
+        from: z
+          .string()
+          .nullable()
+          .default(null)
+          .describe('Checkpoint, run folder or Hugging Face directory to start from; "scratch": fresh weights.'),
+        like: z
+          .string()
+          .nullable()
+          .default(null)
+          .describe('With from: scratch, a checkpoint whose sizes are taken, for a comparison.'),
+      })
+      .prefault({}),
+    augment: augmentSchema.prefault({}),
+    regularisation: regularisationSchema.prefault({}),
+    batch: batchSchema
+      .extend({ size: count.default(32).describe('Clips per optimiser step, repeats included.') })
+      .prefault({}),
+    optimiser: optimiserSchema
+      .extend({
+        baseLearningRate: z
+          .number()
+          .nonnegative()
+          .default(1e-3)
+          .describe('For 256 clips per step: learning rate = baseLearningRate * batch.size / 256.'),
+        minimumBaseLearningRate: z.number().nonnegative().default(1e-6),
+        betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.999]),
+      })
+      .prefault({}),
+    schedule: scheduleSchema
+      .extend({ duration: durationSchema.prefault('50 epochs'), warmup: durationSchema.prefault('5 epochs') })
+      .prefault({}),
+    probe: probeSchema.prefault({}),
+    evaluation: evaluationSchema.prefault({}),
+    engine: engineSchema.prefault({}),
+    checkpoint: checkpointSchema
+      .extend({ keep: count.default(1).describe('How many of the newest checkpoints stay, beside the best one.') })
+      .prefault({}),
+    log: logSchema.prefault({}),
+  })
+  .describe('Configuration of a fine-tuning run.')
+
+export type FinetuneInput = z.input<typeof finetuneSchema>
+export type FinetuneConfiguration = z.output<typeof finetuneSchema>
+
+/** A checked configuration with every default filled in, from plain values. */
+export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfiguration {
+  return finetuneSchema.parse(input)
+}

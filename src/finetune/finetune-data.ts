@@ -1,0 +1,94 @@
+import { RandomStream } from '../core/random.ts'
+import type { RunInputs } from '../engine/engine.ts'
+import { dropoutFactors, dropPathFactors, type ModelConfiguration } from '../model/index.ts'
+import type { DataPlace, TrainingData } from '../train/training-run.ts'
+import { createLoader, type LoadedSample } from '../video/index.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import type { LabelledVideo } from './dataset.ts'
+import { drawMix, mixClips, mixTargets } from './mix.ts'
+import { type TestSampling, trainingSampling } from './views.ts'
+
+export interface FinetuneDataOptions extends DataPlace {
+  /** Training videos; each may be named several times, so that they fill a run of the engine. */
+  readonly videos: readonly LabelledVideo[]
+  readonly configuration: FinetuneConfiguration
+  readonly model: ModelConfiguration
+  readonly sampling: TestSampling
+  readonly classes: number
+  readonly clipsPerRun: number
+  readonly runsPerStep: number
+}
+
+/** Clips, targets and dropped paths, batch by batch. */
+export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
+  const { videos, configuration, model, sampling, classes, clipsPerRun, runsPerStep } = options
+  const { data, augment, seed } = configuration
+  const [height, width] = model.imageSize
+  const loader = createLoader({
+    entries: videos,
+    sampling: trainingSampling(sampling, model.frames),
+    size: height,
+    crop: { kind: 'random-resized', area: augment.area, aspect: augment.aspect, flip: augment.flip ? 0.5 : 0 },
+    augment: {
+      randAugment: augment.randAugment,
+      erasing: augment.erasing === 0 ? null : { probability: augment.erasing, mean: model.mean, std: model.std },
+    },
+    samplesPerClip: data.samplesPerClip,
+    batchSize: clipsPerRun,
+    seed,
+    workers: data.workers ?? undefined,
+    timeoutSeconds: data.timeoutSeconds,
+    decoder: data.decoder,
+    knownBad: options.knownBad,
+    onBadFile: options.onBadFile,
+  })
+  const batches = loader.batches({ startStep: options.done * runsPerStep })
+  return {
+    loader,
+    async next() {
+      const { value } = await batches.next()
+      const { clips, samples, epoch, step } = value!
+      const random = new RandomStream(seed, step, 'mix')
+      const mix = drawMix({ ...augment, probability: augment.mixProbability }, height, width, random)
+      mixClips(clips, samples.length, height, width, mix)
+      const labels = samples.map(({ index }) => videos[index].class)
+      return {
+        inputs: {
+          frames: clips,
+          targets: mixTargets(labels, classes, augment.smoothing, mix),
+          ...dropInputs(samples, options),
+        },
+        epoch,
+        clips: samples.length,
+        files: samples.map((sample) => sample.entry.path),
+      }
+    },
+  }
+}
+
+/** `dropPath` [2 * depth, B] and `dropout` [B, D], where their rates are not 0. */
+function dropInputs(
+  samples: readonly LoadedSample[],
+  { configuration, model }: Pick<FinetuneDataOptions, 'configuration' | 'model'>,
+): RunInputs {
+  const { seed, regularisation, data } = configuration
+  const { depth, width } = model.encoder
+  const streamOf = (purpose: string) => (b: number) => {
+    const { epoch, index, copy } = samples[b]
+    return new RandomStream(seed, epoch, index * data.samplesPerClip + copy, purpose)
+  }
+  const { dropPath, dropout } = regularisation
+  return {
+    ...(dropPath > 0 ? { dropPath: dropPathFactors(depth, dropPath, samples.length, streamOf('drop path')) } : {}),
+    ...(dropout > 0 ? { dropout: dropoutFactors(width, dropout, samples.length, streamOf('dropout')) } : {}),
+  }
+}
+
+/** The list of videos, repeated until it fills a run, and how often it was. */
+export function enoughVideos(
+  videos: readonly LabelledVideo[],
+  needed: number,
+): { readonly videos: readonly LabelledVideo[]; readonly passes: number } {
+  const passes = Math.max(1, Math.ceil(needed / videos.length))
+  return { videos: Array.from({ length: passes }, () => videos).flat(), passes }
+}

@@ -1,0 +1,68 @@
+import { invalidArgument } from '../core/errors.ts'
+import { modelConfiguration } from '../train/model-section.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import { type LabelledDataset, openDataset } from './dataset.ts'
+import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
+import { type Split, splitDataset, splitWarnings } from './split.ts'
+
+/** Everything that is looked up before a fine-tuning run begins. */
+export interface PreparedFinetuning {
+  readonly dataset: LabelledDataset
+  readonly split: Split
+  /** Where it starts, with the frames, resolution and sampling that the run asks for. */
+  readonly source: EncoderSource
+  /** What a user should know, one sentence each. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Opens the data and the encoder of a run.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, and what `openDataset`, `splitDataset` and `openEncoder` throw
+ */
+export async function prepareFinetuning(
+  configuration: FinetuneConfiguration,
+  signal?: AbortSignal,
+): Promise<PreparedFinetuning> {
+  const { data, seed } = configuration
+  if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labelled videos', null)
+  const source = await openSource(configuration)
+  const dataset = await openDataset(data.path, { signal })
+  const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
+  const warnings = [...source.warnings, ...splitWarnings(split)]
+  if (dataset.duplicates.length > 0) {
+    const [first] = dataset.duplicates
+    warnings.push(
+      `${dataset.duplicates.length} contents occur more than once, e.g. ${first.slice(0, 3).join(' = ')}; a seeded split keeps them on one side.`,
+    )
+  }
+  for (const { id, reason } of dataset.unreadable.slice(0, 10)) warnings.push(`${id} cannot be read: ${reason}`)
+  return { dataset, split, source, warnings }
+}
+
+/** The encoder that `model` and `clip` describe. */
+export async function openSource({ model, clip, seed }: FinetuneConfiguration): Promise<EncoderSource> {
+  const { from, like, ...sizes } = model
+  if (from === null) {
+    throw invalidArgument(
+      'model.from',
+      'a checkpoint, a Hugging Face directory or "scratch"',
+      null,
+      'Name it with --from.',
+    )
+  }
+  const opened = from === 'scratch' ? (like === null ? null : await openEncoder(like)) : await openEncoder(from)
+  const found = opened?.sampling ?? { kind: 'dense' as const, stride: 4, fps: null }
+  const sampling = {
+    kind: clip.sampling ?? found.kind,
+    stride: clip.stride ?? found.stride,
+    // A stride that is asked for counts frames, whatever the encoder was trained with.
+    fps: clip.fps ?? (clip.stride === null ? found.fps : null),
+  }
+  const section = { ...sizes, from: opened === null ? null : (like ?? from) }
+  const configuration = modelConfiguration(section, opened?.configuration ?? null)
+  const [height, width] = configuration.imageSize
+  if (height !== width) throw invalidArgument('model.resolution', 'a square picture', `${height}x${width}`)
+  if (from === 'scratch') return freshEncoder({ ...configuration, positionGrid: null }, sampling, seed)
+  return { ...opened!, configuration, sampling }
+}
