@@ -1,0 +1,187 @@
+/** The compiled program, run as a user runs it: exit codes, stdout and stderr, and the whole job at a tiny size. */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const main = path.join(root, 'dist/cli/main.js')
+
+interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function videomae(...args: string[]): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (text) => {
+      stdout += text
+    })
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+const tiny = [
+  'clip.stride=1',
+  'model.frames=4',
+  'model.resolution=32',
+  'model.patch=8',
+  'model.width=16',
+  'model.depth=2',
+  'model.heads=2',
+  'model.decoder={width: 16, depth: 1, heads: 2}',
+  'batch.size=4',
+  'data.samplesPerClip=2',
+  'schedule.duration=6 steps',
+  'schedule.warmup=2 steps',
+  'checkpoint.every=3 steps',
+  'log.every=1 steps',
+].flatMap((value) => ['--set', value])
+
+describe('videomae', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-cli-'))
+  const videos = path.join(folder, 'videos')
+  const run = path.join(folder, 'run')
+  let video = ''
+
+  beforeAll(async () => {
+    const { files } = await generateMotionDataset(videos, { clips: 8, size: 48, frames: 10 })
+    video = files[0]
+    writeFileSync(path.join(videos, 'broken.mp4'), 'not a video')
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('lists commands and exit codes', async () => {
+    const { code, stdout } = await videomae('--help')
+    expect(code).toBe(0)
+    for (const word of ['inspect', 'pretrain', 'reconstruct', 'export', 'demo', 'doctor', 'Exit codes', '130']) {
+      expect(stdout).toContain(word)
+    }
+  })
+
+  it('ends with 2 for what it cannot parse and names the option', async () => {
+    expect((await videomae('pretrian')).code).toBe(2)
+    const { code, stderr } = await videomae('reconstruct', 'a', 'b', '--mask-ratio', 'much')
+    expect(code).toBe(2)
+    expect(stderr).toContain('--mask-ratio')
+  })
+
+  it('doctor finds the default engine and a decoder', async () => {
+    const { code, stdout } = await videomae('doctor', '--json')
+    expect(code).toBe(0)
+    const { findings } = JSON.parse(stdout) as { findings: { part: string; ok: boolean }[] }
+    expect(findings.find(({ part }) => part === 'engine onnx')?.ok).toBe(true)
+    expect(findings.find(({ part }) => part === 'decoder node-av')?.ok).toBe(true)
+  })
+
+  it('inspect names what cannot be used', async () => {
+    const { code, stdout } = await videomae('inspect', videos)
+    expect(code).toBe(0)
+    expect(stdout).toContain('broken.mp4')
+    expect(stdout).toMatch(/8 usable videos/)
+  })
+
+  it('pretrains, stops at nothing, and leaves a run', async () => {
+    const { code, stdout, stderr } = await videomae(
+      'pretrain',
+      videos,
+      '--recipe',
+      emptyRecipe(folder),
+      '--out',
+      run,
+      '--json',
+      ...tiny,
+    )
+    expect(stderr).not.toContain('defect')
+    expect(code).toBe(0)
+    const result = JSON.parse(stdout) as { steps: number; badFiles: unknown[]; checkpoint: string }
+    expect(result.steps).toBe(6)
+    expect(result.badFiles).toHaveLength(1)
+    for (const file of [
+      'config.json',
+      'model.safetensors',
+      'preprocessor_config.json',
+      'optimizer.safetensors',
+      'trainer-state.json',
+    ]) {
+      expect(existsSync(path.join(result.checkpoint, file))).toBe(true)
+    }
+    expect(readFileSync(path.join(run, 'bad-files.jsonl'), 'utf8')).toContain('broken.mp4')
+  })
+
+  it('refuses to train over a run, and a configuration with an unknown key', async () => {
+    const again = await videomae('pretrain', videos, '--recipe', emptyRecipe(folder), '--out', run, ...tiny)
+    expect(again.code).toBe(2)
+    expect(again.stderr).toContain('RUN_EXISTS')
+    const unknown = await videomae(
+      'pretrain',
+      videos,
+      '--recipe',
+      emptyRecipe(folder),
+      '--set',
+      'mask.ration=.9',
+      '--print-config',
+    )
+    expect(unknown.code).toBe(2)
+    expect(unknown.stderr).toMatch(/ration/)
+    expect(unknown.stderr).toMatch(/ratio\b/)
+  })
+
+  it('reconstructs a clip', async () => {
+    const out = path.join(folder, 'picture')
+    const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json', '--mask-ratio', '0.75')
+    expect(code).toBe(0)
+    const result = JSON.parse(stdout) as { visible: number; masked: number; loss: number }
+    expect(result).toMatchObject({ visible: 8, masked: 24 })
+    expect(Number.isFinite(result.loss)).toBe(true)
+    expect(readFileSync(`${out}.png`).subarray(1, 4).toString()).toBe('PNG')
+    expect(readFileSync(`${out}.webp`).subarray(8, 12).toString()).toBe('WEBP')
+  })
+
+  it.each(['uint8', 'float32'])(
+    'exports an encoder with %s frames that agrees with the reference engine',
+    async (input) => {
+      const out = path.join(folder, `${input}.onnx`)
+      const { code, stdout } = await videomae(
+        'export',
+        run,
+        '--out',
+        out,
+        '--input',
+        input,
+        '--check',
+        video,
+        '--engine',
+        'reference',
+        '--json',
+      )
+      expect(code).toBe(0)
+      const result = JSON.parse(stdout) as { check: { largestDifference: number }; metadata: Record<string, string> }
+      expect(result.check.largestDifference).toBeLessThan(1e-4)
+      expect(result.metadata['videomae.digest']).toMatch(/^[0-9a-f]{64}$/)
+      expect(result.metadata['videomae.stride']).toBe('1')
+    },
+  )
+
+  it('says what is wrong with a checkpoint that is not there', async () => {
+    const { code, stdout } = await videomae('export', path.join(folder, 'nothing'), '--json')
+    expect(code).toBe(3)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CHECKPOINT_NOT_FOUND' } })
+  })
+})
+
+function emptyRecipe(folder: string): string {
+  const file = path.join(folder, 'empty.yaml')
+  writeFileSync(file, '{}\n')
+  return file
+}

@@ -1,0 +1,63 @@
+/** What npm publishes and installs: the promises of package.json. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = path.resolve(import.meta.dirname, '..')
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+  name: string
+  type: string
+  license: string
+  bin: Record<string, string>
+  exports: Record<string, string | Record<string, string>>
+  dependencies: Record<string, string>
+  allowScripts: Record<string, boolean>
+}
+
+describe('package', () => {
+  it('names files that the build makes', () => {
+    const files = [
+      ...Object.values(manifest.bin),
+      ...Object.values(manifest.exports).flatMap((entry) =>
+        typeof entry === 'string' ? [entry] : Object.values(entry),
+      ),
+    ]
+    for (const file of files) expect(existsSync(path.join(root, file)), file).toBe(true)
+    expect(manifest).toMatchObject({ name: 'videomae', type: 'module', license: 'Apache-2.0' })
+    expect(existsSync(path.join(root, 'LICENSE'))).toBe(true)
+  })
+
+  it('installs without running a script of a dependency', () => {
+    expect(readFileSync(path.join(root, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m)
+    expect(Object.values(manifest.allowScripts).every((allowed) => !allowed)).toBe(true)
+    const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { hasInstallScript?: boolean; optional?: boolean }>
+    }
+    const scripted = Object.entries(lock.packages)
+      .filter(([, entry]) => entry.hasInstallScript === true && entry.optional !== true)
+      .map(([name]) => name.replace(/^.*node_modules\//, ''))
+    for (const name of scripted) expect(manifest.allowScripts, name).toHaveProperty(name, false)
+  })
+
+  it('can be imported without side effects and offers the documented functions', async () => {
+    const library = (await import('../src/index.ts')) as Record<string, unknown>
+    for (const name of [
+      'pretrain',
+      'reconstruct',
+      'exportEncoder',
+      'createLoader',
+      'createMask',
+      'engineNamed',
+      'openCheckpoint',
+    ]) {
+      expect(library[name], name).toBeTypeOf('function')
+    }
+  })
+
+  it('has no source file over 500 lines', () => {
+    const long = (readdirSync(path.join(root, 'src'), { recursive: true }) as string[])
+      .filter((file) => /\.(ts|cu|cuh)$/.test(file))
+      .filter((file) => readFileSync(path.join(root, 'src', file), 'utf8').split('\n').length > 500)
+    expect(long).toEqual([])
+  })
+})
