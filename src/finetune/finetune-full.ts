@@ -1,0 +1,204 @@
+import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
+import { initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
+import type { ParameterShapes } from '../model/parameters.ts'
+import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { stateNames, withAverages } from '../model/training-programs.ts'
+import { durationSteps } from '../train/duration.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { entriesDigest } from '../train/pretrain-data.ts'
+import { plainConfiguration, resolveLength } from '../train/resolve.ts'
+import { createSchedule } from '../train/schedule.ts'
+import {
+  type OpenedTraining,
+  type RunOptions,
+  stepPrograms,
+  type TrainingRunResult,
+  trainInDirectory,
+} from '../train/training-run.ts'
+import { runClips } from './batches.ts'
+import type { Classifier } from './classifier.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import type { EncoderSource } from './encoder-source.ts'
+import { evaluateVideos } from './evaluate.ts'
+import { enoughVideos, openFinetuneData } from './finetune-data.ts'
+import type { ClipClassifier } from './predict-videos.ts'
+import type { PreparedFinetuning } from './prepare.ts'
+import { BestCheckpoint, type ValidationLine } from './validation.ts'
+
+export interface FullFinetuning extends TrainingRunResult {
+  readonly validation: ValidationLine | null
+}
+
+/**
+ * Trains all weights of a classifier (VideoMAE fine-tuning): layer-wise learning rates, drop path, mixed and augmented
+ * clips. The checkpoint that is best on the validation videos is kept in `best/`; without validation videos, the last.
+ */
+export async function finetuneFull(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source }: PreparedFinetuning,
+  options: RunOptions,
+): Promise<FullFinetuning> {
+  const { data, optimiser, checkpoint, log, seed, evaluation, regularisation } = configuration
+  const classes = dataset.classes.length
+  const model: ModelConfiguration = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
+  const perRun = resolveLength(configuration, data.samplesPerClip, null).clipsPerRun / data.samplesPerClip
+  const { videos, passes } = enoughVideos(split.train, perRun)
+  const length = resolveLength(configuration, data.samplesPerClip, videos.length, passes)
+  const stepsPerEpoch = length.stepsPerEpoch!
+  const steps = length.steps!
+  const rate = { clipsPerStep: configuration.batch.size, stepsPerEpoch }
+  const every = evaluation.every === null ? Math.max(1, Math.floor(steps / 20)) : durationSteps(evaluation.every, rate)
+  const sampling = source.sampling
+  const classifierOf = (state: ModelState): Classifier => ({
+    configuration: model,
+    head: { kind: 'linear' },
+    state,
+    labels: dataset.classes,
+    sampling,
+  })
+
+  const best = new BestCheckpoint(options.out)
+  const validating = split.validation.length > 0
+  const plain = { ...configuration, ...plainConfiguration(configuration), evaluation: plainEvaluation(configuration) }
+  const result = await trainInDirectory(
+    {
+      seed,
+      identity: {
+        configuration: plain,
+        data: { entries: split.train.length, digest: entriesDigest([...split.train, ...split.validation]) },
+      },
+      description: {
+        ...plain,
+        derived: {
+          ...length,
+          classes: dataset.classes,
+          sampling,
+          model,
+          videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+        },
+      },
+      steps,
+      stepsPerEpoch,
+      checkpointSteps: length.checkpointSteps!,
+      logSteps: length.logSteps!,
+      schedule: createSchedule({ ...optimiser, ...length, steps, warmupSteps: length.warmupSteps! }),
+      average: optimiser.average,
+      keep: checkpoint.keep,
+      tensorboard: log.tensorboard,
+      async open(): Promise<OpenedTraining> {
+        const training = buildFinetuneProgram({
+          configuration: model,
+          batch: length.clipsPerRun,
+          classes,
+          dropPath: regularisation.dropPath > 0,
+          dropout: regularisation.dropout > 0,
+          optimiser: {
+            beta1: optimiser.betas[0],
+            beta2: optimiser.betas[1],
+            epsilon: optimiser.epsilon,
+            clipNorm: optimiser.clipNorm,
+            average: optimiser.average !== null,
+            accumulate: length.runsPerStep > 1,
+            learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
+          },
+        })
+        const validate = buildClassifyProgram({
+          configuration: model,
+          classes,
+          batch: evaluation.batch,
+          name: 'validate',
+        })
+        const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
+        const { name, threads, device, precision } = configuration.engine
+        const engine = await chooseEngine(name)
+        const session = await engine.open([...training.programs, ...(validating ? [looking] : [])], {
+          threads: threads ?? undefined,
+          device: device ?? undefined,
+          precision,
+        })
+        return {
+          session,
+          training,
+          programs: stepPrograms(training, length.runsPerStep),
+          accumulateInputs: length.runsPerStep > 1 ? { gradientWeight: Float32Array.of(1 / length.runsPerStep) } : {},
+        }
+      },
+      startingState: ({ parameters }) => startingWeights(parameters, source, seed),
+      openData: (place) => openFinetuneData({ videos, configuration, model, sampling, classes, ...length, ...place }),
+      async writeModel(folder, weights, averages) {
+        const { state: _, ...described } = classifierOf(weights)
+        const saved = { configuration: model, kind: 'classify' as const, classes, labels: described.labels }
+        await saveCheckpointDirectory(folder, { ...saved, state: weights })
+        if (averages !== null) await saveCheckpointDirectory(`${folder}/ema`, { ...saved, state: averages })
+      },
+      onBegin: (_, done) => best.rewind(done),
+      async afterStep(step, opened) {
+        const last = step === steps
+        if (!last && (step % every !== 0 || !validating)) return
+        const state = () => chosenWeights(opened, optimiser.average !== null)
+        if (!validating) {
+          await best.save(classifierOf(await state()))
+          return
+        }
+        const scores = await look(opened, optimiser.average === null ? 'validate' : 'validate.average')
+        options.onNote?.(
+          `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
+        )
+        await best.add({ step, ...scores }, async () => classifierOf(await state()))
+      },
+    },
+    options,
+  )
+  return { ...result, validation: best.best }
+
+  /** Accuracy and loss on the validation videos, one view each. */
+  async function look({ session }: OpenedTraining, program: string): Promise<Omit<ValidationLine, 'step'>> {
+    const {
+      frames,
+      imageSize: [height, width],
+    } = model
+    const clip = { session, program, batch: evaluation.batch, clipBytes: frames * height * width * 3 }
+    const classifier: ClipClassifier = {
+      labels: dataset.classes,
+      frames,
+      size: height,
+      sampling,
+      batch: evaluation.batch,
+      probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
+      close: async () => {},
+    }
+    const { scores, failures } = await evaluateVideos(classifier, split.validation, {
+      clips: 1,
+      crops: 1,
+      workers: data.workers ?? undefined,
+      decoder: data.decoder,
+      timeoutSeconds: data.timeoutSeconds,
+    })
+    return { accuracy: scores.top1.value, loss: scores.loss, videos: scores.videos, failures: failures.length }
+  }
+}
+
+function plainEvaluation({ evaluation }: FinetuneConfiguration): Record<string, unknown> {
+  const { every } = evaluation
+  return { ...evaluation, every: every === null ? null : `${every.amount} ${every.unit}` }
+}
+
+/** Weights of the encoder where the source has them; a fresh last layer, and a fresh norm before it for a pretrained one. */
+export function startingWeights(parameters: ParameterShapes, source: EncoderSource, seed: number): ModelState {
+  const fresh = initialise(parameters, seed, 'finetune')
+  for (const name of parameters.keys()) {
+    const known = name.startsWith('head.') ? undefined : source.state.get(name)
+    if (known !== undefined && known.length === fresh.get(name)!.length) fresh.set(name, known)
+  }
+  return fresh
+}
+
+/** The weights that are tested: averages where the run keeps them. */
+async function chosenWeights({ session, training }: OpenedTraining, averaged: boolean): Promise<ModelState> {
+  const names = [...training.parameters.keys()]
+  if (!averaged) return session.readState(names)
+  const trained = new Set(training.trained)
+  const nameOf = (name: string): string => (trained.has(name) ? stateNames.average(name) : name)
+  const state = await session.readState(names.map(nameOf))
+  return new Map(names.map((name) => [name, state.get(nameOf(name))!]))
+}

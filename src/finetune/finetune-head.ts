@@ -1,0 +1,151 @@
+import path from 'node:path'
+import type { RunOptions } from '../train/training-run.ts'
+import type { Classifier, ClassifierHead } from './classifier.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import type { LabelledVideo } from './dataset.ts'
+import { type FeatureKind, featureProgram } from './encoder-source.ts'
+import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
+import { type FeatureRows, linearLogits, mergeViews, readRows } from './feature-rows.ts'
+import { type ComputedFeatures, computeFeatures } from './features.ts'
+import type { PreparedFinetuning } from './prepare.ts'
+import { probeProbabilities, trainProbe } from './probe.ts'
+import { trainRidgeHead } from './ridge.ts'
+
+export interface HeadFinetuning {
+  readonly classifier: Classifier
+  /** Null without test videos. */
+  readonly test: Evaluation | null
+  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  /** Seconds of computing features (nearly none where they were cached) and of training the head. */
+  readonly featureSeconds: number
+  readonly trainSeconds: number
+  /** Epochs or strength that were chosen, in words. */
+  readonly chosen: string
+  readonly failures: Evaluation['failures']
+}
+
+/** Trains a head on frozen features, which are computed once for a given encoder, content and set of views. */
+export async function finetuneHead(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source }: PreparedFinetuning,
+  options: Pick<RunOptions, 'out' | 'signal' | 'onNote'>,
+): Promise<HeadFinetuning> {
+  const { mode, probe, evaluation, data, seed } = configuration
+  const note = options.onNote ?? (() => {})
+  const kind: FeatureKind = mode === 'attentive' ? 'tokens' : 'classifier'
+  const engine = {
+    engine: configuration.engine.name,
+    threads: configuration.engine.threads ?? undefined,
+    device: configuration.engine.device ?? undefined,
+  }
+  const began = performance.now()
+  const featuresOf = (videos: readonly LabelledVideo[], clips: number, crops: number) =>
+    computeFeatures(source, videos, {
+      ...engine,
+      precision: configuration.engine.precision,
+      kind,
+      cache: probe.cache ?? path.join(options.out, 'features'),
+      clips,
+      crops,
+      workers: data.workers ?? undefined,
+      decoder: data.decoder,
+      timeoutSeconds: data.timeoutSeconds,
+      signal: options.signal,
+    })
+  const train = await featuresOf(split.train, probe.clips, 1)
+  const validation = await featuresOf(split.validation, 1, 1)
+  const test = split.test.length === 0 ? null : await featuresOf(split.test, evaluation.clips, evaluation.crops)
+  const featureSeconds = (performance.now() - began) / 1000
+  const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) => part.failures)
+  for (const { reason } of failures) note(`Unreadable: ${reason}`)
+
+  const trainBegan = performance.now()
+  const rows = await readRows(train)
+  const validationRows = await readRows(validation)
+  const classes = dataset.classes.length
+  const { state: encoder } = featureProgram(source, kind, 1)
+  const head = headOf(configuration, rows)
+  let trained: {
+    state: Iterable<readonly [string, Float32Array]>
+    validation: HeadFinetuning['validation']
+    chosen: string
+  }
+  if (mode === 'ridge') {
+    const ridge = trainRidgeHead(rows, validationRows, classes)
+    const state = [['head.weight', ridge.weight] as const, ['head.bias', ridge.bias] as const]
+    trained = { state, validation: ridge.validation, chosen: `lambda ${ridge.lambda} per row` }
+  } else {
+    const { epochs, batch, learningRate, weightDecay } = probe
+    const result = await trainProbe(rows, validationRows, {
+      ...engine,
+      head,
+      classes,
+      seed,
+      epochs: epochs ?? undefined,
+      batch: batch ?? undefined,
+      learningRate: learningRate ?? undefined,
+      weightDecay,
+      signal: options.signal,
+    })
+    trained = { state: result.state, validation: result.validation, chosen: `epoch ${result.epoch}` }
+  }
+  const classifier: Classifier = {
+    configuration:
+      head.kind === 'linear'
+        ? { ...source.configuration, useMeanPooling: true, encoderNorm: true }
+        : { ...source.configuration, encoderNorm: encoder.has('encoder.norm.weight') },
+    head,
+    state: new Map([...encoder, ...trained.state]),
+    labels: dataset.classes,
+    sampling: source.sampling,
+  }
+  const trainSeconds = (performance.now() - trainBegan) / 1000
+  const tested = test === null ? null : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine })
+  return {
+    classifier,
+    test: tested,
+    validation: trained.validation,
+    featureSeconds,
+    trainSeconds,
+    chosen: trained.chosen,
+    failures,
+  }
+}
+
+function headOf({ mode, probe }: FinetuneConfiguration, rows: FeatureRows): ClassifierHead {
+  if (mode !== 'attentive') return { kind: 'linear' }
+  const width = rows.shape[1]
+  return { kind: 'attentive', heads: probe.heads ?? (width % 64 === 0 ? width / 64 : 1), mlpWidth: 4 * width }
+}
+
+/** The test on features of all views: the same numbers as showing the videos to the whole classifier. */
+async function testHead(
+  { head, state, labels }: Classifier,
+  features: ComputedFeatures<LabelledVideo>,
+  videos: readonly LabelledVideo[],
+  options: {
+    readonly clips: number
+    readonly crops: number
+    readonly seed: number
+    readonly engine: string | null
+    readonly threads?: number
+    readonly device?: string
+  },
+): Promise<Evaluation> {
+  const rows = await readRows(features)
+  const classes = labels.length
+  const linear = { weight: state.get('head.weight')!, bias: state.get('head.bias')! }
+  const merged =
+    head.kind === 'linear'
+      ? mergeViews(rows, (i) => linearLogits(linear, rows.row(i)), classes)
+      : await probeProbabilities(rows, state, { ...options, head, classes })
+  const byId = new Map(rows.videos.map((video, v) => [video.id, merged[v]]))
+  const failed = new Map(features.failures.map((failure) => [failure.id, failure]))
+  const results = videos.map((video): VideoResult => {
+    const probabilities = byId.get(video.id)
+    return probabilities === undefined
+      ? { video, failure: failed.get(video.id) ?? { id: video.id, code: 'VIDEO_UNREADABLE', reason: 'no features' } }
+      : { video, probabilities }
+  })
+  return evaluationOf(results, { labels, clips: options.clips, crops: options.crops, seed: options.seed })
+}
