@@ -20,7 +20,7 @@ import { sha256 } from './data/hash.ts'
 import { type HeadOptions, resolveHead } from './heads/head.ts'
 import type { TrainedLearners } from './heads/plan.ts'
 import type { PoolOptions } from './heads/pool.ts'
-import { trainLearners, voteLearners } from './heads/train.ts'
+import { trainLearners, voteInGroups, voteLearners } from './heads/train.ts'
 import { summariseRadii } from './metrics.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import { checkThreat, type ThreatDeclaration } from './threat.ts'
@@ -37,6 +37,12 @@ export interface CertifyOptions extends PoolOptions {
   readonly spread?: number
   /** Encoder groups, for rule `groups`; must divide every K. */
   readonly groups?: number
+  /**
+   * [groups] the inputs as each group's encoder sees them; needed with encoder trust `per_group`. The training rows must
+   * then come from the encoder of their own group: the group of a row is its bucket in `assignBuckets` with
+   * `buckets: groups`.
+   */
+  readonly groupTests?: readonly TestSet[]
   readonly head?: HeadOptions
   /**
    * Also the white-box label-flip certificate of DPA (ridge heads, threat `label_flip` only): larger radii where few
@@ -77,6 +83,7 @@ export async function certify(
   )
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
+  checkGroupTests(test, options)
   const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
 
   const runs: CertificateRun[] = []
@@ -119,6 +126,19 @@ export async function certify(
   return { certificate, manifests }
 }
 
+function checkGroupTests(test: TestSet, { threat, groups, groupTests }: CertifyOptions): void {
+  if (groupTests === undefined) {
+    if (threat.encoder.trust === 'per_group' && groups !== undefined)
+      throw invalidArgument('groupTests', 'the inputs as each group encoder sees them', groupTests)
+    return
+  }
+  if (groupTests.length !== groups)
+    throw invalidArgument('groupTests', `one test set for each group`, groupTests.length)
+  const other = groupTests.find((part) => part.rows !== test.rows || part.width !== test.width)
+  if (other !== undefined)
+    throw invalidArgument('groupTests', `${test.rows} x ${test.width} features each`, `${other.rows} x ${other.width}`)
+}
+
 function threadsOf(options: CertifyOptions): PoolOptions {
   return {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -132,7 +152,7 @@ export async function certifyInTurns(
   trained: TrainedLearners,
   test: TestSet,
   rules: readonly Rule[],
-  options: PoolOptions & { readonly groups?: number },
+  options: PoolOptions & { readonly groups?: number; readonly groupTests?: readonly TestSet[] },
 ): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
@@ -141,13 +161,13 @@ export async function certifyInTurns(
   let right = 0
   for (let from = 0; from < test.rows; from += turn) {
     const to = Math.min(test.rows, from + turn)
-    const part: TestSet = {
-      features: test.features.subarray(from * test.width, to * test.width),
-      rows: to - from,
-      width: test.width,
-      labels: test.labels.subarray(from, to),
-    }
-    const ballots = await voteLearners(trained, part, { ...options, keep: rankings ? 'rankings' : 'votes' })
+    const part = rowsOf(test, from, to)
+    const parts = options.groupTests?.map((seen) => rowsOf(seen, from, to))
+    const keep = rankings ? 'rankings' : 'votes'
+    const ballots =
+      parts === undefined
+        ? await voteLearners(trained, part, { ...options, keep })
+        : await voteInGroups(trained, parts, { ...options, keep })
     right += rightVotes(ballots, part.labels)
     for (const rule of rules) {
       const certified = certifyBallots(ballots, {
@@ -159,6 +179,15 @@ export async function certifyInTurns(
     }
   }
   return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
+}
+
+function rowsOf(test: TestSet, from: number, to: number): TestSet {
+  return {
+    features: test.features.subarray(from * test.width, to * test.width),
+    rows: to - from,
+    width: test.width,
+    labels: test.labels.subarray(from, to),
+  }
 }
 
 function rightVotes(ballots: Ballots, labels: Int32Array): number {

@@ -6,6 +6,7 @@ import { gatherSamples } from './heads/job.ts'
 import type { TrainedLearners } from './heads/plan.ts'
 import { ridgeInfluence, ridgeScoreError } from './heads/ridge.ts'
 import { voteLearners } from './heads/train.ts'
+import { certifyDpa } from './rules/dpa.ts'
 import { certifyLabelFlips } from './rules/label-flip.ts'
 import { DenseProduct } from './wasm/product.ts'
 
@@ -14,7 +15,10 @@ const influenceNumbers = 2 ** 25
 
 /**
  * @param trained ridge heads on disjoint partitions of `set`
- * @returns [inputs]; the radius counts flipped labels of rows, at least that of DPA
+ * Flips are counted in rows inside and in units outside: a unit (video or source) of q rows may flip q of them, so the
+ * radius is divided by the largest q. It is never below that of DPA, which certifies the same predictor.
+ *
+ * @returns [inputs]; the radius counts relabelled units, as the buckets of `trained` define them
  * @throws VideoMaeError `INVALID_ARGUMENT` for other heads or a spread
  */
 export async function certifyRidgeLabelFlips(
@@ -38,6 +42,7 @@ export async function certifyRidgeLabelFlips(
     learners,
     offsets: trained.offsets,
   }
+  const largestUnit = mostRows(assignment.by === 'source' ? (set.groups ?? set.ids) : set.ids)
   const product = new DenseProduct('f64')
   const ballots = await voteLearners(trained, test, { keep: 'votes', threads: 1 })
   const scaledTest = scale(test.features, test.rows)
@@ -60,13 +65,20 @@ export async function certifyRidgeLabelFlips(
         alphas: alphas.subarray(t * samples.count, (t + 1) * samples.count),
         labels: samples.labels,
       }))
-      const { prediction, radius, rival } = certifyLabelFlips(heads, classes, {
-        votes,
-        slack: influence.map(({ slack }) => slack),
-      })
+      const inside = certifyLabelFlips(heads, classes, { votes, slack: influence.map(({ slack }) => slack) })
+      const outside = certifyDpa(votes, classes)
+      const radius = Math.floor(inside.radius / largestUnit)
+      const { prediction, rival } = radius > outside.radius ? inside : outside
       const abstentions = influence.filter(({ samples }) => samples.count === 0).length
-      certificates.push({ prediction, radius, rivals: [rival], abstentions })
+      certificates.push({ prediction, radius: Math.max(radius, outside.radius), rivals: [rival], abstentions })
     }
   }
   return certificates
+}
+
+/** Rows of the largest unit. */
+function mostRows(units: readonly string[]): number {
+  const rows = new Map<string, number>()
+  for (const unit of units) rows.set(unit, (rows.get(unit) ?? 0) + 1)
+  return Math.max(1, ...rows.values())
 }

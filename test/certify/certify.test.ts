@@ -10,11 +10,13 @@ import { assertAudit, audit } from '../../src/certify/audit.ts'
 import { ballotsOfInput } from '../../src/certify/ballot.ts'
 import { certificateTable, writeCertificate } from '../../src/certify/certificate-file.ts'
 import { certify } from '../../src/certify/certify.ts'
+import { assignBuckets } from '../../src/certify/data/buckets.ts'
 import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
 import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
 import { lethalDose, sizeForAccuracy } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseChart, lethalDoseTable } from '../../src/certify/lethal-dose-report.ts'
 import { poisonAtRandom } from '../../src/certify/poison.ts'
+import { certifyRidgeLabelFlips } from '../../src/certify/white-box.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { gaussians } from './gaussians.ts'
 
@@ -91,8 +93,17 @@ describe('certify', () => {
       ...options,
       rules: ['groups'],
       groups: 4,
+      groupTests: Array.from({ length: 4 }, () => inputs),
       threat: { threat: 'general', encoder: grouped },
     })
+    await expect(
+      certify(set, inputs, {
+        ...options,
+        rules: ['groups'],
+        groups: 4,
+        threat: { threat: 'general', encoder: grouped },
+      }),
+    ).rejects.toThrow(/groupTests/)
     for (const input of certificate.runs[0].inputs ?? [])
       expect(input.labelRadius ?? -1).toBeGreaterThanOrEqual(input.radius)
   })
@@ -126,6 +137,54 @@ describe('certify', () => {
       }
     }
   })
+})
+
+test('group encoders: each head sees inputs through its own group, and a poisoned video stays inside its group', async () => {
+  // Two groups, two "encoders": a different fixed rotation of the axes for each, so a mix-up would ruin the votes.
+  const groups = 2
+  const rotate = (features: Float32Array, rows: number, groupOf: (row: number) => number) =>
+    Float32Array.from({ length: rows * 12 }, (_, i) => {
+      const row = Math.floor(i / 12)
+      return features[row * 12 + ((i + 5 * groupOf(row)) % 12)]
+    })
+  const encode = (data: typeof set) => {
+    const { bucketOf } = assignBuckets(data, { by: 'content', buckets: groups })
+    return { ...data, features: rotate(data.features, data.rows, (row) => bucketOf[row]) }
+  }
+  const groupTests = [0, 1].map((g) => ({ ...inputs, features: rotate(inputs.features, 60, () => g) }))
+  const { certificate } = await certify(encode(set), inputs, {
+    by: 'content',
+    partitions: 12,
+    rules: ['groups'],
+    groups,
+    groupTests,
+    threads: 1,
+    threat: { threat: 'general', encoder: { ...fixedEncoder, trust: 'per_group' } },
+  })
+  expect(certificate.runs[0].summary.cleanAccuracy).toBeGreaterThan(0.8)
+  expect(certificate.runs[0].baseAccuracy).toBeGreaterThan(0.7)
+  const plan = { by: 'content', groups, learners: 12, head: { kind: 'ridge' }, threads: 1 } as const
+  const before = await trainLearners(encode(set), plan)
+  const { set: poisoned } = poisonAtRandom(set, 'content', 1, new RandomStream(3), ['delete'])
+  const after = await trainLearners(encode(poisoned), plan)
+  const differing = before.records.filter((record, i) => record.sha256 !== after.records[i].sha256)
+  expect(differing).toHaveLength(1)
+})
+
+test('white-box radii count videos, not clips', async () => {
+  const twice = { ...set, ids: set.ids.map((_, row) => `video-${row >> 1}`) }
+  const trained = await trainLearners(twice, { by: 'content', learners: 5, head: { kind: 'ridge' }, threads: 1 })
+  const [clips, videos] = [
+    await certifyRidgeLabelFlips({ ...twice, ids: set.ids }, trained, inputs),
+    await certifyRidgeLabelFlips(twice, trained, inputs),
+  ]
+  let halved = 0
+  for (const [t, { radius }] of videos.entries()) {
+    expect(radius).toBeGreaterThanOrEqual(Math.floor(clips[t].radius / 2))
+    expect(radius).toBeLessThanOrEqual(Math.max(2, clips[t].radius / 2))
+    if (radius < clips[t].radius) halved++
+  }
+  expect(halved).toBeGreaterThan(30)
 })
 
 describe('audit', () => {

@@ -2,6 +2,7 @@
 import { invalidArgument } from '../../core/errors.ts'
 import { type Ballots, emptyBallots } from '../ballot.ts'
 import { type FeatureSet, type TestSet, unitRows } from '../data/feature-set.ts'
+import { weightsLength } from './head.ts'
 import type { LearnerRecord } from './job.ts'
 import {
   type PreparedTraining,
@@ -118,5 +119,40 @@ export async function voteLearners(
     splitRange(0, learners, Math.max(32, Math.ceil(learners / (2 * threads)))),
     options,
   )
+  return ballots
+}
+
+/**
+ * Ballots where each group of learners sees the inputs through its own encoder.
+ *
+ * @param tests [groups] the same inputs, as each group's encoder sees them; learners are split evenly, in order
+ */
+export async function voteInGroups(
+  trained: TrainedLearners,
+  tests: readonly TestSet[],
+  options: VoteOptions = {},
+): Promise<Ballots> {
+  const { learners, classes, width } = trained
+  const size = learners / tests.length
+  if (!Number.isInteger(size)) throw invalidArgument('tests', `a number that divides ${learners}`, tests.length)
+  const rows = tests[0].rows
+  const ballots = emptyBallots(rows, learners, classes, options.keep === 'votes' ? 1 : classes)
+  const length = weightsLength(classes, width)
+  for (const [g, test] of tests.entries()) {
+    const first = g * size
+    const mine = await voteLearners(
+      {
+        ...trained,
+        learners: size,
+        weights: trained.weights.subarray(first * length, (first + size) * length),
+        records: trained.records.slice(first, first + size),
+      },
+      test,
+      options,
+    )
+    const row = size * ballots.places
+    for (let t = 0; t < rows; t++)
+      ballots.ranks.set(mine.ranks.subarray(t * row, (t + 1) * row), (t * learners + first) * ballots.places)
+  }
   return ballots
 }
