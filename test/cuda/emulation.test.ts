@@ -1,34 +1,11 @@
 /** The emulation itself: what is wrong in a kernel must not go unseen. */
 
-import koffi from 'koffi'
 import { describe, expect, it } from 'vitest'
-import { CudaLibrary } from '../../src/engine/cuda/driver/cuda-library.ts'
-import type { KernelFile } from '../../src/engine/cuda/kernel-files.ts'
-import { buildEmulatedLibraries, EmulatedCompiler, emulationMissing } from './emulation/build.ts'
+import { emulationMissing } from './emulation/build.ts'
 import { EmulationControls } from './emulation/emulated-device.ts'
+import { runKernel } from './emulation/run-kernel.ts'
 
 const missing = emulationMissing()
-
-/** Compiles and runs one block of `threads` threads of a kernel `test(float* out)` over 64 floats. */
-function runKernel(body: string, threads = 64): { status: number; failure: string; out: Float32Array } {
-  const text = `extern "C" __global__ void test(float* out) {\n${body}\n}`
-  const file: KernelFile = { name: 'inline-test.cu', text, headers: new Map(), digest: text }
-  const libraries = buildEmulatedLibraries()
-  const image = new EmulatedCompiler(libraries).compileText(file, text, [])
-  const cuda = new CudaLibrary(libraries)
-  const stream = cuda.handle('cuStreamCreate', 1)
-  const module = cuda.handle('cuModuleLoadData', image)
-  const kernel = cuda.handle('cuModuleGetFunction', module, 'test')
-  const memory = cuda.handle('cuMemAlloc_v2', 256)
-  const value = new BigUint64Array([memory])
-  const pointers = new BigUint64Array([koffi.address(value)])
-  const status = cuda.status('cuLaunchKernel', kernel, 1, 1, 1, threads, 1, 1, 0, stream, pointers, 0n)
-  const text2 = new BigUint64Array(1)
-  cuda.status('cuGetErrorString', status, text2)
-  const out = new Float32Array(koffi.view(memory, 256)).slice()
-  cuda.call('cuMemFree_v2', memory)
-  return { status, failure: koffi.decode.string(text2[0]), out }
-}
 
 describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' : ` (${missing})`}`, () => {
   const reverse = `__shared__ float x[64];

@@ -1,0 +1,35 @@
+/**
+ * The CUDA engine, emulated, in float32 mode against what the original PyTorch implementation computed: logits, loss,
+ * gradient norms, ten AdamW steps. Skips where the parity set is not there.
+ */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import type { Engine } from '../../src/engine/engine.ts'
+import { runParity } from '../../src/model/parity.ts'
+import { emulationMissing } from './emulation/build.ts'
+import { openEmulatedSession } from './run-program.ts'
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
+const directory = path.join(root, '..', 'shared', 'reference', 'parity')
+const missing = emulationMissing() ?? (existsSync(directory) ? null : 'the parity set is not there')
+
+const emulatedEngine: Engine = {
+  name: 'cuda (emulated)',
+  probe: async () => ({ available: true, detail: 'emulated' }),
+  open: async (programs) => openEmulatedSession(programs, { precision: 'float32' }),
+}
+
+describe.skipIf(missing !== null)(
+  `parity of the emulated CUDA engine${missing === null ? '' : ` (${missing})`}`,
+  () => {
+    it('with the original implementation', async () => {
+      const { lines } = await runParity(directory, emulatedEngine)
+      expect(lines.length).toBeGreaterThan(3)
+      for (const { quantity, difference, tolerance, worst } of lines) {
+        expect(difference, `${quantity}, worst ${worst}`).toBeLessThan(tolerance)
+      }
+    })
+  },
+)

@@ -1,0 +1,28 @@
+/**
+ * Runs operations with kernels compiled for the address sanitizer and every value in memory of its own; a bad access
+ * ends the process. sanitizer.test.ts starts this with the sanitizer's library loaded:
+ *
+ *     LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 node --import tsx test/cuda/sanitize.ts all
+ *
+ * Arguments: names of operations, `all`, or `planted` for a kernel that writes one element too far.
+ */
+import fc from 'fast-check'
+import { type OperationName, operations } from '../../src/graph/operations/index.ts'
+import { operationCases } from '../engines/operation-cases.ts'
+import { runKernel } from './emulation/run-kernel.ts'
+import { roundLeaves, runEmulated } from './run-program.ts'
+
+const wanted = process.argv.slice(2)
+if (wanted.includes('planted')) runKernel('out[threadIdx.x + 1] = 1.0f;', { addressSanitizer: true })
+const names = Object.keys(operations).filter((name) => wanted.includes('all') || wanted.includes(name))
+let runs = 0
+for (const name of names as OperationName[]) {
+  for (const made of fc.sample(operationCases[name], { seed: 20261124, numRuns: 3 })) {
+    for (const precision of ['float32', 'bfloat16'] as const) {
+      const options = { precision, leavesAsActivations: precision === 'bfloat16', isolateValues: true }
+      await runEmulated(roundLeaves(made), { ...options, device: { addressSanitizer: true } })
+      runs++
+    }
+  }
+}
+console.log(`${runs} runs without a bad access`)

@@ -1,0 +1,40 @@
+/**
+ * Kernels under the address sanitizer, in a process of their own. By default those with the most intricate indexing;
+ * with VIDEOMAE_CUDA_SANITIZE=all every operation (a minute).
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { emulationMissing } from './emulation/build.ts'
+
+const library = (): string =>
+  spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? ''
+const missing = emulationMissing() ?? (existsSync(library()) ? null : 'the address sanitizer of g++ is not installed')
+
+function sanitize(...names: readonly string[]) {
+  const script = fileURLToPath(new URL('./sanitize.ts', import.meta.url))
+  return spawnSync(process.execPath, ['--import', 'tsx', script, ...names], {
+    encoding: 'utf8',
+    env: { ...process.env, LD_PRELOAD: library(), ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=0' },
+  })
+}
+
+describe.skipIf(missing !== null)(
+  `kernels under the address sanitizer${missing === null ? '' : ` (${missing})`}`,
+  () => {
+    it('a planted bad access is found', () => {
+      const { status, stderr } = sanitize('planted')
+      expect(status).not.toBe(0)
+      expect(stderr).toContain('heap-buffer-overflow')
+    })
+
+    it('access nothing but their arguments', () => {
+      const names = process.env.VIDEOMAE_CUDA_SANITIZE === 'all' ? ['all'] : ['attentionGradient', 'layerNormGradient']
+      const { stdout, stderr, status } = sanitize(...names)
+      expect(stderr).not.toContain('AddressSanitizer')
+      expect(stdout).toMatch(/\d+ runs without a bad access/)
+      expect(status).toBe(0)
+    }, 180_000)
+  },
+)

@@ -1,0 +1,213 @@
+/** What a CUDA session does beside computing: memory, errors, prefetching, measured algorithms, profiles. Emulated. */
+import { mkdtempSync, readdirSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { VideoMaeError } from '../../src/core/errors.ts'
+import type { Device } from '../../src/engine/cuda/device.ts'
+import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
+import { CudaSession } from '../../src/engine/cuda/session.ts'
+import { Graph } from '../../src/graph/graph.ts'
+import { gelu } from '../../src/graph/operations/gelu.ts'
+import { scale } from '../../src/graph/operations/scale.ts'
+import { parameterShapes } from '../../src/model/parameters.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
+import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { emulationMissing } from './emulation/build.ts'
+import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { openEmulatedSession } from './run-program.ts'
+
+const missing = emulationMissing()
+const configuration = tinyConfiguration({ encoder: { width: 16, depth: 1, heads: 1, mlpRatio: 2 } })
+const batch = 2
+const { visible, masked, counts } = randomMasks(configuration, batch)
+const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+const state = shakenState(parameterShapes(configuration, 'pretrain'))
+const inputs = (step: number) => ({
+  frames: randomClips(configuration, batch, step),
+  visible,
+  masked,
+  learningRate: scalar(1e-3),
+  weightDecay: scalar(0.05),
+  step: scalar(step),
+})
+
+async function failure(work: () => unknown): Promise<VideoMaeError> {
+  try {
+    await work()
+  } catch (error) {
+    return error as VideoMaeError
+  }
+  throw new Error('Expected an error.')
+}
+
+describe.skipIf(missing !== null)(
+  `a CUDA session on the emulated device${missing === null ? '' : ` (${missing})`}`,
+  () => {
+    const controls = missing === null ? new EmulationControls() : null
+    afterEach(() => controls?.setMemory(4 * 2 ** 30))
+
+    it('gives all memory back', async () => {
+      const before = controls?.usedMemory()
+      const session = openEmulatedSession(built.programs, { precision: 'bfloat16' })
+      await session.run(built.step, inputs(1))
+      const { state: stateBytes, workspace } = await session.memory()
+      expect(stateBytes).toBeGreaterThan(0)
+      expect(workspace).toBeGreaterThan(0)
+      expect(controls?.usedMemory()).toBeGreaterThan(stateBytes)
+      await session.close()
+      expect(controls?.usedMemory()).toBe(before)
+    })
+
+    it('says what is needed and what there is when memory does not suffice', async () => {
+      controls?.setMemory(20 * 2 ** 20)
+      const error = await failure(() => openEmulatedSession(built.programs, { precision: 'float32' }))
+      expect(error.code).toBe('OUT_OF_MEMORY')
+      expect(error.message).toMatch(/need 3\d MiB.*state.*activations.*33 MiB free of 33 MiB/)
+      expect(error.hint).toMatch(/batch size from 2 to at most 1|smaller model/)
+    })
+
+    it('says which batch size would fit', async () => {
+      const device = openEmulatedDevice()
+      controls?.setMemory(6 * 2 ** 30)
+      const gib = 2 ** 30
+      const need = { state: gib, workspace: 9 * gib, inputs: 0.5 * gib }
+      const big = buildPretrainProgram({ configuration, batch: 64, ...counts, optimiser: {} })
+      const error = await failure(() => requireMemory(device, big.programs, need))
+      // 64 clips take 10 GiB beside the state; 5 GiB less 32 MiB are left.
+      expect(error.hint).toContain('from 64 to at most 31')
+      device.close()
+    })
+
+    it('replays one graph: every run launches the same kernels', async () => {
+      const session = openEmulatedSession(built.programs, { precision: 'float32' })
+      await session.writeState(state)
+      const launched: number[] = []
+      for (let step = 1; step <= 3; step++) {
+        const before = controls?.launches() ?? 0
+        await session.run(built.step, inputs(step))
+        launched.push((controls?.launches() ?? 0) - before)
+      }
+      expect(launched[0]).toBeGreaterThan(10)
+      expect(new Set(launched).size).toBe(1)
+      await session.close()
+    })
+
+    it('takes prefetched inputs, and others in between, without a difference', async () => {
+      const losses: number[][] = []
+      for (const ahead of [false, true]) {
+        const session = openEmulatedSession(built.programs, { precision: 'float32' })
+        await session.writeState(state)
+        const own: number[] = []
+        let next = inputs(1)
+        for (let step = 1; step <= 5; step++) {
+          const running = session.run(built.step, next)
+          next = inputs(step + 1)
+          // Steps 4 and 5 come from what was never announced.
+          if (ahead && step !== 3) session.prefetch(built.step, next)
+          own.push((await running).loss[0])
+        }
+        losses.push(own)
+        await session.close()
+      }
+      expect(losses[1]).toEqual(losses[0])
+    })
+
+    it('refuses a second call while one is under way, and any after closing', async () => {
+      const session = openEmulatedSession(built.programs, { precision: 'float32' })
+      const running = session.run(built.step, inputs(1))
+      expect((await failure(() => session.readState())).code).toBe('ENGINE_BUSY')
+      await running
+      await session.close()
+      expect((await failure(() => session.run(built.step, inputs(2)))).code).toBe('ENGINE_CLOSED')
+    })
+
+    it('names the operation that fails, in debug mode', async () => {
+      const graph = new Graph('small')
+      const x = graph.input('x', [4])
+      const program = graph.build({ y: gelu(scale(x, 2)) })
+      const device = failingAt(openEmulatedDevice(), 'gelu')
+      const session = new CudaSession(device, [program], { precision: 'float32', debug: true })
+      const error = await failure(() => session.run('small', { x: new Float32Array(4) }))
+      expect(error.code).toBe('DEVICE_FAILED')
+      expect(error.message).toContain('small: gelu #1 failed on the device')
+      await session.close()
+    })
+
+    it('measures products once and remembers the choice', async () => {
+      const cache = mkdtempSync(path.join(os.tmpdir(), 'videomae-products-'))
+      const results: Float32Array[] = []
+      const launched: number[] = []
+      for (let i = 0; i < 2; i++) {
+        const device = openEmulatedDevice({ measureProducts: true, cache })
+        const products = countProducts(device)
+        const session = new CudaSession(device, built.programs, { precision: 'bfloat16' })
+        launched.push(products())
+        await session.writeState(state)
+        results.push((await session.run(built.step, inputs(1))).loss)
+        await session.close()
+      }
+      expect(readdirSync(cache)).toEqual(['products-emulated-device-130101.json'])
+      expect(launched[0]).toBeGreaterThan(0)
+      expect(launched[1]).toBe(0)
+      expect(results[1]).toEqual(results[0])
+    })
+
+    it('profiles a step by operations, fused ones among them', async () => {
+      const session = openEmulatedSession(built.programs, { precision: 'bfloat16' })
+      await session.writeState(state)
+      const times = await session.profile(built.step, inputs(1))
+      const labels = times.map(({ label }) => label).join('\n')
+      for (const fused of [
+        'linearAdd',
+        'linearGelu',
+        'linearInputGradientGelu',
+        'layerNormGradientAdd',
+        'adamw update',
+      ]) {
+        expect(labels).toContain(fused)
+      }
+      expect(labels).not.toMatch(/: gelu #|: geluGradient #/)
+      expect(times.every(({ milliseconds }) => milliseconds >= 0)).toBe(true)
+      await session.close()
+    })
+
+    it('returns a state as it was before the updates', async () => {
+      const graph = new Graph('zeroing')
+      const kept = graph.state('kept', [3])
+      const program = graph.build({ before: kept, twice: scale(kept, 2) }, [{ kind: 'zero', states: ['kept'] }])
+      const session = openEmulatedSession([program], { precision: 'float32' })
+      await session.writeState(new Map([['kept', Float32Array.of(1, 2, 3)]]))
+      const { before, twice } = await session.run('zeroing', {})
+      expect([...before, ...twice]).toEqual([1, 2, 3, 2, 4, 6])
+      expect([...((await session.readState()).get('kept') ?? [])]).toEqual([0, 0, 0])
+      await session.close()
+    })
+  },
+)
+
+/** A device on which launching one kernel fails. */
+function failingAt(device: Device, entry: string): Device {
+  return new Proxy(device, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (name !== 'launch') return value.bind(target)
+      return (...list: Parameters<Device['launch']>) => {
+        if (list[0].source.entry === entry) throw new Error('CUDA_ERROR_ILLEGAL_ADDRESS')
+        target.launch(...list)
+      }
+    },
+  })
+}
+
+/** Counts timed events, of which only the measuring of products makes any while a session opens. */
+function countProducts(device: Device): () => number {
+  const original = device.createEvent.bind(device)
+  let timed = 0
+  device.createEvent = (withTime) => {
+    if (withTime === true) timed++
+    return original(withTime)
+  }
+  return () => timed
+}
