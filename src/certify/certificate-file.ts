@@ -42,6 +42,13 @@ export interface CertificateRun {
   /** Votes not cast, over all inputs. */
   readonly abstentions: number
   readonly summary: RobustnessSummary
+  /**
+   * The whole test set under one poisoned training set of this budget: right predictions that may change at most, and the
+   * share of inputs that stay right. Null when not asked for.
+   */
+  readonly collective:
+    | readonly { readonly budget: number; readonly changedAtMost: number; readonly certifiedAccuracy: number }[]
+    | null
   readonly inputs: readonly ({ readonly id: string; readonly label: number } & InputCertificate)[] | null
 }
 

@@ -4,7 +4,7 @@
  */
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import type { Ballots } from './ballot.ts'
+import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
 import {
   rules as allRules,
@@ -22,6 +22,7 @@ import type { TrainedLearners } from './heads/plan.ts'
 import type { PoolOptions } from './heads/pool.ts'
 import { trainLearners, voteInGroups, voteLearners } from './heads/train.ts'
 import { summariseRadii } from './metrics.ts'
+import { certifyCollective, loadSolver } from './rules/collective.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import { checkThreat, type ThreatDeclaration } from './threat.ts'
 import { certifyRidgeLabelFlips } from './white-box.ts'
@@ -49,6 +50,11 @@ export interface CertifyOptions extends PoolOptions {
    * partitions keep the accuracy, at some seconds for each hundred inputs.
    */
   readonly whiteBox?: boolean
+  /**
+   * Budgets of poison for the bound on the whole test set (rules `dpa`, `fa` and `fa_exact`): how many right predictions
+   * survive one poisoned training set together. A linear program for each 100 inputs; minutes where K is in the hundreds.
+   */
+  readonly collective?: readonly number[]
   /** Seed of the spread. Default 0. */
   readonly seed?: number
   /** Folder where trained learners are kept, so that a killed run goes on. */
@@ -109,7 +115,8 @@ export async function certify(
       if (options.whiteBox === true && !spreads)
         byRule.set('dpa_white_box', await certifyRidgeLabelFlips(set, trained, test, options.signal))
       for (const [rule, certificates] of byRule) {
-        runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, test, options }))
+        const collective = await collectiveOf(rule, trained, test, certificates, options)
+        runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, collective, test, options }))
       }
     }
   }
@@ -199,6 +206,30 @@ function rightVotes(ballots: Ballots, labels: Int32Array): number {
   return right
 }
 
+/** The collective bound over the inputs that are predicted right, for the rules that are pluralities. */
+async function collectiveOf(
+  rule: Rule | 'dpa_white_box',
+  trained: TrainedLearners,
+  test: TestSet,
+  certificates: readonly InputCertificate[],
+  options: CertifyOptions,
+): Promise<CertificateRun['collective']> {
+  if (options.collective === undefined || !['dpa', 'fa', 'fa_exact'].includes(rule)) return null
+  const ballots = await voteLearners(trained, test, { ...threadsOf(options), keep: 'votes' })
+  const right = certificates.flatMap(({ prediction }, t) =>
+    prediction === test.labels[t] ? [votesOfInput(ballots, t)] : [],
+  )
+  const solver = await loadSolver()
+  const bounds: { budget: number; changedAtMost: number; certifiedAccuracy: number }[] = []
+  for (const budget of options.collective) {
+    options.signal?.throwIfAborted()
+    const bound = await certifyCollective(right, trained.classes, { budget, offsets: trained.offsets, solver })
+    const certifiedAccuracy = (right.length - bound.changedAtMost) / test.rows
+    bounds.push({ budget, changedAtMost: bound.changedAtMost, certifiedAccuracy })
+  }
+  return bounds
+}
+
 /** Radii as `summariseRadii` wants them: -1 where the prediction is wrong. */
 export function scoredRadii(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
   return Int32Array.from(certificates, ({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))
@@ -212,6 +243,7 @@ function describeRun(run: {
   readonly manifest: BucketManifest
   readonly certificates: readonly InputCertificate[]
   readonly baseAccuracy: number
+  readonly collective: CertificateRun['collective']
   readonly test: TestSet
   readonly options: CertifyOptions
 }): CertificateRun {
@@ -228,6 +260,7 @@ function describeRun(run: {
     emptyLearners: trained.records.filter((record) => record.samples === 0).length,
     baseAccuracy: run.baseAccuracy,
     abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
+    collective: run.collective,
     summary: summariseRadii(scoredRadii(certificates, test.labels)),
     inputs:
       run.options.perInput === false

@@ -35,6 +35,7 @@ describe('certify', () => {
         rules: ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
         spread: 3,
         threads: 1,
+        collective: [0, 2, 4],
         directory: path.join(folder, 'learners'),
       })
       expect(certificate.runs.map((run) => [run.rule, run.partitions, run.learners])).toEqual(
@@ -53,6 +54,10 @@ describe('certify', () => {
         expect(run.summary.certifiedAccuracy[3]).toBe(radii.filter((radius) => radius >= 3).length / 60)
         expect(run.summary.medianAsPrintedByReferenceScripts).toBe((run.summary.medianRadius ?? -1) + 1)
         expect(run.summary.cleanAccuracy).toBeGreaterThan(0.8)
+        expect(run.collective === null).toBe(run.rule === 'roe' || run.rule === 'roe_fa')
+        // One set for all inputs is never worse for the defender than one for each.
+        for (const { budget, certifiedAccuracy } of run.collective ?? [])
+          expect(certifiedAccuracy).toBeGreaterThanOrEqual(run.summary.certifiedAccuracy[budget] ?? 0)
       }
       const [sum, exact] = ['fa', 'fa_exact'].map((rule) => certificate.runs.find((run) => run.rule === rule))
       for (const [t, input] of exact?.inputs?.entries() ?? [])
