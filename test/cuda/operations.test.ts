@@ -25,6 +25,8 @@ async function check(made: OperationCase, precision: 'float32' | 'bfloat16', tol
 }
 
 const runs = Number(process.env.VIDEOMAE_CUDA_TEST_RUNS ?? 8)
+/** The other order only has to show races. */
+const numRuns = (order: 'ascending' | 'descending'): number => (order === 'ascending' ? runs : Math.ceil(runs / 2))
 
 describe.skipIf(missing !== null)(`operations on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
   describe.each(['ascending', 'descending'] as const)('threads start in %s order', (order) => {
@@ -33,12 +35,12 @@ describe.skipIf(missing !== null)(`operations on the emulated device${missing ==
 
     it.each(names)('%s in float32', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'float32', 1e-4))
-      await fc.assert(property, { seed: 20261122 + order.length, numRuns: runs })
+      await fc.assert(property, { seed: 20261122 + order.length, numRuns: numRuns(order) })
     })
 
     it.each(names)('%s in bfloat16', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'bfloat16', 2e-2))
-      await fc.assert(property, { seed: 20261123 + order.length, numRuns: runs })
+      await fc.assert(property, { seed: 20261123 + order.length, numRuns: numRuns(order) })
     })
   })
 })
