@@ -2,7 +2,6 @@
  * From features to a certificate: buckets, learners, votes, rules, for every number of partitions asked for, from one
  * feature cache.
  */
-import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
@@ -11,57 +10,20 @@ import {
   certifyBallots,
   type InputCertificate,
   needsRankings,
-  needsSpread,
   type Rule,
 } from './certify-ballots.ts'
-import { type BucketKey, type BucketManifest, bucketManifest } from './data/buckets.ts'
+import { type CertifyOptions, ensemblesOf, threadsOf } from './certify-plan.ts'
+import { type BucketManifest, bucketManifest } from './data/buckets.ts'
 import { checkFeatureSet, checkTestSet, type FeatureSet, type TestSet } from './data/feature-set.ts'
 import { sha256 } from './data/hash.ts'
-import { type HeadOptions, resolveHead } from './heads/head.ts'
+import { resolveHead } from './heads/head.ts'
 import type { TrainedLearners } from './heads/plan.ts'
 import type { PoolOptions } from './heads/pool.ts'
 import { trainLearners, voteInGroups, voteLearners } from './heads/train.ts'
 import { summariseRadii } from './metrics.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
-import { spreadOffsets } from './rules/spread.ts'
-import { checkThreat, type ThreatDeclaration } from './threat.ts'
+import { checkThreat } from './threat.ts'
 import { certifyRidgeLabelFlips } from './white-box.ts'
-
-export interface CertifyOptions extends PoolOptions {
-  readonly threat: ThreatDeclaration
-  readonly by: BucketKey
-  /** K, or several to sweep: one poison touches one K-th of the learners. */
-  readonly partitions: number | readonly number[]
-  /** Default `dpa` and `roe`. */
-  readonly rules?: readonly Rule[]
-  /** d of Finite Aggregation. Default 4. */
-  readonly spread?: number
-  /** Encoder groups, for rule `groups`; must divide every K. */
-  readonly groups?: number
-  /**
-   * [groups] the inputs as each group's encoder sees them; needed with encoder trust `per_group`. The training rows must
-   * then come from the encoder of their own group: the group of a row is its bucket in `assignBuckets` with
-   * `buckets: groups`.
-   */
-  readonly groupTests?: readonly TestSet[]
-  readonly head?: HeadOptions
-  /**
-   * Also the white-box label-flip certificate of DPA (ridge heads, threat `label_flip` only): larger radii where few
-   * partitions keep the accuracy, at some seconds for each hundred inputs.
-   */
-  readonly whiteBox?: boolean
-  /**
-   * Budgets of poison for the bound on the whole test set (rules `dpa`, `fa` and `fa_exact`): how many right predictions
-   * survive one poisoned training set together. A linear program for each 100 inputs; minutes where K is in the hundreds.
-   */
-  readonly collective?: readonly number[]
-  /** Seed of the spread. Default 0. */
-  readonly seed?: number
-  /** Folder where trained learners are kept, so that a killed run goes on. */
-  readonly directory?: string
-  /** Whether the file lists every input. Default true. */
-  readonly perInput?: boolean
-}
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
 const ballotBytes = 256 * 2 ** 20
@@ -79,7 +41,7 @@ export async function certify(
   checkFeatureSet(set)
   checkTestSet(test, set.classNames.length)
   if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
-  const { rules = ['dpa', 'roe'], spread = 4, seed = 0 } = options
+  const { rules = ['dpa', 'roe'] } = options
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
     throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
@@ -90,34 +52,19 @@ export async function certify(
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
   checkGroupTests(test, options)
-  const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
 
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
-  for (const k of partitions) {
-    for (const spreads of [false, true]) {
-      const mine = rules.filter((rule) => needsSpread(rule) === spreads)
-      if (mine.length === 0) continue
-      const d = spreads ? spread : 1
-      const offsets = spreadOffsets(k, d, seed)
-      const trained = await trainLearners(set, {
-        head: options.head ?? { kind: 'ridge' },
-        by: options.by,
-        learners: k * d,
-        offsets,
-        ...(options.groups !== undefined && mine.includes('groups') ? { groups: options.groups } : {}),
-        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, `k${k}-d${d}`) }),
-        ...threadsOf(options),
-      })
-      const manifest = bucketManifest(set, trained.assignment)
-      manifests.push(manifest)
-      const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
-      if (options.whiteBox === true && !spreads)
-        byRule.set('dpa_white_box', await certifyRidgeLabelFlips(set, trained, test, options.signal))
-      for (const [rule, certificates] of byRule) {
-        const collective = await collectiveOf(rule, trained, test, certificates, options)
-        runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, collective, test, options }))
-      }
+  for (const { k, d, rules: mine, train } of ensemblesOf(options)) {
+    const trained = await trainLearners(set, train)
+    const manifest = bucketManifest(set, trained.assignment)
+    manifests.push(manifest)
+    const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
+    if (options.whiteBox === true && d === 1)
+      byRule.set('dpa_white_box', await certifyRidgeLabelFlips(set, trained, test, options.signal))
+    for (const [rule, certificates] of byRule) {
+      const collective = await collectiveOf(rule, trained, test, certificates, options)
+      runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, collective, test, options }))
     }
   }
   const certificate: CertificateFile = {
@@ -144,14 +91,6 @@ function checkGroupTests(test: TestSet, { threat, groups, groupTests }: CertifyO
   const other = groupTests.find((part) => part.rows !== test.rows || part.width !== test.width)
   if (other !== undefined)
     throw invalidArgument('groupTests', `${test.rows} x ${test.width} features each`, `${other.rows} x ${other.width}`)
-}
-
-function threadsOf(options: CertifyOptions): PoolOptions {
-  return {
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-  }
 }
 
 /** Votes on as many inputs at a time as memory allows, and certifies them by every rule. */

@@ -9,8 +9,9 @@ export {
   certifiedAccuracyCurve,
   writeCertificate,
 } from './certificate-file.ts'
-export { type CertifyOptions, certify } from './certify.ts'
+export { certify } from './certify.ts'
 export { certifyBallots, type InputCertificate, type Rule, type RuleOptions, rules } from './certify-ballots.ts'
+export { type CertifyOptions, checkShares, trainShare } from './certify-plan.ts'
 export { type ChartOptions, type Curve, renderChart } from './chart.ts'
 export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'
 export { checkFeatureSet, digestRows, type FeatureSet, selectRows, type TestSet } from './data/feature-set.ts'

@@ -10,6 +10,7 @@ import { assertAudit, audit } from '../../src/certify/audit.ts'
 import { ballotsOfInput } from '../../src/certify/ballot.ts'
 import { certificateTable, writeCertificate } from '../../src/certify/certificate-file.ts'
 import { certify } from '../../src/certify/certify.ts'
+import { checkShares, trainShare } from '../../src/certify/certify-plan.ts'
 import { assignBuckets } from '../../src/certify/data/buckets.ts'
 import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
 import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
@@ -190,6 +191,29 @@ test('white-box radii count videos, not clips', async () => {
     if (radius < clips[t].radius) halved++
   }
   expect(halved).toBeGreaterThan(30)
+})
+
+test('shares trained apart are checked for completeness and then used', async () => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'videomae-shares-'))
+  try {
+    const options = {
+      by: 'content',
+      partitions: [6, 8],
+      rules: ['dpa', 'fa'],
+      spread: 2,
+      threads: 1,
+      directory,
+      threat: { threat: 'general', encoder: fixedEncoder },
+    } as const
+    await trainShare(set, options, { index: 1, count: 2 })
+    await expect(checkShares(set, options)).rejects.toThrow(/3 are missing: 0, 1, 2/)
+    await trainShare(set, options, { index: 0, count: 2 })
+    expect(await checkShares(set, options)).toBe(6 + 12 + 8 + 16)
+    const { directory: _, ...alone } = options
+    expect((await certify(set, inputs, options)).certificate).toEqual((await certify(set, inputs, alone)).certificate)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
 })
 
 describe('audit', () => {

@@ -154,6 +154,8 @@ describe.each(heads)('learners with head $kind ($scaling)', (head) => {
     const merged = await mergeShards(set, { ...options(head, 12), directory })
     expect(merged.records).toEqual(trained.records)
     expect([...merged.weights]).toEqual([...trained.weights])
+    const taken = await trainLearners(set, options(head, 12, { directory }))
+    expect([taken.resumed, [...taken.weights]]).toEqual([12, [...trained.weights]])
   })
 
   test.each([1, 3])(

@@ -1,10 +1,8 @@
-import { readdir } from 'node:fs/promises'
-import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { FeatureSet } from '../data/feature-set.ts'
 import type { LearnerRecord } from './job.ts'
 import { planDigest, prepareTraining, type TrainedLearners, type TrainOptions } from './plan.ts'
-import { checkPlan, restoreShard } from './store.ts'
+import { checkPlan, listShards, restoreShard } from './store.ts'
 
 /**
  * Puts the shards of one plan together.
@@ -18,9 +16,7 @@ export async function mergeShards(
   const { job, assignment } = prepareTraining(set, options)
   await checkPlan(options.directory, planDigest(set, job.head, assignment, job.offsets))
   const records = new Array<LearnerRecord | undefined>(job.learners)
-  const files = (await readdir(options.directory)).filter((file) => /^shard-\d+-of-\d+\.jsonl$/.test(file)).sort()
-  for (const file of files) {
-    const base = path.join(options.directory, file.slice(0, -'.jsonl'.length))
+  for (const base of await listShards(options.directory)) {
     for (const record of (await restoreShard(base, job)).records) {
       const known = records[record.learner]
       if (known !== undefined && known.sha256 !== record.sha256) {

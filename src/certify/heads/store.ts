@@ -7,7 +7,7 @@
  *
  * The line is written after the weights are; a record whose digest does not match its bytes is trained again.
  */
-import { type FileHandle, mkdir, open, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { weightsLength } from './head.ts'
@@ -78,6 +78,12 @@ export async function restoreShard(
   return { records, weightBytes: records.length * length * 4, lineBytes }
 }
 
+/** The shards in a folder, as paths without extension. */
+export async function listShards(directory: string): Promise<string[]> {
+  const files = (await readdir(directory)).filter((file) => /^shard-\d+-of-\d+\.jsonl$/.test(file)).sort()
+  return files.map((file) => path.join(directory, file.slice(0, -'.jsonl'.length)))
+}
+
 export class LearnerStore {
   readonly restored: readonly LearnerRecord[]
   private readonly job: TrainJob
@@ -97,6 +103,16 @@ export class LearnerStore {
     await checkPlan(directory, plan)
     const base = path.join(directory, shardName(shard))
     const { records, weightBytes, lineBytes } = await restoreShard(base, job)
+    const mine = new Set(records.map((record) => record.learner))
+    // What other shares have trained already need not be trained again; what they are writing now is simply not seen.
+    for (const other of await listShards(directory)) {
+      if (other === base) continue
+      for (const record of (await restoreShard(other, job)).records) {
+        if (mine.has(record.learner)) continue
+        mine.add(record.learner)
+        records.push(record)
+      }
+    }
     const weights = await open(`${base}.f32`, 'a')
     const lines = await open(`${base}.jsonl`, 'a')
     await truncate(`${base}.f32`, weightBytes) // a torn tail is dropped

@@ -148,6 +148,14 @@ describe('certifyFiniteAggregation', () => {
     )
   })
 
+  test('where buckets overlap much, adding powers is loose and the exact search is not', () => {
+    // k = 4, d = 6, unanimous: the published bound gives 1, the truth is 2 (exhaustive).
+    const unanimous = new Array<number>(24).fill(1)
+    const offsets = spreadOffsets(4, 6)
+    expect(certifyFiniteAggregation(unanimous, 3, offsets).radius).toBe(1)
+    expect(certifyFiniteAggregationExact(unanimous, 3, offsets)).toMatchObject({ radius: 2, exact: true })
+  })
+
   test('spreads are distinct and have no period', () => {
     for (const [k, d] of [
       [2, 2],
