@@ -149,11 +149,13 @@ describe('certifyFiniteAggregation', () => {
   })
 
   test('where buckets overlap much, adding powers is loose and the exact search is not', () => {
-    // k = 4, d = 6, unanimous: the published bound gives 1, the truth is 2 (exhaustive).
+    // k = 4, d = 6, unanimous. These offsets are such that any two buckets share a learner.
     const unanimous = new Array<number>(24).fill(1)
-    const offsets = spreadOffsets(4, 6)
-    expect(certifyFiniteAggregation(unanimous, 3, offsets).radius).toBe(1)
-    expect(certifyFiniteAggregationExact(unanimous, 3, offsets)).toMatchObject({ radius: 2, exact: true })
+    const offsets = [3, 4, 8, 10, 15, 18]
+    const reach = spreadReach(24, offsets)
+    for (const [a, b] of combinations(24, 2)) expect(new Set([...reach[a], ...reach[b]]).size).toBeLessThan(12)
+    expect(certifyFiniteAggregation(unanimous, 2, offsets).radius).toBe(1)
+    expect(certifyFiniteAggregationExact(unanimous, 2, offsets)).toMatchObject({ radius: 2, exact: true })
   })
 
   test('spreads are distinct and have no period', () => {
