@@ -92,20 +92,22 @@ function clipSize({ frames, imageSize: [height, width], channels }: ModelConfigu
   return frames * height * width * channels
 }
 
-function renamedInput<T extends { readonly inputs: readonly { name: string; tensor: number }[] }>(
+/** A program whose one input has another name. */
+export function renamedInput<T extends { readonly inputs: readonly { name: string; tensor: number }[] }>(
   program: T,
   name: string,
 ): T {
   return { ...program, inputs: program.inputs.map(({ tensor }) => ({ name, tensor })) }
 }
 
-async function packageVersion(): Promise<string> {
+/** Version of this package, for files that say what wrote them. */
+export async function packageVersion(): Promise<string> {
   const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }
 
 /** What someone who has only the file needs to know. All values are strings; lists are JSON. */
-async function describe(
+export async function describe(
   source: string,
   { mean, std, frames, imageSize, patch, tubelet, encoder }: ModelConfiguration,
   input: ExportInput,

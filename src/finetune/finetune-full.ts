@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
 import { initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
@@ -15,15 +16,17 @@ import {
   type TrainingRunResult,
   trainInDirectory,
 } from '../train/training-run.ts'
+import { type LoadedVideo, loadClips } from '../video/index.ts'
 import { runClips } from './batches.ts'
 import type { Classifier } from './classifier.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import type { EncoderSource } from './encoder-source.ts'
-import { evaluateVideos } from './evaluate.ts'
 import { enoughVideos, openFinetuneData } from './finetune-data.ts'
-import type { ClipClassifier } from './predict-videos.ts'
+import { type ClipClassifier, predictFrom } from './predict-videos.ts'
 import type { PreparedFinetuning } from './prepare.ts'
+import { largest } from './scores.ts'
 import { BestCheckpoint, type ValidationLine } from './validation.ts'
+import { temporalViews } from './views.ts'
 
 export interface FullFinetuning extends TrainingRunResult {
   readonly validation: ValidationLine | null
@@ -58,6 +61,7 @@ export async function finetuneFull(
   })
 
   const best = new BestCheckpoint(options.out)
+  let kept: readonly LoadedVideo[] | null = null
   const validating = split.validation.length > 0
   const plain = { ...configuration, ...plainConfiguration(configuration), evaluation: plainEvaluation(configuration) }
   const result = await trainInDirectory(
@@ -157,7 +161,8 @@ export async function finetuneFull(
       frames,
       imageSize: [height, width],
     } = model
-    const clip = { session, program, batch: evaluation.batch, clipBytes: frames * height * width * 3 }
+    const clipBytes = frames * height * width * 3
+    const clip = { session, program, batch: evaluation.batch, clipBytes }
     const classifier: ClipClassifier = {
       labels: dataset.classes,
       frames,
@@ -167,16 +172,44 @@ export async function finetuneFull(
       probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
       close: async () => {},
     }
-    const { scores, failures } = await evaluateVideos(classifier, split.validation, {
-      clips: 1,
-      crops: 1,
+    let failures = 0
+    let loss = 0
+    let right = 0
+    for await (const prediction of predictFrom(classifier, kept ?? loadValidation(clipBytes))) {
+      if (!prediction.ok) {
+        failures++
+        continue
+      }
+      const truth = split.validation[prediction.index].class
+      if (largest(prediction.probabilities) === truth) right++
+      loss -= Math.log(Math.max(prediction.probabilities[truth], 1e-12))
+    }
+    const videos = split.validation.length - failures
+    if (videos === 0) throw invalidArgument('validation', 'at least one readable validation video', 'none')
+    return { accuracy: right / videos, loss: loss / videos, videos, failures }
+  }
+
+  /** The views of all validation videos; kept where they fit into a little memory, so that they are decoded once. */
+  async function* loadValidation(clipBytes: number): AsyncGenerator<LoadedVideo, void, undefined> {
+    const loaded: LoadedVideo[] | null = split.validation.length * clipBytes <= keptBytes ? [] : null
+    const views = loadClips({
+      entries: split.validation,
+      samplings: temporalViews(sampling, model.frames, 1),
+      size: model.imageSize[0],
       workers: data.workers ?? undefined,
       decoder: data.decoder,
       timeoutSeconds: data.timeoutSeconds,
     })
-    return { accuracy: scores.top1.value, loss: scores.loss, videos: scores.videos, failures: failures.length }
+    for await (const view of views) {
+      loaded?.push(view)
+      yield view
+    }
+    kept = loaded
   }
 }
+
+/** Validation clips that are held in memory, at most. */
+const keptBytes = 256 * 2 ** 20
 
 function plainEvaluation({ evaluation }: FinetuneConfiguration): Record<string, unknown> {
   const { every } = evaluation

@@ -89,7 +89,14 @@ export async function* predictVideos(
 ): AsyncGenerator<VideoPrediction, void, undefined> {
   const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
   const views = spatialViews(crops)
-  const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading })
+  yield* predictFrom(classifier, loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading }))
+}
+
+/** `predictVideos` for views that are loaded elsewhere. */
+export async function* predictFrom(
+  classifier: ClipClassifier,
+  loaded: AsyncIterable<LoadedVideo> | Iterable<LoadedVideo>,
+): AsyncGenerator<VideoPrediction, void, undefined> {
   // Enough videos to fill a run: with one view each, a run per video would be mostly padding.
   let waiting: LoadedVideo[] = []
   let waitingViews = 0

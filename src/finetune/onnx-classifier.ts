@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
+import { readModel } from '../format/onnx.ts'
+import type { ClipClassifier } from './predict-videos.ts'
+import { type TestSampling, testSamplingSchema } from './views.ts'
+
+/** Names of a classifier's metadata in an ONNX file. All values are strings. */
+export const classifierKeys = {
+  task: 'videomae.task',
+  labels: 'videomae.labels',
+  sampling: 'videomae.sampling',
+  precision: 'videomae.precision',
+} as const
+
+const numbers = z.array(z.number())
+
+interface Description {
+  readonly labels: readonly string[]
+  readonly sampling: TestSampling
+  readonly input: 'uint8' | 'float32'
+  readonly frames: number
+  readonly size: number
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/**
+ * Opens an exported classifier with nothing but the file: labels, sampling and preprocessing are in its metadata.
+ *
+ * @throws VideoMaeError `NOT_A_CLASSIFIER`, `ONNX_INVALID`
+ */
+export async function openOnnxClassifier(
+  file: string,
+  { batch = 4, threads }: { readonly batch?: number; readonly threads?: number } = {},
+): Promise<ClipClassifier> {
+  const model = await readModel(file)
+  const description = describe(file, model.metadata ?? {})
+  const { labels, input, frames, size } = description
+  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const session = await InferenceSession.create(file, { intraOpNumThreads: threads })
+  const [inputName] = session.inputNames
+  const clipBytes = frames * size * size * 3
+  const tensorOf = (clips: Uint8Array, count: number) =>
+    input === 'uint8'
+      ? new Tensor('uint8', clips, [count, frames, size, size, 3])
+      : new Tensor('float32', normalised(clips, description), [count, frames, 3, size, size])
+  return {
+    labels,
+    frames,
+    size,
+    sampling: description.sampling,
+    batch,
+    async probabilities(clips) {
+      const count = clips.length / clipBytes
+      const all = new Float32Array(count * labels.length)
+      for (let from = 0; from < count; from += batch) {
+        const here = Math.min(batch, count - from)
+        const part = clips.slice(from * clipBytes, (from + here) * clipBytes)
+        const outputs = await session.run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
+        all.set(outputs.probabilities.data as Float32Array, from * labels.length)
+      }
+      return all
+    },
+    close: () => session.release(),
+  }
+}
+
+function describe(file: string, metadata: Readonly<Record<string, string>>): Description {
+  try {
+    if (metadata[classifierKeys.task] !== 'classify') throw new Error('it is not marked as a classifier')
+    return {
+      labels: z.array(z.string()).min(1).parse(JSON.parse(metadata[classifierKeys.labels])),
+      sampling: testSamplingSchema.parse(JSON.parse(metadata[classifierKeys.sampling])),
+      input: z.enum(['uint8', 'float32']).parse(metadata['videomae.input']),
+      frames: z.coerce.number().int().min(1).parse(metadata['videomae.frames']),
+      size: numbers.parse(JSON.parse(metadata['videomae.image_size']))[0],
+      mean: numbers.parse(JSON.parse(metadata['videomae.mean'])),
+      std: numbers.parse(JSON.parse(metadata['videomae.std'])),
+    }
+  } catch (cause) {
+    throw new VideoMaeError(
+      `Expected a classifier that \`videomae export\` wrote in ${file}: ${(cause as Error).message.split('\n')[0]}.`,
+      { code: 'NOT_A_CLASSIFIER', exit: 'data', hint: 'Export it again from its checkpoint.', cause },
+    )
+  }
+}
+
+/** uint8 [n, T, H, W, 3] -> normalised float32 [n, T, 3, H, W]. */
+function normalised(clips: Uint8Array, { size, mean, std }: Description): Float32Array {
+  const plane = size * size
+  const out = new Float32Array(clips.length)
+  for (let frame = 0; frame < clips.length; frame += plane * 3) {
+    for (let c = 0; c < 3; c++) {
+      for (let i = 0; i < plane; i++) out[frame + c * plane + i] = (clips[frame + i * 3 + c] / 255 - mean[c]) / std[c]
+    }
+  }
+  return out
+}
