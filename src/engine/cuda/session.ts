@@ -54,6 +54,7 @@ export class CudaSession implements EngineSession {
   private readonly shapes: StateShapes
   private readonly programs = new Map<string, OpenProgram>()
   private readonly stream: Stream
+  private readonly started: DeviceEvent
   private readonly done: DeviceEvent
   private readonly feed: InputFeed
   private readonly buffers: DeviceBuffer[] = []
@@ -61,6 +62,7 @@ export class CudaSession implements EngineSession {
   private readonly copyAddresses = new Map<string, DeviceAddress>()
   /** Milliseconds that the last runs took, to know how long it is worth sleeping. */
   private expected = 0
+  private busy = 0
 
   /**
    * Takes over the device and closes it with the session.
@@ -91,7 +93,8 @@ export class CudaSession implements EngineSession {
       inputs: inputBytes,
     })
     this.stream = device.createStream()
-    this.done = device.createEvent()
+    this.started = device.createEvent(true)
+    this.done = device.createEvent(true)
     this.placeStates(copies)
     this.feed = new InputFeed(device, inputBytes)
     const arena = options.isolateValues === true ? null : this.allocate(arenaBytes, 'activations and gradients')
@@ -171,14 +174,21 @@ export class CudaSession implements EngineSession {
       open.check(inputs)
       const { device, stream } = this
       device.doing = `the program ${name}`
+      device.record(this.started, stream)
       this.feed.deliver(name, inputs, open.layout, stream)
       open.compiled.run(stream, this.debug)
       const reads = this.readOutputs(open)
       device.record(this.done, stream)
       await this.settle()
       device.doing = null
+      this.busy += device.elapsedMilliseconds(this.started, this.done)
       return reads()
     })
+  }
+
+  /** Milliseconds that the GPU has been at work for `run` so far, copies included. The rest of the time it idled. */
+  get busyMilliseconds(): number {
+    return this.busy
   }
 
   /**

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import { type KernelFile, kernelDirectory, kernelEntries } from '../../../src/en
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const common = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fno-strict-aliasing', '-ffp-contract=off']
-const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp'].map((name) => path.join(here, name))
+const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp', 'nvrtc.cpp'].map((name) => path.join(here, name))
 const headers = ['cuda_emulation.h', 'runtime.h'].map((name) => path.join(here, name))
 
 /** Kept between runs and shared by test processes: names carry the digest of what was compiled. */
@@ -29,8 +29,22 @@ export interface EmulationBuild {
 
 /** Compiles the emulated libraries once; returns the path of the shared object that stands for all of them. */
 export function buildEmulatedLibraries(): string {
-  const digest = digestOf([...runtimeSources, ...headers].map((file) => readFileSync(file, 'utf8')))
-  return compile(`libraries-${digest}.so`, [...runtimeSources, '-I', here, '-ldl'])
+  const digest = digestOf([here, ...[...runtimeSources, ...headers].map((file) => readFileSync(file, 'utf8'))])
+  const directory = `-DEMULATION_DIRECTORY="${here}"`
+  return compile(`libraries-${digest}.so`, [...runtimeSources, directory, '-I', here, '-ldl'])
+}
+
+/**
+ * A folder that looks like one of CUDA libraries: set VIDEOMAE_CUDA_LIBRARIES to it, and the engine runs emulated.
+ * Compiled kernels are files in the temporary folder, so the kernel cache should be a fresh one too (VIDEOMAE_CACHE).
+ */
+export function buildEmulatedToolkit(): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-emulated-toolkit-'))
+  const libraries = buildEmulatedLibraries()
+  for (const name of ['libcuda.so.1', 'libnvrtc.so.13', 'libcublasLt.so.13']) {
+    symlinkSync(libraries, path.join(folder, name))
+  }
+  return folder
 }
 
 /** Compiles kernel files with g++ into shared objects; the "machine code" is the path of one. */
