@@ -38,6 +38,7 @@ async function plan(configuration: RunConfiguration) {
  */
 export async function pretrain(configuration: RunConfiguration, options: PretrainOptions): Promise<PretrainResult> {
   const { entries, source, run } = await plan(configuration)
+  for (const warning of source?.warnings ?? []) options.onNote?.(`${configuration.model.from}: ${warning}`)
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = run
   if (
     steps === null ||
