@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import type { OnnxInitializer, OnnxModel, OnnxValue } from '../../format/onnx.ts'
 import type { OperationName } from '../../graph/operations/index.ts'
-import { elementCount, type NamedTensor, type Program, type TensorId } from '../../graph/program.ts'
+import { elementCount, type NamedTensor, type Program, type ProgramNode, type TensorId } from '../../graph/program.ts'
 import { batchedTensors, tensorUses } from './analyse.ts'
 import { LoweringContext, type LoweringRule, type Value } from './lower/context.ts'
 import { loweringRules } from './lower/rules.ts'
@@ -67,7 +67,7 @@ export function lower(program: Program, options: LowerOptions, extra: readonly T
     const name = context.value(tensor)
     context.initializers.set(name, { name, type: dtype, shape, data })
   }
-  for (const node of program.nodes) ruleOf(program, node.operation)(node, context)
+  for (const node of parametersFirst(program.nodes)) ruleOf(program, node.operation)(node, context)
   for (const { from, into } of copies) context.emit('Identity', [context.value(from)], {}, into)
   if (embeddedState !== undefined) {
     for (const initializer of embed(program, embeddedState)) context.initializers.set(initializer.name, initializer)
@@ -95,6 +95,17 @@ export function lower(program: Program, options: LowerOptions, extra: readonly T
     },
   }
   return { model, updateOutputs }
+}
+
+/** Puts a linear's parameter gradient before its input gradient, so that it can be computed while dy is in the cache. */
+function parametersFirst(nodes: readonly ProgramNode[]): readonly ProgramNode[] {
+  const ordered = [...nodes]
+  for (let i = 1; i < ordered.length; i++) {
+    const [before, node] = [ordered[i - 1], ordered[i]]
+    const swap = before.operation === 'linearInputGradient' && node.operation === 'linearParameterGradient'
+    if (swap && before.inputs[0] === node.inputs[0]) [ordered[i - 1], ordered[i]] = [node, before]
+  }
+  return ordered
 }
 
 function ruleOf(program: Program, operation: string): LoweringRule {

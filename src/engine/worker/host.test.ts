@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { compiledEntry } from '../../core/entry.ts'
 import { Graph } from '../../graph/graph.ts'
 import { scale } from '../../graph/operations/scale.ts'
 import type { Engine, EngineSession } from '../engine.ts'
@@ -41,9 +42,18 @@ function scriptedEngine(): Engine {
   })
 }
 
+function threadedReference(): Engine {
+  return threadedEngine({
+    engine: referenceEngine,
+    module: () => compiledEntry(new URL('../reference/index.ts', import.meta.url).href, './index'),
+    exportName: 'referenceEngine',
+  })
+}
+
 const sessions: EngineSession[] = []
 async function open(): Promise<EngineSession> {
-  const session = await scriptedEngine().open([])
+  const graph = new Graph('any')
+  const session = await scriptedEngine().open([graph.build({ y: scale(graph.state('a', [2]), 1) })])
   sessions.push(session)
   return session
 }
@@ -64,7 +74,7 @@ describe('a session in a thread', () => {
     })
     expect(x, 'the input stays with its owner').toEqual(Float32Array.of(1, 2, 3))
     expect(await session.readState()).toEqual(new Map([['a', Float32Array.of(1, 2)]]))
-    await session.writeState(new Map([['a', Float32Array.of(3)]]))
+    await session.writeState(new Map([['a', Float32Array.of(3, 4)]]))
     expect(await session.memory()).toEqual({ state: 8, workspace: 0 })
   })
 
@@ -119,16 +129,37 @@ describe('a session in a thread', () => {
 })
 
 describe('a real engine in a thread', () => {
+  it('moves state larger than its staging buffer there and back', async () => {
+    const graph = new Graph('large')
+    const lengths = { a: 1_500_000, b: 3_000_000, c: 5, d: 700_000 }
+    const states = Object.entries(lengths).map(([name, length]) => graph.state(name, [length]))
+    const program = graph.build(Object.fromEntries(states.map((state, i) => [`y${i}`, state])))
+    const session = await threadedReference().open([program])
+    try {
+      const values = new Map(
+        Object.entries(lengths).map(([name, length], i) => [
+          name,
+          Float32Array.from({ length }, (_, k) => i + (k % 1000)),
+        ]),
+      )
+      await session.writeState(values)
+      for (const [name, read] of await session.readState())
+        expect(Buffer.from(read.buffer).equals(Buffer.from(values.get(name)!.buffer)), name).toBe(true)
+      await expect(session.writeState(new Map([['a', new Float32Array(3)]]))).rejects.toMatchObject({
+        code: 'SHAPE_MISMATCH',
+      })
+      await expect(session.writeState(new Map([['z', new Float32Array(3)]]))).rejects.toMatchObject({
+        code: 'STATE_UNKNOWN',
+      })
+    } finally {
+      await session.close()
+    }
+  })
+
   it('keeps code, exit kind and hint of its errors', async () => {
-    const { compiledEntry } = await import('../../core/entry.ts')
-    const engine = threadedEngine({
-      engine: referenceEngine,
-      module: () => compiledEntry(new URL('../reference/index.ts', import.meta.url).href, './index'),
-      exportName: 'referenceEngine',
-    })
     const graph = new Graph('double')
     const program = graph.build({ y: scale(graph.input('x', [2]), 2) })
-    const session = await engine.open([program])
+    const session = await threadedReference().open([program])
     try {
       expect((await session.run('double', { x: Float32Array.of(1, 2) })).y).toEqual(Float32Array.of(2, 4))
       await expect(session.run('double', { x: new Int32Array(2) })).rejects.toMatchObject({

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { compiledEntry } from '../../core/entry.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
+import { checkStateValues, collectStates, type StateShapes } from '../check.ts'
 import type { Engine, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
 import { type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
@@ -28,7 +29,7 @@ export function threadedEngine({ engine, module, exportName }: ThreadedEngineOpt
     probe: () => engine.probe(),
     async open(programs, options = {}) {
       const start: ThreadStart = { module: module().href, exportName, programs: plain(programs), options }
-      return ThreadedSession.open(engine.name, start)
+      return ThreadedSession.open(engine.name, start, collectStates(programs))
     },
   }
 }
@@ -41,6 +42,9 @@ function plain(programs: readonly Program[]): readonly Program[] {
   }))
 }
 
+/** Floats that `writeState` moves at once: 8 MiB. */
+const stagingLength = 2 ** 21
+
 interface Pending {
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: VideoMaeError) => void
@@ -49,12 +53,14 @@ interface Pending {
 class ThreadedSession implements EngineSession {
   readonly engine: string
   private readonly worker: Worker
+  private readonly shapes: StateShapes
   private readonly use: ExclusiveUse
   private readonly pending: Pending[] = []
   private death: VideoMaeError | null = null
 
-  private constructor(name: string, worker: Worker) {
+  private constructor(name: string, worker: Worker, shapes: StateShapes) {
     this.engine = name
+    this.shapes = shapes
     this.worker = worker
     this.use = new ExclusiveUse(`The ${name} session`)
     worker.on('message', (reply: Reply) => {
@@ -66,9 +72,9 @@ class ThreadedSession implements EngineSession {
     worker.on('exit', (code) => this.fail(`it exited with code ${code}`))
   }
 
-  static async open(name: string, start: ThreadStart): Promise<ThreadedSession> {
+  static async open(name: string, start: ThreadStart, shapes: StateShapes): Promise<ThreadedSession> {
     const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
-    const session = new ThreadedSession(name, worker)
+    const session = new ThreadedSession(name, worker, shapes)
     try {
       await session.answer<'open'>()
     } catch (error) {
@@ -98,11 +104,26 @@ class ThreadedSession implements EngineSession {
     return this.use.run(() => this.call<'readState'>({ call: 'readState', names }))
   }
 
+  /** In pieces through one small buffer: a large model's state should not be in memory twice more on its way. */
   writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
-    return this.use.run(() => {
-      const copies = new Map([...values].map(([name, value]) => [name, new Float32Array(value)]))
-      const moved = [...copies.values()].map(({ buffer }) => buffer)
-      return this.call<'writeState'>({ call: 'writeState', values: copies }, moved)
+    return this.use.run(async () => {
+      checkStateValues(this.shapes, values)
+      const largest = Math.max(0, ...[...values.values()].map(({ length }) => length))
+      const staging = new Float32Array(new SharedArrayBuffer(4 * Math.max(largest, stagingLength)))
+      let piece = new Map<string, Float32Array>()
+      let end = 0
+      for (const [name, value] of values) {
+        if (end + value.length > staging.length) {
+          await this.call<'writeState'>({ call: 'writeState', values: piece })
+          piece = new Map()
+          end = 0
+        }
+        const part = staging.subarray(end, end + value.length)
+        part.set(value)
+        piece.set(name, part)
+        end += value.length
+      }
+      await this.call<'writeState'>({ call: 'writeState', values: piece })
     })
   }
 

@@ -49,6 +49,7 @@ export class LoweringContext {
   private readonly taken: Set<string>
   private readonly shared = new Map<string, Value>()
   private readonly scalars: ReadonlyMap<TensorId, number>
+  private readonly unordered: Value[] = []
   private counter = 0
 
   constructor(settings: LoweringSettings) {
@@ -206,16 +207,34 @@ export class LoweringContext {
     return this.once(`rows:${tensor}`, () => this.emit('Reshape', [this.value(tensor), this.int64s([-1, width])]))
   }
 
-  /** Names a tensor whose rows `make` computes as a matrix. */
+  /** Names a tensor whose rows `make` computes as a matrix. Everything left to `computeSoon` comes before it. */
   fromRows(tensor: TensorId, make: (into: Value) => Value): void {
     const { shape } = this.spec(tensor)
-    if (shape.length === 2) {
+    if (shape.length === 2 && this.unordered.length === 0) {
       make(this.value(tensor))
       return
     }
     const matrix = make(this.fresh('rows'))
     this.keep(`rows:${tensor}`, matrix)
-    this.reshape(matrix, shape, this.isBatched(tensor), this.value(tensor))
+    this.after(this.unordered.splice(0), matrix, shape, this.isBatched(tensor), this.value(tensor))
+  }
+
+  /**
+   * Has a value that nothing in the graph reads (a parameter's gradient) computed before the next `fromRows`.
+   *
+   * ONNX Runtime orders nodes by a depth-first walk from the graph's outputs, which would leave all such values to the
+   * end and keep everything they are made from until then.
+   */
+  computeSoon(value: Value): void {
+    this.unordered.push(value)
+  }
+
+  /** `reshape` that waits for other values: the target shape ends in empty pieces of their shapes. */
+  after(others: readonly Value[], x: Value, shape: readonly number[], batched: boolean, into?: Value): Value {
+    if (others.length === 0) return this.reshape(x, shape, batched, into)
+    const pieces = others.map((other) => this.emit('Shape', [other], { start: 0, end: 0 }))
+    const target = this.emit('Concat', [this.int64s(this.targetShape(shape, batched)), ...pieces], { axis: 0 })
+    return this.emit('Reshape', [x, target], {}, into)
   }
 
   /** Column sums of a matrix: [R, D] -> [D]. */

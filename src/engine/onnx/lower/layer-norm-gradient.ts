@@ -9,13 +9,19 @@ export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, 
   const { shape } = context.spec(x)
   const width = shape[shape.length - 1]
   const inverse = column(context, inverseTensor)
-  const centred = context.emit('Sub', [context.value(x), column(context, mean)])
+  // Not before dy is there: this would keep a second tensor of x's size from the forward pass on.
+  const late = context.after([dy], context.value(x), shape, context.isBatched(x))
+  const centred = context.emit('Sub', [late, column(context, mean)])
   const normalised = context.emit('Mul', [centred, inverse])
   const product = context.emit('Mul', [dy, normalised])
   if (context.isRead(dgamma)) {
     context.sumRows(context.emit('Reshape', [product, context.int64s([-1, width])]), context.value(dgamma))
+    context.computeSoon(context.value(dgamma))
   }
-  if (context.isRead(dbeta)) context.sumRows(context.rows(dyTensor), context.value(dbeta))
+  if (context.isRead(dbeta)) {
+    context.sumRows(context.rows(dyTensor), context.value(dbeta))
+    context.computeSoon(context.value(dbeta))
+  }
   if (!context.isRead(dx)) return
   const weights = context.once(`average:${gammaTensor}`, () =>
     context.emit('Reshape', [context.scaled(gamma, 1 / width), context.int64s([width, 1])]),
