@@ -6,17 +6,16 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
 import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
-import { emulationMissing } from './emulation/build.ts'
-import { EmulationControls } from './emulation/emulated-device.ts'
-import { roundLeaves, runEmulated, runReference } from './run-program.ts'
+import { roundLeaves, runOnDevice, runReference } from './run-program.ts'
+import { setThreadOrder, testDeviceMissing, testDeviceName } from './test-device.ts'
 
-const missing = emulationMissing()
+const missing = testDeviceMissing()
 const names = Object.keys(operations) as OperationName[]
 
 async function check(made: OperationCase, precision: 'float32' | 'bfloat16', tolerance: number): Promise<void> {
   const fair = precision === 'float32' ? made : roundLeaves(made)
   const expected = await runReference(fair)
-  const actual = await runEmulated(fair, { precision, leavesAsActivations: precision === 'bfloat16' })
+  const actual = await runOnDevice(fair, { precision, leavesAsActivations: precision === 'bfloat16' })
   expect(Object.keys(actual).sort(), made.label).toEqual(Object.keys(expected).sort())
   for (const [name, values] of Object.entries(expected)) {
     const error = relativeError(actual[name], values, made.floor)
@@ -28,10 +27,10 @@ const runs = Number(process.env.VIDEOMAE_CUDA_TEST_RUNS ?? 8)
 /** The other order only has to show races. */
 const numRuns = (order: 'ascending' | 'descending'): number => (order === 'ascending' ? runs : Math.ceil(runs / 2))
 
-describe.skipIf(missing !== null)(`operations on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
+describe.skipIf(missing !== null)(`operations on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`, () => {
   describe.each(['ascending', 'descending'] as const)('threads start in %s order', (order) => {
-    beforeAll(() => new EmulationControls().setOrder(order))
-    afterAll(() => new EmulationControls().setOrder('ascending'))
+    beforeAll(() => setThreadOrder(order))
+    afterAll(() => setThreadOrder('ascending'))
 
     it.each(names)('%s in float32', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'float32', 1e-4))

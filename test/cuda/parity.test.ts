@@ -8,24 +8,24 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { runParity } from '../../src/model/parity.ts'
-import { emulationMissing } from './emulation/build.ts'
-import { openEmulatedSession } from './run-program.ts'
+import { openTestSession } from './run-program.ts'
+import { testDeviceMissing, testDeviceName } from './test-device.ts'
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
 const directory = path.join(root, '..', 'shared', 'reference', 'parity')
-const missing = emulationMissing() ?? (existsSync(directory) ? null : 'the parity set is not there')
+const missing = testDeviceMissing() ?? (existsSync(directory) ? null : 'the parity set is not there')
 
-const emulatedEngine: Engine = {
-  name: 'cuda (emulated)',
-  probe: async () => ({ available: true, detail: 'emulated' }),
-  open: async (programs) => openEmulatedSession(programs, { precision: 'float32' }),
+const testEngine: Engine = {
+  name: 'cuda',
+  probe: async () => ({ available: true, detail: testDeviceName }),
+  open: async (programs) => openTestSession(programs, { precision: 'float32' }),
 }
 
 describe.skipIf(missing !== null)(
-  `parity of the emulated CUDA engine${missing === null ? '' : ` (${missing})`}`,
+  `parity of the CUDA engine on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
   () => {
     it('with the original implementation', async () => {
-      const { lines } = await runParity(directory, emulatedEngine)
+      const { lines } = await runParity(directory, testEngine)
       expect(lines.length).toBeGreaterThan(3)
       for (const { quantity, difference, tolerance, worst } of lines) {
         expect(difference, `${quantity}, worst ${worst}`).toBeLessThan(tolerance)

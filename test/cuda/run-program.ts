@@ -3,7 +3,8 @@ import type { RunOutputs } from '../../src/engine/engine.ts'
 import { ReferenceSession } from '../../src/engine/reference/session.ts'
 import type { Program } from '../../src/graph/program.ts'
 import type { OperationCase } from '../engines/case-builder.ts'
-import { type EmulatedDeviceOptions, openEmulatedDevice } from './emulation/emulated-device.ts'
+import type { EmulatedDeviceOptions } from './emulation/emulated-device.ts'
+import { openTestDevice } from './test-device.ts'
 
 /** Nearest bfloat16, as float32. */
 export function roundToBfloat16(values: Float32Array): Float32Array {
@@ -33,12 +34,12 @@ export async function runReference({ program, inputs, state }: OperationCase): P
   return outputs
 }
 
-/** One run on a fresh emulated device. */
-export async function runEmulated(
+/** One run on a fresh test device. */
+export async function runOnDevice(
   { program, inputs, state }: OperationCase,
   options: CudaSessionOptions & { readonly device?: EmulatedDeviceOptions },
 ): Promise<RunOutputs> {
-  const session = openEmulatedSession([program], options)
+  const session = openTestSession([program], options)
   try {
     await session.writeState(state)
     return await session.run(program.name, inputs)
@@ -47,11 +48,11 @@ export async function runEmulated(
   }
 }
 
-export function openEmulatedSession(
+export function openTestSession(
   programs: readonly Program[],
   options: CudaSessionOptions & { readonly device?: EmulatedDeviceOptions },
 ): CudaSession {
-  const device = openEmulatedDevice(options.device)
+  const device = openTestDevice(options.device)
   try {
     return new CudaSession(device, programs, options)
   } catch (error) {

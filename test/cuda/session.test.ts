@@ -15,7 +15,7 @@ import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { emulationMissing } from './emulation/build.ts'
 import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
-import { openEmulatedSession } from './run-program.ts'
+import { openTestSession } from './run-program.ts'
 
 const missing = emulationMissing()
 const configuration = tinyConfiguration({ encoder: { width: 16, depth: 1, heads: 1, mlpRatio: 2 } })
@@ -49,7 +49,7 @@ describe.skipIf(missing !== null)(
 
     it('gives all memory back', async () => {
       const before = controls?.usedMemory()
-      const session = openEmulatedSession(built.programs, { precision: 'bfloat16' })
+      const session = openTestSession(built.programs, { precision: 'bfloat16' })
       await session.run(built.step, inputs(1))
       const { state: stateBytes, workspace } = await session.memory()
       expect(stateBytes).toBeGreaterThan(0)
@@ -61,7 +61,7 @@ describe.skipIf(missing !== null)(
 
     it('says what is needed and what there is when memory does not suffice', async () => {
       controls?.setMemory(20 * 2 ** 20)
-      const error = await failure(() => openEmulatedSession(built.programs, { precision: 'float32' }))
+      const error = await failure(() => openTestSession(built.programs, { precision: 'float32' }))
       expect(error.code).toBe('OUT_OF_MEMORY')
       expect(error.message).toMatch(/need 33 MiB.*state.*activations.*20 MiB free of 20 MiB/)
       expect(error.hint).toMatch(/smaller model/)
@@ -80,7 +80,7 @@ describe.skipIf(missing !== null)(
     })
 
     it('replays one graph: every run launches the same kernels', async () => {
-      const session = openEmulatedSession(built.programs, { precision: 'float32' })
+      const session = openTestSession(built.programs, { precision: 'float32' })
       await session.writeState(state)
       const launched: number[] = []
       for (let step = 1; step <= 3; step++) {
@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(
     it('takes prefetched inputs, and others in between, without a difference', async () => {
       const losses: number[][] = []
       for (const ahead of [false, true]) {
-        const session = openEmulatedSession(built.programs, { precision: 'float32' })
+        const session = openTestSession(built.programs, { precision: 'float32' })
         await session.writeState(state)
         const own: number[] = []
         let next = inputs(1)
@@ -114,7 +114,7 @@ describe.skipIf(missing !== null)(
     })
 
     it('refuses a second call while one is under way, and any after closing', async () => {
-      const session = openEmulatedSession(built.programs, { precision: 'float32' })
+      const session = openTestSession(built.programs, { precision: 'float32' })
       const running = session.run(built.step, inputs(1))
       expect((await failure(() => session.readState())).code).toBe('ENGINE_BUSY')
       await running
@@ -154,7 +154,7 @@ describe.skipIf(missing !== null)(
     })
 
     it('profiles a step by operations, fused ones among them', async () => {
-      const session = openEmulatedSession(built.programs, { precision: 'bfloat16' })
+      const session = openTestSession(built.programs, { precision: 'bfloat16' })
       await session.writeState(state)
       const times = await session.profile(built.step, inputs(1))
       const labels = times.map(({ label }) => label).join('\n')
@@ -176,7 +176,7 @@ describe.skipIf(missing !== null)(
       const graph = new Graph('zeroing')
       const kept = graph.state('kept', [3])
       const program = graph.build({ before: kept, twice: scale(kept, 2) }, [{ kind: 'zero', states: ['kept'] }])
-      const session = openEmulatedSession([program], { precision: 'float32' })
+      const session = openTestSession([program], { precision: 'float32' })
       await session.writeState(new Map([['kept', Float32Array.of(1, 2, 3)]]))
       const { before, twice } = await session.run('zeroing', {})
       expect([...before, ...twice]).toEqual([1, 2, 3, 2, 4, 6])
@@ -201,7 +201,7 @@ function failingAt(device: Device, entry: string): Device {
   })
 }
 
-/** Counts timed events, of which only the measuring of products makes any while a session opens. */
+/** Counts timed events: while a session opens, the measuring of products makes them. */
 function countProducts(device: Device): () => number {
   const original = device.createEvent.bind(device)
   let timed = 0

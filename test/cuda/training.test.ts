@@ -12,10 +12,10 @@ import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { gradientOutput, stateNames, type TrainingPrograms } from '../../src/model/training-programs.ts'
 import { relativeError } from '../engines/case-builder.ts'
 import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
-import { emulationMissing } from './emulation/build.ts'
-import { openEmulatedSession } from './run-program.ts'
+import { openTestSession } from './run-program.ts'
+import { testDeviceMissing, testDeviceName } from './test-device.ts'
 
-const missing = emulationMissing()
+const missing = testDeviceMissing()
 /** Heads of 32 and of 16 values, so that bfloat16 takes the tensor-core kernels; 32 tokens, 8 of them visible. */
 const configuration = tinyConfiguration({
   imageSize: 16,
@@ -41,7 +41,7 @@ async function openBoth(
   precision: Precision,
 ) {
   const reference = await openWith(programs, state)
-  const cuda = openEmulatedSession(programs, { precision })
+  const cuda = openTestSession(programs, { precision })
   await cuda.writeState(state)
   return { reference, cuda }
 }
@@ -53,7 +53,7 @@ function together(actual: ReadonlyMap<string, Float32Array>, expected: ReadonlyM
   return relativeError(join(actual), join(expected))
 }
 
-describe.skipIf(missing !== null)(`training on the emulated device${missing === null ? '' : ` (${missing})`}`, () => {
+describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`, () => {
   it.each([
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
@@ -154,7 +154,7 @@ describe.skipIf(missing !== null)(`training on the emulated device${missing === 
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
     const results: number[][] = []
     for (let session = 0; session < 2; session++) {
-      const cuda = openEmulatedSession(built.programs, { precision })
+      const cuda = openTestSession(built.programs, { precision })
       await cuda.writeState(pretrainState)
       const losses: number[] = []
       for (let step = 1; step <= 3; step++) {
@@ -178,7 +178,7 @@ describe.skipIf(missing !== null)(`training on the emulated device${missing === 
       name,
       values.map((value, i) => (i === 0 ? Number.NaN : value)),
     )
-    const cuda = openEmulatedSession(built.programs, { precision: 'float32' })
+    const cuda = openTestSession(built.programs, { precision: 'float32' })
     await cuda.writeState(broken)
     const { gradientNorm } = await cuda.run(built.step, { frames, visible, masked, ...schedule(1) })
     expect(gradientNorm[0]).toBeNaN()

@@ -1,0 +1,65 @@
+/**
+ * End to end from video files: how long the GPU idles while the loader feeds it, for 1 and 4 samples per clip.
+ *
+ *     npx tsx scripts/bench/gpu-idle.ts <folder of videos> [--preset base] [--batch 32] [--steps 60] [--workers 14]
+ *
+ * Prints clips per second, the share of the time that the GPU had no work, and the share spent waiting for the loader.
+ * Not yet run on hardware.
+ */
+import { parseArgs } from 'node:util'
+import { invalidArgument } from '../../src/core/errors.ts'
+import { openCudaSession } from '../../src/engine/cuda/index.ts'
+import { buildPretrainProgram } from '../../src/model/index.ts'
+import { initialise } from '../../src/model/initialise.ts'
+import { openRealData } from './gpu-data.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    preset: { type: 'string', default: 'base' },
+    resolution: { type: 'string', default: '224' },
+    batch: { type: 'string', default: '32' },
+    steps: { type: 'string', default: '60' },
+    workers: { type: 'string' },
+  },
+})
+const [folder] = positionals
+if (folder === undefined) throw invalidArgument('folder', 'a folder of videos', folder)
+const batch = Number(values.batch)
+const steps = Number(values.steps)
+const warmUp = Math.min(10, Math.floor(steps / 3))
+
+for (const samplesPerClip of [1, 4]) {
+  const workers = values.workers === undefined ? undefined : Number(values.workers)
+  const resolution = Number(values.resolution)
+  const { data, run } = openRealData({ folder, preset: values.preset, resolution, batch, samplesPerClip, workers })
+  const counts = { visible: run.visible, masked: run.predicted }
+  const training = buildPretrainProgram({ configuration: run.model, batch, ...counts, optimiser: {} })
+  const session = openCudaSession(training.programs, { precision: 'bfloat16' })
+  await session.writeState(initialise(training.parameters, 1))
+  const scalars = (step: number) => ({
+    learningRate: Float32Array.of(1e-4),
+    weightDecay: Float32Array.of(0.05),
+    step: Float32Array.of(step),
+  })
+  let inputs = { ...(await data.next()).inputs, ...scalars(1) }
+  let [began, busyBefore, waited] = [0, 0, 0]
+  for (let step = 1; step <= steps; step++) {
+    if (step === warmUp + 1) [began, busyBefore, waited] = [performance.now(), session.busyMilliseconds, 0]
+    const running = session.run(training.step, inputs)
+    const asked = performance.now()
+    inputs = { ...(await data.next()).inputs, ...scalars(step + 1) }
+    session.prefetch(training.step, inputs)
+    waited += performance.now() - asked
+    await running
+  }
+  const elapsed = performance.now() - began
+  const idle = 1 - (session.busyMilliseconds - busyBefore) / elapsed
+  const perSecond = ((steps - warmUp) * batch * 1000) / elapsed
+  console.log(
+    `${samplesPerClip} samples per clip: ${perSecond.toFixed(1)} clips/s, GPU idle ${(100 * idle).toFixed(1)} %, ` +
+      `in the loader and copying ${((100 * waited) / elapsed).toFixed(1)} % of the time`,
+  )
+  await session.close()
+  await data.loader.close()
+}
