@@ -121,7 +121,7 @@ async function compare(
   try {
     await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
     for (let n = 0; n < count; n++) {
-      const clip = clips.slice(n * clipBytes, (n + 1) * clipBytes)
+      const clip = new Uint8Array(clips.subarray(n * clipBytes, (n + 1) * clipBytes)) // never a Buffer
       const expected = await session.run(program.name, { frames: clip })
       const tensor =
         input === 'uint8'

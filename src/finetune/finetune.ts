@@ -9,6 +9,7 @@ import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead } from './finetune-head.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { prepareFinetuning } from './prepare.ts'
+import { writeSplitFile } from './split-file.ts'
 
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
@@ -47,9 +48,10 @@ export async function finetune(configuration: FinetuneConfiguration, options: Ru
     videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
     warnings,
   }
+  await mkdir(options.out, { recursive: true })
+  await writeSplitFile(path.join(options.out, 'split.csv'), split)
   const seconds = (): number => (performance.now() - began) / 1000
   if (configuration.mode !== 'full') {
-    await mkdir(options.out, { recursive: true })
     const result = await finetuneHead(configuration, prepared, options)
     await replaceDirectory(classifier, (folder) => saveClassifier(folder, result.classifier))
     await writeFileAtomic(path.join(options.out, 'config.json'), `${JSON.stringify(configuration, null, 2)}\n`)

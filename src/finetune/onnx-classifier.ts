@@ -37,7 +37,7 @@ export async function openOnnxClassifier(
   const description = describe(file, model.metadata ?? {})
   const { labels, input, frames, size } = description
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
-  const session = await InferenceSession.create(file, { intraOpNumThreads: threads })
+  const session = await InferenceSession.create(file, threads === undefined ? {} : { intraOpNumThreads: threads })
   const [inputName] = session.inputNames
   const clipBytes = frames * size * size * 3
   const tensorOf = (clips: Uint8Array, count: number) =>
@@ -55,7 +55,7 @@ export async function openOnnxClassifier(
       const all = new Float32Array(count * labels.length)
       for (let from = 0; from < count; from += batch) {
         const here = Math.min(batch, count - from)
-        const part = clips.slice(from * clipBytes, (from + here) * clipBytes)
+        const part = new Uint8Array(clips.subarray(from * clipBytes, (from + here) * clipBytes)) // never a Buffer
         const outputs = await session.run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
         all.set(outputs.probabilities.data as Float32Array, from * labels.length)
       }

@@ -209,3 +209,19 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
     hint: 'Add videos of these classes, lower the shares for validation and test, or use fewer groups per class.',
   })
 }
+
+/**
+ * The videos of one part of a list that has a split column; all of them where it has none, or where `all` is asked for.
+ *
+ * @throws VideoMaeError `SPLIT_INVALID` when that part is empty
+ */
+export function videosOfSplit(videos: readonly LabelledVideo[], name: SplitName | 'all'): readonly LabelledVideo[] {
+  if (name === 'all' || videos.every((video) => video.split === undefined)) return videos
+  const chosen = videos.filter((video) => aliases[(video.split ?? '').toLowerCase()] === name)
+  if (chosen.length > 0) return chosen
+  throw new VideoMaeError(`Expected ${name} videos in the split column but found none.`, {
+    code: 'SPLIT_INVALID',
+    exit: 'data',
+    hint: 'Choose another part with --split, or all.',
+  })
+}

@@ -1,0 +1,137 @@
+// Does pretraining help? The same model and the same fine-tuning budget, from a pretrained encoder and from fresh weights,
+// at all training videos and at 10 and 5 per class, several seeds.
+//   npx tsx scripts/experiments/pretrain-vs-scratch.ts [--data motion|fights] [--quick] [--out checkpoints/pretrain-vs-scratch]
+// Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. Larger runs:
+// --steps, --finetune-steps, --width, --depth, --resolution, --clips, --engine cuda.
+
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import type { FinetuneInput } from '../../src/finetune/configuration.ts'
+import { Cells, meanWithInterval, motionData, pretrainOnce, testOnce } from './study.ts'
+
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string', default: 'motion' },
+    quick: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    steps: { type: 'string' },
+    'finetune-steps': { type: 'string' },
+    seeds: { type: 'string', default: '3' },
+    width: { type: 'string' },
+    depth: { type: 'string' },
+    resolution: { type: 'string' },
+    patch: { type: 'string', default: '8' },
+    frames: { type: 'string', default: '16' },
+    stride: { type: 'string' },
+    'mask-ratio': { type: 'string' },
+    clips: { type: 'string' },
+    engine: { type: 'string' },
+    threads: { type: 'string' },
+  },
+})
+const { quick } = values
+const motion = values.data === 'motion'
+const number = (value: string | undefined, usual: number): number => (value === undefined ? usual : Number(value))
+const steps = number(values.steps, quick ? 1200 : 12_000)
+const finetuneSteps = number(values['finetune-steps'], quick ? 120 : 600)
+const seeds = Number(values.seeds)
+const resolution = number(values.resolution, quick ? 32 : 64)
+const width = number(values.width, quick ? 96 : 192)
+const depth = number(values.depth, quick ? 4 : 6)
+const stride = number(values.stride, motion ? 1 : 2)
+const ratio = number(values['mask-ratio'], motion ? 0.75 : 0.9)
+const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
+const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
+const heads = Math.max(1, Math.round(width / 32))
+const size = {
+  width,
+  depth,
+  heads,
+  patch: Number(values.patch),
+  frames: Number(values.frames),
+  resolution,
+}
+
+const real = path.join(process.env.VIDEOMAE_TEST_DATA ?? '../shared/data', 'fights')
+if (!motion && !existsSync(real)) throw new Error(`Expected the data set fights at ${real}; set VIDEOMAE_TEST_DATA.`)
+const data = motion
+  ? await motionData(path.join(out, 'data'), {
+      unlabelled: number(values.clips, quick ? 800 : 4000),
+      labelled: quick ? 800 : 1600,
+      size: resolution,
+    })
+  : { unlabelled: real, labelled: path.join(real, 'labels.csv') }
+
+const pretrainBatch = 64
+const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
+  data: { path: data.unlabelled, samplesPerClip: 4 },
+  clip: { stride, crop: 'random-resized', cropScale: [0.5, 1] },
+  mask: { ratio },
+  model: { ...size, decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 } },
+  batch: { size: pretrainBatch, perRun: pretrainBatch },
+  optimiser: { baseLearningRate: (1e-3 * 256) / pretrainBatch, minimumBaseLearningRate: 1e-5, countRepeats: true },
+  schedule: { duration: `${steps} steps`, warmup: `${Math.floor(steps / 20)} steps` },
+  checkpoint: { every: `${Math.max(50, Math.floor(steps / 20))} steps`, keep: 1 },
+  log: { every: `${Math.max(10, Math.floor(steps / 24))} steps`, tensorboard: false },
+  engine,
+})
+
+const cells = await Cells.open(out)
+const batch = 16
+const shotsList = [null, 10, 5] as const
+const modes = ['full', 'attentive', 'ridge'] as const
+const starts = ['pretrained', 'scratch'] as const
+
+function configurationOf(
+  start: string,
+  mode: (typeof modes)[number],
+  shots: number | null,
+  seed: number,
+): FinetuneInput {
+  return {
+    seed,
+    mode,
+    data: { path: data.labelled, shots, validation: 0.1, test: motion ? 0.2 : 0.3 },
+    clip: { stride, sampling: 'dense' },
+    model: start === 'pretrained' ? { from: pretrained.run } : { from: 'scratch', like: pretrained.run },
+    augment: { area: [0.5, 1], mixup: null, cutmix: null, randAugment: null, erasing: 0.1 },
+    // Fresh weights are given the same rate in all layers: a low one in the first layers would only hold them back.
+    regularisation: { dropPath: 0.05, layerDecay: start === 'pretrained' ? 0.75 : 1 },
+    batch: { size: batch, perRun: batch },
+    optimiser: { baseLearningRate: (1e-3 * 256) / batch },
+    schedule: { duration: `${finetuneSteps} steps`, warmup: `${Math.floor(finetuneSteps / 10)} steps` },
+    evaluation: { every: `${Math.max(10, Math.floor(finetuneSteps / 10))} steps`, clips: 2, crops: 1, batch: 16 },
+    probe: { cache: path.join(out, 'features') },
+    checkpoint: { every: `${finetuneSteps} steps` },
+    log: { tensorboard: false },
+    engine,
+  }
+}
+
+const rows: string[] = []
+for (const mode of modes) {
+  for (const start of starts) {
+    const columns: string[] = []
+    for (const shots of shotsList) {
+      const accuracies: number[] = []
+      for (let seed = 0; seed < seeds; seed++) {
+        const key = `${start} ${mode} shots=${shots ?? 'all'} seed=${seed}`
+        const folder = path.join(out, 'runs', key.replaceAll(' ', '-'))
+        const cell = await cells.once(key, () => testOnce(folder, configurationOf(start, mode, shots, seed)))
+        accuracies.push(motion ? cell.accuracy : cell.balanced)
+      }
+      columns.push(meanWithInterval(accuracies))
+    }
+    rows.push(`| ${mode} | ${start} | ${columns.join(' | ')} |`)
+  }
+}
+console.log(
+  `${values.data}: ${motion ? 'top-1 accuracy' : 'balanced accuracy'}, mean over ${seeds} seeds [95 % interval]`,
+)
+console.log(
+  `model ${JSON.stringify(size)}, mask ${ratio}, ${steps} x ${pretrainBatch} clips pretraining, ${finetuneSteps} x ${batch} clips fine-tuning`,
+)
+console.log(`pretraining  ${pretrained.curve}\n`)
+console.log('| mode | start | all videos | 10 per class | 5 per class |\n|---|---|---|---|---|')
+console.log(rows.join('\n'))

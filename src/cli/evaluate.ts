@@ -1,0 +1,57 @@
+import { openDataset } from '../finetune/dataset.ts'
+import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/evaluate.ts'
+import { openAnyClassifier } from '../finetune/predict.ts'
+import { type SplitName, videosOfSplit } from '../finetune/split.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
+
+export interface EvaluateCommandOptions extends CommonOptions {
+  /** Run folder, checkpoint, Hugging Face directory or ONNX file. */
+  readonly from: string
+  /** Which part of a list with a split column; `all` for everything. Default `test`. */
+  readonly split?: SplitName | 'all'
+  readonly clips?: number
+  readonly crops?: number
+  /** Clips in one run. */
+  readonly batch?: number
+  /** Folder for the report; none is written without it. */
+  readonly out?: string
+  readonly engine?: string
+  readonly threads?: number
+  readonly decoder?: 'node-av' | 'ffmpeg'
+  readonly workers?: number
+  readonly seed?: number
+  readonly quiet?: boolean
+}
+
+/** `videomae evaluate`. */
+export async function evaluateCommand(data: string, options: EvaluateCommandOptions): Promise<void> {
+  const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
+  const interrupt = interruptSignal()
+  const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
+  try {
+    const dataset = await openDataset(data, {
+      classes: classifier.labels,
+      digests: false,
+      signal: interrupt.signal,
+    })
+    const videos = videosOfSplit(dataset.videos, split)
+    const evaluation = await evaluateVideos(classifier, videos, {
+      clips: rest.clips,
+      crops: rest.crops,
+      decoder: rest.decoder,
+      workers: rest.workers,
+      seed: rest.seed,
+      signal: interrupt.signal,
+      onProgress(done, total) {
+        if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${done}/${total} videos`)
+      },
+    })
+    if (!quiet && process.stderr.isTTY) process.stderr.write('\r\u001b[2K')
+    const files = out === undefined ? [] : await writeEvaluation(out, evaluation)
+    if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, files })}\n`)
+    else process.stdout.write(`${formatEvaluation(evaluation)}${files.map((file) => `wrote  ${file}\n`).join('')}`)
+  } finally {
+    await classifier.close()
+    interrupt.dispose()
+  }
+}

@@ -1,0 +1,106 @@
+import path from 'node:path'
+import { invalidArgument } from '../core/errors.ts'
+import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
+import { writeFeatureFiles } from '../finetune/feature-files.ts'
+import { computeFeatures } from '../finetune/features.ts'
+import { listVideos } from '../video/index.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
+
+export interface FeaturesCommandOptions extends CommonOptions {
+  /** Run folder, checkpoint or Hugging Face directory. */
+  readonly from: string
+  readonly kind?: FeatureKind
+  /** Folder for the files; the store of computed features lies in it too, unless `cache` names another. */
+  readonly out?: string
+  readonly cache?: string
+  readonly clips?: number
+  readonly crops?: number
+  /** Sliding windows: frames from one start to the next. */
+  readonly windowStep?: number
+  /** Frames from one frame of a clip to the next, and frames per second; default: as the encoder was trained. */
+  readonly stride?: number
+  readonly fps?: number
+  /** `3/16`: the third of sixteen parts. */
+  readonly shard?: string
+  readonly batch?: number
+  readonly engine?: string
+  readonly threads?: number
+  readonly decoder?: 'node-av' | 'ffmpeg'
+  readonly workers?: number
+  readonly quiet?: boolean
+}
+
+/** `videomae features`. */
+export async function featuresCommand(data: string, options: FeaturesCommandOptions): Promise<void> {
+  const { json = false, quiet = false, out = 'features', from, stride, fps, engine, windowStep } = options
+  const interrupt = interruptSignal()
+  try {
+    const opened = await openEncoder(from)
+    const { sampling } = opened
+    const source = {
+      ...opened,
+      sampling: {
+        ...sampling,
+        stride: stride ?? sampling.stride,
+        fps: fps ?? (stride === undefined ? sampling.fps : null),
+      },
+    }
+    const entries = listVideos(data, { labelFromFolder: true })
+    const labelled = entries.every(({ label }) => label !== undefined)
+    const classes = labelled ? [...new Set(entries.map(({ label }) => label!))].sort() : null
+    const videos = entries.map((entry) =>
+      classes === null ? entry : { ...entry, class: classes.indexOf(entry.label!) },
+    )
+    const shard = options.shard === undefined ? null : parseShard(options.shard)
+    const { kind, clips, crops, batch, threads, decoder, workers } = options
+    const computed = await computeFeatures(source, videos, {
+      kind,
+      cache: options.cache ?? path.join(out, 'store'),
+      clips,
+      crops,
+      windowStep: windowStep ?? null,
+      shard,
+      batch,
+      engine: engine ?? null,
+      threads,
+      decoder,
+      workers,
+      signal: interrupt.signal,
+      onProgress(done, total) {
+        if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${done}/${total} videos`)
+      },
+    })
+    if (!quiet && process.stderr.isTTY) process.stderr.write('\r\u001b[2K')
+    const { failures, shape } = computed
+    const folder = shard === null ? out : path.join(out, `${shard.index + 1}-of-${shard.count}`)
+    const written = await writeFeatureFiles(folder, computed, classes)
+    const result = {
+      ...written,
+      videos: computed.videos.length,
+      computed: computed.computed,
+      encoder: computed.encoder,
+      failures,
+    }
+    if (json) {
+      process.stdout.write(`${JSON.stringify(result)}\n`)
+      return
+    }
+    process.stdout.write(
+      `${result.videos} videos, ${written.rows} rows of [${shape.join(', ')}]; ${computed.computed} videos computed now\n` +
+        failures.map(({ reason }) => `unreadable: ${reason}\n`).join('') +
+        written.files.map((file) => `wrote  ${file}\n`).join(''),
+    )
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+/** `3/16` -> number 2 of 16, counted from 0. */
+export function parseShard(text: string): { readonly index: number; readonly count: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(text)
+  const [index, count] = match === null ? [0, 0] : [Number(match[1]), Number(match[2])]
+  if (match === null || index < 1 || index > count) {
+    throw invalidArgument('--shard', 'NUMBER/COUNT such as 3/16, counted from 1', text)
+  }
+  return { index: index - 1, count }
+}

@@ -1,0 +1,51 @@
+import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { predict } from '../finetune/predict.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
+
+export interface PredictCommandOptions extends CommonOptions {
+  /** Run folder, checkpoint, Hugging Face directory or ONNX file. */
+  readonly from: string
+  readonly top?: number
+  readonly clips?: number
+  readonly crops?: number
+  readonly engine?: string
+  readonly threads?: number
+  readonly decoder?: 'node-av' | 'ffmpeg'
+}
+
+/** `videomae predict`. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could not be read. */
+export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+  const { json = false, engine, from, top, clips, crops, threads, decoder } = options
+  const interrupt = interruptSignal()
+  try {
+    const predictions = await predict(videos, {
+      from,
+      top,
+      clips,
+      crops,
+      threads,
+      decoder,
+      engine: engine ?? null,
+      signal: interrupt.signal,
+    })
+    if (json) process.stdout.write(`${JSON.stringify({ predictions })}\n`)
+    else {
+      for (const prediction of predictions) {
+        const classes = prediction.ok
+          ? prediction.classes.map(
+              ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${label}\n`,
+            )
+          : [`  unreadable: ${prediction.reason}\n`]
+        process.stdout.write(`${prediction.video}\n${classes.join('')}`)
+      }
+    }
+    const failed = predictions.filter(({ ok }) => !ok)
+    if (failed.length === 0) return
+    const reason = `${failed.length} of ${predictions.length} videos could not be read.`
+    // With --json the failures are in what was printed; a second document would not be.
+    if (json) process.exitCode = exitCodes.data
+    else throw new VideoMaeError(reason, { code: 'VIDEO_UNREADABLE', exit: 'data', hint: 'Each is named above.' })
+  } finally {
+    interrupt.dispose()
+  }
+}
