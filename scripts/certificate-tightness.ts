@@ -86,6 +86,7 @@ for (const [k, d, classes] of [
   [3, 3, 2],
   [4, 3, 2],
   [5, 2, 2],
+  [4, 6, 2],
 ] as const) {
   const offsets = spreadOffsets(k, d)
   // Captured learners of a plurality do best to vote together, so the oracle need not mix their votes.

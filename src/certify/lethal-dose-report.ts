@@ -36,9 +36,9 @@ export function lethalDoseChart(report: LethalDoseReport): string {
 export function lethalDoseTable(report: LethalDoseReport): string {
   const lines = ['| learner | N | accuracy of one learner | n | interval | dose N/n |', '|---|---|---|---|---|---|']
   for (const learner of report.learners)
-    for (const { accuracy, samples, interval, dose } of learner.complexity)
+    for (const { accuracy, samples, atMost, interval, dose } of learner.complexity)
       lines.push(
-        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${number(samples)} | ${interval === null ? '' : `${number(interval[0])} to ${number(interval[1])}`} | ${number(dose)} |`,
+        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${atMost ? 'at most ' : ''}${number(samples)} | ${interval === null || atMost ? '' : `${number(interval[0])} to ${number(interval[1])}`} | ${atMost ? 'at least ' : ''}${number(dose)} |`,
       )
   lines.push(
     '',

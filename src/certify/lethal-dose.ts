@@ -61,6 +61,8 @@ export interface SampleComplexity {
   readonly accuracy: number
   /** n(accuracy), log-interpolated; null when the curve does not reach it. */
   readonly samples: number | null
+  /** The smallest size tried reaches it already: n is at most `samples`, the dose at least `dose`. */
+  readonly atMost: boolean
   /** 5% and 95% over bootstrap draws that reach it. */
   readonly interval: readonly [number, number] | null
   /** N / n. */
@@ -213,6 +215,7 @@ function complexity(
   return {
     accuracy,
     samples: n,
+    atMost: n === sizes[0] && mean(perSubset[0]) > accuracy,
     interval: n === null || found.length === 0 ? null : quantiles(found),
     dose: n === null ? null : samples / n,
   }
