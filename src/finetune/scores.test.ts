@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { RandomStream } from '../core/random.ts'
+import type { LoadedVideo } from '../video/index.ts'
+import { type ClipClassifier, predictFrom } from './predict-videos.ts'
+import { calibrationError, scorePredictions } from './scores.ts'
+
+const rows = (...values: number[][]) => values.map((row) => Float64Array.from(row))
+
+describe('scorePredictions', () => {
+  const labels = ['a', 'b', 'c']
+  const probabilities = rows([0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1])
+  const scores = scorePredictions(probabilities, [0, 0, 1, 2], { labels })
+
+  it('counts by hand', () => {
+    expect(scores.top1.value).toBe(0.5)
+    expect(scores.top5).toBeNull()
+    expect(scores.balanced.value).toBeCloseTo((0.5 + 1 + 0) / 3, 12)
+    expect(scores.confusion).toEqual([
+      [1, 1, 0],
+      [0, 1, 0],
+      [1, 0, 0],
+    ])
+    expect(scores.perClass[1]).toEqual({ label: 'b', videos: 1, predicted: 2, recall: 1, precision: 0.5 })
+    expect(scores.perClass[2]).toEqual({ label: 'c', videos: 1, predicted: 0, recall: 0, precision: null })
+    expect(scores.loss).toBeCloseTo(-(Math.log(0.7) + Math.log(0.4) + Math.log(0.8) + Math.log(0.1)) / 4, 12)
+  })
+
+  it('counts top-5 and breaks ties by order', () => {
+    const six = ['0', '1', '2', '3', '4', '5']
+    const tied = rows([0.2, 0.2, 0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
+    const { top1, top5 } = scorePredictions(tied, [0, 5], { labels: six })
+    expect([top1.value, top5?.value]).toEqual([0.5, 0.5])
+  })
+
+  it('refuses to score nothing', () => {
+    expect(() => scorePredictions([], [], { labels })).toThrow(/at least one readable video/)
+  })
+})
+
+describe('bootstrap intervals', () => {
+  /** Videos with a known accuracy; in groups whose members are all right or all wrong. */
+  function interval(seed: number, groupSize: number) {
+    const stream = new RandomStream(seed, 'truth')
+    const count = 120
+    const outcomes = Array.from({ length: count / groupSize }, () => stream.uniform() < 0.7)
+    const truth = Array.from({ length: count }, (_, i) => (outcomes[Math.floor(i / groupSize)] ? 0 : 1))
+    const groups = truth.map((_, i) => String(Math.floor(i / groupSize)))
+    const predictions = truth.map(() => Float64Array.of(0.9, 0.1))
+    return scorePredictions(predictions, truth, { labels: ['a', 'b'], groups, seed, resamples: 400 }).top1
+  }
+
+  it('hold the truth about 95 times in 100, and are wider where videos come in groups', () => {
+    const runs = 150
+    let held = 0
+    for (let seed = 0; seed < runs; seed++) {
+      const { low, high } = interval(seed, 1)
+      if (low <= 0.7 && 0.7 <= high) held++
+    }
+    expect(held / runs).toBeGreaterThan(0.88)
+    const width = (size: number) => {
+      const { low, high } = interval(3, size)
+      return high - low
+    }
+    expect(width(10)).toBeGreaterThan(1.8 * width(1))
+  })
+
+  it('are the same for the same seed', () => {
+    expect(interval(5, 2)).toEqual(interval(5, 2))
+  })
+})
+
+describe('calibrationError', () => {
+  it('is the gap between confidence and accuracy, weighted by bins', () => {
+    expect(calibrationError([0.9, 0.9, 0.9, 0.9], [1, 1, 1, 0])).toBeCloseTo(0.15, 12)
+    expect(calibrationError([0.55, 0.95], [1, 1])).toBeCloseTo((0.45 + 0.05) / 2, 12)
+    expect(calibrationError([1, 1], [1, 1])).toBe(0)
+  })
+})
+
+describe('predictFrom', () => {
+  /** Each clip is one byte, the index of its probabilities. */
+  const table = [
+    [0.9, 0.1],
+    [0.2, 0.8],
+    [0.3, 0.7],
+  ]
+  const classifier = (batch: number): ClipClassifier => ({
+    labels: ['a', 'b'],
+    frames: 1,
+    size: 1,
+    sampling: { kind: 'dense', stride: 1, fps: null },
+    batch,
+    probabilities: async (clips) => Float32Array.from([...clips].flatMap((clip) => table[clip])),
+    close: async () => {},
+  })
+  const view = {
+    frames: [0],
+    startSeconds: 0,
+    geometry: { crop: { x: 0, y: 0, width: 1, height: 1 }, scale: { width: 1, height: 1 }, flip: false },
+  }
+  const video = (index: number, clips: number[]): LoadedVideo => ({
+    index,
+    // The same name in two folders: they must not be taken for one.
+    entry: { path: `/${index}/clip.mp4`, id: `${index}/clip.mp4` },
+    ok: true,
+    clips: Uint8Array.from(clips),
+    views: clips.map(() => view),
+  })
+
+  it.each([1, 2, 100])('merges views as the mean of their softmax, runs of %i', async (batch) => {
+    const loaded: LoadedVideo[] = [
+      video(0, [0, 1]),
+      { index: 1, entry: { path: '/1/clip.mp4', id: '1/clip.mp4' }, ok: false, code: 'VIDEO_UNREADABLE', reason: 'no' },
+      video(2, [2]),
+    ]
+    const results = []
+    for await (const result of predictFrom(classifier(batch), loaded)) results.push(result)
+    expect(results.map(({ index, ok }) => [index, ok])).toEqual([
+      [0, true],
+      [1, false],
+      [2, true],
+    ])
+    const values = results.flatMap((result) => (result.ok ? [...result.probabilities] : []))
+    ;[0.55, 0.45, 0.3, 0.7].forEach((expected, i) => {
+      expect(values[i]).toBeCloseTo(expected, 6)
+    })
+  })
+})

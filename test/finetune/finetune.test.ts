@@ -1,0 +1,253 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFile, copyFile, readFile, truncate } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RandomStream } from '../../src/core/random.ts'
+import { exportClassifier } from '../../src/export/classifier.ts'
+import { exportPrecisions } from '../../src/export/classifier-precision.ts'
+import { openClassifier } from '../../src/finetune/classifier.ts'
+import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { openDataset } from '../../src/finetune/dataset.ts'
+import { freshEncoder } from '../../src/finetune/encoder-source.ts'
+import { evaluateVideos } from '../../src/finetune/evaluate.ts'
+import { writeFeatureFiles } from '../../src/finetune/feature-files.ts'
+import { computeFeatures } from '../../src/finetune/features.ts'
+import { finetune } from '../../src/finetune/finetune.ts'
+import { openAnyClassifier, predict } from '../../src/finetune/predict.ts'
+import { readNpy } from '../../src/format/npy.ts'
+import { readSafetensors } from '../../src/format/safetensors.ts'
+import { resolveConfiguration } from '../../src/model/index.ts'
+import { type GeneratedDataset, generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { renderMotionClip } from '../../src/synthetic/motion.ts'
+import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-'))
+const data = path.join(folder, 'data')
+const size = { width: 24, depth: 2, heads: 2, patch: 8, frames: 4, resolution: 32 }
+let generated: GeneratedDataset
+
+beforeAll(async () => {
+  generated = await generateMotionDataset(data, {
+    clips: 48,
+    size: 32,
+    frames: 8,
+    classes: ['left', 'right', 'up'],
+    seed: 3,
+  })
+  // One file that is no video, in the part that is tested.
+  const broken = path.join(data, 'left', 'broken.mp4')
+  writeFileSync(broken, 'this is no video')
+  const rows = generated.files.map(
+    (file, k) => `${file},${generated.labels[k]},${k < 27 ? 'train' : k < 36 ? 'val' : 'test'}`,
+  )
+  writeFileSync(path.join(data, 'split.csv'), `path,label,split\n${rows.join('\n')}\n${broken},left,test\n`)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
+  data: { path: path.join(data, 'split.csv'), workers: 2 },
+  model: { from: 'scratch', ...size },
+  clip: { stride: 1 },
+  batch: { size: 8, perRun: 4 },
+  schedule: { duration: '6 steps', warmup: '2 steps' },
+  optimiser: { average: 0.5, baseLearningRate: 0.05 },
+  evaluation: { clips: 2, crops: 1, every: '2 steps' },
+  probe: { epochs: 3, cache: path.join(folder, 'cache') },
+  checkpoint: { every: '2 steps' },
+  log: { tensorboard: false, every: '1 steps' },
+  engine: { name: 'onnx', threads: 1 },
+  ...more,
+})
+const out = (name: string) => path.join(folder, name)
+
+describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
+  it('tests on cached features what the saved classifier does on videos, and names what it could not read', async () => {
+    const { test, videos } = await finetune(finetuneConfiguration(input({ mode })), { out: out(mode) })
+    expect(videos).toEqual({ train: 27, validation: 9, test: 13 })
+    expect(test!.failures.map(({ id }) => path.basename(id))).toEqual(['broken.mp4'])
+    expect(test!.scores.videos).toBe(12)
+    const classifier = await openAnyClassifier(out(mode), { engine: 'onnx', threads: 1 })
+    try {
+      const dataset = await openDataset(path.join(data, 'split.csv'), { classes: classifier.labels })
+      const tested = dataset.videos.filter((video) => video.split === 'test')
+      const again = await evaluateVideos(classifier, tested, { clips: 2, crops: 1, workers: 2 })
+      expect(again.failures).toHaveLength(1)
+      for (const [i, prediction] of again.predictions.entries()) {
+        expect(prediction.id).toBe(test!.predictions[i].id)
+        prediction.probabilities.forEach((value, c) => {
+          expect(Math.abs(value - test!.predictions[i].probabilities[c])).toBeLessThan(1e-4)
+        })
+      }
+    } finally {
+      await classifier.close()
+    }
+  })
+})
+
+describe('full', () => {
+  it('resumes to the same weights and the same best checkpoint as a run that was not stopped', async () => {
+    const configuration = finetuneConfiguration(input({ mode: 'full', regularisation: { dropout: 0.1 } }))
+    const whole = await finetune(configuration, { out: out('whole') })
+    const stop = new AbortController()
+    const stopped = finetune(configuration, {
+      out: out('stopped'),
+      signal: stop.signal,
+      onProgress: ({ step }) => step === 3 && stop.abort(),
+    })
+    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    const resumed = await finetune(configuration, { out: out('stopped'), resume: true })
+    expect(resumed.validation).toEqual(whole.validation)
+    expect(resumed.test!.predictions).toEqual(whole.test!.predictions)
+    for (const file of [
+      'best/model.safetensors',
+      'step-00000006/model.safetensors',
+      'step-00000006/ema/model.safetensors',
+      'validation.jsonl',
+    ]) {
+      expect(await readFile(path.join(out('stopped'), file))).toEqual(await readFile(path.join(out('whole'), file)))
+    }
+    expect(whole.failures).toEqual([])
+    const losses = (await readFile(path.join(out('whole'), 'metrics.jsonl'), 'utf8')).trim().split('\n')
+    expect(losses).toHaveLength(6)
+  })
+
+  it('leaves a Hugging Face classifier with its labels', async () => {
+    const opened = await openCheckpoint(path.join(out('whole'), 'best'))
+    expect(opened.kind).toBe('classify')
+    expect(opened.labels).toEqual(['left', 'right', 'up'])
+    expect((await openClassifier(out('whole'))).sampling).toEqual({ kind: 'dense', stride: 1, fps: null })
+  })
+})
+
+describe('export', () => {
+  it.each(['whole', 'attentive'])(
+    'of %s: float32 agrees within 1e-4, the file alone predicts the same',
+    async (run) => {
+      const clips = new Uint8Array(
+        Buffer.concat(
+          (['left', 'up'] as const).map((kind, i) =>
+            renderMotionClip(kind, new RandomStream(i), { width: 32, height: 32, frames: 4 }),
+          ),
+        ),
+      )
+      const bytes: number[] = []
+      for (const precision of exportPrecisions) {
+        const file = path.join(folder, `${run}-${precision}.onnx`)
+        const result = await exportClassifier(out(run), { out: file, clips, precision, compareWith: 'onnx' })
+        bytes.push(result.bytes)
+        expect(result.check.logits).toBeLessThan(precision === 'float32' ? 1e-4 : 0.1)
+      }
+      expect(bytes[1]).toBeLessThan(bytes[0])
+      expect(bytes[2]).toBeLessThan(bytes[1])
+      // The ONNX file lies where nothing else does.
+      const alone = path.join(mkdtempSync(path.join(folder, 'alone-')), 'classifier.onnx')
+      await copyFile(path.join(folder, `${run}-float32.onnx`), alone)
+      const videos = [generated.files[0], path.join(data, 'left', 'broken.mp4')]
+      const fromFile = await predict(videos, { from: alone, workers: 1 })
+      const fromRun = await predict(videos, { from: out(run), engine: 'onnx', threads: 1, workers: 1 })
+      expect(fromFile[1]).toMatchObject({ ok: false })
+      const [a, b] = [fromFile[0], fromRun[0]]
+      if (!a.ok || !b.ok) throw new Error('expected predictions')
+      expect(a.classes.map(({ label }) => label)).toEqual(b.classes.map(({ label }) => label))
+      a.classes.forEach(({ probability }, i) => {
+        expect(Math.abs(probability - b.classes[i].probability)).toBeLessThan(1e-5)
+      })
+    },
+  )
+
+  it('says that a pretrained encoder is no classifier', async () => {
+    await expect(openClassifier(path.join(out('attentive'), 'best', 'nothing'))).rejects.toMatchObject({
+      code: 'CHECKPOINT_NOT_FOUND',
+    })
+  })
+})
+
+describe('features', () => {
+  const configuration = resolveConfiguration({
+    imageSize: 32,
+    frames: 4,
+    patch: 8,
+    encoder: { width: 24, depth: 1, heads: 2 },
+  })
+  const source = freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 1)
+  const options = { engine: 'onnx', threads: 1, workers: 2, batch: 4 } as const
+
+  it('are computed once per content, also after a kill in the middle of a write', async () => {
+    const cache = out('store')
+    const { videos } = await openDataset(path.join(data, 'split.csv'))
+    const first = await computeFeatures(source, videos, { ...options, cache, clips: 2 })
+    expect(first.failures.map(({ id }) => path.basename(id))).toEqual(['broken.mp4'])
+    expect(first.videos).toHaveLength(48)
+    const again = await computeFeatures(source, videos.slice(0, 48), { ...options, cache, clips: 2 })
+    expect(again.computed).toBe(0)
+    const last = await first.store.read(first.videos[47].digest)
+    // The last video was cut off: half its row, half its line.
+    const name = path.join(first.store.folder, '1-of-1')
+    const index = await readFile(`${name}.jsonl`)
+    await truncate(`${name}.jsonl`, index.length - 10)
+    await appendFile(`${name}.f32`, new Uint8Array(13))
+    const repaired = await computeFeatures(source, videos.slice(0, 48), { ...options, cache, clips: 2 })
+    expect(repaired.computed).toBe(1)
+    expect(await repaired.store.read(first.videos[47].digest)).toEqual(last)
+  })
+
+  it('come in shards that make up the whole, as .npy and safetensors', async () => {
+    const { videos, classes } = await openDataset(path.join(data, 'split.csv'))
+    const readable = videos.slice(0, 12)
+    const whole = await computeFeatures(source, readable, { ...options, cache: out('one') })
+    for (let index = 0; index < 3; index++) {
+      await computeFeatures(source, readable, { ...options, cache: out('three'), shard: { index, count: 3 } })
+    }
+    const sharded = await computeFeatures(source, readable, { ...options, cache: out('three') })
+    expect(sharded.computed).toBe(0)
+    const a = await writeFeatureFiles(out('files-one'), whole, classes)
+    await writeFeatureFiles(out('files-three'), sharded, classes)
+    expect(a.shape).toEqual([12, 24])
+    const one = await readNpy(path.join(out('files-one'), 'features.npy'))
+    const three = await readNpy(path.join(out('files-three'), 'features.npy'))
+    for (let i = 0; i < one.data.length; i++)
+      expect(Math.abs(Number(one.data[i]) - Number(three.data[i]))).toBeLessThan(1e-5)
+    const file = await readSafetensors(path.join(out('files-one'), 'features.safetensors'))
+    expect(file.info('labels').shape).toEqual([12])
+    await file.close()
+    const index = JSON.parse(await readFile(path.join(out('files-one'), 'index.json'), 'utf8')) as {
+      rows: { label: string }[]
+    }
+    expect(index.rows.map(({ label }) => label)).toEqual(readable.map(({ label }) => label))
+  })
+
+  it('of sliding windows cover the video', async () => {
+    const { videos } = await openDataset(path.join(data, 'split.csv'))
+    const windows = await computeFeatures(source, videos.slice(0, 3), {
+      ...options,
+      cache: out('windows'),
+      windowStep: 2,
+    })
+    // 8 frames, windows of 4: starts 0, 2, 4
+    const views = windows.store.views(windows.videos[0].digest)
+    expect(views.map(({ firstFrame, lastFrame }) => [firstFrame, lastFrame])).toEqual([
+      [0, 3],
+      [2, 5],
+      [4, 7],
+    ])
+  })
+})
+
+describe('openDataset', () => {
+  it('finds equal contents under several names', async () => {
+    await copyFile(generated.files[0], path.join(data, 'right', 'copy.mp4'))
+    const { duplicates, videos } = await openDataset(data)
+    expect(duplicates).toEqual([[path.relative(data, generated.files[0]), 'right/copy.mp4']])
+    expect(videos).toHaveLength(50)
+  })
+
+  it('says what is wrong with labels', async () => {
+    const list = path.join(folder, 'list.csv')
+    writeFileSync(list, `path,label\n${generated.files[0]},a\n${generated.files[1]},a\n`)
+    await expect(openDataset(list)).rejects.toMatchObject({ code: 'CLASSES_TOO_FEW' })
+    await expect(openDataset(list, { classes: ['b', 'c'] })).rejects.toMatchObject({ code: 'LABEL_UNKNOWN' })
+    writeFileSync(list, `path,label\n${generated.files[0]},a\n${generated.files[1]},\n`)
+    await expect(openDataset(list)).rejects.toThrow(/1 have none/)
+  })
+})
