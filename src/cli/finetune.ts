@@ -32,7 +32,7 @@ export interface FinetuneCommandOptions extends CommonOptions {
 /** `videomae finetune`. Progress goes to stderr, the result to stdout. */
 export async function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
   const { json = false, quiet = false, recipe } = options
-  const file = recipe === undefined ? undefined : recipeFile(recipe)
+  const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
   const configuration = await loadConfiguration(finetuneSchema, { file, overrides: overridesOf(options) })
   if (options.printConfig === true) {
     const plain = { ...configuration, ...plainConfiguration(configuration) }

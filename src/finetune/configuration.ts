@@ -170,3 +170,8 @@ export type FinetuneConfiguration = z.output<typeof finetuneSchema>
 export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfiguration {
   return finetuneSchema.parse(input)
 }
+
+/** The published JSON schema of fine-tuning recipes (`models/finetune-schema.json`), for editors. */
+export function finetuneJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(finetuneSchema, { io: 'input' }) as Record<string, unknown>
+}

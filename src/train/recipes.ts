@@ -11,10 +11,13 @@ export function recipeFolder(): string {
   return fileURLToPath(new URL('../../models/', import.meta.url))
 }
 
+/** Which command a recipe is for: those of fine-tuning have names that begin with `finetune-`. */
+export type RecipeKind = 'pretrain' | 'finetune'
+
 /** Names of the recipes that come with the package. */
-export function recipeNames(): string[] {
+export function recipeNames(kind: RecipeKind = 'pretrain'): string[] {
   return readdirSync(recipeFolder())
-    .filter((file) => file.endsWith(extension))
+    .filter((file) => file.endsWith(extension) && file.startsWith('finetune-') === (kind === 'finetune'))
     .map((file) => file.slice(0, -extension.length))
     .sort()
 }
@@ -24,9 +27,9 @@ export function recipeNames(): string[] {
  *
  * @throws VideoMaeError `RECIPE_UNKNOWN`
  */
-export function recipeFile(nameOrPath: string): string {
+export function recipeFile(nameOrPath: string, kind: RecipeKind = 'pretrain'): string {
   if (existsSync(nameOrPath) && /\.(ya?ml|json)$/.test(nameOrPath)) return nameOrPath
-  const names = recipeNames()
+  const names = recipeNames(kind)
   if (names.includes(nameOrPath)) return path.join(recipeFolder(), `${nameOrPath}${extension}`)
   const nearest = nearestKey(nameOrPath, names)
   throw new VideoMaeError(`Expected a YAML file or the name of a recipe but received ${JSON.stringify(nameOrPath)}.`, {
