@@ -21,6 +21,7 @@ import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.
 import type { CacheDirectory } from './cache-directory.ts'
 import type { CublasLtLibrary } from './cublaslt-library.ts'
 import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
+import { describe } from './describe.ts'
 import type { KernelCompiler } from './kernel-compiler.ts'
 import { type Algorithm, ProductPlan, productWorkspaceBytes } from './product.ts'
 import { ProductChoices } from './product-choices.ts'
@@ -37,7 +38,6 @@ export interface DriverDeviceOptions {
 }
 
 /** Values of cuda.h. */
-const attributes = { multiprocessors: 16, major: 75, minor: 76, sharedMemoryPerBlock: 97 } as const
 const dynamicSharedMemory = 8
 const streamNonBlocking = 1
 const eventWithoutTiming = 2
@@ -65,6 +65,7 @@ export class DriverDevice implements Device {
   private readonly files = new Map<string, KernelFile>()
   private readonly leftovers = new Set<() => void>()
   private productWorkspace: DeviceBuffer | null = null
+  private timing: { readonly stream: Stream; readonly start: DeviceEvent; readonly end: DeviceEvent } | null = null
 
   /** Throws `DEVICE_FAILED`. The context becomes current on the calling thread; use the device from there only. */
   constructor(options: DriverDeviceOptions) {
@@ -263,27 +264,43 @@ export class DriverDevice implements Device {
         { code: 'PROGRAM_UNSUPPORTED', exit: 'environment' },
       )
     }
-    let best = { algorithm: candidates[0], milliseconds: Number.POSITIVE_INFINITY }
-    if (candidates.length > 1) {
-      const stream = this.createStream()
-      const [start, end] = [this.createEvent(true), this.createEvent(true)]
-      for (const algorithm of candidates) {
-        const product = plan.bind(operands, algorithm, workspace)
-        product.run(stream)
-        const times = Array.from({ length: 5 }, () => {
-          this.record(start, stream)
-          product.run(stream)
-          this.record(end, stream)
-          this.synchronize(stream)
-          return this.elapsedMilliseconds(start, end)
-        }).sort((a, b) => a - b)
-        if (times[2] < best.milliseconds) best = { algorithm, milliseconds: times[2] }
-      }
-    }
+    const best = candidates.length === 1 ? candidates[0] : this.fastest(plan, operands, workspace, candidates)
     if (this.measureProducts) {
-      this.choices.set(plan.shape, best.algorithm)
+      this.choices.set(plan.shape, best)
       this.choices.save()
     }
+    return best
+  }
+
+  private fastest(
+    plan: ProductPlan,
+    operands: ProductOperands,
+    workspace: bigint,
+    candidates: readonly Algorithm[],
+  ): Algorithm {
+    this.timing ??= { stream: this.createStream(), start: this.createEvent(true), end: this.createEvent(true) }
+    const { stream, start, end } = this.timing
+    let best: { readonly algorithm: Algorithm; readonly milliseconds: number } | null = null
+    let refusal: unknown = null
+    for (const algorithm of candidates) {
+      const product = plan.bind(operands, algorithm, workspace)
+      try {
+        product.run(stream)
+      } catch (error) {
+        // The search proposes what the product itself may refuse; nothing has been started then.
+        refusal = error
+        continue
+      }
+      const times = Array.from({ length: 5 }, () => {
+        this.record(start, stream)
+        product.run(stream)
+        this.record(end, stream)
+        this.synchronize(stream)
+        return this.elapsedMilliseconds(start, end)
+      }).sort((a, b) => a - b)
+      if (best === null || times[2] < best.milliseconds) best = { algorithm, milliseconds: times[2] }
+    }
+    if (best === null) throw refusal
     return best.algorithm
   }
 
@@ -322,19 +339,5 @@ export class DriverDevice implements Device {
     }
     this.leftovers.add(free)
     return free
-  }
-}
-
-/** Name, architecture and sizes of a GPU. */
-export function describe(cuda: CudaLibrary, device: number): DeviceDescription {
-  const name = Buffer.alloc(256)
-  cuda.call('cuDeviceGetName', name, name.length, device)
-  const attribute = (which: number): number => cuda.integer('cuDeviceGetAttribute', which, device)
-  return {
-    name: name.toString('utf8', 0, name.indexOf(0)),
-    architecture: `sm_${attribute(attributes.major)}${attribute(attributes.minor)}`,
-    multiprocessors: attribute(attributes.multiprocessors),
-    totalMemory: Number(cuda.handle('cuDeviceTotalMem_v2', device)),
-    sharedMemoryPerBlock: attribute(attributes.sharedMemoryPerBlock),
   }
 }

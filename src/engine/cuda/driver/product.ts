@@ -41,7 +41,13 @@ export class ProductPlan {
     this.set(cublasLt.descriptor.transposeA, new Int32Array([transposeB ? transposed : plain]))
     this.set(cublasLt.descriptor.transposeB, new Int32Array([transposeA ? transposed : plain]))
     this.set(cublasLt.descriptor.epilogue, new Int32Array([cublasLt.epilogue[shape.epilogue]]))
+    // The search for algorithms looks at how pointers are aligned: stand-ins until `bind` knows the real ones.
+    const somewhere = new BigUint64Array([256n])
+    if (shape.epilogue === 'bias' || shape.epilogue === 'biasGelu' || shape.epilogue === 'rowSums') {
+      this.set(cublasLt.descriptor.bias, somewhere)
+    }
     if (shape.epilogue === 'gelu' || shape.epilogue === 'biasGelu' || shape.epilogue === 'geluGradient') {
+      this.set(cublasLt.descriptor.auxiliary, somewhere)
       this.set(cublasLt.descriptor.auxiliaryStride, new BigInt64Array([BigInt(columns)]))
     }
     this.left = this.layout(shape.input, transposeB ? inner : columns, transposeB ? columns : inner)

@@ -1,0 +1,105 @@
+// Tiles of a head in shared memory and the pieces of them that lanes hold: what the kernels of attention-tiles.cu share.
+#pragma once
+#include "mma.cuh"
+
+#ifndef HEAD_WIDTH
+#define HEAD_WIDTH 64
+#endif
+#define WIDTH ((HEAD_WIDTH + 15) / 16 * 16) /* zeros beyond HEAD_WIDTH */
+#define STEPS (WIDTH / 16)                  /* k-steps over the head width */
+#define ROW (WIDTH + 8)                     /* elements of a row in shared memory: no bank conflicts */
+#define TILE 64
+#define QUERY_TILE 32 /* of the key gradient */
+#define LOG2_E 1.44269504f
+
+typedef u32 Fragments[STEPS][4];
+typedef float Accumulators[WIDTH / 8][4];
+
+/** Starts the copy of `rows` rows from `first` on; rows from `limit` on and columns beyond the head are zeros. */
+__device__ __forceinline__ void copyTile(bfloat16* tile, const bfloat16* from, u32 stride, u32 first, u32 rows,
+                                         u32 limit) {
+  for (u32 i = threadIdx.x; i < rows * (WIDTH / 8); i += 128) {
+    const u32 row = i / (WIDTH / 8), column = i % (WIDTH / 8) * 8;
+    const bool valid = first + row < limit && column < HEAD_WIDTH;
+    copyAsync(tile + row * ROW + column, valid ? from + (u64)(first + row) * stride + column : from, valid);
+  }
+}
+
+/** A operand of 16 rows from global memory; rows from `limit` on are zeros. */
+__device__ __forceinline__ void loadRows(Fragments& a, const bfloat16* from, u32 stride, u32 first, u32 limit) {
+#pragma unroll
+  for (u32 step = 0; step < STEPS; step++) {
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) {
+      const u32 row = first + LANE / 4 + i % 2 * 8, column = step * 16 + LANE % 4 * 2 + i / 2 * 8;
+      const bool valid = row < limit && column < HEAD_WIDTH;
+      a[step][i] = valid ? *reinterpret_cast<const u32*>(from + (u64)row * stride + column) : 0u;
+    }
+  }
+}
+
+/** A operand: rows first .. first + 15 of a tile, columns of one k-step. */
+__device__ __forceinline__ void loadLeft(u32 (&a)[4], const bfloat16* tile, u32 first, u32 step) {
+  loadMatrices<false>(a, tile + (first + LANE % 16) * ROW + step * 16 + LANE / 16 * 8);
+}
+/** B operands of two column tiles for products with the transposed tile: rows first .. first + 15 are the columns. */
+__device__ __forceinline__ void loadTransposed(u32 (&b)[4], const bfloat16* tile, u32 first, u32 step) {
+  loadMatrices<false>(b, tile + (first + LANE % 8 + LANE / 16 * 8) * ROW + step * 16 + LANE / 8 % 2 * 8);
+}
+/** B operands of two column tiles for products with the tile: rows first .. first + 15 are summed over. */
+__device__ __forceinline__ void loadPlain(u32 (&b)[4], const bfloat16* tile, u32 first, u32 step) {
+  loadMatrices<true>(b, tile + (first + LANE % 16) * ROW + step * 16 + LANE / 16 * 8);
+}
+
+/** Two neighbouring column tiles of an accumulator as the A operand of a next product. */
+__device__ __forceinline__ void asLeft(u32 (&a)[4], const float (&first)[4], const float (&second)[4]) {
+  a[0] = packPair(first[0], first[1]);
+  a[1] = packPair(first[2], first[3]);
+  a[2] = packPair(second[0], second[1]);
+  a[3] = packPair(second[2], second[3]);
+}
+
+/** result [16, WIDTH] += left [16, 16] * rows first .. first + 15 of the tile. */
+__device__ __forceinline__ void addProduct(Accumulators& result, const u32 (&left)[4], const bfloat16* tile,
+                                           u32 first) {
+#pragma unroll
+  for (u32 step = 0; step < STEPS; step++) {
+    u32 b[4];
+    loadPlain(b, tile, first, step);
+    multiplyTile(result[step * 2], left, b[0], b[1]);
+    multiplyTile(result[step * 2 + 1], left, b[2], b[3]);
+  }
+}
+
+__device__ __forceinline__ void clear(Accumulators& result) {
+#pragma unroll
+  for (u32 n = 0; n < WIDTH / 8; n++)
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) result[n][i] = 0.0f;
+}
+
+/** Writes rows first + g and first + g + 8, multiplied by their factors. */
+__device__ __forceinline__ void storeRows(bfloat16* to, u32 stride, u32 first, u32 limit, const Accumulators& result,
+                                          float factorLow, float factorHigh) {
+#pragma unroll
+  for (u32 n = 0; n < WIDTH / 8; n++) {
+    const u32 column = n * 8 + LANE % 4 * 2, row = first + LANE / 4;
+    if (column >= HEAD_WIDTH) continue;
+    if (row < limit)
+      *reinterpret_cast<u32*>(to + (u64)row * stride + column) =
+          packPair(result[n][0] * factorLow, result[n][1] * factorLow);
+    if (row + 8 < limit)
+      *reinterpret_cast<u32*>(to + (u64)(row + 8) * stride + column) =
+          packPair(result[n][2] * factorHigh, result[n][3] * factorHigh);
+  }
+}
+
+/** Over the four lanes that share a row of an accumulator. */
+__device__ __forceinline__ float quadMaximum(float x) {
+  x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 1));
+  return fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 2));
+}
+__device__ __forceinline__ float quadSum(float x) {
+  x += __shfl_xor_sync(ALL_LANES, x, 1);
+  return x + __shfl_xor_sync(ALL_LANES, x, 2);
+}
