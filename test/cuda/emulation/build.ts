@@ -55,7 +55,7 @@ export class EmulatedCompiler implements KernelCompiler {
 
   constructor(libraries: string, { addressSanitizer }: EmulationBuild = { addressSanitizer: false }) {
     this.libraries = libraries
-    this.sanitize = addressSanitizer ? ['-fsanitize=address', '-g'] : []
+    this.sanitize = addressSanitizer ? ['-fsanitize=address', '-O1'] : []
   }
 
   compile(file: KernelFile, _architecture: string, defines: readonly string[]): Uint8Array {
