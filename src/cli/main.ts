@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../core/errors.ts'
+import { addFinetuneCommands } from './finetune-commands.ts'
 import { runCommand } from './run.ts'
 
 /** Parses, validates and calls; each command's module is loaded only when it runs, so that `--help` is instant. */
@@ -18,6 +19,7 @@ function createProgram(): Command {
     .addHelpText('after', `\n${exitCodeHelp()}`)
   addInspect(program)
   addPretrain(program)
+  addFinetuneCommands(program)
   addReconstruct(program)
   addExport(program)
   addDemo(program)
@@ -133,9 +135,25 @@ function addExport(program: Command): void {
     )
     .option('--check <video>', 'clip to compare on; default: two generated ones')
     .addOption(engine())
+    .option('--classifier', 'write the whole classifier of a fine-tuning run, labels and preprocessing inside')
+    .addOption(
+      new Option('--precision <kind>', 'how the weights of a classifier are stored')
+        .choices(['float32', 'float16', 'int8', 'int8-dynamic'])
+        .default('float32'),
+    )
+    .addOption(
+      new Option('--format <format>', 'huggingface: a directory that Python transformers reads (classifier)')
+        .choices(['onnx', 'huggingface'])
+        .default('onnx'),
+    )
+    .option('--data <source>', 'labelled videos to compare the accuracy of the file and the checkpoint on (classifier)')
     .addOption(json())
     .action((checkpoint, options) =>
-      runCommand(options, async () => (await import('./export.ts')).exportCommand(checkpoint, options)),
+      runCommand(options, async () =>
+        options.classifier === true
+          ? (await import('./export-classifier.ts')).exportClassifierCommand(checkpoint, options)
+          : (await import('./export.ts')).exportCommand(checkpoint, options),
+      ),
     )
 }
 

@@ -1,0 +1,158 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { runCommand } from './run.ts'
+
+const json = () => new Option('--json', 'print JSON instead of text')
+const engine = () => new Option('--engine <name>', 'see `videomae doctor`; default: the best one here')
+const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
+const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
+const quiet = () => new Option('--quiet', 'no progress')
+const decoder = () =>
+  new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
+const classifier = () =>
+  new Option(
+    '--from <place>',
+    'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file',
+  ).makeOptionMandatory()
+
+function count(value: string): number {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.')
+  return number
+}
+
+function positive(value: string): number {
+  const number = Number(value)
+  if (!(number > 0)) throw new InvalidArgumentError('Expected a positive number.')
+  return number
+}
+
+function seed(value: string): number {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
+  return number
+}
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
+/** Adds `finetune`, `evaluate`, `predict` and `features`. */
+export function addFinetuneCommands(program: Command): void {
+  addFinetune(program)
+  addEvaluate(program)
+  addPredict(program)
+  addFeatures(program)
+}
+
+function addFinetune(program: Command): void {
+  program
+    .command('finetune')
+    .summary('train a classifier from labelled videos')
+    .description(
+      'Trains a classifier from an encoder and labelled videos, keeps the checkpoint that is best on validation videos and\n' +
+        'tests it on videos that nothing else has seen. Videos of one group, and copies of one file, stay on one side.\n' +
+        'Modes: full (all weights), linear, attentive, ridge (a head on features that are computed once).',
+    )
+    .argument('<data>', 'a folder per class, or a list: path,label[,start,end][,group][,split]')
+    .option('--from <place>', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights')
+    .addOption(new Option('--mode <mode>', 'what learns').choices(['full', 'linear', 'attentive', 'ridge']))
+    .option('--recipe <name>', 'a recipe of models/ by name (finetune-...), or a YAML file')
+    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
+    .option('--shots <k>', 'keep only k training videos per class', count)
+    .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
+    .option('--resume', 'continue the run in --out from its newest whole checkpoint (mode full)')
+    .addOption(engine())
+    .addOption(threads())
+    .option('--seed <n>', 'seed of split, weights, order and augmentation', seed)
+    .option('--print-config', 'print every value and stop')
+    .addOption(json())
+    .addOption(quiet())
+    .action((data, options) =>
+      runCommand(options, async () => (await import('./finetune.ts')).finetuneCommand({ data, ...options })),
+    )
+}
+
+function addEvaluate(program: Command): void {
+  program
+    .command('evaluate')
+    .summary('test a classifier on labelled videos')
+    .description(
+      'Shows every video in several clips and crops, merges them as the mean of their softmax, and prints top-1, top-5 and\n' +
+        'balanced accuracy with 95 % bootstrap intervals, a table of classes and the calibration error. Videos that cannot\n' +
+        'be read are counted and named. A run folder has the list of its own split: split.csv.',
+    )
+    .argument('<data>', 'a folder per class, or a list: path,label[,start,end][,group][,split]')
+    .addOption(classifier())
+    .addOption(
+      new Option('--split <part>', 'part of a list with a split column')
+        .choices(['train', 'validation', 'test', 'all'])
+        .default('test'),
+    )
+    .option('--clips <n>', 'temporal views of every video', count, 5)
+    .option('--crops <n>', 'spatial views', count, 3)
+    .option('--batch <n>', 'clips in one run', count, 4)
+    .option('--out <folder>', 'write scores, predictions and the confusion matrix (JSON, SVG, PNG) there')
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(workers())
+    .addOption(decoder())
+    .option('--seed <n>', 'seed of the bootstrap', seed, 0)
+    .addOption(json())
+    .addOption(quiet())
+    .action((data, options) =>
+      runCommand(options, async () => (await import('./evaluate.ts')).evaluateCommand(data, options)),
+    )
+}
+
+function addPredict(program: Command): void {
+  program
+    .command('predict')
+    .summary('name what videos show')
+    .description('Prints the most probable classes of each video. An exported .onnx file is all that is needed.')
+    .argument('<videos...>', 'video files')
+    .addOption(classifier())
+    .option('--top <n>', 'classes to print', count, 5)
+    .option('--clips <n>', 'temporal views of every video', count, 1)
+    .option('--crops <n>', 'spatial views', count, 1)
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(decoder())
+    .addOption(json())
+    .action((videos, options) =>
+      runCommand(options, async () => (await import('./predict.ts')).predictCommand(videos, options)),
+    )
+}
+
+function addFeatures(program: Command): void {
+  program
+    .command('features')
+    .summary('write the features of videos as .npy and safetensors')
+    .description(
+      'Computes the features of every video once (they are kept by content in a store) and writes features.npy,\n' +
+        'features.safetensors and index.json. Stopped, it goes on where it was; shards may run side by side, and a last run\n' +
+        'without --shard puts them together.',
+    )
+    .argument('<data>', 'folder, list file or manifest')
+    .requiredOption('--from <place>', 'run folder, checkpoint or Hugging Face directory')
+    .addOption(
+      new Option('--kind <kind>', 'pooled: mean over tokens; tokens: all of them; classifier: what a linear head reads')
+        .choices(['pooled', 'tokens', 'classifier'])
+        .default('pooled'),
+    )
+    .option('--clips <n>', 'temporal views of every video, a row each', count, 1)
+    .option('--crops <n>', 'spatial views', count, 1)
+    .option('--window-step <n>', 'sliding windows instead: frames from one start to the next', count)
+    .option('--stride <n>', 'frames from one frame of a clip to the next; default: as trained', count)
+    .option('--fps <rate>', 'sample by time at this rate instead', positive)
+    .option('--shard <i/n>', 'only this part of the videos, e.g. 3/16')
+    .option('--out <folder>', 'where the files go', 'features')
+    .option('--cache <folder>', 'the store; default: store/ in --out')
+    .option('--batch <n>', 'clips in one run', count, 8)
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(workers())
+    .addOption(decoder())
+    .addOption(json())
+    .addOption(quiet())
+    .action((data, options) =>
+      runCommand(options, async () => (await import('./features.ts')).featuresCommand(data, options)),
+    )
+}
