@@ -1,5 +1,5 @@
 /**
- * Kernels under the address sanitizer, in a process of their own. By default those with the most intricate indexing;
+ * Kernels under the address sanitizer, in a process of their own. By default the one with the most intricate indexing;
  * with VIDEOMAE_CUDA_SANITIZE=all every operation (a minute).
  */
 import { spawnSync } from 'node:child_process'
@@ -30,10 +30,7 @@ describe.skipIf(missing !== null)(
     })
 
     it('access nothing but their arguments', () => {
-      const names =
-        process.env.VIDEOMAE_CUDA_SANITIZE === 'all'
-          ? ['all']
-          : ['attentionGradient', 'layerNormGradient', 'scatterTokens']
+      const names = process.env.VIDEOMAE_CUDA_SANITIZE === 'all' ? ['all'] : ['attentionGradient']
       const { stdout, stderr, status } = sanitize(...names)
       expect(stderr).not.toContain('AddressSanitizer')
       expect(stdout).toMatch(/\d+ runs without a bad access/)
