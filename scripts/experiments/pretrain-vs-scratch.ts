@@ -80,7 +80,7 @@ const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
 const cells = await Cells.open(out)
 const batch = 16
 const shotsList = [null, 10, 5] as const
-const modes = ['full', 'attentive', 'ridge'] as const
+const modes = ['ridge', 'attentive', 'full'] as const
 const starts = ['pretrained', 'scratch'] as const
 
 function configurationOf(
