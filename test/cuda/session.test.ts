@@ -8,6 +8,7 @@ import type { Device } from '../../src/engine/cuda/device.ts'
 import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
+import { concat } from '../../src/graph/operations/concat.ts'
 import { gelu } from '../../src/graph/operations/gelu.ts'
 import { scale } from '../../src/graph/operations/scale.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
@@ -170,6 +171,19 @@ describe.skipIf(missing !== null)(
       }
       expect(labels).not.toMatch(/: gelu #|: geluGradient #/)
       expect(times.every(({ milliseconds }) => milliseconds >= 0)).toBe(true)
+      await session.close()
+    })
+
+    it('joins more tensors than one launch takes', async () => {
+      const graph = new Graph('joining')
+      const parts = [3, 1, 4, 1, 5, 2].map((size, i) => graph.input(`x${i}`, [2, size]))
+      const program = graph.build({ y: concat(parts, 1) })
+      const session = openTestSession([program], { precision: 'float32' })
+      const fed = parts.map(({ shape }, i) => Float32Array.from({ length: 2 * shape[1] }, (_, k) => 100 * i + k))
+      const { y } = await session.run('joining', Object.fromEntries(fed.map((values, i) => [`x${i}`, values])))
+      const row = (r: number) =>
+        fed.flatMap((values) => [...values.subarray((r * values.length) / 2, ((r + 1) * values.length) / 2)])
+      expect([...y]).toEqual([...row(0), ...row(1)])
       await session.close()
     })
 

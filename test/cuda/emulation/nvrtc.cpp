@@ -57,10 +57,10 @@ int nvrtcDestroyProgram(void** program) {
 
 int nvrtcCompileProgram(void* handle, int count, const char** options) {
   Program& program = *static_cast<Program*>(handle);
-  char folder[] = "/tmp/videomae-emulated-nvrtc-XXXXXX";
+  const char* temporary = getenv("TMPDIR");
+  std::string base = std::string(temporary == nullptr ? "/tmp" : temporary) + "/videomae-emulated-nvrtc-XXXXXX";
   Dl_info own;
-  if (mkdtemp(folder) == nullptr || dladdr(reinterpret_cast<void*>(&nvrtcVersion), &own) == 0) return invalidInput;
-  const std::string base = folder;
+  if (mkdtemp(&base[0]) == nullptr || dladdr(reinterpret_cast<void*>(&nvrtcVersion), &own) == 0) return invalidInput;
   std::string defines;
   for (int i = 0; i < count; i++) {
     if (strncmp(options[i], "-D", 2) == 0) defines += std::string(" '") + options[i] + "'";

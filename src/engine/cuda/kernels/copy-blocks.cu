@@ -16,6 +16,39 @@ extern "C" __global__ void copyBlocks(Element* y, const Element* x, u32 rows, u3
   }
 }
 
+/** y [rows, sizeA + sizeB + sizeC + sizeD] joins the rows of up to four tensors; those that are not there have size 0. */
+extern "C" __global__ void joinBlocks(Element* y, const Element* a, const Element* b, const Element* c,
+                                      const Element* d, u32 rows, u32 sizeA, u32 sizeB, u32 sizeC, u32 sizeD) {
+  const u32 step = (sizeA | sizeB | sizeC | sizeD) % PACK == 0 ? PACK : 1;
+  const u32 rowY = sizeA + sizeB + sizeC + sizeD, perRow = rowY / step, count = rows * perRow;
+  const u32 thread = blockIdx.x * blockDim.x + threadIdx.x, threads = gridDim.x * blockDim.x;
+  for (u32 i = thread; i < count; i += threads) {
+    const u32 row = i / perRow;
+    u32 column = (i - row * perRow) * step;
+    Element* to = y + row * rowY + column;
+    const Element* from = a;
+    u32 size = sizeA;
+    if (column >= size) {
+      column -= size;
+      from = b;
+      size = sizeB;
+      if (column >= size) {
+        column -= size;
+        from = c;
+        size = sizeC;
+        if (column >= size) {
+          column -= size;
+          from = d;
+          size = sizeD;
+        }
+      }
+    }
+    from += row * size + column;
+    if (step == 1) *to = *from;
+    else storePack(to, loadPack(from));
+  }
+}
+
 /** y [rows, before + size + after] is x [rows, size] between zeros. */
 extern "C" __global__ void padBlocks(Element* y, const Element* x, u32 rows, u32 before, u32 size, u32 after) {
   const u32 rowY = before + size + after, count = rows * rowY;

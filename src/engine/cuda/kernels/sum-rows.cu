@@ -42,3 +42,9 @@ extern "C" __global__ void sumPartialsToElement(Element* y, const float* partial
                                                 float factor) {
   sumPartials(y, partial, count, chunks, columns, factor);
 }
+
+/** Two sums in one launch: first [columns] and second [columns] of partial [2, chunks, columns]. Grid: (., 2). */
+extern "C" __global__ void sumPartialPairs(float* first, float* second, const float* partial, u32 chunks, u32 columns) {
+  float* y = blockIdx.y == 0 ? first : second;
+  sumPartials(y, partial + blockIdx.y * chunks * columns, columns, chunks, columns, 1.0f);
+}

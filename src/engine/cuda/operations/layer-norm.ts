@@ -1,6 +1,5 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
-import { sumPartials } from './reductions.ts'
 
 const warpsPerBlock = 4
 
@@ -55,7 +54,15 @@ export function lowerLayerNormGradient(lowering: Lowering, { inputs, outputs }: 
     shared: warps * width * 8,
     arguments: [value(to), value(partial), ...read.map((id) => value(id)), optional(added), u32(rows), u32(width)],
   })
-  const sums = { partial, chunks: blocks, columns: width, count: width, factor: 1 }
-  sumPartials(lowering, { ...sums, offset: 0, to: lowering.write(dgamma, 'float32') })
-  sumPartials(lowering, { ...sums, offset: blocks * width * 4, to: lowering.write(dbeta, 'float32') })
+  lowering.launch({
+    kernel: 'sum-rows',
+    entry: 'sumPartialPairs',
+    element: lowering.precision,
+    grid: [Math.ceil(width / 128), 2, 1],
+    block: [128, 1],
+    arguments: [
+      ...[lowering.write(dgamma, 'float32'), lowering.write(dbeta, 'float32'), partial].map((id) => value(id)),
+      ...[blocks, width].map(u32),
+    ],
+  })
 }

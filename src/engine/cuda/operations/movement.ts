@@ -1,5 +1,5 @@
 import { elementCount, type ProgramNode } from '../../../graph/program.ts'
-import { type Lowering, u32, value } from '../lower/lowering.ts'
+import { type Lowering, optional, u32, value } from '../lower/lowering.ts'
 
 /** Sizes before, at and behind an axis. */
 function around(shape: readonly number[], axis: number): { outer: number; size: number; inner: number } {
@@ -16,6 +16,13 @@ export function lowerConcat(lowering: Lowering, { inputs, outputs: [y], attribut
   const axis = Number(attributes.axis)
   const { outer, size, inner } = around(lowering.shape(y), axis)
   const to = lowering.write(y, type)
+  if (parts.length <= 4) {
+    const sizes = [0, 1, 2, 3].map((i) => (i < parts.length ? lowering.shape(inputs[i])[axis] * inner : 0))
+    const sources = [0, 1, 2, 3].map((i) => optional(parts[i] ?? null))
+    const list = [value(to), ...sources, u32(outer), ...sizes.map(u32)]
+    lowering.each('copy-blocks', 'joinBlocks', type, lowering.count(y), lowering.pack(type), list)
+    return
+  }
   let offset = 0
   for (const [i, part] of parts.entries()) {
     const own = lowering.shape(inputs[i])[axis] * inner

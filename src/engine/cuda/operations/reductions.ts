@@ -28,36 +28,14 @@ export function sumRows(lowering: Lowering, { x, type, batch, rows, columns, fac
     block: [32, 8],
     arguments: [value(partial), value(x), u32(rows), u32(columns), u32(rowsPerChunk)],
   })
-  sumPartials(lowering, { partial, offset: 0, chunks, columns, count: batch * columns, factor, to })
-}
-
-/** Adds up what blocks have left: to [count / columns, columns] from partial [count / columns, chunks, columns]. */
-export function sumPartials(
-  lowering: Lowering,
-  sum: {
-    readonly partial: ValueId
-    /** Bytes into `partial`. */
-    readonly offset: number
-    readonly chunks: number
-    readonly columns: number
-    readonly count: number
-    readonly factor: number
-    readonly to: ValueId
-  },
-): void {
-  const toFloat = lowering.typeOf(sum.to) === 'float32'
+  const count = batch * columns
   lowering.launch({
     kernel: 'sum-rows',
-    entry: toFloat ? 'sumPartialsToFloat' : 'sumPartialsToElement',
+    entry: lowering.typeOf(to) === 'float32' ? 'sumPartialsToFloat' : 'sumPartialsToElement',
     element: lowering.precision,
-    grid: [Math.ceil(sum.count / 128), 1, 1],
+    grid: [Math.ceil(count / 128), 1, 1],
     block: [128, 1],
-    arguments: [
-      value(sum.to),
-      value(sum.partial, sum.offset),
-      ...[sum.count, sum.chunks, sum.columns].map(u32),
-      f32(sum.factor),
-    ],
+    arguments: [value(to), value(partial), ...[count, chunks, columns].map(u32), f32(factor)],
   })
 }
 
