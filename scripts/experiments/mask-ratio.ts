@@ -24,11 +24,11 @@ const { values } = parseArgs({
 })
 const { quick } = values
 const number = (value: string | undefined, usual: number): number => (value === undefined ? usual : Number(value))
-const steps = number(values.steps, quick ? 400 : 5000)
+const steps = number(values.steps, quick ? 200 : 1500)
 const seeds = Number(values.seeds)
-const resolution = number(values.resolution, quick ? 32 : 64)
-const width = number(values.width, quick ? 96 : 192)
-const depth = number(values.depth, quick ? 4 : 6)
+const resolution = number(values.resolution, 24)
+const width = number(values.width, 96)
+const depth = number(values.depth, 4)
 const out = values.out ?? path.join('checkpoints', `mask-ratio${quick ? '-quick' : ''}`)
 const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
 
@@ -63,7 +63,7 @@ for (const { kind, ratio } of masks) {
         width,
         depth,
         heads: Math.max(1, Math.round(width / 32)),
-        patch: 8,
+        patch: 4,
         frames: 16,
         resolution,
         decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },

@@ -21,8 +21,8 @@ const { values } = parseArgs({
     width: { type: 'string' },
     depth: { type: 'string' },
     resolution: { type: 'string' },
-    patch: { type: 'string', default: '8' },
-    frames: { type: 'string', default: '16' },
+    patch: { type: 'string' },
+    frames: { type: 'string' },
     stride: { type: 'string' },
     'mask-ratio': { type: 'string' },
     clips: { type: 'string' },
@@ -33,13 +33,13 @@ const { values } = parseArgs({
 const { quick } = values
 const motion = values.data === 'motion'
 const number = (value: string | undefined, usual: number): number => (value === undefined ? usual : Number(value))
-const steps = number(values.steps, quick ? 1200 : 12_000)
-const finetuneSteps = number(values['finetune-steps'], quick ? 120 : 600)
+const steps = number(values.steps, quick ? 700 : 12_000)
+const finetuneSteps = number(values['finetune-steps'], quick ? 300 : 1500)
 const seeds = Number(values.seeds)
-const resolution = number(values.resolution, quick ? 32 : 64)
+const resolution = number(values.resolution, motion ? (quick ? 24 : 32) : 64)
 const width = number(values.width, quick ? 96 : 192)
 const depth = number(values.depth, quick ? 4 : 6)
-const stride = number(values.stride, motion ? 1 : 2)
+const stride = number(values.stride, 2)
 const ratio = number(values['mask-ratio'], motion ? 0.75 : 0.9)
 const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
 const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
@@ -48,8 +48,9 @@ const size = {
   width,
   depth,
   heads,
-  patch: Number(values.patch),
-  frames: Number(values.frames),
+  // Generated textures are smooth: patches of 8 pixels stay on the plateau (loss .97 after 77,000 clips), 4 leave it.
+  patch: number(values.patch, motion ? 4 : 8),
+  frames: number(values.frames, motion ? 8 : 16),
   resolution,
 }
 
