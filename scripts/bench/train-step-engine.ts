@@ -31,7 +31,10 @@ for (let sample = 0; sample < batch; sample++) {
 }
 
 const session = await onnxEngine.open(programs, { threads: Number(threads), device })
-await session.writeState(initialise(parameterShapes(configuration, 'pretrain'), 1))
+// One by one, as PyTorch initialises: the peak is that of training, not of a second copy of the weights.
+for (const [name, shape] of parameterShapes(configuration, 'pretrain')) {
+  await session.writeState(initialise(new Map([[name, shape]]), 1))
+}
 let step = 0
 for await (const line of createInterface({ input: process.stdin })) {
   const wall: number[] = []

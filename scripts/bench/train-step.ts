@@ -3,10 +3,12 @@
  * PyTorch where a Python with torch is given.
  *
  *     npm run build && npx tsx scripts/bench/train-step.ts [--case a,b,c] [--python PATH] [--rounds 5] [--steps 3]
- *         [--threads 2] [--dual] [--algebra published|lean] [--device cpu] [--json]
+ *         [--threads 2] [--dual] [--algebra published|lean] [--device cpu]
+ *         [--omp-wait passive|active] [--json]
  *
  * Each side is a process of its own; they take turns round by round, and ratios are medians over rounds of
  * (PyTorch's / ours), so above 1 is faster than PyTorch. `--dual` times running-cell masking (half the tokens decoded).
+ * `--omp-wait` is PyTorch's OMP_WAIT_POLICY: `active` is as fast on an idle machine and ten times slower on a busy one.
  * `--algebra` says what PyTorch computes: the published code, or the same savings as ours (see train_step_torch.py).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     dual: { type: 'boolean', default: false },
     algebra: { type: 'string', default: 'published' },
     device: { type: 'string', default: 'cpu' },
+    'omp-wait': { type: 'string', default: 'passive' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -100,6 +103,7 @@ function torchSide(python: string, name: string, visible: number, predicted: num
   // What makes glibc keep freed memory: without it every step faults its activations in anew.
   const tuning = {
     OMP_NUM_THREADS: options.threads,
+    OMP_WAIT_POLICY: options['omp-wait'],
     MALLOC_MMAP_MAX_: '0',
     MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',

@@ -108,8 +108,10 @@ class ThreadedSession implements EngineSession {
   writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
     return this.use.run(async () => {
       checkStateValues(this.shapes, values)
-      const largest = Math.max(0, ...[...values.values()].map(({ length }) => length))
-      const staging = new Float32Array(new SharedArrayBuffer(4 * Math.max(largest, stagingLength)))
+      const lengths = [...values.values()].map(({ length }) => length)
+      const total = lengths.reduce((sum, length) => sum + length, 0)
+      const length = Math.max(0, ...lengths, Math.min(total, stagingLength))
+      const staging = new Float32Array(new SharedArrayBuffer(4 * length))
       let piece = new Map<string, Float32Array>()
       let end = 0
       for (const [name, value] of values) {
