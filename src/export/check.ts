@@ -35,7 +35,7 @@ export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
   try {
     await session.writeState(state)
     for (let n = 0; n < count; n++) {
-      const one = clips.slice((n * clips.length) / count, ((n + 1) * clips.length) / count)
+      const one = new Uint8Array(clips.subarray((n * clips.length) / count, ((n + 1) * clips.length) / count)) // never a Buffer
       const expected = await session.run(program.name, { frames: one })
       for (const [name, values] of Object.entries(expected)) {
         const difference = relativeDifference(actual[name].subarray(n * values.length, (n + 1) * values.length), values)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { readModel } from '../format/onnx.ts'
@@ -33,6 +34,13 @@ export async function openOnnxClassifier(
   file: string,
   { batch = 4, threads }: { readonly batch?: number; readonly threads?: number } = {},
 ): Promise<ClipClassifier> {
+  if (!existsSync(file)) {
+    throw new VideoMaeError(`Expected a classifier at ${file}, which does not exist.`, {
+      code: 'CHECKPOINT_NOT_FOUND',
+      exit: 'data',
+      hint: 'Write one with `videomae export RUN --classifier`.',
+    })
+  }
   const model = await readModel(file)
   const description = describe(file, model.metadata ?? {})
   const { labels, input, frames, size } = description
