@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../core/errors.ts'
+import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 import { runCommand } from './run.ts'
 
@@ -22,6 +23,7 @@ function createProgram(): Command {
   addFinetuneCommands(program)
   addReconstruct(program)
   addExport(program)
+  addCertifyCommands(program)
   addDemo(program)
   addDoctor(program)
   return program

@@ -1,0 +1,79 @@
+/** From a checkpoint to what a threat declaration must say about it. */
+import { sha256 } from '../certify/data/hash.ts'
+import type { EncoderProvenance, EncoderTrust } from '../certify/threat.ts'
+import { featureProgram } from '../finetune/encoder-source.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
+
+export interface ProvenanceOptions {
+  /** Where the encoder comes from; default: concluded from its training manifest. */
+  readonly trust?: EncoderTrust
+  /** Data the encoder was trained on, or its `training-manifest.json`; default: what its run says. */
+  readonly trainedOn?: string
+  /** Labels of the protected set took part in making or choosing the encoder. Default: concluded. */
+  readonly labelsUsed?: boolean
+  /** Contents of videos that fix the scale of features: they count as training videos. */
+  readonly scaledOn?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The trust that is concluded where none is given: `fixed` without training; `protected_set` where the training manifest
+ * shares a video with the protected set; `external` where it shares none; `public` where there is no manifest.
+ *
+ * @param protectedDigests SHA-256 of the protected files
+ * @returns the provenance, and what a user should know, one sentence each
+ */
+export async function encoderProvenance(
+  source: FeatureSource,
+  protectedDigests: readonly string[],
+  options: ProvenanceOptions = {},
+): Promise<{ provenance: EncoderProvenance; notes: readonly string[] }> {
+  const { scaledOn = [], signal } = options
+  const notes: string[] = []
+  const manifest = await manifestOf(source, options, notes, signal)
+  const samples = new Set([...(manifest?.samples ?? []), ...scaledOn])
+  const shared = new Set(protectedDigests.filter((digest) => samples.has(digest))).size
+  const untrained = source.kind !== 'encoder'
+  const fixed = untrained && scaledOn.length === 0
+  const concluded: EncoderTrust =
+    shared > 0 ? 'protected_set' : fixed ? 'fixed' : untrained || manifest !== null ? 'external' : 'public'
+  // Only a manifest of all training data can back the claim that it shares nothing.
+  const complete = untrained || manifest !== null
+  return {
+    provenance: {
+      digest: digestOf(source, scaledOn),
+      trust: options.trust ?? concluded,
+      labelsUsed: options.labelsUsed ?? (shared > 0 && manifest?.labelled === true),
+      trainedOn:
+        samples.size > 0 && (complete || shared > 0)
+          ? { manifest: sha256([manifest?.digest ?? '', ...scaledOn].join('\n')), samples }
+          : null,
+    },
+    notes,
+  }
+}
+
+async function manifestOf(
+  source: FeatureSource,
+  { trainedOn }: ProvenanceOptions,
+  notes: string[],
+  signal: AbortSignal | undefined,
+): Promise<TrainingManifest | null> {
+  if (source.kind !== 'encoder') return null
+  if (trainedOn !== undefined) return manifestOfData(trainedOn, signal)
+  const outcome = await trainingManifestOf(source.path, signal)
+  if (outcome.known) return outcome.manifest
+  notes.push(`What ${source.name} was trained on is not known: ${outcome.why}. Name it with --trained-on.`)
+  return null
+}
+
+/** The weights that features are computed with, and everything else that is the same for all videos. */
+function digestOf(source: FeatureSource, scaledOn: readonly string[]): string {
+  const weights =
+    source.kind === 'pixels'
+      ? JSON.stringify(['pixels', source.size, source.frames, source.sampling])
+      : featureProgram(source.source, 'pooled', 1).digest
+  if (scaledOn.length === 0) return source.kind === 'pixels' ? sha256(weights) : weights
+  return sha256([weights, ...[...scaledOn].sort()].join('\n'))
+}

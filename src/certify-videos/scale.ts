@@ -1,0 +1,33 @@
+/**
+ * Mean and deviation of features over videos out of the attacker's reach. Heads learn faster on values of one size, but a
+ * statistic of the protected set would tie all learners together; one of trusted videos is a part of the encoder.
+ */
+export interface FeatureScale {
+  /** [width] */
+  readonly mean: Float64Array
+  /** [width]; 1 where a value is constant */
+  readonly deviation: Float64Array
+}
+
+export function measureScale({ features, rows, width }: Rows): FeatureScale {
+  const mean = new Float64Array(width)
+  const deviation = new Float64Array(width)
+  for (let i = 0; i < features.length; i++) mean[i % width] += features[i] / rows
+  for (let i = 0; i < features.length; i++) deviation[i % width] += (features[i] - mean[i % width]) ** 2 / rows
+  for (let k = 0; k < width; k++) deviation[k] = deviation[k] > 1e-12 ? Math.sqrt(deviation[k]) : 1
+  return { mean, deviation }
+}
+
+/** Rows with the mean taken out and divided by the deviation, each on its own. */
+export function applyScale<T extends Rows>(set: T, { mean, deviation }: FeatureScale): T {
+  const { width } = set
+  const features = set.features.map((value, i) => (value - mean[i % width]) / deviation[i % width])
+  return { ...set, features }
+}
+
+interface Rows {
+  /** [rows, width] */
+  readonly features: Float32Array
+  readonly rows: number
+  readonly width: number
+}

@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { assertAudit, audit, type Rule } from '../certify/index.ts'
+import { planCertification, prepareSets } from '../certify-videos/index.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { report } from './certify.ts'
+import { headOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { interruptSignal } from './run.ts'
+
+export interface AuditCommandOptions extends VideoCommandOptions {
+  readonly from: string
+  readonly partitions?: number
+  readonly rule?: Rule
+  /** Random poisonings. */
+  readonly trials?: number
+  /** Inputs attacked with radius + 1 poisons. */
+  readonly attacks?: number
+  /** Largest number of poisons in one trial. */
+  readonly budget?: number
+}
+
+/** `videomae audit`. */
+export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {
+  const {
+    from,
+    partitions = 50,
+    rule = 'dpa',
+    by = 'content',
+    trials,
+    attacks,
+    budget,
+    out,
+    quiet = false,
+    json = false,
+  } = options
+  const interrupt = interruptSignal()
+  try {
+    const { signal } = interrupt
+    const videos = videoOptions(data, from, options, signal)
+    const { set, test } = await prepareSets(await planCertification(videos), videos)
+    const result = await audit(set, test, {
+      head: headOf(options),
+      by,
+      partitions,
+      rule,
+      trials,
+      attacks,
+      spread: options.spread,
+      seed: options.seed,
+      threads: options.threads,
+      ...(budget === undefined ? {} : { largestBudget: budget }),
+      signal,
+      onProgress: progressOf(quiet, 'poisonings'),
+    })
+    await mkdir(out, { recursive: true })
+    const file = path.join(out, 'audit.json')
+    await writeFileAtomic(file, `${JSON.stringify(result)}\n`)
+    const { actions, attacks: attacked } = result
+    const done = Object.entries(actions).map(([kind, count]) => `${count} ${kind}`)
+    // A failed audit is one JSON document too: the error names what changed, the file has the rest.
+    assertAudit(result)
+    report(
+      json,
+      { ...result, file },
+      `${result.trials} poisonings of ${result.poisons} poisons (${done.join(', ')}), rule ${rule}, ${result.learners} learners\n` +
+        `learners changed       ${result.changedLearners} of ${result.allowedLearners} allowed\n` +
+        `certified predictions  ${result.checkedPredictions} checked, none changed; violations: ${result.violations.length}\n` +
+        `same bytes when trained again in another order: ${result.reproducible ? 'yes' : 'NO'}\n` +
+        `attacks on ${attacked.tried} inputs: ${attacked.beyond} succeed with radius + 1 poisons, ${attacked.within} with the radius\n` +
+        `wrote  ${file}`,
+    )
+  } finally {
+    interrupt.dispose()
+  }
+}

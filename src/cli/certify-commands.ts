@@ -1,0 +1,158 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { runCommand } from './run.ts'
+
+const wholeNumber = (value: string): number => {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
+  return number
+}
+const positive = (value: string): number => {
+  const number = Number(value)
+  if (!(number > 0 && Number.isFinite(number))) throw new InvalidArgumentError('Expected a positive number.')
+  return number
+}
+const fraction = (value: string): number => {
+  const number = Number(value)
+  if (!(number > 0 && number < 1)) throw new InvalidArgumentError('Expected a number between 0 and 1.')
+  return number
+}
+const ruleNames = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa']
+const sources =
+  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for the same sizes with fresh\n' +
+  'weights; pixels for no encoder'
+
+/** Commands about poisoned training data. */
+export function addCertifyCommands(program: Command): void {
+  addCertify(program)
+  addAudit(program)
+  addLethalDose(program)
+}
+
+/** How videos become features, and features learners; the same for all three commands. */
+function addShared(command: Command, out: string): Command {
+  return command
+    .option('--test <data>', 'videos to predict; default: the test part of DATA')
+    .option('--test-share <share>', 'share of DATA to predict where it has no split column', fraction)
+    .option('--classes <names>', 'the classes, separated by commas; default: those of DATA')
+    .addOption(
+      new Option('--by <key>', 'what decides the bucket of a video; the radius counts these')
+        .choices(['content', 'id', 'source'])
+        .default('content'),
+    )
+    .option('--trusted <data>', "videos out of the attacker's reach that fix the scale of features; no labels needed")
+    .option('--trained-on <data>', 'data the encoder was trained on, or its training-manifest.json')
+    .addOption(
+      new Option(
+        '--trust <origin>',
+        'where the encoder comes from; default: concluded from its training manifest',
+      ).choices(['external', 'public', 'protected_set', 'fixed']),
+    )
+    .option('--labels-used', 'labels of DATA took part in training or choosing the encoder')
+    .option('--clips <n>', 'clips of each training video', wholeNumber)
+    .option('--stride <n>', 'frames between two frames of a clip; default: as the encoder was trained', wholeNumber)
+    .option('--lambda <value>', 'regularisation of ridge heads', positive)
+    .option('--spread <d>', 'spread of Finite Aggregation', wholeNumber)
+    .option('--out <folder>', 'where everything goes', out)
+    .option('--cache <folder>', 'store of computed features; default: OUT/store')
+    .option('--seed <n>', 'seed of the split, the spread and everything drawn', wholeNumber)
+    .option('--engine <name>', 'training engine; see `videomae doctor`')
+    .option('--threads <n>', 'threads of the engine and of learners', wholeNumber)
+    .option('--workers <n>', 'decoding processes', wholeNumber)
+    .addOption(new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']))
+    .option('--json', 'print JSON instead of text')
+    .option('--quiet', 'no progress and no notes')
+}
+
+const oneHead = () =>
+  new Option('--head <kind>', 'base learner on frozen features')
+    .choices(['ridge', 'nearest_mean', 'softmax'])
+    .default('ridge')
+
+function addCertify(program: Command): void {
+  const command = program
+    .command('certify')
+    .summary('prove up to how many poisoned training videos each prediction stays')
+    .description(
+      'Splits the training videos into K partitions by the hash of their content, trains a head on each, lets them vote\n' +
+        'and proves for every prediction a radius: that many videos inserted, deleted or relabelled cannot change it.\n' +
+        'Writes certificate.json, certified-accuracy.svg, table.md and the buckets. Ends with 6 when the threat does not\n' +
+        'hold, for example because the encoder was trained on the videos it should protect.\n' +
+        'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
+    )
+    .argument('[data]', 'a folder per class, or a list with path,label[,group][,split]')
+    .option('--from <encoder>', sources)
+    .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
+    .option('--rule <list>', `some of ${ruleNames.join(', ')} (groups: with --votes)`, 'dpa,roe')
+    .addOption(
+      new Option(
+        '--threat <kind>',
+        'general: videos inserted and deleted; label_flip: labels only; source: whole sources',
+      )
+        .choices(['general', 'label_flip', 'source'])
+        .default('general'),
+    )
+    .addOption(oneHead())
+    .option('--white-box', 'also the tighter label-flip certificate of ridge heads')
+    .option('--collective <budgets>', 'also bounds on the whole test set under these budgets, e.g. 1,2,5')
+    .option('--no-per-input', 'leave single inputs out of certificate.json')
+    .option('--shard <i/n>', 'the i-th of n cluster jobs on one --out; needs --stage')
+    .addOption(
+      new Option(
+        '--stage <what>',
+        'what the jobs do: first all features, then all learners; then once without',
+      ).choices(['features', 'learners']),
+    )
+    .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
+    .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
+    .option('--seeds-per-partition <n>', '[votes] neighbouring columns of one partition to be added up', wholeNumber)
+    .option('--offsets <list>', '[votes] the spread as the other system drew it, e.g. 0,7,19')
+    .option('--groups <n>', '[votes] encoder groups of rule groups', wholeNumber)
+  addShared(command, 'checkpoints/certify').action((data, options) =>
+    runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
+  )
+}
+
+function addAudit(program: Command): void {
+  const command = program
+    .command('audit')
+    .summary('poison the training set at random and check that the certificates hold')
+    .description(
+      'Inserts, deletes, edits and relabels training videos at random, trains everything again each time and fails (6)\n' +
+        'if a learner changed that should not have, or a certified prediction did. Then attacks single inputs with\n' +
+        'radius + 1 poisons, to show how tight the radii are.',
+    )
+    .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
+    .requiredOption('--from <encoder>', sources)
+    .option('--partitions <k>', 'K', wholeNumber, 50)
+    .addOption(new Option('--rule <name>', 'one rule').choices(ruleNames).default('dpa'))
+    .addOption(oneHead())
+    .option('--trials <n>', 'random poisonings', wholeNumber, 200)
+    .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
+    .option('--budget <n>', 'most poisons in one trial; default: the largest radius', wholeNumber)
+  addShared(command, 'checkpoints/audit').action((data, options) =>
+    runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),
+  )
+}
+
+function addLethalDose(program: Command): void {
+  const command = program
+    .command('lethal-dose')
+    .summary('how much poison a learner can stand, from its learning curve')
+    .description(
+      'Measures how many clean videos a learner needs (n), predicts the dose N/n and the median radius at each K from it,\n' +
+        'then trains the real partitions and compares. Several --from and heads are compared with each other.\n' +
+        'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
+    )
+    .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
+    .requiredOption('--from <encoder>', `${sources} (repeatable)`, (value: string, before: string[] = []) => [
+      ...before,
+      value,
+    ])
+    .option('--head <list>', 'ridge, nearest_mean, softmax', 'ridge')
+    .option('--partitions <list>', 'the K to sweep', '5,10,20,50')
+    .option('--subsets <n>', 'random subsets of each size', wholeNumber, 40)
+    .option('--accuracies <list>', 'accuracies of one learner at which n is read off', '0.5,0.6,0.7')
+  addShared(command, 'checkpoints/lethal-dose').action((data, options) =>
+    runCommand(options, async () => (await import('./lethal-dose.ts')).lethalDoseCommand(data, options)),
+  )
+}

@@ -1,0 +1,70 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { certifyImported, importBallots, spreadOffsets } from '../certify/index.ts'
+import { invalidArgument } from '../core/errors.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { listOf, numbersOf, rulesOf } from './certify-options.ts'
+import type { CommonOptions } from './run.ts'
+
+export interface CertifyVotesOptions extends CommonOptions {
+  /** npy or CSV of another system. */
+  readonly votes?: string
+  readonly kind?: 'votes' | 'scores'
+  /** Names, or how many there are. */
+  readonly classes?: string
+  readonly seedsPerPartition?: number
+  readonly rule?: string
+  readonly spread?: number
+  /** Spread of Finite Aggregation as the other system drew it. */
+  readonly offsets?: string
+  /** Encoder groups of rule `groups`. */
+  readonly groups?: number
+  readonly seed?: number
+  readonly out: string
+}
+
+/** `videomae certify --votes FILE`. */
+export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
+  const { kind = 'votes', classes = '', seedsPerPartition, groups, seed, spread = 1, out, json = false } = options
+  const names = listOf(classes)
+  const number = names.length === 1 ? Number(names[0]) : names.length
+  if (!Number.isInteger(number) || number < 2)
+    throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', classes)
+  const imported = await importBallots(file, { kind, classes: number, seeds: seedsPerPartition })
+  const { learners } = imported.ballots
+  if (learners % spread !== 0) throw invalidArgument('--spread', `a divisor of ${learners} learners`, spread)
+  const offsets =
+    options.offsets === undefined
+      ? spreadOffsets(learners / spread, spread, seed ?? 0)
+      : numbersOf('--offsets', options.offsets, 0)
+  await mkdir(out, { recursive: true })
+  const results = []
+  for (const rule of rulesOf(options.rule ?? 'dpa')) {
+    const certified = certifyImported(imported, { rule, offsets, ...(groups === undefined ? {} : { groups }) })
+    const certificate = { ...certified, classNames: names.length > 1 ? names : null }
+    const written = path.join(out, `imported-certificate-${rule}.json`)
+    await writeFileAtomic(written, `${JSON.stringify(certificate)}\n`)
+    results.push({
+      rule,
+      learners,
+      inputs: imported.ballots.inputs,
+      summary: certified.summary,
+      file: written,
+      certificate,
+    })
+  }
+  if (json) {
+    const shown = results.map(({ certificate: _, ...result }) => result)
+    process.stdout.write(`${JSON.stringify({ runs: shown, conditions: results[0].certificate.conditions })}\n`)
+    return
+  }
+  for (const { rule, summary, inputs, file: written, certificate } of results) {
+    const radii = certificate.inputs.map(({ radius }) => radius).sort((a, b) => a - b)
+    const scored =
+      summary === null
+        ? `median radius of all predictions ${radii[Math.floor((radii.length - 1) / 2)]}; no labels, so no accuracy`
+        : `right ${(100 * summary.cleanAccuracy).toFixed(1)} %, median radius ${summary.medianRadius ?? 'none (below 50%)'}, mean radius ${summary.averageCertifiedRadius.toFixed(1)}`
+    process.stdout.write(`${rule}: ${learners} learners, ${inputs} inputs, ${scored}\nwrote  ${written}\n`)
+  }
+  process.stdout.write(results[0].certificate.conditions.map((condition) => `  if ${condition}\n`).join(''))
+}
