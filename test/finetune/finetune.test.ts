@@ -112,6 +112,36 @@ describe('full', () => {
     expect(losses).toHaveLength(6)
   })
 
+  it('learns eight clips by heart', async () => {
+    const plain = {
+      randAugment: null,
+      area: [1, 1],
+      aspect: [1, 1],
+      erasing: 0,
+      mixup: null,
+      cutmix: null,
+      smoothing: 0,
+    }
+    await finetune(
+      finetuneConfiguration({
+        ...input({ mode: 'full' }),
+        data: { path: data, workers: 2, shots: 3, validation: 0, test: 0 },
+        augment: plain as FinetuneInput['augment'],
+        regularisation: { dropPath: 0, layerDecay: 1 },
+        batch: { size: 8, perRun: 8 },
+        optimiser: { baseLearningRate: 0.1 },
+        schedule: { duration: '60 steps', warmup: '6 steps' },
+        checkpoint: { every: '60 steps' },
+        log: { tensorboard: false, every: '10 steps' },
+      }),
+      { out: out('by-heart') },
+    )
+    const lines = (await readFile(path.join(out('by-heart'), 'metrics.jsonl'), 'utf8')).trim().split('\n')
+    const losses = lines.map((line) => (JSON.parse(line) as { loss: number }).loss)
+    expect(losses[0]).toBeGreaterThan(0.9)
+    expect(losses[5]).toBeLessThan(0.4)
+  })
+
   it('leaves a Hugging Face classifier with its labels', async () => {
     const opened = await openCheckpoint(path.join(out('whole'), 'best'))
     expect(opened.kind).toBe('classify')
