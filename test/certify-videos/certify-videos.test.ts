@@ -1,0 +1,276 @@
+/** Certificates of real video files, from the library and through the compiled program, at a tiny size. */
+import { spawn } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { CertificateFile } from '../../src/certify/certificate-file.ts'
+import {
+  type CertifyVideosOptions,
+  checkPlan,
+  planCertification,
+  prepareSets,
+  trainingManifestOf,
+} from '../../src/certify-videos/index.ts'
+import { fileDigest } from '../../src/finetune/dataset.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { runSchema } from '../../src/train/configuration.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const main = path.join(root, 'dist/cli/main.js')
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
+
+function videomae(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', (text) => {
+      stdout += text
+    })
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+const pretrainOn = (data: string, out: string, from: string | null = null) =>
+  pretrain(
+    runSchema.parse({
+      data: { path: data, samplesPerClip: 2, workers: 1 },
+      clip: { stride: 1 },
+      mask: { ratio: 0.75 },
+      model:
+        from === null
+          ? {
+              frames: 4,
+              resolution: 32,
+              patch: 8,
+              width: 16,
+              depth: 1,
+              heads: 2,
+              decoder: { width: 16, depth: 1, heads: 2 },
+            }
+          : { from },
+      batch: { size: 4 },
+      schedule: { duration: '2 steps', warmup: '0 steps' },
+      log: { tensorboard: false },
+      engine: { threads: 1 },
+    }),
+    { out },
+  )
+
+const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
+  data: videos,
+  from,
+  cache: place('store'),
+  threads: 1,
+  workers: 1,
+  ...more,
+})
+
+beforeAll(async () => {
+  const classes = ['left', 'right', 'clockwise'] as const
+  await generateMotionDataset(elsewhere, { clips: 6, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(videos, { clips: 24, size: 32, frames: 8, seed: 2, classes })
+  await pretrainOn(elsewhere, run)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('what an encoder was trained on', () => {
+  it('is read from its run, with the contents of its videos', async () => {
+    const outcome = await trainingManifestOf(run)
+    if (!outcome.known) throw new Error(outcome.why)
+    expect(outcome.manifest.samples.size).toBe(6)
+    expect(outcome.manifest.samples).toContain(await fileDigest(path.join(elsewhere, 'left/00000.mp4')))
+    expect(existsSync(path.join(run, 'training-manifest.json'))).toBe(true)
+    const again = await trainingManifestOf(run)
+    expect(again).toEqual(outcome)
+  })
+
+  it('includes what the weights it started from were trained on', async () => {
+    await pretrainOn(path.join(videos, 'left'), place('continued'), run)
+    const outcome = await trainingManifestOf(place('continued'))
+    if (!outcome.known) throw new Error(outcome.why)
+    expect(outcome.manifest.samples.size).toBe(6 + 8)
+  })
+
+  it('is unknown once its list of videos is another one', async () => {
+    const data = place('moved')
+    await generateMotionDataset(data, { clips: 4, size: 32, frames: 8, seed: 5 })
+    await pretrainOn(data, place('moved-run'))
+    copyFileSync(path.join(videos, 'left/00000.mp4'), path.join(data, 'one-more.mp4'))
+    const outcome = await trainingManifestOf(place('moved-run'))
+    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('others by now') })
+    const plan = await planCertification(options(place('moved-run')))
+    expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
+    const insisting = await planCertification(options(place('moved-run'), { trust: 'external' }))
+    expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
+  })
+
+  it('decides which threat is refused, before any video is decoded', async () => {
+    const clean = await planCertification(options(run))
+    expect(clean.encoder.trust).toBe('external')
+    checkPlan(clean, 'content', ['dpa'], 'general')
+
+    const seen = await planCertification(options(place('continued')))
+    expect(seen.encoder.trust).toBe('protected_set')
+    expect(() => checkPlan(seen, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    checkPlan(seen, 'content', ['dpa'], 'label_flip')
+
+    const fresh = await planCertification(options(`untrained:${place('continued')}`))
+    expect(fresh.encoder.trust).toBe('fixed')
+    const scaled = await planCertification(options(`untrained:${run}`, { trusted: videos }))
+    expect(() => checkPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+  })
+})
+
+describe('features for certificates', () => {
+  it('do not depend on which other videos there are', async () => {
+    const whole = await prepareSets(await planCertification(options(run)), options(run))
+    const one = path.join(videos, 'right/00001.mp4')
+    const list = place('few.csv')
+    const others = ['left/00000.mp4,left', 'clockwise/00002.mp4,clockwise'].map((line) => path.join(videos, line))
+    writeFileSync(list, `path,label,split\n${others[0]},train\n${one},right,train\n${others[1]},test\n`)
+    const few = options(run, { data: list, cache: place('store-few') })
+    const part = await prepareSets(await planCertification(few), few)
+    const digest = await fileDigest(one)
+    const rowOf = ({ set }: typeof part) => {
+      const row = set.digests.indexOf(digest)
+      return row < 0 ? null : Array.from(set.features.subarray(row * set.width, (row + 1) * set.width))
+    }
+    expect(rowOf(part)).not.toBeNull()
+    // The video is on either side of the hash split; it is compared where it is protected.
+    const wholeRow =
+      rowOf(whole) ?? rowOf(await prepareSets(await planCertification(options(run, { seed: 1 })), options(run)))
+    expect(wholeRow).toEqual(rowOf(part))
+  })
+
+  it('put every video on a side by its own hash: deleting one moves no other', async () => {
+    const all = (await planCertification(options('pixels'))).division
+    const names = [...all.train, ...all.test].map(({ path: file, label }) => `${file},${label}`).sort()
+    writeFileSync(place('half.csv'), `path,label\n${names.filter((_, i) => i % 2 === 0).join('\n')}\n`)
+    const fewer = (await planCertification(options('pixels', { data: place('half.csv') }))).division
+    const train = new Set(all.train.map((video) => video.digest))
+    expect(fewer.train.length).toBeGreaterThan(0)
+    expect(fewer.train.every((video) => train.has(video.digest))).toBe(true)
+    expect(fewer.test.some((video) => train.has(video.digest))).toBe(false)
+  })
+})
+
+describe('videomae certify, audit and lethal-dose', () => {
+  const common = ['--cache', place('store'), '--threads', '1', '--workers', '1', '--json', '--test-share', '0.3']
+
+  it('certifies predictions on videos and writes what a reader needs', async () => {
+    const out = place('certificate')
+    const { code, stdout, stderr } = await videomae(
+      ...['certify', videos, '--from', run, '--partitions', '3,5', '--rule', 'dpa,roe,fa', '--spread', '2'],
+      ...['--trusted', elsewhere, '--out', out, ...common],
+    )
+    expect(stderr).not.toContain('Error')
+    expect(code).toBe(0)
+    const shown = JSON.parse(stdout) as { runs: { rule: string; partitions: number }[]; threat: { claim: string } }
+    expect(shown.runs.map(({ rule, partitions }) => `${rule} ${partitions}`)).toEqual([
+      'dpa 3',
+      'roe 3',
+      'fa 3',
+      'dpa 5',
+      'roe 5',
+      'fa 5',
+    ])
+    expect(shown.threat.claim).toContain('inserted or deleted')
+    const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as CertificateFile
+    expect(certificate.threat.encoder).toMatchObject({ trust: 'external', overlap: 0 })
+    expect(certificate.trainingVideos + certificate.runs[0].inputs!.length).toBe(24)
+    for (const file of ['certified-accuracy.svg', 'table.md', 'buckets-3.json', 'buckets-6.json'])
+      expect(existsSync(path.join(out, file))).toBe(true)
+
+    // Again, from jobs that divide the work: the same learners, byte for byte.
+    const jobs = ['certify', videos, '--from', run, '--partitions', '3,5', '--rule', 'dpa', '--trusted', elsewhere]
+    const other = [...jobs, '--out', place('jobs'), '--cache', place('jobs-store'), ...common.slice(2)]
+    for (const stage of ['features', 'learners'])
+      for (const shard of ['2/2', '1/2'])
+        expect((await videomae(...other, '--shard', shard, '--stage', stage)).code).toBe(0)
+    const merged = JSON.parse((await videomae(...other)).stdout) as CertificateFile
+    const digestOf = ({ runs }: CertificateFile, k: number) =>
+      runs.find(({ rule, partitions }) => rule === 'dpa' && partitions === k)?.learnersDigest
+    expect(digestOf(merged, 5)).toBe(digestOf(certificate, 5))
+  })
+
+  it('refuses to protect the videos that the encoder was trained on', async () => {
+    await pretrainOn(videos, place('seen'))
+    const command = [
+      'certify',
+      videos,
+      '--from',
+      place('seen'),
+      '--partitions',
+      '3',
+      '--out',
+      place('refused'),
+      ...common,
+    ]
+    const refused = await videomae(...command)
+    expect(refused.code).toBe(6)
+    const { error } = JSON.parse(refused.stdout) as { error: { code: string; hint: string } }
+    expect(error.code).toBe('THREAT_NOT_CERTIFIED')
+    expect(error.hint).toContain('label_flip')
+    expect((await videomae(...command, '--trust', 'external')).code).toBe(6)
+    const flips = await videomae(...command, '--threat', 'label_flip')
+    expect(flips.code).toBe(0)
+    expect(JSON.parse(flips.stdout)).toMatchObject({
+      threat: { threat: 'label_flip', encoder: { trust: 'protected_set' } },
+    })
+    const sources = await videomae('certify', videos, '--from', run, '--by', 'source', '--threat', 'source', ...common)
+    expect(sources).toMatchObject({ code: 3, stdout: expect.stringContaining('GROUP_MISSING') })
+  })
+
+  it('audits with poisoned training sets', async () => {
+    const { code, stdout } = await videomae(
+      ...['audit', videos, '--from', run, '--partitions', '3', '--rule', 'roe', '--trials', '6', '--attacks', '3'],
+      ...['--out', place('audit'), ...common],
+    )
+    expect(code).toBe(0)
+    const report = JSON.parse(stdout) as {
+      trials: number
+      violations: unknown[]
+      reproducible: boolean
+      poisons: number
+    }
+    expect(report).toMatchObject({ trials: 6, violations: [], reproducible: true })
+    expect(report.poisons).toBeGreaterThanOrEqual(6)
+  })
+
+  it('compares predicted and measured radii of several learners', async () => {
+    const { code, stdout } = await videomae(
+      ...['lethal-dose', videos, '--from', run, '--from', 'pixels', '--partitions', '2,4', '--subsets', '10'],
+      ...['--out', place('dose'), ...common],
+    )
+    expect(code).toBe(0)
+    const { learners } = JSON.parse(stdout) as { learners: { name: string; rows: unknown[] }[] }
+    expect(learners.map(({ name }) => name)).toEqual([`${run}, ridge`, 'pixels, ridge'])
+    expect(learners[1].rows).toHaveLength(2)
+    expect(existsSync(place('dose', 'lethal-dose.svg'))).toBe(true)
+  })
+
+  it('certifies votes of another system', async () => {
+    mkdirSync(place('votes'), { recursive: true })
+    const file = place('votes', 'votes.csv')
+    // 7 votes for class 1 against 2 for class 0: floor((5 - 1) / 2) = 2, with index 0 winning ties.
+    writeFileSync(file, 'id,label,a,b,c,d,e,f,g,h,i\nx,1,1,1,1,1,1,1,1,0,0\ny,0,2,2,2,0,0,1,1,1,1\n')
+    const command = ['certify', '--votes', file, '--classes', '3', '--out', place('votes'), '--json']
+    const { code, stdout } = await videomae(...command, '--rule', 'dpa')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ runs: [{ rule: 'dpa', learners: 9, summary: { cleanAccuracy: 0.5 } }] })
+    const written = JSON.parse(readFileSync(place('votes', 'imported-certificate-dpa.json'), 'utf8'))
+    expect(written.inputs).toMatchObject([
+      { id: 'x', prediction: 1, radius: 2 },
+      { id: 'y', prediction: 1, radius: 0 },
+    ])
+    expect((await videomae(...command.slice(0, 3), '--out', place('votes'))).code).toBe(2)
+  })
+})
