@@ -13,6 +13,14 @@ export interface TransformerSize {
   readonly mlpWidth: number
 }
 
+/**
+ * `flattened`: sine-cosine over the flattened token index, as the original and Python's transformers compute it.
+ * `factored`: a third of the channels for each of time, row and column, with wavelengths from 2 places to twice the
+ * axis. Small models on small grids learn far sooner with it (docs/log.md); only this package computes it.
+ */
+export const positionKinds = ['flattened', 'factored'] as const
+export type PositionKind = (typeof positionKinds)[number]
+
 /** Everything that shapes a model. Plain data: the same object describes pretraining, encoder and classifier. */
 export interface ModelConfiguration {
   /** Height and width of a frame, pixels. */
@@ -39,6 +47,8 @@ export interface ModelConfiguration {
   readonly encoderNorm: boolean
   /** Classifier: true reads the mean of all tokens through `fc_norm`; false reads token 0 behind the encoder norm. */
   readonly useMeanPooling: boolean
+  /** How the fixed position table is made; see `positions.ts`. */
+  readonly positions: PositionKind
   /**
    * Null: the position table is computed for the model's own grid. Otherwise it is computed for this grid and
    * interpolated to the model's, which keeps the geometry that a model trained at this grid has learned.
@@ -83,6 +93,8 @@ export interface ModelOptions {
   readonly encoderNorm?: boolean
   /** Default true. */
   readonly useMeanPooling?: boolean
+  /** Default `flattened`. */
+  readonly positions?: PositionKind
   /** Default null. */
   readonly positionGrid?: TokenGrid | null
 }
@@ -118,6 +130,7 @@ export function resolveConfiguration(options: ModelOptions): ModelConfiguration 
     normaliseTargets: options.normaliseTargets ?? true,
     encoderNorm: options.encoderNorm ?? true,
     useMeanPooling: options.useMeanPooling ?? true,
+    positions: options.positions ?? 'flattened',
     positionGrid: options.positionGrid ?? null,
   })
 }
@@ -164,6 +177,9 @@ function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
   perChannel('configuration.std', c.std, c.channels, (x) => x > 0 && Number.isFinite(x), 'positive numbers')
   if (c.normaliseTargets && c.tubelet * c.patch * c.patch < 2) {
     throw invalidArgument('configuration.patch', 'patches of several pixels, since targets are normalised', c.patch)
+  }
+  if (!positionKinds.includes(c.positions)) {
+    throw invalidArgument('configuration.positions', `one of ${positionKinds.join(', ')}`, c.positions)
   }
   if (c.positionGrid !== null) {
     for (const axis of ['t', 'h', 'w'] as const) positive(`configuration.positionGrid.${axis}`, c.positionGrid[axis])

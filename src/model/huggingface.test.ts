@@ -245,3 +245,13 @@ describe('Hugging Face directories', () => {
     await expect(saving).rejects.toThrow(/mask_token/)
   })
 })
+
+describe('factored positions', () => {
+  it('come back, under a model type that transformers does not take for its own', async () => {
+    const configuration: ModelConfiguration = { ...tinyConfiguration(), positions: 'factored' }
+    const { directory } = await save('factored', configuration, 'pretrain')
+    const config = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8')) as { model_type: string }
+    expect(config.model_type).toBe('videomae-factored')
+    expect((await loadCheckpointDirectory(directory)).configuration).toEqual(configuration)
+  })
+})

@@ -16,12 +16,18 @@ export type NormPolicy = 'original' | 'transformers'
 const transformersBlockEpsilon = 1e-12
 const transformersHeadEpsilon = 1e-5
 
+/**
+ * Model type of checkpoints with factored positions. Another name on purpose: transformers computes flattened ones, and
+ * features that are silently wrong are worse than a model it does not know.
+ */
+const factoredType = 'videomae-factored'
+
 const size = z.number().int().positive()
 const side = z.union([size, z.array(size).length(2)])
 
 /** `config.json`. Defaults are those of transformers' class; keys that only training reads are left out. */
 const configurationFile = z.looseObject({
-  model_type: z.literal('videomae').optional(),
+  model_type: z.enum(['videomae', factoredType]).optional(),
   image_size: side.default(224),
   patch_size: side.default(16),
   num_channels: size.default(3),
@@ -119,6 +125,7 @@ export function readHuggingFaceConfiguration(
     normaliseTargets: c.norm_pix_loss,
     encoderNorm: kind === 'classify' ? true : !c.use_mean_pooling,
     useMeanPooling: kind === 'classify' ? c.use_mean_pooling : true,
+    positions: c.model_type === factoredType ? 'factored' : 'flattened',
     positionGrid: grid === undefined ? null : { t: grid[0], h: grid[1], w: grid[2] },
   })
   return {
@@ -139,7 +146,7 @@ export function writeHuggingFaceConfiguration(
   const architecture = { pretrain: 'ForPreTraining', classify: 'ForVideoClassification', encoder: 'Model' }[kind]
   const file: Record<string, unknown> = {
     architectures: [`VideoMAE${architecture}`],
-    model_type: 'videomae',
+    model_type: configuration.positions === 'factored' ? factoredType : 'videomae',
     image_size: imageSize[0] === imageSize[1] ? imageSize[0] : [...imageSize],
     patch_size: configuration.patch,
     num_channels: configuration.channels,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { resolveConfiguration } from './configuration.ts'
-import { interpolatePositions, positionTable, sinCosPositions } from './positions.ts'
+import { factoredPositions, interpolatePositions, positionTable, sinCosPositions } from './positions.ts'
 
 const close = (actual: Float32Array, expected: readonly number[], tolerance = 1e-6) => {
   for (const [i, value] of expected.entries()) expect(Math.abs(actual[i] - value)).toBeLessThan(tolerance)
@@ -80,5 +80,69 @@ describe('positionTable', () => {
     const from = { t: 8, h: 14, w: 14 }
     const interpolated = positionTable(resolveConfiguration({ ...options, positionGrid: from }), 8)
     expect(interpolated).toEqual(interpolatePositions(sinCosPositions(1568, 8), 8, from, { t: 2, h: 2, w: 2 }))
+  })
+})
+
+describe('factoredPositions', () => {
+  const grid = { t: 2, h: 3, w: 4 }
+  const width = 20 // parts of 6, 6 and 8 channels
+  const table = factoredPositions(grid, width)
+  const row = (t: number, h: number, w: number) => {
+    const n = (t * grid.h + h) * grid.w + w
+    return table.subarray(n * width, (n + 1) * width)
+  }
+
+  it('has the values of its definition', () => {
+    close(
+      row(0, 0, 0),
+      Array.from({ length: width }, (_, j) => j % 2),
+    )
+    close(row(1, 0, 0).subarray(0, 4), [
+      Math.sin(Math.PI),
+      -1,
+      Math.sin(Math.PI / 2 ** (1 / 3)),
+      Math.cos(Math.PI / 2 ** (1 / 3)),
+    ])
+    close(row(0, 2, 0).subarray(6, 10), [
+      0,
+      1,
+      Math.sin((2 * Math.PI) / 3 ** (1 / 3)),
+      Math.cos((2 * Math.PI) / 3 ** (1 / 3)),
+    ])
+    close(row(0, 0, 3).subarray(12, 14), [0, -1])
+  })
+
+  it('tells each axis in its own channels', () => {
+    for (const [t, h, w] of [
+      [1, 0, 0],
+      [0, 2, 0],
+      [0, 0, 3],
+      [1, 2, 3],
+    ]) {
+      expect(row(t, h, w).subarray(0, 6)).toEqual(row(t, 0, 0).subarray(0, 6))
+      expect(row(t, h, w).subarray(6, 12)).toEqual(row(0, h, 0).subarray(6, 12))
+      expect(row(t, h, w).subarray(12)).toEqual(row(0, 0, w).subarray(12))
+    }
+  })
+
+  it('gives every place of a grid another row', () => {
+    const rows = new Set<string>()
+    for (let n = 0; n < 24; n++)
+      rows.add(Array.from(table.subarray(n * width, (n + 1) * width), (x) => x.toFixed(4)).join())
+    expect(rows.size).toBe(24)
+  })
+
+  it('is what a model of factored positions gets', () => {
+    const encoder = { width: 20, depth: 1, heads: 1 }
+    const c = resolveConfiguration({
+      imageSize: [24, 32],
+      patch: 8,
+      frames: 4,
+      tubelet: 2,
+      encoder,
+      positions: 'factored',
+    })
+    expect(positionTable(c, width)).toEqual(table)
+    expect(positionTable({ ...c, positions: 'flattened' }, width)).toEqual(sinCosPositions(24, width))
   })
 })

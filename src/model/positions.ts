@@ -20,6 +20,34 @@ export function sinCosPositions(count: number, width: number): Float32Array {
   return table
 }
 
+/**
+ * Position table with time, row and column apart: channels [0, s) tell the token-frame, [s, 2s) the row, the rest the
+ * column, s the largest even number up to width / 3. In a part of `size` channels, channel j of place p on an axis of
+ * `length` places is sin (even j) or cos (odd j) of `pi p / length^(2 floor(j / 2) / size)`: wavelengths from 2 places,
+ * which tell neighbours apart, to twice the axis, which tell its ends apart.
+ *
+ * @returns [tokenCount(grid), width], computed in float64
+ */
+export function factoredPositions({ t, h, w }: TokenGrid, width: number): Float32Array {
+  const table = new Float32Array(t * h * w * width)
+  const third = Math.floor(width / 6) * 2
+  const parts = [
+    { length: t, stride: h * w, start: 0, size: third },
+    { length: h, stride: w, start: third, size: third },
+    { length: w, stride: 1, start: 2 * third, size: width - 2 * third },
+  ]
+  for (const { length, stride, start, size } of parts) {
+    for (let j = 0; j < size; j++) {
+      const frequency = Math.PI / length ** ((2 * Math.floor(j / 2)) / size)
+      for (let n = 0; n < t * h * w; n++) {
+        const angle = (Math.floor(n / stride) % length) * frequency
+        table[n * width + start + j] = j % 2 === 0 ? Math.sin(angle) : Math.cos(angle)
+      }
+    }
+  }
+  return table
+}
+
 /** One output place as a weighted sum of input places. */
 type Taps = readonly { readonly from: number; readonly weight: number }[]
 
@@ -90,5 +118,7 @@ export function interpolatePositions(table: Float32Array, width: number, from: T
 export function positionTable(configuration: ModelConfiguration, width: number): Float32Array {
   const grid = tokenGrid(configuration)
   const from = configuration.positionGrid ?? grid
-  return interpolatePositions(sinCosPositions(tokenCount(from), width), width, from, grid)
+  const table =
+    configuration.positions === 'factored' ? factoredPositions(from, width) : sinCosPositions(tokenCount(from), width)
+  return interpolatePositions(table, width, from, grid)
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
+import { positionKinds } from '../model/configuration.ts'
 import { presetNames } from '../model/presets.ts'
 import { durationSchema } from './duration.ts'
 
@@ -101,6 +102,13 @@ export const modelSchema = z
     depth: count.nullable().default(null),
     heads: count.nullable().default(null),
     decoder: decoderSchema.prefault({}),
+    positions: z
+      .enum(positionKinds)
+      .nullable()
+      .default(null)
+      .describe(
+        'flattened: as the original and transformers; factored: time, row and column apart, learned far sooner by small models, but unknown to transformers. null: flattened, or as "from" has them.',
+      ),
     target: z
       .enum(['normalised', 'raw'])
       .default('normalised')

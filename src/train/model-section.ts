@@ -31,6 +31,7 @@ export function modelConfiguration(section: ModelSection, source: ModelConfigura
     patch: section.patch ?? base.patch,
     tubelet: section.tubelet ?? base.tubelet,
     normaliseTargets,
+    positions: section.positions ?? 'flattened',
   }
   const encoder = resized(base.encoder, section)
   // What half the encoder comes to; the preset's own decoder where its encoder kept its width.
@@ -56,7 +57,7 @@ function resized(base: Required<Omit<TransformerOptions, 'mlpRatio'>>, sizes: Si
 }
 
 function continued(section: ModelSection, source: ModelConfiguration, normaliseTargets: boolean): ModelConfiguration {
-  const { preset, patch, tubelet, width, depth, heads, decoder } = section
+  const { preset, patch, tubelet, width, depth, heads, decoder, positions } = section
   const sizes = {
     preset,
     patch,
@@ -67,6 +68,7 @@ function continued(section: ModelSection, source: ModelConfiguration, normaliseT
     'decoder.width': decoder.width,
     'decoder.depth': decoder.depth,
     'decoder.heads': decoder.heads,
+    positions,
   }
   const given = Object.entries(sizes).filter(([, value]) => value !== null)
   if (given.length > 0) {
