@@ -90,7 +90,7 @@ const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
     resolution,
     patch: 8,
     decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
-    target: 'raw',
+    positions: 'factored',
   },
   batch: { size: batch, perRun: batch },
   optimiser: { baseLearningRate: (1e-3 * 256) / batch, minimumBaseLearningRate: 1e-5, countRepeats: true, clipNorm: 1 },

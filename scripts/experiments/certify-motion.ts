@@ -49,10 +49,10 @@ const number = (value: string | undefined, usual: number): number => (value === 
 const clips = number(values.clips, quick ? 1200 : 6000)
 const inputs = number(values.inputs, quick ? 200 : 1000)
 const pretrainClips = number(values['pretrain-clips'], quick ? 400 : 4000)
-const steps = number(values.steps, quick ? 400 : 8000)
-const resolution = number(values.resolution, quick ? 32 : 64)
+const steps = number(values.steps, quick ? 1200 : 12_000)
+const resolution = number(values.resolution, quick ? 48 : 64)
 const frames = number(values.frames, quick ? 8 : 16)
-const width = number(values.width, quick ? 96 : 192)
+const width = number(values.width, quick ? 128 : 192)
 const depth = number(values.depth, quick ? 4 : 6)
 const partitions = (values.partitions ?? (quick ? '5,10,20,50,100,200' : '10,25,50,100,200,400,750'))
   .split(',')
@@ -71,7 +71,7 @@ const elsewhere = await clipsOf('elsewhere', pretrainClips, 1)
 const protectedClips = await clipsOf('protected', clips, 2)
 const predicted = await clipsOf('predicted', inputs, 3)
 
-const batch = 32
+const batch = 16
 const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
   data: { path: elsewhere, samplesPerClip: 4 },
   clip: { stride: 1, crop: 'random-resized', cropScale: [0.5, 1] },
@@ -83,10 +83,12 @@ const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
     frames,
     resolution,
     patch: 8,
-    decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
+    decoder: { width: Math.max(64, width / 2), depth: 2, heads: 4 },
+    // With flattened positions a model of this size learns nothing in so few steps (docs/log.md).
+    positions: 'factored',
   },
   batch: { size: batch, perRun: batch },
-  optimiser: { baseLearningRate: (1e-3 * 256) / batch, minimumBaseLearningRate: 1e-5, countRepeats: true },
+  optimiser: { baseLearningRate: 3.2e-2, minimumBaseLearningRate: 1e-3, countRepeats: true, clipNorm: 1 },
   schedule: { duration: `${steps} steps`, warmup: `${Math.floor(steps / 20)} steps` },
   checkpoint: { every: `${Math.max(50, Math.floor(steps / 20))} steps`, keep: 1 },
   log: { every: `${Math.max(10, Math.floor(steps / 20))} steps`, tensorboard: false },
