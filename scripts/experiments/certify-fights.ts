@@ -33,7 +33,7 @@ const { values } = parseArgs({
 })
 const { quick } = values
 const number = (value: string | undefined, usual: number): number => (value === undefined ? usual : Number(value))
-const steps = number(values.steps, quick ? 120 : 6000)
+const steps = number(values.steps, quick ? 60 : 6000)
 const resolution = number(values.resolution, quick ? 48 : 96)
 const width = number(values.width, quick ? 96 : 192)
 const depth = number(values.depth, quick ? 4 : 6)
@@ -90,7 +90,8 @@ const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
     resolution,
     patch: 8,
     decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
-    positions: 'factored',
+    // So few steps as a quick run has teach colours at best (docs/log.md).
+    ...(quick ? { target: 'raw' as const } : { positions: 'factored' as const }),
   },
   batch: { size: batch, perRun: batch },
   optimiser: { baseLearningRate: (1e-3 * 256) / batch, minimumBaseLearningRate: 1e-5, countRepeats: true, clipNorm: 1 },

@@ -49,7 +49,7 @@ const number = (value: string | undefined, usual: number): number => (value === 
 const clips = number(values.clips, quick ? 1200 : 6000)
 const inputs = number(values.inputs, quick ? 200 : 1000)
 const pretrainClips = number(values['pretrain-clips'], quick ? 400 : 4000)
-const steps = number(values.steps, quick ? 1200 : 12_000)
+const steps = number(values.steps, quick ? 3000 : 12_000)
 const resolution = number(values.resolution, quick ? 48 : 64)
 const frames = number(values.frames, quick ? 8 : 16)
 const width = number(values.width, quick ? 128 : 192)
@@ -60,10 +60,12 @@ const partitions = (values.partitions ?? (quick ? '5,10,20,50,100,200' : '10,25,
 const out = values.out ?? path.join('checkpoints', `certify-motion${quick ? '-quick' : ''}`)
 const threads = Number(values.threads)
 
+/** A third larger than the clips of the model, so that crops keep their sharpness. */
+const size = 2 * Math.round((resolution * 2) / 3)
 async function clipsOf(name: string, count: number, seed: number): Promise<string> {
   const folder = path.join(out, 'data', name)
   if (!existsSync(path.join(folder, 'labels.csv')))
-    await generateMotionDataset(folder, { clips: count, size: resolution, frames: frames + 8, seed })
+    await generateMotionDataset(folder, { clips: count, size, frames: frames + 8, seed })
   return folder
 }
 // Three seeds: the encoder, the scale of its features and lambda come from clips that are neither protected nor predicted.
@@ -74,7 +76,7 @@ const predicted = await clipsOf('predicted', inputs, 3)
 const batch = 16
 const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
   data: { path: elsewhere, samplesPerClip: 4 },
-  clip: { stride: 1, crop: 'random-resized', cropScale: [0.5, 1] },
+  clip: { stride: 1 },
   mask: { ratio: 0.75 },
   model: {
     width,
