@@ -1,7 +1,7 @@
 // Compiles src/ to dist/ and copies the files that are not TypeScript (CUDA kernels).
 // Plain JavaScript because it has to run before anything is compiled.
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,16 +10,33 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
 const typescript = path.dirname(require.resolve('typescript/package.json', { paths: [root] }))
 
-rmSync(path.join(root, 'dist'), { recursive: true, force: true })
-const compiled = spawnSync(process.execPath, [path.join(typescript, 'bin', 'tsc'), '-p', 'tsconfig.build.json'], {
-  cwd: root,
-  stdio: 'inherit',
-})
-if (compiled.status !== 0) process.exit(compiled.status ?? 1)
+// Into a folder beside the old one, exchanged at the end: worker threads and decoding processes of running programs start
+// from dist/, so it must not be half there for as long as a compilation takes.
+const fresh = path.join(root, 'dist.new')
+const old = path.join(root, 'dist.old')
+const final = path.join(root, 'dist')
+rmSync(fresh, { recursive: true, force: true })
+const compiled = spawnSync(
+  process.execPath,
+  [path.join(typescript, 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--outDir', fresh],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
+if (compiled.status !== 0) {
+  rmSync(fresh, { recursive: true, force: true })
+  process.exit(compiled.status ?? 1)
+}
 
 const assets = ['.cu', '.cuh']
 for (const entry of readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !assets.includes(path.extname(entry.name))) continue
   const from = path.join(entry.parentPath, entry.name)
-  cpSync(from, path.join(root, 'dist', path.relative(path.join(root, 'src'), from)))
+  cpSync(from, path.join(fresh, path.relative(path.join(root, 'src'), from)))
 }
+
+rmSync(old, { recursive: true, force: true })
+if (existsSync(final)) renameSync(final, old)
+renameSync(fresh, final)
+rmSync(old, { recursive: true, force: true })

@@ -5,8 +5,15 @@ export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'
 export { RandomStream } from './core/random.ts'
 export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
 export * from './engine/index.ts'
+export {
+  type ClassifierExport,
+  type ClassifierExportOptions,
+  exportClassifier,
+  exportClassifierDirectory,
+} from './export/classifier.ts'
 export { clipsForCheck } from './export/clips.ts'
 export { type ExportInput, type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
+export * from './finetune/index.ts'
 export { differentiate, Graph, type Program, Tensor } from './graph/index.ts'
 export {
   createDecoderMask,

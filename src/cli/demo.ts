@@ -7,7 +7,7 @@ export interface DemoCommandOptions extends CommonOptions {
   readonly out: string
   readonly clips?: number
   readonly steps?: number
-  readonly engine: string
+  readonly engine?: string
   readonly threads?: number
 }
 

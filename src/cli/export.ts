@@ -7,7 +7,7 @@ export interface ExportCommandOptions extends CommonOptions {
   readonly out: string
   readonly input: ExportInput
   readonly check?: string
-  readonly engine: string
+  readonly engine?: string
 }
 
 /** `videomae export`. */

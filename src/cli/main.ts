@@ -48,7 +48,7 @@ function fraction(value: string): number {
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 const json = () => new Option('--json', 'print JSON instead of text')
-const engine = () => new Option('--engine <name>', 'training engine; see `videomae doctor`').default('onnx')
+const engine = () => new Option('--engine <name>', 'training engine, see `videomae doctor`; default: the best one here')
 const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(wholeNumber)
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')

@@ -9,7 +9,7 @@ export interface ReconstructCommandOptions extends CommonOptions {
   readonly stride?: number
   readonly out: string
   readonly seed: number
-  readonly engine: string
+  readonly engine?: string
   readonly decoder: DecoderName
 }
 

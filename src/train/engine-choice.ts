@@ -1,8 +1,8 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { type Engine, engineNamed, engineNames, listEngines } from '../engine/index.ts'
 
-/** Faster ones first. */
-const preference = ['cuda', 'onnx', 'reference']
+/** What is tried where none is asked for, in this order. `cuda` stands last until it has run on hardware (docs/engine-cuda.md). */
+const preference = ['onnx', 'reference', 'cuda']
 
 /**
  * The engine a run asks for, or the best one that this machine can run.

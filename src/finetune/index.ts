@@ -1,0 +1,17 @@
+/** Labelled data, features, fine-tuning, evaluation and prediction. See docs/finetuning.md. */
+export { type OpenedClassifier, openClassifier, saveClassifier } from './classifier.ts'
+export {
+  type FinetuneConfiguration,
+  type FinetuneInput,
+  type FinetuneMode,
+  finetuneConfiguration,
+  finetuneModes,
+} from './configuration.ts'
+export { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from './dataset.ts'
+export { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
+export { type Evaluation, evaluateVideos, formatEvaluation, writeEvaluation } from './evaluate.ts'
+export { writeFeatureFiles } from './feature-files.ts'
+export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './features.ts'
+export { type FinetuneResult, finetune } from './finetune.ts'
+export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './predict.ts'
+export { type Split, type SplitOptions, splitDataset } from './split.ts'
