@@ -117,6 +117,11 @@ function ruleOf(program: Program, operation: string): LoweringRule {
   return loweringRules[operation as OperationName]
 }
 
+/** Name of the model output for the output `name` of a program with these input names. */
+export function outputName(name: string, inputs: ReadonlySet<string>): string {
+  return inputs.has(name) ? `output/${name}` : name
+}
+
 /** A tensor has one name; the further ones of a tensor that is returned twice, or is an input too, are copies. */
 function nameTensors(program: Program, extra: readonly TensorId[], embedded: boolean) {
   const names = new Map<TensorId, Value>(program.inputs.map(({ name, tensor }) => [tensor, name]))
@@ -125,7 +130,10 @@ function nameTensors(program: Program, extra: readonly TensorId[], embedded: boo
   const copies: { readonly from: TensorId; readonly into: Value }[] = []
   const outputs: NamedTensor[] = []
   const updateOutputs = new Map<TensorId, string>()
-  const declare = (output: NamedTensor): void => {
+  const inputs = new Set(program.inputs.map(({ name }) => name))
+  const declare = ({ name, tensor }: NamedTensor): void => {
+    // ONNX has one space of names: an output may not be called as an input is.
+    const output = { name: outputName(name, inputs), tensor }
     if (names.has(output.tensor)) copies.push({ from: output.tensor, into: output.name })
     else names.set(output.tensor, output.name)
     outputs.push(output)

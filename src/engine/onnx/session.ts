@@ -12,7 +12,7 @@ import {
 } from '../check.ts'
 import type { EngineOptions, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
-import { lower, stateInput } from './lower.ts'
+import { lower, outputName, stateInput } from './lower.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
 import { UpdateCrew } from './update/crew.ts'
 import { allocateBuffers, type SharedBuffers } from './update/memory.ts'
@@ -119,10 +119,12 @@ export class OnnxSession implements EngineSession {
         },
       )
     }
+    const inputNames = new Set(program.inputs.map(({ name }) => name))
     for (const { name } of program.outputs) {
-      const data = results[name].data as InputValue
+      const key = outputName(name, inputNames)
+      const data = results[key].data as InputValue
       // A gradient's buffer is written again by the next run.
-      outputs[name] = graph.fetches[name] !== null || !(data instanceof Float32Array) ? Float32Array.from(data) : data
+      outputs[name] = graph.fetches[key] !== null || !(data instanceof Float32Array) ? Float32Array.from(data) : data
     }
   }
 
