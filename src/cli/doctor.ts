@@ -84,11 +84,11 @@ async function engines(): Promise<Finding[]> {
 async function decoders(): Promise<Finding[]> {
   const { probeDecoders } = await import('../video/index.ts')
   const probes = await probeDecoders()
-  const any = probes.some(({ available }) => available)
+  const present = probes.some(({ available }) => available)
   return probes.map(({ name, available, detail }) => ({
     part: `decoder ${name}`,
     ok: available,
-    optional: any,
+    optional: present,
     detail,
   }))
 }
