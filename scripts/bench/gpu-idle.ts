@@ -1,7 +1,8 @@
 /**
  * End to end from video files: how long the GPU idles while the loader feeds it, for 1 and 4 samples per clip.
  *
- *     npx tsx scripts/bench/gpu-idle.ts <folder of videos> [--preset base] [--batch 32] [--steps 60] [--workers 14]
+ *     npx tsx scripts/bench/gpu-idle.ts <folder of videos> [--preset base] [--batch 32] [--samples 1,4] [--steps 60]
+ *         [--workers 14]
  *
  * Prints clips per second, the share of the time that the GPU had no work, and the share spent waiting for the loader.
  * Not yet run on hardware.
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
     preset: { type: 'string', default: 'base' },
     resolution: { type: 'string', default: '224' },
     batch: { type: 'string', default: '32' },
+    samples: { type: 'string', default: '1,4' },
     steps: { type: 'string', default: '60' },
     workers: { type: 'string' },
   },
@@ -28,8 +30,15 @@ if (folder === undefined) throw invalidArgument('folder', 'a folder of videos', 
 const batch = Number(values.batch)
 const steps = Number(values.steps)
 const warmUp = Math.min(10, Math.floor(steps / 3))
+const samples = values.samples.split(',').map(Number)
+// A batch is made of whole clips with all their samples: said before the first case has run for minutes.
+const unfit = samples.find((count) => !Number.isInteger(count) || count < 1 || batch % count !== 0)
+if (unfit !== undefined) {
+  const found = `--batch ${values.batch} --samples ${values.samples}`
+  throw invalidArgument('batch', 'a multiple of every number of samples per clip', found)
+}
 
-for (const samplesPerClip of [1, 4]) {
+for (const samplesPerClip of samples) {
   const workers = values.workers === undefined ? undefined : Number(values.workers)
   const resolution = Number(values.resolution)
   const { data, run } = openRealData({ folder, preset: values.preset, resolution, batch, samplesPerClip, workers })
