@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readEvents, shownSteps } from '../../test/format/read-events.ts'
 import { crc32c, maskedCrc32c } from './crc32c.ts'
-import { ProtobufReader } from './protobuf.ts'
 import { openTensorboard } from './tensorboard.ts'
 
 let folder: string
@@ -25,69 +25,6 @@ function slowCrc(bytes: Uint8Array): number {
     }
   }
   return ~crc >>> 0
-}
-
-interface ReadEvent {
-  wallTime: number
-  step: number
-  version?: string
-  values: {
-    tag: string
-    scalar?: number
-    text?: string
-    image?: { height: number; width: number; bytes: Uint8Array }
-  }[]
-}
-
-/** Reads an event file strictly: every length and checksum must agree, nothing may be left over. */
-async function readEvents(path: string): Promise<ReadEvent[]> {
-  const file = await readFile(path)
-  const events: ReadEvent[] = []
-  for (let at = 0; at < file.length; ) {
-    const length = Number(file.readBigUInt64LE(at))
-    expect(file.readUInt32LE(at + 8)).toBe(maskedCrc32c(file.subarray(at, at + 8)))
-    const data = file.subarray(at + 12, at + 12 + length)
-    expect(file.readUInt32LE(at + 12 + length)).toBe(maskedCrc32c(data))
-    at += length + 16
-    events.push(readEvent(new ProtobufReader(data)))
-  }
-  return events
-}
-
-function readEvent(reader: ProtobufReader): ReadEvent {
-  const event: ReadEvent = { wallTime: 0, step: 0, values: [] }
-  while (reader.next()) {
-    if (reader.field === 1) event.wallTime = reader.double()
-    else if (reader.field === 2) event.step = reader.int()
-    else if (reader.field === 3) event.version = reader.string()
-    else if (reader.field === 5) {
-      const summary = reader.message()
-      while (summary.next()) event.values.push(readValue(summary.message()))
-    }
-  }
-  return event
-}
-
-function readValue(reader: ProtobufReader): ReadEvent['values'][number] {
-  const value: ReadEvent['values'][number] = { tag: '' }
-  while (reader.next()) {
-    if (reader.field === 1) value.tag = reader.string()
-    else if (reader.field === 2) value.scalar = reader.float()
-    else if (reader.field === 4) {
-      const image = { height: 0, width: 0, bytes: new Uint8Array() }
-      const inner = reader.message()
-      while (inner.next()) {
-        if (inner.field === 1) image.height = inner.int()
-        else if (inner.field === 2) image.width = inner.int()
-        else if (inner.field === 4) image.bytes = Uint8Array.from(inner.bytes())
-      }
-      value.image = image
-    } else if (reader.field === 8) {
-      const tensor = reader.message()
-      while (tensor.next()) if (tensor.field === 8) value.text = tensor.string()
-    }
-  }
-  return value
 }
 
 describe('checksums', () => {
@@ -119,10 +56,11 @@ describe('event files', () => {
 
     expect(basename(writer.path)).toContain('tfevents')
     const events = await readEvents(writer.path)
-    expect(events.length).toBe(22)
+    expect(events.length).toBe(23)
     expect(events[0].version).toBe('brain.Event:2')
+    expect(events[1]).toMatchObject({ step: 0, starts: true })
     for (let i = 0; i < 20; i++) {
-      expect(events[i + 1]).toEqual({
+      expect(events[i + 2]).toEqual({
         wallTime: 1e9 + i,
         step: i + 1,
         values: [
@@ -131,41 +69,52 @@ describe('event files', () => {
         ],
       })
     }
-    expect(events[21].step).toBe(5_000_000_000)
-    expect(events[21].values).toEqual([
+    expect(events[22].step).toBe(5_000_000_000)
+    expect(events[22].values).toEqual([
       { tag: 'note', text: '# Überschrift' },
       { tag: 'reconstruction', image: { height: 3, width: 5, bytes: Uint8Array.from(png) } },
     ])
-    expect(Math.abs(events[21].wallTime - Date.now() / 1000)).toBeLessThan(600)
+    expect(Math.abs(events[22].wallTime - Date.now() / 1000)).toBeLessThan(600)
   })
 
-  it('are continued after a kill: a record that was cut short is removed', async () => {
+  it('of a run that was resumed show each step once, also where a record was cut short', async () => {
     const directory = join(folder, 'b')
     const first = await openTensorboard(directory)
-    for (let step = 1; step <= 3; step++) await first.write({ step, scalars: { loss: step } })
+    for (let step = 1; step <= 7; step++) await first.write({ step, scalars: { loss: step } })
     await first.close()
-    const whole = await readFile(first.path)
-    for (const cut of [1, 5, 17]) {
-      await writeFile(first.path, whole)
-      await truncate(first.path, whole.length - cut)
-      const again = await openTensorboard(directory, { append: basename(first.path) })
-      await again.write({ step: 4, scalars: { loss: 4 } })
-      await again.close()
-      const steps = (await readEvents(first.path)).map(({ step }) => step)
-      expect(steps).toEqual([0, 1, 2, 4])
+    await truncate(first.path, (await stat(first.path)).size - 5)
+    // Killed after step 7, resumed from a checkpoint of step 4; and once more, from step 5.
+    for (const [firstStep, last] of [
+      [5, 9],
+      [6, 8],
+    ]) {
+      const next = await openTensorboard(directory, { firstStep })
+      for (let step = firstStep; step <= last; step++) await next.write({ step, scalars: { loss: 10 * step } })
+      await next.close()
     }
-    await writeFile(first.path, whole)
-    await (await openTensorboard(directory, { append: basename(first.path) })).close()
-    expect(await readFile(first.path)).toEqual(whole)
+    expect(await shownSteps(directory, 'loss')).toEqual(
+      [1, 2, 3, 4, 50, 60, 70, 80].map((value) => [value % 10 === 0 ? value / 10 : value, value]),
+    )
   })
 
-  it('do not share a file, and one without records is not appended to', async () => {
+  it('are named in the order they were made, within a second and with a slow clock', async () => {
     const directory = join(folder, 'c')
+    await mkdir(directory)
+    await writeFile(join(directory, 'events.out.tfevents.9999999990.host.1.0'), '')
+    const made: string[] = []
+    for (let i = 0; i < 3; i++) {
+      const writer = await openTensorboard(directory)
+      await writer.close()
+      made.push(basename(writer.path))
+    }
+    expect((await readdir(directory)).sort().slice(1)).toEqual(made)
+  })
+
+  it('do not share a file', async () => {
+    const directory = join(folder, 'e')
     const writers = await Promise.all([openTensorboard(directory), openTensorboard(directory)])
     for (const writer of writers) await writer.close()
     expect((await readdir(directory)).length).toBe(2)
-    await writeFile(join(directory, 'other'), 'not events, but long enough to be read as some')
-    await expect(openTensorboard(directory, { append: 'other' })).rejects.toMatchObject({ code: 'TENSORBOARD_INVALID' })
   })
 
   it('refuse pictures that are not PNG, and go on', async () => {
@@ -173,6 +122,6 @@ describe('event files', () => {
     await expect(writer.write({ step: 1, images: { x: new Uint8Array(50) } })).rejects.toThrow('Expected a PNG file')
     await writer.write({ step: 2, scalars: { loss: 1 } })
     await writer.close()
-    expect((await readEvents(writer.path)).map(({ step }) => step)).toEqual([0, 2])
+    expect((await readEvents(writer.path)).map(({ step }) => step)).toEqual([0, 0, 2])
   })
 })

@@ -1,9 +1,8 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { maskedCrc32c } from './crc32c.ts'
-import { readFully } from './file-bytes.ts'
 import { ProtobufWriter } from './protobuf.ts'
 
 /** What to show at one step: curves, text (Markdown) and pictures, by tag such as `train/loss`. */
@@ -28,48 +27,43 @@ export interface TensorboardWriter {
 }
 
 export interface OpenTensorboardOptions {
-  /** Append to this event file of the directory (after resuming); a record that a kill cut short is removed first. */
-  readonly append?: string
+  /**
+   * First step this file may hold. TensorBoard then forgets what earlier files of the directory say of it and of later
+   * steps: a resumed run repeats what came after its checkpoint. Default 0: a new run.
+   */
+  readonly firstStep?: number
 }
 
-/**
- * Open an event file in a directory, which is made if need be: a new one, or an existing one to continue.
- *
- * @throws VideoMaeError `TENSORBOARD_INVALID` when the file to append to holds no records
- */
+/** Open a new event file in a directory, which is made if need be. It continues the curves of the files already there. */
 export async function openTensorboard(
   directory: string,
-  options: OpenTensorboardOptions = {},
+  { firstStep = 0 }: OpenTensorboardOptions = {},
 ): Promise<TensorboardWriter> {
   await mkdir(directory, { recursive: true })
   const now = Date.now() / 1000
-  if (options.append !== undefined) {
-    const path = join(directory, options.append)
-    const file = await open(path, 'r+')
-    try {
-      const end = await lastWholeRecord(file)
-      if (end === 0) {
-        throw new VideoMaeError(`Expected TensorBoard events in ${path}, which holds no whole record.`, {
-          code: 'TENSORBOARD_INVALID',
-          exit: 'data',
-        })
-      }
-      await file.truncate(end)
-      return writerOf(path, file, end)
-    } catch (error) {
-      await file.close()
-      throw error
-    }
-  }
-  // TensorBoard takes any name with "tfevents" in it and orders files by name: time first, then who wrote it.
-  const seconds = String(Math.floor(now)).padStart(10, '0')
-  const { path, file } = await createNew(directory, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}`)
-  const writer = writerOf(path, file, 0, record(event(now, 0, (w) => w.string(3, 'brain.Event:2'))))
+  const { path, file } = await createNew(directory, await timeForName(directory, Math.floor(now)))
+  const version = record(event(now, 0, (w) => w.string(3, 'brain.Event:2')))
+  // A SessionLog with status START. The first one of a directory is taken as its beginning, so every file needs one.
+  const start = record(event(now, firstStep, (w) => w.message(7, (session) => session.int(1, 1))))
+  const writer = writerOf(path, file, Buffer.concat([version, start]))
   await writer.flush()
   return writer
 }
 
-async function createNew(directory: string, base: string): Promise<{ path: string; file: FileHandle }> {
+/** A file of this form; its first number is a time in seconds since 1970. */
+const eventFilePattern = /^events\.out\.tfevents\.(\d+)\./
+
+/**
+ * Seconds for a new file's name: later than those of every file that is there. TensorBoard reads files in the order of
+ * their names, and a run may be resumed within a second, by another host, or by one whose clock is slow.
+ */
+async function timeForName(directory: string, now: number): Promise<number> {
+  const times = (await readdir(directory)).map((name) => Number(eventFilePattern.exec(name)?.[1] ?? 0))
+  return Math.max(now, ...times.map((time) => time + 1))
+}
+
+async function createNew(directory: string, seconds: number): Promise<{ path: string; file: FileHandle }> {
+  const base = `events.out.tfevents.${String(seconds).padStart(10, '0')}.${hostname()}.${process.pid}`
   for (let n = 0; ; n++) {
     const path = join(directory, `${base}.${n}`)
     try {
@@ -80,8 +74,8 @@ async function createNew(directory: string, base: string): Promise<{ path: strin
   }
 }
 
-function writerOf(path: string, file: FileHandle, start: number, first?: Uint8Array): TensorboardWriter {
-  let position = start
+function writerOf(path: string, file: FileHandle, first: Uint8Array): TensorboardWriter {
+  let position = 0
   let queue: Promise<void> = Promise.resolve()
   const enqueue = (task: () => Promise<void>): Promise<void> => {
     queue = queue.then(task)
@@ -96,7 +90,7 @@ function writerOf(path: string, file: FileHandle, start: number, first?: Uint8Ar
       }
     })
   // A failure stays in the queue, so that `flush` and `close` report it too.
-  if (first) append(first).catch(() => undefined)
+  append(first).catch(() => undefined)
   return {
     path,
     write: async (entry) => append(record(encodeEntry(entry))),
@@ -120,25 +114,6 @@ function record(data: Uint8Array): Uint8Array {
   out.set(data, 12)
   view.setUint32(12 + data.length, maskedCrc32c(data), true)
   return out
-}
-
-/** The end of the last record whose length and data agree with their checksums. */
-async function lastWholeRecord(file: FileHandle): Promise<number> {
-  const { size } = await file.stat()
-  const head = new Uint8Array(12)
-  const view = new DataView(head.buffer)
-  let end = 0
-  while (end + 16 <= size) {
-    await readFully(file, head, end)
-    const length = Number(view.getBigUint64(0, true))
-    if (maskedCrc32c(head.subarray(0, 8)) !== view.getUint32(8, true) || length > size - end - 16) break
-    const data = new Uint8Array(length + 4)
-    await readFully(file, data, end + 12)
-    const stored = new DataView(data.buffer).getUint32(length, true)
-    if (maskedCrc32c(data.subarray(0, length)) !== stored) break
-    end += length + 16
-  }
-  return end
 }
 
 function event(wallTime: number, step: number, what: (writer: ProtobufWriter) => void): Uint8Array {

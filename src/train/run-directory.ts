@@ -85,12 +85,11 @@ export class RunDirectory {
 
   /**
    * Makes the folder what it was after `step` steps: what was written later belongs to a part of the run that is
-   * repeated. Event files go altogether, to be written anew from the lines that are left.
+   * repeated. Event files stay: the next one tells TensorBoard from which step on it replaces them.
    *
    * @returns the lines of metrics that are left
    */
   async rewind(step: number, badFiles: readonly BadFile[]): Promise<MetricsLine[]> {
-    await rm(this.events, { recursive: true, force: true })
     const lines = await readLines(this.file('metrics'))
     const kept = lines.filter((line) => typeof line.step === 'number' && line.step <= step)
     await writeFileAtomic(this.file('metrics'), jsonLines(kept))

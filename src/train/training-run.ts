@@ -121,10 +121,7 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
     await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
     const done = found?.state.step ?? 0
     const kept = await directory.rewind(done, found?.state.badFiles ?? [])
-    if (job.tensorboard) {
-      tensorboard = await openTensorboard(directory.events)
-      for (const line of kept) await tensorboard.write(events(line))
-    }
+    if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
     if (options.resume === true)
       note(
         found === null ? 'No checkpoint yet; starting from step 0.' : `Resuming after step ${done} from ${found.path}.`,

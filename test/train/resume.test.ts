@@ -5,6 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { listEngines } from '../../src/engine/index.ts'
+import { shownSteps } from '../format/read-events.ts'
 import { brokenVideo, createTinyRun, curve, startCommand, type TinyRun, untilStep } from './tiny-run.ts'
 
 /**
@@ -73,6 +74,9 @@ describe.each(engines)('a run on the engine %s', (engine) => {
       expect(readFileSync(path.join(run, place)).equals(readFileSync(path.join(whole, place))), file).toBe(true)
     }
     expect(readdirSync(run).filter((name) => name.startsWith('.'))).toEqual([])
+    // Five starts, five event files, and still every step is shown once.
+    const shown = await shownSteps(path.join(run, 'tensorboard'), 'train/loss')
+    expect(shown).toEqual(curve(whole).map(({ step, loss }) => [step, Math.fround(loss)]))
   })
 
   it.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
