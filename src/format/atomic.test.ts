@@ -9,6 +9,7 @@ import {
   cleanLeftovers,
   commitDirectory,
   createTemporaryDirectory,
+  removeDirectory,
   replaceDirectory,
   replaceFile,
   writeFileAtomic,
@@ -75,6 +76,13 @@ describe('directories', () => {
     expect(await readdir(join(folder, 'step'))).toEqual(['inner'])
   })
 
+  it('are removed whole', async () => {
+    await commit('step', 'one')
+    await removeDirectory(join(folder, 'step'))
+    expect(await readdir(folder)).toEqual([])
+    await expect(removeDirectory(join(folder, 'step'))).rejects.toThrow('ENOENT')
+  })
+
   it('keep the old content when the new cannot be put in place', async () => {
     await commit('step', 'one')
     const gone = join(folder, '.step.new-1-0123456789ab')
@@ -91,6 +99,7 @@ describe('leftovers', () => {
     await mkdir(join(folder, 'b'))
     await mkdir(join(folder, `.b.old-${tail}`))
     await writeFile(join(folder, `.c.json.new-${tail}`), 'half')
+    await mkdir(join(folder, `.e.gone-${tail}`, 'half removed'), { recursive: true })
     await writeFile(join(folder, `.d.new-${process.pid}-0123456789ab`), 'being written')
     await writeFile(join(folder, '.hidden'), 'mine')
     await writeFile(join(folder, 'a.new-1'), 'mine')
@@ -98,7 +107,7 @@ describe('leftovers', () => {
 
     const cleaned = await cleanLeftovers(folder)
     expect(cleaned.restored).toEqual(['a'])
-    expect(cleaned.deleted.length).toBe(4)
+    expect(cleaned.deleted.length).toBe(5)
     expect((await readdir(folder)).sort()).toEqual(
       ['.hidden', `.d.new-${process.pid}-0123456789ab`, 'a', 'a.new-1', 'b'].sort(),
     )
@@ -118,15 +127,20 @@ it('leftovers that bear our own process number but are older than we are go too,
 describe('kill -9', () => {
   /** Replaces one directory and one file as fast as it can; every generation holds four files of equal content. */
   const writer = (module: string) => `
-    import { writeFileSync } from 'node:fs'
+    import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
     import { join } from 'node:path'
-    import { commitDirectory, createTemporaryDirectory, writeFileAtomic } from ${JSON.stringify(module)}
+    import { commitDirectory, createTemporaryDirectory, removeDirectory, writeFileAtomic } from ${JSON.stringify(module)}
     const target = join(process.argv[2], 'step')
+    rmSync(join(process.argv[2], 'passing'), { recursive: true, force: true })
     for (let generation = Number(process.argv[3]); ; generation++) {
       const temporary = await createTemporaryDirectory(target)
       for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(temporary, name), String(generation).repeat(5000))
       await commitDirectory(temporary, target)
       await writeFileAtomic(join(process.argv[2], 'state.json'), JSON.stringify({ generation, pad: 'x'.repeat(9000) }))
+      const passing = join(process.argv[2], 'passing')
+      mkdirSync(passing)
+      for (let i = 0; i < 40; i++) writeFileSync(join(passing, String(i)), '')
+      await removeDirectory(passing)
       process.send?.(generation)
     }`
 
@@ -144,8 +158,9 @@ describe('kill -9', () => {
 
       const before = await readdir(folder)
       await cleanLeftovers(folder)
-      if (before.length > 2) interrupted++
-      expect((await readdir(folder)).sort()).toEqual(['state.json', 'step'])
+      if (before.some((name) => name.startsWith('.'))) interrupted++
+      const passing = before.filter((name) => name === 'passing')
+      expect((await readdir(folder)).sort()).toEqual([...passing, 'state.json', 'step'])
       const contents = await Promise.all(
         ['a', 'b', 'c', 'd'].map((name) => readFile(join(folder, 'step', name), 'utf8')),
       )

@@ -8,12 +8,13 @@ import { basename, dirname, join } from 'node:path'
  *
  *     .NAME.new-PID-RANDOM    content that was never put in place: to delete
  *     .NAME.old-PID-RANDOM    the directory that NAME was about to replace: to restore where NAME is missing, else delete
+ *     .NAME.gone-PID-RANDOM   a directory that is being removed: to delete
  *
  * and `cleanLeftovers` does so. It is called before a run's checkpoints are listed.
  */
-const leftover = /^\.(.+)\.(new|old)-(\d+)-[0-9a-f]{12}$/
+const leftover = /^\.(.+)\.(new|old|gone)-(\d+)-[0-9a-f]{12}$/
 
-function siblingName(path: string, state: 'new' | 'old'): string {
+function siblingName(path: string, state: 'new' | 'old' | 'gone'): string {
   return join(dirname(path), `.${basename(path)}.${state}-${process.pid}-${randomBytes(6).toString('hex')}`)
 }
 
@@ -111,6 +112,16 @@ export async function replaceDirectory(directory: string, write: (temporary: str
   }
 }
 
+/**
+ * Remove a directory, atomically: it is renamed first, so that the rest of a removal that was killed is not taken for the
+ * directory, and `cleanLeftovers` finishes it.
+ */
+export async function removeDirectory(directory: string): Promise<void> {
+  const gone = siblingName(directory, 'gone')
+  await rename(directory, gone)
+  await rm(gone, { recursive: true, force: true })
+}
+
 async function flushTree(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
@@ -144,7 +155,7 @@ export async function cleanLeftovers(
   // Old directories first: a name must be back before anything else of that name is judged.
   const found = (await readdir(directory))
     .map((name) => ({ name, match: leftover.exec(name) }))
-    .sort((a, b) => Number(a.match?.[2] === 'new') - Number(b.match?.[2] === 'new'))
+    .sort((a, b) => Number(b.match?.[2] === 'old') - Number(a.match?.[2] === 'old'))
   for (const { name, match } of found) {
     if (match === null || (await isBeingWritten(join(directory, name), Number(match[3]), startedAt))) continue
     const [, finalName, state] = match

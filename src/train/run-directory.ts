@@ -1,7 +1,7 @@
-import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { cleanLeftovers, writeFileAtomic } from '../format/atomic.ts'
+import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
 import type { BadFile } from '../video/index.ts'
 import type { MetricsLine } from './metrics.ts'
 
@@ -14,7 +14,6 @@ const names = {
 } as const
 
 const checkpointPattern = /^step-(\d{8,})$/
-const removedPattern = /^step-\d{8,}\.removed$/
 
 /** The folder of one run. */
 export class RunDirectory {
@@ -37,17 +36,10 @@ export class RunDirectory {
   async recover(): Promise<void> {
     await mkdir(this.path, { recursive: true })
     await cleanLeftovers(this.path)
-    for (const name of await readdir(this.path)) {
-      if (removedPattern.test(name)) await rm(path.join(this.path, name), { recursive: true, force: true })
-    }
   }
 
-  /** Removes a checkpoint; under another name first, so that the rest of a removal that was killed is not taken for one. */
-  async removeCheckpoint(step: number): Promise<void> {
-    const doomed = `${this.checkpointPath(step)}.removed`
-    await rm(doomed, { recursive: true, force: true })
-    await rename(this.checkpointPath(step), doomed)
-    await rm(doomed, { recursive: true, force: true })
+  removeCheckpoint(step: number): Promise<void> {
+    return removeDirectory(this.checkpointPath(step))
   }
 
   /** Steps of all checkpoints that stand under their final name, newest first. */
@@ -107,10 +99,6 @@ export class RunDirectory {
 
   async appendBadFile(file: BadFile): Promise<void> {
     await appendFile(this.file('badFiles'), jsonLines([file]))
-  }
-
-  async readMetrics(): Promise<MetricsLine[]> {
-    return (await readLines(this.file('metrics'))) as unknown as MetricsLine[]
   }
 
   private file(name: keyof typeof names): string {
