@@ -7,7 +7,7 @@
  *         [--omp-wait passive|active] [--json]
  *
  * Each side is a process of its own; they take turns round by round, and ratios are medians over rounds of
- * (PyTorch's / ours), so above 1 is faster than PyTorch. `--dual` times running-cell masking (half the tokens decoded).
+ * (PyTorch's / ours), so above 1 is faster than PyTorch. The side that waits is stopped. `--dual` times running-cell masking (half the tokens decoded).
  * `--omp-wait` is PyTorch's OMP_WAIT_POLICY: `active` is as fast on an idle machine and ten times slower on a busy one.
  * `--algebra` says what PyTorch computes: the published code, or the same savings as ours (see train_step_torch.py).
  */
@@ -38,7 +38,10 @@ interface Round {
   readonly peak: number
 }
 
-/** A measured process that does some steps when it is asked to. */
+/**
+ * A measured process that does some steps when it is asked to and is stopped in between: OpenMP threads that wait
+ * actively keep a core busy for as long as they have nothing to do, and would take it from the other side.
+ */
 class Side {
   readonly rounds: Round[] = []
   private readonly child: ChildProcess
@@ -49,16 +52,21 @@ class Side {
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } })
     this.lines = createInterface({ input: this.child.stdout! })
     this.iterator = this.lines[Symbol.asyncIterator]()
+    // A stopped process does not see that its input has ended.
+    process.once('exit', () => this.child.kill('SIGCONT'))
   }
 
   async steps(count: number, keep = true): Promise<void> {
+    this.child.kill('SIGCONT')
     this.child.stdin!.write(`${JSON.stringify({ steps: count })}\n`)
     const line = await this.iterator.next()
+    this.child.kill('SIGSTOP')
     if (line.done === true) throw new Error('A measured process ended early; see its message above.')
     if (keep) this.rounds.push(JSON.parse(line.value) as Round)
   }
 
   end(): void {
+    this.child.kill('SIGCONT')
     this.child.stdin!.end()
   }
 }
@@ -121,7 +129,7 @@ for (const name of options.case.split(',')) {
   const sides = { onnx: new Side(process.execPath, ['--import', 'tsx', ...engineArgs]) } as Record<string, Side>
   if (options.python) sides.torch = torchSide(options.python, name, visible, predicted)
   // The first steps touch their memory for the first time.
-  for (const side of Object.values(sides)) await side.steps(2, false)
+  for (const side of Object.values(sides)) await side.steps(3, false)
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const side of Object.values(sides)) await side.steps(Number(options.steps))
   }
