@@ -44,6 +44,20 @@ export const dryRunCases: readonly GpuCase[] = (['pretrain', 'finetune'] as cons
 }))
 
 export const classes = 400
+const maskRatio = 0.9
+
+/** Tokens of a clip that tube masking leaves visible and hides. */
+function tokenCounts(configuration: ModelConfiguration): { readonly visible: number; readonly masked: number } {
+  const mask = createMask('tube', tokenGrid(configuration), maskRatio, new RandomStream('mask', 0))
+  return { visible: mask.visible.length, masked: mask.masked.length }
+}
+
+/** The programs of a case, without its data. */
+export function trainingPrograms({ task, configuration, batch }: GpuCase): TrainingPrograms {
+  return task === 'finetune'
+    ? buildFinetuneProgram({ configuration, batch, classes, optimiser: { beta2: 0.999 } })
+    : buildPretrainProgram({ configuration, batch, ...tokenCounts(configuration), optimiser: {} })
+}
 
 export interface PreparedCase {
   readonly training: TrainingPrograms
@@ -52,7 +66,9 @@ export interface PreparedCase {
   inputs(step: number): RunInputs
 }
 
-export function prepareCase({ task, configuration, batch }: GpuCase): PreparedCase {
+export function prepareCase(given: GpuCase): PreparedCase {
+  const { task, configuration, batch } = given
+  const training = trainingPrograms(given)
   const pixels = clipShape(configuration, batch).reduce((a, b) => a * b, 1)
   const stream = new RandomStream('gpu-train-step')
   const batches = Array.from({ length: 3 }, () => {
@@ -68,7 +84,6 @@ export function prepareCase({ task, configuration, batch }: GpuCase): PreparedCa
     step: Float32Array.of(step),
   })
   if (task === 'finetune') {
-    const training = buildFinetuneProgram({ configuration, batch, classes, optimiser: { beta2: 0.999 } })
     const targets = new Float32Array(batch * classes).fill(0.1 / classes)
     for (let b = 0; b < batch; b++) targets[b * classes + b] += 0.9
     const state = initialise(parameterShapes(configuration, 'classify', classes), 1, 'finetune')
@@ -76,12 +91,10 @@ export function prepareCase({ task, configuration, batch }: GpuCase): PreparedCa
     return { training, state, inputs }
   }
   const masks = Array.from({ length: batch }, (_, b) =>
-    createMask('tube', tokenGrid(configuration), 0.9, new RandomStream('mask', b)),
+    createMask('tube', tokenGrid(configuration), maskRatio, new RandomStream('mask', b)),
   )
   const visible = Int32Array.from(masks.flatMap((mask) => [...mask.visible]))
   const masked = Int32Array.from(masks.flatMap((mask) => [...mask.masked]))
-  const counts = { visible: visible.length / batch, masked: masked.length / batch }
-  const training = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
   const state = initialise(parameterShapes(configuration, 'pretrain'), 1)
   return {
     training,

@@ -1,4 +1,5 @@
 import type { Program } from '../graph/program.ts'
+import type { RecomputeMode } from '../graph/recompute.ts'
 
 /** What a run is fed and what it returns; lengths follow from the program's shapes. */
 export type InputValue = Float32Array | Int32Array | Uint8Array
@@ -45,6 +46,8 @@ export interface EngineOptions {
   readonly device?: string
   /** Arithmetic of matrix products where the engine offers a choice. Default `float32`. */
   readonly precision?: 'float32' | 'bfloat16'
+  /** Memory for time, where the engine offers it: what the backward pass computes again. Default `none`. */
+  readonly recompute?: RecomputeMode
 }
 
 export interface Availability {

@@ -38,7 +38,7 @@ export interface FullFinetuning extends TrainingRunResult {
  */
 export async function finetuneFull(
   configuration: FinetuneConfiguration,
-  { dataset, split, source }: PreparedFinetuning,
+  { dataset, split, source, reader }: PreparedFinetuning,
   options: RunOptions,
 ): Promise<FullFinetuning> {
   const { data, optimiser, checkpoint, log, seed, evaluation, regularisation } = configuration
@@ -113,12 +113,13 @@ export async function finetuneFull(
           name: 'validate',
         })
         const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
-        const { name, threads, device, precision } = configuration.engine
+        const { name, threads, device, precision, recompute } = configuration.engine
         const engine = await chooseEngine(name)
         const session = await engine.open([...training.programs, ...(validating ? [looking] : [])], {
           threads: threads ?? undefined,
           device: device ?? undefined,
           precision,
+          recompute,
         })
         return {
           session,
@@ -128,7 +129,8 @@ export async function finetuneFull(
         }
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
-      openData: (place) => openFinetuneData({ videos, configuration, model, sampling, classes, ...length, ...place }),
+      openData: (place) =>
+        openFinetuneData({ videos, configuration, model, sampling, classes, reader, ...length, ...place }),
       async writeModel(folder, weights, averages) {
         const { state: _, ...described } = classifierOf(weights)
         const saved = { configuration: model, kind: 'classify' as const, classes, labels: described.labels }

@@ -165,6 +165,7 @@ const changeable = [
   'data.timeoutSeconds',
   'engine.threads',
   'engine.device',
+  'engine.recompute',
   'checkpoint',
   'log',
 ]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { recomputeModes } from '../graph/recompute.ts'
 import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
 import { positionKinds } from '../model/configuration.ts'
 import { presetNames } from '../model/presets.ts'
@@ -170,6 +171,12 @@ export const engineSchema = z
     threads: count.nullable().default(null).describe('null: the cores this process may use.'),
     device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),
+    recompute: z
+      .enum(recomputeModes)
+      .default('none')
+      .describe(
+        'Memory for time, on cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, a quarter more arithmetic.',
+      ),
   })
   .describe('What does the arithmetic.')
 

@@ -31,6 +31,7 @@ export async function openPretrainSession(run: ResolvedRun): Promise<OpenedTrain
     threads: wanted.threads ?? undefined,
     device: wanted.device ?? undefined,
     precision: wanted.precision,
+    recompute: wanted.recompute,
   })
   return {
     session,

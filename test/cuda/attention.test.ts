@@ -16,16 +16,18 @@ interface Sizes {
   /** Null: one packed qkv. */
   readonly keys: number | null
   readonly headWidth: number
+  /** Keys are the values, too. */
+  readonly shared?: boolean
 }
 
-function attentionCase({ queries, keys, headWidth }: Sizes) {
+function attentionCase({ queries, keys, headWidth, shared = false }: Sizes) {
   const heads = 2
   const width = heads * headWidth
   const build = new CaseBuilder('attention', queries * 1000 + headWidth)
   const packed =
     keys === null
       ? [build.float('qkv', [1, queries, 3 * width])]
-      : [build.float('q', [1, queries, width]), build.float('kv', [1, keys, 2 * width])]
+      : [build.float('q', [1, queries, width]), build.float('kv', [1, keys, shared ? width : 2 * width])]
   const [o, logSumExp] = build.graph.apply(attentionOperation, packed, { heads })
   const gradients = attentionGradient(build.float('do', o.shape), o, logSumExp, packed, heads)
   const outputs = { o, logSumExp, ...Object.fromEntries(gradients.map((g, i) => [`d${i}`, g])) }
@@ -41,6 +43,9 @@ const cases: readonly Sizes[] = [
   { queries: 1, keys: 129, headWidth: 80 },
   { queries: 33, keys: 130, headWidth: 88 },
   { queries: 130, keys: 40, headWidth: 128 },
+  { queries: 6, keys: 130, headWidth: 64, shared: true },
+  // Wider than tensor cores take: queries of an attentive head.
+  { queries: 6, keys: 40, headWidth: 384, shared: true },
 ]
 
 /** The length that counts, too long for the emulation in the time that tests have. */
@@ -50,13 +55,16 @@ const long: readonly Sizes[] =
 describe.skipIf(missing !== null)(
   `attention on tensor cores of ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it.each([...cases, ...long])('of $queries queries and $keys keys, heads of $headWidth', async (sizes) => {
-      const made = attentionCase(sizes)
-      const expected = await runReference(made)
-      const actual = await runOnDevice(made, { precision: 'bfloat16', leavesAsActivations: true })
-      for (const [name, values] of Object.entries(expected)) {
-        expect(relativeError(actual[name], values, 1e-2), name).toBeLessThan(2e-2)
-      }
-    })
+    it.each([...cases, ...long])(
+      'of $queries queries and $keys keys, heads of $headWidth, shared $shared',
+      async (sizes) => {
+        const made = attentionCase(sizes)
+        const expected = await runReference(made)
+        const actual = await runOnDevice(made, { precision: 'bfloat16', leavesAsActivations: true })
+        for (const [name, values] of Object.entries(expected)) {
+          expect(relativeError(actual[name], values, 1e-2), name).toBeLessThan(2e-2)
+        }
+      },
+    )
   },
 )

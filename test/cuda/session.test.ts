@@ -77,6 +77,9 @@ describe.skipIf(missing !== null)(
       const error = await failure(() => requireMemory(device, big.programs, need))
       // 64 clips take 10 GiB beside the state; 5 GiB less 32 MiB are left.
       expect(error.hint).toContain('from 64 to at most 31')
+      expect(error.hint).not.toContain('recompute')
+      const leaner = await failure(() => requireMemory(device, big.programs, need, () => ({ ...need, workspace: gib })))
+      expect(leaner.hint).toMatch(/engine.recompute to blocks: 3,104 MiB are enough.*Or: Reduce/)
       device.close()
     })
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
-import type { RunInputs } from '../../src/engine/engine.ts'
+import type { RunInputs, RunOutputs } from '../../src/engine/engine.ts'
 import { buildFinetuneProgram } from '../../src/model/classify.ts'
 import { dropoutFactors, dropPathFactors } from '../../src/model/drop-path.ts'
 import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
@@ -149,6 +149,28 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
       await cuda.close()
     },
   )
+
+  it.each([
+    ['float32', 'cheap', 0],
+    ['float32', 'blocks', 0],
+    // The GELU of the fused product is the approximation by tanh, the one that runs again is exact.
+    ['bfloat16', 'cheap', 1e-2],
+    ['bfloat16', 'blocks', 0],
+  ] as const)('gradients in %s with recomputation of %s are those without', async (precision, recompute, tolerance) => {
+    const built = buildPretrainProgram({ configuration, batch, ...counts, gradients: true })
+    const results: RunOutputs[] = []
+    for (const mode of ['none', recompute] as const) {
+      const cuda = openTestSession(built.programs, { precision, recompute: mode })
+      await cuda.writeState(pretrainState)
+      results.push(await cuda.run(built.step, { frames, visible, masked }))
+      await cuda.close()
+    }
+    const [expected, actual] = results
+    for (const [name, values] of Object.entries(expected)) {
+      if (tolerance === 0) expect(actual[name], name).toEqual(values)
+      else expect(relativeError(actual[name], values, 1e-3), name).toBeLessThan(tolerance)
+    }
+  })
 
   it.each(['float32', 'bfloat16'] as const)('repeats a %s run bit by bit', async (precision) => {
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })

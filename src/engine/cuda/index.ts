@@ -17,16 +17,16 @@ export const hardwareStatus =
  * Opens programs on a GPU in the calling thread.
  *
  * @param options `device`: `cuda` or `cuda:<number>`; `precision`: `bfloat16` (products of bfloat16 with float32
- *   accumulation, float32 parameters and moments) or `float32` (no TF32). Default `float32`, as everywhere.
+ *   accumulation, float32 parameters and moments) or `float32` (no TF32), the default; `recompute`: see `RecomputeMode`.
  * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`, `OUT_OF_MEMORY`, `KERNEL_COMPILATION_FAILED`
  */
 export function openCudaSession(programs: readonly Program[], options: EngineOptions = {}): CudaSession {
-  const { device = 'cuda', precision = 'float32' } = options
+  const { device = 'cuda', precision = 'float32', recompute = 'none' } = options
   const match = /^cuda(?::(\d+))?$/.exec(device)
   if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
   const opened = openDevice(Number(match[1] ?? 0))
   try {
-    return new CudaSession(opened, programs, { precision, debug: process.env.VIDEOMAE_CUDA_DEBUG === '1' })
+    return new CudaSession(opened, programs, { precision, recompute, debug: process.env.VIDEOMAE_CUDA_DEBUG === '1' })
   } catch (error) {
     opened.close()
     throw error

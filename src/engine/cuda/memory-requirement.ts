@@ -6,33 +6,62 @@ import { productWorkspaceBytes } from './driver/product.ts'
 /** Bytes that a session is going to allocate. */
 export interface MemoryRequirement {
   readonly state: number
+  /** Of activations and gradients. */
   readonly workspace: number
+  /** Of one step. */
   readonly inputs: number
 }
 
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`
+export const formatMib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`
+
+/** Inputs twice: the next batch arrives while a step runs. */
+const perStep = ({ workspace, inputs }: MemoryRequirement): number => workspace + 2 * inputs
+const total = (need: MemoryRequirement): number => need.state + perStep(need) + productWorkspaceBytes
 
 /**
  * Compares what the programs need with what the GPU has free, before anything is allocated.
  *
- * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers and, where fewer samples would fit, how many
+ * @param recomputing what they would need if activations were recomputed, where they are not yet
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers, and what would fit: recomputation, fewer samples
  */
-export function requireMemory(device: Device, programs: readonly Program[], need: MemoryRequirement): void {
+export function requireMemory(
+  device: Device,
+  programs: readonly Program[],
+  need: MemoryRequirement,
+  recomputing: (() => MemoryRequirement) | null = null,
+): void {
   const free = device.freeMemory()
-  // Inputs twice: the next batch arrives while a step runs.
-  const perStep = need.workspace + 2 * need.inputs
-  const total = need.state + perStep + productWorkspaceBytes
-  if (total <= free) return
-  const batch = batchSize(programs)
-  const fitting = Math.floor((batch * (free - need.state - productWorkspaceBytes)) / perStep)
-  const advice =
-    fitting >= 1
-      ? `Reduce the batch size from ${batch} to at most ${fitting} and accumulate gradients over more micro-batches.`
-      : 'Use a smaller model or fewer frames, or a GPU with more memory.'
+  if (total(need) <= free) return
+  const { name, totalMemory } = device.description
+  const parts = [
+    `${formatMib(need.state)} for parameters, moments and other state`,
+    `${formatMib(need.workspace)} for activations and gradients`,
+    `${formatMib(2 * need.inputs)} for inputs`,
+  ]
   throw new VideoMaeError(
-    `The programs need ${mib(total)} of GPU memory (${mib(need.state)} for parameters, moments and other state, ${mib(need.workspace)} for activations and gradients, ${mib(2 * need.inputs)} for inputs), but ${device.description.name} has ${mib(free)} free of ${mib(device.description.totalMemory)}.`,
-    { code: 'OUT_OF_MEMORY', exit: 'environment', hint: advice },
+    `The programs need ${formatMib(total(need))} of GPU memory (${parts.join(', ')}), but ${name} has ${formatMib(free)} free of ${formatMib(totalMemory)}.`,
+    { code: 'OUT_OF_MEMORY', exit: 'environment', hint: advice(programs, free, need, recomputing?.() ?? null) },
   )
+}
+
+function advice(
+  programs: readonly Program[],
+  free: number,
+  need: MemoryRequirement,
+  recomputing: MemoryRequirement | null,
+): string {
+  const parts: string[] = []
+  if (recomputing !== null && total(recomputing) <= free) {
+    parts.push(`Set engine.recompute to blocks: ${formatMib(total(recomputing))} are enough then, steps take longer.`)
+  }
+  const batch = batchSize(programs)
+  const fitting = Math.floor((batch * (free - need.state - productWorkspaceBytes)) / perStep(need))
+  if (fitting >= 1) {
+    parts.push(
+      `Reduce the clips of one run (batch.perRun) from ${batch} to at most ${fitting}; gradients are then summed over more runs.`,
+    )
+  }
+  return parts.length > 0 ? parts.join(' Or: ') : 'Use a smaller model or fewer frames, or a GPU with more memory.'
 }
 
 /** The leading size of the largest input: what people call the batch size. */

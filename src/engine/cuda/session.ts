@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
+import type { RecomputeMode } from '../../graph/recompute.ts'
 import {
   checkStateNames,
   checkStateValues,
@@ -7,21 +8,23 @@ import {
   findProgram,
   inputCheck,
   type StateShapes,
-  stateBytes,
 } from '../check.ts'
 import type { EngineSession, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
 import { CompiledProgram } from './compiled-program.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
-import { InputFeed, InputLayout } from './input-feed.ts'
-import { lowerProgram } from './lower/lower-program.ts'
+import { InputFeed } from './input-feed.ts'
+import type { InputLayout } from './input-layout.ts'
 import type { FloatType } from './lower/lowering.ts'
-import type { Schedule, ValueId } from './lower/schedule.ts'
-import { align, lifetimes, type MemoryPlan, planMemory } from './memory-plan.ts'
+import type { ValueId } from './lower/schedule.ts'
+import { align } from './memory-plan.ts'
 import { requireMemory } from './memory-requirement.ts'
+import { type PlannedProgram, planSession } from './session-plan.ts'
 
 export interface CudaSessionOptions {
   readonly precision: FloatType
+  /** Activations to compute again in the backward pass instead of keeping them. Default `none`. */
+  readonly recompute?: RecomputeMode
   /** Run operation by operation and wait for each, so that an error names it. Default false. */
   readonly debug?: boolean
   /** Give every value memory of its own, so that a memory checker sees accesses beyond it. Default false. */
@@ -75,34 +78,22 @@ export class CudaSession implements EngineSession {
     this.debug = options.debug ?? false
     this.shapes = collectStates(programs)
     const { multiprocessors, sharedMemoryPerBlock } = device.description
-    const { precision, leavesAsActivations } = options
+    const { precision, leavesAsActivations, recompute = 'none' } = options
     const supportsProduct = device.supportsProduct.bind(device)
     const context = { precision, multiprocessors, sharedMemoryPerBlock, supportsProduct, leavesAsActivations }
-    const lowered = programs.map((program) => {
-      const schedule = lowerProgram(program, context)
-      return { program, schedule, layout: new InputLayout(program), plan: planMemory(lifetimes(schedule)) }
-    })
-    const largest = (sizes: readonly number[]): number => sizes.reduce((a, b) => Math.max(a, b), 0)
-    const arenaBytes = largest(lowered.map(({ plan }) => plan.bytes))
-    const inputBytes = largest(lowered.map(({ layout }) => layout.bytes))
-    const copies = new Set(lowered.flatMap(({ schedule }) => copiedStates(schedule)))
-    const copyBytes = [...copies].reduce((sum, name) => sum + align(this.count(name) * 2), 0)
-    requireMemory(device, programs, {
-      state: stateBytes(this.shapes) + copyBytes,
-      workspace: arenaBytes,
-      inputs: inputBytes,
-    })
+    const plan = planSession(programs, this.shapes, context, recompute)
+    const leaner = recompute === 'blocks' ? null : () => planSession(programs, this.shapes, context, 'blocks').need
+    requireMemory(device, programs, plan.need, leaner)
     this.stream = device.createStream()
     this.started = device.createEvent(true)
     this.done = device.createEvent(true)
-    this.placeStates(copies)
-    this.feed = new InputFeed(device, inputBytes)
-    const arena = options.isolateValues === true ? null : this.allocate(arenaBytes, 'activations and gradients')
+    this.placeStates(plan.copies)
+    this.feed = new InputFeed(device, plan.need.inputs)
+    const shared = options.isolateValues !== true
+    const arena = shared ? this.allocate(plan.need.workspace, 'activations and gradients') : null
     // Neither zeros nor NaN while algorithms are timed on it.
     if (arena !== null) device.fill(arena.address, 0x3c, arena.bytes, this.stream)
-    for (const { program, schedule, layout, plan } of lowered) {
-      this.open(program, schedule, layout, plan, arena)
-    }
+    for (const planned of plan.programs) this.open(planned, arena)
     device.synchronize(this.stream)
   }
 
@@ -134,13 +125,7 @@ export class CudaSession implements EngineSession {
     this.device.fill(buffer.address, 0, buffer.bytes, this.stream)
   }
 
-  private open(
-    program: Program,
-    schedule: Schedule,
-    layout: InputLayout,
-    plan: MemoryPlan,
-    arena: DeviceBuffer | null,
-  ): void {
+  private open({ program, schedule, layout, plan }: PlannedProgram, arena: DeviceBuffer | null): void {
     const own = new Map<ValueId, DeviceAddress>()
     const address = (value: ValueId): DeviceAddress => {
       const { home, bytes, label } = schedule.values[value]
@@ -322,9 +307,4 @@ export class CudaSession implements EngineSession {
 function required<T>(found: T | undefined, what: string): T {
   if (found === undefined) throw new VideoMaeError(`There is no memory for ${what}.`, { code: 'PROGRAM_INVALID' })
   return found
-}
-
-/** States of which the schedule reads a bfloat16 copy. */
-function copiedStates(schedule: Schedule): string[] {
-  return schedule.values.flatMap(({ home }) => (home.kind === 'copy' ? [home.state] : []))
 }

@@ -23,10 +23,15 @@ export const inThreadOnnxEngine: Engine = {
   },
 
   async open(programs, options: EngineOptions = {}) {
-    const { threads = availableParallelism(), device = 'cpu', precision = 'float32' } = options
+    const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none' } = options
     if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
     if (precision !== 'float32') {
       throw invalidArgument('precision', 'float32', precision, 'ONNX Runtime has no bfloat16 products on CPUs.')
+    }
+    if (recompute !== 'none') {
+      const why =
+        'ONNX Runtime merges nodes that compute the same; use fewer clips a run (batch.perRun) to save memory.'
+      throw invalidArgument('recompute', 'none', recompute, why)
     }
     const runtime = await loadRuntime()
     if (!runtime.providers.includes(device)) {

@@ -1,10 +1,12 @@
-// Multi-head attention without tensor cores: any head width up to 256, both storage types, float32 arithmetic. The
-// parity mode, and head widths that attention-tiles.cu does not take. One warp per query (or key), online softmax; the
+// Multi-head attention without tensor cores: any head width up to 32 * COLUMNS, both storage types, float32 arithmetic.
+// The parity mode, and head widths that attention-tiles.cu does not take. One warp per query (or key), online softmax; the
 // score matrix is never stored. Rows of q, k, v lie `strideQ` / `strideK` elements apart; head h owns columns
 // h * headWidth onwards. Grid: (rows / warps rounded up, heads, batch). Dynamic shared memory: warps * 2 * headWidth floats.
 #include "common.cuh"
 
-#define COLUMNS 8 /* per lane: 256 / 32 */
+#ifndef COLUMNS
+#define COLUMNS 8 /* of a head, per lane */
+#endif
 
 struct Place {
   u32 row, lane, head, sample;

@@ -11,7 +11,9 @@ interface Layout {
   readonly keys: number
   readonly headWidth: number
   readonly type: FloatType
-  /** Packed qkv, or q and kv. */
+  /** Keys are the values, too. */
+  readonly sharedKeys: boolean
+  /** Packed qkv, q and kv, or q and x. */
   readonly packed: readonly ValueId[]
   readonly strideQ: number
   readonly strideK: number
@@ -23,18 +25,18 @@ interface Layout {
 
 function layoutOf(lowering: Lowering, tensors: readonly TensorId[], heads: number): Layout {
   const specs = tensors.map((tensor) => lowering.program.tensors[tensor])
-  const { batch, queries, keys, width, headWidth } = attentionSizes('attention', specs, heads)
+  const { batch, queries, keys, width, headWidth, sharedKeys } = attentionSizes('attention', specs, heads)
   const type = lowering.precision
   const packed = tensors.map((tensor) => lowering.read(tensor, type))
   const together = tensors.length === 1
   const column = width * elementBytes[type]
-  const [strideQ, strideK] = together ? [3 * width, 3 * width] : [width, 2 * width]
+  const [strideQ, strideK] = together ? [3 * width, 3 * width] : [width, sharedKeys ? width : 2 * width]
   return {
-    ...{ batch, heads, queries, keys, headWidth, type, packed, strideQ, strideK },
+    ...{ batch, heads, queries, keys, headWidth, type, sharedKeys, packed, strideQ, strideK },
     parts: ([first, second]) =>
       together
         ? [value(first), value(first, column), value(first, 2 * column)]
-        : [value(first), value(second), value(second, column)],
+        : [value(first), value(second), value(second, sharedKeys ? 0 : column)],
     tail: [...[queries, keys, strideQ, strideK, headWidth].map(u32), f32(1 / Math.sqrt(headWidth))],
   }
 }
@@ -73,11 +75,10 @@ function variantOf({ type, headWidth }: Layout): Variant {
       },
     }
   }
-  if (headWidth > 256) throw new RangeError(`Attention heads of ${headWidth} columns: at most 256 are supported.`)
   const shared = 4 * 2 * headWidth * 4
   return {
     kernel: 'attention-plain',
-    defines: {},
+    defines: headWidth <= 256 ? {} : { COLUMNS: Math.ceil(headWidth / 32) },
     rows: 4,
     block: [128, 1],
     shared: { forward: shared, queryGradient: shared, keyGradient: shared },
@@ -125,7 +126,10 @@ export function lowerAttentionGradient(lowering: Lowering, { inputs, outputs, at
     block: [128, 1],
     arguments: [value(delta), value(dO), value(forward), u32(queries), u32(headWidth)],
   })
-  const [dq, dk, dv] = layout.parts(outputs.map((tensor) => lowering.write(tensor, type)))
+  const [dqId, dxId] = outputs.map((tensor) => lowering.write(tensor, type))
+  const count = batch * keys * heads * headWidth
+  const apart = layout.sharedKeys ? [lowering.temporary(count, type), lowering.temporary(count, type)] : null
+  const [dq, dk, dv] = apart === null ? layout.parts([dqId, dxId]) : [dqId, ...apart].map((id) => value(id))
   const common = [...[dO, statistics, delta].map((id) => value(id)), ...layout.parts(layout.packed), ...layout.tail]
   const launch = { kernel: variant.kernel, element: type, defines: variant.defines, block: variant.block }
   lowering.launch({
@@ -142,4 +146,7 @@ export function lowerAttentionGradient(lowering: Lowering, { inputs, outputs, at
     shared: variant.shared.keyGradient,
     arguments: [dk, dv, ...common],
   })
+  if (apart === null) return
+  const operands = [dxId, ...apart].map((id) => value(id))
+  lowering.each('add', 'add', type, count, lowering.pack(type), [...operands, u32(count), u32(count)])
 }
