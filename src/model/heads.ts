@@ -2,9 +2,15 @@ import type { Tensor } from '../graph/graph.ts'
 import { add } from '../graph/operations/add.ts'
 import { attention } from '../graph/operations/attention.ts'
 import { broadcastLeading } from '../graph/operations/broadcast-leading.ts'
+import { layerNorm } from '../graph/operations/layer-norm.ts'
+import { linear } from '../graph/operations/linear.ts'
+import { linearInputGradient } from '../graph/operations/linear-input-gradient.ts'
 import { meanTokens } from '../graph/operations/mean-tokens.ts'
 import { multiply } from '../graph/operations/multiply.ts'
+import { pad } from '../graph/operations/pad.ts'
 import { reshape } from '../graph/operations/reshape.ts'
+import { scale } from '../graph/operations/scale.ts'
+import { slice } from '../graph/operations/slice.ts'
 import { dense, mlp, norm } from './block.ts'
 import type { ModelConfiguration } from './configuration.ts'
 import { type EncoderOptions, encode } from './encoder.ts'
@@ -62,10 +68,62 @@ export interface AttentiveHeadOptions {
 export function attentiveHead(tokens: Tensor, options: AttentiveHeadOptions): Tensor {
   const { graph } = tokens
   const [batch, , width] = tokens.shape
-  const query = broadcastLeading(reshape(graph.state('probe.query', [width]), [1, width]), [batch])
-  const q = dense(query, 'probe.attn.q', width)
-  const kv = dense(norm(tokens, 'probe.norm1', options.epsilon), 'probe.attn.kv', 2 * width)
-  const attended = add(query, dense(attention([q, kv], options.heads), 'probe.attn.proj', width))
-  const pooled = add(attended, mlp(norm(attended, 'probe.norm2', options.epsilon), 'probe.mlp', options.mlpWidth))
-  return linearHead(firstToken(pooled), options.classes)
+  const query = reshape(graph.state('probe.query', [width]), [1, width])
+  const attended = dense(attendWithQuery(tokens, query, options), 'probe.attn.proj', width)
+  const summed = add(attended, query)
+  const pooled = add(summed, mlp(norm(summed, 'probe.norm2', options.epsilon), 'probe.mlp', options.mlpWidth))
+  return linearHead(reshape(pooled, [batch, width]), options.classes)
+}
+
+/**
+ * Attention of one query to `norm1` of the tokens, with projections `probe.attn.q` and `probe.attn.kv` (rows k | v):
+ * query [1, D], tokens [B, N, D] -> [B, 1, D].
+ *
+ * The query is the same for all samples, so keys and values need not be made of every token. With y = gamma * z + beta
+ * the norm of a token (z has mean 0 and deviation 1), q_h and W_h the parts of head h:
+ * `q_h . (Wk_h y + bk_h) = (gamma * Wk_h^T q_h) . z + constant`, and the softmax over tokens drops the constant (so
+ * the key bias does nothing); `sum p (Wv_h y + bv_h) = Wv_h (gamma * sum p z + beta) + bv_h`, since p sums to 1. What
+ * remains per token is one product with a vector per head and one weighted sum: for heads of 64 values, 1/64 of the
+ * two projections.
+ */
+function attendWithQuery(
+  tokens: Tensor,
+  query: Tensor,
+  { heads, epsilon }: Pick<AttentiveHeadOptions, 'heads' | 'epsilon'>,
+): Tensor {
+  const { graph } = tokens
+  const [batch, , width] = tokens.shape
+  const headWidth = width / heads
+  const gamma = graph.state('probe.norm1.weight', [width])
+  const beta = graph.state('probe.norm1.bias', [width])
+  const weight = graph.state('probe.attn.kv.weight', [2 * width, width])
+  const bias = graph.state('probe.attn.kv.bias', [2 * width])
+  const ones = graph.constant([width], new Float32Array(width).fill(1))
+  const z = layerNorm(tokens, ones, graph.constant([width], new Float32Array(width)), epsilon)
+
+  const projected = reshape(dense(query, 'probe.attn.q', width), [heads, headWidth])
+  const directions = multiply(linearInputGradient(blockDiagonal(projected), slice(weight, 0, 0, width)), gamma)
+  // The operation divides scores by the root of its head width, here D; the definition has that of one head.
+  const queries = broadcastLeading(scale(directions, Math.sqrt(width / headWidth)), [batch])
+  const sums = add(multiply(attention([queries, z], 1), gamma), beta)
+  const values = linear(sums, slice(weight, 0, width, width))
+  return add(reshape(diagonalBlocks(values, headWidth), [batch, 1, width]), slice(bias, 0, width, width))
+}
+
+/**
+ * [H, C] -> [H, H * C], row h having its values at columns h * C onwards and zeros elsewhere: rows that are H * C zeros
+ * longer, cut at H * C values, begin C places later each.
+ */
+function blockDiagonal(x: Tensor): Tensor {
+  const [rows, columns] = x.shape
+  const width = rows * columns
+  const padded = reshape(pad(x, 1, 0, width), [rows * (columns + width)])
+  return reshape(slice(padded, 0, 0, rows * width), [rows, width])
+}
+
+/** The other way round: the values at columns h * C onwards of row h, [B, H, H * C] -> [B, H, C]. */
+function diagonalBlocks(x: Tensor, columns: number): Tensor {
+  const [batch, rows, width] = x.shape
+  const padded = pad(reshape(x, [batch, rows * width]), 1, 0, width)
+  return slice(reshape(padded, [batch, rows, width + columns]), 2, 0, columns)
 }

@@ -37,7 +37,7 @@ export type Attention = {
   keys: number
   heads: number
   headWidth: number
-  packed: boolean
+  packing: 'qkv' | 'q, kv' | 'q, x'
   sharpness: number
 }
 export const attentionSizes = {
@@ -46,7 +46,7 @@ export const attentionSizes = {
   keys: tokenCounts.map((n) => Math.max(2, n)),
   heads: int(1, 3),
   headWidth: fc.oneof(fc.constantFrom(8, 16, 32, 64), int(1, 24)),
-  packed: fc.boolean(),
+  packing: fc.constantFrom('qkv', 'q, kv', 'q, x'),
 }
 
 /** q, k, v of unit variance times `sharpness` on q and k: scores have a standard deviation of its square. */
@@ -57,8 +57,10 @@ export function attentionLeaves(build: CaseBuilder, s: Attention): Tensor[] {
       build.random.normal(0, parts[Math.floor(i / d) % parts.length]),
     )
   const { batch: b, queries: nq, keys: nk, sharpness: f } = s
-  if (s.packed) return [build.leaf('qkv', [b, nk, 3 * d], columns(nk, [f, f, 1]))]
-  return [build.leaf('q', [b, nq, d], columns(nq, [f])), build.leaf('kv', [b, nk, 2 * d], columns(nk, [f, 1]))]
+  if (s.packing === 'qkv') return [build.leaf('qkv', [b, nk, 3 * d], columns(nk, [f, f, 1]))]
+  const q = build.leaf('q', [b, nq, d], columns(nq, [f]))
+  if (s.packing === 'q, x') return [q, build.leaf('x', [b, nk, d], columns(nk, [f]))]
+  return [q, build.leaf('kv', [b, nk, 2 * d], columns(nk, [f, 1]))]
 }
 
 export type Prediction = { batch: number; tokens: number; values: number; weighted: boolean }

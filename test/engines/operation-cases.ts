@@ -214,8 +214,8 @@ export const operationCases: { readonly [K in OperationName]: fc.Arbitrary<Opera
   }),
 
   linearInputGradient: define<Linear>('linearInputGradient', linearSizes, (build, s) => {
-    const dy = build.float('dy', [...s.rows, s.outer])
-    return one(build, linearInputGradient(dy, build.float('w', [s.outer, s.inner], s)), [], 0.1)
+    const [dy, w] = [build.float('dy', [...s.rows, s.outer]), build.float('w', [s.outer, s.inner], s)]
+    return one(build, linearInputGradient(dy, w), [dy, w], 0.1)
   }),
 
   linearParameterGradient: define<Linear>('linearParameterGradient', linearSizes, (build, s) => {

@@ -20,8 +20,8 @@ function view(data: Float64Array, tokens: number, parts: number, part: number, s
 }
 
 /**
- * Views of packed attention inputs, `[qkv]` or `[q, kv]`. `data` may stand in for the inputs' own numbers: buffers of
- * the same layout, gradients say.
+ * Views of packed attention inputs, `[qkv]`, `[q, kv]` or `[q, x]`. `data` may stand in for the inputs' own numbers:
+ * buffers of the same layout, gradients say. Keys that are values are the same view twice, so gradients add up in it.
  */
 export function unpackHeads(
   packed: readonly Values[],
@@ -29,14 +29,19 @@ export function unpackHeads(
   data: readonly Float64Array[] = packed.map((values) => values.data),
 ): Heads {
   const sizes = attentionSizes('attention', packed, heads)
-  const { queries, keys, headWidth } = sizes
+  const { queries, keys, headWidth, sharedKeys } = sizes
   const scale = 1 / Math.sqrt(headWidth)
   if (data.length === 1) {
     const part = (index: number): HeadView => view(data[0], keys, 3, index, sizes)
     return { ...sizes, scale, q: part(0), k: part(1), v: part(2) }
   }
+  const q = view(data[0], queries, 1, 0, sizes)
+  if (sharedKeys) {
+    const x = view(data[1], keys, 1, 0, sizes)
+    return { ...sizes, scale, q, k: x, v: x }
+  }
   const part = (index: number): HeadView => view(data[1], keys, 2, index, sizes)
-  return { ...sizes, scale, q: view(data[0], queries, 1, 0, sizes), k: part(0), v: part(1) }
+  return { ...sizes, scale, q, k: part(0), v: part(1) }
 }
 
 /** `scale * q_i . k_j` of head h in sample b. */

@@ -5,7 +5,8 @@ import { type AttentionAttributes, attentionSizes } from './attention.ts'
 
 /**
  * Gradient of `attention` (Dao et al. 2022, appendix B.2). With P the probabilities of a head, s = 1/sqrt(D / heads):
- * `dv = P^T do`, `dP = do v^T`, `dS = P * (dP - rowsum(do * o))`, `dq = s dS k`, `dk = s dS^T q`.
+ * `dv = P^T do`, `dP = do v^T`, `dS = P * (dP - rowsum(do * o))`, `dq = s dS k`, `dk = s dS^T q`; where keys are
+ * values, `dx = dk + dv`.
  *
  * Inputs: do [B, Nq, D], o [B, Nq, D], logSumExp [B, heads, Nq], then the packed inputs of `attention`.
  * Outputs: the gradient of each packed input, packed alike.

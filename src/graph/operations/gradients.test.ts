@@ -22,7 +22,6 @@ const withoutGradient: readonly OperationName[] = [
   'gatherRows',
   'geluGradient',
   'layerNormGradient',
-  'linearInputGradient',
   'linearParameterGradient',
   'meanSquaredErrorGradient',
   'meanTokensGradient',

@@ -101,7 +101,7 @@ const refused: { readonly [K in OperationName]: readonly Attempt[] } = {
     (f) => attention([f(2, 4, 18)], 4),
     (f) => attention([f(2, 4, 18)], 0),
     (f) => attention([f(2, 4, 18)], -2),
-    (f) => attention([f(2, 4, 6), f(2, 5, 6)], 2),
+    (f) => attention([f(2, 4, 6), f(2, 5, 9)], 2),
     (f) => attention([f(2, 4, 6), f(3, 5, 12)], 2),
   ],
   attentionGradient: [

@@ -1,5 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { attentionScores, sizes, splitHeads } from './attention.ts'
+import { sharedKeysAttentionGradient } from './attention-shared-keys.ts'
 import { type KeptAttention, type LoweringContext, type LoweringRule, numberAttribute, type Value } from './context.ts'
 
 /**
@@ -8,7 +9,11 @@ import { type KeptAttention, type LoweringContext, type LoweringRule, numberAttr
 export const attentionGradient: LoweringRule = (node, context) => {
   const [dOutput, o, logSumExp, ...packed] = node.inputs
   const heads = numberAttribute(node, 'heads')
-  const { batch, queries, keys, headWidth } = sizes(context, packed, heads)
+  const { batch, queries, keys, headWidth, sharedKeys } = sizes(context, packed, heads)
+  if (sharedKeys) {
+    sharedKeysAttentionGradient(node, context)
+    return
+  }
   const batched = context.isBatched(packed[0])
   const { q, k, v, p } = context.attentions.get(logSumExp) ?? recompute(node, context)
 

@@ -1,5 +1,6 @@
 import { attentionSizes } from '../../../graph/operations/attention.ts'
 import type { TensorId } from '../../../graph/program.ts'
+import { sharedKeysAttention } from './attention-shared-keys.ts'
 import { type LoweringContext, type LoweringRule, numberAttribute, type Value } from './context.ts'
 
 /** Queries, keys and values per head, [B, heads, tokens, headWidth] each. */
@@ -17,6 +18,10 @@ export interface AttentionHeads {
 export const attention: LoweringRule = (node, context) => {
   const heads = numberAttribute(node, 'heads')
   const [o, logSumExp] = node.outputs
+  if (sizes(context, node.inputs, heads).sharedKeys) {
+    sharedKeysAttention(node, context)
+    return
+  }
   const differentiated = context.isDifferentiated(logSumExp)
   if (!differentiated && !context.isRead(logSumExp) && !context.standardOnly) {
     fusedAttention(context, node.inputs, heads, context.value(o))
