@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { writeSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { clipBytes, readClip } from './clip.ts'
 import { createDecoder } from './decoder.ts'
@@ -11,8 +14,8 @@ import type { Decoder } from './types.ts'
  */
 async function main(): Promise<void> {
   const settings = JSON.parse(process.argv[2]) as ProcessSettings
-  // The parent went away: nobody waits for the answer.
-  process.once('disconnect', () => process.exit(0))
+  await watchParent()
+  process.on('SIGINT', () => undefined) // On Windows Ctrl-C reaches every process of a console; the parent decides.
   let decoder: Decoder
   try {
     decoder = await createDecoder(settings.decoder, settings.limits)
@@ -31,6 +34,13 @@ async function main(): Promise<void> {
       await send(await answer(decoder, message, buffer.subarray(0, bytes)))
     })
   })
+}
+
+/** From then on the process ends with its parent, whatever its main thread does. */
+async function watchParent(): Promise<void> {
+  const watch = new Worker(compiledEntry(import.meta.url, './parent-watch'))
+  await once(watch, 'message')
+  watch.unref()
 }
 
 async function answer(decoder: Decoder, { id, request, offset }: ToProcess, clips: Uint8Array): Promise<FromProcess> {

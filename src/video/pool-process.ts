@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
-import type { Failure, FromProcess, ProcessSettings, ToProcess } from './protocol.ts'
+import { killGroup, ownGroups } from './process-group.ts'
+import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
 import { SharedFile } from './shared-file.ts'
 
 interface Work {
@@ -65,12 +66,15 @@ export class DecodeProcess<Job extends Work> {
     for (let slot = 0; slot < DecodeProcess.depth; slot++) this.freeSlots.push(slot)
     this.shared = new SharedFile(this.slotBytes * DecodeProcess.depth)
     this.child = fork(fileURLToPath(compiledEntry(import.meta.url, './decode-process')), [JSON.stringify(settings)], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', this.shared.descriptor],
+      // The last two are `lifeline` and `sharedDescriptor`.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', this.shared.descriptor],
       execArgv: [],
+      detached: ownGroups,
     })
     this.child.stderr?.on('data', (chunk: Buffer) => {
       this.lastWords = (this.lastWords + chunk.toString()).slice(-2000)
     })
+    this.child.stdio[lifeline]?.on('error', () => undefined) // The process is gone, and its end says so.
     this.child.on('message', (message: FromProcess) => this.receive(message))
     this.startClock(Math.max(this.timeoutSeconds, startSeconds))
     // A process that could not be started reports an error and no exit.
@@ -111,8 +115,12 @@ export class DecodeProcess<Job extends Work> {
   }
 
   kill(): Promise<void> {
-    this.child.kill('SIGKILL')
+    this.killGroup()
     return this.exit
+  }
+
+  private killGroup(): void {
+    if (this.child.pid !== undefined && !this.ended) killGroup(this.child.pid)
   }
 
   private receive(message: FromProcess): void {
@@ -154,7 +162,7 @@ export class DecodeProcess<Job extends Work> {
     this.stopClock()
     this.timer = setTimeout(() => {
       this.timedOut = true
-      this.child.kill('SIGKILL')
+      this.killGroup()
     }, seconds * 1000)
   }
 
@@ -165,6 +173,7 @@ export class DecodeProcess<Job extends Work> {
 
   private end(how: string): void {
     if (this.ended) return
+    this.killGroup() // A program that it ran may have outlived it.
     this.ended = true
     this.stopClock()
     this.closeShared()

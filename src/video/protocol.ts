@@ -3,8 +3,11 @@ import type { DecoderLimits, DecoderName } from './types.ts'
 
 /** Messages between the loader and its decoding processes. Pixels never travel in them: they go through the shared file. */
 
-/** Descriptor of the shared file in a decoding process (0-2 standard, 3 messages). */
-export const sharedDescriptor = 4
+/** Descriptor, in a decoding process, of a pipe whose other end the parent holds as long as it lives (0-2 standard, 3 messages). */
+export const lifeline = 4
+
+/** Descriptor of the shared file in a decoding process. */
+export const sharedDescriptor = 5
 
 export interface ProcessSettings {
   readonly decoder: DecoderName
