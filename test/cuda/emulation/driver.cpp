@@ -1,13 +1,17 @@
 // The part of the CUDA driver API that the engine uses, with the CPU as the device: the engine's own bindings load this
-// instead of libcuda.so.1. Work on a stream is done at once, or recorded while the stream is captured.
+// instead of libcuda.so.1. Work on a stream is done as late as the interface allows, when something waits for it, so that
+// memory that is reused too early, or a wait that is missing, gives wrong numbers; while a stream is captured, its work is
+// recorded.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "runtime.h"
@@ -21,6 +25,7 @@ enum {
   invalidHandle = 400,
   notFound = 500,
   illegalState = 401,
+  notReady = 600,
   launchFailed = 719,
   captureInvalidated = 901,
 };
@@ -32,9 +37,17 @@ struct Graph {
 };
 struct Stream {
   Graph* capture = nullptr;
+  std::deque<Work> waiting;
+  /** Works put on the stream and works done, since it was created. */
+  size_t put = 0, done = 0;
+  int number;
 };
 struct Event {
-  double milliseconds = -1;
+  Stream* stream = nullptr;
+  /** The event is done when the stream has done this many works. */
+  size_t position = 0;
+  /** When it was recorded, and when it was done. */
+  double recorded = 0, milliseconds = -1;
 };
 struct Module {
   void* library;
@@ -45,8 +58,13 @@ struct Function {
 };
 
 std::map<Pointer, size_t> deviceMemory, hostMemory;
+std::set<Stream*> streams;
 size_t totalMemory = size_t(4) << 30, usedMemory = 0;
 unsigned long long launches = 0;
+/** Milliseconds that work takes at least, as far as queries see it. */
+double latency = getenv("EMULATED_LATENCY") ? atof(getenv("EMULATED_LATENCY")) : 0;
+/** Like a real context: after the first failure every call fails alike. Ended by `emulated_reset_error`. */
+int failure = success;
 
 bool inside(const std::map<Pointer, size_t>& memory, Pointer address, size_t bytes) {
   auto after = memory.upper_bound(address);
@@ -55,23 +73,53 @@ bool inside(const std::map<Pointer, size_t>& memory, Pointer address, size_t byt
   return address >= after->first && address + bytes <= after->first + after->second;
 }
 
-int enqueue(void* stream, Work work) {
-  if (stream == nullptr) return invalidHandle;  // the engine never uses the default stream
-  Graph* capture = static_cast<Stream*>(stream)->capture;
-  if (capture == nullptr) return work();
-  capture->work.push_back(std::move(work));
-  return success;
-}
-
 double now() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec * 1e3 + time.tv_nsec * 1e-6;
 }
+
+/** A line for everything that is put on a stream, where EMULATED_LOG names a file. */
+void note(const char* what, const void* stream, size_t bytes) {
+  static FILE* log = getenv("EMULATED_LOG") ? fopen(getenv("EMULATED_LOG"), "a") : nullptr;
+  if (log == nullptr) return;
+  fprintf(log, "%s %d %zu\n", what, stream == nullptr ? -1 : static_cast<const Stream*>(stream)->number, bytes);
+  fflush(log);
+}
+
+/** Does the work of a stream up to a position. */
+int workUpTo(Stream* stream, size_t position) {
+  while (failure == success && stream->done < position) {
+    const Work work = std::move(stream->waiting.front());
+    stream->waiting.pop_front();
+    stream->done++;
+    const int status = work();
+    if (failure == success) failure = status;
+  }
+  return failure;
+}
+int workAll() {
+  for (Stream* stream : streams) workUpTo(stream, stream->put);
+  return failure;
+}
+
+int enqueue(const char* what, void* stream, size_t bytes, Work work) {
+  if (stream == nullptr) return invalidHandle;  // the engine never uses the default stream
+  if (failure != success) return failure;
+  Stream* s = static_cast<Stream*>(stream);
+  if (s->capture != nullptr) {
+    s->capture->work.push_back(std::move(work));
+    return success;
+  }
+  note(what, stream, bytes);
+  s->waiting.push_back(std::move(work));
+  s->put++;
+  return success;
+}
 }  // namespace
 
 /** Lets cublaslt.cpp put its products on the same streams. */
-int emulated_enqueue(void* stream, std::function<int()> work) { return enqueue(stream, std::move(work)); }
+int emulated_enqueue(void* stream, std::function<int()> work) { return enqueue("product", stream, 0, std::move(work)); }
 bool emulated_on_device(Pointer address, size_t bytes) { return inside(deviceMemory, address, bytes); }
 
 extern "C" {
@@ -79,6 +127,8 @@ extern "C" {
 void emulated_set_memory(size_t bytes) { totalMemory = bytes; }
 unsigned long long emulated_launches() { return launches; }
 size_t emulated_used_memory() { return usedMemory; }
+void emulated_set_latency(double milliseconds) { latency = milliseconds; }
+void emulated_reset_error() { failure = success; }
 
 int cuInit(unsigned flags) { return flags == 0 ? success : invalidValue; }
 int cuDriverGetVersion(int* version) { return *version = 13000, success; }
@@ -115,6 +165,7 @@ int cuMemAlloc_v2(Pointer* address, size_t bytes) {
   return success;
 }
 int cuMemFree_v2(Pointer address) {
+  workAll();  // as the driver waits
   auto found = deviceMemory.find(address);
   if (found == deviceMemory.end()) return invalidValue;
   usedMemory -= found->second;
@@ -128,6 +179,7 @@ int cuMemHostAlloc(void** address, size_t bytes, unsigned) {
   return success;
 }
 int cuMemFreeHost(void* address) {
+  workAll();
   if (hostMemory.erase(reinterpret_cast<Pointer>(address)) == 0) return invalidValue;
   free(address);
   return success;
@@ -135,22 +187,22 @@ int cuMemFreeHost(void* address) {
 int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t bytes, void* stream) {
   if (!inside(deviceMemory, to, bytes) || !inside(hostMemory, reinterpret_cast<Pointer>(from), bytes))
     return invalidValue;
-  return enqueue(stream, [=] { return memcpy(reinterpret_cast<void*>(to), from, bytes), success; });
+  return enqueue("to-device", stream, bytes, [=] { return memcpy(reinterpret_cast<void*>(to), from, bytes), success; });
 }
 int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t bytes, void* stream) {
   if (!inside(deviceMemory, from, bytes) || !inside(hostMemory, reinterpret_cast<Pointer>(to), bytes))
     return invalidValue;
-  return enqueue(stream, [=] { return memcpy(to, reinterpret_cast<void*>(from), bytes), success; });
+  return enqueue("to-host", stream, bytes, [=] { return memcpy(to, reinterpret_cast<void*>(from), bytes), success; });
 }
 int cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void* stream) {
   if (!inside(deviceMemory, to, bytes) || !inside(deviceMemory, from, bytes)) return invalidValue;
-  return enqueue(stream, [=] {
+  return enqueue("on-device", stream, bytes, [=] {
     return memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes), success;
   });
 }
 int cuMemsetD8Async(Pointer to, unsigned char byte, size_t bytes, void* stream) {
   if (!inside(deviceMemory, to, bytes)) return invalidValue;
-  return enqueue(stream, [=] { return memset(reinterpret_cast<void*>(to), byte, bytes), success; });
+  return enqueue("fill", stream, bytes, [=] { return memset(reinterpret_cast<void*>(to), byte, bytes), success; });
 }
 
 /** The image is the path of a shared object, made by the emulated compiler. */
@@ -164,6 +216,7 @@ int cuModuleLoadData(void** module, const void* image) {
   return success;
 }
 int cuModuleUnload(void* module) {
+  workAll();
   dlclose(static_cast<Module*>(module)->library);
   delete static_cast<Module*>(module);
   return success;
@@ -193,7 +246,7 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
     const unsigned char* value = static_cast<const unsigned char*>(*parameters);
     values.emplace_back(value, value + *size);
   }
-  return enqueue(stream, [=]() mutable {
+  return enqueue("launch", stream, 0, [=]() mutable {
     std::vector<void*> pointers;
     for (auto& value : values) pointers.push_back(value.data());
     launches++;
@@ -201,30 +254,63 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
   });
 }
 
-int cuStreamCreate(void** stream, unsigned) { return *stream = new Stream(), success; }
-int cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), success; }
-int cuStreamSynchronize(void* stream) { return static_cast<Stream*>(stream)->capture == nullptr ? success : 900; }
+int cuStreamCreate(void** stream, unsigned) {
+  static int created = 0;
+  Stream* s = new Stream();
+  s->number = created++;
+  streams.insert(s);
+  return *stream = s, success;
+}
+int cuStreamDestroy_v2(void* stream) {
+  Stream* s = static_cast<Stream*>(stream);
+  workUpTo(s, s->put);
+  streams.erase(s);
+  return delete s, success;
+}
+int cuStreamSynchronize(void* stream) {
+  Stream* s = static_cast<Stream*>(stream);
+  if (s->capture != nullptr) return 900;
+  note("synchronize", stream, 0);
+  return workUpTo(s, s->put);
+}
 int cuStreamWaitEvent(void* stream, void* event, unsigned) {
   if (static_cast<Stream*>(stream)->capture != nullptr) return captureInvalidated;
-  return event == nullptr ? invalidHandle : success;
+  if (event == nullptr) return invalidHandle;
+  // What the event stands for now; recorded anew later, it is another one.
+  const Event e = *static_cast<Event*>(event);
+  if (e.stream == nullptr) return success;
+  return enqueue("wait", stream, 0, [=] { return workUpTo(e.stream, e.position); });
 }
 int cuEventCreate(void** event, unsigned) { return *event = new Event(), success; }
-int cuEventDestroy_v2(void* event) { return delete static_cast<Event*>(event), success; }
+int cuEventDestroy_v2(void* event) { return workAll(), delete static_cast<Event*>(event), success; }
 int cuEventRecord(void* event, void* stream) {
-  return enqueue(stream, [=] { return static_cast<Event*>(event)->milliseconds = now(), success; });
+  Event* e = static_cast<Event*>(event);
+  const int status = enqueue("record", stream, 0, [=] { return e->milliseconds = now(), success; });
+  if (status != success) return status;
+  e->stream = static_cast<Stream*>(stream);
+  e->position = e->stream->put;
+  e->recorded = now();
+  return success;
 }
-int cuEventQuery(void*) { return success; }
-int cuEventSynchronize(void*) { return success; }
-int cuEventElapsedTime_v2(float* milliseconds, void* from, void* to) {
+int cuEventQuery(void* event) {
+  Event* e = static_cast<Event*>(event);
+  if (e->stream == nullptr) return success;
+  if (now() < e->recorded + latency) return notReady;
+  const bool pending = e->stream->done < e->position;
+  const int status = workUpTo(e->stream, e->position);
+  if (pending) note("done", e->stream, 0);
+  return status;
+}
+int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
   const double a = static_cast<Event*>(from)->milliseconds, b = static_cast<Event*>(to)->milliseconds;
-  if (a < 0 || b < 0) return invalidHandle;
+  if (a < 0 || b < 0) return notReady;
   return *milliseconds = (float)(b - a), success;
 }
-int cuEventElapsedTime(float* milliseconds, void* from, void* to) { return cuEventElapsedTime_v2(milliseconds, from, to); }
 
 int cuStreamBeginCapture_v2(void* stream, int) {
   Stream* s = static_cast<Stream*>(stream);
   if (s->capture != nullptr) return illegalState;
+  note("capture", stream, 0);
   s->capture = new Graph();
   return success;
 }
@@ -239,9 +325,9 @@ int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long lo
   return *executable = new Graph(*static_cast<Graph*>(graph)), success;
 }
 int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), success; }
-int cuGraphExecDestroy(void* executable) { return delete static_cast<Graph*>(executable), success; }
+int cuGraphExecDestroy(void* executable) { return workAll(), delete static_cast<Graph*>(executable), success; }
 int cuGraphLaunch(void* executable, void* stream) {
-  return enqueue(stream, [=] {
+  return enqueue("graph", stream, 0, [=] {
     for (const Work& work : static_cast<Graph*>(executable)->work) {
       const int status = work();
       if (status != success) return status;

@@ -35,6 +35,10 @@ export class EmulationControls {
   readonly usedMemory: () => number
   /** The order in which threads of a block start: a kernel without races does not notice. */
   readonly setOrder: (order: 'ascending' | 'descending') => void
+  /** Milliseconds that queries of an event say "not ready" at least. */
+  readonly setLatency: (milliseconds: number) => void
+  /** A failure on the device makes every later call fail, until this is called. */
+  readonly resetError: () => void
 
   constructor() {
     const library = koffi.load(buildEmulatedLibraries())
@@ -42,9 +46,13 @@ export class EmulationControls {
     const launches = library.func('emulated_launches', 'uint64_t', [])
     const usedMemory = library.func('emulated_used_memory', 'size_t', [])
     const setOrder = library.func('emulated_set_order', 'void', ['int'])
+    const setLatency = library.func('emulated_set_latency', 'void', ['double'])
+    const resetError = library.func('emulated_reset_error', 'void', [])
     this.setMemory = (bytes) => void setMemory(bytes)
     this.launches = () => Number(launches())
     this.usedMemory = () => Number(usedMemory())
     this.setOrder = (order) => void setOrder(order === 'ascending' ? 0 : 1)
+    this.setLatency = (milliseconds) => void setLatency(milliseconds)
+    this.resetError = () => void resetError()
   }
 }
