@@ -5,7 +5,8 @@
 import { parseArgs } from 'node:util'
 import type { FeatureSet } from '../../src/certify/data/feature-set.ts'
 import { sha256 } from '../../src/certify/data/hash.ts'
-import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
+import { doseLearner } from '../../src/certify/dose-learner.ts'
+import { headLearners } from '../../src/certify/heads/family.ts'
 import { lethalDose } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseTable, writeLethalDose } from '../../src/certify/lethal-dose-report.ts'
 import { RandomStream } from '../../src/core/random.ts'
@@ -51,11 +52,11 @@ const firstColumns = (set: FeatureSet): FeatureSet => ({
 })
 
 const [train, test] = [draw(rows, 1), draw(1000, 2)]
-const head = { kind: 'nearest_mean', scaling: 'none' } as const
+const learners = headLearners({ kind: 'nearest_mean', scaling: 'none' })
 const report = await lethalDose(
   [
-    featureDoseLearner(train, test, { name: 'all 512 dimensions', head, threads }),
-    featureDoseLearner(firstColumns(train), firstColumns(test), { name: 'the 32 informative', head, threads }),
+    doseLearner(train, test, { name: 'all 512 dimensions', learners, threads }),
+    doseLearner(firstColumns(train), firstColumns(test), { name: 'the 32 informative', learners, threads }),
   ],
   { partitions: [5, 10, 20, 40, 80, 160, 320, 500, 640, 1000].filter((k) => k <= rows / 8), subsets: 100 },
 )

@@ -10,6 +10,7 @@ import { certify } from '../../src/certify/certify.ts'
 import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { renderChart } from '../../src/certify/chart.ts'
 import { sha256 } from '../../src/certify/data/hash.ts'
+import { headLearners } from '../../src/certify/heads/family.ts'
 import type { HeadOptions } from '../../src/certify/heads/head.ts'
 import { type FeatureName, featureSet, mnistFolder, readMnist } from './mnist/images.ts'
 
@@ -74,7 +75,7 @@ for (const features of ['pixels', 'hog', 'hog-random'] as const) {
           // d times as many learners: left out at the largest K to keep the default run short.
           rules: k > 1200 ? learner.rules.filter((rule) => rule === 'dpa' || rule === 'roe') : learner.rules,
           spread: Number(values.spread),
-          head: learner.head,
+          learners: headLearners(learner.head),
           threads,
           perInput: false,
         })

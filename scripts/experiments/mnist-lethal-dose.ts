@@ -4,7 +4,8 @@
 // About 5 minutes on 2 cores.
 import { parseArgs } from 'node:util'
 import { selectRows } from '../../src/certify/data/feature-set.ts'
-import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
+import { doseLearner } from '../../src/certify/dose-learner.ts'
+import { headLearners } from '../../src/certify/heads/family.ts'
 import { lethalDose } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseTable, writeLethalDose } from '../../src/certify/lethal-dose-report.ts'
 import { type FeatureName, featureSet, mnistFolder, readMnist } from './mnist/images.ts'
@@ -20,9 +21,9 @@ const folder = mnistFolder()
 const [train, test] = [readMnist(folder, 'train'), readMnist(folder, 't10k')]
 const first = Array.from({ length: Number(values.inputs) }, (_, i) => i)
 const learner = (name: string, features: FeatureName, kind: 'ridge' | 'nearest_mean') =>
-  featureDoseLearner(featureSet(train, features, 'train'), selectRows(featureSet(test, features, 'test'), first), {
+  doseLearner(featureSet(train, features, 'train'), selectRows(featureSet(test, features, 'test'), first), {
     name,
-    head: { kind },
+    learners: headLearners({ kind }),
     threads: Number(values.threads),
   })
 const report = await lethalDose(

@@ -7,6 +7,7 @@ import { computeFeatures } from '../finetune/features.ts'
 import type { DecoderName } from '../video/index.ts'
 import { fileDigestOf } from './division.ts'
 import type { FeatureSource } from './feature-source.ts'
+import { videoIdOf } from './learners/video-set.ts'
 import { computePixels } from './pixels.ts'
 
 export interface VideoFeatureOptions {
@@ -47,9 +48,7 @@ export async function storeFeatures(
   videos: readonly LabelledVideo[],
   options: VideoFeatureOptions,
 ): Promise<StoredVideos> {
-  const mine =
-    options.shard == null ? videos : videos.filter((_, i) => i % options.shard!.count === options.shard!.index)
-  if (source.kind === 'pixels') return computePixels(source, mine, options)
+  if (source.kind === 'pixels') return computePixels(source, videos, options)
   return computeFeatures(source.source, videos, { ...options, kind: 'pooled', batch: 1 })
 }
 
@@ -79,13 +78,7 @@ export async function videoFeatures(
     parts.push(rows)
     for (let from = 0; from < rows.length; from += store.width) owners.push(video)
   }
-  if (parts.length === 0) {
-    throw new VideoMaeError(`Expected videos that can be read, but none of ${videos.length} can.`, {
-      code: 'FEATURES_NONE',
-      exit: 'data',
-      hint: failures[0]?.reason ?? 'Name videos to train on and to predict.',
-    })
-  }
+  if (parts.length === 0) throw noVideos(videos.length, failures)
   const features = new Float32Array(owners.length * store.width)
   let at = 0
   for (const part of parts) {
@@ -93,6 +86,14 @@ export async function videoFeatures(
     at += part.length
   }
   return { features, rows: owners.length, width: store.width, owners, failures }
+}
+
+export function noVideos(videos: number, failures: readonly VideoFailure[]): VideoMaeError {
+  return new VideoMaeError(`Expected videos that can be read, but none of ${videos} can.`, {
+    code: 'FEATURES_NONE',
+    exit: 'data',
+    hint: failures[0]?.reason ?? 'Name videos to train on and to predict.',
+  })
 }
 
 /** Identity, content, labels and sources of rows. Parts of one file are one video: whoever inserts the file inserts all. */
@@ -105,7 +106,7 @@ export function featureSetOf(videos: VideoFeatures, classNames: readonly string[
     width,
     classNames,
     labels: Int32Array.from(owners, (video) => video.class),
-    ids: owners.map((video) => video.id.replace(/#[\d.]*-[\d.]*$/, '')),
+    ids: owners.map(videoIdOf),
     digests: owners.map(fileDigestOf),
     ...(groups.every((group) => group !== undefined) ? { groups: groups as string[] } : {}),
   }

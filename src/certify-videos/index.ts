@@ -2,15 +2,19 @@
 export { type Division, divideVideos } from './division.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './feature-source.ts'
+export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './groups.ts'
+export { engineLearners } from './learners/family.ts'
+export { type LearnerKind, type LearnerOptions, learnerKinds } from './learners/kinds.ts'
+export type { LearnerSamples, LearnerTrainer } from './learners/trainer.ts'
+export type { Content, VideoInputs, VideoSet } from './learners/video-set.ts'
 export {
   type CertifyVideosOptions,
   type CertifyVideosPlan,
   checkPlan,
-  type PreparedSets,
   planCertification,
-  prepareSets,
-  prepareShare,
-} from './prepare.ts'
+  planVideos,
+} from './plan.ts'
+export { type Prepared, prepareLearners, prepareSets, prepareShare } from './prepare.ts'
 export { encoderProvenance } from './provenance.ts'
 export { applyScale, type FeatureScale, measureScale } from './scale.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'

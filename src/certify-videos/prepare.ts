@@ -1,154 +1,157 @@
 /** Everything between a folder of videos and the mathematics of certificates. */
-import type { Rule } from '../certify/certify-ballots.ts'
-import type { BucketKey } from '../certify/data/buckets.ts'
-import type { FeatureSet, TestSet } from '../certify/data/feature-set.ts'
-import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
+import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../certify/data/feature-set.ts'
+import type { LearnerFamily } from '../certify/learners.ts'
+import type { EncoderProvenance } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { fileDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
-import { listVideos } from '../video/index.ts'
-import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
-import { featureSetOf, storeFeatures, testSetOf, type VideoFeatureOptions, videoFeatures } from './feature-sets.ts'
-import { type FeatureSource, openFeatureSource } from './feature-source.ts'
-import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
+import type { LabelledVideo } from '../finetune/dataset.ts'
+import type { EncoderSource } from '../finetune/encoder-source.ts'
+import { computeFeatures } from '../finetune/features.ts'
+import { featureSetOf, noVideos, storeFeatures, testSetOf, videoFeatures } from './feature-sets.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { attentiveTrainer } from './learners/attentive.ts'
+import { engineLearners } from './learners/family.ts'
+import { openFrames } from './learners/frames.ts'
+import { frameTrainer } from './learners/from-frames.ts'
+import { headFamilyOf, isFrameKind, isHeadKind } from './learners/kinds.ts'
+import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
+import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import { applyScale, measureScale } from './scale.ts'
 
-export interface CertifyVideosOptions
-  extends DivisionOptions,
-    VideoFeatureOptions,
-    Omit<ProvenanceOptions, 'scaledOn' | 'signal'> {
-  /** A folder per class or a list with labels, optional groups and an optional split column. */
-  readonly data: string
-  /** See `openFeatureSource`. */
-  readonly from: string
-  /** Videos to predict, instead of a part of `data`. */
-  readonly test?: string
-  /** The classes. Default: those of `data`, which then has to have a video of each under any attack. */
-  readonly classes?: readonly string[]
-  /** Videos out of the attacker's reach (labels not needed) that fix the scale of features. */
-  readonly trusted?: string
-  /** Frames from one frame of a clip to the next; default: as the encoder was trained. */
-  readonly stride?: number
-  /** Told what a user should know. */
-  readonly onNote?: (note: string) => void
-}
-
-/** What is known before a single video is decoded. */
-export interface CertifyVideosPlan {
-  readonly source: FeatureSource
-  readonly classes: readonly string[]
-  readonly division: Division
-  readonly encoder: EncoderProvenance
-  /** Trusted videos. */
-  readonly scaling: readonly LabelledVideo[]
-}
-
-export interface PreparedSets {
-  readonly set: FeatureSet
-  readonly test: TestSet
+/** What `certify`, `audit` and `doseLearner` take. */
+export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
+  readonly learners: LearnerFamily<Set, Inputs>
+  readonly set: Set
+  readonly test: Inputs
   readonly encoder: EncoderProvenance
 }
 
 /**
- * Lists the videos, digests their contents, opens the encoder and looks up what it was trained on.
+ * Computes what the base learner of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
  *
- * @throws VideoMaeError what `openDataset`, `openFeatureSource` and `manifestOfData` throw
+ * @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what computing features throws
  */
-export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
-  const { data, from, stride, signal, onNote = () => {} } = options
-  const source = await openFeatureSource(from, { stride, seed: options.seed })
-  if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${from}: ${warning}`)
-  const { videos, classes, unreadable } = await openDataset(data, { classes: options.classes, signal })
-  for (const { id, reason } of unreadable.slice(0, 10)) onNote(`${id} cannot be read: ${reason}`)
-  const division = await divide(videos.filter(readable), classes, options)
-  if (options.classes === undefined)
-    onNote(`Classes are taken from the labels: ${classes.join(', ')}. Fix them with --classes.`)
-  const scaling = options.trusted === undefined ? [] : await trustedVideos(options.trusted, signal)
-  const protectedDigests = division.train.map(fileDigestOf)
-  const { provenance, notes } = await encoderProvenance(source, protectedDigests, {
-    ...options,
-    scaledOn: scaling.map(fileDigestOf),
-  })
-  for (const note of notes) onNote(note)
-  const seen = new Set(protectedDigests)
-  const both = division.test.filter((video) => seen.has(fileDigestOf(video))).length
-  if (both > 0)
-    onNote(`${both} videos to predict have the content of a training video; accuracy will look better than it is.`)
-  return { source, classes, division, encoder: provenance, scaling }
+export async function prepareLearners<Result>(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  use: <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => Promise<Result>,
+): Promise<Result> {
+  const { learner, division, classes, encoder } = plan
+  const { kind } = learner
+  if (isHeadKind(kind))
+    return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
+  const source = encoderOf(plan.sources[0])
+  const engine = options.engine ?? null
+  const all = [...division.train, ...division.test]
+  const { learners, videos, failures } = isFrameKind(kind)
+    ? await openFrames(source, all, options).then(({ frames, ...read }) => {
+        const trainer = frameTrainer(source, frames, { ...learner, kind, engine })
+        return { ...read, learners: engineLearners(trainer, learner.seed) }
+      })
+    : await computeTokens(source, all, options).then(({ store, shape, ...read }) => {
+        const trainer = attentiveTrainer(source, store, shape, { ...learner, engine })
+        return { ...read, learners: engineLearners(trainer, learner.seed) }
+      })
+  for (const { reason } of failures.slice(0, 10)) options.onNote?.(`left out: ${reason}`)
+  const readable = new Set(videos.map(({ video }) => video))
+  const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
+  if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
+  return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder })
 }
 
 /**
- * Refuses a claim that the encoder's origin contradicts, before features are computed.
+ * Features of the protected and the predicted videos, for heads.
  *
- * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later
+ * @throws VideoMaeError `FEATURES_NONE` and what `computeFeatures` throws
  */
-export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonly Rule[], threat: Threat): void {
-  const { train } = plan.division
-  const outline: FeatureSet = {
-    features: new Float32Array(train.length),
-    rows: train.length,
-    width: 1,
-    labels: Int32Array.from(train, (video) => video.class),
-    classNames: plan.classes,
-    ids: train.map((video) => video.id),
-    digests: train.map(fileDigestOf),
+export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
+  const { sources, groupOf, classes, division, encoder } = plan
+  if (groupOf === null) return { ...(await setsOf(sources[0], division.train, plan, options)), encoder }
+  // Each group through its own encoder; the inputs through every one.
+  const parts: { set: FeatureSet; test: TestSet }[] = []
+  for (const [group, source] of sources.entries()) {
+    const mine = division.train.filter((_, i) => groupOf[i] === group)
+    parts.push(await setsOf(source, mine, plan, options))
   }
-  checkThreat(outline, by, rules, { threat, encoder: plan.encoder })
-  if (by !== 'source') return
-  const without = train.find((video) => video.group === undefined)
-  if (without === undefined) return
-  throw new VideoMaeError(`Expected a group for every video, but ${without.id} has none.`, {
-    code: 'GROUP_MISSING',
-    exit: 'data',
-    hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
-  })
+  const tests = parts.map(({ test }) => test)
+  const set = joined(
+    parts.map((part) => part.set),
+    classes,
+  )
+  return { set, test: { ...tests[0], perGroup: tests }, encoder }
 }
 
-/** @throws VideoMaeError `FEATURES_NONE` and what `computeFeatures` throws */
-export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions): Promise<PreparedSets> {
-  const { source, classes, division, encoder, scaling } = plan
-  const { onNote = () => {} } = options
-  const train = await videoFeatures(source, division.train, options)
+async function setsOf(
+  source: FeatureSource,
+  videos: readonly LabelledVideo[],
+  { classes, division, scaling }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+): Promise<{ set: FeatureSet; test: TestSet }> {
+  const train = await videoFeatures(source, videos, options)
   const test = await videoFeatures(source, division.test, { ...options, clips: 1 })
-  for (const { reason } of [...train.failures, ...test.failures].slice(0, 10)) onNote(`left out: ${reason}`)
-  const sets = { set: featureSetOf(train, classes), test: testSetOf(test), encoder }
+  for (const { reason } of [...train.failures, ...test.failures].slice(0, 10)) options.onNote?.(`left out: ${reason}`)
+  const sets = { set: featureSetOf(train, classes), test: testSetOf(test) }
   if (scaling.length === 0) return sets
   const scale = measureScale(await videoFeatures(source, scaling, { ...options, clips: 1 }))
-  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), encoder }
+  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale) }
 }
 
-/** Computes the share of the features that one of several cluster jobs has to. */
+/** Rows of several sets one after the other. */
+function joined(sets: readonly FeatureSet[], classNames: readonly string[]): FeatureSet {
+  const { width } = sets[0]
+  const other = sets.find((set) => set.width !== width)
+  if (other !== undefined) {
+    throw new VideoMaeError(`Expected encoders of one width, but theirs are ${width} and ${other.width}.`, {
+      code: 'GROUP_ENCODER_MISMATCH',
+      exit: 'data',
+      hint: 'Pretrain the encoders of all groups with one recipe.',
+    })
+  }
+  const rows = sets.reduce((sum, set) => sum + set.rows, 0)
+  const features = new Float32Array(rows * width)
+  let at = 0
+  for (const set of sets) {
+    features.set(set.features, at)
+    at += set.features.length
+  }
+  return {
+    features,
+    rows,
+    width,
+    classNames,
+    labels: Int32Array.from(sets.flatMap((set) => [...set.labels])),
+    ids: sets.flatMap((set) => set.ids),
+    digests: sets.flatMap((set) => set.digests),
+    ...(sets.every((set) => set.groups !== undefined) ? { groups: sets.flatMap((set) => set.groups ?? []) } : {}),
+  }
+}
+
+/** Computes the share of the features, tokens or frames that one of several cluster jobs has to. */
 export async function prepareShare(
   plan: CertifyVideosPlan,
   options: CertifyVideosOptions,
   shard: { readonly index: number; readonly count: number },
 ): Promise<void> {
-  const { division, source, scaling } = plan
-  await storeFeatures(source, division.train, { ...options, shard })
-  await storeFeatures(source, [...division.test, ...scaling], { ...options, clips: 1, shard })
-}
-
-const readable = (video: LabelledVideo): boolean => video.digest !== null
-
-async function divide(
-  videos: readonly LabelledVideo[],
-  classes: readonly string[],
-  options: CertifyVideosOptions,
-): Promise<Division> {
-  const { testShare = 0.2, test, signal } = options
-  if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
-  if (test === undefined) return divideVideos(videos, options)
-  const other = await openDataset(test, { classes, signal })
-  return { train: videos, test: other.videos.filter(readable), how: `tested on ${test}` }
-}
-
-/** Videos without regard to labels. */
-async function trustedVideos(source: string, signal: AbortSignal | undefined): Promise<LabelledVideo[]> {
-  const videos: LabelledVideo[] = []
-  for (const entry of listVideos(source)) {
-    signal?.throwIfAborted()
-    const part = entry.start === undefined && entry.end === undefined ? '' : `#${entry.start ?? 0}-${entry.end ?? ''}`
-    const digest = await fileDigest(entry.path).catch(() => null)
-    if (digest !== null) videos.push({ ...entry, label: '', class: 0, digest: `${digest}${part}` })
+  const { division, sources, scaling, groupOf } = plan
+  const { kind } = plan.learner
+  for (const [group, source] of sources.entries()) {
+    const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
+    const all = [...train, ...division.test]
+    if (isFrameKind(kind)) await openFrames(encoderOf(source), all, { ...options, shard })
+    else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
+    else {
+      await storeFeatures(source, train, { ...options, shard })
+      await storeFeatures(source, [...division.test, ...scaling], { ...options, clips: 1, shard })
+    }
   }
-  return videos
+}
+
+/** Clips go through the engine one by one, as in `storeFeatures`. */
+function computeTokens(source: EncoderSource, videos: readonly LabelledVideo[], options: CertifyVideosOptions) {
+  return computeFeatures(source, videos, { ...options, kind: 'tokens', batch: 1, clips: 1 })
+}
+
+/** `planCertification` has refused pixels for these learners. */
+function encoderOf(source: FeatureSource): EncoderSource {
+  if (source.kind !== 'pixels') return source.source
+  throw invalidArgument('from', 'a checkpoint for learners that read tokens or frames', source.name)
 }

@@ -68,12 +68,14 @@ async function manifestOf(
   return null
 }
 
-/** The weights that features are computed with, and everything else that is the same for all videos. */
-function digestOf(source: FeatureSource, scaledOn: readonly string[]): string {
-  const weights =
-    source.kind === 'pixels'
-      ? JSON.stringify(['pixels', source.size, source.frames, source.sampling])
-      : featureProgram(source.source, 'pooled', 1).digest
-  if (scaledOn.length === 0) return source.kind === 'pixels' ? sha256(weights) : weights
-  return sha256([weights, ...[...scaledOn].sort()].join('\n'))
+/** SHA-256 of the weights that features are computed with, and of everything else that is the same for all videos. */
+export function digestOf(source: FeatureSource, scaledOn: readonly string[]): string {
+  const weights = weightsOf(source)
+  return scaledOn.length === 0 ? weights : sha256([weights, ...[...scaledOn].sort()].join('\n'))
+}
+
+function weightsOf(source: FeatureSource): string {
+  if (source.kind === 'pixels') return sha256(JSON.stringify(['pixels', source.size, source.frames, source.sampling]))
+  if (source.kind === 'scratch') return sha256(JSON.stringify(['scratch', source.source.configuration]))
+  return featureProgram(source.source, 'pooled', 1).digest
 }

@@ -1,38 +1,35 @@
 /**
  * The strongest attack we know on one input, to see how tight a certificate is in practice: choose the buckets worth most,
- * insert one video into each (copies of the input labelled as the rival, named so that it lands there), train again, look. Theory says it cannot succeed within the radius; nothing says it must succeed beyond.
+ * insert one video into each (copies of the input labelled as the rival, named so that it lands there), train again, look.
+ * Theory says it cannot succeed within the radius; nothing says it must succeed beyond.
  */
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { InputCertificate } from './certify-ballots.ts'
-import type { FeatureSet } from './data/feature-set.ts'
 import { bucketOfDigest, sha256 } from './data/hash.ts'
-import { type InsertedRow, insertRows } from './poison.ts'
-import { learnersOfBucket } from './rules/spread.ts'
+import type { PoisonedRow } from './learners.ts'
 
 /**
  * Buckets for `count` poisons, greedily by what their learners still have to give.
  *
  * @param votes [learners] first choices
+ * @param reach [buckets] learners that a poison in each bucket may change: d neighbours, or a whole encoder group
  */
 export function chooseBuckets(
   votes: ArrayLike<number>,
-  certificate: InputCertificate,
-  offsets: readonly number[],
+  { prediction, rivals }: Pick<InputCertificate, 'prediction' | 'rivals'>,
+  reach: readonly (readonly number[])[],
   count: number,
 ): number[] {
-  const learners = votes.length
-  const { prediction, rivals } = certificate
   const worth = Int32Array.from(votes, (vote) => (vote === prediction ? 2 : rivals.includes(vote) ? 0 : 1))
   const chosen: number[] = []
   const taken = new Set<number>()
-  while (chosen.length < Math.min(count, learners)) {
+  while (chosen.length < Math.min(count, reach.length)) {
     let best = -1
     let most = -1
-    for (let bucket = 0; bucket < learners; bucket++) {
+    for (const [bucket, learners] of reach.entries()) {
       if (taken.has(bucket)) continue
-      let sum = 0
-      for (const offset of offsets) sum += worth[(bucket + offset) % learners]
+      const sum = learners.reduce((total, learner) => total + worth[learner], 0)
       if (sum > most) {
         most = sum
         best = bucket
@@ -40,13 +37,13 @@ export function chooseBuckets(
     }
     chosen.push(best)
     taken.add(best)
-    for (const learner of learnersOfBucket(best, learners, offsets)) worth[learner] = 0
+    for (const learner of reach[best]) worth[learner] = 0
   }
   return chosen
 }
 
 export interface AttackPlan {
-  /** Buckets to capture, one poison each, out of `bucketCount`. */
+  /** Buckets (groups, where each has its own encoder) to capture, one poison each, out of `bucketCount`. */
   readonly buckets: readonly number[]
   readonly bucketCount: number
   /** Labels to push; taken in turns where there are two. */
@@ -57,29 +54,28 @@ export interface AttackPlan {
 }
 
 /**
- * The set with one video (or source) in each of these buckets, made to turn `input` to the rivals.
+ * One video (or source) for each of these buckets, made to turn an input to the rivals.
  *
- * @param input [width] features of the input under attack
+ * @param input number of the input under attack
  */
-export function attackInput(set: FeatureSet, input: Float32Array, plan: AttackPlan): FeatureSet {
+export function attackRows(input: number, plan: AttackPlan): PoisonedRow[] {
   const stream = new RandomStream(plan.seed, 'attack')
-  const rows = plan.buckets.flatMap((bucket, i): InsertedRow[] => {
+  return plan.buckets.flatMap((bucket, i): PoisonedRow[] => {
     for (let attempt = 0; attempt < 1000 * plan.bucketCount; attempt++) {
       const name = `attack ${stream.uint32()} ${attempt}`
       // With content buckets the name stands for the content; otherwise it is the id or the source, and is hashed itself.
       if (bucketOfDigest(sha256(name), plan.bucketCount) !== bucket) continue
-      const row = {
-        features: input,
+      const row: PoisonedRow = {
+        content: { kind: 'input', input },
         label: plan.rivals[i % plan.rivals.length],
         digest: sha256(name),
         id: name,
         group: name,
       }
-      return new Array<InsertedRow>(plan.clips).fill(row)
+      return new Array<PoisonedRow>(plan.clips).fill(row)
     }
     throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${plan.bucketCount} by search.`, {
       code: 'ATTACK_SEARCH_FAILED',
     })
   })
-  return insertRows(set, rows)
 }

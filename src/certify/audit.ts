@@ -4,26 +4,27 @@
  */
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import { attackInput, chooseBuckets } from './attack.ts'
+import { attackRows, chooseBuckets } from './attack.ts'
 import { votesOfInput } from './ballot.ts'
 import { certifyInTurns } from './certify.ts'
 import { type InputCertificate, needsSpread, type Rule } from './certify-ballots.ts'
 import { assignBuckets, type BucketKey } from './data/buckets.ts'
-import type { FeatureSet, TestSet } from './data/feature-set.ts'
-import type { HeadOptions } from './heads/head.ts'
-import type { TrainedLearners } from './heads/plan.ts'
-import type { PoolOptions } from './heads/pool.ts'
-import { trainLearners, voteLearners } from './heads/train.ts'
-import { type PoisonKind, poisonAtRandom } from './poison.ts'
+import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import type { LearnerDescription, LearnerFamily, PoisonedRow, PoolOptions, TrainedEnsemble } from './learners.ts'
+import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from './poison.ts'
 import { learnersOfBucket, spreadOffsets } from './rules/spread.ts'
 
-export interface AuditOptions extends PoolOptions {
-  readonly head?: HeadOptions
+export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  readonly learners: LearnerFamily<Set, Inputs>
   readonly by: BucketKey
   readonly partitions: number
   readonly rule: Rule
   /** d of Finite Aggregation. Default 4. */
   readonly spread?: number
+  /** Encoder groups, for rule `groups`: the family must train an encoder for each. */
+  readonly groups?: number
+  /** DPA*: learners of each partition, see `EnsemblePlan`. Default 1. */
+  readonly seeds?: number
   /** Random poisonings. Default 200. */
   readonly trials?: number
   /** Largest number of poisons in one trial; default: the largest certified radius. */
@@ -47,8 +48,12 @@ export interface AuditViolation {
 export interface AuditReport {
   readonly schema: 'videomae.audit/1'
   readonly rule: Rule
+  readonly learner: LearnerDescription
   readonly partitions: number
   readonly spread: number
+  readonly groups: number | null
+  readonly seeds: number
+  /** Learners of the ensemble, K times d. */
   readonly learners: number
   readonly inputs: number
   /** Training the same set again, in another file order, gave the same bytes. */
@@ -67,63 +72,82 @@ export interface AuditReport {
   readonly attacks: { readonly tried: number; readonly beyond: number; readonly within: number }
 }
 
+/** An audit under way. */
+interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
+  readonly set: Set
+  readonly test: Inputs
+  readonly options: AuditOptions<Set, Inputs>
+  readonly seed: number
+  /** [buckets] learners that one poison in a bucket (or an encoder group) may change. */
+  readonly reach: readonly (readonly number[])[]
+  readonly clean: TrainedEnsemble<Inputs>
+  /** [inputs] of the clean ensemble. */
+  readonly certificates: readonly InputCertificate[]
+  readonly train: (rows: readonly PoisonedRow[]) => Promise<TrainedEnsemble<Inputs>>
+  readonly certify: (trained: TrainedEnsemble<Inputs>) => Promise<readonly InputCertificate[]>
+}
+
 /**
  * @throws VideoMaeError `INVALID_ARGUMENT`; violations are reported, not thrown (see `assertAudit`)
  */
-export async function audit(set: FeatureSet, test: TestSet, options: AuditOptions): Promise<AuditReport> {
-  const { rule, partitions, seed = 0, trials = 200, by } = options
-  if (rule === 'groups') throw invalidArgument('rule', 'a rule on one encoder', rule)
+export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: AuditOptions<Set, Inputs>,
+): Promise<AuditReport> {
+  const { rule, partitions, seed = 0, trials = 200, by, groups, seeds = 1 } = options
+  if (rule === 'groups' && groups === undefined) throw invalidArgument('groups', 'the number of encoder groups', groups)
+  options.learners.check(set, test)
   const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
   const learners = partitions * spread
   const offsets = spreadOffsets(partitions, spread, seed)
-  const pool: PoolOptions = { threads: options.threads ?? 1, ...(options.signal ? { signal: options.signal } : {}) }
-  const train = (data: FeatureSet) =>
-    trainLearners(data, { head: options.head ?? { kind: 'ridge' }, by, learners, offsets, ...pool })
-  const certifyAll = async (trained: TrainedLearners) =>
-    (await certifyInTurns(trained, test, [rule], pool)).byRule.get(rule) ?? []
+  const pool: PoolOptions = { threads: options.threads, signal: options.signal }
+  const grouped = rule === 'groups' ? { groups } : {}
+  const train = (rows: readonly PoisonedRow[]) =>
+    options.learners.train(options.learners.poisoned(set, test, rows), {
+      ...pool,
+      by,
+      learners,
+      offsets,
+      seeds,
+      ...grouped,
+    })
+  const certify = async (trained: TrainedEnsemble<Inputs>) =>
+    (await certifyInTurns(trained, test, [rule], { ...pool, ...grouped })).byRule.get(rule) ?? []
 
-  const clean = await train(set)
-  const certificates = await certifyAll(clean)
+  const clean = await train(cleanRows(set))
+  const certificates = await certify(clean)
   const reordered = poisonAtRandom(set, by, 0, new RandomStream(seed, 'audit', 'order'))
-  const reproducible = changed(clean, await train(reordered.set)).length === 0
-  const most = options.largestBudget ?? Math.max(1, ...certificates.map(({ radius }) => radius))
+  const reproducible = changed(clean, await train(reordered.rows)).length === 0
+  const reach =
+    rule === 'groups'
+      ? blocks(learners, groups ?? 1)
+      : Array.from({ length: learners }, (_, bucket) => learnersOfBucket(bucket, learners, offsets))
+  const running = { set, test, options, seed, reach, clean, certificates, train, certify }
 
+  const most = options.largestBudget ?? Math.max(1, ...certificates.map(({ radius }) => radius))
   const actions = { insert: 0, delete: 0, edit: 0, flip: 0 }
   const violations: AuditViolation[] = []
   let [poisons, changedLearners, allowedLearners, checkedPredictions] = [0, 0, 0, 0]
   for (let trial = 0; trial < trials; trial++) {
-    pool.signal?.throwIfAborted()
-    const stream = new RandomStream(seed, 'audit', trial)
-    const poisoning = poisonAtRandom(set, by, 1 + stream.integer(most), stream, options.kinds)
-    const { kinds, cost } = poisoning
-    for (const kind of kinds) actions[kind]++
-    poisons += cost
-    const again = await train(poisoning.set)
-    const report = (what: string) => violations.push({ trial, kinds, cost, what })
-
-    const differing = changed(clean, again)
-    const touched = touchedLearners(set, poisoning.set, by, learners, offsets)
-    changedLearners += differing.length
-    allowedLearners += cost * spread
-    if (differing.length > cost * spread) report(`${differing.length} learners changed, at most ${cost * spread} may`)
-    const stray = differing.filter((learner) => !touched.has(learner))
-    if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
-
-    const predictions = await certifyAll(again)
-    for (const [t, before] of certificates.entries()) {
-      if (before.radius < cost) continue
-      checkedPredictions++
-      if (predictions[t].prediction !== before.prediction)
-        report(`input ${t}: ${before.prediction} became ${predictions[t].prediction}, certified for ${before.radius}`)
-    }
+    options.signal?.throwIfAborted()
+    const outcome = await poisonOnce(running, trial, most)
+    for (const kind of outcome.kinds) actions[kind]++
+    poisons += outcome.cost
+    changedLearners += outcome.changed
+    allowedLearners += outcome.allowed
+    checkedPredictions += outcome.checked
+    violations.push(...outcome.violations)
     options.onProgress?.(trial + 1, trials)
   }
-  const attacks = await attackSome(set, test, certificates, clean, options, train, certifyAll)
   return {
     schema: 'videomae.audit/1',
     rule,
+    learner: options.learners.description,
     partitions,
     spread,
+    groups: rule === 'groups' ? (groups ?? null) : null,
+    seeds,
     learners,
     inputs: test.rows,
     reproducible,
@@ -134,68 +158,95 @@ export async function audit(set: FeatureSet, test: TestSet, options: AuditOption
     allowedLearners,
     checkedPredictions,
     violations,
-    attacks,
+    attacks: await attackSome(running),
   }
+}
+
+/** The learners of each encoder group, neighbours in order. */
+function blocks(learners: number, groups: number): number[][] {
+  const size = learners / groups
+  return Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
+}
+
+/** One random poisoning: everything trained again, every promise looked at. */
+async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
+  { set, options, seed, reach, clean, certificates, train, certify }: Audit<Set, Inputs>,
+  trial: number,
+  most: number,
+) {
+  const stream = new RandomStream(seed, 'audit', trial)
+  const { rows, kinds, cost } = poisonAtRandom(set, options.by, 1 + stream.integer(most), stream, options.kinds)
+  const violations: AuditViolation[] = []
+  const report = (what: string) => violations.push({ trial, kinds, cost, what })
+  const again = await train(rows)
+
+  const differing = changed(clean, again)
+  const allowed = Math.min(clean.learners, cost * reach[0].length)
+  if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
+  const touched = touchedLearners(set, samplesOf(rows, set.classNames, set.groups !== undefined), options.by, reach)
+  const stray = differing.filter((learner) => !touched.has(learner))
+  if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
+
+  let checked = 0
+  for (const [t, after] of (await certify(again)).entries()) {
+    const before = certificates[t]
+    if (before.radius < cost) continue
+    checked++
+    if (after.prediction !== before.prediction)
+      report(`input ${t}: ${before.prediction} became ${after.prediction}, certified for ${before.radius}`)
+  }
+  return { kinds, cost, violations, changed: differing.length, allowed, checked }
 }
 
 /** Learners whose bytes differ. */
-function changed(a: TrainedLearners, b: TrainedLearners): number[] {
+function changed<Inputs extends TestInputs>(a: TrainedEnsemble<Inputs>, b: TrainedEnsemble<Inputs>): number[] {
   return a.records.flatMap((record, i) => (record.sha256 === b.records[i].sha256 ? [] : [record.learner]))
 }
 
-/** Learners that hold a bucket whose (digest, label) content differs between the two sets. */
-function touchedLearners(a: FeatureSet, b: FeatureSet, by: BucketKey, learners: number, offsets: readonly number[]) {
+/** Learners that hold a bucket (or stand in a group) whose (digest, label) content differs between the two sets. */
+function touchedLearners(a: SampleSet, b: SampleSet, by: BucketKey, reach: Audit<never, never>['reach']) {
   const [ofA, ofB] = [a, b].map((set) => {
-    const assignment = assignBuckets(set, { by, buckets: learners })
-    const contents = new Array<string>(learners).fill('')
+    const assignment = assignBuckets(set, { by, buckets: reach.length })
+    const contents = new Array<string>(reach.length).fill('')
     for (const row of assignment.order) contents[assignment.bucketOf[row]] += `${set.digests[row]} ${set.labels[row]}\n`
     return contents
   })
-  const touched = new Set<number>()
-  for (let bucket = 0; bucket < learners; bucket++) {
-    if (ofA[bucket] === ofB[bucket]) continue
-    for (const learner of learnersOfBucket(bucket, learners, offsets)) touched.add(learner)
-  }
-  return touched
+  return new Set(reach.filter((_, bucket) => ofA[bucket] !== ofB[bucket]).flat())
 }
 
-async function attackSome(
-  set: FeatureSet,
-  test: TestSet,
-  certificates: readonly InputCertificate[],
-  clean: TrainedLearners,
-  options: AuditOptions,
-  train: (data: FeatureSet) => Promise<TrainedLearners>,
-  certifyAll: (trained: TrainedLearners) => Promise<InputCertificate[]>,
-): Promise<AuditReport['attacks']> {
-  const { seed = 0, attacks: wanted = 20, attackClips = mostClips(set) } = options
+async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
+  set,
+  test,
+  options,
+  seed,
+  reach,
+  clean,
+  certificates,
+  train,
+  certify,
+}: Audit<Set, Inputs>): Promise<AuditReport['attacks']> {
+  const { attacks: wanted = 20, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
-  if (inputs.length === 0) return { tried: 0, beyond: 0, within: 0 }
-  const ballots = await voteLearners(clean, test, { keep: 'votes', threads: 1 })
+  const rows = cleanRows(set)
   const succeeds = async (t: number, poisons: number): Promise<boolean> => {
-    const buckets = chooseBuckets(votesOfInput(ballots, t), certificates[t], clean.offsets, poisons)
-    const input = test.features.slice(t * test.width, (t + 1) * test.width)
-    const poisoned = attackInput(set, input, {
-      buckets,
-      bucketCount: clean.learners,
-      rivals: certificates[t].rivals,
-      clips: attackClips,
-      seed,
-    })
-    return (await certifyAll(await train(poisoned)))[t].prediction !== certificates[t].prediction
+    const ballots = await clean.vote(test, { from: t, to: t + 1 }, { keep: 'votes', threads: 1 })
+    const buckets = chooseBuckets(votesOfInput(ballots, 0), certificates[t], reach, poisons)
+    const { rivals, prediction } = certificates[t]
+    const plan = { buckets, bucketCount: reach.length, rivals, clips: attackClips, seed }
+    const attacked = await train([...rows, ...attackRows(t, plan)])
+    return (await certify(attacked))[t].prediction !== prediction
   }
   let [beyond, within] = [0, 0]
   for (const t of inputs) {
+    options.signal?.throwIfAborted()
     if (await succeeds(t, certificates[t].radius + 1)) beyond++
     if (certificates[t].radius > 0 && (await succeeds(t, certificates[t].radius))) within++
   }
   return { tried: inputs.length, beyond, within }
 }
 
-function mostClips(set: FeatureSet): number {
-  const clips = new Map<string, number>()
-  for (const id of set.ids) clips.set(id, (clips.get(id) ?? 0) + 1)
-  return Math.max(1, ...clips.values())
+function mostClips(set: SampleSet): number {
+  return Math.max(1, ...Array.from(rowsOfUnits(set, 'id').values(), (rows) => rows.length))
 }
 
 /** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */

@@ -76,24 +76,32 @@ export function writeBallot(
  * Ballots from any system's scores.
  *
  * @param scores [inputs, learners * seeds, classes] row-major, higher is better; `seeds` neighbours share a partition
- * @param seeds DPA*: learners trained on the same partition with different seeds, whose scores are added up in order to one
- *   ballot. Default 1.
+ * @param options `seeds` (DPA*): learners trained on the same partition with different seeds, whose scores are added up in
+ *   order to one ballot, default 1; `places`: ranks kept, default all; `abstains` [learners]: those that vote for nobody
  */
 export function ballotsFromScores(
   scores: ArrayLike<number>,
   inputs: number,
   learners: number,
   classes: number,
-  seeds = 1,
+  {
+    seeds = 1,
+    places = classes,
+    abstains,
+  }: { readonly seeds?: number; readonly places?: number; readonly abstains?: readonly boolean[] } = {},
 ): Ballots {
   if (scores.length !== inputs * learners * seeds * classes)
     throw invalidArgument('scores', `${inputs} x ${learners * seeds} x ${classes} numbers`, scores.length)
-  const ballots = emptyBallots(inputs, learners, classes, classes)
+  const ballots = emptyBallots(inputs, learners, classes, places)
   const sum = new Float64Array(classes)
   for (let row = 0; row < inputs * learners; row++) {
+    if (abstains?.[row % learners] === true) {
+      ballots.ranks.fill(classes, row * places, (row + 1) * places)
+      continue
+    }
     sum.fill(0)
     for (let s = 0; s < seeds; s++) for (let c = 0; c < classes; c++) sum[c] += scores[(row * seeds + s) * classes + c]
-    writeBallot(sum, 0, classes, ballots.ranks, row * classes, classes)
+    writeBallot(sum, 0, classes, ballots.ranks, row * places, places)
   }
   return ballots
 }

@@ -2,11 +2,10 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../format/atomic.ts'
-
 import type { InputCertificate, Rule } from './certify-ballots.ts'
 import { type ChartOptions, type Curve, renderChart } from './chart.ts'
 import type { BucketKey, BucketManifest } from './data/buckets.ts'
-import type { ResolvedHead } from './heads/head.ts'
+import type { LearnerDescription } from './learners.ts'
 import type { RobustnessSummary } from './metrics.ts'
 import type { ThreatStatement } from './threat.ts'
 
@@ -16,7 +15,8 @@ export interface CertificateFile {
   /** What the radii are a promise against, its unit, conditions and limits. Never print a radius without it. */
   readonly threat: ThreatStatement
   readonly buckets: { readonly by: BucketKey; readonly hash: string }
-  readonly head: ResolvedHead
+  /** The base learner, with every value its training depends on besides the samples. */
+  readonly learner: LearnerDescription
   readonly classNames: readonly string[]
   readonly trainingRows: number
   readonly trainingVideos: number
@@ -30,6 +30,9 @@ export interface CertificateRun {
   readonly partitions: number
   /** d of Finite Aggregation, 1 for disjoint partitions. */
   readonly spread: number
+  /** DPA*: learners of each partition whose scores make one ballot; 1 without. */
+  readonly seeds: number
+  /** Ballots cast: K times d. */
   readonly learners: number
   readonly offsets: readonly number[]
   readonly groups: number | null
@@ -62,9 +65,13 @@ const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {
   dpa_white_box: 'DPA white-box',
 }
 
-export function runName(run: Pick<CertificateRun, 'rule' | 'partitions' | 'spread'>): string {
-  return `${ruleNames[run.rule]} K=${run.partitions}${run.spread > 1 ? ` d=${run.spread}` : ''}`
+/** For example `DPA*+ROE K=50 D=3`: the star and D where each partition has several learners. */
+export function runName({ rule, partitions, spread, seeds }: CertificateRunKey): string {
+  const name = seeds > 1 ? ruleNames[rule].replace(/^\w+/, '$&*') : ruleNames[rule]
+  return `${name} K=${partitions}${spread > 1 ? ` d=${spread}` : ''}${seeds > 1 ? ` D=${seeds}` : ''}`
 }
+
+type CertificateRunKey = Pick<CertificateRun, 'rule' | 'partitions' | 'spread' | 'seeds'>
 
 /** Certified accuracy against the radius, one stepped curve a run. */
 export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary): Curve {

@@ -1,18 +1,15 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
-import { invalidArgument } from '../core/errors.ts'
 import { needsSpread, type Rule } from './certify-ballots.ts'
 import type { BucketKey } from './data/buckets.ts'
-import type { FeatureSet, TestSet } from './data/feature-set.ts'
-import type { HeadOptions } from './heads/head.ts'
-import { mergeShards } from './heads/merge.ts'
-import type { TrainOptions } from './heads/plan.ts'
-import type { PoolOptions } from './heads/pool.ts'
-import { trainLearners } from './heads/train.ts'
+import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import type { EnsemblePlan, LearnerFamily, PoolOptions, Shard } from './learners.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration } from './threat.ts'
 
-export interface CertifyOptions extends PoolOptions {
+export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
+  readonly learners: LearnerFamily<Set, Inputs>
   readonly threat: ThreatDeclaration
   readonly by: BucketKey
   /** K, or several to sweep: one poison touches one K-th of the learners. */
@@ -21,15 +18,16 @@ export interface CertifyOptions extends PoolOptions {
   readonly rules?: readonly Rule[]
   /** d of Finite Aggregation. Default 4. */
   readonly spread?: number
-  /** Encoder groups, for rule `groups`; must divide every K. */
+  /**
+   * Encoder groups, for rule `groups`; must divide every K. With encoder trust `per_group` the inputs need `perGroup`, and
+   * every training row must come from the encoder of its own group: its bucket in `assignBuckets` with `buckets: groups`.
+   */
   readonly groups?: number
   /**
-   * [groups] the inputs as each group's encoder sees them; needed with encoder trust `per_group`. The training rows must
-   * then come from the encoder of their own group: the group of a row is its bucket in `assignBuckets` with
-   * `buckets: groups`.
+   * DPA*: several learners of each partition, from different seeds, whose scores are added up to one ballot; for learners
+   * that draw random numbers. Default 1.
    */
-  readonly groupTests?: readonly TestSet[]
-  readonly head?: HeadOptions
+  readonly seeds?: number
   /**
    * Also the white-box label-flip certificate of DPA (ridge heads, threat `label_flip` only): larger radii where few
    * partitions keep the accuracy, at some seconds for each hundred inputs.
@@ -53,39 +51,38 @@ export interface Ensemble {
   readonly k: number
   readonly d: number
   readonly rules: readonly Rule[]
-  readonly train: TrainOptions
+  readonly plan: EnsemblePlan
 }
 
 /** The ensembles of a certification, in the order they are trained. */
-export function ensemblesOf(options: CertifyOptions): Ensemble[] {
-  const { rules = ['dpa', 'roe'], spread = 4, seed = 0 } = options
+export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
+  options: CertifyOptions<Set, Inputs>,
+): Ensemble[] {
+  const { rules = ['dpa', 'roe'], spread = 4, seed = 0, seeds = 1 } = options
   const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
   return partitions.flatMap((k) =>
     [false, true].flatMap((spreads): Ensemble[] => {
       const mine = rules.filter((rule) => needsSpread(rule) === spreads)
       if (mine.length === 0) return []
       const d = spreads ? spread : 1
-      const train: TrainOptions = {
-        head: options.head ?? { kind: 'ridge' },
+      const folder = `k${k}-d${d}${seeds > 1 ? `-s${seeds}` : ''}`
+      const plan: EnsemblePlan = {
+        ...poolOf(options),
         by: options.by,
         learners: k * d,
         offsets: spreadOffsets(k, d, seed),
-        ...(options.groups !== undefined && mine.includes('groups') ? { groups: options.groups } : {}),
-        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, `k${k}-d${d}`) }),
-        ...threadsOf(options),
+        seeds,
+        ...(mine.includes('groups') ? { groups: options.groups } : {}),
+        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, folder) }),
       }
-      return [{ k, d, rules: mine, train }]
+      return [{ k, d, rules: mine, plan }]
     }),
   )
 }
 
 /** The part of the options that concerns threads. */
-export function threadsOf(options: CertifyOptions): PoolOptions {
-  return {
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-  }
+export function poolOf({ threads, signal, onProgress }: PoolOptions): PoolOptions {
+  return { threads, signal, onProgress }
 }
 
 /**
@@ -94,26 +91,25 @@ export function threadsOf(options: CertifyOptions): PoolOptions {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` without `directory`; `STORE_MISMATCH`
  */
-export async function trainShare(
-  set: FeatureSet,
-  options: CertifyOptions,
-  shard: { readonly index: number; readonly count: number },
+export async function trainShare<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  options: CertifyOptions<Set, Inputs>,
+  shard: Shard,
 ): Promise<void> {
-  for (const { train } of ensemblesOf(options)) await trainLearners(set, { ...train, shard })
+  for (const { plan } of ensemblesOf(options)) await options.learners.train(set, { ...plan, shard })
 }
 
 /**
  * Checks that the shares in `directory` are complete and agree.
  *
  * @returns learners found
- * @throws VideoMaeError `SHARDS_INCOMPLETE`, `STORE_MISMATCH`
+ * @throws VideoMaeError `INVALID_ARGUMENT` without `directory`; `SHARDS_INCOMPLETE`, `STORE_MISMATCH`
  */
-export async function checkShares(set: FeatureSet, options: CertifyOptions): Promise<number> {
+export async function checkShares<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  options: CertifyOptions<Set, Inputs>,
+): Promise<number> {
   let learners = 0
-  for (const { train } of ensemblesOf(options)) {
-    const { directory } = train
-    if (directory === undefined) throw invalidArgument('directory', 'the folder of the shares', directory)
-    learners += (await mergeShards(set, { ...train, directory })).learners
-  }
+  for (const { plan } of ensemblesOf(options)) learners += (await options.learners.merge(set, plan)).learners
   return learners
 }

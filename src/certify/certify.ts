@@ -12,18 +12,13 @@ import {
   needsRankings,
   type Rule,
 } from './certify-ballots.ts'
-import { type CertifyOptions, ensemblesOf, threadsOf } from './certify-plan.ts'
+import { type CertifyOptions, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest } from './data/buckets.ts'
-import { checkFeatureSet, checkTestSet, type FeatureSet, type TestSet } from './data/feature-set.ts'
-import { sha256 } from './data/hash.ts'
-import { resolveHead } from './heads/head.ts'
-import type { TrainedLearners } from './heads/plan.ts'
-import type { PoolOptions } from './heads/pool.ts'
-import { trainLearners, voteInGroups, voteLearners } from './heads/train.ts'
+import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
 import { summariseRadii } from './metrics.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
 import { checkThreat } from './threat.ts'
-import { certifyRidgeLabelFlips } from './white-box.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
 const ballotBytes = 256 * 2 ** 20
@@ -33,45 +28,58 @@ const ballotBytes = 256 * 2 ** 20
  * @param test inputs to certify; their labels are used for accuracy only
  * @throws VideoMaeError `THREAT_NOT_CERTIFIED` when the declaration cannot hold; `INVALID_ARGUMENT`
  */
-export async function certify(
-  set: FeatureSet,
-  test: TestSet,
-  options: CertifyOptions,
+export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: CertifyOptions<Set, Inputs>,
 ): Promise<{ certificate: CertificateFile; manifests: readonly BucketManifest[] }> {
-  checkFeatureSet(set)
-  checkTestSet(test, set.classNames.length)
+  const { learners } = options
+  learners.check(set, test)
   if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
   const { rules = ['dpa', 'roe'] } = options
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
     throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
-  if (
-    options.whiteBox === true &&
-    (options.threat.threat !== 'label_flip' || (options.head?.kind ?? 'ridge') !== 'ridge')
-  )
+  if (options.whiteBox === true && (options.threat.threat !== 'label_flip' || learners.description.kind !== 'ridge'))
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
-  checkGroupTests(test, options)
+  checkGroups(test, options)
 
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
-  for (const { k, d, rules: mine, train } of ensemblesOf(options)) {
-    const trained = await trainLearners(set, train)
+  for (const { k, d, rules: mine, plan } of ensemblesOf(options)) {
+    const trained = await learners.train(set, plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
     const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
-    if (options.whiteBox === true && d === 1)
-      byRule.set('dpa_white_box', await certifyRidgeLabelFlips(set, trained, test, options.signal))
+    if (options.whiteBox === true && trained.certifyLabelFlips !== undefined)
+      byRule.set('dpa_white_box', await trained.certifyLabelFlips(test, options.signal))
     for (const [rule, certificates] of byRule) {
       const collective = await collectiveOf(rule, trained, test, certificates, options)
-      runs.push(describeRun({ k, d, rule, trained, manifest, certificates, baseAccuracy, collective, test, options }))
+      runs.push({
+        rule,
+        partitions: k,
+        spread: d,
+        seeds: options.seeds ?? 1,
+        learners: trained.learners,
+        offsets: trained.offsets,
+        groups: rule === 'groups' ? (options.groups ?? null) : null,
+        bucketManifest: manifest.digest,
+        learnersDigest: digestOfEnsemble(trained.records),
+        emptyLearners: trained.records.filter((record) => record.samples === 0).length,
+        baseAccuracy,
+        abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
+        collective,
+        summary: summariseRadii(scoredRadii(certificates, test.labels)),
+        inputs: options.perInput === false ? null : perInput(certificates, test),
+      })
     }
   }
   const certificate: CertificateFile = {
     schema: 'videomae.certificate/1',
     threat,
     buckets: { by: options.by, hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets' },
-    head: resolveHead(options.head ?? { kind: 'ridge' }),
+    learner: learners.description,
     classNames: set.classNames,
     trainingRows: set.rows,
     trainingVideos: new Set(set.ids).size,
@@ -80,25 +88,27 @@ export async function certify(
   return { certificate, manifests }
 }
 
-function checkGroupTests(test: TestSet, { threat, groups, groupTests }: CertifyOptions): void {
-  if (groupTests === undefined) {
-    if (threat.encoder.trust === 'per_group' && groups !== undefined)
-      throw invalidArgument('groupTests', 'the inputs as each group encoder sees them', groupTests)
+function checkGroups(
+  test: TestInputs,
+  { threat, groups, rules = [] }: Pick<CertifyOptions<never, never>, 'threat' | 'groups' | 'rules'>,
+): void {
+  if (rules.includes('groups') && groups === undefined)
+    throw invalidArgument('groups', 'the number of encoder groups', groups)
+  if (test.perGroup === undefined) {
+    if (threat.encoder.trust === 'per_group' && rules.includes('groups'))
+      throw invalidArgument('test.perGroup', 'the inputs as each group encoder sees them', test.perGroup)
     return
   }
-  if (groupTests.length !== groups)
-    throw invalidArgument('groupTests', `one test set for each group`, groupTests.length)
-  const other = groupTests.find((part) => part.rows !== test.rows || part.width !== test.width)
-  if (other !== undefined)
-    throw invalidArgument('groupTests', `${test.rows} x ${test.width} features each`, `${other.rows} x ${other.width}`)
+  if (test.perGroup.length !== groups)
+    throw invalidArgument('test.perGroup', 'one test set for each group', test.perGroup.length)
 }
 
 /** Votes on as many inputs at a time as memory allows, and certifies them by every rule. */
-export async function certifyInTurns(
-  trained: TrainedLearners,
-  test: TestSet,
+export async function certifyInTurns<Inputs extends TestInputs>(
+  trained: TrainedEnsemble<Inputs>,
+  test: Inputs,
   rules: readonly Rule[],
-  options: PoolOptions & { readonly groups?: number; readonly groupTests?: readonly TestSet[] },
+  options: PoolOptions & { readonly groups?: number },
 ): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
@@ -107,33 +117,13 @@ export async function certifyInTurns(
   let right = 0
   for (let from = 0; from < test.rows; from += turn) {
     const to = Math.min(test.rows, from + turn)
-    const part = rowsOf(test, from, to)
-    const parts = options.groupTests?.map((seen) => rowsOf(seen, from, to))
     const keep = rankings ? 'rankings' : 'votes'
-    const ballots =
-      parts === undefined
-        ? await voteLearners(trained, part, { ...options, keep })
-        : await voteInGroups(trained, parts, { ...options, keep })
-    right += rightVotes(ballots, part.labels)
-    for (const rule of rules) {
-      const certified = certifyBallots(ballots, {
-        rule,
-        offsets: trained.offsets,
-        ...(options.groups === undefined ? {} : { groups: options.groups }),
-      })
-      byRule.get(rule)?.push(...certified)
-    }
+    const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), keep })
+    right += rightVotes(ballots, test.labels.subarray(from, to))
+    for (const rule of rules)
+      byRule.get(rule)?.push(...certifyBallots(ballots, { rule, offsets: trained.offsets, groups: options.groups }))
   }
   return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
-}
-
-function rowsOf(test: TestSet, from: number, to: number): TestSet {
-  return {
-    features: test.features.subarray(from * test.width, to * test.width),
-    rows: to - from,
-    width: test.width,
-    labels: test.labels.subarray(from, to),
-  }
 }
 
 function rightVotes(ballots: Ballots, labels: Int32Array): number {
@@ -146,15 +136,15 @@ function rightVotes(ballots: Ballots, labels: Int32Array): number {
 }
 
 /** The collective bound over the inputs that are predicted right, for the rules that are pluralities. */
-async function collectiveOf(
+async function collectiveOf<Inputs extends TestInputs>(
   rule: Rule | 'dpa_white_box',
-  trained: TrainedLearners,
-  test: TestSet,
+  trained: TrainedEnsemble<Inputs>,
+  test: Inputs,
   certificates: readonly InputCertificate[],
-  options: CertifyOptions,
+  options: PoolOptions & { readonly collective?: readonly number[] },
 ): Promise<CertificateRun['collective']> {
   if (options.collective === undefined || !['dpa', 'fa', 'fa_exact'].includes(rule)) return null
-  const ballots = await voteLearners(trained, test, { ...threadsOf(options), keep: 'votes' })
+  const ballots = await trained.vote(test, { from: 0, to: test.rows }, { ...poolOf(options), keep: 'votes' })
   const right = certificates.flatMap(({ prediction }, t) =>
     prediction === test.labels[t] ? [votesOfInput(ballots, t)] : [],
   )
@@ -174,40 +164,6 @@ export function scoredRadii(certificates: readonly InputCertificate[], labels: A
   return Int32Array.from(certificates, ({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))
 }
 
-function describeRun(run: {
-  readonly k: number
-  readonly d: number
-  readonly rule: Rule | 'dpa_white_box'
-  readonly trained: TrainedLearners
-  readonly manifest: BucketManifest
-  readonly certificates: readonly InputCertificate[]
-  readonly baseAccuracy: number
-  readonly collective: CertificateRun['collective']
-  readonly test: TestSet
-  readonly options: CertifyOptions
-}): CertificateRun {
-  const { trained, test, certificates } = run
-  return {
-    rule: run.rule,
-    partitions: run.k,
-    spread: run.d,
-    learners: trained.learners,
-    offsets: trained.offsets,
-    groups: run.rule === 'groups' ? (run.options.groups ?? null) : null,
-    bucketManifest: run.manifest.digest,
-    learnersDigest: sha256(trained.records.map((record) => record.sha256).join('\n')),
-    emptyLearners: trained.records.filter((record) => record.samples === 0).length,
-    baseAccuracy: run.baseAccuracy,
-    abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
-    collective: run.collective,
-    summary: summariseRadii(scoredRadii(certificates, test.labels)),
-    inputs:
-      run.options.perInput === false
-        ? null
-        : certificates.map((certificate, t) => ({
-            id: test.ids?.[t] ?? String(t),
-            label: test.labels[t],
-            ...certificate,
-          })),
-  }
+function perInput(certificates: readonly InputCertificate[], { ids, labels }: TestInputs): CertificateRun['inputs'] {
+  return certificates.map((certificate, t) => ({ id: ids?.[t] ?? String(t), label: labels[t], ...certificate }))
 }

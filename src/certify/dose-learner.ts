@@ -1,52 +1,47 @@
-/** Heads on cached features as learners of a lethal-dose study. */
+/** A family of base learners as learner of a lethal-dose study. */
 import { RandomStream } from '../core/random.ts'
-import { emptyBallots } from './ballot.ts'
 import type { BucketKey } from './data/buckets.ts'
-import { checkFeatureSet, type FeatureSet, type TestSet } from './data/feature-set.ts'
-import type { HeadOptions } from './heads/head.ts'
-import { trainOnBuckets } from './heads/plan.ts'
-import type { PoolOptions } from './heads/pool.ts'
-import { trainLearners, trainPrepared, voteLearners } from './heads/train.ts'
+import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import type { LearnerFamily, PoolOptions } from './learners.ts'
 import type { DoseLearner } from './lethal-dose.ts'
+import { rowsOfUnits } from './poison.ts'
 
-export interface FeatureDoseOptions extends PoolOptions {
+export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   readonly name: string
-  readonly head?: HeadOptions
+  readonly learners: LearnerFamily<Set, Inputs>
   /** Default `content`. */
   readonly by?: BucketKey
 }
 
 /**
- * @param set training features; a sample is a video (all rows of one id), or a source with `by: 'source'`
+ * @param set training set; a sample is a video (all rows of one id), or a source with `by: 'source'`
+ * @throws VideoMaeError what `LearnerFamily.check` throws
  */
-export function featureDoseLearner(set: FeatureSet, test: TestSet, options: FeatureDoseOptions): DoseLearner {
-  checkFeatureSet(set)
-  const { name, head = { kind: 'ridge' }, by = 'content', ...pool } = options
-  const unitOf = by === 'source' ? (set.groups ?? set.ids) : set.ids
-  const rowsOf = new Map<string, number[]>()
-  for (let row = 0; row < set.rows; row++) {
-    const rows = rowsOf.get(unitOf[row])
-    if (rows === undefined) rowsOf.set(unitOf[row], [row])
-    else rows.push(row)
-  }
+export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: DoseLearnerOptions<Set, Inputs>,
+): DoseLearner {
+  const { name, learners: family, by = 'content', ...pool } = options
+  family.check(set, test)
+  const rowsOf = rowsOfUnits(set, by)
   const units = [...rowsOf.keys()].sort()
+  const all = { from: 0, to: test.rows }
   return {
     name,
     samples: units.length,
     labels: test.labels,
     async voteOfSubsets(size, subsets, seed) {
-      const buckets = Array.from({ length: subsets }, (_, subset) => {
+      const lists = Array.from({ length: subsets }, (_, subset) => {
         const order = new RandomStream(seed, size, subset, 'subset').permutation(units.length)
         return Array.from(order.subarray(0, size)).flatMap((unit) => rowsOf.get(units[unit]) ?? [])
       })
-      const trained = await trainPrepared(trainOnBuckets(set, head, buckets), pool)
-      return test.rows === 0
-        ? emptyBallots(0, subsets, set.classNames.length, 1)
-        : voteLearners(trained, test, { ...pool, keep: 'votes' })
+      const trained = await family.trainOnRows(set, lists, pool)
+      return trained.vote(test, all, { ...pool, keep: 'votes' })
     },
     async voteOfPartitions(partitions) {
-      const trained = await trainLearners(set, { head, by, learners: partitions, ...pool })
-      return voteLearners(trained, test, { ...pool, keep: 'votes' })
+      const trained = await family.train(set, { by, learners: partitions, ...pool })
+      return trained.vote(test, all, { ...pool, keep: 'votes' })
     },
   }
 }

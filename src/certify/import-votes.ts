@@ -64,7 +64,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   const learners = perInput / (classes * seeds)
   if (!Number.isInteger(learners))
     throw invalid(file, `${perInput} scores an input are no multiple of ${classes * seeds}`)
-  return { ballots: ballotsFromScores(values, inputs, learners, classes, seeds), ids, labels }
+  return { ballots: ballotsFromScores(values, inputs, learners, classes, { seeds }), ids, labels }
 }
 
 interface Table {

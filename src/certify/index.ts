@@ -14,12 +14,21 @@ export { certifyBallots, type InputCertificate, type Rule, type RuleOptions, rul
 export { type CertifyOptions, checkShares, trainShare } from './certify-plan.ts'
 export { type ChartOptions, type Curve, renderChart } from './chart.ts'
 export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'
-export { checkFeatureSet, digestRows, type FeatureSet, selectRows, type TestSet } from './data/feature-set.ts'
-export { type FeatureDoseOptions, featureDoseLearner } from './dose-learner.ts'
+export {
+  checkFeatureSet,
+  digestRows,
+  type FeatureSet,
+  type SampleSet,
+  selectRows,
+  type TestInputs,
+  type TestSet,
+} from './data/feature-set.ts'
+export { type DoseLearnerOptions, doseLearner } from './dose-learner.ts'
+export { headLearners } from './heads/family.ts'
 export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './heads/head.ts'
 export { mergeShards } from './heads/merge.ts'
 export type { TrainedLearners, TrainOptions } from './heads/plan.ts'
-export { trainLearners, type VoteOptions, voteLearners } from './heads/train.ts'
+export { trainLearners, voteLearners } from './heads/train.ts'
 export {
   certifyImported,
   type ImportedBallots,
@@ -27,6 +36,17 @@ export {
   type ImportOptions,
   importBallots,
 } from './import-votes.ts'
+export type {
+  EnsemblePlan,
+  LearnerDescription,
+  LearnerFamily,
+  LearnerRecord,
+  PoisonedRow,
+  PoolOptions,
+  Shard,
+  TrainedEnsemble,
+  VoteOptions,
+} from './learners.ts'
 export { type DoseLearner, type LethalDoseOptions, type LethalDoseReport, lethalDose } from './lethal-dose.ts'
 export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './lethal-dose-report.ts'
 export { type RobustnessSummary, summariseRadii } from './metrics.ts'

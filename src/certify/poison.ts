@@ -1,43 +1,30 @@
 /** Poisoned copies of a training set, with what each costs the attacker. */
 import type { RandomStream } from '../core/random.ts'
 import type { BucketKey } from './data/buckets.ts'
-import type { FeatureSet } from './data/feature-set.ts'
+import type { SampleSet } from './data/feature-set.ts'
 import { sha256 } from './data/hash.ts'
+import type { PoisonedRow } from './learners.ts'
 
 export type PoisonKind = 'insert' | 'delete' | 'edit' | 'flip'
 export const poisonKinds: readonly PoisonKind[] = ['insert', 'delete', 'edit', 'flip']
 
 export interface Poisoning {
-  readonly set: FeatureSet
+  /** The poisoned set, in another order too: it must not matter. */
+  readonly rows: readonly PoisonedRow[]
   readonly kinds: readonly PoisonKind[]
   /** In units of the certified radius. */
   readonly cost: number
 }
 
-/** A row to add. */
-export interface InsertedRow {
-  readonly features: Float32Array
-  readonly label: number
-  readonly id: string
-  readonly digest: string
-  readonly group?: string
-}
-
-/** The set with these rows appended. */
-export function insertRows(set: FeatureSet, rows: readonly InsertedRow[]): FeatureSet {
-  const features = new Float32Array((set.rows + rows.length) * set.width)
-  features.set(set.features)
-  for (const [i, row] of rows.entries()) features.set(row.features, (set.rows + i) * set.width)
-  return {
-    features,
-    rows: set.rows + rows.length,
-    width: set.width,
-    labels: Int32Array.from([...set.labels, ...rows.map((row) => row.label)]),
-    classNames: set.classNames,
-    ids: [...set.ids, ...rows.map((row) => row.id)],
-    digests: [...set.digests, ...rows.map((row) => row.digest)],
-    ...(set.groups === undefined ? {} : { groups: [...set.groups, ...rows.map((row) => row.group ?? row.id)] }),
-  }
+/** The rows of a set as they are. */
+export function cleanRows(set: SampleSet): PoisonedRow[] {
+  return Array.from({ length: set.rows }, (_, row) => ({
+    content: { kind: 'row', row },
+    label: set.labels[row],
+    id: set.ids[row],
+    digest: set.digests[row],
+    ...(set.groups === undefined ? {} : { group: set.groups[row] }),
+  }))
 }
 
 /** What one action costs, in units of the radius, for each way of making buckets (docs/certificates.md, "One poison"). */
@@ -52,12 +39,50 @@ export function poisonCost(by: BucketKey, kind: PoisonKind): number {
  * @param kinds default: all four
  */
 export function poisonAtRandom(
-  set: FeatureSet,
+  set: SampleSet,
   by: BucketKey,
   budget: number,
   stream: RandomStream,
   kinds: readonly PoisonKind[] = poisonKinds,
 ): Poisoning {
+  const rowsOf = rowsOfUnits(set, by)
+  const units = [...rowsOf.keys()].sort()
+  const classes = set.classNames.length
+  const rows: (PoisonedRow | null)[] = cleanRows(set)
+  const inserted: PoisonedRow[] = []
+  const done: PoisonKind[] = []
+  const touched = new Set<string>()
+  let cost = 0
+  const noisy = (row: number) => ({ kind: 'noisy', row, size: 0.1 + stream.uniform(), seed: stream.uint32() }) as const
+  const change = (row: number, kind: Exclude<PoisonKind, 'insert'>): PoisonedRow | null => {
+    const before = rows[row]!
+    if (kind === 'delete') return null
+    if (kind === 'flip') return { ...before, label: (before.label + 1 + stream.integer(classes - 1)) % classes }
+    return { ...before, content: noisy(row), digest: sha256(`edited ${before.digest} ${stream.uint32()}`) }
+  }
+  for (let attempt = 0; cost < budget && attempt < 50 * budget; attempt++) {
+    const kind = kinds[stream.integer(kinds.length)]
+    if (cost + poisonCost(by, kind) > budget) continue
+    const unit = units[stream.integer(units.length)]
+    const mine = rowsOf.get(unit) ?? []
+    if (kind === 'insert') {
+      const name = `inserted ${attempt} ${stream.uint32()}`
+      const content = noisy(mine[stream.integer(mine.length)])
+      inserted.push({ content, label: stream.integer(classes), id: name, digest: sha256(name), group: name })
+    } else {
+      if (touched.has(unit)) continue
+      touched.add(unit)
+      for (const row of mine) rows[row] = change(row, kind)
+    }
+    cost += poisonCost(by, kind)
+    done.push(kind)
+  }
+  const kept = rows.filter((row) => row !== null)
+  return { rows: [...stream.shuffle(kept), ...inserted], kinds: done, cost }
+}
+
+/** Rows of each unit of poison: a video, or a source where buckets are made by source. */
+export function rowsOfUnits(set: SampleSet, by: BucketKey): Map<string, number[]> {
   const unitOf = by === 'source' ? (set.groups ?? set.ids) : set.ids
   const rowsOf = new Map<string, number[]>()
   for (let row = 0; row < set.rows; row++) {
@@ -65,60 +90,17 @@ export function poisonAtRandom(
     if (rows === undefined) rowsOf.set(unitOf[row], [row])
     else rows.push(row)
   }
-  const units = [...rowsOf.keys()].sort()
-  const done: PoisonKind[] = []
-  const touched = new Set<string>()
-  const deleted = new Set<number>()
-  const labels = Int32Array.from(set.labels)
-  const digests = [...set.digests]
-  const features = Float32Array.from(set.features)
-  const inserted: InsertedRow[] = []
-  let cost = 0
-  const classes = set.classNames.length
-  const noisy = (row: number, into: Float32Array) => {
-    const size = 0.1 + stream.uniform()
-    for (let k = 0; k < set.width; k++) into[k] = set.features[row * set.width + k] + size * stream.normal()
+  return rowsOf
+}
+
+/** Who poisoned rows are; their content is up to the family of learners. */
+export function samplesOf(rows: readonly PoisonedRow[], classNames: readonly string[], grouped: boolean): SampleSet {
+  return {
+    rows: rows.length,
+    labels: Int32Array.from(rows, (row) => row.label),
+    classNames,
+    ids: rows.map((row) => row.id),
+    digests: rows.map((row) => row.digest),
+    ...(grouped ? { groups: rows.map((row) => row.group ?? row.id) } : {}),
   }
-  for (let attempt = 0; cost < budget && attempt < 50 * budget; attempt++) {
-    const kind = kinds[stream.integer(kinds.length)]
-    if (cost + poisonCost(by, kind) > budget) continue
-    const unit = units[stream.integer(units.length)]
-    if (kind !== 'insert' && touched.has(unit)) continue
-    const rows = rowsOf.get(unit) ?? []
-    if (kind === 'insert') {
-      const copy = new Float32Array(set.width)
-      noisy(rows[stream.integer(rows.length)], copy)
-      const name = `inserted ${attempt} ${stream.uint32()}`
-      inserted.push({ features: copy, label: stream.integer(classes), id: name, digest: sha256(name), group: name })
-    } else {
-      touched.add(unit)
-      for (const row of rows) {
-        if (kind === 'delete') deleted.add(row)
-        if (kind === 'flip') labels[row] = (labels[row] + 1 + stream.integer(classes - 1)) % classes
-        if (kind === 'edit') {
-          noisy(row, features.subarray(row * set.width, (row + 1) * set.width))
-          digests[row] = sha256(`edited ${digests[row]} ${stream.uint32()}`)
-        }
-      }
-    }
-    cost += poisonCost(by, kind)
-    done.push(kind)
-  }
-  const kept = Array.from({ length: set.rows }, (_, row) => row).filter((row) => !deleted.has(row))
-  // A different file order too: it must not matter.
-  const order = stream.shuffle(kept)
-  const width = set.width
-  const shuffled = new Float32Array(order.length * width)
-  for (const [to, row] of order.entries()) shuffled.set(features.subarray(row * width, (row + 1) * width), to * width)
-  const poisoned: FeatureSet = {
-    features: shuffled,
-    rows: order.length,
-    width,
-    labels: Int32Array.from(order, (row) => labels[row]),
-    classNames: set.classNames,
-    ids: order.map((row) => set.ids[row]),
-    digests: order.map((row) => digests[row]),
-    ...(set.groups === undefined ? {} : { groups: order.map((row) => set.groups?.[row] ?? '') }),
-  }
-  return { set: insertRows(poisoned, inserted), kinds: done, cost }
 }

@@ -8,7 +8,7 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { Rule } from './certify-ballots.ts'
 import { type BucketKey, poisonUnit } from './data/buckets.ts'
-import type { FeatureSet } from './data/feature-set.ts'
+import type { SampleSet } from './data/feature-set.ts'
 
 /** `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are. */
 export type Threat = 'label_flip' | 'general' | 'source'
@@ -80,7 +80,7 @@ function refuse(threat: Threat, why: string, holds: string): VideoMaeError {
  * @throws VideoMaeError `THREAT_NOT_CERTIFIED` with the certificate that does hold in its hint
  */
 export function checkThreat(
-  set: FeatureSet,
+  set: SampleSet,
   by: BucketKey,
   rules: readonly Rule[],
   { threat, encoder }: ThreatDeclaration,
@@ -154,7 +154,7 @@ const labelUnit: Readonly<Record<BucketKey, string>> = {
   source: 'one source whose labels are changed, all of them',
 }
 
-function overlapOf(set: FeatureSet, encoder: EncoderProvenance): number | null {
+function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
   if (encoder.trust === 'fixed') return 0
   if (encoder.trainedOn === null) return null
   const mine = new Set(set.digests)

@@ -1,16 +1,18 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { assertAudit, audit, type Rule } from '../certify/index.ts'
-import { planCertification, prepareSets } from '../certify-videos/index.ts'
+import { planCertification, prepareLearners } from '../certify-videos/index.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { report } from './certify.ts'
-import { headOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { learnerOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
 export interface AuditCommandOptions extends VideoCommandOptions {
   readonly from: string
   readonly partitions?: number
   readonly rule?: Rule
+  /** DPA*: learners of each partition. */
+  readonly seedsPerPartition?: number
   /** Random poisonings. */
   readonly trials?: number
   /** Inputs attacked with radius + 1 poisons. */
@@ -21,37 +23,20 @@ export interface AuditCommandOptions extends VideoCommandOptions {
 
 /** `videomae audit`. */
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {
-  const {
-    from,
-    partitions = 50,
-    rule = 'dpa',
-    by = 'content',
-    trials,
-    attacks,
-    budget,
-    out,
-    quiet = false,
-    json = false,
-  } = options
+  const { from, partitions = 50, rule = 'dpa', by = 'content', trials, attacks, budget, out } = options
+  const { spread, seed, threads, quiet = false, json = false } = options
   const interrupt = interruptSignal()
   try {
     const { signal } = interrupt
-    const videos = videoOptions(data, from, options, signal)
-    const { set, test } = await prepareSets(await planCertification(videos), videos)
-    const result = await audit(set, test, {
-      head: headOf(options),
-      by,
-      partitions,
-      rule,
-      trials,
-      attacks,
-      spread: options.spread,
-      seed: options.seed,
-      threads: options.threads,
-      ...(budget === undefined ? {} : { largestBudget: budget }),
-      signal,
-      onProgress: progressOf(quiet, 'poisonings'),
-    })
+    const videos = videoOptions(data, from, await learnerOf(options, options.learner), options, signal)
+    const result = await prepareLearners(await planCertification(videos), videos, ({ learners, set, test }) =>
+      audit(set, test, {
+        ...{ learners, by, partitions, rule, trials, attacks, spread, seed, threads, signal },
+        seeds: options.seedsPerPartition,
+        largestBudget: budget,
+        onProgress: progressOf(quiet, 'poisonings'),
+      }),
+    )
     await mkdir(out, { recursive: true })
     const file = path.join(out, 'audit.json')
     await writeFileAtomic(file, `${JSON.stringify(result)}\n`)

@@ -17,6 +17,7 @@ const fraction = (value: string): number => {
   return number
 }
 const ruleNames = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa']
+const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
 const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for the same sizes with fresh\n' +
   'weights; pixels for no encoder'
@@ -50,7 +51,10 @@ function addShared(command: Command, out: string): Command {
     .option('--labels-used', 'labels of DATA took part in training or choosing the encoder')
     .option('--clips <n>', 'clips of each training video', wholeNumber)
     .option('--stride <n>', 'frames between two frames of a clip; default: as the encoder was trained', wholeNumber)
-    .option('--lambda <value>', 'regularisation of ridge heads', positive)
+    .option('--lambda <value>', '[ridge] regularisation', positive)
+    .option('--epochs <n>', '[attentive, full, scratch] passes over the videos of a learner', wholeNumber)
+    .option('--learning-rate <value>', '[attentive] peak learning rate', positive)
+    .option('--recipe <name>', '[full, scratch] a fine-tuning recipe, by name or as a YAML file')
     .option('--spread <d>', 'spread of Finite Aggregation', wholeNumber)
     .option('--out <folder>', 'where everything goes', out)
     .option('--cache <folder>', 'store of computed features; default: OUT/store')
@@ -63,26 +67,37 @@ function addShared(command: Command, out: string): Command {
     .option('--quiet', 'no progress and no notes')
 }
 
-const oneHead = () =>
-  new Option('--head <kind>', 'base learner on frozen features')
-    .choices(['ridge', 'nearest_mean', 'softmax'])
+const oneLearner = () =>
+  new Option(
+    '--learner <kind>',
+    'base learner: ridge, nearest_mean, linear: heads on pooled features; attentive: on tokens;\n' +
+      'full: all weights fine-tuned for each partition; scratch, scratch_augmented: trained from fresh weights',
+  )
+    .choices(learnerNames)
     .default('ridge')
+
+const severalSeeds = () =>
+  new Option('--seeds-per-partition <n>', 'DPA*: learners of one partition, their scores added up').argParser(
+    wholeNumber,
+  )
+
+const append = (value: string, before: string[] = []) => [...before, value]
 
 function addCertify(program: Command): void {
   const command = program
     .command('certify')
     .summary('prove up to how many poisoned training videos each prediction stays')
     .description(
-      'Splits the training videos into K partitions by the hash of their content, trains a head on each, lets them vote\n' +
+      'Splits the training videos into K partitions by the hash of their content, trains a learner on each, lets them vote\n' +
         'and proves for every prediction a radius: that many videos inserted, deleted or relabelled cannot change it.\n' +
         'Writes certificate.json, certified-accuracy.svg, table.md and the buckets. Ends with 6 when the threat does not\n' +
         'hold, for example because the encoder was trained on the videos it should protect.\n' +
         'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
     )
     .argument('[data]', 'a folder per class, or a list with path,label[,group][,split]')
-    .option('--from <encoder>', sources)
+    .option('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
-    .option('--rule <list>', `some of ${ruleNames.join(', ')} (groups: with --votes)`, 'dpa,roe')
+    .option('--rule <list>', `some of ${ruleNames.join(', ')}; groups alone`, 'dpa,roe')
     .addOption(
       new Option(
         '--threat <kind>',
@@ -91,7 +106,13 @@ function addCertify(program: Command): void {
         .choices(['general', 'label_flip', 'source'])
         .default('general'),
     )
-    .addOption(oneHead())
+    .addOption(oneLearner())
+    .addOption(severalSeeds())
+    .option('--groups <n>', '[rule groups] encoder groups', wholeNumber)
+    .option(
+      '--group-recipe <name>',
+      '[rule groups] pretrain an encoder on each group with this recipe, instead of --from',
+    )
     .option('--white-box', 'also the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also bounds on the whole test set under these budgets, e.g. 1,2,5')
     .option('--no-per-input', 'leave single inputs out of certificate.json')
@@ -99,14 +120,12 @@ function addCertify(program: Command): void {
     .addOption(
       new Option(
         '--stage <what>',
-        'what the jobs do: first all features, then all learners; then once without',
-      ).choices(['features', 'learners']),
+        'features, then learners: what cluster jobs do, before a last run without; groups: write the list of each encoder group',
+      ).choices(['groups', 'features', 'learners']),
     )
     .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
     .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
-    .option('--seeds-per-partition <n>', '[votes] neighbouring columns of one partition to be added up', wholeNumber)
     .option('--offsets <list>', '[votes] the spread as the other system drew it, e.g. 0,7,19')
-    .option('--groups <n>', '[votes] encoder groups of rule groups', wholeNumber)
   addShared(command, 'checkpoints/certify').action((data, options) =>
     runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
   )
@@ -125,7 +144,8 @@ function addAudit(program: Command): void {
     .requiredOption('--from <encoder>', sources)
     .option('--partitions <k>', 'K', wholeNumber, 50)
     .addOption(new Option('--rule <name>', 'one rule').choices(ruleNames).default('dpa'))
-    .addOption(oneHead())
+    .addOption(oneLearner())
+    .addOption(severalSeeds())
     .option('--trials <n>', 'random poisonings', wholeNumber, 200)
     .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
     .option('--budget <n>', 'most poisons in one trial; default: the largest radius', wholeNumber)
@@ -140,15 +160,12 @@ function addLethalDose(program: Command): void {
     .summary('how much poison a learner can stand, from its learning curve')
     .description(
       'Measures how many clean videos a learner needs (n), predicts the dose N/n and the median radius at each K from it,\n' +
-        'then trains the real partitions and compares. Several --from and heads are compared with each other.\n' +
+        'then trains the real partitions and compares. Several --from and learners are compared with each other.\n' +
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
     .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
-    .requiredOption('--from <encoder>', `${sources} (repeatable)`, (value: string, before: string[] = []) => [
-      ...before,
-      value,
-    ])
-    .option('--head <list>', 'ridge, nearest_mean, softmax', 'ridge')
+    .requiredOption('--from <encoder>', `${sources} (repeatable)`, append)
+    .option('--learner <list>', learnerNames.join(', '), 'ridge')
     .option('--partitions <list>', 'the K to sweep', '5,10,20,50')
     .option('--subsets <n>', 'random subsets of each size', wholeNumber, 40)
     .option('--accuracies <list>', 'accuracies of one learner at which n is read off', '0.5,0.6,0.7')

@@ -1,9 +1,11 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 import path from 'node:path'
-import type { HeadOptions } from '../certify/heads/head.ts'
 import type { BucketKey, EncoderTrust, Rule } from '../certify/index.ts'
-import type { CertifyVideosOptions } from '../certify-videos/index.ts'
+import type { CertifyVideosOptions, LearnerKind, LearnerOptions } from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
+import { finetuneSchema } from '../finetune/configuration.ts'
+import { loadConfiguration } from '../train/configuration-file.ts'
+import { recipeFile } from '../train/recipes.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface VideoCommandOptions extends CommonOptions {
@@ -17,8 +19,12 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly labelsUsed?: boolean
   readonly clips?: number
   readonly stride?: number
-  readonly head?: HeadOptions['kind']
+  readonly learner?: LearnerKind
   readonly lambda?: number
+  readonly epochs?: number
+  readonly learningRate?: number
+  /** Fine-tuning recipe of learners that are trained from pixels. */
+  readonly recipe?: string
   readonly spread?: number
   readonly out: string
   readonly cache?: string
@@ -40,31 +46,47 @@ export function progressOf(quiet: boolean, what: string): (done: number, total: 
 
 export function videoOptions(
   data: string,
-  from: string,
+  from: string | readonly string[],
+  learner: LearnerOptions,
   options: VideoCommandOptions,
   signal: AbortSignal,
 ): CertifyVideosOptions {
-  const { out, cache, engine, quiet = false, classes, json: _, by: __, ...rest } = options
+  const { test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
+  const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
   return {
-    ...rest,
+    ...{ test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride, threads, workers, decoder, seed },
     data,
     from,
+    learner,
     cache: cache ?? path.join(out, 'store'),
     engine: engine ?? null,
     ...(classes === undefined ? {} : { classes: listOf(classes) }),
     signal,
     onProgress: progressOf(quiet, 'features'),
-    onNote: (note) => {
-      if (!quiet) process.stderr.write(`${note}\n`)
-    },
+    onNote: noteOf(quiet),
   }
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` for --lambda with another head */
-export function headOf({ head = 'ridge', lambda }: Pick<VideoCommandOptions, 'head' | 'lambda'>): HeadOptions {
-  if (lambda === undefined) return { kind: head }
-  if (head !== 'ridge') throw invalidArgument('--lambda', 'ridge heads', head)
-  return { kind: head, lambda }
+export function noteOf(quiet: boolean): (note: string) => void {
+  return (note) => {
+    if (!quiet) process.stderr.write(`${note}\n`)
+  }
+}
+
+/** The base learner that the options describe; which options a kind has is checked by `planCertification`. */
+export async function learnerOf(
+  { lambda, epochs, learningRate, recipe, seed }: VideoCommandOptions,
+  kind: LearnerKind = 'ridge',
+): Promise<LearnerOptions> {
+  const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
+  return {
+    kind,
+    lambda,
+    epochs,
+    learningRate,
+    seed,
+    recipe: file === undefined ? undefined : await loadConfiguration(finetuneSchema, { file, overrides: [] }),
+  }
 }
 
 export function rulesOf(text: string): Rule[] {

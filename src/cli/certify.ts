@@ -1,106 +1,185 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
+  type CertificateFile,
   type CertifyOptions,
   certificateTable,
   certify,
+  type SampleSet,
+  type TestInputs,
   type Threat,
   trainShare,
   writeCertificate,
 } from '../certify/index.ts'
-import { checkPlan, planCertification, prepareSets, prepareShare } from '../certify-videos/index.ts'
+import {
+  type CertifyVideosOptions,
+  checkPlan,
+  groupsOf,
+  type LearnerOptions,
+  type Prepared,
+  planCertification,
+  planVideos,
+  prepareLearners,
+  prepareShare,
+  pretrainGroups,
+  writeGroupLists,
+} from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
-import { headOf, numbersOf, progressOf, rulesOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { runSchema } from '../train/configuration.ts'
+import { loadConfiguration } from '../train/configuration-file.ts'
+import { recipeFile } from '../train/recipes.ts'
+import {
+  learnerOf,
+  noteOf,
+  numbersOf,
+  progressOf,
+  rulesOf,
+  type VideoCommandOptions,
+  videoOptions,
+} from './certify-options.ts'
 import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './run.ts'
 
 export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
-  readonly from?: string
+  /** One encoder, or one for each group. */
+  readonly from?: readonly string[]
   readonly partitions?: string
   readonly rule?: string
   readonly threat?: Threat
   readonly whiteBox?: boolean
   readonly collective?: string
+  /** Pretraining recipe of the encoders of groups. */
+  readonly groupRecipe?: string
   /** `3/16`: the third of sixteen cluster jobs. */
   readonly shard?: string
-  /** `features` or `learners`: what a cluster job does. */
-  readonly stage?: 'features' | 'learners'
+  /** `groups` writes the lists of encoder groups; `features` and `learners`: what a cluster job does. */
+  readonly stage?: 'groups' | 'features' | 'learners'
   readonly perInput?: boolean
 }
 
 /** `videomae certify`. */
 export async function certifyCommand(data: string | undefined, options: CertifyCommandOptions): Promise<void> {
-  const { from, votes, threat = 'general', by = 'content', out, quiet = false, json = false } = options
+  const { votes, threat = 'general', by = 'content', out, json = false, stage } = options
   if (votes !== undefined) return certifyVotes(votes, options)
   if (data === undefined) throw invalidArgument('DATA', 'labelled videos, or --votes FILE', data)
-  if (from === undefined) throw invalidArgument('--from', 'an encoder, untrained:CHECKPOINT or pixels', from)
   const rules = rulesOf(options.rule ?? 'dpa,roe')
-  const partitions = numbersOf('--partitions', options.partitions ?? '50')
   const shard = options.shard === undefined ? null : parseShard(options.shard)
-  if ((shard === null) !== (options.stage === undefined))
+  if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
   const interrupt = interruptSignal()
   try {
     const { signal } = interrupt
-    const videos = videoOptions(data, from, options, signal)
+    const learner = await learnerOf(options, options.learner)
+    await mkdir(out, { recursive: true })
+    const from = await encodersOf(data, learner, options, signal)
+    if (from === null) return
+    const videos = videoOptions(data, from, learner, options, signal)
     const plan = await planCertification(videos)
     checkPlan(plan, by, rules, threat)
-    await mkdir(out, { recursive: true })
-    if (shard !== null && options.stage === 'features') {
+    if (shard !== null && stage === 'features') {
       await prepareShare(plan, videos, shard)
-      return report(
-        json,
-        { stage: 'features', shard: options.shard },
-        `features of part ${options.shard} are in ${videos.cache}`,
-      )
+      return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)
     }
-    const { set, test, encoder } = await prepareSets(plan, videos)
-    const mathematics: CertifyOptions = {
-      threat: { threat, encoder },
-      by,
-      partitions,
-      rules,
-      head: headOf(options),
-      directory: path.join(out, 'learners'),
-      spread: options.spread,
-      seed: options.seed,
-      threads: options.threads,
-      whiteBox: options.whiteBox,
-      perInput: options.perInput,
-      ...(options.collective === undefined ? {} : { collective: numbersOf('--collective', options.collective) }),
-      signal,
-      onProgress: progressOf(quiet, 'learners'),
-    }
-    if (shard !== null) {
-      await trainShare(set, mathematics, shard)
-      return report(
-        json,
-        { stage: 'learners', shard: options.shard },
-        `learners of part ${options.shard} are in ${out}`,
-      )
-    }
-    const { certificate, manifests } = await certify(set, test, mathematics)
-    await writeCertificate(out, certificate, manifests)
-    const { threat: statement, runs, ...rest } = certificate
-    const summary = {
-      ...rest,
-      threat: statement,
-      testVideos: test.rows,
-      division: plan.division.how,
-      runs: runs.map(({ inputs: _, ...run }) => run),
-      out,
-    }
-    report(
-      json,
-      summary,
-      `${set.rows} rows of ${certificate.trainingVideos} training videos, ${test.rows} to predict (${plan.division.how})\n` +
-        `threat     ${statement.threat}; one poison is ${statement.unit}\nencoder    ${from} (${statement.encoder.trust}${statement.encoder.overlap === null ? '' : `, ${statement.encoder.overlap} protected videos in its training`})\n` +
-        `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n${certificateTable(certificate)}\nwrote  ${path.join(out, 'certificate.json')}`,
-    )
+    await prepareLearners(plan, videos, async (prepared) => {
+      const mathematics = mathematicsOf(prepared, options, from.length, signal)
+      if (shard !== null) {
+        await trainShare(prepared.set, mathematics, shard)
+        return report(json, { stage, shard: options.shard }, `learners of part ${options.shard} are in ${out}`)
+      }
+      const { certificate, manifests } = await certify(prepared.set, prepared.test, mathematics)
+      await writeCertificate(out, certificate, manifests)
+      reportCertificate(certificate, { from, test: prepared.test.rows, how: plan.division.how, out, json })
+    })
   } finally {
     interrupt.dispose()
   }
+}
+
+/** The encoders that are named, or that are pretrained here, one for each group; null where only lists were wanted. */
+async function encodersOf(
+  data: string,
+  learner: LearnerOptions,
+  options: CertifyCommandOptions,
+  signal: AbortSignal,
+): Promise<readonly string[] | null> {
+  const { from = [], groups, groupRecipe, stage, out, by = 'content', json = false, quiet = false } = options
+  if (groups !== undefined && from.length > 0 && from.length !== groups)
+    throw invalidArgument('--groups', `${from.length}, as many as --from names encoders`, groups)
+  if (stage !== 'groups' && groupRecipe === undefined) {
+    if (from.length > 0) return from
+    throw invalidArgument('--from', 'an encoder, untrained:CHECKPOINT or pixels', undefined)
+  }
+  if (groups === undefined || groups < 2 || from.length > 0)
+    throw invalidArgument('--groups', 'a number of at least 2, without --from', groups)
+  const all: CertifyVideosOptions = videoOptions(data, [], learner, options, signal)
+  const { division, classes } = await planVideos(all)
+  const folder = path.join(out, 'groups')
+  await mkdir(folder, { recursive: true })
+  const lists = await writeGroupLists(folder, division.train, groupsOf(division.train, classes, by, groups), groups)
+  if (groupRecipe === undefined) {
+    report(
+      json,
+      { stage, lists },
+      `pretrain one encoder on each, then name them with --from in this order:\n${lists.join('\n')}`,
+    )
+    return null
+  }
+  const file = recipeFile(groupRecipe, 'pretrain')
+  const overrides = [
+    { path: ['engine', 'name'], value: options.engine, origin: '--engine' },
+    { path: ['engine', 'threads'], value: options.threads, origin: '--threads' },
+    { path: ['data', 'workers'], value: options.workers, origin: '--workers' },
+  ].filter(({ value }) => value !== undefined)
+  const configuration = await loadConfiguration(runSchema, { file, overrides })
+  return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
+}
+
+function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
+  { learners, encoder }: Prepared<Set, Inputs>,
+  options: CertifyCommandOptions,
+  encoders: number,
+  signal: AbortSignal,
+): CertifyOptions<Set, Inputs> {
+  const { threat = 'general', by = 'content', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
+  return {
+    ...{ learners, by, spread, seed, threads, whiteBox, perInput, signal },
+    threat: { threat, encoder },
+    partitions: numbersOf('--partitions', options.partitions ?? '50'),
+    rules: rulesOf(options.rule ?? 'dpa,roe'),
+    seeds: options.seedsPerPartition,
+    ...(encoders > 1 ? { groups: encoders } : { groups: options.groups }),
+    directory: path.join(out, 'learners'),
+    ...(options.collective === undefined ? {} : { collective: numbersOf('--collective', options.collective) }),
+    onProgress: progressOf(quiet, 'learners'),
+  }
+}
+
+function reportCertificate(
+  certificate: CertificateFile,
+  about: { readonly from: readonly string[]; test: number; how: string; out: string; json: boolean },
+): void {
+  const { from, test, how, out, json } = about
+  const { threat: statement, runs, ...rest } = certificate
+  const { encoder } = statement
+  const summary = {
+    ...rest,
+    threat: statement,
+    testVideos: test,
+    division: how,
+    runs: runs.map(({ inputs: _, ...run }) => run),
+    out,
+  }
+  const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
+  report(
+    json,
+    summary,
+    `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
+      `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
+      `encoder    ${from.join(', ')} (${encoder.trust}${overlap})\nlearner    ${certificate.learner.kind}\n` +
+      `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
+      `${certificateTable(certificate)}\nwrote  ${path.join(out, 'certificate.json')}`,
+  )
 }
 
 export function report(json: boolean, value: unknown, text: string): void {

@@ -1,15 +1,14 @@
-import type { HeadOptions } from '../certify/heads/head.ts'
-import { type DoseLearner, featureDoseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../certify/index.ts'
-import { planCertification, prepareSets } from '../certify-videos/index.ts'
+import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../certify/index.ts'
+import { type LearnerKind, planCertification, prepareLearners } from '../certify-videos/index.ts'
 import { report } from './certify.ts'
-import { headOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
-export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'head'> {
-  /** One or more encoders; every head on every encoder is a learner. */
+export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'learner'> {
+  /** One or more encoders; every kind of learner on every encoder is a learner of the study. */
   readonly from: readonly string[]
-  /** Heads, separated by commas. */
-  readonly head?: string
+  /** Kinds of learners, separated by commas. */
+  readonly learner?: string
   readonly partitions?: string
   /** Random subsets of every size. */
   readonly subsets?: number
@@ -19,41 +18,31 @@ export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'hea
 
 /** `videomae lethal-dose`. */
 export async function lethalDoseCommand(data: string, options: LethalDoseCommandOptions): Promise<void> {
-  const {
-    from,
-    head = 'ridge',
-    partitions = '5,10,20,50',
-    subsets,
-    accuracies,
-    by,
-    out,
-    quiet = false,
-    json = false,
-    ...rest
-  } = options
+  const { from, learner = 'ridge', partitions = '5,10,20,50', subsets, accuracies, quiet = false } = options
+  const { by, seed, threads, out, json = false } = options
   const ks = numbersOf('--partitions', partitions)
-  const heads = listOf(head) as HeadOptions['kind'][]
+  const kinds = listOf(learner) as LearnerKind[] // `planCertification` checks the names
   const interrupt = interruptSignal()
   try {
     const { signal } = interrupt
     const learners: DoseLearner[] = []
     for (const encoder of from) {
-      const videos = videoOptions(data, encoder, { ...rest, out, quiet }, signal)
-      const { set, test } = await prepareSets(await planCertification(videos), videos)
-      for (const kind of heads) {
-        const own = headOf({
-          head: kind,
-          ...(kind === 'ridge' && rest.lambda !== undefined ? { lambda: rest.lambda } : {}),
-        })
+      for (const kind of kinds) {
+        // Options of one kind may stand beside others: each takes what is its own.
+        const own = { ...options, learner: kind, ...(kind === 'ridge' ? {} : { lambda: undefined }) }
+        const videos = videoOptions(data, encoder, await learnerOf(own, kind), own, signal)
+        const name = `${encoder}, ${kind}`
         learners.push(
-          featureDoseLearner(set, test, { name: `${encoder}, ${kind}`, head: own, by, threads: rest.threads, signal }),
+          await prepareLearners(await planCertification(videos), videos, async (prepared) =>
+            doseLearner(prepared.set, prepared.test, { name, learners: prepared.learners, by, threads, signal }),
+          ),
         )
       }
     }
     const study = await lethalDose(learners, {
       partitions: ks,
       subsets,
-      seed: rest.seed,
+      seed,
       ...(accuracies === undefined ? {} : { accuracies: listOf(accuracies).map(Number) }),
       signal,
       onProgress: (what) => {

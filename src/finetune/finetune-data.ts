@@ -2,7 +2,7 @@ import { RandomStream } from '../core/random.ts'
 import type { RunInputs } from '../engine/engine.ts'
 import { dropoutFactors, dropPathFactors, type ModelConfiguration } from '../model/index.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
-import { createLoader, type LoadedSample } from '../video/index.ts'
+import { type ClipReader, createLoader, type LoadedSample } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import type { LabelledVideo } from './dataset.ts'
 import { drawMix, mixClips, mixTargets } from './mix.ts'
@@ -17,6 +17,8 @@ export interface FinetuneDataOptions extends DataPlace {
   readonly classes: number
   readonly clipsPerRun: number
   readonly runsPerStep: number
+  /** See `PreparedFinetuning`. */
+  readonly reader?: ClipReader
 }
 
 /** Clips, targets and dropped paths, batch by batch. */
@@ -39,6 +41,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
     workers: data.workers ?? undefined,
     timeoutSeconds: data.timeoutSeconds,
     decoder: data.decoder,
+    reader: options.reader,
     knownBad: options.knownBad,
     onBadFile: options.onBadFile,
   })

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { modelConfiguration } from '../train/model-section.ts'
+import type { ClipReader } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
@@ -13,6 +14,8 @@ export interface PreparedFinetuning {
   readonly source: EncoderSource
   /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
+  /** What training clips (not validation clips) come from instead of decoding processes. */
+  readonly reader?: ClipReader
 }
 
 /**

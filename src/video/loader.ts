@@ -3,7 +3,7 @@ import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
 import { type BadFile, EpochOrder } from './epoch-order.ts'
-import { type ClipOutcome, DecodePool } from './pool.ts'
+import { type ClipOutcome, type ClipReader, DecodePool } from './pool.ts'
 import type { ClipSampling } from './sampling.ts'
 import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
 
@@ -35,6 +35,8 @@ export interface LoaderOptions {
   /** Default `node-av`. */
   readonly decoder?: DecoderName
   readonly limits?: DecoderLimits
+  /** What clips come from instead of decoding processes, e.g. frames that are decoded already. It is closed with the loader. */
+  readonly reader?: ClipReader
   /** Ends the loader; a waiting iteration throws the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -100,7 +102,7 @@ class VideoLoader implements Loader {
   readonly stepsPerEpoch: number
   private readonly options: LoaderOptions
   private readonly order: EpochOrder
-  private readonly pool: DecodePool
+  private readonly pool: ClipReader
   private readonly perStep: number
   private readonly crops: readonly CropChoice[]
   /** Requests under way, by place. */
@@ -122,13 +124,15 @@ class VideoLoader implements Loader {
     this.order = new EpochOrder(entries, seed, this.perStep, options.knownBad ?? [])
     this.stepsPerEpoch = Math.floor(entries.length / this.perStep)
     if (this.stepsPerEpoch === 0) this.order.requireEnough(0)
-    this.pool = new DecodePool({
-      decoder: options.decoder ?? 'node-av',
-      limits: options.limits ?? {},
-      workers: options.workers,
-      timeoutSeconds: options.timeoutSeconds,
-      slotBytes: clipBytes(this.request(0, 0)),
-    })
+    this.pool =
+      options.reader ??
+      new DecodePool({
+        decoder: options.decoder ?? 'node-av',
+        limits: options.limits ?? {},
+        workers: options.workers,
+        timeoutSeconds: options.timeoutSeconds,
+        slotBytes: clipBytes(this.request(0, 0)),
+      })
     const stop = (): void => void this.pool.close(options.signal?.reason)
     options.signal?.addEventListener('abort', stop, { once: true })
     if (options.signal?.aborted) stop()

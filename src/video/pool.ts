@@ -9,6 +9,9 @@ export type ClipOutcome =
   | { readonly ok: true; readonly result: ClipResult; readonly clips: Uint8Array }
   | { readonly ok: false; readonly failure: Failure }
 
+/** Whatever answers requests for clips: the processes below, or a store of decoded frames. */
+export type ClipReader = Pick<DecodePool, 'read' | 'restarts' | 'processIds' | 'close'>
+
 interface Job {
   readonly request: ClipRequest
   readonly target: Uint8Array

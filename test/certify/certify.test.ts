@@ -12,7 +12,8 @@ import { certificateTable, writeCertificate } from '../../src/certify/certificat
 import { certify } from '../../src/certify/certify.ts'
 import { checkShares, trainShare } from '../../src/certify/certify-plan.ts'
 import { assignBuckets } from '../../src/certify/data/buckets.ts'
-import { featureDoseLearner } from '../../src/certify/dose-learner.ts'
+import { doseLearner } from '../../src/certify/dose-learner.ts'
+import { headLearners, poisonedFeatures } from '../../src/certify/heads/family.ts'
 import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
 import { lethalDose, sizeForAccuracy } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseChart, lethalDoseTable } from '../../src/certify/lethal-dose-report.ts'
@@ -23,6 +24,7 @@ import { gaussians } from './gaussians.ts'
 
 const set = gaussians({ rows: 400, seed: 1 })
 const inputs = gaussians({ rows: 60, seed: 2 })
+const ridge = { learners: headLearners({ kind: 'ridge' }) }
 const fixedEncoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
 
 describe('certify', () => {
@@ -30,6 +32,7 @@ describe('certify', () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-certificate-'))
     try {
       const { certificate, manifests } = await certify(set, inputs, {
+        ...ridge,
         threat: { threat: 'general', encoder: fixedEncoder },
         by: 'content',
         partitions: [10, 21],
@@ -90,18 +93,22 @@ describe('certify', () => {
 
   test('refuses a claim before it trains anything, and groups certify videos and labels apart', async () => {
     const encoder = { ...fixedEncoder, trust: 'protected_set' } as const
-    const options = { by: 'content', partitions: 12, rules: ['dpa'], threads: 1 } as const
+    const options = { ...ridge, by: 'content', partitions: 12, rules: ['dpa'], threads: 1 } as const
     await expect(certify(set, inputs, { ...options, threat: { threat: 'general', encoder } })).rejects.toThrow(
       /does not hold/,
     )
     const grouped = { ...fixedEncoder, trust: 'per_group' } as const
-    const { certificate } = await certify(set, inputs, {
-      ...options,
-      rules: ['groups'],
-      groups: 4,
-      groupTests: Array.from({ length: 4 }, () => inputs),
-      threat: { threat: 'general', encoder: grouped },
-    })
+    const perGroup = Array.from({ length: 4 }, () => inputs)
+    const { certificate } = await certify(
+      set,
+      { ...inputs, perGroup },
+      {
+        ...options,
+        rules: ['groups'],
+        groups: 4,
+        threat: { threat: 'general', encoder: grouped },
+      },
+    )
     await expect(
       certify(set, inputs, {
         ...options,
@@ -109,7 +116,7 @@ describe('certify', () => {
         groups: 4,
         threat: { threat: 'general', encoder: grouped },
       }),
-    ).rejects.toThrow(/groupTests/)
+    ).rejects.toThrow(/perGroup/)
     for (const input of certificate.runs[0].inputs ?? [])
       expect(input.labelRadius ?? -1).toBeGreaterThanOrEqual(input.radius)
   })
@@ -118,6 +125,7 @@ describe('certify', () => {
     const options = { by: 'content', partitions: 5, threads: 1, head: { kind: 'ridge', lambda: 0.5 } } as const
     const { certificate } = await certify(set, inputs, {
       ...options,
+      learners: headLearners(options.head),
       threat: { threat: 'label_flip', encoder: { ...fixedEncoder, trust: 'protected_set' } },
       whiteBox: true,
       rules: ['dpa'],
@@ -132,7 +140,8 @@ describe('certify', () => {
     expect(larger).toBeGreaterThan(30)
     for (let trial = 0; trial < 10; trial++) {
       const budget = 1 + trial
-      const { set: flipped } = poisonAtRandom(set, 'content', budget, new RandomStream(trial, 'flips'), ['flip'])
+      const { rows } = poisonAtRandom(set, 'content', budget, new RandomStream(trial, 'flips'), ['flip'])
+      const flipped = poisonedFeatures(set, inputs, rows)
       const trained = await trainLearners(flipped, { ...options, learners: 5 })
       const ballots = await voteLearners(trained, inputs, { threads: 1 })
       for (const [t, input] of inside.inputs?.entries() ?? []) {
@@ -157,21 +166,26 @@ test('group encoders: each head sees inputs through its own group, and a poisone
     const { bucketOf } = assignBuckets(data, { by: 'content', buckets: groups })
     return { ...data, features: rotate(data.features, data.rows, (row) => bucketOf[row]) }
   }
-  const groupTests = [0, 1].map((g) => ({ ...inputs, features: rotate(inputs.features, 60, () => g) }))
-  const { certificate } = await certify(encode(set), inputs, {
-    by: 'content',
-    partitions: 12,
-    rules: ['groups'],
-    groups,
-    groupTests,
-    threads: 1,
-    threat: { threat: 'general', encoder: { ...fixedEncoder, trust: 'per_group' } },
-  })
+  const perGroup = [0, 1].map((g) => ({ ...inputs, features: rotate(inputs.features, 60, () => g) }))
+  const { certificate } = await certify(
+    encode(set),
+    { ...inputs, perGroup },
+    {
+      ...ridge,
+      by: 'content',
+      partitions: 12,
+      rules: ['groups'],
+      groups,
+      threads: 1,
+      threat: { threat: 'general', encoder: { ...fixedEncoder, trust: 'per_group' } },
+    },
+  )
   expect(certificate.runs[0].summary.cleanAccuracy).toBeGreaterThan(0.8)
   expect(certificate.runs[0].baseAccuracy).toBeGreaterThan(0.7)
   const plan = { by: 'content', groups, learners: 12, head: { kind: 'ridge' }, threads: 1 } as const
   const before = await trainLearners(encode(set), plan)
-  const { set: poisoned } = poisonAtRandom(set, 'content', 1, new RandomStream(3), ['delete'])
+  const { rows } = poisonAtRandom(set, 'content', 1, new RandomStream(3), ['delete'])
+  const poisoned = poisonedFeatures(set, inputs, rows)
   const after = await trainLearners(encode(poisoned), plan)
   const differing = before.records.filter((record, i) => record.sha256 !== after.records[i].sha256)
   expect(differing).toHaveLength(1)
@@ -197,6 +211,7 @@ test('shares trained apart are checked for completeness and then used', async ()
   const directory = await mkdtemp(path.join(os.tmpdir(), 'videomae-shares-'))
   try {
     const options = {
+      ...ridge,
       by: 'content',
       partitions: [6, 8],
       rules: ['dpa', 'fa'],
@@ -231,7 +246,7 @@ describe('audit', () => {
       trials: 12,
       attacks: 6,
       threads: 1,
-      head: { kind: 'ridge' },
+      ...ridge,
     })
     assertAudit(report)
     expect(report.reproducible).toBe(true)
@@ -242,6 +257,7 @@ describe('audit', () => {
 
   test('one long video in each of radius + 1 buckets usually turns a prediction: the certificate is tight in practice', async () => {
     const report = await audit(set, inputs, {
+      ...ridge,
       rule: 'dpa',
       by: 'content',
       partitions: 15,
@@ -276,11 +292,11 @@ describe('lethalDose', () => {
       width: 8,
       features: Float32Array.from({ length: data.rows * 8 }, (_, i) => data.features[Math.floor(i / 8) * 64 + (i % 8)]),
     })
-    const head = { kind: 'nearest_mean', scaling: 'none' } as const
+    const learners = headLearners({ kind: 'nearest_mean', scaling: 'none' })
     const report = await lethalDose(
       [
-        featureDoseLearner(train, probe, { name: 'all', head, threads: 1 }),
-        featureDoseLearner(informed(train), informed(probe), { name: 'informed', head, threads: 1 }),
+        doseLearner(train, probe, { name: 'all', learners, threads: 1 }),
+        doseLearner(informed(train), informed(probe), { name: 'informed', learners, threads: 1 }),
       ],
       { partitions: [20, 60, 120, 240], subsets: 30, accuracies: [0.6, 0.7] },
     )

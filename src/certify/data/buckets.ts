@@ -3,7 +3,7 @@
  * or order. Everything the certificates say rests on this.
  */
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
-import type { FeatureSet } from './feature-set.ts'
+import type { FeatureSet, SampleSet } from './feature-set.ts'
 import { bucketOfDigest, sha256 } from './hash.ts'
 
 /** `content`: the clip's or video's bytes; `id`: an identity the attacker cannot change; `source`: the group column. */
@@ -27,7 +27,7 @@ export interface BucketAssignment {
   readonly bucketOf: Int32Array
   /** [buckets + 1] where each bucket starts in `order`. */
   readonly starts: Int32Array
-  /** [rows] row numbers, bucket by bucket, canonical order inside: (digest, label, features). File order never matters. */
+  /** [rows] row numbers, bucket by bucket, canonical order inside: (digest, label, part, features: those that the set has). File order never matters. */
   readonly order: Int32Array
 }
 
@@ -60,7 +60,7 @@ export const poisonUnit: Readonly<Record<BucketKey, string>> = {
 }
 
 /** The text whose hash decides the bucket of each row. */
-function bucketKeys(set: FeatureSet, by: BucketKey): readonly string[] {
+function bucketKeys(set: SampleSet, by: BucketKey): readonly string[] {
   if (by === 'id') return set.ids.map((id) => sha256(id))
   if (by === 'source') {
     if (set.groups === undefined)
@@ -85,7 +85,7 @@ function bucketKeys(set: FeatureSet, by: BucketKey): readonly string[] {
 /**
  * @throws VideoMaeError `INVALID_ARGUMENT`, or `VIDEO_SPLIT` when clips of one video would land in different buckets
  */
-export function assignBuckets(set: FeatureSet, options: BucketOptions): BucketAssignment {
+export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
   const { by, buckets, groups } = options
   if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
   if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
@@ -117,9 +117,12 @@ export function assignBuckets(set: FeatureSet, options: BucketOptions): BucketAs
   return { by, buckets, groups, bucketOf, starts, order }
 }
 
-function compareRows(set: FeatureSet, a: number, b: number): number {
+function compareRows(set: SampleSet | FeatureSet, a: number, b: number): number {
   if (set.digests[a] !== set.digests[b]) return set.digests[a] < set.digests[b] ? -1 : 1
   if (set.labels[a] !== set.labels[b]) return set.labels[a] - set.labels[b]
+  const [partA, partB] = [set.parts?.[a] ?? '', set.parts?.[b] ?? '']
+  if (partA !== partB) return partA < partB ? -1 : 1
+  if (!('features' in set)) return 0
   for (let k = 0; k < set.width; k++) {
     const difference = set.features[a * set.width + k] - set.features[b * set.width + k]
     if (difference !== 0) return difference
@@ -128,7 +131,7 @@ function compareRows(set: FeatureSet, a: number, b: number): number {
 }
 
 /** The record of a bucketing, to publish beside a certificate. */
-export function bucketManifest(set: FeatureSet, assignment: BucketAssignment): BucketManifest {
+export function bucketManifest(set: SampleSet, assignment: BucketAssignment): BucketManifest {
   const { by, buckets, starts } = assignment
   const videos = new Map<string, number>()
   for (let row = 0; row < set.rows; row++) videos.set(set.ids[row], assignment.bucketOf[row])

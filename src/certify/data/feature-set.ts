@@ -1,14 +1,9 @@
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { sha256 } from './hash.ts'
 
-/**
- * Frozen features of a labelled collection: what an encoder hands to this part of the program. A row is a clip.
- */
-export interface FeatureSet {
-  /** [rows, width] row-major. */
-  readonly features: Float32Array
+/** A labelled collection as buckets and threats see it: who each row is, not what it looks like. A row is a clip. */
+export interface SampleSet {
   readonly rows: number
-  readonly width: number
   /** [rows] index into `classNames`. */
   readonly labels: Int32Array
   /** Declared by the user, never collected from the labels: a list that grows with the data couples the learners. */
@@ -17,29 +12,54 @@ export interface FeatureSet {
   readonly ids: readonly string[]
   /** [rows] SHA-256 of the content of the clip or of its video, hexadecimal; the label is not part of it. */
   readonly digests: readonly string[]
+  /** [rows] what tells rows of one digest apart, where they are parts of one file. */
+  readonly parts?: readonly string[]
   /** [rows] source of the video: uploader, camera, collection batch. Needed for certificates against whole sources. */
   readonly groups?: readonly string[]
 }
 
-/** Features of inputs to predict; labels are for accuracy only. */
-export interface TestSet {
+/** Frozen features of a labelled collection: what an encoder hands to this part of the program. */
+export interface FeatureSet extends SampleSet {
+  /** [rows, width] row-major. */
   readonly features: Float32Array
-  readonly rows: number
   readonly width: number
+}
+
+/** Inputs to predict. */
+export interface TestInputs {
+  readonly rows: number
+  /** [rows] index into the classes; for accuracy only. */
   readonly labels: Int32Array
+  /** [rows] names for reports. */
   readonly ids?: readonly string[]
+  /** [groups] the same inputs as each group's encoder sees them, where there is one for each group. */
+  readonly perGroup?: readonly TestInputs[]
+}
+
+/** Features of inputs to predict. */
+export interface TestSet extends TestInputs {
+  /** [rows, width] row-major. */
+  readonly features: Float32Array
+  readonly width: number
+  readonly perGroup?: readonly TestSet[]
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export function checkLabels(set: Pick<TestInputs, 'rows' | 'labels'>, classes: number, name = 'test'): void {
+  const { rows, labels } = set
+  if (!Number.isInteger(rows) || rows < 0) throw invalidArgument(`${name}.rows`, 'a non-negative integer', rows)
+  if (labels.length !== rows) throw invalidArgument(`${name}.labels`, `${rows} labels`, labels.length)
+  const wrong = labels.find((label) => !(label >= 0 && label < classes))
+  if (wrong !== undefined) throw invalidArgument(`${name}.labels`, `class indices below ${classes}`, wrong)
 }
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
 export function checkTestSet(set: TestSet, classes: number, name = 'test'): void {
-  const { rows, width, features, labels } = set
-  if (!Number.isInteger(rows) || rows < 0) throw invalidArgument(`${name}.rows`, 'a non-negative integer', rows)
+  checkLabels(set, classes, name)
+  const { rows, width, features } = set
   if (!Number.isInteger(width) || width < 1) throw invalidArgument(`${name}.width`, 'a positive integer', width)
   if (features.length !== rows * width)
     throw invalidArgument(`${name}.features`, `${rows} x ${width} numbers`, features.length)
-  if (labels.length !== rows) throw invalidArgument(`${name}.labels`, `${rows} labels`, labels.length)
-  const wrong = labels.find((label) => !(label >= 0 && label < classes))
-  if (wrong !== undefined) throw invalidArgument(`${name}.labels`, `class indices below ${classes}`, wrong)
   const bad = features.findIndex((value) => !Number.isFinite(value))
   if (bad >= 0) {
     throw new VideoMaeError(
@@ -51,8 +71,14 @@ export function checkTestSet(set: TestSet, classes: number, name = 'test'): void
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
 export function checkFeatureSet(set: FeatureSet): void {
-  if (set.classNames.length < 2) throw invalidArgument('classNames', 'at least two classes', set.classNames.length)
+  checkSampleSet(set)
   checkTestSet(set, set.classNames.length, 'training set')
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` when a column is shorter or longer than the others, or a label is no class */
+export function checkSampleSet(set: SampleSet): void {
+  if (set.classNames.length < 2) throw invalidArgument('classNames', 'at least two classes', set.classNames.length)
+  checkLabels(set, set.classNames.length, 'training set')
   for (const [name, column] of [
     ['ids', set.ids],
     ['digests', set.digests],
@@ -69,16 +95,20 @@ export function selectRows(set: FeatureSet, rows: ArrayLike<number>): FeatureSet
   const features = new Float32Array(rows.length * width)
   for (let i = 0; i < rows.length; i++)
     features.set(set.features.subarray(rows[i] * width, (rows[i] + 1) * width), i * width)
+  return { ...selectSamples(set, rows), features, width }
+}
+
+/** The rows with these indices, in this order, without their content. */
+export function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSet {
   const pick = <T>(column: ArrayLike<T>) => Array.from({ length: rows.length }, (_, i) => column[rows[i]])
   return {
-    features,
     rows: rows.length,
-    width,
     labels: Int32Array.from(pick(set.labels)),
     classNames: set.classNames,
     ids: pick(set.ids),
     digests: pick(set.digests),
     ...(set.groups === undefined ? {} : { groups: pick(set.groups) }),
+    ...(set.parts === undefined ? {} : { parts: pick(set.parts) }),
   }
 }
 

@@ -1,6 +1,7 @@
 /** What a thread computes: training and voting of a range of learners. Plain data in shared memory, pure functions. */
 import { createHash } from 'node:crypto'
 import { type Ballots, writeBallot } from '../ballot.ts'
+import type { LearnerRecord } from '../learners.ts'
 import { bucketsOfLearner } from '../rules/spread.ts'
 import { DenseProduct } from '../wasm/product.ts'
 import { type LearnerSamples, type ResolvedHead, weightsLength } from './head.ts'
@@ -24,14 +25,6 @@ export interface TrainJob {
   readonly offsets: readonly number[]
   /** [learners, classes, width + 1], written. */
   readonly weights: Float32Array
-}
-
-/** What is known of a learner besides its weights. */
-export interface LearnerRecord {
-  readonly learner: number
-  readonly samples: number
-  /** SHA-256 of the head's options, the sample count and the weight bytes. */
-  readonly sha256: string
 }
 
 export interface VoteJob {

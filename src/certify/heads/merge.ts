@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import type { FeatureSet } from '../data/feature-set.ts'
-import type { LearnerRecord } from './job.ts'
+import { type LearnerRecord, requireAll } from '../learners.ts'
 import { planDigest, prepareTraining, type TrainedLearners, type TrainOptions } from './plan.ts'
 import { checkPlan, listShards, restoreShard } from './store.ts'
 
@@ -29,13 +29,6 @@ export async function mergeShards(
       records[record.learner] = record
     }
   }
-  const missing = Array.from(records.keys()).filter((learner) => records[learner] === undefined)
-  if (missing.length > 0) {
-    throw new VideoMaeError(
-      `Expected ${job.learners} learners in ${options.directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
-      { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; whole learners are kept.' },
-    )
-  }
   return {
     head: job.head,
     classes: job.classes,
@@ -44,7 +37,7 @@ export async function mergeShards(
     offsets: job.offsets,
     assignment,
     weights: job.weights,
-    records: records.filter((record) => record !== undefined),
+    records: requireAll(records, options.directory),
     resumed: job.learners,
   }
 }

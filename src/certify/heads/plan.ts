@@ -1,26 +1,13 @@
 /** What the learners of one run depend on, laid out for training. */
 import { createHash } from 'node:crypto'
-import { invalidArgument } from '../../core/errors.ts'
-import { assignBuckets, type BucketAssignment, type BucketKey } from '../data/buckets.ts'
+import { assignBuckets, type BucketAssignment } from '../data/buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../data/feature-set.ts'
-import { checkOffsets } from '../rules/finite-aggregation.ts'
+import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord } from '../learners.ts'
 import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
-import type { LearnerRecord, TrainJob } from './job.ts'
-import type { PoolOptions } from './pool.ts'
+import type { TrainJob } from './job.ts'
 
-export interface TrainOptions extends PoolOptions {
+export interface TrainOptions extends Omit<EnsemblePlan, 'seeds'> {
   readonly head: HeadOptions
-  readonly by: BucketKey
-  /** Learners, and as many buckets: K for disjoint partitions, K times d for Finite Aggregation. */
-  readonly learners: number
-  /** [d] spread of Finite Aggregation; default [0], disjoint partitions. */
-  readonly offsets?: readonly number[]
-  /** Encoder groups, see `BucketOptions`. */
-  readonly groups?: number
-  /** Folder for learners already trained; what is in it and fits this plan is not trained again. */
-  readonly directory?: string
-  /** Train only the i-th of n shares (i from 0). Needs `directory`; merge with `mergeShards`. */
-  readonly shard?: { readonly index: number; readonly count: number }
 }
 
 export interface TrainedLearners {
@@ -76,9 +63,8 @@ export interface PreparedTraining {
 /** Scales, buckets and allocates, without training. */
 export function prepareTraining(set: FeatureSet, options: TrainOptions): PreparedTraining {
   checkFeatureSet(set)
+  checkEnsemblePlan(options)
   const { learners, offsets = [0] } = options
-  if (!Number.isInteger(learners) || learners < 1) throw invalidArgument('learners', 'a positive integer', learners)
-  checkOffsets(offsets, learners)
   const head = resolveHead(options.head)
   const assignment = assignBuckets(set, {
     by: options.by,

@@ -3,19 +3,13 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
-import { type Job, type LearnerRecord, type TrainJob, trainRange, type VoteJob, voteRange } from './job.ts'
-
-export interface PoolOptions {
-  /** Worker threads; 1 computes in the calling thread. Default: what the machine offers, at most 16. */
-  readonly threads?: number
-  readonly signal?: AbortSignal
-  /** Called after each finished range. */
-  readonly onProgress?: (done: number, total: number) => void
-}
+import type { LearnerRecord, PoolOptions } from '../learners.ts'
+import { type Job, type TrainJob, trainRange, type VoteJob, voteRange } from './job.ts'
 
 export type Range = readonly [from: number, to: number]
 
-function threadCount(options: PoolOptions): number {
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export function threadCount(options: PoolOptions): number {
   const threads = options.threads ?? Math.min(16, availableParallelism())
   if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
   return threads

@@ -10,13 +10,14 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
+import type { LearnerRecord, Shard } from '../learners.ts'
 import { weightsLength } from './head.ts'
-import { digestOfLearner, type LearnerRecord, type TrainJob } from './job.ts'
+import { digestOfLearner, type TrainJob } from './job.ts'
 
 interface StorePlan {
   readonly plan: string
   readonly job: TrainJob
-  readonly shard: { readonly index: number; readonly count: number }
+  readonly shard: Shard
 }
 
 function shardName(shard: StorePlan['shard']): string {

@@ -2,8 +2,8 @@
 import { invalidArgument } from '../../core/errors.ts'
 import { type Ballots, emptyBallots } from '../ballot.ts'
 import { type FeatureSet, type TestSet, unitRows } from '../data/feature-set.ts'
+import { type LearnerRecord, learnersOfShard, type PoolOptions, type Shard, type VoteOptions } from '../learners.ts'
 import { weightsLength } from './head.ts'
-import type { LearnerRecord } from './job.ts'
 import {
   type PreparedTraining,
   planDigest,
@@ -12,7 +12,7 @@ import {
   type TrainedLearners,
   type TrainOptions,
 } from './plan.ts'
-import { type PoolOptions, runTraining, runVoting, splitRange } from './pool.ts'
+import { runTraining, runVoting, splitRange } from './pool.ts'
 import { LearnerStore } from './store.ts'
 
 /**
@@ -23,8 +23,6 @@ import { LearnerStore } from './store.ts'
  */
 export async function trainLearners(set: FeatureSet, options: TrainOptions): Promise<TrainedLearners> {
   const { shard } = options
-  if (shard !== undefined && (options.directory === undefined || !(shard.index >= 0 && shard.index < shard.count)))
-    throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
   const prepared = prepareTraining(set, options)
   const { job, assignment } = prepared
   if (options.directory === undefined) return trainPrepared(prepared, options)
@@ -42,11 +40,10 @@ export async function trainPrepared(
   { job, assignment }: PreparedTraining,
   options: PoolOptions,
   store?: LearnerStore,
-  shard: { readonly index: number; readonly count: number } = { index: 0, count: 1 },
+  shard: Shard = { index: 0, count: 1 },
 ): Promise<TrainedLearners> {
   const { learners } = job
-  const first = Math.floor((shard.index * learners) / shard.count)
-  const end = Math.floor(((shard.index + 1) * learners) / shard.count)
+  const [first, end] = learnersOfShard(learners, shard)
   const records = new Array<LearnerRecord | undefined>(learners)
   for (const record of store?.restored ?? []) records[record.learner] = record
 
@@ -81,11 +78,6 @@ function splitMissing(records: readonly (LearnerRecord | undefined)[], from: num
     else stretches.push([i, i + 1])
   }
   return stretches
-}
-
-export interface VoteOptions extends PoolOptions {
-  /** Ranks kept of each ballot; Run-Off Election needs full `rankings` (default), the others only `votes`. */
-  readonly keep?: 'rankings' | 'votes'
 }
 
 /**

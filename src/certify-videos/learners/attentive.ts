@@ -1,0 +1,71 @@
+/** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
+import type { EncoderSource } from '../../finetune/encoder-source.ts'
+import type { FeatureRows } from '../../finetune/feature-rows.ts'
+import type { FeatureStore } from '../../finetune/feature-store.ts'
+import { probeProbabilities, trainProbe } from '../../finetune/probe.ts'
+import { logarithm } from './from-frames.ts'
+import type { LearnerTrainer } from './trainer.ts'
+import { addNoise, type Content } from './video-set.ts'
+
+export interface AttentiveOptions {
+  /** Default 20. */
+  readonly epochs?: number
+  /** Peak learning rate. Default 1e-3. */
+  readonly learningRate?: number
+  readonly engine?: string | null
+}
+
+/** Clips of which tokens are in memory at once when learners vote: 128 MiB of them. */
+const bytesAtOnce = 128 * 2 ** 20
+
+/**
+ * @param store tokens of all videos, one row of N x D each
+ * @param shape [N, D]
+ */
+export function attentiveTrainer(
+  source: EncoderSource,
+  store: FeatureStore,
+  shape: readonly number[],
+  { epochs = 20, learningRate = 1e-3, engine = null }: AttentiveOptions,
+): LearnerTrainer {
+  const width = shape[1]
+  const head = { kind: 'attentive' as const, heads: width % 64 === 0 ? width / 64 : 1, mlpWidth: 4 * width }
+  const program = { head, engine, threads: 1 }
+  const rowsOf = async (contents: readonly Content[], labels: readonly number[]): Promise<FeatureRows> => {
+    const rows: Float32Array[] = []
+    for (const content of contents) {
+      const row = await store.read(content.key)
+      addNoise(row, content, 1)
+      rows.push(row)
+    }
+    return {
+      count: rows.length,
+      shape,
+      width: store.width,
+      labels: Int32Array.from(labels),
+      owners: Int32Array.from(rows.keys()),
+      videos: contents.map(({ key }, i) => ({ path: key, id: key, label: '', class: labels[i], digest: key })),
+      row: (i) => rows[i],
+    }
+  }
+  return {
+    description: { kind: 'attentive', head, epochs, learningRate, shape, sampling: source.sampling, engine },
+    async train({ contents, labels, classNames }, seed, _folder, signal) {
+      const options = { ...program, classes: classNames.length, seed, epochs, learningRate, signal }
+      return (await trainProbe(await rowsOf(contents, labels), null, options)).state
+    },
+    async score(state, contents, classNames, signal) {
+      const classes = classNames.length
+      const scores = new Float32Array(contents.length * classes)
+      const turn = Math.max(1, Math.floor(bytesAtOnce / (4 * store.width)))
+      for (let from = 0; from < contents.length; from += turn) {
+        signal?.throwIfAborted()
+        const part = contents.slice(from, from + turn)
+        const rows = await rowsOf(part, new Array<number>(part.length).fill(0))
+        const probabilities = await probeProbabilities(rows, state, { ...program, classes })
+        for (const [i, mine] of probabilities.entries()) scores.set(mine.map(logarithm), (from + i) * classes)
+      }
+      return scores
+    },
+  }
+}

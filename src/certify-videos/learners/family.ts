@@ -1,0 +1,266 @@
+/** Learners that an engine trains, as a family of base learners: attentive heads, full fine-tuning, training from scratch. */
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { type Ballots, ballotsFromScores } from '../../certify/ballot.ts'
+import { assignBuckets, type BucketAssignment } from '../../certify/data/buckets.ts'
+import { checkLabels, checkSampleSet } from '../../certify/data/feature-set.ts'
+import { threadCount } from '../../certify/heads/pool.ts'
+import {
+  checkEnsemblePlan,
+  type EnsemblePlan,
+  type LearnerFamily,
+  learnersOfShard,
+  type PoolOptions,
+  requireAll,
+  type TrainedEnsemble,
+} from '../../certify/learners.ts'
+import { bucketsOfLearner } from '../../certify/rules/spread.ts'
+import { invalidArgument } from '../../core/errors.ts'
+import { RandomStream } from '../../core/random.ts'
+import { digestOfLearner, LearnerFiles, type TrainedLearner } from './learner-files.ts'
+import type { LearnerSamples, LearnerTrainer } from './trainer.ts'
+import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from './video-set.ts'
+
+/** The learners of one ensemble, and how each is trained. */
+interface Work {
+  readonly set: VideoSet
+  readonly assignment: BucketAssignment
+  readonly offsets: readonly number[]
+  /** [learners] rows of each, in canonical order. */
+  readonly rows: readonly (readonly number[])[]
+  readonly seeds: number
+  readonly files: LearnerFiles | null
+}
+
+/**
+ * @param seed of all that learners draw at random; each learner has a seed of its own, from this one and its number
+ */
+export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily<VideoSet, VideoInputs> {
+  const description = { ...trainer.description, seed }
+  const text = JSON.stringify(description)
+
+  async function layOut(set: VideoSet, plan: EnsemblePlan): Promise<Work> {
+    checkEnsemblePlan(plan)
+    if (plan.groups !== undefined)
+      throw invalidArgument(
+        'groups',
+        'heads that are trained in closed form (ridge, nearest_mean, linear)',
+        description.kind,
+      )
+    const { learners, by, offsets = [0], seeds = 1, directory } = plan
+    const assignment = assignBuckets(set, { by, buckets: learners })
+    const { order, starts } = assignment
+    const rows = Array.from({ length: learners }, (_, learner) =>
+      bucketsOfLearner(learner, learners, offsets).flatMap((bucket) => [
+        ...order.subarray(starts[bucket], starts[bucket + 1]),
+      ]),
+    )
+    const digest = planDigest(text, set, assignment, offsets, seeds)
+    const files = directory === undefined ? null : await LearnerFiles.open(directory, digest, learners, text)
+    return { set, assignment, offsets, rows, seeds, files }
+  }
+
+  async function trainOne({ set, rows, seeds, files }: Work, learner: number, signal?: AbortSignal) {
+    const mine = rows[learner]
+    const samples: LearnerSamples = {
+      contents: mine.map((row) => set.contents[row]),
+      labels: mine.map((row) => set.labels[row]),
+      classNames: set.classNames,
+    }
+    const states: TrainedLearner['states'][number][] = []
+    for (let s = 0; s < seeds && mine.length > 0; s++) {
+      const work = files === null ? await temporaryFolder() : await files.workFolder(learner, s)
+      try {
+        states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, signal))
+      } finally {
+        await work.remove()
+      }
+    }
+    return { record: { learner, samples: mine.length, sha256: digestOfLearner(text, mine.length, states) }, states }
+  }
+
+  /** @param train false: only what is there already */
+  async function learnersOf(work: Work, from: number, to: number, train: boolean, options: PoolOptions) {
+    const { files } = work
+    const trained = new Array<TrainedLearner | undefined>(work.rows.length)
+    let resumed = 0
+    let done = 0
+    await inTurns(from, to, options, async (learner) => {
+      const known = (await files?.read(learner)) ?? null
+      if (known !== null) resumed++
+      const here = known ?? (train ? await trainOne(work, learner, options.signal) : undefined)
+      if (here !== undefined && known === null) await files?.write(here)
+      // Weights that are on disk are read again when they are needed: hundreds of learners would not fit into memory.
+      trained[learner] = here === undefined || files === null ? here : { record: here.record, states: [] }
+      options.onProgress?.(++done, to - from)
+    })
+    return { trained, resumed }
+  }
+
+  function ensembleOf(work: Work, trained: readonly (TrainedLearner | undefined)[], resumed: number) {
+    const { set, assignment, offsets, rows, seeds, files } = work
+    const classes = set.classNames.length
+    const scored = new WeakMap<VideoInputs, Promise<Float32Array[]>>()
+    const scoresOf = (inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> => {
+      const known = scored.get(inputs)
+      if (known !== undefined) return known
+      const computed = scoreAll(inputs, options)
+      scored.set(inputs, computed)
+      return computed
+    }
+    /** [learners] of [seeds, inputs, classes] */
+    async function scoreAll(inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> {
+      const name = inputsDigest(inputs)
+      const all = new Array<Float32Array>(rows.length)
+      await inTurns(0, rows.length, options, async (learner) => {
+        const { record, states } = trained[learner]!
+        const compute = async () => {
+          const weights = files === null ? states : ((await files.read(learner))?.states ?? [])
+          const each = inputs.rows * classes
+          const scores = new Float32Array(seeds * each)
+          for (const [s, state] of weights.entries())
+            scores.set(await trainer.score(state, inputs.contents, set.classNames, options.signal), s * each)
+          return scores
+        }
+        all[learner] = files === null ? await compute() : await files.scores(name, record, compute)
+      })
+      return all
+    }
+    const ensemble: TrainedEnsemble<VideoInputs> = {
+      classes,
+      learners: rows.length,
+      offsets,
+      assignment,
+      records: trained.flatMap((learner) => (learner === undefined ? [] : [learner.record])),
+      resumed,
+      async vote(inputs, { from, to }, options) {
+        const missing = rows.length - ensemble.records.length
+        if (missing > 0) throw invalidArgument('trained', `all ${rows.length} learners`, ensemble.records.length)
+        const all = await scoresOf(inputs, options)
+        const places = options.keep === 'votes' ? 1 : classes
+        const abstains = ensemble.records.map((record) => record.samples === 0)
+        return ballotsOf(all, { from, to, inputs: inputs.rows, seeds, classes, places }, abstains)
+      },
+    }
+    return ensemble
+  }
+
+  return {
+    description,
+    check(set, inputs) {
+      checkSampleSet(set)
+      checkLabels(inputs, set.classNames.length)
+    },
+    async train(set, plan) {
+      const work = await layOut(set, plan)
+      const [from, to] = learnersOfShard(plan.learners, plan.shard ?? { index: 0, count: 1 })
+      const { trained, resumed } = await learnersOf(work, from, to, true, plan)
+      return ensembleOf(work, trained, resumed)
+    },
+    async merge(set, plan) {
+      const { directory, learners } = plan
+      if (directory === undefined) throw invalidArgument('directory', 'the folder of the shares', directory)
+      const work = await layOut(set, plan)
+      const { trained, resumed } = await learnersOf(work, 0, learners, false, plan)
+      requireAll(
+        trained.map((learner) => learner?.record),
+        directory,
+      )
+      return ensembleOf(work, trained, resumed)
+    },
+    async trainOnRows(set, lists, options) {
+      const assignment = assignBuckets(set, { by: 'id', buckets: lists.length }) // not used: the lists stand for it
+      const work = { set, assignment, offsets: [0], rows: lists, seeds: 1, files: null }
+      const { trained } = await learnersOf(work, 0, lists.length, true, options)
+      return ensembleOf(work, trained, 0)
+    },
+    poisoned: poisonedVideos,
+  }
+}
+
+/** The seed of a learner: a function of its number alone. */
+function seedOf(seed: number, learner: number, repetition: number): number {
+  return new RandomStream(seed, learner, repetition, 'base learner').uint32()
+}
+
+function planDigest(
+  description: string,
+  set: VideoSet,
+  assignment: BucketAssignment,
+  offsets: readonly number[],
+  seeds: number,
+): string {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([description, offsets, set.classNames, assignment.buckets, seeds]))
+  for (const row of assignment.order)
+    hash.update(
+      `\n${assignment.bucketOf[row]} ${set.digests[row]} ${set.labels[row]} ${contentName(set.contents[row])}`,
+    )
+  return hash.digest('hex')
+}
+
+function inputsDigest({ contents }: VideoInputs): string {
+  return createHash('sha256').update(contents.map(contentName).join('\n')).digest('hex')
+}
+
+function contentName({ key, noise }: Content): string {
+  return noise === null ? key : `${key} ${noise.size} ${noise.seed}`
+}
+
+/** Does `each` for from..to-1, as many at a time as there are threads. */
+async function inTurns(
+  from: number,
+  to: number,
+  options: PoolOptions,
+  each: (learner: number) => Promise<void>,
+): Promise<void> {
+  const queue = Array.from({ length: to - from }, (_, i) => from + i)
+  await Promise.all(
+    Array.from({ length: Math.min(threadCount(options), queue.length) }, async () => {
+      try {
+        for (let learner = queue.shift(); learner !== undefined; learner = queue.shift()) {
+          options.signal?.throwIfAborted()
+          await each(learner)
+        }
+      } catch (error) {
+        queue.length = 0 // the others stop after what they are doing
+        throw error
+      }
+    }),
+  )
+}
+
+async function temporaryFolder() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-learner-'))
+  return { folder: path.join(folder, 'run'), remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+/**
+ * Ballots of inputs from..to-1.
+ *
+ * @param scores [learners] of [seeds, inputs, classes]
+ */
+function ballotsOf(
+  scores: readonly Float32Array[],
+  shape: {
+    readonly from: number
+    readonly to: number
+    readonly inputs: number
+    readonly seeds: number
+    readonly classes: number
+    readonly places: number
+  },
+  abstains: readonly boolean[],
+): Ballots {
+  const { from, to, inputs, seeds, classes, places } = shape
+  const learners = scores.length
+  const gathered = new Float64Array((to - from) * learners * seeds * classes)
+  let at = 0
+  for (let t = from; t < to; t++)
+    for (const mine of scores)
+      for (let s = 0; s < seeds; s++)
+        for (let c = 0; c < classes; c++) gathered[at++] = mine[(s * inputs + t) * classes + c]
+  return ballotsFromScores(gathered, to - from, learners, classes, { seeds, places, abstains })
+}

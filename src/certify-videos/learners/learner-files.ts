@@ -1,0 +1,112 @@
+/**
+ * Learners trained on an engine, on disk: a file each, so that a killed job goes on and an array of jobs shares the work.
+ *
+ *   plan.json                        what the learners depend on; another plan is refused
+ *   learner-00017-of-00100.safetensors   weights of all seeds (`SEED/NAME`), with the number of samples and a SHA-256
+ *   scores-DIGEST/00017-SHA.f32      [seeds, inputs, classes] scores of a learner on one set of inputs
+ *
+ * A file whose digest does not match its weights is trained again.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { checkPlan } from '../../certify/heads/store.ts'
+import type { LearnerRecord } from '../../certify/learners.ts'
+import { replaceFile, writeFileAtomic } from '../../format/atomic.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../format/safetensors.ts'
+import { stateDigest } from '../../model/digest.ts'
+import type { ModelState } from '../../model/index.ts'
+
+export interface TrainedLearner {
+  readonly record: LearnerRecord
+  /** [seeds] weights by name; none where the learner has no samples. */
+  readonly states: readonly ModelState[]
+}
+
+/** SHA-256 of everything that names a trained learner. */
+export function digestOfLearner(description: string, samples: number, states: readonly ModelState[]): string {
+  const hash = createHash('sha256').update(`${description}\n${samples}\n`)
+  for (const state of states) hash.update(stateDigest(state))
+  return hash.digest('hex')
+}
+
+export class LearnerFiles {
+  private readonly directory: string
+  private readonly learners: number
+  private readonly description: string
+
+  private constructor(directory: string, learners: number, description: string) {
+    this.directory = directory
+    this.learners = learners
+    this.description = description
+  }
+
+  /**
+   * @param description of the base learner; a part of each digest
+   * @throws VideoMaeError `STORE_MISMATCH` when the folder belongs to another plan
+   */
+  static async open(directory: string, plan: string, learners: number, description: string): Promise<LearnerFiles> {
+    await mkdir(directory, { recursive: true })
+    await checkPlan(directory, plan)
+    return new LearnerFiles(directory, learners, description)
+  }
+
+  /** Null where the learner is not there or not whole. */
+  async read(learner: number): Promise<TrainedLearner | null> {
+    try {
+      const file = await readSafetensors(this.fileOf(learner))
+      try {
+        const { samples, sha256, seeds } = file.metadata
+        const states = Array.from({ length: Number(seeds) }, () => new Map<string, Float32Array>())
+        for (const name of file.names) {
+          const [seed, parameter] = splitOnce(name)
+          states[Number(seed)].set(parameter, await file.readFloat32(name))
+        }
+        if (digestOfLearner(this.description, Number(samples), states) !== sha256) return null
+        return { record: { learner, samples: Number(samples), sha256 }, states }
+      } finally {
+        await file.close()
+      }
+    } catch {
+      return null
+    }
+  }
+
+  async write({ record, states }: TrainedLearner): Promise<void> {
+    const tensors = new Map<string, SafetensorsTensor>()
+    for (const [s, state] of states.entries())
+      for (const [name, data] of state) tensors.set(`${s}/${name}`, { shape: [data.length], data })
+    const metadata = { samples: String(record.samples), seeds: String(states.length), sha256: record.sha256 }
+    await replaceFile(this.fileOf(record.learner), (temporary) => writeSafetensors(temporary, tensors, metadata))
+  }
+
+  /** Scores of a learner on inputs, computed once. */
+  async scores(inputs: string, { learner, sha256 }: LearnerRecord, compute: () => Promise<Float32Array>) {
+    const folder = path.join(this.directory, `scores-${inputs.slice(0, 16)}`)
+    const file = path.join(folder, `${String(learner).padStart(5, '0')}-${sha256.slice(0, 16)}.f32`)
+    const bytes = await readFile(file).catch(() => null)
+    if (bytes !== null) return new Float32Array(Uint8Array.from(bytes).buffer)
+    const scores = await compute()
+    await mkdir(folder, { recursive: true })
+    await writeFileAtomic(file, new Uint8Array(scores.buffer))
+    return scores
+  }
+
+  /** A folder for the training of one learner, empty; `remove` ends it. */
+  async workFolder(learner: number, seed: number): Promise<{ readonly folder: string; remove(): Promise<void> }> {
+    const folder = path.join(this.directory, `work-${learner}-${seed}`)
+    const remove = () => rm(folder, { recursive: true, force: true })
+    await remove() // what a kill left
+    return { folder, remove }
+  }
+
+  private fileOf(learner: number): string {
+    const [number, count] = [learner, this.learners].map((value) => String(value).padStart(5, '0'))
+    return path.join(this.directory, `learner-${number}-of-${count}.safetensors`)
+  }
+}
+
+function splitOnce(name: string): [string, string] {
+  const at = name.indexOf('/')
+  return [name.slice(0, at), name.slice(at + 1)]
+}

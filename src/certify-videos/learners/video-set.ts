@@ -1,0 +1,73 @@
+/** Labelled videos for learners that read frames or tokens: who each row is, and where its content is kept. */
+import type { SampleSet, TestInputs } from '../../certify/data/feature-set.ts'
+import type { PoisonedRow } from '../../certify/learners.ts'
+import { samplesOf } from '../../certify/poison.ts'
+import { RandomStream } from '../../core/random.ts'
+import type { LabelledVideo } from '../../finetune/dataset.ts'
+import { fileDigestOf } from '../division.ts'
+
+/** What a learner sees of a row. */
+export interface Content {
+  /** Under which the frames or tokens of the video are stored: `LabelledVideo.digest`. */
+  readonly key: string
+  /** Noise that an audit adds to it: deviation, in the units of the values, and the seed it is drawn from. */
+  readonly noise: { readonly size: number; readonly seed: number } | null
+}
+
+/** A protected set; a row is a video. */
+export interface VideoSet extends SampleSet {
+  /** [rows] */
+  readonly contents: readonly Content[]
+}
+
+export interface VideoInputs extends TestInputs {
+  /** [rows] */
+  readonly contents: readonly Content[]
+}
+
+/** @param videos readable ones: their digests are known */
+export function videoSetOf(videos: readonly LabelledVideo[], classNames: readonly string[]): VideoSet {
+  const groups = videos.map((video) => video.group)
+  return {
+    rows: videos.length,
+    labels: Int32Array.from(videos, (video) => video.class),
+    classNames,
+    ids: videos.map(videoIdOf),
+    digests: videos.map(fileDigestOf),
+    parts: videos.map(({ digest }) => digest ?? ''),
+    contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
+    ...(groups.every((group) => group !== undefined) ? { groups } : {}),
+  }
+}
+
+/** The id of a video without the part of it that is meant: whoever inserts a file inserts all of its parts. */
+export function videoIdOf({ id }: Pick<LabelledVideo, 'id'>): string {
+  return id.replace(/#[\d.]*-[\d.]*$/, '')
+}
+
+export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {
+  return {
+    rows: videos.length,
+    labels: Int32Array.from(videos, (video) => video.class),
+    ids: videos.map((video) => video.id),
+    contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
+  }
+}
+
+/** `LearnerFamily.poisoned`: edited videos are their frames or tokens plus noise. */
+export function poisonedVideos(set: VideoSet, inputs: VideoInputs, rows: readonly PoisonedRow[]): VideoSet {
+  const contents = rows.map(({ content }): Content => {
+    if (content.kind === 'input') return inputs.contents[content.input]
+    const before = set.contents[content.row]
+    return content.kind === 'row' ? before : { ...before, noise: { size: content.size, seed: content.seed } }
+  })
+  const parts = contents.map(({ key }) => key)
+  return { ...samplesOf(rows, set.classNames, set.groups !== undefined), parts, contents }
+}
+
+/** Adds what `noise` says to `values`, times `unit`, in place. */
+export function addNoise(values: Float32Array | Uint8ClampedArray, { noise }: Content, unit: number): void {
+  if (noise === null) return
+  const stream = new RandomStream(noise.seed, 'poison')
+  for (let i = 0; i < values.length; i++) values[i] += unit * noise.size * stream.normal()
+}

@@ -1,0 +1,150 @@
+/** What a certification of videos rests on, looked up before a single video is decoded. */
+import type { Rule } from '../certify/certify-ballots.ts'
+import type { BucketKey } from '../certify/data/buckets.ts'
+import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { fileDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
+import { listVideos } from '../video/index.ts'
+import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
+import type { VideoFeatureOptions } from './feature-sets.ts'
+import { type FeatureSource, openFeatureSource } from './feature-source.ts'
+import { groupProvenance, groupsOf } from './groups.ts'
+import { checkLearner, isHeadKind, type LearnerOptions, startsFresh } from './learners/kinds.ts'
+import { videoSetOf } from './learners/video-set.ts'
+import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
+
+export interface CertifyVideosOptions
+  extends DivisionOptions,
+    VideoFeatureOptions,
+    Omit<ProvenanceOptions, 'scaledOn' | 'signal'> {
+  /** A folder per class or a list with labels, optional groups and an optional split column. */
+  readonly data: string
+  /** See `openFeatureSource`; several for encoder groups, in the order of the groups. */
+  readonly from: string | readonly string[]
+  /** The base learner. Default ridge heads. */
+  readonly learner?: LearnerOptions
+  /** What decides the bucket, and with several encoders the group, of a video. Default `content`. */
+  readonly by?: BucketKey
+  /** Videos to predict, instead of a part of `data`. */
+  readonly test?: string
+  /** The classes. Default: those of `data`, which then has to have a video of each under any attack. */
+  readonly classes?: readonly string[]
+  /** Videos out of the attacker's reach (labels not needed) that fix the scale of features. */
+  readonly trusted?: string
+  /** Frames from one frame of a clip to the next; default: as the encoder was trained. */
+  readonly stride?: number
+  /** Told what a user should know. */
+  readonly onNote?: (note: string) => void
+}
+
+/** What is known before a single video is decoded. */
+export interface CertifyVideosPlan {
+  /** One, or one for each encoder group. */
+  readonly sources: readonly FeatureSource[]
+  /** [protected videos] encoder group of each; null with one encoder. */
+  readonly groupOf: Int32Array | null
+  readonly learner: LearnerOptions
+  readonly classes: readonly string[]
+  readonly division: Division
+  readonly encoder: EncoderProvenance
+  /** Trusted videos. */
+  readonly scaling: readonly LabelledVideo[]
+}
+
+/**
+ * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
+ *
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
+ *   `manifestOfData` throw
+ */
+export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
+  const { stride, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
+  checkLearner(learner)
+  const names = typeof options.from === 'string' ? [options.from] : options.from
+  if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
+  if (!isHeadKind(learner.kind)) {
+    const whose = `${learner.kind} learners`
+    if (names.length > 1) throw invalidArgument('from', `one encoder for ${whose}`, names.join(', '))
+    if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
+    if (options.trusted !== undefined)
+      throw invalidArgument('trusted', `nothing with ${whose}: they need no scale`, options.trusted)
+    if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
+  }
+  const sources: FeatureSource[] = []
+  for (const name of names)
+    sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
+  for (const source of sources)
+    if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
+  const { classes, division, scaling } = await planVideos(options)
+  const scaledOn = scaling.map(fileDigestOf)
+  const shared = { sources, learner, classes, division, scaling }
+  if (sources.length > 1) {
+    const groupOf = groupsOf(division.train, classes, by, sources.length)
+    const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })
+    return { ...shared, groupOf, encoder }
+  }
+  const protectedDigests = division.train.map(fileDigestOf)
+  const { provenance, notes } = await encoderProvenance(sources[0], protectedDigests, { ...options, scaledOn })
+  for (const note of notes) onNote(note)
+  return { ...shared, groupOf: null, encoder: provenance }
+}
+
+/** The videos of a certification: which are protected, which are predicted, which fix the scale. */
+export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
+  const { data, signal, onNote = () => {} } = options
+  const { videos, classes, unreadable } = await openDataset(data, { classes: options.classes, signal })
+  for (const { id, reason } of unreadable.slice(0, 10)) onNote(`${id} cannot be read: ${reason}`)
+  const division = await divide(videos.filter(readable), classes, options)
+  if (options.classes === undefined)
+    onNote(`Classes are taken from the labels: ${classes.join(', ')}. Fix them with --classes.`)
+  const seen = new Set(division.train.map(fileDigestOf))
+  const both = division.test.filter((video) => seen.has(fileDigestOf(video))).length
+  if (both > 0)
+    onNote(`${both} videos to predict have the content of a training video; accuracy will look better than it is.`)
+  const scaling = options.trusted === undefined ? [] : await trustedVideos(options.trusted, signal)
+  return { classes, division, scaling }
+}
+
+/**
+ * Refuses a claim that the encoder's origin contradicts, before features are computed.
+ *
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later
+ */
+export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonly Rule[], threat: Threat): void {
+  const { train } = plan.division
+  checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
+  if (by !== 'source') return
+  const without = train.find((video) => video.group === undefined)
+  if (without === undefined) return
+  throw new VideoMaeError(`Expected a group for every video, but ${without.id} has none.`, {
+    code: 'GROUP_MISSING',
+    exit: 'data',
+    hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
+  })
+}
+
+const readable = (video: LabelledVideo): boolean => video.digest !== null
+
+async function divide(
+  videos: readonly LabelledVideo[],
+  classes: readonly string[],
+  options: Omit<CertifyVideosOptions, 'from'>,
+): Promise<Division> {
+  const { testShare = 0.2, test, signal } = options
+  if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
+  if (test === undefined) return divideVideos(videos, options)
+  const other = await openDataset(test, { classes, signal })
+  return { train: videos, test: other.videos.filter(readable), how: `tested on ${test}` }
+}
+
+/** Videos without regard to labels. */
+async function trustedVideos(source: string, signal: AbortSignal | undefined): Promise<LabelledVideo[]> {
+  const videos: LabelledVideo[] = []
+  for (const entry of listVideos(source)) {
+    signal?.throwIfAborted()
+    const part = entry.start === undefined && entry.end === undefined ? '' : `#${entry.start ?? 0}-${entry.end ?? ''}`
+    const digest = await fileDigest(entry.path).catch(() => null)
+    if (digest !== null) videos.push({ ...entry, label: '', class: 0, digest: `${digest}${part}` })
+  }
+  return videos
+}
