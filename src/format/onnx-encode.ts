@@ -57,6 +57,7 @@ function writeGraph(
     writer.message(5, (w) => writeTensor(w, initializer, initializer.name, external?.(initializer)))
   }
   for (const value of graph.inputs) writer.message(11, (w) => writeValue(w, value))
+  for (const name of graph.otherOutputs ?? []) writer.message(12, (w) => w.string(1, name))
   for (const value of graph.outputs) writer.message(12, (w) => writeValue(w, value))
 }
 

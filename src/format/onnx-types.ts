@@ -61,6 +61,8 @@ export interface OnnxGraph {
   readonly name: string
   readonly inputs: readonly OnnxValue[]
   readonly outputs: readonly OnnxValue[]
+  /** Outputs that are no tensors and come before the others; their types are left to be inferred. */
+  readonly otherOutputs?: readonly string[]
   readonly initializers: readonly OnnxInitializer[]
   /** In an order in which every value is made before it is used. */
   readonly nodes: readonly OnnxNode[]

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
-import { encodeModel } from '../../format/onnx.ts'
-import type { Program } from '../../graph/program.ts'
+import { encodeModel, type OnnxTensorType } from '../../format/onnx.ts'
+import { elementCount, type Program } from '../../graph/program.ts'
 import {
   checkStateNames,
   checkStateValues,
@@ -12,6 +12,7 @@ import {
 } from '../check.ts'
 import type { EngineOptions, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
+import { refusingOutputs, runInPlace } from './in-place.ts'
 import { lower, outputName, stateInput } from './lower.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
 import { UpdateCrew } from './update/crew.ts'
@@ -33,8 +34,8 @@ interface CompiledGraph {
   readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[]
   /** State tensors, over the buffers themselves. */
   readonly states: Readonly<Record<string, Tensor>>
-  /** What the graph returns: null where ONNX Runtime allocates, else a tensor over a gradient's buffer. */
-  readonly fetches: Readonly<Record<string, Tensor | null>>
+  /** Where the graph has gradients: what all of its outputs are written into, gradients into their buffers. */
+  readonly fetches: Readonly<Record<string, Tensor>> | null
 }
 
 /** Programs compiled to ONNX over buffers that ONNX Runtime and the update threads share. */
@@ -108,7 +109,11 @@ export class OnnxSession implements EngineSession {
     }
     let results: Readonly<Record<string, Tensor>>
     try {
-      results = await graph.session.run(feeds, graph.fetches)
+      if (graph.fetches === null) results = await graph.session.run(feeds)
+      else {
+        await runInPlace(graph.session, feeds, graph.fetches)
+        results = graph.fetches
+      }
     } catch (cause) {
       throw new VideoMaeError(
         `ONNX Runtime failed in ${program.name}: ${cause instanceof Error ? cause.message : cause}`,
@@ -121,10 +126,9 @@ export class OnnxSession implements EngineSession {
     }
     const inputNames = new Set(program.inputs.map(({ name }) => name))
     for (const { name } of program.outputs) {
-      const key = outputName(name, inputNames)
-      const data = results[key].data as InputValue
-      // A gradient's buffer is written again by the next run.
-      outputs[name] = graph.fetches[key] !== null || !(data instanceof Float32Array) ? Float32Array.from(data) : data
+      const data = results[outputName(name, inputNames)].data as InputValue
+      // What was given to the run is written again by the next one.
+      outputs[name] = graph.fetches !== null || !(data instanceof Float32Array) ? Float32Array.from(data) : data
     }
   }
 
@@ -168,7 +172,7 @@ async function compile(
   if (graph.outputs.length === 0) return null
   let session: InferenceSession
   try {
-    session = await runtime.create(encodeModel(model), options)
+    session = await runtime.create(encodeModel(gradients.size > 0 ? refusingOutputs(model) : model), options)
   } catch (cause) {
     throw new VideoMaeError(
       `ONNX Runtime refused the program ${program.name}: ${cause instanceof Error ? cause.message : cause}`,
@@ -182,13 +186,20 @@ async function compile(
   for (const { name, tensor } of program.state) {
     if (read.has(stateInput(name))) states[stateInput(name)] = tensorOver(stateKey(name), tensor)
   }
-  const fetches: Record<string, Tensor | null> = {}
-  for (const { name } of graph.outputs) fetches[name] = null
+  const fetches: Record<string, Tensor> = {}
   for (const [tensor, key] of gradients) fetches[updateOutputs.get(tensor)!] = tensorOver(key, tensor)
+  for (const { name, type, shape } of graph.outputs) fetches[name] ??= emptyTensor(runtime, type, shape as number[])
   const inputs = program.inputs
     .filter(({ name }) => read.has(name))
     .map(({ name, tensor }) => ({ name, shape: program.tensors[tensor].shape }))
-  return { session, inputs, states, fetches }
+  return { session, inputs, states, fetches: gradients.size > 0 ? fetches : null }
+}
+
+function emptyTensor(runtime: OnnxRuntime, type: OnnxTensorType, shape: readonly number[]): Tensor {
+  const length = elementCount(shape)
+  const data =
+    type === 'int32' ? new Int32Array(length) : type === 'uint8' ? new Uint8Array(length) : new Float32Array(length)
+  return new runtime.Tensor(data, shape)
 }
 
 /** Copies what lies in shared memory, which the binding of ONNX Runtime refuses. */
