@@ -58,7 +58,7 @@ for (const samplesPerClip of samples) {
     const running = session.run(training.step, inputs)
     const asked = performance.now()
     inputs = { ...(await data.next()).inputs, ...scalars(step + 1) }
-    session.prefetch(training.step, inputs)
+    await session.prefetch(training.step, inputs)
     waited += performance.now() - asked
     await running
   }

@@ -75,7 +75,7 @@ async function timeCase(given: GpuCase, precision: Precision, steps: number, rat
     const began = performance.now()
     const running = session.run(training.step, next)
     next = inputs(step + 1)
-    session.prefetch(training.step, next)
+    await session.prefetch(training.step, next)
     loss = (await running).loss[0]
     if (step > warmUp) times.push(performance.now() - began)
   }

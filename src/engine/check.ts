@@ -87,13 +87,14 @@ export function checkStateValues(shapes: StateShapes, values: ReadonlyMap<string
  * Prepares the check of one program's inputs; call the result at every run.
  *
  * The check throws VideoMaeError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_TYPE`, `INPUT_LENGTH` and, for indices that
- * point outside what they index, `INDEX_RANGE` (on a GPU those would read foreign memory).
+ * point outside what they index, `INDEX_RANGE` (on a GPU those would read foreign memory). With `some`, inputs may be
+ * missing.
  */
-export function inputCheck(program: Program): (inputs: RunInputs) => void {
+export function inputCheck(program: Program): (inputs: RunInputs, which?: 'all' | 'some') => void {
   const names = new Set(program.inputs.map(({ name }) => name))
   const limits = indexLimits(program)
   for (const { tensor, data } of program.constants) checkRange(program, 'a constant', data, limits.get(tensor))
-  return (inputs) => {
+  return (inputs, which = 'all') => {
     const unknown = Object.keys(inputs).filter((name) => !names.has(name))
     if (unknown.length > 0) {
       throw new VideoMaeError(
@@ -103,6 +104,7 @@ export function inputCheck(program: Program): (inputs: RunInputs) => void {
     }
     for (const { name, tensor } of program.inputs) {
       const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined
+      if (value === undefined && which === 'some') continue
       checkInput(program, name, program.tensors[tensor], value)
       checkRange(program, `the input ${name}`, value!, limits.get(tensor))
     }

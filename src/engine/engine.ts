@@ -27,6 +27,14 @@ export interface EngineSession {
    * Rejects with `PROGRAM_UNKNOWN`, `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_TYPE`, `INPUT_LENGTH`, `INDEX_RANGE`.
    */
   run(program: string, inputs: RunInputs): Promise<RunOutputs>
+  /**
+   * Announces inputs of the next run of a program, also while a run is under way: an engine whose device has memory of
+   * its own copies them there meanwhile. That run has to be given the very same arrays, unchanged; it may be given
+   * others beside them. A later announcement replaces an earlier one. Absent where nothing is gained by it.
+   *
+   * Rejects as `run` does for a program or an input that does not fit, and with `ENGINE_CLOSED`.
+   */
+  prefetch?(program: string, inputs: RunInputs): Promise<void>
   /** Copies of state tensors; all of them where no names are given. Rejects with `STATE_UNKNOWN`. */
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>>
   /**

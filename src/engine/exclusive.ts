@@ -13,7 +13,7 @@ export class ExclusiveUse {
 
   /** Runs `work`. Rejects with `ENGINE_BUSY` while earlier work has not settled, with `ENGINE_CLOSED` after `close`. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.closing !== null) throw new VideoMaeError(`${this.owner} is closed.`, { code: 'ENGINE_CLOSED' })
+    this.requireOpen()
     if (this.current !== null) {
       throw new VideoMaeError(`${this.owner} is still at work for an earlier call.`, {
         code: 'ENGINE_BUSY',
@@ -28,6 +28,11 @@ export class ExclusiveUse {
     } finally {
       this.current = null
     }
+  }
+
+  /** Throws `ENGINE_CLOSED` after `close`: for what may be done beside work under way. */
+  requireOpen(): void {
+    if (this.closing !== null) throw new VideoMaeError(`${this.owner} is closed.`, { code: 'ENGINE_CLOSED' })
   }
 
   /** Waits for work under way, whatever becomes of it, then calls `release` once. Closing again waits for the first. */

@@ -1,5 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
-import type { EngineSession, RunInputs } from '../engine/engine.ts'
+import type { EngineSession, RunInputs, RunOutputs } from '../engine/engine.ts'
 
 /** What one run of the engine is fed, and where it came from. */
 export interface TrainingBatch {
@@ -83,6 +83,30 @@ export async function runTraining(options: TrainingOptions): Promise<void> {
   throw interruption(signal?.reason, done, steps)
 }
 
+/**
+ * A run during which the batch of the next one is announced to the engine, as soon as it is there: the engine can bring
+ * it to its device meanwhile. What is wrong with a batch is reported by its own run.
+ */
+async function runAnnouncing(
+  session: EngineSession,
+  program: string,
+  inputs: RunInputs,
+  upcoming: Promise<TrainingBatch> | null,
+): Promise<RunOutputs> {
+  let underWay = true
+  const running = session.run(program, inputs)
+  const announce = async (): Promise<void> => {
+    const next = await upcoming
+    if (next !== null && underWay) await session.prefetch?.(program, next.inputs)
+  }
+  announce().catch(() => {})
+  try {
+    return await running
+  } finally {
+    underWay = false
+  }
+}
+
 function runsPerStep(programs: StepPrograms): number {
   return programs.kind === 'whole' ? 1 : programs.runs
 }
@@ -102,7 +126,7 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     batches.push(batch)
     const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
     const program = programs.kind === 'whole' ? programs.train : programs.accumulate
-    const outputs = await session.run(program, { ...batch.inputs, ...scalars })
+    const outputs = await runAnnouncing(session, program, { ...batch.inputs, ...scalars }, feed.upcoming)
     const value = outputs.loss[0]
     if (!Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
     loss += value / runs
@@ -131,7 +155,8 @@ class Feed {
   private readonly nextBatch: () => Promise<TrainingBatch>
   private readonly signal: AbortSignal | undefined
   private left: number
-  private upcoming: Promise<TrainingBatch> | null = null
+  /** On its way, or there; null behind the last one. */
+  upcoming: Promise<TrainingBatch> | null = null
 
   constructor(nextBatch: () => Promise<TrainingBatch>, count: number, signal: AbortSignal | undefined) {
     this.nextBatch = nextBatch

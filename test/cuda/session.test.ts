@@ -108,13 +108,55 @@ describe.skipIf(missing !== null)(
           const running = session.run(built.step, next)
           next = inputs(step + 1)
           // Steps 4 and 5 come from what was never announced.
-          if (ahead && step !== 3) session.prefetch(built.step, next)
+          if (ahead && step !== 3) await session.prefetch(built.step, next)
           own.push((await running).loss[0])
         }
         losses.push(own)
         await session.close()
       }
       expect(losses[1]).toEqual(losses[0])
+    })
+
+    it('copies what is announced while the step before computes, and the rest with its own step', async () => {
+      const log: string[] = []
+      const device = recording(openEmulatedDevice(), log)
+      const session = new CudaSession(device, built.programs, { precision: 'float32' })
+      await session.writeState(state)
+      for (const step of [1, 2]) await session.run(built.step, inputs(step))
+      const { frames, visible: seen, masked: hidden, ...scalars } = inputs(3)
+      const announced = { frames, visible: seen, masked: hidden }
+      controls?.setLatency(30)
+      log.length = 0
+      const running = session.run(built.step, inputs(2))
+      await session.prefetch(built.step, announced)
+      log.push('announced')
+      await running
+      log.push('settled')
+      await session.run(built.step, { ...announced, ...scalars })
+      controls?.setLatency(0)
+      await session.close()
+      // Six inputs; s and c are the streams of steps and of copies.
+      expect(log.join(' ')).toBe(
+        [
+          ...[...Array(6).fill('in:s'), 'graph:s', 'out:s', 'out:s'],
+          ...['wait:c', ...Array(3).fill('in:c'), 'record:c', 'announced', 'settled'],
+          ...['wait:s', ...Array(3).fill('move:s'), 'record:s', ...Array(3).fill('in:s'), 'graph:s', 'out:s', 'out:s'],
+        ].join(' '),
+      )
+    })
+
+    it('checks what is announced, and takes a run without it', async () => {
+      const session = openTestSession(built.programs, { precision: 'float32' })
+      const wrong = await failure(() => session.prefetch(built.step, { frames: new Uint8Array(3) }))
+      expect(wrong.code).toBe('INPUT_LENGTH')
+      expect((await failure(() => session.prefetch('other', {}))).code).toBe('PROGRAM_UNKNOWN')
+      await session.writeState(state)
+      const [other, { loss }] = [inputs(7), await session.run(built.step, inputs(1))]
+      await session.writeState(state)
+      await session.prefetch(built.step, { frames: other.frames })
+      expect((await session.run(built.step, inputs(1))).loss).toEqual(loss)
+      await session.close()
+      expect((await failure(() => session.prefetch(built.step, {}))).code).toBe('ENGINE_CLOSED')
     })
 
     it('refuses a second call while one is under way, and any after closing', async () => {
@@ -216,6 +258,42 @@ function failingAt(device: Device, entry: string): Device {
         target.launch(...list)
       }
     },
+  })
+}
+
+/** Notes what concerns inputs and outputs, by kind and stream: `c` is the stream that an event is recorded on first. */
+function recording(device: Device, log: string[]): Device {
+  const names: Readonly<Record<string, string>> = {
+    copyToDevice: 'in',
+    copyToHost: 'out',
+    copyOnDevice: 'move',
+    wait: 'wait',
+    record: 'record',
+  }
+  const created: unknown[] = []
+  const timed = new Set<unknown>()
+  const streamName = (stream: unknown): string => (stream === created[0] ? 's' : stream === created[1] ? 'c' : '?')
+  return new Proxy(device, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      return (...list: unknown[]) => {
+        const result: unknown = value.apply(target, list)
+        if (name === 'createStream') created.push(result)
+        if (name === 'createEvent' && list[0] === true) timed.add(result)
+        // The timed events around a step are not about inputs.
+        const kind = typeof name === 'string' && !timed.has(list[0]) ? names[name] : undefined
+        if (kind !== undefined) log.push(`${kind}:${streamName(list.find((value) => created.includes(value)))}`)
+        if (name !== 'capture') return result
+        const graph = result as ReturnType<Device['capture']>
+        const launch: typeof graph.launch = (stream) => {
+          log.push(`graph:${streamName(stream)}`)
+          graph.launch(stream)
+        }
+        return { ...graph, launch }
+      }
+    },
+    set: (target, name, value) => Reflect.set(target, name, value, target),
   })
 }
 

@@ -1,22 +1,31 @@
 import type { RunInputs } from '../engine.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
-import type { InputLayout } from './input-layout.ts'
+import type { InputLayout, InputPlace } from './input-layout.ts'
+
+/** What has been announced for a later run and is on its way, or there. */
+interface Announced {
+  readonly program: string
+  readonly inputs: RunInputs
+  readonly places: readonly InputPlace[]
+}
 
 /**
  * Brings inputs to the device. A run's inputs go through page-locked memory straight into the block that the programs
- * read; a batch that is fed ahead is copied to a second block on a stream of its own, while the step before it still
+ * read; what is announced ahead is copied to a second block on a stream of its own, while the step before it still
  * computes, and then only moved on the device.
  */
 export class InputFeed {
-  readonly block: DeviceBuffer
+  private readonly block: DeviceBuffer
   private readonly device: Device
   private readonly bytes: number
   private readonly staging: HostBuffer
   private readonly copies: Stream
+  /** The announced inputs have reached the second block. */
   private readonly arrived: DeviceEvent
+  /** The run has moved them out of it. */
   private readonly taken: DeviceEvent
-  private ahead: { readonly block: DeviceBuffer; readonly staging: HostBuffer } | null = null
-  private waiting: { readonly program: string; readonly inputs: RunInputs } | null = null
+  private second: { readonly block: DeviceBuffer; readonly staging: HostBuffer } | null = null
+  private announced: Announced | null = null
 
   /** @param bytes the largest layout of the session's programs */
   constructor(device: Device, bytes: number) {
@@ -29,41 +38,61 @@ export class InputFeed {
     this.taken = device.createEvent()
   }
 
+  /** Of the block that programs read. */
   get address(): DeviceAddress {
     return this.block.address
   }
 
-  /** Starts the copy of a later run's inputs. They are recognised by identity when that run comes. */
+  /** Bytes on the device. */
+  get bytesHeld(): number {
+    return this.block.bytes + (this.second?.block.bytes ?? 0)
+  }
+
+  /** Starts the copy of inputs of a later run. They are recognised by identity when that run comes. */
   prefetch(program: string, inputs: RunInputs, layout: InputLayout): void {
-    this.ahead ??= {
-      block: this.device.allocate(this.bytes, 'the inputs of the next step'),
-      staging: this.device.allocateHost(this.bytes),
+    const [device, copies] = [this.device, this.copies]
+    this.second ??= {
+      block: device.allocate(this.bytes, 'the inputs of the next step'),
+      staging: device.allocateHost(this.bytes),
     }
-    // The staging memory may still be read by the copy before, the block by the move before.
-    this.device.synchronize(this.copies)
-    this.device.wait(this.copies, this.taken)
-    layout.pack(inputs, this.ahead.staging.data)
-    this.device.copyToDevice(this.ahead.block.address, this.ahead.staging, 0, layout.bytes, this.copies)
-    this.device.record(this.arrived, this.copies)
-    this.waiting = { program, inputs }
+    const { block, staging } = this.second
+    this.announced = null
+    // The copy before may still read the staging memory; it waits for no step, so this wait is short.
+    device.synchronize(copies)
+    device.wait(copies, this.taken)
+    const places = layout.pack(inputs, staging.data)
+    for (const { offset, bytes } of places) {
+      device.copyToDevice(block.address + BigInt(offset), staging, offset, bytes, copies)
+    }
+    device.record(this.arrived, copies)
+    this.announced = { program, inputs, places }
   }
 
   /** Puts what a run reads on its stream, ahead of the run. */
   deliver(program: string, inputs: RunInputs, layout: InputLayout, stream: Stream): void {
-    if (layout.bytes === 0) return
-    const { waiting, ahead } = this
-    if (ahead !== null && waiting?.program === program && sameInputs(waiting.inputs, inputs)) {
-      this.waiting = null
-      this.device.wait(stream, this.arrived)
-      this.device.copyOnDevice(this.block.address, ahead.block.address, layout.bytes, stream)
-      this.device.record(this.taken, stream)
-      return
+    const [device, block] = [this.device, this.block]
+    const there = this.take(program, inputs)
+    if (there.length > 0 && this.second !== null) {
+      const from = this.second.block.address
+      device.wait(stream, this.arrived)
+      for (const { offset, bytes } of there) {
+        device.copyOnDevice(block.address + BigInt(offset), from + BigInt(offset), bytes, stream)
+      }
+      device.record(this.taken, stream)
     }
-    layout.pack(inputs, this.staging.data)
-    this.device.copyToDevice(this.block.address, this.staging, 0, layout.bytes, stream)
+    const rest = Object.fromEntries(
+      Object.entries(inputs).filter(([name]) => there.every((place) => place.name !== name)),
+    )
+    for (const { offset, bytes } of layout.pack(rest, this.staging.data)) {
+      device.copyToDevice(block.address + BigInt(offset), this.staging, offset, bytes, stream)
+    }
   }
-}
 
-function sameInputs(a: RunInputs, b: RunInputs): boolean {
-  return Object.keys(a).every((name) => a[name] === b[name])
+  /** Places of the run's inputs that were announced for it. An announcement serves one run. */
+  private take(program: string, inputs: RunInputs): readonly InputPlace[] {
+    const announced = this.announced
+    if (announced === null || announced.program !== program) return []
+    this.announced = null
+    return announced.places.filter(({ name }) => announced.inputs[name] === inputs[name])
+  }
 }

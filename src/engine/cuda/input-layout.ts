@@ -4,7 +4,8 @@ import { align } from './memory-plan.ts'
 
 const dtypeBytes = { float32: 4, int32: 4, uint8: 1 } as const
 
-interface Place {
+/** Bytes. */
+export interface InputPlace {
   readonly name: string
   readonly offset: number
   readonly bytes: number
@@ -13,7 +14,7 @@ interface Place {
 /** Where the inputs of a program lie in the block that its runs read. */
 export class InputLayout {
   readonly bytes: number
-  private readonly places: readonly Place[]
+  private readonly places: readonly InputPlace[]
 
   constructor(program: Program) {
     let bytes = 0
@@ -31,10 +32,13 @@ export class InputLayout {
     return place?.offset ?? 0
   }
 
-  pack(inputs: RunInputs, into: Uint8Array): void {
-    for (const { name, offset, bytes } of this.places) {
+  /** Puts the inputs at their places, those that are given, and returns these places. */
+  pack(inputs: RunInputs, into: Uint8Array): readonly InputPlace[] {
+    const given = this.places.filter(({ name }) => inputs[name] !== undefined)
+    for (const { name, offset, bytes } of given) {
       const value: InputValue = inputs[name]
       into.set(new Uint8Array(value.buffer, value.byteOffset, bytes), offset)
     }
+    return given
   }
 }

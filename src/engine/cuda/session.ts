@@ -40,7 +40,7 @@ export interface StepTime {
 
 interface OpenProgram {
   readonly program: Program
-  readonly check: (inputs: RunInputs) => void
+  readonly check: ReturnType<typeof inputCheck>
   readonly layout: InputLayout
   readonly compiled: CompiledProgram
   /** Page-locked, all outputs one behind the other, and where each begins. */
@@ -176,13 +176,11 @@ export class CudaSession implements EngineSession {
     return this.busy
   }
 
-  /**
-   * Starts copying the inputs of the next run while the current one computes. Optional: `run` with the same arrays then
-   * finds them on the device. May be called while a run is under way; the arrays must not change before that next run.
-   */
-  prefetch(name: string, inputs: RunInputs): void {
+  /** Starts copying inputs of the program's next run on a second stream; see `EngineSession`. */
+  async prefetch(name: string, inputs: RunInputs): Promise<void> {
+    this.use.requireOpen()
     const { check, layout } = findProgram(this.programs, name)
-    check(inputs)
+    check(inputs, 'some')
     this.feed.prefetch(name, inputs, layout)
   }
 
@@ -292,7 +290,7 @@ export class CudaSession implements EngineSession {
   memory(): Promise<MemoryUse> {
     return this.use.run(() => {
       const [state, ...rest] = this.buffers
-      return { state: state.bytes, workspace: rest.reduce((sum, { bytes }) => sum + bytes, this.feed.block.bytes) }
+      return { state: state.bytes, workspace: rest.reduce((sum, { bytes }) => sum + bytes, this.feed.bytesHeld) }
     })
   }
 

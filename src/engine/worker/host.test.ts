@@ -14,14 +14,24 @@ export const engine = {
   async open(programs, options) {
     if (options.device === 'absent') throw failure
     let calls = 0
+    let announced = null
     return {
       engine: 'scripted',
+      async prefetch(program, inputs) {
+        if (program === 'throw') throw failure
+        announced = inputs
+      },
       async run(program, inputs) {
         calls++
         if (program === 'throw') throw failure
         if (program === 'exit') process.exit(7)
         if (program === 'crash') { setImmediate(() => { throw failure }); return new Promise(() => {}) }
         if (program === 'sleep') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+        if (program === 'announced') {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          const same = Object.keys(inputs).filter((name) => announced?.[name] === inputs[name])
+          return { same: Float32Array.from(same.flatMap((name) => [...inputs[name]])), calls: Float32Array.of(calls) }
+        }
         if (program === 'kind') return { shared: Float32Array.of(inputs.x.buffer instanceof SharedArrayBuffer ? 1 : 0) }
         const same = Float32Array.from(inputs.x ?? [])
         return { same, again: same, calls: Float32Array.of(calls) }
@@ -85,6 +95,28 @@ describe('a session in a thread', () => {
     const pooled = Buffer.from([5, 6, 7])
     expect((await session.run('any', { x: pooled })).same).toEqual(Float32Array.of(5, 6, 7))
     expect([...pooled]).toEqual([5, 6, 7])
+  })
+
+  it('brings announced inputs to the thread beside a run, once, as the arrays that the run then gets', async () => {
+    const session = await open()
+    const [x, y, z] = [Float32Array.of(1, 2), Float32Array.of(3), Float32Array.of(4)]
+    const running = session.run('announced', { x })
+    await session.prefetch?.('announced', { y, z })
+    const settled = running.then(() => 'settled')
+    expect(await Promise.race([settled, 'under way'])).toBe('under way')
+    expect((await running).same).toEqual(new Float32Array(0))
+    // y is the announced array, z is not, x is new.
+    const next = await session.run('announced', { x, y, z: Float32Array.of(4) })
+    expect(next.same).toEqual(Float32Array.of(3))
+    expect((await session.run('announced', { y })).same, 'an announcement serves one run').toEqual(new Float32Array(0))
+  })
+
+  it('reports an announcement that is refused, and closes behind one', async () => {
+    const session = await open()
+    await expect(session.prefetch?.('throw', {})).rejects.toMatchObject({ message: 'expected this' })
+    expect((await session.run('any', {})).calls[0]).toBe(1)
+    await session.close()
+    await expect(session.prefetch?.('any', {})).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
   })
 
   it('leaves the event loop free while it works', async () => {

@@ -6,7 +6,7 @@ import type { Program } from '../../graph/program.ts'
 import { checkStateValues, collectStates, type StateShapes } from '../check.ts'
 import type { Engine, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
-import { type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
+import { type Posted, type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
 
 export interface ThreadedEngineOptions {
   /** The engine as it runs in one thread; only its name and its probe are used here. */
@@ -55,7 +55,10 @@ class ThreadedSession implements EngineSession {
   private readonly worker: Worker
   private readonly shapes: StateShapes
   private readonly use: ExclusiveUse
-  private readonly pending: Pending[] = []
+  private readonly pending = new Map<number, Pending>()
+  private posted = 0
+  private prefetches = false
+  private announced: { readonly program: string; readonly inputs: RunInputs } | null = null
   private death: VideoMaeError | null = null
 
   private constructor(name: string, worker: Worker, shapes: StateShapes) {
@@ -64,8 +67,9 @@ class ThreadedSession implements EngineSession {
     this.worker = worker
     this.use = new ExclusiveUse(`The ${name} session`)
     worker.on('message', (reply: Reply) => {
-      this.pending.shift()?.resolve(reply)
-      if (this.pending.length === 0) worker.unref()
+      this.pending.get(reply.number)?.resolve(reply)
+      this.pending.delete(reply.number)
+      if (this.pending.size === 0) worker.unref()
     })
     worker.on('error', (cause: Error) => this.fail(cause.message, cause))
     worker.on('messageerror', (cause) => this.fail(cause.message, cause))
@@ -76,7 +80,7 @@ class ThreadedSession implements EngineSession {
     const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
     const session = new ThreadedSession(name, worker, shapes)
     try {
-      await session.answer<'open'>()
+      session.prefetches = (await session.answer<'open'>(0)).prefetches
     } catch (error) {
       await session.end()
       throw error
@@ -86,18 +90,22 @@ class ThreadedSession implements EngineSession {
 
   run(program: string, inputs: RunInputs): Promise<RunOutputs> {
     return this.use.run(() => {
-      const copies: Record<string, InputValue> = {}
-      const moved: ArrayBuffer[] = []
-      for (const [name, value] of Object.entries(inputs)) {
-        copies[name] = value
-        // Anything else is left to the checks of the session.
-        if (!ArrayBuffer.isView(value) || !(value.buffer instanceof ArrayBuffer)) continue
-        const copy = ownCopy(value)
-        copies[name] = copy
-        moved.push(copy.buffer)
-      }
-      return this.call<'run'>({ call: 'run', program, inputs: copies }, moved)
+      const known = this.announced?.program === program ? this.announced.inputs : {}
+      if (this.announced?.program === program) this.announced = null
+      const announced = Object.keys(inputs).filter((name) => Object.hasOwn(known, name) && known[name] === inputs[name])
+      const rest = Object.entries(inputs).filter(([name]) => !announced.includes(name))
+      const { copies, moved } = ownCopies(Object.fromEntries(rest))
+      return this.call<'run'>({ call: 'run', program, inputs: copies, announced }, moved)
     })
+  }
+
+  /** Copies the inputs to the thread at once; the run that is given the same arrays then names them. */
+  async prefetch(program: string, inputs: RunInputs): Promise<void> {
+    this.use.requireOpen()
+    if (!this.prefetches) return
+    const { copies, moved } = ownCopies(inputs)
+    this.announced = { program, inputs: { ...inputs } }
+    await this.call<'prefetch'>({ call: 'prefetch', program, inputs: copies }, moved)
   }
 
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>> {
@@ -142,14 +150,16 @@ class ThreadedSession implements EngineSession {
 
   private async call<K extends keyof Results>(request: Request, moved: ArrayBuffer[] = []): Promise<Results[K]> {
     if (this.death !== null) throw this.death
-    this.worker.postMessage(request, moved)
-    return this.answer<K>()
+    this.posted++
+    const posted: Posted = { number: this.posted, request }
+    this.worker.postMessage(posted, moved)
+    return this.answer<K>(posted.number)
   }
 
-  private async answer<K extends keyof Results>(): Promise<Results[K]> {
+  private async answer<K extends keyof Results>(number: number): Promise<Results[K]> {
     if (this.death !== null) throw this.death
     this.worker.ref()
-    const reply = await new Promise<Reply>((resolve, reject) => this.pending.push({ resolve, reject }))
+    const reply = await new Promise<Reply>((resolve, reject) => this.pending.set(number, { resolve, reject }))
     if ('error' in reply) throw reviveError(reply.error)
     return reply.result as Results[K]
   }
@@ -161,7 +171,8 @@ class ThreadedSession implements EngineSession {
       hint: 'Its state is lost. Open a new session and load the last checkpoint; if memory ran out, use a smaller batch.',
       cause,
     })
-    for (const { reject } of this.pending.splice(0)) reject(this.death)
+    for (const { reject } of this.pending.values()) reject(this.death)
+    this.pending.clear()
   }
 
   private async end(): Promise<void> {
@@ -171,6 +182,21 @@ class ThreadedSession implements EngineSession {
     await this.worker.terminate()
     await exit
   }
+}
+
+/** Inputs for another thread: what is not in shared memory in copies, whose memory moves there. */
+function ownCopies(inputs: RunInputs): { readonly copies: RunInputs; readonly moved: ArrayBuffer[] } {
+  const copies: Record<string, InputValue> = {}
+  const moved: ArrayBuffer[] = []
+  for (const [name, value] of Object.entries(inputs)) {
+    copies[name] = value
+    // Anything else is left to the checks of the session.
+    if (!ArrayBuffer.isView(value) || !(value.buffer instanceof ArrayBuffer)) continue
+    const copy = ownCopy(value)
+    copies[name] = copy
+    moved.push(copy.buffer)
+  }
+  return { copies, moved }
 }
 
 /** A copy in memory of its own, also of Node's Buffers, whose `slice` is a view. */

@@ -12,24 +12,40 @@ export interface ThreadStart {
 }
 
 export type Request =
-  | { readonly call: 'run'; readonly program: string; readonly inputs: RunInputs }
+  | {
+      readonly call: 'run'
+      readonly program: string
+      readonly inputs: RunInputs
+      /** Inputs that the last `prefetch` has brought. */
+      readonly announced: readonly string[]
+    }
+  | { readonly call: 'prefetch'; readonly program: string; readonly inputs: RunInputs }
   | { readonly call: 'readState'; readonly names: readonly string[] | undefined }
   | { readonly call: 'writeState'; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly call: 'memory' }
   | { readonly call: 'close' }
 
-/** What each call answers with; `open` is the answer to being started. */
+/** A request with its number, by which the reply names it: a `prefetch` is answered while a `run` is under way. */
+export interface Posted {
+  readonly number: number
+  readonly request: Request
+}
+
+/** What each call answers with; `open` is the answer to being started, number 0. */
 export interface Results {
-  readonly open: string
+  readonly open: { readonly prefetches: boolean }
   readonly run: RunOutputs
+  readonly prefetch: undefined
   readonly readState: Map<string, Float32Array>
   readonly writeState: undefined
   readonly memory: MemoryUse
   readonly close: undefined
 }
 
-/** Calls are answered in the order in which they came: a session serves one at a time. */
-export type Reply = { readonly result: Results[keyof Results] } | { readonly error: PostedError }
+export type Reply = { readonly number: number } & (
+  | { readonly result: Results[keyof Results] }
+  | { readonly error: PostedError }
+)
 
 /** An error as plain data: structured cloning would drop code and hint. */
 export interface PostedError {

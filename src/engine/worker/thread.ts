@@ -1,8 +1,8 @@
 /** Entry of the thread: opens the engine it was told to and serves its session. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { VideoMaeError } from '../../core/errors.ts'
-import type { Engine, EngineSession } from '../engine.ts'
-import { postError, type Reply, type Request, type Results, type ThreadStart } from './protocol.ts'
+import type { Engine, EngineSession, RunInputs } from '../engine.ts'
+import { type Posted, postError, type Reply, type Request, type Results, type ThreadStart } from './protocol.ts'
 
 const port = parentPort
 if (port === null) throw new Error('This file is the entry of a worker thread.')
@@ -16,10 +16,19 @@ async function open({ module, exportName, programs, options }: ThreadStart): Pro
   return engine.open(programs, options)
 }
 
+/** What the last `prefetch` brought: a session knows announced arrays by identity. */
+let announced: RunInputs = {}
+
 async function serve(session: EngineSession, request: Request): Promise<Results[keyof Results]> {
   switch (request.call) {
-    case 'run':
-      return session.run(request.program, request.inputs)
+    case 'run': {
+      const known = request.announced.map((name) => [name, announced[name]] as const)
+      return session.run(request.program, { ...Object.fromEntries(known), ...request.inputs })
+    }
+    case 'prefetch':
+      announced = request.inputs
+      await session.prefetch?.(request.program, announced)
+      return undefined
     case 'readState':
       return session.readState(request.names)
     case 'writeState':
@@ -41,18 +50,18 @@ function transferable(result: Results[keyof Results]): ArrayBuffer[] {
   return [...new Set(buffers.filter((buffer) => buffer instanceof ArrayBuffer))]
 }
 
-async function answer(work: () => Promise<Results[keyof Results]>): Promise<void> {
+async function answer(number: number, work: () => Promise<Results[keyof Results]>): Promise<void> {
   let reply: Reply
   try {
-    reply = { result: await work() }
+    reply = { number, result: await work() }
   } catch (error) {
-    reply = { error: postError(error) }
+    reply = { number, error: postError(error) }
   }
   port?.postMessage(reply, 'result' in reply ? transferable(reply.result) : [])
 }
 
 const opening = open(workerData as ThreadStart)
-void answer(async () => (await opening).engine)
-port.on('message', (request: Request) => {
-  void answer(async () => serve(await opening, request))
+void answer(0, async () => ({ prefetches: (await opening).prefetch !== undefined }))
+port.on('message', ({ number, request }: Posted) => {
+  void answer(number, async () => serve(await opening, request))
 })

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,16 +36,24 @@ export function buildEmulatedLibraries(): string {
 
 /**
  * A folder that looks like one of CUDA libraries: set VIDEOMAE_CUDA_LIBRARIES to it, and the engine runs emulated.
- * Compiled kernels are files in the temporary folder, so the kernel cache should be a fresh one too (VIDEOMAE_CACHE).
+ * Compiled kernels are shared objects in that folder, so VIDEOMAE_CACHE should lie there too: `emulatedCache`.
  */
 export function buildEmulatedToolkit(): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-emulated-toolkit-'))
   const libraries = buildEmulatedLibraries()
+  const folder = path.join(outputDirectory, path.basename(libraries).replace('libraries', 'toolkit').replace('.so', ''))
+  mkdirSync(folder, { recursive: true })
   for (const name of ['libcuda.so.1', 'libnvrtc.so.13', 'libcublasLt.so.13']) {
-    symlinkSync(libraries, path.join(folder, name))
+    const link = path.join(folder, name)
+    if (existsSync(link)) continue
+    const temporary = `${link}.${process.pid}`
+    symlinkSync(libraries, temporary)
+    renameSync(temporary, link)
   }
   return folder
 }
+
+/** Where kernels compiled for an emulated toolkit are kept from one test run to the next. */
+export const emulatedCache = (toolkit: string): string => path.join(toolkit, 'cache')
 
 /** Compiles kernel files with g++ into shared objects; the "machine code" is the path of one. */
 export class EmulatedCompiler implements KernelCompiler {

@@ -26,6 +26,7 @@ enum {
   notFound = 500,
   illegalState = 401,
   notReady = 600,
+  illegalAddress = 700,
   launchFailed = 719,
   captureInvalidated = 901,
 };
@@ -63,6 +64,8 @@ size_t totalMemory = size_t(4) << 30, usedMemory = 0;
 unsigned long long launches = 0;
 /** Milliseconds that work takes at least, as far as queries see it. */
 double latency = getenv("EMULATED_LATENCY") ? atof(getenv("EMULATED_LATENCY")) : 0;
+/** The launch at which the device fails, counted from 1; 0: none. */
+unsigned long long failingLaunch = getenv("EMULATED_FAILURE") ? strtoull(getenv("EMULATED_FAILURE"), nullptr, 10) : 0;
 /** Like a real context: after the first failure every call fails alike. Ended by `emulated_reset_error`. */
 int failure = success;
 
@@ -249,8 +252,8 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
   return enqueue("launch", stream, 0, [=]() mutable {
     std::vector<void*> pointers;
     for (auto& value : values) pointers.push_back(value.data());
-    launches++;
-    return emulated_launch(f->kernel, {gx, gy, gz}, {bx, by, bz}, sharedBytes, pointers.data()) ? success : launchFailed;
+    if (++launches == failingLaunch) return (int)illegalAddress;
+    return emulated_launch(f->kernel, {gx, gy, gz}, {bx, by, bz}, sharedBytes, pointers.data()) ? (int)success : (int)launchFailed;
   });
 }
 
@@ -341,6 +344,7 @@ int cuGetErrorName(int status, const char** name) {
     case success: return *name = "CUDA_SUCCESS", success;
     case invalidValue: return *name = "CUDA_ERROR_INVALID_VALUE", success;
     case outOfMemory: return *name = "CUDA_ERROR_OUT_OF_MEMORY", success;
+    case illegalAddress: return *name = "CUDA_ERROR_ILLEGAL_ADDRESS", success;
     case launchFailed: return *name = "CUDA_ERROR_LAUNCH_FAILED", success;
     default: return *name = "CUDA_ERROR_UNKNOWN", success;
   }

@@ -57,10 +57,12 @@ int nvrtcDestroyProgram(void** program) {
 
 int nvrtcCompileProgram(void* handle, int count, const char** options) {
   Program& program = *static_cast<Program*>(handle);
-  const char* temporary = getenv("TMPDIR");
-  std::string base = std::string(temporary == nullptr ? "/tmp" : temporary) + "/videomae-emulated-nvrtc-XXXXXX";
+  // In the folder that stands for the toolkit: what is made for it goes with it.
   Dl_info own;
-  if (mkdtemp(&base[0]) == nullptr || dladdr(reinterpret_cast<void*>(&nvrtcVersion), &own) == 0) return invalidInput;
+  if (dladdr(reinterpret_cast<void*>(&nvrtcVersion), &own) == 0) return invalidInput;
+  const std::string library = own.dli_fname;
+  std::string base = library.substr(0, library.rfind('/')) + "/kernel-XXXXXX";
+  if (mkdtemp(&base[0]) == nullptr) return invalidInput;
   std::string defines;
   for (int i = 0; i < count; i++) {
     if (strncmp(options[i], "-D", 2) == 0) defines += std::string(" '") + options[i] + "'";
@@ -75,7 +77,7 @@ int nvrtcCompileProgram(void* handle, int count, const char** options) {
   const std::string image = base + "/kernel.so";
   const std::string command = "g++ -std=c++17 -O2 -fPIC -shared -fno-strict-aliasing -ffp-contract=off -I '" + base +
                               "' -I '" EMULATION_DIRECTORY "'" + defines + " -o '" + image + "' '" + base +
-                              "/kernel.cpp' '" + own.dli_fname + "' 2> '" + base + "/log'";
+                              "/kernel.cpp' '" + library + "' 2> '" + base + "/log'";
   const int status = system(command.c_str());
   program.log = readFile(base + "/log");
   if (status != 0) return compilation;

@@ -94,7 +94,8 @@ export class ProductPlan {
     if (operands.auxiliary !== null) {
       this.set(cublasLt.descriptor.auxiliary, new BigUint64Array([operands.auxiliary]))
     }
-    const { library, handle, descriptor, left, right, result, one, addendFactor, label } = this
+    const { library, handle, descriptor, left, right, result, label } = this
+    const [one, addendFactor] = [this.one, this.addendFactor]
     const algorithmBytes = Buffer.allocUnsafeSlow(cublasLt.algorithmBytes)
     algorithm.bytes.copy(algorithmBytes)
     const { a, b, d, addend } = operands
