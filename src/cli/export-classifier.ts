@@ -1,12 +1,13 @@
+import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import { exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
+import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import type { ExportInput } from '../export/encoder.ts'
 import { openClassifier } from '../finetune/classifier.ts'
 import { openDataset } from '../finetune/dataset.ts'
 import { type Evaluation, evaluateVideos } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
-import { videosOfSplit } from '../finetune/split.ts'
+import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { temporalViews } from '../finetune/views.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { loadClips } from '../video/index.ts'
@@ -18,92 +19,159 @@ export interface ExportClassifierCommandOptions extends CommonOptions {
   readonly format?: 'onnx' | 'huggingface'
   readonly input?: ExportInput
   readonly precision?: ExportPrecision
-  /** Labelled videos (their test part, where the list has a split) on which the file and the checkpoint are compared. */
-  readonly data?: string
+  /** Short for `precision: float16`. */
+  readonly fp16?: boolean
+  /** Short for `precision: int8-static` with `calibrate`, `int8-dynamic` without. */
+  readonly int8?: boolean
+  /** Videos on which the bounds of activations are measured; the training part of a list with a split column. */
+  readonly calibrate?: string
+  /** Videos of `calibrate` that are used, spread over the list. Default 32. */
+  readonly calibrationClips?: number
+  /** Labelled videos (the test part of a list with a split column) on which file and checkpoint are compared. */
+  readonly evaluate?: string
   readonly engine?: string
 }
 
-/** `videomae export` of a classifier. */
+/** `videomae export --classifier`. */
 export async function exportClassifierCommand(
   checkpoint: string,
   options: ExportClassifierCommandOptions,
 ): Promise<void> {
-  const { json = false, out, format = 'onnx', input, precision, data, engine } = options
+  const { json = false, out, format = 'onnx', input, calibrate, calibrationClips = 32, evaluate, engine } = options
+  const precision = precisionOf(options)
   if (format === 'huggingface') {
+    if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
     await exportClassifierDirectory(checkpoint, out)
     process.stdout.write(json ? `${JSON.stringify({ files: [out] })}\n` : `wrote      ${out}\n`)
     return
   }
   const interrupt = interruptSignal()
+  const { signal } = interrupt
   try {
-    const clips = await checkClips(checkpoint, data)
-    const result = await exportClassifier(checkpoint, { out, input, precision, clips, compareWith: engine ?? null })
-    const accuracy =
-      data === undefined ? null : await measure(data, [checkpoint, out], engine ?? null, interrupt.signal)
-    if (json) {
-      process.stdout.write(`${JSON.stringify({ ...result, accuracy })}\n`)
-      return
-    }
-    const { files, bytes, check } = result
-    const measured =
-      accuracy === null
-        ? ''
-        : `accuracy   ${accuracy.map(({ name, top1 }) => `${name}: ${(100 * top1).toFixed(2)} %`).join('   ')}\n`
-    process.stdout.write(
-      `wrote      ${files.join(', ')} (${(bytes / 1e6).toFixed(1)} MB, ${result.precision})\n` +
-        `checked    ${check.clips} clip(s) against the ${check.engine} engine: largest difference of a logit ` +
-        `${check.logits.toExponential(2)}, of a probability ${check.probabilities.toExponential(2)}; ` +
-        `${check.sameClass} of ${check.clips} keep their class\n${measured}`,
-    )
+    const clips =
+      evaluate === undefined
+        ? await generatedClips(checkpoint)
+        : await clipsOf(checkpoint, evaluate, { part: 'test', most: 16, signal })
+    const calibration =
+      calibrate === undefined
+        ? undefined
+        : await clipsOf(checkpoint, calibrate, { part: 'train', most: calibrationClips, signal })
+    const compareWith = engine ?? null
+    const result = await exportClassifier(checkpoint, { out, input, precision, clips, calibration, compareWith })
+    const accuracy = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
+    process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy })}\n` : report(result, accuracy))
   } finally {
     interrupt.dispose()
   }
 }
 
-/** Up to 16 clips of the data, or four generated ones. */
-async function checkClips(checkpoint: string, data: string | undefined): Promise<Uint8Array> {
-  const { configuration, sampling, labels } = await openClassifier(checkpoint)
+/** What `--precision`, `--fp16`, `--int8` and `--calibrate` ask for together. */
+function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
+  const { precision, fp16 = false, int8 = false, calibrate } = options
+  if (fp16 && int8) throw invalidArgument('--fp16 and --int8', 'at most one of them', 'both')
+  if ((fp16 || int8) && precision !== undefined) {
+    throw invalidArgument('--precision', `nothing beside ${fp16 ? '--fp16' : '--int8'}`, precision)
+  }
+  const asked = fp16 ? 'float16' : int8 ? 'int8-dynamic' : (precision ?? 'float32')
+  if (calibrate === undefined) {
+    if (asked !== 'int8-static') return asked
+    throw invalidArgument('--calibrate', 'videos to measure the bounds of activations on', calibrate)
+  }
+  if (asked === 'int8-static' || asked === 'int8' || int8) return 'int8-static'
+  throw invalidArgument('--calibrate', 'to be used with --int8', asked)
+}
+
+/** Four generated clips that move. */
+async function generatedClips(checkpoint: string): Promise<Uint8Array> {
+  const { configuration } = await openClassifier(checkpoint)
   const {
     frames,
     imageSize: [height, width],
   } = configuration
-  if (data === undefined) {
-    const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
-    return joined(
-      kinds.map((kind, i) => renderMotionClip(kind, new RandomStream('export', i), { width, height, frames })),
-    )
-  }
-  const { videos } = await openDataset(data, { classes: labels, digests: false })
-  const entries = videosOfSplit(videos, 'test').slice(0, 16)
+  const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
+  return Buffer.concat(
+    kinds.map((kind, i) => renderMotionClip(kind, new RandomStream('export', i), { width, height, frames })),
+  )
+}
+
+/** The middle clips of `most` readable videos at most, spread over a part of the data. */
+async function clipsOf(
+  checkpoint: string,
+  data: string,
+  { part, most, signal }: { readonly part: SplitName; readonly most: number; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  const { configuration, sampling, labels } = await openClassifier(checkpoint)
+  const { videos } = await openDataset(data, { classes: labels, digests: false, signal })
+  const all = videosOfSplit(videos, part)
+  const count = Math.min(most, all.length)
+  const entries = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
+  const samplings = temporalViews(sampling, configuration.frames, 1)
   const clips: Uint8Array[] = []
-  for await (const loaded of loadClips({ entries, samplings: temporalViews(sampling, frames, 1), size: height })) {
+  for await (const loaded of loadClips({ entries, samplings, size: configuration.imageSize[0], signal })) {
     if (loaded.ok) clips.push(loaded.clips)
   }
-  return joined(clips)
+  return Buffer.concat(clips)
 }
 
-function joined(clips: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(clips))
+interface Comparison {
+  readonly checkpoint: Evaluation['scores']
+  readonly file: Evaluation['scores']
+  /** Videos that get the same answer from both. */
+  readonly sameAnswer: number
 }
 
-/** Accuracy of the checkpoint and of the file on the same videos, one view each. */
+/** Scores of the checkpoint in float32 and of the file on the same videos, one view each. */
 async function measure(
+  checkpoint: string,
+  file: string,
   data: string,
-  places: readonly string[],
   engine: string | null,
   signal: AbortSignal,
-): Promise<{ readonly name: string; readonly top1: number; readonly scores: Evaluation['scores'] }[]> {
-  const results = []
-  for (const place of places) {
+): Promise<Comparison> {
+  const evaluate = async (place: string): Promise<Evaluation> => {
     const classifier = await openAnyClassifier(place, { engine })
     try {
       const { videos } = await openDataset(data, { classes: classifier.labels, digests: false, signal })
-      const tested = videosOfSplit(videos, 'test')
-      const { scores } = await evaluateVideos(classifier, tested, { clips: 1, crops: 1, signal })
-      results.push({ name: place, top1: scores.top1.value, scores })
+      return await evaluateVideos(classifier, videosOfSplit(videos, 'test'), { clips: 1, crops: 1, signal })
     } finally {
       await classifier.close()
     }
   }
-  return results
+  const [before, after] = [await evaluate(checkpoint), await evaluate(file)]
+  const sameAnswer = before.predictions.filter(
+    ({ predicted }, i) => predicted === after.predictions[i].predicted,
+  ).length
+  return { checkpoint: before.scores, file: after.scores, sameAnswer }
 }
+
+function report(
+  { files, bytes, float32Bytes, precision, check }: ClassifierExport,
+  accuracy: Comparison | null,
+): string {
+  const lines = [
+    `wrote      ${files.join(', ')}`,
+    `checked    ${check.clips} clip(s) against the ${check.engine} engine: largest difference of a logit ${check.logits.toExponential(2)}, of a probability ${check.probabilities.toExponential(2)}; ${check.sameClass} of ${check.clips} keep their class`,
+  ]
+  if (accuracy === null) lines.push(`size       ${megabytes(bytes)} (${precision}); float32 ${megabytes(float32Bytes)}`)
+  else {
+    const row = (name: string, size: number, { top1, loss, calibrationError }: Evaluation['scores']): string =>
+      [
+        name.padEnd(14),
+        megabytes(size).padStart(9),
+        `${percent(top1.value).padStart(7)} (${percent(top1.low)} to ${percent(top1.high)})`.padEnd(28),
+        loss.toFixed(4).padStart(8),
+        percent(calibrationError).padStart(12),
+      ].join('  ')
+    lines.push(
+      '',
+      `${'precision'.padEnd(14)}  ${'size'.padStart(9)}  ${'  top-1 (95 %)'.padEnd(28)}  ${'loss'.padStart(8)}  ${'calibration'.padStart(12)}`,
+      row('float32', float32Bytes, accuracy.checkpoint),
+      ...(precision === 'float32' ? [] : [row(precision, bytes, accuracy.file)]),
+      `${accuracy.sameAnswer} of ${accuracy.file.videos} test videos get the same answer from the file as from the checkpoint`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`

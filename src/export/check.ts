@@ -30,7 +30,7 @@ export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
   const count = clips.length / (frames * imageSize[0] * imageSize[1] * channels)
   const program = buildEncodeProgram({ configuration, kind, batch: 1 })
   const session = await engine.open([program])
-  const actual = await runFile(request, count)
+  const actual = await runFile(request)
   const differences: Record<string, number> = {}
   try {
     await session.writeState(state)
@@ -53,31 +53,41 @@ export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
   }
 }
 
-async function runFile(
-  { file, configuration, input, clips }: CheckRequest,
-  count: number,
-): Promise<Record<string, Float32Array>> {
+async function runFile({ file, configuration, input, clips }: CheckRequest): Promise<Record<string, Float32Array>> {
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
-  const {
-    frames,
-    imageSize: [height, width],
-    channels,
-  } = configuration
+  const { type, data, shape } = clipTensor(configuration, input, clips)
   const session = await InferenceSession.create(file)
   try {
-    const tensor =
-      input === 'uint8'
-        ? new Tensor('uint8', clips, [count, frames, height, width, channels])
-        : new Tensor('float32', pixelValues(configuration, clips), [count, frames, channels, height, width])
-    const outputs = await session.run({ [session.inputNames[0]]: tensor })
+    const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
     return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, value.data as Float32Array]))
   } finally {
     await session.release()
   }
 }
 
+/** Clips as the one input of an exported file: arguments of ONNX Runtime's `Tensor`. */
+export interface ClipTensor {
+  readonly type: ExportInput
+  readonly data: Uint8Array | Float32Array
+  readonly shape: readonly number[]
+}
+
+/** @param clips uint8 [n][T, H, W, C] */
+export function clipTensor(configuration: ModelConfiguration, input: ExportInput, clips: Uint8Array): ClipTensor {
+  const {
+    frames,
+    imageSize: [height, width],
+    channels,
+  } = configuration
+  const count = clips.length / (frames * height * width * channels)
+  // ONNX Runtime takes no Buffer.
+  if (input === 'uint8')
+    return { type: input, data: new Uint8Array(clips), shape: [count, frames, height, width, channels] }
+  return { type: input, data: pixelValues(configuration, clips), shape: [count, frames, channels, height, width] }
+}
+
 /** Normalised frames [n, T, C, H, W] of uint8 clips [n, T, H, W, C]. */
-export function pixelValues(
+function pixelValues(
   { imageSize: [height, width], channels, mean, std }: ModelConfiguration,
   clips: Uint8Array,
 ): Float32Array {

@@ -1,8 +1,11 @@
+import { invalidArgument } from '../core/errors.ts'
 import { float32ToFloat16 } from '../format/half.ts'
 import type { OnnxInitializer, OnnxModel, OnnxNode } from '../format/onnx.ts'
+import type { ActivationRanges } from './calibration.ts'
+import { withRoundedOperands } from './static-quantisation.ts'
 
 /**
- * How the weights of an exported classifier are stored.
+ * How the weights of an exported classifier are stored, and what its matrix products are computed in.
  *
  * - `float32`: as they were trained.
  * - `float16`: half the size; turned back to float32 when the file is loaded, so it runs wherever float32 runs.
@@ -10,17 +13,28 @@ import type { OnnxInitializer, OnnxModel, OnnxNode } from '../format/onnx.ts'
  *   arithmetic in float32.
  * - `int8-dynamic`: besides, the inputs of every matrix product are rounded to 8 bits at each run (DynamicQuantizeLinear,
  *   MatMulInteger), which is faster where the processor multiplies 8-bit integers fast.
+ * - `int8-static`: the inputs of all matrix products are rounded to 8 bits between bounds that were measured on
+ *   calibration clips (QuantizeLinear, DequantizeLinear), so a run need not look for them. Norms, softmax and GELU stay
+ *   float32.
  */
-export const exportPrecisions = ['float32', 'float16', 'int8', 'int8-dynamic'] as const
+export const exportPrecisions = ['float32', 'float16', 'int8', 'int8-dynamic', 'int8-static'] as const
 export type ExportPrecision = (typeof exportPrecisions)[number]
 
 /** Smaller tensors stay float32: they are norms, biases and shapes. */
 const smallest = 1024
 const float32 = 1
 
-/** The same model with its weights stored in another precision. */
-export function withPrecision(model: OnnxModel, precision: ExportPrecision): OnnxModel {
+/**
+ * The same model in another precision.
+ *
+ * @param ranges what enters the matrix products, for `int8-static`; see `measureRanges`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for `int8-static` without ranges
+ */
+export function withPrecision(model: OnnxModel, precision: ExportPrecision, ranges?: ActivationRanges): OnnxModel {
   if (precision === 'float32') return model
+  if (precision === 'int8-static' && ranges === undefined) {
+    throw invalidArgument('ranges', 'ranges that were measured on calibration clips', ranges)
+  }
   const { graph } = model
   const matrices = new Set(precision === 'float16' ? [] : gemmWeights(model))
   const before: OnnxNode[] = []
@@ -31,8 +45,8 @@ export function withPrecision(model: OnnxModel, precision: ExportPrecision): Onn
     else if (!matrices.has(name)) {
       initializers.push({ name: `${name}/half`, type: 'float16', shape, data: float32ToFloat16(data as Float32Array) })
       before.push({ op: 'Cast', inputs: [`${name}/half`], outputs: [name], attributes: { to: { int: float32 } } })
-    } else if (precision === 'int8') {
-      const { values, scales } = quantiseRows(data as Float32Array, shape[0], 127)
+    } else if (precision !== 'int8-dynamic') {
+      const { values, scales } = quantiseRows(data as Float32Array, shape[0], precision === 'int8' ? 127 : sevenBits)
       initializers.push(
         { name: `${name}/int8`, type: 'int8', shape, data: values },
         { name: `${name}/scale`, type: 'float32', shape: [shape[0]], data: scales },
@@ -46,10 +60,18 @@ export function withPrecision(model: OnnxModel, precision: ExportPrecision): Onn
       })
     } else initializers.push(...dynamicWeights(name, shape, data as Float32Array))
   }
+  if (precision === 'int8-static') {
+    const rounded = withRoundedOperands(graph.nodes, matrices, ranges!)
+    const constants = [...initializers, ...rounded.initializers]
+    return { ...model, graph: { ...graph, initializers: constants, nodes: [...before, ...rounded.nodes] } }
+  }
   const nodes =
     precision === 'int8-dynamic' ? graph.nodes.flatMap((node) => dynamicProduct(node, matrices)) : graph.nodes
   return { ...model, graph: { ...graph, initializers, nodes: [...before, ...nodes] } }
 }
+
+/** Without VNNI, pairs of products of 8 bits overflow the 16 bits that they are added in. */
+const sevenBits = 63
 
 /** Names of weights [O, I] that only Gemm nodes with a transposed second operand read. */
 function gemmWeights({ graph }: OnnxModel): string[] {
@@ -97,9 +119,9 @@ export function quantiseRows(
   return { values, scales }
 }
 
-/** [I, O] for MatMulInteger. 7 bits: without VNNI, pairs of 8-bit products overflow the 16 bits they are added in. */
+/** [I, O] for MatMulInteger. */
 function dynamicWeights(name: string, [rows, width]: readonly number[], data: Float32Array): OnnxInitializer[] {
-  const { values, scales } = quantiseRows(data, rows, 63)
+  const { values, scales } = quantiseRows(data, rows, sevenBits)
   const transposed = new Int8Array(values.length)
   for (let r = 0; r < rows; r++) for (let k = 0; k < width; k++) transposed[k * rows + r] = values[r * width + k]
   return [

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import {
@@ -8,12 +8,14 @@ import {
   saveClassifier,
 } from '../finetune/classifier.ts'
 import { classifierKeys } from '../finetune/onnx-classifier.ts'
+import { largest } from '../finetune/scores.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { writeModel } from '../format/onnx.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
-import { pixelValues } from './check.ts'
+import { measureRanges } from './calibration.ts'
+import { clipTensor } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
 import { describe, type ExportInput, exportNames, packageVersion, renamedInput } from './encoder.ts'
 
@@ -26,6 +28,8 @@ export interface ClassifierExportOptions {
   readonly precision?: ExportPrecision
   /** Clips for the comparison with the engine, uint8 [n][T, H, W, 3], n at least 1. */
   readonly clips: Uint8Array
+  /** Clips that bounds of activations are measured on, uint8 [n][T, H, W, 3]; `int8-static` needs them. */
+  readonly calibration?: Uint8Array
   /** Largest difference of a logit that passes, for float32. Default 1e-4. */
   readonly tolerance?: number
   /** Engine to compare with; default: the best one here. */
@@ -35,6 +39,8 @@ export interface ClassifierExportOptions {
 export interface ClassifierExport {
   readonly files: readonly string[]
   readonly bytes: number
+  /** What the same classifier takes in float32. */
+  readonly float32Bytes: number
   readonly precision: ExportPrecision
   readonly check: {
     readonly engine: string
@@ -52,16 +58,21 @@ export interface ClassifierExport {
  * `probabilities` out, class names, sampling and preprocessing in the metadata. The written file is run and compared with
  * the engine; float32 must agree, the difference of the other precisions is measured and returned.
  *
- * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`), `NOT_A_CLASSIFIER`
+ * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
+ *   `int8-static` without any, `NOT_A_CLASSIFIER`
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
   const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4 } = options
   const classifier = await openClassifier(where)
   const { configuration, state, labels, sampling } = classifier
-  const clipBytes = configuration.frames * configuration.imageSize[0] * configuration.imageSize[1] * 3
-  if (clips.length === 0 || clips.length % clipBytes !== 0) {
-    throw invalidArgument('clips', `one or more clips of ${clipBytes} bytes`, `${clips.length} bytes`)
+  const split = (name: string, all: Uint8Array): Uint8Array[] => {
+    const bytes = configuration.frames * configuration.imageSize[0] * configuration.imageSize[1] * 3
+    if (all.length > 0 && all.length % bytes === 0) {
+      return Array.from({ length: all.length / bytes }, (_, n) => all.subarray(n * bytes, (n + 1) * bytes))
+    }
+    throw invalidArgument(name, `one or more clips of ${bytes} bytes`, `${all.length} bytes`)
   }
+  const checked = split('clips', clips)
   const layout = input === 'uint8' ? 'BTHWC' : 'BTCHW'
   // Two clips, so that the batch cannot be taken for another axis of size 1.
   const program = renamedInput(buildClassifierProgram(classifier, { batch: 2, input, layout }), exportNames[input])
@@ -75,9 +86,18 @@ export async function exportClassifier(where: string, options: ClassifierExportO
     [classifierKeys.precision]: precision,
   }
   const lowered = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
-  const model = withPrecision(lowered, precision)
+  const ranges =
+    precision === 'int8-static'
+      ? await measureRanges(
+          lowered,
+          split('calibration', options.calibration ?? new Uint8Array()).map((clip) =>
+            clipTensor(configuration, input, clip),
+          ),
+        )
+      : undefined
+  const model = withPrecision(lowered, precision, ranges)
   const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
-  const check = await compare(classifier, out, input, clips, options.compareWith ?? null)
+  const check = await compare(classifier, out, input, checked, options.compareWith ?? null)
   if (precision === 'float32' && !(check.logits <= tolerance)) {
     throw new VideoMaeError(
       `Expected the logits of ${out} to agree with the ${check.engine} engine within ${tolerance}, but the largest difference is ${check.logits.toExponential(2)}.`,
@@ -88,8 +108,12 @@ export async function exportClassifier(where: string, options: ClassifierExportO
       },
     )
   }
-  const bytes = (await Promise.all(files.map(async (file) => (await readFile(file)).length))).reduce((a, b) => a + b)
-  return { files, bytes, precision, check, metadata }
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+  const bytes = sizes.reduce((a, b) => a + b)
+  const weights = [lowered, model].map(({ graph }) =>
+    graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0),
+  )
+  return { files, bytes, float32Bytes: bytes + weights[0] - weights[1], precision, check, metadata }
 }
 
 /** Writes a classifier as a directory that Hugging Face's transformers reads (an attentive head stands beside it). */
@@ -102,16 +126,10 @@ async function compare(
   classifier: OpenedClassifier,
   file: string,
   input: ExportInput,
-  clips: Uint8Array,
+  clips: readonly Uint8Array[],
   name: string | null,
 ): Promise<ClassifierExport['check']> {
   const { configuration, state } = classifier
-  const {
-    frames,
-    imageSize: [height, width],
-  } = configuration
-  const clipBytes = frames * height * width * 3
-  const count = clips.length / clipBytes
   const program = buildClassifierProgram(classifier, { batch: 1 })
   const engine = await chooseEngine(name)
   const session = await engine.open([program])
@@ -120,28 +138,23 @@ async function compare(
   let [logits, probabilities, sameClass] = [0, 0, 0]
   try {
     await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
-    for (let n = 0; n < count; n++) {
-      const clip = new Uint8Array(clips.subarray(n * clipBytes, (n + 1) * clipBytes)) // never a Buffer
-      const expected = await session.run(program.name, { frames: clip })
-      const tensor =
-        input === 'uint8'
-          ? new Tensor('uint8', clip, [1, frames, height, width, 3])
-          : new Tensor('float32', pixelValues(configuration, clip), [1, frames, 3, height, width])
-      const outputs = await exported.run({ [exported.inputNames[0]]: tensor })
+    for (const clip of clips) {
+      const { type, data, shape } = clipTensor(configuration, input, clip)
+      const expected = await session.run(program.name, { frames: new Uint8Array(clip) })
+      const outputs = await exported.run({ [exported.inputNames[0]]: new Tensor(type, data, shape) })
       const found = {
         logits: outputs.logits.data as Float32Array,
         probabilities: outputs.probabilities.data as Float32Array,
       }
       logits = Math.max(logits, largestDifference(found.logits, expected.logits))
       probabilities = Math.max(probabilities, largestDifference(found.probabilities, expected.probabilities))
-      const best = (row: Float32Array): number => row.indexOf(Math.max(...row))
-      if (best(found.logits) === best(expected.logits)) sameClass++
+      if (largest(found.logits) === largest(expected.logits)) sameClass++
     }
   } finally {
     await exported.release()
     await session.close()
   }
-  return { engine: engine.name, clips: count, logits, probabilities, sameClass }
+  return { engine: engine.name, clips: clips.length, logits, probabilities, sameClass }
 }
 
 function largestDifference(a: Float32Array, b: Float32Array): number {

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { invalidArgument } from '../core/errors.ts'
+import { type OnnxModel, type OnnxNode, writeModel } from '../format/onnx.ts'
+import type { ClipTensor } from './check.ts'
+
+/** Between what bounds the values of a tensor lie. */
+export interface ActivationRange {
+  readonly low: number
+  readonly high: number
+}
+
+/** Ranges of activations by the name of their value in the graph. */
+export type ActivationRanges = ReadonlyMap<string, ActivationRange>
+
+/** Activations, not weights, that enter matrix products: first operands of Gemm, both operands of MatMul. */
+export function productOperands({ graph }: OnnxModel): string[] {
+  const constants = new Set(graph.initializers.map(({ name }) => name))
+  const operands = graph.nodes.flatMap(({ op, inputs }) =>
+    op === 'Gemm' ? inputs.slice(0, 1) : op === 'MatMul' ? inputs : [],
+  )
+  return [...new Set(operands)].filter((name) => !constants.has(name))
+}
+
+/**
+ * Runs a float model on clips, one at a time, and measures what enters its matrix products.
+ *
+ * A range spans the mean over clips of a clip's smallest and largest value: an outlier in one clip then costs that clip a
+ * little, instead of all clips their resolution.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` without clips
+ */
+export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor[]): Promise<ActivationRanges> {
+  if (clips.length === 0) throw invalidArgument('calibration', 'at least one clip', 'none')
+  const names = productOperands(model)
+  const sums = names.map(() => ({ low: 0, high: 0 }))
+  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-calibration-'))
+  try {
+    const file = path.join(folder, 'model.onnx')
+    await writeModel(file, withExtremes(model, names))
+    const session = await InferenceSession.create(file)
+    try {
+      for (const { type, data, shape } of clips) {
+        const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
+        for (const [i, sum] of sums.entries()) {
+          sum.low += Number(outputs[lowest(i)].data[0]) / clips.length
+          sum.high += Number(outputs[highest(i)].data[0]) / clips.length
+        }
+      }
+    } finally {
+      await session.release()
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+  return new Map(names.map((name, i) => [name, sums[i]]))
+}
+
+const lowest = (index: number): string => `calibration/${index}/lowest`
+const highest = (index: number): string => `calibration/${index}/highest`
+
+/** The model with two scalars per value as its outputs, so that no activation has to leave it. */
+function withExtremes(model: OnnxModel, names: readonly string[]): OnnxModel {
+  const reduce = (op: string, input: string, output: string): OnnxNode => ({
+    op,
+    inputs: [input],
+    outputs: [output],
+    attributes: { keepdims: { int: 0 } },
+  })
+  const nodes = names.flatMap((name, i) => [
+    reduce('ReduceMin', name, lowest(i)),
+    reduce('ReduceMax', name, highest(i)),
+  ])
+  const outputs = nodes.map((node) => ({ name: node.outputs[0], type: 'float32' as const, shape: [] }))
+  return { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...nodes], outputs } }
+}

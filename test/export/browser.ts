@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'] as const
+
+/** A Chromium to test in: VIDEOMAE_CHROMIUM, else the first that PATH has; null where there is none. */
+export function findChromium(environment: NodeJS.ProcessEnv = process.env): string | null {
+  const folders = (environment.PATH ?? '').split(path.delimiter)
+  const places = [
+    environment.VIDEOMAE_CHROMIUM,
+    ...names.flatMap((name) => folders.map((folder) => path.join(folder, name))),
+  ]
+  return places.find((place): place is string => place !== undefined && isExecutable(place)) ?? null
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const page = `<!doctype html><script type="module">
+const send = (result) => fetch('/result', { method: 'POST', body: JSON.stringify(result) })
+try {
+  const ort = await import('/ort.wasm.bundle.min.mjs')
+  ort.env.wasm.wasmPaths = '/'
+  ort.env.wasm.numThreads = 1
+  const { shape } = await (await fetch('/clip.json')).json()
+  const clip = new Uint8Array(await (await fetch('/clip.bin')).arrayBuffer())
+  const session = await ort.InferenceSession.create('/model.onnx')
+  const outputs = await session.run({ [session.inputNames[0]]: new ort.Tensor('uint8', clip, shape) })
+  await send({ logits: Array.from(outputs.logits.data), agent: navigator.userAgent })
+} catch (error) {
+  await send({ error: String(error?.stack ?? error) })
+}
+</script>`
+
+export interface BrowserRun {
+  /** The file and the clips to show it, uint8 of `shape`. */
+  readonly model: string
+  readonly clips: Uint8Array
+  readonly shape: readonly number[]
+  readonly timeoutSeconds: number
+}
+
+/** Runs an ONNX file with onnxruntime-web in a headless Chromium and returns its output `logits`. */
+export async function runInBrowser(
+  chromium: string,
+  { model, clips, shape, timeoutSeconds }: BrowserRun,
+): Promise<number[]> {
+  const library = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-web'))
+  const { promise, resolve, reject } = deferred<number[]>()
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    const reply = (type: string, body: string | Uint8Array): void => {
+      response.writeHead(200, { 'content-type': type }).end(body)
+    }
+    if (pathname === '/') reply('text/html', page)
+    else if (pathname === '/clip.json') reply('application/json', JSON.stringify({ shape }))
+    else if (pathname === '/clip.bin') reply('application/octet-stream', clips)
+    else if (pathname === '/model.onnx') reply('application/octet-stream', await readFile(model))
+    else if (pathname === '/result') {
+      const result = JSON.parse(await bodyOf(request)) as { logits?: number[]; error?: string }
+      if (result.logits === undefined) reject(new Error(`In the browser: ${result.error}`))
+      else resolve(result.logits)
+      reply('text/plain', '')
+    } else if (/^\/ort[\w.-]*\.(mjs|wasm)$/.test(pathname)) {
+      const type = pathname.endsWith('.wasm') ? 'application/wasm' : 'text/javascript'
+      reply(type, await readFile(path.join(library, pathname)))
+    } else response.writeHead(404).end()
+  }
+  const server = createServer((request, response) => {
+    answer(request, response).catch(reject)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const profile = mkdtempSync(path.join(os.tmpdir(), 'videomae-chromium-'))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  // Without a sandbox: containers seldom allow one, and the page is ours.
+  const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
+  const browser = spawn(chromium, [...flags, `--user-data-dir=${profile}`, url], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  browser.stderr.on('data', (data: Buffer) => {
+    said = (said + data.toString()).slice(-2000)
+  })
+  browser.on('error', reject)
+  browser.on('exit', (code) => reject(new Error(`The browser ended with ${code}: ${said}`)))
+  const timer = setTimeout(() => reject(new Error(`No answer from the browser: ${said}`)), 1000 * timeoutSeconds)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+    await ended(browser)
+    server.closeAllConnections()
+    server.close()
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+function deferred<T>() {
+  let resolve!: (value: T) => void
+  let reject!: (reason: Error) => void
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  return Buffer.concat(parts).toString()
+}
+
+async function ended(browser: ChildProcess): Promise<void> {
+  if (browser.exitCode !== null || browser.signalCode !== null || browser.pid === undefined) return
+  const exit = once(browser, 'exit')
+  browser.kill('SIGKILL')
+  await exit
+}
