@@ -237,9 +237,18 @@ export class LoweringContext {
     return this.emit('Reshape', [x, target], {}, into)
   }
 
-  /** Column sums of a matrix: [R, D] -> [D]. */
-  sumRows(matrix: Value, into: Value): void {
-    this.emit('ReduceSum', [matrix, this.int64s([0])], { keepdims: 0 }, into)
+  /**
+   * Column sums of a matrix of as many rows as `tensor` has: [R, D] -> [D]. As a product with ones: ReduceSum is slower
+   * in two threads than in one. With a symbolic batch the number of rows is not known.
+   */
+  sumRows(matrix: Value, tensor: TensorId, into: Value): void {
+    if (this.isBatched(tensor)) {
+      this.emit('ReduceSum', [matrix, this.int64s([0])], { keepdims: 0 }, into)
+      return
+    }
+    const { shape } = this.spec(tensor)
+    const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1)
+    this.emit('MatMul', [this.floats([rows], new Float32Array(rows).fill(1), `ones:${rows}`), matrix], {}, into)
   }
 
   /** `factor` times a scalar of the program, folded into a constant where the scalar is one. */

@@ -15,11 +15,11 @@ export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, 
   const normalised = context.emit('Mul', [centred, inverse])
   const product = context.emit('Mul', [dy, normalised])
   if (context.isRead(dgamma)) {
-    context.sumRows(context.emit('Reshape', [product, context.int64s([-1, width])]), context.value(dgamma))
+    context.sumRows(context.emit('Reshape', [product, context.int64s([-1, width])]), x, context.value(dgamma))
     context.computeSoon(context.value(dgamma))
   }
   if (context.isRead(dbeta)) {
-    context.sumRows(context.rows(dyTensor), context.value(dbeta))
+    context.sumRows(context.rows(dyTensor), dyTensor, context.value(dbeta))
     context.computeSoon(context.value(dbeta))
   }
   if (!context.isRead(dx)) return

@@ -6,6 +6,6 @@ export const linearParameterGradient: LoweringRule = ({ inputs: [dy, x], outputs
     context.computeSoon(context.value(dw))
   }
   if (db === undefined || !context.isRead(db)) return
-  context.sumRows(context.rows(dy), context.value(db))
+  context.sumRows(context.rows(dy), dy, context.value(db))
   context.computeSoon(context.value(db))
 }
