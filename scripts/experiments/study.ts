@@ -112,7 +112,9 @@ export async function pretrainOnce(
       if (metrics !== null) console.error(`pretrain ${step}/${steps} loss ${metrics.loss.toFixed(4)}`)
     },
   })
-  const lines = await directory.readMetrics()
+  const text = await readFile(path.join(out, 'metrics.jsonl'), 'utf8')
+  const whole = text.split('\n').filter((row) => row.endsWith('}'))
+  const lines = whole.map((row) => JSON.parse(row) as { readonly clips: number; readonly loss: number })
   const shown = lines.filter((_, i) => i % Math.max(1, Math.ceil(lines.length / 8)) === 0 || i === lines.length - 1)
   const curve = shown.map(({ clips, loss }) => `${clips}: ${loss.toFixed(3)}`).join(', ')
   return { run: out, curve: `clips: loss  ${curve}` }
