@@ -26,7 +26,7 @@ export interface EvaluateCommandOptions extends CommonOptions {
 /** `videomae evaluate`. */
 export async function evaluateCommand(data: string, options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the command again.')
   const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
   try {
     const dataset = await openDataset(data, {

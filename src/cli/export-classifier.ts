@@ -45,7 +45,7 @@ export async function exportClassifierCommand(
     process.stdout.write(json ? `${JSON.stringify({ files: [out] })}\n` : `wrote      ${out}\n`)
     return
   }
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
   try {
     const clips =

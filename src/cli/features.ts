@@ -33,7 +33,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 /** `videomae features`. */
 export async function featuresCommand(data: string, options: FeaturesCommandOptions): Promise<void> {
   const { json = false, quiet = false, out = 'features', from, stride, fps, engine, windowStep } = options
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   try {
     const opened = await openEncoder(from)
     const { sampling } = opened

@@ -58,7 +58,7 @@ function addFinetune(program: Command): void {
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
     .option('--shots <k>', 'keep only k training videos per class', count)
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
-    .option('--resume', 'continue the run in --out from its newest whole checkpoint (mode full)')
+    .option('--resume', 'go on from the newest whole checkpoint in --out (full) or from its features (other modes)')
     .addOption(engine())
     .addOption(threads())
     .option('--seed <n>', 'seed of split, weights, order and augmentation', seed)

@@ -47,6 +47,10 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
       resume: options.resume,
       signal: interrupt.signal,
       onProgress: (progress) => display.update(progress),
+      onFeatures(done, total) {
+        if (!quiet && process.stderr.isTTY)
+          process.stderr.write(`\rfeatures ${done}/${total} videos${done === total ? '\r\u001b[2K' : ''}`)
+      },
       onNote: (note) => display.note(note),
     })
     display.end()

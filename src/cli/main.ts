@@ -139,16 +139,24 @@ function addExport(program: Command): void {
     .addOption(engine())
     .option('--classifier', 'write the whole classifier of a fine-tuning run, labels and preprocessing inside')
     .addOption(
-      new Option('--precision <kind>', 'how the weights of a classifier are stored')
-        .choices(['float32', 'float16', 'int8', 'int8-dynamic'])
-        .default('float32'),
+      new Option('--precision <kind>', 'of a classifier; default: float32').choices([
+        'float32',
+        'float16',
+        'int8',
+        'int8-dynamic',
+        'int8-static',
+      ]),
     )
+    .option('--fp16', 'short for --precision float16')
+    .option('--int8', 'short for --precision int8-static with --calibrate, int8-dynamic without')
+    .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
+    .option('--calibration-clips <n>', 'how many of them', wholeNumber, 32)
     .addOption(
       new Option('--format <format>', 'huggingface: a directory that Python transformers reads (classifier)')
         .choices(['onnx', 'huggingface'])
         .default('onnx'),
     )
-    .option('--data <source>', 'labelled videos to compare the accuracy of the file and the checkpoint on (classifier)')
+    .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
     .addOption(json())
     .action((checkpoint, options) =>
       runCommand(options, async () =>

@@ -16,7 +16,7 @@ export interface PredictCommandOptions extends CommonOptions {
 /** `videomae predict`. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could not be read. */
 export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
   const { json = false, engine, from, top, clips, crops, threads, decoder } = options
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the command again.')
   try {
     const predictions = await predict(videos, {
       from,

@@ -39,17 +39,19 @@ export function reportError(error: unknown, { json = false }: CommonOptions): nu
 /**
  * A signal that aborts at the first Ctrl-C or SIGTERM, so that a command can save; the second one ends the process at
  * once. Call `dispose` when the command is done.
+ *
+ * @param hint what to do to go on
  */
-export function interruptSignal(): { readonly signal: AbortSignal; dispose(): void } {
+export function interruptSignal(hint = 'Continue with --resume.'): { readonly signal: AbortSignal; dispose(): void } {
   const controller = new AbortController()
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(exitCodes.interrupted)
-    process.stderr.write(`\n${name}: saving; once more quits at once.\n`)
+    process.stderr.write(`\n${name}: stopping; once more quits at once.\n`)
     controller.abort(
       new VideoMaeError(`Stopped by ${name}.`, {
         code: 'INTERRUPTED',
         exit: 'interrupted',
-        hint: 'Continue with --resume.',
+        hint,
       }),
     )
   }

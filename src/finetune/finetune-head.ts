@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
@@ -24,11 +25,44 @@ export interface HeadFinetuning {
   readonly failures: Evaluation['failures']
 }
 
-/** Trains a head on frozen features, which are computed once for a given encoder, content and set of views. */
+export interface HeadOptions extends Pick<RunOptions, 'out' | 'signal' | 'onNote'> {
+  /** Videos whose features are there, of all that are needed. */
+  readonly onFeatures?: (done: number, total: number) => void
+}
+
+/**
+ * Trains a head on frozen features, which are computed once for a given encoder, content and set of views. Nothing but
+ * features outlives an interruption: a head trains in seconds and, from the same features and seed, to the same weights.
+ *
+ * @throws VideoMaeError `INTERRUPTED`, and what reading videos and the engine throw
+ */
 export async function finetuneHead(
   configuration: FinetuneConfiguration,
+  prepared: PreparedFinetuning,
+  options: HeadOptions,
+): Promise<HeadFinetuning> {
+  const cache = configuration.probe.cache ?? path.join(options.out, 'features')
+  try {
+    return await trainHead(configuration, prepared, cache, options)
+  } catch (error) {
+    if (options.signal?.aborted !== true) throw error
+    throw new VideoMaeError(
+      `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
+      {
+        code: 'INTERRUPTED',
+        exit: 'interrupted',
+        hint: 'Run the same command again: it goes on from these features and trains the head from its beginning.',
+        cause: error,
+      },
+    )
+  }
+}
+
+async function trainHead(
+  configuration: FinetuneConfiguration,
   { dataset, split, source }: PreparedFinetuning,
-  options: Pick<RunOptions, 'out' | 'signal' | 'onNote'>,
+  cache: string,
+  options: HeadOptions,
 ): Promise<HeadFinetuning> {
   const { mode, probe, evaluation, data, seed } = configuration
   const note = options.onNote ?? (() => {})
@@ -39,19 +73,25 @@ export async function finetuneHead(
     device: configuration.engine.device ?? undefined,
   }
   const began = performance.now()
-  const featuresOf = (videos: readonly LabelledVideo[], clips: number, crops: number) =>
-    computeFeatures(source, videos, {
+  const total = split.train.length + split.validation.length + split.test.length
+  let before = 0
+  const featuresOf = async (videos: readonly LabelledVideo[], clips: number, crops: number) => {
+    const computed = await computeFeatures(source, videos, {
       ...engine,
       precision: configuration.engine.precision,
       kind,
-      cache: probe.cache ?? path.join(options.out, 'features'),
+      cache,
       clips,
       crops,
       workers: data.workers ?? undefined,
       decoder: data.decoder,
       timeoutSeconds: data.timeoutSeconds,
       signal: options.signal,
+      onProgress: (done) => options.onFeatures?.(before + done, total),
     })
+    before += videos.length
+    return computed
+  }
   const train = await featuresOf(split.train, probe.clips, 1)
   const validation = await featuresOf(split.validation, 1, 1)
   const test = split.test.length === 0 ? null : await featuresOf(split.test, evaluation.clips, evaluation.crops)

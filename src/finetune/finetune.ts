@@ -6,7 +6,7 @@ import { bestFolder, openClassifier, saveClassifier } from './classifier.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
-import { finetuneHead } from './finetune-head.ts'
+import { finetuneHead, type HeadOptions } from './finetune-head.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { prepareFinetuning } from './prepare.ts'
 import { writeSplitFile } from './split-file.ts'
@@ -28,6 +28,11 @@ export interface FinetuneResult {
   readonly failures: readonly { readonly id: string; readonly reason: string }[]
 }
 
+export interface FinetuneOptions extends RunOptions {
+  /** Modes that train a head: videos whose features are there, of all that are needed. */
+  readonly onFeatures?: HeadOptions['onFeatures']
+}
+
 /**
  * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
  * on the test videos, which nothing else sees.
@@ -35,7 +40,10 @@ export interface FinetuneResult {
  * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_EXISTS`,
  *   `RESUME_MISMATCH`, `NON_FINITE`, `INTERRUPTED`, and what opening encoders, videos and engines throws
  */
-export async function finetune(configuration: FinetuneConfiguration, options: RunOptions): Promise<FinetuneResult> {
+export async function finetune(
+  configuration: FinetuneConfiguration,
+  options: FinetuneOptions,
+): Promise<FinetuneResult> {
   const began = performance.now()
   const prepared = await prepareFinetuning(configuration, options.signal)
   const { dataset, split, warnings } = prepared
@@ -52,6 +60,9 @@ export async function finetune(configuration: FinetuneConfiguration, options: Ru
   await writeSplitFile(path.join(options.out, 'split.csv'), split)
   const seconds = (): number => (performance.now() - began) / 1000
   if (configuration.mode !== 'full') {
+    if (options.resume === true) {
+      options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
+    }
     const result = await finetuneHead(configuration, prepared, options)
     await replaceDirectory(classifier, (folder) => saveClassifier(folder, result.classifier))
     await writeFileAtomic(path.join(options.out, 'config.json'), `${JSON.stringify(configuration, null, 2)}\n`)

@@ -12,6 +12,6 @@ export { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.
 export { type Evaluation, evaluateVideos, formatEvaluation, writeEvaluation } from './evaluate.ts'
 export { writeFeatureFiles } from './feature-files.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './features.ts'
-export { type FinetuneResult, finetune } from './finetune.ts'
+export { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './predict.ts'
 export { type Split, type SplitOptions, splitDataset } from './split.ts'

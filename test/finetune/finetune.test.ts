@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { appendFile, copyFile, readFile, truncate } from 'node:fs/promises'
+import { appendFile, copyFile, readdir, readFile, truncate } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -85,6 +85,44 @@ describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
   })
 })
 
+describe('interruption of a head', () => {
+  it.each(['features', 'training'] as const)(
+    'in its %s keeps the features, and another run gives the same',
+    async (when) => {
+      const cache = out(`cache-${when}`)
+      const configuration = finetuneConfiguration(input({ mode: 'attentive', probe: { epochs: 30, cache } }))
+      const stop = new AbortController()
+      let most = 0
+      const stopped = finetune(configuration, {
+        out: out(`head-${when}`),
+        signal: stop.signal,
+        onFeatures(done, total) {
+          most = Math.max(most, done)
+          if (when === 'features' ? done === 20 : done === total)
+            setTimeout(() => stop.abort(), when === 'features' ? 0 : 50)
+        },
+      })
+      await expect(stopped).rejects.toMatchObject({
+        code: 'INTERRUPTED',
+        hint: expect.stringContaining('same command'),
+      })
+      expect(most).toBeGreaterThanOrEqual(20)
+      const [store] = await readdir(cache)
+      const kept = (await readFile(path.join(cache, store, '1-of-1.jsonl'), 'utf8')).trim().split('\n')
+      expect(kept.length).toBeGreaterThanOrEqual(16)
+      const notes: string[] = []
+      const again = await finetune(configuration, {
+        out: out(`head-${when}`),
+        resume: true,
+        onNote: (note) => notes.push(note),
+      })
+      expect(notes.join()).toMatch(/Features that were computed before/)
+      const whole = await finetune(configuration, { out: out(`head-${when}-whole`) })
+      expect(again.test!.predictions).toEqual(whole.test!.predictions)
+    },
+  )
+})
+
 describe('full', () => {
   it('resumes to the same weights and the same best checkpoint as a run that was not stopped', async () => {
     const configuration = finetuneConfiguration(input({ mode: 'full', regularisation: { dropout: 0.1 } }))
@@ -164,7 +202,13 @@ describe('export', () => {
       const bytes: number[] = []
       for (const precision of exportPrecisions) {
         const file = path.join(folder, `${run}-${precision}.onnx`)
-        const result = await exportClassifier(out(run), { out: file, clips, precision, compareWith: 'onnx' })
+        const result = await exportClassifier(out(run), {
+          out: file,
+          clips,
+          calibration: clips,
+          precision,
+          compareWith: 'onnx',
+        })
         bytes.push(result.bytes)
         expect(result.check.logits).toBeLessThan(precision === 'float32' ? 1e-4 : 0.1)
       }
