@@ -70,8 +70,8 @@ function variantOf({ type, headWidth }: Layout): Variant {
       shared: {
         forward: 4 * tile * rowBytes,
         queryGradient: 4 * tile * rowBytes,
-        // Two stages of q and do, and of their two statistics.
-        keyGradient: 2 * keyGradientQueries * (2 * rowBytes + 8) + 2 * tile * rowBytes,
+        // Two stages of q and do, and the block's own k and v.
+        keyGradient: 2 * keyGradientQueries * 2 * rowBytes + 2 * tile * rowBytes,
       },
     }
   }
