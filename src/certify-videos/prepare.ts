@@ -6,6 +6,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { LabelledVideo } from '../finetune/dataset.ts'
 import type { EncoderSource } from '../finetune/encoder-source.ts'
 import { computeFeatures } from '../finetune/features.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
 import { featureSetOf, noVideos, storeFeatures, testSetOf, videoFeatures } from './feature-sets.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { attentiveTrainer } from './learners/attentive.ts'
@@ -40,7 +41,8 @@ export async function prepareLearners<Result>(
   if (isHeadKind(kind))
     return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
   const source = encoderOf(plan.sources[0])
-  const engine = options.engine ?? null
+  // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
+  const engine = (await chooseEngine(options.engine ?? null)).name
   const all = [...division.train, ...division.test]
   const { learners, videos, failures } = isFrameKind(kind)
     ? await openFrames(source, all, options).then(({ frames, ...read }) => {

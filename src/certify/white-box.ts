@@ -6,6 +6,7 @@ import { gatherSamples } from './heads/job.ts'
 import type { TrainedLearners } from './heads/plan.ts'
 import { ridgeInfluence, ridgeScoreError } from './heads/ridge.ts'
 import { voteLearners } from './heads/train.ts'
+import { rowsOfUnits } from './poison.ts'
 import { certifyDpa } from './rules/dpa.ts'
 import { certifyLabelFlips } from './rules/label-flip.ts'
 import { DenseProduct } from './wasm/product.ts'
@@ -14,10 +15,10 @@ import { DenseProduct } from './wasm/product.ts'
 const influenceNumbers = 2 ** 25
 
 /**
- * @param trained ridge heads on disjoint partitions of `set`
  * Flips are counted in rows inside and in units outside: a unit (video or source) of q rows may flip q of them, so the
  * radius is divided by the largest q. It is never below that of DPA, which certifies the same predictor.
  *
+ * @param trained ridge heads on disjoint partitions of `set`
  * @returns [inputs]; the radius counts relabelled units, as the buckets of `trained` define them
  * @throws VideoMaeError `INVALID_ARGUMENT` for other heads or a spread
  */
@@ -42,7 +43,7 @@ export async function certifyRidgeLabelFlips(
     learners,
     offsets: trained.offsets,
   }
-  const largestUnit = mostRows(assignment.by === 'source' ? (set.groups ?? set.ids) : set.ids)
+  const largestUnit = Math.max(1, ...Array.from(rowsOfUnits(set, assignment.by).values(), (rows) => rows.length))
   const product = new DenseProduct('f64')
   const ballots = await voteLearners(trained, test, { keep: 'votes', threads: 1 })
   const scaledTest = scale(test.features, test.rows)
@@ -74,11 +75,4 @@ export async function certifyRidgeLabelFlips(
     }
   }
   return certificates
-}
-
-/** Rows of the largest unit. */
-function mostRows(units: readonly string[]): number {
-  const rows = new Map<string, number>()
-  for (const unit of units) rows.set(unit, (rows.get(unit) ?? 0) + 1)
-  return Math.max(1, ...rows.values())
 }

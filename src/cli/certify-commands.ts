@@ -17,6 +17,7 @@ const fraction = (value: string): number => {
   return number
 }
 const ruleNames = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa']
+/** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
 const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
 const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for the same sizes with fresh\n' +
