@@ -7,7 +7,8 @@
  *         [--omp-wait passive|active] [--json]
  *
  * Each side is a process of its own; they take turns round by round, and ratios are medians over rounds of
- * (PyTorch's / ours), so above 1 is faster than PyTorch. The side that waits is stopped. `--dual` times running-cell masking (half the tokens decoded).
+ * (PyTorch's / ours), so above 1 is faster than PyTorch. The side that waits is stopped. `--dual` times running-cell
+ * masking (half the tokens decoded).
  * `--omp-wait` is PyTorch's OMP_WAIT_POLICY: `active` is as fast on an idle machine and ten times slower on a busy one.
  * `--algebra` says what PyTorch computes: the published code, or the same savings as ours (see train_step_torch.py).
  */
