@@ -1,6 +1,10 @@
 import { VideoMaeError } from '../../../core/errors.ts'
 
-/** A call of a CUDA library that did not succeed. `CUDA_ERROR_OUT_OF_MEMORY` becomes `OUT_OF_MEMORY`. */
+/**
+ * `DEVICE_FAILED` for a call of a CUDA library that did not succeed; `DriverDevice.allocate` says `OUT_OF_MEMORY` itself.
+ *
+ * @param doing the operation or program that the device was at work for, where it is known
+ */
 export function deviceError(call: string, status: string, detail: string, doing: string | null): VideoMaeError {
   const during = doing === null ? '' : ` during ${doing}`
   return new VideoMaeError(`The CUDA call ${call} failed${during}: ${status} (${detail}).`, {
