@@ -30,7 +30,13 @@ export { encodeVideo } from './synthetic/encode.ts'
 export { type GeneratedDataset, type GenerateOptions, generateMotionDataset } from './synthetic/generate.ts'
 export { type MotionClass, motionClasses, renderMotionClip } from './synthetic/motion.ts'
 export type { RunConfiguration, RunInput } from './train/configuration.ts'
-export { loadRunConfiguration } from './train/configuration-file.ts'
+export {
+  type ConfigurationSource,
+  loadRunConfiguration,
+  type Override,
+  parseOverride,
+  runConfiguration,
+} from './train/configuration-file.ts'
 export { type OpenedCheckpoint, openCheckpoint } from './train/open-checkpoint.ts'
 export { type PretrainOptions, type PretrainResult, planPretraining, pretrain } from './train/pretrain.ts'
 export type { TrainingProgress } from './train/progress.ts'

@@ -6,19 +6,20 @@ export interface InspectCommandOptions extends CommonOptions {
   /** Folder that relative paths of a list start from. */
   readonly base?: string
   readonly workers?: number
-  readonly timeoutSeconds?: number
+  /** Seconds one file may take. */
+  readonly timeout?: number
 }
 
 /** `videomae inspect`. */
 export async function inspectCommand(
   source: string,
-  { json = false, ...options }: InspectCommandOptions,
+  { json = false, timeout: timeoutSeconds, ...options }: InspectCommandOptions,
 ): Promise<void> {
   const live = process.stderr.isTTY && !json
   const onProgress = (done: number, total: number): void => {
     if (live) process.stderr.write(`\r${done} of ${total}`)
   }
-  const report = await inspectVideos(source, { ...options, onProgress })
+  const report = await inspectVideos(source, { ...options, timeoutSeconds, onProgress })
   if (live) process.stderr.write('\r\u001b[K')
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report))
 }

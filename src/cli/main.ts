@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { exitCodes } from '../core/errors.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
-import { runCommand } from './run.ts'
+import { endWithReader, runCommand } from './run.ts'
 
 /** Parses, validates and calls; each command's module is loaded only when it runs, so that `--help` is instant. */
 function createProgram(): Command {
@@ -40,6 +40,18 @@ function wholeNumber(value: string): number {
   return number
 }
 
+function positiveWholeNumber(value: string): number {
+  const number = wholeNumber(value)
+  if (number === 0) throw new InvalidArgumentError('Expected a whole number of at least 1.')
+  return number
+}
+
+function seconds(value: string): number {
+  const number = Number(value)
+  if (!(number > 0)) throw new InvalidArgumentError('Expected a positive number of seconds.')
+  return number
+}
+
 function fraction(value: string): number {
   const number = Number(value)
   if (!(number > 0 && number < 1)) throw new InvalidArgumentError('Expected a number between 0 and 1.')
@@ -49,9 +61,12 @@ function fraction(value: string): number {
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 const json = () => new Option('--json', 'print JSON instead of text')
 const engine = () => new Option('--engine <name>', 'training engine, see `videomae doctor`; default: the best one here')
-const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(wholeNumber)
+const threads = () =>
+  new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(positiveWholeNumber)
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
+const workers = () =>
+  new Option('--workers <n>', 'decoding processes; default: one per core').argParser(positiveWholeNumber)
 
 function addInspect(program: Command): void {
   program
@@ -61,8 +76,11 @@ function addInspect(program: Command): void {
       'Lists the videos of a folder (recursive), a list file or a CSV/TSV manifest: codecs, sizes, frame rates,\n' +
         'durations, and every file that cannot be used with the reason.',
     )
-    .argument('<source>', 'folder, list file or manifest')
+    .argument('<source>', 'folder, list file, manifest or video')
+    .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
     .addOption(decoder())
+    .addOption(workers())
+    .option('--timeout <seconds>', 'a file that takes longer counts as unusable', seconds, 60)
     .addOption(json())
     .action((source, options) =>
       runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(source, options)),
@@ -78,14 +96,19 @@ function addPretrain(program: Command): void {
         'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
         'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
     )
-    .argument('<data>', 'folder, list file or manifest')
+    .argument('<data>', 'folder, list file, manifest or video')
     .option('--recipe <name>', 'a recipe of models/ by name, or a YAML file', 'laptop-pretrain')
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
     .option('--resume', 'continue the run in --out from its newest whole checkpoint')
-    .option('--keep <n>', 'how many checkpoints stay', wholeNumber)
+    .option('--keep <n>', 'how many checkpoints stay', positiveWholeNumber)
     .addOption(engine())
     .addOption(threads())
+    .addOption(
+      new Option('--decoder <name>', 'what decodes videos; default: as the recipe').choices(['node-av', 'ffmpeg']),
+    )
+    .addOption(workers())
+    .option('--timeout <seconds>', 'a file that takes longer counts as unreadable; default: as the recipe', seconds)
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
     .option('--print-config', 'print every resolved value and stop')
     .addOption(json())
@@ -104,10 +127,16 @@ function addReconstruct(program: Command): void {
         'back to pixels with their true mean and deviation; visible patches are shown as they are.',
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
-    .argument('<video>')
-    .option('--mask-ratio <ratio>', 'share of hidden patches', fraction, 0.9)
-    .option('--mask <kind>', 'tube, random or frame', 'tube')
-    .option('--stride <n>', 'frames between two frames of the clip; default: as trained', wholeNumber)
+    .argument('<video>', 'a video file')
+    .option('--mask-ratio <ratio>', 'share of hidden patches; default: as trained, else 0.9', fraction)
+    .addOption(
+      new Option('--mask <kind>', 'what is hidden; default: as trained, else tube').choices([
+        'tube',
+        'random',
+        'frame',
+      ]),
+    )
+    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', positiveWholeNumber)
     .option('--out <path>', 'file name without extension', 'reconstruction')
     .option('--seed <n>', 'seed of the mask', wholeNumber, 0)
     .addOption(engine())
@@ -176,8 +205,8 @@ function addDemo(program: Command): void {
         'exports the encoder, checks it, and says where everything is.',
     )
     .option('--out <folder>', 'where everything goes', 'demo-output')
-    .option('--clips <n>', 'how many videos are generated', wholeNumber)
-    .option('--steps <n>', 'training steps', wholeNumber)
+    .option('--clips <n>', 'how many videos are generated', positiveWholeNumber)
+    .option('--steps <n>', 'training steps', positiveWholeNumber)
     .addOption(engine())
     .addOption(threads())
     .addOption(json())
@@ -192,6 +221,7 @@ function addDoctor(program: Command): void {
     .action((options) => runCommand(options, async () => (await import('./doctor.ts')).doctorCommand(options)))
 }
 
+endWithReader(process.stdout)
 try {
   await createProgram().parseAsync()
 } catch (error) {

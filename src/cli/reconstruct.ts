@@ -4,8 +4,8 @@ import type { DecoderName } from '../video/index.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface ReconstructCommandOptions extends CommonOptions {
-  readonly maskRatio: number
-  readonly mask: MaskKind
+  readonly maskRatio?: number
+  readonly mask?: MaskKind
   readonly stride?: number
   readonly out: string
   readonly seed: number

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
@@ -12,7 +12,7 @@ import type { TrainingProgress } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 
 export interface DemoOptions {
-  /** Folder for everything the demo makes; made anew. */
+  /** Folder for everything the demo makes: a new or empty one, or that of an earlier demo, whose videos and run are replaced. */
   readonly out: string
   /** How many videos are generated. Default 48. */
   readonly clips?: number
@@ -35,8 +35,10 @@ export interface DemoResult {
   readonly encoder: ExportResult
 }
 
-/** Left in a folder that a demo made, so that only such a folder is ever emptied. */
-const marker = 'videos'
+/** Left in a folder that a demo made, so that only in such a folder anything is ever removed. */
+const marker = '.videomae-demo'
+
+const videoFolder = 'videos'
 
 /**
  * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
@@ -47,7 +49,7 @@ const marker = 'videos'
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { out, clips = 48, engine, signal, onNote = () => {} } = options
   await prepareFolder(out)
-  const videos = path.join(out, marker)
+  const videos = path.join(out, videoFolder)
   onNote(`1/4  generating ${clips} videos whose motion is their class in ${videos}`)
   const { files } = await generateMotionDataset(videos, { clips, signal })
 
@@ -85,9 +87,10 @@ async function prepareFolder(out: string): Promise<void> {
       hint: 'Choose another folder with --out.',
     })
   }
-  await rm(path.join(out, marker), { recursive: true, force: true })
+  await rm(path.join(out, videoFolder), { recursive: true, force: true })
   await rm(path.join(out, 'run'), { recursive: true, force: true })
   await mkdir(out, { recursive: true })
+  await writeFile(path.join(out, marker), '')
 }
 
 function overridesOf({ steps, engine, threads }: DemoOptions, videos: string): Override[] {

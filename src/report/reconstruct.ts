@@ -13,9 +13,9 @@ import { paintReconstruction } from './reconstruction.ts'
 export interface ReconstructOptions {
   /** Path of the pictures without extension. */
   readonly out: string
-  /** Default .9. */
+  /** Share of hidden patches. Default: as trained, else .9. */
   readonly maskRatio?: number
-  /** Default `tube`. */
+  /** Default: as trained, else `tube`. */
   readonly mask?: MaskKind
   /** Frames from one frame of the clip to the next. Default: as trained, else 4. */
   readonly stride?: number
@@ -52,7 +52,7 @@ export async function reconstruct(
   video: string,
   options: ReconstructOptions,
 ): Promise<ReconstructResult> {
-  const { configuration, kind, state, clip, path: source } = await openCheckpoint(checkpoint)
+  const { configuration, kind, state, clip, mask: trained, path: source } = await openCheckpoint(checkpoint)
   if (kind !== 'pretrain') {
     throw new VideoMaeError(
       `Expected a pretrained model with its decoder in ${source}, received a model of kind ${kind}.`,
@@ -68,9 +68,9 @@ export async function reconstruct(
     throw invalidArgument('checkpoint', 'a model of square RGB frames', `${height}x${width}x${configuration.channels}`)
   }
   const mask = createMask(
-    options.mask ?? 'tube',
+    options.mask ?? trained?.kind ?? 'tube',
     tokenGrid(configuration),
-    options.maskRatio ?? 0.9,
+    options.maskRatio ?? trained?.ratio ?? 0.9,
     new RandomStream(options.seed ?? 0, 'reconstruct'),
   )
   const sampling: ClipSampling = {

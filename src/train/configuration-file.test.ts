@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { loadRunConfiguration, parseOverride } from './configuration-file.ts'
+import type { RunInput } from './configuration.ts'
+import { loadRunConfiguration, parseOverride, runConfiguration } from './configuration-file.ts'
 import { nearestKey } from './nearest-key.ts'
 
 async function complaint(text: string, ...sets: string[]): Promise<string> {
@@ -17,6 +18,15 @@ describe('run configuration', () => {
     expect(configuration.optimiser).toMatchObject({ baseLearningRate: 1.5e-4, betas: [0.9, 0.95], clipNorm: null })
     expect(configuration.schedule.duration).toEqual({ unit: 'epochs', amount: 100 })
     expect(await loadRunConfiguration({})).toMatchObject({ seed: 0 })
+  })
+
+  it('is checked alike when a program writes it, and stays the same when it is checked again', async () => {
+    const configuration = runConfiguration({ model: { preset: 'base' }, schedule: { duration: '20 epochs' } })
+    expect(configuration).toEqual(
+      await loadRunConfiguration({ text: 'model: {preset: base}\nschedule: {duration: 20 epochs}\n' }),
+    )
+    expect(runConfiguration(configuration)).toEqual(configuration)
+    expect(() => runConfiguration({ modle: {} } as RunInput)).toThrow('did you mean "model"?')
   })
 
   it('names file, line and column of an unknown key and the nearest key that exists', async () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { type RunConfiguration, runSchema } from './configuration.ts'
+import { type RunConfiguration, type RunInput, runSchema } from './configuration.ts'
 import { nearestKey } from './nearest-key.ts'
 
 /** One value that replaces what the file says. */
@@ -54,6 +54,21 @@ export interface ConfigurationSource {
  */
 export function loadRunConfiguration(source: ConfigurationSource): Promise<RunConfiguration> {
   return loadConfiguration(runSchema, source)
+}
+
+/**
+ * Checks a configuration that a program wrote, and fills in every default. One that is checked already comes out the same.
+ *
+ * @throws VideoMaeError `CONFIGURATION_INVALID` with every error and, for an unknown key, the nearest one that exists
+ */
+export function runConfiguration(input: RunInput): RunConfiguration {
+  const parsed = runSchema.safeParse(input)
+  if (parsed.success) return parsed.data
+  throw invalid(
+    parsed.error.issues.flatMap((issue) =>
+      describe(issue, runSchema).map(({ message }) => `configuration: ${message}`),
+    ),
+  )
 }
 
 /** `loadRunConfiguration` for any schema of strict sections. */

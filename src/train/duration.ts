@@ -71,7 +71,7 @@ function exactSteps({ unit, amount }: Duration, rate: StepRate): number {
 const amount = z.number().nonnegative()
 const expected = 'Expected a duration such as "800 epochs", "20000 clips", "500 steps" or {epochs: 800}'
 
-/** `800 epochs`, or `{ epochs: 800 }`; exactly one unit. */
+/** `800 epochs`, or `{ epochs: 800 }`, exactly one unit; or a `Duration`, so that a checked configuration can be checked again. */
 export const durationSchema = z
   .union(
     [
@@ -79,11 +79,13 @@ export const durationSchema = z
       z.strictObject({ steps: amount }),
       z.strictObject({ epochs: amount }),
       z.strictObject({ clips: amount }),
+      z.strictObject({ unit: z.enum(durationUnits), amount }),
     ],
     { error: expected },
   )
   .transform((value): Duration => {
     if (typeof value === 'string') return parseDuration(value)
+    if ('unit' in value) return value
     for (const unit of durationUnits) {
       const given = (value as Partial<Record<DurationUnit, number>>)[unit]
       if (given !== undefined) return { unit, amount: given }

@@ -1,6 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/index.ts'
 import { findCheckpoint } from './checkpoint.ts'
 import { RunDirectory } from './run-directory.ts'
@@ -10,6 +12,8 @@ export interface OpenedCheckpoint extends LoadedCheckpoint {
   readonly path: string
   /** How the clips of its training were sampled; null where the files do not say. */
   readonly clip: { readonly stride: number; readonly fps: number | null } | null
+  /** What was hidden from the encoder in its training; null where the files do not say. */
+  readonly mask: { readonly kind: MaskKind; readonly ratio: number } | null
 }
 
 /**
@@ -29,17 +33,23 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
   }
   const found = kind.isDirectory() ? await findCheckpoint(new RunDirectory(where)) : null
   const chosen = found?.path ?? where
-  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, clip: await trainedClip(chosen) }
+  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(chosen)) }
 }
 
-/** Stride and frame rate from the trainer state beside the weights, where there is one. */
-async function trainedClip(directory: string): Promise<OpenedCheckpoint['clip']> {
-  try {
-    const state: unknown = JSON.parse(await readFile(path.join(directory, 'trainer-state.json'), 'utf8'))
-    const clip = (state as { configuration?: { clip?: { stride?: unknown; fps?: unknown } } }).configuration?.clip
-    if (typeof clip?.stride !== 'number') return null
-    return { stride: clip.stride, fps: typeof clip.fps === 'number' ? clip.fps : null }
-  } catch {
-    return null
-  }
+const trainedSchema = z.object({
+  configuration: z.object({
+    clip: z.object({ stride: z.number(), fps: z.number().nullable() }).nullable().catch(null),
+    mask: z
+      .object({ kind: z.enum(maskKinds), ratio: z.number() })
+      .nullable()
+      .catch(null),
+  }),
+})
+
+/** How clips were sampled and masked, from the trainer state beside the weights, where there is one. */
+async function trainedWith(directory: string): Promise<Pick<OpenedCheckpoint, 'clip' | 'mask'>> {
+  const text = await readFile(path.join(directory, 'trainer-state.json'), 'utf8').catch(() => null)
+  if (text === null) return { clip: null, mask: null }
+  const parsed = trainedSchema.safeParse(JSON.parse(text))
+  return parsed.success ? parsed.data.configuration : { clip: null, mask: null }
 }

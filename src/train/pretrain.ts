@@ -1,5 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
-import type { RunConfiguration } from './configuration.ts'
+import type { RunConfiguration, RunInput } from './configuration.ts'
+import { runConfiguration } from './configuration-file.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
 import { entriesDigest, listSources, openPretrainData } from './pretrain-data.ts'
 import { openPretrainSession, startingWeights, writeModel } from './pretrain-session.ts'
@@ -13,9 +14,14 @@ export interface PretrainResult extends TrainingRunResult {
   readonly videos: number
 }
 
-/** Everything that is checked and looked up before a run begins; what `--print-config` shows. */
-export async function planPretraining(configuration: RunConfiguration): Promise<ResolvedRun> {
-  return (await plan(configuration)).run
+/**
+ * Everything that is checked and looked up before a run begins; what `--print-config` shows. Steps are null where
+ * `data.path` is not given.
+ *
+ * @throws VideoMaeError as `pretrain`, but for what happens in training
+ */
+export async function planPretraining(configuration: RunInput): Promise<ResolvedRun> {
+  return (await plan(runConfiguration(configuration))).run
 }
 
 async function plan(configuration: RunConfiguration) {
@@ -33,10 +39,13 @@ async function plan(configuration: RunConfiguration) {
 /**
  * Pretrains a VideoMAE on videos (Tong et al. 2022): everything that a run is, from files to checkpoints.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `RUN_EXISTS`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`,
+ * @param input what differs from the defaults, e.g. `{ data: { path: 'videos' }, schedule: { duration: '20 epochs' } }`, or a
+ *   configuration that `loadRunConfiguration` read
+ * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`,
  *   `INTERRUPTED`, and what listing videos, the loader and the engine throw
  */
-export async function pretrain(configuration: RunConfiguration, options: PretrainOptions): Promise<PretrainResult> {
+export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
+  const configuration = runConfiguration(input)
   const { entries, source, run } = await plan(configuration)
   for (const warning of source?.warnings ?? []) options.onNote?.(`${configuration.model.from}: ${warning}`)
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = run

@@ -55,7 +55,8 @@ export class RunDirectory {
   /**
    * Makes the folder for a run that begins at its first step.
    *
-   * @throws VideoMaeError `RUN_EXISTS` when it holds checkpoints
+   * @throws VideoMaeError `RUN_EXISTS` when it holds checkpoints, `RUN_FOLDER` when it holds files of another purpose that
+   *   the run would replace
    */
   async begin(): Promise<void> {
     const [newest] = await this.checkpointSteps()
@@ -70,6 +71,14 @@ export class RunDirectory {
       )
     }
     await mkdir(this.path, { recursive: true })
+    const present = await readdir(this.path)
+    const replaced = [names.configuration, names.badFiles, names.events].filter((name) => present.includes(name))
+    if (replaced.length > 0 && !present.includes(names.metrics)) {
+      throw new VideoMaeError(
+        `Expected an empty folder, or one of an earlier run, but ${this.path} holds ${replaced.join(', ')} and no ${names.metrics}.`,
+        { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
+      )
+    }
     await rm(this.events, { recursive: true, force: true })
     await writeFile(this.file('metrics'), '')
     await writeFile(this.file('badFiles'), '')
@@ -99,6 +108,10 @@ export class RunDirectory {
 
   async appendBadFile(file: BadFile): Promise<void> {
     await appendFile(this.file('badFiles'), jsonLines([file]))
+  }
+
+  async readMetrics(): Promise<MetricsLine[]> {
+    return (await readLines(this.file('metrics'))) as unknown as MetricsLine[]
   }
 
   private file(name: keyof typeof names): string {

@@ -98,20 +98,20 @@ function listFile(file: string, base: string | undefined): VideoEntry[] {
     labels.set(id, { label: rest.label, line })
     entries.push({ path: path.isAbsolute(name) ? name : path.join(root, name), id, ...rest })
   }
-  requireSome(file, root, entries)
+  requireSome(file, entries)
   return entries
 }
 
 /** A single missing file is found, named and skipped when it is loaded; a list of which nothing exists is a wrong base folder. */
-function requireSome(file: string, root: string, entries: readonly VideoEntry[]): void {
+function requireSome(file: string, entries: readonly VideoEntry[]): void {
   const probe = entries.slice(0, 20)
   if (probe.length === 0 || probe.some((entry) => statSync(entry.path, { throwIfNoEntry: false }) !== undefined)) return
   throw new VideoMaeError(
-    `${file}: expected videos under ${root}, but none of the first ${probe.length} exists, e.g. ${probe[0].path}`,
+    `${file} is read as a list of videos: expected files at the paths it names, but ${probe.length === 1 ? 'its only one does not exist' : `none of the first ${probe.length} exists`}: ${probe[0].path}`,
     {
       code: 'VIDEO_SOURCE_NOT_FOUND',
       exit: 'data',
-      hint: 'Give the folder that the paths in the list start from.',
+      hint: 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
     },
   )
 }

@@ -1,6 +1,6 @@
 /** The compiled program, run as a user runs it: exit codes, stdout and stderr, and the whole job at a tiny size. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -33,6 +33,7 @@ function videomae(...args: string[]): Promise<Finished> {
 
 const tiny = [
   'clip.stride=1',
+  'mask.ratio=.75',
   'model.frames=4',
   'model.resolution=32',
   'model.patch=8',
@@ -91,6 +92,49 @@ describe('videomae', () => {
     expect(stdout).toMatch(/8 usable videos/)
   })
 
+  it('inspect takes the folder that a list starts from', async () => {
+    const list = path.join(folder, 'list.txt')
+    writeFileSync(list, `${path.relative(videos, video)}\n`)
+    const wrong = await videomae('inspect', list)
+    expect(wrong.code).toBe(3)
+    expect(wrong.stderr).toMatch(/read as a list of videos.*VIDEO_SOURCE_NOT_FOUND[\s\S]*--base/)
+    const { code, stdout } = await videomae('inspect', list, '--base', videos, '--workers', '1', '--timeout', '20')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/1 usable videos/)
+  })
+
+  it('blames the machine, not itself, where the operating system refuses', async () => {
+    const file = path.join(folder, 'a-file')
+    writeFileSync(file, '')
+    const { code, stdout, stderr } = await videomae('pretrain', videos, '--out', path.join(file, 'run'), '--json')
+    expect(code).toBe(4)
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'SYSTEM_ERROR', hint: expect.stringContaining('file, not a folder') },
+    })
+    expect(stderr).not.toContain('defect')
+  })
+
+  it('replaces nothing that is not its own', async () => {
+    const other = path.join(folder, 'other')
+    mkdirSync(path.join(other, 'videos'), { recursive: true })
+    writeFileSync(path.join(other, 'config.json'), 'mine')
+    const run = await videomae('pretrain', videos, '--recipe', emptyRecipe(folder), '--out', other, ...tiny)
+    expect([run.code, run.stderr]).toEqual([2, expect.stringContaining('RUN_FOLDER')])
+    const demo = await videomae('demo', '--out', other)
+    expect([demo.code, demo.stderr]).toEqual([2, expect.stringContaining('DEMO_FOLDER')])
+    expect(readdirSync(other).sort()).toEqual(['config.json', 'videos'])
+    expect(readFileSync(path.join(other, 'config.json'), 'utf8')).toBe('mine')
+  })
+
+  it.skipIf(process.platform === 'win32')('ends quietly when its reader does', async () => {
+    const child = spawn(process.execPath, [main, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    const complaint: Buffer[] = []
+    child.stderr.on('data', (part: Buffer) => complaint.push(part))
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect([code, Buffer.concat(complaint).toString()]).toEqual([0, ''])
+  })
+
   it('pretrains, stops at nothing, and leaves a run', async () => {
     const { code, stdout, stderr } = await videomae(
       'pretrain',
@@ -139,9 +183,10 @@ describe('videomae', () => {
 
   it('reconstructs a clip', async () => {
     const out = path.join(folder, 'picture')
-    const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json', '--mask-ratio', '0.75')
+    const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json')
     expect(code).toBe(0)
     const result = JSON.parse(stdout) as { visible: number; masked: number; loss: number }
+    // The ratio of the run, .75, not the usual .9.
     expect(result).toMatchObject({ visible: 8, masked: 24 })
     expect(Number.isFinite(result.loss)).toBe(true)
     expect(readFileSync(`${out}.png`).subarray(1, 4).toString()).toBe('PNG')

@@ -1,0 +1,64 @@
+import type { Override } from '../train/configuration-file.ts'
+import { parseOverride } from '../train/configuration-file.ts'
+import { ProgressDisplay } from '../train/progress.ts'
+import type { RunOptions } from '../train/training-run.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
+
+/** Options that every command that trains has. */
+export interface TrainingCommandOptions extends CommonOptions {
+  /** Name of a recipe or a YAML file; default: the defaults of every key. */
+  readonly recipe?: string
+  /** `key=value`, dotted keys. */
+  readonly set?: readonly string[]
+  readonly resume?: boolean
+  readonly engine?: string
+  readonly threads?: number
+  readonly seed?: number
+  readonly printConfig?: boolean
+  readonly quiet?: boolean
+}
+
+/** An option that stands for a key of the configuration: `--threads`, its value, where it goes. */
+export interface PlainOption {
+  readonly key: string
+  readonly value: unknown
+  readonly origin: string
+}
+
+/** What replaces values of the recipe: `--set` first, then the plain options, so that these win. */
+export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
+  const plain: readonly PlainOption[] = [
+    ...own,
+    { key: 'engine.name', value: options.engine, origin: '--engine' },
+    { key: 'engine.threads', value: options.threads, origin: '--threads' },
+    { key: 'seed', value: options.seed, origin: '--seed' },
+  ]
+  return [
+    ...(options.set ?? []).map(parseOverride),
+    ...plain.flatMap(({ key, value, origin }) =>
+      value === undefined ? [] : [{ path: key.split('.'), value, origin: `${origin} ${String(value)}` }],
+    ),
+  ]
+}
+
+/** Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it. */
+export async function trainWithProgress<T>(
+  { json = false, quiet = false }: TrainingCommandOptions,
+  train: (shown: Required<Pick<RunOptions, 'signal' | 'onProgress' | 'onNote'>>) => Promise<T>,
+  summary: (result: T) => string,
+): Promise<void> {
+  const display = new ProgressDisplay({ stream: process.stderr, quiet })
+  const interrupt = interruptSignal()
+  try {
+    const result = await train({
+      signal: interrupt.signal,
+      onProgress: (progress) => display.update(progress),
+      onNote: (note) => display.note(note),
+    })
+    display.end()
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : summary(result))
+  } finally {
+    display.end()
+    interrupt.dispose()
+  }
+}
