@@ -51,6 +51,7 @@ export function withRoundedOperands(
 /** Scale and zero point of 8 bits without sign: `value = scale * (integer - zero)`, in which 0 is exact. */
 export function parametersOf({ low, high }: ActivationRange): { readonly scale: number; readonly zero: number } {
   const [from, to] = [Math.min(low, 0), Math.max(high, 0)]
-  const scale = to > from ? Math.fround((to - from) / 255) : 1
+  // 0 where nothing but zeros was measured, or less than float32 can tell from it.
+  const scale = Math.fround((to - from) / 255) || 1
   return { scale, zero: Math.min(255, Math.max(0, Math.round(-from / scale))) }
 }
