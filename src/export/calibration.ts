@@ -26,15 +26,15 @@ export function productOperands({ graph }: OnnxModel): string[] {
 /**
  * Runs a float model on clips, one at a time, and measures what enters its matrix products.
  *
- * A range spans the mean over clips of a clip's smallest and largest value: an outlier in one clip then costs that clip a
- * little, instead of all clips their resolution.
+ * A range spans the smallest and largest value of all clips. The mean over clips of their extremes, which cuts outliers
+ * off, had 5 to 14 times the error on normal values.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` without clips
  */
 export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor[]): Promise<ActivationRanges> {
   if (clips.length === 0) throw invalidArgument('calibration', 'at least one clip', 'none')
   const names = productOperands(model)
-  const sums = names.map(() => ({ low: 0, high: 0 }))
+  const ranges = names.map(() => ({ low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY }))
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
   const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-calibration-'))
   try {
@@ -44,9 +44,9 @@ export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor
     try {
       for (const { type, data, shape } of clips) {
         const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
-        for (const [i, sum] of sums.entries()) {
-          sum.low += Number(outputs[lowest(i)].data[0]) / clips.length
-          sum.high += Number(outputs[highest(i)].data[0]) / clips.length
+        for (const [i, range] of ranges.entries()) {
+          range.low = Math.min(range.low, Number(outputs[lowest(i)].data[0]))
+          range.high = Math.max(range.high, Number(outputs[highest(i)].data[0]))
         }
       }
     } finally {
@@ -55,7 +55,7 @@ export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  return new Map(names.map((name, i) => [name, sums[i]]))
+  return new Map(names.map((name, i) => [name, ranges[i]]))
 }
 
 const lowest = (index: number): string => `calibration/${index}/lowest`
