@@ -2,13 +2,15 @@
  * Attention on tensor cores, forward and backward, at lengths around the tile of 64 and at the head widths of published
  * models, against the float64 reference to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { attentionOperation } from '../../src/graph/operations/attention.ts'
 import { attentionGradient } from '../../src/graph/operations/attention-gradient.ts'
 import { CaseBuilder, relativeError } from '../engines/case-builder.ts'
+import { compilationTimeouts } from './emulation/build.ts'
 import { roundLeaves, runOnDevice, runReference } from './run-program.ts'
 import { testDeviceMissing, testDeviceName } from './test-device.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()
 
 interface Sizes {

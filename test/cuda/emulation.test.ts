@@ -1,10 +1,11 @@
 /** The emulation itself: what is wrong in a kernel must not go unseen. */
 
-import { describe, expect, it } from 'vitest'
-import { emulationMissing } from './emulation/build.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 import { EmulationControls } from './emulation/emulated-device.ts'
 import { runKernel } from './emulation/run-kernel.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()
 
 describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' : ` (${missing})`}`, () => {

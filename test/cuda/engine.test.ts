@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { findLibraries } from '../../src/engine/cuda/driver/find.ts'
 import { NvrtcLibrary } from '../../src/engine/cuda/driver/nvrtc-library.ts'
 import { cudaEngine, hardwareStatus, inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
@@ -10,8 +10,9 @@ import { defineOptions, readKernelFile } from '../../src/engine/cuda/kernel-file
 import { Graph } from '../../src/graph/graph.ts'
 import { gelu } from '../../src/graph/operations/gelu.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
-import { buildEmulatedToolkit, emulationMissing } from './emulation/build.ts'
+import { buildEmulatedToolkit, compilationTimeouts, emulationMissing } from './emulation/build.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()
 const temporary = (name: string): string => mkdtempSync(path.join(os.tmpdir(), `videomae-${name}-`))
 

@@ -3,12 +3,14 @@
  * to 2e-2 by norm. Oracle: src/engine/reference. Runs on any machine with g++.
  */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
 import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
+import { compilationTimeouts } from './emulation/build.ts'
 import { roundLeaves, runOnDevice, runReference } from './run-program.ts'
 import { setThreadOrder, testDeviceMissing, testDeviceName } from './test-device.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()
 const names = Object.keys(operations) as OperationName[]
 

@@ -5,12 +5,14 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { runParity } from '../../src/model/parity.ts'
+import { compilationTimeouts } from './emulation/build.ts'
 import { openTestSession } from './run-program.ts'
 import { testDeviceMissing, testDeviceName } from './test-device.ts'
 
+vi.setConfig(compilationTimeouts)
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
 const directory = path.join(root, '..', 'shared', 'reference', 'parity')
 const missing = testDeviceMissing() ?? (existsSync(directory) ? null : 'the parity set is not there')

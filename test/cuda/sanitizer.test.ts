@@ -5,9 +5,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
-import { emulationMissing } from './emulation/build.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 
+vi.setConfig(compilationTimeouts)
 const library = (): string =>
   spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? ''
 const missing = emulationMissing() ?? (existsSync(library()) ? null : 'the address sanitizer of g++ is not installed')
@@ -35,6 +36,6 @@ describe.skipIf(missing !== null)(
       expect(stderr).not.toContain('AddressSanitizer')
       expect(stdout).toMatch(/\d+ runs without a bad access/)
       expect(status).toBe(0)
-    }, 180_000)
+    })
   },
 )

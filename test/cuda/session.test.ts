@@ -1,23 +1,23 @@
-/** What a CUDA session does beside computing: memory, errors, prefetching, measured algorithms, profiles. Emulated. */
+/** What a CUDA session does beside computing: memory, prefetching, measured algorithms, profiles. Emulated. */
 import { mkdtempSync, readdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { VideoMaeError } from '../../src/core/errors.ts'
 import type { Device } from '../../src/engine/cuda/device.ts'
 import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { concat } from '../../src/graph/operations/concat.ts'
-import { gelu } from '../../src/graph/operations/gelu.ts'
 import { scale } from '../../src/graph/operations/scale.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
-import { emulationMissing } from './emulation/build.ts'
+import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
 import { openTestSession } from './run-program.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()
 const configuration = tinyConfiguration({ encoder: { width: 16, depth: 1, heads: 1, mlpRatio: 2 } })
 const batch = 2
@@ -93,7 +93,10 @@ describe.skipIf(missing !== null)(
         launched.push((controls?.launches() ?? 0) - before)
       }
       expect(launched[0]).toBeGreaterThan(10)
-      expect(new Set(launched).size).toBe(1)
+      // A graph launches marks of its progress beside them, one for eight steps.
+      expect(launched[1]).toBeGreaterThan(launched[0])
+      expect(launched[1]).toBeLessThan(launched[0] * 1.5)
+      expect(launched[2]).toBe(launched[1])
       await session.close()
     })
 
@@ -168,18 +171,6 @@ describe.skipIf(missing !== null)(
       expect((await failure(() => session.run(built.step, inputs(2)))).code).toBe('ENGINE_CLOSED')
     })
 
-    it('names the operation that fails, in debug mode', async () => {
-      const graph = new Graph('small')
-      const x = graph.input('x', [4])
-      const program = graph.build({ y: gelu(scale(x, 2)) })
-      const device = failingAt(openEmulatedDevice(), 'gelu')
-      const session = new CudaSession(device, [program], { precision: 'float32', debug: true })
-      const error = await failure(() => session.run('small', { x: new Float32Array(4) }))
-      expect(error.code).toBe('DEVICE_FAILED')
-      expect(error.message).toContain('small: gelu #1 failed on the device')
-      await session.close()
-    })
-
     it('measures products once and remembers the choice', async () => {
       const cache = mkdtempSync(path.join(os.tmpdir(), 'videomae-products-'))
       const results: Float32Array[] = []
@@ -245,21 +236,6 @@ describe.skipIf(missing !== null)(
     })
   },
 )
-
-/** A device on which launching one kernel fails. */
-function failingAt(device: Device, entry: string): Device {
-  return new Proxy(device, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target)
-      if (typeof value !== 'function') return value
-      if (name !== 'launch') return value.bind(target)
-      return (...list: Parameters<Device['launch']>) => {
-        if (list[0].source.entry === entry) throw new Error('CUDA_ERROR_ILLEGAL_ADDRESS')
-        target.launch(...list)
-      }
-    },
-  })
-}
 
 /** Notes what concerns inputs and outputs, by kind and stream: `c` is the stream that an event is recorded on first. */
 function recording(device: Device, log: string[]): Device {

@@ -2,7 +2,7 @@
  * Whole training programs on the emulated device against the float64 reference: pretraining and fine-tuning of a small
  * model, several AdamW steps, in float32 and bfloat16. Oracle: src/engine/reference. Runs on any machine with g++.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs, RunOutputs } from '../../src/engine/engine.ts'
 import { buildFinetuneProgram } from '../../src/model/classify.ts'
@@ -12,9 +12,11 @@ import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { gradientOutput, stateNames, type TrainingPrograms } from '../../src/model/training-programs.ts'
 import { relativeError } from '../engines/case-builder.ts'
 import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { compilationTimeouts } from './emulation/build.ts'
 import { openTestSession } from './run-program.ts'
 import { testDeviceMissing, testDeviceName } from './test-device.ts'
 
+vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()
 /** Heads of 32 and of 16 values, so that bfloat16 takes the tensor-core kernels; 32 tokens, 8 of them visible. */
 const configuration = tinyConfiguration({

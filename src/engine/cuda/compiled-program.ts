@@ -1,7 +1,16 @@
-import { VideoMaeError } from '../../core/errors.ts'
-import type { CapturedGraph, Device, DeviceAddress, DeviceBuffer, KernelArgument, Product, Stream } from './device.ts'
+import type {
+  Activity,
+  CapturedGraph,
+  Device,
+  DeviceAddress,
+  DeviceBuffer,
+  KernelArgument,
+  Product,
+  Stream,
+} from './device.ts'
 import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep, ValueId } from './lower/schedule.ts'
 import { updateChunk } from './lower/updates.ts'
+import { ProgressMark } from './progress.ts'
 
 /** Where the session keeps what programs share. */
 export interface Placement {
@@ -17,9 +26,13 @@ export interface BoundStep {
   run(stream: Stream): void
 }
 
+/** Steps from one progress mark of a graph to the next: marks are launches that compute nothing. */
+const stepsPerMark = 8
+
 /**
- * A schedule with addresses and loaded kernels. The first run goes step by step, so that everything the libraries load
- * late is loaded; the second is recorded as a CUDA graph, which all later runs replay.
+ * A schedule with addresses and loaded kernels. The first run goes step by step and waits for each, so that everything
+ * the libraries load late is loaded, and an error is known to be a step's; the second is recorded as a CUDA graph, which
+ * all later runs replay.
  */
 export class CompiledProgram {
   readonly schedule: Schedule
@@ -28,8 +41,10 @@ export class CompiledProgram {
   private readonly constants: DeviceBuffer | null
   private readonly tables: DeviceBuffer[] = []
   private readonly products: Product[] = []
-  private graph: CapturedGraph | null = null
+  private recorded: { readonly graph: CapturedGraph; readonly mark: ProgressMark } | null = null
   private ran = false
+  /** Step that is being launched alone. */
+  private current: string | null = null
 
   constructor(device: Device, schedule: Schedule, placement: Placement, stream: Stream) {
     this.device = device
@@ -40,34 +55,54 @@ export class CompiledProgram {
     this.steps = schedule.steps.map((step) => this.bind(step, addressOf, placement, stream))
   }
 
-  /** Puts one run on the stream. */
-  run(stream: Stream, debug: boolean): void {
-    if (debug) {
-      for (const step of this.steps) this.runAlone(step, stream)
-    } else if (this.ran) {
-      this.graph ??= this.device.capture(stream, () => {
-        for (const step of this.steps) step.run(stream)
-      })
-      this.graph.launch(stream)
+  /**
+   * Puts one run on the stream.
+   *
+   * @param alone wait for every step, as the first run does
+   */
+  run(stream: Stream, alone: boolean): void {
+    if (alone || !this.ran) {
+      // The copies of the inputs are not the first step's.
+      this.device.synchronize(stream)
+      this.launchAll(stream, () => this.device.synchronize(stream))
     } else {
-      for (const step of this.steps) step.run(stream)
+      this.recorded ??= this.record(stream)
+      this.recorded.mark.reset()
+      this.recorded.graph.launch(stream)
     }
     this.ran = true
   }
 
-  /** Waits for the step, so that an error of the device is this step's. */
-  private runAlone(step: BoundStep, stream: Stream): void {
-    try {
+  /** What the run that was put on the stream last has come to, as far as it is known. */
+  get activity(): Activity {
+    const { name } = this.schedule
+    if (this.current !== null) return { what: this.current, exact: true }
+    const reached = this.recorded?.mark.position ?? 0
+    if (reached === 0) return { what: `the program ${name}`, exact: false }
+    const labels = this.steps.slice(reached - 1, reached - 1 + stepsPerMark).map(({ label }) => label)
+    const [first, ...others] = [...new Set(labels)].map((label) => label.replace(`${name}: `, ''))
+    if (others.length === 0) return { what: `${name}: ${first}`, exact: true }
+    return { what: `one of the operations ${[first, ...others].join(', ')} of the program ${name}`, exact: false }
+  }
+
+  private record(stream: Stream): { readonly graph: CapturedGraph; readonly mark: ProgressMark } {
+    const mark = new ProgressMark(this.device)
+    const graph = this.device.capture(stream, () =>
+      this.launchAll(stream, null, (i) => {
+        if (i % stepsPerMark === 0) mark.put(i + 1, stream)
+      }),
+    )
+    return { graph, mark }
+  }
+
+  private launchAll(stream: Stream, after: (() => void) | null, before: ((index: number) => void) | null = null): void {
+    for (const [i, step] of this.steps.entries()) {
+      this.current = step.label
+      before?.(i)
       step.run(stream)
-      this.device.synchronize(stream)
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new VideoMaeError(`${step.label} failed on the device: ${reason}`, {
-        code: 'DEVICE_FAILED',
-        exit: 'environment',
-        cause,
-      })
+      after?.()
     }
+    this.current = null
   }
 
   private uploadConstants(addresses: Map<ValueId, DeviceAddress>, stream: Stream): DeviceBuffer | null {
@@ -161,7 +196,8 @@ export class CompiledProgram {
   }
 
   close(): void {
-    this.graph?.free()
+    this.recorded?.graph.free()
+    this.recorded?.mark.free()
     for (const product of this.products) product.free()
     for (const table of this.tables) table.free()
     this.constants?.free()
@@ -215,7 +251,7 @@ export function upload(
     bytes += Math.ceil(piece.length / 256) * 256
   }
   const buffer = device.allocate(bytes, purpose)
-  const staging = device.allocateHost(bytes)
+  const staging = device.allocateHost(bytes, purpose)
   for (const [i, piece] of pieces.entries()) staging.data.set(piece, offsets[i])
   if (bytes > 0) device.copyToDevice(buffer.address, staging, 0, bytes, stream)
   device.synchronize(stream)

@@ -104,16 +104,24 @@ export interface CapturedGraph {
   free(): void
 }
 
+/** What the device is at work for, as an error should say it. */
+export interface Activity {
+  readonly what: string
+  /** Whether that is one operation, not one of several. */
+  readonly exact: boolean
+}
+
 export interface Device {
-  /** What an error of the device should say it was doing. */
-  doing: string | null
+  /** Asked when a call fails. Errors of asynchronous work surface at any later call. */
+  doing: (() => Activity) | null
   readonly description: DeviceDescription
   /** Versions of driver and libraries, for people. */
   readonly versions: string
   freeMemory(): number
   /** Throws `OUT_OF_MEMORY`. */
   allocate(bytes: number, purpose: string): DeviceBuffer
-  allocateHost(bytes: number): HostBuffer
+  /** Throws `OUT_OF_MEMORY`. */
+  allocateHost(bytes: number, purpose: string): HostBuffer
   createStream(): Stream
   createEvent(timed?: boolean): DeviceEvent
   record(event: DeviceEvent, stream: Stream): void

@@ -33,7 +33,7 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
   }
 }
 
-/** The engine in the calling thread: waiting for a run does not block its event loop, opening a session does. */
+/** The engine in the calling thread: opening a session and the first run of a program block its event loop, later runs do not. */
 export const inThreadCudaEngine: Engine = {
   name: 'cuda',
 

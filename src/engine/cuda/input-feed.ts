@@ -32,7 +32,7 @@ export class InputFeed {
     this.device = device
     this.bytes = bytes
     this.block = device.allocate(bytes, 'the inputs of one step')
-    this.staging = device.allocateHost(bytes)
+    this.staging = device.allocateHost(bytes, 'the inputs of one step')
     this.copies = device.createStream()
     this.arrived = device.createEvent()
     this.taken = device.createEvent()
@@ -53,7 +53,7 @@ export class InputFeed {
     const [device, copies] = [this.device, this.copies]
     this.second ??= {
       block: device.allocate(this.bytes, 'the inputs of the next step'),
-      staging: device.allocateHost(this.bytes),
+      staging: device.allocateHost(this.bytes, 'the inputs of the next step'),
     }
     const { block, staging } = this.second
     this.announced = null

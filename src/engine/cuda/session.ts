@@ -25,7 +25,7 @@ export interface CudaSessionOptions {
   readonly precision: FloatType
   /** Activations to compute again in the backward pass instead of keeping them. Default `none`. */
   readonly recompute?: RecomputeMode
-  /** Run operation by operation and wait for each, so that an error names it. Default false. */
+  /** Run always operation by operation and wait for each, so that an error names it. Default false. */
   readonly debug?: boolean
   /** Give every value memory of its own, so that a memory checker sees accesses beyond it. Default false. */
   readonly isolateValues?: boolean
@@ -148,7 +148,8 @@ export class CudaSession implements EngineSession {
     }
     const copyOf = (state: string): DeviceAddress | null => this.copyAddresses.get(state) ?? null
     const compiled = new CompiledProgram(this.device, schedule, { address, copyOf }, this.stream)
-    const outputs = this.device.allocateHost(schedule.outputs.reduce((sum, { count }) => sum + align(count * 4), 0))
+    const outputBytes = schedule.outputs.reduce((sum, { count }) => sum + align(count * 4), 0)
+    const outputs = this.device.allocateHost(outputBytes, 'the outputs of a program')
     const addresses = schedule.outputs.map(({ value }) => address(value))
     this.programs.set(program.name, { program, check: inputCheck(program), layout, compiled, outputs, addresses })
   }
@@ -158,7 +159,7 @@ export class CudaSession implements EngineSession {
       const open = findProgram(this.programs, name)
       open.check(inputs)
       const { device, stream } = this
-      device.doing = `the program ${name}`
+      device.doing = () => open.compiled.activity
       device.record(this.started, stream)
       this.feed.deliver(name, inputs, open.layout, stream)
       open.compiled.run(stream, this.debug)
@@ -279,7 +280,8 @@ export class CudaSession implements EngineSession {
 
   /** Page-locked memory as large as the largest of the states. */
   private withStaging<T>(names: readonly string[], work: (staging: HostBuffer) => T): T {
-    const staging = this.device.allocateHost(names.reduce((bytes, name) => Math.max(bytes, this.count(name) * 4), 0))
+    const bytes = names.reduce((largest, name) => Math.max(largest, this.count(name) * 4), 0)
+    const staging = this.device.allocateHost(bytes, 'the transfer of parameters and other state')
     try {
       return work(staging)
     } finally {

@@ -22,6 +22,9 @@ export function emulationMissing(): string | null {
   return found.status === 0 ? null : 'there is no g++'
 }
 
+/** The first run on a machine compiles every kernel, which takes minutes where others use the cores. */
+export const compilationTimeouts = { testTimeout: 300_000, hookTimeout: 300_000 } as const
+
 export interface EmulationBuild {
   /** Find accesses outside of memory; the process must have loaded the sanitizer's library first. */
   readonly addressSanitizer: boolean

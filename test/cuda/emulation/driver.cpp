@@ -35,6 +35,8 @@ using Work = std::function<int()>;
 
 struct Graph {
   std::vector<Work> work;
+  explicit Graph(std::vector<Work> recorded = {});
+  ~Graph();
 };
 struct Stream {
   Graph* capture = nullptr;
@@ -61,6 +63,10 @@ struct Function {
 std::map<Pointer, size_t> deviceMemory, hostMemory;
 std::set<Stream*> streams;
 size_t totalMemory = size_t(4) << 30, usedMemory = 0;
+/** Page-locked memory of the host. */
+size_t hostLimit = size_t(-1), usedHostMemory = 0;
+/** Graphs, executable or not, that have not been destroyed. */
+int liveGraphs = 0;
 unsigned long long launches = 0;
 /** Milliseconds that work takes at least, as far as queries see it. */
 double latency = getenv("EMULATED_LATENCY") ? atof(getenv("EMULATED_LATENCY")) : 0;
@@ -68,6 +74,9 @@ double latency = getenv("EMULATED_LATENCY") ? atof(getenv("EMULATED_LATENCY")) :
 unsigned long long failingLaunch = getenv("EMULATED_FAILURE") ? strtoull(getenv("EMULATED_FAILURE"), nullptr, 10) : 0;
 /** Like a real context: after the first failure every call fails alike. Ended by `emulated_reset_error`. */
 int failure = success;
+
+Graph::Graph(std::vector<Work> recorded) : work(std::move(recorded)) { liveGraphs++; }
+Graph::~Graph() { liveGraphs--; }
 
 bool inside(const std::map<Pointer, size_t>& memory, Pointer address, size_t bytes) {
   auto after = memory.upper_bound(address);
@@ -131,7 +140,11 @@ void emulated_set_memory(size_t bytes) { totalMemory = bytes; }
 unsigned long long emulated_launches() { return launches; }
 size_t emulated_used_memory() { return usedMemory; }
 void emulated_set_latency(double milliseconds) { latency = milliseconds; }
-void emulated_reset_error() { failure = success; }
+void emulated_reset_error() { failure = success, failingLaunch = 0; }
+void emulated_set_host_memory(size_t bytes) { hostLimit = bytes; }
+int emulated_graphs() { return liveGraphs; }
+/** The n-th launch from now on fails. */
+void emulated_fail_after(unsigned long long n) { failingLaunch = launches + n; }
 
 int cuInit(unsigned flags) { return flags == 0 ? success : invalidValue; }
 int cuDriverGetVersion(int* version) { return *version = 13000, success; }
@@ -177,13 +190,18 @@ int cuMemFree_v2(Pointer address) {
   return success;
 }
 int cuMemHostAlloc(void** address, size_t bytes, unsigned) {
-  if (bytes == 0 || posix_memalign(address, 4096, bytes) != 0) return invalidValue;
+  if (bytes == 0) return invalidValue;
+  if (usedHostMemory + bytes > hostLimit || posix_memalign(address, 4096, bytes) != 0) return outOfMemory;
+  usedHostMemory += bytes;
   hostMemory[reinterpret_cast<Pointer>(*address)] = bytes;
   return success;
 }
 int cuMemFreeHost(void* address) {
   workAll();
-  if (hostMemory.erase(reinterpret_cast<Pointer>(address)) == 0) return invalidValue;
+  auto found = hostMemory.find(reinterpret_cast<Pointer>(address));
+  if (found == hostMemory.end()) return invalidValue;
+  usedHostMemory -= found->second;
+  hostMemory.erase(found);
   free(address);
   return success;
 }
@@ -301,7 +319,7 @@ int cuEventQuery(void* event) {
   if (now() < e->recorded + latency) return notReady;
   const bool pending = e->stream->done < e->position;
   const int status = workUpTo(e->stream, e->position);
-  if (pending) note("done", e->stream, 0);
+  if (pending) note("done", e->stream, launches);  // with the launches so far instead of bytes
   return status;
 }
 int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
@@ -325,7 +343,7 @@ int cuStreamEndCapture(void* stream, void** graph) {
   return success;
 }
 int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
-  return *executable = new Graph(*static_cast<Graph*>(graph)), success;
+  return *executable = new Graph(static_cast<Graph*>(graph)->work), success;
 }
 int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), success; }
 int cuGraphExecDestroy(void* executable) { return workAll(), delete static_cast<Graph*>(executable), success; }

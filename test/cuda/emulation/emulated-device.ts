@@ -37,7 +37,12 @@ export class EmulationControls {
   readonly setOrder: (order: 'ascending' | 'descending') => void
   /** Milliseconds that queries of an event say "not ready" at least. */
   readonly setLatency: (milliseconds: number) => void
-  /** A failure on the device makes every later call fail, until this is called. */
+  /** Page-locked memory that the driver gives at most. */
+  readonly setHostMemory: (bytes: number) => void
+  /** Graphs that have not been destroyed. */
+  readonly graphs: () => number
+  /** The n-th launch from now on fails; so does, as on a real device, every later call until `resetError`. */
+  readonly failAfter: (launches: number) => void
   readonly resetError: () => void
 
   constructor() {
@@ -47,12 +52,18 @@ export class EmulationControls {
     const usedMemory = library.func('emulated_used_memory', 'size_t', [])
     const setOrder = library.func('emulated_set_order', 'void', ['int'])
     const setLatency = library.func('emulated_set_latency', 'void', ['double'])
+    const setHostMemory = library.func('emulated_set_host_memory', 'void', ['uint64_t'])
+    const graphs = library.func('emulated_graphs', 'int', [])
+    const failAfter = library.func('emulated_fail_after', 'void', ['uint64_t'])
     const resetError = library.func('emulated_reset_error', 'void', [])
     this.setMemory = (bytes) => void setMemory(bytes)
     this.launches = () => Number(launches())
     this.usedMemory = () => Number(usedMemory())
     this.setOrder = (order) => void setOrder(order === 'ascending' ? 0 : 1)
     this.setLatency = (milliseconds) => void setLatency(milliseconds)
+    this.setHostMemory = (bytes) => void setHostMemory(bytes)
+    this.graphs = () => Number(graphs())
+    this.failAfter = (count) => void failAfter(count)
     this.resetError = () => void resetError()
   }
 }

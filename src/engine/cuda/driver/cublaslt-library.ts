@@ -37,6 +37,7 @@ export const cublasLt = {
   epilogue: { none: 1, bias: 4, gelu: 32 | 128, biasGelu: 32 | 128 | 4, geluGradient: 64 | 128, rowSums: 512 },
   /** sizeof(cublasLtMatmulHeuristicResult_t): the algorithm [64], workspace bytes [8], status [4], the rest. */
   resultBytes: 96,
+  allocationFailed: 3,
   algorithmBytes: 64,
 } as const
 
@@ -57,7 +58,9 @@ export class CublasLtLibrary {
 
   call(name: CublasLtFunction, label: string, ...values: readonly unknown[]): void {
     const status = this.functions[name](...values)
-    if (status !== 0) throw deviceError(name, `cuBLAS status ${status}`, 'see cublasStatus_t', label)
+    if (status === 0) return
+    const failed = { call: name, status: `cuBLAS status ${status}`, detail: 'see cublasStatus_t' }
+    throw deviceError({ ...failed, outOfMemory: status === cublasLt.allocationFailed }, { what: label, exact: true })
   }
 
   handle(name: CublasLtFunction, label: string, ...values: readonly unknown[]): bigint {

@@ -1,4 +1,5 @@
 import koffi from 'koffi'
+import type { Activity } from '../device.ts'
 import { bindLibrary, type StatusFunction } from './bind.ts'
 import { deviceError } from './status.ts'
 
@@ -62,8 +63,8 @@ export const outOfMemory = 2
 /** The CUDA driver API, as far as the engine uses it. */
 export class CudaLibrary {
   private readonly functions: Readonly<Record<CudaFunction, StatusFunction>>
-  /** What an error should say the device was doing. */
-  doing: string | null = null
+  /** See `Device`. */
+  doing: (() => Activity) | null = null
 
   /** Throws where the library or one of its functions does not exist. */
   constructor(path: string) {
@@ -75,7 +76,7 @@ export class CudaLibrary {
     return this.functions[name](...values)
   }
 
-  /** Throws `DEVICE_FAILED` unless the call succeeds. */
+  /** Throws `DEVICE_FAILED` or `OUT_OF_MEMORY` unless the call succeeds. */
   call(name: CudaFunction, ...values: readonly unknown[]): void {
     const status = this.functions[name](...values)
     if (status !== 0) throw this.failure(name, status)
@@ -96,7 +97,9 @@ export class CudaLibrary {
   }
 
   failure(name: CudaFunction, status: number): Error {
-    return deviceError(name, this.text('cuGetErrorName', status), this.text('cuGetErrorString', status), this.doing)
+    const [text, detail] = [this.text('cuGetErrorName', status), this.text('cuGetErrorString', status)]
+    const failed = { call: name, status: text, detail, outOfMemory: status === outOfMemory }
+    return deviceError(failed, this.doing?.() ?? null)
   }
 
   private text(name: 'cuGetErrorName' | 'cuGetErrorString', status: number): string {

@@ -1,6 +1,8 @@
+import os from 'node:os'
 import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
 import type {
+  Activity,
   CapturedGraph,
   Device,
   DeviceAddress,
@@ -18,6 +20,7 @@ import type {
   Stream,
 } from '../device.ts'
 import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.ts'
+import { formatMib } from '../memory-requirement.ts'
 import type { CacheDirectory } from './cache-directory.ts'
 import type { CublasLtLibrary } from './cublaslt-library.ts'
 import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
@@ -25,6 +28,7 @@ import { describe } from './describe.ts'
 import type { KernelCompiler } from './kernel-compiler.ts'
 import { type Algorithm, ProductPlan, productWorkspaceBytes } from './product.ts'
 import { ProductChoices } from './product-choices.ts'
+import { memoryAdvice } from './status.ts'
 
 export interface DriverDeviceOptions {
   readonly cuda: CudaLibrary
@@ -91,13 +95,12 @@ export class DriverDevice implements Device {
     this.choices = new ProductChoices(cache, this.description.name, cublasLt.version)
   }
 
-  /** Errors of asynchronous work surface at any later call: they say what the device was doing. */
-  get doing(): string | null {
+  get doing(): (() => Activity) | null {
     return this.cuda.doing
   }
 
-  set doing(what: string | null) {
-    this.cuda.doing = what
+  set doing(activity: (() => Activity) | null) {
+    this.cuda.doing = activity
   }
 
   freeMemory(): number {
@@ -111,14 +114,10 @@ export class DriverDevice implements Device {
     const size = Math.max(256, bytes)
     const status = this.cuda.status('cuMemAlloc_v2', out, size)
     if (status === outOfMemory) {
-      const mib = (n: number): string => `${Math.ceil(n / 2 ** 20).toLocaleString('en')} MiB`
+      const there = `${formatMib(this.freeMemory())} free of ${formatMib(this.description.totalMemory)}`
       throw new VideoMaeError(
-        `${this.description.name} has ${mib(this.freeMemory())} free of ${mib(this.description.totalMemory)}, but ${mib(size)} are needed for ${purpose}.`,
-        {
-          code: 'OUT_OF_MEMORY',
-          exit: 'environment',
-          hint: 'Reduce the batch size (and accumulate gradients over more micro-batches), or use precision bfloat16.',
-        },
+        `${this.description.name} has ${there}, but ${formatMib(size)} are needed for ${purpose}.`,
+        { code: 'OUT_OF_MEMORY', exit: 'environment', hint: memoryAdvice },
       )
     }
     if (status !== 0) throw this.cuda.failure('cuMemAlloc_v2', status)
@@ -126,9 +125,23 @@ export class DriverDevice implements Device {
     return { address, bytes: size, free: this.owned('cuMemFree_v2', address) }
   }
 
-  allocateHost(bytes: number): HostBuffer {
+  allocateHost(bytes: number, purpose: string): HostBuffer {
     const size = Math.max(16, bytes)
-    const address = this.cuda.handle('cuMemHostAlloc', size, 0)
+    const out = new BigUint64Array(1)
+    const status = this.cuda.status('cuMemHostAlloc', out, size, 0)
+    if (status === outOfMemory) {
+      const there = `${formatMib(os.freemem())} free of ${formatMib(os.totalmem())}`
+      throw new VideoMaeError(
+        `${formatMib(size)} of page-locked memory of the host are needed for ${purpose}, but the driver refuses them; the machine has ${there}.`,
+        {
+          code: 'OUT_OF_MEMORY',
+          exit: 'environment',
+          hint: 'Reduce the clips of one run (batch.perRun), give a container more memory, or raise its limit of locked memory (`ulimit -l`).',
+        },
+      )
+    }
+    if (status !== 0) throw this.cuda.failure('cuMemHostAlloc', status)
+    const address = out[0]
     return { data: new Uint8Array(koffi.view(address, size)), address, free: this.owned('cuMemFreeHost', address) }
   }
 
@@ -315,13 +328,17 @@ export class DriverDevice implements Device {
     }
     const out = new BigUint64Array(1)
     const status = cuda.status('cuStreamEndCapture', stream.handle, out)
-    if (failure !== null) throw failure.error
-    if (status !== 0) throw cuda.failure('cuStreamEndCapture', status)
-    const executable = cuda.handle('cuGraphInstantiateWithFlags', out[0], 0n)
-    cuda.call('cuGraphDestroy', out[0])
-    return {
-      launch: (on) => cuda.call('cuGraphLaunch', executable, on.handle),
-      free: this.owned('cuGraphExecDestroy', executable),
+    try {
+      if (failure !== null) throw failure.error
+      if (status !== 0) throw cuda.failure('cuStreamEndCapture', status)
+      const executable = cuda.handle('cuGraphInstantiateWithFlags', out[0], 0n)
+      return {
+        launch: (on) => cuda.call('cuGraphLaunch', executable, on.handle),
+        free: this.owned('cuGraphExecDestroy', executable),
+      }
+    } finally {
+      // What has been captured, also by a capture that broke off.
+      if (out[0] !== 0n) cuda.status('cuGraphDestroy', out[0])
     }
   }
 
