@@ -7,9 +7,9 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type AuditReport, assertAudit, audit } from '../../src/certify/audit.ts'
+import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { assignBuckets } from '../../src/certify/data/buckets.ts'
 import { type FeatureSet, selectRows, type TestSet } from '../../src/certify/data/feature-set.ts'
-import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { headLearners } from '../../src/certify/heads/family.ts'
 import type { LearnerFamily, TrainedEnsemble } from '../../src/certify/learners.ts'
 import {
@@ -149,7 +149,9 @@ if (videos !== null) {
 let failures = 0
 const wanted = values.only?.split(',')
 mkdirSync(out, { recursive: true })
-console.log('| audit | learner | learners | poisonings (poisons) | changed of allowed | predictions checked | violations | attacks beyond | within |')
+console.log(
+  '| audit | learner | learners | poisonings (poisons) | changed of allowed | predictions checked | violations | attacks beyond | within |',
+)
 console.log('|---|---|---|---|---|---|---|---|---|')
 for (const { name, run } of cases) {
   if (wanted !== undefined && !wanted.includes(name)) continue

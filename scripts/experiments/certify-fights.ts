@@ -45,6 +45,7 @@ const usual = quick
 const { from, story } = await encoderOf(values, out, usual, {
   data: { path: elsewhere, samplesPerClip: 8 },
   clip: { stride: 2, crop: 'random-resized', cropScale: [0.5, 1] },
+  mask: { ratio: 0.75 },
 })
 // Lambda is a constant: there are no trusted labels to choose it on.
 const lambda = numberOr(values.lambda, 0.1)

@@ -61,7 +61,7 @@ export async function encoderOf(
   values: StudyValues,
   out: string,
   usual: { readonly steps: number; readonly width: number; readonly depth: number; readonly resolution: number; readonly frames: number },
-  input: Pick<RunInput, 'data' | 'clip'>,
+  input: Pick<RunInput, 'data' | 'clip' | 'mask'>,
 ): Promise<{ readonly from: string; readonly story: string }> {
   if (values.encoder !== undefined) return { from: values.encoder, story: `encoder ${values.encoder}` }
   const [steps, width, depth] = [
@@ -72,7 +72,6 @@ export async function encoderOf(
   const batch = 32
   const { run, curve } = await pretrainOnce(path.join(out, 'pretrain'), {
     ...input,
-    mask: { ratio: 0.75 },
     model: {
       width,
       depth,
