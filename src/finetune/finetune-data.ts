@@ -1,6 +1,6 @@
 import { RandomStream } from '../core/random.ts'
 import type { RunInputs } from '../engine/engine.ts'
-import { dropoutFactors, dropPathFactors, type ModelConfiguration } from '../model/index.ts'
+import { dropoutFactors, dropPathFactors, dropsPaths, type ModelConfiguration } from '../model/index.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
 import { type ClipReader, createLoader, type LoadedSample } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
@@ -82,7 +82,9 @@ function dropInputs(
   }
   const { dropPath, dropout } = regularisation
   return {
-    ...(dropPath > 0 ? { dropPath: dropPathFactors(depth, dropPath, samples.length, streamOf('drop path')) } : {}),
+    ...(dropsPaths(depth, dropPath)
+      ? { dropPath: dropPathFactors(depth, dropPath, samples.length, streamOf('drop path')) }
+      : {}),
     ...(dropout > 0 ? { dropout: dropoutFactors(width, dropout, samples.length, streamOf('dropout')) } : {}),
   }
 }

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
-import { initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
+import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { stateNames, withAverages } from '../model/training-programs.ts'
@@ -94,7 +94,7 @@ export async function finetuneFull(
           configuration: model,
           batch: length.clipsPerRun,
           classes,
-          dropPath: regularisation.dropPath > 0,
+          dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
           dropout: regularisation.dropout > 0,
           optimiser: {
             beta1: optimiser.betas[0],

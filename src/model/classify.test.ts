@@ -10,7 +10,7 @@ import {
 } from '../../test/model/tiny.ts'
 import { RandomStream } from '../core/random.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from './classify.ts'
-import { dropoutFactors, dropPathFactors, dropPathRates } from './drop-path.ts'
+import { dropoutFactors, dropPathFactors, dropPathRates, dropsPaths } from './drop-path.ts'
 import { buildEncodeProgram } from './encode-program.ts'
 import { initialise } from './initialise.ts'
 import { parameterShapes } from './parameters.ts'
@@ -188,6 +188,7 @@ describe('drop path and dropout factors', () => {
   it('rise evenly from 0', () => {
     expect(dropPathRates(5, 0.2)).toEqual([0, 0.05, 0.1, 0.15000000000000002, 0.2])
     expect(dropPathRates(1, 0.2)).toEqual([0])
+    expect([dropsPaths(1, 0.2), dropsPaths(2, 0), dropsPaths(2, 0.2)]).toEqual([false, false, true])
     expect(() => dropPathRates(5, 1)).toThrow(/drop path rate/)
   })
 

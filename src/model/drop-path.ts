@@ -7,6 +7,11 @@ export function dropPathRates(depth: number, rate: number): readonly number[] {
   return Array.from({ length: depth }, (_, i) => (depth === 1 ? 0 : (rate * i) / (depth - 1)))
 }
 
+/** Whether a model of that depth has anything to drop: never with one block, whose rate is 0. */
+export function dropsPaths(depth: number, rate: number): boolean {
+  return dropPathRates(depth, rate).some((blockRate) => blockRate > 0)
+}
+
 /**
  * The input `dropPath` of a fine-tuning program, [2 * depth, B]: 0 where a branch is dropped for a sample, else
  * 1 / (1 - rate). Sample b draws from `stream(b)`, so its draws do not depend on its place in the batch.

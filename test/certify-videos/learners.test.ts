@@ -1,0 +1,237 @@
+/**
+ * Base learners that an engine trains, on tiny videos: independence and determinism byte for byte, resuming, shares, DPA*,
+ * audits, and encoders for groups. Oracle: training again.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ballotsOfInput } from '../../src/certify/ballot.ts'
+import { assertAudit, audit, certify, trainShare } from '../../src/certify/index.ts'
+import type { EnsemblePlan } from '../../src/certify/learners.ts'
+import {
+  type CertifyVideosOptions,
+  checkPlan,
+  engineLearners,
+  groupsOf,
+  type LearnerOptions,
+  type LearnerTrainer,
+  type Prepared,
+  planCertification,
+  planVideos,
+  prepareLearners,
+  pretrainGroups,
+  type VideoInputs,
+  type VideoSet,
+  writeGroupLists,
+} from '../../src/certify-videos/index.ts'
+import { resample } from '../../src/certify-videos/learners/frames.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { type RunInput, runSchema } from '../../src/train/configuration.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const [videos, run] = [place('videos'), place('run')]
+const recipe = (data: string): RunInput => ({
+  data: { path: data, samplesPerClip: 2, workers: 1 },
+  clip: { stride: 1 },
+  mask: { ratio: 0.5 },
+  model: {
+    ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
+    decoder: { width: 16, depth: 1, heads: 2 },
+  },
+  batch: { size: 4 },
+  schedule: { duration: '2 steps', warmup: '0 steps' },
+  log: { tensorboard: false },
+  engine: { threads: 1 },
+})
+
+beforeAll(async () => {
+  const classes = ['left', 'right'] as const
+  await generateMotionDataset(place('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(videos, { clips: 18, size: 32, frames: 8, seed: 2, classes })
+  await pretrain(runSchema.parse(recipe(place('elsewhere'))), { out: run })
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const options = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
+  ...{ data: videos, from: run, learner, cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  ...more,
+})
+/** These learners all read a `VideoSet`. */
+async function prepared(learner: LearnerOptions): Promise<Prepared<VideoSet, VideoInputs>> {
+  const all = options(learner)
+  return prepareLearners(
+    await planCertification(all),
+    all,
+    async (ready) => ready as unknown as Prepared<VideoSet, VideoInputs>,
+  )
+}
+const without = (set: VideoSet, row: number): VideoSet => {
+  const keep = <T>(column: ArrayLike<T>) => Array.from(column).filter((_, i) => i !== row)
+  return {
+    ...set,
+    rows: set.rows - 1,
+    labels: Int32Array.from(keep(set.labels)),
+    ids: keep(set.ids),
+    digests: keep(set.digests),
+    parts: keep(set.parts ?? []),
+    contents: keep(set.contents),
+  }
+}
+const plan: EnsemblePlan = { by: 'content', learners: 3, threads: 2 }
+
+describe.each([
+  { kind: 'attentive', epochs: 1 },
+  { kind: 'full', epochs: 1 },
+  { kind: 'scratch', epochs: 1 },
+  { kind: 'scratch_augmented', epochs: 1 },
+] as const)('learners of kind $kind', (learner) => {
+  it('depend on their own videos and number alone, and are kept', async () => {
+    const { learners, set, test } = await prepared(learner)
+    const directory = place(`kept-${learner.kind}`)
+    const first = await learners.train(set, { ...plan, directory })
+    // Deleting one video changes one learner; which of the others are trained beside it, or before, changes none.
+    const fewer = await learners.train(without(set, 0), plan)
+    const differing = first.records.filter(({ sha256 }, i) => sha256 !== fewer.records[i].sha256)
+    expect(differing.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
+    const again = await learners.train(set, { ...plan, directory })
+    expect([again.resumed, again.records]).toEqual([3, first.records])
+    const all = { from: 0, to: test.rows }
+    const ballots = await first.vote(test, all, {})
+    expect([...(await again.vote(test, all, {})).ranks]).toEqual([...ballots.ranks])
+    for (let t = 0; t < test.rows; t++)
+      for (let i = 0; i < 3; i++) expect([...ballotsOfInput(ballots, t).slice(2 * i, 2 * i + 2)].sort()).toEqual([0, 1])
+    if (learner.kind !== 'attentive') return
+    await expect(learners.train(without(set, 0), { ...plan, directory })).rejects.toThrow(/another one/)
+  })
+})
+
+/** What a seed makes the recorder say for class 0, against 0 for class 1. */
+const marginOf = (seed: number) => (seed % 7) - 3
+const seedsDrawn: number[] = []
+/** A trainer whose weights are what it was given, so that the family can be looked at without an engine. */
+const recorder: LearnerTrainer = {
+  description: { kind: 'recorder' },
+  train: async ({ labels }, seed) => {
+    seedsDrawn.push(seed)
+    return new Map([['seen', Float32Array.from([marginOf(seed), ...labels])]])
+  },
+  score: async (state, contents) => Float32Array.from(contents.flatMap(() => [state.get('seen')![0], 0])),
+}
+
+describe('the family', () => {
+  it('trains shares apart, repairs a damaged learner, and names what is missing', async () => {
+    const { set } = await prepared({ kind: 'attentive', epochs: 1 })
+    const family = engineLearners(recorder, 5)
+    const directory = place('shares')
+    const whole = await family.train(set, { ...plan, learners: 4 })
+    await family.train(set, { ...plan, learners: 4, directory, shard: { index: 1, count: 2 } })
+    await expect(family.merge(set, { ...plan, learners: 4, directory })).rejects.toThrow(/2 are missing: 0, 1/)
+    await family.train(set, { ...plan, learners: 4, directory, shard: { index: 0, count: 2 } })
+    expect((await family.merge(set, { ...plan, learners: 4, directory })).records).toEqual(whole.records)
+    const file = path.join(directory, readdirSync(directory).find((name) => name.startsWith('learner-00002'))!)
+    const bytes = readFileSync(file)
+    bytes[bytes.length - 1] ^= 1
+    writeFileSync(file, bytes)
+    const repaired = await family.train(set, { ...plan, learners: 4, directory })
+    expect([repaired.resumed, repaired.records]).toEqual([3, whole.records])
+  })
+
+  it('adds up the scores of several seeds of a partition; an empty partition abstains', async () => {
+    const { set, test } = await prepared({ kind: 'attentive', epochs: 1 })
+    const family = engineLearners(recorder)
+    const one = await family.train(set, plan)
+    seedsDrawn.length = 0
+    const three = await family.train(set, { ...plan, seeds: 3, threads: 1 })
+    expect(three.records.map(({ sha256 }) => sha256)).not.toEqual(one.records.map(({ sha256 }) => sha256))
+    expect(new Set(seedsDrawn).size).toBe(9)
+    const cast = await three.vote(test, { from: 0, to: 1 }, { keep: 'votes' })
+    for (let i = 0; i < 3; i++) {
+      const sum = seedsDrawn.slice(3 * i, 3 * i + 3).reduce((total, seed) => total + marginOf(seed), 0)
+      expect(cast.ranks[i]).toBe(sum >= 0 ? 0 : 1)
+    }
+    const many = await family.train(set, { ...plan, learners: 60 })
+    const votes = await many.vote(test, { from: 0, to: 1 }, { keep: 'votes' })
+    for (const { learner, samples } of many.records) expect(votes.ranks[learner] === 2).toBe(samples === 0)
+    expect(many.records.some(({ samples }) => samples === 0)).toBe(true)
+  })
+
+  it('goes through certify and audit: no learner changes that should not', async () => {
+    const { set, test, encoder } = await prepared({ kind: 'attentive', epochs: 1 })
+    const { learners } = await prepared({ kind: 'attentive', epochs: 1 })
+    const directory = place('certified')
+    const wanted = { learners, by: 'content', partitions: 3, rules: ['dpa', 'roe'], seeds: 2, threads: 2 } as const
+    const declared = { ...wanted, threat: { threat: 'general', encoder }, directory } as const
+    await trainShare(set, declared, { index: 0, count: 2 })
+    const { certificate } = await certify(set, test, declared)
+    expect(certificate.runs.map(({ seeds, learners: count }) => [seeds, count])).toEqual([
+      [2, 3],
+      [2, 3],
+    ])
+    expect(certificate.learner.kind).toBe('attentive')
+    const report = await audit(set, test, { ...wanted, rule: 'roe', trials: 3, attacks: 1, attackClips: 3 })
+    assertAudit(report)
+    expect(report.changedLearners).toBeGreaterThan(0)
+  })
+
+  it('refuses options that a learner does not have', async () => {
+    const refused = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}) =>
+      expect(planCertification(options(learner, more))).rejects
+    await refused({ kind: 'scratch' }, { from: 'pixels' }).toThrow(/a checkpoint/)
+    await refused({ kind: 'ridge', epochs: 3 }).toThrow(/epochs/)
+    await refused({ kind: 'full', lambda: 1 }).toThrow(/lambda/)
+    await refused({ kind: 'attentive' }, { trusted: videos }).toThrow(/trusted/)
+    const { set, learners } = await prepared({ kind: 'attentive' })
+    await expect(learners.train(set, { ...plan, groups: 3 })).rejects.toThrow(/closed form/)
+  })
+})
+
+describe('an encoder for each group', () => {
+  it('is pretrained on the list of its group, checked, and certified by rule groups', async () => {
+    const all = options({ kind: 'ridge' }, { from: [] })
+    const { division, classes } = await planVideos(all)
+    const groupOf = groupsOf(division.train, classes, 'content', 2)
+    const lists = await writeGroupLists(place(), division.train, groupOf, 2)
+    const { data: _, ...rest } = recipe('')
+    const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
+    const from = await pretrainGroups(lists, configuration, place('groups'), {})
+    const wanted = { ...all, from }
+    const grouped = await planCertification(wanted)
+    expect(grouped.encoder).toMatchObject({ trust: 'per_group', labelsUsed: false })
+    checkPlan(grouped, 'content', ['groups'], 'general')
+    expect(() => checkPlan(grouped, 'content', ['dpa'], 'general')).toThrow(/counts one/)
+    await prepareLearners(grouped, wanted, async ({ learners, set, test, encoder }) => {
+      expect(test.perGroup).toHaveLength(2)
+      const { certificate } = await certify(set, test, {
+        ...{ learners, by: 'content', partitions: 6, rules: ['groups'], groups: 2, threads: 1 },
+        threat: { threat: 'general', encoder },
+      })
+      expect(certificate.runs[0]).toMatchObject({ rule: 'groups', groups: 2, learners: 6 })
+      expect(certificate.threat.encoder.trust).toBe('per_group')
+    })
+    // Encoders in the wrong order have seen other groups; one with unknown training may have.
+    await expect(planCertification({ ...all, from: [from[1], from[0]] })).rejects.toThrow(/encoder 0 .* group 1/s)
+    await expect(
+      planCertification({ ...all, from: [from[0], `${from[1]}/step-00000002/model.safetensors`] }),
+    ).rejects.toThrow(/not known|group/)
+  })
+})
+
+it('resample: identity, mirror, and the mean of neighbours', () => {
+  const from = Uint8Array.from({ length: 4 * 4 * 3 }, (_, i) => 4 * i)
+  const [whole, output] = [
+    { x: 0, y: 0, width: 4, height: 4 },
+    { width: 4, height: 4 },
+  ]
+  const to = new Uint8Array(48)
+  resample(from, 4, { crop: whole, scale: output, flip: false }, output, to)
+  expect([...to]).toEqual([...from])
+  resample(from, 4, { crop: whole, scale: output, flip: true }, output, to)
+  expect([...to.subarray(0, 3)]).toEqual([...from.subarray(9, 12)])
+  const half = { width: 2, height: 2 }
+  resample(from, 4, { crop: whole, scale: half, flip: false }, half, to)
+  // Pixel (0, 0) of half the size lies between the first two pixels of the first two rows.
+  expect(to[0]).toBe((from[0] + from[3] + from[12] + from[15]) / 4)
+})
