@@ -82,4 +82,6 @@ for (const [by, unit, heads] of [
   tables.push(`one poison is ${unit}; trust ${[...new Set(rows.map(({ trust }) => trust))].join(', ')}\n`)
   tables.push(await writeStudy(out, `fights-${by}`, { title: `fights, by ${by}`, unit }, rows))
 }
-console.log(`fights: 5 folds that keep sources apart, lambda ${lambda}; ${story}\n\n${tables.join('\n')}\nwritten to ${out}`)
+console.log(
+  `fights: 5 folds that keep sources apart, lambda ${lambda}; ${story}\n\n${tables.join('\n')}\nwritten to ${out}`,
+)

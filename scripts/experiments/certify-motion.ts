@@ -99,6 +99,8 @@ const dose = await lethalDose(doses, { partitions: ks.heads, accuracies: [0.2, 0
 await writeLethalDose(path.join(out, 'lethal-dose'), dose)
 
 console.log(`N = ${clips} protected clips, ${inputs} inputs; ${story}`)
-console.log(`trust: ${learners.map(({ name }) => `${name}: ${rows.find((row) => row.learner === name)?.trust}`).join('; ')}`)
+console.log(
+  `trust: ${learners.map(({ name }) => `${name}: ${rows.find((row) => row.learner === name)?.trust}`).join('; ')}`,
+)
 console.log(`lambda, chosen on other clips: ${JSON.stringify(Object.fromEntries(lambdas))}\n`)
 console.log(`${table}\n${lethalDoseTable(dose)}\nwritten to ${out}`)

@@ -60,7 +60,13 @@ export const listOr = (value: string | undefined, usual: string): number[] =>
 export async function encoderOf(
   values: StudyValues,
   out: string,
-  usual: { readonly steps: number; readonly width: number; readonly depth: number; readonly resolution: number; readonly frames: number },
+  usual: {
+    readonly steps: number
+    readonly width: number
+    readonly depth: number
+    readonly resolution: number
+    readonly frames: number
+  },
   input: Pick<RunInput, 'data' | 'clip' | 'mask'>,
 ): Promise<{ readonly from: string; readonly story: string }> {
   if (values.encoder !== undefined) return { from: values.encoder, story: `encoder ${values.encoder}` }
@@ -95,7 +101,10 @@ export async function encoderOf(
     log: { every: `${Math.max(10, Math.floor(steps / 20))} steps`, tensorboard: false },
     engine: { name: values.engine ?? null, threads: Number(values.threads) },
   })
-  return { from: run, story: `encoder of width ${width}, depth ${depth}, pretrained for ${steps} x ${batch} clips: ${curve}` }
+  return {
+    from: run,
+    story: `encoder of width ${width}, depth ${depth}, pretrained for ${steps} x ${batch} clips: ${curve}`,
+  }
 }
 
 /** A base learner of a study. */
@@ -264,8 +273,7 @@ function matched(rows: readonly Row[], target: number): { readonly name: string;
 /** Accuracies at which learners are compared: shares of what each of them reaches at best. */
 function targetsOf(rows: readonly Row[]): number[] {
   const best = new Map<string, number>()
-  for (const { learner, summary } of rows)
-    best.set(learner, Math.max(best.get(learner) ?? 0, summary.cleanAccuracy))
+  for (const { learner, summary } of rows) best.set(learner, Math.max(best.get(learner) ?? 0, summary.cleanAccuracy))
   const targets = [...best.values()].map((accuracy) => Number((0.97 * accuracy).toFixed(3)))
   return [...new Set(targets)].sort((a, b) => a - b)
 }
