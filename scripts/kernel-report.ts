@@ -1,7 +1,7 @@
 /**
  * Compiles every CUDA kernel for sm_80 and sm_90 and prints registers, spills and static shared memory of each.
  *
- *     npx tsx scripts/kernel-report.ts [--compiler nvcc|nvrtc] [--architecture sm_90]...
+ *     npx tsx scripts/kernel-report.ts [--compiler nvcc|nvrtc] [--architecture sm_90]... [--file attention-tiles]...
  *
  * Needs nvcc, or NVRTC (a CUDA toolkit, or the wheel nvidia-cuda-nvrtc); no GPU. Exit code 6 when a hot kernel spills,
  * 4 where there is no compiler.
@@ -94,6 +94,7 @@ const { values } = parseArgs({
   options: {
     compiler: { type: 'string' },
     architecture: { type: 'string', multiple: true, default: ['sm_80', 'sm_90'] },
+    file: { type: 'string', multiple: true },
   },
 })
 const compiler = values.compiler === 'nvrtc' ? nvrtc() : values.compiler === 'nvcc' ? nvcc() : (nvcc() ?? nvrtc())
@@ -106,7 +107,7 @@ console.log('architecture  registers  spilled  stack  shared  kernel')
 let spilling = 0
 let count = 0
 for (const architecture of values.architecture) {
-  for (const variant of kernelVariants) {
+  for (const variant of kernelVariants.filter(({ file }) => values.file?.includes(file) ?? true)) {
     const file = readKernelFile(variant.file)
     const report = compiler.compile(file, architecture, defineOptions(variant.defines))
     for (const use of parseReport(report, kernelEntries(file))) {

@@ -5,13 +5,14 @@
  *     npx tsx scripts/bench/gpu-train-step.ts [--python python3] [--case pretrain-base]... [--steps 30]
  *         [--precision bfloat16] [--batch 32] [--algebra lean|published] [--json out.json]
  *
- * Without --python only our side runs. --dry-run tries the script itself on tiny sizes, on the emulation say. Not yet
- * run on hardware.
+ * Without --python only our side runs; exit code 6 where the twin fails. --dry-run tries the script itself on tiny sizes,
+ * our side on the emulation say, the twin on the CPU. Not yet run on hardware.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { exitCodes } from '../../src/core/errors.ts'
 import { openCudaSession } from '../../src/engine/cuda/index.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
@@ -106,13 +107,22 @@ interface TwinResult {
   readonly compiled: { readonly milliseconds: number; readonly peak: number }
 }
 
-function timeTwin(python: string, given: GpuCase, steps: number, algebra: string): TwinResult | null {
+interface TwinOptions {
+  readonly python: string
+  readonly steps: number
+  readonly algebra: string
+  readonly device: 'cuda' | 'cpu'
+}
+
+/** Null where the twin fails; it has said why. */
+function timeTwin(given: GpuCase, { python, steps, algebra, device }: TwinOptions): TwinResult | null {
   const { encoder, decoder, imageSize } = given.configuration
   const script = fileURLToPath(new URL('./gpu_train_step_torch.py', import.meta.url))
   const sizes = [
     ...['--width', encoder.width, '--depth', encoder.depth, '--heads', encoder.heads],
     ...['--decoder-width', decoder.width, '--decoder-depth', decoder.depth, '--decoder-heads', decoder.heads],
     ...['--size', imageSize[0], '--batch', given.batch, '--steps', steps, '--task', given.task, '--algebra', algebra],
+    ...['--device', device],
   ].map(String)
   const done = spawnSync(python, [script, ...sizes], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   if (done.status !== 0) return null
@@ -149,7 +159,13 @@ for (const wanted of (values['dry-run'] ? dryRunCases : gpuCases).filter(
       `${(100 * ours.utilisation).toFixed(1)} % of the matrix rate (floor ${ours.floorMilliseconds.toFixed(2)} ms)  ` +
       `GPU busy ${(100 * ours.busyShare).toFixed(1)} %  ${gib(ours.memory.state + ours.memory.workspace)} GiB  loss ${ours.loss.toFixed(4)}`,
   )
-  const twin = values.python === undefined ? null : timeTwin(values.python, given, steps, values.algebra)
+  const { python, algebra } = values
+  const device = values['dry-run'] ? 'cpu' : 'cuda'
+  const twin = python === undefined ? null : timeTwin(given, { python, steps, algebra, device })
+  if (python !== undefined && twin === null) {
+    console.log('  torch          FAILED, see above')
+    process.exitCode = exitCodes.checkFailed
+  }
   if (twin !== null) {
     for (const [name, { milliseconds, peak }] of Object.entries(twin)) {
       console.log(

@@ -46,6 +46,9 @@ const cases: readonly Sizes[] = [
   { queries: 33, keys: 130, headWidth: 88 },
   { queries: 130, keys: 40, headWidth: 128 },
   { queries: 6, keys: 130, headWidth: 64, shared: true },
+  // As many tiles as the longest sequence that counts has, on either side.
+  { queries: 20, keys: 1568, headWidth: 64 },
+  { queries: 1568, keys: 20, headWidth: 64 },
   // Wider than tensor cores take: queries of an attentive head.
   { queries: 6, keys: 40, headWidth: 384, shared: true },
 ]

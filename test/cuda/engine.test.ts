@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from '
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { CacheDirectory } from '../../src/engine/cuda/driver/cache-directory.ts'
 import { findLibraries } from '../../src/engine/cuda/driver/find.ts'
+import { NvrtcCompiler } from '../../src/engine/cuda/driver/kernel-compiler.ts'
 import { NvrtcLibrary } from '../../src/engine/cuda/driver/nvrtc-library.ts'
 import { cudaEngine, hardwareStatus, inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import { defineOptions, readKernelFile } from '../../src/engine/cuda/kernel-files.ts'
@@ -102,6 +104,27 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     await session.close()
     const cached = readdirSync(path.join(process.env.VIDEOMAE_CACHE ?? '', 'cuda'))
     expect(cached.filter((name) => /^gelu-sm_90-[0-9a-f]{32}\.cubin$/.test(name))).toHaveLength(1)
+  })
+
+  it('keeps compiled kernels by source, architecture and options', () => {
+    const cache = new CacheDirectory(temporary('kernels'))
+    const compiler = new NvrtcCompiler(path.join(buildEmulatedToolkit(), 'libnvrtc.so.13'), cache)
+    const file = readKernelFile('scale')
+    const first = compiler.compile(file, 'sm_90', ['-DELEMENT=float'])
+    const kept = (): string[] => readdirSync(cache.directory).sort()
+    const [name] = kept()
+    // What lies in the cache is taken as it is.
+    writeFileSync(path.join(cache.directory, name), 'kept')
+    expect(Buffer.from(compiler.compile(file, 'sm_90', ['-DELEMENT=float'])).toString()).toBe('kept')
+    expect(kept()).toEqual([name])
+    const others = [
+      compiler.compile({ ...file, digest: 'another source' }, 'sm_90', ['-DELEMENT=float']),
+      compiler.compile(file, 'sm_80', ['-DELEMENT=float']),
+      compiler.compile(file, 'sm_90', ['-DELEMENT=bfloat16']),
+    ]
+    for (const made of others) expect(made).not.toEqual(Buffer.from('kept'))
+    expect(first.length).toBeGreaterThan(0)
+    expect(kept()).toHaveLength(4)
   })
 
   it('refuses a GPU that is not there', async () => {

@@ -1,6 +1,5 @@
 /** What a CUDA session says when the device fails, at whatever moment, and when memory of the host does not suffice. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { VideoMaeError } from '../../src/core/errors.ts'
 import type { Device } from '../../src/engine/cuda/device.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
@@ -9,6 +8,7 @@ import { scale } from '../../src/graph/operations/scale.ts'
 import type { Program } from '../../src/graph/program.ts'
 import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { failure } from './failure.ts'
 import { openTestSession } from './run-program.ts'
 
 vi.setConfig(compilationTimeouts)
@@ -22,15 +22,6 @@ function longProgram(): Program {
   for (let i = 0; i < 8; i++) x = scale(x, 1.5)
   for (let i = 0; i < 4; i++) x = gelu(x)
   return graph.build({ y: x })
-}
-
-async function failure(work: () => unknown): Promise<VideoMaeError> {
-  try {
-    await work()
-  } catch (error) {
-    return error as VideoMaeError
-  }
-  throw new Error('Expected an error.')
 }
 
 /** A device that refuses the launches of one kernel from the `from`-th on, counted from 1. */
@@ -72,7 +63,8 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     ['in the first run', 1, false],
     ['in a later run of debug mode', 3, true],
   ] as const)('names the operation %s', async (_, run, debug) => {
-    const { error, later } = await failing(run, 10, debug)
+    // Two marks of progress, scale #0 to scale #7, gelu #8, and the one that fails.
+    const { error, later } = await failing(run, 12, debug)
     expect(error.code).toBe('DEVICE_FAILED')
     expect(error.message).toContain('failed during long: gelu #9: CUDA_ERROR_ILLEGAL_ADDRESS')
     expect(error.hint).toBeUndefined()

@@ -1,6 +1,6 @@
 /**
  * Kernels under the address sanitizer, in a process of their own. By default the one with the most intricate indexing;
- * with VIDEOMAE_CUDA_SANITIZE=all every operation (a minute).
+ * with VIDEOMAE_CUDA_SANITIZE=all every operation (minutes).
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -12,6 +12,8 @@ vi.setConfig(compilationTimeouts)
 const library = (): string =>
   spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? ''
 const missing = emulationMissing() ?? (existsSync(library()) ? null : 'the address sanitizer of g++ is not installed')
+
+const all = process.env.VIDEOMAE_CUDA_SANITIZE === 'all'
 
 function sanitize(...names: readonly string[]) {
   const script = fileURLToPath(new URL('./sanitize.ts', import.meta.url))
@@ -30,8 +32,8 @@ describe.skipIf(missing !== null)(
       expect(stderr).toContain('heap-buffer-overflow')
     })
 
-    it('access nothing but their arguments', () => {
-      const names = process.env.VIDEOMAE_CUDA_SANITIZE === 'all' ? ['all'] : ['attentionGradient']
+    it('access nothing but their arguments', { timeout: all ? 1_800_000 : undefined }, () => {
+      const names = all ? ['all'] : ['attentionGradient']
       const { stdout, stderr, status } = sanitize(...names)
       expect(stderr).not.toContain('AddressSanitizer')
       expect(stdout).toMatch(/\d+ runs without a bad access/)

@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { VideoMaeError } from '../../src/core/errors.ts'
 import type { Device } from '../../src/engine/cuda/device.ts'
 import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
@@ -15,6 +14,7 @@ import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { failure } from './failure.ts'
 import { openTestSession } from './run-program.ts'
 
 vi.setConfig(compilationTimeouts)
@@ -32,15 +32,6 @@ const inputs = (step: number) => ({
   weightDecay: scalar(0.05),
   step: scalar(step),
 })
-
-async function failure(work: () => unknown): Promise<VideoMaeError> {
-  try {
-    await work()
-  } catch (error) {
-    return error as VideoMaeError
-  }
-  throw new Error('Expected an error.')
-}
 
 describe.skipIf(missing !== null)(
   `a CUDA session on the emulated device${missing === null ? '' : ` (${missing})`}`,
@@ -93,10 +84,7 @@ describe.skipIf(missing !== null)(
         launched.push((controls?.launches() ?? 0) - before)
       }
       expect(launched[0]).toBeGreaterThan(10)
-      // A graph launches marks of its progress beside them, one for eight steps.
-      expect(launched[1]).toBeGreaterThan(launched[0])
-      expect(launched[1]).toBeLessThan(launched[0] * 1.5)
-      expect(launched[2]).toBe(launched[1])
+      expect(new Set(launched).size).toBe(1)
       await session.close()
     })
 
@@ -146,6 +134,24 @@ describe.skipIf(missing !== null)(
           ...['wait:s', ...Array(3).fill('move:s'), 'record:s', ...Array(3).fill('in:s'), 'graph:s', 'out:s', 'out:s'],
         ].join(' '),
       )
+    })
+
+    it('reads losses back without blocking the thread, and only when the device is done', async () => {
+      const session = openTestSession(built.programs, { precision: 'float32' })
+      await session.writeState(state)
+      await session.run(built.step, inputs(1))
+      controls?.setLatency(60)
+      let turns = 0
+      const timer = setInterval(() => turns++, 2)
+      const began = performance.now()
+      const { loss } = await session.run(built.step, inputs(2))
+      const took = performance.now() - began
+      clearInterval(timer)
+      controls?.setLatency(0)
+      expect(loss[0]).toBeGreaterThan(0)
+      expect(took).toBeGreaterThanOrEqual(60)
+      expect(turns).toBeGreaterThan(1)
+      await session.close()
     })
 
     it('checks what is announced, and takes a run without it', async () => {

@@ -26,7 +26,7 @@ export interface BoundStep {
   run(stream: Stream): void
 }
 
-/** Steps from one progress mark of a graph to the next: marks are launches that compute nothing. */
+/** Steps from one mark of progress to the next: marks are launches that compute nothing. */
 const stepsPerMark = 8
 
 /**
@@ -41,7 +41,9 @@ export class CompiledProgram {
   private readonly constants: DeviceBuffer | null
   private readonly tables: DeviceBuffer[] = []
   private readonly products: Product[] = []
-  private recorded: { readonly graph: CapturedGraph; readonly mark: ProgressMark } | null = null
+  /** Position in `steps`, counted from 1, of the last mark that has been passed. */
+  private readonly mark: ProgressMark
+  private graph: CapturedGraph | null = null
   private ran = false
   /** Step that is being launched alone. */
   private current: string | null = null
@@ -49,6 +51,7 @@ export class CompiledProgram {
   constructor(device: Device, schedule: Schedule, placement: Placement, stream: Stream) {
     this.device = device
     this.schedule = schedule
+    this.mark = new ProgressMark(device)
     const constantAddresses = new Map<ValueId, DeviceAddress>()
     this.constants = this.uploadConstants(constantAddresses, stream)
     const addressOf = (value: ValueId): DeviceAddress => constantAddresses.get(value) ?? placement.address(value)
@@ -61,14 +64,15 @@ export class CompiledProgram {
    * @param alone wait for every step, as the first run does
    */
   run(stream: Stream, alone: boolean): void {
+    const { device } = this
+    this.mark.reset()
     if (alone || !this.ran) {
       // The copies of the inputs are not the first step's.
-      this.device.synchronize(stream)
-      this.launchAll(stream, () => this.device.synchronize(stream))
+      device.synchronize(stream)
+      this.launchAll(stream, () => device.synchronize(stream))
     } else {
-      this.recorded ??= this.record(stream)
-      this.recorded.mark.reset()
-      this.recorded.graph.launch(stream)
+      this.graph ??= device.capture(stream, () => this.launchAll(stream))
+      this.graph.launch(stream)
     }
     this.ran = true
   }
@@ -77,7 +81,7 @@ export class CompiledProgram {
   get activity(): Activity {
     const { name } = this.schedule
     if (this.current !== null) return { what: this.current, exact: true }
-    const reached = this.recorded?.mark.position ?? 0
+    const reached = this.mark.position
     if (reached === 0) return { what: `the program ${name}`, exact: false }
     const labels = this.steps.slice(reached - 1, reached - 1 + stepsPerMark).map(({ label }) => label)
     const [first, ...others] = [...new Set(labels)].map((label) => label.replace(`${name}: `, ''))
@@ -85,20 +89,11 @@ export class CompiledProgram {
     return { what: `one of the operations ${[first, ...others].join(', ')} of the program ${name}`, exact: false }
   }
 
-  private record(stream: Stream): { readonly graph: CapturedGraph; readonly mark: ProgressMark } {
-    const mark = new ProgressMark(this.device)
-    const graph = this.device.capture(stream, () =>
-      this.launchAll(stream, null, (i) => {
-        if (i % stepsPerMark === 0) mark.put(i + 1, stream)
-      }),
-    )
-    return { graph, mark }
-  }
-
-  private launchAll(stream: Stream, after: (() => void) | null, before: ((index: number) => void) | null = null): void {
+  /** @param after called behind every step */
+  private launchAll(stream: Stream, after?: () => void): void {
     for (const [i, step] of this.steps.entries()) {
       this.current = step.label
-      before?.(i)
+      if (i % stepsPerMark === 0) this.mark.put(i + 1, stream)
       step.run(stream)
       after?.()
     }
@@ -196,8 +191,8 @@ export class CompiledProgram {
   }
 
   close(): void {
-    this.recorded?.graph.free()
-    this.recorded?.mark.free()
+    this.graph?.free()
+    this.mark.free()
     for (const product of this.products) product.free()
     for (const table of this.tables) table.free()
     this.constants?.free()

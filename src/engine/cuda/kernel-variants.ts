@@ -38,6 +38,7 @@ export const kernelVariants: readonly KernelVariant[] = [
     { file: 'attention-plain', defines: { ELEMENT: element }, hot: false },
   ]),
   { file: 'cast', defines: {}, hot: true },
+  { file: 'mark', defines: {}, hot: true },
   { file: 'softmax', defines: {}, hot: true },
   { file: 'updates', defines: { CHUNK: updateChunk }, hot: true },
 ]

@@ -23,22 +23,10 @@ extern "C" __global__ void __launch_bounds__(128)
   float maximum[2] = {NEGATIVE_INFINITY, NEGATIVE_INFINITY}, sum[2] = {0.0f, 0.0f};
   const float factor = scale * LOG2_E;
   const u32 count = (keys + TILE - 1) / TILE;
-  copyTile(tiles, k, strideK, 0, TILE, keys);
-  copyTile(tiles + TILE * ROW, v, strideK, 0, TILE, keys);
-  commitCopies();
+  copyStage<TILE>(tiles, 0, k, strideK, v, strideK, keys);
   for (u32 t = 0; t < count; t++) {
-    const bfloat16* keyTile = tiles + t % 2 * (2 * TILE * ROW);
+    const bfloat16* keyTile = takeStage<TILE>(tiles, t, count, k, strideK, v, strideK, keys);
     const bfloat16* valueTile = keyTile + TILE * ROW;
-    if (t + 1 < count) {
-      bfloat16* next = tiles + (t + 1) % 2 * (2 * TILE * ROW);
-      copyTile(next, k, strideK, (t + 1) * TILE, TILE, keys);
-      copyTile(next + TILE * ROW, v, strideK, (t + 1) * TILE, TILE, keys);
-      commitCopies();
-      waitForCopies<1>();
-    } else {
-      waitForCopies<0>();
-    }
-    __syncthreads();
     float score[TILE / 8][4];
 #pragma unroll
     for (u32 n = 0; n < TILE / 8; n++)
@@ -135,22 +123,10 @@ extern "C" __global__ void __launch_bounds__(128)
   clear(result);
   const float factor = scale * LOG2_E;
   const u32 count = (keys + TILE - 1) / TILE;
-  copyTile(tiles, k, strideK, 0, TILE, keys);
-  copyTile(tiles + TILE * ROW, v, strideK, 0, TILE, keys);
-  commitCopies();
+  copyStage<TILE>(tiles, 0, k, strideK, v, strideK, keys);
   for (u32 t = 0; t < count; t++) {
-    const bfloat16* keyTile = tiles + t % 2 * (2 * TILE * ROW);
+    const bfloat16* keyTile = takeStage<TILE>(tiles, t, count, k, strideK, v, strideK, keys);
     const bfloat16* valueTile = keyTile + TILE * ROW;
-    if (t + 1 < count) {
-      bfloat16* next = tiles + (t + 1) % 2 * (2 * TILE * ROW);
-      copyTile(next, k, strideK, (t + 1) * TILE, TILE, keys);
-      copyTile(next + TILE * ROW, v, strideK, (t + 1) * TILE, TILE, keys);
-      commitCopies();
-      waitForCopies<1>();
-    } else {
-      waitForCopies<0>();
-    }
-    __syncthreads();
 #pragma unroll
     for (u32 n = 0; n < TILE; n += 16) {  // 16 keys at a time: few registers
       float score[2][4] = {}, slope[2][4] = {};
@@ -206,27 +182,15 @@ extern "C" __global__ void __launch_bounds__(128)
   delta += ((u64)sample * gridDim.y + head) * queries;
   copyTile(ownKeys, k, strideK, blockIdx.x * TILE, TILE, keys);
   copyTile(ownValues, v, strideK, blockIdx.x * TILE, TILE, keys);
-  copyTile(tiles, q, strideQ, 0, QUERY_TILE, queries);
-  copyTile(tiles + QUERY_TILE * ROW, dO, strideO, 0, QUERY_TILE, queries);
-  commitCopies();
+  copyStage<QUERY_TILE>(tiles, 0, q, strideQ, dO, strideO, queries);
   Accumulators resultK, resultV;
   clear(resultK);
   clear(resultV);
   const float factor = scale * LOG2_E;
   const u32 count = (queries + QUERY_TILE - 1) / QUERY_TILE;
   for (u32 t = 0; t < count; t++) {
-    const bfloat16* queryTile = tiles + t % 2 * (2 * QUERY_TILE * ROW);
+    const bfloat16* queryTile = takeStage<QUERY_TILE>(tiles, t, count, q, strideQ, dO, strideO, queries);
     const bfloat16* gradientTile = queryTile + QUERY_TILE * ROW;
-    if (t + 1 < count) {
-      bfloat16* next = tiles + (t + 1) % 2 * (2 * QUERY_TILE * ROW);
-      copyTile(next, q, strideQ, (t + 1) * QUERY_TILE, QUERY_TILE, queries);
-      copyTile(next + QUERY_TILE * ROW, dO, strideO, (t + 1) * QUERY_TILE, QUERY_TILE, queries);
-      commitCopies();
-      waitForCopies<1>();
-    } else {
-      waitForCopies<0>();
-    }
-    __syncthreads();
 #pragma unroll
     for (u32 n = 0; n < QUERY_TILE; n += 16) {
       float score[2][4] = {}, slope[2][4] = {};

@@ -25,6 +25,31 @@ __device__ __forceinline__ void copyTile(bfloat16* tile, const bfloat16* from, u
   }
 }
 
+/** Starts the copy of tile number `t` of two matrices; two stages of two tiles each take turns. */
+template <u32 ROWS>
+__device__ __forceinline__ void copyStage(bfloat16* tiles, u32 t, const bfloat16* first, u32 strideFirst,
+                                          const bfloat16* second, u32 strideSecond, u32 limit) {
+  bfloat16* stage = tiles + t % 2 * (2 * ROWS * ROW);
+  copyTile(stage, first, strideFirst, t * ROWS, ROWS, limit);
+  copyTile(stage + ROWS * ROW, second, strideSecond, t * ROWS, ROWS, limit);
+  commitCopies();
+}
+
+/** Has stage `t` of `count` there for all threads, and the next one on its way. */
+template <u32 ROWS>
+__device__ __forceinline__ const bfloat16* takeStage(bfloat16* tiles, u32 t, u32 count, const bfloat16* first,
+                                                     u32 strideFirst, const bfloat16* second, u32 strideSecond,
+                                                     u32 limit) {
+  if (t + 1 < count) {
+    copyStage<ROWS>(tiles, t + 1, first, strideFirst, second, strideSecond, limit);
+    waitForCopies<1>();
+  } else {
+    waitForCopies<0>();
+  }
+  __syncthreads();
+  return tiles + t % 2 * (2 * ROWS * ROW);
+}
+
 /** A operand of 16 rows from global memory; rows from `limit` on are zeros. */
 __device__ __forceinline__ void loadRows(Fragments& a, const bfloat16* from, u32 stride, u32 first, u32 limit) {
 #pragma unroll
