@@ -1,6 +1,7 @@
 import { openDataset } from '../finetune/dataset.ts'
 import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
+import type { ClipClassifier } from '../finetune/predict-videos.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
@@ -27,8 +28,9 @@ export interface EvaluateCommandOptions extends CommonOptions {
 export async function evaluateCommand(data: string, options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
   const interrupt = interruptSignal('Run the command again.')
-  const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
+  let classifier: ClipClassifier | undefined
   try {
+    classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
     const dataset = await openDataset(data, {
       classes: classifier.labels,
       digests: false,
@@ -51,7 +53,7 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
     if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, files })}\n`)
     else process.stdout.write(`${formatEvaluation(evaluation)}${files.map((file) => `wrote  ${file}\n`).join('')}`)
   } finally {
-    await classifier.close()
+    await classifier?.close()
     interrupt.dispose()
   }
 }

@@ -47,12 +47,20 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
   )
 }
 
-function summary({ videos, validation, test, chosen, classifier, run, seconds }: FinetuneResult): string {
-  const { train, validation: held, test: tested } = videos
+function summary({ videos, validation, test, chosen, classifier, run, seconds, failures }: FinetuneResult): string {
+  const { train, validation: held, test: toTest } = videos
   const validated =
     validation === null ? '' : `validation ${(100 * validation.accuracy).toFixed(1)} % at the chosen ${chosen}\n`
+  // The evaluation names those of the test itself.
+  const tested = new Set(test?.failures.map(({ id }) => id))
+  const unreadable = failures.filter(({ id }) => !tested.has(id)).map(({ id }) => id)
+  const more = unreadable.length > 20 ? ` and ${unreadable.length - 20} more` : ''
+  const leftOut =
+    unreadable.length === 0
+      ? ''
+      : `left out    ${unreadable.length} that could not be read: ${unreadable.slice(0, 20).join(', ')}${more}\n`
   return (
-    `${train} training, ${held} validation and ${tested} test videos; ${formatSeconds(seconds)}\n${validated}` +
+    `${train} training, ${held} validation and ${toTest} test videos; ${formatSeconds(seconds)}\n${leftOut}${validated}` +
     (test === null ? 'no test videos\n' : formatEvaluation(test)) +
     `classifier  ${classifier}\nsplit       ${path.join(run, 'split.csv')}\n`
   )

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts'
 import { buildEncodeProgram, type ModelConfiguration, type ModelKind, type ModelState } from '../model/index.ts'
+import { pixelValues } from '../model/pixel-values.ts'
 import type { ExportInput } from './encoder.ts'
 
 export interface ExportCheck {
@@ -83,23 +84,7 @@ export function clipTensor(configuration: ModelConfiguration, input: ExportInput
   // ONNX Runtime takes no Buffer.
   if (input === 'uint8')
     return { type: input, data: new Uint8Array(clips), shape: [count, frames, height, width, channels] }
-  return { type: input, data: pixelValues(configuration, clips), shape: [count, frames, channels, height, width] }
-}
-
-/** Normalised frames [n, T, C, H, W] of uint8 clips [n, T, H, W, C]. */
-function pixelValues(
-  { imageSize: [height, width], channels, mean, std }: ModelConfiguration,
-  clips: Uint8Array,
-): Float32Array {
-  const out = new Float32Array(clips.length)
-  const plane = height * width
-  for (let frame = 0; frame < clips.length; frame += plane * channels) {
-    for (let c = 0; c < channels; c++) {
-      for (let i = 0; i < plane; i++)
-        out[frame + c * plane + i] = (clips[frame + i * channels + c] / 255 - mean[c]) / std[c]
-    }
-  }
-  return out
+  return { type: input, data: pixelValues(clips, configuration), shape: [count, frames, channels, height, width] }
 }
 
 function relativeDifference(actual: Float32Array, expected: Float32Array): number {

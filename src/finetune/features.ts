@@ -119,7 +119,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     shape,
     videos: known.filter(({ video, digest }) => store.has(digest) && !failed.has(video.id)),
     failures,
-    computed: missing.length,
+    computed: missing.filter(({ digest }) => store.has(digest)).length,
     encoder,
   }
 }

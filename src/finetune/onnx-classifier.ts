@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { readModel } from '../format/onnx.ts'
+import { pixelValues } from '../model/pixel-values.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
@@ -51,7 +52,13 @@ export async function openOnnxClassifier(
   const tensorOf = (clips: Uint8Array, count: number) =>
     input === 'uint8'
       ? new Tensor('uint8', clips, [count, frames, size, size, 3])
-      : new Tensor('float32', normalised(clips, description), [count, frames, 3, size, size])
+      : new Tensor('float32', pixelValues(clips, { ...description, imageSize: [size, size], channels: 3 }), [
+          count,
+          frames,
+          3,
+          size,
+          size,
+        ])
   return {
     labels,
     frames,
@@ -91,16 +98,4 @@ function describe(file: string, metadata: Readonly<Record<string, string>>): Des
       { code: 'NOT_A_CLASSIFIER', exit: 'data', hint: 'Export it again from its checkpoint.', cause },
     )
   }
-}
-
-/** uint8 [n, T, H, W, 3] -> normalised float32 [n, T, 3, H, W]. */
-function normalised(clips: Uint8Array, { size, mean, std }: Description): Float32Array {
-  const plane = size * size
-  const out = new Float32Array(clips.length)
-  for (let frame = 0; frame < clips.length; frame += plane * 3) {
-    for (let c = 0; c < 3; c++) {
-      for (let i = 0; i < plane; i++) out[frame + c * plane + i] = (clips[frame + i * 3 + c] / 255 - mean[c]) / std[c]
-    }
-  }
-  return out
 }

@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs'
+import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import type { ClipReader } from '../video/index.ts'
@@ -32,15 +34,27 @@ export async function prepareFinetuning(
   const source = await openSource(configuration)
   const dataset = await openDataset(data.path, { signal })
   const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
-  const warnings = [...source.warnings, ...splitWarnings(split)]
+  const warnings = [...source.warnings, ...listsBeside(data.path), ...splitWarnings(split)]
   if (dataset.duplicates.length > 0) {
     const [first] = dataset.duplicates
     warnings.push(
-      `${dataset.duplicates.length} contents occur more than once, e.g. ${first.slice(0, 3).join(' = ')}; a seeded split keeps them on one side.`,
+      `${dataset.duplicates.length} file content${dataset.duplicates.length === 1 ? ' occurs' : 's occur'} more than once, e.g. ${first.slice(0, 3).join(' = ')}; a seeded split keeps copies on one side.`,
     )
   }
   for (const { id, reason } of dataset.unreadable.slice(0, 10)) warnings.push(`${id} cannot be read: ${reason}`)
+  if (dataset.unreadable.length > 10) warnings.push(`${dataset.unreadable.length - 10} more files cannot be read.`)
   return { dataset, split, source, warnings }
+}
+
+/** A folder per class that comes with a list has groups or an official split in it, as a rule, which a folder cannot say. */
+function listsBeside(source: string): string[] {
+  if (!statSync(source).isDirectory()) return []
+  const lists = readdirSync(source).filter((name) => /\.(csv|tsv)$/i.test(name))
+  if (lists.length === 0) return []
+  const [first] = lists
+  return [
+    `the folder ${source} is read as a folder per class; its ${lists.join(', ')} is not used: name ${path.join(source, first)} instead for the groups and the split that it may have.`,
+  ]
 }
 
 /** The encoder that `model` and `clip` describe. */

@@ -72,15 +72,7 @@ export async function trainProbe(
   const validating = validation === null || validation.videos.length === 0 ? null : validation
   const heldOut = validating === null || statistics === null ? validating : standardised(validating, statistics)
 
-  const shape = linear
-    ? { head: 'linear' as const, width: rows.width }
-    : {
-        head: 'attentive' as const,
-        tokens: rows.shape[0],
-        width: rows.shape[1],
-        heads: head.heads,
-        mlpWidth: head.mlpWidth,
-      }
+  const shape = headShape(head, rows)
   const training = buildHeadProgram({ ...shape, batch, classes, optimiser: { beta2: 0.999 } })
   const testing = buildHeadProgram({ ...shape, batch, classes, optimiser: null, name: 'probe.test' })
   const engine = await chooseEngine(options.engine ?? null)
@@ -159,6 +151,13 @@ function batches(
   }
 }
 
+/** What the program of a head is built from. */
+function headShape(head: ClassifierHead, { shape, width }: FeatureRows) {
+  if (head.kind === 'linear') return { head: 'linear' as const, width }
+  const [tokens, perToken] = shape
+  return { head: 'attentive' as const, tokens, width: perToken, heads: head.heads, mlpWidth: head.mlpWidth }
+}
+
 type Session = Awaited<ReturnType<Awaited<ReturnType<typeof chooseEngine>>['open']>>
 
 /** Logits of all rows, [rows, classes], from a head program that only evaluates. */
@@ -189,16 +188,7 @@ export async function probeProbabilities(
 ): Promise<Float64Array[]> {
   const { head, classes } = options
   const batch = Math.min(16, rows.count)
-  const shape =
-    head.kind === 'linear'
-      ? { head: 'linear' as const, width: rows.width }
-      : {
-          head: 'attentive' as const,
-          tokens: rows.shape[0],
-          width: rows.shape[1],
-          heads: head.heads,
-          mlpWidth: head.mlpWidth,
-        }
+  const shape = headShape(head, rows)
   const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimiser: null })
   const engine = await chooseEngine(options.engine ?? null)
   const session = await engine.open(programs, { threads: options.threads, device: options.device })

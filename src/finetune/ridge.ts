@@ -31,8 +31,10 @@ const fallback = { lambda: 0.1, temperature: 8 }
 
 /**
  * Ridge regression on one-hot targets in closed form, float64, with the solver that the certificates use. Rows are
- * standardised first. The strength, and the factor that turns scores into calibrated probabilities, are those with the
- * highest validation accuracy (then the lowest loss); without validation videos they are fixed.
+ * standardised first. The strength is the one with the highest validation accuracy (then the lowest loss), at the factor
+ * that turns its scores into calibrated probabilities. The factor has the lowest validation loss against smoothed targets:
+ * n videos are counted with one more of every class, as Platt (1999) does, since a few videos that all are right would
+ * otherwise ask for probabilities of 1. Without validation videos both are fixed.
  */
 export function trainRidgeHead(
   train: FeatureRows,
@@ -69,13 +71,10 @@ export function trainRidgeHead(
   for (const lambda of lambdas) {
     const head = solve(lambda)
     const logits = Array.from({ length: validation.count }, (_, i) => linearLogits(head, validation.row(i)))
-    const scoresAt = (factor: number) =>
-      accuracyOf(
-        validation,
-        mergeViews(validation, (i) => logits[i].map((value) => value * factor), classes),
-      )
-    const temperature = bestFactor((factor) => scoresAt(factor).loss)
-    const scores = scoresAt(temperature)
+    const mergedAt = (factor: number) =>
+      mergeViews(validation, (i) => logits[i].map((value) => value * factor), classes)
+    const temperature = bestFactor((factor) => smoothedLoss(validation, mergedAt(factor)))
+    const scores = accuracyOf(validation, mergedAt(temperature))
     const better =
       best === null ||
       scores.accuracy > best.validation!.accuracy ||
@@ -87,6 +86,19 @@ export function trainRidgeHead(
 
 function scaled({ weight, bias }: LinearWeights, factor: number): LinearWeights {
   return { weight: weight.map((value) => value * factor), bias: bias.map((value) => value * factor) }
+}
+
+/** Mean cross entropy, nats, where `classes` of (n + `classes`) parts of a target are spread over all classes alike. */
+function smoothedLoss({ videos }: FeatureRows, merged: readonly Float64Array[]): number {
+  let loss = 0
+  for (const [v, video] of videos.entries()) {
+    const spread = 1 / (videos.length + merged[v].length)
+    for (const [c, probability] of merged[v].entries()) {
+      const target = spread * (c === video.class ? 1 + videos.length : 1)
+      loss -= target * Math.log(Math.max(probability, 1e-12))
+    }
+  }
+  return loss / videos.length
 }
 
 /** The factor from 0.1 to 100 with the lowest loss, by golden section on its logarithm. */

@@ -64,6 +64,24 @@ describe('bootstrap intervals', () => {
     expect(width(10)).toBeGreaterThan(1.8 * width(1))
   })
 
+  it('stay open where every video is right or wrong: nothing varies, but few videos prove little', () => {
+    const of = (predicted: number, groups?: string[]) =>
+      scorePredictions(
+        rows(...Array.from({ length: 9 }, () => (predicted === 0 ? [0.9, 0.1] : [0.1, 0.9]))),
+        new Array(9).fill(0),
+        {
+          labels: ['a', 'b'],
+          groups,
+        },
+      )
+    // Nine of nine: Clopper and Pearson give 0.664 to 1.
+    expect(of(0).top1.low).toBeCloseTo(0.6637, 4)
+    expect(of(0).balanced).toEqual({ value: 1, low: of(0).top1.low, high: 1 })
+    expect(of(1).top1).toEqual({ value: 0, low: 0, high: 1 - of(0).top1.low })
+    // Of three groups, three are right.
+    expect(of(0, ['x', 'x', 'x', 'y', 'y', 'y', 'z', 'z', 'z']).top1.low).toBeCloseTo(0.025 ** (1 / 3), 12)
+  })
+
   it('are the same for the same seed', () => {
     expect(interval(5, 2)).toEqual(interval(5, 2))
   })

@@ -1,7 +1,10 @@
 import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 
-/** A value and the bounds of its 95 % bootstrap interval. */
+/**
+ * A value and the bounds of its 95 % bootstrap interval. Where no resample differs, because all videos are right or all
+ * are wrong, the open side is the exact bound of Clopper and Pearson (1934) for as many trials as there are groups.
+ */
 export interface Estimate {
   readonly value: number
   readonly low: number
@@ -66,12 +69,17 @@ export function scorePredictions(
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
   for (let i = 0; i < count; i++) confusion[truth[i]][predicted[i]]++
 
-  const draws = bootstrap(clusters(count, groups), resamples, new RandomStream(seed, 'bootstrap'))
+  const together = clusters(count, groups)
+  const draws = bootstrap(together, resamples, new RandomStream(seed, 'bootstrap'))
   const estimate = (score: (rows: readonly number[]) => number): Estimate => {
     const all = Array.from({ length: count }, (_, i) => i)
     const values = draws.map(score).sort((a, b) => a - b)
     const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(share * values.length))]
-    return { value: score(all), low: at(0.025), high: at(0.975) }
+    const value = score(all)
+    const exact = 0.025 ** (1 / together.length)
+    if (value === 1) return { value, low: Math.min(at(0.025), exact), high: 1 }
+    if (value === 0) return { value, low: 0, high: Math.max(at(0.975), 1 - exact) }
+    return { value, low: at(0.025), high: at(0.975) }
   }
   const share = (hits: readonly number[]) => (rows: readonly number[]) =>
     rows.reduce((sum, i) => sum + hits[i], 0) / rows.length

@@ -26,6 +26,13 @@ describe('manifest', () => {
     ])
   })
 
+  test('other names of columns: a subject or a source video is a group', () => {
+    expect(parse('video,class,subject,official_split\na.mp4,run,3,test')).toEqual([
+      { path: 'a.mp4', label: 'run', group: '3', split: 'test' },
+    ])
+    expect(parse('path,source_video\na.mp4,k7')).toEqual([{ path: 'a.mp4', group: 'k7' }])
+  })
+
   test('CSV and TSV without a header: path, label, start, end, group', () => {
     expect(parse('a.mp4,run,1.5,3,g1\nb.mp4,walk')).toEqual([
       { path: 'a.mp4', label: 'run', start: 1.5, end: 3, group: 'g1' },

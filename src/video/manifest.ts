@@ -31,6 +31,8 @@ const columnNames: Readonly<Record<string, Column>> = {
   end_seconds: 'end',
   time_end: 'end',
   group: 'group',
+  subject: 'group',
+  source_video: 'group',
   split: 'split',
   subset: 'split',
   official_split: 'split',

@@ -77,15 +77,29 @@ describe('heads on features', () => {
     }
   })
 
-  it('ridge calibrates its probabilities on the validation videos', () => {
+  it('ridge calibrates its probabilities on the validation videos, with one more video of every class', () => {
     const head = trainRidgeHead(train, validation, classes)
+    const merged = (factor: number) =>
+      mergeViews(validation, (i) => linearLogits(head, validation.row(i)).map((value) => value * factor), classes)
+    // Every video once with its own class for each video there is, and once with each class.
+    const { videos } = validation
     const lossAt = (factor: number) =>
-      accuracyOf(
-        validation,
-        mergeViews(validation, (i) => linearLogits(head, validation.row(i)).map((value) => value * factor), classes),
-      ).loss
-    expect(lossAt(1)).toBeLessThanOrEqual(lossAt(1.1))
-    expect(lossAt(1)).toBeLessThanOrEqual(lossAt(0.9))
+      merged(factor).reduce((loss, row, v) => {
+        const own = videos.map(() => videos[v].class)
+        return [...own, 0, 1, 2].reduce((part, c) => part - Math.log(row[c]), loss)
+      }, 0)
+    expect(lossAt(1)).toBeLessThan(lossAt(1.1))
+    expect(lossAt(1)).toBeLessThan(lossAt(0.9))
+    expect(head.validation!.loss).toBeCloseTo(accuracyOf(validation, merged(1)).loss, 4)
+  })
+
+  it('ridge is not sure of itself after a few validation videos that all are right', () => {
+    const few = oneTokenTells(features(6, [1, 12], 4), 4)
+    const head = trainRidgeHead(oneTokenTells(features(60, [1, 12], 5), 5), few, classes)
+    expect(head.validation!.accuracy).toBe(1)
+    const sure = mergeViews(few, (i) => linearLogits(head, few.row(i)), classes).map((row) => Math.max(...row))
+    // Rule of succession: (6 + 1) / (6 + 3).
+    expect(sum(6, (v) => sure[v]) / 6).toBeCloseTo(7 / 9, 1)
   })
 
   it('linear learns, and its folded weights give what training gave', async () => {
