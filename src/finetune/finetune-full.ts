@@ -29,7 +29,14 @@ import { BestCheckpoint, type ValidationLine } from './validation.ts'
 import { temporalViews } from './views.ts'
 
 export interface FullFinetuning extends TrainingRunResult {
+  /** Training and validation videos that could not be read. */
+  readonly failures: readonly { readonly id: string; readonly reason: string }[]
   readonly validation: ValidationLine | null
+}
+
+export interface FullOptions extends RunOptions {
+  /** Called when the folder has been accepted for this run: one that is refused keeps its files. */
+  readonly onAccepted?: () => Promise<void>
 }
 
 /**
@@ -39,7 +46,7 @@ export interface FullFinetuning extends TrainingRunResult {
 export async function finetuneFull(
   configuration: FinetuneConfiguration,
   { dataset, split, source, reader }: PreparedFinetuning,
-  options: RunOptions,
+  options: FullOptions,
 ): Promise<FullFinetuning> {
   const { data, optimiser, checkpoint, log, seed, evaluation, regularisation } = configuration
   const classes = dataset.classes.length
@@ -62,6 +69,7 @@ export async function finetuneFull(
 
   const best = new BestCheckpoint(options.out)
   let kept: readonly LoadedVideo[] | null = null
+  const unreadable = new Map<string, string>()
   const validating = split.validation.length > 0
   const plain = { ...configuration, ...plainConfiguration(configuration), evaluation: plainEvaluation(configuration) }
   const result = await trainInDirectory(
@@ -137,7 +145,10 @@ export async function finetuneFull(
         await saveCheckpointDirectory(folder, { ...saved, state: weights })
         if (averages !== null) await saveCheckpointDirectory(`${folder}/ema`, { ...saved, state: averages })
       },
-      onBegin: (_, done) => best.rewind(done),
+      async onBegin(_, done) {
+        await options.onAccepted?.()
+        await best.rewind(done)
+      },
       async afterStep(step, opened) {
         const last = step === steps
         if (!last && (step % every !== 0 || !validating)) return
@@ -155,7 +166,8 @@ export async function finetuneFull(
     },
     options,
   )
-  return { ...result, validation: best.best }
+  const failures = [...unreadable].map(([id, reason]) => ({ id, reason }))
+  return { ...result, validation: best.best, failures: [...result.badFiles, ...failures] }
 
   /** Accuracy and loss on the validation videos, one view each. */
   async function look({ session }: OpenedTraining, program: string): Promise<Omit<ValidationLine, 'step'>> {
@@ -180,6 +192,8 @@ export async function finetuneFull(
     for await (const prediction of predictFrom(classifier, kept ?? loadValidation(clipBytes))) {
       if (!prediction.ok) {
         failures++
+        if (!unreadable.has(prediction.entry.id)) options.onNote?.(`Unreadable: ${prediction.reason}`)
+        unreadable.set(prediction.entry.id, prediction.reason)
         continue
       }
       const truth = split.validation[prediction.index].class

@@ -57,9 +57,10 @@ export async function finetune(
     warnings,
   }
   await mkdir(options.out, { recursive: true })
-  await writeSplitFile(path.join(options.out, 'split.csv'), split)
+  const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, 'split.csv'), split)
   const seconds = (): number => (performance.now() - began) / 1000
   if (configuration.mode !== 'full') {
+    await writeSplit()
     if (options.resume === true) {
       options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
     }
@@ -70,7 +71,7 @@ export async function finetune(
     if (test !== null) await writeEvaluation(path.join(options.out, 'evaluation'), test)
     return { ...common, test, validation, chosen, failures, seconds: seconds() }
   }
-  const trained = await finetuneFull(configuration, prepared, options)
+  const trained = await finetuneFull(configuration, prepared, { ...options, onAccepted: writeSplit })
   const test = split.test.length === 0 ? null : await testBest(configuration, split.test, classifier, options)
   if (test !== null) await writeEvaluation(path.join(options.out, 'evaluation'), test)
   const { validation } = trained
@@ -79,7 +80,7 @@ export async function finetune(
     validation,
     test,
     chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
-    failures: trained.badFiles.map(({ id, reason }) => ({ id, reason })),
+    failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
     seconds: seconds(),
   }
 }
