@@ -38,7 +38,7 @@ export async function writeGroupLists(
   for (let group = 0; group < groups; group++) {
     const mine = videos.filter((_, i) => groupOf[i] === group)
     // In the order of their contents: the list of a group must not depend on how the data was listed.
-    const sorted = mine.toSorted((a, b) => (a.digest ?? '').localeCompare(b.digest ?? ''))
+    const sorted = mine.toSorted((a, b) => ((a.digest ?? '') < (b.digest ?? '') ? -1 : 1))
     const rows = sorted.map(({ path: file, start, end }) => `${quoted(path.resolve(file))},${start ?? ''},${end ?? ''}`)
     const list = path.join(folder, `group-${group}.csv`)
     await writeFileAtomic(list, `path,start,end\n${rows.join('\n')}\n`)
@@ -68,7 +68,12 @@ export async function pretrainGroups(
     const out = path.join(folder, `encoder-${group}`)
     options.onNote?.(`encoder ${group} of ${lists.length}: ${list}`)
     const data = { ...configuration.data, path: list }
-    await pretrain({ ...configuration, data }, { out, resume: true, signal: options.signal })
+    try {
+      await pretrain({ ...configuration, data }, { out, resume: true, signal: options.signal })
+    } catch (error) {
+      options.signal?.throwIfAborted() // the caller's words for going on
+      throw error
+    }
     runs.push(out)
   }
   return runs

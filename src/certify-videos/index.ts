@@ -4,7 +4,7 @@ export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './fe
 export { type FeatureSource, openFeatureSource } from './feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './groups.ts'
 export { engineLearners } from './learners/family.ts'
-export { type LearnerKind, type LearnerOptions, learnerKinds } from './learners/kinds.ts'
+export { type LearnerKind, type LearnerOptions, learnerKinds, ownOptions } from './learners/kinds.ts'
 export type { LearnerSamples, LearnerTrainer } from './learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './learners/video-set.ts'
 export {

@@ -1,14 +1,15 @@
 /** From a checkpoint to what a threat declaration must say about it. */
 import { sha256 } from '../certify/data/hash.ts'
 import type { EncoderProvenance, EncoderTrust } from '../certify/threat.ts'
+import { invalidArgument } from '../core/errors.ts'
 import { featureProgram } from '../finetune/encoder-source.ts'
 import type { FeatureSource } from './feature-source.ts'
-import { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
+import { joinManifests, manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
 
 export interface ProvenanceOptions {
   /** Where the encoder comes from; default: concluded from its training manifest. */
   readonly trust?: EncoderTrust
-  /** Data the encoder was trained on, or its `training-manifest.json`; default: what its run says. */
+  /** Data the encoder was trained on, or its `training-manifest.json`, besides what its run says. */
   readonly trainedOn?: string
   /** Labels of the protected set took part in making or choosing the encoder. Default: concluded. */
   readonly labelsUsed?: boolean
@@ -23,6 +24,7 @@ export interface ProvenanceOptions {
  *
  * @param protectedDigests SHA-256 of the protected files
  * @returns the provenance, and what a user should know, one sentence each
+ * @throws VideoMaeError `INVALID_ARGUMENT` for trust `fixed` of something that was trained
  */
 export async function encoderProvenance(
   source: FeatureSource,
@@ -36,6 +38,8 @@ export async function encoderProvenance(
   const shared = new Set(protectedDigests.filter((digest) => samples.has(digest))).size
   const untrained = source.kind !== 'encoder'
   const fixed = untrained && scaledOn.length === 0
+  if (options.trust === 'fixed' && !fixed)
+    throw invalidArgument('trust', '"external" or "public" where weights or a scale were fitted to data', options.trust)
   const concluded: EncoderTrust =
     shared > 0 ? 'protected_set' : fixed ? 'fixed' : untrained || manifest !== null ? 'external' : 'public'
   // Only a manifest of all training data can back the claim that it shares nothing.
@@ -61,8 +65,12 @@ async function manifestOf(
   signal: AbortSignal | undefined,
 ): Promise<TrainingManifest | null> {
   if (source.kind !== 'encoder') return null
-  if (trainedOn !== undefined) return manifestOfData(trainedOn, signal)
   const outcome = await trainingManifestOf(source.path, signal)
+  if (trainedOn !== undefined) {
+    // What a user names cannot hide what the run itself knows.
+    const named = await manifestOfData(trainedOn, signal)
+    return outcome.known ? joinManifests(outcome.manifest, named) : named
+  }
   if (outcome.known) return outcome.manifest
   notes.push(`What ${source.name} was trained on is not known: ${outcome.why}. Name it with --trained-on.`)
   return null

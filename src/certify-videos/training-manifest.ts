@@ -144,6 +144,15 @@ function described(samples: readonly Sample[], labelled: boolean): TrainingManif
   return { digest: sha256(JSON.stringify([labelled, body])), labelled, samples: new Set(body) }
 }
 
+/** Both together, for weights that two sources of knowledge describe. */
+export function joinManifests(a: TrainingManifest, b: TrainingManifest): TrainingManifest {
+  return {
+    digest: sha256([a.digest, b.digest].join('\n')),
+    labelled: a.labelled || b.labelled,
+    samples: new Set([...a.samples, ...b.samples]),
+  }
+}
+
 async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8'))

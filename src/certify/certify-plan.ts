@@ -1,6 +1,7 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
-import { needsSpread, type Rule } from './certify-ballots.ts'
+import { invalidArgument } from '../core/errors.ts'
+import { rules as allRules, needsSpread, type Rule } from './certify-ballots.ts'
 import type { BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { EnsemblePlan, LearnerFamily, PoolOptions, Shard } from './learners.ts'
@@ -46,6 +47,27 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly perInput?: boolean
 }
 
+/**
+ * What can be refused before a feature is computed.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, or groups that are missing or do not divide K
+ */
+export function checkRules({
+  rules = ['dpa', 'roe'],
+  partitions,
+  groups,
+}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups'>): void {
+  const unknown = rules.find((rule) => !allRules.includes(rule))
+  if (unknown !== undefined || rules.length === 0)
+    throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+  if (groups === undefined) {
+    if (rules.includes('groups')) throw invalidArgument('groups', 'the number of encoder groups', groups)
+    return
+  }
+  const odd = [partitions].flat().find((k) => k % groups !== 0)
+  if (odd !== undefined) throw invalidArgument('partitions', `a multiple of the ${groups} encoder groups`, odd)
+}
+
 /** One ensemble: all rules that share its learners. */
 export interface Ensemble {
   readonly k: number
@@ -54,16 +76,23 @@ export interface Ensemble {
   readonly plan: EnsemblePlan
 }
 
-/** The ensembles of a certification, in the order they are trained. */
+/**
+ * The ensembles of a certification, in the order they are trained.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for rules with a spread on encoders of groups
+ */
 export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
   options: CertifyOptions<Set, Inputs>,
 ): Ensemble[] {
   const { rules = ['dpa', 'roe'], spread = 4, seed = 0, seeds = 1 } = options
+  const perGroup = options.threat.encoder.trust === 'per_group'
   const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
   return partitions.flatMap((k) =>
     [false, true].flatMap((spreads): Ensemble[] => {
       const mine = rules.filter((rule) => needsSpread(rule) === spreads)
       if (mine.length === 0) return []
+      if (spreads && perGroup)
+        throw invalidArgument('rules', 'rules on disjoint partitions with encoders of groups', mine.join(', '))
       const d = spreads ? spread : 1
       const folder = `k${k}-d${d}${seeds > 1 ? `-s${seeds}` : ''}`
       const plan: EnsemblePlan = {
@@ -72,7 +101,8 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
         learners: k * d,
         offsets: spreadOffsets(k, d, seed),
         seeds,
-        ...(mine.includes('groups') ? { groups: options.groups } : {}),
+        // Where each group has an encoder of its own, the partitions of every rule lie inside the groups.
+        ...(mine.includes('groups') || perGroup ? { groups: options.groups } : {}),
         ...(options.directory === undefined ? {} : { directory: path.join(options.directory, folder) }),
       }
       return [{ k, d, rules: mine, plan }]

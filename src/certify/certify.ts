@@ -5,14 +5,8 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
-import {
-  rules as allRules,
-  certifyBallots,
-  type InputCertificate,
-  needsRankings,
-  type Rule,
-} from './certify-ballots.ts'
-import { type CertifyOptions, ensemblesOf, poolOf } from './certify-plan.ts'
+import { certifyBallots, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
+import { type CertifyOptions, checkRules, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
@@ -37,9 +31,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   learners.check(set, test)
   if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
   const { rules = ['dpa', 'roe'] } = options
-  const unknown = rules.find((rule) => !allRules.includes(rule))
-  if (unknown !== undefined || rules.length === 0)
-    throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+  checkRules(options)
   if (options.whiteBox === true && (options.threat.threat !== 'label_flip' || learners.description.kind !== 'ridge'))
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
@@ -92,8 +84,6 @@ function checkGroups(
   test: TestInputs,
   { threat, groups, rules = [] }: Pick<CertifyOptions<never, never>, 'threat' | 'groups' | 'rules'>,
 ): void {
-  if (rules.includes('groups') && groups === undefined)
-    throw invalidArgument('groups', 'the number of encoder groups', groups)
   if (test.perGroup === undefined) {
     if (threat.encoder.trust === 'per_group' && rules.includes('groups'))
       throw invalidArgument('test.perGroup', 'the inputs as each group encoder sees them', test.perGroup)

@@ -60,12 +60,15 @@ test('an encoder that saw the labels allows nothing', () => {
 test('trust without a manifest is refused for videos; public weights make the claim relative to them', () => {
   expect(refusal('general', encoder({ trainedOn: null })).message).toMatch(/training manifest/)
   expect(check('general', encoder({ trust: 'public', trainedOn: null })).claim).toMatch(/weights held fixed/)
-  expect(refusal('general', encoder({ trust: 'public', trainedOn: overlapping })).code).toBe('THREAT_NOT_CERTIFIED')
+  for (const trust of ['public', 'fixed', 'external'] as const)
+    expect(refusal('general', encoder({ trust, trainedOn: overlapping })).code).toBe('THREAT_NOT_CERTIFIED')
 })
 
 test('group encoders allow the general claim for rule groups only', () => {
   const grouped = encoder({ trust: 'per_group', trainedOn: null })
-  expect(check('general', grouped, 'content', ['groups']).threat).toBe('general')
+  const statement = check('general', grouped, 'content', ['groups'])
+  expect(statement.threat).toBe('general')
+  expect(statement.conditions.join()).toMatch(/trained to the same weights again/)
   expect(refusal('general', grouped, 'content', ['groups', 'roe']).hint).toMatch(/rule "groups"/)
 })
 

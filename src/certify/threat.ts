@@ -155,8 +155,7 @@ const labelUnit: Readonly<Record<BucketKey, string>> = {
 }
 
 function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
-  if (encoder.trust === 'fixed') return 0
-  if (encoder.trainedOn === null) return null
+  if (encoder.trainedOn === null) return encoder.trust === 'fixed' ? 0 : null
   const mine = new Set(set.digests)
   let overlap = 0
   for (const digest of new Set(encoder.trainedOn.samples)) if (mine.has(digest)) overlap++
@@ -188,5 +187,9 @@ function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance,
     conditions.push('the corpus behind the published weights is not poisoned and holds none of the protected videos')
   if (threat !== 'label_flip' && encoder.trust === 'external')
     conditions.push('nobody who may poison the protected set could influence the encoder or its training data')
+  if (threat !== 'label_flip' && encoder.trust === 'per_group')
+    conditions.push(
+      'the encoder of a group without poison would be trained to the same weights again: one recipe, fixed before, the same machine',
+    )
   return conditions
 }

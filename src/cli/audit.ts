@@ -25,7 +25,7 @@ export interface AuditCommandOptions extends VideoCommandOptions {
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {
   const { from, partitions = 50, rule = 'dpa', by = 'content', trials, attacks, budget, out } = options
   const { spread, seed, threads, quiet = false, json = false } = options
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt
     const videos = videoOptions(data, from, await learnerOf(options, options.learner), options, signal)

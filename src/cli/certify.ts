@@ -5,6 +5,7 @@ import {
   type CertifyOptions,
   certificateTable,
   certify,
+  checkRules,
   type SampleSet,
   type TestInputs,
   type Threat,
@@ -67,7 +68,7 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
   try {
     const { signal } = interrupt
     const learner = await learnerOf(options, options.learner)
@@ -75,6 +76,8 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
     const from = await encodersOf(data, learner, options, signal)
     if (from === null) return
     const videos = videoOptions(data, from, learner, options, signal)
+    const numbers = { partitions: numbersOf('--partitions', options.partitions ?? '50'), rules }
+    checkRules({ ...numbers, groups: groupCount(options, from) })
     const plan = await planCertification(videos)
     checkPlan(plan, by, rules, threat)
     if (shard !== null && stage === 'features') {
@@ -82,7 +85,7 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
       return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)
     }
     await prepareLearners(plan, videos, async (prepared) => {
-      const mathematics = mathematicsOf(prepared, options, from.length, signal)
+      const mathematics = mathematicsOf(prepared, options, { ...numbers, groups: groupCount(options, from) }, signal)
       if (shard !== null) {
         await trainShare(prepared.set, mathematics, shard)
         return report(json, { stage, shard: options.shard }, `learners of part ${options.shard} are in ${out}`)
@@ -135,20 +138,23 @@ async function encodersOf(
   return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
 }
 
+/** Encoder groups: as many as encoders where there are several. */
+function groupCount({ groups }: CertifyCommandOptions, from: readonly string[]): number | undefined {
+  return from.length > 1 ? from.length : groups
+}
+
 function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
   { learners, encoder }: Prepared<Set, Inputs>,
   options: CertifyCommandOptions,
-  encoders: number,
+  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups'>,
   signal: AbortSignal,
 ): CertifyOptions<Set, Inputs> {
   const { threat = 'general', by = 'content', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
   return {
     ...{ learners, by, spread, seed, threads, whiteBox, perInput, signal },
     threat: { threat, encoder },
-    partitions: numbersOf('--partitions', options.partitions ?? '50'),
-    rules: rulesOf(options.rule ?? 'dpa,roe'),
+    ...numbers,
     seeds: options.seedsPerPartition,
-    ...(encoders > 1 ? { groups: encoders } : { groups: options.groups }),
     directory: path.join(out, 'learners'),
     ...(options.collective === undefined ? {} : { collective: numbersOf('--collective', options.collective) }),
     onProgress: progressOf(quiet, 'learners'),

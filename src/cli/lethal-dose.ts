@@ -1,5 +1,5 @@
 import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../certify/index.ts'
-import { type LearnerKind, planCertification, prepareLearners } from '../certify-videos/index.ts'
+import { type LearnerKind, ownOptions, planCertification, prepareLearners } from '../certify-videos/index.ts'
 import { report } from './certify.ts'
 import { learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
@@ -22,15 +22,15 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
   const { by, seed, threads, out, json = false } = options
   const ks = numbersOf('--partitions', partitions)
   const kinds = listOf(learner) as LearnerKind[] // `planCertification` checks the names
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt
     const learners: DoseLearner[] = []
     for (const encoder of from) {
       for (const kind of kinds) {
         // Options of one kind may stand beside others: each takes what is its own.
-        const own = { ...options, learner: kind, ...(kind === 'ridge' ? {} : { lambda: undefined }) }
-        const videos = videoOptions(data, encoder, await learnerOf(own, kind), own, signal)
+        const own = ownOptions(await learnerOf({ ...options, learner: kind }, kind))
+        const videos = videoOptions(data, encoder, own, { ...options, learner: kind }, signal)
         const name = `${encoder}, ${kind}`
         learners.push(
           await prepareLearners(await planCertification(videos), videos, async (prepared) =>

@@ -16,6 +16,7 @@ import {
   groupsOf,
   type LearnerOptions,
   type LearnerTrainer,
+  ownOptions,
   type Prepared,
   planCertification,
   planVideos,
@@ -96,6 +97,10 @@ describe.each([
     const fewer = await learners.train(without(set, 0), plan)
     const differing = first.records.filter(({ sha256 }, i) => sha256 !== fewer.records[i].sha256)
     expect(differing.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
+    // So does another label: the learner has learned from it.
+    const flipped = await learners.train({ ...set, labels: set.labels.map((label, i) => (i === 0 ? 1 - label : label)) }, plan)
+    const relabelled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
+    expect(relabelled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
     const again = await learners.train(set, { ...plan, directory })
     expect([again.resumed, again.records]).toEqual([3, first.records])
     const all = { from: 0, to: test.rows }
@@ -183,6 +188,9 @@ describe('the family', () => {
     await refused({ kind: 'ridge', epochs: 3 }).toThrow(/epochs/)
     await refused({ kind: 'full', lambda: 1 }).toThrow(/lambda/)
     await refused({ kind: 'attentive' }, { trusted: videos }).toThrow(/trusted/)
+    await refused({ kind: 'ridge' }, { trust: 'fixed' }).toThrow(/fitted to data/)
+    expect(ownOptions({ kind: 'ridge', epochs: 3, lambda: 1 })).toMatchObject({ lambda: 1, epochs: undefined })
+    expect(ownOptions({ kind: 'attentive', epochs: 3, lambda: 1 })).toMatchObject({ lambda: undefined, epochs: 3 })
     const { set, learners } = await prepared({ kind: 'attentive' })
     await expect(learners.train(set, { ...plan, groups: 3 })).rejects.toThrow(/closed form/)
   })

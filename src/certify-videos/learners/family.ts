@@ -74,6 +74,9 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
       const work = files === null ? await temporaryFolder() : await files.workFolder(learner, s)
       try {
         states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, signal))
+      } catch (error) {
+        signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
+        throw error
       } finally {
         await work.remove()
       }

@@ -43,11 +43,13 @@ function configurationOf({ kind, recipe, epochs, engine = null }: FrameLearnerOp
   const usual = finetuneConfiguration(usualRecipe(kind))
   const { augment, regularisation, batch, optimiser, schedule, engine: wanted } = recipe ?? usual
   const passes = (amount: number) => ({ amount, unit: 'epochs' as const })
+  // Whole passes only: a warm-up of one step would be that step at rate 0, and a short training none at all.
+  const warmup = (amount: number) => passes(Math.floor(amount / 10))
   const never = { amount: 1e9, unit: 'steps' as const }
   return {
     ...usual,
     ...{ augment, regularisation, batch, optimiser },
-    schedule: epochs === undefined ? schedule : { ...schedule, duration: passes(epochs), warmup: passes(epochs / 10) },
+    schedule: epochs === undefined ? schedule : { ...schedule, duration: passes(epochs), warmup: warmup(epochs) },
     mode: 'full',
     engine: { ...wanted, name: engine ?? wanted.name, threads: 1 },
     // The last step writes a checkpoint in any case.

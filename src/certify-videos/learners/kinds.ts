@@ -52,6 +52,18 @@ export function checkLearner({ kind, lambda, epochs, learningRate, recipe }: Lea
   if (!isFrameKind(kind)) refuse('recipe', recipe, 'full or scratch')
 }
 
+/** Without the options that its kind does not have, for several kinds of learners under one set of options. */
+export function ownOptions({ kind, lambda, epochs, learningRate, recipe, seed }: LearnerOptions): LearnerOptions {
+  return {
+    kind,
+    seed,
+    lambda: kind === 'ridge' ? lambda : undefined,
+    epochs: isHeadKind(kind) ? undefined : epochs,
+    learningRate: kind === 'attentive' ? learningRate : undefined,
+    recipe: isFrameKind(kind) ? recipe : undefined,
+  }
+}
+
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function headFamilyOf(kind: HeadKind, lambda?: number) {
   const head: HeadOptions = kind === 'ridge' ? { kind, lambda } : kind === 'linear' ? { kind: 'softmax' } : { kind }
