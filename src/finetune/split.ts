@@ -90,7 +90,11 @@ function officialSplit(videos: readonly LabelledVideo[], seed: number, validatio
     if (name === undefined) {
       throw new VideoMaeError(
         `Expected train, validation or test in the split column but ${video.id} has ${JSON.stringify(video.split ?? '')}.`,
-        { code: 'SPLIT_INVALID', exit: 'data', hint: 'Correct the column, or do not use it (data.official=false): the split is drawn then.' },
+        {
+          code: 'SPLIT_INVALID',
+          exit: 'data',
+          hint: 'Correct the column, or do not use it (data.official=false): the split is drawn then.',
+        },
       )
     }
     split[name].push(video)
