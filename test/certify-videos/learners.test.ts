@@ -98,7 +98,8 @@ describe.each([
     const differing = first.records.filter(({ sha256 }, i) => sha256 !== fewer.records[i].sha256)
     expect(differing.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
     // So does another label: the learner has learned from it.
-    const flipped = await learners.train({ ...set, labels: set.labels.map((label, i) => (i === 0 ? 1 - label : label)) }, plan)
+    const labels = set.labels.map((label, i) => (i === 0 ? 1 - label : label))
+    const flipped = await learners.train({ ...set, labels }, plan)
     const relabelled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
     expect(relabelled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
     const again = await learners.train(set, { ...plan, directory })
