@@ -60,7 +60,7 @@ const usual = quick
 const { from, story } = await encoderOf(values, out, usual, {
   data: { path: elsewhere, samplesPerClip: 4 },
   clip: { stride: 2, crop: 'random-resized', cropScale: [0.5, 1] },
-  // Whole masked frames: on these clips tubes teach nothing about motion (docs/results.md).
+  // Whole masked frames can be filled by motion alone (docs/masks.md).
   mask: { kind: 'frame', ratio: 0.5 },
 })
 const common = { trusted: elsewhere, cache: path.join(out, 'store'), engine: values.engine ?? null, threads }

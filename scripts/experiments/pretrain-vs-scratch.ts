@@ -45,8 +45,7 @@ const resolution = number(values.resolution, motion ? 32 : 64)
 const width = number(values.width, motion ? 96 : 192)
 const depth = number(values.depth, motion ? 4 : 6)
 const stride = number(values.stride, 2)
-// On these clips a masked tube follows from its neighbours in space, so that tubes teach nothing about motion; whole masked
-// frames do (docs/results.md).
+// Whole masked frames can be filled by motion alone; tubes may be filled from their neighbours in space (docs/masks.md).
 const kind = z.enum(['tube', 'random', 'frame']).parse(values.mask ?? (motion ? 'frame' : 'tube'))
 const ratio = number(values['mask-ratio'], motion ? 0.5 : 0.9)
 const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
