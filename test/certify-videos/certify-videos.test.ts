@@ -1,5 +1,4 @@
 /** Certificates of real video files, from the library and through the compiled program, at a tiny size. */
-import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -16,27 +15,11 @@ import { fileDigest } from '../../src/finetune/dataset.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { videomae } from '../cli/run-program.ts'
 
-const root = path.resolve(import.meta.dirname, '../..')
-const main = path.join(root, 'dist/cli/main.js')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
-
-function videomae(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let [stdout, stderr] = ['', '']
-    child.stdout.on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
-}
 
 const pretrainOn = (data: string, out: string, from: string | null = null) =>
   pretrain(

@@ -1,35 +1,10 @@
 /** The compiled program, run as a user runs it: exit codes, stdout and stderr, and the whole job at a tiny size. */
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-
-const root = path.resolve(import.meta.dirname, '../..')
-const main = path.join(root, 'dist/cli/main.js')
-
-interface Finished {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function videomae(...args: string[]): Promise<Finished> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let stdout = ''
-    let stderr = ''
-    child.stdout.on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
-}
+import { startVideomae, videomae } from './run-program.ts'
 
 const tiny = [
   'clip.stride=1',
@@ -127,12 +102,9 @@ describe('videomae', () => {
   })
 
   it.skipIf(process.platform === 'win32')('ends quietly when its reader does', async () => {
-    const child = spawn(process.execPath, [main, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
-    child.stdout.destroy()
-    const complaint: Buffer[] = []
-    child.stderr.on('data', (part: Buffer) => complaint.push(part))
-    const code = await new Promise((resolve) => child.on('close', resolve))
-    expect([code, Buffer.concat(complaint).toString()]).toEqual([0, ''])
+    const { process: child, ended } = startVideomae('--help')
+    child.stdout!.destroy()
+    expect(await ended).toMatchObject({ code: 0, stderr: '' })
   })
 
   it('pretrains, stops at nothing, and leaves a run', async () => {

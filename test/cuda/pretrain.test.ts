@@ -7,7 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createTinyRun, curve, startCommand, type TinyRun, untilStep } from '../train/tiny-run.ts'
+import { startVideomae } from '../cli/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
 import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMissing } from './emulation/build.ts'
 
 vi.setConfig(compilationTimeouts)
@@ -50,7 +51,7 @@ describe.skipIf(missing !== null)(
       const variables = { VIDEOMAE_CUDA_LIBRARIES: toolkit, VIDEOMAE_CACHE: emulatedCache(toolkit), ...knobs }
       for (const [variable, value] of Object.entries(variables)) vi.stubEnv(variable, value)
       const options = ['--recipe', tiny.recipe, '--out', directory(name), '--engine', 'cuda', ...settings, ...more]
-      const started = startCommand(['pretrain', tiny.videos, ...options])
+      const started = startVideomae('pretrain', tiny.videos, ...options)
       vi.unstubAllEnvs()
       return started
     }

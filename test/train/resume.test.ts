@@ -5,8 +5,9 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { listEngines } from '../../src/engine/index.ts'
+import { startVideomae } from '../cli/run-program.ts'
 import { shownSteps } from '../format/read-events.ts'
-import { brokenVideo, createTinyRun, curve, startCommand, type TinyRun, untilStep } from './tiny-run.ts'
+import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
 
 /**
  * Oracle: the same command run without any interruption. Engines: those that run on a processor and keep their state in
@@ -32,7 +33,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
   let whole: string
   beforeAll(async () => {
     whole = path.join(folder, `${engine}-whole`)
-    const { code, stderr } = await startCommand(arguments_(whole, engine)).ended
+    const { code, stderr } = await startVideomae(...arguments_(whole, engine)).ended
     expect(code, stderr).toBe(0)
   })
 
@@ -57,13 +58,13 @@ describe.each(engines)('a run on the engine %s', (engine) => {
   it('gives bit-identical losses and weights after kill -9 at random moments and --resume', async () => {
     const run = path.join(folder, `${engine}-killed`)
     const random = new RandomStream(20_221_122, engine)
-    let started = startCommand(arguments_(run, engine))
+    let started = startVideomae(...arguments_(run, engine))
     for (const earliest of [2, 9, 17, 29]) {
       await untilStep(started, earliest + random.integer(4))
       await new Promise((resolve) => setTimeout(resolve, random.integer(12)))
       started.process.kill('SIGKILL')
       expect((await started.ended).signal).toBe('SIGKILL')
-      started = startCommand(arguments_(run, engine, '--resume'))
+      started = startVideomae(...arguments_(run, engine, '--resume'))
     }
     const { code, stderr } = await started.ended
     expect(code, stderr).toBe(0)
@@ -81,7 +82,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
 
   it.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
     const run = path.join(folder, `${engine}-orphaned`)
-    const started = startCommand(arguments_(run, engine))
+    const started = startVideomae(...arguments_(run, engine))
     const random = new RandomStream(7, engine)
     let killed = 0
     for (const step of [1, 8, 15, 22]) {
@@ -99,7 +100,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
 
   it('saves and ends with 130 at Ctrl-C, and continues to the same losses', async () => {
     const run = path.join(folder, `${engine}-interrupted`)
-    const started = startCommand(arguments_(run, engine))
+    const started = startVideomae(...arguments_(run, engine))
     await untilStep(started, 10)
     started.process.kill('SIGINT')
     const { code, stderr } = await started.ended
@@ -108,17 +109,17 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     const stopped = curve(run).at(-1)!.step
     expect(existsSync(path.join(run, `step-${String(stopped).padStart(8, '0')}`))).toBe(true)
 
-    const again = await startCommand(arguments_(run, engine)).ended
+    const again = await startVideomae(...arguments_(run, engine)).ended
     expect(again.code).toBe(2)
     expect(again.stderr).toMatch(/RUN_EXISTS/)
-    const other = await startCommand(
-      arguments_(run, engine, '--resume', '--set', 'optimiser.weightDecay=0.1', '--seed', '4'),
+    const other = await startVideomae(
+      ...arguments_(run, engine, '--resume', '--set', 'optimiser.weightDecay=0.1', '--seed', '4'),
     ).ended
     expect(other.code).toBe(2)
     expect(other.stderr).toMatch(/optimiser\.weightDecay: 0\.05 -> 0\.1[\s\S]*RESUME_MISMATCH/)
     expect(other.stderr).toMatch(/seed: 0 -> 4/)
 
-    const rest = await startCommand(arguments_(run, engine, '--resume', '--json', '--quiet')).ended
+    const rest = await startVideomae(...arguments_(run, engine, '--resume', '--json', '--quiet')).ended
     expect(rest.code, rest.stderr).toBe(0)
     expect(rest.stderr).toBe('')
     expect(JSON.parse(rest.stdout)).toMatchObject({ steps: 40, clips: 320, engine })
@@ -128,7 +129,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
   it('falls back to the newest whole checkpoint when a newer one is damaged', async () => {
     const run = path.join(folder, `${engine}-killed`)
     await truncate(path.join(run, 'step-00000040', 'optimizer.safetensors'), 100)
-    const { code, stderr } = await startCommand(arguments_(run, engine, '--resume')).ended
+    const { code, stderr } = await startVideomae(...arguments_(run, engine, '--resume')).ended
     expect(code, stderr).toBe(0)
     expect(stderr).toMatch(/step-00000040: optimizer\.safetensors: expected SHA-256/)
     expect(stderr).toContain('Resuming after step 39')
@@ -149,14 +150,14 @@ describe('a run that goes wrong', () => {
       '--set',
       'schedule.warmup=0 steps',
     ]
-    const { code, stderr } = await startCommand(arguments_(run, engine, ...args)).ended
+    const { code, stderr } = await startVideomae(...arguments_(run, engine, ...args)).ended
     expect(code, stderr).toBe(5)
     expect(stderr).toMatch(/Expected a finite (loss|gradient norm) in step \d+[\s\S]*\.mp4[\s\S]*NON_FINITE/)
     expect(readdirSync(run).some((name) => name.startsWith('step-'))).toBe(true)
   })
 
   it('names the key of a wrong recipe and ends with 2', async () => {
-    const { code, stderr } = await startCommand(arguments_('unused', engine, '--set', 'model.dept=3')).ended
+    const { code, stderr } = await startVideomae(...arguments_('unused', engine, '--set', 'model.dept=3')).ended
     expect(code).toBe(2)
     expect(stderr).toContain('did you mean "depth"?')
   })

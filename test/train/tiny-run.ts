@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { compiledEntry } from '../../src/core/entry.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import type { StartedProgram } from '../cli/run-program.ts'
 
 /** A model and a run so small that a step takes milliseconds; every step is logged, every third one saved. */
 const recipe = `
@@ -37,32 +35,8 @@ export async function createTinyRun(folder: string): Promise<TinyRun> {
   return { videos, recipe: file }
 }
 
-export interface StartedCommand {
-  readonly process: ChildProcess
-  readonly stderr: () => string
-  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }>
-}
-
-/** Starts `videomae` as a user does, from the compiled program. */
-export function startCommand(args: readonly string[]): StartedCommand {
-  const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
-  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (part: Buffer) => {
-    stdout += part.toString()
-  })
-  child.stderr.on('data', (part: Buffer) => {
-    stderr += part.toString()
-  })
-  const ended = new Promise<Awaited<StartedCommand['ended']>>((resolve) => {
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
-  })
-  return { process: child, stderr: () => stderr, ended }
-}
-
 /** Resolves when the command has reported a step, or has ended. */
-export async function untilStep({ stderr, process: child }: StartedCommand, step: number): Promise<void> {
+export async function untilStep({ stderr, process: child }: StartedProgram, step: number): Promise<void> {
   const reached = (): boolean => [...stderr().matchAll(/^step (\d+)\//gm)].some((match) => Number(match[1]) >= step)
   while (!reached() && child.exitCode === null && child.signalCode === null) {
     await new Promise((resolve) => setTimeout(resolve, 1))

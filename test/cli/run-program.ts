@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { compiledEntry } from '../../src/core/entry.ts'
+
+export interface FinishedProgram {
+  /** Exit code; null after a signal. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface StartedProgram {
+  readonly process: ChildProcess
+  /** What it has written so far. */
+  readonly stderr: () => string
+  readonly ended: Promise<FinishedProgram>
+}
+
+/** Starts `videomae` as a user does, from the compiled program. */
+export function startVideomae(...args: readonly string[]): StartedProgram {
+  const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
+  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const ended = new Promise<FinishedProgram>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+  return { process: child, stderr: () => stderr, ended }
+}
+
+/** Runs `videomae` to its end. */
+export const videomae = (...args: readonly string[]): Promise<FinishedProgram> => startVideomae(...args).ended
