@@ -22,8 +22,9 @@ import {
 import { exitCodes, VideoMaeError } from '../../src/core/errors.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { encoderOf, numberOr, studyOptions } from './certify-study.ts'
+import { encoderOf, studyOptions } from './certify-study.ts'
 import { featureSet, mnistFolder, readMnist } from './mnist/images.ts'
+import { numberOr } from './study.ts'
 
 const { values } = parseArgs({
   options: {

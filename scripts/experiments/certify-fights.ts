@@ -8,7 +8,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { encoderOf, learnersOf, listOr, numberOr, studyOptions, sweep, writeStudy } from './certify-study.ts'
+import { encoderOf, learnersOf, listOr, studyOptions, sweep, writeStudy } from './certify-study.ts'
+import { numberOr } from './study.ts'
 
 const { values } = parseArgs({ options: { ...studyOptions, sources: { type: 'string' }, lambda: { type: 'string' } } })
 const { quick } = values

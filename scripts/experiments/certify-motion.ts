@@ -12,16 +12,8 @@ import { parseArgs } from 'node:util'
 import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../../src/certify/index.ts'
 import { planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import {
-  chooseLambda,
-  encoderOf,
-  learnersOf,
-  listOr,
-  numberOr,
-  studyOptions,
-  sweep,
-  writeStudy,
-} from './certify-study.ts'
+import { chooseLambda, encoderOf, learnersOf, listOr, studyOptions, sweep, writeStudy } from './certify-study.ts'
+import { numberOr } from './study.ts'
 
 const { values } = parseArgs({
   options: {

@@ -22,7 +22,7 @@ import {
 } from '../../src/certify-videos/index.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
-import { pretrainOnce } from './study.ts'
+import { numberOr, pretrainOnce, type SmallModel, smallPretraining } from './study.ts'
 
 /** Options that every experiment has. Lists of K: of heads on pooled features, and of the learners that cost more. */
 export const studyOptions = {
@@ -49,9 +49,6 @@ export type StudyValues = { readonly quick: boolean; readonly threads: string } 
   readonly [name in Exclude<keyof typeof studyOptions, 'quick' | 'threads'>]?: string
 }
 
-export const numberOr = (value: string | undefined, usual: number): number =>
-  value === undefined ? usual : Number(value)
-
 /** K of a list such as `5,10`; `none` is the empty list. */
 export const listOr = (value: string | undefined, usual: string): number[] =>
   (value ?? usual) === 'none' ? [] : (value ?? usual).split(',').map(Number)
@@ -60,51 +57,24 @@ export const listOr = (value: string | undefined, usual: string): number[] =>
 export async function encoderOf(
   values: StudyValues,
   out: string,
-  usual: {
-    readonly steps: number
-    readonly width: number
-    readonly depth: number
-    readonly resolution: number
-    readonly frames: number
-  },
+  usual: SmallModel & { readonly steps: number },
   input: Pick<RunInput, 'data' | 'clip' | 'mask'>,
 ): Promise<{ readonly from: string; readonly story: string }> {
   if (values.encoder !== undefined) return { from: values.encoder, story: `encoder ${values.encoder}` }
-  const [steps, width, depth] = [
-    numberOr(values.steps, usual.steps),
-    numberOr(values.width, usual.width),
-    numberOr(values.depth, usual.depth),
-  ]
+  const steps = numberOr(values.steps, usual.steps)
+  const model = {
+    width: numberOr(values.width, usual.width),
+    depth: numberOr(values.depth, usual.depth),
+    frames: numberOr(values.frames, usual.frames),
+    resolution: numberOr(values.resolution, usual.resolution),
+  }
   const batch = 32
+  const engine = { name: values.engine ?? null, threads: Number(values.threads) }
   const { run, curve } = await pretrainOnce(path.join(out, 'pretrain'), {
     ...input,
-    model: {
-      width,
-      depth,
-      heads: Math.max(1, Math.round(width / 32)),
-      frames: numberOr(values.frames, usual.frames),
-      resolution: numberOr(values.resolution, usual.resolution),
-      patch: 8,
-      decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
-      // With flattened positions a model of this size learns nothing in so few steps (docs/log.md).
-      positions: 'factored',
-    },
-    batch: { size: batch, perRun: batch },
-    optimiser: {
-      baseLearningRate: (2e-3 * 256) / batch,
-      minimumBaseLearningRate: 1e-4,
-      countRepeats: true,
-      clipNorm: 1,
-    },
-    schedule: { duration: `${steps} steps`, warmup: `${Math.floor(steps / 20)} steps` },
-    checkpoint: { every: `${Math.max(50, Math.floor(steps / 20))} steps`, keep: 1 },
-    log: { every: `${Math.max(10, Math.floor(steps / 20))} steps`, tensorboard: false },
-    engine: { name: values.engine ?? null, threads: Number(values.threads) },
+    ...smallPretraining(model, { steps, batch, parts: 20, engine }),
   })
-  return {
-    from: run,
-    story: `encoder of width ${width}, depth ${depth}, pretrained for ${steps} x ${batch} clips: ${curve}`,
-  }
+  return { from: run, story: `encoder ${JSON.stringify(model)}, pretrained for ${steps} x ${batch} clips: ${curve}` }
 }
 
 /** A base learner of a study. */

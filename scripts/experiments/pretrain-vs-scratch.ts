@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { type Curve, renderChart } from '../../src/certify/chart.ts'
 import type { FinetuneInput } from '../../src/finetune/configuration.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
-import { Cells, meanWithInterval, motionData, pretrainOnce, testOnce } from './study.ts'
+import { Cells, meanWithInterval, motionData, numberOr, pretrainOnce, smallPretraining, testOnce } from './study.ts'
 
 const { values } = parseArgs({
   options: {
@@ -37,38 +37,30 @@ const { values } = parseArgs({
 })
 const { quick } = values
 const motion = values.data === 'motion'
-const number = (value: string | undefined, usual: number): number => (value === undefined ? usual : Number(value))
-const steps = number(values.steps, quick ? 1200 : 12_000)
-const finetuneSteps = number(values['finetune-steps'], quick ? 300 : 1500)
+const steps = numberOr(values.steps, quick ? 1200 : 12_000)
+const finetuneSteps = numberOr(values['finetune-steps'], quick ? 300 : 1500)
 const seeds = Number(values.seeds)
-const resolution = number(values.resolution, motion ? 32 : 64)
-const width = number(values.width, motion ? 96 : 192)
-const depth = number(values.depth, motion ? 4 : 6)
-const stride = number(values.stride, 2)
+const stride = numberOr(values.stride, 2)
 // Whole masked frames can be filled by motion alone; tubes may be filled from their neighbours in space (docs/masks.md).
 const kind = z.enum(['tube', 'random', 'frame']).parse(values.mask ?? (motion ? 'frame' : 'tube'))
-const ratio = number(values['mask-ratio'], motion ? 0.5 : 0.9)
+const ratio = numberOr(values['mask-ratio'], motion ? 0.5 : 0.9)
 const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
 const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
-const heads = Math.max(1, Math.round(width / 32))
 const size = {
-  width,
-  depth,
-  heads,
-  patch: number(values.patch, 8),
-  // With flattened positions small models stay on the plateau for tens of thousands of clips (docs/log.md).
-  positions: 'factored' as const,
-  frames: number(values.frames, motion ? 8 : 16),
-  resolution,
+  width: numberOr(values.width, motion ? 96 : 192),
+  depth: numberOr(values.depth, motion ? 4 : 6),
+  frames: numberOr(values.frames, motion ? 8 : 16),
+  resolution: numberOr(values.resolution, motion ? 32 : 64),
+  patch: numberOr(values.patch, 8),
 }
 
 const real = path.join(process.env.VIDEOMAE_TEST_DATA ?? '../shared/data', 'fights')
 if (!motion && !existsSync(real)) throw new Error(`Expected the data set fights at ${real}; set VIDEOMAE_TEST_DATA.`)
 const data = motion
   ? await motionData(path.join(out, 'data'), {
-      unlabelled: number(values.clips, quick ? 800 : 4000),
+      unlabelled: numberOr(values.clips, quick ? 800 : 4000),
       labelled: quick ? 800 : 1600,
-      size: resolution,
+      size: size.resolution,
     })
   : { unlabelled: real, labelled: path.join(real, 'labels.csv') }
 
@@ -77,18 +69,7 @@ const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
   data: { path: data.unlabelled, samplesPerClip: 4 },
   clip: { stride, crop: 'random-resized', cropScale: [0.5, 1] },
   mask: { kind, ratio },
-  model: { ...size, decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 } },
-  batch: { size: pretrainBatch, perRun: pretrainBatch },
-  optimiser: {
-    baseLearningRate: (2e-3 * 256) / pretrainBatch,
-    minimumBaseLearningRate: 1e-4,
-    countRepeats: true,
-    clipNorm: 1,
-  },
-  schedule: { duration: `${steps} steps`, warmup: `${Math.floor(steps / 20)} steps` },
-  checkpoint: { every: `${Math.max(50, Math.floor(steps / 20))} steps`, keep: 1 },
-  log: { every: `${Math.max(10, Math.floor(steps / 24))} steps`, tensorboard: false },
-  engine,
+  ...smallPretraining(size, { steps, batch: pretrainBatch, parts: 24, engine }),
 })
 
 const cells = await Cells.open(out)

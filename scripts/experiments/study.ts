@@ -77,15 +77,20 @@ export interface MotionData {
 /** Generated clips: half of the labelled ones to train on, a tenth for validation, the rest to test on. */
 export async function motionData(
   folder: string,
-  { unlabelled, labelled, size }: { readonly unlabelled: number; readonly labelled: number; readonly size: number },
+  {
+    unlabelled,
+    labelled,
+    size,
+    frames = 24,
+  }: { readonly unlabelled: number; readonly labelled: number; readonly size: number; readonly frames?: number },
 ): Promise<MotionData> {
   const places = { unlabelled: path.join(folder, 'unlabelled'), labelled: path.join(folder, 'labelled', 'split.csv') }
   if (existsSync(places.labelled)) return places
-  await generateMotionDataset(places.unlabelled, { clips: unlabelled, size, frames: 24, seed: 1 })
+  await generateMotionDataset(places.unlabelled, { clips: unlabelled, size, frames, seed: 1 })
   const { files, labels } = await generateMotionDataset(path.dirname(places.labelled), {
     clips: labelled,
     size,
-    frames: 24,
+    frames,
     seed: 2,
   })
   const rows = files.map((file, k) => {
@@ -96,6 +101,50 @@ export async function motionData(
   await writeFile(places.labelled, `path,label,split\n${rows.join('\n')}\n`)
   return places
 }
+
+/** The sizes that experiments vary. */
+export interface SmallModel {
+  readonly width: number
+  readonly depth: number
+  readonly frames: number
+  /** Pixels. */
+  readonly resolution: number
+  /** Pixels. Default 8. */
+  readonly patch?: number
+}
+
+/** Model, optimiser and schedule of a small pretraining of `steps` steps of `batch` clips; `parts`: points of its curve. */
+export function smallPretraining(
+  { width, patch = 8, ...sizes }: SmallModel,
+  { steps, batch, parts, engine }: Pick<RunInput, 'engine'> & Record<'steps' | 'batch' | 'parts', number>,
+): Omit<RunInput, 'data' | 'clip' | 'mask'> {
+  return {
+    model: {
+      ...sizes,
+      width,
+      patch,
+      heads: Math.max(1, Math.round(width / 32)),
+      // With flattened positions small models stay on the plateau for tens of thousands of clips (docs/log.md).
+      positions: 'factored',
+      decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
+    },
+    batch: { size: batch, perRun: batch },
+    optimiser: {
+      baseLearningRate: (2e-3 * 256) / batch,
+      minimumBaseLearningRate: 1e-4,
+      countRepeats: true,
+      clipNorm: 1,
+    },
+    schedule: { duration: `${steps} steps`, warmup: `${Math.floor(steps / 20)} steps` },
+    checkpoint: { every: `${Math.max(50, Math.floor(steps / 20))} steps`, keep: 1 },
+    log: { every: `${Math.max(10, Math.floor(steps / parts))} steps`, tensorboard: false },
+    engine,
+  }
+}
+
+/** A number on the command line. */
+export const numberOr = (value: string | undefined, usual: number): number =>
+  value === undefined ? usual : Number(value)
 
 /** Pretrains once; what is there already is continued or used as it is. @returns the run folder and its learning curve */
 export async function pretrainOnce(

@@ -112,7 +112,15 @@ function randomFeatures(source: Float32Array, rows: number, depth: number, width
 
 /** A feature set whose buckets come from the SHA-256 of the pixels. */
 export function featureSet(images: Images, name: FeatureName, prefix: string): FeatureSet {
-  const { features, width } = featuresOf(images, name)
+  return labelledSet(images, featuresOf(images, name), prefix)
+}
+
+/** Who the images are, with their features. */
+export function labelledSet(
+  images: Images,
+  { features, width }: { readonly features: Float32Array; readonly width: number },
+  prefix: string,
+): FeatureSet {
   return {
     features,
     rows: images.count,
@@ -124,6 +132,12 @@ export function featureSet(images: Images, name: FeatureName, prefix: string): F
   }
 }
 
-function digestImages({ data, count }: Images): string[] {
+/** The first images only. */
+export function firstImages({ data, labels }: Images, count: number): Images {
+  return { data: data.subarray(0, count * pixels), count, labels: labels.subarray(0, count) }
+}
+
+/** SHA-256 of the pixels of each image. */
+export function digestImages({ data, count }: Images): string[] {
   return Array.from({ length: count }, (_, i) => sha256(data.subarray(i * pixels, (i + 1) * pixels)))
 }
