@@ -1,11 +1,11 @@
 import path from 'node:path'
-import { type FinetuneMode, finetuneSchema } from '../finetune/configuration.ts'
+import { stringify } from 'yaml'
+import { type FinetuneMode, finetuneSchema, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { formatEvaluation } from '../finetune/evaluate.ts'
 import { type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
-import { plainConfiguration } from '../train/resolve.ts'
 import { overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface FinetuneCommandOptions extends TrainingCommandOptions {
@@ -31,8 +31,8 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
   ])
   const configuration = await loadConfiguration(finetuneSchema, { file, overrides })
   if (options.printConfig === true) {
-    const plain = { ...configuration, ...plainConfiguration(configuration) }
-    process.stdout.write(`${JSON.stringify(plain, null, json ? undefined : 2)}\n`)
+    const plain = plainFinetuneConfiguration(configuration)
+    process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))
     return
   }
   const out = options.out ?? path.join('checkpoints', `finetune-${configuration.mode}`)

@@ -14,7 +14,7 @@ import { attentiveHead } from '../model/heads.ts'
 import { loadCheckpointDirectory, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import { type ParameterShapes, parameterShapes, shapesOf } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
-import { type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
+import { bestFolder, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
 /** What follows the encoder: one layer on the pooled features, or a learned query that attends to all tokens. */
@@ -32,9 +32,6 @@ export interface Classifier {
   /** Which frames of a video it is shown. */
   readonly sampling: TestSampling
 }
-
-/** Folder of a run that holds its chosen classifier. */
-export const bestFolder = 'best'
 
 const files = { sampling: 'clip.json', head: 'head.safetensors', description: 'classifier.json' } as const
 

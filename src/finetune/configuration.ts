@@ -8,7 +8,8 @@ import {
   optimiserSchema,
   scheduleSchema,
 } from '../train/configuration.ts'
-import { durationSchema } from '../train/duration.ts'
+import { durationSchema, formatDuration } from '../train/duration.ts'
+import { plainConfiguration } from '../train/resolve.ts'
 
 const count = z.int().min(1)
 const share = z.number().min(0).lt(1)
@@ -169,6 +170,15 @@ export type FinetuneConfiguration = z.output<typeof finetuneSchema>
 /** A checked configuration with every default filled in, from plain values. */
 export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfiguration {
   return finetuneSchema.parse(input)
+}
+
+/** A configuration as plain JSON in the form recipes are written in (durations as text). */
+export function plainFinetuneConfiguration(configuration: FinetuneConfiguration): Record<string, unknown> {
+  const { every } = configuration.evaluation
+  return {
+    ...plainConfiguration(configuration),
+    evaluation: { ...configuration.evaluation, every: every === null ? null : formatDuration(every) },
+  }
 }
 
 /** The published JSON schema of fine-tuning recipes (`models/finetune-schema.json`), for editors. */

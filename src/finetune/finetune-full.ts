@@ -2,12 +2,11 @@ import { invalidArgument } from '../core/errors.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
 import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
-import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { stateNames, withAverages } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
-import { plainConfiguration, resolveLength } from '../train/resolve.ts'
+import { resolveLength } from '../train/resolve.ts'
 import { createSchedule } from '../train/schedule.ts'
 import {
   type OpenedTraining,
@@ -18,8 +17,8 @@ import {
 } from '../train/training-run.ts'
 import { type LoadedVideo, loadClips } from '../video/index.ts'
 import { runClips } from './batches.ts'
-import type { Classifier } from './classifier.ts'
-import type { FinetuneConfiguration } from './configuration.ts'
+import { type Classifier, saveClassifier } from './classifier.ts'
+import { type FinetuneConfiguration, plainFinetuneConfiguration } from './configuration.ts'
 import type { EncoderSource } from './encoder-source.ts'
 import { enoughVideos, openFinetuneData } from './finetune-data.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
@@ -71,7 +70,7 @@ export async function finetuneFull(
   let kept: readonly LoadedVideo[] | null = null
   const unreadable = new Map<string, string>()
   const validating = split.validation.length > 0
-  const plain = { ...configuration, ...plainConfiguration(configuration), evaluation: plainEvaluation(configuration) }
+  const plain = plainFinetuneConfiguration(configuration)
   const result = await trainInDirectory(
     {
       seed,
@@ -140,10 +139,8 @@ export async function finetuneFull(
       openData: (place) =>
         openFinetuneData({ videos, configuration, model, sampling, classes, reader, ...length, ...place }),
       async writeModel(folder, weights, averages) {
-        const { state: _, ...described } = classifierOf(weights)
-        const saved = { configuration: model, kind: 'classify' as const, classes, labels: described.labels }
-        await saveCheckpointDirectory(folder, { ...saved, state: weights })
-        if (averages !== null) await saveCheckpointDirectory(`${folder}/ema`, { ...saved, state: averages })
+        await saveClassifier(folder, classifierOf(weights))
+        if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))
       },
       async onBegin(_, done) {
         await options.onAccepted?.()
@@ -226,11 +223,6 @@ export async function finetuneFull(
 
 /** Validation clips that are held in memory, at most. */
 const keptBytes = 256 * 2 ** 20
-
-function plainEvaluation({ evaluation }: FinetuneConfiguration): Record<string, unknown> {
-  const { every } = evaluation
-  return { ...evaluation, every: every === null ? null : `${every.amount} ${every.unit}` }
-}
 
 /** Weights of the encoder where the source has them; a fresh last layer, and a fresh norm before it for a pretrained one. */
 export function startingWeights(parameters: ParameterShapes, source: EncoderSource, seed: number): ModelState {

@@ -1,9 +1,16 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
+import { bestFolder } from '../train/open-checkpoint.ts'
 import type { RunOptions } from '../train/training-run.ts'
-import { bestFolder, openClassifier, saveClassifier } from './classifier.ts'
-import type { FinetuneConfiguration } from './configuration.ts'
+import { openClassifier, saveClassifier } from './classifier.ts'
+import {
+  type FinetuneConfiguration,
+  type FinetuneMode,
+  finetuneModes,
+  plainFinetuneConfiguration,
+} from './configuration.ts'
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions } from './finetune-head.ts'
@@ -33,11 +40,13 @@ export interface FinetuneOptions extends RunOptions {
   readonly onFeatures?: HeadOptions['onFeatures']
 }
 
+const [configurationFile, splitFile, evaluationFolder] = ['config.json', 'split.csv', 'evaluation']
+
 /**
  * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
  * on the test videos, which nothing else sees.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_EXISTS`,
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_EXISTS`, `RUN_FOLDER`,
  *   `RESUME_MISMATCH`, `NON_FINITE`, `INTERRUPTED`, and what opening encoders, videos and engines throws
  */
 export async function finetune(
@@ -45,10 +54,11 @@ export async function finetune(
   options: FinetuneOptions,
 ): Promise<FinetuneResult> {
   const began = performance.now()
+  await requireOwnFolder(options.out, configuration.mode)
   const prepared = await prepareFinetuning(configuration, options.signal)
   const { dataset, split, warnings } = prepared
   for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
-  const classifier = path.join(options.out, bestFolder)
+  const classifier = path.resolve(options.out, bestFolder)
   const common = {
     run: path.resolve(options.out),
     classifier,
@@ -57,23 +67,24 @@ export async function finetune(
     warnings,
   }
   await mkdir(options.out, { recursive: true })
-  const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, 'split.csv'), split)
+  const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)
   const seconds = (): number => (performance.now() - began) / 1000
   if (configuration.mode !== 'full') {
-    await writeSplit()
     if (options.resume === true) {
       options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
     }
     const result = await finetuneHead(configuration, prepared, options)
+    const plain = plainFinetuneConfiguration(configuration)
+    await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+    await writeSplit()
     await replaceDirectory(classifier, (folder) => saveClassifier(folder, result.classifier))
-    await writeFileAtomic(path.join(options.out, 'config.json'), `${JSON.stringify(configuration, null, 2)}\n`)
     const { test, validation, chosen, failures } = result
-    if (test !== null) await writeEvaluation(path.join(options.out, 'evaluation'), test)
+    if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
     return { ...common, test, validation, chosen, failures, seconds: seconds() }
   }
   const trained = await finetuneFull(configuration, prepared, { ...options, onAccepted: writeSplit })
   const test = split.test.length === 0 ? null : await testBest(configuration, split.test, classifier, options)
-  if (test !== null) await writeEvaluation(path.join(options.out, 'evaluation'), test)
+  if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
   const { validation } = trained
   return {
     ...common,
@@ -83,6 +94,23 @@ export async function finetune(
     failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
     seconds: seconds(),
   }
+}
+
+/** Refuses a folder that holds files of another purpose, which the run would replace. */
+async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<void> {
+  const present = await readdir(folder).catch(() => [])
+  const replaced = [configurationFile, splitFile, bestFolder, evaluationFolder].filter((name) => present.includes(name))
+  if (replaced.length === 0) return
+  const before = await readFile(path.join(folder, configurationFile), 'utf8')
+    .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
+    .catch(() => undefined)
+  const full = before === 'full' || present.includes('metrics.jsonl')
+  const head = finetuneModes.some((name) => name === before) && !full
+  if (mode === 'full' ? full : head) return
+  throw new VideoMaeError(
+    `Expected an empty folder, or that of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} holds ${replaced.join(', ')}.`,
+    { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
+  )
 }
 
 async function testBest(

@@ -1,7 +1,8 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
-import { bestFolder, type Classifier, saveClassifier } from './classifier.ts'
+import { bestFolder } from '../train/open-checkpoint.ts'
+import { type Classifier, saveClassifier } from './classifier.ts'
 
 /** One look at the validation videos. */
 export interface ValidationLine {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
@@ -16,9 +17,12 @@ export interface OpenedCheckpoint extends LoadedCheckpoint {
   readonly mask: { readonly kind: MaskKind; readonly ratio: number } | null
 }
 
+/** Folder of a fine-tuning run that holds its chosen classifier. */
+export const bestFolder = 'best'
+
 /**
- * Opens what a user may name as a checkpoint: a checkpoint folder, the folder of a run (its newest whole checkpoint), a
- * Hugging Face directory, or a `.safetensors` file.
+ * Opens what a user may name as a checkpoint: a checkpoint folder, the folder of a run (its newest whole checkpoint, or its
+ * chosen classifier where it trained a head only), a Hugging Face directory, or a `.safetensors` file.
  *
  * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, and what `loadCheckpointDirectory` throws
  */
@@ -32,8 +36,12 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
     })
   }
   const found = kind.isDirectory() ? await findCheckpoint(new RunDirectory(where)) : null
-  const chosen = found?.path ?? where
+  const chosen = found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
   return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(chosen)) }
+}
+
+function isHeadRun(folder: string): boolean {
+  return existsSync(path.join(folder, bestFolder, 'config.json')) && existsSync(path.join(folder, 'split.csv'))
 }
 
 const trainedSchema = z.object({

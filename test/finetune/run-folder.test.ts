@@ -1,0 +1,74 @@
+/** What a fine-tuning run leaves in its folder, what it refuses to replace there, and what others read from it. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openClassifier } from '../../src/finetune/classifier.ts'
+import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { openEncoder } from '../../src/finetune/encoder-source.ts'
+import { finetune } from '../../src/finetune/finetune.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-run-folder-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
+  mode,
+  data: { path: place('data'), workers: 1 },
+  model: { from: 'scratch', width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32 },
+  clip: { stride: 2 },
+  batch: { size: 4, perRun: 4 },
+  schedule: { duration: '2 steps', warmup: '0 steps' },
+  optimiser: { average: 0.5 },
+  evaluation: { clips: 1, crops: 1 },
+  probe: { cache: place('cache') },
+  log: { tensorboard: false },
+  engine: { name: 'onnx', threads: 1 },
+})
+const run = (mode: FinetuneInput['mode'], out: string) => finetune(finetuneConfiguration(input(mode)), { out })
+
+beforeAll(async () => {
+  await generateMotionDataset(place('data'), { clips: 12, size: 32, frames: 8, classes: ['left', 'up'] })
+  await run('ridge', place('head'))
+  await run('full', place('full'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a fine-tuning run', () => {
+  it.each([
+    ['ridge', 'config.json'],
+    ['ridge', 'split.csv'],
+    ['ridge', 'best/mine.txt'],
+    ['full', 'split.csv'],
+    ['full', 'best/mine.txt'],
+  ] as const)('in mode %s replaces no %s that is not its own', async (mode, file) => {
+    const out = place(`foreign-${mode}-${file.replace('/', '-')}`)
+    mkdirSync(path.dirname(path.join(out, file)), { recursive: true })
+    writeFileSync(path.join(out, file), '{"mine":1}')
+    await expect(run(mode, out)).rejects.toMatchObject({ code: 'RUN_FOLDER', exit: 'usage' })
+    expect(readFileSync(path.join(out, file), 'utf8')).toBe('{"mine":1}')
+  })
+
+  it('of a head replaces an earlier one, and none that trained all weights, nor the other way round', async () => {
+    await expect(run('linear', place('full'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
+    await expect(run('full', place('head'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
+    const again = await run('linear', place('head'))
+    expect(path.isAbsolute(again.classifier) && existsSync(again.classifier)).toBe(true)
+  })
+
+  it('leaves a configuration that is a recipe of the same run', () => {
+    const written = JSON.parse(readFileSync(place('head', 'config.json'), 'utf8')) as FinetuneInput
+    expect(finetuneConfiguration(written)).toEqual(finetuneConfiguration(input('linear')))
+  })
+
+  it.each(['head', 'full'])('is an encoder with the sampling of its training: %s', async (name) => {
+    const { kind, sampling } = await openEncoder(place(name))
+    expect(kind).toBe('classify')
+    expect(sampling).toEqual({ kind: 'dense', stride: 2, fps: null })
+  })
+
+  it('keeps the sampling in every checkpoint and its averages', async () => {
+    for (const part of ['step-00000002', 'step-00000002/ema', 'best']) {
+      expect((await openClassifier(place('full', part))).sampling.stride).toBe(2)
+    }
+  })
+})
