@@ -27,8 +27,8 @@ describe('manifest', () => {
   })
 
   test('other names of columns: a subject or a source video is a group', () => {
-    expect(parse('video,class,subject,official_split\na.mp4,run,3,test')).toEqual([
-      { path: 'a.mp4', label: 'run', group: '3', split: 'test' },
+    expect(parse('video,class,subject,official_split,date\na.mp4,run,3,test,2024-05-17')).toEqual([
+      { path: 'a.mp4', label: 'run', group: '3', split: 'test', time: '2024-05-17' },
     ])
     expect(parse('path,source_video\na.mp4,k7')).toEqual([{ path: 'a.mp4', group: 'k7' }])
   })

@@ -9,9 +9,10 @@ export interface ManifestLine {
   readonly end?: number
   readonly group?: string
   readonly split?: string
+  readonly time?: string
 }
 
-type Column = 'path' | 'label' | 'start' | 'end' | 'group' | 'split'
+type Column = 'path' | 'label' | 'start' | 'end' | 'group' | 'split' | 'time'
 
 const positional: readonly Column[] = ['path', 'label', 'start', 'end', 'group']
 
@@ -36,6 +37,8 @@ const columnNames: Readonly<Record<string, Column>> = {
   split: 'split',
   subset: 'split',
   official_split: 'split',
+  time: 'time',
+  date: 'time',
 }
 
 /**
@@ -111,6 +114,7 @@ function readRow(
   const label = value('label')
   const group = value('group')
   const split = value('split')
+  const time = value('time')
   return {
     line,
     path: name,
@@ -119,6 +123,7 @@ function readRow(
     ...(end === undefined ? {} : { end }),
     ...(group === undefined ? {} : { group }),
     ...(split === undefined ? {} : { split }),
+    ...(time === undefined ? {} : { time }),
   }
 }
 

@@ -15,6 +15,8 @@ export interface VideoEntry {
   readonly group?: string
   /** Which part of an official split it belongs to, as its list says. */
   readonly split?: string
+  /** When it was collected, as its list says: a date or a number. */
+  readonly time?: string
 }
 
 export interface Size {
