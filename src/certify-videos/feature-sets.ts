@@ -5,9 +5,8 @@ import type { LabelledVideo } from '../finetune/dataset.ts'
 import type { FeatureStore } from '../finetune/feature-store.ts'
 import { computeFeatures } from '../finetune/features.ts'
 import type { DecoderName } from '../video/index.ts'
-import { fileDigestOf } from './division.ts'
 import type { FeatureSource } from './feature-source.ts'
-import { videoIdOf } from './learners/video-set.ts'
+import { samplesOfVideos } from './learners/video-set.ts'
 import { computePixels } from './pixels.ts'
 
 export interface VideoFeatureOptions {
@@ -96,20 +95,10 @@ export function noVideos(videos: number, failures: readonly VideoFailure[]): Vid
   })
 }
 
-/** Identity, content, labels and sources of rows. Parts of one file are one video: whoever inserts the file inserts all. */
+/** Parts of one file are one video: whoever inserts the file inserts all. */
 export function featureSetOf(videos: VideoFeatures, classNames: readonly string[]): FeatureSet {
-  const { features, rows, width, owners } = videos
-  const groups = owners.map((video) => video.group)
-  return {
-    features,
-    rows,
-    width,
-    classNames,
-    labels: Int32Array.from(owners, (video) => video.class),
-    ids: owners.map(videoIdOf),
-    digests: owners.map(fileDigestOf),
-    ...(groups.every((group) => group !== undefined) ? { groups: groups as string[] } : {}),
-  }
+  const { features, width, owners } = videos
+  return { ...samplesOfVideos(owners, classNames), features, width }
 }
 
 export function testSetOf(videos: VideoFeatures): TestSet {

@@ -17,4 +17,5 @@ export {
 export { type Prepared, prepareLearners, prepareSets, prepareShare } from './prepare.ts'
 export { encoderProvenance } from './provenance.ts'
 export { applyScale, type FeatureScale, measureScale } from './scale.ts'
+export type { PeriodOptions } from './times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'

@@ -1,6 +1,7 @@
 /** What a certification of videos rests on, looked up before a single video is decoded. */
 import type { Rule } from '../certify/certify-ballots.ts'
 import type { BucketKey } from '../certify/data/buckets.ts'
+import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { fileDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
@@ -12,6 +13,7 @@ import { groupProvenance, groupsOf } from './groups.ts'
 import { checkLearner, isHeadKind, type LearnerOptions, startsFresh } from './learners/kinds.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
+import { type PeriodOptions, periodsOf } from './times.ts'
 
 export interface CertifyVideosOptions
   extends DivisionOptions,
@@ -25,6 +27,8 @@ export interface CertifyVideosOptions
   readonly learner?: LearnerOptions
   /** What decides the bucket, and with several encoders the group, of a video. Default `content`. */
   readonly by?: BucketKey
+  /** With buckets by time: where periods end and how long they are. */
+  readonly periods?: PeriodOptions
   /** Videos to predict, instead of a part of `data`. */
   readonly test?: string
   /** The classes. Default: those of `data`, which then has to have a video of each under any attack. */
@@ -43,6 +47,7 @@ export interface CertifyVideosPlan {
   readonly sources: readonly FeatureSource[]
   /** [protected videos] encoder group of each; null with one encoder. */
   readonly groupOf: Int32Array | null
+  readonly periods: Periods | undefined
   readonly learner: LearnerOptions
   readonly classes: readonly string[]
   readonly division: Division
@@ -54,7 +59,7 @@ export interface CertifyVideosPlan {
 /**
  * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
  *
- * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
  *   `manifestOfData` throw
  */
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
@@ -76,8 +81,9 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
   const { classes, division, scaling } = await planVideos(options)
+  const periods = options.periods === undefined ? undefined : periodsOf(options.periods, division.train, onNote)
   const scaledOn = scaling.map(fileDigestOf)
-  const shared = { sources, learner, classes, division, scaling }
+  const shared = { sources, learner, classes, division, scaling, periods }
   if (sources.length > 1) {
     const groupOf = groupsOf(division.train, classes, by, sources.length)
     const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })

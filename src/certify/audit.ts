@@ -183,7 +183,7 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
   const differing = changed(clean, again)
   const allowed = Math.min(clean.learners, cost * reach[0].length)
   if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
-  const touched = touchedLearners(set, samplesOf(rows, set.classNames, set.groups !== undefined), options.by, reach)
+  const touched = touchedLearners(set, samplesOf(rows, set), options.by, reach)
   const stray = differing.filter((learner) => !touched.has(learner))
   if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
 

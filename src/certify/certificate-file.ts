@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import type { InputCertificate, Rule } from './certify-ballots.ts'
 import { type ChartOptions, type Curve, renderChart } from './chart.ts'
 import type { BucketKey, BucketManifest } from './data/buckets.ts'
+import type { Periods } from './data/periods.ts'
 import type { LearnerDescription } from './learners.ts'
 import type { RobustnessSummary } from './metrics.ts'
 import type { ThreatStatement } from './threat.ts'
@@ -28,14 +29,17 @@ export interface CertificateRun {
   readonly rule: Rule | 'dpa_white_box'
   /** K: a poison touches one K-th of the learners. */
   readonly partitions: number
-  /** d of Finite Aggregation, 1 for disjoint partitions. */
+  /** d of Finite Aggregation, 1 without. */
   readonly spread: number
   /** DPA*: learners of each partition whose scores make one ballot; 1 without. */
   readonly seeds: number
   /** Ballots cast: K times d. */
   readonly learners: number
+  /** [d] spread of Finite Aggregation; none for `temporal`. */
   readonly offsets: readonly number[]
   readonly groups: number | null
+  /** For `temporal`: bounds of the periods, and how many each learner is trained on. */
+  readonly periods?: Periods
   readonly bucketManifest: string
   /** SHA-256 over the digests of all learners: training again must give it again. */
   readonly learnersDigest: string
@@ -45,6 +49,8 @@ export interface CertificateRun {
   /** Votes not cast, over all inputs. */
   readonly abstentions: number
   readonly summary: RobustnessSummary
+  /** For `temporal`, whose radius is the duration: the same of the earliness. */
+  readonly earliness?: RobustnessSummary
   /**
    * The whole test set under one poisoned training set of this budget: right predictions that may change at most, and the
    * share of inputs that stay right. Null when not asked for.
@@ -62,16 +68,28 @@ const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {
   roe: 'DPA+ROE',
   roe_fa: 'FA+ROE',
   groups: 'groups',
+  temporal: 'temporal',
   dpa_white_box: 'DPA white-box',
 }
 
 /** For example `DPA*+ROE K=50 D=3`: the star and D where each partition has several learners. */
-export function runName({ rule, partitions, spread, seeds }: CertificateRunKey): string {
+export function runName({ rule, partitions, spread, seeds, periods }: CertificateRunKey): string {
   const name = seeds > 1 ? ruleNames[rule].replace(/^\w+/, '$&*') : ruleNames[rule]
-  return `${name} K=${partitions}${spread > 1 ? ` d=${spread}` : ''}${seeds > 1 ? ` D=${seeds}` : ''}`
+  const covers = periods === undefined ? '' : ` n=${periods.coverage}`
+  return `${name} K=${partitions}${covers}${spread > 1 ? ` d=${spread}` : ''}${seeds > 1 ? ` D=${seeds}` : ''}`
 }
 
-type CertificateRunKey = Pick<CertificateRun, 'rule' | 'partitions' | 'spread' | 'seeds'>
+type CertificateRunKey = Pick<CertificateRun, 'rule' | 'partitions' | 'spread' | 'seeds' | 'periods'>
+
+/** What a run certifies, each with a name: its radii, or for `temporal` durations and earlinesses. */
+function summariesOf(run: CertificateRun): [name: string, summary: RobustnessSummary][] {
+  const name = runName(run)
+  if (run.earliness === undefined) return [[name, run.summary]]
+  return [
+    [`${name}, duration`, run.summary],
+    [`${name}, earliness`, run.earliness],
+  ]
+}
 
 /** Certified accuracy against the radius, one stepped curve a run. */
 export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary): Curve {
@@ -80,31 +98,33 @@ export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary)
 }
 
 export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {
-  const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources' }
+  const { threat, buckets } = certificate
+  const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources', temporal: '' }
   return renderChart({
     title: 'Certified accuracy',
-    xLabel: `poisons (${unit[certificate.threat.threat]})`,
+    xLabel: buckets.by === 'time' ? 'poisoned periods' : `poisons (${unit[threat.threat]})`,
     yLabel: 'certified accuracy',
     yRange: [0, 1],
-    curves: certificate.runs.map((run) => certifiedAccuracyCurve(runName(run), run.summary)),
+    curves: certificate.runs.flatMap(summariesOf).map(([name, summary]) => certifiedAccuracyCurve(name, summary)),
     ...options,
   })
 }
 
 /** One line a run, as a Markdown table. Both medians stand side by side. */
 export function certificateTable(certificate: CertificateFile): string {
-  const rows = certificate.runs.map((run) => {
-    const { summary } = run
-    return [
-      runName(run),
-      `${(100 * run.baseAccuracy).toFixed(1)}%`,
-      `${(100 * summary.cleanAccuracy).toFixed(1)}%`,
-      summary.medianRadius ?? 'none (below 50%)',
-      summary.medianAsPrintedByReferenceScripts,
-      summary.averageCertifiedRadius.toFixed(1),
-      run.abstentions,
-    ].join(' | ')
-  })
+  const rows = certificate.runs.flatMap((run) =>
+    summariesOf(run).map(([name, summary]) =>
+      [
+        name,
+        `${(100 * run.baseAccuracy).toFixed(1)}%`,
+        `${(100 * summary.cleanAccuracy).toFixed(1)}%`,
+        summary.medianRadius ?? 'none (below 50%)',
+        summary.medianAsPrintedByReferenceScripts,
+        summary.averageCertifiedRadius.toFixed(1),
+        run.abstentions,
+      ].join(' | '),
+    ),
+  )
   return [
     '| run | single learners right | ensemble right | median radius | as printed by reference scripts | mean radius | abstentions |',
     '|---|---|---|---|---|---|---|',

@@ -6,6 +6,7 @@ import { certifyDpa } from './rules/dpa.ts'
 import { certifyEncoderGroups } from './rules/encoder-groups.ts'
 import { certifyFiniteAggregation } from './rules/finite-aggregation.ts'
 import { certifyRunOff, certifyRunOffFinite, type RunOffPrediction } from './rules/run-off-election.ts'
+import { certifyTemporal } from './rules/temporal.ts'
 
 /**
  * - `dpa`: plurality of disjoint partitions
@@ -13,10 +14,10 @@ import { certifyRunOff, certifyRunOffFinite, type RunOffPrediction } from './rul
  * - `fa_exact`: the same ensemble, overlaps of buckets counted once (slower, never below `fa`)
  * - `roe`, `roe_fa`: Run-Off Election on either
  * - `groups`: plurality of heads on per-group encoders; the radius counts videos
+ * - `temporal`: plurality of learners of consecutive periods; the radius counts neighbouring periods, the duration
  */
-export type Rule = 'dpa' | 'fa' | 'fa_exact' | 'roe' | 'roe_fa' | 'groups'
-
-export const rules: readonly Rule[] = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups']
+export const rules = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups', 'temporal'] as const
+export type Rule = (typeof rules)[number]
 
 export interface RuleOptions {
   readonly rule: Rule
@@ -24,6 +25,8 @@ export interface RuleOptions {
   readonly offsets?: readonly number[]
   /** Encoder groups, for `groups`: learners are split evenly, in order. */
   readonly groups?: number
+  /** Periods that each learner is trained on, for `temporal`; learners are in order of time, oldest first. */
+  readonly coverage?: number
 }
 
 export interface InputCertificate {
@@ -36,6 +39,8 @@ export interface InputCertificate {
   readonly round?: 1 | 2
   /** For `groups`: flipped labels (instead of videos) after which the prediction provably stays. */
   readonly labelRadius?: number
+  /** For `temporal`, where `radius` is the duration: newest periods that may be poisoned without limit. */
+  readonly earliness?: number
   /** Learners without a vote on this input. */
   readonly abstentions: number
 }
@@ -55,13 +60,15 @@ export function needsSpread(rule: Rule): boolean {
  * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs
  */
 export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCertificate[] {
-  const { rule, offsets, groups } = options
+  const { rule, offsets, groups, coverage } = options
   const { classes, learners } = ballots
   if (needsRankings(rule) && ballots.places !== classes)
     throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
   if (needsSpread(rule) && offsets === undefined) throw invalidArgument('offsets', `a spread for rule ${rule}`, offsets)
   if (rule === 'groups' && (groups === undefined || learners % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${learners}`, groups)
+  if (rule === 'temporal' && coverage === undefined)
+    throw invalidArgument('coverage', 'the number of periods that each learner is trained on', coverage)
   const certify = ruleFunction(options, classes, learners)
   return Array.from({ length: ballots.inputs }, (_, input) => {
     const votes = votesOfInput(ballots, input)
@@ -73,7 +80,11 @@ export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCer
 
 type Certify = (votes: ArrayLike<number>, ballots: ArrayLike<number>) => Omit<InputCertificate, 'abstentions'>
 
-function ruleFunction({ rule, offsets = [0], groups = 1 }: RuleOptions, classes: number, learners: number): Certify {
+function ruleFunction(
+  { rule, offsets = [0], groups = 1, coverage = 1 }: RuleOptions,
+  classes: number,
+  learners: number,
+): Certify {
   const single = ({ prediction, radius, rival }: { prediction: number; radius: number; rival: number }) => ({
     prediction,
     radius,
@@ -104,6 +115,11 @@ function ruleFunction({ rule, offsets = [0], groups = 1 }: RuleOptions, classes:
         return { ...single(certified), labelRadius: certified.labels }
       }
     }
+    case 'temporal':
+      return (votes) => {
+        const { prediction, duration, earliness, rival } = certifyTemporal(votes, classes, coverage)
+        return { ...single({ prediction, radius: duration, rival }), earliness }
+      }
     default:
       throw invalidArgument('rule', rules.join(', '), rule)
   }

@@ -1,9 +1,10 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { rules as allRules, needsSpread, type Rule } from './certify-ballots.ts'
 import type { BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import type { Periods } from './data/periods.ts'
 import type { EnsemblePlan, LearnerFamily, PoolOptions, Shard } from './learners.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration } from './threat.ts'
@@ -24,6 +25,8 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
    * every training row must come from the encoder of its own group: its bucket in `assignBuckets` with `buckets: groups`.
    */
   readonly groups?: number
+  /** For rule `temporal`, together with `by: 'time'`: the newest K learners vote, each on periods of its own. */
+  readonly periods?: Periods
   /**
    * DPA*: several learners of each partition, from different seeds, whose scores are added up to one ballot; for learners
    * that draw random numbers. Default 1.
@@ -50,22 +53,37 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
 /**
  * What can be refused before a feature is computed.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, or groups that are missing or do not divide K
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
  */
 export function checkRules({
   rules = ['dpa', 'roe'],
   partitions,
   groups,
-}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups'>): void {
+  by,
+  whiteBox = false,
+}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups' | 'by' | 'whiteBox'>): void {
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
     throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+  if (rules.includes('temporal')) {
+    const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
+    if (beside) throw notCombined(beside)
+    if (by !== 'time') throw invalidArgument('by', '"time" with rule temporal', by)
+  } else if (by === 'time') throw invalidArgument('rules', '"temporal" with buckets by time', rules.join(', '))
   if (groups === undefined) {
     if (rules.includes('groups')) throw invalidArgument('groups', 'the number of encoder groups', groups)
     return
   }
   const odd = [partitions].flat().find((k) => k % groups !== 0)
   if (odd !== undefined) throw invalidArgument('partitions', `a multiple of the ${groups} encoder groups`, odd)
+}
+
+function notCombined(beside: string): VideoMaeError {
+  return new VideoMaeError(`Expected rule temporal alone, but it came with ${beside}.`, {
+    code: 'RULES_NOT_COMBINED',
+    exit: 'usage',
+    hint: 'Its learners are those of periods, not of partitions by hash: certify the other in a run of its own.',
+  })
 }
 
 /** One ensemble: all rules that share its learners. */
@@ -84,7 +102,7 @@ export interface Ensemble {
 export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
   options: CertifyOptions<Set, Inputs>,
 ): Ensemble[] {
-  const { rules = ['dpa', 'roe'], spread = 4, seed = 0, seeds = 1 } = options
+  const { rules = ['dpa', 'roe'], spread = 4, seed = 0, seeds = 1, periods } = options
   const perGroup = options.threat.encoder.trust === 'per_group'
   const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
   return partitions.flatMap((k) =>
@@ -94,12 +112,13 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
       if (spreads && perGroup)
         throw invalidArgument('rules', 'rules on disjoint partitions with encoders of groups', mine.join(', '))
       const d = spreads ? spread : 1
-      const folder = `k${k}-d${d}${seeds > 1 ? `-s${seeds}` : ''}`
+      const covers = periods === undefined ? '' : `-n${periods.coverage}`
+      const folder = `k${k}-d${d}${covers}${seeds > 1 ? `-s${seeds}` : ''}`
       const plan: EnsemblePlan = {
         ...poolOf(options),
         by: options.by,
         learners: k * d,
-        offsets: spreadOffsets(k, d, seed),
+        ...(periods === undefined ? { offsets: spreadOffsets(k, d, seed) } : { periods }),
         seeds,
         // Where each group has an encoder of its own, the partitions of every rule lie inside the groups.
         ...(mine.includes('groups') || perGroup ? { groups: options.groups } : {}),

@@ -7,7 +7,7 @@ import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
 import { certifyBallots, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
 import { type CertifyOptions, checkRules, ensemblesOf, poolOf } from './certify-plan.ts'
-import { type BucketManifest, bucketManifest } from './data/buckets.ts'
+import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
 import { summariseRadii } from './metrics.ts'
@@ -54,7 +54,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         spread: d,
         seeds: options.seeds ?? 1,
         learners: trained.learners,
-        offsets: trained.offsets,
+        offsets: rule === 'temporal' ? [] : trained.offsets,
         groups: rule === 'groups' ? (options.groups ?? null) : null,
         bucketManifest: manifest.digest,
         learnersDigest: digestOfEnsemble(trained.records),
@@ -63,6 +63,9 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
         summary: summariseRadii(scoredRadii(certificates, test.labels)),
+        ...(rule === 'temporal'
+          ? { periods: options.periods, earliness: summariseRadii(scoredEarliness(certificates, test.labels)) }
+          : {}),
         inputs: options.perInput === false ? null : perInput(certificates, test),
       })
     }
@@ -70,7 +73,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   const certificate: CertificateFile = {
     schema: 'videomae.certificate/1',
     threat,
-    buckets: { by: options.by, hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets' },
+    buckets: { by: options.by, hash: bucketRule(options.by) },
     learner: learners.description,
     classNames: set.classNames,
     trainingRows: set.rows,
@@ -98,7 +101,7 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   rules: readonly Rule[],
-  options: PoolOptions & { readonly groups?: number },
+  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods'>,
 ): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
@@ -110,8 +113,8 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const keep = rankings ? 'rankings' : 'votes'
     const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), keep })
     right += rightVotes(ballots, test.labels.subarray(from, to))
-    for (const rule of rules)
-      byRule.get(rule)?.push(...certifyBallots(ballots, { rule, offsets: trained.offsets, groups: options.groups }))
+    const shared = { offsets: trained.offsets, groups: options.groups, coverage: options.periods?.coverage }
+    for (const rule of rules) byRule.get(rule)?.push(...certifyBallots(ballots, { rule, ...shared }))
   }
   return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
 }
@@ -152,6 +155,12 @@ async function collectiveOf<Inputs extends TestInputs>(
 /** Radii as `summariseRadii` wants them: -1 where the prediction is wrong. */
 export function scoredRadii(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
   return Int32Array.from(certificates, ({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))
+}
+
+function scoredEarliness(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
+  return Int32Array.from(certificates, ({ prediction, earliness = 0 }, t) =>
+    prediction === labels[t] ? earliness : -1,
+  )
 }
 
 function perInput(certificates: readonly InputCertificate[], { ids, labels }: TestInputs): CertificateRun['inputs'] {

@@ -140,7 +140,9 @@ export function certifyImported(
       'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
       'the bucket of a sample is a function of that sample alone',
       'column i of the file is learner i, as the spread counts them',
-      'what one poison is follows from how the buckets were made',
+      rule.rule === 'temporal'
+        ? `column i was trained on the ${rule.coverage} periods up to the i-th, oldest first, and the radius counts neighbouring periods`
+        : 'what one poison is follows from how the buckets were made',
     ],
     summary:
       labels === undefined

@@ -23,6 +23,7 @@ export {
   type TestInputs,
   type TestSet,
 } from './data/feature-set.ts'
+export type { Periods } from './data/periods.ts'
 export { type DoseLearnerOptions, doseLearner } from './dose-learner.ts'
 export { headLearners } from './heads/family.ts'
 export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './heads/head.ts'

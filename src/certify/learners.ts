@@ -8,6 +8,7 @@ import type { Ballots } from './ballot.ts'
 import type { InputCertificate } from './certify-ballots.ts'
 import type { BucketAssignment, BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import { checkPeriods, type Periods } from './data/periods.ts'
 import { checkOffsets } from './rules/finite-aggregation.ts'
 
 export interface PoolOptions {
@@ -27,12 +28,17 @@ export interface Shard {
 /** Which learners an ensemble has, and what decides the samples of each. */
 export interface EnsemblePlan extends PoolOptions {
   readonly by: BucketKey
-  /** Learners, and as many buckets: K for disjoint partitions, K times d for Finite Aggregation. */
+  /** Learners: K for disjoint partitions, K times d for Finite Aggregation. As many buckets, but see `periods`. */
   readonly learners: number
   /** [d] spread of Finite Aggregation; default [0], disjoint partitions. */
   readonly offsets?: readonly number[]
   /** Encoder groups, see `BucketOptions`. */
   readonly groups?: number
+  /**
+   * With `by: 'time'`: learner i is trained on the `coverage` periods i..i + coverage - 1, oldest first, so that there are
+   * coverage - 1 periods more than learners.
+   */
+  readonly periods?: Periods
   /** DPA*: learners trained on each partition from different seeds, whose scores are added up to one ballot. Default 1. */
   readonly seeds?: number
   /** Folder for learners already trained; what is in it and fits this plan is not trained again. */
@@ -87,6 +93,7 @@ export interface PoisonedRow {
   readonly id: string
   readonly digest: string
   readonly group?: string
+  readonly time?: number
 }
 
 /**
@@ -113,11 +120,23 @@ export interface LearnerFamily<Set extends SampleSet, Inputs extends TestInputs>
   poisoned(set: Set, inputs: Inputs, rows: readonly PoisonedRow[]): Set
 }
 
+/** The buckets of a plan, and on which of them learner i is trained: `bucketsOfLearner(i, buckets, offsets)`. */
+export function spreadOfPlan({ learners, offsets = [0], periods }: EnsemblePlan) {
+  if (periods === undefined) return { buckets: learners, offsets }
+  const { coverage } = periods
+  const buckets = learners + coverage - 1
+  // Learners end where the newest bucket is reached, so that the offsets -1, -2, ... never go round.
+  return { buckets, offsets: Array.from({ length: coverage }, (_, i) => (buckets - i) % buckets) }
+}
+
 /** @throws VideoMaeError `INVALID_ARGUMENT` where the values of a plan do not fit together */
-export function checkEnsemblePlan({ learners, offsets = [0], shard, directory, seeds = 1 }: EnsemblePlan): void {
+export function checkEnsemblePlan({ learners, offsets, shard, directory, seeds = 1, ...plan }: EnsemblePlan): void {
   if (!Number.isInteger(learners) || learners < 1) throw invalidArgument('learners', 'a positive integer', learners)
   if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a positive integer', seeds)
-  checkOffsets(offsets, learners)
+  if (offsets !== undefined) checkOffsets(offsets, learners)
+  if (plan.periods !== undefined) checkPeriods(plan.periods)
+  if ((plan.by === 'time') !== (plan.periods !== undefined))
+    throw invalidArgument('periods', 'periods with buckets by time, and only with them', plan.by)
   if (shard !== undefined && (directory === undefined || !(shard.index >= 0 && shard.index < shard.count)))
     throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
 }

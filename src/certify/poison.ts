@@ -24,6 +24,7 @@ export function cleanRows(set: SampleSet): PoisonedRow[] {
     id: set.ids[row],
     digest: set.digests[row],
     ...(set.groups === undefined ? {} : { group: set.groups[row] }),
+    ...(set.times === undefined ? {} : { time: set.times[row] }),
   }))
 }
 
@@ -93,14 +94,16 @@ export function rowsOfUnits(set: SampleSet, by: BucketKey): Map<string, number[]
   return rowsOf
 }
 
-/** Who poisoned rows are; their content is up to the family of learners. */
-export function samplesOf(rows: readonly PoisonedRow[], classNames: readonly string[], grouped: boolean): SampleSet {
+/** Who poisoned rows of a set are; their content is up to the family of learners. */
+export function samplesOf(rows: readonly PoisonedRow[], { classNames, groups, times }: SampleSet): SampleSet {
   return {
     rows: rows.length,
     labels: Int32Array.from(rows, (row) => row.label),
     classNames,
     ids: rows.map((row) => row.id),
     digests: rows.map((row) => row.digest),
-    ...(grouped ? { groups: rows.map((row) => row.group ?? row.id) } : {}),
+    ...(groups === undefined ? {} : { groups: rows.map((row) => row.group ?? row.id) }),
+    // A row without a time is in no period: it changes nothing.
+    ...(times === undefined ? {} : { times: rows.map((row) => row.time ?? Number.POSITIVE_INFINITY) }),
   }
 }

@@ -10,8 +10,12 @@ import type { Rule } from './certify-ballots.ts'
 import { type BucketKey, poisonUnit } from './data/buckets.ts'
 import type { SampleSet } from './data/feature-set.ts'
 
-/** `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are. */
-export type Threat = 'label_flip' | 'general' | 'source'
+/**
+ * `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are.
+ * `temporal`: everything in a stretch of time is (Wang & Feizi, NeurIPS 2023).
+ */
+export const threats = ['label_flip', 'general', 'source', 'temporal'] as const
+export type Threat = (typeof threats)[number]
 
 /**
  * - `external`: trained on data outside the attacker's reach; its manifest is checked against the protected set
@@ -85,8 +89,7 @@ export function checkThreat(
   rules: readonly Rule[],
   { threat, encoder }: ThreatDeclaration,
 ): ThreatStatement {
-  if (!['label_flip', 'general', 'source'].includes(threat))
-    throw invalidArgument('threat', '"label_flip", "general" or "source"', threat)
+  if (!threats.includes(threat)) throw invalidArgument('threat', `one of ${threats.join(', ')}`, threat)
   const overlap = overlapOf(set, encoder)
   const seen = encoder.trust === 'protected_set' || encoder.trust === 'per_group' || (overlap ?? 0) > 0
 
@@ -102,6 +105,16 @@ export function checkThreat(
       threat,
       `buckets are made by ${by}, so one source reaches many of them.`,
       `${seen ? 'label_flip' : 'general'} with these buckets; for whole sources make buckets by source.`,
+    )
+  }
+  if (threat !== 'label_flip' && (threat === 'temporal') !== (by === 'time')) {
+    const found = by === 'time' ? 'one poison is a whole period' : `one period reaches many of them`
+    throw refuse(
+      threat,
+      `buckets are made by ${by}, so ${found}.`,
+      by === 'time'
+        ? 'temporal, with rule "temporal": any number of videos, all from a few neighbouring periods.'
+        : 'general with these buckets; for stretches of time rule "temporal", on periods.',
     )
   }
   if (threat !== 'label_flip' && seen) {
@@ -135,7 +148,7 @@ export function checkThreat(
   return {
     threat,
     unit: threat === 'label_flip' ? labelUnit[by] : poisonUnit[by],
-    claim: claimOf(threat, encoder),
+    claim: claimOf(threat, by, encoder),
     conditions: conditionsOf(threat, by, encoder, seen),
     notCovered,
     encoder: {
@@ -152,6 +165,7 @@ const labelUnit: Readonly<Record<BucketKey, string>> = {
   content: 'one video whose labels are changed (all its clips together)',
   id: 'one video whose labels are changed (all its clips together)',
   source: 'one source whose labels are changed, all of them',
+  time: 'one period whose labels are changed, all of them',
 }
 
 function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
@@ -162,14 +176,16 @@ function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
   return overlap
 }
 
-function claimOf(threat: Threat, encoder: EncoderProvenance): string {
+function claimOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance): string {
   const change = {
-    label_flip: 'the labels of any r units are changed to anything',
+    label_flip: `the labels of any r ${by === 'time' ? 'neighbouring periods' : 'units'} are changed to anything`,
     general: 'any r units are inserted or deleted in any combination',
     source: 'any r sources are added, removed or rewritten in full',
+    temporal: 'anything collected in any r neighbouring periods is added, removed or rewritten without limit',
   }[threat]
+  const reach = by === 'time' ? 'radius (its duration), and for the newest r periods up to its earliness' : 'radius'
   const relative = encoder.trust === 'public' ? ' with the given encoder weights held fixed' : ''
-  return `If ${change} before training, training again gives the same prediction on this input, for every r up to the radius${relative}.`
+  return `If ${change} before training, training again gives the same prediction on this input, for every r up to the ${reach}${relative}.`
 }
 
 function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, seen: boolean): string[] {
@@ -178,6 +194,10 @@ function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance,
   ]
   if (by === 'id') conditions.push('ids are given by a party the attacker does not control')
   if (by === 'source') conditions.push('the attacker cannot write under the name of a source that is not his')
+  if (by === 'time')
+    conditions.push(
+      'times are given by a party the attacker does not control, when a video is collected; where periods end and how long they are was fixed before',
+    )
   if (threat === 'label_flip') conditions.push('the videos themselves are trusted')
   if (threat === 'label_flip' && seen)
     conditions.push(

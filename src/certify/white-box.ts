@@ -40,7 +40,6 @@ export async function certifyRidgeLabelFlips(
     labels: set.labels,
     order: assignment.order,
     starts: assignment.starts,
-    learners,
     offsets: trained.offsets,
   }
   const largestUnit = Math.max(1, ...Array.from(rowsOfUnits(set, assignment.by).values(), (rows) => rows.length))

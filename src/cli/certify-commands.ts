@@ -37,9 +37,10 @@ function addShared(command: Command, out: string): Command {
     .option('--test-share <share>', 'share of DATA to predict where it has no split column', fraction)
     .option('--classes <names>', 'the classes, separated by commas; default: those of DATA')
     .addOption(
-      new Option('--by <key>', 'what decides the bucket of a video; the radius counts these')
-        .choices(['content', 'id', 'source'])
-        .default('content'),
+      new Option(
+        '--by <key>',
+        'what decides the bucket of a video; the radius counts these; default: content (periods with rule temporal)',
+      ).choices(['content', 'id', 'source']),
     )
     .option('--trusted <data>', "videos out of the attacker's reach that fix the scale of features; no labels needed")
     .option('--trained-on <data>', 'data the encoder was trained on, or its training-manifest.json')
@@ -95,17 +96,16 @@ function addCertify(program: Command): void {
         'hold, for example because the encoder was trained on the videos it should protect.\n' +
         'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
     )
-    .argument('[data]', 'a folder per class, or a list with path,label[,group][,split]')
+    .argument('[data]', 'a folder per class, or a list with path,label[,group][,split][,time]')
     .option('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
-    .option('--rule <list>', `some of ${ruleNames.join(', ')}; groups alone`, 'dpa,roe')
+    .option('--rule <list>', `some of ${ruleNames.join(', ')}; groups or temporal alone`, 'dpa,roe')
     .addOption(
       new Option(
         '--threat <kind>',
-        'general: videos inserted and deleted; label_flip: labels only; source: whole sources',
-      )
-        .choices(['general', 'label_flip', 'source'])
-        .default('general'),
+        'general: videos inserted and deleted; label_flip: labels only; source: whole sources; temporal: anything in a\n' +
+          'stretch of time. Default: general (temporal with rule temporal)',
+      ).choices(['general', 'label_flip', 'source', 'temporal']),
     )
     .addOption(oneLearner())
     .addOption(severalSeeds())
@@ -113,6 +113,13 @@ function addCertify(program: Command): void {
     .option(
       '--group-recipe <name>',
       '[rule groups] pretrain an encoder on each group with this recipe, instead of --from',
+    )
+    .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number where times are numbers')
+    .option('--until <time>', '[rule temporal] the first time after the newest period, e.g. 2024-06-01')
+    .option(
+      '--coverage <n>',
+      '[rule temporal] periods that each of the K learners is trained on; default: 1',
+      wholeNumber,
     )
     .option('--white-box', 'also the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also bounds on the whole test set under these budgets, e.g. 1,2,5')

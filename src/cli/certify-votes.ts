@@ -19,13 +19,25 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly offsets?: string
   /** Encoder groups of rule `groups`. */
   readonly groups?: number
+  /** Rule `temporal`: periods that each learner is trained on. */
+  readonly coverage?: number
   readonly seed?: number
   readonly out: string
 }
 
 /** `videomae certify --votes FILE`. */
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
-  const { kind = 'votes', classes = '', seedsPerPartition, groups, seed, spread = 1, out, json = false } = options
+  const {
+    kind = 'votes',
+    classes = '',
+    seedsPerPartition,
+    groups,
+    coverage,
+    seed,
+    spread = 1,
+    out,
+    json = false,
+  } = options
   const names = listOf(classes)
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
@@ -40,7 +52,11 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   await mkdir(out, { recursive: true })
   const results = []
   for (const rule of rulesOf(options.rule ?? 'dpa')) {
-    const certified = certifyImported(imported, { rule, offsets, ...(groups === undefined ? {} : { groups }) })
+    const certified = certifyImported(imported, {
+      ...{ rule, offsets },
+      ...(groups === undefined ? {} : { groups }),
+      ...(rule === 'temporal' ? { coverage: coverage ?? 1 } : {}),
+    })
     const certificate = { ...certified, classNames: names.length > 1 ? names : null }
     const written = path.join(out, `imported-certificate-${rule}.json`)
     await writeFileAtomic(written, `${JSON.stringify(certificate)}\n`)

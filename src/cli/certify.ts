@@ -1,11 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
+  type BucketKey,
   type CertificateFile,
   type CertifyOptions,
   certificateTable,
   certify,
   checkRules,
+  type Rule,
   type SampleSet,
   type TestInputs,
   type Threat,
@@ -17,6 +19,7 @@ import {
   checkPlan,
   groupsOf,
   type LearnerOptions,
+  type PeriodOptions,
   type Prepared,
   planCertification,
   planVideos,
@@ -49,6 +52,9 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   readonly rule?: string
   readonly threat?: Threat
   readonly whiteBox?: boolean
+  /** Rule `temporal`: length of a period, `7d` or a number, and the first time after the newest one. */
+  readonly period?: string
+  readonly until?: string
   readonly collective?: string
   /** Pretraining recipe of the encoders of groups. */
   readonly groupRecipe?: string
@@ -60,11 +66,13 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
 }
 
 /** `videomae certify`. */
-export async function certifyCommand(data: string | undefined, options: CertifyCommandOptions): Promise<void> {
-  const { votes, threat = 'general', by = 'content', out, json = false, stage } = options
-  if (votes !== undefined) return certifyVotes(votes, options)
+export async function certifyCommand(data: string | undefined, given: CertifyCommandOptions): Promise<void> {
+  const { votes } = given
+  if (votes !== undefined) return certifyVotes(votes, given)
   if (data === undefined) throw invalidArgument('DATA', 'labelled videos, or --votes FILE', data)
-  const rules = rulesOf(options.rule ?? 'dpa,roe')
+  const rules = rulesOf(given.rule ?? 'dpa,roe')
+  const options = { ...given, ...bucketsOf(rules, given) }
+  const { threat, by, out, json = false, stage } = options
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
@@ -75,9 +83,10 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
     await mkdir(out, { recursive: true })
     const from = await encodersOf(data, learner, options, signal)
     if (from === null) return
-    const videos = videoOptions(data, from, learner, options, signal)
-    const numbers = { partitions: numbersOf('--partitions', options.partitions ?? '50'), rules }
-    checkRules({ ...numbers, groups: groupCount(options, from) })
+    const videos = { ...videoOptions(data, from, learner, options, signal), periods: periodOptionsOf(options) }
+    const partitions = numbersOf('--partitions', options.partitions ?? '50')
+    const groups = groupCount(options, from)
+    checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
     const plan = await planCertification(videos)
     checkPlan(plan, by, rules, threat)
     if (shard !== null && stage === 'features') {
@@ -85,7 +94,8 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
       return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)
     }
     await prepareLearners(plan, videos, async (prepared) => {
-      const mathematics = mathematicsOf(prepared, options, { ...numbers, groups: groupCount(options, from) }, signal)
+      const numbers = { partitions, rules, groups, by, periods: plan.periods }
+      const mathematics = mathematicsOf(prepared, options, numbers, signal)
       if (shard !== null) {
         await trainShare(prepared.set, mathematics, shard)
         return report(json, { stage, shard: options.shard }, `learners of part ${options.shard} are in ${out}`)
@@ -97,6 +107,27 @@ export async function certifyCommand(data: string | undefined, options: CertifyC
   } finally {
     interrupt.dispose()
   }
+}
+
+/** What decides buckets and what is promised, where the rule does not leave it open. */
+function bucketsOf(
+  rules: readonly Rule[],
+  { by, threat, period, until }: CertifyCommandOptions,
+): { readonly by: BucketKey; readonly threat: Threat } {
+  if (!rules.includes('temporal')) {
+    if (period !== undefined || until !== undefined)
+      throw invalidArgument('--period and --until', 'rule temporal with them', rules.join(', '))
+    return { by: by ?? 'content', threat: threat ?? 'general' }
+  }
+  if (by !== undefined) throw invalidArgument('--by', 'nothing with rule temporal, whose buckets are periods', by)
+  if (period === undefined || until === undefined)
+    throw invalidArgument(
+      '--period and --until',
+      'a length and an end with rule temporal',
+      period ?? until,
+      'For example --period 7d --until 2024-06-01; DATA is a CSV with the columns path,label,time.',
+    )
+  return { by: 'time', threat: threat ?? 'temporal' }
 }
 
 /** The encoders that are named, or that are pretrained here, one for each group; null where only lists were wanted. */
@@ -138,6 +169,10 @@ async function encodersOf(
   return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
 }
 
+function periodOptionsOf({ period, until, coverage }: CertifyCommandOptions): PeriodOptions | undefined {
+  return period === undefined || until === undefined ? undefined : { length: period, until, coverage }
+}
+
 /** Encoder groups: as many as encoders where there are several. */
 function groupCount({ groups }: CertifyCommandOptions, from: readonly string[]): number | undefined {
   return from.length > 1 ? from.length : groups
@@ -146,12 +181,12 @@ function groupCount({ groups }: CertifyCommandOptions, from: readonly string[]):
 function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
   { learners, encoder }: Prepared<Set, Inputs>,
   options: CertifyCommandOptions,
-  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups'>,
+  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups' | 'by' | 'periods'>,
   signal: AbortSignal,
 ): CertifyOptions<Set, Inputs> {
-  const { threat = 'general', by = 'content', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
+  const { threat = 'general', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
   return {
-    ...{ learners, by, spread, seed, threads, whiteBox, perInput, signal },
+    ...{ learners, spread, seed, threads, whiteBox, perInput, signal },
     threat: { threat, encoder },
     ...numbers,
     seeds: options.seedsPerPartition,

@@ -212,6 +212,42 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(sources).toMatchObject({ code: 3, stdout: expect.stringContaining('GROUP_MISSING') })
   })
 
+  it('certifies poison in a stretch of time, where the list says when videos were collected', async () => {
+    const names = (await planCertification(options('pixels'))).division
+    const files = [...names.train, ...names.test].map(({ path: file, label }) => ({ file, label }))
+    const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
+    const list = place('timed.csv')
+    const lines = files.map(({ file, label }, i) => `${file},${label},${i < 18 ? 'train' : 'test'},${day(i)}`)
+    writeFileSync(list, `path,label,split,time\n${lines.join('\n')}\n`)
+    // The 18 training videos are from 1 January to 21 February, one every three days. Six weeks end at 12 February.
+    const command = ['certify', list, '--from', run, '--rule', 'temporal', '--partitions', '5', '--coverage', '2']
+    const bounds = ['--period', '7d', '--until', '2024-02-12']
+    const out = place('temporal')
+    const { code, stdout, stderr } = await videomae(...command, ...bounds, '--out', out, ...common)
+    expect(stderr).toContain('4 training videos are not from before 2024-02-12')
+    expect(code).toBe(0)
+    const shown = JSON.parse(stdout) as CertificateFile
+    expect(shown.threat).toMatchObject({ threat: 'temporal', encoder: { trust: 'external' } })
+    expect(shown.threat.claim).toContain('neighbouring periods')
+    const periods = { until: Date.UTC(2024, 1, 12), length: 7 * 86_400_000, coverage: 2 }
+    expect(shown.runs[0]).toMatchObject({ rule: 'temporal', partitions: 5, learners: 5, periods })
+    const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as CertificateFile
+    expect(certificate.buckets).toMatchObject({ by: 'time' })
+    for (const input of certificate.runs[0].inputs!) expect(input.earliness).toBeGreaterThanOrEqual(input.radius)
+    // Days 0, 3, 6 are in the first week, 9 and 12 in the second, and so on.
+    const manifest = JSON.parse(readFileSync(path.join(out, 'buckets-6.json'), 'utf8')) as { sizes: number[] }
+    expect(manifest.sizes).toEqual([3, 2, 2, 3, 2, 2])
+    expect(readFileSync(path.join(out, 'table.md'), 'utf8')).toContain('temporal K=5 n=2, duration')
+
+    const refused = async (...args: string[]) =>
+      JSON.parse((await videomae(...args, '--out', out, ...common)).stdout) as { error: { code: string } }
+    expect((await refused('certify', videos, ...command.slice(2), ...bounds)).error.code).toBe('TIME_MISSING')
+    expect((await refused(...command, '--period', '7d', '--until', '45')).error.code).toBe('TIME_INVALID')
+    expect((await refused(...command)).error.code).toBe('INVALID_ARGUMENT')
+    expect((await refused(...command, ...bounds, '--rule', 'temporal,dpa')).error.code).toBe('RULES_NOT_COMBINED')
+    expect((await refused(...command, ...bounds, '--threat', 'general')).error.code).toBe('THREAT_NOT_CERTIFIED')
+  })
+
   it('audits with poisoned training sets', async () => {
     const { code, stdout } = await videomae(
       ...['audit', videos, '--from', run, '--partitions', '3', '--rule', 'roe', '--trials', '6', '--attacks', '3'],
@@ -255,5 +291,9 @@ describe('videomae certify, audit and lethal-dose', () => {
       { id: 'y', prediction: 1, radius: 0 },
     ])
     expect((await videomae(...command.slice(0, 3), '--out', place('votes'))).code).toBe(2)
+    // Nine learners of consecutive periods; two votes for 0 are the newest.
+    expect((await videomae(...command, '--rule', 'temporal', '--coverage', '2')).code).toBe(0)
+    const temporal = JSON.parse(readFileSync(place('votes', 'imported-certificate-temporal.json'), 'utf8'))
+    expect(temporal.inputs[0]).toMatchObject({ id: 'x', prediction: 1, radius: 1, earliness: 4 })
   })
 })

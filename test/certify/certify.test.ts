@@ -12,12 +12,14 @@ import { certificateTable, writeCertificate } from '../../src/certify/certificat
 import { certify } from '../../src/certify/certify.ts'
 import { checkShares, trainShare } from '../../src/certify/certify-plan.ts'
 import { assignBuckets } from '../../src/certify/data/buckets.ts'
+import { sha256 } from '../../src/certify/data/hash.ts'
 import { doseLearner } from '../../src/certify/dose-learner.ts'
 import { headLearners, poisonedFeatures } from '../../src/certify/heads/family.ts'
 import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
+import type { PoisonedRow } from '../../src/certify/learners.ts'
 import { lethalDose, sizeForAccuracy } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseChart, lethalDoseTable } from '../../src/certify/lethal-dose-report.ts'
-import { poisonAtRandom } from '../../src/certify/poison.ts'
+import { cleanRows, poisonAtRandom } from '../../src/certify/poison.ts'
 import { certifyRidgeLabelFlips } from '../../src/certify/white-box.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { gaussians } from './gaussians.ts'
@@ -189,6 +191,116 @@ test('group encoders: each head sees inputs through its own group, and a poisone
   const after = await trainLearners(encode(poisoned), plan)
   const differing = before.records.filter((record, i) => record.sha256 !== after.records[i].sha256)
   expect(differing).toHaveLength(1)
+})
+
+describe('rule temporal', () => {
+  const timesOf = (rows: number) => Array.from({ length: rows }, (_, row) => row)
+  const timed = { ...set, times: timesOf(400) }
+  // Rows 380 and later are not before the end; 13 periods of 25 rows before it, so that rows below 55 are too old.
+  const periods = { until: 380, length: 25, coverage: 3 }
+  const learners = 11
+  const plan = { by: 'time', learners, periods, threads: 1 } as const
+  const declared = { threat: { threat: 'temporal', encoder: fixedEncoder }, by: 'time' } as const
+
+  test('trains each learner on its periods, and any poison within a certified stretch leaves the prediction', async () => {
+    const { learners: family } = ridge
+    const { certificate, manifests } = await certify(timed, inputs, {
+      ...{ ...ridge, ...declared, periods, partitions: learners, rules: ['temporal'], threads: 1 },
+    })
+    const [run] = certificate.runs
+    expect(run).toMatchObject({ rule: 'temporal', learners, offsets: [], periods })
+    expect(manifests[0]).toMatchObject({ rows: 325, buckets: 13, sizes: new Array(13).fill(25) })
+    expect(certificate.threat.claim).toContain('neighbouring periods')
+    expect(certificateTable(certificate)).toContain('| temporal K=11 n=3, earliness |')
+    const before = await family.train(timed, plan)
+    expect(before.records.map(({ samples }) => samples)).toEqual(new Array(learners).fill(75))
+    // A learner on its three periods alone, trained by itself, is the same learner.
+    const alone = await family.trainOnRows(
+      timed,
+      [
+        timesOf(75)
+          .map((i) => 55 + i)
+          .reverse(),
+      ],
+      { threads: 1 },
+    )
+    const weights = (await before.vote(inputs, { from: 0, to: 60 }, { keep: 'votes' })).ranks
+    const alike = (await alone.vote(inputs, { from: 0, to: 60 }, { keep: 'votes' })).ranks
+    for (let t = 0; t < 60; t++) expect(weights[t * learners]).toBe(alike[t])
+
+    const entries = run.inputs ?? []
+    expect(Math.max(...entries.map(({ radius }) => radius))).toBeGreaterThanOrEqual(2)
+    expect(run.summary.cleanAccuracy).toBeGreaterThan(0.8)
+    expect(run.earliness?.averageCertifiedRadius).toBeGreaterThan(run.summary.averageCertifiedRadius)
+    let [checked, broken] = [0, 0]
+    for (let length = 1; length <= 5; length++) {
+      for (let from = 0; from + length <= 13; from++) {
+        const inside = (row: number) => row >= 55 + 25 * from && row < 55 + 25 * (from + length)
+        // Everything in the stretch is relabelled or replaced by inputs under wrong labels.
+        const rows = cleanRows(timed).map((row, i): PoisonedRow => {
+          if (!inside(i)) return row
+          const label = (row.label + 1) % 3
+          return i % 2 === 0
+            ? { ...row, label }
+            : {
+                ...{ ...row, content: { kind: 'input', input: i % 60 }, label: (inputs.labels[i % 60] + 1) % 3 },
+                digest: sha256(`poison ${i}`),
+              }
+        })
+        const after = await family.train(family.poisoned(timed, inputs, rows), plan)
+        const changed = after.records.filter(({ sha256: digest }, i) => digest !== before.records[i].sha256)
+        for (const { learner } of changed) {
+          expect(learner).toBeLessThan(from + length)
+          expect(learner).toBeGreaterThan(from - 3)
+        }
+        const votes = (await after.vote(inputs, { from: 0, to: 60 }, { keep: 'votes' })).ranks
+        for (const [t, { prediction, radius, earliness = 0 }] of entries.entries()) {
+          const counts = [0, 0, 0]
+          for (let i = 0; i < learners; i++) counts[votes[t * learners + i]]++
+          const same = counts.indexOf(Math.max(...counts)) === prediction
+          const certified = length <= radius || (from + length === 13 && length <= earliness)
+          if (certified) checked++
+          if (certified) expect(same).toBe(true)
+          else if (!same) broken++
+        }
+      }
+    }
+    expect(checked).toBeGreaterThan(500)
+    expect(broken).toBeGreaterThan(50)
+  })
+
+  test('shares of a cluster and the parts of a sweep are those of one run', async () => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'videomae-periods-'))
+    try {
+      const options = { ...ridge, ...declared, periods, partitions: [5, 11], rules: ['temporal'], threads: 1 } as const
+      await trainShare(timed, { ...options, directory }, { index: 1, count: 2 })
+      await expect(checkShares(timed, { ...options, directory })).rejects.toThrow(/2 are missing: 0, 1/)
+      const whole = (await certify(timed, inputs, options)).certificate
+      expect((await certify(timed, inputs, { ...options, directory })).certificate).toEqual(whole)
+      // The newest five learners are the same in both, whatever stands before them.
+      const [few, many] = [5, 11].map((count) => ridge.learners.train(timed, { ...plan, learners: count }))
+      const digests = (await many).records.map(({ sha256: digest }) => digest)
+      expect((await few).records.map(({ sha256: digest }) => digest)).toEqual(digests.slice(-5))
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  test('stands alone, with a threat of its own', async () => {
+    const options = { ...ridge, ...declared, periods, partitions: 5, rules: ['temporal'], threads: 1 } as const
+    const refused = (more: object) => expect(certify(timed, inputs, { ...options, ...more })).rejects
+    await refused({ rules: ['temporal', 'dpa'] }).toMatchObject({ code: 'RULES_NOT_COMBINED' })
+    await refused({ groups: 5 }).toMatchObject({ code: 'RULES_NOT_COMBINED' })
+    await refused({ rules: ['dpa'] }).toThrow(/"temporal" with buckets by time/)
+    await refused({ by: 'content' }).toThrow(/"time" with rule temporal/)
+    await refused({ periods: undefined }).toThrow(/periods with buckets by time/)
+    const threat = (name: string) => ({ threat: { threat: name, encoder: fixedEncoder } })
+    await refused(threat('general')).toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
+    const seen = { ...fixedEncoder, trust: 'protected_set' }
+    await refused({ threat: { threat: 'temporal', encoder: seen } }).toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
+    const flips = await certify(timed, inputs, { ...options, threat: { threat: 'label_flip', encoder: seen as never } })
+    expect(flips.certificate.threat.claim).toContain('the labels of any r neighbouring periods')
+  })
 })
 
 test('white-box radii count videos, not clips', async () => {

@@ -14,6 +14,7 @@ import {
   learnersOfShard,
   type PoolOptions,
   requireAll,
+  spreadOfPlan,
   type TrainedEnsemble,
 } from '../../certify/learners.ts'
 import { bucketsOfLearner } from '../../certify/rules/spread.ts'
@@ -49,11 +50,12 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
         'heads that are trained in closed form (ridge, nearest_mean, linear)',
         description.kind,
       )
-    const { learners, by, offsets = [0], seeds = 1, directory } = plan
-    const assignment = assignBuckets(set, { by, buckets: learners })
+    const { learners, by, periods, seeds = 1, directory } = plan
+    const { buckets, offsets } = spreadOfPlan(plan)
+    const assignment = assignBuckets(set, { by, buckets, periods })
     const { order, starts } = assignment
     const rows = Array.from({ length: learners }, (_, learner) =>
-      bucketsOfLearner(learner, learners, offsets).flatMap((bucket) => [
+      bucketsOfLearner(learner, buckets, offsets).flatMap((bucket) => [
         ...order.subarray(starts[bucket], starts[bucket + 1]),
       ]),
     )

@@ -5,6 +5,7 @@ import { samplesOf } from '../../certify/poison.ts'
 import { RandomStream } from '../../core/random.ts'
 import type { LabelledVideo } from '../../finetune/dataset.ts'
 import { fileDigestOf } from '../division.ts'
+import { timesOf } from '../times.ts'
 
 /** What a learner sees of a row. */
 export interface Content {
@@ -27,16 +28,25 @@ export interface VideoInputs extends TestInputs {
 
 /** @param videos readable ones: their digests are known */
 export function videoSetOf(videos: readonly LabelledVideo[], classNames: readonly string[]): VideoSet {
+  return {
+    ...samplesOfVideos(videos, classNames),
+    parts: videos.map(({ digest }) => digest ?? ''),
+    contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
+  }
+}
+
+/** Who each row is, one for each entry: identity, content, label, source and time. */
+export function samplesOfVideos(videos: readonly LabelledVideo[], classNames: readonly string[]): SampleSet {
   const groups = videos.map((video) => video.group)
+  const times = timesOf(videos)
   return {
     rows: videos.length,
     labels: Int32Array.from(videos, (video) => video.class),
     classNames,
     ids: videos.map(videoIdOf),
     digests: videos.map(fileDigestOf),
-    parts: videos.map(({ digest }) => digest ?? ''),
-    contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
     ...(groups.every((group) => group !== undefined) ? { groups } : {}),
+    ...(times === undefined ? {} : { times }),
   }
 }
 
@@ -62,7 +72,7 @@ export function poisonedVideos(set: VideoSet, inputs: VideoInputs, rows: readonl
     return content.kind === 'row' ? before : { ...before, noise: { size: content.size, seed: content.seed } }
   })
   const parts = contents.map(({ key }) => key)
-  return { ...samplesOf(rows, set.classNames, set.groups !== undefined), parts, contents }
+  return { ...samplesOf(rows, set), parts, contents }
 }
 
 /** Adds what `noise` says to `values`, times `unit`, in place. */

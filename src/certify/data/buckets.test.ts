@@ -4,6 +4,7 @@ import { RandomStream } from '../../core/random.ts'
 import { assignBuckets, bucketManifest } from './buckets.ts'
 import { checkFeatureSet, type FeatureSet, selectRows } from './feature-set.ts'
 import { bucketOfContent, bucketOfDigest, sha256 } from './hash.ts'
+import { periodOf } from './periods.ts'
 
 const set = gaussians({ rows: 200, seed: 1 })
 const contents = (data: FeatureSet, assignment: ReturnType<typeof assignBuckets>) =>
@@ -56,6 +57,35 @@ describe('assignBuckets', () => {
     expect(manifest.assignment).toHaveLength(3)
     const other = selectRows(set, [0, 1, 3])
     expect(bucketManifest(other, assignBuckets(other, { by: 'content', buckets: 8 })).digest).not.toBe(manifest.digest)
+  })
+})
+
+describe('periods', () => {
+  const periods = { until: 100, length: 10, coverage: 1 }
+  const timed = { ...set, times: set.ids.map((_, row) => row) }
+
+  test('are counted back from their end, which belongs to none', () => {
+    const of = (time: number) => periodOf(time, periods, 3)
+    expect([100, 99.9, 90, 89.9, 80, 79, 70, 69.9].map(of)).toEqual([-1, 2, 2, 1, 1, 0, 0, -1])
+  })
+
+  test('hold the rows of their time alone, and the manifest counts no others', () => {
+    const assignment = assignBuckets(timed, { by: 'time', buckets: 4, periods })
+    const { starts, order } = assignment
+    for (let bucket = 0; bucket < 4; bucket++)
+      expect([...order.subarray(starts[bucket], starts[bucket + 1])].sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 10 }, (_, i) => 60 + 10 * bucket + i),
+      )
+    const manifest = bucketManifest(timed, assignment)
+    expect(manifest).toMatchObject({ rows: 40, videos: 40, sizes: [10, 10, 10, 10], periods })
+    expect(manifest.assignment).toHaveLength(40)
+  })
+
+  test('need times, one for all clips of a video, and bounds', () => {
+    expect(() => assignBuckets(set, { by: 'time', buckets: 4, periods })).toThrow(/have no times/)
+    expect(() => assignBuckets(timed, { by: 'time', buckets: 4 })).toThrow(/where periods end/)
+    const torn = { ...timed, ids: set.ids.map(() => 'one video') }
+    expect(() => assignBuckets(torn, { by: 'time', buckets: 4, periods })).toThrow(/its times differ/)
   })
 })
 

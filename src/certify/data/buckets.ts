@@ -5,9 +5,13 @@
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { FeatureSet, SampleSet } from './feature-set.ts'
 import { bucketOfDigest, sha256 } from './hash.ts'
+import { checkPeriods, type Periods, periodOf } from './periods.ts'
 
-/** `content`: the clip's or video's bytes; `id`: an identity the attacker cannot change; `source`: the group column. */
-export type BucketKey = 'content' | 'id' | 'source'
+/**
+ * `content`: the clip's or video's bytes; `id`: an identity the attacker cannot change; `source`: the group column; `time`:
+ * the period it was collected in, not hashed.
+ */
+export type BucketKey = 'content' | 'id' | 'source' | 'time'
 
 export interface BucketOptions {
   readonly by: BucketKey
@@ -17,28 +21,33 @@ export interface BucketOptions {
    * chooses the group, the second half the bucket inside it.
    */
   readonly groups?: number
+  /** With `by: 'time'`: where one period ends and the next begins. Buckets are periods, oldest first. */
+  readonly periods?: Periods
 }
 
 export interface BucketAssignment {
   readonly by: BucketKey
   readonly buckets: number
   readonly groups: number | undefined
-  /** [rows] bucket of each row. */
+  readonly periods: Periods | undefined
+  /** [rows] bucket of each row; -1 where its time is in no period. */
   readonly bucketOf: Int32Array
   /** [buckets + 1] where each bucket starts in `order`. */
   readonly starts: Int32Array
-  /** [rows] row numbers, bucket by bucket, canonical order inside: (digest, label, part, features: those that the set has). File order never matters. */
+  /** Row numbers, bucket by bucket, canonical order inside: (digest, label, part, features: those that the set has). File order never matters. */
   readonly order: Int32Array
 }
 
 export interface BucketManifest {
   readonly schema: 'videomae.buckets/1'
-  readonly hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets'
+  readonly hash: string
   readonly by: BucketKey
   readonly buckets: number
   readonly groups: number | null
   /** What one poison is when buckets are made this way. */
   readonly unit: string
+  readonly periods?: Periods
+  /** In a bucket: with buckets by time, what is older or newer than all periods is not counted. */
   readonly rows: number
   readonly videos: number
   /** Rows in each bucket. */
@@ -57,10 +66,18 @@ export const poisonUnit: Readonly<Record<BucketKey, string>> = {
     'one video inserted or deleted, or any change of the labels of one video; a changed video is one deletion and one insertion, so it counts 2',
   id: 'one video inserted, deleted, changed or relabelled, provided that the attacker cannot choose or change ids',
   source: 'one source with all its videos, without limit on how many or what they are; every false identity counts',
+  time: 'one period with everything collected in it, without limit on how much or what it is; a stretch of time that begins inside a period touches one period more than its length',
+}
+
+/** How `hash` of a manifest and a certificate says what decides the bucket. */
+export function bucketRule(by: BucketKey): string {
+  return by === 'time'
+    ? 'number of the period, counted back from `until`, no hash'
+    : 'first 8 bytes of SHA-256, big-endian, modulo buckets'
 }
 
 /** The text whose hash decides the bucket of each row. */
-function bucketKeys(set: SampleSet, by: BucketKey): readonly string[] {
+function bucketKeys(set: SampleSet, by: Exclude<BucketKey, 'time'>): readonly string[] {
   if (by === 'id') return set.ids.map((id) => sha256(id))
   if (by === 'source') {
     if (set.groups === undefined)
@@ -82,39 +99,59 @@ function bucketKeys(set: SampleSet, by: BucketKey): readonly string[] {
   return set.ids.map((id) => videoDigest.get(id) ?? '')
 }
 
-/**
- * @throws VideoMaeError `INVALID_ARGUMENT`, or `VIDEO_SPLIT` when clips of one video would land in different buckets
- */
-export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
-  const { by, buckets, groups } = options
-  if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
-  if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
-    throw invalidArgument('groups', `a divisor of ${buckets}`, groups)
-  const keys = bucketKeys(set, by)
-  const bucketOf = Int32Array.from(keys, (key) => {
+function hashedBuckets(
+  set: SampleSet,
+  by: Exclude<BucketKey, 'time'>,
+  buckets: number,
+  groups: number | undefined,
+): Int32Array {
+  return Int32Array.from(bucketKeys(set, by), (key) => {
     if (groups === undefined) return bucketOfDigest(key, buckets)
     const inside = buckets / groups
     return bucketOfDigest(key, groups) * inside + bucketOfDigest(key, inside, 8)
   })
+}
+
+function periodsOfRows({ times }: SampleSet, { buckets, periods, groups }: BucketOptions): Int32Array {
+  if (times === undefined)
+    throw invalidArgument('by', '"content" or "id" (the features have no times)', 'time', 'Add a time column.')
+  if (periods === undefined) throw invalidArgument('periods', 'where periods end and how long they are', periods)
+  if (groups !== undefined) throw invalidArgument('groups', 'no encoder groups with buckets by time', groups)
+  checkPeriods(periods)
+  return Int32Array.from(times, (time) => periodOf(time, periods, buckets))
+}
+
+/**
+ * @throws VideoMaeError `INVALID_ARGUMENT`, or `VIDEO_SPLIT` when clips of one video would land in different buckets
+ */
+export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
+  const { by, buckets, groups, periods } = options
+  if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
+  if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
+    throw invalidArgument('groups', `a divisor of ${buckets}`, groups)
+  const bucketOf = by === 'time' ? periodsOfRows(set, options) : hashedBuckets(set, by, buckets, groups)
   const bucketOfVideo = new Map<string, number>()
   for (let row = 0; row < set.rows; row++) {
     const known = bucketOfVideo.get(set.ids[row])
     if (known !== undefined && known !== bucketOf[row]) {
-      throw new VideoMaeError(`Expected all clips of video ${set.ids[row]} in one bucket, but its sources differ.`, {
-        code: 'VIDEO_SPLIT',
-        exit: 'data',
-        hint: 'Give every clip of a video the same source, or make buckets by content or id.',
-      })
+      throw new VideoMaeError(
+        `Expected all clips of video ${set.ids[row]} in one bucket, but its ${by === 'time' ? 'times' : 'sources'} differ.`,
+        {
+          code: 'VIDEO_SPLIT',
+          exit: 'data',
+          hint: 'Give every clip of a video the same source and time, or make buckets by content or id.',
+        },
+      )
     }
     bucketOfVideo.set(set.ids[row], bucketOf[row])
   }
-  const order = Int32Array.from({ length: set.rows }, (_, row) => row).sort(
-    (a, b) => bucketOf[a] - bucketOf[b] || compareRows(set, a, b),
-  )
+  const order = Int32Array.from({ length: set.rows }, (_, row) => row)
+    .filter((row) => bucketOf[row] >= 0)
+    .sort((a, b) => bucketOf[a] - bucketOf[b] || compareRows(set, a, b))
   const starts = new Int32Array(buckets + 1)
-  for (const bucket of bucketOf) starts[bucket + 1]++
+  for (const row of order) starts[bucketOf[row] + 1]++
   for (let bucket = 0; bucket < buckets; bucket++) starts[bucket + 1] += starts[bucket]
-  return { by, buckets, groups, bucketOf, starts, order }
+  return { by, buckets, groups, periods, bucketOf, starts, order }
 }
 
 function compareRows(set: SampleSet | FeatureSet, a: number, b: number): number {
@@ -132,18 +169,19 @@ function compareRows(set: SampleSet | FeatureSet, a: number, b: number): number 
 
 /** The record of a bucketing, to publish beside a certificate. */
 export function bucketManifest(set: SampleSet, assignment: BucketAssignment): BucketManifest {
-  const { by, buckets, starts } = assignment
+  const { by, buckets, starts, periods, bucketOf } = assignment
   const videos = new Map<string, number>()
-  for (let row = 0; row < set.rows; row++) videos.set(set.ids[row], assignment.bucketOf[row])
+  for (let row = 0; row < set.rows; row++) if (bucketOf[row] >= 0) videos.set(set.ids[row], bucketOf[row])
   const sizes = Array.from({ length: buckets }, (_, bucket) => starts[bucket + 1] - starts[bucket])
   const body = {
     schema: 'videomae.buckets/1' as const,
-    hash: 'first 8 bytes of SHA-256, big-endian, modulo buckets' as const,
+    hash: bucketRule(by),
     by,
     buckets,
     groups: assignment.groups ?? null,
     unit: poisonUnit[by],
-    rows: set.rows,
+    ...(periods === undefined ? {} : { periods }),
+    rows: assignment.order.length,
     videos: videos.size,
     sizes,
     empty: sizes.flatMap((size, bucket) => (size === 0 ? [bucket] : [])),

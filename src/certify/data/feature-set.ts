@@ -16,6 +16,8 @@ export interface SampleSet {
   readonly parts?: readonly string[]
   /** [rows] source of the video: uploader, camera, collection batch. Needed for certificates against whole sources. */
   readonly groups?: readonly string[]
+  /** [rows] when the video was collected, in any unit. Needed for certificates against poison in a stretch of time. */
+  readonly times?: readonly number[]
 }
 
 /** Frozen features of a labelled collection: what an encoder hands to this part of the program. */
@@ -83,6 +85,7 @@ export function checkSampleSet(set: SampleSet): void {
     ['ids', set.ids],
     ['digests', set.digests],
     ['groups', set.groups],
+    ['times', set.times],
   ] as const) {
     if (column !== undefined && column.length !== set.rows)
       throw invalidArgument(name, `${set.rows} entries`, column.length)
@@ -109,6 +112,7 @@ export function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSe
     digests: pick(set.digests),
     ...(set.groups === undefined ? {} : { groups: pick(set.groups) }),
     ...(set.parts === undefined ? {} : { parts: pick(set.parts) }),
+    ...(set.times === undefined ? {} : { times: pick(set.times) }),
   }
 }
 

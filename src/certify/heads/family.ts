@@ -82,7 +82,7 @@ function rowsOf({ features, width, labels }: TestSet, from: number, to: number):
 
 /** The features that poisoned rows have. */
 export function poisonedFeatures(set: FeatureSet, test: TestSet, rows: readonly PoisonedRow[]): FeatureSet {
-  const { width, classNames } = set
+  const { width } = set
   const features = new Float32Array(rows.length * width)
   for (const [to, { content }] of rows.entries()) {
     const mine = features.subarray(to * width, (to + 1) * width)
@@ -95,5 +95,5 @@ export function poisonedFeatures(set: FeatureSet, test: TestSet, rows: readonly 
     const stream = new RandomStream(content.seed, 'poison')
     for (let k = 0; k < width; k++) mine[k] += content.size * stream.normal()
   }
-  return { ...samplesOf(rows, classNames, set.groups !== undefined), features, width }
+  return { ...samplesOf(rows, set), features, width }
 }

@@ -43,9 +43,12 @@ export interface VoteJob {
 export type Job = TrainJob | VoteJob
 
 /** The training samples of one learner, in canonical order. */
-export function gatherSamples(job: Omit<TrainJob, 'kind' | 'head' | 'weights'>, learner: number): LearnerSamples {
+export function gatherSamples(
+  job: Omit<TrainJob, 'kind' | 'head' | 'weights' | 'learners'>,
+  learner: number,
+): LearnerSamples {
   const { width, classes, order, starts } = job
-  const buckets = bucketsOfLearner(learner, job.learners, job.offsets)
+  const buckets = bucketsOfLearner(learner, starts.length - 1, job.offsets)
   const bucketSizes = buckets.map((bucket) => starts[bucket + 1] - starts[bucket])
   const count = bucketSizes.reduce((sum, size) => sum + size, 0)
   const depth = width + 1

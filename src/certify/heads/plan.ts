@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { assignBuckets, type BucketAssignment } from '../data/buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../data/feature-set.ts'
-import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord } from '../learners.ts'
+import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord, spreadOfPlan } from '../learners.ts'
 import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
 import type { TrainJob } from './job.ts'
 
@@ -64,13 +64,10 @@ export interface PreparedTraining {
 export function prepareTraining(set: FeatureSet, options: TrainOptions): PreparedTraining {
   checkFeatureSet(set)
   checkEnsemblePlan(options)
-  const { learners, offsets = [0] } = options
+  const { learners, by, groups, periods } = options
+  const { buckets, offsets } = spreadOfPlan(options)
   const head = resolveHead(options.head)
-  const assignment = assignBuckets(set, {
-    by: options.by,
-    buckets: learners,
-    ...(options.groups === undefined ? {} : { groups: options.groups }),
-  })
+  const assignment = assignBuckets(set, { by, buckets, groups, periods })
   return { job: layOut(set, head, learners, offsets, assignment.order, assignment.starts), assignment }
 }
 
@@ -89,7 +86,8 @@ export function trainOnBuckets(
   const starts = new Int32Array(buckets.length + 1)
   for (const [i, rows] of buckets.entries()) starts[i + 1] = starts[i] + rows.length
   const bucketOf = new Int32Array(set.rows).fill(-1) // rows may be in several lists or in none
-  const assignment: BucketAssignment = { by: 'id', buckets: buckets.length, groups: undefined, bucketOf, order, starts }
+  const kind = { by: 'id', buckets: buckets.length, groups: undefined, periods: undefined } as const
+  const assignment: BucketAssignment = { ...kind, bucketOf, order, starts }
   return { job: layOut(set, resolveHead(head), buckets.length, [0], order, starts), assignment }
 }
 

@@ -291,21 +291,34 @@ describe('certifyEncoderGroups and certifyTemporal', () => {
     )
   })
 
-  test('no poisoned stretch within the certified earliness or duration changes the vote', () => {
+  test('no stretch of periods within the certified earliness or duration changes the vote; one period more can', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.nat(1), { minLength: 3, maxLength: 9 }),
+        fc.integer({ min: 2, max: 3 }).chain((classes) =>
+          fc.tuple(
+            fc.constant(classes),
+            // `classes` is an abstention
+            fc.array(fc.nat(classes), { minLength: 2, maxLength: 7 }),
+          ),
+        ),
         fc.integer({ min: 1, max: 3 }),
-        (votes, coverage) => {
-          const { prediction, earliness, duration } = certifyTemporal(votes, 2, coverage)
-          const adversary = { cast: votes, choices: 2, reach: [], predict: pluralityOf(2) }
-          const range = (from: number, length: number) => Array.from({ length }, (_, i) => from + i)
-          expect(canChange(adversary, range(votes.length - earliness, earliness), prediction)).toBe(false)
-          if (earliness < votes.length)
-            expect(canChange(adversary, range(votes.length - earliness - 1, earliness + 1), prediction)).toBe(true)
-          const width = Math.min(votes.length, duration === 0 ? 0 : duration + coverage - 1)
-          for (let from = 0; from + width <= votes.length; from++)
-            expect(canChange(adversary, range(from, width), prediction)).toBe(false)
+        ([classes, votes], coverage) => {
+          const { prediction, earliness, duration, rival } = certifyTemporal(votes, classes, coverage)
+          const periods = votes.length + coverage - 1
+          /** Learners that read any of these periods: learner i reads i..i + coverage - 1. */
+          const readers = (from: number, length: number) =>
+            Array.from(votes.keys()).filter((i) => length > 0 && i <= from + length - 1 && i + coverage - 1 >= from)
+          const adversary = { cast: votes, choices: classes, reach: [], predict: pluralityOf(classes) }
+          const breaks = (from: number, length: number) => canChange(adversary, readers(from, length), prediction)
+          const somewhere = (length: number) =>
+            Array.from({ length: periods - length + 1 }, (_, from) => breaks(from, length)).some(Boolean)
+          expect(breaks(periods - earliness, earliness)).toBe(false)
+          expect(breaks(periods - earliness - 1, earliness + 1)).toBe(true)
+          expect(somewhere(duration)).toBe(false)
+          expect(somewhere(duration + 1)).toBe(true)
+          expect(duration).toBeLessThanOrEqual(earliness)
+          expect(rival).not.toBe(prediction)
+          expect(rival).toBeLessThan(classes)
         },
       ),
       seeded,

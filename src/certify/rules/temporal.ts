@@ -11,6 +11,8 @@ export interface TemporalPrediction {
   readonly earliness: number
   /** Length of the poisoned stretch, anywhere in time: tau periods touch tau + coverage - 1 neighbouring learners. */
   readonly duration: number
+  /** The class that a poisoned stretch of `duration` + 1 periods could elect; the smallest index among equals. */
+  readonly rival: number
 }
 
 /**
@@ -23,7 +25,8 @@ export function certifyTemporal(votes: ArrayLike<number>, classes: number, cover
   const learners = votes.length
   const prediction = plurality(counts)
   let earliness = learners
-  let widest = learners
+  let widest = Number.POSITIVE_INFINITY
+  let rival = -1
   for (let c = 0; c < classes; c++) {
     if (c === prediction) continue
     const sums = new Int32Array(learners + 1)
@@ -31,9 +34,14 @@ export function certifyTemporal(votes: ArrayLike<number>, classes: number, cover
       sums[i + 1] = sums[i] + 1 + (votes[i] === prediction ? 1 : 0) - (votes[i] === c ? 1 : 0)
     const gap = lead(counts, prediction, c)
     while (earliness > 0 && sums[learners] - sums[learners - earliness] >= gap) earliness--
-    while (widest > 0 && worstWindow(sums, widest) >= gap) widest--
+    let width = Math.min(learners, widest)
+    while (width > 0 && worstWindow(sums, width) >= gap) width--
+    if (width < widest) {
+      widest = width
+      rival = c
+    }
   }
-  return { prediction, earliness, duration: Math.max(0, widest - coverage + 1) }
+  return { prediction, earliness, duration: Math.max(0, widest - coverage + 1), rival }
 }
 
 function worstWindow(sums: Int32Array, width: number): number {
