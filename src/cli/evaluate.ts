@@ -3,6 +3,7 @@ import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/e
 import { openAnyClassifier } from '../finetune/predict.ts'
 import type { ClipClassifier } from '../finetune/predict-videos.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
 export interface EvaluateCommandOptions extends CommonOptions {
@@ -28,6 +29,7 @@ export interface EvaluateCommandOptions extends CommonOptions {
 export async function evaluateCommand(data: string, options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
   const interrupt = interruptSignal('Run the command again.')
+  const display = new ProgressDisplay({ stream: process.stderr, quiet })
   let classifier: ClipClassifier | undefined
   try {
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
@@ -44,15 +46,13 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
       workers: rest.workers,
       seed: rest.seed,
       signal: interrupt.signal,
-      onProgress(done, total) {
-        if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${done}/${total} videos`)
-      },
+      onProgress: display.counter('videos'),
     })
-    if (!quiet && process.stderr.isTTY) process.stderr.write('\r\u001b[2K')
     const files = out === undefined ? [] : await writeEvaluation(out, evaluation)
     if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, files })}\n`)
     else process.stdout.write(`${formatEvaluation(evaluation)}${files.map((file) => `wrote  ${file}\n`).join('')}`)
   } finally {
+    display.end()
     await classifier?.close()
     interrupt.dispose()
   }

@@ -3,6 +3,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
 import { writeFeatureFiles } from '../finetune/feature-files.ts'
 import { computeFeatures } from '../finetune/features.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import { listVideos } from '../video/index.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
@@ -34,6 +35,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 export async function featuresCommand(data: string, options: FeaturesCommandOptions): Promise<void> {
   const { json = false, quiet = false, out = 'features', from, stride, fps, engine, windowStep } = options
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
+  const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
     const opened = await openEncoder(from)
     const { sampling } = opened
@@ -66,11 +68,8 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
       decoder,
       workers,
       signal: interrupt.signal,
-      onProgress(done, total) {
-        if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${done}/${total} videos`)
-      },
+      onProgress: display.counter('videos'),
     })
-    if (!quiet && process.stderr.isTTY) process.stderr.write('\r\u001b[2K')
     const { failures, shape } = computed
     const folder = shard === null ? out : path.join(out, `${shard.index + 1}-of-${shard.count}`)
     const written = await writeFeatureFiles(folder, computed, classes)
@@ -91,6 +90,7 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
         written.files.map((file) => `wrote  ${file}\n`).join(''),
     )
   } finally {
+    display.end()
     interrupt.dispose()
   }
 }

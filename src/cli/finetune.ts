@@ -21,7 +21,7 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
 
 /** `videomae finetune`. Progress goes to stderr, the result to stdout. */
 export async function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
-  const { json = false, quiet = false, recipe } = options
+  const { json = false, recipe } = options
   const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
     { key: 'data.path', value: options.data, origin: 'DATA' },
@@ -36,13 +36,17 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     return
   }
   const out = options.out ?? path.join('checkpoints', `finetune-${configuration.mode}`)
-  const onFeatures = (done: number, total: number): void => {
-    if (!quiet && process.stderr.isTTY)
-      process.stderr.write(`\rfeatures ${done}/${total} videos${done === total ? '\r\u001b[2K' : ''}`)
-  }
   await trainWithProgress(
     options,
-    (shown) => finetune(configuration, { out, resume: options.resume, onFeatures, ...shown }),
+    (shown, display) =>
+      finetune(configuration, {
+        out,
+        resume: options.resume,
+        onDigests: display.counter('files read'),
+        onFeatures: display.counter('features of videos'),
+        onTest: display.counter('tested videos'),
+        ...shown,
+      }),
     summary,
   )
 }

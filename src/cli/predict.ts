@@ -1,5 +1,6 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { predict } from '../finetune/predict.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
 export interface PredictCommandOptions extends CommonOptions {
@@ -17,6 +18,7 @@ export interface PredictCommandOptions extends CommonOptions {
 export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
   const { json = false, engine, from, top, clips, crops, threads, decoder } = options
   const interrupt = interruptSignal('Run the command again.')
+  const display = new ProgressDisplay({ stream: process.stderr })
   try {
     const predictions = await predict(videos, {
       from,
@@ -27,7 +29,9 @@ export async function predictCommand(videos: readonly string[], options: Predict
       decoder,
       engine: engine ?? null,
       signal: interrupt.signal,
+      onProgress: display.counter('videos'),
     })
+    display.end()
     if (json) process.stdout.write(`${JSON.stringify({ predictions })}\n`)
     else {
       for (const prediction of predictions) {
@@ -46,6 +50,7 @@ export async function predictCommand(videos: readonly string[], options: Predict
     if (json) process.exitCode = exitCodes.data
     else throw new VideoMaeError(reason, { code: 'VIDEO_UNREADABLE', exit: 'data', hint: 'Each is named above.' })
   } finally {
+    display.end()
     interrupt.dispose()
   }
 }

@@ -1,6 +1,6 @@
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
-import { ProgressDisplay } from '../train/progress.ts'
+import { ProgressDisplay, type TrainingProgress } from '../train/progress.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
@@ -44,17 +44,21 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
 /** Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it. */
 export async function trainWithProgress<T>(
   { json = false, quiet = false }: TrainingCommandOptions,
-  train: (shown: Required<Pick<RunOptions, 'signal' | 'onProgress' | 'onNote'>>) => Promise<T>,
+  train: (
+    shown: Required<Pick<RunOptions, 'signal' | 'onProgress' | 'onNote'>>,
+    display: ProgressDisplay,
+  ) => Promise<T>,
   summary: (result: T) => string,
 ): Promise<void> {
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   const interrupt = interruptSignal()
   try {
-    const result = await train({
+    const shown = {
       signal: interrupt.signal,
-      onProgress: (progress) => display.update(progress),
-      onNote: (note) => display.note(note),
-    })
+      onProgress: (progress: TrainingProgress) => display.update(progress),
+      onNote: (note: string) => display.note(note),
+    }
+    const result = await train(shown, display)
     display.end()
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : summary(result))
   } finally {

@@ -28,6 +28,8 @@ export interface DatasetOptions {
   /** Read every file once to find equal contents. Default true. */
   readonly digests?: boolean
   readonly signal?: AbortSignal
+  /** Files that were read for their digests. */
+  readonly onProgress?: (done: number, total: number) => void
 }
 
 /**
@@ -54,6 +56,7 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
   const unreadable: { id: string; reason: string }[] = []
   const byPath = new Map<string, string | null>()
   if (wanted) {
+    const files = new Set(entries.map(({ path }) => path)).size
     for (const { path, id } of entries) {
       if (byPath.has(path)) continue
       signal?.throwIfAborted()
@@ -63,6 +66,7 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
         byPath.set(path, null)
         unreadable.push({ id, reason: (error as Error).message })
       }
+      options.onProgress?.(byPath.size, files)
     }
   }
   const videos = entries.map((entry): LabelledVideo => {

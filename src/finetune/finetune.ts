@@ -36,8 +36,12 @@ export interface FinetuneResult {
 }
 
 export interface FinetuneOptions extends RunOptions {
+  /** Files that were read for their digests, before anything else. */
+  readonly onDigests?: (done: number, total: number) => void
   /** Modes that train a head: videos whose features are there, of all that are needed. */
   readonly onFeatures?: HeadOptions['onFeatures']
+  /** Mode full: tested videos. */
+  readonly onTest?: (done: number, total: number) => void
 }
 
 const [configurationFile, splitFile, evaluationFolder] = ['config.json', 'split.csv', 'evaluation']
@@ -55,7 +59,7 @@ export async function finetune(
 ): Promise<FinetuneResult> {
   const began = performance.now()
   await requireOwnFolder(options.out, configuration.mode)
-  const prepared = await prepareFinetuning(configuration, options.signal)
+  const prepared = await prepareFinetuning(configuration, { signal: options.signal, onProgress: options.onDigests })
   const { dataset, split, warnings } = prepared
   for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
   const classifier = path.resolve(options.out, bestFolder)
@@ -98,7 +102,7 @@ export async function finetune(
 
 /** Refuses a folder that holds files of another purpose, which the run would replace. */
 async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<void> {
-  const present = await readdir(folder).catch(() => [])
+  const present = await readdir(folder).catch((): string[] => [])
   const replaced = [configurationFile, splitFile, bestFolder, evaluationFolder].filter((name) => present.includes(name))
   if (replaced.length === 0) return
   const before = await readFile(path.join(folder, configurationFile), 'utf8')
@@ -117,7 +121,7 @@ async function testBest(
   { evaluation, engine, data, seed }: FinetuneConfiguration,
   videos: Parameters<typeof evaluateVideos>[1],
   where: string,
-  { signal }: RunOptions,
+  { signal, onTest }: FinetuneOptions,
 ): Promise<Evaluation> {
   const classifier = await openClipClassifier(await openClassifier(where), {
     engine: engine.name,
@@ -135,6 +139,7 @@ async function testBest(
       timeoutSeconds: data.timeoutSeconds,
       seed,
       signal,
+      onProgress: onTest,
     })
   } finally {
     await classifier.close()

@@ -26,6 +26,8 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
   readonly from: string
   /** Classes that are returned, the most probable first. Default 5. */
   readonly top?: number
+  /** Videos that are done. */
+  readonly onProgress?: (done: number, total: number) => void
 }
 
 export type Prediction = { readonly video: string } & (
@@ -40,7 +42,7 @@ export type Prediction = { readonly video: string } & (
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
-  const { from, top = 5, clips = 1, crops = 1, ...rest } = options
+  const { from, top = 5, clips = 1, crops = 1, onProgress, ...rest } = options
   if (!Number.isInteger(top) || top < 1) throw invalidArgument('top', 'a positive integer', top)
   const classifier = await openAnyClassifier(from, rest)
   try {
@@ -48,6 +50,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
     const predictions: Prediction[] = []
     for await (const result of predictVideos(classifier, entries, { ...rest, clips, crops })) {
       const video = result.entry.path
+      onProgress?.(result.index + 1, videos.length)
       if (!result.ok) {
         predictions.push({ video, ok: false, code: result.code, reason: result.reason })
         continue

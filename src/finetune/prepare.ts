@@ -4,7 +4,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import type { ClipReader } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
-import { type LabelledDataset, openDataset } from './dataset.ts'
+import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
 import { type Split, splitDataset, splitWarnings } from './split.ts'
 
@@ -27,12 +27,12 @@ export interface PreparedFinetuning {
  */
 export async function prepareFinetuning(
   configuration: FinetuneConfiguration,
-  signal?: AbortSignal,
+  options: Pick<DatasetOptions, 'signal' | 'onProgress'> = {},
 ): Promise<PreparedFinetuning> {
   const { data, seed } = configuration
   if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labelled videos', null)
   const source = await openSource(configuration)
-  const dataset = await openDataset(data.path, { signal })
+  const dataset = await openDataset(data.path, options)
   const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
   const warnings = [...source.warnings, ...listsBeside(data.path), ...splitWarnings(split)]
   if (dataset.duplicates.length > 0) {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { StepRecord } from './loop.ts'
 import { Metrics } from './metrics.ts'
 import { formatSeconds, ProgressDisplay, type TrainingProgress } from './progress.ts'
@@ -83,6 +83,29 @@ describe('progress', () => {
     expect(text).toContain('[##..................]'.slice(0, 2))
     expect(text).toMatch(/\r.*1\/10 {2}loss 1\.0000 {2}4\.0 clips\/s {2}18 s left {2}data 25 % {2}bad files 1/)
     expect(text).toMatch(/a note\n$/)
+  })
+
+  it('counts videos: every ten seconds in a log, on one line that it takes away on a terminal', () => {
+    const clock = vi.spyOn(performance, 'now')
+    const counted = (isTTY: boolean): string => {
+      let text = ''
+      const display = new ProgressDisplay({ stream: { isTTY, write: (part: string) => (text += part) } })
+      const count = display.counter('videos')
+      for (let done = 0; done <= 9; done++) {
+        clock.mockReturnValue(1e6 + done * 5000)
+        count(done, 9)
+      }
+      return text
+    }
+    try {
+      expect(counted(false)).toBe(
+        'videos 2/9  35 s left\nvideos 4/9  25 s left\nvideos 6/9  15 s left\nvideos 8/9  5 s left\n',
+      )
+      const lines = counted(true).split('\r\u001b[2K')
+      expect([lines[2], lines.length, lines.at(-1)]).toEqual(['videos 1/9  40 s left', 11, ''])
+    } finally {
+      clock.mockRestore()
+    }
   })
 
   it('is silent on demand', () => {

@@ -57,6 +57,35 @@ export class ProgressDisplay {
     this.draw(this.terminalLine(progress))
   }
 
+  /** Progress of work that is counted in videos: with the time left on a terminal, every ten seconds elsewhere. */
+  counter(what: string): (done: number, total: number) => void {
+    let began: { readonly at: number; readonly done: number } | null = null
+    let lastLine = 0
+    return (done, total) => {
+      if (this.quiet) return
+      const now = performance.now()
+      if (began === null) {
+        began = { at: now, done }
+        lastLine = now
+      }
+      if (done >= total) {
+        this.clear()
+        return
+      }
+      const counted = done - began.done
+      const left = counted === 0 ? '' : `  ${formatSeconds(((now - began.at) / 1000 / counted) * (total - done))} left`
+      const line = `${what} ${done}/${total}${left}`
+      if (this.stream.isTTY === true) {
+        if (now - this.lastDraw < 100) return
+        this.lastDraw = now
+        this.draw(line)
+      } else if (now - lastLine >= 10_000) {
+        lastLine = now
+        this.stream.write(`${line}\n`)
+      }
+    }
+  }
+
   /** A line of its own, above the progress line. */
   note(text: string): void {
     if (this.quiet) return
