@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
@@ -8,6 +7,7 @@ import { type FeatureKind, featureProgram } from './encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
 import { type FeatureRows, linearLogits, mergeViews, readRows } from './feature-rows.ts'
 import { type ComputedFeatures, computeFeatures } from './features.ts'
+import { interruptible } from './interruption.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { probeProbabilities, trainProbe } from './probe.ts'
 import { trainRidgeHead } from './ridge.ts'
@@ -42,20 +42,11 @@ export async function finetuneHead(
   options: HeadOptions,
 ): Promise<HeadFinetuning> {
   const cache = configuration.probe.cache ?? path.join(options.out, 'features')
-  try {
-    return await trainHead(configuration, prepared, cache, options)
-  } catch (error) {
-    if (options.signal?.aborted !== true) throw error
-    throw new VideoMaeError(
-      `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
-      {
-        code: 'INTERRUPTED',
-        exit: 'interrupted',
-        hint: 'Run the same command again: it goes on from these features and trains the head from its beginning.',
-        cause: error,
-      },
-    )
+  const told = {
+    message: `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
+    hint: 'Run the same command again: it goes on from these features and trains the head from its beginning.',
   }
+  return interruptible(options.signal, told, () => trainHead(configuration, prepared, cache, options))
 }
 
 async function trainHead(

@@ -14,6 +14,7 @@ import {
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions } from './finetune-head.ts'
+import { interruptible } from './interruption.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { prepareFinetuning } from './prepare.ts'
 import { writeSplitFile } from './split-file.ts'
@@ -46,6 +47,15 @@ export interface FinetuneOptions extends RunOptions {
 
 const [configurationFile, splitFile, evaluationFolder] = ['config.json', 'split.csv', 'evaluation']
 
+const beforeTraining = {
+  message: 'Stopped before training began, while the videos were looked at.',
+  hint: 'Run the same command again.',
+}
+const inTest = {
+  message: 'Stopped in the test of the chosen checkpoint; training is done and saved.',
+  hint: 'Run the same command again with --resume: only the test is done again.',
+}
+
 /**
  * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
  * on the test videos, which nothing else sees.
@@ -59,7 +69,10 @@ export async function finetune(
 ): Promise<FinetuneResult> {
   const began = performance.now()
   await requireOwnFolder(options.out, configuration.mode)
-  const prepared = await prepareFinetuning(configuration, { signal: options.signal, onProgress: options.onDigests })
+  const { signal, onDigests } = options
+  const prepared = await interruptible(signal, beforeTraining, () =>
+    prepareFinetuning(configuration, { signal, onProgress: onDigests }),
+  )
   const { dataset, split, warnings } = prepared
   for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
   const classifier = path.resolve(options.out, bestFolder)
@@ -87,7 +100,10 @@ export async function finetune(
     return { ...common, test, validation, chosen, failures, seconds: seconds() }
   }
   const trained = await finetuneFull(configuration, prepared, { ...options, onAccepted: writeSplit })
-  const test = split.test.length === 0 ? null : await testBest(configuration, split.test, classifier, options)
+  const test =
+    split.test.length === 0
+      ? null
+      : await interruptible(signal, inTest, () => testBest(configuration, split.test, classifier, options))
   if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
   const { validation } = trained
   return {

@@ -89,7 +89,12 @@ export async function* predictVideos(
 ): AsyncGenerator<VideoPrediction, void, undefined> {
   const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
   const views = spatialViews(crops)
-  yield* predictFrom(classifier, loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading }))
+  const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading })
+  for await (const prediction of predictFrom(classifier, loaded)) {
+    // Clips that are decoded already would be predicted to their end.
+    loading.signal?.throwIfAborted()
+    yield prediction
+  }
 }
 
 /** `predictVideos` for views that are loaded elsewhere. */

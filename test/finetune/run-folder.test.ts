@@ -19,7 +19,7 @@ const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
   batch: { size: 4, perRun: 4 },
   schedule: { duration: '2 steps', warmup: '0 steps' },
   optimiser: { average: 0.5 },
-  evaluation: { clips: 1, crops: 1 },
+  evaluation: { clips: 1, crops: 1, batch: 1 },
   probe: { cache: place('cache') },
   log: { tensorboard: false },
   engine: { name: 'onnx', threads: 1 },
@@ -70,5 +70,34 @@ describe('a fine-tuning run', () => {
     for (const part of ['step-00000002', 'step-00000002/ema', 'best']) {
       expect((await openClassifier(place('full', part))).sampling.stride).toBe(2)
     }
+  })
+
+  it('can be stopped before training and in the test, and says how to go on', async () => {
+    const configuration = finetuneConfiguration(input('full'))
+    const seen: string[] = []
+    const stopAt = (when: 'digests' | 'test', resume = false) => {
+      const stop = new AbortController()
+      const at = (what: typeof when) => (done: number, total: number) => {
+        seen.push(`${what} ${done}/${total}`)
+        if (what === when) stop.abort()
+      }
+      return finetune(configuration, {
+        out: place('stopped'),
+        resume,
+        signal: stop.signal,
+        onDigests: at('digests'),
+        onTest: at('test'),
+      })
+    }
+    await expect(stopAt('digests')).rejects.toMatchObject({ code: 'INTERRUPTED', hint: 'Run the same command again.' })
+    expect(seen).toEqual(['digests 1/12'])
+    await expect(stopAt('test')).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      hint: expect.stringContaining('--resume'),
+    })
+    const { test } = await finetune(configuration, { out: place('stopped'), resume: true })
+    const whole = await openClassifier(place('full'))
+    expect((await openClassifier(place('stopped'))).state).toEqual(whole.state)
+    expect(test!.scores.videos).toBe(2)
   })
 })
