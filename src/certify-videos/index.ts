@@ -4,6 +4,7 @@ export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './fe
 export { type FeatureSource, openFeatureSource } from './feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './groups.ts'
 export { engineLearners } from './learners/family.ts'
+export { groupScaledHeads } from './learners/group-scales.ts'
 export { type LearnerKind, type LearnerOptions, learnerKinds, ownOptions } from './learners/kinds.ts'
 export type { LearnerSamples, LearnerTrainer } from './learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './learners/video-set.ts'
@@ -14,7 +15,7 @@ export {
   planCertification,
   planVideos,
 } from './plan.ts'
-export { type Prepared, prepareLearners, prepareSets, prepareShare } from './prepare.ts'
+export { type Prepared, prepareGroups, prepareLearners, prepareSets, prepareShare } from './prepare.ts'
 export { encoderProvenance } from './provenance.ts'
 export { applyScale, type FeatureScale, measureScale } from './scale.ts'
 export type { PeriodOptions } from './times.ts'

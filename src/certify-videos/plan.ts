@@ -10,7 +10,7 @@ import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from 
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
 import { groupProvenance, groupsOf } from './groups.ts'
-import { checkLearner, isHeadKind, type LearnerOptions, startsFresh } from './learners/kinds.ts'
+import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/kinds.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
 import { type PeriodOptions, periodsOf } from './times.ts'
@@ -59,7 +59,7 @@ export interface CertifyVideosPlan {
 /**
  * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
  *
- * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
  *   `manifestOfData` throw
  */
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
@@ -69,7 +69,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
   if (!isHeadKind(learner.kind)) {
     const whose = `${learner.kind} learners`
-    if (names.length > 1) throw invalidArgument('from', `one encoder for ${whose}`, names.join(', '))
+    if (names.length > 1) throw notGrouped(learner.kind)
     if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
     if (options.trusted !== undefined)
       throw invalidArgument('trusted', `nothing with ${whose}: they need no scale`, options.trusted)
@@ -112,12 +112,13 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
 }
 
 /**
- * Refuses a claim that the encoder's origin contradicts, before features are computed.
+ * Refuses a claim that the encoder's origin contradicts, and learners that a rule cannot have, before features are computed.
  *
- * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`
  */
 export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonly Rule[], threat: Threat): void {
   const { train } = plan.division
+  if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
   if (by !== 'source') return
   const without = train.find((video) => video.group === undefined)

@@ -13,7 +13,8 @@ import { attentiveTrainer } from './learners/attentive.ts'
 import { engineLearners } from './learners/family.ts'
 import { openFrames } from './learners/frames.ts'
 import { frameTrainer } from './learners/from-frames.ts'
-import { headFamilyOf, isFrameKind, isHeadKind } from './learners/kinds.ts'
+import { groupScaledHeads } from './learners/group-scales.ts'
+import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import { applyScale, measureScale } from './scale.ts'
@@ -58,6 +59,21 @@ export async function prepareLearners<Result>(
   const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
   if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
   return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder })
+}
+
+/**
+ * For an audit of rule `groups`: heads whose encoders have a part of their own in each group, which is trained again.
+ *
+ * @throws VideoMaeError `LEARNER_NOT_GROUPED`, and what `prepareSets` throws
+ */
+export async function prepareGroups(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  groups: number,
+): Promise<Prepared<FeatureSet, TestSet>> {
+  const { kind, lambda } = plan.learner
+  if (!isHeadKind(kind)) throw notGrouped(kind)
+  return { ...(await prepareSets(plan, options)), learners: groupScaledHeads(headFamilyOf(kind, lambda), groups) }
 }
 
 /**

@@ -48,31 +48,22 @@ export interface AttackPlan {
   readonly bucketCount: number
   /** Labels to push; taken in turns where there are two. */
   readonly rivals: readonly number[]
-  /** Rows of each inserted video (a long video is still one poison), or of each inserted source. */
-  readonly clips: number
+  /** Clips of the video (a long one is still one poison), or of the source, that goes into a bucket with a rival's label. */
+  readonly clipsOf: (bucket: number, rival: number) => readonly PoisonedRow['content'][]
   readonly seed: number
 }
 
-/**
- * One video (or source) for each of these buckets, made to turn an input to the rivals.
- *
- * @param input number of the input under attack
- */
-export function attackRows(input: number, plan: AttackPlan): PoisonedRow[] {
+/** One video (or source) for each of these buckets, made to turn an input to the rivals. */
+export function attackRows(plan: AttackPlan): PoisonedRow[] {
   const stream = new RandomStream(plan.seed, 'attack')
   return plan.buckets.flatMap((bucket, i): PoisonedRow[] => {
     for (let attempt = 0; attempt < 1000 * plan.bucketCount; attempt++) {
       const name = `attack ${stream.uint32()} ${attempt}`
       // With content buckets the name stands for the content; otherwise it is the id or the source, and is hashed itself.
       if (bucketOfDigest(sha256(name), plan.bucketCount) !== bucket) continue
-      const row: PoisonedRow = {
-        content: { kind: 'input', input },
-        label: plan.rivals[i % plan.rivals.length],
-        digest: sha256(name),
-        id: name,
-        group: name,
-      }
-      return new Array<PoisonedRow>(plan.clips).fill(row)
+      const label = plan.rivals[i % plan.rivals.length]
+      const named = { label, digest: sha256(name), id: name, group: name }
+      return plan.clipsOf(bucket, label).map((content) => ({ content, ...named }))
     }
     throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${plan.bucketCount} by search.`, {
       code: 'ATTACK_SEARCH_FAILED',

@@ -2,12 +2,13 @@
  * Checks the chain from samples to predictions by breaking it: poison the training set at random, train everything again,
  * and look whether any learner changed that should not have, or any certified prediction.
  */
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { attackRows, chooseBuckets } from './attack.ts'
 import { votesOfInput } from './ballot.ts'
 import { certifyInTurns } from './certify.ts'
 import { type InputCertificate, needsSpread, type Rule } from './certify-ballots.ts'
+import { checkRules } from './certify-plan.ts'
 import { assignBuckets, type BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { LearnerDescription, LearnerFamily, PoisonedRow, PoolOptions, TrainedEnsemble } from './learners.ts'
@@ -49,6 +50,8 @@ export interface AuditReport {
   readonly schema: 'videomae.audit/1'
   readonly rule: Rule
   readonly learner: LearnerDescription
+  /** What was trained again in each trial, and what was taken as given. */
+  readonly retrained: string
   readonly partitions: number
   readonly spread: number
   readonly groups: number | null
@@ -96,7 +99,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   options: AuditOptions<Set, Inputs>,
 ): Promise<AuditReport> {
   const { rule, partitions, seed = 0, trials = 200, by, groups, seeds = 1 } = options
-  if (rule === 'groups' && groups === undefined) throw invalidArgument('groups', 'the number of encoder groups', groups)
+  checkRules({ rules: [rule], partitions, groups, by })
   options.learners.check(set, test)
   const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
   const learners = partitions * spread
@@ -144,6 +147,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     schema: 'videomae.audit/1',
     rule,
     learner: options.learners.description,
+    retrained: options.learners.retrained ?? 'the learners; an encoder that they share is given',
     partitions,
     spread,
     groups: rule === 'groups' ? (groups ?? null) : null,
@@ -232,8 +236,12 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
     const ballots = await clean.vote(test, { from: t, to: t + 1 }, { keep: 'votes', threads: 1 })
     const buckets = chooseBuckets(votesOfInput(ballots, 0), certificates[t], reach, poisons)
     const { rivals, prediction } = certificates[t]
-    const plan = { buckets, bucketCount: reach.length, rivals, clips: attackClips, seed }
-    const attacked = await train([...rows, ...attackRows(t, plan)])
+    const shared = { input: t, prediction, buckets: reach.length, by: options.by, clips: attackClips }
+    const clipsOf = (bucket: number, rival: number) =>
+      options.learners.attack?.(set, test, { ...shared, bucket, rival }) ??
+      new Array<PoisonedRow['content']>(attackClips).fill({ kind: 'input', input: t })
+    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, seed })
+    const attacked = await train([...rows, ...attack])
     return (await certify(attacked))[t].prediction !== prediction
   }
   let [beyond, within] = [0, 0]

@@ -89,6 +89,8 @@ export interface PoisonedRow {
     | { readonly kind: 'noisy'; readonly row: number; readonly size: number; readonly seed: number }
     /** The content of a test input: what an attacker labels wrongly. */
     | { readonly kind: 'input'; readonly input: number }
+    /** [width] What an encoder makes of it, for learners that read features. */
+    | { readonly kind: 'features'; readonly features: Float32Array }
   readonly label: number
   readonly id: string
   readonly digest: string
@@ -116,8 +118,28 @@ export interface LearnerFamily<Set extends SampleSet, Inputs extends TestInputs>
   merge(set: Set, plan: EnsemblePlan): Promise<TrainedEnsemble<Inputs>>
   /** One learner on each list of rows; lists may overlap. For learning curves, not for certificates. */
   trainOnRows(set: Set, lists: readonly (readonly number[])[], options: PoolOptions): Promise<TrainedEnsemble<Inputs>>
-  /** The training set that these rows make, for audits. */
+  /**
+   * The training set that these rows make, for audits.
+   *
+   * @throws VideoMaeError `INVALID_ARGUMENT` for content of a kind that these learners do not read
+   */
   poisoned(set: Set, inputs: Inputs, rows: readonly PoisonedRow[]): Set
+  /** What an audit trains again and what it takes as given, where that is not just the learners on a given encoder. */
+  readonly retrained?: string
+  /** The clips of one poison against an input, where more is known than copies of the input under a rival's label. */
+  attack?(set: Set, inputs: Inputs, target: AttackTarget): readonly PoisonedRow['content'][]
+}
+
+/** What a poison should do. */
+export interface AttackTarget {
+  readonly input: number
+  readonly prediction: number
+  readonly rival: number
+  /** The bucket, or encoder group, that the poison will be in, of how many. */
+  readonly bucket: number
+  readonly buckets: number
+  readonly by: BucketKey
+  readonly clips: number
 }
 
 /** The buckets of a plan, and on which of them learner i is trained: `bucketsOfLearner(i, buckets, offsets)`. */

@@ -1,16 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { assertAudit, audit, type Rule } from '../certify/index.ts'
-import { planCertification, prepareLearners } from '../certify-videos/index.ts'
+import { assertAudit, audit, checkRules, type Rule, type SampleSet, type TestInputs } from '../certify/index.ts'
+import { type Prepared, planCertification, prepareGroups, prepareLearners } from '../certify-videos/index.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { report } from './certify.ts'
-import { learnerOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { groupCount, learnerOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
 export interface AuditCommandOptions extends VideoCommandOptions {
-  readonly from: string
+  /** One encoder, or one for each group. */
+  readonly from: readonly string[]
   readonly partitions?: number
   readonly rule?: Rule
+  /** Rule `groups`: encoder groups. */
+  readonly groups?: number
   /** DPA*: learners of each partition. */
   readonly seedsPerPartition?: number
   /** Random poisonings. */
@@ -28,15 +31,22 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt
+    const groups = groupCount(options.groups, from)
+    checkRules({ rules: [rule], partitions, groups, by })
     const videos = videoOptions(data, from, await learnerOf(options, options.learner), options, signal)
-    const result = await prepareLearners(await planCertification(videos), videos, ({ learners, set, test }) =>
-      audit(set, test, {
-        ...{ learners, by, partitions, rule, trials, attacks, spread, seed, threads, signal },
+    const plan = await planCertification(videos)
+    const auditOf = <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) =>
+      audit(prepared.set, prepared.test, {
+        ...{ by, partitions, rule, groups, trials, attacks, spread, seed, threads, signal },
+        learners: prepared.learners,
         seeds: options.seedsPerPartition,
         largestBudget: budget,
         onProgress: progressOf(quiet, 'poisonings'),
-      }),
-    )
+      })
+    const result =
+      rule === 'groups' && groups !== undefined
+        ? await auditOf(await prepareGroups(plan, videos, groups))
+        : await prepareLearners(plan, videos, auditOf)
     await mkdir(out, { recursive: true })
     const file = path.join(out, 'audit.json')
     await writeFileAtomic(file, `${JSON.stringify(result)}\n`)
@@ -48,6 +58,7 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
       json,
       { ...result, file },
       `${result.trials} poisonings of ${result.poisons} poisons (${done.join(', ')}), rule ${rule}, ${result.learners} learners\n` +
+        `trained again each time: ${result.retrained}\n` +
         `learners changed       ${result.changedLearners} of ${result.allowedLearners} allowed\n` +
         `certified predictions  ${result.checkedPredictions} checked, none changed; violations: ${result.violations.length}\n` +
         `same bytes when trained again in another order: ${result.reproducible ? 'yes' : 'NO'}\n` +

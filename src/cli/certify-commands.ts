@@ -149,9 +149,14 @@ function addAudit(program: Command): void {
         'radius + 1 poisons, to show how tight the radii are.',
     )
     .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
-    .requiredOption('--from <encoder>', sources)
+    .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <k>', 'K', wholeNumber, 50)
-    .addOption(new Option('--rule <name>', 'one rule').choices(ruleNames).default('dpa'))
+    .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups']).default('dpa'))
+    .option(
+      '--groups <n>',
+      '[rule groups] encoder groups; the encoders are given, their scales are trained again',
+      wholeNumber,
+    )
     .addOption(oneLearner())
     .addOption(severalSeeds())
     .option('--trials <n>', 'random poisonings', wholeNumber, 200)

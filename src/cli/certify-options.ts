@@ -73,6 +73,18 @@ export function noteOf(quiet: boolean): (note: string) => void {
   }
 }
 
+/**
+ * Encoder groups: as many as encoders where there are several.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` where several encoders are named, but not one for each group
+ */
+export function groupCount(groups: number | undefined, from: readonly string[]): number | undefined {
+  if (from.length <= 1) return groups
+  if (groups !== undefined && groups !== from.length)
+    throw invalidArgument('--groups', `${from.length}, as many as --from names encoders`, groups)
+  return from.length
+}
+
 /** The base learner that the options describe; which options a kind has is checked by `planCertification`. */
 export async function learnerOf(
   { lambda, epochs, learningRate, recipe, seed }: VideoCommandOptions,

@@ -33,6 +33,7 @@ import { runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { recipeFile } from '../train/recipes.ts'
 import {
+  groupCount,
   learnerOf,
   noteOf,
   numbersOf,
@@ -85,7 +86,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     if (from === null) return
     const videos = { ...videoOptions(data, from, learner, options, signal), periods: periodOptionsOf(options) }
     const partitions = numbersOf('--partitions', options.partitions ?? '50')
-    const groups = groupCount(options, from)
+    const groups = groupCount(options.groups, from)
     checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
     const plan = await planCertification(videos)
     checkPlan(plan, by, rules, threat)
@@ -138,8 +139,8 @@ async function encodersOf(
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { from = [], groups, groupRecipe, stage, out, by = 'content', json = false, quiet = false } = options
-  if (groups !== undefined && from.length > 0 && from.length !== groups)
-    throw invalidArgument('--groups', `${from.length}, as many as --from names encoders`, groups)
+  if (groups !== undefined && from.length === 1)
+    throw invalidArgument('--groups', 'one --from for each group, or none and --group-recipe', groups)
   if (stage !== 'groups' && groupRecipe === undefined) {
     if (from.length > 0) return from
     throw invalidArgument('--from', 'an encoder, untrained:CHECKPOINT or pixels', undefined)
@@ -171,11 +172,6 @@ async function encodersOf(
 
 function periodOptionsOf({ period, until, coverage }: CertifyCommandOptions): PeriodOptions | undefined {
   return period === undefined || until === undefined ? undefined : { length: period, until, coverage }
-}
-
-/** Encoder groups: as many as encoders where there are several. */
-function groupCount({ groups }: CertifyCommandOptions, from: readonly string[]): number | undefined {
-  return from.length > 1 ? from.length : groups
 }
 
 function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(

@@ -262,6 +262,26 @@ describe('videomae certify, audit and lethal-dose', () => {
     }
     expect(report).toMatchObject({ trials: 6, violations: [], reproducible: true })
     expect(report.poisons).toBeGreaterThanOrEqual(6)
+    const groups = [
+      '--rule',
+      'groups',
+      '--groups',
+      '2',
+      '--trials',
+      '4',
+      '--attacks',
+      '2',
+      '--out',
+      place('audit-groups'),
+    ]
+    const audited = await videomae('audit', videos, '--from', run, '--partitions', '4', ...groups, ...common)
+    expect(audited.code).toBe(0)
+    expect(JSON.parse(audited.stdout)).toMatchObject({
+      ...{ rule: 'groups', groups: 2, learners: 4, violations: [], reproducible: true },
+      retrained: expect.stringContaining('the scale of the features of each group'),
+    })
+    const odd = await videomae('audit', videos, '--from', run, '--partitions', '5', ...groups, ...common)
+    expect(odd).toMatchObject({ code: 2, stdout: expect.stringContaining('a multiple of the 2 encoder groups') })
   })
 
   it('compares predicted and measured radii of several learners', async () => {

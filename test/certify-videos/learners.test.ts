@@ -20,6 +20,7 @@ import {
   type Prepared,
   planCertification,
   planVideos,
+  prepareGroups,
   prepareLearners,
   pretrainGroups,
   type VideoInputs,
@@ -193,7 +194,10 @@ describe('the family', () => {
     expect(ownOptions({ kind: 'ridge', epochs: 3, lambda: 1 })).toMatchObject({ lambda: 1, epochs: undefined })
     expect(ownOptions({ kind: 'attentive', epochs: 3, lambda: 1 })).toMatchObject({ lambda: undefined, epochs: 3 })
     const { set, learners } = await prepared({ kind: 'attentive' })
-    await expect(learners.train(set, { ...plan, groups: 3 })).rejects.toThrow(/closed form/)
+    await expect(learners.train(set, { ...plan, groups: 3 })).rejects.toMatchObject({ code: 'LEARNER_NOT_GROUPED' })
+    await refused({ kind: 'full' }, { from: [run, run] }).toMatchObject({ code: 'LEARNER_NOT_GROUPED' })
+    const attentive = await planCertification(options({ kind: 'attentive' }))
+    expect(() => checkPlan(attentive, 'content', ['groups'], 'label_flip')).toThrow(/heads on pooled features/)
   })
 })
 
@@ -220,6 +224,14 @@ describe('an encoder for each group', () => {
       expect(certificate.runs[0]).toMatchObject({ rule: 'groups', groups: 2, learners: 6 })
       expect(certificate.threat.encoder.trust).toBe('per_group')
     })
+    // The audit trains a part of each encoder again: a poison then changes heads beside its own.
+    const { set, test, learners } = await prepareGroups(grouped, wanted, 2)
+    expect(test.perGroup).toHaveLength(2)
+    const audited = { by: 'content', partitions: 6, rule: 'groups', groups: 2, threads: 1 } as const
+    const report = await audit(set, test, { ...audited, learners, trials: 10, attacks: 3 })
+    assertAudit(report)
+    expect(report.retrained).toContain('the encoders of the groups are given')
+    expect(report.changedLearners).toBeGreaterThan(report.trials)
     // Encoders in the wrong order have seen other groups; one with unknown training may have.
     await expect(planCertification({ ...all, from: [from[1], from[0]] })).rejects.toThrow(/encoder 0 .* group 1/s)
     await expect(

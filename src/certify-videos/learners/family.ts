@@ -20,6 +20,7 @@ import {
 import { bucketsOfLearner } from '../../certify/rules/spread.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
+import { notGrouped } from './kinds.ts'
 import { digestOfLearner, LearnerFiles, type TrainedLearner } from './learner-files.ts'
 import type { LearnerSamples, LearnerTrainer } from './trainer.ts'
 import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from './video-set.ts'
@@ -44,12 +45,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
 
   async function layOut(set: VideoSet, plan: EnsemblePlan): Promise<Work> {
     checkEnsemblePlan(plan)
-    if (plan.groups !== undefined)
-      throw invalidArgument(
-        'groups',
-        'heads that are trained in closed form (ridge, nearest_mean, linear)',
-        description.kind,
-      )
+    if (plan.groups !== undefined) throw notGrouped(description.kind)
     const { learners, by, periods, seeds = 1, directory } = plan
     const { buckets, offsets } = spreadOfPlan(plan)
     const assignment = assignBuckets(set, { by, buckets, periods })

@@ -1,7 +1,7 @@
 /** The base learners that a user may name. */
 import { headLearners } from '../../certify/heads/family.ts'
 import type { HeadOptions } from '../../certify/heads/head.ts'
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../finetune/configuration.ts'
 import { type FrameLearnerKind, frameLearnerKinds } from './from-frames.ts'
 
@@ -62,6 +62,15 @@ export function ownOptions({ kind, lambda, epochs, learningRate, recipe, seed }:
     learningRate: kind === 'attentive' ? learningRate : undefined,
     recipe: isFrameKind(kind) ? recipe : undefined,
   }
+}
+
+/** Learners on tokens or frames, where each group of partitions would need another encoder. */
+export function notGrouped(kind: string): VideoMaeError {
+  return new VideoMaeError(`Expected heads on pooled features with encoders of groups, but the learners are ${kind}.`, {
+    code: 'LEARNER_NOT_GROUPED',
+    exit: 'usage',
+    hint: `Take --learner ${headKinds.join(', ')} with rule groups; or learners from scratch with another rule: they share no encoder.`,
+  })
 }
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` */

@@ -2,6 +2,7 @@
 import type { SampleSet, TestInputs } from '../../certify/data/feature-set.ts'
 import type { PoisonedRow } from '../../certify/learners.ts'
 import { samplesOf } from '../../certify/poison.ts'
+import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import type { LabelledVideo } from '../../finetune/dataset.ts'
 import { fileDigestOf } from '../division.ts'
@@ -68,6 +69,7 @@ export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {
 export function poisonedVideos(set: VideoSet, inputs: VideoInputs, rows: readonly PoisonedRow[]): VideoSet {
   const contents = rows.map(({ content }): Content => {
     if (content.kind === 'input') return inputs.contents[content.input]
+    if (content.kind === 'features') throw invalidArgument('content', 'videos, not features', content.kind)
     const before = set.contents[content.row]
     return content.kind === 'row' ? before : { ...before, noise: { size: content.size, seed: content.seed } }
   })

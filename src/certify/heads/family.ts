@@ -86,10 +86,9 @@ export function poisonedFeatures(set: FeatureSet, test: TestSet, rows: readonly 
   const features = new Float32Array(rows.length * width)
   for (const [to, { content }] of rows.entries()) {
     const mine = features.subarray(to * width, (to + 1) * width)
-    if (content.kind === 'input') {
-      mine.set(test.features.subarray(content.input * width, (content.input + 1) * width))
-      continue
-    }
+    if (content.kind === 'features') mine.set(content.features)
+    if (content.kind === 'input') mine.set(test.features.subarray(content.input * width, (content.input + 1) * width))
+    if (!('row' in content)) continue
     mine.set(set.features.subarray(content.row * width, (content.row + 1) * width))
     if (content.kind === 'row') continue
     const stream = new RandomStream(content.seed, 'poison')
