@@ -82,6 +82,23 @@ describe('bootstrap intervals', () => {
     expect(of(0, ['x', 'x', 'x', 'y', 'y', 'y', 'z', 'z', 'z']).top1.low).toBeCloseTo(0.025 ** (1 / 3), 12)
   })
 
+  it('stay open where few groups are alike, or every answer is the same', () => {
+    const alike = scorePredictions(rows([0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]), [0, 1, 0, 1], {
+      labels: ['a', 'b'],
+      groups: ['x', 'x', 'y', 'y'],
+    })
+    // One of two groups' worth is right: Clopper and Pearson give 0.01258 to 0.98742.
+    expect(alike.top1.value).toBe(0.5)
+    expect(alike.top1.low).toBeCloseTo(0.01258, 5)
+    expect(alike.top1.high).toBeCloseTo(0.98742, 5)
+    expect(alike.balanced).toEqual(alike.top1)
+    // Thirty answers of one class out of three: ten of thirty, 0.1729 to 0.5281.
+    const truth = Array.from({ length: 30 }, (_, i) => i % 3)
+    const constant = scorePredictions(rows(...truth.map(() => [0.5, 0.3, 0.2])), truth, { labels: ['a', 'b', 'c'] })
+    expect(constant.balanced.low).toBeCloseTo(0.1729, 4)
+    expect(constant.balanced.high).toBeCloseTo(0.5281, 4)
+  })
+
   it('are the same for the same seed', () => {
     expect(interval(5, 2)).toEqual(interval(5, 2))
   })

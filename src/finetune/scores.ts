@@ -2,8 +2,9 @@ import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 
 /**
- * A value and the bounds of its 95 % bootstrap interval. Where no resample differs, because all videos are right or all
- * are wrong, the open side is the exact bound of Clopper and Pearson (1934) for as many trials as there are groups.
+ * A value and the bounds of its 95 % bootstrap interval. Where resamples do not differ (all videos are right, all are
+ * wrong, or so few groups are all alike), the bounds are the exact ones of Clopper and Pearson (1934) for as many trials as
+ * there are groups.
  */
 export interface Estimate {
   readonly value: number
@@ -76,10 +77,15 @@ export function scorePredictions(
     const values = draws.map(score).sort((a, b) => a - b)
     const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(share * values.length))]
     const value = score(all)
-    const exact = 0.025 ** (1 / together.length)
-    if (value === 1) return { value, low: Math.min(at(0.025), exact), high: 1 }
-    if (value === 0) return { value, low: 0, high: Math.max(at(0.975), 1 - exact) }
-    return { value, low: at(0.025), high: at(0.975) }
+    const [low, high] = [at(0.025), at(0.975)]
+    if (high - low > 1e-9) return { value, low, high }
+    const trials = together.length
+    const successes = value * trials
+    return {
+      value,
+      low: exactLowerBound(Math.floor(successes + 1e-9), trials),
+      high: 1 - exactLowerBound(Math.floor(trials - successes + 1e-9), trials),
+    }
   }
   const share = (hits: readonly number[]) => (rows: readonly number[]) =>
     rows.reduce((sum, i) => sum + hits[i], 0) / rows.length
@@ -156,6 +162,31 @@ export function calibrationError(confidence: readonly number[], right: readonly 
     bin.confidence += value
   }
   return sums.reduce((error, bin) => error + Math.abs(bin.right - bin.confidence), 0) / confidence.length
+}
+
+/** The share at which `successes` or more of `trials` have a probability of 2.5 %; 0 without any. */
+function exactLowerBound(successes: number, trials: number): number {
+  if (successes === 0) return 0
+  let first = 0
+  for (let i = 1; i <= successes; i++) first += Math.log((trials - successes + i) / i)
+  const tail = (share: number): number => {
+    let sum = 0
+    let choices = first
+    for (let hits = successes; hits <= trials; hits++) {
+      // With a share of 1 the last term is the only one, and 0 * log 0 is no number.
+      const misses = trials - hits
+      sum += Math.exp(choices + hits * Math.log(share) + (misses === 0 ? 0 : misses * Math.log1p(-share)))
+      choices += Math.log(misses / (hits + 1))
+    }
+    return sum
+  }
+  let [low, high] = [0, 1]
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2
+    if (tail(middle) < 0.025) low = middle
+    else high = middle
+  }
+  return (low + high) / 2
 }
 
 /** Rows that are drawn together. */

@@ -93,7 +93,7 @@ function officialSplit(videos: readonly LabelledVideo[], seed: number, validatio
         {
           code: 'SPLIT_INVALID',
           exit: 'data',
-          hint: 'Correct the column, or do not use it (data.official=false): the split is drawn then.',
+          hint: 'Correct the column, or do not use it (--set data.official=false): the split is drawn then.',
         },
       )
     }
