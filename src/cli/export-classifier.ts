@@ -14,8 +14,8 @@ import { loadClips } from '../video/index.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
 export interface ExportClassifierCommandOptions extends CommonOptions {
-  /** ONNX file, or with `format: huggingface` a folder. */
-  readonly out: string
+  /** ONNX file, or with `format: huggingface` a folder. Default `classifier.onnx` or `classifier`. */
+  readonly out?: string
   readonly format?: 'onnx' | 'huggingface'
   readonly input?: ExportInput
   readonly precision?: ExportPrecision
@@ -29,6 +29,8 @@ export interface ExportClassifierCommandOptions extends CommonOptions {
   readonly calibrationClips?: number
   /** Labelled videos (the test part of a list with a split column) on which file and checkpoint are compared. */
   readonly evaluate?: string
+  /** Of the export of an encoder; refused here. */
+  readonly check?: string
   readonly engine?: string
 }
 
@@ -37,10 +39,16 @@ export async function exportClassifierCommand(
   checkpoint: string,
   options: ExportClassifierCommandOptions,
 ): Promise<void> {
-  const { json = false, out, format = 'onnx', input, calibrate, calibrationClips = 32, evaluate, engine } = options
+  const { json = false, format = 'onnx', input, calibrate, calibrationClips = 32, evaluate, engine, check } = options
+  const out = options.out ?? (format === 'onnx' ? 'classifier.onnx' : 'classifier')
   const precision = precisionOf(options)
+  if (check !== undefined) throw invalidArgument('--check', '--evaluate beside --classifier', check)
   if (format === 'huggingface') {
     if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
+    if (evaluate !== undefined) {
+      const hint = 'Use `videomae evaluate` on the directory.'
+      throw invalidArgument('--evaluate', 'none for a Hugging Face directory', evaluate, hint)
+    }
     await exportClassifierDirectory(checkpoint, out)
     process.stdout.write(json ? `${JSON.stringify({ files: [out] })}\n` : `wrote      ${out}\n`)
     return
@@ -57,7 +65,15 @@ export async function exportClassifierCommand(
         ? undefined
         : await clipsOf(checkpoint, calibrate, { part: 'train', most: calibrationClips, signal })
     const compareWith = engine ?? null
-    const result = await exportClassifier(checkpoint, { out, input, precision, clips, calibration, compareWith })
+    const result = await exportClassifier(checkpoint, {
+      out,
+      input,
+      precision,
+      clips,
+      calibration,
+      compareWith,
+      signal,
+    })
     const accuracy = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
     process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy })}\n` : report(result, accuracy))
   } finally {
@@ -78,7 +94,7 @@ function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
     throw invalidArgument('--calibrate', 'videos to measure the bounds of activations on', calibrate)
   }
   if (asked === 'int8-static' || asked === 'int8' || int8) return 'int8-static'
-  throw invalidArgument('--calibrate', 'to be used with --int8', asked)
+  throw invalidArgument('--precision', 'int8-static beside --calibrate (or --int8)', asked)
 }
 
 /** Four generated clips that move. */

@@ -1,20 +1,38 @@
+import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportInput, exportEncoder } from '../export/encoder.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface ExportCommandOptions extends CommonOptions {
-  readonly out: string
+  /** Default `encoder.onnx`. */
+  readonly out?: string
   readonly input: ExportInput
   readonly check?: string
   readonly engine?: string
 }
 
+/** Options that mean something with `--classifier` only. */
+const classifierOptions = {
+  precision: '--precision',
+  fp16: '--fp16',
+  int8: '--int8',
+  calibrate: '--calibrate',
+  calibrationClips: '--calibration-clips',
+  format: '--format',
+  evaluate: '--evaluate',
+} as const
+
 /** `videomae export`. */
 export async function exportCommand(
   checkpoint: string,
-  { json, out, input, check, engine }: ExportCommandOptions,
+  options: ExportCommandOptions & { readonly [name in keyof typeof classifierOptions]?: unknown },
 ): Promise<void> {
+  for (const [name, written] of Object.entries(classifierOptions)) {
+    const value = options[name as keyof typeof classifierOptions]
+    if (value !== undefined) throw invalidArgument(written, 'to be used with --classifier', value)
+  }
+  const { json, out = 'encoder.onnx', input, check, engine } = options
   const clips = await clipsForCheck(checkpoint, check, new RandomStream('export'))
   const result = await exportEncoder(checkpoint, { out, input, clips, compareWith: engine })
   if (json) {

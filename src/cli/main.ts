@@ -158,7 +158,7 @@ function addExport(program: Command): void {
         'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.',
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
-    .option('--out <file>', 'ONNX file', 'encoder.onnx')
+    .option('--out <place>', 'ONNX file or folder; default: encoder.onnx, classifier.onnx or classifier/')
     .addOption(
       new Option('--input <kind>', 'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]')
         .choices(['uint8', 'float32'])
@@ -179,11 +179,12 @@ function addExport(program: Command): void {
     .option('--fp16', 'short for --precision float16')
     .option('--int8', 'short for --precision int8-static with --calibrate, int8-dynamic without')
     .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
-    .option('--calibration-clips <n>', 'how many of them', wholeNumber, 32)
+    .option('--calibration-clips <n>', 'how many of them; default: 32', positiveWholeNumber)
     .addOption(
-      new Option('--format <format>', 'huggingface: a directory that Python transformers reads (classifier)')
-        .choices(['onnx', 'huggingface'])
-        .default('onnx'),
+      new Option('--format <format>', 'huggingface: a directory that Python transformers reads (classifier)').choices([
+        'onnx',
+        'huggingface',
+      ]),
     )
     .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
     .addOption(json())

@@ -31,7 +31,11 @@ export function productOperands({ graph }: OnnxModel): string[] {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` without clips
  */
-export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor[]): Promise<ActivationRanges> {
+export async function measureRanges(
+  model: OnnxModel,
+  clips: readonly ClipTensor[],
+  signal?: AbortSignal,
+): Promise<ActivationRanges> {
   if (clips.length === 0) throw invalidArgument('calibration', 'at least one clip', 'none')
   const names = productOperands(model)
   const ranges = names.map(() => ({ low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY }))
@@ -43,6 +47,7 @@ export async function measureRanges(model: OnnxModel, clips: readonly ClipTensor
     const session = await InferenceSession.create(file)
     try {
       for (const { type, data, shape } of clips) {
+        signal?.throwIfAborted()
         const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
         for (const [i, range] of ranges.entries()) {
           range.low = Math.min(range.low, Number(outputs[lowest(i)].data[0]))

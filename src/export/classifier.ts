@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import {
@@ -34,6 +35,7 @@ export interface ClassifierExportOptions {
   readonly tolerance?: number
   /** Engine to compare with; default: the best one here. */
   readonly compareWith?: string | null
+  readonly signal?: AbortSignal
 }
 
 export interface ClassifierExport {
@@ -59,10 +61,10 @@ export interface ClassifierExport {
  * the engine; float32 must agree, the difference of the other precisions is measured and returned.
  *
  * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
- *   `int8-static` without any, `NOT_A_CLASSIFIER`
+ *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
-  const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4 } = options
+  const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4, signal } = options
   const classifier = await openClassifier(where)
   const { configuration, state, labels, sampling } = classifier
   const split = (name: string, all: Uint8Array): Uint8Array[] => {
@@ -93,11 +95,12 @@ export async function exportClassifier(where: string, options: ClassifierExportO
           split('calibration', options.calibration ?? new Uint8Array()).map((clip) =>
             clipTensor(configuration, input, clip),
           ),
+          signal,
         )
       : undefined
   const model = withPrecision(lowered, precision, ranges)
   const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
-  const check = await compare(classifier, out, input, checked, options.compareWith ?? null)
+  const check = await compare(classifier, out, input, checked, options)
   if (precision === 'float32' && !(check.logits <= tolerance)) {
     throw new VideoMaeError(
       `Expected the logits of ${out} to agree with the ${check.engine} engine within ${tolerance}, but the largest difference is ${check.logits.toExponential(2)}.`,
@@ -116,22 +119,45 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   return { files, bytes, float32Bytes: bytes + weights[0] - weights[1], precision, check, metadata }
 }
 
-/** Writes a classifier as a directory that Hugging Face's transformers reads (an attentive head stands beside it). */
+/**
+ * Writes a classifier as a directory that Hugging Face's transformers reads (an attentive head stands beside it). An earlier
+ * export there is replaced.
+ *
+ * @throws VideoMaeError `EXPORT_FOLDER` for a folder with anything else in it, and what `openClassifier` throws
+ */
 export async function exportClassifierDirectory(where: string, out: string): Promise<void> {
   const classifier = await openClassifier(where)
+  const present = await readdir(out).catch((): string[] => [])
+  const other = present.filter((name) => !classifierFiles.has(name))
+  if (other.length > 0) {
+    throw new VideoMaeError(
+      `Expected an empty folder, or one of an earlier export, but ${path.resolve(out)} holds ${other.slice(0, 8).join(', ')}.`,
+      { code: 'EXPORT_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
+    )
+  }
   await replaceDirectory(out, (folder) => saveClassifier(folder, classifier))
 }
+
+/** Everything that `saveClassifier` writes. */
+const classifierFiles: ReadonlySet<string> = new Set([
+  'config.json',
+  'model.safetensors',
+  'preprocessor_config.json',
+  'clip.json',
+  'classifier.json',
+  'head.safetensors',
+])
 
 async function compare(
   classifier: OpenedClassifier,
   file: string,
   input: ExportInput,
   clips: readonly Uint8Array[],
-  name: string | null,
+  { compareWith = null, signal }: ClassifierExportOptions,
 ): Promise<ClassifierExport['check']> {
   const { configuration, state } = classifier
   const program = buildClassifierProgram(classifier, { batch: 1 })
-  const engine = await chooseEngine(name)
+  const engine = await chooseEngine(compareWith)
   const session = await engine.open([program])
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
   const exported = await InferenceSession.create(file)
@@ -139,6 +165,7 @@ async function compare(
   try {
     await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
     for (const clip of clips) {
+      signal?.throwIfAborted()
       const { type, data, shape } = clipTensor(configuration, input, clip)
       const expected = await session.run(program.name, { frames: new Uint8Array(clip) })
       const outputs = await exported.run({ [exported.inputNames[0]]: new Tensor(type, data, shape) })

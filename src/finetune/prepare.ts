@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { modelConfiguration } from '../train/model-section.ts'
-import type { ClipReader } from '../video/index.ts'
+import { type ClipReader, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
@@ -50,11 +50,22 @@ export async function prepareFinetuning(
 function listsBeside(source: string): string[] {
   if (!statSync(source).isDirectory()) return []
   const lists = readdirSync(source).filter((name) => /\.(csv|tsv)$/i.test(name))
-  if (lists.length === 0) return []
-  const [first] = lists
+  const [first] = lists.filter((name) => saysMore(path.join(source, name)))
+  if (first === undefined) return []
   return [
-    `the folder ${source} is read as a folder per class; its ${lists.join(', ')} is not used: name ${path.join(source, first)} instead for the groups and the split that it may have.`,
+    `the folder ${source} is read as a folder per class; ${first} in it is not used: name ${path.join(source, first)} instead for its groups or its split.`,
   ]
+}
+
+/** Whether a list has groups, a split or parts of files. One that cannot be read may have. */
+function saysMore(list: string): boolean {
+  try {
+    return listVideos(list).some((video) =>
+      [video.group, video.split, video.start, video.end].some((value) => value !== undefined),
+    )
+  } catch {
+    return true
+  }
 }
 
 /** The encoder that `model` and `clip` describe. */

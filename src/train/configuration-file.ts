@@ -115,7 +115,7 @@ function invalid(messages: readonly string[]): VideoMaeError {
   return new VideoMaeError(messages.join('\n'), {
     code: 'CONFIGURATION_INVALID',
     exit: 'usage',
-    hint: 'docs/training.md lists every key; models/schema.json lets an editor complete and check them.',
+    hint: '--print-config alone prints every key; schema.json (pretrain) and finetune-schema.json in models/ let an editor check them.',
   })
 }
 

@@ -1,0 +1,167 @@
+/** From labelled videos to a shipped classifier through the compiled program, as a user does it. */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { startVideomae, videomae } from './run-program.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const [data, run, recipe] = [place('data'), place('run'), place('recipe.yaml')]
+let video = ''
+
+beforeAll(async () => {
+  const { files } = await generateMotionDataset(data, { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
+  video = files[0]
+  writeFileSync(
+    recipe,
+    `mode: ridge
+clip: {stride: 1}
+model: {from: scratch, width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}
+evaluation: {every: 2 steps, clips: 1, crops: 1}
+engine: {threads: 1}
+data: {workers: 1}
+`,
+  )
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('videomae finetune', () => {
+  it('prints its configuration as a recipe of the same run', async () => {
+    const printed = await videomae('finetune', data, '--recipe', recipe, '--print-config')
+    expect(printed.code, printed.stderr).toBe(0)
+    writeFileSync(place('printed.yaml'), printed.stdout)
+    const again = await videomae('finetune', data, '--recipe', place('printed.yaml'), '--print-config')
+    expect(again.stdout).toBe(printed.stdout)
+    expect(printed.stdout).toMatch(/every: 2 steps/)
+  })
+
+  it('trains, tests, and warns only of lists that say more than the folders', async () => {
+    const { code, stdout, stderr } = await videomae('finetune', data, '--recipe', recipe, '--out', run, '--json')
+    expect(code, stderr).toBe(0)
+    expect(stderr).toBe('')
+    const result = JSON.parse(stdout) as { videos: unknown; classifier: string }
+    expect(result.videos).toEqual({ train: 14, validation: 2, test: 4 })
+    expect(result.classifier).toBe(path.join(run, 'best'))
+    writeFileSync(path.join(data, 'groups.csv'), `path,label,group\n${video},left,a\n`)
+    const warned = await videomae('finetune', data, '--recipe', recipe, '--out', run)
+    expect(warned.stderr).toMatch(/^warning: .*groups\.csv in it is not used/)
+  })
+
+  it('stops at Ctrl-C with 130 after saving', async () => {
+    const out = place('stopped')
+    const stopped = startVideomae(
+      'finetune',
+      data,
+      '--recipe',
+      recipe,
+      '--mode',
+      'full',
+      '--out',
+      out,
+      '--set',
+      'log.every=1 step',
+    )
+    const reached = (): boolean => /^step \d+\//m.test(stopped.stderr())
+    while (!reached() && stopped.process.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2))
+    stopped.process.kill('SIGINT')
+    const { code, stderr } = await stopped.ended
+    expect(code, stderr).toBe(130)
+    expect(stderr).toMatch(/INTERRUPTED\]\n {2}Continue with --resume/)
+    expect(readdirSync(out).some((name) => name.startsWith('step-'))).toBe(true)
+  })
+})
+
+describe('videomae export --classifier', () => {
+  it('refuses what it would have to ignore', async () => {
+    const refused = async (...args: string[]) => {
+      const { code, stderr } = await videomae('export', run, '--out', place('x.onnx'), ...args)
+      expect(code).toBe(2)
+      expect(existsSync(place('x.onnx'))).toBe(false)
+      return stderr
+    }
+    const messages = await Promise.all([
+      refused('--fp16'),
+      refused('--format', 'huggingface'),
+      refused('--classifier', '--check', video),
+      refused('--classifier', '--calibrate', data),
+      refused('--classifier', '--fp16', '--int8'),
+    ])
+    const expected = [
+      /--classifier for --fp16/,
+      /--classifier for --format/,
+      /--evaluate/,
+      /int8-static/,
+      /at most one/,
+    ]
+    for (const [i, message] of messages.entries()) expect(message).toMatch(expected[i])
+  })
+
+  it('replaces no folder that is not its own', async () => {
+    const out = place('precious')
+    mkdirSync(out)
+    writeFileSync(path.join(out, 'mine.txt'), 'mine')
+    const args = ['export', run, '--classifier', '--format', 'huggingface', '--out']
+    const { code, stderr } = await videomae(...args, out)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('EXPORT_FOLDER')])
+    expect(readdirSync(out)).toEqual(['mine.txt'])
+    for (let time = 0; time < 2; time++) expect((await videomae(...args, place('hf'))).code).toBe(0)
+  })
+
+  it('writes a file that predicts alone', async () => {
+    mkdirSync(place('alone'))
+    const file = place('classifier.onnx')
+    const exported = await videomae(
+      'export',
+      run,
+      '--classifier',
+      '--out',
+      file,
+      '--evaluate',
+      path.join(run, 'split.csv'),
+    )
+    expect(exported.code, exported.stderr).toBe(0)
+    expect(exported.stdout).toMatch(/4 of 4 test videos get the same answer/)
+    copyFileSync(file, place('alone', 'c.onnx'))
+    const predict = async (from: string) => {
+      const { code, stdout } = await videomae('predict', video, '--from', from, '--json')
+      expect(code).toBe(0)
+      return (JSON.parse(stdout) as { predictions: { classes: { label: string; probability: number }[] }[] })
+        .predictions[0]
+    }
+    const [a, b] = [await predict(place('alone', 'c.onnx')), await predict(run)]
+    expect(a.classes.map(({ label }) => label)).toEqual(b.classes.map(({ label }) => label))
+    expect(a.classes[0].probability).toBeCloseTo(b.classes[0].probability, 5)
+    const failed = await videomae('predict', recipe, '--from', file, '--json')
+    expect(failed.code).toBe(3)
+    expect(JSON.parse(failed.stdout)).toMatchObject({ predictions: [{ ok: false }] })
+  })
+})
+
+describe('videomae evaluate', () => {
+  it('writes a report and one JSON document', async () => {
+    const out = place('report')
+    const split = path.join(run, 'split.csv')
+    const { code, stdout } = await videomae('evaluate', split, '--from', run, '--clips', '1', '--out', out, '--json')
+    expect(code).toBe(0)
+    expect((JSON.parse(stdout) as { scores: { videos: number } }).scores.videos).toBe(4)
+    expect(readdirSync(out).sort()).toEqual([
+      'confusion.json',
+      'confusion.png',
+      'confusion.svg',
+      'evaluation.json',
+      'predictions.jsonl',
+    ])
+    expect(readFileSync(path.join(out, 'confusion.png')).subarray(1, 4).toString()).toBe('PNG')
+  })
+})
