@@ -6,7 +6,8 @@ export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './gr
 export { engineLearners } from './learners/family.ts'
 export { groupScaledHeads } from './learners/group-scales.ts'
 export { type LearnerKind, type LearnerOptions, learnerKinds, ownOptions } from './learners/kinds.ts'
-export type { LearnerSamples, LearnerTrainer } from './learners/trainer.ts'
+export { SessionPool } from './learners/session-pool.ts'
+export type { LearnerSamples, LearnerTrainer, Workplace } from './learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './learners/video-set.ts'
 export {
   type CertifyVideosOptions,

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import type { Engine } from '../engine/engine.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
 import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
@@ -36,6 +37,8 @@ export interface FullFinetuning extends TrainingRunResult {
 export interface FullOptions extends RunOptions {
   /** Called when the folder has been accepted for this run: one that is refused keeps its files. */
   readonly onAccepted?: () => Promise<void>
+  /** Instead of the engine of the configuration, e.g. one whose sessions serve several runs. */
+  readonly engine?: Engine
 }
 
 /**
@@ -121,7 +124,7 @@ export async function finetuneFull(
         })
         const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
         const { name, threads, device, precision, recompute } = configuration.engine
-        const engine = await chooseEngine(name)
+        const engine = await chooseEngine(options.engine ?? name)
         const session = await engine.open([...training.programs, ...(validating ? [looking] : [])], {
           threads: threads ?? undefined,
           device: device ?? undefined,

@@ -24,7 +24,7 @@ export interface ClipClassifier {
 
 export interface ClassifierEngineOptions extends EngineOptions {
   /** Default: the best one that this machine has. */
-  readonly engine?: string | null
+  readonly engine?: string | Engine | null
   /** Clips in one run. Default 4. */
   readonly batch?: number
 }

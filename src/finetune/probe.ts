@@ -1,5 +1,5 @@
 import { RandomStream } from '../core/random.ts'
-import type { EngineOptions } from '../engine/engine.ts'
+import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { buildHeadProgram } from '../model/classify.ts'
 import { initialise, type ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -32,7 +32,7 @@ export interface ProbeOptions extends EngineOptions {
   readonly weightDecay?: number
   /** Share of a target given to all classes alike. Default 0. */
   readonly smoothing?: number
-  readonly engine?: string | null
+  readonly engine?: string | Engine | null
   readonly signal?: AbortSignal
   readonly onEpoch?: (epoch: number, loss: number, validation: { accuracy: number; loss: number } | null) => void
 }

@@ -5,11 +5,12 @@ import { type Engine, engineNamed, engineNames, listEngines } from '../engine/in
 const preference = ['onnx', 'reference', 'cuda']
 
 /**
- * The engine a run asks for, or the best one that this machine can run.
+ * The engine a run asks for, by its name or itself, or the best one that this machine can run.
  *
  * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`
  */
-export async function chooseEngine(name: string | null): Promise<Engine> {
+export async function chooseEngine(name: string | Engine | null): Promise<Engine> {
+  if (typeof name === 'object' && name !== null) return name
   if (name !== null) {
     const engine = await engineNamed(name)
     const { available, detail } = await engine.probe()

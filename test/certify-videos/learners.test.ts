@@ -103,6 +103,12 @@ describe.each([
     const flipped = await learners.train({ ...set, labels }, plan)
     const relabelled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
     expect(relabelled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
+    // One after the other they take over each other's sessions; alone, a learner has a new one.
+    const inTurn = await learners.train(set, { ...plan, threads: 1 })
+    expect(inTurn.records).toEqual(first.records)
+    const share = { directory: place(`alone-${learner.kind}`), shard: { index: 2, count: 3 } }
+    const alone = await learners.train(set, { ...plan, ...share })
+    expect(alone.records).toEqual([first.records[2]])
     const again = await learners.train(set, { ...plan, directory })
     expect([again.resumed, again.records]).toEqual([3, first.records])
     const all = { from: 0, to: test.rows }

@@ -3,8 +3,9 @@ import type { EncoderSource } from '../../finetune/encoder-source.ts'
 import type { FeatureRows } from '../../finetune/feature-rows.ts'
 import type { FeatureStore } from '../../finetune/feature-store.ts'
 import { probeProbabilities, trainProbe } from '../../finetune/probe.ts'
+import { chooseEngine } from '../../train/engine-choice.ts'
 import { logarithm } from './from-frames.ts'
-import type { LearnerTrainer } from './trainer.ts'
+import type { LearnerTrainer, Workplace } from './trainer.ts'
 import { addNoise, type Content } from './video-set.ts'
 
 export interface AttentiveOptions {
@@ -30,7 +31,10 @@ export function attentiveTrainer(
 ): LearnerTrainer {
   const width = shape[1]
   const head = { kind: 'attentive' as const, heads: width % 64 === 0 ? width / 64 : 1, mlpWidth: 4 * width }
-  const program = { head, engine, threads: 1 }
+  const programOf = async ({ sessions }: Workplace) => ({
+    ...{ head, threads: 1 },
+    engine: sessions.engine(await chooseEngine(engine)),
+  })
   const rowsOf = async (contents: readonly Content[], labels: readonly number[]): Promise<FeatureRows> => {
     const rows: Float32Array[] = []
     for (const content of contents) {
@@ -50,16 +54,19 @@ export function attentiveTrainer(
   }
   return {
     description: { kind: 'attentive', head, epochs, learningRate, shape, sampling: source.sampling, engine },
-    async train({ contents, labels, classNames }, seed, _folder, signal) {
+    async train({ contents, labels, classNames }, seed, _folder, workplace) {
+      const { signal } = workplace
+      const program = await programOf(workplace)
       const options = { ...program, classes: classNames.length, seed, epochs, learningRate, signal }
       return (await trainProbe(await rowsOf(contents, labels), null, options)).state
     },
-    async score(state, contents, classNames, signal) {
+    async score(state, contents, classNames, workplace) {
+      const program = await programOf(workplace)
       const classes = classNames.length
       const scores = new Float32Array(contents.length * classes)
       const turn = Math.max(1, Math.floor(bytesAtOnce / (4 * store.width)))
       for (let from = 0; from < contents.length; from += turn) {
-        signal?.throwIfAborted()
+        workplace.signal?.throwIfAborted()
         const part = contents.slice(from, from + turn)
         const rows = await rowsOf(part, new Array<number>(part.length).fill(0))
         const probabilities = await probeProbabilities(rows, state, { ...program, classes })

@@ -22,7 +22,8 @@ import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { notGrouped } from './kinds.ts'
 import { digestOfLearner, LearnerFiles, type TrainedLearner } from './learner-files.ts'
-import type { LearnerSamples, LearnerTrainer } from './trainer.ts'
+import { SessionPool } from './session-pool.ts'
+import type { LearnerSamples, LearnerTrainer, Workplace } from './trainer.ts'
 import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from './video-set.ts'
 
 /** The learners of one ensemble, and how each is trained. */
@@ -60,7 +61,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     return { set, assignment, offsets, rows, seeds, files }
   }
 
-  async function trainOne({ set, rows, seeds, files }: Work, learner: number, signal?: AbortSignal) {
+  async function trainOne({ set, rows, seeds, files }: Work, learner: number, workplace: Workplace) {
     const mine = rows[learner]
     const samples: LearnerSamples = {
       contents: mine.map((row) => set.contents[row]),
@@ -71,9 +72,9 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     for (let s = 0; s < seeds && mine.length > 0; s++) {
       const work = files === null ? await temporaryFolder() : await files.workFolder(learner, s)
       try {
-        states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, signal))
+        states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, workplace))
       } catch (error) {
-        signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
+        workplace.signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
         throw error
       } finally {
         await work.remove()
@@ -88,10 +89,10 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     const trained = new Array<TrainedLearner | undefined>(work.rows.length)
     let resumed = 0
     let done = 0
-    await inTurns(from, to, options, async (learner) => {
+    await inTurns(from, to, options, async (learner, workplace) => {
       const known = (await files?.read(learner)) ?? null
       if (known !== null) resumed++
-      const here = known ?? (train ? await trainOne(work, learner, options.signal) : undefined)
+      const here = known ?? (train ? await trainOne(work, learner, workplace) : undefined)
       if (here !== undefined && known === null) await files?.write(here)
       // Weights that are on disk are read again when they are needed: hundreds of learners would not fit into memory.
       trained[learner] = here === undefined || files === null ? here : { record: here.record, states: [] }
@@ -115,14 +116,14 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     async function scoreAll(inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> {
       const name = inputsDigest(inputs)
       const all = new Array<Float32Array>(rows.length)
-      await inTurns(0, rows.length, options, async (learner) => {
+      await inTurns(0, rows.length, options, async (learner, workplace) => {
         const { record, states } = trained[learner]!
         const compute = async () => {
           const weights = files === null ? states : ((await files.read(learner))?.states ?? [])
           const each = inputs.rows * classes
           const scores = new Float32Array(seeds * each)
           for (const [s, state] of weights.entries())
-            scores.set(await trainer.score(state, inputs.contents, set.classNames, options.signal), s * each)
+            scores.set(await trainer.score(state, inputs.contents, set.classNames, workplace), s * each)
           return scores
         }
         all[learner] = files === null ? await compute() : await files.scores(name, record, compute)
@@ -210,27 +211,28 @@ function contentName({ key, noise }: Content): string {
   return noise === null ? key : `${key} ${noise.size} ${noise.seed}`
 }
 
-/** Does `each` for from..to-1, as many at a time as there are threads. */
+/** Does `each` for from..to-1, as many at a time as there are threads, in sessions that they share one after another. */
 async function inTurns(
   from: number,
   to: number,
   options: PoolOptions,
-  each: (learner: number) => Promise<void>,
+  each: (learner: number, workplace: Workplace) => Promise<void>,
 ): Promise<void> {
   const queue = Array.from({ length: to - from }, (_, i) => from + i)
+  const sessions = new SessionPool()
   await Promise.all(
     Array.from({ length: Math.min(threadCount(options), queue.length) }, async () => {
       try {
         for (let learner = queue.shift(); learner !== undefined; learner = queue.shift()) {
           options.signal?.throwIfAborted()
-          await each(learner)
+          await each(learner, { sessions, signal: options.signal })
         }
       } catch (error) {
         queue.length = 0 // the others stop after what they are doing
         throw error
       }
     }),
-  )
+  ).finally(() => sessions.close())
 }
 
 async function temporaryFolder() {

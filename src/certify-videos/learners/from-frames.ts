@@ -6,6 +6,7 @@ import type { LabelledVideo } from '../../finetune/dataset.ts'
 import { type EncoderSource, freshEncoder } from '../../finetune/encoder-source.ts'
 import { finetuneFull } from '../../finetune/finetune-full.ts'
 import { openClipClassifier, predictFrom } from '../../finetune/predict-videos.ts'
+import { chooseEngine } from '../../train/engine-choice.ts'
 import { plainConfiguration } from '../../train/resolve.ts'
 import { type FrameStore, storedSampling } from './frames.ts'
 import type { LearnerTrainer } from './trainer.ts'
@@ -79,7 +80,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       schedule: plainConfiguration(configuration).schedule,
       engine,
     },
-    async train({ contents, labels, classNames }, seed, folder, signal) {
+    async train({ contents, labels, classNames }, seed, folder, { sessions, signal }) {
       const videos = contents.map(
         (_, i): LabelledVideo => ({
           path: String(i),
@@ -102,14 +103,14 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
           warnings: [],
           reader: frames.reader(new Map(contents.map((content, i) => [String(i), content]))),
         },
-        { out: folder, signal },
+        { out: folder, signal, engine: sessions.engine(await chooseEngine(engine.name)) },
       )
       return (await openClassifier(path.join(folder, 'best'))).state
     },
-    async score(state, contents, classNames, signal) {
+    async score(state, contents, classNames, { sessions, signal }) {
       const classifier = await openClipClassifier(
         { configuration: model, head: { kind: 'linear' }, state, labels: classNames, sampling: seen.sampling },
-        { engine: engine.name, batch: 16, threads: 1 },
+        { engine: sessions.engine(await chooseEngine(engine.name)), batch: 16, threads: 1 },
       )
       const scores = new Float32Array(contents.length * classNames.length)
       try {

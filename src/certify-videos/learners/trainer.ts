@@ -1,6 +1,7 @@
 /** What trains one base learner on an engine. */
 import type { LearnerDescription } from '../../certify/learners.ts'
 import type { ModelState } from '../../model/index.ts'
+import type { SessionPool } from './session-pool.ts'
 import type { Content } from './video-set.ts'
 
 /** The samples of one learner, in canonical order. */
@@ -11,9 +12,16 @@ export interface LearnerSamples {
   readonly classNames: readonly string[]
 }
 
+/** What a trainer works with. */
+export interface Workplace {
+  /** Sessions that learners of the same shapes take over from each other. */
+  readonly sessions: SessionPool
+  readonly signal?: AbortSignal
+}
+
 /**
- * Trains learners one by one, each in sessions of its own: batch shapes, statistics and the number of steps follow from its
- * own samples, everything random from its own seed.
+ * Trains learners one by one: batch shapes, statistics and the number of steps follow from a learner's own samples,
+ * everything random from its own seed.
  */
 export interface LearnerTrainer {
   readonly description: LearnerDescription
@@ -22,12 +30,12 @@ export interface LearnerTrainer {
    * @param folder for what training writes; removed afterwards
    * @returns the weights, by name
    */
-  train(samples: LearnerSamples, seed: number, folder: string, signal?: AbortSignal): Promise<ModelState>
+  train(samples: LearnerSamples, seed: number, folder: string, workplace: Workplace): Promise<ModelState>
   /** [contents, classes] logarithms of probabilities, each content seen once (the middle of the video). */
   score(
     state: ModelState,
     contents: readonly Content[],
     classNames: readonly string[],
-    signal?: AbortSignal,
+    workplace: Workplace,
   ): Promise<Float32Array>
 }
