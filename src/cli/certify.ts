@@ -18,6 +18,7 @@ import {
   type CertifyVideosOptions,
   checkPlan,
   groupsOf,
+  type LearnerKind,
   type LearnerOptions,
   type PeriodOptions,
   type Prepared,
@@ -26,6 +27,7 @@ import {
   prepareLearners,
   prepareShare,
   pretrainGroups,
+  startsFresh,
   writeGroupLists,
 } from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
@@ -103,7 +105,8 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       }
       const { certificate, manifests } = await certify(prepared.set, prepared.test, mathematics)
       await writeCertificate(out, certificate, manifests)
-      reportCertificate(certificate, { from, test: prepared.test.rows, how: plan.division.how, out, json })
+      const about = { from, learner: plan.learner.kind, test: prepared.test.rows, how: plan.division.how, out, json }
+      reportCertificate(certificate, about)
     })
   } finally {
     interrupt.dispose()
@@ -194,9 +197,17 @@ function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
 
 function reportCertificate(
   certificate: CertificateFile,
-  about: { readonly from: readonly string[]; test: number; how: string; out: string; json: boolean },
+  about: {
+    readonly from: readonly string[]
+    readonly learner: LearnerKind
+    /** Inputs that are predicted. */
+    readonly test: number
+    readonly how: string
+    readonly out: string
+    readonly json: boolean
+  },
 ): void {
-  const { from, test, how, out, json } = about
+  const { from, learner, test, how, out, json } = about
   const { threat: statement, runs, ...rest } = certificate
   const { encoder } = statement
   const summary = {
@@ -208,12 +219,15 @@ function reportCertificate(
     out,
   }
   const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
+  const origin = startsFresh(learner)
+    ? `none: each learner starts from fresh weights, of the sizes of ${from.join(', ')}`
+    : `${from.join(', ')} (${encoder.trust}${overlap})`
   report(
     json,
     summary,
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
-      `encoder    ${from.join(', ')} (${encoder.trust}${overlap})\nlearner    ${certificate.learner.kind}\n` +
+      `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
       `${certificateTable(certificate)}\nwrote  ${path.join(out, 'certificate.json')}`,
   )

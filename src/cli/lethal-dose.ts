@@ -1,5 +1,11 @@
 import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../certify/index.ts'
-import { type LearnerKind, ownOptions, planCertification, prepareLearners } from '../certify-videos/index.ts'
+import {
+  type LearnerKind,
+  ownOptions,
+  planCertification,
+  prepareLearners,
+  startsFresh,
+} from '../certify-videos/index.ts'
 import { report } from './certify.ts'
 import { learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
@@ -31,7 +37,7 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
         // Options of one kind may stand beside others: each takes what is its own.
         const own = ownOptions(await learnerOf({ ...options, learner: kind }, kind))
         const videos = videoOptions(data, encoder, own, { ...options, learner: kind }, signal)
-        const name = `${encoder}, ${kind}`
+        const name = startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`
         learners.push(
           await prepareLearners(await planCertification(videos), videos, async (prepared) =>
             doseLearner(prepared.set, prepared.test, { name, learners: prepared.learners, by, threads, signal }),

@@ -248,6 +248,27 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect((await refused(...command, ...bounds, '--threat', 'general')).error.code).toBe('THREAT_NOT_CERTIFIED')
   })
 
+  it('says that learners from scratch use no encoder', async () => {
+    const scratch = ['--learner', 'scratch', '--epochs', '1', '--partitions', '2', '--rule', 'dpa']
+    const text = common.filter((option) => option !== '--json')
+    const { code, stdout } = await videomae(
+      'certify',
+      videos,
+      '--from',
+      run,
+      ...scratch,
+      '--out',
+      place('scratch'),
+      ...text,
+    )
+    expect(code).toBe(0)
+    expect(stdout).toContain(`encoder    none: each learner starts from fresh weights, of the sizes of ${run}\n`)
+    const grouped = ['--rule', 'groups', '--from', run, '--from', run, '--learner', 'attentive', '--partitions', '2']
+    const refused = await videomae('certify', videos, ...grouped, '--out', place('scratch'), ...common)
+    const { error } = JSON.parse(refused.stdout) as { error: { code: string; hint: string } }
+    expect(error).toMatchObject({ code: 'LEARNER_NOT_GROUPED', hint: expect.stringContaining('ridge') })
+  })
+
   it('audits with poisoned training sets', async () => {
     const { code, stdout } = await videomae(
       ...['audit', videos, '--from', run, '--partitions', '3', '--rule', 'roe', '--trials', '6', '--attacks', '3'],
