@@ -1,9 +1,8 @@
 import path from 'node:path'
 import { stringify } from 'yaml'
-import { type FinetuneMode, finetuneSchema, plainFinetuneConfiguration } from '../finetune/configuration.ts'
+import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { formatEvaluation } from '../finetune/evaluate.ts'
 import { type FinetuneResult, finetune } from '../finetune/finetune.ts'
-import { loadConfiguration } from '../train/configuration-file.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
@@ -29,7 +28,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     { key: 'model.from', value: options.from, origin: '--from' },
     { key: 'mode', value: options.mode, origin: '--mode' },
   ])
-  const configuration = await loadConfiguration(finetuneSchema, { file, overrides })
+  const configuration = await loadFinetuneConfiguration({ file, overrides })
   if (options.printConfig === true) {
     const plain = plainFinetuneConfiguration(configuration)
     process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))

@@ -8,6 +8,7 @@ import {
   optimiserSchema,
   scheduleSchema,
 } from '../train/configuration.ts'
+import { type ConfigurationSource, checkedConfiguration, loadConfiguration } from '../train/configuration-file.ts'
 import { durationSchema, formatDuration } from '../train/duration.ts'
 import { plainConfiguration } from '../train/resolve.ts'
 
@@ -167,9 +168,23 @@ export const finetuneSchema = z
 export type FinetuneInput = z.input<typeof finetuneSchema>
 export type FinetuneConfiguration = z.output<typeof finetuneSchema>
 
-/** A checked configuration with every default filled in, from plain values. */
+/**
+ * Checks a configuration that a program wrote, and fills in every default.
+ *
+ * @throws VideoMaeError `CONFIGURATION_INVALID` with every error and, for an unknown key, the nearest one that exists
+ */
 export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfiguration {
-  return finetuneSchema.parse(input)
+  return checkedConfiguration(finetuneSchema, input)
+}
+
+/**
+ * Loads and checks the configuration of a fine-tuning run: file (`recipeFile(name, 'finetune')`), then overrides in order,
+ * then defaults.
+ *
+ * @throws VideoMaeError `CONFIGURATION_UNREADABLE`, `CONFIGURATION_INVALID`
+ */
+export function loadFinetuneConfiguration(source: ConfigurationSource): Promise<FinetuneConfiguration> {
+  return loadConfiguration(finetuneSchema, source)
 }
 
 /** A configuration as plain JSON in the form recipes are written in (durations as text). */

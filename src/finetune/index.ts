@@ -6,6 +6,7 @@ export {
   type FinetuneMode,
   finetuneConfiguration,
   finetuneModes,
+  loadFinetuneConfiguration,
 } from './configuration.ts'
 export { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from './dataset.ts'
 export { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
@@ -14,4 +15,5 @@ export { writeFeatureFiles } from './feature-files.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './features.ts'
 export { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './predict.ts'
-export { type Split, type SplitOptions, splitDataset } from './split.ts'
+export { type Split, type SplitName, type SplitOptions, splitDataset, splitWarnings, videosOfSplit } from './split.ts'
+export { writeSplitFile } from './split-file.ts'

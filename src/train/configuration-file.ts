@@ -62,12 +62,15 @@ export function loadRunConfiguration(source: ConfigurationSource): Promise<RunCo
  * @throws VideoMaeError `CONFIGURATION_INVALID` with every error and, for an unknown key, the nearest one that exists
  */
 export function runConfiguration(input: RunInput): RunConfiguration {
-  const parsed = runSchema.safeParse(input)
+  return checkedConfiguration(runSchema, input)
+}
+
+/** `runConfiguration` for any schema of strict sections. */
+export function checkedConfiguration<T>(schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
   throw invalid(
-    parsed.error.issues.flatMap((issue) =>
-      describe(issue, runSchema).map(({ message }) => `configuration: ${message}`),
-    ),
+    parsed.error.issues.flatMap((issue) => describe(issue, schema).map(({ message }) => `configuration: ${message}`)),
   )
 }
 

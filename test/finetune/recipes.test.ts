@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { finetuneJsonSchema, finetuneSchema } from '../../src/finetune/configuration.ts'
-import { loadConfiguration, parseOverride } from '../../src/train/configuration-file.ts'
+import {
+  finetuneConfiguration,
+  finetuneJsonSchema,
+  loadFinetuneConfiguration,
+} from '../../src/finetune/configuration.ts'
+import { parseOverride } from '../../src/train/configuration-file.ts'
 import { recipeFile, recipeFolder, recipeNames } from '../../src/train/recipes.ts'
 import { resolveLength } from '../../src/train/resolve.ts'
 
-const load = (name: string) => loadConfiguration(finetuneSchema, { file: recipeFile(name, 'finetune') })
+const load = (name: string) => loadFinetuneConfiguration({ file: recipeFile(name, 'finetune') })
 
 /** Oracle: the published scripts and the paper, section 3.2 of the reference notes. */
 const published = [
@@ -65,7 +69,7 @@ describe('recipes of fine-tuning', () => {
 
   it('names unknown keys with the nearest one there is', async () => {
     const overrides = [parseOverride('augment.mixupp=1')]
-    await expect(loadConfiguration(finetuneSchema, { overrides })).rejects.toThrow(/did you mean "mixup"/)
+    await expect(loadFinetuneConfiguration({ overrides })).rejects.toThrow(/did you mean "mixup"/)
   })
 })
 
@@ -73,5 +77,15 @@ describe('models/finetune-schema.json', () => {
   it('is current; if not, run `npx tsx scripts/config-schema.ts`', () => {
     const written: unknown = JSON.parse(readFileSync(path.join(recipeFolder(), 'finetune-schema.json'), 'utf8'))
     expect(written).toEqual(JSON.parse(JSON.stringify(finetuneJsonSchema())))
+  })
+
+  it('name the nearest key for one that does not exist, also where a program wrote it', () => {
+    const wrong = { probe: { epoch: 3 } } as Parameters<typeof finetuneConfiguration>[0]
+    expect(() => finetuneConfiguration(wrong)).toThrow(
+      expect.objectContaining({
+        code: 'CONFIGURATION_INVALID',
+        message: expect.stringContaining('did you mean "epochs"'),
+      }),
+    )
   })
 })
