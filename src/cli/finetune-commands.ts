@@ -32,7 +32,7 @@ function seed(value: string): number {
   return number
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 
 /** Adds `finetune`, `evaluate`, `predict` and `features`. */
 export function addFinetuneCommands(program: Command): void {
@@ -53,16 +53,24 @@ function addFinetune(program: Command): void {
     )
     .argument('<data>', 'a folder per class, or a list: path,label[,start,end][,group][,split]')
     .option('--from <place>', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights')
-    .addOption(new Option('--mode <mode>', 'what learns').choices(['full', 'linear', 'attentive', 'ridge']))
-    .option('--recipe <name>', 'a recipe of models/ by name (finetune-...), or a YAML file')
-    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
-    .option('--shots <k>', 'keep only k training videos per class', count)
+
+    .addOption(
+      new Option('--mode <mode>', 'what learns; default: as the recipe, else full').choices([
+        'full',
+        'linear',
+        'attentive',
+        'ridge',
+      ]),
+    )
+    .option('--recipe <name>', 'a recipe by name (finetune-laptop, finetune-k400-b, ...), or a YAML file')
+    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
+    .option('--shots <k>', 'keep only k training videos per class; default: all', count)
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
     .option('--resume', 'go on from the newest whole checkpoint in --out (full) or from its features (other modes)')
     .addOption(engine())
     .addOption(threads())
-    .option('--seed <n>', 'seed of split, weights, order and augmentation', seed)
-    .option('--print-config', 'print every value and stop')
+    .option('--seed <n>', 'seed of split, weights, order and augmentation; default: as the recipe, else 0', seed)
+    .option('--print-config', 'print every value, as a recipe, and stop')
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>

@@ -14,6 +14,8 @@ function createProgram(): Command {
   const program = new Command('videomae')
     .description('Self-supervised video pretraining, fine-tuning, ONNX export and certified robustness to poisoning.')
     .version(version)
+    // Lines are broken where the terminal ends, not where the source does.
+    .configureHelp({ commandDescription: (command) => command.description().replaceAll('\n', ' ') })
     .showSuggestionAfterError()
     .showHelpAfterError('Add --help for what is possible.')
     .exitOverride()
@@ -58,7 +60,7 @@ function fraction(value: string): number {
   return number
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 const json = () => new Option('--json', 'print JSON instead of text')
 const engine = () => new Option('--engine <name>', 'training engine, see `videomae doctor`; default: the best one here')
 const threads = () =>
@@ -98,7 +100,7 @@ function addPretrain(program: Command): void {
     )
     .argument('<data>', 'folder, list file, manifest or video')
     .option('--recipe <name>', 'a recipe of models/ by name, or a YAML file', 'laptop-pretrain')
-    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect, [])
+    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
     .option('--resume', 'continue the run in --out from its newest whole checkpoint')
     .option('--keep <n>', 'how many checkpoints stay', positiveWholeNumber)
