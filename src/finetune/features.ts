@@ -67,6 +67,13 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
     throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
   }
+  if (windowStep !== null && clips * crops !== 1) {
+    throw invalidArgument(
+      'clips and crops',
+      '1 with sliding windows, which are views of their own',
+      `${clips} and ${crops}`,
+    )
+  }
   const { configuration, sampling } = source
   const { frames, imageSize } = configuration
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)

@@ -18,6 +18,7 @@ import { openAnyClassifier, predict } from '../../src/finetune/predict.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
 import { resolveConfiguration } from '../../src/model/index.ts'
+import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { type GeneratedDataset, generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
@@ -231,9 +232,13 @@ describe('export', () => {
     },
   )
 
-  it('says that a pretrained encoder is no classifier', async () => {
-    await expect(openClassifier(path.join(out('attentive'), 'best', 'nothing'))).rejects.toMatchObject({
-      code: 'CHECKPOINT_NOT_FOUND',
+  it('says what is no classifier', async () => {
+    await expect(openClassifier(out('nothing'))).rejects.toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
+    const { configuration, state } = await openCheckpoint(path.join(out('whole'), 'best'))
+    await saveCheckpointDirectory(out('encoder'), { configuration, kind: 'encoder', state })
+    await expect(openClassifier(out('encoder'))).rejects.toMatchObject({
+      code: 'NOT_A_CLASSIFIER',
+      message: expect.stringContaining('an encoder'),
     })
   })
 })
@@ -301,6 +306,8 @@ describe('features', () => {
       windowStep: 2,
     })
     // 8 frames, windows of 4: starts 0, 2, 4
+    const mixed = computeFeatures(source, videos, { ...options, cache: out('windows'), windowStep: 2, clips: 3 })
+    await expect(mixed).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const views = windows.store.views(windows.videos[0].digest)
     expect(views.map(({ firstFrame, lastFrame }) => [firstFrame, lastFrame])).toEqual([
       [0, 3],
