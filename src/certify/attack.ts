@@ -17,11 +17,11 @@ import type { PoisonedRow } from './learners.ts'
  */
 export function chooseBuckets(
   votes: ArrayLike<number>,
-  { prediction, rivals }: Pick<InputCertificate, 'prediction' | 'rivals'>,
+  { prediction, rivals }: Against,
   reach: readonly (readonly number[])[],
   count: number,
 ): number[] {
-  const worth = Int32Array.from(votes, (vote) => (vote === prediction ? 2 : rivals.includes(vote) ? 0 : 1))
+  const worth = worthOf(votes, { prediction, rivals })
   const chosen: number[] = []
   const taken = new Set<number>()
   while (chosen.length < Math.min(count, reach.length)) {
@@ -42,6 +42,28 @@ export function chooseBuckets(
   return chosen
 }
 
+/** The stretch of `length` neighbouring periods whose learners have most to give. */
+export function choosePeriods(
+  votes: ArrayLike<number>,
+  against: Against,
+  reach: readonly (readonly number[])[],
+  length: number,
+): number[] {
+  const worth = worthOf(votes, against)
+  const periods = (from: number) => Array.from({ length: Math.min(length, reach.length) }, (_, i) => from + i)
+  const sumOf = (from: number) =>
+    [...new Set(periods(from).flatMap((period) => reach[period]))].reduce((sum, learner) => sum + worth[learner], 0)
+  const starts = Array.from({ length: reach.length - periods(0).length + 1 }, (_, from) => from)
+  return periods(starts.reduce((best, from) => (sumOf(from) > sumOf(best) ? from : best), 0))
+}
+
+type Against = Pick<InputCertificate, 'prediction' | 'rivals'>
+
+/** [learners] what capturing each takes off the lead. */
+function worthOf(votes: ArrayLike<number>, { prediction, rivals }: Against): Int32Array {
+  return Int32Array.from(votes, (vote) => (vote === prediction ? 2 : rivals.includes(vote) ? 0 : 1))
+}
+
 export interface AttackPlan {
   /** Buckets (groups, where each has its own encoder) to capture, one poison each, out of `bucketCount`. */
   readonly buckets: readonly number[]
@@ -50,6 +72,8 @@ export interface AttackPlan {
   readonly rivals: readonly number[]
   /** Clips of the video (a long one is still one poison), or of the source, that goes into a bucket with a rival's label. */
   readonly clipsOf: (bucket: number, rival: number) => readonly PoisonedRow['content'][]
+  /** Where buckets are periods: the time that puts a video there. Otherwise its name has to be found. */
+  readonly timeOf?: (bucket: number) => number
   readonly seed: number
 }
 
@@ -60,9 +84,9 @@ export function attackRows(plan: AttackPlan): PoisonedRow[] {
     for (let attempt = 0; attempt < 1000 * plan.bucketCount; attempt++) {
       const name = `attack ${stream.uint32()} ${attempt}`
       // With content buckets the name stands for the content; otherwise it is the id or the source, and is hashed itself.
-      if (bucketOfDigest(sha256(name), plan.bucketCount) !== bucket) continue
+      if (plan.timeOf === undefined && bucketOfDigest(sha256(name), plan.bucketCount) !== bucket) continue
       const label = plan.rivals[i % plan.rivals.length]
-      const named = { label, digest: sha256(name), id: name, group: name }
+      const named = { label, digest: sha256(name), id: name, group: name, time: plan.timeOf?.(bucket) }
       return plan.clipsOf(bucket, label).map((content) => ({ content, ...named }))
     }
     throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${plan.bucketCount} by search.`, {

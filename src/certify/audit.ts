@@ -4,16 +4,18 @@
  */
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import { attackRows, chooseBuckets } from './attack.ts'
+import { attackRows } from './attack.ts'
 import { votesOfInput } from './ballot.ts'
 import { certifyInTurns } from './certify.ts'
 import { type InputCertificate, needsSpread, type Rule } from './certify-ballots.ts'
 import { checkRules } from './certify-plan.ts'
 import { assignBuckets, type BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import type { Periods } from './data/periods.ts'
+import { type Exposure, hashedExposure, temporalExposure } from './exposure.ts'
 import type { LearnerDescription, LearnerFamily, PoisonedRow, PoolOptions, TrainedEnsemble } from './learners.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from './poison.ts'
-import { learnersOfBucket, spreadOffsets } from './rules/spread.ts'
+import { spreadOffsets } from './rules/spread.ts'
 
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   readonly learners: LearnerFamily<Set, Inputs>
@@ -24,11 +26,13 @@ export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> 
   readonly spread?: number
   /** Encoder groups, for rule `groups`: the family must train an encoder for each. */
   readonly groups?: number
+  /** For rule `temporal`. */
+  readonly periods?: Periods
   /** DPA*: learners of each partition, see `EnsemblePlan`. Default 1. */
   readonly seeds?: number
   /** Random poisonings. Default 200. */
   readonly trials?: number
-  /** Largest number of poisons in one trial; default: the largest certified radius. */
+  /** Largest number of poisons (of periods, for `temporal`) in one trial; default: the most that is certified. */
   readonly largestBudget?: number
   /** Kinds of poison; default all. */
   readonly kinds?: readonly PoisonKind[]
@@ -62,7 +66,7 @@ export interface AuditReport {
   /** Training the same set again, in another file order, gave the same bytes. */
   readonly reproducible: boolean
   readonly trials: number
-  /** Poisons of all trials together, in units of the radius, and actions by kind. */
+  /** Poisons of all trials together, in units of the radius (periods for `temporal`), and actions by kind. */
   readonly poisons: number
   readonly actions: Readonly<Record<PoisonKind, number>>
   /** Learners that changed, and the most that theory allowed, summed over trials. */
@@ -71,7 +75,7 @@ export interface AuditReport {
   /** Predictions checked: certified for the trial's budget. */
   readonly checkedPredictions: number
   readonly violations: readonly AuditViolation[]
-  /** Attacks that succeeded with one inserted video in each of radius + 1 buckets (`beyond`) and of radius (`within`). */
+  /** Attacks that succeeded with an inserted video in each of radius + 1 buckets or periods (`beyond`) and of radius (`within`). */
   readonly attacks: { readonly tried: number; readonly beyond: number; readonly within: number }
 }
 
@@ -81,8 +85,7 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
   readonly test: Inputs
   readonly options: AuditOptions<Set, Inputs>
   readonly seed: number
-  /** [buckets] learners that one poison in a bucket (or an encoder group) may change. */
-  readonly reach: readonly (readonly number[])[]
+  readonly exposure: Exposure
   readonly clean: TrainedEnsemble<Inputs>
   /** [inputs] of the clean ensemble. */
   readonly certificates: readonly InputCertificate[]
@@ -98,37 +101,29 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   test: Inputs,
   options: AuditOptions<Set, Inputs>,
 ): Promise<AuditReport> {
-  const { rule, partitions, seed = 0, trials = 200, by, groups, seeds = 1 } = options
+  const { rule, partitions, seed = 0, trials = 200, by, groups, periods, seeds = 1 } = options
   checkRules({ rules: [rule], partitions, groups, by })
   options.learners.check(set, test)
   const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
   const learners = partitions * spread
   const offsets = spreadOffsets(partitions, spread, seed)
   const pool: PoolOptions = { threads: options.threads, signal: options.signal }
-  const grouped = rule === 'groups' ? { groups } : {}
+  const layout = { periods, ...(rule === 'groups' ? { groups } : {}) }
+  const plan = { ...pool, ...layout, by, learners, seeds, ...(periods === undefined ? { offsets } : {}) }
   const train = (rows: readonly PoisonedRow[]) =>
-    options.learners.train(options.learners.poisoned(set, test, rows), {
-      ...pool,
-      by,
-      learners,
-      offsets,
-      seeds,
-      ...grouped,
-    })
+    options.learners.train(options.learners.poisoned(set, test, rows), plan)
   const certify = async (trained: TrainedEnsemble<Inputs>) =>
-    (await certifyInTurns(trained, test, [rule], { ...pool, ...grouped })).byRule.get(rule) ?? []
+    (await certifyInTurns(trained, test, [rule], { ...pool, ...layout })).byRule.get(rule) ?? []
 
   const clean = await train(cleanRows(set))
   const certificates = await certify(clean)
   const reordered = poisonAtRandom(set, by, 0, new RandomStream(seed, 'audit', 'order'))
   const reproducible = changed(clean, await train(reordered.rows)).length === 0
-  const reach =
-    rule === 'groups'
-      ? blocks(learners, groups ?? 1)
-      : Array.from({ length: learners }, (_, bucket) => learnersOfBucket(bucket, learners, offsets))
-  const running = { set, test, options, seed, reach, clean, certificates, train, certify }
+  const exposure =
+    periods === undefined ? hashedExposure(by, learners, offsets, layout.groups) : temporalExposure(learners, periods)
+  const running = { set, test, options, seed, exposure, clean, certificates, train, certify }
 
-  const most = options.largestBudget ?? Math.max(1, ...certificates.map(({ radius }) => radius))
+  const most = options.largestBudget ?? Math.max(1, ...certificates.map(exposure.budgetOf))
   const actions = { insert: 0, delete: 0, edit: 0, flip: 0 }
   const violations: AuditViolation[] = []
   let [poisons, changedLearners, allowedLearners, checkedPredictions] = [0, 0, 0, 0]
@@ -166,38 +161,31 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   }
 }
 
-/** The learners of each encoder group, neighbours in order. */
-function blocks(learners: number, groups: number): number[][] {
-  const size = learners / groups
-  return Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
-}
-
 /** One random poisoning: everything trained again, every promise looked at. */
 async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
-  { set, options, seed, reach, clean, certificates, train, certify }: Audit<Set, Inputs>,
+  { set, options, seed, exposure, clean, certificates, train, certify }: Audit<Set, Inputs>,
   trial: number,
   most: number,
 ) {
   const stream = new RandomStream(seed, 'audit', trial)
-  const { rows, kinds, cost } = poisonAtRandom(set, options.by, 1 + stream.integer(most), stream, options.kinds)
+  const { rows, kinds, cost, allowed, holdsFor } = exposure.poison(set, most, stream, options.kinds)
   const violations: AuditViolation[] = []
   const report = (what: string) => violations.push({ trial, kinds, cost, what })
   const again = await train(rows)
 
   const differing = changed(clean, again)
-  const allowed = Math.min(clean.learners, cost * reach[0].length)
   if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
-  const touched = touchedLearners(set, samplesOf(rows, set), options.by, reach)
+  const touched = touchedLearners(set, samplesOf(rows, set), exposure.reach, options)
   const stray = differing.filter((learner) => !touched.has(learner))
   if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
 
   let checked = 0
   for (const [t, after] of (await certify(again)).entries()) {
     const before = certificates[t]
-    if (before.radius < cost) continue
+    if (!holdsFor(before)) continue
     checked++
     if (after.prediction !== before.prediction)
-      report(`input ${t}: ${before.prediction} became ${after.prediction}, certified for ${before.radius}`)
+      report(`input ${t}: ${before.prediction} became ${after.prediction}, certified for ${exposure.budgetOf(before)}`)
   }
   return { kinds, cost, violations, changed: differing.length, allowed, checked }
 }
@@ -208,9 +196,14 @@ function changed<Inputs extends TestInputs>(a: TrainedEnsemble<Inputs>, b: Train
 }
 
 /** Learners that hold a bucket (or stand in a group) whose (digest, label) content differs between the two sets. */
-function touchedLearners(a: SampleSet, b: SampleSet, by: BucketKey, reach: Audit<never, never>['reach']) {
+function touchedLearners(
+  a: SampleSet,
+  b: SampleSet,
+  reach: Exposure['reach'],
+  { by, periods }: { readonly by: BucketKey; readonly periods?: Periods },
+) {
   const [ofA, ofB] = [a, b].map((set) => {
-    const assignment = assignBuckets(set, { by, buckets: reach.length })
+    const assignment = assignBuckets(set, { by, buckets: reach.length, periods })
     const contents = new Array<string>(reach.length).fill('')
     for (const row of assignment.order) contents[assignment.bucketOf[row]] += `${set.digests[row]} ${set.labels[row]}\n`
     return contents
@@ -223,7 +216,7 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   test,
   options,
   seed,
-  reach,
+  exposure,
   clean,
   certificates,
   train,
@@ -232,15 +225,16 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   const { attacks: wanted = 20, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
   const rows = cleanRows(set)
+  const { reach } = exposure
   const succeeds = async (t: number, poisons: number): Promise<boolean> => {
     const ballots = await clean.vote(test, { from: t, to: t + 1 }, { keep: 'votes', threads: 1 })
-    const buckets = chooseBuckets(votesOfInput(ballots, 0), certificates[t], reach, poisons)
+    const buckets = exposure.choose(votesOfInput(ballots, 0), certificates[t], poisons)
     const { rivals, prediction } = certificates[t]
     const shared = { input: t, prediction, buckets: reach.length, by: options.by, clips: attackClips }
     const clipsOf = (bucket: number, rival: number) =>
       options.learners.attack?.(set, test, { ...shared, bucket, rival }) ??
       new Array<PoisonedRow['content']>(attackClips).fill({ kind: 'input', input: t })
-    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, seed })
+    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, timeOf: exposure.timeOf, seed })
     const attacked = await train([...rows, ...attack])
     return (await certify(attacked))[t].prediction !== prediction
   }

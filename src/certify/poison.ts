@@ -3,6 +3,7 @@ import type { RandomStream } from '../core/random.ts'
 import type { BucketKey } from './data/buckets.ts'
 import type { SampleSet } from './data/feature-set.ts'
 import { sha256 } from './data/hash.ts'
+import { middleOfPeriod, type Periods, periodOf } from './data/periods.ts'
 import type { PoisonedRow } from './learners.ts'
 
 export type PoisonKind = 'insert' | 'delete' | 'edit' | 'flip'
@@ -48,38 +49,92 @@ export function poisonAtRandom(
 ): Poisoning {
   const rowsOf = rowsOfUnits(set, by)
   const units = [...rowsOf.keys()].sort()
-  const classes = set.classNames.length
   const rows: (PoisonedRow | null)[] = cleanRows(set)
   const inserted: PoisonedRow[] = []
   const done: PoisonKind[] = []
   const touched = new Set<string>()
+  const { change, insert } = tampering(set, stream)
   let cost = 0
-  const noisy = (row: number) => ({ kind: 'noisy', row, size: 0.1 + stream.uniform(), seed: stream.uint32() }) as const
-  const change = (row: number, kind: Exclude<PoisonKind, 'insert'>): PoisonedRow | null => {
-    const before = rows[row]!
-    if (kind === 'delete') return null
-    if (kind === 'flip') return { ...before, label: (before.label + 1 + stream.integer(classes - 1)) % classes }
-    return { ...before, content: noisy(row), digest: sha256(`edited ${before.digest} ${stream.uint32()}`) }
-  }
   for (let attempt = 0; cost < budget && attempt < 50 * budget; attempt++) {
     const kind = kinds[stream.integer(kinds.length)]
     if (cost + poisonCost(by, kind) > budget) continue
     const unit = units[stream.integer(units.length)]
     const mine = rowsOf.get(unit) ?? []
     if (kind === 'insert') {
-      const name = `inserted ${attempt} ${stream.uint32()}`
-      const content = noisy(mine[stream.integer(mine.length)])
-      inserted.push({ content, label: stream.integer(classes), id: name, digest: sha256(name), group: name })
+      inserted.push(insert(attempt, mine))
     } else {
       if (touched.has(unit)) continue
       touched.add(unit)
-      for (const row of mine) rows[row] = change(row, kind)
+      for (const row of mine) rows[row] = change(rows[row]!, row, kind)
     }
     cost += poisonCost(by, kind)
     done.push(kind)
   }
   const kept = rows.filter((row) => row !== null)
   return { rows: [...stream.shuffle(kept), ...inserted], kinds: done, cost }
+}
+
+/**
+ * Poisons of random kinds without limit, all with times in a stretch of periods: three of four videos there, and as many new
+ * ones.
+ *
+ * @param kinds default: all four
+ */
+export function poisonPeriods(
+  set: SampleSet,
+  { periods, count, from, length }: Stretch,
+  stream: RandomStream,
+  kinds: readonly PoisonKind[] = poisonKinds,
+): Poisoning {
+  const rows: (PoisonedRow | null)[] = cleanRows(set)
+  const { change, insert } = tampering(set, stream)
+  const inside = (row: number) => {
+    const period = periodOf(set.times?.[row] ?? Number.NaN, periods, count)
+    return period >= from && period < from + length
+  }
+  const units = [...rowsOfUnits(set, 'id')].filter(([, mine]) => inside(mine[0])).sort(([a], [b]) => (a < b ? -1 : 1))
+  const inserted: PoisonedRow[] = []
+  const done: PoisonKind[] = []
+  for (const [i, [, mine]] of units.entries()) {
+    if (kinds.includes('insert')) {
+      const time = middleOfPeriod(from + stream.integer(length), periods, count)
+      inserted.push({ ...insert(i, mine), time })
+      done.push('insert')
+    }
+    const kind = kinds[stream.integer(kinds.length)]
+    if (kind === 'insert') continue
+    for (const row of mine) rows[row] = change(rows[row]!, row, kind)
+    done.push(kind)
+  }
+  const kept = rows.filter((row) => row !== null)
+  return { rows: [...stream.shuffle(kept), ...inserted], kinds: done, cost: length }
+}
+
+/** Some neighbouring periods: `length` of `count`, from number `from` on. */
+export interface Stretch {
+  readonly periods: Periods
+  readonly count: number
+  readonly from: number
+  readonly length: number
+}
+
+/** What an attacker does to single rows. */
+function tampering(set: SampleSet, stream: RandomStream) {
+  const classes = set.classNames.length
+  const noisy = (row: number) => ({ kind: 'noisy', row, size: 0.1 + stream.uniform(), seed: stream.uint32() }) as const
+  return {
+    change(before: PoisonedRow, row: number, kind: Exclude<PoisonKind, 'insert'>): PoisonedRow | null {
+      if (kind === 'delete') return null
+      if (kind === 'flip') return { ...before, label: (before.label + 1 + stream.integer(classes - 1)) % classes }
+      return { ...before, content: noisy(row), digest: sha256(`edited ${before.digest} ${stream.uint32()}`) }
+    },
+    /** A new video, made from one of these rows. */
+    insert(number: number, from: readonly number[]): PoisonedRow {
+      const name = `inserted ${number} ${stream.uint32()}`
+      const content = noisy(from[stream.integer(from.length)])
+      return { content, label: stream.integer(classes), id: name, digest: sha256(name), group: name }
+    },
+  }
 }
 
 /** Rows of each unit of poison: a video, or a source where buckets are made by source. */

@@ -4,7 +4,14 @@ import { assertAudit, audit, checkRules, type Rule, type SampleSet, type TestInp
 import { type Prepared, planCertification, prepareGroups, prepareLearners } from '../certify-videos/index.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { report } from './certify.ts'
-import { groupCount, learnerOf, progressOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import {
+  bucketsOf,
+  groupCount,
+  learnerOf,
+  progressOf,
+  type VideoCommandOptions,
+  videoOptions,
+} from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
 export interface AuditCommandOptions extends VideoCommandOptions {
@@ -26,18 +33,19 @@ export interface AuditCommandOptions extends VideoCommandOptions {
 
 /** `videomae audit`. */
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {
-  const { from, partitions = 50, rule = 'dpa', by = 'content', trials, attacks, budget, out } = options
+  const { from, partitions = 50, rule = 'dpa', trials, attacks, budget, out } = options
   const { spread, seed, threads, quiet = false, json = false } = options
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt
+    const { by } = bucketsOf([rule], options)
     const groups = groupCount(options.groups, from)
     checkRules({ rules: [rule], partitions, groups, by })
-    const videos = videoOptions(data, from, await learnerOf(options, options.learner), options, signal)
+    const videos = { ...videoOptions(data, from, await learnerOf(options, options.learner), options, signal), by }
     const plan = await planCertification(videos)
     const auditOf = <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) =>
       audit(prepared.set, prepared.test, {
-        ...{ by, partitions, rule, groups, trials, attacks, spread, seed, threads, signal },
+        ...{ by, partitions, rule, groups, periods: plan.periods, trials, attacks, spread, seed, threads, signal },
         learners: prepared.learners,
         seeds: options.seedsPerPartition,
         largestBudget: budget,

@@ -69,6 +69,18 @@ function addShared(command: Command, out: string): Command {
     .option('--quiet', 'no progress and no notes')
 }
 
+/** The bounds of rule `temporal`. */
+function addPeriods(command: Command): Command {
+  return command
+    .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number where times are numbers')
+    .option('--until <time>', '[rule temporal] the first time after the newest period, e.g. 2024-06-01')
+    .option(
+      '--coverage <n>',
+      '[rule temporal] periods that each of the K learners is trained on; default: 1',
+      wholeNumber,
+    )
+}
+
 const oneLearner = () =>
   new Option(
     '--learner <kind>',
@@ -114,13 +126,6 @@ function addCertify(program: Command): void {
       '--group-recipe <name>',
       '[rule groups] pretrain an encoder on each group with this recipe, instead of --from',
     )
-    .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number where times are numbers')
-    .option('--until <time>', '[rule temporal] the first time after the newest period, e.g. 2024-06-01')
-    .option(
-      '--coverage <n>',
-      '[rule temporal] periods that each of the K learners is trained on; default: 1',
-      wholeNumber,
-    )
     .option('--white-box', 'also the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also bounds on the whole test set under these budgets, e.g. 1,2,5')
     .option('--no-per-input', 'leave single inputs out of certificate.json')
@@ -134,7 +139,7 @@ function addCertify(program: Command): void {
     .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
     .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
     .option('--offsets <list>', '[votes] the spread as the other system drew it, e.g. 0,7,19')
-  addShared(command, 'checkpoints/certify').action((data, options) =>
+  addPeriods(addShared(command, 'checkpoints/certify')).action((data, options) =>
     runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
   )
 }
@@ -151,7 +156,7 @@ function addAudit(program: Command): void {
     .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <k>', 'K', wholeNumber, 50)
-    .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups']).default('dpa'))
+    .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups', 'temporal']).default('dpa'))
     .option(
       '--groups <n>',
       '[rule groups] encoder groups; the encoders are given, their scales are trained again',
@@ -162,7 +167,7 @@ function addAudit(program: Command): void {
     .option('--trials <n>', 'random poisonings', wholeNumber, 200)
     .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
     .option('--budget <n>', 'most poisons in one trial; default: the largest radius', wholeNumber)
-  addShared(command, 'checkpoints/audit').action((data, options) =>
+  addPeriods(addShared(command, 'checkpoints/audit')).action((data, options) =>
     runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),
   )
 }

@@ -1,6 +1,6 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 import path from 'node:path'
-import type { BucketKey, EncoderTrust, Rule } from '../certify/index.ts'
+import type { BucketKey, EncoderTrust, Rule, Threat } from '../certify/index.ts'
 import type { CertifyVideosOptions, LearnerKind, LearnerOptions } from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
@@ -26,6 +26,11 @@ export interface VideoCommandOptions extends CommonOptions {
   /** Fine-tuning recipe of learners that are trained from pixels. */
   readonly recipe?: string
   readonly spread?: number
+  /** Rule `temporal`: length of a period, `7d` or a number, and the first time after the newest one. */
+  readonly period?: string
+  readonly until?: string
+  /** Rule `temporal`: periods that each learner is trained on. */
+  readonly coverage?: number
   readonly out: string
   readonly cache?: string
   readonly engine?: string
@@ -52,7 +57,20 @@ export function videoOptions(
   signal: AbortSignal,
 ): CertifyVideosOptions {
   const { test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
-  const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
+  const {
+    threads,
+    workers,
+    decoder,
+    seed,
+    out,
+    cache,
+    engine,
+    quiet = false,
+    classes,
+    period,
+    until,
+    coverage,
+  } = options
   return {
     ...{ test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride, threads, workers, decoder, seed },
     data,
@@ -61,6 +79,7 @@ export function videoOptions(
     cache: cache ?? path.join(out, 'store'),
     engine: engine ?? null,
     ...(classes === undefined ? {} : { classes: listOf(classes) }),
+    ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
     signal,
     onProgress: progressOf(quiet, 'features'),
     onNote: noteOf(quiet),
@@ -71,6 +90,32 @@ export function noteOf(quiet: boolean): (note: string) => void {
   return (note) => {
     if (!quiet) process.stderr.write(`${note}\n`)
   }
+}
+
+/**
+ * What decides buckets and what is promised, where the rule does not leave it open.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for options that rule `temporal` needs, or that are its own
+ */
+export function bucketsOf(
+  rules: readonly Rule[],
+  { by, threat, period, until, coverage }: VideoCommandOptions & { readonly threat?: Threat },
+): { readonly by: BucketKey; readonly threat: Threat } {
+  if (!rules.includes('temporal')) {
+    const beside = period ?? until ?? coverage
+    if (beside !== undefined)
+      throw invalidArgument('--period, --until and --coverage', 'nothing without rule temporal', beside)
+    return { by: by ?? 'content', threat: threat ?? 'general' }
+  }
+  if (by !== undefined) throw invalidArgument('--by', 'nothing with rule temporal, whose buckets are periods', by)
+  if (period === undefined || until === undefined)
+    throw invalidArgument(
+      '--period and --until',
+      'a length and an end with rule temporal',
+      period ?? until,
+      'For example --period 7d --until 2024-06-01; DATA is a CSV with the columns path,label,time.',
+    )
+  return { by: 'time', threat: threat ?? 'temporal' }
 }
 
 /**

@@ -1,13 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
-  type BucketKey,
   type CertificateFile,
   type CertifyOptions,
   certificateTable,
   certify,
   checkRules,
-  type Rule,
   type SampleSet,
   type TestInputs,
   type Threat,
@@ -20,7 +18,6 @@ import {
   groupsOf,
   type LearnerKind,
   type LearnerOptions,
-  type PeriodOptions,
   type Prepared,
   planCertification,
   planVideos,
@@ -35,6 +32,7 @@ import { runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { recipeFile } from '../train/recipes.ts'
 import {
+  bucketsOf,
   groupCount,
   learnerOf,
   noteOf,
@@ -55,9 +53,6 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   readonly rule?: string
   readonly threat?: Threat
   readonly whiteBox?: boolean
-  /** Rule `temporal`: length of a period, `7d` or a number, and the first time after the newest one. */
-  readonly period?: string
-  readonly until?: string
   readonly collective?: string
   /** Pretraining recipe of the encoders of groups. */
   readonly groupRecipe?: string
@@ -86,7 +81,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     await mkdir(out, { recursive: true })
     const from = await encodersOf(data, learner, options, signal)
     if (from === null) return
-    const videos = { ...videoOptions(data, from, learner, options, signal), periods: periodOptionsOf(options) }
+    const videos = videoOptions(data, from, learner, options, signal)
     const partitions = numbersOf('--partitions', options.partitions ?? '50')
     const groups = groupCount(options.groups, from)
     checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
@@ -111,27 +106,6 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   } finally {
     interrupt.dispose()
   }
-}
-
-/** What decides buckets and what is promised, where the rule does not leave it open. */
-function bucketsOf(
-  rules: readonly Rule[],
-  { by, threat, period, until }: CertifyCommandOptions,
-): { readonly by: BucketKey; readonly threat: Threat } {
-  if (!rules.includes('temporal')) {
-    if (period !== undefined || until !== undefined)
-      throw invalidArgument('--period and --until', 'rule temporal with them', rules.join(', '))
-    return { by: by ?? 'content', threat: threat ?? 'general' }
-  }
-  if (by !== undefined) throw invalidArgument('--by', 'nothing with rule temporal, whose buckets are periods', by)
-  if (period === undefined || until === undefined)
-    throw invalidArgument(
-      '--period and --until',
-      'a length and an end with rule temporal',
-      period ?? until,
-      'For example --period 7d --until 2024-06-01; DATA is a CSV with the columns path,label,time.',
-    )
-  return { by: 'time', threat: threat ?? 'temporal' }
 }
 
 /** The encoders that are named, or that are pretrained here, one for each group; null where only lists were wanted. */
@@ -171,10 +145,6 @@ async function encodersOf(
   ].filter(({ value }) => value !== undefined)
   const configuration = await loadConfiguration(runSchema, { file, overrides })
   return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
-}
-
-function periodOptionsOf({ period, until, coverage }: CertifyCommandOptions): PeriodOptions | undefined {
-  return period === undefined || until === undefined ? undefined : { length: period, until, coverage }
 }
 
 function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(

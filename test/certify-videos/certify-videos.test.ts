@@ -239,11 +239,30 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(manifest.sizes).toEqual([3, 2, 2, 3, 2, 2])
     expect(readFileSync(path.join(out, 'table.md'), 'utf8')).toContain('temporal K=5 n=2, duration')
 
+    const bounded = [...bounds, '--partitions', '5', '--coverage', '2', '--trials', '4', '--attacks', '2']
+    const audited = await videomae(
+      'audit',
+      list,
+      '--from',
+      run,
+      '--rule',
+      'temporal',
+      ...bounded,
+      '--out',
+      out,
+      ...common,
+    )
+    expect(audited.code).toBe(0)
+    const report = JSON.parse(audited.stdout) as { trials: number; poisons: number }
+    expect(report).toMatchObject({ rule: 'temporal', trials: 4, violations: [], reproducible: true, learners: 5 })
+    expect(report.poisons).toBeGreaterThanOrEqual(4)
+
     const refused = async (...args: string[]) =>
       JSON.parse((await videomae(...args, '--out', out, ...common)).stdout) as { error: { code: string } }
     expect((await refused('certify', videos, ...command.slice(2), ...bounds)).error.code).toBe('TIME_MISSING')
     expect((await refused(...command, '--period', '7d', '--until', '45')).error.code).toBe('TIME_INVALID')
     expect((await refused(...command)).error.code).toBe('INVALID_ARGUMENT')
+    expect((await refused('certify', list, '--from', run, ...bounds)).error.code).toBe('INVALID_ARGUMENT')
     expect((await refused(...command, ...bounds, '--rule', 'temporal,dpa')).error.code).toBe('RULES_NOT_COMBINED')
     expect((await refused(...command, ...bounds, '--threat', 'general')).error.code).toBe('THREAT_NOT_CERTIFIED')
   })

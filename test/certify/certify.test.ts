@@ -286,6 +286,26 @@ describe('rule temporal', () => {
     }
   })
 
+  test('is audited: unlimited poison in stretches of periods, and an attack on one period more', async () => {
+    const options = { ...ridge, rule: 'temporal', by: 'time', partitions: learners, periods, threads: 1 } as const
+    const report = await audit(timed, inputs, { ...options, trials: 20, attacks: 10, attackClips: 60 })
+    assertAudit(report)
+    expect(report.changedLearners).toBeGreaterThan(20)
+    expect(report.changedLearners).toBeLessThanOrEqual(report.allowedLearners)
+    expect(report.checkedPredictions).toBeGreaterThan(200)
+    // A whole set of actions a period: far more than as many poisons as certified periods.
+    expect(report.actions.insert).toBeGreaterThan(3 * report.poisons)
+    expect(report.attacks.beyond).toBeGreaterThanOrEqual(8)
+    // Learners that read one period more than they say are found out.
+    const train: typeof ridge.learners.train = (data, plan) =>
+      ridge.learners.train(data, { ...plan, periods: { ...periods, coverage: 2 } })
+    const leaky = await audit(timed, inputs, {
+      ...{ ...options, learners: { ...ridge.learners, train }, periods: { ...periods, coverage: 1 } },
+      ...{ trials: 10, attacks: 0, largestBudget: 2 },
+    })
+    expect(leaky.violations.length).toBeGreaterThan(0)
+  })
+
   test('stands alone, with a threat of its own', async () => {
     const options = { ...ridge, ...declared, periods, partitions: 5, rules: ['temporal'], threads: 1 } as const
     const refused = (more: object) => expect(certify(timed, inputs, { ...options, ...more })).rejects

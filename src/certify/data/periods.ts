@@ -26,3 +26,8 @@ export function periodOf(time: number, { until, length }: Periods, count: number
   const age = Math.ceil((until - time) / length) - 1
   return age >= 0 && age < count ? count - 1 - age : -1
 }
+
+/** A time well inside a period, 0 the oldest of `count`. */
+export function middleOfPeriod(period: number, { until, length }: Periods, count: number): number {
+  return until - (count - period - 0.5) * length
+}
