@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
 import { writeFeatureFiles } from '../finetune/feature-files.ts'
 import { computeFeatures } from '../finetune/features.ts'
@@ -71,6 +71,16 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
       onProgress: display.counter('videos'),
     })
     const { failures, shape } = computed
+    if (computed.videos.length === 0 && failures.length > 0) {
+      throw new VideoMaeError(
+        `Expected a readable video in ${data}, but none of ${failures.length} is: ${failures[0].reason}`,
+        {
+          code: 'VIDEO_UNREADABLE',
+          exit: 'data',
+          hint: '`videomae inspect` names all of them.',
+        },
+      )
+    }
     const folder = shard === null ? out : path.join(out, `${shard.index + 1}-of-${shard.count}`)
     const written = await writeFeatureFiles(folder, computed, classes)
     const result = {

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { VideoMaeError } from '../core/errors.ts'
 import type { Engine } from '../engine/engine.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
 import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
@@ -201,7 +201,13 @@ export async function finetuneFull(
       loss -= Math.log(Math.max(prediction.probabilities[truth], 1e-12))
     }
     const videos = split.validation.length - failures
-    if (videos === 0) throw invalidArgument('validation', 'at least one readable validation video', 'none')
+    if (videos === 0) {
+      throw new VideoMaeError(`Expected at least one readable validation video: ${[...unreadable.values()][0]}`, {
+        code: 'NOTHING_TO_EVALUATE',
+        exit: 'data',
+        hint: 'Repair or replace these files; `videomae inspect` names all of them.',
+      })
+    }
     return { accuracy: right / videos, loss: loss / videos, videos, failures }
   }
 

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
@@ -92,6 +93,7 @@ async function trainHead(
 
   const trainBegan = performance.now()
   const rows = await readRows(train)
+  requireEveryClass(rows, dataset.classes, train.failures)
   const validationRows = await readRows(validation)
   const classes = dataset.classes.length
   const { state: encoder } = featureProgram(source, kind, 1)
@@ -141,6 +143,25 @@ async function trainHead(
     chosen: trained.chosen,
     failures,
   }
+}
+
+/** A head would never predict a class of which no training video could be read. */
+function requireEveryClass(
+  { labels }: FeatureRows,
+  classes: readonly string[],
+  failures: readonly { readonly reason: string }[],
+): void {
+  const present = new Set(labels)
+  const missing = classes.filter((_, c) => !present.has(c))
+  if (missing.length === 0) return
+  throw new VideoMaeError(
+    `Expected readable training videos of every class, but none of ${missing.join(', ')} can be read: ${failures[0].reason}`,
+    {
+      code: 'VIDEO_UNREADABLE',
+      exit: 'data',
+      hint: 'Repair or replace these files; `videomae inspect` names all of them.',
+    },
+  )
 }
 
 function headOf({ mode, probe }: FinetuneConfiguration, rows: FeatureRows): ClassifierHead {

@@ -165,3 +165,37 @@ describe('videomae evaluate', () => {
     expect(readFileSync(path.join(out, 'confusion.png')).subarray(1, 4).toString()).toBe('PNG')
   })
 })
+
+describe('data of which too little can be read', () => {
+  const bad = place('bad')
+  beforeAll(() => {
+    mkdirSync(path.join(bad, 'left'), { recursive: true })
+    for (let i = 0; i < 4; i++) writeFileSync(path.join(bad, 'left', `${i}.mp4`), `no video ${i}`)
+  })
+
+  it('is an error where a class has no training video left', async () => {
+    const ups = readdirSync(path.join(data, 'up')).map((name) => path.join(data, 'up', name))
+    const lefts = readdirSync(path.join(bad, 'left')).map((name) => path.join(bad, 'left', name))
+    const rows = [...ups.map((file) => `${file},up`), ...lefts.map((file) => `${file},left`)]
+    writeFileSync(place('half.csv'), `path,label\n${rows.join('\n')}\n`)
+    const { code, stdout } = await videomae(
+      'finetune',
+      place('half.csv'),
+      '--recipe',
+      recipe,
+      '--out',
+      place('half'),
+      '--json',
+    )
+    expect(code).toBe(3)
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'VIDEO_UNREADABLE', message: expect.stringMatching(/none of left can be read/) },
+    })
+  })
+
+  it('is an error where features have no row', async () => {
+    const { code, stdout } = await videomae('features', bad, '--from', run, '--out', place('none'), '--json')
+    expect([code, JSON.parse(stdout)]).toMatchObject([3, { error: { code: 'VIDEO_UNREADABLE' } }])
+    expect(existsSync(place('none', 'features.npy'))).toBe(false)
+  })
+})
