@@ -16,24 +16,29 @@ export interface Division {
 }
 
 /**
- * The split column where there is one: its training part is protected, its test part predicted. Otherwise every video (all
- * videos of a group, where every video has one) is put on a side by its own hash, so that inserting or deleting one moves
- * no other: a shuffled split would let one poison reach every learner.
+ * The split column where there is one: its training part is protected, its test part predicted. Otherwise every video is put
+ * on a side by its own hash, that of its group where it has one, so that inserting or deleting one moves no other: a shuffled
+ * split, or one by what all videos have in common, would let one poison reach every learner.
  */
 export function divideVideos(videos: readonly LabelledVideo[], options: DivisionOptions = {}): Division {
   const { testShare = 0.2, seed = 0 } = options
   if (videos.some((video) => video.split !== undefined)) {
     return { train: videosOfSplit(videos, 'train'), test: videosOfSplit(videos, 'test'), how: 'split column' }
   }
-  const grouped = videos.every((video) => video.group !== undefined)
-  const keyOf = (video: LabelledVideo) => (grouped ? `group ${video.group}` : `content ${fileDigestOf(video)}`)
+  const keyOf = (video: LabelledVideo) =>
+    video.group === undefined ? `content ${fileDigestOf(video)}` : `group ${video.group}`
   const isTest = (video: LabelledVideo) =>
     Number.parseInt(sha256(`test split ${seed} ${keyOf(video)}`).slice(0, 12), 16) < testShare * 2 ** 48
   return {
     train: videos.filter((video) => !isTest(video)),
     test: videos.filter(isTest),
-    how: `hash of ${grouped ? 'the group' : 'the content'}, ${testShare} of the videos to test on`,
+    how: `hash of ${howTold(videos)}, ${testShare} of the videos to test on`,
   }
+}
+
+function howTold(videos: readonly LabelledVideo[]): string {
+  const grouped = videos.filter((video) => video.group !== undefined).length
+  return grouped === 0 ? 'the content' : grouped === videos.length ? 'the group' : 'the group, or content without one'
 }
 
 /** SHA-256 of the whole file; parts of one file share it, and so one bucket. */

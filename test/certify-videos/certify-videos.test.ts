@@ -142,6 +142,20 @@ describe('features for certificates', () => {
     expect(fewer.train.length).toBeGreaterThan(0)
     expect(fewer.train.every((video) => train.has(video.digest))).toBe(true)
     expect(fewer.test.some((video) => train.has(video.digest))).toBe(false)
+    // Nor does one that comes without a group among others that have one.
+    const listed = async (lines: readonly string[]) => {
+      writeFileSync(place('grouped.csv'), `path,label,group\n${lines.join('\n')}\n`)
+      return (await planCertification(options('pixels', { data: place('grouped.csv') }))).division
+    }
+    const named = names.slice(1).map((line, i) => `${line},camera ${i % 12}`)
+    const before = await listed(named)
+    const after = await listed([...named, `${names[0]},`])
+    const sides = ({ test }: typeof before) => test.map(({ id }) => id).filter((id) => !names[0].startsWith(id))
+    expect(before.test.length).toBeGreaterThan(0)
+    expect(before.how).toContain('hash of the group,')
+    expect(sides(after)).toEqual(sides(before))
+    const cameras = new Set(before.train.map(({ group }) => group))
+    expect(before.test.some(({ group }) => cameras.has(group))).toBe(false)
   })
 })
 
