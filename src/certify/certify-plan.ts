@@ -16,7 +16,7 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly by: BucketKey
   /** K, or several to sweep: one poison touches one K-th of the learners. */
   readonly partitions: number | readonly number[]
-  /** Default `dpa` and `roe`. */
+  /** Default: `defaultRules`. */
   readonly rules?: readonly Rule[]
   /** d of Finite Aggregation. Default 4. */
   readonly spread?: number
@@ -50,13 +50,16 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly perInput?: boolean
 }
 
+/** Both count votes of the same learners. */
+export const defaultRules: readonly Rule[] = ['dpa', 'roe']
+
 /**
  * What can be refused before a feature is computed.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
  */
 export function checkRules({
-  rules = ['dpa', 'roe'],
+  rules = defaultRules,
   partitions,
   groups,
   by,
@@ -102,10 +105,9 @@ export interface Ensemble {
 export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
   options: CertifyOptions<Set, Inputs>,
 ): Ensemble[] {
-  const { rules = ['dpa', 'roe'], spread = 4, seed = 0, seeds = 1, periods } = options
+  const { rules = defaultRules, spread = 4, seed = 0, seeds = 1, periods } = options
   const perGroup = options.threat.encoder.trust === 'per_group'
-  const partitions = typeof options.partitions === 'number' ? [options.partitions] : options.partitions
-  return partitions.flatMap((k) =>
+  return [options.partitions].flat().flatMap((k) =>
     [false, true].flatMap((spreads): Ensemble[] => {
       const mine = rules.filter((rule) => needsSpread(rule) === spreads)
       if (mine.length === 0) return []

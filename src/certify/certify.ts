@@ -6,7 +6,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
 import { certifyBallots, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
-import { type CertifyOptions, checkRules, ensemblesOf, poolOf } from './certify-plan.ts'
+import { type CertifyOptions, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
@@ -30,7 +30,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   const { learners } = options
   learners.check(set, test)
   if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
-  const { rules = ['dpa', 'roe'] } = options
+  const { rules = defaultRules } = options
   checkRules(options)
   if (options.whiteBox === true && (options.threat.threat !== 'label_flip' || learners.description.kind !== 'ridge'))
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
@@ -64,7 +64,10 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         collective,
         summary: summariseRadii(scoredRadii(certificates, test.labels)),
         ...(rule === 'temporal'
-          ? { periods: options.periods, earliness: summariseRadii(scoredEarliness(certificates, test.labels)) }
+          ? {
+              periods: options.periods,
+              earliness: summariseRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
+            }
           : {}),
         inputs: options.perInput === false ? null : perInput(certificates, test),
       })
@@ -152,14 +155,18 @@ async function collectiveOf<Inputs extends TestInputs>(
   return bounds
 }
 
-/** Radii as `summariseRadii` wants them: -1 where the prediction is wrong. */
-export function scoredRadii(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
-  return Int32Array.from(certificates, ({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))
-}
-
-function scoredEarliness(certificates: readonly InputCertificate[], labels: ArrayLike<number>): Int32Array {
-  return Int32Array.from(certificates, ({ prediction, earliness = 0 }, t) =>
-    prediction === labels[t] ? earliness : -1,
+/**
+ * Radii as `summariseRadii` wants them: -1 where the prediction is wrong.
+ *
+ * @param radiusOf another figure of a certificate than its radius
+ */
+export function scoredRadii(
+  certificates: readonly InputCertificate[],
+  labels: ArrayLike<number>,
+  radiusOf: (certificate: InputCertificate) => number = ({ radius }) => radius,
+): Int32Array {
+  return Int32Array.from(certificates, (certificate, t) =>
+    certificate.prediction === labels[t] ? radiusOf(certificate) : -1,
   )
 }
 

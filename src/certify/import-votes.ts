@@ -4,6 +4,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { float16ToFloat32 } from '../format/half.ts'
 import { readNpy } from '../format/npy.ts'
 import { type Ballots, ballotsFromScores, emptyBallots } from './ballot.ts'
+import { scoredRadii } from './certify.ts'
 import { certifyBallots, type InputCertificate, type RuleOptions } from './certify-ballots.ts'
 import { type RobustnessSummary, summariseRadii } from './metrics.ts'
 
@@ -144,10 +145,7 @@ export function certifyImported(
         ? `column i was trained on the ${rule.coverage} periods up to the i-th, oldest first, and the radius counts neighbouring periods`
         : 'what one poison is follows from how the buckets were made',
     ],
-    summary:
-      labels === undefined
-        ? null
-        : summariseRadii(certified.map(({ prediction, radius }, t) => (prediction === labels[t] ? radius : -1))),
+    summary: labels === undefined ? null : summariseRadii(scoredRadii(certified, labels)),
     inputs: certified.map((certificate, t) => ({
       id: imported.ids?.[t] ?? String(t),
       label: labels?.[t] ?? null,

@@ -147,7 +147,7 @@ export function spreadOfPlan({ learners, offsets = [0], periods }: EnsemblePlan)
   if (periods === undefined) return { buckets: learners, offsets }
   const { coverage } = periods
   const buckets = learners + coverage - 1
-  // Learners end where the newest bucket is reached, so that the offsets -1, -2, ... never go round.
+  // Offsets 0, -1, -2, ... modulo the buckets. They never go round: the last learner ends with the last bucket.
   return { buckets, offsets: Array.from({ length: coverage }, (_, i) => (buckets - i) % buckets) }
 }
 

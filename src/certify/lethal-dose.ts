@@ -231,6 +231,6 @@ export function predictedMedian(ballots: Ballots, labels: ArrayLike<number>, par
     const margin = (counts[labels[t]] - rival) / ballots.learners
     return margin <= 0 ? -1 : (partitions / 2) * margin
   }).sort()
-  const median = radii[Math.ceil(radii.length / 2) - 1 + (radii.length % 2 === 0 ? 1 : 0)]
+  const median = radii[radii.length >> 1]
   return median < 0 ? null : median
 }

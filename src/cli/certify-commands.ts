@@ -23,6 +23,8 @@ const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for the same sizes with fresh\n' +
   'weights; pixels for no encoder'
 
+const labelled = 'a folder per class, or a list with path,label[,group][,split][,time]'
+
 /** Commands about poisoned training data. */
 export function addCertifyCommands(program: Command): void {
   addCertify(program)
@@ -108,7 +110,7 @@ function addCertify(program: Command): void {
         'hold, for example because the encoder was trained on the videos it should protect.\n' +
         'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
     )
-    .argument('[data]', 'a folder per class, or a list with path,label[,group][,split][,time]')
+    .argument('[data]', labelled)
     .option('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
     .option('--rule <list>', `some of ${ruleNames.join(', ')}; groups or temporal alone`, 'dpa,roe')
@@ -153,7 +155,7 @@ function addAudit(program: Command): void {
         'if a learner changed that should not have, or a certified prediction did. Then attacks single inputs with\n' +
         'radius + 1 poisons, to show how tight the radii are.',
     )
-    .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
+    .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, append)
     .option('--partitions <k>', 'K', wholeNumber, 50)
     .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups', 'temporal']).default('dpa'))
@@ -181,7 +183,7 @@ function addLethalDose(program: Command): void {
         'then trains the real partitions and compares. Several --from and learners are compared with each other.\n' +
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
-    .argument('<data>', 'a folder per class, or a list with path,label[,group][,split]')
+    .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources} (repeatable)`, append)
     .option('--learner <list>', learnerNames.join(', '), 'ridge')
     .option('--partitions <list>', 'the K to sweep', '5,10,20,50')

@@ -13,7 +13,7 @@
 import highsLoader, { type Highs } from 'highs'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.ts'
-import { lead, plurality, tally } from './plurality.ts'
+import { lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { bucketsOfLearner, learnersOfBucket } from './spread.ts'
 
 /** Loads the solver; takes some 50 ms, so callers with many programs load it once. */
@@ -107,7 +107,7 @@ function targetsOf(
       powers[j] = offsets.length + reached[prediction * learners + j] - reached[c * learners + j]
     const gap = lead(counts, prediction, c)
     if (fewestToReach(powers, gap, 2 * offsets.length) > budget) continue
-    const worth = Uint8Array.from(votes, (vote) => 1 + (vote === prediction ? 1 : 0) - (vote === c ? 1 : 0))
+    const worth = Uint8Array.from(votes, (vote) => worthOfVote(vote, prediction, c))
     targets.push({ input, gap, worth })
   }
   return targets

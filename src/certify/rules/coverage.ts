@@ -6,7 +6,7 @@
  * Branch and bound in integers. Where the node limit stops it, the answer is the last bound proved: sound, maybe loose.
  */
 import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.ts'
-import { type CertifiedPrediction, lead, plurality, tally } from './plurality.ts'
+import { type CertifiedPrediction, lead, plurality, tally, worthOfVote } from './plurality.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
   /** Whether the radius is the exact black-box radius. False: the node limit was met, the radius is a lower bound. */
@@ -43,7 +43,7 @@ export function certifyFiniteAggregationExact(
     for (let j = 0; j < learners; j++)
       powers[j] = offsets.length + reached[prediction * learners + j] - reached[c * learners + j]
     const worth = new Int32Array(learners)
-    for (let i = 0; i < learners; i++) worth[i] = 1 + (votes[i] === prediction ? 1 : 0) - (votes[i] === c ? 1 : 0)
+    for (let i = 0; i < learners; i++) worth[i] = worthOfVote(votes[i], prediction, c)
 
     let t = fewestToReach(powers, gap, 2 * offsets.length)
     let exact = true

@@ -2,7 +2,7 @@
  * Deep Partition Aggregation (Levine & Feizi, ICLR 2021): every sample is in exactly one bucket, every bucket trains one
  * learner, the ensemble is their plurality.
  */
-import { type CertifiedPrediction, checkClasses, lead, plurality, tally } from './plurality.ts'
+import { type CertifiedPrediction, checkClasses, lead, plurality, tally, weakest } from './plurality.ts'
 
 /**
  * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
@@ -14,17 +14,7 @@ import { type CertifiedPrediction, checkClasses, lead, plurality, tally } from '
 export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
   checkClasses(counts.length)
   const prediction = plurality(counts)
-  let radius = Number.POSITIVE_INFINITY
-  let rival = -1
-  for (let c = 0; c < counts.length; c++) {
-    if (c === prediction) continue
-    const survives = ((lead(counts, prediction, c) + 1) >> 1) - 1
-    if (survives < radius) {
-      radius = survives
-      rival = c
-    }
-  }
-  return { prediction, radius, rival }
+  return weakest(prediction, counts.length, (c) => ((lead(counts, prediction, c) + 1) >> 1) - 1)
 }
 
 /**

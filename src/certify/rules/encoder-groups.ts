@@ -5,12 +5,10 @@
  * and deleted videos survives without a trusted encoder.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { type CertifiedPrediction, lead, plurality, tally } from './plurality.ts'
+import { type CertifiedPrediction, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
 
 export interface EncoderGroupsPrediction extends CertifiedPrediction {
-  /** `radius` repeats `samples`: poisons of videos (each takes a whole group), no label flips beside them. */
-  readonly samples: number
-  /** Label flips alone (each takes one vote). */
+  /** Label flips alone (each takes one vote); `radius` is that of videos alone (each takes a whole group). */
   readonly labels: number
   /** Whether the prediction survives `samples` poisoned videos and `labels` flipped labels together. */
   survives(samples: number, labels: number): boolean
@@ -29,32 +27,28 @@ export function certifyEncoderGroups(
   checkPartition(groups, votes.length)
   const prediction = plurality(counts)
 
-  /** Prefix sums, largest first: what t captured groups, or t captured votes, take off the lead over each rival. */
-  const rivals = Array.from({ length: classes }, (_, c) => c).filter((c) => c !== prediction)
-  const losses = rivals.map((c) => {
-    const worth = (i: number) => 1 + (votes[i] === prediction ? 1 : 0) - (votes[i] === c ? 1 : 0)
-    return {
-      gap: lead(counts, prediction, c),
-      groups: prefixSums(groups.map((group) => group.reduce((sum, i) => sum + worth(i), 0))),
-      votes: prefixSums(Array.from({ length: votes.length }, (_, i) => worth(i))),
-    }
-  })
+  /** Of each rival, prefix sums, largest first: what t captured groups, or t captured votes, take off the lead over it. */
+  const losses = new Map(
+    Array.from({ length: classes }, (_, c) => c)
+      .filter((c) => c !== prediction)
+      .map((c) => {
+        const worth = Array.from(votes, (vote) => worthOfVote(vote, prediction, c))
+        const ofGroups = groups.map((group) => group.reduce((sum, i) => sum + worth[i], 0))
+        return [c, { gap: lead(counts, prediction, c), groups: prefixSums(ofGroups), votes: prefixSums(worth) }]
+      }),
+  )
   const taken = (sums: readonly number[], t: number) => sums[Math.min(t, sums.length - 1)]
   const survives = (samples: number, labels: number) =>
-    losses.every((loss) => taken(loss.groups, samples) + taken(loss.votes, labels) < loss.gap)
-
-  const fewest = (sums: readonly number[], gap: number) => {
-    const t = sums.findIndex((sum) => sum >= gap)
-    return t < 0 ? Number.POSITIVE_INFINITY : t
+    [...losses.values()].every((loss) => taken(loss.groups, samples) + taken(loss.votes, labels) < loss.gap)
+  /** Captured groups, or votes, that one rival cannot win with. */
+  const radiusAgainst = (what: 'groups' | 'votes') => (c: number) => {
+    const { gap, [what]: sums } = losses.get(c)!
+    const fewest = sums.findIndex((sum) => sum >= gap)
+    return fewest < 0 ? Number.POSITIVE_INFINITY : fewest - 1
   }
-  const samplesPerRival = losses.map((loss) => fewest(loss.groups, loss.gap) - 1)
-  const samples = Math.min(...samplesPerRival)
   return {
-    prediction,
-    radius: samples,
-    rival: rivals[samplesPerRival.indexOf(samples)],
-    samples,
-    labels: Math.min(...losses.map((loss) => fewest(loss.votes, loss.gap) - 1)),
+    ...weakest(prediction, classes, radiusAgainst('groups')),
+    labels: weakest(prediction, classes, radiusAgainst('votes')).radius,
     survives,
   }
 }

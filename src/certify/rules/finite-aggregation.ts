@@ -4,7 +4,7 @@
  * against the winner has less to give than the factor 2 of the plain bound; the certificate sums what is really there.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { type CertifiedPrediction, lead, plurality, tally } from './plurality.ts'
+import { type CertifiedPrediction, lead, plurality, tally, weakest } from './plurality.ts'
 
 /** Throws unless `offsets` are distinct integers in 0..learners-1. */
 export function checkOffsets(offsets: readonly number[], learners: number): void {
@@ -77,19 +77,11 @@ export function certifyFiniteAggregation(
   const reached = reachedVotes(votes, classes, offsets)
   const powers = new Int32Array(learners)
   const mine = prediction * learners
-  let radius = Number.POSITIVE_INFINITY
-  let rival = -1
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
+  return weakest(prediction, classes, (c) => {
     const theirs = c * learners
     for (let j = 0; j < learners; j++) powers[j] = offsets.length + reached[mine + j] - reached[theirs + j]
-    const survives = fewestToReach(powers, lead(counts, prediction, c), 2 * offsets.length) - 1
-    if (survives < radius) {
-      radius = survives
-      rival = c
-    }
-  }
-  return { prediction, radius, rival }
+    return fewestToReach(powers, lead(counts, prediction, c), 2 * offsets.length) - 1
+  })
 }
 
 /** The bound without bucket powers: a poison moves d learners, a lead by 2d. Never larger than the certificate above. */
@@ -100,15 +92,5 @@ export function certifyFiniteAggregationNaive(
 ): CertifiedPrediction {
   const counts = tally(votes, classes)
   const prediction = plurality(counts)
-  let radius = Number.POSITIVE_INFINITY
-  let rival = -1
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
-    const survives = Math.ceil(lead(counts, prediction, c) / (2 * d)) - 1
-    if (survives < radius) {
-      radius = survives
-      rival = c
-    }
-  }
-  return { prediction, radius, rival }
+  return weakest(prediction, classes, (c) => Math.ceil(lead(counts, prediction, c) / (2 * d)) - 1)
 }

@@ -11,7 +11,7 @@
  * above the rounding error of the scores), so rounding can only lower the radius.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { type CertifiedPrediction, lead, plurality } from './plurality.ts'
+import { type CertifiedPrediction, lead, plurality, weakest } from './plurality.ts'
 
 /** One head at one input. */
 export interface LinearInLabels {
@@ -64,22 +64,14 @@ export function certifyLabelFlips(
     }
   })
 
-  let radius = Number.POSITIVE_INFINITY
-  let rival = -1
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
+  return weakest(prediction, classes, (c) => {
     const offers = costs.map(({ leave, become }, i): Offer => {
       // A head for the winner can leave it (one step) or come to the rival (two); any other can only come (one).
       if (votes[i] === prediction) return { one: leave, two: become[c] }
       return { one: votes[i] === c ? Number.POSITIVE_INFINITY : become[c], two: Number.POSITIVE_INFINITY }
     })
-    const survives = Math.min(samples, cheapest(offers, lead(counts, prediction, c)) - 1)
-    if (survives < radius) {
-      radius = survives
-      rival = c
-    }
-  }
-  return { prediction, radius, rival }
+    return Math.min(samples, cheapest(offers, lead(counts, prediction, c)) - 1)
+  })
 }
 
 /**

@@ -44,6 +44,34 @@ export function plurality(counts: ArrayLike<number>): number {
   return best
 }
 
+/** What capturing a learner can take off the lead of class `a` over class `b`: 0 to 2. */
+export function worthOfVote(vote: number, a: number, b: number): number {
+  return 1 + (vote === a ? 1 : 0) - (vote === b ? 1 : 0)
+}
+
+/**
+ * The radius over all rivals of a prediction.
+ *
+ * @param radiusAgainst poisons that this rival alone cannot overcome
+ */
+export function weakest(
+  prediction: number,
+  classes: number,
+  radiusAgainst: (rival: number) => number,
+): CertifiedPrediction {
+  let radius = Number.POSITIVE_INFINITY
+  let rival = -1
+  for (let c = 0; c < classes; c++) {
+    if (c === prediction) continue
+    const survives = radiusAgainst(c)
+    if (survives < radius) {
+      radius = survives
+      rival = c
+    }
+  }
+  return { prediction, radius, rival }
+}
+
 /** The lead of class `a` over class `b` that an attack has to bring down to 0 or less so that `b` comes before `a`. */
 export function lead(counts: ArrayLike<number>, a: number, b: number): number {
   return counts[a] - counts[b] + (b > a ? 1 : 0)

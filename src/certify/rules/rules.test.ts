@@ -285,7 +285,7 @@ describe('certifyEncoderGroups and certifyTemporal', () => {
           if (certified.survives(samples, labels)) expect(broken).toBe(false)
         }
         expect(certified.labels).toBe(certifyDpa(votes, 3).radius)
-        expect(certified.samples).toBe(trueRadius(adversary))
+        expect(certified.radius).toBe(trueRadius(adversary))
       }),
       { seed: 4, numRuns: 80 },
     )

@@ -36,9 +36,9 @@ export function spreadOffsets(k: number, d: number, seed = 0): number[] {
   }
 }
 
-/** Buckets that learner i is trained on, ascending: (i - offset) mod kd. */
-export function bucketsOfLearner(learner: number, learners: number, offsets: readonly number[]): number[] {
-  return offsets.map((offset) => (learner - offset + learners) % learners).sort((a, b) => a - b)
+/** Buckets that learner i is trained on, ascending: (i - offset) mod their number, kd. */
+export function bucketsOfLearner(learner: number, buckets: number, offsets: readonly number[]): number[] {
+  return offsets.map((offset) => (learner - offset + buckets) % buckets).sort((a, b) => a - b)
 }
 
 /** Learners that bucket j reaches, ascending: (j + offset) mod kd. */

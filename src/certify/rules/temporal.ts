@@ -3,7 +3,7 @@
  * learners vote. Poison is bounded in time, not in number: any amount of it inside the window is allowed.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { lead, plurality, tally } from './plurality.ts'
+import { lead, plurality, tally, worthOfVote } from './plurality.ts'
 
 export interface TemporalPrediction {
   readonly prediction: number
@@ -30,8 +30,7 @@ export function certifyTemporal(votes: ArrayLike<number>, classes: number, cover
   for (let c = 0; c < classes; c++) {
     if (c === prediction) continue
     const sums = new Int32Array(learners + 1)
-    for (let i = 0; i < learners; i++)
-      sums[i + 1] = sums[i] + 1 + (votes[i] === prediction ? 1 : 0) - (votes[i] === c ? 1 : 0)
+    for (let i = 0; i < learners; i++) sums[i + 1] = sums[i] + worthOfVote(votes[i], prediction, c)
     const gap = lead(counts, prediction, c)
     while (earliness > 0 && sums[learners] - sums[learners - earliness] >= gap) earliness--
     let width = Math.min(learners, widest)
