@@ -187,6 +187,11 @@ export function loadFinetuneConfiguration(source: ConfigurationSource): Promise<
   return loadConfiguration(finetuneSchema, source)
 }
 
+/** What the section `data` says of decoding. */
+export function loadingOptions({ workers, decoder, timeoutSeconds }: FinetuneConfiguration['data']) {
+  return { workers: workers ?? undefined, decoder, timeoutSeconds }
+}
+
 /** A configuration as plain JSON in the form recipes are written in (durations as text). */
 export function plainFinetuneConfiguration(configuration: FinetuneConfiguration): Record<string, unknown> {
   const { every } = configuration.evaluation

@@ -3,7 +3,7 @@ import type { RunInputs } from '../engine/engine.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths, type ModelConfiguration } from '../model/index.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
 import { type ClipReader, createLoader, type LoadedSample } from '../video/index.ts'
-import type { FinetuneConfiguration } from './configuration.ts'
+import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import type { LabelledVideo } from './dataset.ts'
 import { drawMix, mixClips, mixTargets } from './mix.ts'
 import { type TestSampling, trainingSampling } from './views.ts'
@@ -38,9 +38,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
     samplesPerClip: data.samplesPerClip,
     batchSize: clipsPerRun,
     seed,
-    workers: data.workers ?? undefined,
-    timeoutSeconds: data.timeoutSeconds,
-    decoder: data.decoder,
+    ...loadingOptions(data),
     reader: options.reader,
     knownBad: options.knownBad,
     onBadFile: options.onBadFile,

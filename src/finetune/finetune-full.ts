@@ -5,21 +5,20 @@ import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type M
 import type { ParameterShapes } from '../model/parameters.ts'
 import { stateNames, withAverages } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
 import { resolveLength } from '../train/resolve.ts'
 import { createSchedule } from '../train/schedule.ts'
 import {
   type OpenedTraining,
   type RunOptions,
-  stepPrograms,
   type TrainingRunResult,
   trainInDirectory,
 } from '../train/training-run.ts'
+import { openTrainingSession, optimiserOptions } from '../train/training-session.ts'
 import { type LoadedVideo, loadClips } from '../video/index.ts'
 import { runClips } from './batches.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
-import { type FinetuneConfiguration, plainFinetuneConfiguration } from './configuration.ts'
+import { type FinetuneConfiguration, loadingOptions, plainFinetuneConfiguration } from './configuration.ts'
 import type { EncoderSource } from './encoder-source.ts'
 import { enoughVideos, openFinetuneData } from './finetune-data.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
@@ -99,7 +98,7 @@ export async function finetuneFull(
       average: optimiser.average,
       keep: checkpoint.keep,
       tensorboard: log.tensorboard,
-      async open(): Promise<OpenedTraining> {
+      open() {
         const training = buildFinetuneProgram({
           configuration: model,
           batch: length.clipsPerRun,
@@ -107,12 +106,7 @@ export async function finetuneFull(
           dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
           dropout: regularisation.dropout > 0,
           optimiser: {
-            beta1: optimiser.betas[0],
-            beta2: optimiser.betas[1],
-            epsilon: optimiser.epsilon,
-            clipNorm: optimiser.clipNorm,
-            average: optimiser.average !== null,
-            accumulate: length.runsPerStep > 1,
+            ...optimiserOptions(optimiser, length.runsPerStep),
             learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
           },
         })
@@ -123,20 +117,7 @@ export async function finetuneFull(
           name: 'validate',
         })
         const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
-        const { name, threads, device, precision, recompute } = configuration.engine
-        const engine = await chooseEngine(options.engine ?? name)
-        const session = await engine.open([...training.programs, ...(validating ? [looking] : [])], {
-          threads: threads ?? undefined,
-          device: device ?? undefined,
-          precision,
-          recompute,
-        })
-        return {
-          session,
-          training,
-          programs: stepPrograms(training, length.runsPerStep),
-          accumulateInputs: length.runsPerStep > 1 ? { gradientWeight: Float32Array.of(1 / length.runsPerStep) } : {},
-        }
+        return openTrainingSession(training, configuration.engine, length.runsPerStep, validating ? [looking] : [])
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>
@@ -218,9 +199,7 @@ export async function finetuneFull(
       entries: split.validation,
       samplings: temporalViews(sampling, model.frames, 1),
       size: model.imageSize[0],
-      workers: data.workers ?? undefined,
-      decoder: data.decoder,
-      timeoutSeconds: data.timeoutSeconds,
+      ...loadingOptions(data),
     })
     for await (const view of views) {
       loaded?.push(view)

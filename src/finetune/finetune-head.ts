@@ -1,8 +1,9 @@
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { RunOptions } from '../train/training-run.ts'
+import { engineOptions } from '../train/training-session.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
-import type { FinetuneConfiguration } from './configuration.ts'
+import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import type { LabelledVideo } from './dataset.ts'
 import { type FeatureKind, featureProgram } from './encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
@@ -59,25 +60,18 @@ async function trainHead(
   const { mode, probe, evaluation, data, seed } = configuration
   const note = options.onNote ?? (() => {})
   const kind: FeatureKind = mode === 'attentive' ? 'tokens' : 'classifier'
-  const engine = {
-    engine: configuration.engine.name,
-    threads: configuration.engine.threads ?? undefined,
-    device: configuration.engine.device ?? undefined,
-  }
+  const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
   const began = performance.now()
   const total = split.train.length + split.validation.length + split.test.length
   let before = 0
   const featuresOf = async (videos: readonly LabelledVideo[], clips: number, crops: number) => {
     const computed = await computeFeatures(source, videos, {
       ...engine,
-      precision: configuration.engine.precision,
       kind,
       cache,
       clips,
       crops,
-      workers: data.workers ?? undefined,
-      decoder: data.decoder,
-      timeoutSeconds: data.timeoutSeconds,
+      ...loadingOptions(data),
       signal: options.signal,
       onProgress: (done) => options.onFeatures?.(before + done, total),
     })

@@ -4,11 +4,13 @@ import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import type { RunOptions } from '../train/training-run.ts'
+import { engineOptions } from '../train/training-session.ts'
 import { openClassifier, saveClassifier } from './classifier.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,
   finetuneModes,
+  loadingOptions,
   plainFinetuneConfiguration,
 } from './configuration.ts'
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
@@ -140,19 +142,15 @@ async function testBest(
   { signal, onTest }: FinetuneOptions,
 ): Promise<Evaluation> {
   const classifier = await openClipClassifier(await openClassifier(where), {
+    ...engineOptions(engine),
     engine: engine.name,
     batch: evaluation.batch,
-    threads: engine.threads ?? undefined,
-    device: engine.device ?? undefined,
-    precision: engine.precision,
   })
   try {
     return await evaluateVideos(classifier, videos, {
       clips: evaluation.clips,
       crops: evaluation.crops,
-      workers: data.workers ?? undefined,
-      decoder: data.decoder,
-      timeoutSeconds: data.timeoutSeconds,
+      ...loadingOptions(data),
       seed,
       signal,
       onProgress: onTest,

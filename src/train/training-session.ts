@@ -1,0 +1,40 @@
+import type { EngineOptions } from '../engine/engine.ts'
+import type { Program } from '../graph/program.ts'
+import type { TrainingPrograms } from '../model/training-programs.ts'
+import type { RunConfiguration } from './configuration.ts'
+import { chooseEngine } from './engine-choice.ts'
+import { type OpenedTraining, stepPrograms } from './training-run.ts'
+
+/** The section `engine` of a configuration as an engine takes it. */
+export function engineOptions(wanted: RunConfiguration['engine']): EngineOptions {
+  const { threads, device, precision, recompute } = wanted
+  return { threads: threads ?? undefined, device: device ?? undefined, precision, recompute }
+}
+
+/** What a configuration says of the optimiser's programs. */
+export function optimiserOptions(
+  { betas: [beta1, beta2], epsilon, clipNorm, average }: RunConfiguration['optimiser'],
+  runsPerStep: number,
+) {
+  return { beta1, beta2, epsilon, clipNorm, average: average !== null, accumulate: runsPerStep > 1 }
+}
+
+/**
+ * Opens the programs of a training run, and others that share their state, in the engine that the configuration asks for.
+ *
+ * @throws VideoMaeError what choosing and opening an engine throw
+ */
+export async function openTrainingSession(
+  training: TrainingPrograms,
+  wanted: RunConfiguration['engine'],
+  runsPerStep: number,
+  others: readonly Program[] = [],
+): Promise<OpenedTraining> {
+  const engine = await chooseEngine(wanted.name)
+  return {
+    session: await engine.open([...training.programs, ...others], engineOptions(wanted)),
+    training,
+    programs: stepPrograms(training, runsPerStep),
+    accumulateInputs: runsPerStep > 1 ? { gradientWeight: Float32Array.of(1 / runsPerStep) } : {},
+  }
+}
