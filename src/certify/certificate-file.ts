@@ -19,6 +19,7 @@ export interface CertificateFile {
   /** The base learner, with every value its training depends on besides the samples. */
   readonly learner: LearnerDescription
   readonly classNames: readonly string[]
+  /** In a bucket of the run that reads most: what is in no period is not counted. */
   readonly trainingRows: number
   readonly trainingVideos: number
   readonly runs: readonly CertificateRun[]

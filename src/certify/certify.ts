@@ -79,8 +79,8 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     buckets: { by: options.by, hash: bucketRule(options.by) },
     learner: learners.description,
     classNames: set.classNames,
-    trainingRows: set.rows,
-    trainingVideos: new Set(set.ids).size,
+    trainingRows: Math.max(...manifests.map(({ rows }) => rows)),
+    trainingVideos: Math.max(...manifests.map(({ videos }) => videos)),
     runs,
   }
   return { certificate, manifests }

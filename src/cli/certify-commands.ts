@@ -106,6 +106,7 @@ function addCertify(program: Command): void {
     .description(
       'Splits the training videos into K partitions by the hash of their content, trains a learner on each, lets them vote\n' +
         'and proves for every prediction a radius: that many videos inserted, deleted or relabelled cannot change it.\n' +
+        'Rule temporal: any number of them, all collected in a stretch of that many periods (a list with times).\n' +
         'Writes certificate.json, certified-accuracy.svg, table.md and the buckets. Ends with 6 when the threat does not\n' +
         'hold, for example because the encoder was trained on the videos it should protect.\n' +
         'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
@@ -117,8 +118,8 @@ function addCertify(program: Command): void {
     .addOption(
       new Option(
         '--threat <kind>',
-        'general: videos inserted and deleted; label_flip: labels only; source: whole sources; temporal: anything in a\n' +
-          'stretch of time. Default: general (temporal with rule temporal)',
+        'general: videos inserted and deleted; label_flip: labels only; source: whole sources; temporal: anything in\n' +
+          'a stretch of time; default: general (temporal with rule temporal)',
       ).choices(['general', 'label_flip', 'source', 'temporal']),
     )
     .addOption(oneLearner())

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { certifyImported, importBallots, spreadOffsets } from '../certify/index.ts'
+import { certifyImported, checkRules, importBallots, spreadOffsets } from '../certify/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { listOf, numbersOf, rulesOf } from './certify-options.ts'
@@ -51,7 +51,10 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       : numbersOf('--offsets', options.offsets, 0)
   await mkdir(out, { recursive: true })
   const results = []
-  for (const rule of rulesOf(options.rule ?? 'dpa')) {
+  const rules = rulesOf(options.rule ?? 'dpa')
+  const by = rules.includes('temporal') ? 'time' : 'content' // what stands for the columns
+  checkRules({ rules, partitions: learners, groups, by })
+  for (const rule of rules) {
     const certified = certifyImported(imported, {
       ...{ rule, offsets },
       ...(groups === undefined ? {} : { groups }),

@@ -369,5 +369,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect((await videomae(...command, '--rule', 'temporal', '--coverage', '2')).code).toBe(0)
     const temporal = JSON.parse(readFileSync(place('votes', 'imported-certificate-temporal.json'), 'utf8'))
     expect(temporal.inputs[0]).toMatchObject({ id: 'x', prediction: 1, radius: 1, earliness: 4 })
+    expect(temporal.conditions.join()).toContain('column i was trained on the 2 periods up to the i-th')
+    expect((await videomae(...command, '--rule', 'temporal,dpa')).stdout).toContain('RULES_NOT_COMBINED')
   })
 })

@@ -210,6 +210,7 @@ describe('rule temporal', () => {
     const [run] = certificate.runs
     expect(run).toMatchObject({ rule: 'temporal', learners, offsets: [], periods })
     expect(manifests[0]).toMatchObject({ rows: 325, buckets: 13, sizes: new Array(13).fill(25) })
+    expect([certificate.trainingRows, certificate.trainingVideos]).toEqual([325, 325])
     expect(certificate.threat.claim).toContain('neighbouring periods')
     expect(certificateTable(certificate)).toContain('| temporal K=11 n=3, earliness |')
     const before = await family.train(timed, plan)
