@@ -87,14 +87,19 @@ export function clipTensor(configuration: ModelConfiguration, input: ExportInput
   return { type: input, data: pixelValues(clips, configuration), shape: [count, frames, channels, height, width] }
 }
 
-function relativeDifference(actual: Float32Array, expected: Float32Array): number {
+/** Infinite where lengths differ or a value is no number. */
+export function largestDifference(actual: Float32Array, expected: Float32Array): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
-  let difference = 0
-  let magnitude = 0
+  let largest = 0
   for (let i = 0; i < expected.length; i++) {
-    const d = Math.abs(actual[i] - expected[i])
-    if (!(d <= difference)) difference = Number.isNaN(d) ? Number.POSITIVE_INFINITY : d
-    magnitude = Math.max(magnitude, Math.abs(expected[i]))
+    const difference = Math.abs(actual[i] - expected[i])
+    if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference
   }
-  return magnitude === 0 ? difference : difference / magnitude
+  return largest
+}
+
+function relativeDifference(actual: Float32Array, expected: Float32Array): number {
+  let magnitude = 0
+  for (const value of expected) magnitude = Math.max(magnitude, Math.abs(value))
+  return largestDifference(actual, expected) / (magnitude === 0 ? 1 : magnitude)
 }

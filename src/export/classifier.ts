@@ -16,7 +16,7 @@ import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { measureRanges } from './calibration.ts'
-import { clipTensor } from './check.ts'
+import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
 import { describe, type ExportInput, exportNames, packageVersion, renamedInput } from './encoder.ts'
 
@@ -182,14 +182,4 @@ async function compare(
     await session.close()
   }
   return { engine: engine.name, clips: clips.length, logits, probabilities, sameClass }
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY
-  let largest = 0
-  for (let i = 0; i < a.length; i++) {
-    const difference = Math.abs(a[i] - b[i])
-    if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference
-  }
-  return largest
 }

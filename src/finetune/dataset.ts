@@ -71,15 +71,19 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
   }
   const videos = entries.map((entry): LabelledVideo => {
     const digest = byPath.get(entry.path) ?? null
-    const part = entry.start === undefined && entry.end === undefined ? '' : `#${entry.start ?? 0}-${entry.end ?? ''}`
     return {
       ...entry,
       label: entry.label!,
       class: index.get(entry.label!)!,
-      digest: digest === null ? null : `${digest}${part}`,
+      digest: digest === null ? null : contentDigest(digest, entry),
     }
   })
   return { videos, classes, duplicates: sameContent(videos), unreadable }
+}
+
+/** What names the content of a video: the digest of its file, plus `#start-end` for a part. */
+export function contentDigest(file: string, { start, end }: Pick<VideoEntry, 'start' | 'end'>): string {
+  return start === undefined && end === undefined ? file : `${file}#${start ?? 0}-${end ?? ''}`
 }
 
 /** SHA-256 of a file, 64 hexadecimal digits. */

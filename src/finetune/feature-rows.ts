@@ -1,5 +1,7 @@
 import type { LabelledVideo } from './dataset.ts'
 import type { ComputedFeatures } from './features.ts'
+import { largest } from './scores.ts'
+import type { ValidationScores } from './validation.ts'
 
 /** Labelled features to train or test a head on. */
 export interface FeatureRows {
@@ -146,12 +148,12 @@ export function mergeViews(
 }
 
 /** Share of videos whose largest merged probability is that of their class, and the mean -log of it. */
-export function accuracyOf(rows: FeatureRows, merged: readonly Float64Array[]): { accuracy: number; loss: number } {
+export function accuracyOf(rows: FeatureRows, merged: readonly Float64Array[]): ValidationScores {
   let right = 0
   let loss = 0
   for (const [v, video] of rows.videos.entries()) {
     const row = merged[v]
-    if (row.every((value, c) => c === video.class || value < row[video.class])) right++
+    if (largest(row) === video.class) right++
     loss -= Math.log(Math.max(row[video.class], 1e-12))
   }
   return { accuracy: right / rows.videos.length, loss: loss / rows.videos.length }

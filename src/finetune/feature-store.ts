@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readdir, readFile, truncate } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
@@ -77,7 +77,7 @@ export class FeatureStore {
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
       const name = file.slice(0, -'.jsonl'.length)
       const data = path.join(folder, `${name}.f32`)
-      const size = await fileSize(data)
+      const size = (await stat(data).catch(() => null))?.size ?? 0
       const { lines, bytes } = readIndex(await readFile(path.join(folder, file), 'utf8'), size, width)
       for (const { offset, ...entry } of lines) places.set(entry.digest, { file: data, offset, entry })
       if (name !== own) continue
@@ -153,14 +153,4 @@ function readIndex(text: string, size: number, width: number): { lines: Line[]; 
     }
   }
   return { lines, bytes }
-}
-
-async function fileSize(file: string): Promise<number> {
-  const handle = await open(file, 'r').catch(() => null)
-  if (handle === null) return 0
-  try {
-    return (await handle.stat()).size
-  } finally {
-    await handle.close()
-  }
 }

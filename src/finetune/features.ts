@@ -4,7 +4,7 @@ import type { EngineOptions } from '../engine/engine.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
 import { runClips } from './batches.ts'
-import { fileDigest } from './dataset.ts'
+import { contentDigest, fileDigest } from './dataset.ts'
 import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
@@ -140,8 +140,7 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
   for (const video of videos) {
     signal?.throwIfAborted()
     try {
-      const part = video.start === undefined && video.end === undefined ? '' : `#${video.start ?? 0}-${video.end ?? ''}`
-      known.push({ video, digest: video.digest ?? `${await fileDigest(video.path)}${part}` })
+      known.push({ video, digest: video.digest ?? contentDigest(await fileDigest(video.path), video) })
     } catch (error) {
       failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message })
     }

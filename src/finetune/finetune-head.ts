@@ -13,12 +13,13 @@ import { interruptible } from './interruption.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { probeProbabilities, trainProbe } from './probe.ts'
 import { trainRidgeHead } from './ridge.ts'
+import type { ValidationScores } from './validation.ts'
 
 export interface HeadFinetuning {
   readonly classifier: Classifier
   /** Null without test videos. */
   readonly test: Evaluation | null
-  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  readonly validation: ValidationScores | null
   /** Seconds of computing features (nearly none where they were cached) and of training the head. */
   readonly featureSeconds: number
   readonly trainSeconds: number

@@ -20,6 +20,7 @@ import { interruptible } from './interruption.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { prepareFinetuning } from './prepare.ts'
 import { writeSplitFile } from './split-file.ts'
+import type { ValidationScores } from './validation.ts'
 
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
@@ -28,7 +29,7 @@ export interface FinetuneResult {
   readonly classes: readonly string[]
   readonly videos: { readonly train: number; readonly validation: number; readonly test: number }
   /** Of the chosen checkpoint; null without validation videos. */
-  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  readonly validation: ValidationScores | null
   /** Of the chosen checkpoint; null without test videos. */
   readonly test: Evaluation | null
   /** How it was chosen: step, epoch or strength. */

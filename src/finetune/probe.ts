@@ -1,5 +1,5 @@
 import { RandomStream } from '../core/random.ts'
-import type { Engine, EngineOptions } from '../engine/engine.ts'
+import type { Engine, EngineOptions, EngineSession } from '../engine/engine.ts'
 import { buildHeadProgram } from '../model/classify.ts'
 import { initialise, type ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -16,6 +16,7 @@ import {
   standardised,
   unstandardised,
 } from './feature-rows.ts'
+import { isBetter, type ValidationScores } from './validation.ts'
 
 export interface ProbeOptions extends EngineOptions {
   /** `linear` on rows [D], `attentive` on rows [N, D]. */
@@ -34,7 +35,7 @@ export interface ProbeOptions extends EngineOptions {
   readonly smoothing?: number
   readonly engine?: string | Engine | null
   readonly signal?: AbortSignal
-  readonly onEpoch?: (epoch: number, loss: number, validation: { accuracy: number; loss: number } | null) => void
+  readonly onEpoch?: (epoch: number, loss: number, validation: ValidationScores | null) => void
 }
 
 export interface ProbeResult {
@@ -42,7 +43,7 @@ export interface ProbeResult {
   readonly state: ModelState
   /** Epochs trained until then. */
   readonly epoch: number
-  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  readonly validation: ValidationScores | null
   readonly steps: number
 }
 
@@ -104,12 +105,7 @@ export async function trainProbe(
         if (step % perEpoch !== 0) return
         const scores = heldOut === null ? null : await scoresOf(session, testing.step, heldOut, batch, classes)
         options.onEpoch?.(step / perEpoch, loss, scores)
-        const better =
-          best?.validation == null ||
-          scores === null ||
-          scores.accuracy > best.validation.accuracy ||
-          (scores.accuracy === best.validation.accuracy && scores.loss < best.validation.loss)
-        if (!better || (scores === null && step < steps)) return
+        if (scores === null ? step < steps : !isBetter(scores, best?.validation ?? null)) return
         best = { state: await session.readState(names), epoch: step / perEpoch, validation: scores, steps }
       },
     })
@@ -158,10 +154,8 @@ function headShape(head: ClassifierHead, { shape, width }: FeatureRows) {
   return { head: 'attentive' as const, tokens, width: perToken, heads: head.heads, mlpWidth: head.mlpWidth }
 }
 
-type Session = Awaited<ReturnType<Awaited<ReturnType<typeof chooseEngine>>['open']>>
-
 /** Logits of all rows, [rows, classes], from a head program that only evaluates. */
-async function headLogits(session: Session, program: string, rows: FeatureRows, batch: number, classes: number) {
+async function headLogits(session: EngineSession, program: string, rows: FeatureRows, batch: number, classes: number) {
   const logits = new Float32Array(rows.count * classes)
   const targets = new Float32Array(batch * classes)
   for (let from = 0; from < rows.count; from += batch) {
@@ -174,7 +168,7 @@ async function headLogits(session: Session, program: string, rows: FeatureRows, 
   return logits
 }
 
-async function scoresOf(session: Session, program: string, rows: FeatureRows, batch: number, classes: number) {
+async function scoresOf(session: EngineSession, program: string, rows: FeatureRows, batch: number, classes: number) {
   const logits = await headLogits(session, program, rows, batch, classes)
   const merged = mergeViews(rows, (i) => logits.subarray(i * classes, (i + 1) * classes), classes)
   return accuracyOf(rows, merged)

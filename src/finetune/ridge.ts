@@ -10,6 +10,7 @@ import {
   standardised,
   unstandardised,
 } from './feature-rows.ts'
+import { isBetter, type ValidationScores } from './validation.ts'
 
 export interface RidgeOptions {
   /** Strengths to choose from on the validation videos, per training row. Default 1e-4 to 10. */
@@ -22,7 +23,7 @@ export interface RidgeResult extends LinearWeights {
   /** What scores are multiplied by, so that their softmax is calibrated on the validation videos. */
   readonly temperature: number
   /** Null without validation videos. */
-  readonly validation: { readonly accuracy: number; readonly loss: number } | null
+  readonly validation: ValidationScores | null
 }
 
 const defaultLambdas: readonly number[] = [1e-4, 1e-3, 1e-2, 0.1, 1, 10]
@@ -75,11 +76,8 @@ export function trainRidgeHead(
       mergeViews(validation, (i) => logits[i].map((value) => value * factor), classes)
     const temperature = bestFactor((factor) => smoothedLoss(validation, mergedAt(factor)))
     const scores = accuracyOf(validation, mergedAt(temperature))
-    const better =
-      best === null ||
-      scores.accuracy > best.validation!.accuracy ||
-      (scores.accuracy === best.validation!.accuracy && scores.loss < best.validation!.loss)
-    if (better) best = { ...scaled(head, temperature), lambda, temperature, validation: scores }
+    if (isBetter(scores, best?.validation ?? null))
+      best = { ...scaled(head, temperature), lambda, temperature, validation: scores }
   }
   return best!
 }

@@ -108,11 +108,6 @@ function officialSplit(videos: readonly LabelledVideo[], seed: number, validatio
   return { train, validation: taken, test: split.test }
 }
 
-/** A set of videos that must stay together, with its videos per class. */
-interface Bundle {
-  readonly videos: readonly LabelledVideo[]
-}
-
 /**
  * Every bundle, the largest first, equal ones in random order, goes to the side that lacks most of its classes; so the
  * shares hold per class as well as the bundles allow.
@@ -130,9 +125,9 @@ function divide(
     SplitName,
     Float64Array
   >
-  const order = random.shuffle(bundles(videos)).sort((a, b) => b.videos.length - a.videos.length)
+  const order = random.shuffle(bundles(videos)).sort((a, b) => b.length - a.length)
   for (const bundle of order) {
-    const own = countClasses(bundle.videos, classes)
+    const own = countClasses(bundle, classes)
     let best: SplitName = 'train'
     let bestScore = Number.NEGATIVE_INFINITY
     for (const name of splitNames) {
@@ -144,7 +139,7 @@ function divide(
       // Where a class is too small for all sides, training comes first.
       if (score > bestScore + 1e-9) [best, bestScore] = [name, score]
     }
-    sides[best].push(...bundle.videos)
+    sides[best].push(...bundle)
     for (let c = 0; c < classes; c++) counts[best][c] += own[c]
   }
   const place = new Map(videos.map((video, i) => [video, i]))
@@ -158,8 +153,8 @@ function countClasses(videos: readonly LabelledVideo[], classes: number): Float6
   return counts
 }
 
-/** Videos linked by group or by content, directly or through others (union-find). */
-function bundles(videos: readonly LabelledVideo[]): Bundle[] {
+/** Sets of videos that must stay together: linked by group or by content, directly or through others (union-find). */
+function bundles(videos: readonly LabelledVideo[]): LabelledVideo[][] {
   const parent = videos.map((_, i) => i)
   const root = (i: number): number => {
     let at = i
@@ -183,7 +178,7 @@ function bundles(videos: readonly LabelledVideo[]): Bundle[] {
     if (bundle === undefined) members.set(key, [video])
     else bundle.push(video)
   }
-  return [...members.values()].map((bundle) => ({ videos: bundle }))
+  return [...members.values()]
 }
 
 /** The first `shots` of each class in a seeded order. */

@@ -4,12 +4,23 @@ import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
 
+/** What checkpoints, epochs and strengths are chosen by. */
+export interface ValidationScores {
+  readonly accuracy: number
+  /** Mean -log of the probability of the true class. */
+  readonly loss: number
+}
+
+/** Higher accuracy, then lower loss; the earlier of equals stays. */
+export function isBetter(scores: ValidationScores, best: ValidationScores | null): boolean {
+  if (best === null) return true
+  return scores.accuracy > best.accuracy || (scores.accuracy === best.accuracy && scores.loss < best.loss)
+}
+
 /** One look at the validation videos. */
-export interface ValidationLine {
+export interface ValidationLine extends ValidationScores {
   /** Optimiser steps done. */
   readonly step: number
-  readonly accuracy: number
-  readonly loss: number
   /** Videos that were read, and those that could not be. */
   readonly videos: number
   readonly failures: number
@@ -29,10 +40,6 @@ export class BestCheckpoint {
 
   get best(): ValidationLine | null {
     return this.lines.reduce<ValidationLine | null>((best, line) => (isBetter(line, best) ? line : best), null)
-  }
-
-  get all(): readonly ValidationLine[] {
-    return this.lines
   }
 
   private get file(): string {
@@ -62,10 +69,4 @@ export class BestCheckpoint {
   save(classifier: Classifier): Promise<void> {
     return replaceDirectory(path.join(this.directory, bestFolder), (folder) => saveClassifier(folder, classifier))
   }
-}
-
-/** Higher accuracy, then lower loss; the earlier of equals stays. */
-function isBetter(line: ValidationLine, best: ValidationLine | null): boolean {
-  if (best === null) return true
-  return line.accuracy > best.accuracy || (line.accuracy === best.accuracy && line.loss < best.loss)
 }
