@@ -50,6 +50,11 @@ describe('videomae', () => {
     const { code, stderr } = await videomae('reconstruct', 'a', 'b', '--mask-ratio', 'much')
     expect(code).toBe(2)
     expect(stderr).toContain('--mask-ratio')
+    const asked = await videomae('finetune', 'a', '--mode', 'rigde', '--json')
+    expect([asked.code, JSON.parse(asked.stdout)]).toMatchObject([
+      2,
+      { error: { code: 'USAGE', message: expect.stringContaining('Allowed choices are full') } },
+    ])
   })
 
   it('doctor finds the default engine and a decoder', async () => {
