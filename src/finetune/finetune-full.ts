@@ -117,7 +117,8 @@ export async function finetuneFull(
           name: 'validate',
         })
         const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
-        return openTrainingSession(training, configuration.engine, length.runsPerStep, validating ? [looking] : [])
+        const engine = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
+        return openTrainingSession(training, engine, length.runsPerStep, validating ? [looking] : [])
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>

@@ -1,4 +1,4 @@
-import type { EngineOptions } from '../engine/engine.ts'
+import type { Engine, EngineOptions } from '../engine/engine.ts'
 import type { Program } from '../graph/program.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 import type { RunConfiguration } from './configuration.ts'
@@ -6,7 +6,7 @@ import { chooseEngine } from './engine-choice.ts'
 import { type OpenedTraining, stepPrograms } from './training-run.ts'
 
 /** The section `engine` of a configuration as an engine takes it. */
-export function engineOptions(wanted: RunConfiguration['engine']): EngineOptions {
+export function engineOptions(wanted: Omit<RunConfiguration['engine'], 'name'>): EngineOptions {
   const { threads, device, precision, recompute } = wanted
   return { threads: threads ?? undefined, device: device ?? undefined, precision, recompute }
 }
@@ -22,11 +22,12 @@ export function optimiserOptions(
 /**
  * Opens the programs of a training run, and others that share their state, in the engine that the configuration asks for.
  *
+ * @param wanted the engine by its name, or itself: one whose sessions serve several runs
  * @throws VideoMaeError what choosing and opening an engine throw
  */
 export async function openTrainingSession(
   training: TrainingPrograms,
-  wanted: RunConfiguration['engine'],
+  wanted: Omit<RunConfiguration['engine'], 'name'> & { readonly name: string | Engine | null },
   runsPerStep: number,
   others: readonly Program[] = [],
 ): Promise<OpenedTraining> {

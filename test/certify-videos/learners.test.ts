@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ballotsOfInput } from '../../src/certify/ballot.ts'
 import { assertAudit, audit, certify, trainShare } from '../../src/certify/index.ts'
 import type { EnsemblePlan } from '../../src/certify/learners.ts'
@@ -23,6 +23,7 @@ import {
   prepareGroups,
   prepareLearners,
   pretrainGroups,
+  SessionPool,
   type VideoInputs,
   type VideoSet,
   writeGroupLists,
@@ -84,6 +85,23 @@ const without = (set: VideoSet, row: number): VideoSet => {
 }
 const plan: EnsemblePlan = { by: 'content', learners: 3, threads: 2 }
 
+/** Counts the sessions that are opened from here on. */
+function countingSessions(): () => number {
+  let count = 0
+  const pooled = SessionPool.prototype.engine
+  vi.spyOn(SessionPool.prototype, 'engine').mockImplementation(function (this: SessionPool, engine) {
+    const open: typeof engine.open = (...args) => {
+      count++
+      return engine.open(...args)
+    }
+    return pooled.call(this, { ...engine, open })
+  })
+  return () => {
+    vi.restoreAllMocks()
+    return count
+  }
+}
+
 describe.each([
   { kind: 'attentive', epochs: 1 },
   { kind: 'full', epochs: 1 },
@@ -104,8 +122,11 @@ describe.each([
     const relabelled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
     expect(relabelled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
     // One after the other they take over each other's sessions; alone, a learner has a new one.
+    const opened = countingSessions()
     const inTurn = await learners.train(set, { ...plan, threads: 1 })
     expect(inTurn.records).toEqual(first.records)
+    const shapes = learner.kind === 'attentive' ? new Set(first.records.map(({ samples }) => samples)).size : 1
+    expect(opened()).toBe(shapes)
     const share = { directory: place(`alone-${learner.kind}`), shard: { index: 2, count: 3 } }
     const alone = await learners.train(set, { ...plan, ...share })
     expect(alone.records).toEqual([first.records[2]])
