@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportInput, exportEncoder } from '../export/encoder.ts'
@@ -29,8 +29,12 @@ export async function exportCommand(
   options: ExportCommandOptions & { readonly [name in keyof typeof classifierOptions]?: unknown },
 ): Promise<void> {
   for (const [name, written] of Object.entries(classifierOptions)) {
-    const value = options[name as keyof typeof classifierOptions]
-    if (value !== undefined) throw invalidArgument(written, 'to be used with --classifier', value)
+    if (options[name as keyof typeof classifierOptions] === undefined) continue
+    throw new VideoMaeError(`Expected --classifier beside ${written}, which says nothing about an encoder.`, {
+      code: 'INVALID_ARGUMENT',
+      exit: 'usage',
+      hint: `Add --classifier, or leave ${written} out.`,
+    })
   }
   const { json, out = 'encoder.onnx', input, check, engine } = options
   const clips = await clipsForCheck(checkpoint, check, new RandomStream('export'))

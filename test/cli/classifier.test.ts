@@ -98,8 +98,8 @@ describe('videomae export --classifier', () => {
       refused('--classifier', '--fp16', '--int8'),
     ])
     const expected = [
-      /--classifier for --fp16/,
-      /--classifier for --format/,
+      /--classifier beside --fp16/,
+      /--classifier beside --format/,
       /--evaluate/,
       /int8-static/,
       /at most one/,
