@@ -8,17 +8,10 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type AuditReport, assertAudit, audit } from '../../src/certify/audit.ts'
 import type { Rule } from '../../src/certify/certify-ballots.ts'
-import { assignBuckets } from '../../src/certify/data/buckets.ts'
 import { type FeatureSet, selectRows, type TestSet } from '../../src/certify/data/feature-set.ts'
 import { headLearners } from '../../src/certify/heads/family.ts'
-import type { LearnerFamily, TrainedEnsemble } from '../../src/certify/learners.ts'
-import {
-  applyScale,
-  measureScale,
-  planCertification,
-  prepareLearners,
-  prepareSets,
-} from '../../src/certify-videos/index.ts'
+import type { LearnerFamily } from '../../src/certify/learners.ts'
+import { groupScaledHeads, planCertification, prepareLearners, prepareSets } from '../../src/certify-videos/index.ts'
 import { exitCodes, VideoMaeError } from '../../src/core/errors.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -46,31 +39,6 @@ const attacks = Number(values.attacks)
 const clips = numberOr(values.clips, motion ? 1200 : 6000)
 const inputs = numberOr(values.inputs, motion ? 200 : 300)
 const k = numberOr(values.partitions, motion ? 40 : 100)
-
-/**
- * An encoder for each group that is cheap enough to be trained again in every trial: the mean and deviation of the group's
- * features. One poison changes it, and so every head of the group, as it would change a pretrained encoder.
- */
-function groupScales(groups: number): LearnerFamily<FeatureSet, TestSet> {
-  const heads = headLearners({ kind: 'ridge' })
-  return {
-    ...heads,
-    description: { ...heads.description, encoder: 'scale of each group' },
-    async train(set, plan) {
-      const { bucketOf } = assignBuckets(set, { by: plan.by, buckets: groups })
-      const rowsOf = (g: number) => Array.from(bucketOf.keys()).filter((row) => bucketOf[row] === g)
-      const scales = Array.from({ length: groups }, (_, g) => measureScale(selectRows(set, rowsOf(g))))
-      const features = set.features.slice()
-      for (let row = 0; row < set.rows; row++) {
-        const scaled = applyScale(selectRows(set, [row]), scales[bucketOf[row]])
-        features.set(scaled.features, row * set.width)
-      }
-      const trained: TrainedEnsemble<TestSet> = await heads.train({ ...set, features }, plan)
-      const seen = (test: TestSet) => ({ ...test, perGroup: scales.map((scale) => applyScale(test, scale)) })
-      return { ...trained, vote: (test, range, options) => trained.vote(seen(test), range, options) }
-    },
-  }
-}
 
 async function clipsOf(name: string, count: number, seed: number): Promise<string> {
   const folder = path.join(out, 'data', `${name}-${count}`)
@@ -125,7 +93,7 @@ const cases: { readonly name: string; readonly run: () => Promise<AuditReport> }
   { name: 'roe', run: onFeatures('roe', headLearners({ kind: 'softmax', steps: 50 })) },
   { name: 'fa', run: onFeatures('fa', ridge) },
   { name: 'roe_fa', run: onFeatures('roe_fa', ridge) },
-  { name: 'groups', run: onFeatures('groups', groupScales(10), 10) },
+  { name: 'groups', run: onFeatures('groups', groupScaledHeads(ridge, 10), 10) },
 ]
 if (videos !== null) {
   const starred = { ...videos, learner: { kind: 'attentive', epochs: 3 } } as const
