@@ -11,6 +11,7 @@ export {
   exportClassifier,
   exportClassifierDirectory,
 } from './export/classifier.ts'
+export type { ExportPrecision } from './export/classifier-precision.ts'
 export { clipsForCheck } from './export/clips.ts'
 export { type ExportInput, type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
 export * from './finetune/index.ts'

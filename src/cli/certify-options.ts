@@ -5,6 +5,7 @@ import type { CertifyVideosOptions, LearnerKind, LearnerOptions } from '../certi
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -41,12 +42,9 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly quiet?: boolean
 }
 
-/** @param what the progress is of, e.g. `features` */
+/** @param what is counted, e.g. `learners` */
 export function progressOf(quiet: boolean, what: string): (done: number, total: number) => void {
-  return (done, total) => {
-    if (quiet || !process.stderr.isTTY) return
-    process.stderr.write(done === total ? '\r\u001b[2K' : `\r${what} ${done}/${total}`)
-  }
+  return new ProgressDisplay({ stream: process.stderr, quiet }).counter(what)
 }
 
 export function videoOptions(

@@ -10,6 +10,7 @@ import { openAnyClassifier } from '../finetune/predict.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { temporalViews } from '../finetune/views.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/index.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
 
@@ -73,6 +74,7 @@ export async function exportClassifierCommand(
       calibration,
       compareWith,
       signal,
+      onProgress: new ProgressDisplay({ stream: process.stderr }).counter('clips'),
     })
     const accuracy = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
     process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy })}\n` : report(result, accuracy))

@@ -34,7 +34,7 @@ export function productOperands({ graph }: OnnxModel): string[] {
 export async function measureRanges(
   model: OnnxModel,
   clips: readonly ClipTensor[],
-  signal?: AbortSignal,
+  { signal, onClip }: { readonly signal?: AbortSignal; readonly onClip?: () => void } = {},
 ): Promise<ActivationRanges> {
   if (clips.length === 0) throw invalidArgument('calibration', 'at least one clip', 'none')
   const names = productOperands(model)
@@ -53,6 +53,7 @@ export async function measureRanges(
           range.low = Math.min(range.low, Number(outputs[lowest(i)].data[0]))
           range.high = Math.max(range.high, Number(outputs[highest(i)].data[0]))
         }
+        onClip?.()
       }
     } finally {
       await session.release()

@@ -36,6 +36,8 @@ export interface ClassifierExportOptions {
   /** Engine to compare with; default: the best one here. */
   readonly compareWith?: string | null
   readonly signal?: AbortSignal
+  /** Clips of calibration and comparison that are done. */
+  readonly onProgress?: (done: number, total: number) => void
 }
 
 export interface ClassifierExport {
@@ -88,19 +90,21 @@ export async function exportClassifier(where: string, options: ClassifierExportO
     [classifierKeys.precision]: precision,
   }
   const lowered = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
+  const measured =
+    precision === 'int8-static' ? split('calibration', options.calibration ?? new Uint8Array()) : undefined
+  const total = (measured?.length ?? 0) + checked.length
+  let done = 0
+  const onClip = () => options.onProgress?.(++done, total)
   const ranges =
-    precision === 'int8-static'
-      ? await measureRanges(
-          lowered,
-          split('calibration', options.calibration ?? new Uint8Array()).map((clip) =>
-            clipTensor(configuration, input, clip),
-          ),
-          signal,
-        )
-      : undefined
+    measured &&
+    (await measureRanges(
+      lowered,
+      measured.map((clip) => clipTensor(configuration, input, clip)),
+      { signal, onClip },
+    ))
   const model = withPrecision(lowered, precision, ranges)
   const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
-  const check = await compare(classifier, out, input, checked, options)
+  const check = await compare(classifier, out, input, checked, { ...options, onClip })
   if (precision === 'float32' && !(check.logits <= tolerance)) {
     throw new VideoMaeError(
       `Expected the logits of ${out} to agree with the ${check.engine} engine within ${tolerance}, but the largest difference is ${check.logits.toExponential(2)}.`,
@@ -153,7 +157,7 @@ async function compare(
   file: string,
   input: ExportInput,
   clips: readonly Uint8Array[],
-  { compareWith = null, signal }: ClassifierExportOptions,
+  { compareWith = null, signal, onClip }: ClassifierExportOptions & { readonly onClip: () => void },
 ): Promise<ClassifierExport['check']> {
   const { configuration, state } = classifier
   const program = buildClassifierProgram(classifier, { batch: 1 })
@@ -176,6 +180,7 @@ async function compare(
       logits = Math.max(logits, largestDifference(found.logits, expected.logits))
       probabilities = Math.max(probabilities, largestDifference(found.probabilities, expected.probabilities))
       if (largest(found.logits) === largest(expected.logits)) sameClass++
+      onClip()
     }
   } finally {
     await exported.release()

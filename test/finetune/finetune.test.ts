@@ -204,13 +204,16 @@ describe('export', () => {
       const bytes: number[] = []
       for (const precision of exportPrecisions) {
         const file = path.join(folder, `${run}-${precision}.onnx`)
+        const progress: string[] = []
         const result = await exportClassifier(out(run), {
           out: file,
           clips,
           calibration: clips,
           precision,
           compareWith: 'onnx',
+          onProgress: (done, total) => progress.push(`${done}/${total}`),
         })
+        expect(progress).toEqual(precision === 'int8-static' ? ['1/4', '2/4', '3/4', '4/4'] : ['1/2', '2/2'])
         bytes.push(result.bytes)
         expect(result.check.logits).toBeLessThan(precision === 'float32' ? 1e-4 : 0.1)
       }
