@@ -2,8 +2,8 @@
 // accuracy of heads on the frozen features (VideoMAE, Tong et al. 2022, table 2 and figure 8, at small scale).
 //   npx tsx scripts/experiments/mask-ratio.ts [--quick] [--out checkpoints/mask-ratio]
 // Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. Larger runs: --steps,
-// --width, --depth, --resolution, --frames, --stride, --clips, --engine cuda. Processes with different --first-seed share a
-// folder; one without it then prints the table of all.
+// --width, --depth, --resolution, --frames, --stride, --clips, --engine cuda. Processes with different --first-seed or
+// --only (tube, random, frame) share a folder; one without these then prints the table of all.
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MaskKind } from '../../src/mask/mask.ts'
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     steps: { type: 'string' },
     seeds: { type: 'string', default: '3' },
     'first-seed': { type: 'string', default: '0' },
+    only: { type: 'string' },
     width: { type: 'string' },
     depth: { type: 'string' },
     resolution: { type: 'string' },
@@ -59,7 +60,7 @@ const data = await motionData(path.join(out, 'data'), {
   size: model.resolution,
   frames: Math.max(24, model.frames * stride),
 })
-const masks: readonly { readonly kind: MaskKind; readonly ratio: number }[] = [
+const all: readonly { readonly kind: MaskKind; readonly ratio: number }[] = [
   { kind: 'tube', ratio: 0.75 },
   { kind: 'tube', ratio: 0.9 },
   { kind: 'tube', ratio: 0.95 },
@@ -67,6 +68,7 @@ const masks: readonly { readonly kind: MaskKind; readonly ratio: number }[] = [
   { kind: 'frame', ratio: 0.875 },
   { kind: 'frame', ratio: 0.5 },
 ]
+const masks = all.filter(({ kind }) => (values.only ?? kind).split(',').includes(kind))
 const batch = 64
 const cells = await Cells.open(out)
 const modes = ['attentive', 'ridge'] as const
