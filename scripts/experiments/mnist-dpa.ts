@@ -215,7 +215,10 @@ writeFileSync(
     xLabel: 'partitions K',
     yLabel: 'median radius (insertions + deletions)',
     curves: [
-      ...medians.filter((curve) => curve.points.length > 0),
+      // A single K is no line.
+      ...medians
+        .filter(({ points }) => points.length > 0)
+        .map((curve) => (curve.points.length === 1 ? { ...curve, shape: 'points' as const } : curve)),
       { name: 'published (NiN)', points: publishedPoints, shape: 'points', colour: names.length },
     ],
   }),
