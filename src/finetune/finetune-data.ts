@@ -1,3 +1,4 @@
+import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { RunInputs } from '../engine/engine.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths, type ModelConfiguration } from '../model/index.ts'
@@ -21,11 +22,29 @@ export interface FinetuneDataOptions extends DataPlace {
   readonly reader?: ClipReader
 }
 
-/** Clips, targets and dropped paths, batch by batch. */
+/** A classifier would never predict a class of which no training video can be read. */
+export function unreadableClasses(labels: readonly string[], reason: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected readable training videos of every class, but none of ${labels.join(', ')} can be read: ${reason}`,
+    {
+      code: 'VIDEO_UNREADABLE',
+      exit: 'data',
+      hint: 'Repair or replace these files; `videomae inspect` names all of them.',
+    },
+  )
+}
+
+/**
+ * Clips, targets and dropped paths, batch by batch.
+ *
+ * `next` throws VideoMaeError `VIDEO_UNREADABLE` once all videos of a class are known to be unreadable.
+ */
 export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
   const { videos, configuration, model, sampling, classes, clipsPerRun, runsPerStep } = options
   const { data, augment, seed } = configuration
   const [height, width] = model.imageSize
+  /** Reasons by the id of the video. */
+  const bad = new Map(options.knownBad.map(({ id, reason }) => [id, reason]))
   const loader = createLoader({
     entries: videos,
     sampling: trainingSampling(sampling, model.frames),
@@ -41,13 +60,22 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
     ...loadingOptions(data),
     reader: options.reader,
     knownBad: options.knownBad,
-    onBadFile: options.onBadFile,
+    onBadFile(file) {
+      bad.set(file.id, file.reason)
+      options.onBadFile(file)
+    },
   })
   const batches = loader.batches({ startStep: options.done * runsPerStep })
   return {
     loader,
     async next() {
       const { value } = await batches.next()
+      if (bad.size > 0) {
+        const readable = new Set(videos.filter(({ id }) => !bad.has(id)).map(({ label }) => label))
+        const lost = [...new Set(videos.map(({ label }) => label))].filter((label) => !readable.has(label))
+        const first = videos.find(({ label }) => lost.includes(label))
+        if (first !== undefined) throw unreadableClasses(lost, bad.get(first.id)!)
+      }
       const { clips, samples, epoch, step } = value!
       const random = new RandomStream(seed, step, 'mix')
       const mix = drawMix({ ...augment, probability: augment.mixProbability }, height, width, random)

@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
@@ -9,6 +8,7 @@ import { type FeatureKind, featureProgram } from './encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
 import { type FeatureRows, linearLogits, mergeViews, readRows } from './feature-rows.ts'
 import { type ComputedFeatures, computeFeatures } from './features.ts'
+import { unreadableClasses } from './finetune-data.ts'
 import { interruptible } from './interruption.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { probeProbabilities, trainProbe } from './probe.ts'
@@ -140,7 +140,6 @@ async function trainHead(
   }
 }
 
-/** A head would never predict a class of which no training video could be read. */
 function requireEveryClass(
   { labels }: FeatureRows,
   classes: readonly string[],
@@ -149,14 +148,7 @@ function requireEveryClass(
   const present = new Set(labels)
   const missing = classes.filter((_, c) => !present.has(c))
   if (missing.length === 0) return
-  throw new VideoMaeError(
-    `Expected readable training videos of every class, but none of ${missing.join(', ')} can be read: ${failures[0].reason}`,
-    {
-      code: 'VIDEO_UNREADABLE',
-      exit: 'data',
-      hint: 'Repair or replace these files; `videomae inspect` names all of them.',
-    },
-  )
+  throw unreadableClasses(missing, failures[0].reason)
 }
 
 function headOf({ mode, probe }: FinetuneConfiguration, rows: FeatureRows): ClassifierHead {

@@ -55,6 +55,32 @@ describe('a fine-tuning run', () => {
     expect(path.isAbsolute(again.classifier) && existsSync(again.classifier)).toBe(true)
   })
 
+  it.each(['full', 'ridge'] as const)('in mode %s refuses a class without a readable training video', async (mode) => {
+    const { files, labels } = await generateMotionDataset(place(`lost-${mode}`), {
+      clips: 16,
+      size: 32,
+      frames: 8,
+      classes: ['left', 'up'],
+    })
+    const test = new Set(files.filter((_, i) => i >= 12))
+    const rows = files.map((file, i) => {
+      if (labels[i] === 'up' && !test.has(file)) writeFileSync(file, `junk ${i}`)
+      return `${file},${labels[i]},${test.has(file) ? 'test' : 'train'}`
+    })
+    const list = place(`lost-${mode}.csv`)
+    writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
+    const plain = input(mode)
+    const configuration = finetuneConfiguration({
+      ...plain,
+      data: { ...plain.data, path: list },
+      schedule: { duration: '12 steps', warmup: '0 steps' },
+    })
+    const out = place(`lost-run-${mode}`)
+    const refusal = { code: 'VIDEO_UNREADABLE', exit: 'data', message: expect.stringContaining('none of up') }
+    await expect(finetune(configuration, { out })).rejects.toMatchObject(refusal)
+    if (mode === 'full') await expect(finetune(configuration, { out, resume: true })).rejects.toMatchObject(refusal)
+  })
+
   it('leaves a configuration that is a recipe of the same run', () => {
     const written = JSON.parse(readFileSync(place('head', 'config.json'), 'utf8')) as FinetuneInput
     expect(finetuneConfiguration(written)).toEqual(finetuneConfiguration(input('linear')))
