@@ -7,7 +7,8 @@
  * suites: the tests of test/cuda on the GPU instead of the emulation. curves: 200 steps on real clips, ONNX against CUDA.
  * speed: training steps against PyTorch. idle: the GPU's idle share with the loader feeding it. Run `npm run build` first.
  * The result of each part and the GPU's name go to gpu-check.log for docs/log.md. --dry-run makes every part small enough
- * for an emulated device, to try the command itself. Not yet run on hardware.
+ * for an emulated device, to try the command itself. The suites and our side of speed have run on an H200; curves, idle
+ * and the comparison with PyTorch have not run on hardware yet.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -45,16 +46,20 @@ interface Part {
 }
 
 const data = values.data === undefined ? [] : [path.resolve(values.data)]
-const script = (name: string, ...more: readonly string[]) => ['tsx', path.join('scripts', 'bench', name), ...more]
+const script = (name: string, ...more: readonly string[]) => [
+  ...['--import', 'tsx', path.join('scripts', 'bench', name)],
+  ...more,
+]
 const dryRun = values['dry-run']
 const small = (...options: readonly string[]): readonly string[] => (dryRun ? options : [])
-const suites = (dryRun ? ['training'] : ['operations', 'attention', 'training', 'parity']).map(
+const suites = (dryRun ? ['training'] : ['operations', 'attention', 'layer-norm', 'training', 'parity']).map(
   (name) => `test/cuda/${name}.test.ts`,
 )
+const vitest = path.join('node_modules', 'vitest', 'vitest.mjs')
 const little = ['--preset', 'tiny', '--resolution', '32', '--batch', '4', '--steps', '2']
 const python = values.python === undefined ? [] : ['--python', values.python]
 const parts: readonly Part[] = [
-  { name: 'suites', command: ['vitest', 'run', '--no-file-parallelism', ...suites], needsData: false },
+  { name: 'suites', command: [vitest, 'run', '--no-file-parallelism', ...suites], needsData: false },
   { name: 'curves', command: script('gpu-curves.ts', ...data, ...small(...little)), needsData: true },
   {
     name: 'speed',
@@ -72,8 +77,8 @@ for (const { name, command, needsData } of parts.filter((part) => wanted.include
     log.push(`\n## ${name}: skipped, there is no --data`)
     continue
   }
-  console.log(`\n## ${name}: npx ${command.join(' ')}`)
-  const done = spawnSync('npx', command, {
+  console.log(`\n## ${name}: node ${command.join(' ')}`)
+  const done = spawnSync(process.execPath, command, {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -82,7 +87,7 @@ for (const { name, command, needsData } of parts.filter((part) => wanted.include
   })
   process.stdout.write(done.stdout)
   failed ||= done.status !== 0
-  log.push(`\n## ${name}: npx ${command.join(' ')} -> exit ${done.status}\n${done.stdout}`)
+  log.push(`\n## ${name}: node ${command.join(' ')} -> exit ${done.status}\n${done.stdout}`)
 }
 const verdict = failed ? 'FAILED' : skipped ? 'passed as far as it ran: curves and idle need --data' : 'passed'
 log.push(`\n${dryRun ? 'dry run: ' : ''}${verdict}`)

@@ -167,9 +167,7 @@ export const engineSchema = z
       .string()
       .nullable()
       .default(null)
-      .describe(
-        'onnx, cuda or reference; null: onnx where it can run (cuda is never chosen by itself while it has not run on hardware).',
-      ),
+      .describe('onnx, cuda or reference; null: onnx where it can run. cuda is used where it is asked for.'),
     threads: count.nullable().default(null).describe('null: the cores this process may use.'),
     device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),

@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { type Engine, engineNamed, engineNames, listEngines } from '../engine/index.ts'
 
-/** What is tried where none is asked for, in this order. `cuda` stands last until it has run on hardware (docs/engine-cuda.md). */
+/** What is tried where none is asked for, in this order: `cuda` is for those who ask for it (docs/engines.md). */
 const preference = ['onnx', 'reference', 'cuda']
 
 /**

@@ -17,8 +17,11 @@ export function testDeviceMissing(): string | null {
   return missing.length === 0 ? null : missing.map(({ advice }) => advice).join(' ')
 }
 
+/** One more hold on the GPU's context: without it every closed device would tear it down and the next build it anew. */
+const context = onHardware && testDeviceMissing() === null ? openDevice(0) : null
+
 export function openTestDevice(options: EmulatedDeviceOptions = {}): DriverDevice {
-  return onHardware ? openDevice(0) : openEmulatedDevice(options)
+  return context !== null ? openDevice(0) : openEmulatedDevice(options)
 }
 
 /** Only the emulation can choose. */

@@ -9,9 +9,8 @@ import { CudaSession } from './session.ts'
 export { findLibraries, type LibrarySearch } from './driver/find.ts'
 export { CudaSession, type CudaSessionOptions, type StepTime } from './session.ts'
 
-/** Said wherever people meet the engine, until scripts/gpu-check.ts has passed on a GPU. */
-export const hardwareStatus =
-  'This engine has not yet run on hardware: its kernels and its driver code are tested against an emulation only.'
+/** Said where the engine can run: it is used when asked for by name, and is fastest in bfloat16. */
+export const howToUse = 'Use it with `--engine cuda --set engine.precision=bfloat16`.'
 
 /**
  * Opens programs on a GPU in the calling thread.
@@ -39,10 +38,10 @@ export const inThreadCudaEngine: Engine = {
 
   async probe() {
     try {
-      return { available: true, detail: `${describeCuda()}. ${hardwareStatus}` }
+      return { available: true, detail: `${describeCuda()}. ${howToUse}` }
     } catch (error) {
       const { message, hint } = error as Error & { readonly hint?: string }
-      return { available: false, detail: [message, hint, hardwareStatus].filter(Boolean).join(' ') }
+      return { available: false, detail: [message, hint].filter(Boolean).join(' ') }
     }
   },
 
