@@ -3,10 +3,11 @@
  * clips per second, memory, share of the measured matrix rate, where the time goes.
  *
  *     npx tsx scripts/bench/gpu-train-step.ts [--python python3] [--case pretrain-base]... [--steps 30]
- *         [--precision bfloat16] [--batch 32] [--algebra lean|published] [--json out.json]
+ *         [--precision bfloat16] [--batch 32] [--algebra lean|published] [--kernels] [--json out.json]
  *
  * Without --python only our side runs; exit code 6 where the twin fails. --dry-run tries the script itself on tiny sizes,
- * our side on the emulation say, the twin on the CPU. Not yet run on hardware.
+ * our side on the emulation say, the twin on the CPU. --kernels lists kernels and products instead of operations. Our side
+ * has run on an H200, the twin not yet.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -62,7 +63,15 @@ interface Result {
   readonly loss: number
 }
 
-async function timeCase(given: GpuCase, precision: Precision, steps: number, rate: number): Promise<Result> {
+interface TimingOptions {
+  readonly precision: Precision
+  readonly steps: number
+  /** Operations per second of `matrixRate`. */
+  readonly rate: number
+  readonly kernels: boolean
+}
+
+async function timeCase(given: GpuCase, { precision, steps, rate, kernels }: TimingOptions): Promise<Result> {
   const { training, state, inputs } = prepareCase(given)
   const session = openCudaSession(training.programs, { precision })
   await session.writeState(state)
@@ -83,9 +92,10 @@ async function timeCase(given: GpuCase, precision: Precision, steps: number, rat
   const total = times.reduce((a, b) => a + b, 0)
   const busyShare = (session.busyMilliseconds - busyBefore) / total
   const byOperation = new Map<string, number>()
-  for (const { label, milliseconds } of await session.profile(training.step, next)) {
+  for (const { label, work, milliseconds } of await session.profile(training.step, next)) {
     const operation = label.replace(/^.*?: /, '').replace(/ #\d+$/, '')
-    byOperation.set(operation, (byOperation.get(operation) ?? 0) + milliseconds)
+    const key = kernels ? `${operation}: ${work}` : operation
+    byOperation.set(key, (byOperation.get(key) ?? 0) + milliseconds)
   }
   const memory = await session.memory()
   await session.close()
@@ -138,6 +148,7 @@ const { values } = parseArgs({
     precision: { type: 'string', default: 'bfloat16' },
     algebra: { type: 'string', default: 'lean' },
     json: { type: 'string' },
+    kernels: { type: 'boolean', default: false },
     'dry-run': { type: 'boolean', default: false },
   },
 })
@@ -151,7 +162,8 @@ for (const wanted of (values['dry-run'] ? dryRunCases : gpuCases).filter(
   ({ name }) => values.case === undefined || values.case.includes(name),
 )) {
   const given = values.batch === undefined ? wanted : { ...wanted, batch: Number(values.batch) }
-  const ours = await timeCase(given, precision, steps, rate)
+  const { kernels } = values
+  const ours = await timeCase(given, { precision, steps, rate, kernels })
   const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(2)
   console.log(`\n${ours.name}, batch ${ours.batch}, ${precision}`)
   console.log(
@@ -175,9 +187,9 @@ for (const wanted of (values['dry-run'] ? dryRunCases : gpuCases).filter(
     }
   }
   const all = ours.operations.reduce((sum, { milliseconds }) => sum + milliseconds, 0)
-  for (const { operation, milliseconds } of ours.operations.slice(0, 15)) {
+  for (const { operation, milliseconds } of ours.operations.slice(0, kernels ? 40 : 15)) {
     console.log(
-      `    ${operation.padEnd(28)} ${milliseconds.toFixed(3).padStart(9)} ms  ${((100 * milliseconds) / all).toFixed(1)} %`,
+      `    ${operation.padEnd(kernels ? 72 : 28)} ${milliseconds.toFixed(3).padStart(9)} ms  ${((100 * milliseconds) / all).toFixed(1)} %`,
     )
   }
   report.push({ ...ours, matrixRate: rate, twin })

@@ -6,6 +6,7 @@ import type {
   DeviceBuffer,
   KernelArgument,
   Product,
+  ProductShape,
   Stream,
 } from './device.ts'
 import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep, ValueId } from './lower/schedule.ts'
@@ -23,6 +24,8 @@ export interface Placement {
 /** One step with its addresses: puts its work on a stream. */
 export interface BoundStep {
   readonly label: string
+  /** What the device does: an entry point, or the sizes of a product. */
+  readonly work: string
   run(stream: Stream): void
 }
 
@@ -132,7 +135,7 @@ export class CompiledProgram {
         )
       case 'copy': {
         const [to, from] = [addressOf(step.to), addressOf(step.from)]
-        return { label: step.label, run: (on) => device.copyOnDevice(to, from, step.bytes, on) }
+        return { label: step.label, work: 'copy', run: (on) => device.copyOnDevice(to, from, step.bytes, on) }
       }
       case 'product': {
         const operands = {
@@ -145,7 +148,7 @@ export class CompiledProgram {
         }
         const product = device.product(step.shape, operands, step.label)
         this.products.push(product)
-        return { label: step.label, run: (on) => product.run(on) }
+        return { label: step.label, work: describeProduct(step.shape), run: (on) => product.run(on) }
       }
       case 'table':
         return this.bindTable(step, addressOf, placement, stream)
@@ -156,7 +159,7 @@ export class CompiledProgram {
     const { device } = this
     const kernel = device.kernel(step.kernel)
     const { grid, block, shared, label } = step
-    return { label, run: (on) => device.launch(kernel, { grid, block, shared }, list, on) }
+    return { label, work: step.kernel.entry, run: (on) => device.launch(kernel, { grid, block, shared }, list, on) }
   }
 
   private bindTable(
@@ -252,4 +255,9 @@ export function upload(
   device.synchronize(stream)
   staging.free()
   return { buffer, offsets }
+}
+
+function describeProduct({ rows, columns, inner, addend, epilogue }: ProductShape): string {
+  const more = [...(addend ? ['add'] : []), ...(epilogue === 'none' ? [] : [epilogue])]
+  return [`[${rows}, ${inner}] x [${inner}, ${columns}]`, ...more].join(' ')
 }

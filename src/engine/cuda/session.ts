@@ -35,6 +35,8 @@ export interface CudaSessionOptions {
 
 export interface StepTime {
   readonly label: string
+  /** What the device did: an entry point, or the sizes of a product. */
+  readonly work: string
   readonly milliseconds: number
 }
 
@@ -200,8 +202,9 @@ export class CudaSession implements EngineSession {
         device.record(events[i + 1], stream)
       }
       device.synchronize(stream)
-      return compiled.steps.map(({ label }, i) => ({
+      return compiled.steps.map(({ label, work }, i) => ({
         label,
+        work,
         milliseconds: device.elapsedMilliseconds(events[i], events[i + 1]),
       }))
     })

@@ -8,8 +8,13 @@
 #define WIDTH ((HEAD_WIDTH + 15) / 16 * 16) /* zeros beyond HEAD_WIDTH */
 #define STEPS (WIDTH / 16)                  /* k-steps over the head width */
 #define ROW (WIDTH + 8)                     /* elements of a row in shared memory: no bank conflicts */
+#ifndef ROW_TILES
+#define ROW_TILES 1 /* tiles of 16 queries that a warp owns: an operand from shared memory serves all of them */
+#endif
+#ifndef QUERY_TILE
+#define QUERY_TILE 32 /* rows of a tile of the key gradient: 32 or 64 */
+#endif
 #define TILE 64
-#define QUERY_TILE 32 /* of the key gradient */
 #define LOG2_E 1.44269504f
 
 typedef u32 Fragments[STEPS][4];
@@ -35,18 +40,17 @@ __device__ __forceinline__ void copyStage(bfloat16* tiles, u32 t, const bfloat16
   commitCopies();
 }
 
-/** Has stage `t` of `count` there for all threads, and the next one on its way. */
+/**
+ * Has stage `t` of `count` there for all threads, and the next one on its way into the stage that all threads have
+ * left when they come here. One barrier a tile.
+ */
 template <u32 ROWS>
 __device__ __forceinline__ const bfloat16* takeStage(bfloat16* tiles, u32 t, u32 count, const bfloat16* first,
                                                      u32 strideFirst, const bfloat16* second, u32 strideSecond,
                                                      u32 limit) {
-  if (t + 1 < count) {
-    copyStage<ROWS>(tiles, t + 1, first, strideFirst, second, strideSecond, limit);
-    waitForCopies<1>();
-  } else {
-    waitForCopies<0>();
-  }
+  waitForCopies<0>();
   __syncthreads();
+  if (t + 1 < count) copyStage<ROWS>(tiles, t + 1, first, strideFirst, second, strideSecond, limit);
   return tiles + t % 2 * (2 * ROWS * ROW);
 }
 
@@ -84,15 +88,19 @@ __device__ __forceinline__ void asLeft(u32 (&a)[4], const float (&first)[4], con
   a[3] = packPair(second[2], second[3]);
 }
 
-/** result [16, WIDTH] += left [16, 16] * rows first .. first + 15 of the tile. */
-__device__ __forceinline__ void addProduct(Accumulators& result, const u32 (&left)[4], const bfloat16* tile,
-                                           u32 first) {
+/** result [TILES * 16, WIDTH] += left [TILES * 16, 16] * rows first .. first + 15 of the tile. */
+template <u32 TILES>
+__device__ __forceinline__ void addProduct(Accumulators (&result)[TILES], const u32 (&left)[TILES][4],
+                                           const bfloat16* tile, u32 first) {
 #pragma unroll
   for (u32 step = 0; step < STEPS; step++) {
     u32 b[4];
     loadPlain(b, tile, first, step);
-    multiplyTile(result[step * 2], left, b[0], b[1]);
-    multiplyTile(result[step * 2 + 1], left, b[2], b[3]);
+#pragma unroll
+    for (u32 r = 0; r < TILES; r++) {
+      multiplyTile(result[r][step * 2], left[r], b[0], b[1]);
+      multiplyTile(result[r][step * 2 + 1], left[r], b[2], b[3]);
+    }
   }
 }
 
@@ -117,6 +125,17 @@ __device__ __forceinline__ void storeRows(bfloat16* to, u32 stride, u32 first, u
       *reinterpret_cast<u32*>(to + (u64)(row + 8) * stride + column) =
           packPair(result[n][2] * factorHigh, result[n][3] * factorHigh);
   }
+}
+
+/** 2^x; results too small for a normal float32 are 0. */
+__device__ __forceinline__ float power2(float x) {
+#ifdef CUDA_EMULATION
+  return exp2f(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
 }
 
 /** Over the four lanes that share a row of an accumulator. */

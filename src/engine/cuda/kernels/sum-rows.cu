@@ -43,8 +43,21 @@ extern "C" __global__ void sumPartialsToElement(Element* y, const float* partial
   sumPartials(y, partial, count, chunks, columns, factor);
 }
 
-/** Two sums in one launch: first [columns] and second [columns] of partial [2, chunks, columns]. Grid: (., 2). */
+/**
+ * Two sums in one launch: first [columns] and second [columns] of partial [2, chunks, columns]. Many chunks: 32 threads
+ * share a column. Block (32, 32); grid (columns / 32 rounded up, 2).
+ */
 extern "C" __global__ void sumPartialPairs(float* first, float* second, const float* partial, u32 chunks, u32 columns) {
-  float* y = blockIdx.y == 0 ? first : second;
-  sumPartials(y, partial + blockIdx.y * chunks * columns, columns, chunks, columns, 1.0f);
+  __shared__ float sums[32][33];
+  const u32 column = blockIdx.x * 32 + threadIdx.x;
+  partial += (u64)blockIdx.y * chunks * columns;
+  float sum = 0.0f;
+  if (column < columns)
+    for (u32 chunk = threadIdx.y; chunk < chunks; chunk += 32) sum += partial[(u64)chunk * columns + column];
+  sums[threadIdx.x][threadIdx.y] = sum;
+  __syncthreads();
+  // A warp is a row of the block: it adds what one column's threads have.
+  const u32 own = blockIdx.x * 32 + threadIdx.y;
+  sum = warpSum(sums[threadIdx.y][threadIdx.x]);
+  if (threadIdx.x == 0 && own < columns) (blockIdx.y == 0 ? first : second)[own] = sum;
 }

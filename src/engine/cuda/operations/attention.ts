@@ -45,14 +45,22 @@ function layoutOf(lowering: Lowering, tensors: readonly TensorId[], heads: numbe
 interface Variant {
   readonly kernel: string
   readonly defines: Readonly<Record<string, number>>
-  /** Rows of queries or keys per block. */
-  readonly rows: number
+  /** Rows per block: of queries, and of keys in the key gradient. */
+  readonly rows: { readonly queries: number; readonly keys: number }
   readonly block: readonly [number, number]
   readonly shared: { readonly forward: number; readonly queryGradient: number; readonly keyGradient: number }
 }
 
-/** Rows of a block of attention-tiles.cu, and of the tiles it walks over. */
+/** Rows of the tiles of keys that attention-tiles.cu walks over. */
 const tile = 64
+/** Rows of keys per block of its key gradient. */
+const keyRows = 64
+
+/** How attention-tiles.cu is compiled for a head width: heads of up to 64 leave registers for 32 queries a warp. */
+export function attentionTileDefines(headWidth: number): Readonly<Record<string, number>> {
+  const narrow = headWidth <= 64
+  return { HEAD_WIDTH: headWidth, ROW_TILES: narrow ? 2 : 1, QUERY_TILE: narrow ? 64 : 32 }
+}
 
 /**
  * Tensor cores where storage is bfloat16 and rows of a head are whole 16-byte accesses, at head widths up to 128;
@@ -60,18 +68,20 @@ const tile = 64
  */
 function variantOf({ type, headWidth }: Layout): Variant {
   if (type === 'bfloat16' && headWidth % 8 === 0 && headWidth >= 16 && headWidth <= 128) {
+    const defines = attentionTileDefines(headWidth)
     const padded = Math.ceil(headWidth / 16) * 16
     const rowBytes = (padded + 8) * 2
+    // Two stages of q and do and of their statistics; the block's own k and v where registers do not hold them.
+    const keyStages = 2 * defines.QUERY_TILE * (2 * rowBytes + 2 * 4)
     return {
       kernel: 'attention-tiles',
-      defines: { HEAD_WIDTH: headWidth },
-      rows: tile,
+      defines,
+      rows: { queries: 64 * defines.ROW_TILES, keys: keyRows },
       block: [128, 1],
       shared: {
         forward: 4 * tile * rowBytes,
         queryGradient: 4 * tile * rowBytes,
-        // Two stages of q and do, and the block's own k and v.
-        keyGradient: 2 * keyGradientQueries * 2 * rowBytes + 2 * tile * rowBytes,
+        keyGradient: keyStages + (padded <= 64 ? 0 : 2 * keyRows * rowBytes),
       },
     }
   }
@@ -79,14 +89,11 @@ function variantOf({ type, headWidth }: Layout): Variant {
   return {
     kernel: 'attention-plain',
     defines: headWidth <= 256 ? {} : { COLUMNS: Math.ceil(headWidth / 32) },
-    rows: 4,
+    rows: { queries: 4, keys: 4 },
     block: [128, 1],
     shared: { forward: shared, queryGradient: shared, keyGradient: shared },
   }
 }
-
-/** Queries per tile of the key gradient: half a tile keeps its accumulators in registers. */
-const keyGradientQueries = 32
 
 export function lowerAttention(lowering: Lowering, { inputs, outputs, attributes }: ProgramNode): void {
   const layout = layoutOf(lowering, inputs, Number(attributes.heads))
@@ -96,7 +103,7 @@ export function lowerAttention(lowering: Lowering, { inputs, outputs, attributes
     entry: 'attentionForward',
     element: layout.type,
     defines: variant.defines,
-    grid: [Math.ceil(layout.queries / variant.rows), layout.heads, layout.batch],
+    grid: [Math.ceil(layout.queries / variant.rows.queries), layout.heads, layout.batch],
     block: variant.block,
     shared: variant.shared.forward,
     arguments: [
@@ -135,14 +142,14 @@ export function lowerAttentionGradient(lowering: Lowering, { inputs, outputs, at
   lowering.launch({
     ...launch,
     entry: 'attentionQueryGradient',
-    grid: [Math.ceil(queries / variant.rows), heads, batch],
+    grid: [Math.ceil(queries / variant.rows.queries), heads, batch],
     shared: variant.shared.queryGradient,
     arguments: [dq, ...common],
   })
   lowering.launch({
     ...launch,
     entry: 'attentionKeyGradient',
-    grid: [Math.ceil(keys / variant.rows), heads, batch],
+    grid: [Math.ceil(keys / variant.rows.keys), heads, batch],
     shared: variant.shared.keyGradient,
     arguments: [dk, dv, ...common],
   })

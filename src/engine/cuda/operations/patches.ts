@@ -1,3 +1,4 @@
+import { VideoMaeError } from '../../../core/errors.ts'
 import { type PatchAttributes, patchGrid } from '../../../graph/operations/patch-grid.ts'
 import type { PatchifyAttributes } from '../../../graph/operations/patchify.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
@@ -31,6 +32,11 @@ export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], at
   const { tubelet, patch } = attributes as PatchAttributes
   const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
   const { batch, tokens, frames, height, width, channels } = patchGrid('patchTargets', specs, { tubelet, patch })
+  if (channels > 32) {
+    throw new VideoMaeError(`patchTargets takes up to 32 channels on this engine, received ${channels}.`, {
+      code: 'PROGRAM_UNSUPPORTED',
+    })
+  }
   const type = lowering.precision
   const [video, indices] = inputs.map((tensor) => lowering.raw(tensor))
   const sizes = [tokens, frames, height, width, channels, tubelet, patch, attributes.normalise === true ? 1 : 0]
@@ -39,7 +45,8 @@ export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], at
     entry: 'patchTargets',
     element: type,
     grid: [batch * tokens, 1, 1],
-    block: [128, 1],
+    block: [32 * channels, 1],
+    shared: tubelet * patch * patch * channels,
     arguments: [lowering.write(y, type), video, indices].map((id) => value(id)).concat(sizes.map(u32)),
   })
 }
