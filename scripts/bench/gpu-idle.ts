@@ -27,12 +27,12 @@ const { values, positionals } = parseArgs({
 })
 const [folder] = positionals
 if (folder === undefined) throw invalidArgument('folder', 'a folder of videos', folder)
-const batch = Number(values.batch)
+const batchSize = Number(values.batch)
 const steps = Number(values.steps)
 const warmUp = Math.min(10, Math.floor(steps / 3))
 const samples = values.samples.split(',').map(Number)
 // A batch is made of whole clips with all their samples: said before the first case has run for minutes.
-const unfit = samples.find((count) => !Number.isInteger(count) || count < 1 || batch % count !== 0)
+const unfit = samples.find((count) => !Number.isInteger(count) || count < 1 || batchSize % count !== 0)
 if (unfit !== undefined) {
   const found = `--batch ${values.batch} --samples ${values.samples}`
   throw invalidArgument('batch', 'a multiple of every number of samples per clip', found)
@@ -41,9 +41,16 @@ if (unfit !== undefined) {
 for (const samplesPerClip of samples) {
   const workers = values.workers === undefined ? undefined : Number(values.workers)
   const resolution = Number(values.resolution)
-  const { data, run } = openRealData({ folder, preset: values.preset, resolution, batch, samplesPerClip, workers })
+  const { data, run } = openRealData({
+    folder,
+    preset: values.preset,
+    resolution,
+    batch: batchSize,
+    samplesPerClip,
+    workers,
+  })
   const counts = { visible: run.visible, masked: run.predicted }
-  const training = buildPretrainProgram({ configuration: run.model, batch, ...counts, optimiser: {} })
+  const training = buildPretrainProgram({ configuration: run.model, batch: batchSize, ...counts, optimiser: {} })
   const session = openCudaSession(training.programs, { precision: 'bfloat16' })
   await session.writeState(initialise(training.parameters, 1))
   const scalars = (step: number) => ({
@@ -51,20 +58,22 @@ for (const samplesPerClip of samples) {
     weightDecay: Float32Array.of(0.05),
     step: Float32Array.of(step),
   })
-  let inputs = { ...(await data.next()).inputs, ...scalars(1) }
+  let batch = await data.next()
   let [began, busyBefore, waited] = [0, 0, 0]
   for (let step = 1; step <= steps; step++) {
     if (step === warmUp + 1) [began, busyBefore, waited] = [performance.now(), session.busyMilliseconds, 0]
-    const running = session.run(training.step, inputs)
+    const running = session.run(training.step, { ...batch.inputs, ...scalars(step) })
     const asked = performance.now()
-    inputs = { ...(await data.next()).inputs, ...scalars(step + 1) }
-    await session.prefetch(training.step, inputs)
+    const next = await data.next()
+    await session.prefetch(training.step, next.inputs)
     waited += performance.now() - asked
     await running
+    batch.release?.()
+    batch = next
   }
   const elapsed = performance.now() - began
   const idle = 1 - (session.busyMilliseconds - busyBefore) / elapsed
-  const perSecond = ((steps - warmUp) * batch * 1000) / elapsed
+  const perSecond = ((steps - warmUp) * batchSize * 1000) / elapsed
   console.log(
     `${samplesPerClip} samples per clip: ${perSecond.toFixed(1)} clips/s, GPU idle ${(100 * idle).toFixed(1)} %, ` +
       `in the loader and copying ${((100 * waited) / elapsed).toFixed(1)} % of the time`,

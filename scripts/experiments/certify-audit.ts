@@ -15,7 +15,7 @@ import { groupScaledHeads, planCertification, prepareLearners, prepareSets } fro
 import { exitCodes, VideoMaeError } from '../../src/core/errors.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { encoderOf, studyOptions } from './certify-study.ts'
+import { encoderOf, studyOptions } from './certify-learners.ts'
 import { featureSet, mnistFolder, readMnist } from './mnist/images.ts'
 import { numberOr } from './study.ts'
 

@@ -3,12 +3,24 @@
 //   npx tsx scripts/experiments/certify-fights.ts [--quick] [--encoder DIR] [--out checkpoints/certify-fights] [--threads 2]
 // With --encoder about 20 minutes on two cores for a small encoder; without it one is pretrained on other videos first.
 // --quick: some minutes. It can be stopped and started again. Other runs: --partitions and --sources (K by content and by
-// source), --attentive, --full, --scratch (K of these learners, or none), --epochs, --steps, --width, --depth, --resolution,
-// --frames, --engine cuda. Data: VIDEOMAE_TEST_DATA, else ../shared/data.
+// source), --attentive, --full, --scratch (K of these learners, or none), --trained-spread (their d of Finite Aggregation, or
+// none: each d trains d times as many), --only scratch (learners whose name has this in it; those from scratch, on pixels and
+// on random features need no pretraining), --epochs, --steps, --width, --depth, --resolution, --frames, --engine cuda. Data:
+// VIDEOMAE_TEST_DATA, else ../shared/data.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { encoderOf, learnersOf, listOr, studyOptions, sweep, writeStudy } from './certify-study.ts'
+import {
+  type EncoderInput,
+  encoderFolder,
+  encoderOf,
+  learnersOf,
+  listOr,
+  studyOptions,
+  trainedSpread,
+  withLambdas,
+} from './certify-learners.ts'
+import { sweep, writeStudy } from './certify-study.ts'
 import { numberOr } from './study.ts'
 
 const { values } = parseArgs({ options: { ...studyOptions, sources: { type: 'string' }, lambda: { type: 'string' } } })
@@ -43,33 +55,38 @@ const elsewhere = ['skateboard', 'weizmann4', ...(quick ? [] : ['pile'])].map((n
 const usual = quick
   ? { steps: 100, width: 96, depth: 4, resolution: 48, frames: 8 }
   : { steps: 4000, width: 128, depth: 4, resolution: 64, frames: 8 }
-const { from, story } = await encoderOf(values, out, usual, {
+const from = encoderFolder(values, out)
+const costly = {
+  attentive: listOr(values.attentive, quick ? 'none' : '5,15'),
+  full: listOr(values.full, quick ? 'none' : '5'),
+  scratch: listOr(values.scratch, quick ? 'none' : '5'),
+}
+const named = { epochs: numberOr(values.epochs, quick ? 4 : 15), only: values.only }
+const cases = [
+  { by: 'content', unit: 'one clip', heads: listOr(values.partitions, quick ? '3,9' : '3,5,9,15,25') },
+  { by: 'source', unit: 'one source with all its clips', heads: listOr(values.sources, quick ? '3,9' : '3,5,9,15') },
+] as const
+const learners = cases.map(({ heads }) => learnersOf(from, { heads, ...costly }, named))
+const pretraining: EncoderInput = {
   data: { path: elsewhere, samplesPerClip: 8 },
   clip: { stride: 2, crop: 'random-resized', cropScale: [0.5, 1] },
   mask: { ratio: 0.75 },
-})
+}
+const { story } = await encoderOf(values, out, usual, pretraining, learners.flat())
 // Lambda is a constant: there are no trusted labels to choose it on.
 const lambda = numberOr(values.lambda, 0.1)
 const lambdas = new Map(['pixels', `untrained:${from}`, from].map((place) => [place, lambda]))
 
 const tables: string[] = []
 const folds = writeFolds()
-for (const [by, unit, heads] of [
-  ['content', 'one clip', listOr(values.partitions, quick ? '3,9' : '3,5,9,15,25')],
-  ['source', 'one source with all its clips', listOr(values.sources, quick ? '3,9' : '3,5,9,15')],
-] as const) {
-  const ks = {
-    heads,
-    attentive: listOr(values.attentive, quick ? 'none' : '5,15'),
-    full: listOr(values.full, quick ? 'none' : '5'),
-    scratch: listOr(values.scratch, quick ? 'none' : '5'),
-  }
-  const rows = await sweep(out, learnersOf(from, ks, { epochs: numberOr(values.epochs, quick ? 4 : 15), lambdas }), {
+for (const [i, { by, unit }] of cases.entries()) {
+  const rows = await sweep(out, withLambdas(learners[i], lambdas), {
     name: `fights by ${by}`,
     by,
     folds,
-    rules: (_, heads) => (heads ? ['dpa', 'roe', 'fa'] : ['dpa', 'roe']),
+    rules: () => ['dpa', 'roe', 'fa'],
     spread: numberOr(values.spread, 2),
+    trainedSpread: trainedSpread(values['trained-spread']),
     videos: {
       classes: ['fight', 'noFight'],
       // Unlabelled videos that anybody may look at fix the scale of features.

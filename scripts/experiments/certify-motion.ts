@@ -4,15 +4,28 @@
 //   npx tsx scripts/experiments/certify-motion.ts [--quick] [--encoder DIR] [--out checkpoints/certify-motion] [--threads 2]
 // With --encoder about 25 minutes on two cores for a small encoder (width 96, 32 pixels); without it one is pretrained first (12 minutes).
 // --quick: some minutes. It can be stopped and started again. Larger and other runs: --clips, --inputs, --partitions (heads),
-// --attentive, --full, --scratch (K of these learners, or none), --epochs (of full and scratch), --steps, --width, --depth,
-// --resolution, --frames, --engine cuda.
+// --attentive, --full, --scratch (K of these learners, or none), --trained-spread (their d of Finite Aggregation, or none: each
+// d trains d times as many), --only scratch (learners whose name has this in it; those from scratch, on pixels and on random
+// features need no pretraining), --epochs (of full and scratch), --steps, --width, --depth, --resolution, --frames, --engine
+// cuda.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../../src/certify/index.ts'
 import { planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { chooseLambda, encoderOf, learnersOf, listOr, studyOptions, sweep, writeStudy } from './certify-study.ts'
+import {
+  chooseLambda,
+  type EncoderInput,
+  encoderFolder,
+  encoderOf,
+  learnersOf,
+  listOr,
+  studyOptions,
+  trainedSpread,
+  withLambdas,
+} from './certify-learners.ts'
+import { sweep, writeStudy } from './certify-study.ts'
 import { numberOr } from './study.ts'
 
 const { values } = parseArgs({
@@ -49,28 +62,32 @@ const fold = { data: await clipsOf('protected', clips, 1002), test: await clipsO
 const usual = quick
   ? { steps: 600, width: 96, depth: 4, resolution: 32, frames: 8 }
   : { steps: 12_000, width: 96, depth: 4, resolution: 32, frames: 8 }
-const { from, story } = await encoderOf(values, out, usual, {
+const from = encoderFolder(values, out)
+const chosen = learnersOf(from, ks, { epochs: numberOr(values.epochs, quick ? 5 : 8), only: values.only })
+const pretraining: EncoderInput = {
   data: { path: elsewhere, samplesPerClip: 4 },
   clip: { stride: 2, crop: 'random-resized', cropScale: [0.5, 1] },
   // Whole masked frames can be filled by motion alone (docs/masks.md).
   mask: { kind: 'frame', ratio: 0.5 },
-})
+}
+const { story } = await encoderOf(values, out, usual, pretraining, chosen)
 const common = { trusted: elsewhere, cache: path.join(out, 'store'), engine: values.engine ?? null, threads }
 
 const lambdas = new Map<string, number>()
 const typical = Math.round(clips / ks.heads[ks.heads.length >> 1])
-for (const place of ['pixels', `untrained:${from}`, from]) {
+for (const place of new Set(chosen.filter(({ learner }) => learner.kind === 'ridge').map((ridge) => ridge.from))) {
   const { trusted: _, ...trustedOnly } = { ...common, from: place, data: elsewhere }
   lambdas.set(place, await chooseLambda(trustedOnly, typical))
 }
-const learners = learnersOf(from, ks, { epochs: numberOr(values.epochs, quick ? 5 : 8), lambdas })
+const learners = withLambdas(chosen, lambdas)
 const rows = await sweep(out, learners, {
   name: 'motion',
   by: 'content',
   folds: [fold],
   // Finite Aggregation trains d times as many learners.
-  rules: (k, heads) => (heads && k <= 200 ? ['dpa', 'roe', 'fa'] : ['dpa', 'roe']),
+  rules: (k) => (k <= 200 ? ['dpa', 'roe', 'fa'] : ['dpa', 'roe']),
   spread: numberOr(values.spread, 4),
+  trainedSpread: trainedSpread(values['trained-spread']),
   videos: common,
 })
 const title = `Generated motion clips, N = ${clips}`
@@ -87,12 +104,16 @@ for (const { name, from: place, learner } of learners) {
     ),
   )
 }
-const dose = await lethalDose(doses, { partitions: ks.heads, accuracies: [0.2, 0.3, 0.4, 0.5, 0.6, 0.7] })
-await writeLethalDose(path.join(out, 'lethal-dose'), dose)
+let doseTable = ''
+if (doses.length > 0) {
+  const dose = await lethalDose(doses, { partitions: ks.heads, accuracies: [0.2, 0.3, 0.4, 0.5, 0.6, 0.7] })
+  await writeLethalDose(path.join(out, 'lethal-dose'), dose)
+  doseTable = `\n${lethalDoseTable(dose)}`
+}
 
 console.log(`N = ${clips} protected clips, ${inputs} inputs; ${story}`)
 console.log(
   `trust: ${learners.map(({ name }) => `${name}: ${rows.find((row) => row.learner === name)?.trust}`).join('; ')}`,
 )
-console.log(`lambda, chosen on other clips: ${JSON.stringify(Object.fromEntries(lambdas))}\n`)
-console.log(`${table}\n${lethalDoseTable(dose)}\nwritten to ${out}`)
+if (lambdas.size > 0) console.log(`lambda, chosen on other clips: ${JSON.stringify(Object.fromEntries(lambdas))}`)
+console.log(`\n${table}${doseTable}\nwritten to ${out}`)

@@ -1,144 +1,30 @@
-// What the certification experiments on videos share: options, base learners, sweeps over K that are computed once and
-// pooled over folds, tables at equal accuracy, curves.
+// What the certification experiments on videos share: sweeps over K that are computed once and pooled over folds, tables at
+// equal accuracy, curves.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { ParseArgsConfig } from 'node:util'
-import { votesOfInput } from '../../src/certify/ballot.ts'
 import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/certificate-file.ts'
 import { certify, scoredRadii } from '../../src/certify/certify.ts'
 import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { renderChart } from '../../src/certify/chart.ts'
 import type { BucketKey } from '../../src/certify/data/buckets.ts'
 import { sha256 } from '../../src/certify/data/hash.ts'
-import { doseLearner } from '../../src/certify/dose-learner.ts'
-import { headLearners } from '../../src/certify/heads/family.ts'
 import { summariseRadii } from '../../src/certify/metrics.ts'
-import {
-  type CertifyVideosOptions,
-  type LearnerOptions,
-  planCertification,
-  prepareLearners,
-  prepareSets,
-} from '../../src/certify-videos/index.ts'
+import { type CertifyVideosOptions, planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
+import { isHeadKind } from '../../src/certify-videos/learners/kinds.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
-import type { RunInput } from '../../src/train/configuration.ts'
-import { numberOr, pretrainOnce, type SmallModel, smallPretraining } from './study.ts'
-
-/** Options that every experiment has. Lists of K: of heads on pooled features, and of the learners that cost more. */
-export const studyOptions = {
-  quick: { type: 'boolean', default: false },
-  out: { type: 'string' },
-  encoder: { type: 'string' },
-  steps: { type: 'string' },
-  width: { type: 'string' },
-  depth: { type: 'string' },
-  resolution: { type: 'string' },
-  frames: { type: 'string' },
-  partitions: { type: 'string' },
-  attentive: { type: 'string' },
-  full: { type: 'string' },
-  scratch: { type: 'string' },
-  epochs: { type: 'string' },
-  spread: { type: 'string' },
-  engine: { type: 'string' },
-  threads: { type: 'string', default: '2' },
-} as const satisfies ParseArgsConfig['options']
-
-/** The values of `studyOptions`, as `parseArgs` gives them. */
-export type StudyValues = { readonly quick: boolean; readonly threads: string } & {
-  readonly [name in Exclude<keyof typeof studyOptions, 'quick' | 'threads'>]?: string
-}
-
-/** K of a list such as `5,10`; `none` is the empty list. */
-export const listOr = (value: string | undefined, usual: string): number[] =>
-  (value ?? usual) === 'none' ? [] : (value ?? usual).split(',').map(Number)
-
-/** The encoder that is named, or one that is pretrained here. @returns its folder, and what is known of its training */
-export async function encoderOf(
-  values: StudyValues,
-  out: string,
-  usual: SmallModel & { readonly steps: number },
-  input: Pick<RunInput, 'data' | 'clip' | 'mask'>,
-): Promise<{ readonly from: string; readonly story: string }> {
-  if (values.encoder !== undefined) return { from: values.encoder, story: `encoder ${values.encoder}` }
-  const steps = numberOr(values.steps, usual.steps)
-  const model = {
-    width: numberOr(values.width, usual.width),
-    depth: numberOr(values.depth, usual.depth),
-    frames: numberOr(values.frames, usual.frames),
-    resolution: numberOr(values.resolution, usual.resolution),
-  }
-  const batch = 32
-  const engine = { name: values.engine ?? null, threads: Number(values.threads) }
-  const { run, curve } = await pretrainOnce(path.join(out, 'pretrain'), {
-    ...input,
-    ...smallPretraining(model, { steps, batch, parts: 20, engine }),
-  })
-  return { from: run, story: `encoder ${JSON.stringify(model)}, pretrained for ${steps} x ${batch} clips: ${curve}` }
-}
-
-/** A base learner of a study. */
-export interface StudyLearner {
-  readonly name: string
-  /** As `--from` takes it. */
-  readonly from: string
-  readonly learner: LearnerOptions
-  readonly partitions: readonly number[]
-}
-
-/** Learners on one encoder, from those that know nothing to those that know most; the costly ones at a few K. */
-export function learnersOf(
-  from: string,
-  ks: Readonly<Record<'heads' | 'attentive' | 'full' | 'scratch', readonly number[]>>,
-  options: { readonly epochs?: number; readonly lambdas: ReadonlyMap<string, number> },
-): StudyLearner[] {
-  const { epochs, lambdas } = options
-  const ridge = (name: string, place: string): StudyLearner => ({
-    name,
-    from: place,
-    learner: { kind: 'ridge', lambda: lambdas.get(place) },
-    partitions: ks.heads,
-  })
-  const learners: StudyLearner[] = [
-    { name: 'from scratch', from, learner: { kind: 'scratch', epochs }, partitions: ks.scratch },
-    ridge('pixels, ridge', 'pixels'),
-    ridge('random features, ridge', `untrained:${from}`),
-    ridge('pretrained, ridge', from),
-    { name: 'pretrained, linear', from, learner: { kind: 'linear' }, partitions: ks.heads },
-    { name: 'pretrained, attentive', from, learner: { kind: 'attentive' }, partitions: ks.attentive },
-    { name: 'pretrained, all weights', from, learner: { kind: 'full', epochs }, partitions: ks.full },
-  ]
-  return learners.filter(({ partitions }) => partitions.length > 0)
-}
-
-/**
- * Chooses lambda on trusted videos with labels, never on the protected set: the mean accuracy of 20 ridge heads of `size`
- * random videos each, on the trusted videos that are left out.
- */
-export async function chooseLambda(options: CertifyVideosOptions, size: number): Promise<number> {
-  const { set, test } = await prepareSets(await planCertification(options), options)
-  const drawn = Math.min(size, new Set(set.ids).size)
-  let best = { lambda: 0.1, accuracy: -1 }
-  for (const lambda of [0.003, 0.03, 0.3, 3, 30]) {
-    const learner = doseLearner(set, test, { name: '', learners: headLearners({ kind: 'ridge', lambda }), threads: 1 })
-    const ballots = await learner.voteOfSubsets(drawn, 20, 0)
-    let right = 0
-    for (let t = 0; t < test.rows; t++)
-      for (const vote of votesOfInput(ballots, t)) if (vote === test.labels[t]) right++
-    const accuracy = right / (20 * test.rows)
-    if (accuracy > best.accuracy) best = { lambda, accuracy }
-  }
-  return best.lambda
-}
+import type { StudyLearner } from './certify-learners.ts'
 
 /** What is certified: one division of the videos, or several folds that are pooled. */
 export interface StudyCase {
   readonly name: string
   readonly by: BucketKey
   readonly folds: readonly Pick<CertifyVideosOptions, 'data' | 'test'>[]
-  /** @param heads whether the learner is a head, which is trained in no time */
-  readonly rules: (k: number, heads: boolean) => readonly Rule[]
+  /** Rules for heads, which are trained in no time. */
+  readonly rules: (k: number) => readonly Rule[]
+  /** d of Finite Aggregation for heads. */
   readonly spread: number
+  /** The same for the others, which have DPA and Run-Off Election in any case; null: not Finite Aggregation. */
+  readonly trainedSpread: number | null
   /** Everything about the videos that is the same for all learners. `trusted` is for heads only. */
   readonly videos: Omit<CertifyVideosOptions, 'data' | 'test' | 'from' | 'learner' | 'by'>
 }
@@ -157,7 +43,7 @@ export async function sweep(out: string, learners: readonly StudyLearner[], stud
     for (const k of learner.partitions) {
       const began = performance.now()
       const parts: (readonly Row[])[] = []
-      for (const fold of study.folds.keys()) parts.push(await certifyOnce(out, learner, study, fold, k))
+      for (const fold of study.folds.keys()) parts.push(await certifyFold(out, learner, study, fold, k))
       const done = parts[0].map((_, rule) => pooled(parts.map((part) => part[rule])))
       rows.push(...done)
       const seconds = ((performance.now() - began) / 1000).toFixed(0)
@@ -167,19 +53,54 @@ export async function sweep(out: string, learners: readonly StudyLearner[], stud
   return rows
 }
 
-async function certifyOnce(
+/** All rules on one fold. Learners that an engine trains have a cell for each ensemble, and one folder for both. */
+async function certifyFold(
   out: string,
-  { name, from, learner }: StudyLearner,
-  { by, folds, rules: rulesOf, spread, videos: common, name: caseName }: StudyCase,
+  learner: StudyLearner,
+  study: StudyCase,
   fold: number,
   k: number,
 ): Promise<readonly Row[]> {
-  const heads = learner.kind === 'ridge' || learner.kind === 'linear'
-  const rules = rulesOf(k, heads)
+  const { name, from, learner: options } = learner
+  const { spread, by } = study
+  const cellOf = (rules: readonly Rule[], d: number): Cell => {
+    const about = [study.name, name, from, options, study.folds[fold], k, rules, d, by]
+    return { rules, spread: d, key: sha256(JSON.stringify(about)).slice(0, 12) }
+  }
+  if (isHeadKind(options.kind))
+    return certifyOnce(out, learner, study, { fold, k, cell: cellOf(study.rules(k), spread), learners: null })
+  const disjoint = cellOf(['dpa', 'roe'], spread)
+  const finite = study.trainedSpread === null ? [] : [cellOf(['fa', 'roe_fa'], study.trainedSpread)]
+  const rows: Row[] = []
+  for (const cell of [disjoint, ...finite])
+    rows.push(...(await certifyOnce(out, learner, study, { fold, k, cell, learners: disjoint.key })))
+  return rows
+}
+
+/** What is certified together. */
+interface Cell {
+  readonly rules: readonly Rule[]
+  readonly spread: number
+  readonly key: string
+}
+
+async function certifyOnce(
+  out: string,
+  { name, from, learner }: StudyLearner,
+  { by, folds, videos: common }: StudyCase,
+  where: {
+    readonly fold: number
+    readonly k: number
+    readonly cell: Cell
+    /** Name of the folder of learners that take long, so that a stop costs one of them; null for heads. */
+    readonly learners: string | null
+  },
+): Promise<readonly Row[]> {
+  const { fold, k, cell, learners: kept } = where
+  const { rules, spread, key } = cell
   const { trusted, ...unscaled } = common
-  const videos: CertifyVideosOptions = { ...(heads ? common : unscaled), ...folds[fold], from, learner, by }
+  const videos: CertifyVideosOptions = { ...(kept === null ? common : unscaled), ...folds[fold], from, learner, by }
   mkdirSync(path.join(out, 'runs'), { recursive: true })
-  const key = sha256(JSON.stringify([caseName, name, from, learner, folds[fold], k, rules, spread, by])).slice(0, 12)
   const file = path.join(out, 'runs', `${name.replaceAll(/\W+/g, '-')}-k${k}-${by}-fold${fold}-${key}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Row[]
   const plan = await planCertification(videos)
@@ -191,9 +112,8 @@ async function certifyOnce(
       partitions: k,
       rules,
       spread,
-      threads: heads ? 1 : videos.threads,
-      // Learners that take long are kept, so that a stop costs one of them.
-      ...(heads ? {} : { directory: path.join(out, 'learners', key) }),
+      threads: kept === null ? 1 : videos.threads,
+      ...(kept === null ? {} : { directory: path.join(out, 'learners', kept) }),
     })
     return certificate.runs.map(
       ({ inputs, ...run }): Row => ({

@@ -1,8 +1,11 @@
 // Does pretraining help? The same model and the same fine-tuning budget, from a pretrained encoder and from fresh weights,
 // at all training videos and at 10 and 5 per class, several seeds.
 //   npx tsx scripts/experiments/pretrain-vs-scratch.ts [--data motion|fights] [--quick] [--out checkpoints/pretrain-vs-scratch]
-// Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. Larger runs:
-// --steps, --finetune-steps, --width, --depth, --resolution, --clips, --engine cuda. --modes ridge,attentive leaves full out.
+// Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. --modes ridge,attentive
+// leaves full out, --modes none all of them; --shots all,10 and --starts scratch some cells. Larger runs, on a GPU:
+//   --engine cuda --precision bfloat16 --batch 256 --samples 8 --workers 14 --pretrain-seconds 150 --width 256 --depth 8 ...
+// --steps, or --pretrain-seconds: as many as fit. --unlabelled: folders to pretrain on. --from RUN: an encoder that is there,
+// without pretraining; several processes with --from and the same --out may divide the cells among themselves.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -11,7 +14,18 @@ import { z } from 'zod'
 import { type Curve, renderChart } from '../../src/certify/chart.ts'
 import type { FinetuneInput } from '../../src/finetune/configuration.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
-import { Cells, meanWithInterval, motionData, numberOr, pretrainOnce, smallPretraining, testOnce } from './study.ts'
+import type { RunInput } from '../../src/train/configuration.ts'
+import {
+  Cells,
+  learningCurve,
+  meanWithInterval,
+  motionData,
+  numberOr,
+  pretrainOnce,
+  smallPretraining,
+  stepsWithin,
+  testOnce,
+} from './study.ts'
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +45,25 @@ const { values } = parseArgs({
     mask: { type: 'string' },
     'mask-ratio': { type: 'string' },
     clips: { type: 'string' },
+    from: { type: 'string' },
+    unlabelled: { type: 'string' },
+    shots: { type: 'string', default: 'all,10,5' },
+    starts: { type: 'string', default: 'pretrained,scratch' },
+    'pretrain-seconds': { type: 'string' },
+    rate: { type: 'string' },
+    batch: { type: 'string' },
+    samples: { type: 'string' },
+    flip: { type: 'boolean', default: false },
+    heads: { type: 'string' },
+    'decoder-width': { type: 'string' },
+    'decoder-depth': { type: 'string' },
+    'decoder-heads': { type: 'string' },
+    'finetune-batch': { type: 'string' },
+    'finetune-samples': { type: 'string' },
+    'finetune-rate': { type: 'string' },
+    workers: { type: 'string' },
     engine: { type: 'string' },
+    precision: { type: 'string', default: 'float32' },
     threads: { type: 'string' },
   },
 })
@@ -45,13 +77,26 @@ const stride = numberOr(values.stride, 2)
 const kind = z.enum(['tube', 'random', 'frame']).parse(values.mask ?? (motion ? 'frame' : 'tube'))
 const ratio = numberOr(values['mask-ratio'], motion ? 0.5 : 0.9)
 const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
-const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
+const numberOrNull = (value: string | undefined) => (value === undefined ? null : Number(value))
+const engine = {
+  name: values.engine ?? null,
+  threads: numberOrNull(values.threads),
+  precision: z.enum(['float32', 'bfloat16']).parse(values.precision),
+}
+const workers = numberOrNull(values.workers)
+const width = numberOr(values.width, motion ? 96 : 192)
 const size = {
-  width: numberOr(values.width, motion ? 96 : 192),
+  width,
   depth: numberOr(values.depth, motion ? 4 : 6),
   frames: numberOr(values.frames, motion ? 8 : 16),
   resolution: numberOr(values.resolution, motion ? 32 : 64),
   patch: numberOr(values.patch, 8),
+  ...(values.heads === undefined ? {} : { heads: Number(values.heads) }),
+  decoder: {
+    width: numberOr(values['decoder-width'], Math.max(64, width / 2)),
+    depth: numberOr(values['decoder-depth'], 2),
+    heads: numberOr(values['decoder-heads'], 2),
+  },
 }
 
 const real = path.join(process.env.VIDEOMAE_TEST_DATA ?? '../shared/data', 'fights')
@@ -64,22 +109,42 @@ const data = motion
     })
   : { unlabelled: real, labelled: path.join(real, 'labels.csv') }
 
-const pretrainBatch = 64
-const pretrained = await pretrainOnce(path.join(out, 'pretrain'), {
-  data: { path: data.unlabelled, samplesPerClip: 4 },
-  clip: { stride, crop: 'random-resized', cropScale: [0.5, 1] },
+const pretrainBatch = numberOr(values.batch, 64)
+const seconds = numberOr(values['pretrain-seconds'], Number.POSITIVE_INFINITY)
+const pretraining = (length: number): RunInput => ({
+  data: {
+    path: values.unlabelled?.split(',') ?? data.unlabelled,
+    samplesPerClip: numberOr(values.samples, 4),
+    workers,
+  },
+  clip: { stride, crop: 'random-resized', cropScale: [0.5, 1], flip: values.flip },
   mask: { kind, ratio },
-  ...smallPretraining(size, { steps, batch: pretrainBatch, parts: 24, engine }),
+  ...smallPretraining(size, {
+    steps: length,
+    batch: pretrainBatch,
+    parts: 24,
+    learningRate: numberOr(values.rate, 2e-3),
+    engine,
+  }),
 })
 
+/** The encoder that was named, or one that is pretrained now. */
+async function pretrainedEncoder() {
+  if (values.from !== undefined) return { run: values.from, curve: await learningCurve(values.from) }
+  const probed = values.steps === undefined && values['pretrain-seconds'] !== undefined
+  const length = probed ? await stepsWithin(seconds, out, pretraining) : steps
+  return pretrainOnce(path.join(out, 'pretrain'), pretraining(length), seconds)
+}
+const pretrained = await pretrainedEncoder()
+
 const cells = await Cells.open(out)
-const batch = 16
-const shotsList = [null, 10, 5] as const
+const batch = numberOr(values['finetune-batch'], 16)
+const shotsList = values.shots.split(',').map((shots) => (shots === 'all' ? null : Number(shots)))
 /** Training videos per class when all are used: half of the generated ones, about 63 % of the fights. */
 const labelledPerClass = motion ? (quick ? 50 : 100) : 95
 const allModes = ['ridge', 'linear', 'attentive', 'full'] as const
 const modes = allModes.filter((mode) => values.modes.split(',').includes(mode))
-const starts = ['pretrained', 'scratch'] as const
+const starts = (['pretrained', 'scratch'] as const).filter((start) => values.starts.split(',').includes(start))
 
 function configurationOf(
   start: string,
@@ -90,14 +155,21 @@ function configurationOf(
   return {
     seed,
     mode,
-    data: { path: data.labelled, shots, validation: 0.1, test: motion ? 0.2 : 0.3 },
+    data: {
+      path: data.labelled,
+      shots,
+      validation: 0.1,
+      test: motion ? 0.2 : 0.3,
+      samplesPerClip: numberOr(values['finetune-samples'], 1),
+      workers,
+    },
     clip: { stride, sampling: 'dense' },
     model: start === 'pretrained' ? { from: pretrained.run } : { from: 'scratch', like: pretrained.run },
-    augment: { area: [0.5, 1], mixup: null, cutmix: null, randAugment: null, erasing: 0.1 },
+    augment: { area: [0.5, 1], flip: values.flip, mixup: null, cutmix: null, randAugment: null, erasing: 0.1 },
     // Fresh weights are given the same rate in all layers: a low one in the first layers would only hold them back.
     regularisation: { dropPath: 0.05, layerDecay: start === 'pretrained' ? 0.75 : 1 },
     batch: { size: batch, perRun: batch },
-    optimiser: { baseLearningRate: (1e-3 * 256) / batch },
+    optimiser: { baseLearningRate: (numberOr(values['finetune-rate'], 1e-3) * 256) / batch },
     schedule: { duration: `${finetuneSteps} steps`, warmup: `${Math.floor(finetuneSteps / 10)} steps` },
     evaluation: { every: `${Math.max(10, Math.floor(finetuneSteps / 10))} steps`, clips: 2, crops: 1, batch: 16 },
     probe: { cache: path.join(out, 'features') },
@@ -134,23 +206,27 @@ for (const mode of modes) {
     })
   }
 }
-await writeFileAtomic(
-  path.join(out, 'accuracy.svg'),
-  renderChart({
-    title: `${values.data}: accuracy with and without pretraining`,
-    xLabel: 'labelled videos per class',
-    yLabel: motion ? 'top-1, %' : 'balanced accuracy, %',
-    xScale: 'log',
-    yRange: [0, 100],
-    curves,
-  }),
-)
+// A part of the cells makes no picture.
+if (modes.length > 0 && shotsList.length > 1 && starts.length > 1) {
+  await writeFileAtomic(
+    path.join(out, 'accuracy.svg'),
+    renderChart({
+      title: `${values.data}: accuracy with and without pretraining`,
+      xLabel: 'labelled videos per class',
+      yLabel: motion ? 'top-1, %' : 'balanced accuracy, %',
+      xScale: 'log',
+      yRange: [0, 100],
+      curves,
+    }),
+  )
+}
 console.log(
   `${values.data}: ${motion ? 'top-1 accuracy' : 'balanced accuracy'}, mean over ${seeds} seeds [95 % interval]`,
 )
 console.log(
-  `model ${JSON.stringify(size)}, mask ${kind} ${ratio}, ${steps} x ${pretrainBatch} clips pretraining, ${finetuneSteps} x ${batch} clips fine-tuning`,
+  `model ${JSON.stringify(size)}, mask ${kind} ${ratio}, pretraining in batches of ${pretrainBatch}, ${finetuneSteps} x ${batch} clips fine-tuning`,
 )
 console.log(`pretraining  ${pretrained.curve}\n`)
-console.log('| mode | start | all videos | 10 per class | 5 per class |\n|---|---|---|---|---|')
+const columnNames = shotsList.map((shots) => (shots === null ? 'all videos' : `${shots} per class`))
+console.log(`| mode | start | ${columnNames.join(' | ')} |\n|---|---|${'---|'.repeat(columnNames.length)}`)
 console.log(rows.join('\n'))

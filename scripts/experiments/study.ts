@@ -1,8 +1,9 @@
 // What the experiments share: data, runs and cells that are computed once, and tables.
 
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { VideoMaeError } from '../../src/core/errors.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -111,26 +112,40 @@ export interface SmallModel {
   readonly resolution: number
   /** Pixels. Default 8. */
   readonly patch?: number
+  /** Attention heads. Default: of 32 values. */
+  readonly heads?: number
+  /** Default: half the width of the encoder, two blocks, two heads. */
+  readonly decoder?: { readonly width: number; readonly depth: number; readonly heads: number }
 }
 
-/** Model, optimiser and schedule of a small pretraining of `steps` steps of `batch` clips; `parts`: points of its curve. */
+interface SmallSchedule extends Pick<RunInput, 'engine'> {
+  readonly steps: number
+  /** Clips of a step. */
+  readonly batch: number
+  /** Points of the learning curve. */
+  readonly parts: number
+  /** At its largest, whatever the batch. Default 2e-3. */
+  readonly learningRate?: number
+}
+
+/** Model, optimiser and schedule of a small pretraining. */
 export function smallPretraining(
-  { width, patch = 8, ...sizes }: SmallModel,
-  { steps, batch, parts, engine }: Pick<RunInput, 'engine'> & Record<'steps' | 'batch' | 'parts', number>,
+  { width, patch = 8, heads, decoder, ...sizes }: SmallModel,
+  { steps, batch, parts, learningRate = 2e-3, engine }: SmallSchedule,
 ): Omit<RunInput, 'data' | 'clip' | 'mask'> {
   return {
     model: {
       ...sizes,
       width,
       patch,
-      heads: Math.max(1, Math.round(width / 32)),
+      heads: heads ?? Math.max(1, Math.round(width / 32)),
       // With flattened positions small models stay on the plateau for tens of thousands of clips (docs/log.md).
       positions: 'factored',
-      decoder: { width: Math.max(64, width / 2), depth: 2, heads: 2 },
+      decoder: decoder ?? { width: Math.max(64, width / 2), depth: 2, heads: 2 },
     },
     batch: { size: batch, perRun: batch },
     optimiser: {
-      baseLearningRate: (2e-3 * 256) / batch,
+      baseLearningRate: (learningRate * 256) / batch,
       minimumBaseLearningRate: 1e-4,
       countRepeats: true,
       clipNorm: 1,
@@ -146,32 +161,100 @@ export function smallPretraining(
 export const numberOr = (value: string | undefined, usual: number): number =>
   value === undefined ? usual : Number(value)
 
-/** Pretrains once; what is there already is continued or used as it is. @returns the run folder and its learning curve */
+/**
+ * Pretrains once; what is there already is continued or used as it is. Ctrl-C saves before it ends the program.
+ *
+ * @param seconds at most so long, all parts of the run together: it is then saved and used as far as it has come
+ * @returns the run folder and its learning curve
+ */
 export async function pretrainOnce(
   out: string,
   input: RunInput,
+  seconds = Number.POSITIVE_INFINITY,
 ): Promise<{ readonly run: string; readonly curve: string }> {
-  const configuration = runSchema.parse(input)
-  const directory = new RunDirectory(out)
-  const resume = (await findCheckpoint(directory).catch(() => null)) !== null
-  await pretrain(configuration, {
-    out,
-    resume,
-    onProgress: ({ metrics, step, steps }) => {
-      if (metrics !== null) console.error(`pretrain ${step}/${steps} loss ${metrics.loss.toFixed(4)}`)
-    },
-  })
-  const text = await readFile(path.join(out, 'metrics.jsonl'), 'utf8')
+  const found = await findCheckpoint(new RunDirectory(out)).catch(() => null)
+  const left = seconds - (found?.state.metrics.totals.seconds ?? 0)
+  const stop = new AbortController()
+  const interrupt = () => stop.abort()
+  process.once('SIGINT', interrupt)
+  let timer: NodeJS.Timeout | undefined
+  try {
+    if (left <= 0) return { run: out, curve: await learningCurve(out) }
+    await pretrain(runSchema.parse(input), {
+      out,
+      resume: found !== null,
+      signal: stop.signal,
+      onProgress: ({ metrics, step, steps }) => {
+        if (left < Number.POSITIVE_INFINITY) timer ??= setTimeout(() => stop.abort(outOfTime), 1000 * left)
+        if (metrics === null) return
+        const { loss, clipsPerSecond, dataWait } = metrics
+        const speed = `${clipsPerSecond.toFixed(0)} clips/s, waiting ${percent(dataWait)} %`
+        console.error(`pretrain ${step}/${steps} loss ${loss.toFixed(4)}, ${speed}`)
+      },
+    })
+  } catch (error) {
+    if (stop.signal.reason !== outOfTime || !isInterruption(error)) throw error
+  } finally {
+    clearTimeout(timer)
+    process.removeListener('SIGINT', interrupt)
+  }
+  return { run: out, curve: await learningCurve(out) }
+}
+
+const outOfTime = new Error('The time is up.')
+
+const isInterruption = (error: unknown): boolean => error instanceof VideoMaeError && error.code === 'INTERRUPTED'
+
+/**
+ * How many steps fit into a time, so that the learning rate has fallen at its end: measured once by a short run, and
+ * noted in `folder`. A little less than what would just fit.
+ */
+export async function stepsWithin(
+  seconds: number,
+  folder: string,
+  configure: (steps: number) => RunInput,
+): Promise<number> {
+  const note = path.join(folder, 'steps.json')
+  if (!existsSync(note)) {
+    const probe = path.join(folder, 'probe')
+    await rm(probe, { recursive: true, force: true })
+    await pretrainOnce(probe, { ...configure(1e6), log: { every: '4 steps', tensorboard: false } }, 0.07 * seconds)
+    const text = await readFile(path.join(probe, 'metrics.jsonl'), 'utf8')
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((row) => JSON.parse(row) as { readonly step: number; readonly seconds: number })
+    // The first steps take longer: kernels are chosen, memory is filled for the first time.
+    const [from, to] = [lines[Math.floor(lines.length / 2)]!, lines.at(-1)!]
+    const stepsPerSecond = to === from ? to.step / to.seconds : (to.step - from.step) / (to.seconds - from.seconds)
+    const steps = Math.max(1, Math.floor(0.93 * seconds * stepsPerSecond))
+    await writeFile(note, JSON.stringify({ steps, seconds, stepsPerSecond }))
+    await rm(probe, { recursive: true, force: true })
+  }
+  return (JSON.parse(await readFile(note, 'utf8')) as { readonly steps: number }).steps
+}
+
+/** Of a run folder; empty where it has no metrics. */
+export async function learningCurve(run: string): Promise<string> {
+  const text = await readFile(path.join(run, 'metrics.jsonl'), 'utf8').catch(() => '')
   const whole = text.split('\n').filter((row) => row.endsWith('}'))
   const lines = whole.map((row) => JSON.parse(row) as { readonly clips: number; readonly loss: number })
   const shown = lines.filter((_, i) => i % Math.max(1, Math.ceil(lines.length / 8)) === 0 || i === lines.length - 1)
-  const curve = shown.map(({ clips, loss }) => `${clips}: ${loss.toFixed(3)}`).join(', ')
-  return { run: out, curve: `clips: loss  ${curve}` }
+  return `clips: loss  ${shown.map(({ clips, loss }) => `${clips}: ${loss.toFixed(3)}`).join(', ')}`
+}
+
+/** No more than the first step, for learners that take only the sizes of a model; `pretrainOnce` goes on from there. */
+export async function beginPretraining(out: string, input: RunInput): Promise<void> {
+  const stop = new AbortController()
+  if ((await findCheckpoint(new RunDirectory(out)).catch(() => null)) !== null) stop.abort()
+  const options = { out, resume: true, signal: stop.signal, onProgress: () => stop.abort() }
+  await pretrain(runSchema.parse(input), options).catch((error) => {
+    if (!isInterruption(error)) throw error
+  })
 }
 
 /** Fine-tunes and tests one classifier. */
 export async function testOnce(out: string, input: FinetuneInput): Promise<Omit<Cell, 'key' | 'seconds'>> {
-  const { rm } = await import('node:fs/promises')
   await rm(out, { recursive: true, force: true }) // what a stop left behind
   const { test } = await finetune(finetuneConfiguration(input), { out })
   const { top1, balanced, videos } = test!.scores

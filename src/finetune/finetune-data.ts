@@ -76,7 +76,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
         const first = videos.find(({ label }) => lost.includes(label))
         if (first !== undefined) throw unreadableClasses(lost, bad.get(first.id)!)
       }
-      const { clips, samples, epoch, step } = value!
+      const { clips, samples, epoch, step, release } = value!
       const random = new RandomStream(seed, step, 'mix')
       const mix = drawMix({ ...augment, probability: augment.mixProbability }, height, width, random)
       mixClips(clips, samples.length, height, width, mix)
@@ -90,6 +90,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
         epoch,
         clips: samples.length,
         files: samples.map((sample) => sample.entry.path),
+        release,
       }
     },
   }

@@ -69,6 +69,28 @@ describe('training loop', () => {
     expect(asked()).toBe(5) // not one batch more than needed
   })
 
+  it('gives every batch back when the engine is done with it, and not before', async () => {
+    for (const programs of [
+      { kind: 'whole', train: 'train' },
+      { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 },
+    ] as const) {
+      const { training, runs } = setup({ programs, steps: 2 })
+      const { nextBatch } = training
+      const released: [number, number][] = []
+      await runTraining({
+        ...training,
+        async nextBatch() {
+          const batch = await nextBatch()
+          const value = batch.inputs.value![0]!
+          const done = () => runs.filter(({ inputs }) => inputs.value !== undefined).length
+          return { ...batch, release: () => released.push([value, done()]) }
+        },
+      })
+      const count = programs.kind === 'whole' ? 2 : 4
+      expect(released).toEqual(Array.from({ length: count }, (_, i) => [i + 1, i + 1]))
+    }
+  })
+
   it('asks for the next batch before the engine has finished with this one', async () => {
     const order: string[] = []
     const { training } = setup({ steps: 2 })

@@ -10,6 +10,8 @@ export interface TrainingBatch {
   readonly clips: number
   /** Files of the batch, for the message when its loss is not finite. */
   readonly files: readonly string[]
+  /** Called when the engine has read the inputs: their memory may hold a later batch from then on. */
+  readonly release?: () => void
 }
 
 /**
@@ -127,6 +129,7 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
     const program = programs.kind === 'whole' ? programs.train : programs.accumulate
     const outputs = await runAnnouncing(session, program, { ...batch.inputs, ...scalars }, feed.upcoming)
+    batch.release?.()
     const value = outputs.loss[0]
     if (!Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
     loss += value / runs

@@ -63,7 +63,7 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
     loader,
     async next() {
       const { value } = await batches.next()
-      const { clips, samples, epoch } = value!
+      const { clips, samples, epoch, release } = value!
       const keys = samples.map((sample) => ({
         epoch: sample.epoch,
         sample: sample.index * data.samplesPerClip + sample.copy,
@@ -73,6 +73,7 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
         epoch,
         clips: samples.length,
         files: samples.map((sample) => sample.entry.path),
+        release,
       }
     },
   }

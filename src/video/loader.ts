@@ -54,9 +54,11 @@ export interface LoadedSample extends ClipView {
 export interface LoadedBatch {
   readonly step: number
   readonly epoch: number
-  /** uint8 [batchSize][frames][size][size][3], RGB. The copies of one video lie side by side. */
+  /** uint8 [batchSize][frames][size][size][3], RGB, in shared memory. The copies of one video lie side by side. */
   readonly clips: Uint8Array
   readonly samples: readonly LoadedSample[]
+  /** Gives the memory of `clips` back for a later batch: call it when nothing reads them any more. A batch that is not given back keeps its memory. */
+  release(): void
 }
 
 export interface LoaderStats {
@@ -108,6 +110,8 @@ class VideoLoader implements Loader {
   /** Requests under way, by place. */
   private readonly tasks = new Map<string, Task>()
   private readonly spare: Uint8Array[] = []
+  /** Memory of batches that were given back. To fill new memory takes many times as long: the system hands it out page by page, and empties each. */
+  private readonly freeBatches: Uint8Array[] = []
   private counts = { clips: 0, waitSeconds: 0, decodedFrames: 0, usedFrames: 0 }
 
   constructor(options: LoaderOptions) {
@@ -194,7 +198,8 @@ class VideoLoader implements Loader {
         this.noteBad({ path: entry.path, id: entry.id, ...settled.failure, epoch, position })
         continue
       }
-      clips ??= new Uint8Array(this.perStep * clipLength)
+      // Shared: an engine in another thread then reads it where it lies.
+      clips ??= this.freeBatches.pop() ?? new Uint8Array(new SharedArrayBuffer(this.perStep * clipLength))
       clips.set(settled.clips, taken * clipLength)
       this.spare.push(settled.clips)
       for (const [copy, view] of settled.result.views.entries()) samples.push({ ...view, index, entry, epoch, copy })
@@ -203,7 +208,15 @@ class VideoLoader implements Loader {
       taken++
     }
     this.counts.clips += samples.length
-    return { step, epoch, clips: clips!, samples }
+    return { step, epoch, clips: clips!, samples, release: this.releaseOnce(clips!) }
+  }
+
+  private releaseOnce(clips: Uint8Array): () => void {
+    let held = true
+    return () => {
+      if (held) this.freeBatches.push(clips)
+      held = false
+    }
   }
 
   private noteBad(file: BadFile): void {

@@ -7,8 +7,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ballotsOfInput } from '../../src/certify/ballot.ts'
+import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { assertAudit, audit, certify, trainShare } from '../../src/certify/index.ts'
 import type { EnsemblePlan } from '../../src/certify/learners.ts'
+import { learnersOfBucket, spreadOffsets } from '../../src/certify/rules/spread.ts'
 import {
   type CertifyVideosOptions,
   checkPlan,
@@ -190,6 +192,38 @@ describe('the family', () => {
     const votes = await many.vote(test, { from: 0, to: 1 }, { keep: 'votes' })
     for (const { learner, samples } of many.records) expect(votes.ranks[learner] === 2).toBe(samples === 0)
     expect(many.records.some(({ samples }) => samples === 0)).toBe(true)
+  })
+
+  it('trains d learners of Finite Aggregation on each video; with d = 1 they are those of DPA', async () => {
+    const { set, test, encoder } = await prepared({ kind: 'attentive', epochs: 1 })
+    const family = engineLearners(recorder)
+    const offsets = spreadOffsets(3, 2)
+    const spread = { ...plan, learners: 6, offsets }
+    const all = await family.train(set, spread)
+    const fewer = await family.train(without(set, 0), spread)
+    const changed = all.records.filter(({ sha256 }, i) => sha256 !== fewer.records[i].sha256)
+    expect(changed.map(({ learner }) => learner)).toEqual(learnersOfBucket(all.assignment.bucketOf[0], 6, offsets))
+    expect(all.records.reduce((sum, { samples }) => sum + samples, 0)).toBe(2 * set.rows)
+
+    const threat = { threat: 'general', encoder } as const
+    const declared = {
+      learners: family,
+      by: 'content',
+      partitions: 3,
+      threads: 1,
+      threat,
+      directory: place('spread'),
+    } as const
+    const runsOf = async (rules: readonly Rule[], d: number) =>
+      (await certify(set, test, { ...declared, rules, spread: d })).certificate.runs
+    const [disjoint] = await runsOf(['dpa', 'roe'], 2)
+    const finite = await runsOf(['fa', 'roe_fa'], 2)
+    expect(finite.map(({ learners }) => learners)).toEqual([6, 6])
+    seedsDrawn.length = 0
+    expect(await runsOf(['fa', 'roe_fa'], 2)).toEqual(finite)
+    const [single] = await runsOf(['fa'], 1)
+    expect(single.learnersDigest).toBe(disjoint.learnersDigest)
+    expect(seedsDrawn).toEqual([])
   })
 
   it('goes through certify and audit: no learner changes that should not', async () => {

@@ -103,6 +103,34 @@ describe('batches', () => {
     expect(await run({ workers: 2, seed: 6 })).not.toEqual(one)
   })
 
+  test('that are given back lend their memory to later ones, and their bytes stay the same', async () => {
+    const kept = await run({}, { steps: 12 })
+    const lines: string[] = []
+    const memory = new Set<unknown>()
+    const loader = createLoader(options())
+    for await (const { step, clips, release } of loader.batches()) {
+      lines.push(createHash('sha256').update(clips).digest('hex').slice(0, 16))
+      memory.add(clips.buffer)
+      clips.fill(0)
+      release()
+      release() // once more must not lend it twice
+      if (step === 11) break
+    }
+    await loader.close()
+    expect(lines).toEqual(kept.map((line) => line.split(' ').pop()))
+    expect(memory.size).toBe(1)
+  })
+
+  test('that are not given back keep their bytes', async () => {
+    const loader = createLoader(options())
+    const batches = loader.batches()
+    const first = (await batches.next()).value!
+    const digest = createHash('sha256').update(first.clips).digest('hex')
+    for (let i = 0; i < 6; i++) (await batches.next()).value!.release()
+    expect(createHash('sha256').update(first.clips).digest('hex')).toBe(digest)
+    await loader.close()
+  })
+
   test('from any step on are those of the uninterrupted run', async () => {
     const whole = await run({}, { steps: 13 })
     for (const startStep of [1, 5, 11])
