@@ -6,6 +6,7 @@ export { RandomStream } from './core/random.ts'
 export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
 export * from './engine/index.ts'
 export {
+  type ClassifierDirectory,
   type ClassifierExport,
   type ClassifierExportOptions,
   exportClassifier,

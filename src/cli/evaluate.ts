@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { openDataset } from '../finetune/dataset.ts'
 import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
@@ -32,6 +33,8 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   let classifier: ClipClassifier | undefined
   try {
+    // Before the work, not behind it: a result that cannot be written would be lost.
+    if (out !== undefined) await mkdir(out, { recursive: true })
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
     const dataset = await openDataset(data, {
       classes: classifier.labels,

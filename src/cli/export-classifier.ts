@@ -1,11 +1,11 @@
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import type { ExportInput } from '../export/encoder.ts'
 import { openClassifier } from '../finetune/classifier.ts'
 import { openDataset } from '../finetune/dataset.ts'
-import { type Evaluation, evaluateVideos } from '../finetune/evaluate.ts'
+import { type Evaluation, evaluateVideos, type VideoFailure } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { temporalViews } from '../finetune/views.ts'
@@ -50,34 +50,39 @@ export async function exportClassifierCommand(
       const hint = 'Use `videomae evaluate` on the directory.'
       throw invalidArgument('--evaluate', 'none for a Hugging Face directory', evaluate, hint)
     }
-    await exportClassifierDirectory(checkpoint, out)
-    process.stdout.write(json ? `${JSON.stringify({ files: [out] })}\n` : `wrote      ${out}\n`)
+    const { warnings } = await exportClassifierDirectory(checkpoint, out)
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+    process.stdout.write(json ? `${JSON.stringify({ files: [out], warnings })}\n` : `wrote      ${out}\n`)
     return
   }
+  const display = new ProgressDisplay({ stream: process.stderr })
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
   try {
     const clips =
       evaluate === undefined
         ? await generatedClips(checkpoint)
-        : await clipsOf(checkpoint, evaluate, { part: 'test', most: 16, signal })
+        : (await clipsOf(checkpoint, evaluate, { use: 'evaluate', most: 16, signal })).clips
     const calibration =
       calibrate === undefined
         ? undefined
-        : await clipsOf(checkpoint, calibrate, { part: 'train', most: calibrationClips, signal })
+        : await clipsOf(checkpoint, calibrate, { use: 'calibrate', most: calibrationClips, signal })
     const compareWith = engine ?? null
     const result = await exportClassifier(checkpoint, {
       out,
       input,
       precision,
       clips,
-      calibration,
+      calibration: calibration?.clips,
       compareWith,
       signal,
-      onProgress: new ProgressDisplay({ stream: process.stderr }).counter('clips'),
+      onProgress: display.counter('clips'),
     })
-    const accuracy = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
-    process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy })}\n` : report(result, accuracy))
+    const measured = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
+    const unreadable = [...(calibration?.unreadable ?? []), ...(measured?.unreadable ?? [])]
+    for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)
+    const accuracy = measured?.comparison ?? null
+    process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy, unreadable })}\n` : report(result, accuracy))
   } finally {
     interrupt.dispose()
   }
@@ -112,23 +117,65 @@ async function generatedClips(checkpoint: string): Promise<Uint8Array> {
   )
 }
 
-/** The middle clips of `most` readable videos at most, spread over a part of the data. */
+/** What videos are asked for, and the part of the data that serves it. */
+const partOf = { calibrate: 'train', evaluate: 'test' } as const satisfies Record<string, SplitName>
+type Use = keyof typeof partOf
+
+/** A video that could not be read, and what it was asked for. */
+interface UnreadableVideo extends VideoFailure {
+  readonly use: Use
+}
+
+function warningsOf(unreadable: readonly UnreadableVideo[]): string[] {
+  return (['calibrate', 'evaluate'] as const).flatMap((use) => {
+    const own = unreadable.filter((video) => video.use === use)
+    const shown = own.slice(0, mostNamed).map(({ reason }) => `--${use}: left out: ${reason}`)
+    const more = own.length - shown.length
+    return more === 0 ? shown : [...shown, `--${use}: ${more} more files cannot be read.`]
+  })
+}
+
+/** Files that are named where many cannot be read. */
+const mostNamed = 10
+
+/**
+ * The middle clips of `most` readable videos at most, spread over a part of the data. Others take the places of unreadable
+ * ones.
+ *
+ * @throws VideoMaeError `VIDEO_UNREADABLE` naming the files when none can be read
+ */
 async function clipsOf(
   checkpoint: string,
   data: string,
-  { part, most, signal }: { readonly part: SplitName; readonly most: number; readonly signal: AbortSignal },
-): Promise<Uint8Array> {
+  { use, most, signal }: { readonly use: Use; readonly most: number; readonly signal: AbortSignal },
+): Promise<{ readonly clips: Uint8Array; readonly unreadable: readonly UnreadableVideo[] }> {
   const { configuration, sampling, labels } = await openClassifier(checkpoint)
   const { videos } = await openDataset(data, { classes: labels, digests: false, signal })
-  const all = videosOfSplit(videos, part)
+  const all = videosOfSplit(videos, partOf[use])
   const count = Math.min(most, all.length)
-  const entries = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
+  const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
   const samplings = temporalViews(sampling, configuration.frames, 1)
   const clips: Uint8Array[] = []
-  for await (const loaded of loadClips({ entries, samplings, size: configuration.imageSize[0], signal })) {
-    if (loaded.ok) clips.push(loaded.clips)
+  const unreadable: UnreadableVideo[] = []
+  for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
+    if (clips.length === count) break
+    for await (const loaded of loadClips({ entries, samplings, size: configuration.imageSize[0], signal })) {
+      if (loaded.ok) clips.push(loaded.clips)
+      else unreadable.push({ use, id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
+      if (clips.length === count) break
+    }
   }
-  return Buffer.concat(clips)
+  if (clips.length > 0) return { clips: Buffer.concat(clips), unreadable }
+  const named = unreadable.slice(0, mostNamed).map(({ reason }) => reason)
+  const more = unreadable.length - named.length
+  throw new VideoMaeError(
+    `Expected a readable video in ${data} for --${use}, but none of ${unreadable.length} is: ${named.join('; ')}${more === 0 ? '' : `; and ${more} more`}.`,
+    {
+      code: 'VIDEO_UNREADABLE',
+      exit: 'data',
+      hint: 'Repair or replace these files; `videomae inspect` names all of them.',
+    },
+  )
 }
 
 interface Comparison {
@@ -145,7 +192,7 @@ async function measure(
   data: string,
   engine: string | null,
   signal: AbortSignal,
-): Promise<Comparison> {
+): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
   const evaluate = async (place: string): Promise<Evaluation> => {
     const classifier = await openAnyClassifier(place, { engine })
     try {
@@ -156,10 +203,13 @@ async function measure(
     }
   }
   const [before, after] = [await evaluate(checkpoint), await evaluate(file)]
-  const sameAnswer = before.predictions.filter(
-    ({ predicted }, i) => predicted === after.predictions[i].predicted,
-  ).length
-  return { checkpoint: before.scores, file: after.scores, sameAnswer }
+  // By id: a video that could be read once only, for want of time, would move all behind it.
+  const answers = new Map(after.predictions.map(({ id, predicted }) => [id, predicted]))
+  const sameAnswer = before.predictions.filter(({ id, predicted }) => predicted === answers.get(id)).length
+  return {
+    comparison: { checkpoint: before.scores, file: after.scores, sameAnswer },
+    unreadable: before.failures.map((failure) => ({ use: 'evaluate', ...failure })),
+  }
 }
 
 function report(

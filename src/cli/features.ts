@@ -71,7 +71,8 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
       onProgress: display.counter('videos'),
     })
     const { failures, shape } = computed
-    if (computed.videos.length === 0 && failures.length > 0) {
+    // A share without one is no reason to stop the others; putting them together says so where there is none at all.
+    if (shard === null && computed.videos.length === 0 && failures.length > 0) {
       throw new VideoMaeError(
         `Expected a readable video in ${data}, but none of ${failures.length} is: ${failures[0].reason}`,
         {

@@ -183,10 +183,10 @@ function addExport(program: Command): void {
     .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
     .option('--calibration-clips <n>', 'how many of them; default: 32', positiveWholeNumber)
     .addOption(
-      new Option('--format <format>', 'huggingface: a directory that Python transformers reads (classifier)').choices([
-        'onnx',
-        'huggingface',
-      ]),
+      new Option(
+        '--format <format>',
+        'huggingface: a directory in the layout of Python transformers (classifier)',
+      ).choices(['onnx', 'huggingface']),
     )
     .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
     .addOption(json())

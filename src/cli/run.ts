@@ -1,4 +1,5 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { systemError } from './system-error.ts'
 
 /** What every command can be asked for. */
 export interface CommonOptions {
@@ -23,36 +24,6 @@ export function endWithReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') process.stderr.write(`videomae: the output cannot be written: ${error.message}\n`)
     process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.environment)
-  })
-}
-
-/** What a user can do about errors of the operating system, by its name for them. */
-const systemHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'The disk is full: free some space. A run continues from its last checkpoint with --resume.',
-  EDQUOT: 'The disk quota is used up: free some space. A run continues from its last checkpoint with --resume.',
-  EACCES: 'Check the permissions of that path, or choose another one.',
-  EPERM: 'Check the permissions of that path, or choose another one.',
-  EROFS: 'That file system is read-only: choose another place, e.g. with --out.',
-  ENOTDIR: 'A part of that path is a file, not a folder: choose another one.',
-  EEXIST: 'There is a file where a folder is needed: choose another path.',
-  EISDIR: 'There is a folder where a file is needed: choose another path.',
-  ENOENT: 'The folder that it should lie in does not exist: make it, or choose another path.',
-  ENAMETOOLONG: 'Choose a shorter path.',
-  EMFILE: 'Raise the limit of open files (ulimit -n).',
-  EIO: 'The disk reported a fault.',
-}
-
-/** An error of the operating system as the user should see it: the machine's, not the program's; null for any other. */
-function systemError(error: unknown): VideoMaeError | null {
-  if (!(error instanceof Error)) return null
-  const { code, syscall } = error as NodeJS.ErrnoException
-  const hint = code === undefined || syscall === undefined ? undefined : systemHints[code]
-  if (hint === undefined) return null
-  return new VideoMaeError(`The operating system refused: ${error.message}.`, {
-    code: 'SYSTEM_ERROR',
-    exit: 'environment',
-    hint,
-    cause: error,
   })
 }
 

@@ -4,6 +4,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import {
   buildClassifierProgram,
+  type Classifier,
   type OpenedClassifier,
   openClassifier,
   saveClassifier,
@@ -12,6 +13,7 @@ import { classifierKeys } from '../finetune/onnx-classifier.ts'
 import { largest } from '../finetune/scores.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { writeModel } from '../format/onnx.ts'
+import { tokenGrid } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -123,13 +125,18 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   return { files, bytes, float32Bytes: bytes + weights[0] - weights[1], precision, check, metadata }
 }
 
+export interface ClassifierDirectory {
+  /** Why transformers does not read the directory as this classifier, one sentence each; none where it does. */
+  readonly warnings: readonly string[]
+}
+
 /**
- * Writes a classifier as a directory that Hugging Face's transformers reads (an attentive head stands beside it). An earlier
- * export there is replaced.
+ * Writes a classifier as a directory in the Hugging Face layout, which transformers reads as the same classifier unless a
+ * warning says why not; `openClassifier` always does. An earlier export there is replaced.
  *
  * @throws VideoMaeError `EXPORT_FOLDER` for a folder with anything else in it, and what `openClassifier` throws
  */
-export async function exportClassifierDirectory(where: string, out: string): Promise<void> {
+export async function exportClassifierDirectory(where: string, out: string): Promise<ClassifierDirectory> {
   const classifier = await openClassifier(where)
   const present = await readdir(out).catch((): string[] => [])
   const other = present.filter((name) => !classifierFiles.has(name))
@@ -140,6 +147,29 @@ export async function exportClassifierDirectory(where: string, out: string): Pro
     )
   }
   await replaceDirectory(out, (folder) => saveClassifier(folder, classifier))
+  return { warnings: foreignParts(classifier) }
+}
+
+/** What the Hugging Face layout has no place for. */
+function foreignParts({ head, configuration }: Classifier): string[] {
+  const { positions, positionGrid } = configuration
+  const grid = tokenGrid(configuration)
+  const warnings: string[] = []
+  if (head.kind === 'attentive') {
+    warnings.push(
+      'transformers has no attentive head and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.',
+    )
+  }
+  if (positions === 'factored') {
+    warnings.push(
+      'transformers has no factored positions: its Auto classes refuse the directory (model_type videomae-factored in config.json), and VideoMAEForVideoClassification would compute others.',
+    )
+  } else if (positionGrid !== null && (['t', 'h', 'w'] as const).some((axis) => positionGrid[axis] !== grid[axis])) {
+    warnings.push(
+      'transformers does not interpolate positions from another grid (position_grid in config.json): it reads the directory, but its predictions differ.',
+    )
+  }
+  return warnings
 }
 
 /** Everything that `saveClassifier` writes. */

@@ -14,7 +14,7 @@ import { attentiveHead } from '../model/heads.ts'
 import { loadCheckpointDirectory, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import { type ParameterShapes, parameterShapes, shapesOf } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
-import { bestFolder, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
+import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
 /** What follows the encoder: one layer on the pooled features, or a learned query that attends to all tokens. */
@@ -187,7 +187,7 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
 
 /** `clip.json`, else what the training of a checkpoint says, else VideoMAE's defaults. */
 export async function readSampling(directory: string, clip: OpenedCheckpoint['clip']): Promise<TestSampling> {
-  const file = path.join(directory, files.sampling)
+  const file = path.join(folderOf(directory), files.sampling)
   if (!existsSync(file)) return { kind: 'dense', stride: clip?.stride ?? 4, fps: clip?.fps ?? null }
   const parsed = testSamplingSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
   if (parsed.success) return parsed.data

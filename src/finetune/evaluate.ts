@@ -106,7 +106,7 @@ export function evaluationOf(
   const scores = scorePredictions(
     tested.map(({ probabilities }) => probabilities),
     tested.map(({ video }) => video.class),
-    { labels, groups: tested.map(({ video }) => video.group), seed },
+    { labels, groups: tested.map(({ video }) => video.group ?? video.path), seed },
   )
   return { labels, views: { clips, crops }, scores, predictions, failures }
 }

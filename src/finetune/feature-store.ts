@@ -1,4 +1,5 @@
-import { appendFile, mkdir, open, readdir, readFile, stat, truncate } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { appendFile, mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
@@ -33,31 +34,30 @@ interface Line extends StoredFeatures {
 }
 
 /**
- * Features by content: a folder with a data file and an index per shard, both only ever appended to. A line of the index
- * is written after its data, so a kill at any moment loses at most the video in progress.
+ * Features by content: a folder with a data file and an index for every process that has put something in, both only ever
+ * appended to, and by that process alone: any number of them may fill a store at once. A line of the index is written
+ * after its data, so a kill at any moment loses at most the video in progress.
  *
  *     <key>/key.json              what the features depend on beside the content
- *     <key>/I-of-N.f32            rows of float32, little-endian
- *     <key>/I-of-N.jsonl          digest, views and offset of every video
+ *     <key>/<name>.f32            rows of float32, little-endian
+ *     <key>/<name>.jsonl          digest, views and offset of every video, in the order of the data
  */
 export class FeatureStore {
   readonly folder: string
   /** Values of one row. */
   readonly width: number
-  private readonly name: string
   private readonly places: Map<string, Place>
-  private end: number
+  /** What this process appends to, from its first video on. */
+  private own: { readonly data: string; readonly index: string; end: number } | null = null
 
-  private constructor(folder: string, width: number, name: string, places: Map<string, Place>, end: number) {
+  private constructor(folder: string, width: number, places: Map<string, Place>) {
     this.folder = folder
     this.width = width
-    this.name = name
     this.places = places
-    this.end = end
   }
 
   /**
-   * Opens or makes the store of a key. Several processes may fill it at once, each as another shard.
+   * Opens or makes the store of a key, with what is in it now.
    *
    * @param key plain JSON; the folder is named after `id`, its digest
    */
@@ -66,27 +66,23 @@ export class FeatureStore {
     id: string,
     key: Readonly<Record<string, unknown>>,
     width: number,
-    shard: { readonly index: number; readonly count: number } = { index: 0, count: 1 },
   ): Promise<FeatureStore> {
     const folder = path.join(root, id)
     await mkdir(folder, { recursive: true })
     await writeFileAtomic(path.join(folder, 'key.json'), `${JSON.stringify({ ...key, width }, null, 2)}\n`)
-    const own = `${shard.index + 1}-of-${shard.count}`
     const places = new Map<string, Place>()
-    let end = 0
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
-      const name = file.slice(0, -'.jsonl'.length)
-      const data = path.join(folder, `${name}.f32`)
+      const data = path.join(folder, `${file.slice(0, -'.jsonl'.length)}.f32`)
       const size = (await stat(data).catch(() => null))?.size ?? 0
-      const { lines, bytes } = readIndex(await readFile(path.join(folder, file), 'utf8'), size, width)
-      for (const { offset, ...entry } of lines) places.set(entry.digest, { file: data, offset, entry })
-      if (name !== own) continue
-      end = Math.max(0, ...lines.map(({ offset, views }) => offset + views.length * width * 4))
-      // What a kill left half written.
-      await truncate(path.join(folder, file), bytes)
-      if (size > end) await truncate(data, end)
+      for (const { offset, ...entry } of readIndex(await readFile(path.join(folder, file), 'utf8'), size, width))
+        places.set(entry.digest, { file: data, offset, entry })
     }
-    return new FeatureStore(folder, width, own, places, end)
+    return new FeatureStore(folder, width, places)
+  }
+
+  /** Names everything that the rows depend on beside the content. */
+  get id(): string {
+    return path.basename(this.folder)
   }
 
   has(digest: string): boolean {
@@ -118,13 +114,21 @@ export class FeatureStore {
 
   /** @param rows [views, width] */
   async append(entry: StoredFeatures, rows: Float32Array): Promise<void> {
-    const data = path.join(this.folder, `${this.name}.f32`)
-    const offset = this.end
+    const own = this.own ?? this.begin()
+    // Only whole writes are counted on: after one that failed, what follows goes to files of its own.
+    this.own = null
+    const { data, index, end: offset } = own
     await appendFile(data, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength))
-    this.end += rows.byteLength
     const line: Line = { ...entry, offset }
-    await appendFile(path.join(this.folder, `${this.name}.jsonl`), `${JSON.stringify(line)}\n`)
+    await appendFile(index, `${JSON.stringify(line)}\n`)
+    own.end += rows.byteLength
+    this.own = own
     this.places.set(entry.digest, { file: data, offset, entry })
+  }
+
+  private begin() {
+    const name = path.join(this.folder, `${process.pid}-${randomUUID()}`)
+    return { data: `${name}.f32`, index: `${name}.jsonl`, end: 0 }
   }
 
   private place(digest: string): Place {
@@ -138,19 +142,24 @@ export class FeatureStore {
   }
 }
 
-/** The whole lines of an index whose data is there, and how many bytes of the index they take. */
-function readIndex(text: string, size: number, width: number): { lines: Line[]; bytes: number } {
+/** The whole lines of an index whose data is there, up to the first that does not follow the one before it. */
+function readIndex(text: string, size: number, width: number): Line[] {
   const lines: Line[] = []
-  let bytes = 0
+  let end = 0
   for (const row of text.split('\n').slice(0, -1)) {
-    try {
-      const line = JSON.parse(row) as Line
-      if (line.offset + line.views.length * width * 4 > size) break
-      lines.push(line)
-      bytes += Buffer.byteLength(row) + 1
-    } catch {
-      break
-    }
+    const line = parseLine(row)
+    if (line === null || line.offset !== end) break
+    end += line.views.length * width * 4
+    if (end > size) break
+    lines.push(line)
   }
-  return { lines, bytes }
+  return lines
+}
+
+function parseLine(row: string): Line | null {
+  try {
+    return JSON.parse(row) as Line
+  } catch {
+    return null
+  }
 }

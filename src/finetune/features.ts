@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
 import type { EngineOptions } from '../engine/engine.ts'
+import { fileDigest } from '../format/file-digest.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
 import { runClips } from './batches.ts'
-import { contentDigest, fileDigest } from './dataset.ts'
+import { contentDigest } from './dataset.ts'
 import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
@@ -23,7 +24,10 @@ export interface FeatureOptions extends EngineOptions {
   readonly shard?: { readonly index: number; readonly count: number } | null
   /** Default: the best engine that this machine has. */
   readonly engine?: string | null
-  /** Clips in one run. Default 8. */
+  /**
+   * Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger
+   * runs, and from those of another engine, precision or decoder.
+   */
   readonly batch?: number
   readonly workers?: number
   readonly decoder?: DecoderName
@@ -79,10 +83,12 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
-  const key = { encoder, kind, views, frames, size: imageSize[0], mean: configuration.mean, std: configuration.std }
+  const content = { encoder, kind, views, frames, size: imageSize[0], mean: configuration.mean, std: configuration.std }
+  // Certificates take clips one by one, and need to know that all features in the store were made so, and alike.
+  const key = batch === 1 ? { ...content, run: await runOf(options) } : content
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
-  const store = await FeatureStore.open(cache, id, key, width, shard ?? undefined)
+  const store = await FeatureStore.open(cache, id, key, width)
 
   const mine = shard === null ? videos : videos.filter((_, i) => i % shard.count === shard.index)
   const { known, failures } = await withDigests(mine, signal)
@@ -110,8 +116,11 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
         options,
       )) {
         if (!loaded.ok) {
-          failures.push({ id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
-          collector.drop(missing[loaded.index].digest)
+          const { digest } = missing[loaded.index]
+          // Its copies cannot be read either.
+          for (const { video } of known.filter((other) => other.digest === digest))
+            failures.push({ id: video.id, code: loaded.code, reason: loaded.reason })
+          collector.drop(digest)
         } else await collector.add(missing[loaded.index].digest, loaded)
         if (!loaded.ok || loaded.last) options.onProgress?.(++done, mine.length)
       }
@@ -129,6 +138,11 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     computed: missing.filter(({ digest }) => store.has(digest)).length,
     encoder,
   }
+}
+
+/** What may change the last bits of the features of a clip that is alone in its run. */
+async function runOf({ engine, device, precision, decoder = 'node-av' }: FeatureOptions) {
+  return { batch: 1, engine: (await chooseEngine(engine ?? null)).name, device, precision, decoder }
 }
 
 async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(

@@ -85,6 +85,10 @@ async function trainHead(
   const featureSeconds = (performance.now() - began) / 1000
   const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) => part.failures)
   for (const { reason } of failures) note(`Unreadable: ${reason}`)
+  if (split.validation.length > 0 && validation.videos.length === 0)
+    note(
+      `warning: none of the ${split.validation.length} validation videos can be read: the head is chosen without them.`,
+    )
 
   const trainBegan = performance.now()
   const rows = await readRows(train)

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { modelConfiguration } from '../train/model-section.ts'
-import { type ClipReader, listVideos } from '../video/index.ts'
+import { type ClipReader, classFolderWarnings, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
@@ -34,7 +34,12 @@ export async function prepareFinetuning(
   const source = await openSource(configuration)
   const dataset = await openDataset(data.path, options)
   const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
-  const warnings = [...source.warnings, ...listsBeside(data.path), ...splitWarnings(split)]
+  const warnings = [
+    ...source.warnings,
+    ...listsBeside(data.path),
+    ...classFolderWarnings(data.path, dataset.videos),
+    ...splitWarnings(split),
+  ]
   if (dataset.duplicates.length > 0) {
     const [first] = dataset.duplicates
     warnings.push(

@@ -41,7 +41,7 @@ export interface Scores {
 
 export interface ScoreOptions {
   readonly labels: readonly string[]
-  /** Videos of one group are drawn together by the bootstrap, since they are not independent. */
+  /** Videos of one group (or parts of one file) are drawn together by the bootstrap, since they are not independent. */
   readonly groups?: readonly (string | undefined)[]
   readonly seed?: number
   /** Default 2000. */

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { csvField } from '../format/csv.ts'
 import { type Split, splitNames } from './split.ts'
 
 /** Writes a split as a list that every command reads: path,label,start,end,group,split. Paths are absolute. */
@@ -7,14 +8,8 @@ export async function writeSplitFile(file: string, split: Split): Promise<void> 
   const lines = ['path,label,start,end,group,split']
   for (const name of splitNames) {
     for (const { path: video, label, start, end, group } of split[name]) {
-      lines.push([path.resolve(video), label, start ?? '', end ?? '', group ?? '', name].map(quoted).join(','))
+      lines.push([path.resolve(video), label, start ?? '', end ?? '', group ?? '', name].map(csvField).join(','))
     }
   }
   await writeFileAtomic(file, `${lines.join('\n')}\n`)
-}
-
-/** RFC 4180. */
-function quoted(value: string | number): string {
-  const text = String(value)
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -43,6 +43,40 @@ describe('splitDataset', () => {
     )
   })
 
+  it('keeps parts of one file together, unless groups say that they are apart', () => {
+    const parts = (more: (part: number) => Partial<LabelledVideo>) =>
+      Array.from({ length: 60 }, (_, i) => {
+        const [file, part] = [Math.floor(i / 5), i % 5]
+        return video(i, i % 3, { digest: `f${file}#${part}-${part + 1}`, ...more(part) })
+      })
+    const fileOf = ({ digest }: LabelledVideo) => (digest ?? '').split('#')[0]
+    const filesOn = (split: Split) => splitNames.map((name) => new Set(split[name].map(fileOf)))
+    const split = splitDataset(
+      parts(() => ({})),
+      names,
+      { seed: 3 },
+    )
+    const [train, validation, test] = filesOn(split)
+    expect(test.size).toBeGreaterThan(0)
+    expect([...train].filter((file) => validation.has(file) || test.has(file))).toEqual([])
+    expect(splitWarnings(split)).toEqual([])
+
+    const grouped = splitDataset(
+      parts((part) => ({ group: `g${part}` })),
+      names,
+      { seed: 3 },
+    )
+    expect([...filesOn(grouped)[0]].filter((file) => filesOn(grouped)[2].has(file))).not.toEqual([])
+    expect(splitWarnings(grouped)).toEqual([])
+
+    const official = splitDataset(
+      parts((part) => ({ split: part < 4 ? 'train' : 'test' })),
+      names,
+      { seed: 3 },
+    )
+    expect(splitWarnings(official).join()).toMatch(/parts of one file/)
+  })
+
   it('holds the shares in every class', () => {
     const videos = Array.from({ length: 300 }, (_, i) => video(i, i < 30 ? 0 : i < 120 ? 1 : 2))
     const split = splitDataset(videos, names, { seed: 1, validation: 0.1, test: 0.2 })

@@ -31,7 +31,7 @@ const aliases: Readonly<Record<string, SplitName>> = {
 
 /**
  * Divides videos into training, validation and test: as their list says, or stratified by class at random. Videos of one
- * group, and videos of equal content, stay on one side. An official split without validation videos gets them out of its
+ * group, videos of equal content and, without groups, parts of one file stay on one side. An official split without validation videos gets them out of its
  * training videos.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `SPLIT_INVALID` for a name in the split column that is none, a video without
@@ -61,7 +61,7 @@ export function splitDataset(
 export function splitWarnings(split: Split): string[] {
   const warnings: string[] = []
   for (const [what, keyOf] of [
-    ['content', (video: LabelledVideo) => video.digest],
+    ['content', contentOf],
     ['group', (video: LabelledVideo) => video.group ?? null],
   ] as const) {
     const sides = new Map<string, Map<SplitName, string>>()
@@ -75,7 +75,7 @@ export function splitWarnings(split: Split): string[] {
     if (shared.length === 0) continue
     const [, places] = shared[0]
     const example = [...places].map(([name, id]) => `${id} (${name})`).join(' and ')
-    const share = what === 'content' ? 'have the same content' : 'are of one group'
+    const share = what === 'content' ? 'have the same content or are parts of one file' : 'are of one group'
     warnings.push(
       `${shared.length} ${what}${shared.length === 1 ? ' is' : 's are'} on several sides of the split, e.g. ${example} ${share}; accuracy will look better than it is.`,
     )
@@ -153,6 +153,14 @@ function countClasses(videos: readonly LabelledVideo[], classes: number): Float6
   return counts
 }
 
+/**
+ * What two videos share if one tells of the other: the file that they are parts of. Where groups are given, they say whether
+ * parts belong together, and only equal parts are the same.
+ */
+function contentOf({ digest, group }: Pick<LabelledVideo, 'digest' | 'group'>): string | null {
+  return digest === null || group !== undefined ? digest : digest.split('#')[0]
+}
+
 /** Sets of videos that must stay together: linked by group or by content, directly or through others (union-find). */
 function bundles(videos: readonly LabelledVideo[]): LabelledVideo[][] {
   const parent = videos.map((_, i) => i)
@@ -162,8 +170,12 @@ function bundles(videos: readonly LabelledVideo[]): LabelledVideo[][] {
     return at
   }
   const first = new Map<string, number>()
-  for (const [i, { group, digest }] of videos.entries()) {
-    const keys = [group === undefined ? null : `group ${group}`, digest === null ? null : `content ${digest}`]
+  for (const [i, video] of videos.entries()) {
+    const content = contentOf(video)
+    const keys = [
+      video.group === undefined ? null : `group ${video.group}`,
+      content === null ? null : `content ${content}`,
+    ]
     for (const key of keys) {
       if (key === null) continue
       const other = first.get(key)

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readSafetensors, type SafetensorsFile } from '../format/safetensors.ts'
 import { elementCount, sameShape } from '../graph/program.ts'
@@ -49,6 +49,7 @@ export interface LoadedCheckpoint {
  *   `readSafetensors` throws
  */
 export async function loadCheckpointDirectory(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
+  if (extname(path).toLowerCase() === '.onnx' && (await isFile(path))) throw notOnnx(path)
   const file = await readSafetensors(path)
   try {
     const directory = (await isDirectory(path)) ? path : dirname(path)
@@ -56,6 +57,18 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
   } finally {
     await file.close()
   }
+}
+
+/** Read as safetensors, its first bytes would be a header of absurd size, and the file damaged. */
+function notOnnx(path: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected a checkpoint at ${path} but found an ONNX file, which is an exported model: it runs, but nothing is trained or exported from it.`,
+    {
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      hint: 'Name what it was exported from: a run folder, one of its checkpoints, or a Hugging Face directory.',
+    },
+  )
 }
 
 interface Descriptions {
@@ -215,6 +228,10 @@ async function readJson(path: string): Promise<unknown> {
       cause,
     })
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isFile() === true
 }
 
 async function isDirectory(path: string): Promise<boolean> {

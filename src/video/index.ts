@@ -19,7 +19,7 @@ export type { ClipOutcome, ClipReader } from './pool.ts'
 export type { ClipSampling } from './sampling.ts'
 export { sampleClip } from './sampling.ts'
 export type { ListOptions } from './source.ts'
-export { listVideos, videoExtensions } from './source.ts'
+export { classFolderWarnings, listVideos, videoExtensions } from './source.ts'
 export type {
   Decoder,
   DecoderLimits,

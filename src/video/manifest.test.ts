@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ManifestLine, parseManifest } from './manifest.ts'
-import { listVideos } from './source.ts'
+import { classFolderWarnings, listVideos } from './source.ts'
 
 const parse = (text: string, existing: readonly string[] = []): Omit<ManifestLine, 'line'>[] =>
   parseManifest(text, 'list', (name) => existing.includes(name)).map(({ line: _, ...rest }) => rest)
@@ -57,12 +57,30 @@ describe('manifest', () => {
     ])
   })
 
+  test('quoted fields are taken as they stand, also over several lines; others are trimmed', () => {
+    expect(parse('path , label\n"/d/ a.mp4" , " lead"\n b.mp4 , run \n"c\nd.mp4","two\r\nlines"\n')).toEqual([
+      { path: '/d/ a.mp4', label: ' lead' },
+      { path: 'b.mp4', label: 'run' },
+      { path: 'c\nd.mp4', label: 'two\r\nlines' },
+    ])
+    expect(parse('"c\n# d.mp4",run," 1 ","2"')).toEqual([{ path: 'c\n# d.mp4', label: 'run', start: 1, end: 2 }])
+    expect(parseManifest('"a\nb",x\nc,y', 'list', () => false).map(({ line }) => line)).toEqual([1, 3])
+  })
+
+  test('a quote in a plain list is part of the name', () => {
+    expect(parse('"odd.mp4\nb.mp4\n')).toEqual([{ path: '"odd.mp4' }, { path: 'b.mp4' }])
+  })
+
   test('errors name file and line', () => {
     expect(messageOf(() => parse('a.mp4,x\nb.mp4,y,late'))).toMatch(
       /^MANIFEST_INVALID list:2: expected start in seconds/,
     )
     expect(messageOf(() => parse('a.mp4,x,4,2'))).toMatch(/^MANIFEST_INVALID list:1: expected end after start/)
     expect(messageOf(() => parse('a.mp4,x\n"b.mp4,y'))).toMatch(/^MANIFEST_INVALID list:2: expected a closing quote/)
+    expect(messageOf(() => parse('a,b\n"c\nd",e\nf.mp4,x,4,2'))).toMatch(/^MANIFEST_INVALID list:4: expected end/)
+    expect(messageOf(() => parse('a.mp4,x\n"b.mp4,y\n"c.mp4",z'))).toMatch(
+      /^MANIFEST_INVALID list:2: expected a separator .* line 3/,
+    )
     expect(messageOf(() => parse('path,label\n,x'))).toMatch(/^MANIFEST_INVALID list:2: expected a path/)
     expect(messageOf(() => parse('a,b,1,2,g,more'))).toMatch(/^MANIFEST_INVALID list:1: expected at most 5 fields/)
   })
@@ -109,5 +127,48 @@ describe('sources', () => {
     expect(messageOf(() => listVideos(path.join(folder, 'absent')))).toMatch(/^VIDEO_SOURCE_NOT_FOUND/)
     mkdirSync(path.join(folder, 'empty'))
     expect(messageOf(() => listVideos(path.join(folder, 'empty')))).toMatch(/^VIDEO_SOURCE_EMPTY/)
+  })
+})
+
+describe('classes that are folders', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'videomae-classes-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  let data = 0
+  const warningsOf = (...files: string[]): string[] => {
+    const source = path.join(folder, `data${data++}`)
+    for (const file of files) {
+      mkdirSync(path.dirname(path.join(source, file)), { recursive: true })
+      writeFileSync(path.join(source, file), 'x')
+    }
+    return classFolderWarnings(source, listVideos(source, { labelFromFolder: true }))
+  }
+
+  test('lie side by side, however deep: nothing to say', () => {
+    expect(warningsOf('walk/a.mp4', 'run/b.mp4')).toEqual([])
+    expect(warningsOf('all/train/walk/a.mp4', 'all/train/run/b.mp4')).toEqual([])
+    const list = path.join(folder, 'list.csv')
+    writeFileSync(list, `path,label\n${path.join(folder, 'data0/walk/a.mp4')},x\n`)
+    expect(classFolderWarnings(list, listVideos(list))).toEqual([])
+  })
+
+  test('of one name under several folders are one class: said', () => {
+    expect(warningsOf('train/walk/a.mp4', 'train/run/b.mp4', 'test/walk/c.mp4')).toEqual([
+      expect.stringMatching(/test\/walk and train\/walk are one class, walk/),
+    ])
+    expect(warningsOf('walk/s1/a.mp4', 'run/s1/b.mp4', 'run/s2/b.mp4')).toEqual([
+      expect.stringMatching(/3 folders with videos.*run\/s1 and walk\/s1 are one class, s1.*path,label/),
+    ])
+  })
+
+  test('at different depths, or below different folders, are classes of their own: said', () => {
+    expect(warningsOf('walk/a.mp4', 'walk/s1/b.mp4', 'run/c.mp4')).toEqual([
+      expect.stringMatching(/walk\/s1 is the class s1.*not walk/),
+    ])
+    expect(warningsOf('walk/s1/a.mp4', 'run/s2/b.mp4')).toEqual([
+      expect.stringMatching(/run\/s2 is the class s2.*not run/),
+    ])
+    expect(warningsOf('a.mp4', 'run/c.mp4')).toEqual([
+      expect.stringMatching(/a\.mp4, which lies in no folder .*is of the class data\d/),
+    ])
   })
 })

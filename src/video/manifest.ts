@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
+import { lineEnd, outsideQuotes, type ReportLine, readRecords } from '../format/csv.ts'
 
 export interface ManifestLine {
   /** Line in the file, from 1. */
@@ -42,43 +43,53 @@ const columnNames: Readonly<Record<string, Column>> = {
 }
 
 /**
- * Reads a list of videos. Three forms, told apart by the first line that is neither empty nor a comment (`#`):
- * tabs make it a TSV, commas a CSV (RFC 4180 quotes; with a header naming `path` its columns may come in any order and others are ignored, without one they
- * are path, label, start, end, group); otherwise every line is a path, optionally followed by a label (`path label`) or by `0 -1`, as the
- * reference implementation's lists have it. A path with spaces may be quoted; unquoted it is taken whole where that file exists.
+ * Reads a list of videos. Three forms, told apart by the first record that is neither empty nor a comment (`#`): tabs make
+ * it a TSV, commas a CSV (RFC 4180: quoted fields are taken as they stand, also over several lines; with a header naming `path` its columns may come in
+ * any order and others are ignored, without one they are path, label, start, end, group); otherwise every line is a path, optionally followed by a label
+ * (`path label`) or by `0 -1`, as the reference implementation's lists have it. A path with spaces may be quoted; unquoted it is taken whole where that file exists.
  *
  * @param file named in errors
  * @param exists whether a path of the list leads to something
  * @throws VideoMaeError `MANIFEST_INVALID`, with file and line
  */
 export function parseManifest(text: string, file: string, exists: (path: string) => boolean): ManifestLine[] {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
-  const first = lines.find((line) => line.trim() !== '' && !line.startsWith('#'))
-  if (first === undefined) return []
-  const outside = first.replace(/"(?:[^"]|"")*"/g, '')
-  const separator = outside.includes('\t') ? '\t' : outside.includes(',') && !exists(first.trim()) ? ',' : undefined
-  const report = (line: number, message: string): never => {
+  const content = text.replace(/^\uFEFF/, '')
+  const report: ReportLine = (line, message) => {
     throw new VideoMaeError(`${file}:${line}: ${message}`, {
       code: 'MANIFEST_INVALID',
       exit: 'data',
       hint: 'A line is: path, optional label, optional start and end in seconds, optional group. Quote paths that hold the separator.',
     })
   }
-  const rows: { line: number; fields: string[] }[] = []
-  for (const [i, line] of lines.entries()) {
-    if (line.trim() === '' || line.startsWith('#')) continue
-    const fields =
-      separator === undefined
-        ? splitReferenceLine(line.trim(), exists)
-        : splitQuoted(line, separator, (m) => report(i + 1, m))
-    rows.push({ line: i + 1, fields })
-  }
+  const separator = separatorOf(content, exists)
+  const rows = separator === undefined ? referenceLines(content, exists) : readRecords(content, separator, report)
   const header = separator === undefined ? undefined : readHeader(rows[0].fields)
   if (header !== undefined) {
     if (!header.includes('path')) report(rows[0].line, 'expected a column named `path`')
     rows.shift()
   }
   return rows.map(({ line, fields }) => readRow(fields, header ?? positional, (message) => report(line, message), line))
+}
+
+/** What separates the fields of the first record; undefined for the reference's lists. */
+function separatorOf(content: string, exists: (path: string) => boolean): '\t' | ',' | undefined {
+  const lines = content.split(lineEnd)
+  const at = lines.findIndex(isRecord)
+  if (at < 0) return undefined
+  const outside = outsideQuotes(lines.slice(at).join('\n'))
+  if (outside.includes('\t')) return '\t'
+  return outside.includes(',') && !exists(lines[at].trim()) ? ',' : undefined
+}
+
+function isRecord(line: string): boolean {
+  return line.trim() !== '' && !line.startsWith('#')
+}
+
+/** Paths have no line ends there, so lines are records. */
+function referenceLines(content: string, exists: (path: string) => boolean): { line: number; fields: string[] }[] {
+  return content
+    .split(lineEnd)
+    .flatMap((line, i) => (isRecord(line) ? [{ line: i + 1, fields: splitReferenceLine(line.trim(), exists) }] : []))
 }
 
 /** Columns of a header line; undefined when the line is data. */
@@ -96,12 +107,12 @@ function readRow(
   if (fields.length > columns.length) report(`expected at most ${columns.length} fields but found ${fields.length}`)
   const value = (column: Column): string | undefined => {
     const at = columns.indexOf(column)
-    const field = at < 0 ? undefined : fields[at]?.trim()
+    const field = at < 0 ? undefined : fields[at]
     return field === '' ? undefined : field
   }
   const seconds = (column: 'start' | 'end'): number | undefined => {
     const field = value(column)
-    if (field === undefined) return undefined
+    if (field === undefined || field.trim() === '') return undefined
     const number = Number(field)
     if (!Number.isFinite(number) || number < 0)
       report(`expected ${column} in seconds (0 or more) but found ${JSON.stringify(field)}`)
@@ -125,29 +136,6 @@ function readRow(
     ...(split === undefined ? {} : { split }),
     ...(time === undefined ? {} : { time }),
   }
-}
-
-function splitQuoted(line: string, separator: string, report: (message: string) => never): string[] {
-  const fields: string[] = []
-  let field = ''
-  let quoted = false
-  for (let i = 0; i < line.length; i++) {
-    const c = line[i]
-    if (quoted) {
-      if (c !== '"') field += c
-      else if (line[i + 1] === '"') field += line[++i]
-      else quoted = false
-    } else if (c === '"' && field.trim() === '') {
-      field = ''
-      quoted = true
-    } else if (c === separator) {
-      fields.push(field)
-      field = ''
-    } else field += c
-  }
-  if (quoted) report('expected a closing quote')
-  fields.push(field)
-  return fields
 }
 
 /** [path] or [path, label] of a line of the reference's space-separated lists. */

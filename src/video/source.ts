@@ -7,7 +7,7 @@ import type { VideoEntry } from './types.ts'
 export interface ListOptions {
   /** Folder that relative paths of a list or manifest start from. Default: the folder the list lies in. */
   readonly base?: string
-  /** For a folder: take the name of the folder a file lies in as its label. Default false. */
+  /** For a folder: take the name of the folder a file lies in as its label (see `classFolderWarnings`). Default false. */
   readonly labelFromFolder?: boolean
 }
 
@@ -74,6 +74,44 @@ function listFolder(folder: string, labelled: boolean): VideoEntry[] {
       const parent = path.basename(path.dirname(path.resolve(folder, relative)))
       return { path: path.join(folder, relative), id, ...(labelled ? { label: parent } : {}) }
     })
+}
+
+/**
+ * What a user should know of classes that are taken from folders: the class of a video is the folder it lies in, so a folder
+ * between class and videos (a subject, a camera) is taken for the class, and folders of one name are merged. From the names
+ * alone that cannot be told from what is wanted (`train/walk` and `test/walk`), so it is said and not refused.
+ *
+ * @param entries what `listVideos(source, { labelFromFolder: true })` gives
+ * @returns nothing where all class folders lie side by side, or where the source is no folder
+ */
+export function classFolderWarnings(source: string, entries: readonly VideoEntry[]): string[] {
+  if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) return []
+  const labels = new Map(entries.map(({ id, label }) => [path.posix.dirname(id), label ?? '']))
+  const folders = [...labels.keys()]
+  if (folders.length < 2 || new Set(folders.map(parentOf)).size === 1) return []
+  return [
+    `the class of a video is the folder that it lies in, but the ${folders.length} folders with videos in ${source} do not lie side by side: ` +
+      `${exampleOf(labels, entries)}. Where that is not meant, put one folder per class side by side, or name a list with the columns path,label instead.`,
+  ]
+}
+
+/** The videos directly in a source have a parent that no other folder has. */
+function parentOf(folder: string): string {
+  return folder === '.' ? '..' : path.posix.dirname(folder)
+}
+
+/** What becomes of class folders that do not lie side by side. */
+function exampleOf(labels: ReadonlyMap<string, string>, entries: readonly VideoEntry[]): string {
+  const first = new Map<string, string>()
+  for (const [folder, label] of labels) {
+    const other = first.get(label)
+    if (other !== undefined) return `${other} and ${folder} are one class, ${label}`
+    first.set(label, folder)
+  }
+  const loose = entries.find(({ id }) => !id.includes('/'))
+  if (loose !== undefined) return `${loose.id}, which lies in no folder of its own, is of the class ${loose.label}`
+  const [deepest] = [...labels.keys()].sort((a, b) => b.split('/').length - a.split('/').length)
+  return `${deepest} is the class ${labels.get(deepest)}, not ${path.posix.basename(path.posix.dirname(deepest))}`
 }
 
 function listFile(file: string, base: string | undefined): VideoEntry[] {

@@ -62,6 +62,11 @@ const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
 })
 const out = (name: string) => path.join(folder, name)
 
+/** The indices in the folder of a feature store: one for each time that it was opened and filled. */
+async function indicesOf(store: string): Promise<string[]> {
+  return (await readdir(store)).filter((name) => name.endsWith('.jsonl')).map((name) => path.join(store, name))
+}
+
 describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
   it('tests on cached features what the saved classifier does on videos, and names what it could not read', async () => {
     const { test, videos } = await finetune(finetuneConfiguration(input({ mode })), { out: out(mode) })
@@ -109,8 +114,10 @@ describe('interruption of a head', () => {
       })
       expect(most).toBeGreaterThanOrEqual(20)
       const [store] = await readdir(cache)
-      const kept = (await readFile(path.join(cache, store, '1-of-1.jsonl'), 'utf8')).trim().split('\n')
-      expect(kept.length).toBeGreaterThanOrEqual(16)
+      let kept = 0
+      for (const index of await indicesOf(path.join(cache, store)))
+        kept += (await readFile(index, 'utf8')).trim().split('\n').length
+      expect(kept).toBeGreaterThanOrEqual(16)
       const notes: string[] = []
       const again = await finetune(configuration, {
         out: out(`head-${when}`),
@@ -268,13 +275,24 @@ describe('features', () => {
     expect(again.computed).toBe(0)
     const last = await first.store.read(first.videos[47].digest)
     // The last video was cut off: half its row, half its line.
-    const name = path.join(first.store.folder, '1-of-1')
+    const [file, ...others] = await indicesOf(first.store.folder)
+    expect(others).toEqual([])
+    const name = file.slice(0, -'.jsonl'.length)
     const index = await readFile(`${name}.jsonl`)
     await truncate(`${name}.jsonl`, index.length - 10)
     await appendFile(`${name}.f32`, new Uint8Array(13))
     const repaired = await computeFeatures(source, videos.slice(0, 48), { ...options, cache, clips: 2 })
     expect(repaired.computed).toBe(1)
     expect(await repaired.store.read(first.videos[47].digest)).toEqual(last)
+  })
+
+  it('name every copy of a file that cannot be read', async () => {
+    const { videos } = await openDataset(path.join(data, 'split.csv'))
+    const broken = videos.find(({ id }) => path.basename(id) === 'broken.mp4')!
+    const copies = ['one', 'two'].map((id) => ({ ...broken, id }))
+    const { failures, videos: read } = await computeFeatures(source, copies, { ...options, cache: out('copies') })
+    expect(failures.map(({ id }) => id)).toEqual(['one', 'two'])
+    expect(read).toEqual([])
   })
 
   it('come in shards that make up the whole, as .npy and safetensors', async () => {

@@ -1,0 +1,80 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+
+/** What a user can do about errors of the operating system, by its name for them. */
+const systemHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full: free some space. A run continues from its last checkpoint with --resume.',
+  EDQUOT: 'The disk quota is used up: free some space. A run continues from its last checkpoint with --resume.',
+  EACCES: 'Check the permissions of that path, or choose another one.',
+  EPERM: 'Check the permissions of that path, or choose another one.',
+  EROFS: 'That file system is read-only: choose another place, e.g. with --out.',
+  ENOTDIR: 'A part of that path is a file, not a folder: choose another one.',
+  EEXIST: 'There is a file where a folder is needed: choose another path.',
+  EISDIR: 'There is a folder where a file is needed: choose another path.',
+  ENOENT: 'The folder that it should lie in does not exist: make it, or choose another path.',
+  ENAMETOOLONG: 'Choose a shorter path.',
+  EMFILE: 'Raise the limit of open files (ulimit -n).',
+  EIO: 'The disk reported a fault.',
+}
+
+/** Throws what the operating system says of writing into a folder. */
+type WriteProbe = (folder: string) => void
+
+const probeWriting: WriteProbe = (folder) => accessSync(folder, constants.W_OK)
+
+/**
+ * An error of the operating system as the user should see it: the machine's, not the program's; null for any other.
+ *
+ * @param probe for tests; file systems that cannot be written are not at hand there
+ */
+export function systemError(thrown: unknown, probe: WriteProbe = probeWriting): VideoMaeError | null {
+  if (!isSystemError(thrown)) return null
+  const { code, message, path: place } = refusedFolder(thrown, probe) ?? thrown
+  // Where the folder is there, only the file is missing; a new folder that cannot be made has a parent missing.
+  const missing =
+    code === 'ENOENT' &&
+    thrown.syscall !== 'mkdir' &&
+    place !== undefined &&
+    existsSync(path.dirname(path.resolve(place)))
+  const hint = missing ? 'There is nothing of that name: check the path.' : systemHints[code]
+  if (hint === undefined) return null
+  return new VideoMaeError(`The operating system refused: ${message}.`, {
+    code: 'SYSTEM_ERROR',
+    exit: 'environment',
+    hint,
+    cause: thrown,
+  })
+}
+
+interface SystemError extends NodeJS.ErrnoException {
+  readonly code: string
+  readonly syscall: string
+}
+
+function isSystemError(thrown: unknown): thrown is SystemError {
+  if (!(thrown instanceof Error)) return false
+  const { code, syscall } = thrown as NodeJS.ErrnoException
+  return code !== undefined && syscall !== undefined
+}
+
+/**
+ * Why a folder could not be made, where the error does not say it: `mkdir` with `recursive` reports ENOENT on a read-only
+ * file system, whose folders are all there. The nearest folder above that exists knows.
+ */
+function refusedFolder(
+  { code, syscall, path: place }: SystemError,
+  probe: WriteProbe,
+): Pick<SystemError, 'code' | 'message' | 'path'> | null {
+  if (code !== 'ENOENT' || syscall !== 'mkdir' || place === undefined) return null
+  let folder = path.dirname(path.resolve(place))
+  while (!existsSync(folder) && folder !== path.dirname(folder)) folder = path.dirname(folder)
+  try {
+    probe(folder)
+    return null
+  } catch (found) {
+    if (!isSystemError(found)) return null
+    const [reason] = found.message.split(`, ${found.syscall}`)
+    return { code: found.code, message: `${reason}, mkdir '${place}'`, path: place }
+  }
+}

@@ -1,0 +1,80 @@
+import { appendFile, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { FeatureStore } from './feature-store.ts'
+
+const width = 3
+let root = ''
+beforeEach(async () => {
+  root = await mkdtemp(path.join(os.tmpdir(), 'videomae-store-'))
+})
+afterEach(() => rm(root, { recursive: true }))
+
+const open = () => FeatureStore.open(root, 'key', { of: 'a test' }, width)
+const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 15 }
+const rowsOf = (n: number) => Float32Array.from({ length: width * (1 + (n % 2)) }, (_, i) => n + i / 10)
+const put = (store: FeatureStore, n: number) =>
+  store.append({ digest: `d${n}`, views: Array.from({ length: 1 + (n % 2) }, () => view) }, rowsOf(n))
+async function expectWhole(numbers: readonly number[]): Promise<void> {
+  const store = await open()
+  for (const n of numbers) expect(await store.read(`d${n}`), `d${n}`).toEqual(rowsOf(n))
+}
+const filesOf = async (ending: string) => {
+  const folder = path.join(root, 'key')
+  return (await readdir(folder)).filter((name) => name.endsWith(ending)).map((name) => path.join(folder, name))
+}
+
+test('several stores of one key may be filled at once, also with the same videos', async () => {
+  const [one, two] = [await open(), await open()]
+  for (let n = 0; n < 6; n++) {
+    await put(one, n)
+    await put(two, 5 - n)
+    const late = await open() // opening must not cut off what others are writing
+    expect(late.has(`d${n}`)).toBe(true)
+  }
+  await expectWhole([0, 1, 2, 3, 4, 5])
+})
+
+test('a kill loses at most the video in progress, and what comes later is not shifted by its remains', async () => {
+  await put(await open(), 0)
+  const [data] = await filesOf('.f32')
+  await appendFile(data, new Uint8Array(7)) // data without its line
+  const [index] = await filesOf('.jsonl')
+  await appendFile(index, '{"digest":"d9","views":[')
+  expect((await open()).has('d9')).toBe(false)
+  await put(await open(), 1)
+  await expectWhole([0, 1])
+})
+
+test('data that was never indexed does not shift what is', async () => {
+  await open()
+  await writeFile(path.join(root, 'key', '1-of-1.f32'), new Uint8Array(4096)) // a disk was full
+  await put(await open(), 0)
+  await expectWhole([0])
+})
+
+test('after a write that failed the same store goes on in other files', async () => {
+  const store = await open()
+  await put(store, 0)
+  const failing = { digest: 'd1', views: [view, view], wrong: 1n } // no JSON: fails between data and line
+  await expect(store.append(failing, rowsOf(1))).rejects.toThrow(/BigInt/)
+  expect(store.has('d1')).toBe(false)
+  await put(store, 2)
+  await put(store, 3)
+  await expectWhole([0, 2, 3])
+})
+
+test('lines whose data is gone or does not follow are not believed', async () => {
+  const store = await open()
+  for (const n of [0, 2, 4]) await put(store, n)
+  const [data] = await filesOf('.f32')
+  await truncate(data, 2 * width * 4)
+  const cut = await open()
+  expect([0, 2, 4].map((n) => cut.has(`d${n}`))).toEqual([true, true, false])
+  const line = (n: number, offset: number) => `${JSON.stringify({ digest: `d${n}`, views: [view], offset })}\n`
+  await writeFile(path.join(root, 'key', 'mixed.jsonl'), line(6, 0) + line(8, 0)) // two writers of one file
+  await writeFile(path.join(root, 'key', 'mixed.f32'), new Uint8Array(2 * width * 4))
+  const mixed = await open()
+  expect([mixed.has('d6'), mixed.has('d8')]).toEqual([true, false])
+})

@@ -1,0 +1,24 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { finetuneConfiguration } from './configuration.ts'
+import { prepareFinetuning } from './prepare.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('warns where folders of subjects stand between a class and its videos', async () => {
+  for (const place of ['walk/s1', 'walk/s2', 'run/s1', 'run/s2']) {
+    mkdirSync(path.join(folder, place), { recursive: true })
+    for (let i = 0; i < 3; i++) writeFileSync(path.join(folder, place, `${i}.mp4`), `${place} ${i}`)
+  }
+  const configuration = finetuneConfiguration({
+    mode: 'ridge',
+    data: { path: folder },
+    model: { from: 'scratch', width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32 },
+  })
+  const { dataset, warnings } = await prepareFinetuning(configuration)
+  expect(dataset.classes).toEqual(['s1', 's2'])
+  expect(warnings).toEqual([expect.stringMatching(/run\/s1 and walk\/s1 are one class, s1/)])
+})

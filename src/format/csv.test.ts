@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest'
+import { csvField, readRecords } from './csv.ts'
+
+const read = (text: string, separator = ','): string[] => {
+  const problems: string[] = []
+  const records = readRecords(text, separator, (line, message) => {
+    throw new Error(`${line}: ${message}`)
+  })
+  for (const { line, fields } of records) problems.push(`${line} ${JSON.stringify(fields)}`)
+  return problems
+}
+
+describe('records', () => {
+  test('end where a line ends outside quotes, whatever ends it', () => {
+    expect(read('a,b\r\nc,d\re\nf')).toEqual(['1 ["a","b"]', '2 ["c","d"]', '3 ["e"]', '4 ["f"]'])
+    expect(read('"a\r\nb","c\nd"\n\n"e\r",f\ng')).toEqual(['1 ["a\\r\\nb","c\\nd"]', '5 ["e\\r","f"]', '7 ["g"]'])
+  })
+
+  test('keep quoted fields as they stand and trim others', () => {
+    expect(read(' a , " b " ,\tc\n"",,')).toEqual(['1 ["a"," b ","c"]', '2 ["","",""]'])
+    expect(read('a b\t" c, ""d"""\t', '\t')).toEqual(['1 ["a b"," c, \\"d\\"",""]'])
+  })
+
+  test('leave out empty lines and comments, also between quoted lines', () => {
+    expect(read('# one, "two\n \n"# three\n# four",x\n#five')).toEqual(['3 ["# three\\n# four","x"]'])
+  })
+
+  test('name the line a bad quote stands on', () => {
+    expect(() => read('a\n"b\nc')).toThrow('2: expected a closing quote')
+    expect(() => read('a\n"b\nc,"d"')).toThrow(/^2: .*line 3/)
+  })
+})
+
+test('what csvField writes is read as it was', () => {
+  const names = [
+    'plain',
+    ' lead',
+    'trail ',
+    'a, b',
+    'say "so"',
+    'two\nlines',
+    'a\rb',
+    '\t',
+    '"',
+    '#5',
+    '',
+    ' # ',
+    'ü\u00a0',
+  ]
+  const text = names.map((name) => `${csvField(name)},${csvField(7)}`).join('\n')
+  const records = readRecords(text, ',', (line, message) => {
+    throw new Error(`${line}: ${message}`)
+  })
+  expect(records.map(({ fields }) => fields)).toEqual(names.map((name) => [name, '7']))
+  expect([csvField('plain'), csvField(1.5)]).toEqual(['plain', '1.5'])
+})

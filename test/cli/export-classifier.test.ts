@@ -1,0 +1,112 @@
+/** What `export --classifier` says of videos that cannot be read and of directories that transformers cannot read. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { type ExportClassifierCommandOptions, exportClassifierCommand } from '../../src/cli/export-classifier.ts'
+import { type Classifier, classifierShapes, saveClassifier } from '../../src/finetune/classifier.ts'
+import type { ModelOptions } from '../../src/model/index.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { shakenState, tinyConfiguration } from '../model/tiny.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-export-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const labels = ['left', 'up']
+
+async function classifierAt(where: string, model: Partial<ModelOptions>, head: Classifier['head']): Promise<string> {
+  const configuration = tinyConfiguration({ useMeanPooling: true, ...model })
+  const state = shakenState(classifierShapes({ configuration, head, labels }))
+  const sampling = { kind: 'dense', stride: 1, fps: null } as const
+  await saveClassifier(place(where), { configuration, head, state, labels, sampling })
+  return place(where)
+}
+
+let checkpoint = ''
+let good: readonly string[] = []
+beforeAll(async () => {
+  checkpoint = await classifierAt('linear', {}, { kind: 'linear' })
+  good = (await generateMotionDataset(place('good'), { clips: 6, size: 16, frames: 6, classes: ['left', 'up'] })).files
+  for (const label of labels) {
+    mkdirSync(place('bad', label), { recursive: true })
+    for (let i = 0; i < 4; i++) writeFileSync(place('bad', label, `${i}.mp4`), `no video ${label} ${i}`)
+  }
+})
+afterEach(() => vi.restoreAllMocks())
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** The command in this process; the compiled one is as old as the last build. */
+async function run(from: string, options: ExportClassifierCommandOptions) {
+  const shown = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      shown[stream] += String(text)
+      return true
+    })
+  }
+  await exportClassifierCommand(from, { json: true, engine: 'onnx', ...options })
+  return { result: JSON.parse(shown.stdout) as unknown, stderr: shown.stderr }
+}
+
+describe('videos that cannot be read', () => {
+  it.each(['calibrate', 'evaluate'] as const)(
+    'end --%s with 3 and their names where there are no others',
+    async (use) => {
+      const out = place(`${use}.onnx`)
+      const options = use === 'calibrate' ? { calibrate: place('bad'), int8: true } : { evaluate: place('bad') }
+      await expect(run(checkpoint, { out, ...options })).rejects.toMatchObject({
+        code: 'VIDEO_UNREADABLE',
+        exit: 'data',
+        message: expect.stringMatching(new RegExp(`for --${use}, but none of 8 is: .*left.0\\.mp4.*up.3\\.mp4`)),
+      })
+      expect(existsSync(out)).toBe(false)
+    },
+  )
+
+  it('are named and counted among others, and others take their places', async () => {
+    const bad = ['left', 'up'].map((label) => place('bad', label, '0.mp4'))
+    const rows = [bad[0], ...good, bad[1]].flatMap((file) =>
+      ['train', 'test'].map((part) => `${file},${path.basename(path.dirname(file))},${part}`),
+    )
+    const list = place('mixed.csv')
+    writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
+    const { result, stderr } = await run(checkpoint, {
+      out: place('mixed.onnx'),
+      calibrate: list,
+      calibrationClips: 2,
+      int8: true,
+      evaluate: list,
+    })
+    const failure = (use: string, id: string) => ({ use, id, code: expect.any(String), reason: expect.any(String) })
+    expect(result).toMatchObject({
+      accuracy: { file: { videos: 6 } },
+      unreadable: [failure('calibrate', bad[0]), failure('evaluate', bad[0]), failure('evaluate', bad[1])],
+    })
+    expect(stderr).toMatch(/^warning: --calibrate: .*left.0\.mp4/m)
+    expect(stderr).toMatch(/^warning: --evaluate: .*up.0\.mp4/m)
+    expect(stderr.match(/^warning/gm)).toHaveLength(3)
+  })
+
+  it('are an empty list in the JSON where all can be read', async () => {
+    const { result, stderr } = await run(checkpoint, { out: place('good.onnx'), evaluate: place('good') })
+    expect([result, stderr]).toMatchObject([{ unreadable: [] }, ''])
+  })
+})
+
+describe('a Hugging Face directory', () => {
+  it.each([
+    ['factored positions', { positions: 'factored' }, { kind: 'linear' }, /positions.*videomae-factored/],
+    ['positions of another grid', { positionGrid: { t: 1, h: 2, w: 2 } }, { kind: 'linear' }, /grid/],
+    ['an attentive head', {}, { kind: 'attentive', heads: 2, mlpWidth: 24 }, /attentive head.*head\.safetensors/],
+  ] as const)('with %s comes with a warning', async (name, model, head, expected) => {
+    const from = await classifierAt(name, model, head)
+    const { result, stderr } = await run(from, { format: 'huggingface', out: place(`${name} out`) })
+    expect(result).toMatchObject({ warnings: [expect.stringMatching(expected)] })
+    expect(stderr).toMatch(/^warning: .*transformers/)
+  })
+
+  it('that transformers reads comes with none', async () => {
+    const out = place('plain out')
+    const { result, stderr } = await run(checkpoint, { format: 'huggingface', out })
+    expect([result, stderr]).toEqual([{ files: [out], warnings: [] }, ''])
+  })
+})
