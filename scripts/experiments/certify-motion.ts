@@ -100,7 +100,10 @@ for (const { name, from: place, learner } of learners) {
   const plan = await planCertification(videos)
   doses.push(
     await prepareLearners(plan, videos, async (prepared) =>
-      doseLearner(prepared.set, prepared.test, { name, learners: prepared.learners, threads: 1 }),
+      doseLearner(prepared.set, prepared.test, {
+        ...{ name, learners: prepared.learners, threads: 1 },
+        threat: { threat: 'general', encoder: prepared.encoder },
+      }),
     ),
   )
 }

@@ -31,11 +31,12 @@ export interface ClipKind {
 export async function storeClips<Video extends VideoEntry & { readonly digest: string | null }>(
   all: readonly Video[],
   { key, samplings, size, width, rowOf }: ClipKind,
-  { cache, workers, decoder, shard = null, signal, onProgress }: ClipStoreOptions,
+  { cache, workers, decoder = 'node-av', shard = null, signal, onProgress }: ClipStoreOptions,
 ) {
   const videos = shard === null ? all : all.filter((_, i) => i % shard.count === shard.index)
-  const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
-  const store = await FeatureStore.open(cache, id, key, width, shard ?? undefined)
+  const whole = { ...key, decoder } // another decoder may give other colours
+  const id = createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
+  const store = await FeatureStore.open(cache, id, whole, width)
   const known = videos.flatMap((video) => (video.digest === null ? [] : [{ video, digest: video.digest }]))
   const missing = [...new Map(known.filter(({ digest }) => !store.has(digest)).map((v) => [v.digest, v])).values()]
   const failures = videos.flatMap(({ digest, id: name, path }) =>

@@ -9,6 +9,7 @@ import type { EncoderProvenance } from '../certify/threat.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import type { LabelledVideo } from '../finetune/dataset.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { csvField } from '../format/csv.ts'
 import type { RunConfiguration } from '../train/configuration.ts'
 import { pretrain } from '../train/pretrain.ts'
 import { fileDigestOf } from './division.ts'
@@ -39,16 +40,14 @@ export async function writeGroupLists(
     const mine = videos.filter((_, i) => groupOf[i] === group)
     // In the order of their contents: the list of a group must not depend on how the data was listed.
     const sorted = mine.toSorted((a, b) => ((a.digest ?? '') < (b.digest ?? '') ? -1 : 1))
-    const rows = sorted.map(({ path: file, start, end }) => `${quoted(path.resolve(file))},${start ?? ''},${end ?? ''}`)
+    const rows = sorted.map(
+      ({ path: file, start, end }) => `${csvField(path.resolve(file))},${start ?? ''},${end ?? ''}`,
+    )
     const list = path.join(folder, `group-${group}.csv`)
     await writeFileAtomic(list, `path,start,end\n${rows.join('\n')}\n`)
     lists.push(list)
   }
   return lists
-}
-
-function quoted(value: string): string {
-  return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
 }
 
 /**

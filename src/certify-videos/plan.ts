@@ -1,11 +1,13 @@
 /** What a certification of videos rests on, looked up before a single video is decoded. */
+import { stat } from 'node:fs/promises'
 import type { Rule } from '../certify/certify-ballots.ts'
 import type { BucketKey } from '../certify/data/buckets.ts'
 import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { fileDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
-import { listVideos } from '../video/index.ts'
+import { type LabelledVideo, openDataset } from '../finetune/dataset.ts'
+import { fileDigest } from '../format/file-digest.ts'
+import { classFolderWarnings, listVideos } from '../video/index.ts'
 import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
@@ -97,8 +99,10 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
 
 /** The videos of a certification: which are protected, which are predicted, which fix the scale. */
 export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
-  const { data, signal, onNote = () => {} } = options
+  const { data, signal, by, onNote = () => {} } = options
+  if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
   const { videos, classes, unreadable } = await openDataset(data, { classes: options.classes, signal })
+  for (const warning of classFolderWarnings(data, videos)) onNote(`warning: ${warning}`)
   for (const { id, reason } of unreadable.slice(0, 10)) onNote(`${id} cannot be read: ${reason}`)
   const division = await divide(videos.filter(readable), classes, options)
   if (options.classes === undefined)
@@ -128,6 +132,17 @@ export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonl
     exit: 'data',
     hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
   })
+}
+
+function idsHoldLabels(data: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected ids that stay when a label changes, but in the folder ${data} the path of a video holds its class: a relabelled one is another, in another bucket.`,
+    {
+      code: 'IDS_HOLD_LABELS',
+      exit: 'usage',
+      hint: 'Name a CSV with the columns path,label instead of the folder, or use --by content.',
+    },
+  )
 }
 
 const readable = (video: LabelledVideo): boolean => video.digest !== null

@@ -33,47 +33,50 @@ export async function encoderProvenance(
 ): Promise<{ provenance: EncoderProvenance; notes: readonly string[] }> {
   const { scaledOn = [], signal } = options
   const notes: string[] = []
-  const manifest = await manifestOf(source, options, notes, signal)
-  const samples = new Set([...(manifest?.samples ?? []), ...scaledOn])
+  const training = await trainingOf(source, options, notes, signal)
+  const samples = new Set([...(training?.manifest.samples ?? []), ...scaledOn])
   const shared = new Set(protectedDigests.filter((digest) => samples.has(digest))).size
   const untrained = source.kind !== 'encoder'
   const fixed = untrained && scaledOn.length === 0
   if (options.trust === 'fixed' && !fixed)
     throw invalidArgument('trust', '"external" or "public" where weights or a scale were fitted to data', options.trust)
-  const concluded: EncoderTrust =
-    shared > 0 ? 'protected_set' : fixed ? 'fixed' : untrained || manifest !== null ? 'external' : 'public'
   // Only a manifest of all training data can back the claim that it shares nothing.
-  const complete = untrained || manifest !== null
+  const complete = training === null || training.complete
+  const concluded: EncoderTrust = shared > 0 ? 'protected_set' : fixed ? 'fixed' : complete ? 'external' : 'public'
+  // Labels of data that is not known may be those of the protected set.
+  const labelsUsed = training?.manifest.labelled === true && (shared > 0 || !complete)
   return {
     provenance: {
       digest: digestOf(source, scaledOn),
       trust: options.trust ?? concluded,
-      labelsUsed: options.labelsUsed ?? (shared > 0 && manifest?.labelled === true),
+      labelsUsed: options.labelsUsed ?? labelsUsed,
       trainedOn:
         samples.size > 0 && (complete || shared > 0)
-          ? { manifest: sha256([manifest?.digest ?? '', ...scaledOn].join('\n')), samples }
+          ? { manifest: sha256([training?.manifest.digest ?? '', ...scaledOn].join('\n')), samples }
           : null,
     },
     notes,
   }
 }
 
-async function manifestOf(
+/** What is known of the training of an encoder, and whether that is all; null where there was none. */
+async function trainingOf(
   source: FeatureSource,
   { trainedOn }: ProvenanceOptions,
   notes: string[],
   signal: AbortSignal | undefined,
-): Promise<TrainingManifest | null> {
+): Promise<{ readonly manifest: TrainingManifest; readonly complete: boolean } | null> {
   if (source.kind !== 'encoder') return null
   const outcome = await trainingManifestOf(source.path, signal)
-  if (trainedOn !== undefined) {
-    // What a user names cannot hide what the run itself knows.
-    const named = await manifestOfData(trainedOn, signal)
-    return outcome.known ? joinManifests(outcome.manifest, named) : named
+  const manifest = outcome.known ? outcome.manifest : outcome.atLeast
+  // What a user names cannot hide what the run itself knows.
+  if (trainedOn !== undefined)
+    return { manifest: joinManifests(manifest, await manifestOfData(trainedOn, signal)), complete: true }
+  if (!outcome.known) {
+    const labels = manifest.labelled ? ' Labels took part; those of the protected set are taken to be among them.' : ''
+    notes.push(`What ${source.name} was trained on is not known: ${outcome.why}.${labels} Name it with --trained-on.`)
   }
-  if (outcome.known) return outcome.manifest
-  notes.push(`What ${source.name} was trained on is not known: ${outcome.why}. Name it with --trained-on.`)
-  return null
+  return { manifest, complete: outcome.known }
 }
 
 /** SHA-256 of the weights that features are computed with, and of everything else that is the same for all videos. */

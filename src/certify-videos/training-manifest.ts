@@ -1,31 +1,19 @@
 /**
- * Which videos an encoder was trained on, as digests of their contents. Runs do not write this down, because reading every
- * byte would slow them; it is made when a certificate asks for it, and kept beside the run.
+ * Which videos an encoder was trained on, as digests of their contents: what its run wrote down, or, for a run of an earlier
+ * program, what lies where its configuration says, if nothing shows that it has changed since.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { sha256 } from '../certify/data/hash.ts'
-import { fileDigest } from '../finetune/dataset.ts'
-import { writeFileAtomic } from '../format/atomic.ts'
-import { findCheckpoint } from '../train/checkpoint.ts'
-import { entriesDigest, listSources } from '../train/pretrain-data.ts'
-import { RunDirectory } from '../train/run-directory.ts'
-import type { VideoEntry } from '../video/index.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import { stateDigest } from '../model/digest.ts'
+import { checkpointPlace, openCheckpoint } from '../train/open-checkpoint.ts'
+import { listSources } from '../train/pretrain-data.ts'
+import { recordedManifest, type TrainingManifestContent, trainingManifestSchema } from '../train/training-manifest.ts'
+import { contentsOf, reconstructed, unreadable } from './reconstructed-manifest.ts'
 
-export const trainingManifestFile = 'training-manifest.json'
-
-const manifestSchema = z.object({
-  schema: z.literal('videomae.training-manifest/1'),
-  /** The list of videos that the run visited, as its checkpoints name it; null where they do not. */
-  list: z.string().nullable(),
-  /** Whether labels took part. */
-  labelled: z.boolean(),
-  /** [id, SHA-256 of the file], sorted; null for a file that cannot be read now. */
-  samples: z.array(z.tuple([z.string(), z.string().nullable()])),
-})
-
-/** `training-manifest.json`, with what the weights that the run started from were trained on. */
+/** What weights were trained on, with what the weights that their run started from were trained on. */
 export interface TrainingManifest {
   /** SHA-256 over all of it. */
   readonly digest: string
@@ -36,111 +24,130 @@ export interface TrainingManifest {
 
 export type ManifestOutcome =
   | { readonly known: true; readonly manifest: TrainingManifest }
-  /** One sentence. */
-  | { readonly known: false; readonly why: string }
+  /** `why`: one sentence. `atLeast`: what is known to have taken part, and whether labels of anything did. */
+  | { readonly known: false; readonly why: string; readonly atLeast: TrainingManifest }
 
-/** The content digests of a folder, list or manifest of videos that the user names, or of a `training-manifest.json`. */
-export async function manifestOfData(data: string, signal?: AbortSignal): Promise<TrainingManifest> {
-  if (path.extname(data) === '.json') {
-    const { samples, labelled } = manifestSchema.parse(JSON.parse(await readFile(data, 'utf8')))
-    return described(samples, labelled)
-  }
-  return described(await digestsOf(listSources([data]), signal), false)
+/** What is known of one run, without the weights that it started from. */
+export interface OwnTraining {
+  readonly labelled: boolean
+  readonly samples: readonly string[]
+  /** Why there may be more; null where this is all. */
+  readonly why: string | null
+  /** Digest of the weights: null where the run did not write it down. */
+  readonly start: { readonly from: string; readonly weights: string | null } | null
 }
 
-const stateSchema = z.object({
-  configuration: z.record(z.string(), z.unknown()),
-  data: z.object({ digest: z.string() }),
-})
-
-const configurationSchema = z.object({
-  data: z.object({ path: z.union([z.string(), z.array(z.string())]).nullable() }),
-  model: z.object({ from: z.string().nullable() }),
-  mode: z.string().optional(),
+const earlierSchema = z.object({
+  schema: z.literal('videomae.training-manifest/1'),
+  labelled: z.boolean(),
+  samples: z.array(z.tuple([z.string(), z.string().nullable()])),
 })
 
 /**
- * What a checkpoint was trained on, itself and through the weights it started from. Videos are found where the
- * configuration says, relative to the current directory, and must be the same list.
+ * The content digests of a folder, list or manifest of videos that the user names, or of a `training-manifest.json`.
+ *
+ * @throws VideoMaeError `TRAINED_ON_UNREADABLE` where they are not all there to be compared; what listing videos throws
  */
-export async function trainingManifestOf(checkpoint: string, signal?: AbortSignal): Promise<ManifestOutcome> {
-  const run = await openRun(checkpoint)
-  if (run === null) return { known: false, why: `${checkpoint} does not say what it was trained on` }
-  const { folder, configuration, list } = run
-  const labelled = configuration.mode !== undefined
-  const own = await ownSamples(folder, configuration.data.path, { list, labelled, signal })
-  if (typeof own === 'string') return { known: false, why: own }
-  const { from } = configuration.model
-  if (from === null || from === 'scratch') return { known: true, manifest: described(own, labelled) }
-  const before = await trainingManifestOf(from, signal)
-  if (!before.known) return { known: false, why: `${folder} started from other weights, and ${before.why}` }
-  const { manifest } = before
-  const inherited = [...manifest.samples].map((digest): Sample => [`${manifest.digest}/${digest}`, digest])
-  return { known: true, manifest: described([...own, ...inherited], labelled || manifest.labelled) }
+export async function manifestOfData(data: string, signal?: AbortSignal): Promise<TrainingManifest> {
+  if (path.extname(data) === '.json') return manifestOfFile(data, signal)
+  const { samples, lost, first } = await contentsOf(listSources([data]), signal)
+  if (lost > 0) throw notReadable(`every video of ${data}`, unreadable(lost, first))
+  return described(samples, false)
 }
 
-type Sample = readonly [string, string | null]
-
-/** Folder, configuration and list of the run that a checkpoint belongs to. */
-async function openRun(checkpoint: string) {
-  const found = (await stat(checkpoint).catch(() => null))?.isDirectory()
-    ? await findCheckpoint(new RunDirectory(checkpoint)).catch(() => null)
-    : null
-  const place = path.resolve(found?.path ?? checkpoint)
-  // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
-  const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
-  const candidates = [
-    { folder: path.dirname(place), values: state.success ? state.data.configuration : null },
-    { folder: place, values: await readJson(path.join(place, 'config.json')) },
-    { folder: path.dirname(place), values: await readJson(path.join(place, '..', 'config.json')) },
-  ]
-  for (const { folder, values } of candidates) {
-    const parsed = configurationSchema.safeParse(values)
-    if (!parsed.success) continue
-    // The list of a fine-tuning run is that of its split: its whole data counts as seen instead.
-    const list = state.success && parsed.data.mode === undefined ? state.data.data.digest : null
-    return { folder, configuration: parsed.data, list }
-  }
-  return null
-}
-
-async function ownSamples(
-  folder: string,
-  data: string | readonly string[] | null,
-  { list, labelled, signal }: { list: string | null; labelled: boolean; signal: AbortSignal | undefined },
-): Promise<readonly Sample[] | string> {
-  const file = path.join(folder, trainingManifestFile)
-  const kept = manifestSchema.safeParse(await readJson(file))
-  if (kept.success && kept.data.list === list) return kept.data.samples
-  if (data === null) return `${folder} names no data`
-  let entries: readonly VideoEntry[]
+async function manifestOfFile(file: string, signal: AbortSignal | undefined): Promise<TrainingManifest> {
+  let value: unknown
   try {
-    entries = listSources(typeof data === 'string' ? [data] : data)
+    value = JSON.parse(await readFile(file, 'utf8'))
   } catch (error) {
-    return `its videos are not where ${folder} says: ${(error as Error).message}`
+    throw notReadable(`a training manifest in ${file}`, (error as Error).message)
   }
-  if (list !== null && entriesDigest(entries) !== list) return `the videos that ${folder} names are others by now`
-  const samples = await digestsOf(entries, signal)
-  const body = { schema: 'videomae.training-manifest/1', list, labelled, samples }
-  await writeFileAtomic(file, `${JSON.stringify(body)}\n`).catch(() => {}) // a read-only run is read again next time
-  return samples
+  const earlier = earlierSchema.safeParse(value)
+  if (earlier.success) {
+    const { samples, labelled } = earlier.data
+    const without = samples.filter(([, digest]) => digest === null)
+    if (without.length > 0) throw notReadable(`the contents of all files in ${file}`, `${without.length} have none`)
+    return described(
+      samples.map(([, digest]) => digest ?? ''),
+      labelled,
+    )
+  }
+  const content = trainingManifestSchema.safeParse(value)
+  if (!content.success) throw notReadable(`a training manifest in ${file}`, z.prettifyError(content.error))
+  const outcome = await withStart(ownOf(content.data, file), file, [], signal)
+  if (!outcome.known) throw notReadable(`a whole training manifest in ${file}`, outcome.why)
+  return outcome.manifest
 }
 
-async function digestsOf(entries: readonly VideoEntry[], signal?: AbortSignal): Promise<Sample[]> {
-  const known = new Map<string, string | null>()
-  const samples: Sample[] = []
-  for (const { path: file, id } of entries) {
-    signal?.throwIfAborted()
-    const digest = known.get(file) ?? (await fileDigest(file).catch(() => null))
-    known.set(file, digest)
-    samples.push([id, digest])
-  }
-  return samples.sort(([a], [b]) => (a < b ? -1 : 1))
+function notReadable(expected: string, found: string): VideoMaeError {
+  return new VideoMaeError(`Expected ${expected}, but ${found}.`, {
+    code: 'TRAINED_ON_UNREADABLE',
+    exit: 'data',
+    hint: 'Name videos that can all be read, or the training-manifest.json that the run wrote while they could.',
+  })
 }
 
-function described(samples: readonly Sample[], labelled: boolean): TrainingManifest {
-  const digests = samples.flatMap(([, digest]) => (digest === null ? [] : [digest]))
-  const body = [...new Set(digests)].sort()
+/**
+ * What a checkpoint was trained on, itself and through the weights it started from. Relative paths of a configuration count
+ * from the current directory.
+ */
+export function trainingManifestOf(checkpoint: string, signal?: AbortSignal): Promise<ManifestOutcome> {
+  return manifestBehind(checkpoint, [], signal)
+}
+
+/** @param above checkpoints that started from this one */
+async function manifestBehind(
+  checkpoint: string,
+  above: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<ManifestOutcome> {
+  const place = path.resolve(await checkpointPlace(checkpoint).catch(() => checkpoint))
+  if (above.includes(place)) return unknown(`${checkpoint} is named as its own beginning`, described([], false))
+  const recorded = await recordedManifest(place)
+  const own = recorded === null ? await reconstructed(place, checkpoint, signal) : ownOf(recorded, checkpoint)
+  return withStart(own, checkpoint, [...above, place], signal)
+}
+
+function ownOf({ labelled, samples, changed, start }: TrainingManifestContent, name: string): OwnTraining {
+  const why = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
+  return { labelled, samples, start, why }
+}
+
+/** One run together with what came before it. */
+async function withStart(
+  own: OwnTraining,
+  name: string,
+  above: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<ManifestOutcome> {
+  const mine = described(own.samples, own.labelled)
+  if (own.start === null) return own.why === null ? { known: true, manifest: mine } : unknown(own.why, mine)
+  const { from, weights } = own.start
+  if (weights !== null && weights !== (await weightsAt(from)))
+    return unknown(own.why ?? `the weights that ${name} started from are not at ${from} any more`, mine)
+  const before = await manifestBehind(from, above, signal)
+  const all = before.known ? before.manifest : before.atLeast
+  const both = described([...mine.samples, ...all.samples], mine.labelled || all.labelled)
+  if (own.why !== null) return unknown(own.why, both)
+  if (before.known) return { known: true, manifest: both }
+  return unknown(`${name} started from other weights, and ${before.why}`, both)
+}
+
+/** Digest of the weights of a checkpoint; null where there are none. */
+async function weightsAt(checkpoint: string): Promise<string | null> {
+  try {
+    return stateDigest((await openCheckpoint(checkpoint)).state)
+  } catch {
+    return null
+  }
+}
+
+function unknown(why: string, atLeast: TrainingManifest): ManifestOutcome {
+  return { known: false, why, atLeast }
+}
+
+function described(samples: Iterable<string>, labelled: boolean): TrainingManifest {
+  const body = [...new Set(samples)].sort()
   return { digest: sha256(JSON.stringify([labelled, body])), labelled, samples: new Set(body) }
 }
 
@@ -150,13 +157,5 @@ export function joinManifests(a: TrainingManifest, b: TrainingManifest): Trainin
     digest: sha256([a.digest, b.digest].join('\n')),
     labelled: a.labelled || b.labelled,
     samples: new Set([...a.samples, ...b.samples]),
-  }
-}
-
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'))
-  } catch {
-    return null
   }
 }

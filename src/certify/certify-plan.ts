@@ -73,6 +73,8 @@ export function checkRules({
     if (beside) throw notCombined(beside)
     if (by !== 'time') throw invalidArgument('by', '"time" with rule temporal', by)
   } else if (by === 'time') throw invalidArgument('rules', '"temporal" with buckets by time', rules.join(', '))
+  if (whiteBox && groups !== undefined)
+    throw invalidArgument('whiteBox', 'one encoder for all learners, without groups', groups)
   if (groups === undefined) {
     if (rules.includes('groups')) throw invalidArgument('groups', 'the number of encoder groups', groups)
     return

@@ -5,24 +5,27 @@ import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { LearnerFamily, PoolOptions } from './learners.ts'
 import type { DoseLearner } from './lethal-dose.ts'
 import { rowsOfUnits } from './poison.ts'
+import { checkThreat, type ThreatDeclaration } from './threat.ts'
 
 export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   readonly name: string
   readonly learners: LearnerFamily<Set, Inputs>
   /** Default `content`. */
   readonly by?: BucketKey
+  /** What the radii shall be a promise against; without it they only count votes, and the report says so. */
+  readonly threat?: ThreatDeclaration
 }
 
 /**
  * @param set training set; a sample is a video (all rows of one id), or a source with `by: 'source'`
- * @throws VideoMaeError what `LearnerFamily.check` throws
+ * @throws VideoMaeError what `LearnerFamily.check` and `checkThreat` throw
  */
 export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
   set: Set,
   test: Inputs,
   options: DoseLearnerOptions<Set, Inputs>,
 ): DoseLearner {
-  const { name, learners: family, by = 'content', ...pool } = options
+  const { name, learners: family, by = 'content', threat, ...pool } = options
   family.check(set, test)
   const rowsOf = rowsOfUnits(set, by)
   const units = [...rowsOf.keys()].sort()
@@ -31,6 +34,8 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
     name,
     samples: units.length,
     labels: test.labels,
+    // The radii that are measured are those of DPA.
+    ...(threat === undefined ? {} : { threat: checkThreat(set, by, ['dpa'], threat) }),
     async voteOfSubsets(size, subsets, seed) {
       const lists = Array.from({ length: subsets }, (_, subset) => {
         const order = new RandomStream(seed, size, subset, 'subset').permutation(units.length)

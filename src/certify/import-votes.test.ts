@@ -43,6 +43,13 @@ test('scores become strict ballots; equal scores go to the smaller class; seeds 
   expect([...ballotsFromScores([0.5, 0.25, 0.25], 1, 1, 3).ranks]).toEqual([0, 1, 2])
 })
 
+test('the offsets of a spread are printed with the certificate', async () => {
+  const votes = await importBallots(file('votes.npy'), { kind: 'votes', classes: 3 })
+  const conditions = (offsets?: number[]) => certifyImported(votes, { rule: 'fa', offsets }).conditions.join('; ')
+  expect(conditions([0, 3])).toContain('bucket j reached the learners j + 0, j + 3, modulo 5')
+  expect(certifyImported(votes, { rule: 'dpa' }).conditions.join('; ')).not.toContain('modulo')
+})
+
 test('names what is wrong with a file', async () => {
   const write = async (text: string) => {
     await writeFile(file('bad.csv'), text)
@@ -52,6 +59,7 @@ test('names what is wrong with a file', async () => {
   await expect(write('a,b\n0\n')).rejects.toThrow(/line 2 has 1 cells/)
   await expect(write('a,b\n0,x\n')).rejects.toThrow(/NaN/)
   await expect(write('a,b\n')).rejects.toThrow(/holds none/)
+  await expect(importBallots(file('votes.npy'), { kind: 'votes', classes: 3, seeds: 5 })).rejects.toThrow(/need scores/)
   await writeNpy(file('flat.npy'), [4], Int32Array.of(0, 1, 2, 0))
   await expect(importBallots(file('flat.npy'), { kind: 'votes', classes: 3 })).rejects.toThrow(/shape is \(4\)/)
   await writeFile(file('ok.csv'), 'a\n0\n')

@@ -12,7 +12,7 @@ export interface ImportOptions {
   /** `votes`: class indices, -1 or `classes` to abstain. `scores`: one number a class, higher is better. */
   readonly kind: 'votes' | 'scores'
   readonly classes: number
-  /** DPA*: neighbouring score columns of one partition, trained with different seeds, to be added up. Default 1. */
+  /** DPA*: neighbouring score columns of one partition, trained with different seeds, to be added up. Default 1; votes have no other. */
   readonly seeds?: number
 }
 
@@ -44,6 +44,8 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   const { kind, classes, seeds = 1 } = options
   if (!Number.isInteger(classes) || classes < 2) throw invalidArgument('classes', 'an integer of at least 2', classes)
   if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a positive integer', seeds)
+  // Votes cannot be added up: counted one by one, one poison would change several of them.
+  if (kind === 'votes' && seeds > 1) throw invalidArgument('seeds', '1 with votes; several seeds need scores', seeds)
   const table = file.endsWith('.csv') ? parseCsv(file, await readFile(file, 'utf8')) : await fromNpy(file, options)
   const { values, inputs, ids, labels } = table
   const perInput = inputs === 0 ? 0 : values.length / inputs
@@ -140,7 +142,9 @@ export function certifyImported(
     conditions: [
       'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
       'the bucket of a sample is a function of that sample alone',
-      'column i of the file is learner i, as the spread counts them',
+      rule.offsets === undefined || rule.offsets.length === 1
+        ? 'column i of the file is learner i'
+        : `column i of the file is learner i, and bucket j reached the learners j + ${rule.offsets.join(', j + ')}, modulo ${ballots.learners}, and no others`,
       rule.rule === 'temporal'
         ? `column i was trained on the ${rule.coverage} periods up to the i-th, oldest first, and the radius counts neighbouring periods`
         : 'what one poison is follows from how the buckets were made',

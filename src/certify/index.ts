@@ -10,7 +10,14 @@ export {
   writeCertificate,
 } from './certificate-file.ts'
 export { certify } from './certify.ts'
-export { certifyBallots, type InputCertificate, type Rule, type RuleOptions, rules } from './certify-ballots.ts'
+export {
+  certifyBallots,
+  type InputCertificate,
+  needsSpread,
+  type Rule,
+  type RuleOptions,
+  rules,
+} from './certify-ballots.ts'
 export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify-plan.ts'
 export { type ChartOptions, type Curve, renderChart } from './chart.ts'
 export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { type Curve, renderChart } from './chart.ts'
-import type { DoseRow, LethalDoseReport } from './lethal-dose.ts'
+import type { DoseRow, LearnerDose, LethalDoseReport } from './lethal-dose.ts'
 
 const percent = (share: number) => `${(100 * share).toFixed(1)}%`
 const number = (value: number | null, digits = 0) => (value === null ? 'not reached' : value.toFixed(digits))
@@ -24,17 +24,62 @@ export function lethalDoseChart(report: LethalDoseReport): string {
   })
   const drawn = curves.filter((curve) => curve.points.length > 0)
   return renderChart({
-    title: 'Median certified radius against the number of partitions',
+    title: `Median ${certifies(report)} against the number of partitions`,
     xLabel: 'partitions K',
-    yLabel: 'median radius (poisons)',
+    yLabel: `median radius (${unitOf(report)})`,
     // A plot without a single median above one half is still a plot: it shows zero.
     curves: drawn.length > 0 ? drawn : [{ name: 'no median: all below 50%', points: [[1, 0]] }],
     width: 860,
   })
 }
 
+/** `certified radius` only where every curve is a promise. */
+function certifies({ learners }: LethalDoseReport): string {
+  return learners.every(({ threat }) => threat !== null) ? 'certified radius' : 'radius'
+}
+
+function unitOf({ learners }: LethalDoseReport): string {
+  const units = new Set(learners.map(({ threat }) => threat?.threat))
+  const names = {
+    label_flip: 'label flips',
+    general: 'insertions and deletions',
+    source: 'sources',
+    temporal: 'periods',
+  }
+  const [unit] = units
+  return units.size === 1 && unit !== undefined ? names[unit] : 'poisons'
+}
+
+/** What the radii of each learner are a promise against; learners of one statement share its claim. */
+function promises(learners: readonly LearnerDose[]): string[] {
+  const lines = ['What the radii mean:', '']
+  for (const { name, threat } of learners) {
+    if (threat === null) {
+      lines.push(`* ${name}: no promise. No threat was declared and no encoder looked at, so they only count votes.`)
+      continue
+    }
+    const { trust, overlap, labelsUsed } = threat.encoder
+    const shared =
+      overlap === null
+        ? 'samples shared with the protected set not known'
+        : `${overlap} samples shared with the protected set`
+    lines.push(
+      `* ${name}: threat ${threat.threat}, a poison is ${threat.unit}; encoder ${trust}, ${shared}${labelsUsed ? ', labels used' : ''}. ${threat.claim}`,
+    )
+  }
+  const conditions = new Set(learners.flatMap(({ threat }) => threat?.conditions ?? []))
+  const notCovered = new Set(learners.flatMap(({ threat }) => threat?.notCovered ?? []))
+  if (conditions.size > 0) lines.push('', 'On condition that:', '', ...[...conditions].map((line) => `* ${line}`))
+  if (notCovered.size > 0) lines.push('', 'Not covered:', '', ...[...notCovered].map((line) => `* ${line}`))
+  return [...lines, '']
+}
+
 export function lethalDoseTable(report: LethalDoseReport): string {
-  const lines = ['| learner | N | accuracy of one learner | n | interval | dose N/n |', '|---|---|---|---|---|---|']
+  const lines = [
+    ...promises(report.learners),
+    '| learner | N | accuracy of one learner | n | interval | dose N/n |',
+    '|---|---|---|---|---|---|',
+  ]
   for (const learner of report.learners)
     for (const { accuracy, samples, atMost, interval, dose } of learner.complexity)
       lines.push(

@@ -11,6 +11,7 @@ import { type Ballots, votesOfInput } from './ballot.ts'
 import { scoredRadii } from './certify.ts'
 import { certifyBallots } from './certify-ballots.ts'
 import { type RobustnessSummary, summariseRadii } from './metrics.ts'
+import type { ThreatStatement } from './threat.ts'
 
 /** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
 export interface DoseLearner {
@@ -19,6 +20,8 @@ export interface DoseLearner {
   readonly samples: number
   /** [inputs] true classes. */
   readonly labels: ArrayLike<number>
+  /** What its radii are a promise against, as `checkThreat` grants it. Without it they only count votes. */
+  readonly threat?: ThreatStatement
   /** Votes of learners trained on `subsets` random subsets of `size` samples each. */
   voteOfSubsets(size: number, subsets: number, seed: number): Promise<Ballots>
   /** Votes of the K learners of a real partition. */
@@ -72,6 +75,8 @@ export interface SampleComplexity {
 export interface LearnerDose {
   readonly name: string
   readonly samples: number
+  /** What its radii are a promise against. Never print them without it; null: they are none, they only count votes. */
+  readonly threat: ThreatStatement | null
   readonly curve: readonly CurvePoint[]
   readonly complexity: readonly SampleComplexity[]
   readonly rows: readonly DoseRow[]
@@ -128,6 +133,7 @@ export async function lethalDose(
     doses.push({
       name: learner.name,
       samples: learner.samples,
+      threat: learner.threat ?? null,
       curve,
       complexity: accuracies.map((accuracy) => complexity(sizes, perSubset, accuracy, learner.samples, seed)),
       rows: rows.reverse(), // ascending K

@@ -48,6 +48,18 @@ test('one shared sample refuses the general claim and says that label flips hold
   expect(statement.conditions.join()).toMatch(/without labels/)
 })
 
+test('where nobody knows what an encoder was trained on, it is a condition that no labels were used', () => {
+  for (const trust of ['public', 'external', 'protected_set'] as const)
+    expect(check('label_flip', encoder({ trust, trainedOn: null })).conditions.join()).toMatch(/without labels/)
+  for (const known of [encoder({}), encoder({ trust: 'fixed', trainedOn: null })])
+    expect(check('label_flip', known).conditions.join()).not.toMatch(/without labels/)
+})
+
+test('that training data was compared by bytes is said where a claim rests on it', () => {
+  expect(check('general', encoder({})).conditions.join()).toMatch(/compared by their bytes/)
+  expect(check('general', encoder({ trust: 'fixed', trainedOn: null })).conditions.join()).not.toMatch(/bytes/)
+})
+
 test('an encoder that saw the labels allows nothing', () => {
   for (const threat of ['label_flip', 'general'] as const)
     expect(refusal(threat, encoder({ trust: 'protected_set', labelsUsed: true, trainedOn: overlapping })).hint).toMatch(

@@ -69,6 +69,7 @@ const notCovered: readonly string[] = [
   'poisoning of the data the encoder was trained on, or of its weights',
   'the code, the machine and the files after training',
   'options tuned on the data that is being protected',
+  'whether there is an answer: poison may make training end with an error, never with another answer',
 ]
 
 function refuse(threat: Threat, why: string, holds: string): VideoMaeError {
@@ -96,7 +97,7 @@ export function checkThreat(
   if (encoder.labelsUsed) {
     throw refuse(
       threat,
-      'labels of the protected set took part in making or choosing the encoder, so one flipped label may change every learner.',
+      'labels of the protected set took part in making or choosing the encoder, or may have, so one flipped label may change every learner.',
       'nothing. Train the encoder without these labels (its checkpoint chosen without them too), or on other videos.',
     )
   }
@@ -149,7 +150,7 @@ export function checkThreat(
     threat,
     unit: threat === 'label_flip' ? labelUnit[by] : poisonUnit[by],
     claim: claimOf(threat, by, encoder),
-    conditions: conditionsOf(threat, by, encoder, seen),
+    conditions: conditionsOf(threat, by, encoder, overlap),
     notCovered,
     encoder: {
       digest: encoder.digest,
@@ -188,7 +189,11 @@ function claimOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance): str
   return `If ${change} before training, training again gives the same prediction on this input, for every r up to the ${reach}${relative}.`
 }
 
-function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, seen: boolean): string[] {
+const comparedByBytes =
+  "no protected video is in the encoder's training data in another form: files are compared by their bytes, so copies that were cut or encoded again are not found"
+
+/** @param overlap samples of the protected set that the encoder was trained on; null where nobody knows */
+function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, overlap: number | null): string[] {
   const conditions = [
     'the options, the class list and the program stay the same, and none of them was chosen by looking at the protected set',
   ]
@@ -199,17 +204,21 @@ function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance,
       'times are given by a party the attacker does not control, when a video is collected; where periods end and how long they are was fixed before',
     )
   if (threat === 'label_flip') conditions.push('the videos themselves are trusted')
-  if (threat === 'label_flip' && seen)
+  if (threat === 'label_flip' && (encoder.trust === 'protected_set' || encoder.trust === 'per_group' || overlap !== 0))
     conditions.push(
       'the encoder was trained, and its checkpoint chosen, without labels, class folders or label-based filters',
     )
   if (threat !== 'label_flip' && encoder.trust === 'public')
     conditions.push('the corpus behind the published weights is not poisoned and holds none of the protected videos')
   if (threat !== 'label_flip' && encoder.trust === 'external')
-    conditions.push('nobody who may poison the protected set could influence the encoder or its training data')
+    conditions.push(
+      'nobody who may poison the protected set could influence the encoder or its training data',
+      comparedByBytes,
+    )
   if (threat !== 'label_flip' && encoder.trust === 'per_group')
     conditions.push(
       'the encoder of a group without poison would be trained to the same weights again: one recipe, fixed before, the same machine',
+      comparedByBytes,
     )
   return conditions
 }

@@ -141,7 +141,10 @@ function addCertify(program: Command): void {
     )
     .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
     .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
-    .option('--offsets <list>', '[votes] the spread as the other system drew it, e.g. 0,7,19')
+    .option(
+      '--offsets <list>',
+      '[votes] the learners that bucket 0 reached, e.g. 0,7,19; needed by rules with a spread',
+    )
   addPeriods(addShared(command, 'checkpoints/certify')).action((data, options) =>
     runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
   )
@@ -182,12 +185,20 @@ function addLethalDose(program: Command): void {
     .description(
       'Measures how many clean videos a learner needs (n), predicts the dose N/n and the median radius at each K from it,\n' +
         'then trains the real partitions and compares. Several --from and learners are compared with each other.\n' +
+        'Ends with 6 when the threat does not hold for one of them, as certify does.\n' +
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
     .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources} (repeatable)`, append)
     .option('--learner <list>', learnerNames.join(', '), 'ridge')
     .option('--partitions <list>', 'the K to sweep', '5,10,20,50')
+    .addOption(
+      new Option('--threat <kind>', 'what the radii are a promise against, as for certify; default: general').choices([
+        'general',
+        'label_flip',
+        'source',
+      ]),
+    )
     .option('--subsets <n>', 'random subsets of each size', wholeNumber, 40)
     .option('--accuracies <list>', 'accuracies of one learner at which n is read off', '0.5,0.6,0.7')
   addShared(command, 'checkpoints/lethal-dose').action((data, options) =>

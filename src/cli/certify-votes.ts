@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { certifyImported, checkRules, importBallots, spreadOffsets } from '../certify/index.ts'
+import { certifyImported, checkRules, importBallots, needsSpread } from '../certify/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { listOf, numbersOf, rulesOf } from './certify-options.ts'
@@ -21,42 +21,27 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly groups?: number
   /** Rule `temporal`: periods that each learner is trained on. */
   readonly coverage?: number
-  readonly seed?: number
   readonly out: string
 }
 
 /** `videomae certify --votes FILE`. */
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
-  const {
-    kind = 'votes',
-    classes = '',
-    seedsPerPartition,
-    groups,
-    coverage,
-    seed,
-    spread = 1,
-    out,
-    json = false,
-  } = options
+  const { kind = 'votes', classes = '', seedsPerPartition, groups, coverage, out, json = false } = options
   const names = listOf(classes)
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', classes)
   const imported = await importBallots(file, { kind, classes: number, seeds: seedsPerPartition })
   const { learners } = imported.ballots
-  if (learners % spread !== 0) throw invalidArgument('--spread', `a divisor of ${learners} learners`, spread)
-  const offsets =
-    options.offsets === undefined
-      ? spreadOffsets(learners / spread, spread, seed ?? 0)
-      : numbersOf('--offsets', options.offsets, 0)
+  const rules = rulesOf(options.rule ?? 'dpa')
+  const offsets = offsetsOf(options, learners, rules.some(needsSpread))
   await mkdir(out, { recursive: true })
   const results = []
-  const rules = rulesOf(options.rule ?? 'dpa')
   const by = rules.includes('temporal') ? 'time' : 'content' // what stands for the columns
   checkRules({ rules, partitions: learners, groups, by })
   for (const rule of rules) {
     const certified = certifyImported(imported, {
-      ...{ rule, offsets },
+      ...{ rule, offsets: needsSpread(rule) ? offsets : undefined },
       ...(groups === undefined ? {} : { groups }),
       ...(rule === 'temporal' ? { coverage: coverage ?? 1 } : {}),
     })
@@ -86,4 +71,31 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     process.stdout.write(`${rule}: ${learners} learners, ${inputs} inputs, ${scored}\nwrote  ${written}\n`)
   }
   process.stdout.write(results[0].certificate.conditions.map((condition) => `  if ${condition}\n`).join(''))
+}
+
+/**
+ * The spread of rules that have one. It is never guessed: with other offsets than those that the learners were trained by,
+ * one poison reaches other learners, and more of them, than the rule counts.
+ */
+function offsetsOf(
+  { offsets, spread }: Pick<CertifyVotesOptions, 'offsets' | 'spread'>,
+  learners: number,
+  needed: boolean,
+): number[] | undefined {
+  if (offsets === undefined) {
+    if (!needed) return undefined
+    throw invalidArgument(
+      '--offsets',
+      'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
+      offsets,
+    )
+  }
+  const numbers = numbersOf('--offsets', offsets, 0)
+  if (new Set(numbers).size !== numbers.length || numbers.some((offset) => offset >= learners))
+    throw invalidArgument('--offsets', `different numbers below ${learners}, the number of learners`, offsets)
+  if (spread !== undefined && spread !== numbers.length)
+    throw invalidArgument('--spread', `${numbers.length}, as many as there are --offsets`, spread)
+  if (learners % numbers.length !== 0)
+    throw invalidArgument('--offsets', `as many numbers as divide ${learners} learners`, offsets)
+  return numbers
 }

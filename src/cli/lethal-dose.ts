@@ -1,5 +1,15 @@
-import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../certify/index.ts'
 import {
+  type DoseLearner,
+  doseLearner,
+  lethalDose,
+  lethalDoseTable,
+  type Threat,
+  writeLethalDose,
+} from '../certify/index.ts'
+import {
+  type CertifyVideosOptions,
+  type CertifyVideosPlan,
+  checkPlan,
   type LearnerKind,
   ownOptions,
   planCertification,
@@ -7,7 +17,7 @@ import {
   startsFresh,
 } from '../certify-videos/index.ts'
 import { report } from './certify.ts'
-import { learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { bucketsOf, learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
 export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'learner'> {
@@ -16,6 +26,7 @@ export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'lea
   /** Kinds of learners, separated by commas. */
   readonly learner?: string
   readonly partitions?: string
+  readonly threat?: Threat
   /** Random subsets of every size. */
   readonly subsets?: number
   /** Accuracies in [0, 1] at which n is read off. */
@@ -25,26 +36,33 @@ export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'lea
 /** `videomae lethal-dose`. */
 export async function lethalDoseCommand(data: string, options: LethalDoseCommandOptions): Promise<void> {
   const { from, learner = 'ridge', partitions = '5,10,20,50', subsets, accuracies, quiet = false } = options
-  const { by, seed, threads, out, json = false } = options
+  const { seed, threads, out, json = false } = options
+  const { by, threat } = bucketsOf(['dpa'], { ...options, learner: undefined })
   const ks = numbersOf('--partitions', partitions)
   const kinds = listOf(learner) as LearnerKind[] // `planCertification` checks the names
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt
-    const learners: DoseLearner[] = []
+    // All of them first: a claim that one encoder's origin contradicts is refused before features of another are computed.
+    const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
     for (const encoder of from) {
       for (const kind of kinds) {
         // Options of one kind may stand beside others: each takes what is its own.
         const own = ownOptions(await learnerOf({ ...options, learner: kind }, kind))
-        const videos = videoOptions(data, encoder, own, { ...options, learner: kind }, signal)
+        const videos = videoOptions(data, encoder, own, { ...options, by, learner: kind }, signal)
+        const plan = await planCertification(videos)
+        checkPlan(plan, by, ['dpa'], threat)
         const name = startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`
-        learners.push(
-          await prepareLearners(await planCertification(videos), videos, async (prepared) =>
-            doseLearner(prepared.set, prepared.test, { name, learners: prepared.learners, by, threads, signal }),
-          ),
-        )
+        planned.push({ name, plan, videos })
       }
     }
+    const learners: DoseLearner[] = []
+    for (const { name, plan, videos } of planned)
+      learners.push(
+        await prepareLearners(plan, videos, async ({ set, test, learners: family, encoder }) =>
+          doseLearner(set, test, { name, learners: family, by, threat: { threat, encoder }, threads, signal }),
+        ),
+      )
     const study = await lethalDose(learners, {
       partitions: ks,
       subsets,

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { fileDigest } from '../format/file-digest.ts'
 import { listVideos, type VideoEntry } from '../video/index.ts'
 
 /** A video with a class. */
@@ -84,13 +83,6 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
 /** What names the content of a video: the digest of its file, plus `#start-end` for a part. */
 export function contentDigest(file: string, { start, end }: Pick<VideoEntry, 'start' | 'end'>): string {
   return start === undefined && end === undefined ? file : `${file}#${start ?? 0}-${end ?? ''}`
-}
-
-/** SHA-256 of a file, 64 hexadecimal digits. */
-export async function fileDigest(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }
 
 function requireLabels(source: string, entries: readonly VideoEntry[]): void {

@@ -8,6 +8,7 @@ import { durationSteps } from '../train/duration.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
 import { resolveLength } from '../train/resolve.ts'
 import { createSchedule } from '../train/schedule.ts'
+import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
   type OpenedTraining,
   type RunOptions,
@@ -38,6 +39,8 @@ export interface FullOptions extends RunOptions {
   readonly onAccepted?: () => Promise<void>
   /** Instead of the engine of the configuration, e.g. one whose sessions serve several runs. */
   readonly engine?: Engine
+  /** What is written of the training data, beside every checkpoint. Default: nothing. */
+  readonly record?: TrainingRecord
 }
 
 /**
@@ -68,7 +71,8 @@ export async function finetuneFull(
     sampling,
   })
 
-  const best = new BestCheckpoint(options.out)
+  const { record } = options
+  const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
   let kept: readonly LoadedVideo[] | null = null
   const unreadable = new Map<string, string>()
   const validating = split.validation.length > 0
@@ -126,9 +130,11 @@ export async function finetuneFull(
       async writeModel(folder, weights, averages) {
         await saveClassifier(folder, classifierOf(weights))
         if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))
+        await record?.write(folder, options.out)
       },
-      async onBegin(_, done) {
+      async onBegin(directory, done) {
         await options.onAccepted?.()
+        if (done < steps) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
         await best.rewind(done)
       },
       async afterStep(step, opened) {

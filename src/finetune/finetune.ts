@@ -2,7 +2,8 @@ import { mkdir, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
-import { bestFolder } from '../train/open-checkpoint.ts'
+import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
+import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import { openClassifier, saveClassifier } from './classifier.ts'
@@ -18,7 +19,7 @@ import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { openClipClassifier } from './predict-videos.ts'
-import { prepareFinetuning } from './prepare.ts'
+import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
 import { writeSplitFile } from './split-file.ts'
 import type { ValidationScores } from './validation.ts'
 
@@ -70,7 +71,7 @@ export async function finetune(
   configuration: FinetuneConfiguration,
   options: FinetuneOptions,
 ): Promise<FinetuneResult> {
-  const began = performance.now()
+  const [began, since] = [performance.now(), Date.now()]
   await requireOwnFolder(options.out, configuration.mode)
   const { signal, onDigests } = options
   const prepared = await interruptible(signal, beforeTraining, () =>
@@ -87,36 +88,70 @@ export async function finetune(
     warnings,
   }
   await mkdir(options.out, { recursive: true })
-  const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)
-  const seconds = (): number => (performance.now() - began) / 1000
-  if (configuration.mode !== 'full') {
-    if (options.resume === true) {
-      options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
+  const record = await recordOf(configuration, prepared, since, options)
+  try {
+    const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)
+    const seconds = (): number => (performance.now() - began) / 1000
+    if (configuration.mode !== 'full') {
+      if (options.resume === true) {
+        options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
+      }
+      await record.begin(null)
+      const result = await finetuneHead(configuration, prepared, options)
+      const plain = plainFinetuneConfiguration(configuration)
+      await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+      await writeSplit()
+      await replaceDirectory(classifier, async (folder) => {
+        await saveClassifier(folder, result.classifier)
+        await record.write(folder, options.out)
+      })
+      const { test, validation, chosen, failures } = result
+      if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
+      return { ...common, test, validation, chosen, failures, seconds: seconds() }
     }
-    const result = await finetuneHead(configuration, prepared, options)
-    const plain = plainFinetuneConfiguration(configuration)
-    await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
-    await writeSplit()
-    await replaceDirectory(classifier, (folder) => saveClassifier(folder, result.classifier))
-    const { test, validation, chosen, failures } = result
+    const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
+    const test =
+      split.test.length === 0
+        ? null
+        : await interruptible(signal, inTest, () => testBest(configuration, split.test, classifier, options))
     if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
-    return { ...common, test, validation, chosen, failures, seconds: seconds() }
+    const { validation } = trained
+    return {
+      ...common,
+      validation,
+      test,
+      chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
+      failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
+      seconds: seconds(),
+    }
+  } finally {
+    record.stop()
   }
-  const trained = await finetuneFull(configuration, prepared, { ...options, onAccepted: writeSplit })
-  const test =
-    split.test.length === 0
-      ? null
-      : await interruptible(signal, inTest, () => testBest(configuration, split.test, classifier, options))
-  if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
-  const { validation } = trained
-  return {
-    ...common,
-    validation,
-    test,
-    chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
-    failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
-    seconds: seconds(),
-  }
+}
+
+/**
+ * Every video of the data counts as trained on, also of the test part and of what `shots` leaves out: labels of all of them
+ * decide the split.
+ */
+async function recordOf(
+  { model }: FinetuneConfiguration,
+  { dataset, source }: PreparedFinetuning,
+  since: number,
+  { signal, onNote }: FinetuneOptions,
+): Promise<TrainingRecord> {
+  const { from } = model
+  const digests = dataset.videos.flatMap(({ path: file, digest }) =>
+    digest === null ? [] : [[file, digest.slice(0, 64)] as const],
+  )
+  return new TrainingRecord({
+    files: dataset.videos.map((video) => video.path),
+    labelled: true,
+    start:
+      from === null || from === 'scratch' ? null : { from, place: await checkpointPlace(from), state: source.state },
+    known: { digests: new Map(digests), since },
+    signal,
+    onNote,
+  })
 }
 
 /** Refuses a folder that holds files of another purpose, which the run would replace. */

@@ -32,10 +32,13 @@ export interface ValidationLine extends ValidationScores {
  */
 export class BestCheckpoint {
   private readonly directory: string
+  private readonly accompany: (folder: string) => Promise<void>
   private lines: ValidationLine[] = []
 
-  constructor(directory: string) {
+  /** @param accompany writes what else lies beside the classifier */
+  constructor(directory: string, accompany: (folder: string) => Promise<void> = async () => {}) {
     this.directory = directory
+    this.accompany = accompany
   }
 
   get best(): ValidationLine | null {
@@ -67,6 +70,9 @@ export class BestCheckpoint {
   }
 
   save(classifier: Classifier): Promise<void> {
-    return replaceDirectory(path.join(this.directory, bestFolder), (folder) => saveClassifier(folder, classifier))
+    return replaceDirectory(path.join(this.directory, bestFolder), async (folder) => {
+      await saveClassifier(folder, classifier)
+      await this.accompany(folder)
+    })
   }
 }

@@ -35,9 +35,19 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
       hint: 'Name a run folder (checkpoints/<run>), one of its step-... folders, or a Hugging Face directory.',
     })
   }
-  const found = kind.isDirectory() ? await findCheckpoint(new RunDirectory(where)) : null
-  const chosen = found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
-  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(chosen)) }
+  const chosen = await checkpointPlace(where)
+  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(folderOf(chosen))) }
+}
+
+/**
+ * The folder or file that `openCheckpoint` opens for what a user names.
+ *
+ * @throws VideoMaeError `CHECKPOINT_DAMAGED`
+ */
+export async function checkpointPlace(where: string): Promise<string> {
+  const folder = (await stat(where).catch(() => null))?.isDirectory() === true
+  const found = folder ? await findCheckpoint(new RunDirectory(where)) : null
+  return found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
 }
 
 function isHeadRun(folder: string): boolean {
@@ -53,6 +63,9 @@ const trainedSchema = z.object({
       .catch(null),
   }),
 })
+
+/** Of a checkpoint that is named by its folder or by its file of weights. */
+export const folderOf = (place: string): string => (place.endsWith('.safetensors') ? path.dirname(place) : place)
 
 /** How clips were sampled and masked, from the trainer state beside the weights, where there is one. */
 async function trainedWith(directory: string): Promise<Pick<OpenedCheckpoint, 'clip' | 'mask'>> {

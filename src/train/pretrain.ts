@@ -6,6 +6,7 @@ import { entriesDigest, listSources, openPretrainData } from './pretrain-data.ts
 import { openPretrainSession, startingWeights, writeModel } from './pretrain-session.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
 import { createSchedule } from './schedule.ts'
+import { TrainingRecord } from './training-manifest.ts'
 import { type RunOptions, type TrainingRunResult, trainInDirectory } from './training-run.ts'
 
 export type PretrainOptions = RunOptions
@@ -59,29 +60,46 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
     throw invalidArgument('data.path', 'a folder, a list or a manifest of videos', configuration.data.path)
   }
   if (steps < 1) throw invalidArgument('schedule.duration', 'at least one step', '0')
-  const { optimiser, checkpoint, log, seed } = configuration
-  const result = await trainInDirectory(
-    {
-      seed,
-      identity: {
-        configuration: plainConfiguration(configuration),
-        data: { entries: entries.length, digest: entriesDigest(entries) },
+  const { optimiser, checkpoint, log, seed, model } = configuration
+  const record = new TrainingRecord({
+    files: entries.map((entry) => entry.path),
+    labelled: false,
+    start: source === null ? null : { from: model.from!, place: source.path, state: source.state },
+    signal: options.signal,
+    onNote: options.onNote,
+  })
+  try {
+    const result = await trainInDirectory(
+      {
+        seed,
+        identity: {
+          configuration: plainConfiguration(configuration),
+          data: { entries: entries.length, digest: entriesDigest(entries) },
+        },
+        description: plainRun(run),
+        steps,
+        stepsPerEpoch,
+        checkpointSteps,
+        logSteps,
+        schedule: createSchedule({ ...run, ...optimiser, weightDecayEnd: run.weightDecayEnd, steps, warmupSteps }),
+        average: optimiser.average,
+        keep: checkpoint.keep,
+        tensorboard: log.tensorboard,
+        open: () => openPretrainSession(run),
+        startingState: (training) => startingWeights(run, training, source?.state ?? null),
+        openData: (place) => openPretrainData({ entries, run, ...place }),
+        async onBegin(directory, done) {
+          if (done < steps) await record.begin(done === 0 ? null : directory.checkpointPath(done))
+        },
+        async writeModel(folder, weights, averages) {
+          await writeModel(folder, run, weights, averages)
+          await record.write(folder, options.out)
+        },
       },
-      description: plainRun(run),
-      steps,
-      stepsPerEpoch,
-      checkpointSteps,
-      logSteps,
-      schedule: createSchedule({ ...run, ...optimiser, weightDecayEnd: run.weightDecayEnd, steps, warmupSteps }),
-      average: optimiser.average,
-      keep: checkpoint.keep,
-      tensorboard: log.tensorboard,
-      open: () => openPretrainSession(run),
-      startingState: (training) => startingWeights(run, training, source?.state ?? null),
-      openData: (place) => openPretrainData({ entries, run, ...place }),
-      writeModel: (folder, weights, averages) => writeModel(folder, run, weights, averages),
-    },
-    options,
-  )
-  return { ...result, videos: entries.length }
+      options,
+    )
+    return { ...result, videos: entries.length }
+  } finally {
+    record.stop()
+  }
 }

@@ -1,5 +1,5 @@
 /** Certificates of real video files, from the library and through the compiled program, at a tiny size. */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,7 +11,7 @@ import {
   prepareSets,
   trainingManifestOf,
 } from '../../src/certify-videos/index.ts'
-import { fileDigest } from '../../src/finetune/dataset.ts'
+import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
@@ -82,19 +82,6 @@ describe('what an encoder was trained on', () => {
     expect(outcome.manifest.samples.size).toBe(6 + 8)
   })
 
-  it('is unknown once its list of videos is another one', async () => {
-    const data = place('moved')
-    await generateMotionDataset(data, { clips: 4, size: 32, frames: 8, seed: 5 })
-    await pretrainOn(data, place('moved-run'))
-    copyFileSync(path.join(videos, 'left/00000.mp4'), path.join(data, 'one-more.mp4'))
-    const outcome = await trainingManifestOf(place('moved-run'))
-    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('others by now') })
-    const plan = await planCertification(options(place('moved-run')))
-    expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
-    const insisting = await planCertification(options(place('moved-run'), { trust: 'external' }))
-    expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
-  })
-
   it('decides which threat is refused, before any video is decoded', async () => {
     const clean = await planCertification(options(run))
     expect(clean.encoder.trust).toBe('external')
@@ -107,6 +94,8 @@ describe('what an encoder was trained on', () => {
 
     const fresh = await planCertification(options(`untrained:${place('continued')}`))
     expect(fresh.encoder.trust).toBe('fixed')
+    // In a folder per class a relabelled video would have another id, and be two units.
+    await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/holds its class/)
     const scaled = await planCertification(options(`untrained:${run}`, { trusted: videos }))
     expect(() => checkPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
   })
@@ -371,5 +360,11 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(temporal.inputs[0]).toMatchObject({ id: 'x', prediction: 1, radius: 1, earliness: 4 })
     expect(temporal.conditions.join()).toContain('column i was trained on the 2 periods up to the i-th')
     expect((await videomae(...command, '--rule', 'temporal,dpa')).stdout).toContain('RULES_NOT_COMBINED')
+    // Which learners a bucket reached is known to who trained them, not to us.
+    expect((await videomae(...command, '--rule', 'fa', '--spread', '3')).stdout).toContain('--offsets')
+    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,9')).code).toBe(2)
+    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4', '--spread', '9')).code).toBe(2)
+    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4')).code).toBe(0)
+    expect((await videomae(...command, '--rule', 'dpa', '--seeds-per-partition', '3')).code).toBe(2)
   })
 })

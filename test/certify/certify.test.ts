@@ -132,6 +132,16 @@ describe('certify', () => {
       whiteBox: true,
       rules: ['dpa'],
     })
+    await expect(
+      certify(set, inputs, {
+        ...options,
+        groups: 5,
+        learners: headLearners(options.head),
+        threat: { threat: 'label_flip', encoder: { ...fixedEncoder, trust: 'per_group' } },
+        whiteBox: true,
+        rules: ['dpa'],
+      }),
+    ).rejects.toThrow(/one encoder for all learners/)
     const [dpa, inside] = certificate.runs
     expect(inside.rule).toBe('dpa_white_box')
     let larger = 0

@@ -134,6 +134,7 @@ describe('videomae', () => {
       'preprocessor_config.json',
       'optimizer.safetensors',
       'trainer-state.json',
+      'training-manifest.json',
     ]) {
       expect(existsSync(path.join(result.checkpoint, file))).toBe(true)
     }

@@ -52,6 +52,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
       'optimizer.safetensors',
       'preprocessor_config.json',
       'trainer-state.json',
+      'training-manifest.json',
     ])
   })
 

@@ -1,5 +1,5 @@
 /** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
-import type { EncoderSource } from '../../finetune/encoder-source.ts'
+import { type EncoderSource, featureProgram } from '../../finetune/encoder-source.ts'
 import type { FeatureRows } from '../../finetune/feature-rows.ts'
 import type { FeatureStore } from '../../finetune/feature-store.ts'
 import { probeProbabilities, trainProbe } from '../../finetune/probe.ts'
@@ -53,7 +53,13 @@ export function attentiveTrainer(
     }
   }
   return {
-    description: { kind: 'attentive', head, epochs, learningRate, shape, sampling: source.sampling, engine },
+    description: {
+      kind: 'attentive',
+      // Sizes alone would let the learners of one encoder pass for those of another.
+      encoder: featureProgram(source, 'tokens', 1).digest,
+      store: store.id,
+      ...{ head, epochs, learningRate, shape, sampling: source.sampling, engine },
+    },
     async train({ contents, labels, classNames }, seed, _folder, workplace) {
       const { signal } = workplace
       const program = await programOf(workplace)

@@ -26,6 +26,13 @@ import { SessionPool } from './session-pool.ts'
 import type { LearnerSamples, LearnerTrainer, Workplace } from './trainer.ts'
 import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from './video-set.ts'
 
+/**
+ * Version of how learners are trained and score. Raise it with every change after which the same description, samples and seed
+ * give other bytes (the order of samples, initial weights, sampling, augmentation, an optimiser, the frames or tokens that are
+ * stored): learners of an earlier program that lie in a folder are then refused, and not mixed with new ones.
+ */
+const trainingVersion = 1
+
 /** The learners of one ensemble, and how each is trained. */
 interface Work {
   readonly set: VideoSet
@@ -195,7 +202,7 @@ function planDigest(
   seeds: number,
 ): string {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([description, offsets, set.classNames, assignment.buckets, seeds]))
+  hash.update(JSON.stringify([trainingVersion, description, offsets, set.classNames, assignment.buckets, seeds]))
   for (const row of assignment.order)
     hash.update(
       `\n${assignment.bucketOf[row]} ${set.digests[row]} ${set.labels[row]} ${contentName(set.contents[row])}`,

@@ -57,6 +57,11 @@ export class FrameStore {
   private readonly frames: number
   private readonly size: number
 
+  /** Names everything that stored frames depend on beside the videos. */
+  get id(): string {
+    return this.store.id
+  }
+
   /** @param size height and width of a stored frame, pixels */
   constructor(store: FeatureStore, frames: number, size: number) {
     this.store = store

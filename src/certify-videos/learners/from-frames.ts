@@ -6,6 +6,7 @@ import type { LabelledVideo } from '../../finetune/dataset.ts'
 import { type EncoderSource, freshEncoder } from '../../finetune/encoder-source.ts'
 import { finetuneFull } from '../../finetune/finetune-full.ts'
 import { openClipClassifier, predictFrom } from '../../finetune/predict-videos.ts'
+import { stateDigest } from '../../model/digest.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { plainConfiguration } from '../../train/resolve.ts'
 import { type FrameStore, storedSampling } from './frames.ts'
@@ -71,8 +72,11 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
   return {
     description: {
       kind: options.kind,
+      // Sizes alone would let the learners of one encoder pass for those of another. Fresh weights follow from the seed.
+      ...(options.kind === 'full' ? { encoder: stateDigest(source.state) } : {}),
       model,
       sampling: source.sampling,
+      store: frames.id,
       augment,
       regularisation,
       batch,

@@ -6,6 +6,13 @@ import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord, spreadOfPlan 
 import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
 import type { TrainJob } from './job.ts'
 
+/**
+ * Version of how heads are trained. Raise it with every change after which the same head, features and labels give other bytes
+ * (the order of samples, the scaling of rows, a solver): heads of an earlier program that lie in a folder are then refused, and
+ * not mixed with new ones.
+ */
+const trainingVersion = 1
+
 export interface TrainOptions extends Omit<EnsemblePlan, 'seeds'> {
   readonly head: HeadOptions
 }
@@ -38,7 +45,7 @@ function sharedIntegers(values: Int32Array): Int32Array {
   return copy
 }
 
-/** Everything the learners depend on, one SHA-256: head, spread, classes and what is in each bucket. */
+/** Everything the learners depend on, one SHA-256: the program, head, spread, classes and what is in each bucket. */
 export function planDigest(
   set: FeatureSet,
   head: ResolvedHead,
@@ -46,7 +53,7 @@ export function planDigest(
   offsets: readonly number[],
 ): string {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([head, offsets, set.classNames, set.width, assignment.buckets]))
+  hash.update(JSON.stringify([trainingVersion, head, offsets, set.classNames, set.width, assignment.buckets]))
   for (const row of assignment.order) {
     hash.update(`\n${assignment.bucketOf[row]} ${set.digests[row]} ${set.labels[row]} `)
     // A copy, because hashing may not read shared memory.

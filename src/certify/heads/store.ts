@@ -40,7 +40,7 @@ export async function checkPlan(directory: string, plan: string): Promise<void> 
     throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another one.`, {
       code: 'STORE_MISMATCH',
       exit: 'data',
-      hint: 'Data, head, partitions or spread changed: use another folder.',
+      hint: 'Data, encoder, learner, partitions, spread or the program changed: use another folder.',
     })
   }
 }

@@ -1,0 +1,151 @@
+/**
+ * What a run was trained on, of which the run wrote only where its videos lay and what they were called: they are read now,
+ * and nothing may show that they are not those of the training. Beside the run it is kept what was found, for the next time.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { sha256 } from '../certify/data/hash.ts'
+import { fileDigest } from '../format/file-digest.ts'
+import { entriesDigest, listSources } from '../train/pretrain-data.ts'
+import { readTrainingManifest, writeTrainingManifest } from '../train/training-manifest.ts'
+import type { VideoEntry } from '../video/index.ts'
+import type { OwnTraining } from './training-manifest.ts'
+
+const stateSchema = z.object({
+  configuration: z.record(z.string(), z.unknown()),
+  data: z.object({ digest: z.string() }),
+})
+
+const configurationSchema = z.object({
+  data: z.object({ path: z.union([z.string(), z.array(z.string())]).nullable() }),
+  model: z.object({ from: z.string().nullable() }),
+  mode: z.string().optional(),
+})
+
+interface Run {
+  readonly folder: string
+  readonly configuration: z.output<typeof configurationSchema>
+  /** Digest of the names of its videos, where a checkpoint of pretraining says it. */
+  readonly list: string | null
+}
+
+/**
+ * @param place folder of the weights
+ * @param name what the user calls them
+ */
+export async function reconstructed(
+  place: string,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<OwnTraining> {
+  const run = await openRun(place)
+  if (run === null)
+    return { labelled: false, samples: [], start: null, why: `${name} does not say what it was trained on` }
+  const { from, labelled } = { from: run.configuration.model.from, labelled: run.configuration.mode !== undefined }
+  const start = from === null || from === 'scratch' ? null : { from, weights: null }
+  return { labelled, start, ...(await samplesOf(run, place, signal)) }
+}
+
+/** Folder, configuration and list of the run that a checkpoint belongs to. */
+async function openRun(place: string): Promise<Run | null> {
+  // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
+  const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
+  const above = path.dirname(place)
+  const candidates = [
+    { folder: above, values: state.success ? state.data.configuration : null },
+    { folder: above, values: await readJson(path.join(above, 'config.json')) },
+  ]
+  for (const { folder, values } of candidates) {
+    const parsed = configurationSchema.safeParse(values)
+    if (!parsed.success) continue
+    const list = state.success && parsed.data.mode === undefined ? state.data.data.digest : null
+    return { folder, configuration: parsed.data, list }
+  }
+  return null
+}
+
+async function samplesOf(
+  { folder, configuration, list }: Run,
+  place: string,
+  signal: AbortSignal | undefined,
+): Promise<Pick<OwnTraining, 'samples' | 'why'>> {
+  const nothing = (why: string) => ({ samples: [], why })
+  const { data, mode } = configuration
+  if (data.path === null) return nothing(`${folder} names no data`)
+  const split = mode === undefined ? null : await readFile(path.join(folder, 'split.csv'), 'utf8').catch(() => null)
+  const visited = mode === undefined ? list : split
+  if (visited === null) return nothing(`${folder} does not say which videos it visited`)
+  const binding = sha256(JSON.stringify([data.path, mode ?? null, visited]))
+  const kept = await readTrainingManifest(folder)
+  if (kept?.list === binding) return { samples: kept.samples, why: null }
+  let entries: readonly VideoEntry[]
+  let same: boolean
+  try {
+    entries = listSources(typeof data.path === 'string' ? [data.path] : data.path)
+    same =
+      mode === undefined
+        ? entriesDigest(entries) === list
+        : placesOf(entries) === placesOf(listSources([path.join(folder, 'split.csv')]))
+  } catch (error) {
+    return nothing(`its videos are not where ${folder} says: ${(error as Error).message}`)
+  }
+  if (!same) return nothing(`the videos that ${folder} names are others by now`)
+  const { samples, lost, first, newest } = await contentsOf(entries, signal)
+  if (lost > 0) return { samples, why: `of ${folder}, ${unreadable(lost, first)}` }
+  if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(place, 'trainer-state.json')])))
+    return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
+  const labelled = mode !== undefined
+  const schema = 'videomae.training-manifest/2' as const
+  const content = { schema, list: binding, labelled, samples: [...samples], changed: 0, start: null }
+  await writeTrainingManifest(folder, content).catch(() => {}) // a read-only run is read again next time
+  return { samples, why: null }
+}
+
+/** The parts of files that a list names, wherever it lies and whatever their order. */
+function placesOf(entries: readonly VideoEntry[]): string {
+  const places = entries.map(({ path: file, start, end }) => JSON.stringify([path.resolve(file), start, end]))
+  return [...new Set(places)].sort().join('\n')
+}
+
+/** The contents of files, sorted, how many cannot be read, and when a content or a name last changed (milliseconds). */
+export async function contentsOf(entries: readonly VideoEntry[], signal?: AbortSignal) {
+  const samples = new Set<string>()
+  let [lost, newest, first] = [0, 0, '']
+  for (const file of new Set(entries.map((entry) => entry.path))) {
+    signal?.throwIfAborted()
+    try {
+      const { mtimeMs, ctimeMs } = await stat(file)
+      samples.add(await fileDigest(file))
+      newest = Math.max(newest, mtimeMs, ctimeMs)
+    } catch {
+      if (lost++ === 0) first = file
+    }
+  }
+  return { samples: [...samples].sort(), lost, first, newest }
+}
+
+export function unreadable(count: number, first: string): string {
+  return `${count} of its training files cannot be read now, the first of them ${first}`
+}
+
+/** When the first of these files was written, milliseconds. */
+async function writtenAt(files: readonly string[]): Promise<number> {
+  const times = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Infinity,
+      ),
+    ),
+  )
+  return Math.min(...times)
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * What weights were trained on, as digests of contents, written by the run itself into every checkpoint: paths and names say
+ * nothing any more once files have moved or were overwritten. Certificates against data poisoning read it.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { fileDigest } from '../format/file-digest.ts'
+import { stateDigest } from '../model/digest.ts'
+import type { ModelState } from '../model/parameters.ts'
+
+export const trainingManifestFile = 'training-manifest.json'
+
+export const trainingManifestSchema = z.object({
+  schema: z.literal('videomae.training-manifest/2'),
+  /** Null where the training itself wrote it; else what it was put together from afterwards, as a digest. */
+  list: z.string().nullable(),
+  /** Whether labels took part. */
+  labelled: z.boolean(),
+  /** SHA-256 of every file that took part, sorted; also of those behind the weights that the run started from. */
+  samples: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
+  /** Files that changed while they were trained on: what was seen of them is not known. */
+  changed: z.int().min(0),
+  /** Weights that the run started from and whose training is not in `samples`. */
+  start: z.object({ from: z.string(), weights: z.string() }).nullable(),
+})
+
+/** `training-manifest.json`. */
+export type TrainingManifestContent = z.output<typeof trainingManifestSchema>
+
+export async function writeTrainingManifest(folder: string, content: TrainingManifestContent): Promise<void> {
+  await writeFileAtomic(path.join(folder, trainingManifestFile), `${JSON.stringify(content)}\n`)
+}
+
+/** The manifest in a folder; null where there is none of this schema. */
+export async function readTrainingManifest(folder: string): Promise<TrainingManifestContent | null> {
+  try {
+    return trainingManifestSchema.parse(JSON.parse(await readFile(path.join(folder, trainingManifestFile), 'utf8')))
+  } catch {
+    return null
+  }
+}
+
+/**
+ * What training wrote beside the weights in `place`, or beside those that they are the average of. Nothing in a folder
+ * further up counts: it may be about other weights.
+ */
+export async function recordedManifest(place: string): Promise<TrainingManifestContent | null> {
+  const folders = path.basename(place) === 'ema' ? [place, path.dirname(place)] : [place]
+  for (const folder of folders) {
+    const found = await readTrainingManifest(folder)
+    if (found?.list === null) return found
+  }
+  return null
+}
+
+export interface TrainingRecordOptions {
+  /** The files that the run may read; one may be named several times. */
+  readonly files: readonly string[]
+  readonly labelled: boolean
+  /** The weights that the run starts from, as the user named them, and the folder they lie in; null for fresh ones. */
+  readonly start: { readonly from: string; readonly place: string; readonly state: ModelState } | null
+  /** Digests of files, by path, that were read after `since` (milliseconds): these files are not read again. */
+  readonly known?: { readonly digests: ReadonlyMap<string, string>; readonly since: number }
+  /** Aborted: a checkpoint is saved without waiting for files that are not read yet, and so without a manifest. */
+  readonly signal?: AbortSignal
+  readonly onNote?: (note: string) => void
+}
+
+/** Clocks of file systems tick more slowly than that of the program. Milliseconds. */
+const clockMargin = 2000
+
+/**
+ * Makes the manifest of a run: notes every file's size and times before the first step, reads each once beside the training,
+ * and looks at each checkpoint whether one has changed since it was noted.
+ */
+export class TrainingRecord {
+  private readonly options: TrainingRecordOptions
+  private readonly stopped = new AbortController()
+  /** Resolves when all files are read, to null where the manifest cannot be known. */
+  private content: Promise<TrainingManifestContent | null> = Promise.resolve(null)
+  private finished = true
+  private readonly read = new Map<string, { stamp: Stamp | null; readonly digest: string | null }>()
+  private readonly changed = new Set<string>()
+
+  constructor(options: TrainingRecordOptions) {
+    this.options = options
+  }
+
+  /**
+   * Call before the first step, and `stop` behind the last.
+   *
+   * @param before the checkpoint that the run goes on from; null where it begins
+   */
+  async begin(before: string | null): Promise<void> {
+    const base = before === null ? await this.started() : await recordedManifest(before)
+    if (base === null) return // what the steps up to `before` have read is not known
+    const unique = [...new Set(this.options.files)]
+    const stamps = await Promise.all(unique.map(stampOf))
+    this.finished = false
+    this.content = this.readAll(base, unique, stamps)
+  }
+
+  /** One file after the other: decoding needs the disk more. A file that changes before it is read is noticed by its stamp. */
+  private async readAll(
+    base: TrainingManifestContent,
+    files: readonly string[],
+    stamps: readonly (Stamp | null)[],
+  ): Promise<TrainingManifestContent | null> {
+    for (const [i, file] of files.entries()) {
+      if (this.stopped.signal.aborted) return null
+      this.read.set(file, { stamp: stamps[i], digest: await this.digestOf(file, stamps[i]) })
+    }
+    this.finished = true
+    const digests = [...this.read.values()].flatMap(({ digest }) => (digest === null ? [] : [digest]))
+    const samples = [...new Set([...base.samples, ...digests])].sort()
+    return { ...base, labelled: base.labelled || this.options.labelled, samples }
+  }
+
+  /** Ends the reading; what was written stays. */
+  stop(): void {
+    this.stopped.abort()
+  }
+
+  /** Writes the manifest into each folder, once all files are read; nothing where the beginning is not known. */
+  async write(...folders: readonly string[]): Promise<void> {
+    if (!this.finished && this.options.signal?.aborted === true) return
+    if (!this.finished)
+      this.options.onNote?.(`Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are.`)
+    const read = await this.content
+    if (read === null) return
+    await this.look()
+    const content = { ...read, changed: read.changed + this.changed.size }
+    for (const folder of folders) await writeTrainingManifest(folder, content)
+  }
+
+  /** What the weights at the start are made of. */
+  private async started(): Promise<TrainingManifestContent> {
+    const { start, labelled } = this.options
+    const known = start === null ? null : await recordedManifest(start.place)
+    if (known !== null) return known
+    return {
+      schema: 'videomae.training-manifest/2',
+      list: null,
+      labelled,
+      samples: [],
+      changed: 0,
+      start: start === null ? null : { from: start.from, weights: stateDigest(start.state) },
+    }
+  }
+
+  /** Null where the file cannot be read. */
+  private async digestOf(file: string, stamp: Stamp | null): Promise<string | null> {
+    const { known } = this.options
+    const digest = known?.digests.get(file)
+    if (digest !== undefined && stamp !== null && stamp.at < known!.since - clockMargin) return digest
+    return fileDigest(file).catch(() => null)
+  }
+
+  /** Notes files that are not what they were; one that was only touched, or linked, is read again once. */
+  private async look(): Promise<void> {
+    const all = [...this.read]
+    const stamps = await Promise.all(all.map(([file]) => stampOf(file)))
+    for (const [i, [file, before]] of all.entries()) {
+      if (stamps[i]?.text === before.stamp?.text || this.changed.has(file)) continue
+      const digest = await fileDigest(file).catch(() => null)
+      if (digest !== null && digest === before.digest) before.stamp = stamps[i]
+      else {
+        this.changed.add(file)
+        this.options.onNote?.(`warning: ${file} has changed since training began; what was seen of it is not known.`)
+      }
+    }
+  }
+}
+
+/** What changes with the content of a file, without reading it. */
+interface Stamp {
+  readonly text: string
+  readonly size: number
+  /** When content or name last changed, milliseconds. */
+  readonly at: number
+}
+
+async function stampOf(file: string): Promise<Stamp | null> {
+  const found = await stat(file).catch(() => null)
+  if (found === null) return null
+  const { size, mtimeMs, ctimeMs, ino } = found
+  return { text: `${size} ${mtimeMs} ${ctimeMs} ${ino}`, size, at: Math.max(mtimeMs, ctimeMs) }
+}

@@ -1,0 +1,349 @@
+/**
+ * What is known of the videos an encoder was trained on, after they have moved, were overwritten or cannot be read, for runs
+ * that wrote it down and for those of an earlier program that did not. Oracle: which files took part is known here.
+ */
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type CertifyVideosOptions,
+  checkPlan,
+  manifestOfData,
+  planCertification,
+  trainingManifestOf,
+} from '../../src/certify-videos/index.ts'
+import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { finetune } from '../../src/finetune/finetune.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { runSchema } from '../../src/train/configuration.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
+import { type TrainingManifestContent, TrainingRecord } from '../../src/train/training-manifest.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const classes = ['left', 'right'] as const
+const digestOf = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
+const videosIn = (data: string) =>
+  readdirSync(data, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.mp4'))
+    .sort()
+    .map((name) => path.join(data, name))
+
+async function dataset(name: string, seed: number): Promise<string[]> {
+  await generateMotionDataset(place(name), { clips: 6, size: 32, frames: 8, seed, classes })
+  return videosIn(place(name))
+}
+
+interface Pretraining {
+  readonly from?: string
+  readonly resume?: boolean
+  readonly signal?: AbortSignal
+  readonly onStep?: (step: number) => void
+}
+
+const pretrainOn = (data: string, out: string, { from, onStep, ...options }: Pretraining = {}) => {
+  const sizes = { frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 }
+  return pretrain(
+    runSchema.parse({
+      data: { path: data, samplesPerClip: 2, workers: 1 },
+      clip: { stride: 1 },
+      mask: { ratio: 0.5 },
+      model: from === undefined ? { ...sizes, decoder: { width: 16, depth: 1, heads: 2 } } : { from },
+      batch: { size: 4 },
+      schedule: { duration: '4 steps', warmup: '0 steps' },
+      checkpoint: { every: '2 steps', keep: 2 },
+      log: { tensorboard: false },
+      engine: { threads: 1 },
+    }),
+    { out, ...options, onProgress: ({ step }) => onStep?.(step) },
+  )
+}
+
+const finetuneOn = (data: string, out: string, from = 'scratch', mode: 'ridge' | 'full' = 'ridge') => {
+  const sizes = { width: 16, depth: 1, heads: 2, patch: 16, frames: 4, resolution: 32 }
+  return finetune(
+    finetuneConfiguration({
+      mode,
+      data: { path: data, workers: 1, validation: 0.2, test: 0.2 },
+      model: from === 'scratch' ? { from, ...sizes } : { from },
+      clip: { stride: 1 },
+      batch: { size: 4, perRun: 4 },
+      schedule: { duration: '2 steps', warmup: '0 steps' },
+      evaluation: { clips: 1, crops: 1, batch: 1 },
+      log: { tensorboard: false },
+      engine: { threads: 1 },
+    }),
+    { out },
+  )
+}
+
+const options = (from: string, data: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
+  ...{ data, from, cache: place('store'), threads: 1, workers: 1, testShare: 0.01, classes },
+  ...more,
+})
+
+/** Makes of a run what an earlier program left: nothing about contents. */
+function withoutManifests(run: string): void {
+  for (const name of readdirSync(run, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(run, name)
+    if (path.basename(name) === 'training-manifest.json') rmSync(file)
+    if (path.basename(name) !== 'trainer-state.json') continue
+    const state = JSON.parse(readFileSync(file, 'utf8'))
+    delete state.digests['training-manifest.json']
+    writeFileSync(file, JSON.stringify(state))
+  }
+}
+
+/** A list of these files, all of one class each by turns. */
+function listOf(name: string, files: readonly string[]): string {
+  writeFileSync(place(name), `path,label\n${files.map((file, i) => `${file},${classes[i % 2]}`).join('\n')}\n`)
+  return place(name)
+}
+
+const known = async (checkpoint: string) => {
+  const outcome = await trainingManifestOf(checkpoint)
+  if (!outcome.known) throw new Error(outcome.why)
+  return outcome.manifest
+}
+
+beforeAll(async () => {
+  await dataset('elsewhere', 1)
+  await pretrainOn(place('elsewhere'), place('run'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a run that wrote down what it was trained on', () => {
+  it('is known by the contents of its videos, wherever these are now', async () => {
+    const files = await dataset('gone', 2)
+    const digests = files.map(digestOf)
+    await pretrainOn(listOf('gone.csv', files), place('gone-run'))
+    mkdirSync(place('protected'))
+    const moved = files.slice(1).map((file, i) => {
+      renameSync(file, place('protected', `${i}.mp4`))
+      return place('protected', `${i}.mp4`)
+    })
+    rmSync(place('gone.csv'))
+    expect([...(await known(place('gone-run'))).samples]).toEqual(digests.toSorted())
+    const plan = await planCertification(options(place('gone-run'), listOf('protected.csv', moved)))
+    expect(plan.encoder.trust).toBe('protected_set')
+    expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    // The manifest lies in every checkpoint, so that one that is copied brings it along.
+    cpSync(place('gone-run', 'step-00000004'), place('copied'), { recursive: true })
+    expect((await known(place('copied'))).samples.size).toBe(6)
+    expect((await manifestOfData(place('gone-run', 'training-manifest.json'))).samples.size).toBe(6)
+  })
+
+  it('counts what was there before a file was overwritten, and after it where the run went on', async () => {
+    const files = await dataset('changing', 3)
+    const before = files.map(digestOf)
+    const stop = new AbortController()
+    const stopped = pretrainOn(place('changing'), place('changing-run'), {
+      signal: stop.signal,
+      onStep: () => stop.abort(),
+    })
+    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    cpSync(videosIn(place('elsewhere'))[0], files[0])
+    expect([...(await known(place('changing-run'))).samples]).toEqual(before.toSorted())
+    await pretrainOn(place('changing'), place('changing-run'), { resume: true })
+    expect([...(await known(place('changing-run'))).samples]).toEqual([...before, digestOf(files[0])].toSorted())
+  })
+
+  it('is unknown where a file changed while it trained', async () => {
+    const files = await dataset('restless', 4)
+    const other = videosIn(place('elsewhere'))[1]
+    await pretrainOn(place('restless'), place('restless-run'), {
+      onStep: (step) => step === 3 && cpSync(other, files[0]),
+    })
+    expect(await trainingManifestOf(place('restless-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('1 of the files'),
+    })
+    expect((await known(place('restless-run', 'step-00000002'))).samples.size).toBe(6)
+  })
+
+  it('reads a file again that was only touched, and one that changed after its digest was taken', async () => {
+    const files = await dataset('touched', 5)
+    const known = { digests: new Map(files.map((file) => [file, digestOf(files[0])])), since: Date.now() + 1e6 }
+    const record = new TrainingRecord({ files, labelled: false, start: null, known })
+    await record.begin(null)
+    utimesSync(files[1], 1e9, 1e9)
+    await record.write(place())
+    const written = () => JSON.parse(readFileSync(place('training-manifest.json'), 'utf8')) as TrainingManifestContent
+    expect(written()).toMatchObject({ changed: 1, samples: [digestOf(files[0])] })
+    const careful = new TrainingRecord({ files, labelled: false, start: null, known: { ...known, since: 0 } })
+    await careful.begin(null)
+    utimesSync(files[1], 1e9 + 1, 1e9)
+    await careful.write(place())
+    expect(written()).toMatchObject({ changed: 0, samples: files.map(digestOf).sort() })
+  })
+
+  it('includes the weights it started from, as long as those are the ones', async () => {
+    const files = await dataset('second', 6)
+    cpSync(place('run'), place('start'), { recursive: true })
+    await pretrainOn(place('second'), place('second-run'), { from: place('start') })
+    rmSync(place('start'), { recursive: true })
+    expect((await known(place('second-run'))).samples.size).toBe(12)
+    // Without a manifest of the start, the start is looked up later, and has to be the same weights.
+    cpSync(place('run'), place('start'), { recursive: true })
+    withoutManifests(place('start'))
+    await pretrainOn(place('second'), place('third-run'), { from: place('start') })
+    expect((await known(place('third-run'))).samples.size).toBe(12)
+    rmSync(place('start'), { recursive: true })
+    cpSync(place('gone-run'), place('start'), { recursive: true })
+    expect(await trainingManifestOf(place('third-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('not at'),
+    })
+    // What the run itself saw is known all the same.
+    const plan = await planCertification(options(place('third-run'), listOf('second.csv', files)))
+    expect(plan.encoder.trust).toBe('protected_set')
+    expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+  })
+
+  it.each(['ridge', 'full'] as const)('with labels is refused for the videos it saw: mode %s', async (mode) => {
+    const files = await dataset(`labelled-${mode}`, mode === 'full' ? 7 : 8)
+    await finetuneOn(place(`labelled-${mode}`), place(`${mode}-run`), place('run'), mode)
+    const moved = files.map((file, i) => {
+      const to = place(`moved-${mode}-${i}.mp4`)
+      renameSync(file, to)
+      return to
+    })
+    const protect = listOf(`moved-${mode}.csv`, moved)
+    for (const from of [place(`${mode}-run`), place(`${mode}-run`, 'best')]) {
+      expect(await known(from)).toMatchObject({ labelled: true, samples: { size: 12 } })
+      const plan = await planCertification(options(from, protect))
+      expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
+      expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
+    }
+  })
+})
+
+describe('a run of an earlier program', () => {
+  const old = async (name: string, seed: number) => {
+    const files = await dataset(name, seed)
+    await pretrainOn(place(name), place(`${name}-run`))
+    withoutManifests(place(`${name}-run`))
+    return files
+  }
+
+  it('is known where its videos lie unchanged, and what was found is kept beside it', async () => {
+    await old('whole', 20)
+    const manifest = await known(place('whole-run'))
+    expect(manifest.samples.size).toBe(6)
+    expect(existsSync(place('whole-run', 'training-manifest.json'))).toBe(true)
+    rmSync(place('whole'), { recursive: true })
+    expect(await known(place('whole-run'))).toEqual(manifest)
+    // Not of other data that the configuration names by now.
+    const file = place('whole-run', 'step-00000004', 'trainer-state.json')
+    const state = JSON.parse(readFileSync(file, 'utf8'))
+    state.configuration.data.path = place('elsewhere')
+    writeFileSync(file, JSON.stringify(state))
+    const others = videosIn(place('elsewhere')).map(digestOf)
+    expect([...(await known(place('whole-run'))).samples]).toEqual(others.sort())
+  })
+
+  it('is unknown once its list of videos is another one', async () => {
+    await old('longer', 21)
+    cpSync(videosIn(place('elsewhere'))[0], place('longer', 'one-more.mp4'))
+    const outcome = await trainingManifestOf(place('longer-run'))
+    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('others by now') })
+    const plan = await planCertification(options(place('longer-run'), place('elsewhere')))
+    expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null, labelsUsed: false })
+    const insisting = await planCertification(options(place('longer-run'), place('elsewhere'), { trust: 'external' }))
+    expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
+  })
+
+  it('is unknown once a video cannot be read, or was overwritten under its name', async () => {
+    const files = await dataset('taken', 22)
+    const list = listOf('taken.csv', files)
+    await pretrainOn(list, place('taken-run'))
+    withoutManifests(place('taken-run'))
+    mkdirSync(place('safe'))
+    const moved = files.slice(1).map((file, i) => {
+      renameSync(file, place('safe', `${i}.mp4`))
+      return place('safe', `${i}.mp4`)
+    })
+    expect(await trainingManifestOf(place('taken-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('5 of its training files cannot be read now'),
+    })
+    const plan = await planCertification(options(place('taken-run'), listOf('safe.csv', moved)))
+    expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
+    // The one that is still there is known to have taken part.
+    const left = await planCertification(options(place('taken-run'), listOf('left.csv', [files[0], ...moved])))
+    expect(left.encoder.trust).toBe('protected_set')
+
+    const [first] = await old('overwritten', 23)
+    cpSync(videosIn(place('elsewhere'))[0], first)
+    utimesSync(first, 1e9, 1e9) // as `cp -p` leaves it
+    expect(await trainingManifestOf(place('overwritten-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('has changed since'),
+    })
+  })
+
+  it('with labels is compared with its split, and taken to have seen those of the protected set where it is unknown', async () => {
+    const files = await dataset('split', 24)
+    await finetuneOn(listOf('split.csv', files), place('split-run'), 'scratch')
+    withoutManifests(place('split-run'))
+    expect(await known(place('split-run'))).toMatchObject({ labelled: true, samples: { size: 6 } })
+    rmSync(place('split-run', 'training-manifest.json'))
+    listOf('split.csv', videosIn(place('elsewhere')))
+    expect(await trainingManifestOf(place('split-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('others by now'),
+    })
+    const notes: string[] = []
+    const onNote = (note: string) => notes.push(note)
+    const plan = await planCertification(options(place('split-run'), listOf('split-safe.csv', files), { onNote }))
+    expect(plan.encoder).toMatchObject({ trust: 'public', labelsUsed: true })
+    expect(notes.join()).toContain('Labels took part')
+    expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
+    // Who names the data says which labels they were.
+    const named = (trainedOn: string) =>
+      planCertification(options(place('split-run'), place('split-safe.csv'), { trainedOn }))
+    expect((await named(place('elsewhere'))).encoder).toMatchObject({ trust: 'external', labelsUsed: false })
+    expect((await named(place('split'))).encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
+  })
+})
+
+describe('data that a user names', () => {
+  it('has to be readable', async () => {
+    const [file] = videosIn(place('elsewhere'))
+    const refused = { code: 'TRAINED_ON_UNREADABLE', exit: 'data', hint: expect.any(String) }
+    await expect(manifestOfData(listOf('lost.csv', [file, place('nowhere.mp4')]))).rejects.toMatchObject(refused)
+    const earlier = { schema: 'videomae.training-manifest/1', list: null, labelled: false }
+    for (const [content, valid] of [
+      [{ ...earlier, samples: [['a', digestOf(file)]] }, true],
+      [
+        {
+          ...earlier,
+          samples: [
+            ['a', digestOf(file)],
+            ['b', null],
+          ],
+        },
+        false,
+      ],
+      [{ schema: 'another' }, false],
+    ] as const) {
+      writeFileSync(place('named.json'), JSON.stringify(content))
+      const outcome = manifestOfData(place('named.json'))
+      if (valid) expect([...(await outcome).samples]).toEqual([digestOf(file)])
+      else await expect(outcome).rejects.toMatchObject(refused)
+    }
+  })
+})
