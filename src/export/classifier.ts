@@ -162,7 +162,7 @@ function foreignParts({ head, configuration }: Classifier): string[] {
   }
   if (positions === 'factored') {
     warnings.push(
-      'transformers has no factored positions: its Auto classes refuse the directory (model_type videomae-factored in config.json), and VideoMAEForVideoClassification would compute others.',
+      'transformers has no factored positions: its Auto classes refuse the directory (model_type videomae-factored in config.json), and VideoMAEForVideoClassification would compute something else.',
     )
   } else if (positionGrid !== null && (['t', 'h', 'w'] as const).some((axis) => positionGrid[axis] !== grid[axis])) {
     warnings.push(
