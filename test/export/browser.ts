@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { accessSync, constants, mkdtempSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -90,6 +90,7 @@ export async function runInBrowser(
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
   const browser = spawn(chromium, [...flags, `--user-data-dir=${profile}`, url], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    detached: process.platform !== 'win32', // a process group of its own, to end its helpers with it
   })
   let said = ''
   browser.stderr.on('data', (data: Buffer) => {
@@ -105,7 +106,8 @@ export async function runInBrowser(
     await ended(browser)
     server.closeAllConnections()
     server.close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+    // Its helper processes end a little later, and write until then.
+    await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 }
 
@@ -128,6 +130,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 async function ended(browser: ChildProcess): Promise<void> {
   if (browser.exitCode !== null || browser.signalCode !== null || browser.pid === undefined) return
   const exit = once(browser, 'exit')
-  browser.kill('SIGKILL')
+  if (process.platform === 'win32') browser.kill('SIGKILL')
+  else process.kill(-browser.pid, 'SIGKILL')
   await exit
 }
