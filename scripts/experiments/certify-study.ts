@@ -2,7 +2,12 @@
 // equal accuracy, curves.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/certificate-file.ts'
+import {
+  type CertificateRun,
+  certifiedAccuracyCurve,
+  ruleStrokes,
+  runName,
+} from '../../src/certify/certificate-file.ts'
 import { certify, scoredRadii } from '../../src/certify/certify.ts'
 import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { renderChart } from '../../src/certify/chart.ts'
@@ -225,7 +230,7 @@ async function writeChart(
   const curves = shown.map((row) => ({
     ...certifiedAccuracyCurve(`${row.learner}, ${runName(row)}`, row.summary),
     colour: names.indexOf(row.learner),
-    dashed: row.rule !== 'dpa',
+    stroke: ruleStrokes[row.rule],
   }))
   const axes = { xLabel: `poisons (${unit})`, yLabel: 'certified accuracy', yRange: [0, 1] as const, width: 860 }
   await writeFileAtomic(file, renderChart({ title, ...axes, curves }))

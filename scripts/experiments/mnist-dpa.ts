@@ -11,7 +11,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type CertificateRun, certifiedAccuracyCurve } from '../../src/certify/certificate-file.ts'
+import { type CertificateRun, certifiedAccuracyCurve, ruleStrokes } from '../../src/certify/certificate-file.ts'
 import { certify } from '../../src/certify/certify.ts'
 import type { Rule } from '../../src/certify/certify-ballots.ts'
 import { renderChart } from '../../src/certify/chart.ts'
@@ -250,7 +250,7 @@ writeFileSync(
       .map((row) => ({
         ...certifiedAccuracyCurve(`${row.learner}, ${ruleOf(row)}`, row.summary),
         colour: names.indexOf(row.learner),
-        dashed: row.rule !== 'dpa',
+        stroke: ruleStrokes[row.rule],
       })),
     width: 860,
   }),

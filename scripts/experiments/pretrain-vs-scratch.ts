@@ -201,7 +201,7 @@ for (const mode of modes) {
     curves.push({
       name: `${start}, ${mode}`,
       points: points.map(({ x, mean }) => [x, mean] as const).reverse(),
-      dashed: start === 'scratch',
+      stroke: start === 'scratch' ? ('dashed' as const) : ('solid' as const),
       colour: modes.indexOf(mode),
     })
   }

@@ -25,7 +25,7 @@ const options = {
         [0.1, 0.3],
         [0.7, 0.9],
       ] as const,
-      dashed: true,
+      stroke: 'dashed' as const,
     },
     { name: 'dots', shape: 'points' as const, points: [[2, 0.4]] as const },
   ],

@@ -1,12 +1,17 @@
 /** Line charts as plain SVG text: axes, legend, steps, bands. No fonts, scripts or styles from elsewhere. */
 import { invalidArgument } from '../core/errors.ts'
 
+/** Patterns of lines, to tell curves of one colour apart. */
+const strokes = { solid: '', dashed: '6 4', dotted: '1.5 3', mixed: '8 3 1.5 3' } as const
+export type Stroke = keyof typeof strokes
+
 export interface Curve {
   readonly name: string
   readonly points: readonly (readonly [x: number, y: number])[]
   /** `steps` holds each value to the next x, as certified accuracy does. Default `line`. */
   readonly shape?: 'line' | 'steps' | 'points'
-  readonly dashed?: boolean
+  /** Default `solid`. */
+  readonly stroke?: Stroke
   /** Lower and upper bound at the same x as the points. */
   readonly band?: readonly (readonly [low: number, high: number])[]
   /** Index of the colour; default: the position of the curve. */
@@ -123,7 +128,7 @@ export function renderChart(options: ChartOptions): string {
     lines.push(...drawCurve(curve, colour, x, y))
     const at = top + 8 + i * 19
     const from = width - right + 12
-    const dash = curve.dashed === true ? ' stroke-dasharray="5 4"' : ''
+    const dash = dashOf(curve)
     lines.push(
       curve.shape === 'points'
         ? `<circle cx="${short(from + 9)}" cy="${at}" r="3.5" fill="${colour}"/>`
@@ -133,6 +138,10 @@ export function renderChart(options: ChartOptions): string {
   }
   lines.push('</svg>')
   return `${lines.join('\n')}\n`
+}
+
+function dashOf({ stroke = 'solid' }: Curve): string {
+  return stroke === 'solid' ? '' : ` stroke-dasharray="${strokes[stroke]}"`
 }
 
 function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
@@ -154,7 +163,7 @@ function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
           .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.place(point[0]))}V${short(y.place(point[1]))}`))
           .join('')
       : `M${curve.points.map(at).join('L')}`
-  const dash = curve.dashed === true ? ' stroke-dasharray="5 4"' : ''
+  const dash = dashOf(curve)
   drawn.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>`)
   return drawn
 }

@@ -7,6 +7,7 @@ export {
   certificateChart,
   certificateTable,
   certifiedAccuracyCurve,
+  ruleStrokes,
   writeCertificate,
 } from './certificate-file.ts'
 export { certify } from './certify.ts'
@@ -19,7 +20,7 @@ export {
   rules,
 } from './certify-ballots.ts'
 export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify-plan.ts'
-export { type ChartOptions, type Curve, renderChart } from './chart.ts'
+export { type ChartOptions, type Curve, renderChart, type Stroke } from './chart.ts'
 export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'
 export {
   checkFeatureSet,

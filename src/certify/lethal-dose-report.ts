@@ -19,7 +19,7 @@ export function lethalDoseChart(report: LethalDoseReport): string {
     )
     return [
       { name: `${learner.name}, measured`, points: measured, colour },
-      { name: `${learner.name}, predicted`, points: predicted, colour, dashed: true },
+      { name: `${learner.name}, predicted`, points: predicted, colour, stroke: 'dashed' },
     ]
   })
   const drawn = curves.filter((curve) => curve.points.length > 0)
