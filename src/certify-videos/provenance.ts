@@ -49,7 +49,8 @@ export async function encoderProvenance(
     provenance: {
       digest: digestOf(source, scaledOn),
       trust: options.trust ?? concluded,
-      labelsUsed: options.labelsUsed ?? labelsUsed,
+      // What a user says cannot hide what the manifest knows.
+      labelsUsed: options.labelsUsed === true || labelsUsed,
       trainedOn:
         samples.size > 0 && (complete || shared > 0)
           ? { manifest: sha256([training?.manifest.digest ?? '', ...scaledOn].join('\n')), samples }

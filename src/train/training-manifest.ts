@@ -102,7 +102,10 @@ export class TrainingRecord {
     this.content = this.readAll(base, unique, stamps)
   }
 
-  /** One file after the other: decoding needs the disk more. A file that changes before it is read is noticed by its stamp. */
+  /**
+   * One file after the other: decoding needs the disk more. What is read is what the first steps have seen only if the file has
+   * its stamp from before them still when it has been read.
+   */
   private async readAll(
     base: TrainingManifestContent,
     files: readonly string[],
@@ -111,6 +114,7 @@ export class TrainingRecord {
     for (const [i, file] of files.entries()) {
       if (this.stopped.signal.aborted) return null
       this.read.set(file, { stamp: stamps[i], digest: await this.digestOf(file, stamps[i]) })
+      if ((await stampOf(file))?.text !== stamps[i]?.text) this.noteChange(file)
     }
     this.finished = true
     const digests = [...this.read.values()].flatMap(({ digest }) => (digest === null ? [] : [digest]))
@@ -166,11 +170,13 @@ export class TrainingRecord {
       if (stamps[i]?.text === before.stamp?.text || this.changed.has(file)) continue
       const digest = await fileDigest(file).catch(() => null)
       if (digest !== null && digest === before.digest) before.stamp = stamps[i]
-      else {
-        this.changed.add(file)
-        this.options.onNote?.(`warning: ${file} has changed since training began; what was seen of it is not known.`)
-      }
+      else this.noteChange(file)
     }
+  }
+
+  private noteChange(file: string): void {
+    this.changed.add(file)
+    this.options.onNote?.(`warning: ${file} has changed since training began; what was seen of it is not known.`)
   }
 }
 

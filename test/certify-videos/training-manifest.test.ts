@@ -179,15 +179,29 @@ describe('a run that wrote down what it was trained on', () => {
     const known = { digests: new Map(files.map((file) => [file, digestOf(files[0])])), since: Date.now() + 1e6 }
     const record = new TrainingRecord({ files, labelled: false, start: null, known })
     await record.begin(null)
+    await record.write(place()) // all files are read
     utimesSync(files[1], 1e9, 1e9)
     await record.write(place())
     const written = () => JSON.parse(readFileSync(place('training-manifest.json'), 'utf8')) as TrainingManifestContent
     expect(written()).toMatchObject({ changed: 1, samples: [digestOf(files[0])] })
     const careful = new TrainingRecord({ files, labelled: false, start: null, known: { ...known, since: 0 } })
     await careful.begin(null)
+    await careful.write(place())
     utimesSync(files[1], 1e9 + 1, 1e9)
     await careful.write(place())
     expect(written()).toMatchObject({ changed: 0, samples: files.map(digestOf).sort() })
+  })
+
+  it('does not take a file for what was trained on that was replaced before it was read', async () => {
+    const files = await dataset('replaced', 4)
+    const record = new TrainingRecord({ files, labelled: false, start: null })
+    await record.begin(null) // the first steps may see every file as it is now
+    cpSync(files[0], files[3])
+    await record.write(place())
+    const written = JSON.parse(readFileSync(place('training-manifest.json'), 'utf8')) as TrainingManifestContent
+    expect(written.changed).toBe(1)
+    await record.write(place())
+    expect(JSON.parse(readFileSync(place('training-manifest.json'), 'utf8'))).toEqual(written)
   })
 
   it('includes the weights it started from, as long as those are the ones', async () => {
@@ -227,6 +241,8 @@ describe('a run that wrote down what it was trained on', () => {
       const plan = await planCertification(options(from, protect))
       expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
       expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
+      const denied = await planCertification({ ...options(from, protect), labelsUsed: false })
+      expect(denied.encoder.labelsUsed).toBe(true)
     }
   })
 })
