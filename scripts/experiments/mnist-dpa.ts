@@ -22,7 +22,7 @@ import type { HeadOptions } from '../../src/certify/heads/head.ts'
 import type { EncoderProvenance } from '../../src/certify/threat.ts'
 import { trainedSpread } from './certify-learners.ts'
 import { imageEncoder } from './mnist/encoder-features.ts'
-import { type FeatureName, featureSet, firstImages, mnistFolder, readMnist } from './mnist/images.ts'
+import { type FeatureName, featureSet, firstImages, fixedProvenance, mnistFolder, readMnist } from './mnist/images.ts'
 import { scratchLearners } from './mnist/scratch.ts'
 
 const { values } = parseArgs({
@@ -116,20 +116,12 @@ interface Sets {
   readonly encoder: EncoderProvenance
 }
 
-/** A fixed function of each image alone, no training. */
-const fixed = (name: string): EncoderProvenance => ({
-  digest: sha256(name),
-  trust: 'fixed',
-  labelsUsed: false,
-  trainedOn: null,
-})
-
 async function setsOf(features: string): Promise<Sets> {
   if (['pixels', 'hog', 'hog-random'].includes(features)) {
     const [train, test] = [trainImages, testImages].map((images, i) =>
       featureSet(images, features as FeatureName, ['train', 'test'][i]),
     )
-    return { train, test, encoder: fixed(features) }
+    return { train, test, encoder: fixedProvenance(features) }
   }
   const encoder = await imageEncoder(features, { engine, threads })
   try {
@@ -177,7 +169,7 @@ for (const k of numbers(values.scratch)) {
     digits ??= scratchLearners(path.join(values.out, 'stills'), trainImages, predicted, { epochs, engine })
     const { set, inputs, learners } = await digits
     return certify(set, inputs, {
-      threat: { threat: 'general', encoder: fixed('scratch') },
+      threat: { threat: 'general', encoder: fixedProvenance('scratch') },
       by: 'content',
       partitions: k,
       rules,

@@ -8,7 +8,7 @@ import { doseLearner } from '../../src/certify/dose-learner.ts'
 import { headLearners } from '../../src/certify/heads/family.ts'
 import { lethalDose } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseTable, writeLethalDose } from '../../src/certify/lethal-dose-report.ts'
-import { type FeatureName, featureSet, mnistFolder, readMnist } from './mnist/images.ts'
+import { type FeatureName, featureSet, fixedProvenance, mnistFolder, readMnist } from './mnist/images.ts'
 
 const { values } = parseArgs({
   options: {
@@ -24,6 +24,7 @@ const learner = (name: string, features: FeatureName, kind: 'ridge' | 'nearest_m
   doseLearner(featureSet(train, features, 'train'), selectRows(featureSet(test, features, 'test'), first), {
     name,
     learners: headLearners({ kind }),
+    threat: { threat: 'general', encoder: fixedProvenance(features) },
     threads: Number(values.threads),
   })
 const report = await lethalDose(

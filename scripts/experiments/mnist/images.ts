@@ -4,6 +4,7 @@ import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { FeatureSet } from '../../../src/certify/data/feature-set.ts'
 import { sha256 } from '../../../src/certify/data/hash.ts'
+import type { EncoderProvenance } from '../../../src/certify/threat.ts'
 import { DenseProduct } from '../../../src/certify/wasm/product.ts'
 import { RandomStream } from '../../../src/core/random.ts'
 
@@ -109,6 +110,14 @@ function randomFeatures(source: Float32Array, rows: number, depth: number, width
   }
   return { features, width }
 }
+
+/** Of features that are a fixed function of each image alone, without training. */
+export const fixedProvenance = (name: string): EncoderProvenance => ({
+  digest: sha256(name),
+  trust: 'fixed',
+  labelsUsed: false,
+  trainedOn: null,
+})
 
 /** A feature set whose buckets come from the SHA-256 of the pixels. */
 export function featureSet(images: Images, name: FeatureName, prefix: string): FeatureSet {
