@@ -3,8 +3,9 @@ import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
-import { clipBytes, readClip } from './clip.ts'
+import { type ClipResult, clipBytes, readClip } from './clip.ts'
 import { createDecoder } from './decoder.ts'
+import { isMachineError, machineError, reasonOf } from './machine-errors.ts'
 import { type FromProcess, type ProcessSettings, sharedDescriptor, type ToProcess } from './protocol.ts'
 import type { Decoder } from './types.ts'
 
@@ -25,13 +26,13 @@ async function main(): Promise<void> {
   }
   await send({ kind: 'ready', decoder: decoder.describe() })
 
-  let buffer = new Uint8Array(0)
+  const buffer = new ClipBuffer()
   let queue = Promise.resolve()
   process.on('message', (message: ToProcess) => {
     queue = queue.then(async () => {
-      const bytes = clipBytes(message.request)
-      if (buffer.byteLength < bytes) buffer = new Uint8Array(bytes)
-      await send(await answer(decoder, message, buffer.subarray(0, bytes)))
+      const reply = await answer(decoder, message, buffer)
+      await send(reply)
+      if (reply.kind === 'unable') await new Promise(() => undefined) // What waits is not touched: the parent ends this process.
     })
   })
 }
@@ -43,14 +44,41 @@ async function watchParent(): Promise<void> {
   watch.unref()
 }
 
-async function answer(decoder: Decoder, { id, request, offset }: ToProcess, clips: Uint8Array): Promise<FromProcess> {
+/** Memory for the clips of one request after another. */
+class ClipBuffer {
+  private bytes = new Uint8Array(0)
+
+  take(length: number): Uint8Array {
+    if (this.bytes.byteLength < length) this.bytes = new Uint8Array(length)
+    return this.bytes.subarray(0, length)
+  }
+}
+
+/** Only what went wrong in reading the video is the video's fault; without memory, room for the pixels or open files none can be read. */
+async function answer(decoder: Decoder, { id, request, offset }: ToProcess, buffer: ClipBuffer): Promise<FromProcess> {
+  const unable = (expected: string, cause: unknown): FromProcess => ({
+    kind: 'unable',
+    failure: failureOf(machineError(expected, cause)),
+  })
+  let clips: Uint8Array
   try {
-    const result = await readClip(decoder, request, clips)
-    writeAll(clips, offset)
-    return { kind: 'done', id, result }
+    clips = buffer.take(clipBytes(request))
   } catch (error) {
+    return unable('Expected memory for decoded clips', error)
+  }
+  let result: ClipResult
+  try {
+    result = await readClip(decoder, request, clips)
+  } catch (error) {
+    if (isMachineError(error)) return unable(`Expected to read ${request.entry.path}`, error)
     return { kind: 'failed', id, failure: failureOf(error) }
   }
+  try {
+    writeAll(clips, offset)
+  } catch (error) {
+    return unable('Expected room for decoded clips in the file that they are handed over in', error)
+  }
+  return { kind: 'done', id, result }
 }
 
 function writeAll(bytes: Uint8Array, offset: number): void {
@@ -62,8 +90,7 @@ function writeAll(bytes: Uint8Array, offset: number): void {
 
 function failureOf(error: unknown): { code: string; reason: string; hint?: string } {
   if (error instanceof VideoMaeError) return { code: error.code, reason: error.message, hint: error.hint }
-  const text = error instanceof Error ? error.message : String(error)
-  return { code: 'VIDEO_UNREADABLE', reason: text }
+  return { code: 'VIDEO_UNREADABLE', reason: reasonOf(error) }
 }
 
 /** Resolves once the message is handed over, so that a crash in the next request cannot take this answer with it. */

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodePool } from './pool.ts'
 import { type ListOptions, listVideos } from './source.ts'
@@ -40,16 +39,17 @@ export interface InspectReport {
  * Looks at every video of a source: opens it, counts its frames, and decodes its first, middle and last one. What is reported usable has yielded pictures.
  * Runs in decoding processes, so that a file that crashes or hangs a decoder is a line of the report.
  *
- * @throws VideoMaeError as `listVideos`, or `DECODER_MISSING`
+ * @throws VideoMaeError as `listVideos`, or `DECODER_MISSING`, `DECODER_RESOURCES`
  */
 export async function inspectVideos(source: string, options: InspectOptions = {}): Promise<InspectReport> {
   const entries = listVideos(source, options)
   const pool = new DecodePool({
     decoder: options.decoder ?? 'node-av',
     limits: options.limits ?? {},
-    workers: Math.min(options.workers ?? availableParallelism(), entries.length),
+    workers: options.workers,
     timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
     slotBytes: probeSize * probeSize * 3 * probeFrames,
+    mostRequests: entries.length,
   })
   const stop = (): void => void pool.close(options.signal?.reason)
   options.signal?.addEventListener('abort', stop, { once: true })

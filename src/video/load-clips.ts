@@ -15,7 +15,7 @@ export interface LoadClipsOptions {
   readonly size: number
   /** For samplings with a random start. Default 0. */
   readonly seed?: number
-  /** Decoding processes. Default: one per core. */
+  /** Decoding processes; no more than there are views to decode. Default: one per core. */
   readonly workers?: number
   /** Videos decoded ahead. Default: twice the number of workers, at least 4. */
   readonly prefetch?: number
@@ -44,7 +44,7 @@ export type LoadedVideo = {
  * Fixed views of every video, in the order of the entries, for evaluation, feature extraction and reconstructions. A video that fails takes its place as a failure;
  * nothing replaces it. The decoding processes end with the iteration.
  *
- * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted
+ * @throws VideoMaeError `DECODER_MISSING`, `DECODER_RESOURCES`; the signal's reason when aborted
  */
 export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<LoadedVideo, void, undefined> {
   const { entries, samplings, size, seed = 0, crops = [{ kind: 'center' }] } = options
@@ -71,6 +71,7 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     workers: options.workers,
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: viewBytes,
+    mostRequests: entries.length * samplings.length,
   })
   const stop = (): void => void pool.close(options.signal?.reason)
   options.signal?.addEventListener('abort', stop, { once: true })

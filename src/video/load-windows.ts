@@ -40,7 +40,7 @@ const windowsAtOnce = 16
  * window fits; a shorter video has one window that repeats its last frame. A video of which a window cannot be read is
  * yielded as a failure, and its other windows count for nothing.
  *
- * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted
+ * @throws VideoMaeError `DECODER_MISSING`, `DECODER_RESOURCES`; the signal's reason when aborted
  */
 export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<LoadedWindows, void, undefined> {
   const { entries, frames, stride, fps, step, size, seed = 0, signal } = options
@@ -60,6 +60,7 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     workers: options.workers,
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: bytes,
+    mostRequests: windowsAtOnce,
   })
   const stop = (): void => void pool.close(signal?.reason)
   signal?.addEventListener('abort', stop, { once: true })

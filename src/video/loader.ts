@@ -79,7 +79,7 @@ export interface Loader {
   readonly stepsPerEpoch: number
   /**
    * Batches without end, from a step on: exactly those that an uninterrupted run gives. One iteration at a time.
-   * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`, `DECODER_MISSING`, `LOADER_CLOSED`
+   * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`, `DECODER_MISSING`, `DECODER_RESOURCES`, `LOADER_CLOSED`
    */
   batches(range?: { readonly startStep?: number }): AsyncGenerator<LoadedBatch, void, undefined>
   stats(): LoaderStats
@@ -136,6 +136,7 @@ class VideoLoader implements Loader {
         workers: options.workers,
         timeoutSeconds: options.timeoutSeconds,
         slotBytes: clipBytes(this.request(0, 0)),
+        mostRequests: this.requestsAhead,
       })
     const stop = (): void => void this.pool.close(options.signal?.reason)
     options.signal?.addEventListener('abort', stop, { once: true })
@@ -226,9 +227,14 @@ class VideoLoader implements Loader {
     this.options.onBadFile?.(noted)
   }
 
+  /** Samples of a batch and of the `prefetch` next ones. */
+  private get requestsAhead(): number {
+    return this.perStep * ((this.options.prefetch ?? 2) + 1)
+  }
+
   /** Keeps the samples of this batch and of the next `prefetch` ones under way. */
   private schedule(epoch: number, offset: number): void {
-    let missing = this.perStep * ((this.options.prefetch ?? 2) + 1)
+    let missing = this.requestsAhead
     const wanted = new Set<string>()
     for (let e = epoch, from = offset; missing > 0; e++, from = 0) {
       const usable = this.order.usable(e)

@@ -118,6 +118,8 @@ describe('sources', () => {
     expect(messageOf(() => listVideos(list, { base: path.join(folder, 'elsewhere') }))).toMatch(
       /^VIDEO_SOURCE_NOT_FOUND/,
     )
+    writeFileSync(list, 'z.mp4 0 30 7\n')
+    expect(() => listVideos(list)).toThrow(expect.objectContaining({ hint: expect.stringMatching(/parts in seconds/) }))
     writeFileSync(list, 'z.mp4,run\nz.mp4,walk\n')
     expect(messageOf(() => listVideos(list))).toMatch(/list\.csv:2: expected one label for z\.mp4, but line 1/)
   })

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
+import { machineError } from './machine-errors.ts'
 import { killGroup, ownGroups } from './process-group.ts'
 import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
 import { SharedFile } from './shared-file.ts'
@@ -19,7 +20,7 @@ export interface ProcessEnd<Job> {
   readonly current?: { readonly job: Job; readonly failure: Failure }
   /** Jobs it had not begun. */
   readonly untouched: readonly Job[]
-  /** Set when the process said that it cannot decode anything. */
+  /** Set when the process said that it cannot decode anything; no job is to blame then. */
   readonly unable?: Failure
 }
 
@@ -64,17 +65,24 @@ export class DecodeProcess<Job extends Work> {
     this.slotBytes = limits.slotBytes
     this.timeoutSeconds = limits.timeoutSeconds
     for (let slot = 0; slot < DecodeProcess.depth; slot++) this.freeSlots.push(slot)
+    const entry = fileURLToPath(compiledEntry(import.meta.url, './decode-process'))
     this.shared = new SharedFile(this.slotBytes * DecodeProcess.depth)
-    this.child = fork(fileURLToPath(compiledEntry(import.meta.url, './decode-process')), [JSON.stringify(settings)], {
-      // The last two are `lifeline` and `sharedDescriptor`.
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', this.shared.descriptor],
-      execArgv: [],
-      detached: ownGroups,
-    })
+    try {
+      this.child = fork(entry, [JSON.stringify(settings)], {
+        // The last two are `lifeline` and `sharedDescriptor`.
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', this.shared.descriptor],
+        execArgv: [],
+        detached: ownGroups,
+      })
+    } catch (error) {
+      this.shared.close()
+      throw machineError('Expected to start a decoding process', error)
+    }
     this.child.stderr?.on('data', (chunk: Buffer) => {
       this.lastWords = (this.lastWords + chunk.toString()).slice(-2000)
     })
-    this.child.stdio[lifeline]?.on('error', () => undefined) // The process is gone, and its end says so.
+    // Where the limit of open files is reached, the object has neither streams nor `send` until its error is reported.
+    this.child.stdio?.[lifeline]?.on('error', () => undefined) // The process is gone, and its end says so.
     this.child.on('message', (message: FromProcess) => this.receive(message))
     this.startClock(Math.max(this.timeoutSeconds, startSeconds))
     // A process that could not be started reports an error and no exit.
@@ -105,7 +113,7 @@ export class DecodeProcess<Job extends Work> {
     if (this.ready && this.jobs.length === 1) this.startClock()
     const message: ToProcess = { id, request: job.request, offset: slot * this.slotBytes }
     // A failed send means the process is gone; its end hands the job back.
-    this.child.send(message, () => undefined)
+    this.child.send?.(message, () => undefined)
   }
 
   /** Forgets all jobs and returns them. */
@@ -124,7 +132,10 @@ export class DecodeProcess<Job extends Work> {
   }
 
   private receive(message: FromProcess): void {
-    if (message.kind === 'unable') this.unable = message.failure
+    if (message.kind === 'unable') {
+      this.unable = message.failure
+      this.killGroup()
+    }
     if (message.kind === 'ready') {
       this.ready = true
       if (this.jobs.length > 0) this.startClock()
@@ -177,9 +188,9 @@ export class DecodeProcess<Job extends Work> {
     this.ended = true
     this.stopClock()
     this.closeShared()
-    // A process that never came up has begun nothing.
+    // A process that never came up has begun nothing, and one that the machine refused something has begun in vain.
     const jobs = this.jobs.splice(0)
-    const current = this.ready ? jobs.shift() : undefined
+    const current = this.ready && this.unable === undefined ? jobs.shift() : undefined
     this.listener.ended({
       how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
       ready: this.ready,

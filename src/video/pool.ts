@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
@@ -27,14 +27,17 @@ export interface PoolOptions extends ProcessSettings {
   readonly timeoutSeconds?: number
   /** Largest answer in bytes. */
   readonly slotBytes: number
+  /** Most requests that are open at the same time: more processes would only lie idle. Default: any number. */
+  readonly mostRequests?: number
 }
 
-/** A process that dies so often without having answered anything is no matter of the files. */
+/** Processes that end so often with nothing answered in between are no matter of the files. */
 const maxBarrenStarts = 3
 
 /**
  * Decoding processes that answer clip requests. Every request is answered: with clips, or, after it failed twice (an error, a crash, a timeout), with the
- * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed.
+ * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
+ * machine is at fault, no request is: it is made again, until it is clear that the trouble stays.
  */
 export class DecodePool {
   private readonly options: PoolOptions
@@ -42,19 +45,26 @@ export class DecodePool {
   private readonly waiting: Job[] = []
   private barrenStarts = 0
   private broken: unknown
-  private closed = false
+  private closing: Promise<void> | undefined
   /** How many processes were replaced. */
   restarts = 0
 
+  /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when a process cannot be given room */
   constructor(options: PoolOptions) {
     this.options = options
-    const count = options.workers ?? availableParallelism()
-    for (let i = 0; i < count; i++) this.start()
+    const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY } = options
+    if (!Number.isInteger(workers) || workers < 1) throw invalidArgument('workers', 'a positive integer', workers)
+    try {
+      for (let i = 0; i < Math.min(workers, mostRequests); i++) this.start()
+    } catch (error) {
+      void this.close(error) // Nobody gets a pool that could be closed.
+      throw error
+    }
   }
 
   /**
    * @param target receives the clips; not to be touched until the promise settles
-   * @throws VideoMaeError `DECODER_MISSING`, `LOADER_CLOSED` or `DECODER_PROCESS_FAILED`: no request can be answered any more
+   * @throws VideoMaeError `DECODER_MISSING`, `LOADER_CLOSED`, `DECODER_PROCESS_FAILED` or `DECODER_RESOURCES`: no request can be answered any more
    */
   read(request: ClipRequest, target: Uint8Array = new Uint8Array(clipBytes(request))): Promise<ClipOutcome> {
     if (this.broken !== undefined) return Promise.reject(this.broken)
@@ -73,14 +83,13 @@ export class DecodePool {
     return this.processes.size
   }
 
-  /** Ends all processes. @param reason what requests still open are rejected with */
-  async close(reason?: unknown): Promise<void> {
-    if (this.closed) return
-    this.closed = true
+  /** Ends all processes and waits for their end, also when called again. @param reason what requests still open are rejected with */
+  close(reason?: unknown): Promise<void> {
+    this.closing ??= Promise.all([...this.processes].map((p) => p.kill())).then(() => undefined)
     this.fail(
       reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
     )
-    await Promise.all([...this.processes].map((p) => p.kill()))
+    return this.closing
   }
 
   private start(): void {
@@ -107,14 +116,14 @@ export class DecodePool {
 
   private replace(process: DecodeProcess<Job>, end: ProcessEnd<Job>): void {
     this.processes.delete(process)
-    if (this.closed) return
-    if (end.unable !== undefined) {
+    if (this.closing !== undefined || this.broken !== undefined) return
+    this.waiting.unshift(...end.untouched)
+    if (end.unable !== undefined && (!end.ready || ++this.barrenStarts > maxBarrenStarts)) {
       this.fail(
         new VideoMaeError(end.unable.reason, { code: end.unable.code, exit: 'environment', hint: end.unable.hint }),
       )
       return
     }
-    this.waiting.unshift(...end.untouched)
     this.restarts++
     if (end.current !== undefined) this.retry(end.current.job, end.current.failure)
     else if (!end.ready && ++this.barrenStarts > maxBarrenStarts) {
@@ -127,7 +136,11 @@ export class DecodePool {
       )
       return
     }
-    this.start()
+    try {
+      this.start()
+    } catch (error) {
+      this.fail(error)
+    }
     this.hand()
   }
 

@@ -30,7 +30,7 @@ export interface Failure {
 
 export type FromProcess =
   | { readonly kind: 'ready'; readonly decoder: string }
-  /** The decoder cannot be loaded at all; the process ends. */
+  /** It can decode nothing: the decoder does not load, or, later, the machine refused what every video needs. The parent ends it. */
   | { readonly kind: 'unable'; readonly failure: Failure }
   | { readonly kind: 'done'; readonly id: number; readonly result: ClipResult }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { accessSync, closeSync, constants, openSync, read, statfsSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, read, statfsSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { VideoMaeError } from '../core/errors.ts'
+import { machineError } from './machine-errors.ts'
 
 /**
  * A nameless file through which one decoding process hands over pixels: in memory (/dev/shm) where there is room, else in the folder for temporary
@@ -12,10 +14,25 @@ export class SharedFile {
   private readonly name: string
   private linked = true
 
-  constructor(bytes: number) {
-    this.name = path.join(chooseFolder(bytes), `videomae-${process.pid}-${randomBytes(6).toString('hex')}`)
-    this.descriptor = openSync(this.name, 'wx+', 0o600)
-    if (process.platform !== 'win32') this.unlink()
+  /**
+   * @param folders where it may lie, the best first
+   * @throws VideoMaeError `DECODER_RESOURCES` when none of the folders can take that many bytes
+   */
+  constructor(bytes: number, folders: readonly string[] = ['/dev/shm', tmpdir()]) {
+    let refusal: VideoMaeError | undefined
+    for (const [i, folder] of folders.entries()) {
+      if (i < folders.length - 1 && !hasRoom(folder, bytes)) continue
+      const name = path.join(folder, `videomae-${process.pid}-${randomBytes(6).toString('hex')}`)
+      try {
+        this.descriptor = openReserved(name, bytes)
+        this.name = name
+        if (process.platform !== 'win32') this.unlink()
+        return
+      } catch (error) {
+        refusal = machineError(`Expected ${Math.ceil(bytes / 1e6)} MB for decoded clips in ${folder}`, error)
+      }
+    }
+    throw refusal
   }
 
   /** Reads `target.byteLength` bytes at `offset`, off the main thread. */
@@ -44,15 +61,32 @@ export class SharedFile {
   }
 }
 
-/** Containers often have a /dev/shm of 64 MB: it is used only while twice the needed room is free. */
-function chooseFolder(bytes: number): string {
-  const memory = '/dev/shm'
+/** Containers often have a /dev/shm of 64 MB, which other programs need too: it is used only while twice the needed room is free. */
+function hasRoom(folder: string, bytes: number): boolean {
   try {
-    accessSync(memory, constants.W_OK)
-    const { bavail, bsize } = statfsSync(memory)
-    if (bavail * bsize > 2 * bytes) return memory
+    const { bavail, bsize } = statfsSync(folder)
+    return bavail * bsize > 2 * bytes
   } catch {
-    // No such folder (macOS, Windows) or not ours to write: the next line is the answer.
+    return false // No such folder: macOS, Windows.
   }
-  return tmpdir()
+}
+
+const zeros = new Uint8Array(1 << 20)
+
+/**
+ * A new file with all of its room taken, by writing it: what is merely free now is also counted on by the other processes, and would be missing
+ * only when the pixels come.
+ */
+function openReserved(name: string, bytes: number): number {
+  const descriptor = openSync(name, 'wx+', 0o600)
+  try {
+    for (let done = 0; done < bytes; ) {
+      done += writeSync(descriptor, zeros, 0, Math.min(zeros.byteLength, bytes - done), done)
+    }
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    unlinkSync(name)
+    throw error
+  }
 }

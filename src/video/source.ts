@@ -140,6 +140,8 @@ function listFile(file: string, base: string | undefined): VideoEntry[] {
   return entries
 }
 
+const framesAfterPath = / \d+ -?\d+$/
+
 /** A single missing file is found, named and skipped when it is loaded; a list of which nothing exists is a wrong base folder. */
 function requireSome(file: string, entries: readonly VideoEntry[]): void {
   const probe = entries.slice(0, 20)
@@ -149,7 +151,9 @@ function requireSome(file: string, entries: readonly VideoEntry[]): void {
     {
       code: 'VIDEO_SOURCE_NOT_FOUND',
       exit: 'data',
-      hint: 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
+      hint: framesAfterPath.test(probe[0].path)
+        ? 'Lines with a start and a number of frames (path start frames label) are not understood: give parts in seconds, as a CSV file with the columns path,label,start,end.'
+        : 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
     },
   )
 }

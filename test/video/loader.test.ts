@@ -287,6 +287,24 @@ describe('decoding processes', () => {
     await expect(p.read(request(entries[0]))).rejects.toMatchObject({ code: 'LOADER_CLOSED' })
   })
 
+  test('have ended when a pool is closed, also for who closes it a second time', async () => {
+    const p = pool({ workers: 2 })
+    await Promise.all(entries.map((entry) => p.read(request(entry))))
+    const ids = p.processIds()
+    const aborted = p.close(new Error('enough'))
+    await p.close()
+    expect(ids).toHaveLength(2)
+    for (const id of ids) expect(() => process.kill(id, 0)).toThrow()
+    await aborted
+  })
+
+  test.each([0, -1, 1.5, Number.NaN])('%d of them are refused', async (workers) => {
+    const refusal = { code: 'INVALID_ARGUMENT', exit: 'usage', message: expect.stringContaining('workers') }
+    expect(() => pool({ workers })).toThrow(expect.objectContaining(refusal))
+    expect(() => createLoader(options({ workers }))).toThrow(expect.objectContaining(refusal))
+    await expect(inspectVideos(folder.path, { workers })).rejects.toMatchObject(refusal)
+  })
+
   test('an aborted loader ends its iteration with the reason', async () => {
     const controller = new AbortController()
     const loader = createLoader(options({ signal: controller.signal }))

@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import { cropChain } from '../filters.ts'
+import { requireOpenable } from '../machine-errors.ts'
 import { upright } from '../orientation.ts'
 import type { DecoderLimits, DecodeStats, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
 import { requireVideoFile, videoError } from '../video-errors.ts'
@@ -67,6 +68,7 @@ function requireFrames(log: FrameLog, path: string, limits: Limits): void {
   }
   if (log.codec !== undefined) throw videoError('VIDEO_NO_FRAMES', path, 'not one frame can be decoded')
   if (log.container !== 'unknown') throw videoError('VIDEO_NO_STREAM', path, 'has no video stream')
+  requireOpenable(path)
   throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${complaint})`)
 }
 

@@ -14,6 +14,7 @@ import {
   FormatContext,
   type Stream,
 } from 'node-av/lib'
+import { requireOpenable } from '../machine-errors.ts'
 import { describeOrientation, displaySize, type Orientation, orientationFromMatrix, upright } from '../orientation.ts'
 import type { Size, VideoInfo } from '../types.ts'
 import { requireVideoFile, videoError } from '../video-errors.ts'
@@ -43,7 +44,10 @@ export function openInput(path: string, maxPixels: number): Input {
     // `file:` keeps names with colons from being read as protocols; the whitelist keeps playlists from opening anything else.
     format.setOption('protocol_whitelist', 'file')
     const opened = format.openInputSync(`file:${path}`)
-    if (opened < 0) throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${reason(opened)})`)
+    if (opened < 0) {
+      requireOpenable(path)
+      throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${reason(opened)})`)
+    }
     for (const stream of format.streams) requireSaneSize(path, stream.codecpar, maxPixels)
     format.findStreamInfoSync()
     const streamIndex = format.findBestStream(AVMEDIA_TYPE_VIDEO)
