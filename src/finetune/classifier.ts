@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
@@ -14,6 +14,8 @@ import { attentiveHead } from '../model/heads.ts'
 import { loadCheckpointDirectory, type ModelConfiguration, type ModelState } from '../model/index.ts'
 import { type ParameterShapes, parameterShapes, shapesOf } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { defaultTiming } from '../train/clip-timing.ts'
+import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
@@ -138,7 +140,8 @@ export async function openClassifier(where: string): Promise<OpenedClassifier> {
     })
   }
   const { configuration, state, path: from, warnings } = opened
-  const labels = opened.labels ?? Array.from({ length: opened.classes }, (_, c) => `class ${c}`)
+  // The lists of published code call a class without a name by its number.
+  const labels = opened.labels ?? Array.from({ length: opened.classes }, (_, c) => String(c))
   const sampling = await readSampling(from, opened.clip)
   return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
 }
@@ -149,16 +152,13 @@ function describeKind({ kind }: OpenedCheckpoint): string {
 }
 
 async function openAttentive(directory: string): Promise<OpenedClassifier> {
-  const parsed = descriptionSchema.safeParse(
-    JSON.parse(await readFile(path.join(directory, files.description), 'utf8')),
-  )
+  const description = path.join(directory, files.description)
+  const hint = 'The attentive head cannot be opened without it: take the folder from a copy, or train the head again.'
+  const parsed = descriptionSchema.safeParse(await readJsonBesideWeights(description, hint))
   if (!parsed.success) {
     throw new VideoMaeError(
       `Expected ${files.description} of a classifier in ${directory}: ${z.prettifyError(parsed.error)}`,
-      {
-        code: 'CHECKPOINT_INVALID',
-        exit: 'data',
-      },
+      { code: 'CHECKPOINT_INVALID', exit: 'data', hint },
     )
   }
   const { head, labels } = parsed.data
@@ -185,14 +185,21 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
   return { configuration, head, state, labels, sampling, path: directory, warnings: encoder.warnings }
 }
 
-/** `clip.json`, else what the training of a checkpoint says, else VideoMAE's defaults. */
+/**
+ * `clip.json`, else what the training of a checkpoint says, else VideoMAE's defaults.
+ *
+ * @throws VideoMaeError `CHECKPOINT_INVALID`
+ */
 export async function readSampling(directory: string, clip: OpenedCheckpoint['clip']): Promise<TestSampling> {
   const file = path.join(folderOf(directory), files.sampling)
-  if (!existsSync(file)) return { kind: 'dense', stride: clip?.stride ?? 4, fps: clip?.fps ?? null }
-  const parsed = testSamplingSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  const hint = 'Take the file from a copy, or write it anew, e.g. {"kind":"dense","stride":4,"fps":null}.'
+  const content = await readJsonBesideWeights(file, hint)
+  if (content === undefined) return { kind: 'dense', ...(clip ?? defaultTiming) }
+  const parsed = testSamplingSchema.safeParse(content)
   if (parsed.success) return parsed.data
   throw new VideoMaeError(`Expected the sampling of clips in ${file}: ${z.prettifyError(parsed.error)}`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
+    hint,
   })
 }

@@ -3,9 +3,11 @@ import {
   batchSchema,
   checkpointSchema,
   engineSchema,
+  fpsSchema,
   logSchema,
   modelSchema,
   optimiserSchema,
+  refuseBothTimings,
   scheduleSchema,
 } from '../train/configuration.ts'
 import { type ConfigurationSource, checkedConfiguration, loadConfiguration } from '../train/configuration-file.ts'
@@ -47,8 +49,9 @@ const clipSchema = z
       .default(null)
       .describe('dense: frames a stride apart (Kinetics); segments: spread over the video (Something-Something).'),
     stride: count.nullable().default(null).describe('Frames from one to the next; null: as the encoder was trained.'),
-    fps: z.number().positive().nullable().default(null).describe('Sample by time at this rate instead.'),
+    fps: fpsSchema.describe('Frames per second of the clip, by time; not together with a stride.'),
   })
+  .check(refuseBothTimings)
   .describe('Which frames become a clip; null: as the encoder was trained.')
 
 const augmentSchema = z

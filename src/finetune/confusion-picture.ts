@@ -1,7 +1,5 @@
 /** The confusion matrix as a picture: rows are true classes, columns predictions, shades the share of the row. */
-
-const escapeText = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+import { escapeXml } from '../format/xml.ts'
 
 /** White to dark blue, so that it reads in grey too. */
 function shade(share: number): string {
@@ -36,7 +34,7 @@ export function confusionSvg(confusion: readonly (readonly number[])[], labels: 
   }
   if (named) {
     for (const [i, label] of labels.entries()) {
-      const text = escapeText(label.length > 30 ? `${label.slice(0, 29)}…` : label)
+      const text = escapeXml(label.length > 30 ? `${label.slice(0, 29)}…` : label)
       const middle = margin + (i + 0.5) * cell
       parts.push(`<text x="${margin - 6}" y="${middle + 4}" text-anchor="end">${text}</text>`)
       parts.push(

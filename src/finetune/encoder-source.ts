@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { Program } from '../graph/program.ts'
-import { stateDigest } from '../model/digest.ts'
+import { encoderDigest } from '../model/digest.ts'
 import {
   buildEncodeProgram,
   initialise,
@@ -56,7 +56,7 @@ export interface FeatureProgram {
   readonly program: Program
   readonly output: 'pooled' | 'tokens'
   readonly state: ModelState
-  /** SHA-256 of these weights. */
+  /** SHA-256 of the function that they make; see `encoderDigest`. */
   readonly digest: string
   /** Shape of the features of one clip. */
   readonly shape: readonly number[]
@@ -73,7 +73,7 @@ export function featureProgram(source: EncoderSource, kind: FeatureKind, batch: 
     program: { ...program, outputs: wanted },
     output,
     state,
-    digest: stateDigest(state),
+    digest: encoderDigest(configuration, modelKind, state),
     shape: program.tensors[wanted[0].tensor].shape.slice(1),
   }
 }

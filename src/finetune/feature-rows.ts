@@ -50,7 +50,12 @@ export function gatherRows(rows: FeatureRows, indices: ArrayLike<number>): Float
 }
 
 /** Mean and deviation per value over all rows, so that a head sees values of one size; a constant has deviation 1. */
-export function standardisation(rows: FeatureRows): { readonly mean: Float64Array; readonly deviation: Float64Array } {
+export function standardisation(rows: Pick<FeatureRows, 'count' | 'width' | 'row'>): {
+  /** [width] */
+  readonly mean: Float64Array
+  /** [width] */
+  readonly deviation: Float64Array
+} {
   const { count, width } = rows
   const mean = new Float64Array(width)
   const deviation = new Float64Array(width)

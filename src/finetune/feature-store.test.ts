@@ -1,7 +1,16 @@
-import { appendFile, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  type FileHandle,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { FeatureStore } from './feature-store.ts'
 
 const width = 3
@@ -63,6 +72,25 @@ test('after a write that failed the same store goes on in other files', async ()
   await put(store, 2)
   await put(store, 3)
   await expectWhole([0, 2, 3])
+})
+
+test('rows are read to their end where one call does not give them all', async () => {
+  await put(await open(), 1)
+  // As the system does from 2 GiB on: a call gives at most so much.
+  const handle = await openFile(path.join(root, 'key', 'key.json'))
+  const calls = Object.getPrototypeOf(handle) as FileHandle
+  await handle.close()
+  const read = calls.read as (...args: unknown[]) => Promise<{ bytesRead: number; buffer: Uint8Array }>
+  const short = vi.spyOn(calls, 'read').mockImplementation(function (this: FileHandle, ...args: unknown[]) {
+    const [target, offset, length, position] = args as [Uint8Array, number, number, number]
+    return read.call(this, target, offset, Math.min(length, 5), position)
+  })
+  try {
+    await expectWhole([1])
+    expect(short).toHaveBeenCalledTimes(Math.ceil(rowsOf(1).byteLength / 5))
+  } finally {
+    short.mockRestore()
+  }
 })
 
 test('lines whose data is gone or does not follow are not believed', async () => {

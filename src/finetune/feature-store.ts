@@ -3,6 +3,7 @@ import { appendFile, mkdir, open, readdir, readFile, stat } from 'node:fs/promis
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { bytesOf, readFully } from '../format/file-bytes.ts'
 
 /** Where in its video a row of features comes from. */
 export interface FeatureView {
@@ -99,9 +100,7 @@ export class FeatureStore {
     const rows = new Float32Array(entry.views.length * this.width)
     const handle = await open(file, 'r')
     try {
-      const bytes = new Uint8Array(rows.buffer)
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset)
-      if (bytesRead === bytes.length) return rows
+      if ((await readFully(handle, bytesOf(rows), offset)) === rows.byteLength) return rows
     } finally {
       await handle.close()
     }
@@ -118,7 +117,7 @@ export class FeatureStore {
     // Only whole writes are counted on: after one that failed, what follows goes to files of its own.
     this.own = null
     const { data, index, end: offset } = own
-    await appendFile(data, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength))
+    await appendFile(data, bytesOf(rows))
     const line: Line = { ...entry, offset }
     await appendFile(index, `${JSON.stringify(line)}\n`)
     own.end += rows.byteLength

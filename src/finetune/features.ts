@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
 import type { EngineOptions } from '../engine/engine.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
 import { runClips } from './batches.ts'
@@ -13,7 +14,10 @@ import { spatialViews, temporalViews } from './views.ts'
 export interface FeatureOptions extends EngineOptions {
   /** Default `pooled`. */
   readonly kind?: FeatureKind
-  /** Folder of the store: features of the same content, weights and views are computed once, whatever asks for them. */
+  /**
+   * Folder of the store: features of the same content, encoder and views, made on the same engine in the same precision from
+   * frames of the same decoder, are computed once, whatever asks for them.
+   */
   readonly cache: string
   /** Temporal and spatial views of every video, a row each. Default 1 and 1: the middle. */
   readonly clips?: number
@@ -24,10 +28,7 @@ export interface FeatureOptions extends EngineOptions {
   readonly shard?: { readonly index: number; readonly count: number } | null
   /** Default: the best engine that this machine has. */
   readonly engine?: string | null
-  /**
-   * Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger
-   * runs, and from those of another engine, precision or decoder.
-   */
+  /** Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
   readonly batch?: number
   readonly workers?: number
   readonly decoder?: DecoderName
@@ -52,7 +53,7 @@ export interface ComputedFeatures<Video extends VideoEntry> {
   readonly failures: readonly { readonly id: string; readonly code: string; readonly reason: string }[]
   /** How many of them were computed now, not found in the store. */
   readonly computed: number
-  /** SHA-256 of the weights. */
+  /** SHA-256 of weights and architecture. */
   readonly encoder: string
 }
 
@@ -83,9 +84,8 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
-  const content = { encoder, kind, views, frames, size: imageSize[0], mean: configuration.mean, std: configuration.std }
-  // Certificates take clips one by one, and need to know that all features in the store were made so, and alike.
-  const key = batch === 1 ? { ...content, run: await runOf(options) } : content
+  // `encoder` stands for everything in the configuration that decides the features.
+  const key = { encoder, kind, views, frames, size: imageSize[0], run: await runOf(options) }
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
   const store = await FeatureStore.open(cache, id, key, width)
@@ -140,9 +140,14 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   }
 }
 
-/** What may change the last bits of the features of a clip that is alone in its run. */
-async function runOf({ engine, device, precision, decoder = 'node-av' }: FeatureOptions) {
-  return { batch: 1, engine: (await chooseEngine(engine ?? null)).name, device, precision, decoder }
+/**
+ * How features are made. bfloat16 changes them visibly, another decoder may give other colours, another engine rounds
+ * differently: rows of one store are all made alike. Certificates need to know that each clip was alone in its run (`alone`);
+ * how many clips larger runs have is left out: it moves only the last bits.
+ */
+async function runOf({ batch, engine, device, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
+  const { name } = await chooseEngine(engine ?? null)
+  return { alone: batch === 1, engine: name, device: device ?? null, precision, decoder }
 }
 
 async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(
@@ -185,8 +190,7 @@ async function* loadViews(source: EncoderSource, entries: readonly VideoEntry[],
     }
     return
   }
-  const { stride, fps } = sampling
-  for await (const loaded of loadWindows({ ...loading, frames, stride, fps: fps ?? undefined, step: windowStep })) {
+  for await (const loaded of loadWindows({ ...loading, frames, ...positionsOf(sampling), step: windowStep })) {
     if (!loaded.ok) yield loaded
     else {
       const views = loaded.views.map((view, i) => place(view, loaded.first + i, 0))

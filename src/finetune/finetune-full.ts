@@ -75,7 +75,9 @@ export async function finetuneFull(
   const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
   let kept: readonly LoadedVideo[] | null = null
   const unreadable = new Map<string, string>()
+  const averaged = optimiser.average !== null
   const validating = split.validation.length > 0
+  const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = plainFinetuneConfiguration(configuration)
   const result = await trainInDirectory(
     {
@@ -114,13 +116,13 @@ export async function finetuneFull(
             learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
           },
         })
-        const validate = buildClassifyProgram({
+        const evaluating = buildClassifyProgram({
           configuration: model,
           classes,
           batch: evaluation.batch,
           name: 'validate',
         })
-        const looking = optimiser.average === null ? validate : withAverages(validate, training.trained)
+        const looking = averaged ? withAverages(evaluating, training.trained) : evaluating
         const engine = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
         return openTrainingSession(training, engine, length.runsPerStep, validating ? [looking] : [])
       },
@@ -132,30 +134,41 @@ export async function finetuneFull(
         if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))
         await record?.write(folder, options.out)
       },
-      async onBegin(directory, done) {
+      async onBegin(directory, done, opened) {
         await options.onAccepted?.()
-        if (done < steps) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
-        await best.rewind(done)
+        const { lost } = await best.rewind(done)
+        if (lost) options.onNote?.(`warning: ${lostBest(done)}`)
+        // A run that was stopped in a look has saved the step before it: the look comes now.
+        const missed = done > 0 && looksAfter(done) && !best.has(done)
+        if (done < steps || missed) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
+        if (missed) await validate(done, opened)
       },
       async afterStep(step, opened) {
-        const last = step === steps
-        if (!last && (step % every !== 0 || !validating)) return
-        const state = () => chosenWeights(opened, optimiser.average !== null)
-        if (!validating) {
-          await best.save(classifierOf(await state()))
-          return
-        }
-        const scores = await look(opened, optimiser.average === null ? 'validate' : 'validate.average')
-        options.onNote?.(
-          `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
-        )
-        await best.add({ step, ...scores }, async () => classifierOf(await state()))
+        if (looksAfter(step)) await validate(step, opened)
+        else if (step === steps) await best.save(classifierOf(await chosenWeights(opened, averaged)), { step })
       },
     },
     options,
   )
+  if (looksAfter(steps) && !best.has(steps)) throw stoppedInLastLook(steps, options.signal?.reason)
+  await best.finish()
   const failures = [...unreadable].map(([id, reason]) => ({ id, reason }))
   return { ...result, validation: best.best, failures: [...result.badFiles, ...failures] }
+
+  /** A look at the validation videos, unless the signal breaks it off; the run makes up for it when it goes on. */
+  async function validate(step: number, opened: OpenedTraining): Promise<void> {
+    let scores: Awaited<ReturnType<typeof look>>
+    try {
+      scores = await look(opened, averaged ? 'validate.average' : 'validate')
+    } catch (error) {
+      if (options.signal?.aborted === true) return
+      throw error
+    }
+    options.onNote?.(
+      `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
+    )
+    await best.add({ step, ...scores }, async () => classifierOf(await chosenWeights(opened, averaged)))
+  }
 
   /** Accuracy and loss on the validation videos, one view each. */
   async function look({ session }: OpenedTraining, program: string): Promise<Omit<ValidationLine, 'step'>> {
@@ -178,6 +191,7 @@ export async function finetuneFull(
     let loss = 0
     let right = 0
     for await (const prediction of predictFrom(classifier, kept ?? loadValidation(clipBytes))) {
+      options.signal?.throwIfAborted() // clips that are decoded already would be predicted to their end
       if (!prediction.ok) {
         failures++
         if (!unreadable.has(prediction.entry.id)) options.onNote?.(`Unreadable: ${prediction.reason}`)
@@ -207,6 +221,7 @@ export async function finetuneFull(
       samplings: temporalViews(sampling, model.frames, 1),
       size: model.imageSize[0],
       ...loadingOptions(data),
+      signal: options.signal,
     })
     for await (const view of views) {
       loaded?.push(view)
@@ -214,6 +229,19 @@ export async function finetuneFull(
     }
     kept = loaded
   }
+}
+
+function lostBest(step: number): string {
+  return `the weights that were best on the validation videos until step ${step} are not there any more; the best ones are chosen among those from here on.`
+}
+
+function stoppedInLastLook(steps: number, cause: unknown): VideoMaeError {
+  return new VideoMaeError(`Stopped in the validation after the last of ${steps} steps; training is done and saved.`, {
+    code: 'INTERRUPTED',
+    exit: 'interrupted',
+    hint: 'Continue with --resume: only the validation and the test are left.',
+    cause,
+  })
 }
 
 /** Validation clips that are held in memory, at most. */

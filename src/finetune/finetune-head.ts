@@ -17,7 +17,7 @@ import type { ValidationScores } from './validation.ts'
 
 export interface HeadFinetuning {
   readonly classifier: Classifier
-  /** Null without test videos. */
+  /** Null without test videos that can be read. */
   readonly test: Evaluation | null
   readonly validation: ValidationScores | null
   /** Seconds of computing features (nearly none where they were cached) and of training the head. */
@@ -26,11 +26,15 @@ export interface HeadFinetuning {
   /** Epochs or strength that were chosen, in words. */
   readonly chosen: string
   readonly failures: Evaluation['failures']
+  /** What a user should know, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export interface HeadOptions extends Pick<RunOptions, 'out' | 'signal' | 'onNote'> {
   /** Videos whose features are there, of all that are needed. */
   readonly onFeatures?: (done: number, total: number) => void
+  /** Called with the trained classifier before it is tested: whatever becomes of the test, it is not lost. */
+  readonly save?: (classifier: Classifier) => Promise<void>
 }
 
 /**
@@ -85,10 +89,13 @@ async function trainHead(
   const featureSeconds = (performance.now() - began) / 1000
   const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) => part.failures)
   for (const { reason } of failures) note(`Unreadable: ${reason}`)
-  if (split.validation.length > 0 && validation.videos.length === 0)
-    note(
-      `warning: none of the ${split.validation.length} validation videos can be read: the head is chosen without them.`,
-    )
+  const warnings = [
+    ...(split.validation.length > 0 && validation.videos.length === 0
+      ? [`none of the ${split.validation.length} validation videos can be read: the head is chosen without them.`]
+      : []),
+    ...(test !== null && test.videos.length === 0 ? [notTested(split.test.length)] : []),
+  ]
+  for (const warning of warnings) note(`warning: ${warning}`)
 
   const trainBegan = performance.now()
   const rows = await readRows(train)
@@ -132,7 +139,11 @@ async function trainHead(
     sampling: source.sampling,
   }
   const trainSeconds = (performance.now() - trainBegan) / 1000
-  const tested = test === null ? null : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine })
+  await options.save?.(classifier)
+  const tested =
+    test === null || test.videos.length === 0
+      ? null
+      : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine })
   return {
     classifier,
     test: tested,
@@ -141,7 +152,13 @@ async function trainHead(
     trainSeconds,
     chosen: trained.chosen,
     failures,
+    warnings,
   }
+}
+
+/** A warning: there are test videos, but no test. */
+export function notTested(videos: number): string {
+  return `none of the ${videos} test videos can be read (\`videomae inspect\` says why): the classifier is saved, but it is not tested.`
 }
 
 function requireEveryClass(

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
@@ -6,7 +6,7 @@ import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
-import { openClassifier, saveClassifier } from './classifier.ts'
+import { type Classifier, openClassifier, saveClassifier } from './classifier.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,
@@ -16,7 +16,7 @@ import {
 } from './configuration.ts'
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
-import { finetuneHead, type HeadOptions } from './finetune-head.ts'
+import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
@@ -31,7 +31,7 @@ export interface FinetuneResult {
   readonly videos: { readonly train: number; readonly validation: number; readonly test: number }
   /** Of the chosen checkpoint; null without validation videos. */
   readonly validation: ValidationScores | null
-  /** Of the chosen checkpoint; null without test videos. */
+  /** Of the chosen checkpoint; null without test videos that can be read. */
   readonly test: Evaluation | null
   /** How it was chosen: step, epoch or strength. */
   readonly chosen: string
@@ -92,32 +92,44 @@ export async function finetune(
   try {
     const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)
     const seconds = (): number => (performance.now() - began) / 1000
+    const report = async (test: Evaluation | null): Promise<void> => {
+      const folder = path.join(options.out, evaluationFolder)
+      if (test === null) await rm(folder, { recursive: true, force: true })
+      else await writeEvaluation(folder, test)
+    }
     if (configuration.mode !== 'full') {
       if (options.resume === true) {
         options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
       }
       await record.begin(null)
-      const result = await finetuneHead(configuration, prepared, options)
-      const plain = plainFinetuneConfiguration(configuration)
-      await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
-      await writeSplit()
-      await replaceDirectory(classifier, async (folder) => {
-        await saveClassifier(folder, result.classifier)
-        await record.write(folder, options.out)
-      })
+      const save = async (trained: Classifier): Promise<void> => {
+        const plain = plainFinetuneConfiguration(configuration)
+        await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+        await writeSplit()
+        await replaceDirectory(classifier, async (folder) => {
+          await saveClassifier(folder, trained)
+          await record.write(folder, options.out)
+        })
+        await report(null) // that of an earlier head is about another classifier
+      }
+      const result = await finetuneHead(configuration, prepared, { ...options, save })
       const { test, validation, chosen, failures } = result
-      if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
-      return { ...common, test, validation, chosen, failures, seconds: seconds() }
+      await report(test)
+      const all = [...warnings, ...result.warnings]
+      return { ...common, warnings: all, test, validation, chosen, failures, seconds: seconds() }
     }
     const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
     const test =
       split.test.length === 0
         ? null
         : await interruptible(signal, inTest, () => testBest(configuration, split.test, classifier, options))
-    if (test !== null) await writeEvaluation(path.join(options.out, evaluationFolder), test)
+    await report(test)
+    const untested = split.test.length > 0 && test === null ? [notTested(split.test.length)] : []
+    for (const warning of untested) options.onNote?.(`warning: ${warning}`)
     const { validation } = trained
     return {
       ...common,
+      warnings: [...warnings, ...untested],
       validation,
       test,
       chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
@@ -171,12 +183,13 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
   )
 }
 
+/** Null where none of the videos can be read. */
 async function testBest(
   { evaluation, engine, data, seed }: FinetuneConfiguration,
   videos: Parameters<typeof evaluateVideos>[1],
   where: string,
   { signal, onTest }: FinetuneOptions,
-): Promise<Evaluation> {
+): Promise<Evaluation | null> {
   const classifier = await openClipClassifier(await openClassifier(where), {
     ...engineOptions(engine),
     engine: engine.name,
@@ -191,6 +204,9 @@ async function testBest(
       signal,
       onProgress: onTest,
     })
+  } catch (error) {
+    if (error instanceof VideoMaeError && error.code === 'NOTHING_TO_EVALUATE') return null
+    throw error
   } finally {
     await classifier.close()
   }

@@ -38,7 +38,12 @@ export async function openClipClassifier(
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
   const session = await engine.open([program], options)
-  await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
+  try {
+    await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
+  } catch (error) {
+    await session.close() // Nobody gets a classifier that could be closed.
+    throw error
+  }
   const {
     frames,
     imageSize: [height, width],

@@ -1,12 +1,14 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import { type ClipReader, classFolderWarnings, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
 import { type Split, splitDataset, splitWarnings } from './split.ts'
+import type { TestSampling } from './views.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */
 export interface PreparedFinetuning {
@@ -85,13 +87,8 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
     )
   }
   const opened = from === 'scratch' ? (like === null ? null : await openEncoder(like)) : await openEncoder(from)
-  const found = opened?.sampling ?? { kind: 'dense' as const, stride: 4, fps: null }
-  const sampling = {
-    kind: clip.sampling ?? found.kind,
-    stride: clip.stride ?? found.stride,
-    // A stride that is asked for counts frames, whatever the encoder was trained with.
-    fps: clip.fps ?? (clip.stride === null ? found.fps : null),
-  }
+  const found: TestSampling = opened?.sampling ?? { kind: 'dense', ...defaultTiming }
+  const sampling = { kind: clip.sampling ?? found.kind, ...clipTiming(clip, found) }
   const section = { ...sizes, from: opened === null ? null : (like ?? from) }
   const configuration = modelConfiguration(section, opened?.configuration ?? null)
   const [height, width] = configuration.imageSize

@@ -1,7 +1,8 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
+import { RunDirectory } from '../train/run-directory.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
 
 /** What checkpoints, epochs and strengths are chosen by. */
@@ -24,16 +25,24 @@ export interface ValidationLine extends ValidationScores {
   /** Videos that were read, and those that could not be. */
   readonly videos: number
   readonly failures: number
+  /** Its weights are not there any more, so that it cannot be chosen. */
+  readonly lost?: true
 }
 
+const [linesFile, chosenFile, beforeFolder] = ['validation.jsonl', 'chosen.json', 'best-before']
+
 /**
- * The looks at the validation videos, `validation.jsonl`, and the best checkpoint so far, `best/`. A run that is resumed
- * forgets what came after its checkpoint; since it repeats those steps with the same results, `best/` ends up the same.
+ * The looks at the validation videos, `validation.jsonl`, and the best checkpoint so far, `best/`, with the step that it is of
+ * in `chosen.json`.
+ *
+ * A run that is resumed forgets what came after its checkpoint, `best/` included: steps that are repeated need not give the same
+ * again (other threads, another device). So the best of those that the newest checkpoint knows is kept in `best-before/` as long
+ * as `best/` is a later one.
  */
 export class BestCheckpoint {
   private readonly directory: string
   private readonly accompany: (folder: string) => Promise<void>
-  private lines: ValidationLine[] = []
+  private lines: readonly ValidationLine[] = []
 
   /** @param accompany writes what else lies beside the classifier */
   constructor(directory: string, accompany: (folder: string) => Promise<void> = async () => {}) {
@@ -41,38 +50,110 @@ export class BestCheckpoint {
     this.accompany = accompany
   }
 
+  /** The look that `best/` is of. */
   get best(): ValidationLine | null {
-    return this.lines.reduce<ValidationLine | null>((best, line) => (isBetter(line, best) ? line : best), null)
+    return bestOf(this.lines)
   }
 
-  private get file(): string {
-    return path.join(this.directory, 'validation.jsonl')
+  /** Whether the validation videos were looked at after a step. */
+  has(step: number): boolean {
+    return this.lines.some((line) => line.step === step)
   }
 
-  /** Goes back to what was known after `step` steps. */
-  async rewind(step: number): Promise<void> {
-    const text = step === 0 ? '' : await readFile(this.file, 'utf8').catch(() => '')
-    this.lines = text
-      .split('\n')
-      .filter((line) => line.endsWith('}'))
-      .map((line) => JSON.parse(line) as ValidationLine)
-      .filter((line) => line.step <= step)
-    await writeFileAtomic(this.file, this.lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  /**
+   * Goes back to what was known after `step` steps.
+   *
+   * @returns whether the weights of the best look until then are lost: the best one is chosen among later looks then
+   */
+  async rewind(step: number): Promise<{ readonly lost: boolean }> {
+    const all = step === 0 ? [] : readLines(await readFile(this.place(linesFile), 'utf8').catch(() => ''))
+    this.lines = all.filter((line) => line.step <= step)
+    const lost = !(await this.bringBack(this.best, bestOf(all)))
+    if (lost) this.lines = this.lines.map((line) => ({ ...line, lost: true }))
+    await writeFileAtomic(this.place(linesFile), jsonLines(this.lines))
+    return { lost }
+  }
+
+  /**
+   * @param latest the best of all looks that were noted: what `best/` is of where an earlier version did not write it down
+   * @returns false where the weights of `wanted` are not there
+   */
+  private async bringBack(wanted: ValidationLine | null, latest: ValidationLine | null): Promise<boolean> {
+    if (wanted === null) return true // whatever lies in best/, the next look replaces it
+    const present = await this.stepIn(bestFolder)
+    if ((present === 'unsaid' ? latest?.step : present) === wanted.step) return true
+    if ((await this.stepIn(beforeFolder)) !== wanted.step) return false
+    await this.copy(beforeFolder, bestFolder)
+    return true
   }
 
   /** @param classifier reads the weights when they are needed, i.e. when this look was the best one */
   async add(line: ValidationLine, classifier: () => Promise<Classifier>): Promise<void> {
-    const better = isBetter(line, this.best)
+    const { best } = this
     // The checkpoint first: after a kill between the two, the step is repeated and written again.
-    if (better) await this.save(await classifier())
-    this.lines.push(line)
-    await appendFile(this.file, `${JSON.stringify(line)}\n`)
+    if (isBetter(line, best)) {
+      if (best !== null && (await this.isResumable(best.step))) await this.copy(bestFolder, beforeFolder)
+      await this.save(await classifier(), line)
+    }
+    this.lines = [...this.lines, line]
+    await appendFile(this.place(linesFile), jsonLines([line]))
   }
 
-  save(classifier: Classifier): Promise<void> {
-    return replaceDirectory(path.join(this.directory, bestFolder), async (folder) => {
+  save(classifier: Classifier, look: ValidationLine | { readonly step: number }): Promise<void> {
+    return replaceDirectory(this.place(bestFolder), async (folder) => {
       await saveClassifier(folder, classifier)
       await this.accompany(folder)
+      await writeFile(path.join(folder, chosenFile), `${JSON.stringify(look)}\n`)
     })
   }
+
+  /** Call behind the last step, when nothing can be resumed any more. */
+  async finish(): Promise<void> {
+    await rm(this.place(beforeFolder), { recursive: true, force: true })
+  }
+
+  /** Whether a run that is resumed knows of a step: what no checkpoint knows is forgotten then. */
+  private async isResumable(step: number): Promise<boolean> {
+    const [newest = 0] = await new RunDirectory(this.directory).checkpointSteps()
+    return step <= newest
+  }
+
+  /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
+  private async stepIn(name: string): Promise<number | 'unsaid' | null> {
+    const weights = await readFile(this.place(name, 'config.json')).catch(() => null)
+    if (weights === null) return null
+    const [chosen] = readLines(await readFile(this.place(name, chosenFile), 'utf8').catch(() => ''))
+    return chosen === undefined ? 'unsaid' : chosen.step
+  }
+
+  private copy(from: string, to: string): Promise<void> {
+    return replaceDirectory(this.place(to), (folder) => cp(this.place(from), folder, { recursive: true }))
+  }
+
+  private place(...names: readonly string[]): string {
+    return path.join(this.directory, ...names)
+  }
+}
+
+function bestOf(lines: readonly ValidationLine[]): ValidationLine | null {
+  return lines.reduce<ValidationLine | null>(
+    (best, line) => (line.lost !== true && isBetter(line, best) ? line : best),
+    null,
+  )
+}
+
+function jsonLines(lines: readonly ValidationLine[]): string {
+  return lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+}
+
+/** Whole lines only: a kill may have cut the last one short. */
+function readLines(text: string): ValidationLine[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      const value = JSON.parse(line) as Partial<ValidationLine> | null
+      return typeof value?.step === 'number' ? [value as ValidationLine] : []
+    } catch {
+      return []
+    }
+  })
 }

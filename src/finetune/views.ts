@@ -1,24 +1,33 @@
 import { z } from 'zod'
 import { invalidArgument } from '../core/errors.ts'
+import { type ClipTiming, positionsOf, storedTiming } from '../train/clip-timing.ts'
 import type { ClipSampling, CropChoice } from '../video/index.ts'
 
 /** Which frames of a video a classifier was trained on, and so should be tested on. */
-export const testSamplingSchema = z.object({
-  /** `dense`: every `stride`-th frame (Kinetics); `segments`: spread over the whole video (Something-Something). */
-  kind: z.enum(['dense', 'segments']),
-  stride: z.int().min(1),
-  /** Sample by time at this rate instead of by frame index. */
-  fps: z.number().positive().nullable(),
-})
-export type TestSampling = z.output<typeof testSamplingSchema>
+export interface TestSampling extends ClipTiming {
+  /** `dense`: as far apart as the timing says (Kinetics); `segments`: spread over the whole video (Something-Something). */
+  readonly kind: 'dense' | 'segments'
+}
+
+/** The sampling that a file tells. */
+export const testSamplingSchema = z
+  .object({
+    kind: z.enum(['dense', 'segments']),
+    stride: z.int().min(1),
+    fps: z.number().positive().nullable(),
+  })
+  .transform(({ kind, stride, fps }): TestSampling => {
+    // Segments lie anywhere on the time line: no stride ever counted there.
+    const applied = kind === 'segments' && fps !== null ? 1 : stride
+    return { kind, ...storedTiming({ stride: applied, fps }) }
+  })
 
 /** Samplings of the `count` temporal views of a test (VideoMAE: 5 on Kinetics, 2 on Something-Something). */
 export function temporalViews(sampling: TestSampling, frames: number, count: number): ClipSampling[] {
   if (!Number.isInteger(count) || count < 1) throw invalidArgument('clips', 'a positive integer', count)
-  const { kind, stride } = sampling
-  const fps = sampling.fps ?? undefined
+  const { stride, fps } = positionsOf(sampling)
   return Array.from({ length: count }, (_, view) =>
-    kind === 'dense'
+    sampling.kind === 'dense'
       ? { kind: 'dense-view', frames, stride, fps, view, views: count }
       : { kind: 'segment-view', frames, fps, view, views: count },
   )
@@ -33,8 +42,6 @@ export function spatialViews(count: number): CropChoice[] {
 
 /** The random clip of a training sample. */
 export function trainingSampling(sampling: TestSampling, frames: number): ClipSampling {
-  const fps = sampling.fps ?? undefined
-  return sampling.kind === 'dense'
-    ? { kind: 'dense', frames, stride: sampling.stride, fps }
-    : { kind: 'segments', frames, fps }
+  const { stride, fps } = positionsOf(sampling)
+  return sampling.kind === 'dense' ? { kind: 'dense', frames, stride, fps } : { kind: 'segments', frames, fps }
 }

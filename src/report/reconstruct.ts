@@ -5,6 +5,7 @@ import { RandomStream } from '../core/random.ts'
 import { engineNamed } from '../engine/index.ts'
 import { createMask, type MaskKind } from '../mask/mask.ts'
 import { buildReconstructProgram, tokenGrid } from '../model/index.ts'
+import { clipTiming, defaultTiming, positionsOf } from '../train/clip-timing.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { type ClipSampling, type DecoderName, loadClips } from '../video/index.ts'
 import { type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
@@ -76,8 +77,7 @@ export async function reconstruct(
   const sampling: ClipSampling = {
     kind: 'strided',
     frames: configuration.frames,
-    stride: options.stride ?? clip?.stride ?? 4,
-    ...(options.stride === undefined && clip?.fps ? { fps: clip.fps } : {}),
+    ...positionsOf(clipTiming({ stride: options.stride }, clip ?? defaultTiming)),
     start: 'center',
   }
   const { frames, indices } = await readClip(video, sampling, width, options.decoder)

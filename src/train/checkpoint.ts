@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory } from '../format/atomic.ts'
+import { fileDigest } from '../format/file-digest.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { RunDirectory } from './run-directory.ts'
 
@@ -65,7 +64,7 @@ export interface FoundCheckpoint {
 
 /**
  * Writes the checkpoint of `state.step` so that a kill at any moment leaves it whole or not there at all, then removes
- * the oldest ones beyond `keep`.
+ * the oldest others beyond `keep` in all.
  *
  * @returns its folder
  */
@@ -82,7 +81,9 @@ export async function saveCheckpoint(run: RunDirectory, content: CheckpointConte
     }
     await writeFile(path.join(directory, stateFile), `${JSON.stringify(state, null, 2)}\n`)
   })
-  for (const step of (await run.checkpointSteps()).slice(keep)) await run.removeCheckpoint(step)
+  // Never this one, wherever its step stands among those of the others: it is the only one that is known to be whole.
+  const others = (await run.checkpointSteps()).filter((step) => step !== content.state.step)
+  for (const step of others.slice(keep - 1)) await run.removeCheckpoint(step)
   return target
 }
 
@@ -123,7 +124,7 @@ async function readCheckpoint(directory: string): Promise<TrainerState | string>
   const parsed = trainerStateSchema.safeParse(json)
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {
-    const actual = await digestOf(path.join(directory, name)).catch((error: Error) => error.message)
+    const actual = await fileDigest(path.join(directory, name)).catch((error: Error) => error.message)
     if (actual !== digest) return `${name}: expected SHA-256 ${digest} but received ${actual}`
   }
   return parsed.data
@@ -148,17 +149,15 @@ async function digestsOf(directory: string): Promise<Record<string, string>> {
     .map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name)))
     .sort()
   const digests: Record<string, string> = {}
-  for (const file of files) digests[file.split(path.sep).join('/')] = await digestOf(path.join(directory, file))
+  for (const file of files) digests[file.split(path.sep).join('/')] = await fileDigest(path.join(directory, file))
   return digests
 }
 
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-  return hash.digest('hex')
-}
-
-/** What may differ from one part of a run to the next: it changes no result. */
+/**
+ * What may differ from one part of a run to the next: where files lie, how they are read, when something is written; and how
+ * the arithmetic is carried out (threads, device, recomputation). The latter is the same computation, but sums in another order
+ * round differently, so only a run that keeps them goes on bit for bit as if it had not been stopped.
+ */
 const changeable = [
   'data.path',
   'data.workers',

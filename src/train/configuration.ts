@@ -3,6 +3,7 @@ import { recomputeModes } from '../graph/recompute.ts'
 import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
 import { positionKinds } from '../model/configuration.ts'
 import { presetNames } from '../model/presets.ts'
+import { clipTiming, defaultTiming, timingConflict } from './clip-timing.ts'
 import { durationSchema } from './duration.ts'
 
 const count = z.int().min(1)
@@ -24,15 +25,26 @@ const dataSchema = z
   })
   .describe('Where the videos come from and how they are read.')
 
+/** The key `fps` of a section `clip`. */
+export const fpsSchema = z.number().positive().nullable().default(null)
+
+/** Refuses a section `clip` with a stride and a rate. */
+export function refuseBothTimings(context: z.core.ParsePayload<{ stride: number | null; fps: number | null }>): void {
+  const conflict = timingConflict(context.value)
+  if (conflict === null) return
+  const message = `${conflict.message}. ${conflict.hint}`
+  context.issues.push({ code: 'custom', path: ['fps'], message, input: context.value })
+}
+
 const clipSchema = z
   .strictObject({
-    stride: count.default(4).describe('Frames from one frame of the clip to the next, by frame index.'),
-    fps: z
-      .number()
-      .positive()
+    stride: count
       .nullable()
       .default(null)
-      .describe('Frames per second of the clip, by time, for sources of mixed rates; replaces the stride.'),
+      .describe('Frames from one frame of the clip to the next, by frame index; null: 4, or 1 with fps.'),
+    fps: fpsSchema.describe(
+      'Frames per second of the clip, by time, for sources of mixed rates; not together with a stride.',
+    ),
     crop: z
       .enum(['multi-scale', 'random-resized'])
       .default('multi-scale')
@@ -46,6 +58,8 @@ const clipSchema = z
       .default(false)
       .describe('Mirror half of the samples. Off: left and right may matter, and the reference code does not.'),
   })
+  .check(refuseBothTimings)
+  .transform((clip) => ({ ...clip, ...clipTiming(clip, defaultTiming) }))
   .describe('Which frames become a clip, and what is cut out of them.')
 
 const decoderMaskSchema = z.strictObject({
@@ -124,7 +138,7 @@ export const batchSchema = z
       .nullable()
       .default(null)
       .describe(
-        'Clips in one run of the engine, a divisor of size; gradients of size/perRun runs are summed. null: 8, or what divides.',
+        'Clips in one run of the engine, a divisor of size; gradients of size/perRun runs are averaged. null: 8, or what divides.',
       ),
   })
   .describe('How many clips one optimiser step sees.')

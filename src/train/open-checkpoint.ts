@@ -1,18 +1,20 @@
 import { existsSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/index.ts'
 import { findCheckpoint } from './checkpoint.ts'
+import { type ClipTiming, storedTiming } from './clip-timing.ts'
+import { readJsonBesideWeights } from './json-file.ts'
 import { RunDirectory } from './run-directory.ts'
 
 export interface OpenedCheckpoint extends LoadedCheckpoint {
   /** The folder or file the weights came from. */
   readonly path: string
   /** How the clips of its training were sampled; null where the files do not say. */
-  readonly clip: { readonly stride: number; readonly fps: number | null } | null
+  readonly clip: ClipTiming | null
   /** What was hidden from the encoder in its training; null where the files do not say. */
   readonly mask: { readonly kind: MaskKind; readonly ratio: number } | null
 }
@@ -24,7 +26,8 @@ export const bestFolder = 'best'
  * Opens what a user may name as a checkpoint: a checkpoint folder, the folder of a run (its newest whole checkpoint, or its
  * chosen classifier where it trained a head only), a Hugging Face directory, or a `.safetensors` file.
  *
- * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, and what `loadCheckpointDirectory` throws
+ * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, `CHECKPOINT_INVALID`, and what
+ *   `loadCheckpointDirectory` throws
  */
 export async function openCheckpoint(where: string, options: LoadOptions = {}): Promise<OpenedCheckpoint> {
   const kind = await stat(where).catch(() => null)
@@ -56,7 +59,13 @@ function isHeadRun(folder: string): boolean {
 
 const trainedSchema = z.object({
   configuration: z.object({
-    clip: z.object({ stride: z.number(), fps: z.number().nullable() }).nullable().catch(null),
+    clip: z
+      .object({ stride: z.number().positive().nullable(), fps: z.number().positive().nullable() })
+      .transform(({ stride, fps }) =>
+        stride === null && fps === null ? null : storedTiming({ stride: stride ?? 1, fps }),
+      )
+      .nullable()
+      .catch(null),
     mask: z
       .object({ kind: z.enum(maskKinds), ratio: z.number() })
       .nullable()
@@ -67,10 +76,24 @@ const trainedSchema = z.object({
 /** Of a checkpoint that is named by its folder or by its file of weights. */
 export const folderOf = (place: string): string => (place.endsWith('.safetensors') ? path.dirname(place) : place)
 
+/**
+ * Folders in which training wrote what it knows of the weights in `place`: their own, and the one above for weights that are
+ * the average of those there. Nothing else in a folder further up counts: it may be about other weights.
+ */
+export function recordFolders(place: string): string[] {
+  return path.basename(path.resolve(place)) === 'ema' ? [place, path.join(place, '..')] : [place]
+}
+
+const damagedState =
+  'Name another checkpoint, or delete this file: the weights open without it, but how their clips were sampled and masked is not known then.'
+
 /** How clips were sampled and masked, from the trainer state beside the weights, where there is one. */
 async function trainedWith(directory: string): Promise<Pick<OpenedCheckpoint, 'clip' | 'mask'>> {
-  const text = await readFile(path.join(directory, 'trainer-state.json'), 'utf8').catch(() => null)
-  if (text === null) return { clip: null, mask: null }
-  const parsed = trainedSchema.safeParse(JSON.parse(text))
-  return parsed.success ? parsed.data.configuration : { clip: null, mask: null }
+  for (const folder of recordFolders(directory)) {
+    const state = await readJsonBesideWeights(path.join(folder, 'trainer-state.json'), damagedState)
+    if (state === undefined) continue
+    const parsed = trainedSchema.safeParse(state)
+    if (parsed.success) return parsed.data.configuration
+  }
+  return { clip: null, mask: null }
 }

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto'
-import { type BadFile, type CropChoice, createLoader, type Loader, type VideoEntry } from '../video/index.ts'
+import {
+  type BadFile,
+  type ClipSampling,
+  type CropChoice,
+  createLoader,
+  type Loader,
+  type VideoEntry,
+} from '../video/index.ts'
 import { listVideos } from '../video/source.ts'
+import { positionsOf } from './clip-timing.ts'
 import type { RunConfiguration } from './configuration.ts'
 import type { TrainingBatch } from './loop.ts'
 import { maskInputs } from './pretrain-inputs.ts'
@@ -45,7 +53,7 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
   const { data, clip, mask, seed } = configuration
   const loader = createLoader({
     entries,
-    sampling: { kind: 'strided', frames: model.frames, stride: clip.stride, fps: clip.fps ?? undefined },
+    sampling: pretrainSampling(clip, model.frames),
     size: model.imageSize[0],
     crop: cropChoice(clip),
     samplesPerClip: data.samplesPerClip,
@@ -77,6 +85,11 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
       }
     },
   }
+}
+
+/** The random clip of a sample. */
+export function pretrainSampling(clip: RunConfiguration['clip'], frames: number): ClipSampling {
+  return { kind: 'strided', frames, ...positionsOf(clip) }
 }
 
 function cropChoice(clip: RunConfiguration['clip']): CropChoice {

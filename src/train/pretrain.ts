@@ -42,8 +42,8 @@ async function plan(configuration: RunConfiguration) {
  *
  * @param input what differs from the defaults, e.g. `{ data: { path: 'videos' }, schedule: { duration: '20 epochs' } }`, or a
  *   configuration that `loadRunConfiguration` read
- * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`,
- *   `INTERRUPTED`, and what listing videos, the loader and the engine throw
+ * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`,
+ *   `NON_FINITE`, `INTERRUPTED`, and what listing videos, the loader and the engine throw
  */
 export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
   const configuration = runConfiguration(input)

@@ -11,7 +11,7 @@ async function resolved(name: string, videos: number): Promise<ResolvedRun> {
   return resolveRun(await loadRunConfiguration({ file: recipeFile(name) }), { videos })
 }
 
-/** Oracle: the published scripts and the paper, section 3.1 of the reference notes. Epochs count clips shown per video. */
+/** Oracle: the published scripts and the paper. Epochs count clips shown per video. */
 const published = [
   {
     name: 'k400-s',

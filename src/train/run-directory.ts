@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
@@ -40,6 +40,26 @@ export class RunDirectory {
 
   removeCheckpoint(step: number): Promise<void> {
     return removeDirectory(this.checkpointPath(step))
+  }
+
+  /**
+   * Renames the checkpoints of later steps than `step`: they are damaged, since the run goes on from an older one, and among those
+   * that it writes they would pass for its newest. Nothing is deleted, for parts of them may still be of use.
+   *
+   * @returns the new paths
+   */
+  async setAsideAfter(step: number): Promise<string[]> {
+    const later = (await this.checkpointSteps()).filter((other) => other > step)
+    const present = new Set(later.length === 0 ? [] : await readdir(this.path))
+    const moved: string[] = []
+    for (const other of later) {
+      const name = `damaged-${path.basename(this.checkpointPath(other))}`
+      let free = name
+      for (let n = 2; present.has(free); n++) free = `${name}-${n}`
+      await rename(this.checkpointPath(other), path.join(this.path, free))
+      moved.push(path.join(this.path, free))
+    }
+    return moved
   }
 
   /** Steps of all checkpoints that stand under their final name, newest first. */
@@ -108,10 +128,6 @@ export class RunDirectory {
 
   async appendBadFile(file: BadFile): Promise<void> {
     await appendFile(this.file('badFiles'), jsonLines([file]))
-  }
-
-  async readMetrics(): Promise<MetricsLine[]> {
-    return (await readLines(this.file('metrics'))) as unknown as MetricsLine[]
   }
 
   private file(name: keyof typeof names): string {

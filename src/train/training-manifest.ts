@@ -9,6 +9,7 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/parameters.ts'
+import { recordFolders } from './open-checkpoint.ts'
 
 export const trainingManifestFile = 'training-manifest.json'
 
@@ -42,13 +43,9 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
   }
 }
 
-/**
- * What training wrote beside the weights in `place`, or beside those that they are the average of. Nothing in a folder
- * further up counts: it may be about other weights.
- */
+/** What training wrote beside the weights in `place`, or beside those that they are the average of. */
 export async function recordedManifest(place: string): Promise<TrainingManifestContent | null> {
-  const folders = path.basename(place) === 'ema' ? [place, path.dirname(place)] : [place]
-  for (const folder of folders) {
+  for (const folder of recordFolders(place)) {
     const found = await readTrainingManifest(folder)
     if (found?.list === null) return found
   }

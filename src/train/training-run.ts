@@ -100,7 +100,7 @@ export interface TrainingRunResult {
 /**
  * Runs a job from its first step, or from its newest checkpoint, to its last, in a folder.
  *
- * @throws VideoMaeError `RUN_EXISTS`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`, `INTERRUPTED`, and what the
+ * @throws VideoMaeError `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`, `INTERRUPTED`, and what the
  *   data and the engine throw
  */
 export async function trainInDirectory(job: TrainingJob, options: RunOptions): Promise<TrainingRunResult> {
@@ -109,7 +109,8 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
   const directory = new RunDirectory(options.out)
   await directory.recover()
   const found = options.resume === true ? await findCheckpoint(directory, note) : null
-  if (options.resume !== true) await directory.begin()
+  // Without a checkpoint the run begins here, asked to resume or not: the folder may be anyone's.
+  if (found === null) await directory.begin()
 
   const opened = await job.open()
   const { session, training } = opened
@@ -120,6 +121,7 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
     if (found !== null) requireSameRun(found.state, identity)
     await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
     const done = found?.state.step ?? 0
+    for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
     const kept = await directory.rewind(done, found?.state.badFiles ?? [])
     if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
     if (options.resume === true)

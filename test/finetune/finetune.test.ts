@@ -12,16 +12,17 @@ import { openDataset } from '../../src/finetune/dataset.ts'
 import { freshEncoder } from '../../src/finetune/encoder-source.ts'
 import { evaluateVideos } from '../../src/finetune/evaluate.ts'
 import { writeFeatureFiles } from '../../src/finetune/feature-files.ts'
-import { computeFeatures } from '../../src/finetune/features.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { computeFeatures, type FeatureOptions } from '../../src/finetune/features.ts'
+import { type FinetuneResult, finetune } from '../../src/finetune/finetune.ts'
 import { openAnyClassifier, predict } from '../../src/finetune/predict.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
-import { resolveConfiguration } from '../../src/model/index.ts'
+import { type ModelConfiguration, resolveConfiguration } from '../../src/model/index.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { type GeneratedDataset, generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
+import { inspectVideos } from '../../src/video/index.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-'))
 const data = path.join(folder, 'data')
@@ -113,10 +114,11 @@ describe('interruption of a head', () => {
         hint: expect.stringContaining('same command'),
       })
       expect(most).toBeGreaterThanOrEqual(20)
-      const [store] = await readdir(cache)
       let kept = 0
-      for (const index of await indicesOf(path.join(cache, store)))
-        kept += (await readFile(index, 'utf8')).trim().split('\n').length
+      for (const store of await readdir(cache)) {
+        for (const index of await indicesOf(path.join(cache, store)))
+          kept += (await readFile(index, 'utf8')).trim().split('\n').length
+      }
       expect(kept).toBeGreaterThanOrEqual(16)
       const notes: string[] = []
       const again = await finetune(configuration, {
@@ -132,31 +134,48 @@ describe('interruption of a head', () => {
 })
 
 describe('full', () => {
-  it('resumes to the same weights and the same best checkpoint as a run that was not stopped', async () => {
-    const configuration = finetuneConfiguration(input({ mode: 'full', regularisation: { dropout: 0.1 } }))
-    const whole = await finetune(configuration, { out: out('whole') })
-    const stop = new AbortController()
-    const stopped = finetune(configuration, {
-      out: out('stopped'),
-      signal: stop.signal,
-      onProgress: ({ step }) => step === 3 && stop.abort(),
-    })
-    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' })
-    const resumed = await finetune(configuration, { out: out('stopped'), resume: true })
-    expect(resumed.validation).toEqual(whole.validation)
-    expect(resumed.test!.predictions).toEqual(whole.test!.predictions)
-    for (const file of [
-      'best/model.safetensors',
-      'step-00000006/model.safetensors',
-      'step-00000006/ema/model.safetensors',
-      'validation.jsonl',
-    ]) {
-      expect(await readFile(path.join(out('stopped'), file))).toEqual(await readFile(path.join(out('whole'), file)))
-    }
+  const configuration = finetuneConfiguration(input({ mode: 'full', regularisation: { dropout: 0.1 } }))
+  let whole: FinetuneResult
+  beforeAll(async () => {
+    whole = await finetune(configuration, { out: out('whole') })
+  })
+
+  it('notes every step, and in best/ the step that it is of', async () => {
     expect(whole.failures).toEqual([])
     const losses = (await readFile(path.join(out('whole'), 'metrics.jsonl'), 'utf8')).trim().split('\n')
     expect(losses).toHaveLength(6)
+    const chosen = await readFile(path.join(out('whole'), 'best', 'chosen.json'), 'utf8')
+    expect(JSON.parse(chosen)).toEqual(whole.validation)
   })
+
+  // Behind steps 2 and 6 the validation videos are looked at: the signal breaks that off.
+  it.each([3, 2, 6])(
+    'resumes behind step %d to the same weights and the same best checkpoint as a run that was not stopped',
+    async (at) => {
+      const run = out(`stopped-${at}`)
+      const stop = new AbortController()
+      const stopped = finetune(configuration, {
+        out: run,
+        signal: stop.signal,
+        onProgress: ({ step }) => step === at && stop.abort(),
+      })
+      await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED', hint: expect.stringContaining('--resume') })
+      const looks = (await readFile(path.join(run, 'validation.jsonl'), 'utf8')).split('\n').length - 1
+      expect(looks).toBe(Math.ceil(at / 2) - 1)
+      const resumed = await finetune(configuration, { out: run, resume: true })
+      expect(resumed.validation).toEqual(whole.validation)
+      expect(resumed.test!.predictions).toEqual(whole.test!.predictions)
+      for (const file of [
+        'best/model.safetensors',
+        'step-00000006/model.safetensors',
+        'step-00000006/ema/model.safetensors',
+        'validation.jsonl',
+      ]) {
+        expect(await readFile(path.join(run, file))).toEqual(await readFile(path.join(out('whole'), file)))
+      }
+      expect((await readdir(run)).filter((name) => name.startsWith('best'))).toEqual(['best'])
+    },
+  )
 
   it('learns nine clips by heart', async () => {
     const plain = {
@@ -318,6 +337,38 @@ describe('features', () => {
       rows: { label: string }[]
     }
     expect(index.rows.map(({ label }) => label)).toEqual(readable.map(({ label }) => label))
+  })
+
+  it('are kept apart by everything that changes them', async () => {
+    const keyOf = async (changes: Partial<ModelConfiguration> = {}, more: Partial<FeatureOptions> = {}) => {
+      const other = { ...source, configuration: { ...configuration, ...changes } }
+      return (await computeFeatures(other, [], { ...options, cache: out('keys'), ...more })).store.id
+    }
+    const all = [
+      await keyOf(),
+      await keyOf({ encoder: { ...configuration.encoder, heads: 1 } }),
+      await keyOf({ layerNormEpsilon: 1e-3 }),
+      await keyOf({ positions: 'factored' }),
+      await keyOf({}, { precision: 'bfloat16' }),
+      await keyOf({}, { engine: 'reference' }),
+      await keyOf({}, { decoder: 'ffmpeg' }),
+      await keyOf({}, { batch: 1 }),
+    ]
+    expect(new Set(all).size).toBe(all.length)
+    expect(await keyOf({}, { precision: 'float32', decoder: 'node-av', batch: 8, threads: 2 })).toBe(all[0])
+  })
+
+  it('of sliding windows by time have frames 1 / fps seconds apart', async () => {
+    const { videos } = await openDataset(path.join(data, 'split.csv'))
+    const [{ info }] = (await inspectVideos(videos[0].path)).videos
+    const bySeconds = { ...source, sampling: { kind: 'dense', stride: 1, fps: info!.fps / 2 } as const }
+    const windows = await computeFeatures(bySeconds, videos.slice(0, 1), {
+      ...options,
+      cache: out('windows'),
+      windowStep: 1,
+    })
+    const [first] = windows.store.views(windows.videos[0].digest)
+    expect([first.firstFrame, first.lastFrame]).toEqual([0, 6])
   })
 
   it('of sliding windows cover the video', async () => {

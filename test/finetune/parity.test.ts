@@ -6,7 +6,7 @@ import { dropPathFactors, dropPathRates, layerWiseScale } from '../../src/model/
 import { createSchedule, scaledLearningRate } from '../../src/train/schedule.ts'
 import { sampleClip } from '../../src/video/index.ts'
 
-/** Oracle of this file: sections 1.8 to 1.11, 3.2 and 8 of the reference notes (published code and paper). */
+/** Oracle of this file: the published code and paper. */
 describe('layer-wise learning rates', () => {
   it('are .75^13 at the patch embedding of ViT-B, .75^12 to .75 in its blocks, 1 behind them', () => {
     const scale = layerWiseScale(12, 0.75)

@@ -12,7 +12,7 @@ import { resolveLength } from '../../src/train/resolve.ts'
 
 const load = (name: string) => loadFinetuneConfiguration({ file: recipeFile(name, 'finetune') })
 
-/** Oracle: the published scripts and the paper, section 3.2 of the reference notes. */
+/** Oracle: the published scripts and the paper. */
 const published = [
   { name: 'finetune-k400-b', learningRate: 7.5e-4, epochs: 75, layerDecay: 0.75, dropPath: 0.1, dropout: 0, clips: 5 },
   { name: 'finetune-ssv2-b', learningRate: 7.5e-4, epochs: 30, layerDecay: 0.75, dropPath: 0.1, dropout: 0, clips: 2 },

@@ -81,6 +81,37 @@ describe('a fine-tuning run', () => {
     if (mode === 'full') await expect(finetune(configuration, { out, resume: true })).rejects.toMatchObject(refusal)
   })
 
+  it.each(['ridge', 'linear', 'attentive', 'full'] as const)(
+    'in mode %s keeps the classifier where no test video can be read, and says that it is not tested',
+    async (mode) => {
+      const { files, labels } = await generateMotionDataset(place(`untested-${mode}`), {
+        clips: 16,
+        size: 32,
+        frames: 8,
+        classes: ['left', 'up'],
+      })
+      const list = place(`untested-${mode}.csv`)
+      const rows = files.map((file, i) => `${file},${labels[i]},${i < 10 ? 'train' : i < 13 ? 'validation' : 'test'}`)
+      writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
+      const plain = input(mode)
+      const configuration = finetuneConfiguration({ ...plain, data: { ...plain.data, path: list } })
+      const out = place(`untested-run-${mode}`)
+      if (mode !== 'full') {
+        await finetune(configuration, { out })
+        expect(existsSync(path.join(out, 'evaluation', 'evaluation.json'))).toBe(true)
+      }
+      for (const file of files.slice(13)) writeFileSync(file, `junk ${file}`)
+      const notes: string[] = []
+      const result = await finetune(configuration, { out, onNote: (note) => notes.push(note) })
+      expect(result.test).toBeNull()
+      expect(result.warnings).toContainEqual(expect.stringMatching(/none of the 3 test videos can be read/))
+      expect(notes).toContainEqual(expect.stringMatching(/^warning: none of the 3 test videos/))
+      expect((await openClassifier(out)).labels).toEqual(['left', 'up'])
+      // What an earlier classifier scored says nothing of this one.
+      expect(existsSync(path.join(out, 'evaluation'))).toBe(false)
+    },
+  )
+
   it('leaves a configuration that is a recipe of the same run', () => {
     const written = JSON.parse(readFileSync(place('head', 'config.json'), 'utf8')) as FinetuneInput
     expect(finetuneConfiguration(written)).toEqual(finetuneConfiguration(input('linear')))

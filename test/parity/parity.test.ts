@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { engineNamed, listEngines } from '../../src/engine/index.ts'
-import { runParity } from '../../src/model/parity.ts'
+import { runParity } from '../../src/train/parity.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const data = process.env.VIDEOMAE_TEST_DATA ?? join(root, '../shared/data')

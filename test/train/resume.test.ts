@@ -135,6 +135,11 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(stderr).toMatch(/step-00000040: optimizer\.safetensors: expected SHA-256/)
     expect(stderr).toContain('Resuming after step 39')
     expect(curve(run)).toEqual(curve(whole))
+    expect(readdirSync(run).filter((name) => name.includes('step-'))).toEqual([
+      'damaged-step-00000040',
+      'step-00000039',
+      'step-00000040',
+    ])
   })
 })
 

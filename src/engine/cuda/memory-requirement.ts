@@ -58,7 +58,7 @@ function advice(
   const fitting = Math.floor((batch * (free - need.state - productWorkspaceBytes)) / perStep(need))
   if (fitting >= 1) {
     parts.push(
-      `Reduce the clips of one run (batch.perRun) from ${batch} to at most ${fitting}; gradients are then summed over more runs.`,
+      `Reduce the clips of one run (batch.perRun) from ${batch} to at most ${fitting}; gradients are then averaged over more runs.`,
     )
   }
   return parts.length > 0 ? parts.join(' Or: ') : 'Use a smaller model or fewer frames, or a GPU with more memory.'

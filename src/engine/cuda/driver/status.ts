@@ -13,7 +13,7 @@ export interface FailedCall {
 
 /** What to change when the device has no room. */
 export const memoryAdvice =
-  'Reduce the clips of one run (batch.perRun; gradients are then summed over more runs), set engine.recompute to blocks, or engine.precision to bfloat16.'
+  'Reduce the clips of one run (batch.perRun; gradients are then averaged over more runs), set engine.recompute to blocks, or engine.precision to bfloat16.'
 
 /**
  * `DEVICE_FAILED`, or `OUT_OF_MEMORY` where that is the reason.

@@ -1,4 +1,6 @@
 import { VideoMaeError } from '../../../core/errors.ts'
+import { bytesOf } from '../../../format/file-bytes.ts'
+import { float32ToBfloat16 } from '../../../format/half.ts'
 import { elementCount, type Program, type TensorId } from '../../../graph/program.ts'
 import { type ElementType, elementBytes, type KernelSource, type ProductShape } from '../device.ts'
 import type { LaunchStep, ProductStep, Step, StepArgument, Value, ValueHome, ValueId } from './schedule.ts'
@@ -151,7 +153,9 @@ export class Lowering {
     const { home, count, label } = from
     if (home.kind === 'state') return this.add({ kind: 'copy', state: home.name }, type, count, `${label} (copy)`)
     if (home.kind === 'constant' && type === 'bfloat16') {
-      return this.add({ kind: 'constant', data: roundToBfloat16(home.data) }, type, count, label)
+      const { buffer, byteOffset, byteLength } = home.data
+      const rounded = float32ToBfloat16(new Float32Array(buffer, byteOffset, byteLength / 4))
+      return this.add({ kind: 'constant', data: bytesOf(rounded) }, type, count, label)
     }
     const to = this.temporary(count, type, label)
     const entry = type === 'bfloat16' ? 'castToBfloat16' : 'castToFloat32'
@@ -239,15 +243,4 @@ export class Lowering {
   product(step: Omit<ProductStep, 'kind' | 'label'>): void {
     this.steps.push({ kind: 'product', label: this.label, ...step })
   }
-}
-
-/** float32 bytes to bfloat16 bytes, to nearest even. */
-function roundToBfloat16(data: Uint8Array): Uint8Array {
-  const from = new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4)
-  const to = new Uint16Array(from.length)
-  for (const [i, bits] of from.entries()) {
-    const nan = (bits & 0x7fff_ffff) > 0x7f80_0000
-    to[i] = nan ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
-  }
-  return new Uint8Array(to.buffer)
 }

@@ -5,12 +5,12 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { splitMask } from '../mask/mask.ts'
-import { buildClassifyProgram } from './classify.ts'
-import { clipShape, tokensPerClip } from './configuration.ts'
-import { type LoadedCheckpoint, loadCheckpointDirectory } from './load-checkpoint.ts'
-import { buildPretrainProgram } from './pretrain.ts'
-import { toHuggingFaceTensors } from './save-checkpoint.ts'
-import { gradientOutput, type OptimiserOptions } from './training-programs.ts'
+import { buildClassifyProgram } from '../model/classify.ts'
+import { clipShape, tokensPerClip } from '../model/configuration.ts'
+import { type LoadedCheckpoint, loadCheckpointDirectory } from '../model/load-checkpoint.ts'
+import { buildPretrainProgram } from '../model/pretrain.ts'
+import { toHuggingFaceTensors } from '../model/save-checkpoint.ts'
+import { gradientOutput, type OptimiserOptions } from '../model/training-programs.ts'
 
 /** Largest differences that count as agreement between two float32 implementations. */
 export const parityTolerances = { logits: 1e-4, loss: 1e-4, gradientNorm: 1e-3, adamwLoss: 1e-4 } as const

@@ -1,0 +1,54 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { initialise, resolveConfiguration } from '../model/index.ts'
+import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const configuration = resolveConfiguration({
+  imageSize: 16,
+  frames: 2,
+  patch: 8,
+  encoder: { width: 8, depth: 1, heads: 1 },
+})
+const shape = { configuration, head: { kind: 'attentive', heads: 1, mlpWidth: 16 }, labels: ['a', 'b'] } as const
+
+beforeAll(async () => {
+  const state = initialise(classifierShapes(shape), 0)
+  for (const name of ['clip.json', 'classifier.json']) {
+    mkdirSync(path.join(folder, name))
+    await saveClassifier(path.join(folder, name), {
+      ...shape,
+      state,
+      sampling: { kind: 'dense', stride: 2, fps: null },
+    })
+    expect((await openClassifier(path.join(folder, name))).sampling.stride).toBe(2)
+  }
+})
+
+it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what to do about it', async (name) => {
+  const file = path.join(folder, name, name)
+  for (const content of ['{"kind":', '', 'null', '{}']) {
+    writeFileSync(file, content)
+    await expect(openClassifier(path.join(folder, name)), content).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      message: expect.stringContaining(path.join(folder, name)),
+      hint: expect.stringContaining('from a copy'),
+    })
+  }
+})
+
+it('calls classes without names by their numbers, as lists of published code do', async () => {
+  const place = path.join(folder, 'unnamed')
+  const linear = { ...shape, head: { kind: 'linear' } } as const
+  const state = initialise(classifierShapes(linear), 0)
+  await saveClassifier(place, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  expect((await openClassifier(place)).labels).toEqual(['a', 'b'])
+  const { id2label: _, label2id: __, ...rest } = JSON.parse(readFileSync(path.join(place, 'config.json'), 'utf8'))
+  writeFileSync(path.join(place, 'config.json'), JSON.stringify(rest))
+  expect((await openClassifier(place)).labels).toEqual(['0', '1'])
+})

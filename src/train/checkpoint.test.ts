@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { findCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts'
+import { emptyMetrics } from './metrics.ts'
+import { RunDirectory } from './run-directory.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-checkpoint-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+let run: RunDirectory
+beforeEach(() => {
+  run = new RunDirectory(mkdtempSync(path.join(folder, 'run-')))
+})
+
+function save(step: number, keep: number): Promise<string> {
+  const state: Omit<TrainerState, 'format' | 'version' | 'digests'> = {
+    ...{ step, seed: 0, engine: 'none', configuration: {}, badFiles: [] },
+    data: { entries: 1, digest: '' },
+    metrics: emptyMetrics,
+  }
+  const writeModel = async (directory: string) => writeFileSync(path.join(directory, 'weights'), `of step ${step}`)
+  return saveCheckpoint(run, { writeModel, optimiser: new Map(), state }, keep)
+}
+const damage = (step: number) => writeFileSync(path.join(run.checkpointPath(step), 'weights'), 'cut off')
+
+test('a checkpoint is never removed for its low step when it has just been written', async () => {
+  for (const step of [500, 1000]) await save(step, 2)
+  damage(1000)
+  // Resumed from 500, had the damaged one not been moved aside.
+  await save(700, 2)
+  expect(await run.checkpointSteps()).toEqual([1000, 700])
+  await save(800, 1)
+  expect(await run.checkpointSteps()).toEqual([800])
+})
+
+test('damaged checkpoints that a resumed run passes over are moved aside, each under a name of its own', async () => {
+  for (const step of [500, 1000]) await save(step, 2)
+  damage(1000)
+  expect((await findCheckpoint(run))!.state.step).toBe(500)
+  expect(await run.setAsideAfter(500)).toEqual([path.join(run.path, 'damaged-step-00001000')])
+  await save(700, 1)
+  expect((await readdir(run.path)).sort()).toEqual(['damaged-step-00001000', 'step-00000700'])
+  await save(1000, 2)
+  damage(1000)
+  await run.setAsideAfter(700)
+  expect((await readdir(run.path)).sort()).toEqual([
+    'damaged-step-00001000',
+    'damaged-step-00001000-2',
+    'step-00000700',
+  ])
+})

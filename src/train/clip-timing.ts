@@ -1,0 +1,57 @@
+/** How far apart the neighbouring frames of a clip are: the one place that knows what a stride and a rate mean together. */
+import { VideoMaeError } from '../core/errors.ts'
+
+export interface ClipTiming {
+  /** Frames of the file from one frame of the clip to the next; 1 wherever there is a rate, which replaces it. */
+  readonly stride: number
+  /** Frames of the clip per second, by time; null: by frame index. */
+  readonly fps: number | null
+}
+
+/** What someone asks for; null or absent: nothing. */
+export interface AskedTiming {
+  readonly stride?: number | null
+  readonly fps?: number | null
+}
+
+/** VideoMAE's on Kinetics. */
+export const defaultTiming: ClipTiming = { stride: 4, fps: null }
+
+/** What is wrong with asking for both; null where nothing is. A stride of 1 beside a rate says the same once more. */
+export function timingConflict({
+  stride,
+  fps,
+}: AskedTiming): { readonly message: string; readonly hint: string } | null {
+  if (typeof stride !== 'number' || stride === 1 || typeof fps !== 'number') return null
+  return {
+    message: `Expected a stride or a rate (fps), which replaces it, but received both: ${stride} and ${fps}`,
+    hint: `Drop the stride (null) to sample by time, or the rate to count frames. Earlier versions applied both: that is fps ${Number((fps / stride).toPrecision(4))} now.`,
+  }
+}
+
+/**
+ * What is asked for, else what a clip has anyway. A stride alone counts frames, whatever `otherwise` says.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` where a stride and a rate are asked for
+ */
+export function clipTiming(asked: AskedTiming, otherwise: ClipTiming): ClipTiming {
+  const { stride, fps } = asked
+  const conflict = timingConflict(asked)
+  if (conflict !== null)
+    throw new VideoMaeError(`${conflict.message}.`, { code: 'INVALID_ARGUMENT', exit: 'usage', hint: conflict.hint })
+  if (typeof fps === 'number') return { stride: 1, fps }
+  return typeof stride === 'number' ? { stride, fps: null } : { stride: otherwise.stride, fps: otherwise.fps }
+}
+
+/**
+ * The timing that a file tells. Earlier versions took every `stride`-th of `fps` positions a second, so that is what a model
+ * with both was trained on, and what a clip for it must look like.
+ */
+export function storedTiming({ stride, fps }: ClipTiming): ClipTiming {
+  return fps === null ? { stride, fps } : { stride: 1, fps: fps / stride }
+}
+
+/** The timing as `ClipSampling` takes it. */
+export function positionsOf({ stride, fps }: ClipTiming): { readonly stride: number; readonly fps?: number } {
+  return fps === null ? { stride } : { stride: 1, fps }
+}

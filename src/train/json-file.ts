@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises'
+import { VideoMaeError } from '../core/errors.ts'
+
+/**
+ * The content of a JSON file that lies beside weights; undefined where there is none.
+ *
+ * @param hint what to do about a damaged one
+ * @throws VideoMaeError `CHECKPOINT_INVALID` where it is no JSON
+ */
+export async function readJsonBesideWeights(file: string, hint: string): Promise<unknown> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    throw new VideoMaeError(`Expected JSON in ${file}: ${(cause as Error).message}.`, {
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      hint,
+      cause,
+    })
+  }
+}

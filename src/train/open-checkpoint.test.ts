@@ -1,0 +1,54 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { initialise, resolveConfiguration } from '../model/index.ts'
+import { parameterShapes } from '../model/parameters.ts'
+import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { openCheckpoint } from './open-checkpoint.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-open-checkpoint-'))
+const checkpoint = path.join(folder, 'step-00000003')
+const state = path.join(checkpoint, 'trainer-state.json')
+const encoder = { width: 8, depth: 1, heads: 1 }
+const configuration = resolveConfiguration({ imageSize: 16, frames: 2, patch: 8, encoder, decoder: encoder })
+const weights = initialise(parameterShapes(configuration, 'pretrain'), 0)
+
+beforeAll(async () => {
+  for (const place of [checkpoint, path.join(checkpoint, 'ema'), path.join(checkpoint, 'other')]) {
+    mkdirSync(place, { recursive: true })
+    await saveCheckpointDirectory(place, { configuration, kind: 'pretrain', state: weights })
+  }
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const say = (clip: unknown) => writeFileSync(state, JSON.stringify({ configuration: { clip, mask: null } }))
+
+it('tells how clips were sampled, also for the average of the weights and for a file of either', async () => {
+  say({ stride: 2, fps: null, crop: 'multi-scale' })
+  for (const place of ['', 'model.safetensors', 'ema', 'ema/model.safetensors']) {
+    expect((await openCheckpoint(path.join(checkpoint, place))).clip, place).toEqual({ stride: 2, fps: null })
+  }
+  expect((await openCheckpoint(path.join(checkpoint, 'other'))).clip).toBeNull()
+})
+
+it('tells the rate that a run of an earlier version came to with its stride', async () => {
+  say({ stride: 4, fps: 8 })
+  expect((await openCheckpoint(checkpoint)).clip).toEqual({ stride: 1, fps: 2 })
+  say({ stride: null, fps: 8 })
+  expect((await openCheckpoint(checkpoint)).clip).toEqual({ stride: 1, fps: 8 })
+  say({ stride: null, fps: null })
+  expect((await openCheckpoint(checkpoint)).clip).toBeNull()
+})
+
+it('names a trainer state that is damaged, and what to do about it', async () => {
+  writeFileSync(state, '{"configuration": {"cl')
+  for (const place of ['', 'ema']) {
+    await expect(openCheckpoint(path.join(checkpoint, place))).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      message: expect.stringContaining(state),
+      hint: expect.stringContaining('delete this file'),
+    })
+  }
+})

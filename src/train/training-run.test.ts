@@ -1,0 +1,22 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { type TrainingJob, trainInDirectory } from './training-run.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-training-run-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it.each([false, true])('replaces nothing in a folder of another purpose, resuming: %s', async (resume) => {
+  const out = mkdtempSync(path.join(folder, 'foreign-'))
+  writeFileSync(path.join(out, 'config.json'), '{"mine":1}')
+  const opened = new Error('the run has begun')
+  const job = { open: () => Promise.reject(opened) } as unknown as TrainingJob
+  await expect(trainInDirectory(job, { out, resume })).rejects.toMatchObject({ code: 'RUN_FOLDER', exit: 'usage' })
+  expect(await readdir(out)).toEqual(['config.json'])
+  expect(readFileSync(path.join(out, 'config.json'), 'utf8')).toBe('{"mine":1}')
+  // One that was stopped before its first checkpoint is the run's own.
+  writeFileSync(path.join(out, 'metrics.jsonl'), '')
+  await expect(trainInDirectory(job, { out, resume })).rejects.toBe(opened)
+})
