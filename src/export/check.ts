@@ -22,20 +22,26 @@ export interface CheckRequest {
   /** uint8 [n][T, H, W, 3] */
   readonly clips: Uint8Array
   readonly engine: Engine
+  readonly signal?: AbortSignal
 }
 
-/** Runs an exported file with ONNX Runtime on clips and compares every output with the engine's. */
+/**
+ * Runs an exported file with ONNX Runtime on clips and compares every output with the engine's.
+ *
+ * @throws the signal's reason when aborted
+ */
 export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
-  const { configuration, kind, state, clips, engine } = request
+  const { configuration, kind, state, clips, engine, signal } = request
   const { frames, imageSize, channels } = configuration
   const count = clips.length / (frames * imageSize[0] * imageSize[1] * channels)
   const program = buildEncodeProgram({ configuration, kind, batch: 1 })
-  const session = await engine.open([program])
   const actual = await runFile(request)
+  const session = await engine.open([program])
   const differences: Record<string, number> = {}
   try {
     await session.writeState(state)
     for (let n = 0; n < count; n++) {
+      signal?.throwIfAborted()
       const one = new Uint8Array(clips.subarray((n * clips.length) / count, ((n + 1) * clips.length) / count)) // never a Buffer
       const expected = await session.run(program.name, { frames: one })
       for (const [name, values] of Object.entries(expected)) {
@@ -46,6 +52,7 @@ export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
   } finally {
     await session.close()
   }
+  signal?.throwIfAborted()
   return {
     engine: engine.name,
     clips: count,

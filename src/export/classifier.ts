@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import {
   buildClassifierProgram,
@@ -12,7 +13,7 @@ import {
 import { classifierKeys } from '../finetune/onnx-classifier.ts'
 import { largest } from '../finetune/scores.ts'
 import { replaceDirectory } from '../format/atomic.ts'
-import { writeModel } from '../format/onnx.ts'
+import { writeCheckedModel } from '../format/onnx.ts'
 import { tokenGrid } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
@@ -20,7 +21,15 @@ import { chooseEngine } from '../train/engine-choice.ts'
 import { measureRanges } from './calibration.ts'
 import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
-import { describe, type ExportInput, exportNames, packageVersion, renamedInput } from './encoder.ts'
+import {
+  bytesOfFiles,
+  describe,
+  type ExportInput,
+  exportMismatch,
+  exportNames,
+  packageVersion,
+  renamedInput,
+} from './encoder.ts'
 
 export interface ClassifierExportOptions {
   /** The ONNX file to write. */
@@ -62,7 +71,8 @@ export interface ClassifierExport {
 /**
  * Writes a classifier as one ONNX file (opset 17, standard operators, any batch size): clips in, `logits` and
  * `probabilities` out, class names, sampling and preprocessing in the metadata. The written file is run and compared with
- * the engine; float32 must agree, the difference of the other precisions is measured and returned.
+ * the engine; float32 must agree, the difference of the other precisions is measured and returned. Only then does it take
+ * its place: an earlier file there outlives a failure.
  *
  * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
  *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted
@@ -105,20 +115,15 @@ export async function exportClassifier(where: string, options: ClassifierExportO
       { signal, onClip },
     ))
   const model = withPrecision(lowered, precision, ranges)
-  const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
-  const check = await compare(classifier, out, input, checked, { ...options, onClip })
-  if (precision === 'float32' && !(check.logits <= tolerance)) {
-    throw new VideoMaeError(
-      `Expected the logits of ${out} to agree with the ${check.engine} engine within ${tolerance}, but the largest difference is ${check.logits.toExponential(2)}.`,
-      {
-        code: 'EXPORT_MISMATCH',
-        exit: 'checkFailed',
-        hint: 'Do not use the file; please report this with the checkpoint.',
-      },
+  const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
+  const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
+    const found = await compare(classifier, file, input, checked, { ...options, onClip })
+    if (precision !== 'float32' || found.logits <= tolerance) return found
+    throw exportMismatch(
+      `Expected the logits of ${out} to agree with the ${found.engine} engine within ${tolerance}, but the largest difference is ${found.logits.toExponential(2)}.`,
     )
-  }
-  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
-  const bytes = sizes.reduce((a, b) => a + b)
+  })
+  const bytes = await bytesOfFiles(files)
   const weights = [lowered, model].map(({ graph }) =>
     graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0),
   )
@@ -192,11 +197,12 @@ async function compare(
   const { configuration, state } = classifier
   const program = buildClassifierProgram(classifier, { batch: 1 })
   const engine = await chooseEngine(compareWith)
-  const session = await engine.open([program])
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
   const exported = await InferenceSession.create(file)
+  let session: EngineSession | undefined
   let [logits, probabilities, sameClass] = [0, 0, 0]
   try {
+    session = await engine.open([program])
     await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
     for (const clip of clips) {
       signal?.throwIfAborted()
@@ -213,8 +219,8 @@ async function compare(
       onClip()
     }
   } finally {
+    await session?.close()
     await exported.release()
-    await session.close()
   }
   return { engine: engine.name, clips: clips.length, logits, probabilities, sameClass }
 }

@@ -1,6 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
+import { defaultTiming, positionsOf } from '../train/clip-timing.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { loadClips } from '../video/index.ts'
 
@@ -23,7 +24,7 @@ export async function clipsForCheck(
     const size = { width, height, frames }
     return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
   }
-  const samplings = [{ kind: 'strided', frames, stride: clip?.stride ?? 4, start: 'center' }] as const
+  const samplings = [{ kind: 'strided', frames, ...positionsOf(clip ?? defaultTiming), start: 'center' }] as const
   for await (const loaded of loadClips({ entries: [{ path: video, id: video }], samplings, size: width, workers: 1 })) {
     if (!loaded.ok) throw new VideoMaeError(loaded.reason, { code: loaded.code, exit: 'data' })
     return loaded.clips

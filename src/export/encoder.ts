@@ -1,13 +1,13 @@
-import { readFile } from 'node:fs/promises'
-import path from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { engineNamed } from '../engine/index.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
-import { writeModel } from '../format/onnx.ts'
+import { writeCheckedModel } from '../format/onnx.ts'
 import { stateDigest } from '../model/digest.ts'
 import { buildEncodeProgram, type ModelConfiguration } from '../model/index.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { checkExport, type ExportCheck } from './check.ts'
+import { modelName } from './model-name.ts'
 
 export type ExportInput = 'uint8' | 'float32'
 
@@ -25,6 +25,8 @@ export interface ExportOptions {
   readonly tolerance?: number
   /** Engine to compare with. Default `onnx`; `reference` is float64 and shares no code with the file, but is slow. */
   readonly compareWith?: string
+  /** Stops between two clips of the comparison; nothing is written then. */
+  readonly signal?: AbortSignal
 }
 
 export interface ExportResult {
@@ -40,12 +42,13 @@ export const exportNames = { uint8: 'frames', float32: 'pixel_values', tokens: '
 
 /**
  * Writes the encoder of a checkpoint as ONNX (opset 17, standard operators, any batch size), runs the written file and
- * compares it with the training engine.
+ * compares it with the training engine. Only then does it take its place: an earlier file there outlives a failure.
  *
- * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance
+ * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
+ *   when aborted
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
-  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = 'onnx' } = options
+  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = 'onnx', signal } = options
   const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
   const { configuration, kind, state } = opened
   const clipBytes = clipSize(configuration)
@@ -61,31 +64,31 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   const embeddedState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
   const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), opened.clip)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
-  const files = await writeModel(out, { ...model, producerName: 'videomae', producerVersion: await packageVersion() })
-
   const engine = await engineNamed(compareWith)
-  const check = await checkExport({
-    file: path.resolve(out),
-    configuration,
-    kind,
-    state: embeddedState,
-    input,
-    clips,
-    engine,
-  })
-  if (!(check.largestDifference <= tolerance)) {
-    throw new VideoMaeError(
-      `Expected the exported file ${out} to agree with the ${compareWith} engine within ${tolerance}, ` +
-        `but the largest difference is ${check.largestDifference.toExponential(2)}.`,
-      {
-        code: 'EXPORT_MISMATCH',
-        exit: 'checkFailed',
-        hint: 'Do not use the file; please report this with the checkpoint.',
-      },
+  const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
+  const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
+    const found = await checkExport({ file, configuration, kind, state: embeddedState, input, clips, engine, signal })
+    if (found.largestDifference <= tolerance) return found
+    const largest = found.largestDifference.toExponential(2)
+    throw exportMismatch(
+      `Expected the exported file ${out} to agree with the ${compareWith} engine within ${tolerance}, but the largest difference is ${largest}.`,
     )
-  }
-  const bytes = (await Promise.all(files.map(async (file) => (await readFile(file)).length))).reduce((a, b) => a + b)
-  return { files, bytes, input, check, metadata }
+  })
+  return { files, bytes: await bytesOfFiles(files), input, check, metadata }
+}
+
+/** A file that computes something else than the checkpoint; it has not been put in its place. */
+export function exportMismatch(message: string): VideoMaeError {
+  return new VideoMaeError(message, {
+    code: 'EXPORT_MISMATCH',
+    exit: 'checkFailed',
+    hint: 'No file was written, and one that was there before is untouched; please report this with the checkpoint.',
+  })
+}
+
+export async function bytesOfFiles(files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+  return sizes.reduce((a, b) => a + b)
 }
 
 function clipSize({ frames, imageSize: [height, width], channels }: ModelConfiguration): number {
@@ -114,10 +117,9 @@ export async function describe(
   digest: string,
   clip: { readonly stride: number; readonly fps: number | null } | null,
 ): Promise<Record<string, string>> {
-  const named = path.basename(path.dirname(path.resolve(source)))
   return {
     'videomae.version': await packageVersion(),
-    'videomae.model': named,
+    'videomae.model': modelName(source),
     'videomae.digest': digest,
     'videomae.input': input,
     'videomae.frames': String(frames),

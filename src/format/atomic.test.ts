@@ -12,6 +12,7 @@ import {
   removeDirectory,
   replaceDirectory,
   replaceFile,
+  replaceFiles,
   writeFileAtomic,
 } from './atomic.ts'
 
@@ -47,6 +48,36 @@ describe('files', () => {
     await expect(failing).rejects.toThrow('disk full')
     expect(await readFile(path, 'utf8')).toBe('old')
     expect(await readdir(folder)).toEqual(['a.json'])
+  })
+})
+
+describe('files that belong together', () => {
+  it('are replaced together, and what a kill left of them is removed', async () => {
+    const path = join(folder, 'a.json')
+    await writeFile(path, 'old')
+    await mkdir(join(folder, `.a.json.new-${tail}`))
+    await writeFile(join(folder, `.b.json.new-${tail}`), 'of another name: not ours')
+    const write = async (temporary: string) => {
+      const written = ['a.json', 'a.json.data'].map((name) => join(temporary, name))
+      for (const file of written) await writeFile(file, 'new')
+      return written
+    }
+    expect(await replaceFiles(path, write)).toEqual([path, `${path}.data`])
+    expect((await readdir(folder)).sort()).toEqual([`.b.json.new-${tail}`, 'a.json', 'a.json.data'])
+    expect(await readFile(path, 'utf8')).toBe('new')
+  })
+
+  it('stay as they were when writing fails, and nothing is left over', async () => {
+    const path = join(folder, 'a.json')
+    await writeFile(path, 'old')
+    const failing = replaceFiles(path, async (temporary) => {
+      await writeFile(join(temporary, 'a.json'), 'half')
+      throw new Error('disk full')
+    })
+    await expect(failing).rejects.toThrow('disk full')
+    expect(await readFile(path, 'utf8')).toBe('old')
+    expect(await readdir(folder)).toEqual(['a.json'])
+    await expect(replaceFiles(join(folder, 'nowhere', 'a'), async () => [])).rejects.toThrow('ENOENT')
   })
 })
 

@@ -52,6 +52,39 @@ export async function replaceFile(path: string, write: (temporary: string) => Pr
   await flushDirectory(dirname(path))
 }
 
+/**
+ * `replaceFile` for a file and others that belong to it and may be known by their names, so that they have them from the
+ * beginning.
+ *
+ * The files are moved one after the other, the one at `path` last; the one that was there is removed before the others
+ * come, so that a kill in between leaves no file there rather than one with foreign parts. Parts that only the earlier
+ * one had stay. What a kill left of an earlier attempt is removed.
+ *
+ * @param write fills the temporary directory that it is given and returns the paths there, one of them named as `path` is
+ * @returns their paths in the directory of `path`, in the same order
+ */
+export async function replaceFiles(
+  path: string,
+  write: (temporary: string) => Promise<readonly string[]>,
+): Promise<string[]> {
+  const directory = dirname(path)
+  const temporary = siblingName(path, 'new')
+  await mkdir(temporary)
+  try {
+    await cleanLeftovers(directory, undefined, basename(path))
+    const written = await write(temporary)
+    await flushTree(temporary)
+    const names = written.map((file) => basename(file))
+    const parts = names.filter((name) => name !== basename(path))
+    if (parts.length > 0) await rm(path, { force: true })
+    for (const name of [...parts, basename(path)]) await rename(join(temporary, name), join(directory, name))
+    await flushDirectory(directory)
+    return names.map((name) => (name === basename(path) ? path : join(directory, name)))
+  } finally {
+    await rm(temporary, { force: true, recursive: true })
+  }
+}
+
 /** `replaceFile` for content that is at hand. Text is written as UTF-8. */
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
   await replaceFile(path, async (temporary) => {
@@ -143,12 +176,14 @@ export interface CleanedLeftovers {
  * Undo what interrupted writers left in a directory. Leftovers of processes that still run are not touched; names of any
  * other form never are.
  *
+ * @param finalName look at the leftovers of this name only: in a directory that others write to
  * @param startedAt when this process started, in milliseconds since 1970. A container gives each start of a program the
  *   same process number, so what bears our number but is older than we are is a leftover too.
  */
 export async function cleanLeftovers(
   directory: string,
   startedAt = Date.now() - process.uptime() * 1000,
+  finalName?: string,
 ): Promise<CleanedLeftovers> {
   const restored: string[] = []
   const deleted: string[] = []
@@ -157,11 +192,12 @@ export async function cleanLeftovers(
     .map((name) => ({ name, match: leftover.exec(name) }))
     .sort((a, b) => Number(b.match?.[2] === 'old') - Number(a.match?.[2] === 'old'))
   for (const { name, match } of found) {
-    if (match === null || (await isBeingWritten(join(directory, name), Number(match[3]), startedAt))) continue
-    const [, finalName, state] = match
-    if (state === 'old' && !(await exists(join(directory, finalName)))) {
-      await rename(join(directory, name), join(directory, finalName))
-      restored.push(finalName)
+    if (match === null || (finalName !== undefined && match[1] !== finalName)) continue
+    if (await isBeingWritten(join(directory, name), Number(match[3]), startedAt)) continue
+    const [, original, state] = match
+    if (state === 'old' && !(await exists(join(directory, original)))) {
+      await rename(join(directory, name), join(directory, original))
+      restored.push(original)
     } else {
       await rm(join(directory, name), { recursive: true, force: true })
       deleted.push(name)

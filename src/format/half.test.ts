@@ -68,6 +68,11 @@ describe('bfloat16', () => {
       }),
       { seed: 5, numRuns: 2000 },
     )
+    // Beyond the largest: a tie there goes to infinity. A NaN that only dropped bits tell from infinity stays one.
+    const words = Uint32Array.of(0x7f7f7fff, 0x7f7f8000, 0xff7fffff, 0x7f800001, 0xff80ffff, 0x7fffffff)
+    expect([...float32ToBfloat16(new Float32Array(words.buffer))]).toEqual([
+      0x7f7f, 0x7f80, 0xff80, 0x7fc0, 0xffc0, 0x7fff,
+    ])
     // Ties: 1 + 2^-8 lies between 1 (even) and 1 + 2^-7.
     expect([...float32ToBfloat16(Float32Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8))]).toEqual([0x3f80, 0x3f82])
   })

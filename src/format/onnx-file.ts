@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { replaceFiles } from './atomic.ts'
 import { bytesOf, writeFully } from './file-bytes.ts'
 import { decodeModel } from './onnx-decode.ts'
 import { modelWriter } from './onnx-encode.ts'
@@ -53,6 +54,28 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
   }
   await writePieces(path, writer.pieces())
   return [path, dataPath]
+}
+
+/**
+ * `writeModel` for a model that is to be tried first: until `check` has passed, what was at `path` stays there.
+ *
+ * @param check is given the written file, which lies in a temporary directory under its final name; what it throws, this
+ *   function throws, and nothing is left of the model
+ * @returns paths written, and what `check` found
+ */
+export async function writeCheckedModel<T>(
+  path: string,
+  model: OnnxModel,
+  check: (file: string) => Promise<T>,
+  options: WriteModelOptions = {},
+): Promise<{ readonly files: readonly string[]; readonly checked: T }> {
+  const passed: T[] = []
+  const files = await replaceFiles(path, async (temporary) => {
+    const written = await writeModel(join(temporary, basename(path)), model, options)
+    passed.push(await check(written[0]))
+    return written
+  })
+  return { files, checked: passed[0] }
 }
 
 async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise<void> {

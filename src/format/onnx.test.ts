@@ -1,10 +1,18 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
-import { decodeModel, encodeModel, type OnnxModel, type OnnxNode, readModel, writeModel } from './onnx.ts'
+import {
+  decodeModel,
+  encodeModel,
+  type OnnxModel,
+  type OnnxNode,
+  readModel,
+  writeCheckedModel,
+  writeModel,
+} from './onnx.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -155,6 +163,33 @@ describe('ONNX models', () => {
     await expect(readModel(path)).rejects.toMatchObject({ code: 'ONNX_INVALID' })
     await rm(`${path}.data`)
     await expect(readModel(path)).rejects.toMatchObject({ code: 'ONNX_INVALID' })
+  })
+
+  it('outside take their place together, after they were tried', async () => {
+    const data = new Float32Array(1000).fill(0.5)
+    const initializers = [
+      ...example().graph.initializers,
+      { name: 'big', type: 'float32' as const, shape: [1000], data },
+    ]
+    const model = { ...example(), graph: { ...example().graph, initializers } }
+    const place = await mkdtemp(join(folder, 'checked-'))
+    const path = join(place, 'model.onnx')
+    const contents = async () => (await readdir(place)).sort()
+    await writeFile(path, 'an earlier one')
+    const refused = writeCheckedModel(path, model, () => Promise.reject(new Error('wrong')), { externalData: 'always' })
+    await expect(refused).rejects.toThrow('wrong')
+    expect(await contents()).toEqual(['model.onnx'])
+    expect(await readFile(path, 'utf8')).toBe('an earlier one')
+
+    const check = async (file: string) => {
+      expect(await readFile(path, 'utf8')).toBe('an earlier one')
+      return readModel(file)
+    }
+    const { files, checked } = await writeCheckedModel(path, model, check, { externalData: 'always' })
+    expect(files).toEqual([path, `${path}.data`])
+    expect(checked).toEqual(model)
+    expect(await contents()).toEqual(['model.onnx', 'model.onnx.data'])
+    expect(await readModel(path)).toEqual(model)
   })
 
   it('inside one file when small', async () => {

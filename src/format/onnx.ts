@@ -3,7 +3,7 @@
  */
 export { decodeModel } from './onnx-decode.ts'
 export { encodeModel } from './onnx-encode.ts'
-export { readModel, type WriteModelOptions, writeModel } from './onnx-file.ts'
+export { readModel, type WriteModelOptions, writeCheckedModel, writeModel } from './onnx-file.ts'
 export type {
   OnnxArray,
   OnnxAttribute,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
-import { readSafetensors, type SafetensorsTensor, tensorBytes, writeSafetensors } from './safetensors.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from './safetensors.ts'
 import { parseHeader } from './safetensors-header.ts'
 
 let folder: string
@@ -73,7 +73,6 @@ describe('round trip', () => {
     const missing = await errorOf(opened.readFloat32('layer.f32'))
     expect(missing.code).toBe('TENSOR_MISSING')
     expect(missing.message).toContain('layer.f32')
-    expect(tensorBytes(opened)).toBe(3 + 16 + 16 + 16 + 8 + 6 + 4 + 2 + 4 + 0 + 4 + 4)
     await opened.close()
   })
 

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { elementCount, readFully } from './file-bytes.ts'
+import { readFully } from './file-bytes.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
 import {
   headerSize,
@@ -10,7 +10,6 @@ import {
   parseHeader,
   type SafetensorsDtype,
   type SafetensorsHeader,
-  safetensorsWidths,
   type TensorArray,
   type TensorInfo,
 } from './safetensors-header.ts'
@@ -233,14 +232,4 @@ function toFloat32(dtype: SafetensorsDtype, array: TensorArray): Float32Array {
   if (array instanceof Float32Array) return array
   if (array instanceof Float64Array) return Float32Array.from(array)
   return dtype === 'BF16' ? bfloat16ToFloat32(array as Uint16Array) : float16ToFloat32(array as Uint16Array)
-}
-
-/** Bytes of all tensors of an open checkpoint, for a progress line or a size report. */
-export function tensorBytes(file: SafetensorsFile): number {
-  let bytes = 0
-  for (const name of file.names) {
-    const { dtype, shape } = file.info(name)
-    bytes += elementCount(shape) * safetensorsWidths[dtype]
-  }
-  return bytes
 }

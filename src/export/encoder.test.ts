@@ -1,0 +1,105 @@
+/** Exports of tiny models: what they are called, and that a file takes its place only after its check. */
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { classifierShapes, saveClassifier } from '../finetune/classifier.ts'
+import { readModel } from '../format/onnx.ts'
+import { initialise, resolveConfiguration } from '../model/index.ts'
+import { parameterShapes } from '../model/parameters.ts'
+import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { exportClassifier } from './classifier.ts'
+import { exportEncoder } from './encoder.ts'
+import { modelName } from './model-name.ts'
+
+const configuration = {
+  ...resolveConfiguration({ imageSize: 8, frames: 4, patch: 4, encoder: { width: 12, depth: 1, heads: 2 } }),
+  useMeanPooling: true,
+}
+const labels = ['left', 'right']
+const head = { kind: 'linear' } as const
+const clips = Uint8Array.from({ length: 4 * 8 * 8 * 3 }, (_, i) => (i * 37) % 256)
+
+let folder: string
+const at = (...names: string[]): string => path.join(folder, ...names)
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'videomae-export-'))
+  const encoder = initialise(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
+  for (const place of [at('models', 'tiny'), at('runs', 'first', 'step-00000010', 'ema')]) {
+    await saveCheckpointDirectory(place, { configuration, kind: 'encoder', state: encoder })
+  }
+  const state = initialise(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
+  const sampling = { kind: 'dense', stride: 1, fps: null } as const
+  await saveClassifier(at('runs', 'second', 'best'), { configuration, head, state, labels, sampling })
+  await writeFile(at('runs', 'second', 'split.csv'), '')
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const kinds = {
+  encoder: (out: string, tolerance?: number) =>
+    exportEncoder(at('models', 'tiny'), { out, clips, tolerance, compareWith: 'reference' }),
+  classifier: (out: string, tolerance?: number) =>
+    exportClassifier(at('runs', 'second'), { out, clips, tolerance, compareWith: 'reference' }),
+}
+
+describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
+  it('takes its place when its check has passed, and not before', async () => {
+    await mkdir(at(kind))
+    const out = at(kind, 'model.onnx')
+    await writeFile(out, 'an earlier one')
+    // Nothing is as near as that: the check fails.
+    await expect(exported(out, -1)).rejects.toMatchObject({ code: 'EXPORT_MISMATCH', exit: 'checkFailed' })
+    expect(await readFile(out, 'utf8')).toBe('an earlier one')
+    expect(await readdir(at(kind))).toEqual(['model.onnx'])
+
+    const { files, bytes } = await exported(out)
+    expect(files).toEqual([out])
+    expect(await readdir(at(kind))).toEqual(['model.onnx'])
+    expect((await readFile(out)).length).toBe(bytes)
+    expect((await readModel(out)).metadata?.['videomae.model']).toBe(kind === 'encoder' ? 'tiny' : 'second')
+  })
+})
+
+it('is not written when the export is stopped', async () => {
+  await mkdir(at('stopped'))
+  const stop = new AbortController()
+  stop.abort(new Error('enough'))
+  const options = { clips, compareWith: 'reference', signal: stop.signal }
+  await expect(exportEncoder(at('models', 'tiny'), { ...options, out: at('stopped', 'a.onnx') })).rejects.toThrow(
+    'enough',
+  )
+  await expect(exportClassifier(at('runs', 'second'), { ...options, out: at('stopped', 'b.onnx') })).rejects.toThrow(
+    'enough',
+  )
+  expect(await readdir(at('stopped'))).toEqual([])
+})
+
+describe('the name of a model', () => {
+  it.each([
+    [['models', 'videomae-base'], 'videomae-base'],
+    [['models', 'videomae-base', 'model.safetensors'], 'videomae-base'],
+    [['models', 'videomae-base', 'model-00001-of-00002.safetensors'], 'videomae-base'],
+    [['downloads', 'vit_b_k710.safetensors'], 'vit_b_k710'],
+    [['runs', 'first', 'step-00000010'], 'first'],
+    [['runs', 'first', 'step-00000010', 'model.safetensors'], 'first'],
+    [['runs', 'first', 'step-00000010', 'ema'], 'first'],
+    [['runs', 'second', 'best'], 'second'],
+    // No run: these directories are called so.
+    [['models', 'best'], 'best'],
+    [['models', 'ema'], 'ema'],
+  ])('of %j is %s', (place, name) => {
+    expect(modelName(at(...place))).toBe(name)
+  })
+
+  it('is that of the run in a file from one of its checkpoints', async () => {
+    const out = at('from-average.onnx')
+    const { metadata } = await exportEncoder(at('runs', 'first', 'step-00000010', 'ema'), {
+      out,
+      clips,
+      compareWith: 'reference',
+    })
+    expect(metadata['videomae.model']).toBe('first')
+    expect(existsSync(out)).toBe(true)
+  })
+})
