@@ -2,6 +2,7 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from '../finetune/encoder-source.ts'
 import type { TestSampling } from '../finetune/views.ts'
+import { clipTiming } from '../train/clip-timing.ts'
 
 export type FeatureSource =
   /** A checkpoint; `path` is what was opened. */
@@ -49,7 +50,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   const place = fresh ? from.slice(untrained.length) : from
   if (place === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
   const opened = await openEncoder(place)
-  const sampling = stride === undefined ? opened.sampling : { ...opened.sampling, stride, fps: null }
+  const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
   if (fresh) return { kind: 'untrained', name: from, source: freshEncoder(opened.configuration, sampling, seed) }
   return { kind: 'encoder', name: from, source: { ...opened, sampling }, path: place }

@@ -89,18 +89,23 @@ export async function groupProvenance(
   groupOf: Int32Array,
   options: { readonly scaledOn: readonly string[]; readonly signal?: AbortSignal },
 ): Promise<EncoderProvenance> {
-  const groupOfDigest = new Map(videos.map((video, i) => [fileDigestOf(video), groupOf[i]]))
+  // Copies of one content may lie in several groups, where these are made by id or source.
+  const groupsOfDigest = new Map<string, Set<number>>()
+  for (const [i, video] of videos.entries()) {
+    const digest = fileDigestOf(video)
+    groupsOfDigest.set(digest, (groupsOfDigest.get(digest) ?? new Set()).add(groupOf[i]))
+  }
   const manifests: TrainingManifest[] = []
   for (const [group, source] of sources.entries()) {
     if (source.kind !== 'encoder') continue // it has learned nothing
     const outcome = await trainingManifestOf(source.path, options.signal)
     if (!outcome.known) throw mismatch(group, source, `what it was trained on is not known: ${outcome.why}`)
     const strays = [...outcome.manifest.samples].flatMap((digest) => {
-      const other = groupOfDigest.get(digest)
-      return other === undefined || other === group ? [] : [other]
+      const mine = groupsOfDigest.get(digest)
+      return mine === undefined || mine.has(group) ? [] : [mine]
     })
     if (strays.length > 0) {
-      const groups = [...new Set(strays)].sort((a, b) => a - b).join(', ')
+      const groups = [...new Set(strays.flatMap((others) => [...others]))].sort((a, b) => a - b).join(', ')
       throw mismatch(group, source, `${strays.length} of its training videos are in group ${groups}`)
     }
     manifests.push(outcome.manifest)
@@ -108,11 +113,11 @@ export async function groupProvenance(
   const { scaledOn } = options
   const samples = new Set([...manifests.flatMap((manifest) => [...manifest.samples]), ...scaledOn])
   const labelled = manifests.some(
-    (manifest) => manifest.labelled && [...manifest.samples].some((digest) => groupOfDigest.has(digest)),
+    (manifest) => manifest.labelled && [...manifest.samples].some((digest) => groupsOfDigest.has(digest)),
   )
   return {
     digest: sha256(sources.map((source) => digestOf(source, scaledOn)).join('\n')),
-    trust: scaledOn.some((digest) => groupOfDigest.has(digest)) ? 'protected_set' : 'per_group',
+    trust: scaledOn.some((digest) => groupsOfDigest.has(digest)) ? 'protected_set' : 'per_group',
     labelsUsed: labelled,
     trainedOn: { manifest: sha256(manifests.map(({ digest }) => digest).join('\n')), samples },
   }

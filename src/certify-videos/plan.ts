@@ -5,7 +5,7 @@ import type { BucketKey } from '../certify/data/buckets.ts'
 import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { type LabelledVideo, openDataset } from '../finetune/dataset.ts'
+import { contentDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { classFolderWarnings, listVideos } from '../video/index.ts'
 import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
@@ -164,9 +164,8 @@ async function trustedVideos(source: string, signal: AbortSignal | undefined): P
   const videos: LabelledVideo[] = []
   for (const entry of listVideos(source)) {
     signal?.throwIfAborted()
-    const part = entry.start === undefined && entry.end === undefined ? '' : `#${entry.start ?? 0}-${entry.end ?? ''}`
     const digest = await fileDigest(entry.path).catch(() => null)
-    if (digest !== null) videos.push({ ...entry, label: '', class: 0, digest: `${digest}${part}` })
+    if (digest !== null) videos.push({ ...entry, label: '', class: 0, digest: contentDigest(digest, entry) })
   }
   return videos
 }

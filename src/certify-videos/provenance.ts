@@ -80,7 +80,7 @@ async function trainingOf(
   return { manifest, complete: outcome.known }
 }
 
-/** SHA-256 of the weights that features are computed with, and of everything else that is the same for all videos. */
+/** SHA-256 of weights and architecture that features are computed with, and of everything else that is the same for all videos. */
 export function digestOf(source: FeatureSource, scaledOn: readonly string[]): string {
   const weights = weightsOf(source)
   return scaledOn.length === 0 ? weights : sha256([weights, ...[...scaledOn].sort()].join('\n'))

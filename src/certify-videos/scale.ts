@@ -1,3 +1,5 @@
+import { standardisation } from '../finetune/feature-rows.ts'
+
 /**
  * Mean and deviation of features over videos out of the attacker's reach. Heads learn faster on values of one size, but a
  * statistic of the protected set would tie all learners together; one of trusted videos is a part of the encoder.
@@ -10,12 +12,7 @@ export interface FeatureScale {
 }
 
 export function measureScale({ features, rows, width }: Rows): FeatureScale {
-  const mean = new Float64Array(width)
-  const deviation = new Float64Array(width)
-  for (let i = 0; i < features.length; i++) mean[i % width] += features[i] / rows
-  for (let i = 0; i < features.length; i++) deviation[i % width] += (features[i] - mean[i % width]) ** 2 / rows
-  for (let k = 0; k < width; k++) deviation[k] = deviation[k] > 1e-12 ? Math.sqrt(deviation[k]) : 1
-  return { mean, deviation }
+  return standardisation({ count: rows, width, row: (i) => features.subarray(i * width, (i + 1) * width) })
 }
 
 /** Rows with the mean taken out and divided by the deviation, each on its own. */

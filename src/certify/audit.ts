@@ -8,7 +8,7 @@ import { attackRows } from './attack.ts'
 import { votesOfInput } from './ballot.ts'
 import { certifyInTurns } from './certify.ts'
 import { type InputCertificate, needsSpread, type Rule } from './certify-ballots.ts'
-import { checkRules } from './certify-plan.ts'
+import { checkProtected, checkRules } from './certify-plan.ts'
 import { assignBuckets, type BucketKey } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { Periods } from './data/periods.ts'
@@ -94,7 +94,7 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
 }
 
 /**
- * @throws VideoMaeError `INVALID_ARGUMENT`; violations are reported, not thrown (see `assertAudit`)
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SPLIT`; violations are reported, not thrown (see `assertAudit`)
  */
 export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   set: Set,
@@ -110,6 +110,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   const pool: PoolOptions = { threads: options.threads, signal: options.signal }
   const layout = { periods, ...(rule === 'groups' ? { groups } : {}) }
   const plan = { ...pool, ...layout, by, learners, seeds, ...(periods === undefined ? { offsets } : {}) }
+  checkProtected(set, plan)
   const train = (rows: readonly PoisonedRow[]) =>
     options.learners.train(options.learners.poisoned(set, test, rows), plan)
   const certify = async (trained: TrainedEnsemble<Inputs>) =>
@@ -248,7 +249,7 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
 }
 
 function mostClips(set: SampleSet): number {
-  return Math.max(1, ...Array.from(rowsOfUnits(set, 'id').values(), (rows) => rows.length))
+  return rowsOfUnits(set, 'id').reduce((most, rows) => Math.max(most, rows.length), 1)
 }
 
 /** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */

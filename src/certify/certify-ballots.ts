@@ -21,7 +21,7 @@ export type Rule = (typeof rules)[number]
 
 export interface RuleOptions {
   readonly rule: Rule
-  /** Spread, for `fa`, `fa_exact` and `roe_fa`. */
+  /** The learners that bucket 0 reached, for `fa`, `fa_exact` and `roe_fa`. The other rules count one for each bucket. */
   readonly offsets?: readonly number[]
   /** Encoder groups, for `groups`: learners are split evenly, in order. */
   readonly groups?: number
@@ -65,6 +65,14 @@ export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCer
   if (needsRankings(rule) && ballots.places !== classes)
     throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
   if (needsSpread(rule) && offsets === undefined) throw invalidArgument('offsets', `a spread for rule ${rule}`, offsets)
+  // Left unused, they would let a poison that changes d votes count as one.
+  if (!needsSpread(rule) && (offsets?.length ?? 1) !== 1)
+    throw invalidArgument(
+      'offsets',
+      `one learner for each bucket with rule ${rule}`,
+      offsets?.join(','),
+      `Rule ${rule} counts one vote for each poison; where a bucket reached several learners take ${rules.filter(needsSpread).join(', ')}.`,
+    )
   if (rule === 'groups' && (groups === undefined || learners % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${learners}`, groups)
   if (rule === 'temporal' && coverage === undefined)

@@ -2,10 +2,17 @@
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { rules as allRules, needsSpread, type Rule } from './certify-ballots.ts'
-import type { BucketKey } from './data/buckets.ts'
+import { type BucketKey, checkUnits } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { Periods } from './data/periods.ts'
-import type { EnsemblePlan, LearnerFamily, PoolOptions, Shard } from './learners.ts'
+import {
+  checkEnsemblePlan,
+  type EnsemblePlan,
+  type LearnerFamily,
+  type PoolOptions,
+  type Shard,
+  spreadOfPlan,
+} from './learners.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration } from './threat.ts'
 
@@ -133,6 +140,17 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
   )
 }
 
+/**
+ * What has to be true of a set before learners of a plan can protect it.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SPLIT`
+ */
+export function checkProtected(set: SampleSet, plan: EnsemblePlan): void {
+  checkEnsemblePlan(plan)
+  const { by, periods } = plan
+  checkUnits(set, { by, periods, buckets: spreadOfPlan(plan).buckets })
+}
+
 /** The part of the options that concerns threads. */
 export function poolOf({ threads, signal, onProgress }: PoolOptions): PoolOptions {
   return { threads, signal, onProgress }
@@ -142,14 +160,16 @@ export function poolOf({ threads, signal, onProgress }: PoolOptions): PoolOption
  * Trains the i-th of n shares of every ensemble into `directory`, for an array of cluster jobs on one file system. A later
  * `certify` with the same options takes the learners from there and trains only what is missing.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` without `directory`; `STORE_MISMATCH`
+ * @throws VideoMaeError `INVALID_ARGUMENT` without `directory`; `VIDEO_SPLIT`, `STORE_MISMATCH`
  */
 export async function trainShare<Set extends SampleSet, Inputs extends TestInputs>(
   set: Set,
   options: CertifyOptions<Set, Inputs>,
   shard: Shard,
 ): Promise<void> {
-  for (const { plan } of ensemblesOf(options)) await options.learners.train(set, { ...plan, shard })
+  const ensembles = ensemblesOf(options)
+  for (const { plan } of ensembles) checkProtected(set, plan)
+  for (const { plan } of ensembles) await options.learners.train(set, { ...plan, shard })
 }
 
 /**

@@ -6,7 +6,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { type Ballots, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
 import { certifyBallots, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
-import { type CertifyOptions, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
+import { type CertifyOptions, checkProtected, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
@@ -20,7 +20,7 @@ const ballotBytes = 256 * 2 ** 20
 /**
  * @param set the protected training set
  * @param test inputs to certify; their labels are used for accuracy only
- * @throws VideoMaeError `THREAT_NOT_CERTIFIED` when the declaration cannot hold; `INVALID_ARGUMENT`
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED` when the declaration cannot hold; `VIDEO_SPLIT`, `INVALID_ARGUMENT`
  */
 export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   set: Set,
@@ -36,10 +36,12 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
   checkGroups(test, options)
+  const ensembles = ensemblesOf(options)
+  for (const { plan } of ensembles) checkProtected(set, plan)
 
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
-  for (const { k, d, rules: mine, plan } of ensemblesOf(options)) {
+  for (const { k, d, rules: mine, plan } of ensembles) {
     const trained = await learners.train(set, plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
@@ -116,8 +118,11 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const keep = rankings ? 'rankings' : 'votes'
     const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), keep })
     right += rightVotes(ballots, test.labels.subarray(from, to))
-    const shared = { offsets: trained.offsets, groups: options.groups, coverage: options.periods?.coverage }
-    for (const rule of rules) byRule.get(rule)?.push(...certifyBallots(ballots, { rule, ...shared }))
+    const { offsets } = trained
+    const shared = { groups: options.groups, coverage: options.periods?.coverage }
+    // Learners of periods have offsets too, towards their neighbours; what counts there is the coverage.
+    const reach = options.periods === undefined ? { offsets } : {}
+    for (const rule of rules) byRule.get(rule)?.push(...certifyBallots(ballots, { rule, ...shared, ...reach }))
   }
   return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
 }

@@ -69,6 +69,23 @@ test('places points linearly and logarithmically', () => {
   expect((e - d) * 10).toBeCloseTo(f - e, 0)
 })
 
+test('draws long curves in as many steps as can be told apart, each within a pixel', () => {
+  const points = Array.from({ length: 5000 }, (_, i) => [i, Math.max(0, 1 - (i / 4000) ** 2)] as const)
+  const svg = renderChart({ ...options, yRange: [0, 1], curves: [{ name: 'long', shape: 'steps', points }] })
+  const [, path] = svg.match(/<path d="(M[^"]*)" fill="none" stroke="#0072b2"/) ?? []
+  const drawn = [...path.matchAll(/[MH]([\d.]+)[ V]([\d.]+)/g)].map(([, x, y]) => [Number(x), Number(y)])
+  expect(drawn.length).toBeLessThan(900)
+  // Frame: 64 to 760 less the legend, 388 down to 40; each point is as near to what is drawn as a pixel.
+  const right = drawn[drawn.length - 1][0]
+  let k = 0
+  for (const [i, value] of points) {
+    const [x, y] = [64 + ((right - 64) * i) / 4999, 388 - 348 * value]
+    while (k + 1 < drawn.length && drawn[k + 1][0] <= x + 0.01) k++
+    expect(Math.abs(drawn[k][1] - y)).toBeLessThan(1.02)
+    expect(x - drawn[k][0]).toBeLessThan(1.02)
+  }
+})
+
 test('refuses nothing to draw and values that are not finite', () => {
   expect(() => renderChart({ ...options, curves: [] })).toThrow(/at least one point/)
   expect(() => renderChart({ ...options, curves: [{ name: 'c', points: [[0, Number.NaN]] }] })).toThrow(/finite/)

@@ -1,5 +1,6 @@
 /** Line charts as plain SVG text: axes, legend, steps, bands. No fonts, scripts or styles from elsewhere. */
 import { invalidArgument } from '../core/errors.ts'
+import { escapeXml } from '../format/xml.ts'
 
 /** Patterns of lines, to tell curves of one colour apart. */
 const strokes = { solid: '', dashed: '6 4', dotted: '1.5 3', mixed: '8 3 1.5 3' } as const
@@ -32,9 +33,6 @@ export interface ChartOptions {
 
 /** Okabe & Ito (2008): told apart with any kind of colour vision. */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#8a8a00']
-
-const escapeText = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 const short = (value: number) => String(Number(value.toFixed(2)))
 
@@ -101,9 +99,9 @@ export function renderChart(options: ChartOptions): string {
 
   const lines: string[] = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" role="img">`,
-    `<title>${escapeText(options.title)}</title>`,
+    `<title>${escapeXml(options.title)}</title>`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    `<text x="${left}" y="22" font-size="15" font-weight="bold">${escapeText(options.title)}</text>`,
+    `<text x="${left}" y="22" font-size="15" font-weight="bold">${escapeXml(options.title)}</text>`,
   ]
   for (const tick of y.ticks) {
     const at = short(y.place(tick))
@@ -118,10 +116,10 @@ export function renderChart(options: ChartOptions): string {
   const corner = `M${left} ${top}V${height - bottom}H${short(width - right)}`
   lines.push(`<path d="${corner}" fill="none" stroke="#444444"/>`)
   const middle = (left + width - right) / 2
-  lines.push(`<text x="${short(middle)}" y="${height - 12}" text-anchor="middle">${escapeText(options.xLabel)}</text>`)
+  lines.push(`<text x="${short(middle)}" y="${height - 12}" text-anchor="middle">${escapeXml(options.xLabel)}</text>`)
   const centre = (top + height - bottom) / 2
   lines.push(
-    `<text transform="translate(16 ${short(centre)}) rotate(-90)" text-anchor="middle">${escapeText(options.yLabel)}</text>`,
+    `<text transform="translate(16 ${short(centre)}) rotate(-90)" text-anchor="middle">${escapeXml(options.yLabel)}</text>`,
   )
   for (const [i, curve] of curves.entries()) {
     const colour = colours[(curve.colour ?? i) % colours.length]
@@ -133,7 +131,7 @@ export function renderChart(options: ChartOptions): string {
       curve.shape === 'points'
         ? `<circle cx="${short(from + 9)}" cy="${at}" r="3.5" fill="${colour}"/>`
         : `<line x1="${short(from)}" y1="${at}" x2="${short(from + 18)}" y2="${at}" stroke="${colour}" stroke-width="2"${dash}/>`,
-      `<text x="${short(from + 24)}" y="${at + 4}">${escapeText(curve.name)}</text>`,
+      `<text x="${short(from + 24)}" y="${at + 4}">${escapeXml(curve.name)}</text>`,
     )
   }
   lines.push('</svg>')
@@ -142,6 +140,17 @@ export function renderChart(options: ChartOptions): string {
 
 function dashOf({ stroke = 'solid' }: Curve): string {
   return stroke === 'solid' ? '' : ` stroke-dasharray="${strokes[stroke]}"`
+}
+
+/** Without the points that lie within a pixel of the last one that is kept: a curve may have thousands. The last one stays. */
+function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['points'] {
+  let [lastX, lastY] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  return points.filter(([px, py], i) => {
+    const [atX, atY] = [x.place(px), y.place(py)]
+    if (i < points.length - 1 && Math.abs(atX - lastX) < 1 && Math.abs(atY - lastY) < 1) return false
+    ;[lastX, lastY] = [atX, atY]
+    return true
+  })
 }
 
 function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
@@ -157,12 +166,13 @@ function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
       drawn.push(`<circle cx="${short(x.place(px))}" cy="${short(y.place(py))}" r="3.5" fill="${colour}"/>`)
     return drawn
   }
+  const points = distinguishable(curve.points, x, y)
   const path =
     curve.shape === 'steps'
-      ? curve.points
+      ? points
           .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.place(point[0]))}V${short(y.place(point[1]))}`))
           .join('')
-      : `M${curve.points.map(at).join('L')}`
+      : `M${points.map(at).join('L')}`
   const dash = dashOf(curve)
   drawn.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>`)
   return drawn

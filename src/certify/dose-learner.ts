@@ -1,6 +1,6 @@
 /** A family of base learners as learner of a lethal-dose study. */
 import { RandomStream } from '../core/random.ts'
-import type { BucketKey } from './data/buckets.ts'
+import { type BucketKey, checkUnits } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
 import type { LearnerFamily, PoolOptions } from './learners.ts'
 import type { DoseLearner } from './lethal-dose.ts'
@@ -17,8 +17,8 @@ export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestIn
 }
 
 /**
- * @param set training set; a sample is a video (all rows of one id), or a source with `by: 'source'`
- * @throws VideoMaeError what `LearnerFamily.check` and `checkThreat` throw
+ * @param set training set; a sample is what a poison is, see `rowsOfUnits`: a video, or a source with `by: 'source'`
+ * @throws VideoMaeError what `LearnerFamily.check`, `checkUnits` and `checkThreat` throw
  */
 export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
   set: Set,
@@ -27,8 +27,8 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
 ): DoseLearner {
   const { name, learners: family, by = 'content', threat, ...pool } = options
   family.check(set, test)
-  const rowsOf = rowsOfUnits(set, by)
-  const units = [...rowsOf.keys()].sort()
+  checkUnits(set, { by, buckets: 1 })
+  const units = rowsOfUnits(set, by)
   const all = { from: 0, to: test.rows }
   return {
     name,
@@ -39,7 +39,7 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
     async voteOfSubsets(size, subsets, seed) {
       const lists = Array.from({ length: subsets }, (_, subset) => {
         const order = new RandomStream(seed, size, subset, 'subset').permutation(units.length)
-        return Array.from(order.subarray(0, size)).flatMap((unit) => rowsOf.get(units[unit]) ?? [])
+        return Array.from(order.subarray(0, size)).flatMap((unit) => units[unit])
       })
       const trained = await family.trainOnRows(set, lists, pool)
       return trained.vote(test, all, { ...pool, keep: 'votes' })

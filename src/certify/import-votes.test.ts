@@ -50,6 +50,26 @@ test('the offsets of a spread are printed with the certificate', async () => {
   expect(certifyImported(votes, { rule: 'dpa' }).conditions.join('; ')).not.toContain('modulo')
 })
 
+test('rules that count one learner for each bucket say so, and refuse a spread', async () => {
+  // 12 learners of one opinion, each bucket reached three: two poisons may change six votes, and a tie goes to class 0.
+  await writeNpy(
+    file('spread.npy'),
+    [1, 12, 2],
+    Float32Array.from({ length: 24 }, (_, i) => i % 2),
+  )
+  const scores = await importBallots(file('spread.npy'), { kind: 'scores', classes: 2 })
+  const offsets = [0, 3, 7]
+  const [disjoint] = certifyImported(scores, { rule: 'dpa' }).inputs
+  const [spread] = certifyImported(scores, { rule: 'fa', offsets }).inputs
+  expect([disjoint.radius, spread.radius]).toEqual([5, 1])
+  for (const rule of ['dpa', 'roe', 'groups', 'temporal'] as const) {
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('fa, fa_exact') })
+    expect(() => certifyImported(scores, { rule, offsets, groups: 4, coverage: 2 })).toThrow(refused)
+    const { conditions } = certifyImported(scores, { rule, offsets: [0], groups: 4, coverage: 2 })
+    if (rule !== 'temporal') expect(conditions.join('; ')).toContain('the partitions are disjoint')
+  }
+})
+
 test('names what is wrong with a file', async () => {
   const write = async (text: string) => {
     await writeFile(file('bad.csv'), text)

@@ -5,7 +5,7 @@ import { float16ToFloat32 } from '../format/half.ts'
 import { readNpy } from '../format/npy.ts'
 import { type Ballots, ballotsFromScores, emptyBallots } from './ballot.ts'
 import { scoredRadii } from './certify.ts'
-import { certifyBallots, type InputCertificate, type RuleOptions } from './certify-ballots.ts'
+import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './certify-ballots.ts'
 import { type RobustnessSummary, summariseRadii } from './metrics.ts'
 
 export interface ImportOptions {
@@ -124,7 +124,21 @@ export interface ImportedCertificate {
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]
 }
 
-/** @param labels [inputs] true classes, for accuracy; default: those of the file */
+/** How the columns of a file must have been trained for a rule to count right. */
+function columnsOf({ rule, offsets = [0], groups = 1, coverage }: RuleOptions, learners: number): string {
+  if (rule === 'temporal') return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
+  const column = 'column i of the file is learner i'
+  if (needsSpread(rule))
+    return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
+  const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
+  if (rule !== 'groups') return disjoint
+  return `${disjoint} but through an encoder, which ${learners / groups} neighbouring columns share, counted from the first`
+}
+
+/**
+ * @param labels [inputs] true classes, for accuracy; default: those of the file
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs, or do not fit it
+ */
 export function certifyImported(
   imported: ImportedBallots,
   rule: RuleOptions,
@@ -142,11 +156,9 @@ export function certifyImported(
     conditions: [
       'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
       'the bucket of a sample is a function of that sample alone',
-      rule.offsets === undefined || rule.offsets.length === 1
-        ? 'column i of the file is learner i'
-        : `column i of the file is learner i, and bucket j reached the learners j + ${rule.offsets.join(', j + ')}, modulo ${ballots.learners}, and no others`,
+      columnsOf(rule, ballots.learners),
       rule.rule === 'temporal'
-        ? `column i was trained on the ${rule.coverage} periods up to the i-th, oldest first, and the radius counts neighbouring periods`
+        ? 'the radius counts neighbouring periods'
         : 'what one poison is follows from how the buckets were made',
     ],
     summary: labels === undefined ? null : summariseRadii(scoredRadii(certified, labels)),

@@ -14,6 +14,7 @@ export { certify } from './certify.ts'
 export {
   certifyBallots,
   type InputCertificate,
+  needsRankings,
   needsSpread,
   type Rule,
   type RuleOptions,
@@ -21,7 +22,14 @@ export {
 } from './certify-ballots.ts'
 export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify-plan.ts'
 export { type ChartOptions, type Curve, renderChart, type Stroke } from './chart.ts'
-export { assignBuckets, type BucketKey, type BucketManifest, bucketManifest, poisonUnit } from './data/buckets.ts'
+export {
+  assignBuckets,
+  type BucketKey,
+  type BucketManifest,
+  bucketManifest,
+  checkUnits,
+  poisonUnit,
+} from './data/buckets.ts'
 export {
   checkFeatureSet,
   digestRows,
@@ -56,7 +64,13 @@ export type {
   TrainedEnsemble,
   VoteOptions,
 } from './learners.ts'
-export { type DoseLearner, type LethalDoseOptions, type LethalDoseReport, lethalDose } from './lethal-dose.ts'
+export {
+  checkStudy,
+  type DoseLearner,
+  type LethalDoseOptions,
+  type LethalDoseReport,
+  lethalDose,
+} from './lethal-dose.ts'
 export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './lethal-dose-report.ts'
 export { type RobustnessSummary, summariseRadii } from './metrics.ts'
 export { baggingRadius } from './rules/bagging.ts'

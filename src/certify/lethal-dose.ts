@@ -93,19 +93,36 @@ export interface LethalDoseReport {
   }[]
 }
 
+/**
+ * What can be refused before anything is trained.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function checkStudy({ partitions, subsets = 40, accuracies = [], targets = [] }: LethalDoseOptions): void {
+  const noCount = partitions.find((k) => !Number.isInteger(k) || k < 1)
+  if (noCount !== undefined || partitions.length === 0)
+    throw invalidArgument('partitions', 'positive integers', noCount ?? '')
+  if (!(Number.isInteger(subsets) && subsets >= 10))
+    throw invalidArgument('subsets', 'an integer of at least 10', subsets)
+  for (const [name, values] of Object.entries({ accuracies, targets })) {
+    const outside = values.find((value) => !(value >= 0 && value <= 1))
+    if (outside !== undefined) throw invalidArgument(name, 'shares from 0 to 1', outside)
+  }
+}
+
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export async function lethalDose(
   learners: readonly DoseLearner[],
   options: LethalDoseOptions,
 ): Promise<LethalDoseReport> {
   const { subsets = 40, accuracies = [0.5, 0.6, 0.7], seed = 0 } = options
-  if (!(subsets >= 10)) throw invalidArgument('subsets', 'at least 10', subsets)
+  checkStudy(options)
   if (learners.length === 0) throw invalidArgument('learners', 'at least one', 0)
   const partitions = options.partitions.toSorted((a, b) => b - a)
+  const fewest = Math.min(...learners.map(({ samples }) => samples))
+  if (partitions[0] > fewest) throw invalidArgument('partitions', `integers from 1 to ${fewest}`, partitions[0])
   const doses: LearnerDose[] = []
   for (const learner of learners) {
-    const tooMany = partitions.find((k) => !Number.isInteger(k) || k < 1 || k > learner.samples)
-    if (tooMany !== undefined) throw invalidArgument('partitions', `integers from 1 to ${learner.samples}`, tooMany)
     const curve: CurvePoint[] = []
     const perSubset: number[][] = []
     const rows: DoseRow[] = []

@@ -7,7 +7,7 @@ import { middleOfPeriod, type Periods, periodOf } from './data/periods.ts'
 import type { PoisonedRow } from './learners.ts'
 
 export type PoisonKind = 'insert' | 'delete' | 'edit' | 'flip'
-export const poisonKinds: readonly PoisonKind[] = ['insert', 'delete', 'edit', 'flip']
+const poisonKinds: readonly PoisonKind[] = ['insert', 'delete', 'edit', 'flip']
 
 export interface Poisoning {
   /** The poisoned set, in another order too: it must not matter. */
@@ -30,13 +30,13 @@ export function cleanRows(set: SampleSet): PoisonedRow[] {
 }
 
 /** What one action costs, in units of the radius, for each way of making buckets (docs/certificates.md, "One poison"). */
-export function poisonCost(by: BucketKey, kind: PoisonKind): number {
+function poisonCost(by: BucketKey, kind: PoisonKind): number {
   return by === 'content' && kind === 'edit' ? 2 : 1
 }
 
 /**
- * Poisons of random kinds on random units, at most `budget` in all. A unit is a video (all its rows), or a whole source
- * where buckets are made by source: then everything about the source may change at once.
+ * Poisons of random kinds on random units, at most `budget` in all. A unit is what `rowsOfUnits` says: where buckets are made by
+ * source, everything about the source may change at once.
  *
  * @param kinds default: all four
  */
@@ -47,25 +47,23 @@ export function poisonAtRandom(
   stream: RandomStream,
   kinds: readonly PoisonKind[] = poisonKinds,
 ): Poisoning {
-  const rowsOf = rowsOfUnits(set, by)
-  const units = [...rowsOf.keys()].sort()
+  const units = rowsOfUnits(set, by)
   const rows: (PoisonedRow | null)[] = cleanRows(set)
   const inserted: PoisonedRow[] = []
   const done: PoisonKind[] = []
-  const touched = new Set<string>()
+  const touched = new Set<number>()
   const { change, insert } = tampering(set, stream)
   let cost = 0
   for (let attempt = 0; cost < budget && attempt < 50 * budget; attempt++) {
     const kind = kinds[stream.integer(kinds.length)]
     if (cost + poisonCost(by, kind) > budget) continue
-    const unit = units[stream.integer(units.length)]
-    const mine = rowsOf.get(unit) ?? []
+    const unit = stream.integer(units.length)
     if (kind === 'insert') {
-      inserted.push(insert(attempt, mine))
+      inserted.push(insert(attempt, units[unit]))
     } else {
       if (touched.has(unit)) continue
       touched.add(unit)
-      for (const row of mine) rows[row] = change(rows[row]!, row, kind)
+      change(rows, units[unit], kind)
     }
     cost += poisonCost(by, kind)
     done.push(kind)
@@ -92,10 +90,10 @@ export function poisonPeriods(
     const period = periodOf(set.times?.[row] ?? Number.NaN, periods, count)
     return period >= from && period < from + length
   }
-  const units = [...rowsOfUnits(set, 'id')].filter(([, mine]) => inside(mine[0])).sort(([a], [b]) => (a < b ? -1 : 1))
+  const units = rowsOfUnits(set, 'id').filter(([row]) => inside(row))
   const inserted: PoisonedRow[] = []
   const done: PoisonKind[] = []
-  for (const [i, [, mine]] of units.entries()) {
+  for (const [i, mine] of units.entries()) {
     if (kinds.includes('insert')) {
       const time = middleOfPeriod(from + stream.integer(length), periods, count)
       inserted.push({ ...insert(i, mine), time })
@@ -103,7 +101,7 @@ export function poisonPeriods(
     }
     const kind = kinds[stream.integer(kinds.length)]
     if (kind === 'insert') continue
-    for (const row of mine) rows[row] = change(rows[row]!, row, kind)
+    change(rows, mine, kind)
     done.push(kind)
   }
   const kept = rows.filter((row) => row !== null)
@@ -118,35 +116,55 @@ export interface Stretch {
   readonly length: number
 }
 
-/** What an attacker does to single rows. */
+/** What an attacker does to a unit. */
 function tampering(set: SampleSet, stream: RandomStream) {
   const classes = set.classNames.length
   const noisy = (row: number) => ({ kind: 'noisy', row, size: 0.1 + stream.uniform(), seed: stream.uint32() }) as const
   return {
-    change(before: PoisonedRow, row: number, kind: Exclude<PoisonKind, 'insert'>): PoisonedRow | null {
-      if (kind === 'delete') return null
-      if (kind === 'flip') return { ...before, label: (before.label + 1 + stream.integer(classes - 1)) % classes }
-      return { ...before, content: noisy(row), digest: sha256(`edited ${before.digest} ${stream.uint32()}`) }
+    /** Changes `mine`, the numbers of some `rows`, in place; null for what is deleted. */
+    change(rows: (PoisonedRow | null)[], mine: readonly number[], kind: Exclude<PoisonKind, 'insert'>): void {
+      const contents = kind === 'edit' ? mine.map(noisy) : []
+      const mark = kind === 'edit' ? stream.uint32() : 0
+      for (const [i, row] of mine.entries()) {
+        const before = rows[row]!
+        if (kind === 'delete') rows[row] = null
+        else if (kind === 'flip')
+          rows[row] = { ...before, label: (before.label + 1 + stream.integer(classes - 1)) % classes }
+        // Rows that shared a digest are those of one file, and still do.
+        else rows[row] = { ...before, content: contents[i], digest: sha256(`edited ${before.digest} ${mark}`) }
+      }
     },
-    /** A new video, made from one of these rows. */
+    /** A new video, made from one of these rows; every second one takes its name, too. */
     insert(number: number, from: readonly number[]): PoisonedRow {
-      const name = `inserted ${number} ${stream.uint32()}`
-      const content = noisy(from[stream.integer(from.length)])
-      return { content, label: stream.integer(classes), id: name, digest: sha256(name), group: name }
+      const drawn = stream.uint32()
+      const name = `inserted ${number} ${drawn}`
+      const row = from[stream.integer(from.length)]
+      const id = drawn % 2 === 0 ? name : set.ids[row]
+      return { content: noisy(row), label: stream.integer(classes), id, digest: sha256(name), group: name }
     },
   }
 }
 
-/** Rows of each unit of poison: a video, or a source where buckets are made by source. */
-export function rowsOfUnits(set: SampleSet, by: BucketKey): Map<string, number[]> {
-  const unitOf = by === 'source' ? (set.groups ?? set.ids) : set.ids
-  const rowsOf = new Map<string, number[]>()
+/**
+ * Rows of each unit of poison, which are those that share what decides the bucket: a content under whatever names, an id, or a
+ * source. Sorted by name, which of a content is its first.
+ */
+export function rowsOfUnits(set: SampleSet, by: BucketKey): readonly (readonly number[])[] {
+  const names = by === 'source' ? (set.groups ?? set.ids) : set.ids
+  const keys = by === 'content' ? set.digests : names
+  const units = new Map<string, { name: string; readonly key: string; readonly rows: number[] }>()
   for (let row = 0; row < set.rows; row++) {
-    const rows = rowsOf.get(unitOf[row])
-    if (rows === undefined) rowsOf.set(unitOf[row], [row])
-    else rows.push(row)
+    const [name, key] = [names[row], keys[row]]
+    const unit = units.get(key)
+    if (unit === undefined) units.set(key, { name, key, rows: [row] })
+    else {
+      unit.rows.push(row)
+      if (name < unit.name) unit.name = name
+    }
   }
-  return rowsOf
+  return [...units.values()]
+    .sort((a, b) => (a.name === b.name ? (a.key < b.key ? -1 : 1) : a.name < b.name ? -1 : 1))
+    .map(({ rows }) => rows)
 }
 
 /** Who poisoned rows of a set are; their content is up to the family of learners. */

@@ -27,7 +27,7 @@ export type Threat = (typeof threats)[number]
 export type EncoderTrust = 'external' | 'public' | 'protected_set' | 'per_group' | 'fixed'
 
 export interface EncoderProvenance {
-  /** SHA-256 of the weights (of the program text for `fixed`). */
+  /** SHA-256 of weights and architecture (of the program text for `fixed`). */
   readonly digest: string
   readonly trust: EncoderTrust
   /**
@@ -163,7 +163,7 @@ export function checkThreat(
 }
 
 const labelUnit: Readonly<Record<BucketKey, string>> = {
-  content: 'one video whose labels are changed (all its clips together)',
+  content: 'one video (one content, under however many names) whose labels are changed, all its clips together',
   id: 'one video whose labels are changed (all its clips together)',
   source: 'one source whose labels are changed, all of them',
   time: 'one period whose labels are changed, all of them',

@@ -42,7 +42,7 @@ export async function certifyRidgeLabelFlips(
     starts: assignment.starts,
     offsets: trained.offsets,
   }
-  const largestUnit = Math.max(1, ...Array.from(rowsOfUnits(set, assignment.by).values(), (rows) => rows.length))
+  const largestUnit = rowsOfUnits(set, assignment.by).reduce((most, rows) => Math.max(most, rows.length), 1)
   const product = new DenseProduct('f64')
   const ballots = await voteLearners(trained, test, { keep: 'votes', threads: 1 })
   const scaledTest = scale(test.features, test.rows)

@@ -335,10 +335,11 @@ describe('rule temporal', () => {
 })
 
 test('white-box radii count videos, not clips', async () => {
-  const twice = { ...set, ids: set.ids.map((_, row) => `video-${row >> 1}`) }
+  const ids = set.ids.map((_, row) => `video-${row >> 1}`)
+  const twice = { ...set, ids, digests: set.digests.map((_, row) => set.digests[row & ~1]) }
   const trained = await trainLearners(twice, { by: 'content', learners: 5, head: { kind: 'ridge' }, threads: 1 })
   const [clips, videos] = [
-    await certifyRidgeLabelFlips({ ...twice, ids: set.ids }, trained, inputs),
+    await certifyRidgeLabelFlips(set, trained, inputs),
     await certifyRidgeLabelFlips(twice, trained, inputs),
   ]
   let halved = 0
@@ -411,6 +412,20 @@ describe('audit', () => {
     })
     expect(report.attacks.within).toBe(0)
     expect(report.attacks.beyond).toBeGreaterThanOrEqual(10)
+  })
+
+  test('buckets that follow names which are taken are caught', async () => {
+    // What one name stands for is hashed together: a file added under the name of another moves that one, too.
+    const train: typeof ridge.learners.train = (data, plan) => {
+      const contents = new Map<string, string>()
+      for (const [row, id] of data.ids.entries()) contents.set(id, (contents.get(id) ?? '') + data.digests[row])
+      return ridge.learners.train({ ...data, digests: data.ids.map((id) => sha256(contents.get(id) ?? '')) }, plan)
+    }
+    const options = { rule: 'dpa', by: 'content', partitions: 15, trials: 10, attacks: 0, threads: 1 } as const
+    const wanted = { ...options, kinds: ['insert'], largestBudget: 2 } as const
+    const leaky = await audit(set, inputs, { ...wanted, learners: { ...ridge.learners, train } })
+    expect(leaky.violations.map(({ what }) => what).join()).toMatch(/learners changed, at most/)
+    assertAudit(await audit(set, inputs, { ...wanted, ...ridge }))
   })
 
   test('a shared statistic is caught', async () => {

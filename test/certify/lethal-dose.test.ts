@@ -4,6 +4,8 @@ import { headLearners } from '../../src/certify/heads/family.ts'
 import { lethalDose } from '../../src/certify/lethal-dose.ts'
 import { lethalDoseChart, lethalDoseTable } from '../../src/certify/lethal-dose-report.ts'
 import type { EncoderProvenance } from '../../src/certify/threat.ts'
+import { certifyCommand } from '../../src/cli/certify.ts'
+import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
 import { gaussians } from './gaussians.ts'
 
 const [train, probe] = [gaussians({ rows: 60, seed: 1 }), gaussians({ rows: 10, seed: 2 })]
@@ -35,5 +37,34 @@ describe('a radius of a lethal-dose study', () => {
     expect(report.learners[0].threat).toBeNull()
     expect(lethalDoseTable(report)).toContain('* heads: no promise.')
     expect(lethalDoseChart(report)).not.toContain('certified')
+  })
+})
+
+describe('options are refused before anything is trained or read', () => {
+  test('by the study', async () => {
+    const untouched = () => Promise.reject(new Error('something was trained'))
+    const learner = { name: 'any', samples: 20, labels: [0], voteOfSubsets: untouched, voteOfPartitions: untouched }
+    const refused = (more: object) =>
+      expect(lethalDose([learner, { ...learner, samples: 8 }], { ...study, ...more })).rejects
+    await refused({ accuracies: [0.5, Number.NaN] }).toThrow(/shares from 0 to 1 for accuracies/)
+    await refused({ targets: [60] }).toThrow(/shares from 0 to 1 for targets/)
+    await refused({ subsets: 9 }).toThrow(/at least 10/)
+    await refused({ partitions: [] }).toThrow(/partitions/)
+    await refused({ partitions: [2.5] }).toThrow(/partitions/)
+    await refused({}).toThrow(/integers from 1 to 8 for partitions/) // the second learner has too few for 10
+    await refused({ partitions: [4] }).toThrow(/was trained/)
+  })
+
+  test('by the commands', async () => {
+    const common = { from: ['pixels'], out: '/nowhere/out' }
+    const dose = (more: object) => expect(lethalDoseCommand('/nowhere', { ...common, ...more })).rejects
+    await dose({ accuracies: '0.5,60%' }).toThrow(/--accuracies/)
+    await dose({ subsets: 9 }).toThrow(/subsets/)
+    await dose({ partitions: '0' }).toThrow(/--partitions/)
+    const certificate = (more: object) => expect(certifyCommand('/nowhere', { ...common, ...more })).rejects
+    await certificate({ collective: '1,x' }).toThrow(/--collective/)
+    await certificate({ partitions: '5,x' }).toThrow(/--partitions/)
+    const groups = { from: undefined, rule: 'groups', groups: 3, groupRecipe: 'laptop-pretrain' }
+    await certificate({ ...groups, partitions: '10' }).toThrow(/a multiple of the 3 encoder groups/)
   })
 })

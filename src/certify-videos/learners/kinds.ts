@@ -6,7 +6,7 @@ import type { FinetuneConfiguration } from '../../finetune/configuration.ts'
 import { type FrameLearnerKind, frameLearnerKinds } from './from-frames.ts'
 
 /** Heads in closed form or by full-batch steps, on one row of features a clip. */
-export const headKinds = ['ridge', 'nearest_mean', 'linear'] as const
+const headKinds = ['ridge', 'nearest_mean', 'linear'] as const
 export type HeadKind = (typeof headKinds)[number]
 
 /** All of them: `attentive` reads the tokens of the encoder, the last three the frames. */

@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { checkPlan } from '../../certify/heads/store.ts'
+import { checkPlan, nullIfMissing } from '../../certify/heads/store.ts'
 import type { LearnerRecord } from '../../certify/learners.ts'
 import { replaceFile, writeFileAtomic } from '../../format/atomic.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../format/safetensors.ts'
@@ -67,8 +67,9 @@ export class LearnerFiles {
       } finally {
         await file.close()
       }
-    } catch {
-      return null
+    } catch (error) {
+      // What the machine does not let us read may be whole: only what is missing or damaged is trained again.
+      return (error as NodeJS.ErrnoException).syscall === undefined ? null : nullIfMissing(error)
     }
   }
 
@@ -84,7 +85,7 @@ export class LearnerFiles {
   async scores(inputs: string, { learner, sha256 }: LearnerRecord, compute: () => Promise<Float32Array>) {
     const folder = path.join(this.directory, `scores-${inputs.slice(0, 16)}`)
     const file = path.join(folder, `${String(learner).padStart(5, '0')}-${sha256.slice(0, 16)}.f32`)
-    const bytes = await readFile(file).catch(() => null)
+    const bytes = await readFile(file).catch(nullIfMissing)
     if (bytes !== null) return new Float32Array(Uint8Array.from(bytes).buffer)
     const scores = await compute()
     await mkdir(folder, { recursive: true })

@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, test } from 'vitest'
-import type { Engine } from '../../engine/engine.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Engine, EngineSession } from '../../engine/engine.ts'
 import { onnxEngine } from '../../engine/onnx/index.ts'
 import { referenceEngine } from '../../engine/reference/index.ts'
 import { buildHeadProgram } from '../../model/classify.ts'
@@ -94,6 +94,25 @@ describe.each([
     expect(counts.closed).toBe(1)
     await next.close()
     expect(counts.closed).toBe(2)
+  })
+
+  test('are closed when their state cannot be emptied', async () => {
+    const sessions: EngineSession[] = []
+    const refusing = pool.engine({
+      ...engine,
+      async open(...args) {
+        const session = await pooled.open(...args)
+        sessions.push(session)
+        return session
+      },
+    })
+    await (await refusing.open(programs(2))).close()
+    const [only] = sessions
+    only.writeState = () => Promise.reject(new Error('no memory'))
+    const closing = vi.spyOn(only, 'close')
+    await expect(refusing.open(programs(2))).rejects.toThrow('no memory')
+    expect(closing).toHaveBeenCalledOnce()
+    await pool.close()
   })
 
   test('are kept open in small numbers', async () => {

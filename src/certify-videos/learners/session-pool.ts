@@ -47,9 +47,14 @@ export class SessionPool {
       .update(serialize([engine.name, programs, options]))
       .digest('hex')
     const at = this.idle.findIndex((other) => other.key === key)
-    if (at < 0) return { key, session: await engine.open(programs, options), shapes: collectStates(programs) }
+    if (at < 0) return { key, shapes: collectStates(programs), session: await engine.open(programs, options) }
     const [known] = this.idle.splice(at, 1)
-    await known.session.writeState(zeros(known.shapes))
+    try {
+      await known.session.writeState(zeros(known.shapes))
+    } catch (error) {
+      await known.session.close() // It is neither lent nor idle: nobody else would.
+      throw error
+    }
     return known
   }
 

@@ -4,7 +4,7 @@ import type { PoisonedRow } from '../../certify/learners.ts'
 import { samplesOf } from '../../certify/poison.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
-import type { LabelledVideo } from '../../finetune/dataset.ts'
+import { contentDigest, type LabelledVideo } from '../../finetune/dataset.ts'
 import { fileDigestOf } from '../division.ts'
 import { timesOf } from '../times.ts'
 
@@ -51,9 +51,14 @@ export function samplesOfVideos(videos: readonly LabelledVideo[], classNames: re
   }
 }
 
-/** The id of a video without the part of it that is meant: whoever inserts a file inserts all of its parts. */
-export function videoIdOf({ id }: Pick<LabelledVideo, 'id'>): string {
-  return id.replace(/#[\d.]*-[\d.]*$/, '')
+/**
+ * The id of a video without the part of it that is meant: whoever inserts a file inserts all of its parts. Only where a list names
+ * a part: a whole file may be called `a.mp4#0-1` and is not one of `a.mp4`.
+ */
+export function videoIdOf(video: Pick<LabelledVideo, 'id' | 'start' | 'end'>): string {
+  const { id } = video
+  const part = contentDigest('', video)
+  return part !== '' && id.endsWith(part) ? id.slice(0, -part.length) : id
 }
 
 export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {

@@ -8,7 +8,7 @@ import { bucketOfDigest, sha256 } from './hash.ts'
 import { checkPeriods, type Periods, periodOf } from './periods.ts'
 
 /**
- * `content`: the clip's or video's bytes; `id`: an identity the attacker cannot change; `source`: the group column; `time`:
+ * `content`: the video's bytes, whatever it is called; `id`: an identity the attacker cannot change; `source`: the group column; `time`:
  * the period it was collected in, not hashed.
  */
 export type BucketKey = 'content' | 'id' | 'source' | 'time'
@@ -63,7 +63,7 @@ export interface BucketManifest {
 /** What one unit of the certified radius is, for each way of making buckets. */
 export const poisonUnit: Readonly<Record<BucketKey, string>> = {
   content:
-    'one video inserted or deleted, or any change of the labels of one video; a changed video is one deletion and one insertion, so it counts 2',
+    'one video (one content, under however many names) inserted or deleted, or any change of its labels; a changed video is one deletion and one insertion, so it counts 2',
   id: 'one video inserted, deleted, changed or relabelled, provided that the attacker cannot choose or change ids',
   source: 'one source with all its videos, without limit on how many or what they are; every false identity counts',
   time: 'one period with everything collected in it, without limit on how much or what it is; a stretch of time that begins inside a period touches one period more than its length',
@@ -76,34 +76,22 @@ export function bucketRule(by: BucketKey): string {
     : 'first 8 bytes of SHA-256, big-endian, modulo buckets'
 }
 
-/** The text whose hash decides the bucket of each row. */
+/**
+ * The SHA-256 that decides the bucket of each row. By content that is its own digest and nothing else: an id that rows share
+ * can be taken by whoever inserts a row, and must not move those that had it before.
+ */
 function bucketKeys(set: SampleSet, by: Exclude<BucketKey, 'time'>): readonly string[] {
+  if (by === 'content') return set.digests
   if (by === 'id') return set.ids.map((id) => sha256(id))
-  if (by === 'source') {
-    if (set.groups === undefined)
-      throw invalidArgument('by', '"content" or "id" (the features have no group column)', by, 'Add a group column.')
-    return set.groups.map((group) => sha256(group))
-  }
-  // All clips of a video go together: where its clips have digests of their own, the video's key is made of all of them.
-  const clipDigests = new Map<string, Set<string>>()
-  for (let row = 0; row < set.rows; row++) {
-    const known = clipDigests.get(set.ids[row])
-    if (known === undefined) clipDigests.set(set.ids[row], new Set([set.digests[row]]))
-    else known.add(set.digests[row])
-  }
-  const videoDigest = new Map<string, string>()
-  for (const [id, digests] of clipDigests) {
-    const [only] = digests
-    videoDigest.set(id, digests.size === 1 ? only : sha256([...digests].sort().join('\n')))
-  }
-  return set.ids.map((id) => videoDigest.get(id) ?? '')
+  if (set.groups === undefined)
+    throw invalidArgument('by', '"content" or "id" (the features have no group column)', by, 'Add a group column.')
+  return set.groups.map((group) => sha256(group))
 }
 
 function hashedBuckets(
   set: SampleSet,
   by: Exclude<BucketKey, 'time'>,
-  buckets: number,
-  groups: number | undefined,
+  { buckets, groups }: Pick<BucketOptions, 'buckets' | 'groups'>,
 ): Int32Array {
   return Int32Array.from(bucketKeys(set, by), (key) => {
     if (groups === undefined) return bucketOfDigest(key, buckets)
@@ -121,30 +109,13 @@ function periodsOfRows({ times }: SampleSet, { buckets, periods, groups }: Bucke
   return Int32Array.from(times, (time) => periodOf(time, periods, buckets))
 }
 
-/**
- * @throws VideoMaeError `INVALID_ARGUMENT`, or `VIDEO_SPLIT` when clips of one video would land in different buckets
- */
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
   const { by, buckets, groups, periods } = options
   if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
   if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${buckets}`, groups)
-  const bucketOf = by === 'time' ? periodsOfRows(set, options) : hashedBuckets(set, by, buckets, groups)
-  const bucketOfVideo = new Map<string, number>()
-  for (let row = 0; row < set.rows; row++) {
-    const known = bucketOfVideo.get(set.ids[row])
-    if (known !== undefined && known !== bucketOf[row]) {
-      throw new VideoMaeError(
-        `Expected all clips of video ${set.ids[row]} in one bucket, but its ${by === 'time' ? 'times' : 'sources'} differ.`,
-        {
-          code: 'VIDEO_SPLIT',
-          exit: 'data',
-          hint: 'Give every clip of a video the same source and time, or make buckets by content or id.',
-        },
-      )
-    }
-    bucketOfVideo.set(set.ids[row], bucketOf[row])
-  }
+  const bucketOf = by === 'time' ? periodsOfRows(set, options) : hashedBuckets(set, by, options)
   const order = Int32Array.from({ length: set.rows }, (_, row) => row)
     .filter((row) => bucketOf[row] >= 0)
     .sort((a, b) => bucketOf[a] - bucketOf[b] || compareRows(set, a, b))
@@ -152,6 +123,39 @@ export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOption
   for (const row of order) starts[bucketOf[row] + 1]++
   for (let bucket = 0; bucket < buckets; bucket++) starts[bucket + 1] += starts[bucket]
   return { by, buckets, groups, periods, bucketOf, starts, order }
+}
+
+/** What decides the bucket, and how a video that is in two of them is mended. */
+const decides: Readonly<Record<Exclude<BucketKey, 'id'>, { readonly what: string; readonly hint: string }>> = {
+  content: {
+    what: 'digests',
+    hint: 'Give all rows of a video the SHA-256 of its whole file as digest, or ids of their own: each is one poison then.',
+  },
+  source: { what: 'sources', hint: 'Give all clips of a video the same source, or make buckets by content or id.' },
+  time: { what: 'times', hint: 'Give all clips of a video the same time, or make buckets by content or id.' },
+}
+
+/**
+ * Checks that a protected set says what one video is: rows that are called one video and lie in several buckets would make the
+ * radius count less than it says. Not a part of training, where the bucket of a row depends on no other: whoever inserts a row
+ * under the id of another can have the set refused, but moves nothing.
+ *
+ * @throws VideoMaeError `VIDEO_SPLIT`, `INVALID_ARGUMENT`
+ */
+export function checkUnits(set: SampleSet, options: BucketOptions): void {
+  const { by } = options
+  if (by === 'id') return // which is what the rows of a video share
+  const keys: ArrayLike<string | number> = by === 'time' ? periodsOfRows(set, options) : bucketKeys(set, by)
+  const keyOfVideo = new Map<string, string | number>()
+  for (let row = 0; row < set.rows; row++) {
+    const id = set.ids[row]
+    if ((keyOfVideo.get(id) ?? keys[row]) !== keys[row]) {
+      const { what, hint } = decides[by]
+      const message = `Expected all clips of video ${id} in one bucket, but its ${what} differ.`
+      throw new VideoMaeError(message, { code: 'VIDEO_SPLIT', exit: 'data', hint })
+    }
+    keyOfVideo.set(id, keys[row])
+  }
 }
 
 function compareRows(set: SampleSet | FeatureSet, a: number, b: number): number {

@@ -8,9 +8,12 @@ export interface SampleSet {
   readonly labels: Int32Array
   /** Declared by the user, never collected from the labels: a list that grows with the data couples the learners. */
   readonly classNames: readonly string[]
-  /** [rows] stable identity of the video that the clip comes from; clips of one video share it. */
+  /** [rows] name of the video that the clip comes from; clips of one video share it. Buckets by id, and only they, rest on it. */
   readonly ids: readonly string[]
-  /** [rows] SHA-256 of the content of the clip or of its video, hexadecimal; the label is not part of it. */
+  /**
+   * [rows] SHA-256 of the content of the whole video that the clip comes from, hexadecimal; clips of one video share it, and
+   * are one poison with buckets by content. The label is not part of it.
+   */
   readonly digests: readonly string[]
   /** [rows] what tells rows of one digest apart, where they are parts of one file. */
   readonly parts?: readonly string[]
@@ -102,7 +105,7 @@ export function selectRows(set: FeatureSet, rows: ArrayLike<number>): FeatureSet
 }
 
 /** The rows with these indices, in this order, without their content. */
-export function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSet {
+function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSet {
   const pick = <T>(column: ArrayLike<T>) => Array.from({ length: rows.length }, (_, i) => column[rows[i]])
   return {
     rows: rows.length,

@@ -1,13 +1,14 @@
 /**
  * Oracles: closed forms solved another way (Gauss-Jordan, plain gradient descent on the weights), byte equality.
  */
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { gaussians } from '../../../test/certify/gaussians.ts'
 import { ballotsOfInput } from '../ballot.ts'
 import { type FeatureSet, selectRows, unitRows } from '../data/feature-set.ts'
+import { sha256 } from '../data/hash.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 import { DenseProduct } from '../wasm/product.ts'
 import type { HeadOptions } from './head.ts'
@@ -15,6 +16,7 @@ import { gatherSamples } from './job.ts'
 import { mergeShards } from './merge.ts'
 import { prepareTraining, type TrainOptions } from './plan.ts'
 import { ridgeInfluence, ridgeScoreError } from './ridge.ts'
+import { LearnerStore } from './store.ts'
 import { trainLearners, voteLearners } from './train.ts'
 
 const set = gaussians({ rows: 240, seed: 1 })
@@ -34,6 +36,11 @@ const heads: readonly HeadOptions[] = [
   { kind: 'softmax', steps: 30 },
   { kind: 'ridge', scaling: 'none', lambda: 2 },
 ]
+/** One row more, a new content that is called as the second row is. */
+const namedAsAnother: FeatureSet = (() => {
+  const more = selectRows(set, [...set.ids.keys(), 1])
+  return { ...more, digests: more.digests.with(240, sha256('inserted')) }
+})()
 const options = (head: HeadOptions, learners: number, more: Partial<TrainOptions> = {}): TrainOptions => ({
   head,
   by: 'content',
@@ -172,6 +179,7 @@ describe.each(heads)('learners with head $kind ($scaling)', (head) => {
           ),
         ],
         ['relabelled', { ...set, labels: set.labels.with(0, (set.labels[0] + 1) % 3) }],
+        ['inserted under the name of another', namedAsAnother],
       ] as readonly [string, FeatureSet][]) {
         const after = await trainLearners(changed, plan)
         const differing = after.records.filter((record, i) => record.sha256 !== before.records[i].sha256)
@@ -233,6 +241,49 @@ describe('a folder of learners', () => {
     expect(repaired.resumed).toBe(3)
     expect(repaired.records).toEqual(trained.records)
     expect((await trainLearners(set, plan)).resumed).toBe(12)
+  })
+
+  test('keeps what it holds, however large its files are and whatever keeps them from being read', async () => {
+    const directory = await folder()
+    const plan = options({ kind: 'ridge' }, 12, { directory })
+    const { records } = await trainLearners(set, plan)
+    const weights = path.join(directory, 'shard-00000-of-00001.f32')
+    const whole = await readFile(weights)
+    await truncate(weights, 2 ** 31 + 1) // a sparse file: more than can be read at once
+    const resumed = await trainLearners(set, plan)
+    expect([resumed.resumed, resumed.records]).toEqual([12, records])
+    expect(await readFile(weights)).toEqual(whole)
+    // Another job's share that cannot be read, and a plan that cannot, are not taken for missing.
+    const other = path.join(directory, 'shard-00001-of-00002.jsonl')
+    await mkdir(other)
+    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'EISDIR' })
+    await rm(other, { recursive: true })
+    const claim = path.join(directory, 'plan.json')
+    await writeFile(claim, '{"plan":')
+    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'STORE_MISMATCH' })
+    await unlink(claim)
+    await symlink(claim, claim)
+    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'ELOOP' })
+    expect(await readFile(weights)).toEqual(whole)
+  })
+
+  test('that cannot be written ends the training with what the system said', async () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      code: 'ENOSPC',
+      syscall: 'write',
+    })
+    vi.spyOn(LearnerStore.prototype, 'append').mockRejectedValue(full)
+    try {
+      for (const threads of [1, 2]) {
+        const trained: number[] = []
+        const plan = options({ kind: 'ridge' }, 200, { directory: await folder(), threads })
+        const failed = trainLearners(set, { ...plan, onProgress: (done) => trained.push(done) })
+        await expect(failed).rejects.toBe(full)
+        expect(Math.max(...trained)).toBeLessThan(200)
+      }
+    } finally {
+      vi.restoreAllMocks()
+    }
   })
 
   test('refuses another plan and an incomplete merge', async () => {

@@ -7,9 +7,11 @@
  *
  * The line is written after the weights are; a record whose digest does not match its bytes is trained again.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { bytesOf, readFully } from '../../format/file-bytes.ts'
 import type { LearnerRecord, Shard } from '../learners.ts'
 import { weightsLength } from './head.ts'
 import { digestOfLearner, type TrainJob } from './job.ts'
@@ -24,19 +26,33 @@ function shardName(shard: StorePlan['shard']): string {
   return `shard-${String(shard.index).padStart(5, '0')}-of-${String(shard.count).padStart(5, '0')}`
 }
 
+/**
+ * For `catch`: null where there is no file. Any other failure to read is thrown: it may pass, and what is in the file must not be
+ * taken for lost and be trained again.
+ */
+export function nullIfMissing(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+  throw error
+}
+
+/** Null for what is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 /** Claims the folder for a plan. @throws VideoMaeError `STORE_MISMATCH` when it belongs to another */
 export async function checkPlan(directory: string, plan: string): Promise<void> {
   const file = path.join(directory, 'plan.json')
-  let found: string
-  try {
-    found = await readFile(file, 'utf8')
-  } catch {
-    const temporary = `${file}.${process.pid}`
-    await writeFile(temporary, `${JSON.stringify({ schema: 'videomae.learners/1', plan })}\n`)
-    await rename(temporary, file)
+  const found = await readFile(file, 'utf8').catch(nullIfMissing)
+  if (found === null) {
+    await writeFileAtomic(file, `${JSON.stringify({ schema: 'videomae.learners/1', plan })}\n`)
     return
   }
-  if ((JSON.parse(found) as { plan?: unknown }).plan !== plan) {
+  if ((parsed(found) as { plan?: unknown } | null)?.plan !== plan) {
     throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another one.`, {
       code: 'STORE_MISMATCH',
       exit: 'data',
@@ -50,33 +66,28 @@ export async function restoreShard(
   base: string,
   job: TrainJob,
 ): Promise<{ records: LearnerRecord[]; weightBytes: number; lineBytes: number }> {
-  const nothing = { records: [], weightBytes: 0, lineBytes: 0 }
-  let lines: string
-  let bytes: Buffer
-  try {
-    ;[lines, bytes] = [await readFile(`${base}.jsonl`, 'utf8'), await readFile(`${base}.f32`)]
-  } catch {
-    return nothing
-  }
-  const length = weightsLength(job.classes, job.width)
+  const lines = await readFile(`${base}.jsonl`, 'utf8').catch(nullIfMissing)
+  const file = lines === null ? null : await open(`${base}.f32`, 'r').catch(nullIfMissing)
+  if (lines === null || file === null) return { records: [], weightBytes: 0, lineBytes: 0 }
+  const weights = new Float32Array(weightsLength(job.classes, job.width))
+  const bytes = bytesOf(weights)
   const records: LearnerRecord[] = []
   let lineBytes = 0
-  for (const line of lines.split('\n').slice(0, -1)) {
-    let record: LearnerRecord
-    try {
-      record = JSON.parse(line) as LearnerRecord
-    } catch {
-      break
+  try {
+    for (const line of lines.split('\n').slice(0, -1)) {
+      const record = parsed(line) as LearnerRecord | null
+      if (record === null || !(record.learner >= 0 && record.learner < job.learners)) break
+      // Record by record: a shard may be larger than a file that can be read at once.
+      if ((await readFully(file, bytes, records.length * bytes.length)) < bytes.length) break
+      if (digestOfLearner(job.head, record.samples, weights) !== record.sha256) break
+      job.weights.set(weights, record.learner * weights.length)
+      records.push(record)
+      lineBytes += Buffer.byteLength(line) + 1
     }
-    const from = records.length * length * 4
-    if (from + length * 4 > bytes.length || !(record.learner >= 0 && record.learner < job.learners)) break
-    const weights = new Float32Array(Uint8Array.from(bytes.subarray(from, from + length * 4)).buffer)
-    if (digestOfLearner(job.head, record.samples, weights) !== record.sha256) break
-    job.weights.set(weights, record.learner * length)
-    records.push(record)
-    lineBytes += Buffer.byteLength(line) + 1
+  } finally {
+    await file.close()
   }
-  return { records, weightBytes: records.length * length * 4, lineBytes }
+  return { records, weightBytes: records.length * bytes.length, lineBytes }
 }
 
 /** The shards in a folder, as paths without extension. */
@@ -132,8 +143,11 @@ export class LearnerStore {
   }
 
   async close(): Promise<void> {
-    await this.lines.sync()
-    await this.weights.close()
-    await this.lines.close()
+    try {
+      await this.lines.sync()
+    } finally {
+      await this.weights.close()
+      await this.lines.close()
+    }
   }
 }

@@ -51,9 +51,15 @@ export async function trainPrepared(
   const size = Math.max(1, Math.min(64, Math.ceil((end - first) / 32)))
   const ranges = splitRange(first, end, size).flatMap(([from, to]) => splitMissing(records, from, to))
   let written: Promise<void> = Promise.resolve()
-  await runTraining(job, ranges, options, (trained) => {
+  const unwritten = new AbortController()
+  const signals = [unwritten.signal, ...(options.signal === undefined ? [] : [options.signal])]
+  const signal = store === undefined ? options.signal : AbortSignal.any(signals)
+  await runTraining(job, ranges, { ...options, signal }, (trained) => {
     for (const record of trained) records[record.learner] = record
-    if (store !== undefined) written = written.then(() => store.append(trained))
+    if (store === undefined) return
+    written = written.then(() => store.append(trained))
+    // Awaited at the end. Until then it must not count as unhandled, and what cannot be kept is not worth training.
+    written.catch((error) => unwritten.abort(error))
   }).finally(() => written)
   return {
     head: job.head,

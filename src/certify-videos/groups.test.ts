@@ -1,0 +1,44 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { tinyConfiguration } from '../../test/model/tiny.ts'
+import { sha256 } from '../certify/data/hash.ts'
+import type { LabelledVideo } from '../finetune/dataset.ts'
+import { freshEncoder } from '../finetune/encoder-source.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { groupProvenance } from './groups.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-groups-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const video = (id: string, content: string): LabelledVideo => ({
+  ...{ path: id, id, label: 'a', class: 0, digest: sha256(content) },
+})
+
+/** An encoder whose run wrote that it was trained on these contents. */
+function trainedOn(name: string, contents: readonly string[]): FeatureSource {
+  const place = path.join(folder, name)
+  mkdirSync(place, { recursive: true })
+  const schema = 'videomae.training-manifest/2'
+  const manifest = { schema, list: null, labelled: false, samples: contents.map((c) => sha256(c)).sort() }
+  writeFileSync(path.join(place, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
+  const source = freshEncoder(tinyConfiguration(), { kind: 'dense', stride: 1, fps: null }, 0)
+  return { kind: 'encoder', name, source, path: place }
+}
+
+test('a content that several groups hold may be known to the encoder of each of them, and of no other', async () => {
+  const videos = [video('x', 'copied'), video('y', 'copied'), video('z', 'single')]
+  const groupOf = Int32Array.of(0, 1, 2)
+  const known = (...contents: readonly (readonly string[])[]) =>
+    groupProvenance(
+      contents.map((mine, group) => trainedOn(`encoder-${group}`, mine)),
+      videos,
+      groupOf,
+      { scaledOn: [] },
+    )
+  expect(await known(['copied'], ['copied'], ['single'])).toMatchObject({ trust: 'per_group', labelsUsed: false })
+  const refused = { code: 'GROUP_ENCODER_MISMATCH', message: expect.stringContaining('are in group 0, 1') }
+  await expect(known(['copied'], ['copied'], ['single', 'copied'])).rejects.toMatchObject(refused)
+  await expect(known(['single'], ['copied'], ['single'])).rejects.toThrow(/encoder 0 .* group 2/s)
+})
