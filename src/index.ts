@@ -40,6 +40,7 @@ export {
   runConfiguration,
 } from './train/configuration-file.ts'
 export { type OpenedCheckpoint, openCheckpoint } from './train/open-checkpoint.ts'
+export { type ParityLine, type ParityReport, parityTolerances, runParity } from './train/parity.ts'
 export { type PretrainOptions, type PretrainResult, planPretraining, pretrain } from './train/pretrain.ts'
 export type { TrainingProgress } from './train/progress.ts'
 export { recipeFile, recipeNames } from './train/recipes.ts'

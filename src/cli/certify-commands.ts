@@ -1,21 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
+import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
-const wholeNumber = (value: string): number => {
-  const number = Number(value)
-  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
-  return number
-}
-const positive = (value: string): number => {
-  const number = Number(value)
-  if (!(number > 0 && Number.isFinite(number))) throw new InvalidArgumentError('Expected a positive number.')
-  return number
-}
-const fraction = (value: string): number => {
-  const number = Number(value)
-  if (!(number > 0 && number < 1)) throw new InvalidArgumentError('Expected a number between 0 and 1.')
-  return number
-}
 const ruleNames = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa']
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
 const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
@@ -45,6 +31,26 @@ function addShared(command: Command, out: string): Command {
       ).choices(['content', 'id', 'source']),
     )
     .option('--trusted <data>', "videos out of the attacker's reach that fix the scale of features; no labels needed")
+    .option('--clips <n>', 'clips of each training video', count)
+    .option('--stride <n>', 'frames between two frames of a clip; default: as the encoder was trained', count)
+    .option('--lambda <value>', '[ridge] regularisation', positive)
+    .option('--epochs <n>', '[attentive, full, scratch] passes over the videos of a learner', count)
+    .option('--learning-rate <value>', '[attentive] peak learning rate', positive)
+    .option('--recipe <name>', '[full, scratch] a fine-tuning recipe, by name or as a YAML file')
+    .option('--out <folder>', 'where everything goes', out)
+    .option('--cache <folder>', 'store of computed features; default: OUT/store')
+    .option('--seed <n>', 'seed of the split, the spread and everything drawn', wholeNumber)
+    .option('--engine <name>', 'training engine; see `videomae doctor`')
+    .option('--threads <n>', 'threads of the engine and of learners', count)
+    .option('--workers <n>', 'decoding processes', count)
+    .addOption(new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']))
+    .option('--json', 'print JSON instead of text')
+    .option('--quiet', 'no progress and no notes')
+}
+
+/** Where the encoder comes from: what decides the claim. */
+function addProvenance(command: Command): Command {
+  return command
     .option('--trained-on <data>', 'data the encoder was trained on, or its training-manifest.json')
     .addOption(
       new Option(
@@ -53,34 +59,16 @@ function addShared(command: Command, out: string): Command {
       ).choices(['external', 'public', 'protected_set', 'fixed']),
     )
     .option('--labels-used', 'labels of DATA took part in training or choosing the encoder')
-    .option('--clips <n>', 'clips of each training video', wholeNumber)
-    .option('--stride <n>', 'frames between two frames of a clip; default: as the encoder was trained', wholeNumber)
-    .option('--lambda <value>', '[ridge] regularisation', positive)
-    .option('--epochs <n>', '[attentive, full, scratch] passes over the videos of a learner', wholeNumber)
-    .option('--learning-rate <value>', '[attentive] peak learning rate', positive)
-    .option('--recipe <name>', '[full, scratch] a fine-tuning recipe, by name or as a YAML file')
-    .option('--spread <d>', 'spread of Finite Aggregation', wholeNumber)
-    .option('--out <folder>', 'where everything goes', out)
-    .option('--cache <folder>', 'store of computed features; default: OUT/store')
-    .option('--seed <n>', 'seed of the split, the spread and everything drawn', wholeNumber)
-    .option('--engine <name>', 'training engine; see `videomae doctor`')
-    .option('--threads <n>', 'threads of the engine and of learners', wholeNumber)
-    .option('--workers <n>', 'decoding processes', wholeNumber)
-    .addOption(new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']))
-    .option('--json', 'print JSON instead of text')
-    .option('--quiet', 'no progress and no notes')
 }
+
+const spread = () => new Option('--spread <d>', 'spread of Finite Aggregation').argParser(count)
 
 /** The bounds of rule `temporal`. */
 function addPeriods(command: Command): Command {
   return command
     .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number where times are numbers')
     .option('--until <time>', '[rule temporal] the first time after the newest period, e.g. 2024-06-01')
-    .option(
-      '--coverage <n>',
-      '[rule temporal] periods that each of the K learners is trained on; default: 1',
-      wholeNumber,
-    )
+    .option('--coverage <n>', '[rule temporal] periods that each of the K learners is trained on; default: 1', count)
 }
 
 const oneLearner = () =>
@@ -93,11 +81,7 @@ const oneLearner = () =>
     .default('ridge')
 
 const severalSeeds = () =>
-  new Option('--seeds-per-partition <n>', 'DPA*: learners of one partition, their scores added up').argParser(
-    wholeNumber,
-  )
-
-const append = (value: string, before: string[] = []) => [...before, value]
+  new Option('--seeds-per-partition <n>', 'DPA*: learners of one partition, their scores added up').argParser(count)
 
 function addCertify(program: Command): void {
   const command = program
@@ -112,9 +96,13 @@ function addCertify(program: Command): void {
         'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
     )
     .argument('[data]', labelled)
-    .option('--from <encoder>', `${sources}; once for each encoder group`, append)
+    .option('--from <encoder>', `${sources}; once for each encoder group`, collect)
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
-    .option('--rule <list>', `some of ${ruleNames.join(', ')}; groups or temporal alone`, 'dpa,roe')
+    .option(
+      '--rule <list>',
+      `some of ${ruleNames.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
+        'with --votes what the file allows: dpa, or fa with --offsets; for scores also roe, or roe_fa',
+    )
     .addOption(
       new Option(
         '--threat <kind>',
@@ -124,7 +112,8 @@ function addCertify(program: Command): void {
     )
     .addOption(oneLearner())
     .addOption(severalSeeds())
-    .option('--groups <n>', '[rule groups] encoder groups', wholeNumber)
+    .addOption(spread())
+    .option('--groups <n>', '[rule groups] encoder groups', count)
     .option(
       '--group-recipe <name>',
       '[rule groups] pretrain an encoder on each group with this recipe, instead of --from',
@@ -143,9 +132,9 @@ function addCertify(program: Command): void {
     .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
     .option(
       '--offsets <list>',
-      '[votes] the learners that bucket 0 reached, e.g. 0,7,19; needed by rules with a spread',
+      '[votes] the learners that bucket 0 reached, e.g. 0,7,19; for rules with a spread (fa, fa_exact, roe_fa)',
     )
-  addPeriods(addShared(command, 'checkpoints/certify')).action((data, options) =>
+  addPeriods(addProvenance(addShared(command, 'checkpoints/certify'))).action((data, options) =>
     runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
   )
 }
@@ -160,19 +149,20 @@ function addAudit(program: Command): void {
         'radius + 1 poisons, to show how tight the radii are.',
     )
     .argument('<data>', labelled)
-    .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, append)
-    .option('--partitions <k>', 'K', wholeNumber, 50)
+    .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, collect)
+    .option('--partitions <k>', 'K', count, 50)
     .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups', 'temporal']).default('dpa'))
     .option(
       '--groups <n>',
       '[rule groups] encoder groups; the encoders are given, their scales are trained again',
-      wholeNumber,
+      count,
     )
     .addOption(oneLearner())
     .addOption(severalSeeds())
+    .addOption(spread())
     .option('--trials <n>', 'random poisonings', wholeNumber, 200)
     .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
-    .option('--budget <n>', 'most poisons in one trial; default: the largest radius', wholeNumber)
+    .option('--budget <n>', 'most poisons in one trial; default: the largest radius', count)
   addPeriods(addShared(command, 'checkpoints/audit')).action((data, options) =>
     runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),
   )
@@ -189,7 +179,7 @@ function addLethalDose(program: Command): void {
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
     .argument('<data>', labelled)
-    .requiredOption('--from <encoder>', `${sources} (repeatable)`, append)
+    .requiredOption('--from <encoder>', `${sources} (repeatable)`, collect)
     .option('--learner <list>', learnerNames.join(', '), 'ridge')
     .option('--partitions <list>', 'the K to sweep', '5,10,20,50')
     .addOption(
@@ -199,9 +189,9 @@ function addLethalDose(program: Command): void {
         'source',
       ]),
     )
-    .option('--subsets <n>', 'random subsets of each size', wholeNumber, 40)
+    .option('--subsets <n>', 'random subsets of each size', count, 40)
     .option('--accuracies <list>', 'accuracies of one learner at which n is read off', '0.5,0.6,0.7')
-  addShared(command, 'checkpoints/lethal-dose').action((data, options) =>
+  addProvenance(addShared(command, 'checkpoints/lethal-dose')).action((data, options) =>
     runCommand(options, async () => (await import('./lethal-dose.ts')).lethalDoseCommand(data, options)),
   )
 }

@@ -148,11 +148,19 @@ export function rulesOf(text: string): Rule[] {
   return listOf(text) as Rule[] // `certify` checks the names
 }
 
+/** Whole numbers. @throws VideoMaeError `INVALID_ARGUMENT` */
 export function numbersOf(name: string, text: string, least = 1): number[] {
   const numbers = listOf(text).map(Number)
   const wrong = numbers.find((value) => !Number.isInteger(value) || value < least)
   if (wrong === undefined && numbers.length > 0) return numbers
   throw invalidArgument(name, `whole numbers from ${least} such as 50,100,200`, text)
+}
+
+/** Shares of a whole. @throws VideoMaeError `INVALID_ARGUMENT` */
+export function sharesOf(name: string, text: string): number[] {
+  const numbers = listOf(text).map(Number)
+  if (numbers.length > 0 && numbers.every((value) => value >= 0 && value <= 1)) return numbers
+  throw invalidArgument(name, 'shares from 0 to 1 such as 0.5,0.6,0.7', text)
 }
 
 export function listOf(text: string): string[] {

@@ -74,6 +74,11 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
+  // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
+  const partitions = numbersOf('--partitions', options.partitions ?? '50')
+  const collective = options.collective === undefined ? undefined : numbersOf('--collective', options.collective)
+  const groups = groupCount(options.groups, options.from ?? [])
+  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
   const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
   try {
     const { signal } = interrupt
@@ -82,9 +87,6 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     const from = await encodersOf(data, learner, options, signal)
     if (from === null) return
     const videos = videoOptions(data, from, learner, options, signal)
-    const partitions = numbersOf('--partitions', options.partitions ?? '50')
-    const groups = groupCount(options.groups, from)
-    checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
     const plan = await planCertification(videos)
     checkPlan(plan, by, rules, threat)
     if (shard !== null && stage === 'features') {
@@ -92,7 +94,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)
     }
     await prepareLearners(plan, videos, async (prepared) => {
-      const numbers = { partitions, rules, groups, by, periods: plan.periods }
+      const numbers = { partitions, rules, groups, by, collective, periods: plan.periods }
       const mathematics = mathematicsOf(prepared, options, numbers, signal)
       if (shard !== null) {
         await trainShare(prepared.set, mathematics, shard)
@@ -150,7 +152,7 @@ async function encodersOf(
 function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
   { learners, encoder }: Prepared<Set, Inputs>,
   options: CertifyCommandOptions,
-  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups' | 'by' | 'periods'>,
+  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups' | 'by' | 'periods' | 'collective'>,
   signal: AbortSignal,
 ): CertifyOptions<Set, Inputs> {
   const { threat = 'general', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
@@ -160,7 +162,6 @@ function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
     ...numbers,
     seeds: options.seedsPerPartition,
     directory: path.join(out, 'learners'),
-    ...(options.collective === undefined ? {} : { collective: numbersOf('--collective', options.collective) }),
     onProgress: progressOf(quiet, 'learners'),
   }
 }

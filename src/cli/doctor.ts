@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
-import { VideoMaeError } from '../core/errors.ts'
+import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
-import type { CommonOptions } from './run.ts'
+import { type CommonOptions, errorDocument } from './run.ts'
 
-interface Finding {
+export interface Finding {
   readonly part: string
   readonly ok: boolean
   /** Whether training works without it. */
@@ -12,26 +12,33 @@ interface Finding {
   readonly detail: string
 }
 
-/** `videomae doctor`: what this machine has, what is missing and how to get it. Throws `DOCTOR_FAILED` when a needed part is missing. */
+/** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
 export async function doctorCommand(options: CommonOptions): Promise<void> {
-  const findings = [...machine(), ...(await engines()), ...(await decoders())]
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify({ findings }, null, 2)}\n`)
-  } else {
-    const width = Math.max(...findings.map(({ part }) => part.length))
-    for (const { part, ok, optional, detail } of findings) {
-      const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING'
-      process.stdout.write(`${mark}  ${part.padEnd(width)}  ${detail}\n`)
-    }
-  }
+  report([...machine(), ...(await engines()), ...(await decoders())], options)
+}
+
+/** With `--json` one document holds the findings and, where a needed part is missing, the error. */
+export function report(findings: readonly Finding[], { json = false }: CommonOptions): void {
   const broken = findings.filter(({ ok, optional }) => !ok && !optional)
-  if (broken.length > 0) {
-    throw new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
-      code: 'DOCTOR_FAILED',
-      exit: 'environment',
-      hint: 'The lines marked MISSING say how to get each part.',
-    })
+  const error =
+    broken.length === 0
+      ? null
+      : new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
+          code: 'DOCTOR_FAILED',
+          exit: 'environment',
+          hint: 'What is missing says how to get it.',
+        })
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ findings, ...(error === null ? {} : errorDocument(error)) }, null, 2)}\n`)
+    if (error !== null) process.exitCode = exitCodes[error.exit]
+    return
   }
+  const width = Math.max(...findings.map(({ part }) => part.length))
+  for (const { part, ok, optional, detail } of findings) {
+    const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING'
+    process.stdout.write(`${mark}  ${part.padEnd(width)}  ${detail}\n`)
+  }
+  if (error !== null) throw error
 }
 
 function machine(): Finding[] {

@@ -2,7 +2,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportInput, exportEncoder } from '../export/encoder.ts'
-import type { CommonOptions } from './run.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
 
 export interface ExportCommandOptions extends CommonOptions {
   /** Default `encoder.onnx`. */
@@ -37,8 +37,11 @@ export async function exportCommand(
     })
   }
   const { json, out = 'encoder.onnx', input, check, engine } = options
-  const clips = await clipsForCheck(checkpoint, check, new RandomStream('export'))
-  const result = await exportEncoder(checkpoint, { out, input, clips, compareWith: engine })
+  const interrupt = interruptSignal('Run the command again.')
+  const { signal } = interrupt
+  const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))
+    .then((clips) => exportEncoder(checkpoint, { out, input, clips, compareWith: engine, signal }))
+    .finally(() => interrupt.dispose())
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

@@ -3,6 +3,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
 import { writeFeatureFiles } from '../finetune/feature-files.ts'
 import { computeFeatures } from '../finetune/features.ts'
+import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { listVideos } from '../video/index.ts'
 import { type CommonOptions, interruptSignal } from './run.ts'
@@ -18,7 +19,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
   readonly crops?: number
   /** Sliding windows: frames from one start to the next. */
   readonly windowStep?: number
-  /** Frames from one frame of a clip to the next, and frames per second; default: as the encoder was trained. */
+  /** Frames from one frame of a clip to the next, or frames per second; default: as the encoder was trained. */
   readonly stride?: number
   readonly fps?: number
   /** `3/16`: the third of sixteen parts. */
@@ -33,20 +34,13 @@ export interface FeaturesCommandOptions extends CommonOptions {
 
 /** `videomae features`. */
 export async function featuresCommand(data: string, options: FeaturesCommandOptions): Promise<void> {
-  const { json = false, quiet = false, out = 'features', from, stride, fps, engine, windowStep } = options
+  const { json = false, quiet = false, out = 'features', from, engine, windowStep } = options
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
     const opened = await openEncoder(from)
     const { sampling } = opened
-    const source = {
-      ...opened,
-      sampling: {
-        ...sampling,
-        stride: stride ?? sampling.stride,
-        fps: fps ?? (stride === undefined ? sampling.fps : null),
-      },
-    }
+    const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
     const entries = listVideos(data, { labelFromFolder: true })
     const labelled = entries.every(({ label }) => label !== undefined)
     const classes = labelled ? [...new Set(entries.map(({ label }) => label!))].sort() : null

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
+import { collect, count, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 const json = () => new Option('--json', 'print JSON instead of text')
@@ -13,26 +14,6 @@ const classifier = () =>
     '--from <place>',
     'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file',
   ).makeOptionMandatory()
-
-function count(value: string): number {
-  const number = Number(value)
-  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.')
-  return number
-}
-
-function positive(value: string): number {
-  const number = Number(value)
-  if (!(number > 0)) throw new InvalidArgumentError('Expected a positive number.')
-  return number
-}
-
-function seed(value: string): number {
-  const number = Number(value)
-  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
-  return number
-}
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 
 /** Adds `finetune`, `evaluate`, `predict` and `features`. */
 export function addFinetuneCommands(program: Command): void {
@@ -69,7 +50,7 @@ function addFinetune(program: Command): void {
     .option('--resume', 'go on from the newest whole checkpoint in --out (full) or from its features (other modes)')
     .addOption(engine())
     .addOption(threads())
-    .option('--seed <n>', 'seed of split, weights, order and augmentation; default: as the recipe, else 0', seed)
+    .option('--seed <n>', 'seed of split, weights, order and augmentation; default: as the recipe, else 0', wholeNumber)
     .option('--print-config', 'print every value, as a recipe, and stop')
     .addOption(json())
     .addOption(quiet())
@@ -102,7 +83,7 @@ function addEvaluate(program: Command): void {
     .addOption(threads())
     .addOption(workers())
     .addOption(decoder())
-    .option('--seed <n>', 'seed of the bootstrap', seed, 0)
+    .option('--seed <n>', 'seed of the bootstrap', wholeNumber, 0)
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>
@@ -149,7 +130,7 @@ function addFeatures(program: Command): void {
     .option('--crops <n>', 'spatial views', count, 1)
     .option('--window-step <n>', 'sliding windows instead: frames from one start to the next', count)
     .option('--stride <n>', 'frames from one frame of a clip to the next; default: as trained', count)
-    .option('--fps <rate>', 'sample by time at this rate instead', positive)
+    .option('--fps <rate>', 'frames per second of a clip, by time; not together with --stride', positive)
     .option('--shard <i/n>', 'only this part of the videos, e.g. 3/16')
     .option('--out <folder>', 'where the files go', 'features')
     .option('--cache <folder>', 'the store; default: store/ in --out')

@@ -62,9 +62,10 @@ function summary({ videos, validation, test, chosen, classifier, run, seconds, f
     unreadable.length === 0
       ? ''
       : `left out    ${unreadable.length} that could not be read: ${unreadable.slice(0, 20).join(', ')}${more}\n`
+  const untested = toTest === 0 ? 'no test videos\n' : 'not tested  none of the test videos can be read\n'
   return (
     `${train} training, ${held} validation and ${toTest} test videos; ${formatSeconds(seconds)}\n${leftOut}${validated}` +
-    (test === null ? 'no test videos\n' : formatEvaluation(test)) +
+    (test === null ? untested : formatEvaluation(test)) +
     `classifier  ${classifier}\nsplit       ${path.join(run, 'split.csv')}\n`
   )
 }

@@ -1,4 +1,5 @@
 import {
+  checkStudy,
   type DoseLearner,
   doseLearner,
   lethalDose,
@@ -17,7 +18,15 @@ import {
   startsFresh,
 } from '../certify-videos/index.ts'
 import { report } from './certify.ts'
-import { bucketsOf, learnerOf, listOf, numbersOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import {
+  bucketsOf,
+  learnerOf,
+  listOf,
+  numbersOf,
+  sharesOf,
+  type VideoCommandOptions,
+  videoOptions,
+} from './certify-options.ts'
 import { interruptSignal } from './run.ts'
 
 export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'learner'> {
@@ -38,7 +47,13 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
   const { from, learner = 'ridge', partitions = '5,10,20,50', subsets, accuracies, quiet = false } = options
   const { seed, threads, out, json = false } = options
   const { by, threat } = bucketsOf(['dpa'], { ...options, learner: undefined })
-  const ks = numbersOf('--partitions', partitions)
+  const study = {
+    partitions: numbersOf('--partitions', partitions),
+    subsets,
+    seed,
+    ...(accuracies === undefined ? {} : { accuracies: sharesOf('--accuracies', accuracies) }),
+  }
+  checkStudy(study) // before a feature is computed
   const kinds = listOf(learner) as LearnerKind[] // `planCertification` checks the names
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
@@ -63,18 +78,15 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
           doseLearner(set, test, { name, learners: family, by, threat: { threat, encoder }, threads, signal }),
         ),
       )
-    const study = await lethalDose(learners, {
-      partitions: ks,
-      subsets,
-      seed,
-      ...(accuracies === undefined ? {} : { accuracies: listOf(accuracies).map(Number) }),
+    const result = await lethalDose(learners, {
+      ...study,
       signal,
       onProgress: (what) => {
         if (!quiet && process.stderr.isTTY) process.stderr.write(`${what}\n`)
       },
     })
-    await writeLethalDose(out, study)
-    report(json, { ...study, out }, `${lethalDoseTable(study)}\nwrote  ${out}`)
+    await writeLethalDose(out, result)
+    report(json, { ...result, out }, `${lethalDoseTable(result)}\nwrote  ${out}`)
   } finally {
     interrupt.dispose()
   }

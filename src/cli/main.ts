@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { exitCodes } from '../core/errors.ts'
+import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 import { endWithReader, runCommand } from './run.ts'
@@ -36,39 +37,12 @@ function exitCodeHelp(): string {
   return `Exit codes:\n${lines.join('\n')}`
 }
 
-function wholeNumber(value: string): number {
-  const number = Number(value)
-  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('Expected a whole number.')
-  return number
-}
-
-function positiveWholeNumber(value: string): number {
-  const number = wholeNumber(value)
-  if (number === 0) throw new InvalidArgumentError('Expected a whole number of at least 1.')
-  return number
-}
-
-function seconds(value: string): number {
-  const number = Number(value)
-  if (!(number > 0)) throw new InvalidArgumentError('Expected a positive number of seconds.')
-  return number
-}
-
-function fraction(value: string): number {
-  const number = Number(value)
-  if (!(number > 0 && number < 1)) throw new InvalidArgumentError('Expected a number between 0 and 1.')
-  return number
-}
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 const json = () => new Option('--json', 'print JSON instead of text')
 const engine = () => new Option('--engine <name>', 'training engine, see `videomae doctor`; default: the best one here')
-const threads = () =>
-  new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(positiveWholeNumber)
+const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
-const workers = () =>
-  new Option('--workers <n>', 'decoding processes; default: one per core').argParser(positiveWholeNumber)
+const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
 
 function addInspect(program: Command): void {
   program
@@ -82,7 +56,7 @@ function addInspect(program: Command): void {
     .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
     .addOption(decoder())
     .addOption(workers())
-    .option('--timeout <seconds>', 'a file that takes longer counts as unusable', seconds, 60)
+    .option('--timeout <seconds>', 'a file that takes longer counts as unusable', positive, 60)
     .addOption(json())
     .action((source, options) =>
       runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(source, options)),
@@ -103,14 +77,14 @@ function addPretrain(program: Command): void {
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
     .option('--resume', 'continue the run in --out from its newest whole checkpoint')
-    .option('--keep <n>', 'how many checkpoints stay', positiveWholeNumber)
+    .option('--keep <n>', 'how many checkpoints stay', count)
     .addOption(engine())
     .addOption(threads())
     .addOption(
       new Option('--decoder <name>', 'what decodes videos; default: as the recipe').choices(['node-av', 'ffmpeg']),
     )
     .addOption(workers())
-    .option('--timeout <seconds>', 'a file that takes longer counts as unreadable; default: as the recipe', seconds)
+    .option('--timeout <seconds>', 'a file that takes longer counts as unreadable; default: as the recipe', positive)
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
     .option('--print-config', 'print every resolved value and stop')
     .addOption(json())
@@ -138,7 +112,7 @@ function addReconstruct(program: Command): void {
         'frame',
       ]),
     )
-    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', positiveWholeNumber)
+    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', count)
     .option('--out <path>', 'file name without extension', 'reconstruction')
     .option('--seed <n>', 'seed of the mask', wholeNumber, 0)
     .addOption(engine())
@@ -181,7 +155,7 @@ function addExport(program: Command): void {
     .option('--fp16', 'short for --precision float16')
     .option('--int8', 'short for --precision int8-static with --calibrate, int8-dynamic without')
     .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
-    .option('--calibration-clips <n>', 'how many of them; default: 32', positiveWholeNumber)
+    .option('--calibration-clips <n>', 'how many of them; default: 32', count)
     .addOption(
       new Option(
         '--format <format>',
@@ -208,8 +182,8 @@ function addDemo(program: Command): void {
         'exports the encoder, checks it, and says where everything is.',
     )
     .option('--out <folder>', 'where everything goes', 'demo-output')
-    .option('--clips <n>', 'how many videos are generated', positiveWholeNumber)
-    .option('--steps <n>', 'training steps', positiveWholeNumber)
+    .option('--clips <n>', 'how many videos are generated', count)
+    .option('--steps <n>', 'training steps', count)
     .addOption(engine())
     .addOption(threads())
     .addOption(json())

@@ -27,13 +27,17 @@ export function endWithReader(stream: NodeJS.WriteStream): void {
   })
 }
 
+/** What `--json` prints of an error. */
+export function errorDocument({ code, message, hint }: VideoMaeError) {
+  return { error: { code, message, hint } }
+}
+
 /** Prints an error the way the user asked for and returns the exit code that belongs to it. */
 export function reportError(thrown: unknown, { json = false }: CommonOptions): number {
   const error = systemError(thrown) ?? thrown
   if (error instanceof VideoMaeError) {
     if (json) {
-      const { code, message, hint } = error
-      process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+      process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
     } else {
       process.stderr.write(`videomae: ${error.message} [${error.code}]\n`)
       if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)

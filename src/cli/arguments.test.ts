@@ -1,0 +1,46 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
+import { addCertifyCommands } from './certify-commands.ts'
+import { addFinetuneCommands } from './finetune-commands.ts'
+
+afterEach(() => void vi.restoreAllMocks())
+
+describe('values of options', () => {
+  test.each([
+    [wholeNumber, ['0', '7', '1e3'], ['-1', '1.5', '', ' ', 'x', 'NaN', 'Infinity', '1e300']],
+    [count, ['1', '16'], ['0', '-1', '1.5', '', 'x', 'Infinity', '9007199254740993']],
+    [positive, ['0.5', '1e-9', '30'], ['0', '-1', '', 'x', 'Infinity', 'NaN']],
+    [fraction, ['0.5', '1e-9'], ['0', '1', '-0.5', '', '60%']],
+  ] as const)('%o', (parse, good, bad) => {
+    for (const text of good) expect(parse(text)).toBe(Number(text))
+    for (const text of bad) expect(() => parse(text), text).toThrow(InvalidArgumentError)
+  })
+
+  test('that are given several times are kept in order', () => {
+    expect(
+      ['a', 'b'].reduce<readonly string[] | undefined>((before, value) => collect(value, before), undefined),
+    ).toEqual(['a', 'b'])
+  })
+})
+
+test.each(
+  [
+    ...['--workers', '--threads', '--clips', '--stride', '--epochs', '--spread', '--coverage', '--groups'].map(
+      (option) => ['certify', option],
+    ),
+    ...['--workers', '--threads', '--partitions', '--budget', '--seeds-per-partition'].map((o) => ['audit', o]),
+    ...['--workers', '--threads', '--subsets'].map((option) => ['lethal-dose', option]),
+    ...['--workers', '--threads', '--clips', '--fps'].map((option) => ['features', option]),
+  ].map(([command, option]) => ({ command, option })),
+)('$command $option 0 is refused before the command begins', async ({ command, option }) => {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} })
+  addCertifyCommands(program)
+  addFinetuneCommands(program)
+  const parsed = program.parseAsync([command, 'DATA', '--from', 'pixels', option, '0'], { from: 'user' })
+  await expect(parsed).rejects.toThrow(CommanderError)
+  await expect(parsed).rejects.toMatchObject({
+    code: 'commander.invalidArgument',
+    message: expect.stringContaining(option),
+  })
+})

@@ -1,0 +1,38 @@
+/** How values of options are read, for all commands: a value out of its bounds is refused before a command begins. */
+import { InvalidArgumentError } from 'commander'
+
+/** A number that is written out: an empty value is none. */
+function numberOf(value: string): number {
+  return value.trim() === '' ? Number.NaN : Number(value)
+}
+
+function wholeFrom(least: number): (value: string) => number {
+  return (value) => {
+    const number = numberOf(value)
+    if (Number.isSafeInteger(number) && number >= least) return number
+    throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`)
+  }
+}
+
+/** Seeds, and numbers of things of which there may be none. */
+export const wholeNumber = wholeFrom(0)
+
+/** Numbers of things of which there has to be one. */
+export const count = wholeFrom(1)
+
+/** Sizes and rates. */
+export function positive(value: string): number {
+  const number = numberOf(value)
+  if (number > 0 && Number.isFinite(number)) return number
+  throw new InvalidArgumentError('Expected a positive number.')
+}
+
+/** A part of a whole, neither nothing nor all of it. */
+export function fraction(value: string): number {
+  const number = numberOf(value)
+  if (number > 0 && number < 1) return number
+  throw new InvalidArgumentError('Expected a number between 0 and 1.')
+}
+
+/** For options that may be given several times. */
+export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]

@@ -1,0 +1,44 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { exitCodes } from '../core/errors.ts'
+import { report } from './doctor.ts'
+
+const finding = (part: string, ok: boolean, optional: boolean) => ({ part, ok, optional, detail: `about ${part}` })
+const present = finding('node', true, false)
+const missing = finding('decoder node-av', false, false)
+
+/** What `print` writes to stdout. */
+function written(print: () => void): string {
+  const parts: string[] = []
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => parts.push(String(text)) > 0)
+  try {
+    print()
+  } finally {
+    vi.restoreAllMocks()
+  }
+  return parts.join('')
+}
+
+afterEach(() => {
+  process.exitCode = undefined
+})
+
+test('--json is one document, with the error where a needed part is missing', () => {
+  const failed = JSON.parse(written(() => report([present, missing], { json: true })))
+  expect(failed).toMatchObject({ findings: [present, missing], error: { code: 'DOCTOR_FAILED' } })
+  expect(failed.error.message).toContain('decoder node-av')
+  expect(process.exitCode).toBe(exitCodes.environment)
+})
+
+test('what is optional may be missing', () => {
+  const optional = finding('engine cuda', false, true)
+  expect(JSON.parse(written(() => report([present, optional], { json: true })))).toEqual({
+    findings: [present, optional],
+  })
+  expect(process.exitCode).toBeUndefined()
+  expect(written(() => report([present, optional], {}))).toMatch(/^ok .*node.*\nabsent +engine cuda/)
+})
+
+test('as text the findings come first, then the error', () => {
+  const text = written(() => expect(() => report([missing, present], {})).toThrow(/not usable: decoder node-av/))
+  expect(text).toMatch(/^MISSING +decoder node-av/)
+})
