@@ -1,5 +1,5 @@
 // Checks every certificate rule against a file of test vectors and exits non-zero on any mismatch.
-//   npm run certificate-vectors -- ../shared/reference/certificate-vectors.json
+//   npm run certificate-vectors -- certificate-vectors.json
 import { readFileSync } from 'node:fs'
 import { checkVectors } from '../src/certify/vectors.ts'
 import { exitCodes } from '../src/core/errors.ts'

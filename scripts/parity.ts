@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { exitCodes, invalidArgument, VideoMaeError } from '../src/core/errors.ts'
 import { engineNamed, engineNames } from '../src/engine/index.ts'
-import { type ParityReport, runParity } from '../src/model/parity.ts'
+import { type ParityReport, runParity } from '../src/train/parity.ts'
 
 interface Options {
   readonly engine?: string

@@ -1,0 +1,155 @@
+/** The pages say what the program has: every error code with its exit code, every option; and their links lead somewhere. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { Command } from 'commander'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { type ExitKind, exitCodes } from '../src/core/errors.ts'
+
+const root = path.join(import.meta.dirname, '..')
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
+
+const pages = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(path.join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+  'checkpoints/README.md',
+]
+
+describe('error codes', () => {
+  /** Variables of the environment look like codes. */
+  const variable = /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA)_/
+  /** What the command line prints of its own, with --json. */
+  const printed = new Map<string, ExitKind>([
+    ['USAGE', 'usage'],
+    ['INTERNAL', 'internal'],
+  ])
+
+  /** Code -> the exit codes it is thrown with, as far as they stand beside it. */
+  function thrown(): Map<string, Set<number>> {
+    const found = new Map<string, Set<number>>()
+    const note = (code: string, exit: ExitKind | null): void => {
+      const exits = found.get(code) ?? new Set()
+      if (exit !== null) exits.add(exitCodes[exit])
+      found.set(code, exits)
+    }
+    for (const file of readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue
+      const text = read(path.join('src', file))
+      for (const [, code] of text.matchAll(/'([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)'/g))
+        if (!variable.test(code)) note(code, null)
+      for (const [, codes, exit] of text.matchAll(/\bcode: ([^,}]+?)(?:,\s*exit: '(\w+)'|[,}])/g)) {
+        for (const [, code] of codes.matchAll(/'([A-Z_]+)'/g)) {
+          // Without an exit code an error is a defect; what tells of an unreadable video is no error.
+          const left = code.startsWith('VIDEO_') ? 'data' : 'internal'
+          note(code, printed.get(code) ?? (exit as ExitKind | undefined) ?? left)
+        }
+      }
+      for (const [, code] of text.matchAll(/\bvideoError\(\s*'([A-Z_]+)'/g)) note(code, 'data')
+    }
+    return found
+  }
+
+  test('stand in docs/errors.md, each once, with their exit codes', () => {
+    const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` \| ([\d, ]+) \|/gm)]
+    const documented = rows.map(([, code, exits]) => `${code} ${exits}`)
+    const actual = [...thrown()].map(([code, exits]) => {
+      // A video that cannot be decoded ends a command about that video alone with 3, whatever it failed with.
+      if (code.startsWith('VIDEO_')) exits.add(exitCodes.data)
+      return `${code} ${[...exits].sort((a, b) => a - b).join(', ')}`
+    })
+    expect(documented.toSorted()).toEqual(actual.toSorted())
+  })
+
+  test('that a page names exist', () => {
+    const known = thrown()
+    for (const page of pages) {
+      const named = [...read(page).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g)].map(([, code]) => code)
+      expect(
+        named.filter((code) => !known.has(code) && !variable.test(code)),
+        page,
+      ).toEqual([])
+    }
+  })
+})
+
+describe('options', () => {
+  afterAll(() => vi.restoreAllMocks())
+
+  test('of every command are mentioned in a page', async () => {
+    let program: Command | undefined
+    vi.spyOn(Command.prototype, 'parseAsync').mockImplementation(async function (this: Command) {
+      program = this
+      return this
+    })
+    await import('../src/cli/main.ts')
+    const commands = program?.commands ?? []
+    expect(commands.length).toBeGreaterThan(10)
+    // Not the page of other programs' flags, some of which have the same names.
+    const own = pages.filter((page) => page !== 'docs/from-python.md')
+    const text = own.map(read).join('\n')
+    const missing = commands.flatMap((command) => {
+      expect(text, command.name()).toContain(`videomae ${command.name()}`)
+      return command.options
+        .filter(({ long }) => long !== undefined && !new RegExp(`${long}(?![\\w-])`).test(text))
+        .map(({ long }) => `${command.name()} ${long}`)
+    })
+    expect(missing).toEqual([])
+  })
+})
+
+describe('pages', () => {
+  const withoutCode = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '')
+
+  /** Anchors of the headings of a page, as GitHub makes them. */
+  function anchors(page: string): Set<string> {
+    const seen = new Map<string, number>()
+    const made = new Set<string>()
+    for (const [, heading] of withoutCode(read(page)).matchAll(/^#{1,6} (.+)$/gm)) {
+      const slug = heading
+        .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .trim()
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(/\s/g, '-')
+      const before = seen.get(slug) ?? 0
+      seen.set(slug, before + 1)
+      made.add(before === 0 ? slug : `${slug}-${before}`)
+    }
+    return made
+  }
+
+  /** Where the links and pictures of a page lead in the repository: a path from its root, and an anchor. */
+  function links(
+    page: string,
+  ): { readonly link: string; readonly target: string; readonly anchor: string | undefined }[] {
+    const prose = withoutCode(read(page)).replaceAll(/`[^`\n]*`/g, '')
+    return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link]) => {
+      if (/^[a-z]+:/.test(link)) return [] // elsewhere
+      const [file, anchor] = link.split('#')
+      const target = file === '' ? page : path.posix.join(path.posix.dirname(page), file)
+      return [{ link, target, anchor }]
+    })
+  }
+
+  test.each(pages)('%s: links, pictures and anchors exist', (page) => {
+    const broken = links(page).filter(({ target, anchor }) => {
+      if (!existsSync(path.join(root, target))) return true
+      return anchor !== undefined && !anchors(target).has(anchor)
+    })
+    expect(broken.map(({ link }) => link)).toEqual([])
+  })
+
+  test('of docs/ can be reached from the README', () => {
+    const reached = new Set(['README.md'])
+    for (const page of reached) {
+      for (const { target } of links(page)) if (pages.includes(target)) reached.add(target)
+    }
+    expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
+  })
+
+  test('name no place of one machine', () => {
+    const places = /(?:^|[\s"'`(=])(?:\.\.\/shared|[A-Z]:\\|\/(?:work|tmp|home|root|mnt|media|Users|data|scratch)\/)/m
+    expect(pages.filter((page) => places.test(read(page)))).toEqual([])
+  })
+})
