@@ -52,7 +52,10 @@ describe('a resolved run', () => {
     await expect(resolved(['batch.size=10', 'batch.perRun=4'])).rejects.toThrow(/batch\.perRun/)
     await expect(resolved(['batch.size=12', 'batch.perRun=6'])).rejects.toThrow(/batch\.perRun/)
     await expect(resolved(['batch.size=6'])).rejects.toThrow(/batch\.perRun/)
-    await expect(resolved(['schedule.duration=2 steps', 'schedule.warmup=5 steps'])).rejects.toThrow(/schedule\.warmup/)
+    await expect(resolved(['schedule.duration=200 steps', 'schedule.warmup=500 steps'])).rejects.toMatchObject({
+      message: expect.stringMatching(/schedule\.warmup/),
+      hint: expect.stringContaining('--set schedule.warmup="20 steps"'),
+    })
     await expect(resolved(['model.resolution=100'])).rejects.toThrow(/multiple of the patch size/)
     await expect(resolved(['mask.decoder={}', 'model.resolution=112'])).rejects.toThrow(/even/)
   })

@@ -127,6 +127,7 @@ export function resolveLength(
       'schedule.warmup',
       `at most the duration of the run, ${formatDuration(schedule.duration)} (${steps} steps)`,
       `${formatDuration(schedule.warmup)} (${warmupSteps} steps)`,
+      `A shorter run needs a shorter warm-up, a tenth for example: --set schedule.warmup="${Math.max(1, Math.floor(steps / 10))} steps".`,
     )
   }
   const rule = { globalBatch: batch.size, samplesPerClip, countRepeats: optimiser.countRepeats }
