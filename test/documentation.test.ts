@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Command } from 'commander'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type ExitKind, exitCodes } from '../src/core/errors.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -74,16 +74,39 @@ describe('error codes', () => {
 })
 
 describe('options', () => {
-  afterAll(() => vi.restoreAllMocks())
-
-  test('of every command are mentioned in a page', async () => {
-    let program: Command | undefined
+  let commands: readonly Command[] = []
+  beforeAll(async () => {
     vi.spyOn(Command.prototype, 'parseAsync').mockImplementation(async function (this: Command) {
-      program = this
+      commands = this.commands
       return this
     })
     await import('../src/cli/main.ts')
-    const commands = program?.commands ?? []
+  })
+  afterAll(() => vi.restoreAllMocks())
+
+  test('in the table of defaults belong to the commands of their row', () => {
+    const names = new Set(commands.map((command) => command.name()))
+    let current: readonly string[] = []
+    let checked = 0
+    for (const [, first, second] of read('docs/cli.md').matchAll(/^\|([^|\n]*)\|([^|\n]*)\|/gm)) {
+      const named = [...first.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)
+      if (named.length > 0) current = named.every((name) => names.has(name)) ? named : []
+      else if (first.trim() !== '') current = []
+      for (const [, option] of second.matchAll(/`(--[\w-]+)/g)) {
+        for (const name of current) {
+          const command = commands.find((other) => other.name() === name)
+          expect(
+            command?.options.map(({ long }) => long?.replace(/^--no-/, '--')),
+            `${name} ${option}`,
+          ).toContain(option.replace(/^--no-/, '--'))
+          checked++
+        }
+      }
+    }
+    expect(checked).toBeGreaterThan(60)
+  })
+
+  test('of every command are mentioned in a page', () => {
     expect(commands.length).toBeGreaterThan(10)
     // Not the page of other programs' flags, some of which have the same names.
     const own = pages.filter((page) => page !== 'docs/from-python.md')

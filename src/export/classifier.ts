@@ -93,12 +93,10 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   // Two clips, so that the batch cannot be taken for another axis of size 1.
   const program = renamedInput(buildClassifierProgram(classifier, { batch: 2, input, layout }), exportNames[input])
   const embeddedState: ModelState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
-  const { stride, fps } = sampling
   const metadata = {
-    ...(await describe(classifier.path, configuration, input, stateDigest(embeddedState), { stride, fps })),
+    ...(await describe(classifier.path, configuration, input, stateDigest(embeddedState), sampling)),
     [classifierKeys.task]: 'classify',
     [classifierKeys.labels]: JSON.stringify(labels),
-    [classifierKeys.sampling]: JSON.stringify(sampling),
     [classifierKeys.precision]: precision,
   }
   const lowered = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })

@@ -1,7 +1,8 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
+import { readSampling } from '../finetune/classifier.ts'
+import { temporalViews } from '../finetune/views.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
-import { defaultTiming, positionsOf } from '../train/clip-timing.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { loadClips } from '../video/index.ts'
 
@@ -15,7 +16,7 @@ export async function clipsForCheck(
   video: string | undefined,
   random: RandomStream,
 ): Promise<Uint8Array> {
-  const { configuration, clip } = await openCheckpoint(checkpoint)
+  const { configuration, clip, path } = await openCheckpoint(checkpoint)
   const {
     frames,
     imageSize: [height, width],
@@ -24,7 +25,7 @@ export async function clipsForCheck(
     const size = { width, height, frames }
     return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
   }
-  const samplings = [{ kind: 'strided', frames, ...positionsOf(clip ?? defaultTiming), start: 'center' }] as const
+  const samplings = temporalViews(await readSampling(path, clip), frames, 1)
   for await (const loaded of loadClips({ entries: [{ path: video, id: video }], samplings, size: width, workers: 1 })) {
     if (!loaded.ok) throw new VideoMaeError(loaded.reason, { code: loaded.code, exit: 'data' })
     return loaded.clips

@@ -75,6 +75,26 @@ it('is not written when the export is stopped', async () => {
   expect(await readdir(at('stopped'))).toEqual([])
 })
 
+it('says how clips are cut, where anything does', async () => {
+  const metadataOf = async (from: string) =>
+    (await exportEncoder(from, { out: at('cut.onnx'), clips, compareWith: 'reference' })).metadata
+  const cut = ({
+    'videomae.stride': stride,
+    'videomae.fps': fps,
+    'videomae.sampling': sampling,
+  }: Record<string, string>) => [stride, fps, sampling]
+  expect(cut(await metadataOf(at('models', 'tiny')))).toEqual([undefined, undefined, undefined])
+  // A fine-tuned model says it in clip.json.
+  const place = at('runs', 'second', 'best')
+  const written = await readFile(at('runs', 'second', 'best', 'clip.json'), 'utf8')
+  expect(cut(await metadataOf(place))).toEqual(['1', undefined, '{"kind":"dense","stride":1,"fps":null}'])
+  await writeFile(path.join(place, 'clip.json'), '{"kind":"dense","stride":1,"fps":8}')
+  expect(cut(await metadataOf(place))).toEqual(['1', '8', '{"kind":"dense","stride":1,"fps":8}'])
+  await writeFile(path.join(place, 'clip.json'), '{"kind":"segments","stride":1,"fps":null}')
+  expect(cut(await metadataOf(place))).toEqual([undefined, undefined, '{"kind":"segments","stride":1,"fps":null}'])
+  await writeFile(path.join(place, 'clip.json'), written)
+})
+
 describe('the name of a model', () => {
   it.each([
     [['models', 'videomae-base'], 'videomae-base'],

@@ -2,6 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { engineNamed } from '../engine/index.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
+import { recordedSampling } from '../finetune/classifier.ts'
+import { classifierKeys } from '../finetune/onnx-classifier.ts'
+import type { TestSampling } from '../finetune/views.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
 import { stateDigest } from '../model/digest.ts'
 import { buildEncodeProgram, type ModelConfiguration } from '../model/index.ts'
@@ -62,7 +65,8 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
     exportNames[input],
   )
   const embeddedState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
-  const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), opened.clip)
+  const sampling = await recordedSampling(opened.path, opened.clip)
+  const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), sampling)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
   const engine = await engineNamed(compareWith)
   const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
@@ -109,13 +113,19 @@ export async function packageVersion(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version
 }
 
+/** Frames of segments have no fixed distance. */
+function timingOf({ kind, stride, fps }: TestSampling): Record<string, string> {
+  if (kind === 'segments') return {}
+  return { 'videomae.stride': String(stride), ...(fps === null ? {} : { 'videomae.fps': String(fps) }) }
+}
+
 /** What someone who has only the file needs to know. All values are strings; lists are JSON. */
 export async function describe(
   source: string,
   { mean, std, frames, imageSize, patch, tubelet, encoder }: ModelConfiguration,
   input: ExportInput,
   digest: string,
-  clip: { readonly stride: number; readonly fps: number | null } | null,
+  sampling: TestSampling | null,
 ): Promise<Record<string, string>> {
   return {
     'videomae.version': await packageVersion(),
@@ -129,8 +139,7 @@ export async function describe(
     'videomae.patch': String(patch),
     'videomae.tubelet': String(tubelet),
     'videomae.width': String(encoder.width),
-    ...(clip === null ? {} : { 'videomae.stride': String(clip.stride) }),
-    ...(clip?.fps ? { 'videomae.fps': String(clip.fps) } : {}),
+    ...(sampling === null ? {} : { [classifierKeys.sampling]: JSON.stringify(sampling), ...timingOf(sampling) }),
     'videomae.license':
       'The licence of the weights is that of whoever trained them; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.',
   }

@@ -186,15 +186,27 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
 }
 
 /**
- * `clip.json`, else what the training of a checkpoint says, else VideoMAE's defaults.
+ * `recordedSampling`, else VideoMAE's defaults.
  *
  * @throws VideoMaeError `CHECKPOINT_INVALID`
  */
 export async function readSampling(directory: string, clip: OpenedCheckpoint['clip']): Promise<TestSampling> {
+  return (await recordedSampling(directory, clip)) ?? { kind: 'dense', ...defaultTiming }
+}
+
+/**
+ * `clip.json`, else what the training of a checkpoint says; null where neither is there.
+ *
+ * @throws VideoMaeError `CHECKPOINT_INVALID`
+ */
+export async function recordedSampling(
+  directory: string,
+  clip: OpenedCheckpoint['clip'],
+): Promise<TestSampling | null> {
   const file = path.join(folderOf(directory), files.sampling)
   const hint = 'Take the file from a copy, or write it anew, e.g. {"kind":"dense","stride":4,"fps":null}.'
   const content = await readJsonBesideWeights(file, hint)
-  if (content === undefined) return { kind: 'dense', ...(clip ?? defaultTiming) }
+  if (content === undefined) return clip === null ? null : { kind: 'dense', ...clip }
   const parsed = testSamplingSchema.safeParse(content)
   if (parsed.success) return parsed.data
   throw new VideoMaeError(`Expected the sampling of clips in ${file}: ${z.prettifyError(parsed.error)}`, {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
 import type { EngineOptions } from '../engine/engine.ts'
+import { engineNamed } from '../engine/index.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -141,13 +142,13 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
 }
 
 /**
- * How features are made. bfloat16 changes them visibly, another decoder may give other colours, another engine rounds
+ * How features are made, of the engine only its name: it need not run here where nothing is missing. bfloat16 changes them visibly, another decoder may give other colours, another engine rounds
  * differently: rows of one store are all made alike. Certificates need to know that each clip was alone in its run (`alone`);
  * how many clips larger runs have is left out: it moves only the last bits.
  */
-async function runOf({ batch, engine, device, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
-  const { name } = await chooseEngine(engine ?? null)
-  return { alone: batch === 1, engine: name, device: device ?? null, precision, decoder }
+async function runOf({ batch, engine, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
+  const { name } = typeof engine === 'string' ? await engineNamed(engine) : await chooseEngine(null)
+  return { alone: batch === 1, engine: name, precision, decoder }
 }
 
 async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(

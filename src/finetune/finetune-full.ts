@@ -83,7 +83,8 @@ export async function finetuneFull(
     {
       seed,
       identity: {
-        configuration: plain,
+        // A rate once meant something else beside a stride that a configuration does not show: what came of it is told.
+        configuration: { ...plain, ...(sampling.fps === null ? {} : { sampling }) },
         data: { entries: split.train.length, digest: entriesDigest([...split.train, ...split.validation]) },
       },
       description: {

@@ -106,11 +106,11 @@ export async function finetune(
         const plain = plainFinetuneConfiguration(configuration)
         await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
         await writeSplit()
+        await report(null) // that of an earlier head is about another classifier
         await replaceDirectory(classifier, async (folder) => {
           await saveClassifier(folder, trained)
           await record.write(folder, options.out)
         })
-        await report(null) // that of an earlier head is about another classifier
       }
       const result = await finetuneHead(configuration, prepared, { ...options, save })
       const { test, validation, chosen, failures } = result

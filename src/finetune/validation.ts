@@ -1,6 +1,7 @@
 import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
+import { nullIfMissing } from '../format/missing.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { RunDirectory } from '../train/run-directory.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
@@ -120,9 +121,9 @@ export class BestCheckpoint {
 
   /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
-    const weights = await readFile(this.place(name, 'config.json')).catch(() => null)
+    const weights = await readFile(this.place(name, 'config.json')).catch(nullIfMissing)
     if (weights === null) return null
-    const [chosen] = readLines(await readFile(this.place(name, chosenFile), 'utf8').catch(() => ''))
+    const [chosen] = readLines((await readFile(this.place(name, chosenFile), 'utf8').catch(nullIfMissing)) ?? '')
     return chosen === undefined ? 'unsaid' : chosen.step
   }
 

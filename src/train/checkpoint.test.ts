@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -34,6 +34,22 @@ test('a checkpoint is never removed for its low step when it has just been writt
   await save(800, 1)
   expect(await run.checkpointSteps()).toEqual([800])
 })
+
+test.each(['weights', 'trainer-state.json'])(
+  'that the %s cannot be read now does not make it damaged',
+  async (name) => {
+    for (const step of [500, 1000]) await save(step, 2)
+    const file = path.join(run.checkpointPath(1000), name)
+    rmSync(file)
+    symlinkSync(name, file) // leads to itself: it cannot be opened, whoever asks
+    const problems: string[] = []
+    await expect(findCheckpoint(run, (problem) => problems.push(problem))).rejects.toMatchObject({ code: 'ELOOP' })
+    expect(problems).toEqual([])
+    rmSync(file) // that it is gone is no matter of the moment
+    expect((await findCheckpoint(run, (problem) => problems.push(problem)))!.state.step).toBe(500)
+    expect(problems).toHaveLength(1)
+  },
+)
 
 test('damaged checkpoints that a resumed run passes over are moved aside, each under a name of its own', async () => {
   for (const step of [500, 1000]) await save(step, 2)

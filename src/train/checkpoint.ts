@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { isMissing } from '../format/missing.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { RunDirectory } from './run-directory.ts'
 
@@ -119,15 +120,25 @@ async function readCheckpoint(directory: string): Promise<TrainerState | string>
   try {
     json = JSON.parse(await readFile(path.join(directory, stateFile), 'utf8'))
   } catch (error) {
-    return `${stateFile}: ${(error as Error).message}`
+    return `${stateFile}: ${problemOf(error)}`
   }
   const parsed = trainerStateSchema.safeParse(json)
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {
-    const actual = await fileDigest(path.join(directory, name)).catch((error: Error) => error.message)
+    const actual = await fileDigest(path.join(directory, name)).catch(problemOf)
     if (actual !== digest) return `${name}: expected SHA-256 ${digest} but received ${actual}`
   }
   return parsed.data
+}
+
+/**
+ * What is wrong with a file that was read.
+ *
+ * @throws what says that it cannot be read *now* (rights, open files, a disk or network that fails): the checkpoint may be whole
+ */
+function problemOf(error: unknown): string {
+  if ((error as NodeJS.ErrnoException).syscall !== undefined && !isMissing(error)) throw error
+  return (error as Error).message
 }
 
 /** Moments and averages of a checkpoint by the names of their state. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { VideoMaeError } from '../core/errors.ts'
+import { nullIfMissing } from '../format/missing.ts'
 
 /**
  * The content of a JSON file that lies beside weights; undefined where there is none.
@@ -12,8 +13,7 @@ export async function readJsonBesideWeights(file: string, hint: string): Promise
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
+    return nullIfMissing(error) ?? undefined
   }
   try {
     return JSON.parse(text) as unknown

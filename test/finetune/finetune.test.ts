@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { appendFile, copyFile, readdir, readFile, truncate } from 'node:fs/promises'
+import { appendFile, copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -177,6 +177,27 @@ describe('full', () => {
     },
   )
 
+  it('does not resume what was sampled by another meaning of the same rate', async () => {
+    const byTime = finetuneConfiguration(
+      input({ mode: 'full', clip: { stride: null, fps: 8 }, schedule: { duration: '2 steps', warmup: '0 steps' } }),
+    )
+    const run = out('rate')
+    await finetune(byTime, { out: run })
+    await finetune(byTime, { out: run, resume: true })
+    // As an earlier version left it, which took every fourth of the positions that the rate counts.
+    const file = path.join(run, 'step-00000002', 'trainer-state.json')
+    const { configuration: kept, ...state } = JSON.parse(await readFile(file, 'utf8')) as {
+      configuration: Record<string, unknown>
+    }
+    const { sampling, ...rest } = kept
+    expect(sampling).toEqual({ kind: 'dense', stride: 1, fps: 8 })
+    await writeFile(file, JSON.stringify({ ...state, configuration: rest }))
+    await expect(finetune(byTime, { out: run, resume: true })).rejects.toMatchObject({
+      code: 'RESUME_MISMATCH',
+      message: expect.stringContaining('sampling.fps'),
+    })
+  })
+
   it('learns nine clips by heart', async () => {
     const plain = {
       randAugment: null,
@@ -323,6 +344,10 @@ describe('features', () => {
     }
     const sharded = await computeFeatures(source, readable, { ...options, cache: out('three') })
     expect(sharded.computed).toBe(0)
+    // Where nothing is missing no engine runs: the one that made the features need not be on this machine.
+    expect(await computeFeatures(source, [], { ...options, cache: out('three'), engine: 'cuda' })).toMatchObject({
+      computed: 0,
+    })
     const a = await writeFeatureFiles(out('files-one'), whole, classes)
     await writeFeatureFiles(out('files-three'), sharded, classes)
     expect(a.shape).toEqual([12, 24])

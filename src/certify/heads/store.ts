@@ -12,6 +12,7 @@ import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { bytesOf, readFully } from '../../format/file-bytes.ts'
+import { nullIfMissing } from '../../format/missing.ts'
 import type { LearnerRecord, Shard } from '../learners.ts'
 import { weightsLength } from './head.ts'
 import { digestOfLearner, type TrainJob } from './job.ts'
@@ -24,15 +25,6 @@ interface StorePlan {
 
 function shardName(shard: StorePlan['shard']): string {
   return `shard-${String(shard.index).padStart(5, '0')}-of-${String(shard.count).padStart(5, '0')}`
-}
-
-/**
- * For `catch`: null where there is no file. Any other failure to read is thrown: it may pass, and what is in the file must not be
- * taken for lost and be trained again.
- */
-export function nullIfMissing(error: unknown): null {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-  throw error
 }
 
 /** Null for what is no JSON. */

@@ -1,0 +1,10 @@
+/** For `catch` behind the reading of a file that need not be there: anything else that goes wrong is no absence. */
+export function nullIfMissing(error: unknown): null {
+  if (isMissing(error)) return null
+  throw error
+}
+
+/** Whether the system says that there is no such file; not that it cannot be read now, as for lack of rights or of open files. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
