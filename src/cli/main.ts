@@ -38,7 +38,8 @@ function exitCodeHelp(): string {
 }
 
 const json = () => new Option('--json', 'print JSON instead of text')
-const engine = () => new Option('--engine <name>', 'training engine, see `videomae doctor`; default: the best one here')
+const engine = () =>
+  new Option('--engine <name>', 'training engine, see `videomae doctor`; default: onnx; cuda only where it is named')
 const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
