@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import {
   cleanLeftovers,
   commitDirectory,
   createTemporaryDirectory,
+  followLink,
   removeDirectory,
   replaceDirectory,
   replaceFile,
@@ -51,18 +52,56 @@ describe('files', () => {
   })
 })
 
+/** For tests of links, which on Windows only an administrator may make. */
+const onPosix = it.skipIf(process.platform === 'win32')
+
+describe('a symbolic link', () => {
+  onPosix('stays one: what it names is written, also where nothing is there yet', async () => {
+    await mkdir(join(folder, 'models'))
+    await writeFile(join(folder, 'models', 'v1.json'), 'old')
+    await symlink(join('models', 'v1.json'), join(folder, 'current.json'))
+    await symlink('current.json', join(folder, 'best.json'))
+    await symlink(join('models', 'v2.json'), join(folder, 'next.json'))
+    for (const name of ['best.json', 'next.json']) await writeFileAtomic(join(folder, name), `through ${name}`)
+    expect(await readFile(join(folder, 'models', 'v1.json'), 'utf8')).toBe('through best.json')
+    expect(await readFile(join(folder, 'models', 'v2.json'), 'utf8')).toBe('through next.json')
+    for (const name of ['best.json', 'current.json', 'next.json']) {
+      expect((await lstat(join(folder, name))).isSymbolicLink()).toBe(true)
+    }
+    expect(await readdir(join(folder, 'models'))).toEqual(['v1.json', 'v2.json'])
+  })
+
+  onPosix('that leads to itself, and what is none, mean themselves', async () => {
+    const path = join(folder, 'loop')
+    await symlink(path, path)
+    expect(await followLink(path)).toBe(path)
+    expect(await followLink(folder)).toBe(folder)
+    expect(await followLink(join(folder, 'nothing'))).toBe(join(folder, 'nothing'))
+  })
+})
+
 describe('files that belong together', () => {
+  const writeAll = (names: readonly string[]) => async (temporary: string) => {
+    const written = names.map((name) => join(temporary, name))
+    for (const file of written) await writeFile(file, 'new')
+    return written
+  }
+  /** Names and contents; of directories the names of what they hold. */
+  async function contents(): Promise<Record<string, string>> {
+    const found: Record<string, string> = {}
+    for (const name of (await readdir(folder)).sort()) {
+      const path = join(folder, name)
+      found[name] = (await lstat(path)).isDirectory() ? (await readdir(path)).join() : await readFile(path, 'utf8')
+    }
+    return found
+  }
+
   it('are replaced together, and what a kill left of them is removed', async () => {
     const path = join(folder, 'a.json')
     await writeFile(path, 'old')
     await mkdir(join(folder, `.a.json.new-${tail}`))
     await writeFile(join(folder, `.b.json.new-${tail}`), 'of another name: not ours')
-    const write = async (temporary: string) => {
-      const written = ['a.json', 'a.json.data'].map((name) => join(temporary, name))
-      for (const file of written) await writeFile(file, 'new')
-      return written
-    }
-    expect(await replaceFiles(path, write)).toEqual([path, `${path}.data`])
+    expect(await replaceFiles(path, writeAll(['a.json', 'a.json.data']))).toEqual([path, `${path}.data`])
     expect((await readdir(folder)).sort()).toEqual([`.b.json.new-${tail}`, 'a.json', 'a.json.data'])
     expect(await readFile(path, 'utf8')).toBe('new')
   })
@@ -78,6 +117,50 @@ describe('files that belong together', () => {
     expect(await readFile(path, 'utf8')).toBe('old')
     expect(await readdir(folder)).toEqual(['a.json'])
     await expect(replaceFiles(join(folder, 'nowhere', 'a'), async () => [])).rejects.toThrow('ENOENT')
+  })
+
+  it.each([
+    ['the first part', 'a.json.data'],
+    ['a later part', 'a.json.more'],
+    ['the file itself', 'a.json'],
+  ])('are all as they were when %s cannot be put in place', async (_, obstacle) => {
+    const names = ['a.json', 'a.json.data', 'a.json.index', 'a.json.more']
+    // No file takes the place of a directory, whoever asks; `a.json.index` is new.
+    await mkdir(join(folder, obstacle))
+    await writeFile(join(folder, obstacle, 'mine'), '')
+    for (const name of names) {
+      if (name !== obstacle && name !== 'a.json.index') await writeFile(join(folder, name), `old ${name}`)
+    }
+    const before = await contents()
+    await expect(replaceFiles(join(folder, 'a.json'), writeAll(names))).rejects.toThrow()
+    expect(await contents()).toEqual(before)
+  })
+
+  it.each([
+    ['the file was moved aside', [], {}],
+    ['all were', ['a.json.data'], {}],
+    ['the parts had come', ['a.json.data'], { 'a.json.data': 'new' }],
+  ])('are all back after a kill when %s', async (_, partsAside, there: Record<string, string>) => {
+    const old = { 'a.json': 'old', 'a.json.data': 'old data' }
+    for (const [name, content] of Object.entries(old)) {
+      const aside = name === 'a.json' || partsAside.some((part) => part === name)
+      await writeFile(join(folder, aside ? `.${name}.old-${tail}` : name), content)
+    }
+    for (const [name, content] of Object.entries(there)) await writeFile(join(folder, name), content)
+    await writeFile(join(folder, `.b.old-${deadPid}-ba9876543210`), 'of another name: not ours')
+    const other = { [`.b.old-${deadPid}-ba9876543210`]: 'of another name: not ours' }
+    const failing = replaceFiles(join(folder, 'a.json'), () => Promise.reject(new Error('disk full')))
+    await expect(failing).rejects.toThrow('disk full')
+    expect(await contents()).toEqual({ ...other, ...old })
+  })
+
+  it('are the new ones after a kill when all had come', async () => {
+    for (const name of ['a.json', 'a.json.data']) {
+      await writeFile(join(folder, name), 'new')
+      await writeFile(join(folder, `.${name}.old-${tail}`), 'old')
+    }
+    expect((await cleanLeftovers(folder)).restored).toEqual([])
+    expect(await contents()).toEqual({ 'a.json': 'new', 'a.json.data': 'new' })
   })
 })
 
@@ -128,7 +211,7 @@ describe('leftovers', () => {
     await writeFile(join(folder, `.a.old-${tail}`, 'whole'), '1')
     await mkdir(join(folder, `.a.new-${tail}`))
     await mkdir(join(folder, 'b'))
-    await mkdir(join(folder, `.b.old-${tail}`))
+    await mkdir(join(folder, `.b.old-${deadPid}-ba9876543210`)) // replaced on its own
     await writeFile(join(folder, `.c.json.new-${tail}`), 'half')
     await mkdir(join(folder, `.e.gone-${tail}`, 'half removed'), { recursive: true })
     await writeFile(join(folder, `.d.new-${process.pid}-0123456789ab`), 'being written')
@@ -156,14 +239,19 @@ it('leftovers that bear our own process number but are older than we are go too,
 })
 
 describe('kill -9', () => {
-  /** Replaces one directory and one file as fast as it can; every generation holds four files of equal content. */
+  /** Replaces a directory, a file and two that belong together as fast as it can; every generation holds four files of equal content. */
   const writer = (module: string) => `
     import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
     import { join } from 'node:path'
-    import { commitDirectory, createTemporaryDirectory, removeDirectory, writeFileAtomic } from ${JSON.stringify(module)}
+    import { commitDirectory, createTemporaryDirectory, removeDirectory, replaceFiles, writeFileAtomic } from ${JSON.stringify(module)}
     const target = join(process.argv[2], 'step')
     rmSync(join(process.argv[2], 'passing'), { recursive: true, force: true })
     for (let generation = Number(process.argv[3]); ; generation++) {
+      await replaceFiles(join(process.argv[2], 'pair'), async (folder) => {
+        const written = ['pair', 'pair.data'].map((name) => join(folder, name))
+        for (const file of written) writeFileSync(file, String(generation))
+        return written
+      })
       const temporary = await createTemporaryDirectory(target)
       for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(temporary, name), String(generation).repeat(5000))
       await commitDirectory(temporary, target)
@@ -191,7 +279,8 @@ describe('kill -9', () => {
       await cleanLeftovers(folder)
       if (before.some((name) => name.startsWith('.'))) interrupted++
       const passing = before.filter((name) => name === 'passing')
-      expect((await readdir(folder)).sort()).toEqual([...passing, 'state.json', 'step'])
+      expect((await readdir(folder)).sort()).toEqual(['pair', 'pair.data', ...passing, 'state.json', 'step'])
+      expect(await readFile(join(folder, 'pair'), 'utf8')).toBe(await readFile(join(folder, 'pair.data'), 'utf8'))
       const contents = await Promise.all(
         ['a', 'b', 'c', 'd'].map((name) => readFile(join(folder, 'step', name), 'utf8')),
       )

@@ -1,21 +1,28 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import type { Stats } from 'node:fs'
+import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 
 /**
  * Files and directories that appear whole or not at all. New content is written to a hidden sibling, flushed, and
  * renamed; a kill or a power cut at any moment leaves the old content or the new. What a kill leaves over is named
  *
  *     .NAME.new-PID-RANDOM    content that was never put in place: to delete
- *     .NAME.old-PID-RANDOM    the directory that NAME was about to replace: to restore where NAME is missing, else delete
+ *     .NAME.old-PID-RANDOM    what NAME was about to replace: to restore where NAME, or another of the same PID-RANDOM, is
+ *                             missing, else delete
  *     .NAME.gone-PID-RANDOM   a directory that is being removed: to delete
  *
  * and `cleanLeftovers` does so. It is called before a run's checkpoints are listed.
  */
-const leftover = /^\.(.+)\.(new|old|gone)-(\d+)-[0-9a-f]{12}$/
+const leftover = /^\.(.+)\.(new|old|gone)-((\d+)-[0-9a-f]{12})$/
 
-function siblingName(path: string, state: 'new' | 'old' | 'gone'): string {
-  return join(dirname(path), `.${basename(path)}.${state}-${process.pid}-${randomBytes(6).toString('hex')}`)
+/** PID-RANDOM. What is replaced together has it in common. */
+function newWriter(): string {
+  return `${process.pid}-${randomBytes(6).toString('hex')}`
+}
+
+function siblingName(path: string, state: 'new' | 'old' | 'gone', writer = newWriter()): string {
+  return join(dirname(path), `.${basename(path)}.${state}-${writer}`)
 }
 
 /** Flush a file's or directory's content to the disk. */
@@ -35,31 +42,51 @@ async function flushDirectory(path: string): Promise<void> {
 }
 
 /**
- * Write a file atomically: the file at `path` is afterwards the new one, or, after any failure, what it was before.
+ * The file that is meant by a path: what a symbolic link names, which need not be there yet, else the path itself. A rename
+ * would replace the link.
+ */
+export async function followLink(path: string): Promise<string> {
+  if (!(await isThere(path, (found) => found.isSymbolicLink()))) return path
+  try {
+    return await realpath(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ELOOP') return path // It names nothing.
+    if (code !== 'ENOENT') throw error
+    return followLink(resolve(await realpath(dirname(path)), await readlink(path)))
+  }
+}
+
+/**
+ * Write a file atomically: the file at `path` is afterwards the new one, or, after any failure, what it was before. Of a
+ * symbolic link it is the file that the link names.
  *
  * @param write fills the temporary file whose path it is given, in the same directory
  */
 export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = siblingName(path, 'new')
+  const target = await followLink(path)
+  const temporary = siblingName(target, 'new')
   try {
     await write(temporary)
     await flush(temporary)
-    await rename(temporary, path)
+    await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true, recursive: true })
     throw error
   }
-  await flushDirectory(dirname(path))
+  await flushDirectory(dirname(target))
 }
 
 /**
  * `replaceFile` for a file and others that belong to it and may be known by their names, so that they have them from the
  * beginning.
  *
- * The files are moved one after the other, the one at `path` last; the one that was there is removed before the others
- * come, so that a kill in between leaves no file there rather than one with foreign parts. Parts that only the earlier
- * one had stay. What a kill left of an earlier attempt is removed.
+ * The files are moved one after the other, the one at `path` last; those that were there are moved aside first, that one
+ * before its parts, so that it never has foreign parts. After a failure they are back. A kill in between leaves no file at
+ * `path` for the moment; `cleanLeftovers`, which the next attempt calls, brings all of them back. Parts that only the
+ * earlier one had stay.
  *
+ * @param path no symbolic link: the files would take the place of the link; see `followLink`
  * @param write fills the temporary directory that it is given and returns the paths there, one of them named as `path` is
  * @returns their paths in the directory of `path`, in the same order
  */
@@ -71,18 +98,48 @@ export async function replaceFiles(
   const temporary = siblingName(path, 'new')
   await mkdir(temporary)
   try {
-    await cleanLeftovers(directory, undefined, basename(path))
+    await cleanLeftovers(directory, undefined, [basename(path)])
     const written = await write(temporary)
     await flushTree(temporary)
     const names = written.map((file) => basename(file))
     const parts = names.filter((name) => name !== basename(path))
-    if (parts.length > 0) await rm(path, { force: true })
-    for (const name of [...parts, basename(path)]) await rename(join(temporary, name), join(directory, name))
-    await flushDirectory(directory)
+    await cleanLeftovers(directory, undefined, parts)
+    await putInPlace(temporary, directory, parts, basename(path))
     return names.map((name) => (name === basename(path) ? path : join(directory, name)))
   } finally {
     await rm(temporary, { force: true, recursive: true })
   }
+}
+
+/** Moves the parts and the file that they belong to from one directory to the other: all of them or, after a failure, none. */
+async function putInPlace(from: string, to: string, parts: readonly string[], main: string): Promise<void> {
+  const writer = newWriter()
+  const aside = (name: string): string => siblingName(join(to, name), 'old', writer)
+  const old: string[] = []
+  const placed: string[] = []
+  try {
+    // A file alone is replaced by its rename.
+    for (const name of parts.length === 0 ? [] : [main, ...parts]) {
+      // A directory stays: that no file can take its place is an error.
+      if (!(await isThere(join(to, name), (found) => !found.isDirectory()))) continue
+      await rename(join(to, name), aside(name))
+      old.unshift(name)
+    }
+    for (const name of [...parts, main]) {
+      await rename(join(from, name), join(to, name))
+      placed.push(name)
+    }
+  } catch (error) {
+    try {
+      for (const name of placed) if (!old.includes(name)) await rm(join(to, name), { force: true })
+      for (const name of old) await rename(aside(name), join(to, name)) // `main` last, if it has all of its parts again
+    } catch {
+      // It keeps the name under which `cleanLeftovers` finds it. The first error says more.
+    }
+    throw error
+  }
+  await flushDirectory(to)
+  for (const name of old) await rm(aside(name), { force: true })
 }
 
 /** `replaceFile` for content that is at hand. Text is written as UTF-8. */
@@ -166,7 +223,7 @@ async function flushTree(directory: string): Promise<void> {
 
 /** What `cleanLeftovers` did. */
 export interface CleanedLeftovers {
-  /** Names that were moved back: a kill had come while they were being replaced. */
+  /** Names that were moved back: a kill had come while they, or others with them, were being replaced. */
   readonly restored: readonly string[]
   /** Hidden names that were deleted. */
   readonly deleted: readonly string[]
@@ -176,32 +233,45 @@ export interface CleanedLeftovers {
  * Undo what interrupted writers left in a directory. Leftovers of processes that still run are not touched; names of any
  * other form never are.
  *
- * @param finalName look at the leftovers of this name only: in a directory that others write to
+ * @param finalNames look at the leftovers of these names only, and of what was replaced together with them: in a directory
+ *   that others write to
  * @param startedAt when this process started, in milliseconds since 1970. A container gives each start of a program the
  *   same process number, so what bears our number but is older than we are is a leftover too.
  */
 export async function cleanLeftovers(
   directory: string,
   startedAt = Date.now() - process.uptime() * 1000,
-  finalName?: string,
+  finalNames?: readonly string[],
 ): Promise<CleanedLeftovers> {
   const restored: string[] = []
   const deleted: string[] = []
-  // Old directories first: a name must be back before anything else of that name is judged.
-  const found = (await readdir(directory))
-    .map((name) => ({ name, match: leftover.exec(name) }))
-    .sort((a, b) => Number(b.match?.[2] === 'old') - Number(a.match?.[2] === 'old'))
-  for (const { name, match } of found) {
-    if (match === null || (finalName !== undefined && match[1] !== finalName)) continue
-    if (await isBeingWritten(join(directory, name), Number(match[3]), startedAt)) continue
-    const [, original, state] = match
-    if (state === 'old' && !(await exists(join(directory, original)))) {
-      await rename(join(directory, name), join(directory, original))
-      restored.push(original)
+  const place = (name: string): string => join(directory, name)
+  const found = (await readdir(directory)).flatMap((name) => {
+    const [, original, state, writer, pid] = leftover.exec(name) ?? []
+    return original === undefined ? [] : [{ name, original, state, writer, pid: Number(pid) }]
+  })
+  const isAsked = ({ original }: { original: string }) => finalNames === undefined || finalNames.includes(original)
+  const isWritten = ({ name, pid }: { name: string; pid: number }) => isBeingWritten(place(name), pid, startedAt)
+  // What was moved aside first: a name must be back before anything else of that name is judged.
+  const old = found.filter(({ state }) => state === 'old')
+  for (const writer of new Set(old.filter(isAsked).map((one) => one.writer))) {
+    const together = old.filter((one) => one.writer === writer)
+    if ((await Promise.all(together.map(isWritten))).includes(true)) continue
+    const there = await Promise.all(together.map(({ original }) => exists(place(original))))
+    if (there.includes(false)) {
+      // What is there may be new, and foreign to what is missing. That comes last: until then it is seen that all belong back.
+      const back = [...together.filter((_, i) => there[i]), ...together.filter((_, i) => !there[i])]
+      for (const { name, original } of back) await rename(place(name), place(original))
+      restored.push(...back.map(({ original }) => original))
     } else {
-      await rm(join(directory, name), { recursive: true, force: true })
-      deleted.push(name)
+      for (const { name } of together) await rm(place(name), { recursive: true, force: true })
+      deleted.push(...together.map(({ name }) => name))
     }
+  }
+  for (const one of found) {
+    if (one.state === 'old' || !isAsked(one) || (await isWritten(one))) continue
+    await rm(place(one.name), { recursive: true, force: true })
+    deleted.push(one.name)
   }
   if (restored.length + deleted.length > 0) await flushDirectory(directory)
   return { restored, deleted }
@@ -215,6 +285,11 @@ async function exists(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
   }
+}
+
+/** Whether something of that kind is there. Why it cannot be looked at comes out when something is written there. */
+function isThere(path: string, kind: (found: Stats) => boolean): Promise<boolean> {
+  return lstat(path).then(kind, () => false)
 }
 
 async function isBeingWritten(path: string, pid: number, startedAt: number): Promise<boolean> {

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { replaceFiles } from './atomic.ts'
+import { followLink, replaceFiles } from './atomic.ts'
 import { bytesOf, writeFully } from './file-bytes.ts'
 import { decodeModel } from './onnx-decode.ts'
 import { modelWriter } from './onnx-encode.ts'
@@ -59,6 +59,9 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
 /**
  * `writeModel` for a model that is to be tried first: until `check` has passed, what was at `path` stays there.
  *
+ * Where `path` is a symbolic link, the file that it names is written, and the data beside that, under its name: two links
+ * in turn to several models would else share one data file.
+ *
  * @param check is given the written file, which lies in a temporary directory under its final name; what it throws, this
  *   function throws, and nothing is left of the model
  * @returns paths written, and what `check` found
@@ -70,8 +73,9 @@ export async function writeCheckedModel<T>(
   options: WriteModelOptions = {},
 ): Promise<{ readonly files: readonly string[]; readonly checked: T }> {
   const passed: T[] = []
-  const files = await replaceFiles(path, async (temporary) => {
-    const written = await writeModel(join(temporary, basename(path)), model, options)
+  const target = await followLink(path)
+  const files = await replaceFiles(target, async (temporary) => {
+    const written = await writeModel(join(temporary, basename(target)), model, options)
     passed.push(await check(written[0]))
     return written
   })

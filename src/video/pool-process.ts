@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
-import { machineError } from './machine-errors.ts'
+import { isMachineError, machineError } from './machine-errors.ts'
 import { killGroup, ownGroups } from './process-group.ts'
 import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
 import { SharedFile } from './shared-file.ts'
@@ -16,11 +16,11 @@ export interface ProcessEnd<Job> {
   readonly how: string
   /** Whether it ever came up. */
   readonly ready: boolean
-  /** The job it was working on. */
+  /** The job it was working on; the failure is not the job's where `unable` is set. */
   readonly current?: { readonly job: Job; readonly failure: Failure }
   /** Jobs it had not begun. */
   readonly untouched: readonly Job[]
-  /** Set when the process said that it cannot decode anything; no job is to blame then. */
+  /** Set when the process could not be started, or said that it cannot decode anything; no job is to blame then. */
   readonly unable?: Failure
 }
 
@@ -92,7 +92,13 @@ export class DecodeProcess<Job extends Work> {
         resolve()
       }
       this.child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`))
-      this.child.once('error', (error) => end(error.message))
+      this.child.once('error', (error) => {
+        if (isMachineError(error)) {
+          const { code, message, hint } = machineError('Expected to start a decoding process', error)
+          this.unable ??= { code, reason: message, hint }
+        }
+        end(error.message)
+      })
     })
   }
 
@@ -188,13 +194,12 @@ export class DecodeProcess<Job extends Work> {
     this.ended = true
     this.stopClock()
     this.closeShared()
-    // A process that never came up has begun nothing, and one that the machine refused something has begun in vain.
     const jobs = this.jobs.splice(0)
-    const current = this.ready && this.unable === undefined ? jobs.shift() : undefined
+    const current = this.ready ? jobs.shift() : undefined // A process that never came up has begun nothing.
     this.listener.ended({
       how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
       ready: this.ready,
-      current: current && { job: current.job, failure: this.failureOf(current.job, how) },
+      current: current && { job: current.job, failure: this.unable ?? this.failureOf(current.job, how) },
       untouched: jobs.map(({ job }) => job),
       unable: this.unable,
     })

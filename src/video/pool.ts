@@ -18,6 +18,18 @@ interface Job {
   readonly resolve: (outcome: ClipOutcome) => void
   readonly reject: (error: unknown) => void
   failures: number
+  /** How often the machine refused it something although it let other requests through in between. */
+  refusals: number
+  /** How many requests had been answered when the last of these was counted. */
+  answeredThen: number
+}
+
+/** Where processes run, one after the other. */
+interface Place {
+  /** Processes in a row that ended without an answer for want of something that the machine refused. */
+  misses: number
+  /** Until the next process starts. */
+  pause?: NodeJS.Timeout
 }
 
 export interface PoolOptions extends ProcessSettings {
@@ -31,68 +43,85 @@ export interface PoolOptions extends ProcessSettings {
   readonly mostRequests?: number
 }
 
-/** Processes that end so often with nothing answered in between are no matter of the files. */
-const maxBarrenStarts = 3
+/** Refusals of the machine that are taken for passing trouble, of a place and of a request. */
+const passing = 3
+/** Milliseconds before a process is started again, doubled with each miss, and the most. */
+const [firstPause, longestPause] = [200, 30_000]
 
 /**
  * Decoding processes that answer clip requests. Every request is answered: with clips, or, after it failed twice (an error, a crash, a timeout), with the
  * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
  * machine is at fault, no request is: it is made again, until it is clear that the trouble stays.
+ *
+ * It stays where every place has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
+ * machine that lets fewer of them live than were asked for, ends nothing. What is refused to one request again and again while others are answered
+ * ends that request alone: in a place its refusals would never add up.
  */
 export class DecodePool {
   private readonly options: PoolOptions
-  private readonly processes = new Set<DecodeProcess<Job>>()
+  private readonly places: Place[]
+  /** The oldest first. */
+  private readonly running = new Map<Place, DecodeProcess<Job>>()
   private readonly waiting: Job[] = []
-  private barrenStarts = 0
+  private answered = 0
   private broken: unknown
   private closing: Promise<void> | undefined
   /** How many processes were replaced. */
   restarts = 0
 
-  /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when a process cannot be given room */
+  /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when no process can be given room */
   constructor(options: PoolOptions) {
     this.options = options
     const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY } = options
     if (!Number.isInteger(workers) || workers < 1) throw invalidArgument('workers', 'a positive integer', workers)
-    try {
-      for (let i = 0; i < Math.min(workers, mostRequests); i++) this.start()
-    } catch (error) {
-      void this.close(error) // Nobody gets a pool that could be closed.
-      throw error
+    this.places = Array.from({ length: Math.min(workers, mostRequests) }, () => ({ misses: 0 }))
+    for (const [i, place] of this.places.entries()) {
+      try {
+        this.start(place)
+      } catch (error) {
+        if (i === 0) throw error
+        this.missed(place, error)
+      }
     }
   }
 
   /**
    * @param target receives the clips; not to be touched until the promise settles
-   * @throws VideoMaeError `DECODER_MISSING`, `LOADER_CLOSED`, `DECODER_PROCESS_FAILED` or `DECODER_RESOURCES`: no request can be answered any more
+   * @throws VideoMaeError `DECODER_MISSING`, `LOADER_CLOSED`, `DECODER_PROCESS_FAILED` or `DECODER_RESOURCES`: the machine or the caller is at
+   *   fault, not the video
    */
   read(request: ClipRequest, target: Uint8Array = new Uint8Array(clipBytes(request))): Promise<ClipOutcome> {
     if (this.broken !== undefined) return Promise.reject(this.broken)
     return new Promise((resolve, reject) => {
-      this.waiting.push({ request, target, resolve, reject, failures: 0 })
+      this.waiting.push({ request, target, resolve, reject, failures: 0, refusals: 0, answeredThen: -1 })
       this.hand()
     })
   }
 
   /** Identifiers of the processes that are up. */
   processIds(): number[] {
-    return [...this.processes].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
+    return [...this.running.values()].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
   }
 
+  /** How many processes there are, or would be if the machine let them. */
   get size(): number {
-    return this.processes.size
+    return this.places.length
   }
 
   /** Ends all processes and waits for their end, also when called again. @param reason what requests still open are rejected with */
   close(reason?: unknown): Promise<void> {
-    this.closing ??= Promise.all([...this.processes].map((p) => p.kill())).then(() => undefined)
+    this.closing ??= Promise.all([...this.running.values()].map((p) => p.kill())).then(() => undefined)
     this.fail(
       reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
     )
     return this.closing
   }
 
-  private start(): void {
+  private start(place: Place): void {
+    const answered = (): void => {
+      this.answered++
+      place.misses = 0
+    }
     const timeoutSeconds = this.options.timeoutSeconds ?? defaultTimeoutSeconds
     const process = new DecodeProcess<Job>(
       // A program that the process runs must end before the process itself is stopped.
@@ -101,47 +130,80 @@ export class DecodePool {
       {
         free: () => this.hand(),
         done: (job, result, read) => {
-          this.barrenStarts = 0
+          answered()
           read(job.target).then(() => job.resolve({ ok: true, result, clips: job.target }), job.reject)
         },
         failed: (job, failure) => {
-          this.barrenStarts = 0
+          answered()
           this.retry(job, failure)
         },
-        ended: (end) => this.replace(process, end),
+        ended: (end) => this.replace(place, end),
       },
     )
-    this.processes.add(process)
+    this.running.set(place, process)
   }
 
-  private replace(process: DecodeProcess<Job>, end: ProcessEnd<Job>): void {
-    this.processes.delete(process)
+  private replace(place: Place, { how, ready, current, untouched, unable }: ProcessEnd<Job>): void {
+    this.running.delete(place)
     if (this.closing !== undefined || this.broken !== undefined) return
-    this.waiting.unshift(...end.untouched)
-    if (end.unable !== undefined && (!end.ready || ++this.barrenStarts > maxBarrenStarts)) {
-      this.fail(
-        new VideoMaeError(end.unable.reason, { code: end.unable.code, exit: 'environment', hint: end.unable.hint }),
-      )
+    this.waiting.unshift(...untouched)
+    // A decoder that is not there will not come. Where requests were answered, it was there, and its absence is the machine's.
+    if (unable !== undefined && unable.code !== 'DECODER_RESOURCES' && !ready && this.answered === 0) {
+      this.fail(errorOf(unable))
       return
     }
-    this.restarts++
-    if (end.current !== undefined) this.retry(end.current.job, end.current.failure)
-    else if (!end.ready && ++this.barrenStarts > maxBarrenStarts) {
-      this.fail(
-        new VideoMaeError(`Decoding processes end as soon as they start (${end.how}).`, {
-          code: 'DECODER_PROCESS_FAILED',
-          exit: 'environment',
-          hint: 'Run `videomae doctor`; when memory is short, lower --workers.',
-        }),
-      )
-      return
+    if (current !== undefined) {
+      if (unable !== undefined) this.refused(current.job, unable)
+      else this.retry(current.job, current.failure)
     }
-    try {
-      this.start()
-    } catch (error) {
+    if (unable !== undefined) this.missed(place, errorOf(unable))
+    else if (!ready) {
+      const error = new VideoMaeError(`Decoding processes end as soon as they start (${how}).`, {
+        code: 'DECODER_PROCESS_FAILED',
+        exit: 'environment',
+        hint: 'Run `videomae doctor`; when memory is short, lower --workers.',
+      })
+      this.missed(place, error)
+    } else this.restart(place)
+    this.hand()
+  }
+
+  /** Starts the next process of a place later, in the hope that the machine then has what it refused, or ends everything. */
+  private missed(place: Place, error: unknown): void {
+    place.misses++
+    if (this.running.size === 0 && this.places.every(({ misses }) => misses > passing)) {
       this.fail(error)
+      return
+    }
+    const retry = (): void => {
+      place.pause = setTimeout(
+        () => {
+          // Where trouble stays, one place at a time finds out whether it has gone: many would add to it, and would hardly ever all be down.
+          if ([...this.running.keys()].some(({ misses }) => misses > passing)) retry()
+          else this.restart(place)
+        },
+        Math.min(firstPause * 2 ** (place.misses - 1), longestPause),
+      )
+    }
+    retry()
+  }
+
+  private restart(place: Place): void {
+    this.restarts++
+    try {
+      this.start(place)
+    } catch (error) {
+      this.missed(place, error)
     }
     this.hand()
+  }
+
+  private refused(job: Job, failure: Failure): void {
+    // Refusals with nothing answered in between are the machine's, and counted by place.
+    if (this.answered > job.answeredThen) job.refusals++
+    job.answeredThen = this.answered
+    if (job.refusals > passing) job.reject(errorOf(failure))
+    else this.waiting.push(job) // Behind the others: were it first, one that is always refused would keep them from being answered.
   }
 
   private retry(job: Job, failure: Failure): void {
@@ -156,7 +218,7 @@ export class DecodePool {
     if (this.broken !== undefined) return
     // The emptiest process first, so that no request waits behind another while a process is idle.
     for (let depth = 0; depth < DecodeProcess.depth; depth++) {
-      for (const process of this.processes) {
+      for (const process of this.running.values()) {
         if (this.waiting.length === 0) return
         if (process.load === depth) process.take(this.waiting.shift()!)
       }
@@ -165,7 +227,12 @@ export class DecodePool {
 
   private fail(error: unknown): void {
     this.broken ??= error
+    for (const { pause } of this.places) clearTimeout(pause)
     for (const job of this.waiting.splice(0)) job.reject(error)
-    for (const process of this.processes) for (const job of process.abandon()) job.reject(error)
+    for (const process of this.running.values()) for (const job of process.abandon()) job.reject(error)
   }
+}
+
+function errorOf({ code, reason, hint }: Failure): VideoMaeError {
+  return new VideoMaeError(reason, { code, exit: 'environment', hint })
 }

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { closeSync, openSync, read, statfsSync, unlinkSync, writeSync } from 'node:fs'
+import { randomBytes, randomFillSync } from 'node:crypto'
+import { closeSync, openSync, read, rmSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { VideoMaeError } from '../core/errors.ts'
@@ -7,12 +7,13 @@ import { machineError } from './machine-errors.ts'
 
 /**
  * A nameless file through which one decoding process hands over pixels: in memory (/dev/shm) where there is room, else in the folder for temporary
- * files. It is unlinked as soon as it is open, so nothing is left behind however the processes end.
+ * files. It is unlinked as soon as it is open, before its room is taken, so nothing is left behind however the processes end. The decoding process
+ * inherits the descriptor.
  */
 export class SharedFile {
   readonly descriptor: number
-  private readonly name: string
-  private linked = true
+  /** Windows unlinks no open file: there it has a name until it is closed. */
+  private readonly name: string | undefined
 
   /**
    * @param folders where it may lie, the best first
@@ -25,8 +26,7 @@ export class SharedFile {
       const name = path.join(folder, `videomae-${process.pid}-${randomBytes(6).toString('hex')}`)
       try {
         this.descriptor = openReserved(name, bytes)
-        this.name = name
-        if (process.platform !== 'win32') this.unlink()
+        this.name = nameless ? undefined : name
         return
       } catch (error) {
         refusal = machineError(`Expected ${Math.ceil(bytes / 1e6)} MB for decoded clips in ${folder}`, error)
@@ -52,14 +52,11 @@ export class SharedFile {
 
   close(): void {
     closeSync(this.descriptor)
-    if (this.linked) this.unlink()
-  }
-
-  private unlink(): void {
-    unlinkSync(this.name)
-    this.linked = false
+    if (this.name !== undefined) unlinkSync(this.name)
   }
 }
+
+const nameless = process.platform !== 'win32'
 
 /** Containers often have a /dev/shm of 64 MB, which other programs need too: it is used only while twice the needed room is free. */
 function hasRoom(folder: string, bytes: number): boolean {
@@ -71,22 +68,25 @@ function hasRoom(folder: string, bytes: number): boolean {
   }
 }
 
-const zeros = new Uint8Array(1 << 20)
+/** Noise: file systems that compress (ZFS, btrfs) give zeros no room. */
+let filling: Uint8Array | undefined
 
 /**
  * A new file with all of its room taken, by writing it: what is merely free now is also counted on by the other processes, and would be missing
- * only when the pixels come.
+ * only when the pixels come. Where a file system writes elsewhere what replaces old bytes it may be missing all the same; the decoding process says so.
  */
 function openReserved(name: string, bytes: number): number {
+  filling ??= randomFillSync(new Uint8Array(1 << 20))
   const descriptor = openSync(name, 'wx+', 0o600)
   try {
+    if (nameless) unlinkSync(name)
     for (let done = 0; done < bytes; ) {
-      done += writeSync(descriptor, zeros, 0, Math.min(zeros.byteLength, bytes - done), done)
+      done += writeSync(descriptor, filling, 0, Math.min(filling.byteLength, bytes - done), done)
     }
     return descriptor
   } catch (error) {
     closeSync(descriptor)
-    unlinkSync(name)
+    rmSync(name, { force: true })
     throw error
   }
 }

@@ -46,8 +46,8 @@ const request = (): ClipRequest => ({
   output: { width: 32, height: 32 },
   key: [0],
 })
-const poolOf = (decoder: 'node-av' | 'ffmpeg'): DecodePool =>
-  new DecodePool({ decoder, limits: {}, slotBytes: 4 * 3072, workers: 1 })
+const poolOf = (decoder: 'node-av' | 'ffmpeg', workers = 1): DecodePool =>
+  new DecodePool({ decoder, limits: {}, slotBytes: 4 * 3072, workers })
 
 describe.skipIf(!existsSync('/dev/full'))('a full file system', () => {
   test('costs the process, not the video', async () => {
@@ -59,25 +59,90 @@ describe.skipIf(!existsSync('/dev/full'))('a full file system', () => {
     await pool.close()
   })
 
-  test('that stays full ends the run with an error that names it', async () => {
-    shared.isFull = () => true
-    const pool = poolOf('node-av')
-    await expect(pool.read(request())).rejects.toMatchObject({
-      code: 'DECODER_RESOURCES',
-      exit: 'environment',
-      message: expect.stringContaining('ENOSPC'),
-      hint: expect.stringContaining('--shm-size'),
-    })
+  test('that many processes see together is survived as one that a single process sees', async () => {
+    const workers = 5
+    shared.isFull = (nth) => nth < workers
+    const pool = poolOf('node-av', workers)
+    const outcomes = await Promise.all(Array.from({ length: 2 * workers }, () => pool.read(request())))
+    expect(outcomes.map(({ ok }) => ok)).toEqual(Array.from({ length: 2 * workers }, () => true))
+    expect(pool.restarts).toBe(workers)
     await pool.close()
+  })
+
+  test.each([1, 2])(
+    'that stays full for all of %d processes ends the run with an error that names it',
+    async (workers) => {
+      shared.isFull = () => true
+      const pool = poolOf('node-av', workers)
+      await expect(pool.read(request())).rejects.toMatchObject({
+        code: 'DECODER_RESOURCES',
+        exit: 'environment',
+        message: expect.stringContaining('ENOSPC'),
+        hint: expect.stringContaining('--shm-size'),
+      })
+      expect(shared.made).toBeGreaterThanOrEqual(4 * workers)
+      await pool.close()
+    },
+  )
+})
+
+test.each([1, 2])('what the machine refuses to one request alone ends no other (%d processes)', async (workers) => {
+  const pool = poolOf('node-av', workers)
+  // Clips of any video would not fit into memory. It is refused before the video is opened.
+  const beyond = { ...request(), output: { width: 2 ** 26, height: 2 ** 26 } }
+  let settled = false
+  const refused = pool.read(beyond, new Uint8Array()).finally(() => {
+    settled = true
+  })
+  const failure = expect(refused).rejects.toMatchObject({ code: 'DECODER_RESOURCES', exit: 'environment' })
+  while (!settled) expect(await pool.read(request())).toMatchObject({ ok: true })
+  await failure
+  expect(await pool.read(request())).toMatchObject({ ok: true })
+  await pool.close()
+})
+
+const compiled = (module: string): string =>
+  JSON.stringify(compiledEntry(new URL('../../src/video/pool.ts', import.meta.url).href, module).href)
+
+/** Runs a program that may open so many files. */
+function runLimited(files: number, program: string, ...args: string[]): { stdout: string; stderr: string } {
+  const name = file('limited.mjs')
+  writeFileSync(name, program)
+  const limited = `ulimit -n ${files} && exec "$0" "$@"`
+  return spawnSync('sh', ['-c', limited, process.execPath, name, ...args], { encoding: 'utf8' })
+}
+
+describe.skipIf(process.platform === 'win32')('too few open files for', () => {
+  /** A process takes four for good and needs up to nine as it starts; `spare` are left. */
+  const withSpare = (spare: number, then: string): string => `
+    import { closeSync, openSync } from 'node:fs'
+    import { DecodePool } from ${compiled('./pool')}
+    const held = []
+    try { for (;;) held.push(openSync('/dev/null')) } catch {}
+    for (const descriptor of held.splice(0, ${spare})) closeSync(descriptor)
+    const pool = new DecodePool({ decoder: 'node-av', limits: {}, slotBytes: 4 * 3072, workers: 4 })
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => pool.read(${JSON.stringify(request())})))
+    ${then}
+    await pool.close()`
+
+  test('some of the processes leaves the work to the others', () => {
+    const told =
+      'console.log(outcomes.map(({ value, reason }) => value?.ok ?? reason.code).join(), pool.processIds().length)'
+    const { stdout, stderr } = runLimited(80, withSpare(11, told))
+    expect(stdout.trim(), stderr).toBe(`${Array.from({ length: 8 }, () => true).join()} 1`)
+  })
+
+  test('any process is said, with its cure', () => {
+    const told =
+      'const [{ code, message, hint }, ...others] = new Set(outcomes.map(({ reason }) => reason)); console.log(code, message, hint, ...others)'
+    const { stdout, stderr } = runLimited(80, withSpare(5, told))
+    expect(stdout.trim(), stderr).toMatch(/^DECODER_RESOURCES .* start a decoding process.*EMFILE.*ulimit -n/)
   })
 })
 
 describe.skipIf(process.platform === 'win32')('a decoder', () => {
   /** Reports, for a video while no file can be opened, what a decoding process makes of the error, and what a pool says. */
-  const withoutFiles = (): string => {
-    const compiled = (module: string): string =>
-      JSON.stringify(compiledEntry(new URL('../../src/video/pool.ts', import.meta.url).href, module).href)
-    return `
+  const withoutFiles = (): string => `
       import { closeSync, openSync } from 'node:fs'
       import { createDecoder } from ${compiled('./decoder')}
       import { isMachineError } from ${compiled('./machine-errors')}
@@ -93,13 +158,9 @@ describe.skipIf(process.platform === 'win32')('a decoder', () => {
       for (const descriptor of held) closeSync(descriptor)
       const broken = await decoder.open(process.argv[1]).catch((error) => error)
       console.log(refusal, isMachineError(video), pool, broken.code, isMachineError(broken))`
-  }
 
   test('that may open no more files blames no video', () => {
-    writeFileSync(file('without-files.mjs'), withoutFiles())
-    const limited = 'ulimit -n 64 && exec "$0" "$@"'
-    const args = ['-c', limited, process.execPath, file('without-files.mjs'), file('v.mp4')]
-    const { stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
+    const { stdout, stderr } = runLimited(64, withoutFiles(), file('v.mp4'))
     expect(stdout.trim(), stderr).toBe('EMFILE true DECODER_RESOURCES VIDEO_UNREADABLE false')
   })
 

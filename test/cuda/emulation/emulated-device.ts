@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import koffi from 'koffi'
@@ -15,6 +15,13 @@ export interface EmulatedDeviceOptions {
   readonly cache?: string
 }
 
+/** An empty directory that goes with this process. */
+function freshCache(): string {
+  const made = mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-test-'))
+  process.once('exit', () => rmSync(made, { recursive: true, force: true }))
+  return made
+}
+
 /** The driver's device over emulated libraries: the CPU as GPU. */
 export function openEmulatedDevice(options: EmulatedDeviceOptions = {}): DriverDevice {
   const libraries = buildEmulatedLibraries()
@@ -23,7 +30,7 @@ export function openEmulatedDevice(options: EmulatedDeviceOptions = {}): DriverD
     cuda: new CudaLibrary(libraries),
     cublasLt: new CublasLtLibrary(libraries),
     compiler: new EmulatedCompiler(libraries, { addressSanitizer }),
-    cache: new CacheDirectory(cache ?? mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-test-'))),
+    cache: new CacheDirectory(cache ?? freshCache()),
     measureProducts,
   })
 }
