@@ -127,7 +127,7 @@ describe('features that are kept', () => {
     await prepareSets(await planCertification(wanted), wanted)
     const runs = keys().map(({ run }) => run)
     expect(runs).toHaveLength(2)
-    const common = { engine: expect.any(String), device: null, precision: 'float32', decoder: 'node-av' }
+    const common = { engine: expect.any(String), precision: 'float32', decoder: 'node-av' }
     expect(runs).toContainEqual({ alone: true, ...common })
     expect(runs).toContainEqual({ alone: false, ...common })
     expect(await computedBy({ batch: 1 })).toBe(0)
