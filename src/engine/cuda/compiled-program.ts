@@ -1,3 +1,4 @@
+import type { ValueId } from '../plan/values.ts'
 import type {
   Activity,
   CapturedGraph,
@@ -9,7 +10,7 @@ import type {
   ProductShape,
   Stream,
 } from './device.ts'
-import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep, ValueId } from './lower/schedule.ts'
+import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep } from './lower/schedule.ts'
 import { updateChunk } from './lower/updates.ts'
 import { ProgressMark } from './progress.ts'
 

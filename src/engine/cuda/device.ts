@@ -4,9 +4,6 @@
  * every kernel, runs on machines without a GPU.
  */
 export type DeviceAddress = bigint
-export type ElementType = 'float32' | 'bfloat16' | 'int32' | 'uint8'
-
-export const elementBytes: Readonly<Record<ElementType, number>> = { float32: 4, bfloat16: 2, int32: 4, uint8: 1 }
 
 export interface DeviceDescription {
   readonly name: string

@@ -1,6 +1,6 @@
 import type { RunInputs } from '../engine.ts'
+import type { InputLayout, InputPlace } from '../plan/input-layout.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
-import type { InputLayout, InputPlace } from './input-layout.ts'
 
 /** What has been announced for a later run and is on its way, or there. */
 interface Announced {

@@ -1,11 +1,11 @@
 import { elementCount, type Program } from '../../graph/program.ts'
 import { type RecomputeMode, recomputeActivations } from '../../graph/recompute.ts'
 import { type StateShapes, stateBytes } from '../check.ts'
-import { InputLayout } from './input-layout.ts'
+import { InputLayout } from '../plan/input-layout.ts'
+import { align, lifetimes, type MemoryPlan, planMemory } from '../plan/memory-plan.ts'
 import { lowerProgram } from './lower/lower-program.ts'
 import type { LoweringContext } from './lower/lowering.ts'
-import type { Schedule } from './lower/schedule.ts'
-import { align, lifetimes, type MemoryPlan, planMemory } from './memory-plan.ts'
+import { type Schedule, stepValues } from './lower/schedule.ts'
 import type { MemoryRequirement } from './memory-requirement.ts'
 
 export interface PlannedProgram {
@@ -33,7 +33,7 @@ export function planSession(
 ): SessionPlan {
   const planned = programs.map((program): PlannedProgram => {
     const schedule = lowerProgram(recomputeActivations(program, recompute), context)
-    return { program, schedule, layout: new InputLayout(program), plan: planMemory(lifetimes(schedule)) }
+    return { program, schedule, layout: new InputLayout(program), plan: planMemory(lifetimes(schedule, stepValues)) }
   })
   const copies = new Set(planned.flatMap(({ schedule }) => copiedStates(schedule)))
   const copyBytes = [...copies].reduce((sum, name) => sum + align(elementCount(shapes.get(name) ?? []) * 2), 0)

@@ -1,17 +1,12 @@
 import { VideoMaeError } from '../../../core/errors.ts'
-import { elementCount, type Program } from '../../../graph/program.ts'
+import type { Program } from '../../../graph/program.ts'
+import { fuseNodes } from '../../plan/fuse.ts'
+import { stateSizes } from '../../plan/state-sizes.ts'
+import type { ScheduledOutput } from '../../plan/values.ts'
 import { operationLowering } from '../operations/index.ts'
-import { fuseNodes } from './fuse.ts'
 import { Lowering, type LoweringContext } from './lowering.ts'
-import type { Schedule, ScheduledOutput } from './schedule.ts'
+import type { Schedule } from './schedule.ts'
 import { lowerUpdate } from './updates.ts'
-
-/** Sizes of all states that a program reads or updates, by name. */
-export function stateSizes(program: Program): Map<string, number> {
-  const read = program.state.map(({ name, tensor }) => [name, elementCount(program.tensors[tensor].shape)] as const)
-  const updated = program.updateState.map(({ name, shape }) => [name, elementCount(shape)] as const)
-  return new Map([...read, ...updated])
-}
 
 /**
  * A program in the terms of the device: fused nodes, then outputs, then updates.

@@ -1,26 +1,5 @@
-import type { ElementType, KernelSource, ProductShape } from '../device.ts'
-
-/** A piece of device memory that steps read and write; known by its position in `Schedule.values`. */
-export type ValueId = number
-
-/** Where a value lives. Only `arena` values are placed by the memory plan; they live from first to last use. */
-export type ValueHome =
-  | { readonly kind: 'arena' }
-  | { readonly kind: 'input'; readonly name: string }
-  | { readonly kind: 'state'; readonly name: string }
-  /** The bfloat16 working copy of a state, kept up to date by the updates. */
-  | { readonly kind: 'copy'; readonly state: string }
-  /** Values that never change, uploaded when the program is opened. */
-  | { readonly kind: 'constant'; readonly data: Uint8Array }
-
-export interface Value {
-  readonly home: ValueHome
-  readonly type: ElementType
-  readonly count: number
-  readonly bytes: number
-  /** For messages: what it is. */
-  readonly label: string
-}
+import type { ScheduleOf, ValueId } from '../../plan/values.ts'
+import type { KernelSource, ProductShape } from '../device.ts'
 
 export type StepArgument =
   /** `offset` in bytes. */
@@ -87,20 +66,8 @@ export interface TableRow {
 
 export type Step = LaunchStep | ProductStep | CopyStep | TableStep
 
-export interface ScheduledOutput {
-  readonly name: string
-  readonly value: ValueId
-  readonly count: number
-}
-
-/** A program in the terms of the device, before addresses. */
-export interface Schedule {
-  readonly name: string
-  readonly values: readonly Value[]
-  readonly steps: readonly Step[]
-  /** float32 values to read after a run. */
-  readonly outputs: readonly ScheduledOutput[]
-}
+/** A program in the terms of the device. */
+export type Schedule = ScheduleOf<Step>
 
 /** Every value a step reads or writes. */
 export function stepValues(step: Step): ValueId[] {

@@ -1,12 +1,11 @@
 import type { AccumulateUpdate, AdamwUpdate, AverageUpdate, Update } from '../../../graph/program.ts'
+import type { StateSizes } from '../../plan/state-sizes.ts'
+import type { ScheduledOutput } from '../../plan/values.ts'
 import { f32, type Lowering, u32, value } from './lowering.ts'
-import type { ScheduledOutput, TableRow } from './schedule.ts'
+import type { TableRow } from './schedule.ts'
 
 /** Values that one block of updates.cu takes (CHUNK there). */
 export const updateChunk = 8192
-
-/** Sizes of all states of a program, by name. */
-export type StateSizes = ReadonlyMap<string, number>
 
 /** @returns the outputs that the update reports */
 export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSizes): ScheduledOutput[] {

@@ -1,6 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
-import { elementBytes } from '../device.ts'
-import { type FloatType, f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { elementBytes, type FloatType } from '../../plan/values.ts'
+import { f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
 
 const warpsPerBlock = 4
 

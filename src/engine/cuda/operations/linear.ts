@@ -1,7 +1,7 @@
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
+import type { ValueId } from '../../plan/values.ts'
 import type { ProductShape } from '../device.ts'
 import type { Lowering } from '../lower/lowering.ts'
-import type { ValueId } from '../lower/schedule.ts'
 import { launchGelu, launchGeluGradient } from './elementwise.ts'
 import { sumRows } from './reductions.ts'
 

@@ -1,6 +1,6 @@
 import { elementCount, type ProgramNode } from '../../../graph/program.ts'
-import { type FloatType, f32, type Lowering, u32, value } from '../lower/lowering.ts'
-import type { ValueId } from '../lower/schedule.ts'
+import type { FloatType, ValueId } from '../../plan/values.ts'
+import { f32, type Lowering, u32, value } from '../lower/lowering.ts'
 
 export interface RowSum {
   readonly x: ValueId

@@ -1,4 +1,4 @@
-import { type Schedule, stepValues, type ValueId } from './lower/schedule.ts'
+import type { ScheduleOf, ValueId } from './values.ts'
 
 /** First and last step that touch a value, both inclusive. */
 export interface Lifetime {
@@ -20,12 +20,16 @@ export const alignment = 256
 
 export const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
 
-/** Lifetimes of a schedule's arena values; outputs live to the end of the run. */
-export function lifetimes(schedule: Schedule): Lifetime[] {
+/**
+ * Lifetimes of a schedule's arena values; outputs live to the end of the run.
+ *
+ * @param valuesOf every value that a step reads or writes
+ */
+export function lifetimes<Step>(schedule: ScheduleOf<Step>, valuesOf: (step: Step) => readonly ValueId[]): Lifetime[] {
   const first = new Map<ValueId, number>()
   const last = new Map<ValueId, number>()
   for (const [index, step] of schedule.steps.entries()) {
-    for (const value of stepValues(step)) {
+    for (const value of valuesOf(step)) {
       if (!first.has(value)) first.set(value, index)
       last.set(value, index)
     }

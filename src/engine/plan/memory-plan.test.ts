@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { resolveConfiguration } from '../../model/configuration.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
-import { lowerProgram } from './lower/lower-program.ts'
+import { lowerProgram } from '../cuda/lower/lower-program.ts'
+import { stepValues } from '../cuda/lower/schedule.ts'
 import { alignment, type Lifetime, lifetimes, planMemory } from './memory-plan.ts'
 
 const lives = fc
@@ -55,7 +56,7 @@ describe('memory plan', () => {
       })
       const { programs } = buildPretrainProgram({ configuration, batch: 8, visible: 160, masked: 1408, optimiser: {} })
       const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsProduct: () => true }
-      const list = lifetimes(lowerProgram(programs[0], context))
+      const list = lifetimes(lowerProgram(programs[0], context), stepValues)
       expectNoOverlap(list)
       const plan = planMemory(list)
       expect(plan.bytes).toBeLessThan(1.15 * peak(list))

@@ -1,8 +1,8 @@
-import type { Program, ProgramNode, TensorId } from '../../../graph/program.ts'
+import type { Program, ProgramNode, TensorId } from '../../graph/program.ts'
 
 /**
  * Joins nodes that one kernel or one matrix product does at once. What comes out are nodes again, some of operations
- * that only this engine knows:
+ * that only engines know:
  *
  * - `linearAdd`: linear and the addition of a residual of the same shape; inputs x, w, (b), residual.
  * - `linearGelu`: linear and gelu; outputs the sum before gelu, and after.
