@@ -1,6 +1,7 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { listVideos, type VideoEntry } from '../video/index.ts'
+import type { LeftOut } from './split-record.ts'
 
 /** A video with a class. */
 export interface LabelledVideo extends VideoEntry {
@@ -19,6 +20,8 @@ export interface LabelledDataset {
   readonly duplicates: readonly (readonly string[])[]
   /** Files that cannot even be read as bytes. They stay in `videos`; loading them fails and is counted there. */
   readonly unreadable: readonly { readonly id: string; readonly reason: string }[]
+  /** Rows of the list, and files of the folder, that are not in `videos`. */
+  readonly leftOut: readonly LeftOut[]
 }
 
 export interface DatasetOptions {
@@ -77,7 +80,7 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
       digest: digest === null ? null : contentDigest(digest, entry),
     }
   })
-  return { videos, classes, duplicates: sameContent(videos), unreadable }
+  return { videos, classes, duplicates: sameContent(videos), unreadable, leftOut: [] }
 }
 
 /** What names the content of a video: the digest of its file, plus `#start-end` for a part. */

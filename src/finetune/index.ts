@@ -15,5 +15,16 @@ export { writeFeatureFiles } from './feature-files.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './features.ts'
 export { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './predict.ts'
-export { type Split, type SplitName, type SplitOptions, splitDataset, splitWarnings, videosOfSplit } from './split.ts'
+export {
+  partNames,
+  partOf,
+  type Split,
+  type SplitName,
+  type SplitOptions,
+  selectPart,
+  splitDataset,
+  splitWarnings,
+  videosOfSplit,
+} from './split.ts'
 export { writeSplitFile } from './split-file.ts'
+export { formatSplitRecord, type LeftOut, type LeftOutCode, recordSplit, type SplitRecord } from './split-record.ts'

@@ -1,6 +1,7 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { LabelledVideo } from './dataset.ts'
+import type { LeftOut } from './split-record.ts'
 
 export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]
@@ -24,7 +25,9 @@ const aliases: Readonly<Record<string, SplitName>> = {
   val: 'validation',
   valid: 'validation',
   validation: 'validation',
+  validate: 'validation',
   dev: 'validation',
+  development: 'validation',
   test: 'test',
   testing: 'test',
 }
@@ -85,20 +88,7 @@ export function splitWarnings(split: Split): string[] {
 
 function officialSplit(videos: readonly LabelledVideo[], seed: number, validation: number): Split {
   const split: Record<SplitName, LabelledVideo[]> = { train: [], validation: [], test: [] }
-  for (const video of videos) {
-    const name = video.split === undefined ? undefined : aliases[video.split.toLowerCase()]
-    if (name === undefined) {
-      throw new VideoMaeError(
-        `Expected train, validation or test in the split column but ${video.id} has ${JSON.stringify(video.split ?? '')}.`,
-        {
-          code: 'SPLIT_INVALID',
-          exit: 'data',
-          hint: 'Correct the column, or do not use it (--set data.official=false): the split is drawn then.',
-        },
-      )
-    }
-    split[name].push(video)
-  }
+  for (const video of videos) split[requirePart(video)].push(video)
   if (split.validation.length > 0 || validation === 0) return split
   const { train, validation: taken } = divide(
     split.train,
@@ -221,18 +211,54 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
   })
 }
 
+/** The part that the list or the folder puts a video in; undefined where it says none, or a word that is none of `partNames`. */
+export function partOf({ split }: Pick<LabelledVideo, 'split'>): SplitName | undefined {
+  return split === undefined ? undefined : aliases[split.trim().toLowerCase()]
+}
+
+/** The words that a split column may have. */
+export const partNames: readonly string[] = Object.keys(aliases)
+
 /**
- * The videos of one part of a list that has a split column; all of them where it has none, or where `all` is asked for.
+ * The videos of one part, and all others with the reason why they are left out. Without a split column, or with `all`, every
+ * video is chosen.
  *
- * @throws VideoMaeError `SPLIT_INVALID` when that part is empty
+ * @throws VideoMaeError `SPLIT_INVALID` when that part is empty, or a video has no part or an unknown one
  */
-export function videosOfSplit(videos: readonly LabelledVideo[], name: SplitName | 'all'): readonly LabelledVideo[] {
-  if (name === 'all' || videos.every((video) => video.split === undefined)) return videos
-  const chosen = videos.filter((video) => aliases[(video.split ?? '').toLowerCase()] === name)
-  if (chosen.length > 0) return chosen
+export function selectPart<Video extends LabelledVideo>(
+  videos: readonly Video[],
+  name: SplitName | 'all',
+): { readonly chosen: readonly Video[]; readonly leftOut: readonly LeftOut[] } {
+  if (name === 'all' || videos.every((video) => video.split === undefined)) return { chosen: videos, leftOut: [] }
+  const chosen: Video[] = []
+  const leftOut: LeftOut[] = []
+  for (const video of videos) {
+    const part = requirePart(video)
+    if (part === name) chosen.push(video)
+    else leftOut.push({ id: video.id, code: 'other part', reason: `its split is ${part}; only ${name} is used` })
+  }
+  if (chosen.length > 0) return { chosen, leftOut }
   throw new VideoMaeError(`Expected ${name} videos in the split column but found none.`, {
     code: 'SPLIT_INVALID',
     exit: 'data',
     hint: 'Choose another part with --split, or all.',
   })
+}
+
+/** `selectPart` without what is left out. */
+export function videosOfSplit(videos: readonly LabelledVideo[], name: SplitName | 'all'): readonly LabelledVideo[] {
+  return selectPart(videos, name).chosen
+}
+
+function requirePart(video: LabelledVideo): SplitName {
+  const part = partOf(video)
+  if (part !== undefined) return part
+  throw new VideoMaeError(
+    `Expected train, validation or test in the split column but ${video.id} has ${JSON.stringify(video.split ?? '')}.`,
+    {
+      code: 'SPLIT_INVALID',
+      exit: 'data',
+      hint: 'Correct the column, or do not use it (finetune: --set data.official=false; evaluate: --split all).',
+    },
+  )
 }

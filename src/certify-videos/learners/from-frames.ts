@@ -101,7 +101,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       await finetuneFull(
         { ...configuration, seed },
         {
-          dataset: { videos, classes: classNames, duplicates: [], unreadable: [] },
+          dataset: { videos, classes: classNames, duplicates: [], unreadable: [], leftOut: [] },
           split: { train: videos, validation: [], test: [] },
           source: start,
           warnings: [],

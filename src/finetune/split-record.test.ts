@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import type { LabelledVideo } from './dataset.ts'
+import { selectPart } from './split.ts'
+import { formatSplitRecord, recordSplit } from './split-record.ts'
+
+const video = (id: string, split?: string): LabelledVideo => ({
+  path: `/v/${id}`,
+  id,
+  label: 'a',
+  class: 0,
+  digest: id,
+  ...(split === undefined ? {} : { split }),
+})
+
+describe('recordSplit', () => {
+  const videos = [video('a', 'train'), video('b', 'Valid'), video('c', 'dev'), video('d', 'test')]
+
+  it('counts every row once', () => {
+    const { chosen, leftOut } = selectPart(videos, 'test')
+    const gone = { id: 'broken.mp4', code: 'unusable', reason: 'a broken link' } as const
+    const record = recordSplit(videos, { test: chosen }, [...leftOut, gone])
+    expect(record).toMatchObject({ rows: 5, train: 0, validation: 0, test: 1 })
+    expect(record.leftOut.map(({ id, code }) => [id, code])).toEqual([
+      ['a', 'other part'],
+      ['b', 'other part'],
+      ['c', 'other part'],
+      ['broken.mp4', 'unusable'],
+    ])
+    expect(formatSplitRecord(record)).toBe(
+      '5 rows: 1 test; 4 left out: 3 other part (a, b, c), 1 unusable (broken.mp4)',
+    )
+  })
+
+  it('refuses a row that is nowhere, or twice', () => {
+    expect(() => recordSplit(videos, { train: videos.slice(1) }, [])).toThrow(/a in one part .* in 0 places/)
+    expect(() => recordSplit(videos, { train: videos, test: [videos[3]] }, [])).toThrow(/d in one part .* in 2 places/)
+  })
+})
+
+describe('selectPart', () => {
+  it('leaves out nothing where there is no split, or all of it is asked for', () => {
+    const plain = [video('a'), video('b')]
+    expect(selectPart(plain, 'test')).toEqual({ chosen: plain, leftOut: [] })
+    const odd = [video('a', 'x'), video('b')]
+    expect(selectPart(odd, 'all')).toEqual({ chosen: odd, leftOut: [] })
+  })
+
+  it('drops no row with an empty or unknown part', () => {
+    expect(() => selectPart([video('a', 'test'), video('b')], 'test')).toThrow(/b has ""/)
+    expect(() => selectPart([video('a', 'test'), video('b', 'tset')], 'test')).toThrow(/b has "tset"/)
+  })
+})

@@ -1,0 +1,83 @@
+/**
+ * Where every row of labelled data went. Each row is in exactly one of training, validation, test, or left out with a reason:
+ * results and certificates state this record, so that no row vanishes without a word.
+ */
+import { VideoMaeError } from '../core/errors.ts'
+import type { SplitName } from './split.ts'
+
+/**
+ * Why a row is in no part:
+ * - `unusable`: a broken link, a name that is not UTF-8, a folder or device in the place of a file
+ * - `repeated`: the list names the same part of the same file on an earlier line
+ * - `unreadable`: the file cannot be read or decoded
+ * - `other part`: the list puts it in a part that the command does not use
+ * - `shots`: more training videos of its class than were asked for
+ */
+export type LeftOutCode = 'unusable' | 'repeated' | 'unreadable' | 'other part' | 'shots'
+
+/** A row that is in no part. */
+export interface LeftOut {
+  /** Id of the video; where it has none, what the list or the folder says in its place. */
+  readonly id: string
+  readonly code: LeftOutCode
+  /** One line for people. */
+  readonly reason: string
+}
+
+/** Counts of all rows, and every row that is in no part. */
+export interface SplitRecord {
+  /** train + validation + test + leftOut.length */
+  readonly rows: number
+  readonly train: number
+  readonly validation: number
+  readonly test: number
+  readonly leftOut: readonly LeftOut[]
+}
+
+/**
+ * Makes the record of a split and checks that it is complete.
+ *
+ * @param videos every video of the data, before it was divided (`LabelledDataset.videos`)
+ * @param parts the videos of each part that the command uses
+ * @param leftOut rows of `videos` that are in no part, and rows that never became a video (`LabelledDataset.leftOut`)
+ * @throws VideoMaeError `SPLIT_INCOMPLETE` (a defect of the program) where a video is in two places, or in none
+ */
+export function recordSplit(
+  videos: readonly { readonly id: string }[],
+  parts: Partial<Readonly<Record<SplitName, readonly { readonly id: string }[]>>>,
+  leftOut: readonly LeftOut[],
+): SplitRecord {
+  const { train = [], validation = [], test = [] } = parts
+  const places = new Map<string, number>()
+  for (const { id } of [...train, ...validation, ...test, ...leftOut]) places.set(id, (places.get(id) ?? 0) + 1)
+  for (const { id } of videos) {
+    const count = places.get(id) ?? 0
+    if (count === 1) continue
+    throw new VideoMaeError(`Expected ${id} in one part of the split or left out, but it is in ${count} places.`, {
+      code: 'SPLIT_INCOMPLETE',
+      hint: 'Please report this: it is a defect of the program.',
+    })
+  }
+  return {
+    rows: train.length + validation.length + test.length + leftOut.length,
+    train: train.length,
+    validation: validation.length,
+    test: test.length,
+    leftOut,
+  }
+}
+
+/** `12 rows: 8 train, 4 test; 2 left out: 1 unreadable (a.mp4), 1 repeated (b.mp4)`. */
+export function formatSplitRecord({ rows, train, validation, test, leftOut }: SplitRecord): string {
+  const parts = Object.entries({ train, validation, test }).flatMap(([name, count]) =>
+    count === 0 ? [] : [`${count} ${name}`],
+  )
+  const groups = new Map<LeftOutCode, LeftOut[]>()
+  for (const row of leftOut) groups.set(row.code, [...(groups.get(row.code) ?? []), row])
+  const reasons = [...groups].map(([code, all]) => {
+    const ids = all.slice(0, 3).map(({ id }) => id)
+    return `${all.length} ${code} (${ids.join(', ')}${all.length > ids.length ? ', ...' : ''})`
+  })
+  const rest = leftOut.length === 0 ? '' : `; ${leftOut.length} left out: ${reasons.join(', ')}`
+  return `${rows} row${rows === 1 ? '' : 's'}: ${parts.length === 0 ? 'none used' : parts.join(', ')}${rest}`
+}
