@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { type OnnxModel, type OnnxNode, writeModel } from '../format/onnx.ts'
 import type { ClipTensor } from './check.ts'
 
@@ -39,12 +40,12 @@ export async function measureRanges(
   if (clips.length === 0) throw invalidArgument('calibration', 'at least one clip', 'none')
   const names = productOperands(model)
   const ranges = names.map(() => ({ low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY }))
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const { create, Tensor } = await loadRuntime()
   const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-calibration-'))
   try {
     const file = path.join(folder, 'model.onnx')
     await writeModel(file, withExtremes(model, names))
-    const session = await InferenceSession.create(file)
+    const session = await create(file)
     try {
       for (const { type, data, shape } of clips) {
         signal?.throwIfAborted()

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine/engine.ts'
+import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { buildEncodeProgram, type ModelConfiguration, type ModelKind, type ModelState } from '../model/index.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import type { ExportInput } from './encoder.ts'
@@ -62,9 +63,9 @@ export async function checkExport(request: CheckRequest): Promise<ExportCheck> {
 }
 
 async function runFile({ file, configuration, input, clips }: CheckRequest): Promise<Record<string, Float32Array>> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const { create, Tensor } = await loadRuntime()
   const { type, data, shape } = clipTensor(configuration, input, clips)
-  const session = await InferenceSession.create(file)
+  const session = await create(file)
   try {
     const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
     return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, value.data as Float32Array]))

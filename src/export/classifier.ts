@@ -3,6 +3,7 @@ import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
+import { loadRuntime } from '../engine/onnx/runtime.ts'
 import {
   buildClassifierProgram,
   type Classifier,
@@ -195,8 +196,8 @@ async function compare(
   const { configuration, state } = classifier
   const program = buildClassifierProgram(classifier, { batch: 1 })
   const engine = await chooseEngine(compareWith)
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
-  const exported = await InferenceSession.create(file)
+  const { create, Tensor } = await loadRuntime()
+  const exported = await create(file)
   let session: EngineSession | undefined
   let [logits, probabilities, sameClass] = [0, 0, 0]
   try {

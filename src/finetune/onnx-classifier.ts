@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { readModel } from '../format/onnx.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import type { ClipClassifier } from './predict-videos.ts'
@@ -45,8 +46,8 @@ export async function openOnnxClassifier(
   const model = await readModel(file)
   const description = describe(file, model.metadata ?? {})
   const { labels, input, frames, size } = description
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
-  const session = await InferenceSession.create(file, threads === undefined ? {} : { intraOpNumThreads: threads })
+  const { create, Tensor } = await loadRuntime()
+  const session = await create(file, threads === undefined ? {} : { intraOpNumThreads: threads })
   const [inputName] = session.inputNames
   const clipBytes = frames * size * size * 3
   const tensorOf = (clips: Uint8Array, count: number) =>

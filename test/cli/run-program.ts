@@ -18,9 +18,12 @@ export interface StartedProgram {
 }
 
 /** Starts `videomae` as a user does, from the compiled program. */
-export function startVideomae(...args: readonly string[]): StartedProgram {
+export const startVideomae = (...args: readonly string[]): StartedProgram => startVideomaeIn(undefined, ...args)
+
+/** The same in an environment of its own; `undefined` is that of this process. */
+export function startVideomaeIn(env: NodeJS.ProcessEnv | undefined, ...args: readonly string[]): StartedProgram {
   const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
-  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text

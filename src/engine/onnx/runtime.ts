@@ -1,26 +1,37 @@
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-common'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { EngineOptions } from '../engine.ts'
+import { disableTelemetry } from './telemetry.ts'
 
-/** What we use of onnxruntime-node, which is loaded when an engine is first asked for and not before. */
+/** What we use of onnxruntime-node, which is loaded when it is first asked for and not before. */
 export interface OnnxRuntime {
   readonly version: string
   readonly providers: readonly string[]
   readonly Tensor: TensorConstructor
-  create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>
+  /** @param model bytes of a model, or its path (then external data beside it is found) */
+  create(model: Uint8Array | string, options?: InferenceSession.SessionOptions): Promise<InferenceSession>
 }
 
 export type { InferenceSession, Tensor }
 
-/** @throws VideoMaeError `ENGINE_UNAVAILABLE` */
+/**
+ * The only way to ONNX Runtime in this package: it turns the library's telemetry off before it loads it.
+ *
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE`
+ */
 export async function loadRuntime(): Promise<OnnxRuntime> {
+  await disableTelemetry()
   try {
     const ort = await import('onnxruntime-node')
     return {
       version: ort.env.versions.node ?? ort.env.versions.common,
       providers: ort.listSupportedBackends().map(({ name }) => name),
       Tensor: ort.Tensor,
-      create: (model, options) => ort.InferenceSession.create(model, options),
+      create: (model, options) =>
+        // Two calls, since the declarations have one signature for each kind of model.
+        typeof model === 'string'
+          ? ort.InferenceSession.create(model, options)
+          : ort.InferenceSession.create(model, options),
     }
   } catch (cause) {
     throw new VideoMaeError(

@@ -1,0 +1,158 @@
+/**
+ * What a run leaves on the machine: the files that were asked for, and nothing in the home, cache and temporary folders.
+ * The oracle is the file system; ONNX Runtime's telemetry leaves a device id, a database and a log there when it is on.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { startVideomaeIn } from '../cli/run-program.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-privacy-'))
+const place = (...parts: string[]): string => path.join(folder, ...parts)
+const sourceOf = (file: string): string => readFileSync(path.join(root, 'src', file), 'utf8')
+const someVideo = (): string => place('videos', 'left', readdirSync(place('videos', 'left'))[0])
+const watched = ['home', 'cache', 'config', 'data-home', 'temporary']
+
+/** The environment of a new user: nothing in it turns telemetry off. */
+function emptyEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, LD_LIBRARY_PATH, VIDEOMAE_CACHE } = process.env
+  return {
+    PATH,
+    LD_LIBRARY_PATH,
+    VIDEOMAE_CACHE,
+    HOME: place('home'),
+    USERPROFILE: place('home'),
+    XDG_CACHE_HOME: place('cache'),
+    XDG_CONFIG_HOME: place('config'),
+    XDG_DATA_HOME: place('data-home'),
+    TMPDIR: place('temporary'),
+    TEMP: place('temporary'),
+    TMP: place('temporary'),
+  }
+}
+
+/**
+ * Everything below the watched folders but folders, relative; sockets and pipes too. Compiled kernels of the native
+ * engine are asked for: the program says where it keeps them.
+ */
+const leftBehind = (): string[] =>
+  watched.flatMap((name) =>
+    (readdirSync(place(name), { recursive: true }) as string[])
+      .filter((file) => !statSync(place(name, file)).isDirectory())
+      .map((file) => `${name}/${file}`)
+      .filter((file) => !/^cache\/videomae\/native\//.test(file)),
+  )
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await startVideomaeIn(emptyEnvironment(), ...args).ended
+  expect(code, stderr).toBe(0)
+  return stdout
+}
+
+const modelSettings = ['width=16', 'depth=1', 'heads=2', 'patch=8', 'frames=4', 'resolution=32']
+const small = ['clip.stride=1', 'engine.threads=1', 'data.workers=1', ...modelSettings.map((each) => `model.${each}`)]
+const settings = (...more: string[]): string[] => [...small, ...more].flatMap((each) => ['--set', each])
+
+beforeAll(async () => {
+  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
+  writeFileSync(place('votes.csv'), 'id,label,a,b,c\nx,0,0,0,1\ny,1,1,1,1\n')
+})
+beforeEach(() => {
+  for (const name of watched) {
+    rmSync(place(name), { recursive: true, force: true })
+    mkdirSync(place(name))
+  }
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a command leaves only what was asked for', () => {
+  it('doctor and inspect', async () => {
+    await run('doctor')
+    await run('inspect', place('videos'))
+    expect(leftBehind()).toEqual([])
+  })
+
+  it('pretrain, reconstruct and export', async () => {
+    const decoder = ['decoder.width=8', 'decoder.depth=1', 'decoder.heads=1'].map((each) => `model.${each}`)
+    const schedule = ['schedule.duration=2 steps', 'schedule.warmup=1 step', 'batch.size=8', 'batch.perRun=8']
+    await run('pretrain', place('videos'), '--out', place('run'), ...settings(...decoder, ...schedule))
+    await run('reconstruct', place('run'), place('videos'), '--out', place('picture.png'))
+    await run('export', place('run'), '--out', place('encoder.onnx'))
+    expect(existsSync(place('encoder.onnx'))).toBe(true)
+    expect(leftBehind()).toEqual([])
+  })
+
+  it('finetune, evaluate, export of a classifier and predict with both', async () => {
+    const tuned = place('classifier')
+    const ridge = ['mode=ridge', 'model.from=scratch', 'evaluation.clips=1', 'evaluation.crops=1']
+    await run('finetune', place('videos'), '--out', tuned, ...settings(...ridge))
+    await run('evaluate', place('videos'), '--from', tuned)
+    await run('export', tuned, '--classifier', '--out', place('classifier.onnx'))
+    await run('predict', someVideo(), '--from', tuned)
+    await run('predict', someVideo(), '--from', place('classifier.onnx'))
+    expect(leftBehind()).toEqual([])
+  })
+
+  it('certify', async () => {
+    await run('certify', '--votes', place('votes.csv'), '--classes', '2', '--out', place('certificate'))
+    expect(leftBehind()).toEqual([])
+  })
+})
+
+describe('a program that imports the library leaves only what it asked for', () => {
+  /** Uses the classifier's exported file, so that ONNX Runtime runs in the importing thread itself. */
+  const direct = `
+    import { openAnyClassifier } from ${JSON.stringify(path.join(root, 'dist/index.js'))}
+    const classifier = await openAnyClassifier(${JSON.stringify(place('classifier.onnx'))})
+    await classifier.close()
+  `
+
+  const imports = (thread: string): void => {
+    expect(existsSync(place('classifier.onnx'))).toBe(true)
+    writeFileSync(place('job.mjs'), direct)
+    writeFileSync(place('program.mjs'), thread)
+    execFileSync(process.execPath, [place('program.mjs')], {
+      env: emptyEnvironment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    expect(leftBehind()).toEqual([])
+  }
+
+  it('in the main thread', () => imports("import './job.mjs'"))
+
+  it('in a worker thread, whose process.env native code does not see', () =>
+    imports(`import { Worker } from 'node:worker_threads'
+const worker = new Worker(new URL('./job.mjs', import.meta.url))
+worker.on('error', (error) => { console.error(error); process.exit(1) })`))
+
+  it('since one file alone loads ONNX Runtime', () => {
+    const loading = (readdirSync(path.join(root, 'src'), { recursive: true }) as string[])
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+      .filter((file) => /(import|require)\(?\s*'onnxruntime-node|from 'onnxruntime-node/.test(sourceOf(file)))
+    expect(loading.map((file) => file.replaceAll('\\', '/'))).toEqual(['engine/onnx/runtime.ts'])
+  })
+})
+
+const strace = spawnSync('strace', ['-V']).status === 0
+
+describe.skipIf(!strace)('no connection is attempted (skipped where there is no strace)', () => {
+  it.each([
+    ['predict with an exported classifier', () => ['predict', someVideo(), '--from', place('classifier.onnx')]],
+    ['predict with a checkpoint', () => ['predict', someVideo(), '--from', place('classifier')]],
+    ['doctor', () => ['doctor']],
+  ])('%s', (_what, command) => {
+    const log = place('calls.log')
+    const main = path.join(root, 'dist/cli/main.js')
+    const calls = 'trace=connect,sendto,sendmsg,sendmmsg'
+    const traced = spawnSync('strace', ['-f', '-qq', '-e', calls, '-o', log, process.execPath, main, ...command()], {
+      env: emptyEnvironment(),
+      encoding: 'utf8',
+    })
+    expect(traced.status, traced.stderr).toBe(0)
+    expect(readFileSync(log, 'utf8')).not.toMatch(/AF_INET/)
+  })
+})
