@@ -2,7 +2,7 @@ import { isMainThread } from 'node:worker_threads'
 import { VideoMaeError } from '../../core/errors.ts'
 
 /** What ONNX Runtime reads from the environment of the process before it sends or stores anything. */
-const variable = 'ORT_DISABLE_TELEMETRY'
+const setting = { ORT_DISABLE_TELEMETRY: '1' } as const
 
 /**
  * Turns the telemetry of ONNX Runtime off for this process and its children. Call it before the library is loaded: from
@@ -15,7 +15,7 @@ const variable = 'ORT_DISABLE_TELEMETRY'
  * @throws VideoMaeError `ENGINE_UNAVAILABLE` where the variable cannot be set
  */
 export async function disableTelemetry(): Promise<void> {
-  process.env[variable] = '1'
+  Object.assign(process.env, setting)
   if (isMainThread) return
   try {
     const { default: koffi } = await import('koffi')
@@ -26,7 +26,7 @@ export async function disableTelemetry(): Promise<void> {
       {
         code: 'ENGINE_UNAVAILABLE',
         exit: 'environment',
-        hint: `Set ${variable}=1 in the environment of the process, then import videomae in the main thread.`,
+        hint: `Set ORT_DISABLE_TELEMETRY=1 in the environment of the process, then import videomae in the main thread.`,
         cause,
       },
     )
@@ -37,8 +37,11 @@ export async function disableTelemetry(): Promise<void> {
 function setVariable(koffi: typeof import('koffi').default): void {
   const windows = process.platform === 'win32'
   const library = koffi.load({ win32: 'ucrtbase.dll', darwin: 'libSystem.B.dylib' }[process.platform as string] ?? null)
-  const status = windows
-    ? library.func('int _putenv_s(const char *name, const char *value)')(variable, '1')
-    : library.func('int setenv(const char *name, const char *value, int overwrite)')(variable, '1', 1)
-  if (status !== 0) throw new Error(`setting ${variable} returned ${status}`)
+  const set = windows
+    ? library.func('int _putenv_s(const char *name, const char *value)')
+    : library.func('int setenv(const char *name, const char *value, int overwrite)')
+  for (const [name, value] of Object.entries(setting)) {
+    const status: number = windows ? set(name, value) : set(name, value, 1)
+    if (status !== 0) throw new Error(`setting ${name} returned ${status}`)
+  }
 }
