@@ -1,4 +1,6 @@
 /** The public library: everything the command line can do, typed. Nothing here has side effects at import. */
+import './core/require-node.ts'
+
 export * from './certify/index.ts'
 export * from './certify-videos/index.ts'
 export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'

@@ -80,7 +80,7 @@ describe('options', () => {
       commands = this.commands
       return this
     })
-    await import('../src/cli/main.ts')
+    await import('../src/cli/program.ts')
   })
   afterAll(() => vi.restoreAllMocks())
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { nodeProblem, oldestNode } from '../core/node-version.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
@@ -42,15 +43,14 @@ export function report(findings: readonly Finding[], { json = false }: CommonOpt
 }
 
 function machine(): Finding[] {
-  const [major, minor] = process.versions.node.split('.').map(Number)
   const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor'
   const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
   return [
     {
       part: 'node',
-      ok: major > 20 || (major === 20 && minor >= 19),
+      ok: nodeProblem(process.versions.node) === null,
       optional: false,
-      detail: `${process.version} (20.19 or later is needed)`,
+      detail: `${process.version} (${oldestNode} or later is needed)`,
     },
     {
       part: 'machine',
