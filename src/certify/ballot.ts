@@ -40,7 +40,12 @@ export function votesOfInput(ballots: Ballots, input: number): Uint8Array | Uint
  * Writes one strict ballot: score descending, then class index ascending. The same order serves every round of every rule,
  * so equal scores (common in low precision) can never be counted for both sides.
  *
+ * A voter that says which classes it `knows` (those of its own samples) puts the best of these first. Otherwise a voter that
+ * dislikes all of them would vote for one that it has never seen, and for which one would depend on the list of classes, which
+ * others can make longer.
+ *
  * @param scores `classes` numbers from `from` on; NaN is refused
+ * @param knows [classes] 1 where the voter has samples of a class; at least one. Default: all.
  */
 export function writeBallot(
   scores: ArrayLike<number>,
@@ -49,13 +54,15 @@ export function writeBallot(
   ranks: Uint8Array | Uint16Array,
   to: number,
   places: number,
+  knows?: ArrayLike<number>,
 ): void {
   if (places === 1) {
-    let best = 0
+    let best = -1
     for (let c = 0; c < classes; c++) {
       const score = scores[from + c]
       if (Number.isNaN(score)) throw invalidArgument('scores', 'numbers', score)
-      if (score > scores[from + best]) best = c
+      if (knows !== undefined && knows[c] === 0) continue
+      if (best < 0 || score > scores[from + best]) best = c
     }
     ranks[to] = best
     return
@@ -70,6 +77,12 @@ export function writeBallot(
     }
     ranks[to + place] = c
   }
+  if (knows === undefined) return
+  let first = 0
+  while (knows[ranks[to + first]] === 0) first++
+  const favorite = ranks[to + first]
+  ranks.copyWithin(to + 1, to, to + first)
+  ranks[to] = favorite
 }
 
 /**
@@ -77,7 +90,8 @@ export function writeBallot(
  *
  * @param scores [inputs, learners * seeds, classes] row-major, higher is better; `seeds` neighbours share a partition
  * @param options `seeds` (DPA*): learners trained on the same partition with different seeds, whose scores are added up in
- *   order to one ballot, default 1; `places`: ranks kept, default all; `abstains` [learners]: those that vote for nobody
+ *   order to one ballot, default 1; `places`: ranks kept, default all; `knows` [learners, classes]: see `writeBallot`; a learner
+ *   that knows no class votes for nobody
  */
 export function ballotsFromScores(
   scores: ArrayLike<number>,
@@ -87,21 +101,23 @@ export function ballotsFromScores(
   {
     seeds = 1,
     places = classes,
-    abstains,
-  }: { readonly seeds?: number; readonly places?: number; readonly abstains?: readonly boolean[] } = {},
+    knows,
+  }: { readonly seeds?: number; readonly places?: number; readonly knows?: Uint8Array } = {},
 ): Ballots {
   if (scores.length !== inputs * learners * seeds * classes)
     throw invalidArgument('scores', `${inputs} x ${learners * seeds} x ${classes} numbers`, scores.length)
   const ballots = emptyBallots(inputs, learners, classes, places)
   const sum = new Float64Array(classes)
   for (let row = 0; row < inputs * learners; row++) {
-    if (abstains?.[row % learners] === true) {
+    const learner = row % learners
+    const own = knows?.subarray(learner * classes, (learner + 1) * classes)
+    if (own?.includes(1) === false) {
       ballots.ranks.fill(classes, row * places, (row + 1) * places)
       continue
     }
     sum.fill(0)
     for (let s = 0; s < seeds; s++) for (let c = 0; c < classes; c++) sum[c] += scores[(row * seeds + s) * classes + c]
-    writeBallot(sum, 0, classes, ballots.ranks, row * places, places)
+    writeBallot(sum, 0, classes, ballots.ranks, row * places, places, own)
   }
   return ballots
 }

@@ -31,7 +31,7 @@ import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from '.
  * give other bytes (the order of samples, initial weights, sampling, augmentation, an optimiser, the frames or tokens that are
  * stored): learners of an earlier program that lie in a folder are then refused, and not mixed with new ones.
  */
-const trainingVersion = 1
+const trainingVersion = 2
 
 /** The learners of one ensemble, and how each is trained. */
 interface Work {
@@ -40,6 +40,8 @@ interface Work {
   readonly offsets: readonly number[]
   /** [learners] rows of each, in canonical order. */
   readonly rows: readonly (readonly number[])[]
+  /** [learners] classes of its rows, ascending: all that a learner ever hears of. A longer list of classes changes none. */
+  readonly own: readonly (readonly number[])[]
   readonly seeds: number
   readonly files: LearnerFiles | null
 }
@@ -65,18 +67,20 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     )
     const digest = planDigest(text, set, assignment, offsets, seeds)
     const files = directory === undefined ? null : await LearnerFiles.open(directory, digest, learners, text)
-    return { set, assignment, offsets, rows, seeds, files }
+    return { set, assignment, offsets, rows, own: rows.map((mine) => classesOf(set, mine)), seeds, files }
   }
 
-  async function trainOne({ set, rows, seeds, files }: Work, learner: number, workplace: Workplace) {
+  async function trainOne({ set, rows, own, seeds, files }: Work, learner: number, workplace: Workplace) {
     const mine = rows[learner]
     const samples: LearnerSamples = {
       contents: mine.map((row) => set.contents[row]),
-      labels: mine.map((row) => set.labels[row]),
-      classNames: set.classNames,
+      labels: mine.map((row) => own[learner].indexOf(set.labels[row])),
+      classNames: own[learner].map((c) => set.classNames[c]),
     }
+    const { classNames } = samples
     const states: TrainedLearner['states'][number][] = []
-    for (let s = 0; s < seeds && mine.length > 0; s++) {
+    // Of one class there is nothing to learn.
+    for (let s = 0; s < seeds && classNames.length > 1; s++) {
       const work = files === null ? await temporaryFolder() : await files.workFolder(learner, s)
       try {
         states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, workplace))
@@ -87,7 +91,8 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
         await work.remove()
       }
     }
-    return { record: { learner, samples: mine.length, sha256: digestOfLearner(text, mine.length, states) }, states }
+    const sha256 = digestOfLearner({ description: text, samples: mine.length, classNames }, states)
+    return { record: { learner, samples: mine.length, sha256 }, classNames, states }
   }
 
   /** @param train false: only what is there already */
@@ -102,14 +107,14 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
       const here = known ?? (train ? await trainOne(work, learner, workplace) : undefined)
       if (here !== undefined && known === null) await files?.write(here)
       // Weights that are on disk are read again when they are needed: hundreds of learners would not fit into memory.
-      trained[learner] = here === undefined || files === null ? here : { record: here.record, states: [] }
+      trained[learner] = here === undefined || files === null ? here : { ...here, states: [] }
       options.onProgress?.(++done, to - from)
     })
     return { trained, resumed }
   }
 
   function ensembleOf(work: Work, trained: readonly (TrainedLearner | undefined)[], resumed: number) {
-    const { set, assignment, offsets, rows, seeds, files } = work
+    const { set, assignment, offsets, rows, own, seeds, files } = work
     const classes = set.classNames.length
     const scored = new WeakMap<VideoInputs, Promise<Float32Array[]>>()
     const scoresOf = (inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> => {
@@ -119,7 +124,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
       scored.set(inputs, computed)
       return computed
     }
-    /** [learners] of [seeds, inputs, classes] */
+    /** [learners] of [seeds, inputs, classes of the learner] */
     async function scoreAll(inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> {
       const name = inputsDigest(inputs)
       const all = new Array<Float32Array>(rows.length)
@@ -127,10 +132,11 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
         const { record, states } = trained[learner]!
         const compute = async () => {
           const weights = files === null ? states : ((await files.read(learner))?.states ?? [])
-          const each = inputs.rows * classes
+          const classNames = own[learner].map((c) => set.classNames[c])
+          const each = inputs.rows * classNames.length
           const scores = new Float32Array(seeds * each)
           for (const [s, state] of weights.entries())
-            scores.set(await trainer.score(state, inputs.contents, set.classNames, workplace), s * each)
+            scores.set(await trainer.score(state, inputs.contents, classNames, workplace), s * each)
           return scores
         }
         all[learner] = files === null ? await compute() : await files.scores(name, record, compute)
@@ -149,8 +155,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
         if (missing > 0) throw invalidArgument('trained', `all ${rows.length} learners`, ensemble.records.length)
         const all = await scoresOf(inputs, options)
         const places = options.keep === 'votes' ? 1 : classes
-        const abstains = ensemble.records.map((record) => record.samples === 0)
-        return ballotsOf(all, { from, to, inputs: inputs.rows, seeds, classes, places }, abstains)
+        return ballotsOf(all, own, { from, to, inputs: inputs.rows, seeds, classes, places })
       },
     }
     return ensemble
@@ -181,12 +186,18 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     },
     async trainOnRows(set, lists, options) {
       const assignment = assignBuckets(set, { by: 'id', buckets: lists.length }) // not used: the lists stand for it
-      const work = { set, assignment, offsets: [0], rows: lists, seeds: 1, files: null }
+      const own = lists.map((rows) => classesOf(set, rows))
+      const work = { set, assignment, offsets: [0], rows: lists, own, seeds: 1, files: null }
       const { trained } = await learnersOf(work, 0, lists.length, true, options)
       return ensembleOf(work, trained, 0)
     },
     poisoned: poisonedVideos,
   }
+}
+
+/** Classes of some rows, ascending. */
+function classesOf({ labels }: VideoSet, rows: readonly number[]): number[] {
+  return [...new Set(rows.map((row) => labels[row]))].sort((a, b) => a - b)
 }
 
 /** The seed of a learner: a function of its number alone. */
@@ -250,10 +261,12 @@ async function temporaryFolder() {
 /**
  * Ballots of inputs from..to-1.
  *
- * @param scores [learners] of [seeds, inputs, classes]
+ * @param scores [learners] of [seeds, inputs, classes of the learner]
+ * @param own [learners] these classes, ascending
  */
 function ballotsOf(
   scores: readonly Float32Array[],
+  own: readonly (readonly number[])[],
   shape: {
     readonly from: number
     readonly to: number
@@ -262,15 +275,19 @@ function ballotsOf(
     readonly classes: number
     readonly places: number
   },
-  abstains: readonly boolean[],
 ): Ballots {
   const { from, to, inputs, seeds, classes, places } = shape
   const learners = scores.length
-  const gathered = new Float64Array((to - from) * learners * seeds * classes)
+  const knows = new Uint8Array(learners * classes)
+  for (const [learner, mine] of own.entries()) for (const c of mine) knows[learner * classes + c] = 1
+  const gathered = new Float64Array((to - from) * learners * seeds * classes).fill(Number.NEGATIVE_INFINITY)
   let at = 0
-  for (let t = from; t < to; t++)
-    for (const mine of scores)
-      for (let s = 0; s < seeds; s++)
-        for (let c = 0; c < classes; c++) gathered[at++] = mine[(s * inputs + t) * classes + c]
-  return ballotsFromScores(gathered, to - from, learners, classes, { seeds, places, abstains })
+  for (let t = from; t < to; t++) {
+    for (const [learner, mine] of scores.entries()) {
+      const count = own[learner].length
+      for (let s = 0; s < seeds; s++, at += classes)
+        for (const [i, c] of own[learner].entries()) gathered[at + c] = mine[(s * inputs + t) * count + i]
+    }
+  }
+  return ballotsFromScores(gathered, to - from, learners, classes, { seeds, places, knows })
 }

@@ -11,7 +11,16 @@ test('a learner that is missing or damaged is trained again; one that cannot be 
   const directory = path.join(folder, 'learners')
   const files = await LearnerFiles.open(directory, 'plan', 2, 'kind')
   const states = [new Map([['weight', Float32Array.of(1, 2, 3)]])]
-  const learner = { record: { learner: 1, samples: 4, sha256: digestOfLearner('kind', 4, states) }, states }
+  const classNames = ['a', 'b']
+  const learner = {
+    record: {
+      learner: 1,
+      samples: 4,
+      sha256: digestOfLearner({ description: 'kind', samples: 4, classNames }, states),
+    },
+    classNames,
+    states,
+  }
   expect(await files.read(1)).toBeNull()
   await files.write(learner)
   expect(await files.read(1)).toEqual(learner)

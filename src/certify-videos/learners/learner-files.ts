@@ -3,7 +3,7 @@
  *
  *   plan.json                        what the learners depend on; another plan is refused
  *   learner-00017-of-00100.safetensors   weights of all seeds (`SEED/NAME`), with the number of samples and a SHA-256
- *   scores-DIGEST/00017-SHA.f32      [seeds, inputs, classes] scores of a learner on one set of inputs
+ *   scores-DIGEST/00017-SHA.f32      [seeds, inputs, classes of the learner] scores of a learner on one set of inputs
  *
  * A file whose digest does not match its weights is trained again.
  */
@@ -20,13 +20,18 @@ import type { ModelState } from '../../model/index.ts'
 
 export interface TrainedLearner {
   readonly record: LearnerRecord
-  /** [seeds] weights by name; none where the learner has no samples. */
+  /** The classes of its samples, ascending: its scores are of these. */
+  readonly classNames: readonly string[]
+  /** [seeds] weights by name; none where the learner has no samples, or samples of one class only. */
   readonly states: readonly ModelState[]
 }
 
 /** SHA-256 of everything that names a trained learner. */
-export function digestOfLearner(description: string, samples: number, states: readonly ModelState[]): string {
-  const hash = createHash('sha256').update(`${description}\n${samples}\n`)
+export function digestOfLearner(
+  of: { readonly description: string; readonly samples: number; readonly classNames: readonly string[] },
+  states: readonly ModelState[],
+): string {
+  const hash = createHash('sha256').update(JSON.stringify([of.description, of.samples, of.classNames]))
   for (const state of states) hash.update(stateDigest(state))
   return hash.digest('hex')
 }
@@ -57,14 +62,16 @@ export class LearnerFiles {
     try {
       const file = await readSafetensors(this.fileOf(learner))
       try {
-        const { samples, sha256, seeds } = file.metadata
+        const { sha256, seeds } = file.metadata
+        const samples = Number(file.metadata.samples)
+        const classNames = JSON.parse(file.metadata.classNames) as string[]
         const states = Array.from({ length: Number(seeds) }, () => new Map<string, Float32Array>())
         for (const name of file.names) {
           const [seed, parameter] = splitOnce(name)
           states[Number(seed)].set(parameter, await file.readFloat32(name))
         }
-        if (digestOfLearner(this.description, Number(samples), states) !== sha256) return null
-        return { record: { learner, samples: Number(samples), sha256 }, states }
+        if (digestOfLearner({ description: this.description, samples, classNames }, states) !== sha256) return null
+        return { record: { learner, samples, sha256 }, classNames, states }
       } finally {
         await file.close()
       }
@@ -74,11 +81,16 @@ export class LearnerFiles {
     }
   }
 
-  async write({ record, states }: TrainedLearner): Promise<void> {
+  async write({ record, classNames, states }: TrainedLearner): Promise<void> {
     const tensors = new Map<string, SafetensorsTensor>()
     for (const [s, state] of states.entries())
       for (const [name, data] of state) tensors.set(`${s}/${name}`, { shape: [data.length], data })
-    const metadata = { samples: String(record.samples), seeds: String(states.length), sha256: record.sha256 }
+    const metadata = {
+      samples: String(record.samples),
+      seeds: String(states.length),
+      classNames: JSON.stringify(classNames),
+      sha256: record.sha256,
+    }
     await replaceFile(this.fileOf(record.learner), (temporary) => writeSafetensors(temporary, tensors, metadata))
   }
 

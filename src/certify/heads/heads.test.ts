@@ -6,7 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { gaussians } from '../../../test/certify/gaussians.ts'
-import { ballotsOfInput } from '../ballot.ts'
+import { ballotsOfInput, writeBallot } from '../ballot.ts'
 import { type FeatureSet, selectRows, unitRows } from '../data/feature-set.ts'
 import { sha256 } from '../data/hash.ts'
 import { spreadOffsets } from '../rules/spread.ts'
@@ -187,6 +187,39 @@ describe.each(heads)('learners with head $kind ($scaling)', (head) => {
       }
     },
   )
+})
+
+test.each(heads)('a longer list of classes changes no learner and no vote: head $kind ($scaling)', async (head) => {
+  // Half of the classes are new names, before and behind the others; no sample has them.
+  const classNames = ['a new class', ...set.classNames, 'z new', 'zz new']
+  const longer = { ...set, classNames, labels: set.labels.map((label) => label + 1) }
+  const spread = { offsets: [0, 3] }
+  for (const more of [{}, spread]) {
+    const [before, after] = [
+      await trainLearners(set, options(head, 40, more)),
+      await trainLearners(longer, options(head, 40, more)),
+    ]
+    expect(after.records).toEqual(before.records)
+    const [was, is] = [await voteLearners(before, test20), await voteLearners(after, test20)]
+    const known = (ballot: ArrayLike<number>) => Array.from(ballot).filter((c) => c > 0 && c <= set.classNames.length)
+    let foreign = 0
+    for (let at = 0; at < 20 * 40; at++) {
+      const old = was.ranks.subarray(at * was.classes, (at + 1) * was.classes)
+      const now = is.ranks.subarray(at * is.classes, (at + 1) * is.classes)
+      // Between any two of the old classes every learner says what it said.
+      if (old[0] < was.classes) expect(known(now)).toEqual(Array.from(old, (c) => c + 1))
+      if (now[0] < is.classes && !set.classNames.includes(classNames[now[0]])) foreign++
+    }
+    expect(foreign).toBe(0)
+  }
+})
+
+test('a learner whose own classes all score below 0 votes for one of them', () => {
+  const ranks = new Uint8Array(4)
+  writeBallot([0, -2, 0, -1], 0, 4, ranks, 0, 4, [0, 1, 0, 1])
+  expect([...ranks]).toEqual([3, 0, 2, 1])
+  writeBallot([0, -2, 0, -1], 0, 4, ranks, 0, 1, [0, 1, 0, 1])
+  expect(ranks[0]).toBe(3)
 })
 
 test('an empty learner abstains and leaves the others alone', async () => {

@@ -13,6 +13,9 @@ export interface TrainJob {
   readonly kind: 'train'
   readonly head: ResolvedHead
   readonly classes: number
+  readonly classNames: readonly string[]
+  /** [learners, classes] 1 where a learner has samples of a class. */
+  readonly knows: Uint8Array
   readonly width: number
   /** [rows, width] scaled features. */
   readonly features: Float32Array
@@ -33,8 +36,8 @@ export interface VoteJob {
   readonly width: number
   /** [learners, classes, width + 1] */
   readonly weights: Float32Array
-  /** [learners] 1 where the learner has no samples and abstains. */
-  readonly abstains: Uint8Array
+  /** [learners, classes] 1 where a learner has samples of a class; without any it abstains. */
+  readonly knows: Uint8Array
   /** [inputs, width] scaled features. */
   readonly features: Float32Array
   readonly ballots: Ballots
@@ -44,7 +47,7 @@ export type Job = TrainJob | VoteJob
 
 /** The training samples of one learner, in canonical order. */
 export function gatherSamples(
-  job: Omit<TrainJob, 'kind' | 'head' | 'weights' | 'learners'>,
+  job: Omit<TrainJob, 'kind' | 'head' | 'weights' | 'learners' | 'classNames' | 'knows'>,
   learner: number,
 ): LearnerSamples {
   const { width, classes, order, starts } = job
@@ -67,11 +70,27 @@ export function gatherSamples(
   return { count, width, classes, inputs, labels, buckets, bucketSizes }
 }
 
-export function digestOfLearner(head: ResolvedHead, samples: number, weights: Float32Array): string {
+/** The classes that a learner has samples of, ascending. */
+function ownClasses({ knows, classes }: Pick<TrainJob, 'knows' | 'classes'>, learner: number): number[] {
+  return Array.from({ length: classes }, (_, c) => c).filter((c) => knows[learner * classes + c] === 1)
+}
+
+/**
+ * Of the classes that the learner has samples of, by name: a longer list of classes leaves the learner what it is.
+ *
+ * @param weights [classes, width + 1]
+ */
+export function digestOfLearner(
+  job: Pick<TrainJob, 'head' | 'classes' | 'classNames' | 'width' | 'knows'>,
+  { learner, samples }: Pick<LearnerRecord, 'learner' | 'samples'>,
+  weights: Float32Array,
+): string {
+  const own = ownClasses(job, learner)
   const hash = createHash('sha256')
-  hash.update(`${JSON.stringify(head)}\n${samples}\n`)
-  // A copy: hashing may not read shared memory.
-  hash.update(Buffer.from(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength)))
+  hash.update(JSON.stringify([job.head, samples, own.map((c) => job.classNames[c])]))
+  const depth = job.width + 1
+  // Copies: hashing may not read shared memory.
+  for (const c of own) hash.update(new Uint8Array(weights.slice(c * depth, (c + 1) * depth).buffer))
   return hash.digest('hex')
 }
 
@@ -88,21 +107,36 @@ export function trainRange(job: TrainJob, from: number, to: number): LearnerReco
     const samples = gatherSamples(job, learner)
     const mine = job.weights.subarray(learner * length, (learner + 1) * length)
     if (samples.count === 0) mine.fill(0)
-    else mine.set(trainOne(job.head, samples, product, cache))
-    records.push({ learner, samples: samples.count, sha256: digestOfLearner(job.head, samples.count, mine) })
+    else mine.set(trainOne(job.head, samples, ownClasses(job, learner), product, cache))
+    const record = { learner, samples: samples.count }
+    records.push({ ...record, sha256: digestOfLearner(job, record, mine) })
   }
   return records
 }
 
+/**
+ * No weight depends on classes that the learner has no samples of: the columns of closed forms are independent, and a softmax is
+ * over its own classes only.
+ *
+ * @param own classes of the samples, ascending
+ * @returns [classes, width + 1]
+ */
 function trainOne(
   head: ResolvedHead,
   samples: LearnerSamples,
+  own: readonly number[],
   product: DenseProduct<'f64'>,
   cache: StatisticsCache,
 ): Float64Array {
   if (head.kind === 'ridge') return trainRidge(samples, head.lambda, product, cache)
-  if (head.kind === 'softmax') return trainSoftmax(samples, head, product)
-  return trainNearestMean(samples)
+  if (head.kind === 'nearest_mean') return trainNearestMean(samples)
+  const depth = samples.width + 1
+  const labels = samples.labels.map((label) => own.indexOf(label))
+  const trained = trainSoftmax({ ...samples, classes: own.length, labels }, head, product)
+  const weights = new Float64Array(samples.classes * depth)
+  for (let c = 0; c < samples.classes; c++) weights[c * depth + samples.width] = Number.NEGATIVE_INFINITY
+  for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
+  return weights
 }
 
 /** Heads in one product: enough to fill the panels, few enough for the scores to stay in the cache. */
@@ -128,6 +162,10 @@ export function voteRange(job: VoteJob, from: number, to: number): void {
   for (let first = from; first < to; first += headsAtOnce) {
     const heads = Math.min(headsAtOnce, to - first)
     const columns = heads * classes
+    const knows = Array.from({ length: heads }, (_, h) => {
+      const own = job.knows.subarray((first + h) * classes, (first + h + 1) * classes)
+      return own.includes(1) ? own : null
+    })
     const stride = product.outputStride(columns)
     product.packRight(right, columns, depth, job.weights.subarray(first * length, (first + heads) * length))
     for (let t = 0; t < inputs; t += inputsAtOnce) {
@@ -136,8 +174,9 @@ export function voteRange(job: VoteJob, from: number, to: number): void {
       for (let i = 0; i < count; i++) {
         for (let h = 0; h < heads; h++) {
           const at = ((t + i) * learners + first + h) * places
-          if (job.abstains[first + h] === 1) ranks.fill(classes, at, at + places)
-          else writeBallot(scores, i * stride + h * classes, classes, ranks, at, places)
+          const own = knows[h]
+          if (own === null) ranks.fill(classes, at, at + places)
+          else writeBallot(scores, i * stride + h * classes, classes, ranks, at, places, own)
         }
       }
     }

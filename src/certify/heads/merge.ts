@@ -37,6 +37,7 @@ export async function mergeShards(
     offsets: job.offsets,
     assignment,
     weights: job.weights,
+    knows: job.knows,
     records: requireAll(records, options.directory),
     resumed: job.learners,
   }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { assignBuckets, type BucketAssignment } from '../data/buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../data/feature-set.ts'
 import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord, spreadOfPlan } from '../learners.ts'
+import { bucketsOfLearner } from '../rules/spread.ts'
 import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
 import type { TrainJob } from './job.ts'
 
@@ -11,7 +12,7 @@ import type { TrainJob } from './job.ts'
  * (the order of samples, the scaling of rows, a solver): heads of an earlier program that lie in a folder are then refused, and
  * not mixed with new ones.
  */
-const trainingVersion = 1
+const trainingVersion = 2
 
 export interface TrainOptions extends Omit<EnsemblePlan, 'seeds'> {
   readonly head: HeadOptions
@@ -26,6 +27,8 @@ export interface TrainedLearners {
   readonly assignment: BucketAssignment
   /** [learners, classes, width + 1] float32, bias last. */
   readonly weights: Float32Array
+  /** [learners, classes] 1 where a learner has samples of a class. */
+  readonly knows: Uint8Array
   /** [learners] */
   readonly records: readonly LearnerRecord[]
   /** Learners found in `directory` and not trained again. */
@@ -106,11 +109,19 @@ function layOut(
   order: Int32Array,
   starts: Int32Array,
 ): TrainJob {
-  const classes = set.classNames.length
+  const { classNames } = set
+  const classes = classNames.length
+  const knows = new Uint8Array(learners * classes)
+  for (let learner = 0; learner < learners; learner++) {
+    for (const bucket of bucketsOfLearner(learner, starts.length - 1, offsets))
+      for (let at = starts[bucket]; at < starts[bucket + 1]; at++) knows[learner * classes + set.labels[order[at]]] = 1
+  }
   return {
     kind: 'train',
     head,
     classes,
+    classNames,
+    knows,
     width: set.width,
     features: shared(head.scaling === 'unit' ? unitRows(set.features, set.rows, set.width) : set.features),
     labels: sharedIntegers(set.labels),

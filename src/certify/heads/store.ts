@@ -71,7 +71,7 @@ export async function restoreShard(
       if (record === null || !(record.learner >= 0 && record.learner < job.learners)) break
       // Record by record: a shard may be larger than a file that can be read at once.
       if ((await readFully(file, bytes, records.length * bytes.length)) < bytes.length) break
-      if (digestOfLearner(job.head, record.samples, weights) !== record.sha256) break
+      if (digestOfLearner(job, record, weights) !== record.sha256) break
       job.weights.set(weights, record.learner * weights.length)
       records.push(record)
       lineBytes += Buffer.byteLength(line) + 1

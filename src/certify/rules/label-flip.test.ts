@@ -8,7 +8,9 @@ import { plurality, tally } from './plurality.ts'
 function voteOf(alphas: Float64Array, labels: readonly number[], classes: number): number {
   const scores = new Float64Array(classes)
   for (let j = 0; j < labels.length; j++) scores[labels[j]] += alphas[j]
-  return scores.reduce((best, score, c) => (score > scores[best] ? c : best), 0)
+  // A head votes for classes only that it has samples of.
+  const own = Array.from({ length: classes }, (_, c) => c).filter((c) => labels.includes(c))
+  return own.reduce((best, c) => (scores[c] > scores[best] ? c : best))
 }
 
 /** Fewest flips that change the ensemble, by trying all labels of all samples. */
@@ -66,4 +68,14 @@ test('an empty head cannot be flipped; equal scores cost no flip', () => {
   const head = { alphas: Float64Array.of(1), labels: [0] }
   expect(certifyLabelFlips([empty, head], 2, { votes: [2, 0], slack: [0, 0] }).radius).toBe(0)
   expect(fewestFlips({ alphas: Float64Array.of(1, 1), labels: [0, 1] }, 0, 1, 0)).toBe(0)
+})
+
+test('a class falls when all of its labels in a head are flipped, however little the others score', () => {
+  const head = { alphas: Float64Array.of(0.1, -1, -1, -1), labels: [0, 1, 1, 1] }
+  const heads = [head, head, head]
+  const votes = heads.map(({ alphas, labels }) => voteOf(alphas, labels, 2))
+  expect(votes).toEqual([0, 0, 0])
+  // Two flips of label 0 turn two heads, which then have samples of class 1 only; by scores alone it would take four.
+  expect(enumerate(heads, 2)).toBe(1)
+  expect(certifyLabelFlips(heads, 2, { votes, slack: [0, 0, 0] }).radius).toBe(1)
 })

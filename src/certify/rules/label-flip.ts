@@ -4,7 +4,8 @@
  *   s_c(x) = sum_j alpha_j [label_j = c],   alpha = (K + lambda I)^-1 k(x)
  *
  * Flips of one head add up, so the fewest that make class a beat class b are found greedily; a knapsack over the heads then
- * finds the fewest flips that close the lead. Not valid for inserted or deleted samples (they change alpha), nor for heads
+ * finds the fewest flips that close the lead. A head votes for classes only that it has samples of, so a class falls behind all others, too, when all of its
+ * labels in the head are flipped. Not valid for inserted or deleted samples (they change alpha), nor for heads
  * trained by gradient steps. Idea family: EnsembleCert (arXiv 2604.11416); construction: ours.
  *
  * The only floating-point part is comparing sums of alphas. Every comparison gives the attacker a margin of `slack` (far
@@ -56,7 +57,10 @@ export function certifyLabelFlips(
     const impossible = new Array<number>(classes).fill(Number.POSITIVE_INFINITY)
     if (vote >= classes || head.alphas.length === 0) return { leave: Number.POSITIVE_INFINITY, become: impossible }
     const others = Array.from({ length: classes }, (_, c) => c)
-    const past = (a: number, b: number) => (a === b ? 0 : fewestFlips(head, a, b, options.slack[i]))
+    const members = new Int32Array(classes)
+    for (let j = 0; j < head.labels.length; j++) members[head.labels[j]]++
+    const past = (a: number, b: number) =>
+      a === b ? 0 : Math.min(members[b], fewestFlips(head, a, b, options.slack[i]))
     return {
       // Whatever the scores (they may tie within the slack), a head without a flip is the same head.
       leave: Math.max(1, Math.min(...others.filter((a) => a !== vote).map((a) => past(a, vote)))),
