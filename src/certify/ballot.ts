@@ -1,7 +1,11 @@
 /**
  * Ballots: what every learner says about every input, as strict orders of the classes.
  */
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { checkClasses } from './rules/plurality.ts'
+
+/** Class indices as narrow as their number allows. */
+export type Ranks = Uint8Array | Uint16Array | Uint32Array
 
 export interface Ballots {
   readonly inputs: number
@@ -10,28 +14,57 @@ export interface Ballots {
   /** Ranks kept of each ballot: `classes` for full rankings, 1 for first choices only (enough for DPA and FA). */
   readonly places: number
   /** [inputs, learners, places] class indices, best first. An abstaining ballot holds `classes` in every place. */
-  readonly ranks: Uint8Array | Uint16Array
+  readonly ranks: Ranks
 }
 
-/** Room for ballots, visible to worker threads. */
+/** Bytes of a class index, and of the number of classes itself, which stands for an abstention. */
+function rankBytes(classes: number): 1 | 2 | 4 {
+  if (classes < 2 ** 8) return 1
+  return classes < 2 ** 16 ? 2 : 4
+}
+
+function ranksIn(buffer: ArrayBufferLike, bytes: 1 | 2 | 4): Ranks {
+  if (bytes === 1) return new Uint8Array(buffer)
+  return bytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer)
+}
+
+/**
+ * Room for ballots, visible to worker threads.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `BALLOTS_TOO_LARGE` where the machine has no memory for them
+ */
 export function emptyBallots(inputs: number, learners: number, classes: number, places: number): Ballots {
-  const length = inputs * learners * places
-  const ranks =
-    classes < 256 ? new Uint8Array(new SharedArrayBuffer(length)) : new Uint16Array(new SharedArrayBuffer(2 * length))
-  return { inputs, learners, classes, places, ranks }
+  checkClasses(classes)
+  const width = rankBytes(classes)
+  const bytes = inputs * learners * places * width
+  try {
+    return { inputs, learners, classes, places, ranks: ranksIn(new SharedArrayBuffer(bytes), width) }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new VideoMaeError(
+      `Expected memory for the ballots of ${inputs} inputs, ${learners} learners and ${places} ranks, but ${(bytes / 2 ** 30).toFixed(1)} GiB are not there.`,
+      {
+        code: 'BALLOTS_TOO_LARGE',
+        exit: 'environment',
+        hint: 'Take fewer inputs at a time, or rules that need first choices only (dpa, fa, fa_exact).',
+        cause: error,
+      },
+    )
+  }
 }
 
 /** [learners, places] of one input. */
-export function ballotsOfInput(ballots: Ballots, input: number): Uint8Array | Uint16Array {
+export function ballotsOfInput(ballots: Ballots, input: number): Ranks {
   const size = ballots.learners * ballots.places
   return ballots.ranks.subarray(input * size, (input + 1) * size)
 }
 
 /** [learners] first choices of one input. */
-export function votesOfInput(ballots: Ballots, input: number): Uint8Array | Uint16Array {
+export function votesOfInput(ballots: Ballots, input: number): Ranks {
   const mine = ballotsOfInput(ballots, input)
   if (ballots.places === 1) return mine
-  const votes = ballots.classes < 256 ? new Uint8Array(ballots.learners) : new Uint16Array(ballots.learners)
+  const width = rankBytes(ballots.classes)
+  const votes = ranksIn(new ArrayBuffer(ballots.learners * width), width)
   for (let i = 0; i < votes.length; i++) votes[i] = mine[i * ballots.places]
   return votes
 }
@@ -51,7 +84,7 @@ export function writeBallot(
   scores: ArrayLike<number>,
   from: number,
   classes: number,
-  ranks: Uint8Array | Uint16Array,
+  ranks: Ranks,
   to: number,
   places: number,
   knows?: ArrayLike<number>,
@@ -67,9 +100,17 @@ export function writeBallot(
     ranks[to] = best
     return
   }
+  for (let c = 0; c < classes; c++)
+    if (Number.isNaN(scores[from + c])) throw invalidArgument('scores', 'numbers', Number.NaN)
+  if (classes > longInsertion) {
+    const order = ranks.subarray(to, to + classes)
+    for (let c = 0; c < classes; c++) order[c] = c
+    // Not the difference: infinite scores have none.
+    order.sort((a, b) => (scores[from + a] > scores[from + b] ? -1 : scores[from + a] < scores[from + b] ? 1 : a - b))
+    return
+  }
   for (let c = 0; c < classes; c++) {
     const score = scores[from + c]
-    if (Number.isNaN(score)) throw invalidArgument('scores', 'numbers', score)
     let place = c
     while (place > 0 && scores[from + ranks[to + place - 1]] < score) {
       ranks[to + place] = ranks[to + place - 1]
@@ -84,6 +125,9 @@ export function writeBallot(
   ranks.copyWithin(to + 1, to, to + first)
   ranks[to] = favorite
 }
+
+/** Classes from which on a sort beats insertion into the ballot. */
+const longInsertion = 64
 
 /**
  * Ballots from any system's scores.

@@ -5,7 +5,8 @@ import { certifyFiniteAggregationExact } from './rules/coverage.ts'
 import { certifyDpa } from './rules/dpa.ts'
 import { certifyEncoderGroups } from './rules/encoder-groups.ts'
 import { certifyFiniteAggregation } from './rules/finite-aggregation.ts'
-import { certifyRunOff, certifyRunOffFinite, type RunOffPrediction } from './rules/run-off-election.ts'
+import { certifyRunOff, type RunOffPrediction } from './rules/run-off-election.ts'
+import { certifyRunOffFinite } from './rules/run-off-finite.ts'
 import { certifyTemporal } from './rules/temporal.ts'
 
 /**

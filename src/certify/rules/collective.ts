@@ -12,8 +12,8 @@
  */
 import highsLoader, { type Highs } from 'highs'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
-import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.ts'
-import { lead, plurality, tally, worthOfVote } from './plurality.ts'
+import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
+import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { bucketsOfLearner, learnersOfBucket } from './spread.ts'
 
 /** Loads the solver; takes some 50 ms, so callers with many programs load it once. */
@@ -98,13 +98,14 @@ function targetsOf(
   checkOffsets(offsets, learners)
   const counts = tally(votes, classes)
   const prediction = plurality(counts)
-  const reached = reachedVotes(votes, classes, offsets)
+  const reach = new VoteReach(votes, classes, offsets)
+  const mine = reach.powersOf(prediction)
   const powers = new Int32Array(learners)
   const targets: Target[] = []
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
-    for (let j = 0; j < learners; j++)
-      powers[j] = offsets.length + reached[prediction * learners + j] - reached[c * learners + j]
+  // Rivals alike would be columns alike.
+  for (const c of distinctRivals(counts, prediction)) {
+    powers.set(mine)
+    reach.add(powers, c, -1)
     const gap = lead(counts, prediction, c)
     if (fewestToReach(powers, gap, 2 * offsets.length) > budget) continue
     const worth = Uint8Array.from(votes, (vote) => worthOfVote(vote, prediction, c))

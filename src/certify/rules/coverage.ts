@@ -3,21 +3,35 @@
  * learner; here the attack's cheapest *union* is searched, which is exactly the black-box radius: capturing a learner and
  * making it vote for the rival is the best an attack on a plurality can do.
  *
- * Branch and bound in integers. Where the node limit stops it, the answer is the last bound proved: sound, maybe loose.
+ * The published sum is a lower bound, a greedy attack an upper one. Where they meet, which is nearly always, nothing is
+ * searched. Otherwise branch and bound in integers, in `CoverSearch`. Its work is counted and bounded for each input; where
+ * the bound stops it, the answer is the last number that was proved: sound, maybe loose, and said to be so.
  */
-import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.ts'
-import { type CertifiedPrediction, lead, plurality, tally, worthOfVote } from './plurality.ts'
+import { CoverSearch } from './cover-search.ts'
+import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
+import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
-  /** Whether the radius is the exact black-box radius. False: the node limit was met, the radius is a lower bound. */
+  /** Whether the radius is the exact black-box radius. False: the search was cut short, the radius is a lower bound. */
   readonly exact: boolean
   /** Buckets of an attack one poison beyond the radius that elects the rival; empty when none was found. */
   readonly attack: readonly number[]
 }
 
 export interface CoverageOptions {
-  /** Search nodes for each rival and number of poisons. Default 20,000. */
-  readonly nodeLimit?: number
+  /**
+   * Work of the search for one input, in buckets looked at; the same everywhere, unlike time. Default 2^24, some tenths of a
+   * second at most.
+   */
+  readonly work?: number
+}
+
+/** What is known of one rival. */
+interface Bounds {
+  readonly rival: number
+  readonly gap: number
+  /** Buckets that the rival needs at least. */
+  readonly least: number
 }
 
 /**
@@ -34,97 +48,39 @@ export function certifyFiniteAggregationExact(
   checkOffsets(offsets, learners)
   const counts = tally(votes, classes)
   const prediction = plurality(counts)
-  const reached = reachedVotes(votes, classes, offsets)
-  let best: CoveragePrediction = { prediction, radius: Number.POSITIVE_INFINITY, rival: -1, exact: true, attack: [] }
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
-    const gap = lead(counts, prediction, c)
-    const powers = new Int32Array(learners)
-    for (let j = 0; j < learners; j++)
-      powers[j] = offsets.length + reached[prediction * learners + j] - reached[c * learners + j]
-    const worth = new Int32Array(learners)
-    for (let i = 0; i < learners; i++) worth[i] = worthOfVote(votes[i], prediction, c)
+  const reach = new VoteReach(votes, classes, offsets)
+  const mine = reach.powersOf(prediction)
+  const powers = new Int32Array(learners)
+  // The rival that needs least first, so that most others need no search.
+  const rivals = distinctRivals(counts, prediction)
+    .map((rival): Bounds => {
+      powers.set(mine)
+      reach.add(powers, rival, -1)
+      const gap = lead(counts, prediction, rival)
+      return { rival, gap, least: fewestToReach(powers, gap, 2 * offsets.length) }
+    })
+    .sort((a, b) => a.least - b.least || a.rival - b.rival)
 
-    let t = fewestToReach(powers, gap, 2 * offsets.length)
-    let exact = true
-    let attack: readonly number[] = []
-    // No rival can lower the minimum once its own bound lies beyond it.
-    for (; t - 1 < best.radius; t++) {
-      const found = findCover(worth, offsets, t, gap, options.nodeLimit ?? 20_000)
-      exact = found !== 'unknown'
+  const budget = { left: options.work ?? 2 ** 24 }
+  let best: { readonly need: number; readonly rival: number; readonly attack: readonly number[] } | null = null
+  let attacked = Number.POSITIVE_INFINITY // buckets of the smallest attack that was found
+  for (const { rival, gap, least } of rivals) {
+    const wanted = (need: number) => best === null || need < best.need || (need === best.need && rival < best.rival)
+    if (!wanted(least)) continue
+    const worth = Int32Array.from({ length: learners }, (_, i) => worthOfVote(votes[i], prediction, rival))
+    const search = new CoverSearch(worth, offsets, budget)
+    const greedy = search.greedy(gap)
+    let attack: readonly number[] = greedy
+    let need = least
+    for (; need < greedy.length && wanted(need); need++) {
+      const found = search.find(need, gap)
       if (found === 'none') continue
-      attack = found === 'unknown' ? [] : found
+      attack = found === 'unknown' ? greedy : found
       break
     }
-    if (t - 1 < best.radius) best = { prediction, radius: t - 1, rival: c, exact, attack }
+    attacked = Math.min(attacked, attack.length)
+    if (wanted(need)) best = { need, rival, attack: attack.length === need ? attack : [] }
   }
-  return best
-}
-
-/**
- * t buckets whose learners together are worth at least `gap`, `'none'` when there are none, `'unknown'` at the node limit.
- *
- * Bound of a node: the largest marginal worths of the buckets still allowed, added up (marginals only shrink).
- */
-function findCover(
-  worth: Int32Array,
-  offsets: readonly number[],
-  t: number,
-  gap: number,
-  nodeLimit: number,
-): readonly number[] | 'none' | 'unknown' {
-  const learners = worth.length
-  const most = 2 * offsets.length
-  const left = Int32Array.from(worth)
-  const allowed = new Uint8Array(learners).fill(1)
-  const chosen: number[] = []
-  let nodes = 0
-
-  const marginal = (bucket: number): number => {
-    let sum = 0
-    for (const offset of offsets) {
-      const learner = bucket + offset
-      sum += left[learner < learners ? learner : learner - learners]
-    }
-    return sum
-  }
-  const search = (missing: number): boolean | 'unknown' => {
-    if (missing <= 0) return true
-    if (chosen.length === t) return false
-    if (++nodes > nodeLimit) return 'unknown'
-    const marginals = new Int32Array(learners)
-    for (let j = 0; j < learners; j++) if (allowed[j]) marginals[j] = marginal(j)
-    if (chosen.length + fewestToReach(marginals, missing, most) > t) return false
-    const order = Array.from({ length: learners }, (_, j) => j).filter((j) => allowed[j] && marginals[j] > 0)
-    order.sort((a, b) => marginals[b] - marginals[a] || a - b)
-    const excluded: number[] = []
-    let answer: boolean | 'unknown' = false
-    for (const [rank, bucket] of order.entries()) {
-      // The best t - chosen marginals from here on cannot close the gap any more: no later first choice can either.
-      let optimistic = 0
-      for (let r = rank; r < order.length && r < rank + t - chosen.length; r++) optimistic += marginals[order[r]]
-      if (optimistic < missing) break
-      const taken: [number, number][] = []
-      for (const offset of offsets) {
-        const learner = (bucket + offset) % learners
-        taken.push([learner, left[learner]])
-        left[learner] = 0
-      }
-      chosen.push(bucket)
-      allowed[bucket] = 0
-      excluded.push(bucket) // later siblings search without it: every set is met once
-      const below = search(missing - marginals[bucket])
-      if (below === true) return true
-      chosen.pop()
-      for (const [learner, value] of taken.reverse()) left[learner] = value
-      if (below === 'unknown') {
-        answer = 'unknown'
-        break
-      }
-    }
-    for (const bucket of excluded) allowed[bucket] = 1
-    return answer
-  }
-  const found = search(gap)
-  return found === true ? [...chosen] : found === false ? 'none' : 'unknown'
+  if (best === null) return { prediction, radius: Number.POSITIVE_INFINITY, rival: -1, exact: true, attack: [] }
+  return { prediction, radius: best.need - 1, rival: best.rival, exact: attacked === best.need, attack: best.attack }
 }

@@ -2,7 +2,7 @@
  * Deep Partition Aggregation (Levine & Feizi, ICLR 2021): every sample is in exactly one bucket, every bucket trains one
  * learner, the ensemble is their plurality.
  */
-import { type CertifiedPrediction, checkClasses, lead, plurality, tally, weakest } from './plurality.ts'
+import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 
 /**
  * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
@@ -14,7 +14,12 @@ import { type CertifiedPrediction, checkClasses, lead, plurality, tally, weakest
 export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
   checkClasses(counts.length)
   const prediction = plurality(counts)
-  return weakest(prediction, counts.length, (c) => ((lead(counts, prediction, c) + 1) >> 1) - 1)
+  // No shift: counts of 2^31 and more are numbers, too.
+  return weakest(
+    prediction,
+    distinctRivals(counts, prediction),
+    (c) => Math.floor((lead(counts, prediction, c) + 1) / 2) - 1,
+  )
 }
 
 /**

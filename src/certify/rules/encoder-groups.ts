@@ -5,7 +5,7 @@
  * and deleted videos survives without a trusted encoder.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { type CertifiedPrediction, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
+import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
 
 export interface EncoderGroupsPrediction extends CertifiedPrediction {
   /** Label flips alone (each takes one vote); `radius` is that of videos alone (each takes a whole group). */
@@ -26,16 +26,15 @@ export function certifyEncoderGroups(
   const counts = tally(votes, classes)
   checkPartition(groups, votes.length)
   const prediction = plurality(counts)
+  const rivals = distinctRivals(counts, prediction)
 
   /** Of each rival, prefix sums, largest first: what t captured groups, or t captured votes, take off the lead over it. */
   const losses = new Map(
-    Array.from({ length: classes }, (_, c) => c)
-      .filter((c) => c !== prediction)
-      .map((c) => {
-        const worth = Array.from(votes, (vote) => worthOfVote(vote, prediction, c))
-        const ofGroups = groups.map((group) => group.reduce((sum, i) => sum + worth[i], 0))
-        return [c, { gap: lead(counts, prediction, c), groups: prefixSums(ofGroups), votes: prefixSums(worth) }]
-      }),
+    rivals.map((c) => {
+      const worth = Array.from(votes, (vote) => worthOfVote(vote, prediction, c))
+      const ofGroups = groups.map((group) => group.reduce((sum, i) => sum + worth[i], 0))
+      return [c, { gap: lead(counts, prediction, c), groups: prefixSums(ofGroups), votes: prefixSums(worth) }]
+    }),
   )
   const taken = (sums: readonly number[], t: number) => sums[Math.min(t, sums.length - 1)]
   const survives = (samples: number, labels: number) =>
@@ -47,8 +46,8 @@ export function certifyEncoderGroups(
     return fewest < 0 ? Number.POSITIVE_INFINITY : fewest - 1
   }
   return {
-    ...weakest(prediction, classes, radiusAgainst('groups')),
-    labels: weakest(prediction, classes, radiusAgainst('votes')).radius,
+    ...weakest(prediction, rivals, radiusAgainst('groups')),
+    labels: weakest(prediction, rivals, radiusAgainst('votes')).radius,
     survives,
   }
 }

@@ -4,7 +4,7 @@
  * against the winner has less to give than the factor 2 of the plain bound; the certificate sums what is really there.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { type CertifiedPrediction, lead, plurality, tally, weakest } from './plurality.ts'
+import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 
 /** Throws unless `offsets` are distinct integers in 0..learners-1. */
 export function checkOffsets(offsets: readonly number[], learners: number): void {
@@ -18,23 +18,42 @@ export function checkOffsets(offsets: readonly number[], learners: number): void
 }
 
 /**
- * How many of the learners that each bucket reaches vote for each class.
- *
- * @returns [classes][learners], row-major: `reached[c * learners + j]` for bucket j
+ * Which learners vote for each class, and which buckets reach them. No table of classes x learners is kept: with many classes
+ * most of its rows would be empty, or never read.
  */
-export function reachedVotes(votes: ArrayLike<number>, classes: number, offsets: readonly number[]): Int32Array {
-  const learners = votes.length
-  const reached = new Int32Array(classes * learners)
-  for (let i = 0; i < learners; i++) {
-    const vote = votes[i]
-    if (vote >= classes) continue // abstains: votes for nobody
-    const row = vote * learners
-    for (const offset of offsets) {
-      const bucket = i - offset
-      reached[row + (bucket < 0 ? bucket + learners : bucket)]++
+export class VoteReach {
+  readonly learners: number
+  private readonly offsets: readonly number[]
+  private readonly voters = new Map<number, number[]>()
+
+  /** @param votes [learners] class indices, `classes` for an abstention */
+  constructor(votes: ArrayLike<number>, classes: number, offsets: readonly number[]) {
+    this.learners = votes.length
+    this.offsets = offsets
+    for (let i = 0; i < votes.length; i++) {
+      if (votes[i] >= classes) continue // abstains: votes for nobody
+      const voters = this.voters.get(votes[i])
+      if (voters === undefined) this.voters.set(votes[i], [i])
+      else voters.push(i)
     }
   }
-  return reached
+
+  /** Adds to each bucket `amount` for every learner that it reaches and that votes for class `c`. */
+  add(powers: Int32Array, c: number, amount: number): void {
+    for (const i of this.voters.get(c) ?? []) this.addLearner(powers, i, amount)
+  }
+
+  /** Adds `amount` to each bucket that reaches learner `i`. */
+  addLearner(powers: Int32Array, i: number, amount: number): void {
+    for (const offset of this.offsets) powers[i < offset ? i - offset + this.learners : i - offset] += amount
+  }
+
+  /** [buckets] what a poison in each bucket may take off the lead of `a` over any class without votes: d to 2d. */
+  powersOf(a: number): Int32Array {
+    const powers = new Int32Array(this.learners).fill(this.offsets.length)
+    this.add(powers, a, 1)
+    return powers
+  }
 }
 
 /**
@@ -74,12 +93,12 @@ export function certifyFiniteAggregation(
   checkOffsets(offsets, learners)
   const counts = tally(votes, classes)
   const prediction = plurality(counts)
-  const reached = reachedVotes(votes, classes, offsets)
+  const reach = new VoteReach(votes, classes, offsets)
+  const mine = reach.powersOf(prediction)
   const powers = new Int32Array(learners)
-  const mine = prediction * learners
-  return weakest(prediction, classes, (c) => {
-    const theirs = c * learners
-    for (let j = 0; j < learners; j++) powers[j] = offsets.length + reached[mine + j] - reached[theirs + j]
+  return weakest(prediction, distinctRivals(counts, prediction), (c) => {
+    powers.set(mine)
+    reach.add(powers, c, -1)
     return fewestToReach(powers, lead(counts, prediction, c), 2 * offsets.length) - 1
   })
 }
@@ -92,5 +111,9 @@ export function certifyFiniteAggregationNaive(
 ): CertifiedPrediction {
   const counts = tally(votes, classes)
   const prediction = plurality(counts)
-  return weakest(prediction, classes, (c) => Math.ceil(lead(counts, prediction, c) / (2 * d)) - 1)
+  return weakest(
+    prediction,
+    distinctRivals(counts, prediction),
+    (c) => Math.ceil(lead(counts, prediction, c) / (2 * d)) - 1,
+  )
 }

@@ -68,7 +68,8 @@ export function certifyLabelFlips(
     }
   })
 
-  return weakest(prediction, classes, (c) => {
+  const rivals = Array.from({ length: classes }, (_, c) => c).filter((c) => c !== prediction)
+  return weakest(prediction, rivals, (c) => {
     const offers = costs.map(({ leave, become }, i): Offer => {
       // A head for the winner can leave it (one step) or come to the rival (two); any other can only come (one).
       if (votes[i] === prediction) return { one: leave, two: become[c] }

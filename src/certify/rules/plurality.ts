@@ -13,9 +13,13 @@ export interface CertifiedPrediction {
   readonly rival: number
 }
 
+/** More than any data set has; what a mistyped number of classes must not reserve memory for. */
+export const mostClasses = 2 ** 24
+
 /** Throws unless there are at least two classes: with one there is nothing that an attack could change. */
 export function checkClasses(classes: number): void {
-  if (!Number.isInteger(classes) || classes < 2) throw invalidArgument('classes', 'an integer of at least 2', classes)
+  if (!Number.isInteger(classes) || classes < 2 || classes > mostClasses)
+    throw invalidArgument('classes', `a whole number from 2 to ${mostClasses}`, classes)
 }
 
 /**
@@ -50,19 +54,35 @@ export function worthOfVote(vote: number, a: number, b: number): number {
 }
 
 /**
+ * The rivals of a prediction that votes tell apart, ascending: every class with votes, and the first `alike` classes without
+ * votes on each side of the prediction. All classes without votes on one side have the same lead to close and the same (no)
+ * learners, so a rule that counts votes needs no more of them: classes may be many more than votes.
+ */
+export function distinctRivals(counts: ArrayLike<number>, prediction: number, alike = 1): number[] {
+  const rivals: number[] = []
+  let [below, above] = [0, 0]
+  for (let c = 0; c < counts.length; c++) {
+    if (c === prediction) continue
+    if (counts[c] > 0) rivals.push(c)
+    else if (c < prediction ? below++ < alike : above++ < alike) rivals.push(c)
+  }
+  return rivals
+}
+
+/**
  * The radius over all rivals of a prediction.
  *
+ * @param rivals ascending, see `distinctRivals`
  * @param radiusAgainst poisons that this rival alone cannot overcome
  */
 export function weakest(
   prediction: number,
-  classes: number,
+  rivals: Iterable<number>,
   radiusAgainst: (rival: number) => number,
 ): CertifiedPrediction {
   let radius = Number.POSITIVE_INFINITY
   let rival = -1
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
+  for (const c of rivals) {
     const survives = radiusAgainst(c)
     if (survives < radius) {
       radius = survives

@@ -10,7 +10,8 @@ import { certifyDpa } from './dpa.ts'
 import { certifyEncoderGroups } from './encoder-groups.ts'
 import { certifyFiniteAggregation, certifyFiniteAggregationNaive } from './finite-aggregation.ts'
 import { plurality, tally } from './plurality.ts'
-import { certifyRunOff, certifyRunOffFinite, fewestForTwoGaps, runOffWinner } from './run-off-election.ts'
+import { certifyRunOff, fewestForTwoGaps, runOffWinner } from './run-off-election.ts'
+import { certifyRunOffFinite } from './run-off-finite.ts'
 import { isPeriodic, spreadOffsets } from './spread.ts'
 import { certifyTemporal } from './temporal.ts'
 
@@ -79,7 +80,7 @@ describe('certifyDpa', () => {
 
   test('rejects votes outside the classes', () => {
     expect(() => certifyDpa([0, 4], 3)).toThrow(/class index/)
-    expect(() => certifyDpa([0], 1)).toThrow(/at least 2/)
+    expect(() => certifyDpa([0], 1)).toThrow(/from 2 to/)
   })
 })
 
@@ -140,7 +141,7 @@ describe('certifyFiniteAggregation', () => {
         expect(certifyFiniteAggregation(votes, classes, [0])).toEqual(certifyDpa(votes, classes))
         const sum = certifyFiniteAggregation(votes, classes, offsets).radius
         expect(sum).toBeGreaterThanOrEqual(certifyFiniteAggregationNaive(votes, classes, offsets.length).radius)
-        const limited = certifyFiniteAggregationExact(votes, classes, offsets, { nodeLimit: 1 }).radius
+        const limited = certifyFiniteAggregationExact(votes, classes, offsets, { work: 1 }).radius
         expect(limited).toBeGreaterThanOrEqual(sum)
         expect(limited).toBeLessThanOrEqual(certifyFiniteAggregationExact(votes, classes, offsets).radius)
       }),

@@ -3,12 +3,12 @@
  * go on. Round 2: every learner votes for the one of the two it ranks higher. Only comparisons are used, so a captured
  * learner has one vote per round.
  *
- * Both certificates are here: disjoint partitions (a poison takes one learner) and Finite Aggregation (a poison takes the
- * d learners a bucket reaches). An abstaining ballot (its first entry is `classes`) helps nobody in either round.
+ * Here the elections and the certificate of disjoint partitions (a poison takes one learner); that of Finite Aggregation (a
+ * poison takes the d learners a bucket reaches) is in run-off-finite.ts. An abstaining ballot (its first entry is `classes`)
+ * helps nobody in either round.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { checkOffsets, fewestToReach, reachedVotes } from './finite-aggregation.ts'
-import { type CertifiedPrediction, checkClasses, lead, plurality } from './plurality.ts'
+import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality } from './plurality.ts'
 
 export interface RunOffPrediction extends CertifiedPrediction {
   /** Round 1 counts. */
@@ -24,12 +24,12 @@ export interface RunOffPrediction extends CertifiedPrediction {
   readonly rivals: readonly number[]
 }
 
-interface Election {
+export interface Election {
   readonly classes: number
   readonly learners: number
+  /** [learners] first choices, `classes` for an abstention. */
+  readonly votes: readonly number[]
   readonly counts: Int32Array
-  /** [classes, classes] learners that rank a above b, at a * classes + b. */
-  readonly prefers: Int32Array
   readonly prediction: number
   readonly finalist: number
 }
@@ -39,27 +39,31 @@ interface Election {
  *
  * @param ballots [learners, classes] class indices best first, row-major
  */
-function elect(ballots: ArrayLike<number>, classes: number): Election {
+export function elect(ballots: ArrayLike<number>, classes: number): Election {
   checkClasses(classes)
   const learners = ballots.length / classes
   if (!Number.isInteger(learners))
     throw invalidArgument('ballots', `a multiple of ${classes} ranks`, `${ballots.length} ranks`)
+  const votes = Array.from({ length: learners }, (_, i) => ballots[i * classes])
   const counts = new Int32Array(classes)
-  const prefers = new Int32Array(classes * classes)
-  for (let i = 0; i < learners; i++) {
-    const row = i * classes
-    if (ballots[row] === classes) continue
-    counts[ballots[row]]++
-    for (let p = 0; p < classes; p++) {
-      const above = ballots[row + p] * classes
-      for (let q = p + 1; q < classes; q++) prefers[above + ballots[row + q]]++
-    }
-  }
+  for (const vote of votes) if (vote < classes) counts[vote]++
   const a = plurality(counts)
   let b = -1
   for (let c = 0; c < classes; c++) if (c !== a && (b < 0 || counts[c] > counts[b])) b = c
-  const margin = prefers[a * classes + b] - prefers[b * classes + a] + (b > a ? 1 : 0)
-  return { classes, learners, counts, prefers, prediction: margin > 0 ? a : b, finalist: margin > 0 ? b : a }
+  let margin = b > a ? 1 : 0
+  for (const [i, vote] of votes.entries()) {
+    if (vote < classes) margin += isFirstOfTwo(ballots, i * classes, a, b) ? 1 : -1
+  }
+  const [prediction, finalist] = margin > 0 ? [a, b] : [b, a]
+  return { classes, learners, votes, counts, prediction, finalist }
+}
+
+/** Whether the ballot that starts at `row` has class `a` before class `b`. */
+function isFirstOfTwo(ballots: ArrayLike<number>, row: number, a: number, b: number): boolean {
+  for (let p = row; ; p++) {
+    if (ballots[p] === a) return true
+    if (ballots[p] === b) return false
+  }
 }
 
 /** The winner alone, without a certificate. */
@@ -78,56 +82,46 @@ export function fewestForTwoGaps(first: number, second: number): number {
   return Math.max(Math.ceil(a / 2), Math.ceil(b / 2), Math.ceil((a + b) / 3))
 }
 
-interface Costs {
-  /** Poisons until `b` overtakes `a` in round 1. */
-  single(a: number, b: number): number
-  /** Poisons until both rivals overtake `y` in round 1. */
-  pair(y: number, first: number, second: number): number
-  /** Poisons until `c` beats `y` in the final. */
-  final(y: number, c: number): number
+/** The cheapest attack on one of the two rounds. */
+export interface Attack {
+  readonly cost: number
+  /** Classes that it has to lift; the first in order among the cheapest. */
+  readonly rivals: readonly number[]
 }
 
-function certifyWith(election: Election, costs: Costs): RunOffPrediction {
-  const { classes, prediction: y, finalist: s } = election
-  let round1 = Number.POSITIVE_INFINITY
-  let round2 = Number.POSITIVE_INFINITY
-  let pairRivals: readonly number[] = []
-  let finalRival = -1
-  for (let first = 0; first < classes; first++) {
-    if (first === y) continue
-    for (let second = first + 1; second < classes; second++) {
-      if (second === y) continue
-      const cost = costs.pair(y, first, second)
-      if (cost < round1) {
-        round1 = cost
-        pairRivals = [first, second]
-      }
-    }
-    // To win the final against y, a class has to get there: past the other finalist.
-    const cost = Math.max(first === s ? 0 : costs.single(s, first), costs.final(y, first))
-    if (cost < round2) {
-      round2 = cost
-      finalRival = first
-    }
-  }
-  const bindingRound = round2 <= round1 ? 2 : 1
-  const rivals = bindingRound === 2 ? [finalRival] : pairRivals
+export const impossible: Attack = { cost: Number.POSITIVE_INFINITY, rivals: [] }
+
+export function weaker(
+  { counts, prediction, finalist }: Election,
+  eliminated: Attack,
+  beaten: Attack,
+): RunOffPrediction {
+  const bindingRound = beaten.cost <= eliminated.cost ? 2 : 1
+  const { rivals } = bindingRound === 2 ? beaten : eliminated
   return {
-    prediction: y,
-    radius: Math.min(round1, round2) - 1,
+    prediction,
+    radius: Math.min(eliminated.cost, beaten.cost) - 1,
     rival: rivals[0],
-    firstRound: election.counts,
-    finalist: s,
-    round1,
-    round2,
+    firstRound: counts,
+    finalist,
+    round1: eliminated.cost,
+    round2: beaten.cost,
     bindingRound,
     rivals,
   }
 }
 
-function finalLead(election: Election, y: number, c: number): number {
-  const { classes, prefers } = election
-  return prefers[y * classes + c] - prefers[c * classes + y] + (c > y ? 1 : 0)
+/** [classes] by how much the winner leads each class in a final of the two: what an attack has to bring down to 0. */
+export function finalLeads(ballots: ArrayLike<number>, { classes, votes, prediction: y }: Election): Int32Array {
+  const leads = new Int32Array(classes)
+  let cast = 0
+  for (const [i, vote] of votes.entries()) {
+    if (vote === classes) continue
+    cast++
+    for (let p = i * classes; ballots[p] !== y; p++) leads[ballots[p]] -= 2
+  }
+  for (let c = 0; c < classes; c++) leads[c] += cast + (c > y ? 1 : 0)
+  return leads
 }
 
 /**
@@ -137,72 +131,30 @@ function finalLead(election: Election, y: number, c: number): number {
  */
 export function certifyRunOff(ballots: ArrayLike<number>, classes: number): RunOffPrediction {
   const election = elect(ballots, classes)
+  const { counts, prediction: y, finalist: s } = election
+  const leads = finalLeads(ballots, election)
   const half = (gap: number) => Math.ceil(Math.max(0, gap) / 2)
-  return certifyWith(election, {
-    single: (a, b) => half(lead(election.counts, a, b)),
-    pair: (y, first, second) => fewestForTwoGaps(lead(election.counts, y, first), lead(election.counts, y, second)),
-    final: (y, c) => half(finalLead(election, y, c)),
-  })
+  let beaten = impossible
+  for (let c = 0; c < classes; c++) {
+    if (c === y) continue
+    // To win the final against y, a class has to get there: past the other finalist.
+    const cost = Math.max(c === s ? 0 : half(lead(counts, s, c)), half(leads[c]))
+    if (cost < beaten.cost) beaten = { cost, rivals: [c] }
+  }
+  return weaker(election, cheapestPair(counts, y), beaten)
 }
 
-/**
- * Run-Off Election on Finite Aggregation: as above with summed bucket powers (paper, section 4.2 and appendix).
- *
- * @param ballots [kd, classes] class indices best first, row-major
- * @param offsets [d] the spread
- */
-export function certifyRunOffFinite(
-  ballots: ArrayLike<number>,
-  classes: number,
-  offsets: readonly number[],
-): RunOffPrediction {
-  const election = elect(ballots, classes)
-  const { learners, counts } = election
-  checkOffsets(offsets, learners)
-  const d = offsets.length
-  const votes = new Uint16Array(learners)
-  for (let i = 0; i < learners; i++) votes[i] = ballots[i * classes]
-  const reached = reachedVotes(votes, classes, offsets)
-  const powers = new Int32Array(learners)
-
-  // single() is asked for by every pair that contains the class, and costs O(kd); remember it.
-  const singles = new Map<number, number>()
-  const single = (a: number, b: number): number => {
-    const key = a * classes + b
-    const known = singles.get(key)
-    if (known !== undefined) return known
-    for (let j = 0; j < learners; j++) powers[j] = d + reached[a * learners + j] - reached[b * learners + j]
-    const cost = fewestToReach(powers, lead(counts, a, b), 2 * d)
-    singles.set(key, cost)
-    return cost
-  }
-  return certifyWith(election, {
-    single,
-    pair: (y, c1, c2) => {
-      // A negative gap stays negative here: a learner moved from one rival to the other spends slack of the first.
-      const [rowY, row1, row2] = [y * learners, c1 * learners, c2 * learners]
-      for (let j = 0; j < learners; j++) powers[j] = d + 2 * reached[rowY + j] - reached[row1 + j] - reached[row2 + j]
-      const both = fewestToReach(powers, lead(counts, y, c1) + lead(counts, y, c2), 3 * d)
-      return Math.max(single(y, c1), single(y, c2), both)
-    },
-    final: (y, c) => {
-      const gap = finalLead(election, y, c)
-      if (gap <= 0) return 0
-      powers.fill(0)
-      for (let i = 0; i < learners; i++) {
-        const worth = votes[i] === classes ? 1 : ranksAbove(ballots, i * classes, y, c) ? 2 : 0
-        if (worth === 0) continue
-        for (const offset of offsets) powers[i >= offset ? i - offset : i - offset + learners] += worth
-      }
-      return fewestToReach(powers, gap, 2 * d)
-    },
-  })
-}
-
-/** Whether the ballot that starts at `row` has class `a` before class `b`. */
-function ranksAbove(ballots: ArrayLike<number>, row: number, a: number, b: number): boolean {
-  for (let p = row; ; p++) {
-    if (ballots[p] === a) return true
-    if (ballots[p] === b) return false
-  }
+/** Both rivals must overtake `y` in round 1. The cost grows with either gap, so the two smallest gaps are cheapest. */
+function cheapestPair(counts: ArrayLike<number>, y: number): Attack {
+  const rivals = distinctRivals(counts, y, 2)
+  if (rivals.length < 2) return impossible
+  const gaps = rivals.map((c) => lead(counts, y, c))
+  const [smallest, second] = gaps.toSorted((a, b) => a - b)
+  const cost = fewestForTwoGaps(smallest, second)
+  // The first pair of that cost: its first class has a partner behind it, the one with the smallest gap there.
+  const least = [...gaps]
+  for (let r = least.length - 2; r >= 0; r--) least[r] = Math.min(least[r], least[r + 1])
+  const r = gaps.findIndex((gap, at) => at + 1 < gaps.length && fewestForTwoGaps(gap, least[at + 1]) <= cost)
+  const partner = gaps.findIndex((gap, at) => at > r && fewestForTwoGaps(gaps[r], gap) <= cost)
+  return { cost, rivals: [rivals[r], rivals[partner]] }
 }

@@ -3,7 +3,7 @@
  * learners vote. Poison is bounded in time, not in number: any amount of it inside the window is allowed.
  */
 import { invalidArgument } from '../../core/errors.ts'
-import { lead, plurality, tally, worthOfVote } from './plurality.ts'
+import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 
 export interface TemporalPrediction {
   readonly prediction: number
@@ -27,8 +27,7 @@ export function certifyTemporal(votes: ArrayLike<number>, classes: number, cover
   let earliness = learners
   let widest = Number.POSITIVE_INFINITY
   let rival = -1
-  for (let c = 0; c < classes; c++) {
-    if (c === prediction) continue
+  for (const c of distinctRivals(counts, prediction)) {
     const sums = new Int32Array(learners + 1)
     for (let i = 0; i < learners; i++) sums[i + 1] = sums[i] + worthOfVote(votes[i], prediction, c)
     const gap = lead(counts, prediction, c)
