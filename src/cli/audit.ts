@@ -12,7 +12,7 @@ import {
   type VideoCommandOptions,
   videoOptions,
 } from './certify-options.ts'
-import { interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
 
 export interface AuditCommandOptions extends VideoCommandOptions {
   /** One encoder, or one for each group. */

@@ -44,7 +44,7 @@ import {
 } from './certify-options.ts'
 import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
-import { interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
 
 export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
   /** One encoder, or one for each group. */

@@ -1,7 +1,9 @@
 import path from 'node:path'
 import { type DemoResult, runDemo } from '../demo/demo.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import { invocation } from './invocation.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface DemoCommandOptions extends CommonOptions {
   readonly out: string
@@ -34,6 +36,7 @@ export async function demoCommand({ json, ...options }: DemoCommandOptions): Pro
 
 function summary({ videos, run, loss, reconstructions, encoder }: DemoResult, seconds: number, out: string): string {
   const shown = (file: string): string => path.relative('.', file) || file
+  const program = invocation()
   const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
   return `
 Done in ${formatSeconds(seconds)}. Loss ${loss.first.toFixed(4)} -> ${loss.last.toFixed(4)} over ${run.steps} steps, ${run.clips} clips.
@@ -46,9 +49,9 @@ reconstructions   original | masked | reconstruction:
 ${pictures.join('\n')}
 
 Next, on your own videos:
-  videomae inspect FOLDER
-  videomae pretrain FOLDER --recipe laptop-pretrain
-  videomae reconstruct checkpoints/laptop-pretrain VIDEO
-  videomae export checkpoints/laptop-pretrain --out ${path.join(out, 'mine.onnx')}
+  ${program} inspect FOLDER
+  ${program} pretrain FOLDER --recipe laptop-pretrain
+  ${program} reconstruct checkpoints/laptop-pretrain VIDEO
+  ${program} export checkpoints/laptop-pretrain --out ${path.join(out, 'mine.onnx')}
 `
 }

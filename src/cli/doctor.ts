@@ -3,6 +3,7 @@ import os from 'node:os'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { nodeProblem, oldestNode } from '../core/node-version.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
+import { checkProviders } from '../engine/onnx/providers.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
 export interface Finding {
@@ -15,7 +16,7 @@ export interface Finding {
 
 /** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
 export async function doctorCommand(options: CommonOptions): Promise<void> {
-  report([...machine(), ...(await engines()), ...(await decoders())], options)
+  report([...machine(), ...(await engines()), ...(await providers()), ...(await decoders())], options)
 }
 
 /** With `--json` one document holds the findings and, where a needed part is missing, the error. */
@@ -86,6 +87,20 @@ async function engines(): Promise<Finding[]> {
     findings.push({ part: `engine ${name}`, ok: available, optional: name !== 'onnx', detail })
   }
   return findings
+}
+
+/** Execution providers that the build of ONNX Runtime has: those that open here, and those whose libraries or device are missing. */
+async function providers(): Promise<Finding[]> {
+  const checked = await checkProviders().catch(() => []) // the finding on the engine says why there are none
+  const named = (usable: boolean): string =>
+    checked
+      .filter((provider) => provider.usable === usable)
+      .map(({ name }) => name)
+      .join(', ')
+  const absent = named(false)
+  if (checked.length === 0) return []
+  const missing = absent === '' ? '' : `; ${absent}: built in, but the libraries or the device are missing`
+  return [{ part: 'onnx providers', ok: true, optional: true, detail: `${named(true)}${missing}` }]
 }
 
 async function decoders(): Promise<Finding[]> {

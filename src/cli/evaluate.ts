@@ -5,7 +5,8 @@ import { openAnyClassifier } from '../finetune/predict.ts'
 import type { ClipClassifier } from '../finetune/predict-videos.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface EvaluateCommandOptions extends CommonOptions {
   /** Run folder, checkpoint, Hugging Face directory or ONNX file. */

@@ -12,7 +12,8 @@ import { temporalViews } from '../finetune/views.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/index.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface ExportClassifierCommandOptions extends CommonOptions {
   /** ONNX file, or with `format: huggingface` a folder. Default `classifier.onnx` or `classifier`. */

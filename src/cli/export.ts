@@ -2,7 +2,8 @@ import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportInput, exportEncoder } from '../export/encoder.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface ExportCommandOptions extends CommonOptions {
   /** Default `encoder.onnx`. */

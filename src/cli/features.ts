@@ -6,7 +6,8 @@ import { computeFeatures } from '../finetune/features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { listVideos } from '../video/index.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface FeaturesCommandOptions extends CommonOptions {
   /** Run folder, checkpoint or Hugging Face directory. */

@@ -55,7 +55,7 @@ function addFinetune(program: Command): void {
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>
-      runCommand(options, async () => (await import('./finetune.ts')).finetuneCommand({ data, ...options })),
+      runCommand(options, async () => (await import('./finetune.ts')).finetuneCommand({ data, ...options }), 'resume'),
     )
 }
 

@@ -27,7 +27,7 @@ import {
   type VideoCommandOptions,
   videoOptions,
 } from './certify-options.ts'
-import { interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
 
 export interface LethalDoseCommandOptions extends Omit<VideoCommandOptions, 'learner'> {
   /** One or more encoders; every kind of learner on every encoder is a learner of the study. */

@@ -1,7 +1,8 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { predict } from '../finetune/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 export interface PredictCommandOptions extends CommonOptions {
   /** Run folder, checkpoint, Hugging Face directory or ONNX file. */

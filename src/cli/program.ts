@@ -4,7 +4,7 @@ import { exitCodes } from '../core/errors.ts'
 import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
-import { endWithReader, runCommand } from './run.ts'
+import { endWithReader, runCommand, surviveReader } from './run.ts'
 
 /** Parses, validates and calls; each command's module is loaded only when it runs, so that `--help` is instant. */
 function createProgram(): Command {
@@ -90,7 +90,7 @@ function addPretrain(program: Command): void {
     .addOption(json())
     .option('--quiet', 'no progress')
     .action((data, options) =>
-      runCommand(options, async () => (await import('./pretrain.ts')).pretrainCommand({ data, ...options })),
+      runCommand(options, async () => (await import('./pretrain.ts')).pretrainCommand({ data, ...options }), 'resume'),
     )
 }
 
@@ -199,6 +199,7 @@ function addDoctor(program: Command): void {
 }
 
 endWithReader(process.stdout)
+surviveReader(process.stderr)
 try {
   await createProgram().parseAsync()
 } catch (error) {

@@ -1,5 +1,5 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { systemError } from './system-error.ts'
+import { goingOn, systemError } from './system-error.ts'
 
 /** What every command can be asked for. */
 export interface CommonOptions {
@@ -10,20 +10,32 @@ export interface CommonOptions {
 /**
  * Runs one command and ends with its documented exit code. Errors of the library are shown as message and hint; anything
  * else is a defect of the program and keeps its stack.
+ *
+ * @param goOn how the command goes on after the machine has refused something, a full disk for instance
  */
-export async function runCommand(options: CommonOptions, action: () => Promise<void>): Promise<void> {
+export async function runCommand(
+  options: CommonOptions,
+  action: () => Promise<void>,
+  goOn: keyof typeof goingOn = 'again',
+): Promise<void> {
   try {
     await action()
   } catch (error) {
-    process.exitCode = reportError(error, options)
+    process.exitCode = reportError(error, options, goingOn[goOn])
   }
+}
+
+/** Goes on when nobody reads a stream any more: a run that has lost its terminal still saves. */
+export function surviveReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', () => undefined)
 }
 
 /** Ends quietly when whoever reads a stream has had enough (`videomae inspect FOLDER | head`). */
 export function endWithReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') process.stderr.write(`videomae: the output cannot be written: ${error.message}\n`)
-    process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.environment)
+    // What the command has ended with stays: a run that was stopped because its terminal was closed ends with 130.
+    process.exit(process.exitCode ?? (error.code === 'EPIPE' ? exitCodes.success : exitCodes.environment))
   })
 }
 
@@ -33,8 +45,8 @@ export function errorDocument({ code, message, hint }: VideoMaeError) {
 }
 
 /** Prints an error the way the user asked for and returns the exit code that belongs to it. */
-export function reportError(thrown: unknown, { json = false }: CommonOptions): number {
-  const error = systemError(thrown) ?? thrown
+export function reportError(thrown: unknown, { json = false }: CommonOptions, goOn: string = goingOn.again): number {
+  const error = systemError(thrown, undefined, goOn) ?? thrown
   if (error instanceof VideoMaeError) {
     if (json) {
       process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
@@ -48,34 +60,4 @@ export function reportError(thrown: unknown, { json = false }: CommonOptions): n
   if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'INTERNAL', message: shown } })}\n`)
   else process.stderr.write(`videomae: a defect of the program, please report it:\n${shown}\n`)
   return exitCodes.internal
-}
-
-/**
- * A signal that aborts at the first Ctrl-C or SIGTERM, so that a command can save; the second one ends the process at
- * once. Call `dispose` when the command is done.
- *
- * @param hint what to do to go on
- */
-export function interruptSignal(hint = 'Continue with --resume.'): { readonly signal: AbortSignal; dispose(): void } {
-  const controller = new AbortController()
-  const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
-    process.stderr.write(`\n${name}: stopping; once more quits at once.\n`)
-    controller.abort(
-      new VideoMaeError(`Stopped by ${name}.`, {
-        code: 'INTERRUPTED',
-        exit: 'interrupted',
-        hint,
-      }),
-    )
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
-  return {
-    signal: controller.signal,
-    dispose() {
-      process.off('SIGINT', onSignal)
-      process.off('SIGTERM', onSignal)
-    },
-  }
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { systemError } from './system-error.ts'
+import { goingOn, systemError } from './system-error.ts'
 
 let folder = ''
 beforeAll(async () => {
@@ -44,6 +44,15 @@ describe('an error of the operating system', () => {
     }
     expect(systemError(absent('open', path.join(folder, 'x')), readOnly)?.message).toMatch(/ENOENT/)
   })
+
+  test.each(['ENOSPC', 'EDQUOT'])(
+    '%s says how this command goes on, and nothing of --resume where there is none',
+    (code) => {
+      const full = refusal(code, 'no space left on device', 'write', folder)
+      expect(systemError(full)?.hint).toMatch(/free some space, then run the same command again\.$/)
+      expect(systemError(full, undefined, goingOn.resume)?.hint).toMatch(/then continue .* with --resume\.$/)
+    },
+  )
 
   test('is not what a mistake of the program is', () => {
     expect(systemError(new TypeError('x is undefined'))).toBeNull()

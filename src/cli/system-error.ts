@@ -2,10 +2,10 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 
-/** What a user can do about errors of the operating system, by its name for them. */
+/** What a user can do about errors of the operating system, by its name for them. GO_ON stands for a value of `goingOn`. */
 const systemHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'The disk is full: free some space. A run continues from its last checkpoint with --resume.',
-  EDQUOT: 'The disk quota is used up: free some space. A run continues from its last checkpoint with --resume.',
+  ENOSPC: 'The disk is full: free some space, then GO_ON.',
+  EDQUOT: 'The disk quota is used up: free some space, then GO_ON.',
   EACCES: 'Check the permissions of that path, or choose another one.',
   EPERM: 'Check the permissions of that path, or choose another one.',
   EROFS: 'That file system is read-only: choose another place, e.g. with --out.',
@@ -18,6 +18,12 @@ const systemHints: Readonly<Record<string, string>> = {
   EIO: 'The disk reported a fault.',
 }
 
+/** How a command goes on after the machine has refused something: a command that trains keeps its checkpoints. */
+export const goingOn = {
+  again: 'run the same command again',
+  resume: 'continue from the last checkpoint with --resume',
+} as const
+
 /** Throws what the operating system says of writing into a folder. */
 type WriteProbe = (folder: string) => void
 
@@ -27,8 +33,13 @@ const probeWriting: WriteProbe = (folder) => accessSync(folder, constants.W_OK)
  * An error of the operating system as the user should see it: the machine's, not the program's; null for any other.
  *
  * @param probe for tests; file systems that cannot be written are not at hand there
+ * @param goOn how the command that failed goes on
  */
-export function systemError(thrown: unknown, probe: WriteProbe = probeWriting): VideoMaeError | null {
+export function systemError(
+  thrown: unknown,
+  probe: WriteProbe = probeWriting,
+  goOn: string = goingOn.again,
+): VideoMaeError | null {
   if (!isSystemError(thrown)) return null
   const { code, message, path: place } = refusedFolder(thrown, probe) ?? thrown
   // Where the folder is there, only the file is missing; a new folder that cannot be made has a parent missing.
@@ -42,7 +53,7 @@ export function systemError(thrown: unknown, probe: WriteProbe = probeWriting): 
   return new VideoMaeError(`The operating system refused: ${message}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',
-    hint,
+    hint: hint.replace('GO_ON', goOn),
     cause: thrown,
   })
 }

@@ -2,7 +2,8 @@ import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import { ProgressDisplay, type TrainingProgress } from '../train/progress.ts'
 import type { RunOptions } from '../train/training-run.ts'
-import { type CommonOptions, interruptSignal } from './run.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
 
 /** Options that every command that trains has. */
 export interface TrainingCommandOptions extends CommonOptions {

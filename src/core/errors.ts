@@ -15,7 +15,7 @@ export const exitCodes = {
   nonFinite: 5,
   /** A check the user asked for did not hold (parity, certificate vectors, export check, audit). */
   checkFailed: 6,
-  /** Stopped by Ctrl-C or SIGTERM after saving. */
+  /** Stopped by Ctrl-C, SIGTERM or SIGHUP after saving. */
   interrupted: 130,
 } as const
 

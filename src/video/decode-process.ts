@@ -16,7 +16,8 @@ import type { Decoder } from './types.ts'
 async function main(): Promise<void> {
   const settings = JSON.parse(process.argv[2]) as ProcessSettings
   await watchParent()
-  process.on('SIGINT', () => undefined) // On Windows Ctrl-C reaches every process of a console; the parent decides.
+  // A terminal sends Ctrl-C and its end to every process; the parent decides.
+  for (const name of ['SIGINT', 'SIGHUP'] as const) process.on(name, () => undefined)
   let decoder: Decoder
   try {
     decoder = await createDecoder(settings.decoder, settings.limits)

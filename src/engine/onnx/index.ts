@@ -14,8 +14,8 @@ export const inThreadOnnxEngine: Engine = {
 
   async probe() {
     try {
-      const { version, providers } = await loadRuntime()
-      return { available: true, detail: `onnxruntime-node ${version}, providers ${providers.join(', ')}` }
+      const { version } = await loadRuntime()
+      return { available: true, detail: `onnxruntime-node ${version}` }
     } catch (error) {
       const { message, hint } = error as VideoMaeError
       return { available: false, detail: hint === undefined ? message : `${message} ${hint}` }

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { exitCodes, VideoMaeError } from '../core/errors.ts'
+
+/** Ctrl-C, a request to end, and a terminal or connection that was closed. Windows sends the last one before it ends the process. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * A signal that aborts at the first Ctrl-C, SIGTERM or SIGHUP, so that a command can save; the second one ends the process at
+ * once. Call `dispose` when the command is done.
+ *
+ * @param hint what to do to go on
+ */
+export function interruptSignal(hint = 'Continue with --resume.'): { readonly signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController()
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+    process.stderr.write(`\n${name}: stopping; once more quits at once.\n`)
+    controller.abort(
+      new VideoMaeError(`Stopped by ${name}.`, {
+        code: 'INTERRUPTED',
+        exit: 'interrupted',
+        hint,
+      }),
+    )
+  }
+  const ignoreHangup = (): void => undefined
+  const detached = hangupIsIgnored()
+  for (const name of signals) process.on(name, detached && name === 'SIGHUP' ? ignoreHangup : onSignal)
+  return {
+    signal: controller.signal,
+    dispose() {
+      for (const name of signals) process.off(name, onSignal)
+      process.off('SIGHUP', ignoreHangup)
+    },
+  }
+}
+
+/**
+ * Whether the user asked for a process that outlives its terminal with `nohup`. Node.js sets the signal back to its default when
+ * it starts, so that the process cannot ask the system. The shell writes the program that it started into `_`; a script that
+ * runs under `nohup` ignores the signal itself, which Linux tells.
+ */
+function hangupIsIgnored(): boolean {
+  if (path.basename(process.env._ ?? '') === 'nohup') return true
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${process.ppid}/status`, 'utf8'))
+    return mask !== null && (Number.parseInt(mask[1].slice(-1), 16) & 1) === 1 // SIGHUP is signal 1, the lowest bit.
+  } catch {
+    return false
+  }
+}

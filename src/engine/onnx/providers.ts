@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { compiledEntry } from '../../core/entry.ts'
+import { loadRuntime } from './runtime.ts'
+
+export interface ProviderCheck {
+  readonly name: string
+  /** Whether a session opens and runs with it here. */
+  readonly usable: boolean
+}
+
+/** A provider that has not opened by then counts as not usable. */
+const timeoutMilliseconds = 60_000
+
+/**
+ * Tries every execution provider that this build of ONNX Runtime has. The build names providers whose libraries are not on the
+ * machine, so each is opened in a process of its own: one that fails prints to stderr, and one that crashes costs nothing.
+ *
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE` where ONNX Runtime does not load, `BUILD_MISSING`
+ */
+export async function checkProviders(): Promise<ProviderCheck[]> {
+  const { providers } = await loadRuntime()
+  return Promise.all(providers.map(async (name) => ({ name, usable: await opens(name) })))
+}
+
+function opens(provider: string): Promise<boolean> {
+  const entry = fileURLToPath(compiledEntry(import.meta.url, './open-provider'))
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [entry, provider], { stdio: 'ignore', timeout: timeoutMilliseconds })
+    child.on('error', () => resolve(false))
+    child.on('close', (code) => resolve(code === 0))
+  })
+}
