@@ -2,10 +2,10 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 
-/** What a user can do about errors of the operating system, by its name for them. GO_ON stands for a value of `goingOn`. */
+/** What a user can do about errors of the operating system, by its name for them. {goOn} stands for a value of `goingOn`. */
 const systemHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'The disk is full: free some space, then GO_ON.',
-  EDQUOT: 'The disk quota is used up: free some space, then GO_ON.',
+  ENOSPC: 'The disk is full: free some space, then {goOn}.',
+  EDQUOT: 'The disk quota is used up: free some space, then {goOn}.',
   EACCES: 'Check the permissions of that path, or choose another one.',
   EPERM: 'Check the permissions of that path, or choose another one.',
   EROFS: 'That file system is read-only: choose another place, e.g. with --out.',
@@ -53,7 +53,7 @@ export function systemError(
   return new VideoMaeError(`The operating system refused: ${message}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',
-    hint: hint.replace('GO_ON', goOn),
+    hint: hint.replace('{goOn}', goOn),
     cause: thrown,
   })
 }
