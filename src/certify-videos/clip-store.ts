@@ -1,5 +1,6 @@
 /** Decoded clips, kept like features: each video is read once, whatever asks for it later. */
 import { createHash } from 'node:crypto'
+import type { FrameSize } from '../core/frame-size.ts'
 import { FeatureStore } from '../finetune/feature-store.ts'
 import { type ClipSampling, type DecoderName, loadClips, type VideoEntry } from '../video/index.ts'
 
@@ -17,13 +18,13 @@ export interface ClipStoreOptions {
 export interface ClipKind {
   /** What the stored rows depend on beside the content: plain JSON. */
   readonly key: Readonly<Record<string, unknown>>
-  /** One clip each, all of the same number of frames; the middle square of the picture. */
+  /** One clip each, all of the same number of frames; the middle of the picture. */
   readonly samplings: readonly ClipSampling[]
-  /** Height and width of a clip, pixels. */
-  readonly size: number
+  /** Height and width of a clip, pixels; one number for both. */
+  readonly size: number | FrameSize
   /** float32 values that are stored of one clip. */
   readonly width: number
-  /** @param clip uint8 [frames, size, size, 3] @returns [width] */
+  /** @param clip uint8 [frames, height, width, 3] @returns [width] */
   readonly rowOf: (clip: Uint8Array) => Float32Array
 }
 

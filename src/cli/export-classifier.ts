@@ -9,6 +9,7 @@ import { type Evaluation, evaluateVideos, type VideoFailure } from '../finetune/
 import { openAnyClassifier } from '../finetune/predict.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
 import { temporalViews } from '../finetune/views.ts'
+import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/index.ts'
@@ -108,10 +109,8 @@ function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
 /** Four generated clips that move. */
 async function generatedClips(checkpoint: string): Promise<Uint8Array> {
   const { configuration } = await openClassifier(checkpoint)
-  const {
-    frames,
-    imageSize: [height, width],
-  } = configuration
+  const { frames } = configuration
+  const { height, width } = frameSize(configuration)
   const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
   return Buffer.concat(
     kinds.map((kind, i) => renderMotionClip(kind, new RandomStream('export', i), { width, height, frames })),
@@ -160,7 +159,7 @@ async function clipsOf(
   const unreadable: UnreadableVideo[] = []
   for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
     if (clips.length === count) break
-    for await (const loaded of loadClips({ entries, samplings, size: configuration.imageSize[0], signal })) {
+    for await (const loaded of loadClips({ entries, samplings, size: frameSize(configuration), signal })) {
       if (loaded.ok) clips.push(loaded.clips)
       else unreadable.push({ use, id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
       if (clips.length === count) break

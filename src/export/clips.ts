@@ -2,6 +2,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 import { readSampling } from '../finetune/classifier.ts'
 import { temporalViews } from '../finetune/views.ts'
+import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { loadClips } from '../video/index.ts'
@@ -17,16 +18,19 @@ export async function clipsForCheck(
   random: RandomStream,
 ): Promise<Uint8Array> {
   const { configuration, clip, path } = await openCheckpoint(checkpoint)
-  const {
-    frames,
-    imageSize: [height, width],
-  } = configuration
+  const { frames } = configuration
+  const { height, width } = frameSize(configuration)
   if (video === undefined) {
     const size = { width, height, frames }
     return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
   }
   const samplings = temporalViews(await readSampling(path, clip), frames, 1)
-  for await (const loaded of loadClips({ entries: [{ path: video, id: video }], samplings, size: width, workers: 1 })) {
+  for await (const loaded of loadClips({
+    entries: [{ path: video, id: video }],
+    samplings,
+    size: frameSize(configuration),
+    workers: 1,
+  })) {
     if (!loaded.ok) throw new VideoMaeError(loaded.reason, { code: loaded.code, exit: 'data' })
     return loaded.clips
   }

@@ -3,7 +3,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { engineNamed } from '../engine/index.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import { recordedSampling } from '../finetune/classifier.ts'
-import { classifierKeys } from '../finetune/onnx-classifier.ts'
+import { classifierKeys, resizeKey } from '../finetune/onnx-classifier.ts'
 import type { TestSampling } from '../finetune/views.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
 import { stateDigest } from '../model/digest.ts'
@@ -122,7 +122,7 @@ function timingOf({ kind, stride, fps }: TestSampling): Record<string, string> {
 /** What someone who has only the file needs to know. All values are strings; lists are JSON. */
 export async function describe(
   source: string,
-  { mean, std, frames, imageSize, patch, tubelet, encoder }: ModelConfiguration,
+  { mean, std, frames, imageSize, resize, patch, tubelet, encoder }: ModelConfiguration,
   input: ExportInput,
   digest: string,
   sampling: TestSampling | null,
@@ -134,6 +134,7 @@ export async function describe(
     'videomae.input': input,
     'videomae.frames': String(frames),
     'videomae.image_size': JSON.stringify(imageSize),
+    ...(resize === undefined ? {} : { [resizeKey]: JSON.stringify(resize) }),
     'videomae.mean': JSON.stringify(mean),
     'videomae.std': JSON.stringify(std),
     'videomae.patch': String(patch),

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
+import type { FrameSize } from '../core/frame-size.ts'
 import type { EngineOptions } from '../engine/engine.ts'
 import { engineNamed } from '../engine/index.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { frameSize } from '../model/configuration.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
@@ -81,12 +83,13 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     )
   }
   const { configuration, sampling } = source
-  const { frames, imageSize } = configuration
+  const { frames } = configuration
+  const size = frameSize(configuration)
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
   // `encoder` stands for everything in the configuration that decides the features.
-  const key = { encoder, kind, views, frames, size: imageSize[0], run: await runOf(options) }
+  const key = { encoder, kind, views, frames, size: sizeKey(size), run: await runOf(options) }
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
   const store = await FeatureStore.open(cache, id, key, width)
@@ -105,7 +108,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     })
     try {
       await session.writeState(state)
-      const clipProgram = { session, program: program.name, batch, clipBytes: frames * imageSize[0] * imageSize[1] * 3 }
+      const clipProgram = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
       const collector = new Collector(
         store,
         (all) => runClips(clipProgram, all, [output]).then((out) => out[output]),
@@ -139,6 +142,11 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     computed: missing.filter(({ digest }) => store.has(digest)).length,
     encoder,
   }
+}
+
+/** One number for a square, as stores of earlier versions have it. */
+function sizeKey({ height, width, resize }: FrameSize): unknown {
+  return height === width && resize === undefined ? height : { height, width, resize }
 }
 
 /**
@@ -178,8 +186,8 @@ interface ViewBatch {
 async function* loadViews(source: EncoderSource, entries: readonly VideoEntry[], options: FeatureOptions) {
   const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, signal } = options
   const { configuration, sampling } = source
-  const { frames, imageSize } = configuration
-  const loading = { entries, size: imageSize[0], workers, decoder, timeoutSeconds, signal }
+  const { frames } = configuration
+  const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, signal }
   if (windowStep === null) {
     const samplings = temporalViews(sampling, frames, clips)
     for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {

@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { RunInputs } from '../engine/engine.ts'
-import { dropoutFactors, dropPathFactors, dropsPaths, type ModelConfiguration } from '../model/index.ts'
+import { dropoutFactors, dropPathFactors, dropsPaths, frameSize, type ModelConfiguration } from '../model/index.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
 import { type ClipReader, createLoader, type LoadedSample } from '../video/index.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
@@ -42,13 +42,13 @@ export function unreadableClasses(labels: readonly string[], reason: string): Vi
 export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
   const { videos, configuration, model, sampling, classes, clipsPerRun, runsPerStep } = options
   const { data, augment, seed } = configuration
-  const [height, width] = model.imageSize
+  const { height, width } = frameSize(model)
   /** Reasons by the id of the video. */
   const bad = new Map(options.knownBad.map(({ id, reason }) => [id, reason]))
   const loader = createLoader({
     entries: videos,
     sampling: trainingSampling(sampling, model.frames),
-    size: height,
+    size: frameSize(model),
     crop: { kind: 'random-resized', area: augment.area, aspect: augment.aspect, flip: augment.flip ? 0.5 : 0 },
     augment: {
       randAugment: augment.randAugment,

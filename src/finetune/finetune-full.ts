@@ -1,7 +1,14 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { Engine } from '../engine/engine.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
-import { dropsPaths, initialise, layerWiseScale, type ModelConfiguration, type ModelState } from '../model/index.ts'
+import {
+  dropsPaths,
+  frameSize,
+  initialise,
+  layerWiseScale,
+  type ModelConfiguration,
+  type ModelState,
+} from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
 import { stateNames, withAverages } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
@@ -182,7 +189,7 @@ export async function finetuneFull(
     const classifier: ClipClassifier = {
       labels: dataset.classes,
       frames,
-      size: height,
+      size: frameSize(model),
       sampling,
       batch: evaluation.batch,
       probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
@@ -220,7 +227,7 @@ export async function finetuneFull(
     const views = loadClips({
       entries: split.validation,
       samplings: temporalViews(sampling, model.frames, 1),
-      size: model.imageSize[0],
+      size: frameSize(model),
       ...loadingOptions(data),
       signal: options.signal,
     })

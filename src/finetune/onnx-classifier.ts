@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import type { Resize } from '../core/frame-size.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { readModel } from '../format/onnx.ts'
 import { pixelValues } from '../model/pixel-values.ts'
@@ -15,14 +16,20 @@ export const classifierKeys = {
   precision: 'videomae.precision',
 } as const
 
+/** How pictures are scaled before a frame is cut out of their middle, where that is not just to cover it. */
+export const resizeKey = 'videomae.resize'
+
 const numbers = z.array(z.number())
+const side = z.int().min(1)
+const resizeSchema = z.union([z.strictObject({ shortEdge: side }), z.strictObject({ height: side, width: side })])
 
 interface Description {
   readonly labels: readonly string[]
   readonly sampling: TestSampling
   readonly input: 'uint8' | 'float32'
   readonly frames: number
-  readonly size: number
+  readonly imageSize: readonly [number, number]
+  readonly resize: Resize | undefined
   readonly mean: readonly number[]
   readonly std: readonly number[]
 }
@@ -45,25 +52,20 @@ export async function openOnnxClassifier(
   }
   const model = await readModel(file)
   const description = describe(file, model.metadata ?? {})
-  const { labels, input, frames, size } = description
+  const { labels, input, frames, resize } = description
+  const [height, width] = description.imageSize
   const { create, Tensor } = await loadRuntime()
   const session = await create(file, threads === undefined ? {} : { intraOpNumThreads: threads })
   const [inputName] = session.inputNames
-  const clipBytes = frames * size * size * 3
+  const clipBytes = frames * height * width * 3
   const tensorOf = (clips: Uint8Array, count: number) =>
     input === 'uint8'
-      ? new Tensor('uint8', clips, [count, frames, size, size, 3])
-      : new Tensor('float32', pixelValues(clips, { ...description, imageSize: [size, size], channels: 3 }), [
-          count,
-          frames,
-          3,
-          size,
-          size,
-        ])
+      ? new Tensor('uint8', clips, [count, frames, height, width, 3])
+      : new Tensor('float32', pixelValues(clips, { ...description, channels: 3 }), [count, frames, 3, height, width])
   return {
     labels,
     frames,
-    size,
+    size: resize === undefined ? { height, width } : { height, width, resize },
     sampling: description.sampling,
     batch,
     async probabilities(clips) {
@@ -89,7 +91,8 @@ function describe(file: string, metadata: Readonly<Record<string, string>>): Des
       sampling: testSamplingSchema.parse(JSON.parse(metadata[classifierKeys.sampling])),
       input: z.enum(['uint8', 'float32']).parse(metadata['videomae.input']),
       frames: z.coerce.number().int().min(1).parse(metadata['videomae.frames']),
-      size: numbers.parse(JSON.parse(metadata['videomae.image_size']))[0],
+      imageSize: z.tuple([side, side]).parse(JSON.parse(metadata['videomae.image_size'])),
+      resize: metadata[resizeKey] === undefined ? undefined : resizeSchema.parse(JSON.parse(metadata[resizeKey])),
       mean: numbers.parse(JSON.parse(metadata['videomae.mean'])),
       std: numbers.parse(JSON.parse(metadata['videomae.std'])),
     }

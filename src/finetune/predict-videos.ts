@@ -1,4 +1,6 @@
+import type { FrameSize } from '../core/frame-size.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
+import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type DecoderName, type LoadedVideo, loadClips, type VideoEntry } from '../video/index.ts'
 import { runClips } from './batches.ts'
@@ -9,13 +11,13 @@ import { spatialViews, type TestSampling, temporalViews } from './views.ts'
 export interface ClipClassifier {
   readonly labels: readonly string[]
   readonly frames: number
-  /** Height and width of a clip, pixels. */
-  readonly size: number
+  /** Height and width of a frame, pixels, and how pictures are scaled to it. */
+  readonly size: FrameSize
   readonly sampling: TestSampling
   /** Clips in one run. */
   readonly batch: number
   /**
-   * @param clips uint8 [n][frames, size, size, 3]
+   * @param clips uint8 [n][frames, height, width, 3]
    * @returns [n, classes] probabilities
    */
   probabilities(clips: Uint8Array): Promise<Float32Array>
@@ -35,6 +37,7 @@ export async function openClipClassifier(
   { engine: name = null, batch = 4, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
   const { configuration, labels, sampling, state } = classifier
+  const size = frameSize(configuration)
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
   const session = await engine.open([program], options)
@@ -44,15 +47,12 @@ export async function openClipClassifier(
     await session.close() // Nobody gets a classifier that could be closed.
     throw error
   }
-  const {
-    frames,
-    imageSize: [height, width],
-  } = configuration
-  const clip = { session, program: program.name, batch, clipBytes: frames * height * width * 3 }
+  const { frames } = configuration
+  const clip = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
   return {
     labels,
     frames,
-    size: height,
+    size,
     sampling,
     batch,
     probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,

@@ -91,8 +91,6 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
   const sampling = { kind: clip.sampling ?? found.kind, ...clipTiming(clip, found) }
   const section = { ...sizes, from: opened === null ? null : (like ?? from) }
   const configuration = modelConfiguration(section, opened?.configuration ?? null)
-  const [height, width] = configuration.imageSize
-  if (height !== width) throw invalidArgument('model.resolution', 'a square picture', `${height}x${width}`)
   if (from === 'scratch') return freshEncoder({ ...configuration, positionGrid: null }, sampling, seed)
   return { ...opened!, configuration, sampling }
 }

@@ -122,7 +122,7 @@ describe('predictFrom', () => {
   const classifier = (batch: number): ClipClassifier => ({
     labels: ['a', 'b'],
     frames: 1,
-    size: 1,
+    size: { height: 1, width: 1 },
     sampling: { kind: 'dense', stride: 1, fps: null },
     batch,
     probabilities: async (clips) => Float32Array.from([...clips].flatMap((clip) => table[clip])),

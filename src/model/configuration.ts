@@ -1,4 +1,5 @@
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import type { FrameSize, Resize } from '../core/frame-size.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
 
 /** Size of a stack of transformer blocks. */
@@ -26,6 +27,8 @@ export interface ModelConfiguration {
   /** Height and width of a frame, pixels. */
   readonly imageSize: readonly [number, number]
   readonly channels: number
+  /** How a picture is scaled before a frame is cut out of its middle. Absent: until it just covers the frame. */
+  readonly resize?: Resize
   /** Frames of a clip. */
   readonly frames: number
   /** Side of a patch, pixels. */
@@ -69,6 +72,8 @@ export interface TransformerOptions {
 export interface ModelOptions {
   /** Height and width, or one number for both. Default 224. */
   readonly imageSize?: number | readonly [number, number]
+  /** Default: until the picture just covers the frame. */
+  readonly resize?: Resize
   /** Default 3. */
   readonly channels?: number
   /** Default 16. */
@@ -117,6 +122,7 @@ export function resolveConfiguration(options: ModelOptions): ModelConfiguration 
   const encoder = resolveTransformer(options.encoder)
   return checkConfiguration({
     imageSize: typeof size === 'number' ? [size, size] : [size[0], size[1]],
+    ...(options.resize === undefined ? {} : { resize: options.resize }),
     channels,
     frames: options.frames ?? 16,
     patch: options.patch ?? 16,
@@ -206,6 +212,22 @@ function perChannel(
   if (values.length !== channels || !values.every(ok)) {
     throw invalidArgument(name, `${channels} ${what}, one per channel`, `[${values.join(', ')}]`)
   }
+}
+
+/**
+ * What videos are decoded to for a model.
+ *
+ * @throws VideoMaeError `CHANNELS_UNSUPPORTED` for one that does not take the three colors of a video
+ */
+export function frameSize({ imageSize: [height, width], resize, channels }: ModelConfiguration): FrameSize {
+  if (channels !== 3) {
+    throw new VideoMaeError(`Expected a model of RGB frames, but this one takes ${channels} channels.`, {
+      code: 'CHANNELS_UNSUPPORTED',
+      exit: 'data',
+      hint: 'Videos are decoded to RGB. Build the input yourself and run the model through the library.',
+    })
+  }
+  return resize === undefined ? { height, width } : { height, width, resize }
 }
 
 /** The token grid of a model. */

@@ -1,10 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
 import { engineNamed } from '../engine/index.ts'
 import { createMask, type MaskKind } from '../mask/mask.ts'
-import { buildReconstructProgram, tokenGrid } from '../model/index.ts'
+import { buildReconstructProgram, frameSize, tokenGrid } from '../model/index.ts'
 import { clipTiming, defaultTiming, positionsOf } from '../train/clip-timing.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { type ClipSampling, type DecoderName, loadClips } from '../video/index.ts'
@@ -64,10 +65,7 @@ export async function reconstruct(
       },
     )
   }
-  const [height, width] = configuration.imageSize
-  if (height !== width || configuration.channels !== 3) {
-    throw invalidArgument('checkpoint', 'a model of square RGB frames', `${height}x${width}x${configuration.channels}`)
-  }
+  const { height, width, ...scaling } = frameSize(configuration)
   const mask = createMask(
     options.mask ?? trained?.kind ?? 'tube',
     tokenGrid(configuration),
@@ -80,7 +78,7 @@ export async function reconstruct(
     ...positionsOf(clipTiming({ stride: options.stride }, clip ?? defaultTiming)),
     start: 'center',
   }
-  const { frames, indices } = await readClip(video, sampling, width, options.decoder)
+  const { frames, indices } = await readClip(video, sampling, { height, width, ...scaling }, options.decoder)
   const program = buildReconstructProgram({
     configuration,
     batch: 1,
@@ -116,7 +114,7 @@ export async function reconstruct(
 async function readClip(
   video: string,
   sampling: ClipSampling,
-  size: number,
+  size: FrameSize,
   decoder: DecoderName = 'node-av',
 ): Promise<{ frames: Uint8Array; indices: readonly number[] }> {
   const entries = [{ path: video, id: video }]

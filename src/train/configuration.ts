@@ -107,10 +107,11 @@ export const modelSchema = z
       .default(null)
       .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
     frames: count.nullable().default(null).describe('Frames of a clip; null: 16, or as "from" has them.'),
-    resolution: count
+    resolution: z
+      .union([count, z.tuple([count, count])])
       .nullable()
       .default(null)
-      .describe('Pixels on each side of the square picture; null: 224, or as "from" has them.'),
+      .describe('Height and width of a frame in pixels, or one number for both; null: 224, or as "from" has them.'),
     patch: count.nullable().default(null).describe('Pixels on each side of a patch.'),
     tubelet: count.nullable().default(null).describe('Frames of one patch.'),
     width: count.nullable().default(null),

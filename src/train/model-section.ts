@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
+import type { Resize } from '../core/frame-size.ts'
 import {
   type ModelConfiguration,
   resolveConfiguration,
@@ -56,6 +57,23 @@ function resized(base: Required<Omit<TransformerOptions, 'mlpRatio'>>, sizes: Si
   return { width, depth: sizes.depth ?? base.depth, heads, mlpWidth }
 }
 
+/** The same part of a picture at another resolution. */
+function scaledResize(
+  resize: Resize,
+  { imageSize }: ModelConfiguration,
+  resolution: ModelSection['resolution'],
+): Resize {
+  if (resolution === null) return resize
+  const [height, width] = typeof resolution === 'number' ? [resolution, resolution] : resolution
+  if ('height' in resize) {
+    return {
+      height: Math.max(height, Math.round((resize.height * height) / imageSize[0])),
+      width: Math.max(width, Math.round((resize.width * width) / imageSize[1])),
+    }
+  }
+  return { shortEdge: Math.round((resize.shortEdge * Math.min(height, width)) / Math.min(...imageSize)) }
+}
+
 function continued(section: ModelSection, source: ModelConfiguration, normaliseTargets: boolean): ModelConfiguration {
   const { preset, patch, tubelet, width, depth, heads, decoder, positions } = section
   const sizes = {
@@ -83,6 +101,7 @@ function continued(section: ModelSection, source: ModelConfiguration, normaliseT
   const resolved = resolveConfiguration({
     ...source,
     imageSize: resolution === null ? source.imageSize : resolution,
+    resize: source.resize && scaledResize(source.resize, source, resolution),
     frames: section.frames ?? source.frames,
     normaliseTargets,
   })

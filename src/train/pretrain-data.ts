@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { frameSize } from '../model/configuration.ts'
 import {
   type BadFile,
   type ClipSampling,
@@ -54,7 +55,7 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
   const loader = createLoader({
     entries,
     sampling: pretrainSampling(clip, model.frames),
-    size: model.imageSize[0],
+    size: frameSize(model),
     crop: cropChoice(clip),
     samplesPerClip: data.samplesPerClip,
     batchSize: run.clipsPerRun,

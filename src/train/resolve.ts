@@ -46,14 +46,6 @@ export interface ResolveFacts {
 export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts = {}): ResolvedRun {
   const { data, mask } = configuration
   const model = modelConfiguration(configuration.model, facts.source ?? null)
-  if (model.imageSize[0] !== model.imageSize[1]) {
-    throw invalidArgument(
-      'model.resolution',
-      'a square picture',
-      model.imageSize.join('x'),
-      'Set model.resolution to one side.',
-    )
-  }
   const grid = tokenGrid(model)
   const { visible, masked } = maskCounts(mask.kind, grid, mask.ratio)
   const predicted = mask.decoder === null ? masked : decodedCount(mask.decoder.kind, grid, mask.decoder.ratio)

@@ -1,10 +1,11 @@
 import { VideoMaeError } from '../core/errors.ts'
+import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
 import { augmentClip, type ClipAugmentation } from './augment/index.ts'
 import { type CropChoice, chooseCrop } from './crop.ts'
 import { type ClipSampling, sampleClip } from './sampling.ts'
 import { createTimeline } from './timeline.ts'
-import type { Decoder, FrameTimes, Geometry, OpenVideo, Size, VideoEntry, VideoInfo } from './types.ts'
+import type { Decoder, FrameTimes, Geometry, OpenVideo, VideoEntry, VideoInfo } from './types.ts'
 
 /**
  * Everything that decides the bytes of one sample's clips. Plain data: it travels to a decoding process, and the same request gives the same bytes in any process at any time.
@@ -14,7 +15,7 @@ export interface ClipRequest {
   readonly sampling: ClipSampling
   /** One clip per crop, all of the same frames. */
   readonly crops: readonly CropChoice[]
-  readonly output: Size
+  readonly output: FrameSize
   /** What is done to the pixels of each crop. Default: nothing. */
   readonly augment?: ClipAugmentation
   /** Key of the random streams: ('clip') for the frames, ('crop', k) and ('augment', k) for crop k are appended. */

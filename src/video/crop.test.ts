@@ -1,4 +1,5 @@
 /** Oracle: the crop rules, their bounds, and exhaustive counts of the places they may choose. */
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
@@ -99,4 +100,69 @@ test('mirrors as often as asked', () => {
   }
   expect(mirrored).toBeGreaterThan(200)
   expect(mirrored).toBeLessThan(300)
+})
+
+test('crops for square frames are bit for bit those of version 0.1', () => {
+  const hash = createHash('sha256')
+  const choices: CropChoice[] = [
+    { kind: 'multiscale', flip: 0.5 },
+    { kind: 'random-resized', flip: 0.5 },
+    { kind: 'random-resized', area: [0.9, 1] },
+    { kind: 'center' },
+    { kind: 'along', index: 1, count: 2 },
+    { kind: 'whole' },
+  ]
+  for (let key = 0; key < 2000; key++) {
+    const stream = new RandomStream(key, 'picture')
+    const picture = { width: 1 + stream.integer(2000), height: 1 + stream.integer(2000) }
+    const side = 1 + stream.integer(300)
+    for (const choice of choices) {
+      hash.update(JSON.stringify(chooseCrop(choice, picture, { width: side, height: side }, random(key))))
+    }
+  }
+  expect(hash.digest('hex')).toBe('da5698b12c4b0c4752824baf409e6ce71cd8e4b4739deb98fe198617e8d20be5')
+})
+
+test('non-square frames: the picture covers the frame, and random crops have its proportions', () => {
+  const wide = { width: 448, height: 224 }
+  // 320 x 240 covers 448 x 224 at 448 / 320 = 1.4: 448 x 336, of which the middle 224 rows are kept.
+  expect(alongCrop({ width: 320, height: 240 }, wide, 1, 3)).toMatchObject({
+    scale: { width: 448, height: 336 },
+    window: { x: 0, y: 56 },
+  })
+  // 1000 x 250 covers it at 224 / 250: 896 x 224.
+  expect(alongCrop({ width: 1000, height: 250 }, wide, 2, 3)).toMatchObject({
+    scale: { width: 896, height: 224 },
+    window: { x: 448, y: 0 },
+  })
+  for (let key = 0; key < 500; key++) {
+    // The largest 2:1 box in 340 x 256 is 340 x 170.
+    const { crop, scale } = multiScaleCrop({ width: 340, height: 256 }, wide, random(key))
+    expect([340, 297, 255, 224]).toContain(crop.width)
+    expect([170, 148, 127, 112]).toContain(crop.height)
+    expect(scale).toEqual(wide)
+    const resized = randomResizedCrop({ width: 640, height: 240 }, wide, random(key), [0.1, 0.4])
+    expect(resized.crop.width / resized.crop.height).toBeGreaterThan(2 * 0.75 - 0.05)
+    expect(resized.crop.width / resized.crop.height).toBeLessThan((2 * 4) / 3 + 0.05)
+  }
+})
+
+test('resize: the short side scaled further than the frame, or the picture squeezed, before the middle is cut out', () => {
+  const picture = { width: 320, height: 240 }
+  const larger = { ...output, resize: { shortEdge: 256 } }
+  // 320 x 240 to 341 x 256
+  expect(alongCrop(picture, larger, 1, 3)).toMatchObject({
+    scale: { width: 341, height: 256 },
+    window: { x: 58, y: 16 },
+  })
+  const squeezed = alongCrop(picture, { ...output, resize: { height: 224, width: 224 } }, 1, 3)
+  expect(squeezed).toEqual({ crop: { x: 0, y: 0, ...picture }, scale: output, flip: false })
+  expect(alongCrop(picture, { ...output, resize: { height: 256, width: 256 } }, 1, 3)).toMatchObject({
+    scale: { width: 256, height: 256 },
+    window: { x: 16, y: 16 },
+  })
+  // Never smaller than the frame.
+  expect(alongCrop(picture, { ...output, resize: { shortEdge: 100 } }, 1, 3)).toMatchObject({
+    scale: { width: 298, height: 224 },
+  })
 })

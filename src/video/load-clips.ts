@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
 import { type ClipOutcome, DecodePool } from './pool.ts'
@@ -11,8 +12,8 @@ export interface LoadClipsOptions {
   readonly samplings: readonly ClipSampling[]
   /** Spatial views. Default: the centre. */
   readonly crops?: readonly CropChoice[]
-  /** Height and width of the clips, in pixels. */
-  readonly size: number
+  /** Height and width of the clips, in pixels; one number for both. */
+  readonly size: number | FrameSize
   /** For samplings with a random start. Default 0. */
   readonly seed?: number
   /** Decoding processes; no more than there are views to decode. Default: one per core. */
@@ -33,7 +34,7 @@ export type LoadedVideo = {
 } & (
   | {
       readonly ok: true
-      /** uint8 [samplings x crops][frames][size][size][3], RGB; the crops of one sampling lie side by side. */
+      /** uint8 [samplings x crops][frames][height][width][3], RGB; the crops of one sampling lie side by side. */
       readonly clips: Uint8Array
       readonly views: readonly ClipView[]
     }
@@ -60,7 +61,7 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     entry: entries[index],
     sampling,
     crops,
-    output: { width: size, height: size },
+    output: frameSizeOf(size),
     key: [seed, 0, index],
   })
   if (entries.length === 0) return

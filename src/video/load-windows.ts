@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import { frameSizeOf } from '../core/frame-size.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { LoadClipsOptions } from './load-clips.ts'
 import { DecodePool } from './pool.ts'
@@ -25,7 +26,7 @@ export type LoadedWindows = {
       /** Number of the first of these windows, and how many the video has. */
       readonly first: number
       readonly total: number
-      /** uint8 [windows][frames][size][size][3], RGB, the centre of the picture. */
+      /** uint8 [windows][frames][height][width][3], RGB, the centre of the picture. */
       readonly clips: Uint8Array
       readonly views: readonly ClipView[]
     }
@@ -50,7 +51,7 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     entry: entries[index],
     sampling: { kind: 'window', frames, stride, fps, start },
     crops: [{ kind: 'center' }],
-    output: { width: size, height: size },
+    output: frameSizeOf(size),
     key: [seed, 0, index],
   })
   const bytes = clipBytes(request(0, 0))

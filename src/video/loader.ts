@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
 import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
@@ -11,8 +12,8 @@ export interface LoaderOptions {
   readonly entries: readonly VideoEntry[]
   /** Which frames make a clip. */
   readonly sampling: ClipSampling
-  /** Height and width of the clips, in pixels. */
-  readonly size: number
+  /** Height and width of the clips, in pixels; one number for both. */
+  readonly size: number | FrameSize
   /** Which part of the picture a clip shows. Default: multi-scale crop without mirroring, as in pretraining. */
   readonly crop?: CropChoice
   /** What is done to the pixels of every clip, each with its own draws; it runs in the decoding processes. */
@@ -54,7 +55,7 @@ export interface LoadedSample extends ClipView {
 export interface LoadedBatch {
   readonly step: number
   readonly epoch: number
-  /** uint8 [batchSize][frames][size][size][3], RGB, in shared memory. The copies of one video lie side by side. */
+  /** uint8 [batchSize][frames][height][width][3], RGB, in shared memory. The copies of one video lie side by side. */
   readonly clips: Uint8Array
   readonly samples: readonly LoadedSample[]
   /** Gives the memory of `clips` back for a later batch: call it when nothing reads them any more. A batch that is not given back keeps its memory. */
@@ -116,7 +117,8 @@ class VideoLoader implements Loader {
 
   constructor(options: LoaderOptions) {
     const { batchSize, samplesPerClip = 1, entries, seed, size } = options
-    for (const [name, value] of Object.entries({ batchSize, samplesPerClip, size })) {
+    const { height, width } = frameSizeOf(size)
+    for (const [name, value] of Object.entries({ batchSize, samplesPerClip, height, width })) {
       if (!Number.isInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value)
     }
     if (batchSize % samplesPerClip !== 0) {
@@ -263,7 +265,7 @@ class VideoLoader implements Loader {
       entry: entries[index],
       sampling,
       crops: this.crops,
-      output: { width: size, height: size },
+      output: frameSizeOf(size),
       augment,
       key: [seed, epoch, index],
     }

@@ -308,12 +308,12 @@ it('resample: identity, mirror, and the mean of neighbours', () => {
     { width: 4, height: 4 },
   ]
   const to = new Uint8Array(48)
-  resample(from, 4, { crop: whole, scale: output, flip: false }, output, to)
+  resample(from, { width: 4, height: 4 }, { crop: whole, scale: output, flip: false }, output, to)
   expect([...to]).toEqual([...from])
-  resample(from, 4, { crop: whole, scale: output, flip: true }, output, to)
+  resample(from, { width: 4, height: 4 }, { crop: whole, scale: output, flip: true }, output, to)
   expect([...to.subarray(0, 3)]).toEqual([...from.subarray(9, 12)])
   const half = { width: 2, height: 2 }
-  resample(from, 4, { crop: whole, scale: half, flip: false }, half, to)
+  resample(from, { width: 4, height: 4 }, { crop: whole, scale: half, flip: false }, half, to)
   // Pixel (0, 0) of half the size lies between the first two pixels of the first two rows.
   expect(to[0]).toBe((from[0] + from[3] + from[12] + from[15]) / 4)
 })

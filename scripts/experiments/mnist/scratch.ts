@@ -27,7 +27,7 @@ async function storeStills(folder: string, images: Images): Promise<{ frames: Fr
     for (let k = 0; k < side * side; k++) frame.fill(images.data[i * side * side + k], 3 * k, 3 * k + 3)
     await store.append({ digest, views: [view] }, new Float32Array(frame.buffer))
   }
-  return { frames: new FrameStore(store, 1, side), digests }
+  return { frames: new FrameStore(store, 1, { width: side, height: side }), digests }
 }
 
 /**

@@ -2,9 +2,11 @@
  * The frames of videos at a small size, decoded once: learners that are trained from pixels read them again and again, for
  * hundreds of partitions. They stay on disk, so memory does not grow with the data.
  */
+import type { FrameSize } from '../../core/frame-size.ts'
 import type { EncoderSource } from '../../finetune/encoder-source.ts'
 import type { FeatureStore } from '../../finetune/feature-store.ts'
 import { type TestSampling, temporalViews } from '../../finetune/views.ts'
+import { frameSize } from '../../model/configuration.ts'
 import {
   type ClipReader,
   clipBytes,
@@ -30,18 +32,32 @@ export function storedSampling({ kind }: TestSampling): TestSampling {
 
 /**
  * Stores the middle of every video: four times the frames of a clip, as far apart as the encoder takes them, the middle
- * square of the picture.
+ * of the picture in the proportions of the encoder's frames.
  */
 export async function openFrames<Video extends VideoEntry & { readonly digest: string | null }>(
   { configuration, sampling }: Pick<EncoderSource, 'configuration' | 'sampling'>,
   videos: readonly Video[],
   options: ClipStoreOptions,
 ) {
-  const size = Math.ceil((configuration.imageSize[0] * margin) / 2) * 2
+  const { height, width, resize } = frameSize(configuration)
+  const stored = (side: number): number => Math.ceil((side * margin) / 2) * 2
+  // A picture that a model wants squeezed is stored so: its proportions are gone here, and a crop of it has none to lose.
+  const squeezed = resize !== undefined && 'height' in resize
+  const size: FrameSize = {
+    height: stored(height),
+    width: stored(width),
+    ...(squeezed ? { resize: { height: stored(height), width: stored(width) } } : {}),
+  }
   const frames = reserve * configuration.frames
-  const bytes = frames * size * size * 3
+  const bytes = frames * size.height * size.width * 3
   const kind = {
-    key: { frames, size, sampling, content: 'RGB bytes of frames, four to a value' },
+    // One number for a square, as stores of earlier versions have it.
+    key: {
+      frames,
+      size: size.height === size.width && !squeezed ? size.height : size,
+      sampling,
+      content: 'RGB bytes of frames, four to a value',
+    },
     samplings: temporalViews(sampling, frames, 1),
     size,
     width: bytes / 4,
@@ -55,15 +71,15 @@ export async function openFrames<Video extends VideoEntry & { readonly digest: s
 export class FrameStore {
   private readonly store: FeatureStore
   private readonly frames: number
-  private readonly size: number
+  private readonly size: Size
 
   /** Names everything that stored frames depend on beside the videos. */
   get id(): string {
     return this.store.id
   }
 
-  /** @param size height and width of a stored frame, pixels */
-  constructor(store: FeatureStore, frames: number, size: number) {
+  /** @param size of a stored frame */
+  constructor(store: FeatureStore, frames: number, size: Size) {
     this.store = store
     this.frames = frames
     this.size = size
@@ -93,7 +109,6 @@ export class FrameStore {
     contents: readonly Content[],
     { configuration, sampling }: Pick<EncoderSource, 'configuration' | 'sampling'>,
   ): AsyncGenerator<LoadedVideo, void, undefined> {
-    const [height, width] = configuration.imageSize
     const [middle] = temporalViews(sampling, configuration.frames, 1)
     const reader = this.reader(new Map(contents.map((content, i) => [String(i), content])))
     for (const index of contents.keys()) {
@@ -102,7 +117,7 @@ export class FrameStore {
         entry,
         sampling: middle,
         crops: [{ kind: 'center' as const }],
-        output: { width, height },
+        output: frameSize(configuration),
         key: [],
       }
       const outcome = await reader.read(request)
@@ -112,10 +127,10 @@ export class FrameStore {
     }
   }
 
-  /** The frames of a content, uint8 [length][size][size][3]; what a short video repeats at its end is left out. */
+  /** The frames of a content, uint8 [length][height][width][3]; what a short video repeats at its end is left out. */
   private async framesOf(content: Content): Promise<Uint8Array> {
     const pixels = new Uint8Array((await this.store.read(content.key)).buffer)
-    const bytes = this.size * this.size * 3
+    const bytes = this.size.height * this.size.width * 3
     let length = this.frames
     const frame = (i: number) => Buffer.from(pixels.buffer, i * bytes, bytes)
     while (length > 1 && frame(length - 1).equals(frame(length - 2))) length--
@@ -126,19 +141,20 @@ export class FrameStore {
   }
 
   private decoder(contents: ReadonlyMap<string, Content>): Decoder {
-    const { size } = this
+    const { height, width } = this.size
+    const frameBytes = height * width * 3
     return {
       name: 'node-av',
       describe: () => 'stored frames',
       open: async (path) => {
         const pixels = await this.framesOf(contents.get(path)!)
-        const length = pixels.length / (size * size * 3)
+        const length = pixels.length / frameBytes
         const times = { times: Float64Array.from({ length }, (_, i) => i), source: 'decoded' as const }
         return {
           info: {
             path,
-            width: size,
-            height: size,
+            width,
+            height,
             container: 'stored',
             codec: 'stored',
             pixelFormat: 'rgb24',
@@ -154,8 +170,8 @@ export class FrameStore {
             const bytes = output.width * output.height * 3
             for (const [g, geometry] of geometries.entries()) {
               for (const [f, index] of frames.entries()) {
-                const from = pixels.subarray(index * size * size * 3, (index + 1) * size * size * 3)
-                resample(from, size, geometry, output, out.subarray((g * frames.length + f) * bytes))
+                const from = pixels.subarray(index * frameBytes, (index + 1) * frameBytes)
+                resample(from, { height, width }, geometry, output, out.subarray((g * frames.length + f) * bytes))
               }
             }
             return { decoded: frames.length, used: new Set(frames).size }
@@ -170,28 +186,28 @@ export class FrameStore {
 /**
  * One frame through a geometry, bilinear between pixel centres.
  *
- * @param from uint8 [side, side, 3]
+ * @param from uint8 [size.height, size.width, 3]
  * @param to uint8 [output.height, output.width, 3], written
  */
-export function resample(from: Uint8Array, side: number, geometry: Geometry, output: Size, to: Uint8Array): void {
+export function resample(from: Uint8Array, size: Size, geometry: Geometry, output: Size, to: Uint8Array): void {
   const { crop, scale, window = { x: 0, y: 0 }, flip } = geometry
-  const places = (length: number, start: number, cut: number, scaled: number, offset: number) =>
+  const places = (side: number, length: number, start: number, cut: number, scaled: number, offset: number) =>
     Array.from({ length }, (_, i) => {
       const at = Math.min(Math.max(start + ((i + offset + 0.5) * cut) / scaled - 0.5, start), start + cut - 1)
       const low = Math.min(Math.floor(at), side - 1)
       return { low, high: Math.min(low + 1, start + cut - 1, side - 1), share: at - low }
     })
-  const rows = places(output.height, crop.y, crop.height, scale.height, window.y)
-  const columns = places(output.width, crop.x, crop.width, scale.width, window.x)
+  const rows = places(size.height, output.height, crop.y, crop.height, scale.height, window.y)
+  const columns = places(size.width, output.width, crop.x, crop.width, scale.width, window.x)
   if (flip) columns.reverse()
   let at = 0
   for (const row of rows) {
     for (const column of columns) {
       const corners = [
-        (row.low * side + column.low) * 3,
-        (row.low * side + column.high) * 3,
-        (row.high * side + column.low) * 3,
-        (row.high * side + column.high) * 3,
+        (row.low * size.width + column.low) * 3,
+        (row.low * size.width + column.high) * 3,
+        (row.high * size.width + column.low) * 3,
+        (row.high * size.width + column.high) * 3,
       ]
       for (let c = 0; c < 3; c++) {
         const top = from[corners[0] + c] * (1 - column.share) + from[corners[1] + c] * column.share

@@ -1,0 +1,202 @@
+/**
+ * Frames that are not square, from files to answers. Oracle: the float64 reference engine on clips whose bytes are checked against the
+ * whole decoded picture.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RandomStream } from '../../src/core/random.ts'
+import { exportClassifier } from '../../src/export/classifier.ts'
+import { clipsForCheck } from '../../src/export/clips.ts'
+import { exportEncoder } from '../../src/export/encoder.ts'
+import { saveClassifier } from '../../src/finetune/classifier.ts'
+import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { openEncoder } from '../../src/finetune/encoder-source.ts'
+import { evaluateVideos } from '../../src/finetune/evaluate.ts'
+import { computeFeatures } from '../../src/finetune/features.ts'
+import { finetune } from '../../src/finetune/finetune.ts'
+import { openAnyClassifier, predict } from '../../src/finetune/predict.ts'
+import { readModel } from '../../src/format/onnx.ts'
+import { buildClassifyProgram } from '../../src/model/classify.ts'
+import { buildEncodeProgram } from '../../src/model/encode-program.ts'
+import { parameterShapes } from '../../src/model/parameters.ts'
+import { reconstruct } from '../../src/report/reconstruct.ts'
+import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { renderMotionClip } from '../../src/synthetic/motion.ts'
+import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
+import { loadClips } from '../../src/video/index.ts'
+import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-non-square-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const configuration = tinyConfiguration({ imageSize: [8, 16] })
+const labels = ['left', 'up', 'still']
+const state = shakenState(parameterShapes(configuration, 'classify', 3))
+const sampling = { kind: 'dense', stride: 1, fps: null } as const
+const videos: string[] = []
+
+beforeAll(async () => {
+  await saveClassifier(place('checkpoint'), { configuration, head: { kind: 'linear' }, state, labels, sampling })
+  // As large as the frames, wider than they are, and narrower.
+  for (const [width, height] of [
+    [16, 8],
+    [96, 24],
+    [32, 48],
+  ]) {
+    for (const kind of ['left', 'up'] as const) {
+      const clip = renderMotionClip(kind, new RandomStream(width, kind), { width, height, frames: 8 })
+      mkdirSync(place('data', kind), { recursive: true })
+      const file = place('data', kind, `${width}x${height}.mp4`)
+      await encodeVideo(file, clip, { width, height, framesPerSecond: 8 })
+      videos.push(file)
+    }
+  }
+})
+
+/** The middle clip of each video, [4, 8, 16, 3], one after the other. */
+async function clips(): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = []
+  const entries = videos.map((file) => ({ path: file, id: file }))
+  const samplings = [{ kind: 'dense-view', frames: 4, stride: 1, view: 0, views: 1 } as const]
+  for await (const loaded of loadClips({ entries, samplings, size: { height: 8, width: 16 }, workers: 1 })) {
+    if (!loaded.ok) throw new Error(loaded.reason)
+    expect(loaded.clips.length).toBe(4 * 8 * 16 * 3)
+    found.push(loaded.clips)
+  }
+  return found
+}
+
+async function expected(): Promise<Float32Array[]> {
+  const program = buildClassifyProgram({ configuration, batch: 1, classes: 3 })
+  const probabilities: Float32Array[] = []
+  for (const frames of await clips()) probabilities.push((await runOnce(program, state, { frames })).probabilities)
+  return probabilities
+}
+
+const classesOf = (predictions: Awaited<ReturnType<typeof predict>>) =>
+  predictions.map((prediction) => {
+    if (!prediction.ok) throw new Error(prediction.reason)
+    return labels.map((label) => prediction.classes.find((found) => found.label === label)!.probability)
+  })
+
+function expectClose(actual: readonly (readonly number[])[], wanted: readonly Float32Array[]): void {
+  expect(actual).toHaveLength(wanted.length)
+  for (const [i, row] of wanted.entries()) {
+    for (const [c, value] of row.entries()) expect(actual[i][c], `video ${i}, class ${c}`).toBeCloseTo(value, 5)
+    expect(actual[i].reduce((a, b) => a + b)).toBeCloseTo(1, 6)
+  }
+}
+
+describe('a classifier of 8 x 16 frames', () => {
+  it('predicts what the reference computes of whole frames, from the checkpoint and from its exports', async () => {
+    const wanted = await expected()
+    expectClose(classesOf(await predict(videos, { from: place('checkpoint'), workers: 1 })), wanted)
+    for (const input of ['uint8', 'float32'] as const) {
+      const out = place(`${input}.onnx`)
+      const check = await clipsForCheck(place('checkpoint'), undefined, new RandomStream('check'))
+      expect(check.length).toBe(2 * 4 * 8 * 16 * 3)
+      await exportClassifier(place('checkpoint'), { out, input, clips: check })
+      expect((await readModel(out)).metadata).toMatchObject({ 'videomae.image_size': '[8,16]' })
+      expectClose(classesOf(await predict(videos, { from: out, workers: 1 })), wanted)
+    }
+  })
+
+  it('is evaluated, from several views, alike from checkpoint and export', async () => {
+    const entries = videos.map((file, i) => ({
+      path: file,
+      id: file,
+      label: labels[i % 2],
+      class: i % 2,
+      digest: null,
+    }))
+    const scores: number[] = []
+    for (const from of [place('checkpoint'), place('uint8.onnx')]) {
+      const classifier = await openAnyClassifier(from)
+      try {
+        const { predictions, scores: found } = await evaluateVideos(classifier, entries, {
+          clips: 2,
+          crops: 3,
+          workers: 1,
+        })
+        for (const { probabilities } of predictions) expect(probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 6)
+        scores.push(found.loss)
+      } finally {
+        await classifier.close()
+      }
+    }
+    expect(scores[1]).toBeCloseTo(scores[0], 5)
+  })
+
+  it('gives the features that the reference computes, and exports its encoder', async () => {
+    const source = await openEncoder(place('checkpoint'))
+    const entries = videos.map((file) => ({ path: file, id: file }))
+    const computed = await computeFeatures(source, entries, { cache: place('cache'), workers: 1 })
+    const program = buildEncodeProgram({ configuration, kind: 'classify', batch: 1 })
+    for (const [i, frames] of (await clips()).entries()) {
+      const { pooled } = await runOnce(program, state, { frames })
+      const row = await computed.store.read(computed.videos[i].digest)
+      for (const [k, value] of pooled.entries()) expect(row[k]).toBeCloseTo(value, 4)
+    }
+    const windows = await computeFeatures(source, entries.slice(2), {
+      cache: place('cache'),
+      windowStep: 2,
+      workers: 1,
+    })
+    expect(windows.failures).toEqual([])
+    const check = await clipsForCheck(place('checkpoint'), videos[2], new RandomStream('check'))
+    const exported = await exportEncoder(place('checkpoint'), { out: place('encoder.onnx'), clips: check })
+    expect(exported.check.largestDifference).toBeLessThan(1e-4)
+  })
+
+  it('is trained further, in that shape', async () => {
+    for (const mode of ['full', 'ridge'] as const) {
+      const input = finetuneConfiguration({
+        mode,
+        data: { path: place('data'), workers: 1 },
+        model: { from: place('checkpoint') },
+        batch: { size: 4, perRun: 4 },
+        schedule: { duration: '2 steps', warmup: '0 steps' },
+        evaluation: { clips: 1, crops: 1, batch: 1 },
+        probe: { cache: place('cache') },
+        log: { tensorboard: false },
+        engine: { name: 'onnx', threads: 1 },
+      })
+      const { classifier } = await finetune(input, { out: place(mode) })
+      expect((await openCheckpoint(classifier)).configuration.imageSize).toEqual([8, 16])
+    }
+  })
+})
+
+it('pretraining at another height than width learns, resumes its shape and is shown', async () => {
+  const input = {
+    data: { path: place('data'), workers: 1 },
+    model: { width: 16, depth: 1, heads: 2, frames: 4, resolution: [16, 32] as [number, number], patch: 8, target: 'raw' as const },
+    mask: { ratio: 0.5 },
+    clip: { stride: 1 },
+    batch: { size: 4 },
+    schedule: { duration: '60 steps' as const, warmup: '0 steps' as const },
+    optimiser: { baseLearningRate: 0.3 },
+    log: { every: '20 steps' as const, tensorboard: false },
+    engine: { name: 'onnx' as const, threads: 1 },
+  }
+  const losses: number[] = []
+  const result = await pretrain(input, {
+    out: place('run'),
+    onProgress: ({ loss }) => void losses.push(loss),
+  })
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b) / values.length
+  expect(losses).toHaveLength(60)
+  expect(mean(losses.slice(-10))).toBeLessThan(0.95 * mean(losses.slice(0, 10)))
+  const { configuration: saved } = await openCheckpoint(result.run)
+  expect(saved.imageSize).toEqual([16, 32])
+  const shown = await reconstruct(result.run, videos[2], { out: place('picture') })
+  expect(shown).toMatchObject({ visible: 8, masked: 8 })
+  const { default: sharp } = await import('sharp')
+  const { width, height } = await sharp(shown.picture).metadata()
+  // Four frames of 32 x 16 with gaps of 4, three rows, each pixel enlarged five times.
+  expect([width, height]).toEqual([(4 * 36 - 4) * 5, (3 * 20 - 4) * 5])
+})
