@@ -174,7 +174,15 @@ describe('a classifier of 8 x 16 frames', () => {
 it('pretraining at another height than width learns, resumes its shape and is shown', async () => {
   const input = {
     data: { path: place('data'), workers: 1 },
-    model: { width: 16, depth: 1, heads: 2, frames: 4, resolution: [16, 32] as [number, number], patch: 8, target: 'raw' as const },
+    model: {
+      width: 16,
+      depth: 1,
+      heads: 2,
+      frames: 4,
+      resolution: [16, 32] as [number, number],
+      patch: 8,
+      target: 'raw' as const,
+    },
     mask: { ratio: 0.5 },
     clip: { stride: 1 },
     batch: { size: 4 },
