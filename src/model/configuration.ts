@@ -217,12 +217,12 @@ function perChannel(
 /**
  * What videos are decoded to for a model.
  *
- * @throws VideoMaeError `CHANNELS_UNSUPPORTED` for one that does not take the three colors of a video
+ * @throws VideoMaeError `MODEL_UNSUPPORTED` for one that does not take the three colors of a video
  */
 export function frameSize({ imageSize: [height, width], resize, channels }: ModelConfiguration): FrameSize {
   if (channels !== 3) {
     throw new VideoMaeError(`Expected a model of RGB frames, but this one takes ${channels} channels.`, {
-      code: 'CHANNELS_UNSUPPORTED',
+      code: 'MODEL_UNSUPPORTED',
       exit: 'data',
       hint: 'Videos are decoded to RGB. Build the input yourself and run the model through the library.',
     })
