@@ -6,7 +6,7 @@
  *
  * suites: the tests of test/cuda on the GPU instead of the emulation. curves: 200 steps on real clips, ONNX against CUDA.
  * speed: training steps against PyTorch. idle: the GPU's idle share with the loader feeding it. Run `npm run build` first.
- * The result of each part and the GPU's name go to gpu-check.log for docs/log.md. --dry-run makes every part small enough
+ * The result of each part and the GPU's name go to gpu-check.log for dev/log.md. --dry-run makes every part small enough
  * for an emulated device, to try the command itself. The suites and our side of speed have run on an H200; curves, idle
  * and the comparison with PyTorch have not run on hardware yet.
  */

@@ -13,6 +13,9 @@ const pages = [
   ...readdirSync(path.join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
+  ...readdirSync(path.join(root, 'dev'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `dev/${name}`),
   'checkpoints/README.md',
 ]
 
@@ -169,6 +172,14 @@ describe('pages', () => {
       for (const { target } of links(page)) if (pages.includes(target)) reached.add(target)
     }
     expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
+  })
+
+  test('that are packed lead to nothing that is not', () => {
+    const outside = pages
+      .filter((page) => page.startsWith('docs/'))
+      .flatMap((page) => links(page).map(({ target }) => `${page} -> ${target}`))
+      .filter((link) => / -> (dev|src|test|scripts|checkpoints|\.\.)\//.test(link))
+    expect(outside).toEqual([])
   })
 
   test('name no place of one machine', () => {

@@ -45,11 +45,11 @@ const model = {
   width: numberOr(values.width, 96),
   depth: numberOr(values.depth, 4),
   // 4 token-frames, of which a frame mask of .875 hides 3 (masks round down). With 16 frames, 128,000 samples are too few for
-  // any mask (docs/results.md).
+  // any mask (dev/results.md).
   frames: numberOr(values.frames, 8),
   resolution: numberOr(values.resolution, 32),
 }
-// At stride 1 hidden frames are nearly copies of visible ones, and no mask teaches motion (docs/log.md).
+// At stride 1 hidden frames are nearly copies of visible ones, and no mask teaches motion (dev/log.md).
 const stride = numberOr(values.stride, 2)
 const out = values.out ?? path.join('checkpoints', `mask-ratio${quick ? '-quick' : ''}`)
 const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }

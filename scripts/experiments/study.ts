@@ -139,7 +139,7 @@ export function smallPretraining(
       width,
       patch,
       heads: heads ?? Math.max(1, Math.round(width / 32)),
-      // With flattened positions small models stay on the plateau for tens of thousands of clips (docs/log.md).
+      // With flattened positions small models stay on the plateau for tens of thousands of clips (dev/log.md).
       positions: 'factored',
       decoder: decoder ?? { width: Math.max(64, width / 2), depth: 2, heads: 2 },
     },

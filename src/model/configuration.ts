@@ -17,7 +17,7 @@ export interface TransformerSize {
 /**
  * `flattened`: sine-cosine over the flattened token index, as the original and Python's transformers compute it.
  * `factored`: a third of the channels for each of time, row and column, with wavelengths from 2 places to twice the
- * axis. Small models on small grids learn far sooner with it (docs/log.md); only this package computes it.
+ * axis. Small models on small grids learn far sooner with it (dev/log.md); only this package computes it.
  */
 export const positionKinds = ['flattened', 'factored'] as const
 export type PositionKind = (typeof positionKinds)[number]

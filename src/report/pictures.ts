@@ -42,7 +42,7 @@ function enlargement(size: PictureSize): number {
  * @param columns how many frames are shown, evenly spread
  * @returns PNG bytes
  */
-export async function reconstructionSheet(parts: Reconstruction, size: PictureSize, columns = 8): Promise<Buffer> {
+export async function reconstructionSheet(parts: Reconstruction, size: PictureSize, columns = 8): Promise<Uint8Array> {
   const shown = Math.min(columns, size.frames)
   const width = shown * (size.width + gap) - gap
   const height = 3 * (size.height + gap) - gap
@@ -70,7 +70,7 @@ export async function reconstructionAnimation(
   parts: Reconstruction,
   size: PictureSize,
   millisecondsPerFrame = 120,
-): Promise<Buffer> {
+): Promise<Uint8Array> {
   const width = 3 * (size.width + gap) - gap
   const factor = enlargement(size)
   const pages: Buffer[] = []

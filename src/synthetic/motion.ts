@@ -84,7 +84,7 @@ function drawTexture(random: RandomStream, side: number, contrast: number): Text
 function drawScene(kind: MotionClass, random: RandomStream, { width, height }: MotionClipOptions): Scene {
   const side = Math.min(width, height)
   // What moves must carry most of the picture's variation: with small faint shapes on strong backgrounds neither pretraining
-  // nor 16,000 labelled clips taught a small model anything about motion (docs/log.md).
+  // nor 16,000 labelled clips taught a small model anything about motion (dev/log.md).
   const background = drawTexture(random, side, 4)
   const texture = drawTexture(random, side, 45)
   return {
