@@ -6,7 +6,7 @@ import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { contentDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
-import { fileDigest } from '../format/file-digest.ts'
+import { digestFile } from '../format/file-digest.ts'
 import { classFolderWarnings, listVideos } from '../video/index.ts'
 import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
@@ -164,8 +164,10 @@ async function trustedVideos(source: string, signal: AbortSignal | undefined): P
   const videos: LabelledVideo[] = []
   for (const entry of listVideos(source)) {
     signal?.throwIfAborted()
-    const digest = await fileDigest(entry.path).catch(() => null)
-    if (digest !== null) videos.push({ ...entry, label: '', class: 0, digest: contentDigest(digest, entry) })
+    const content = await digestFile(entry.path, { signal }).catch(() => null)
+    signal?.throwIfAborted()
+    if (content === null) continue
+    videos.push({ ...entry, content, label: '', class: 0, digest: contentDigest(content.digest, entry) })
   }
   return videos
 }

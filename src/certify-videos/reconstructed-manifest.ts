@@ -2,11 +2,12 @@
  * What a run was trained on, of which the run wrote only where its videos lay and what they were called: they are read now,
  * and nothing may show that they are not those of the training. Beside the run it is kept what was found, for the next time.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { sha256 } from '../certify/data/hash.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { entriesDigest, listSources } from '../train/pretrain-data.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../train/training-manifest.ts'
 import type { VideoEntry } from '../video/index.ts'
@@ -73,7 +74,7 @@ async function samplesOf(
   const nothing = (why: string) => ({ samples: [], why })
   const { data, mode } = configuration
   if (data.path === null) return nothing(`${folder} names no data`)
-  const split = mode === undefined ? null : await readFile(path.join(folder, 'split.csv'), 'utf8').catch(() => null)
+  const split = mode === undefined ? null : await readRegularText(path.join(folder, 'split.csv')).catch(() => null)
   const visited = mode === undefined ? list : split
   if (visited === null) return nothing(`${folder} does not say which videos it visited`)
   const binding = sha256(JSON.stringify([data.path, mode ?? null, visited]))
@@ -116,9 +117,10 @@ export async function contentsOf(entries: readonly VideoEntry[], signal?: AbortS
     signal?.throwIfAborted()
     try {
       const { mtimeMs, ctimeMs } = await stat(file)
-      samples.add(await fileDigest(file))
+      samples.add(await fileDigest(file, { signal }))
       newest = Math.max(newest, mtimeMs, ctimeMs)
     } catch {
+      signal?.throwIfAborted()
       if (lost++ === 0) first = file
     }
   }
@@ -144,7 +146,7 @@ async function writtenAt(files: readonly string[]): Promise<number> {
 
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'))
+    return JSON.parse(await readRegularText(file))
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { fileDigest } from '../format/file-digest.ts'
+import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { listVideos, type VideoEntry } from '../video/index.ts'
 import type { LeftOut } from './split-record.ts'
 
@@ -56,15 +56,16 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
     )
   }
   const unreadable: { id: string; reason: string }[] = []
-  const byPath = new Map<string, string | null>()
+  const byPath = new Map<string, DigestedFile | null>()
   if (wanted) {
     const files = new Set(entries.map(({ path }) => path)).size
     for (const { path, id } of entries) {
       if (byPath.has(path)) continue
       signal?.throwIfAborted()
       try {
-        byPath.set(path, await fileDigest(path))
+        byPath.set(path, await digestFile(path, { signal }))
       } catch (error) {
+        signal?.throwIfAborted()
         byPath.set(path, null)
         unreadable.push({ id, reason: (error as Error).message })
       }
@@ -72,12 +73,13 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
     }
   }
   const videos = entries.map((entry): LabelledVideo => {
-    const digest = byPath.get(entry.path) ?? null
+    const content = byPath.get(entry.path) ?? null
     return {
       ...entry,
+      ...(content === null ? {} : { content }),
       label: entry.label!,
       class: index.get(entry.label!)!,
-      digest: digest === null ? null : contentDigest(digest, entry),
+      digest: content === null ? null : contentDigest(content.digest, entry),
     }
   })
   return { videos, classes, duplicates: sameContent(videos), unreadable, leftOut: [] }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { appendFile, mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { bytesOf, readFully } from '../format/file-bytes.ts'
+import { openRegularFile, readRegularText } from '../format/regular-file.ts'
 
 /** Where in its video a row of features comes from. */
 export interface FeatureView {
@@ -75,7 +76,7 @@ export class FeatureStore {
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
       const data = path.join(folder, `${file.slice(0, -'.jsonl'.length)}.f32`)
       const size = (await stat(data).catch(() => null))?.size ?? 0
-      for (const { offset, ...entry } of readIndex(await readFile(path.join(folder, file), 'utf8'), size, width))
+      for (const { offset, ...entry } of readIndex(await readRegularText(path.join(folder, file)), size, width))
         places.set(entry.digest, { file: data, offset, entry })
     }
     return new FeatureStore(folder, width, places)
@@ -98,7 +99,7 @@ export class FeatureStore {
   async read(digest: string): Promise<Float32Array> {
     const { file, offset, entry } = this.place(digest)
     const rows = new Float32Array(entry.views.length * this.width)
-    const handle = await open(file, 'r')
+    const handle = await openRegularFile(file)
     try {
       if ((await readFully(handle, bytesOf(rows), offset)) === rows.byteLength) return rows
     } finally {

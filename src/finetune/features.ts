@@ -3,7 +3,7 @@ import { invalidArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import type { EngineOptions } from '../engine/engine.ts'
 import { engineNamed } from '../engine/index.ts'
-import { fileDigest } from '../format/file-digest.ts'
+import { digestFile } from '../format/file-digest.ts'
 import { frameSize } from '../model/configuration.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -168,8 +168,13 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
   for (const video of videos) {
     signal?.throwIfAborted()
     try {
-      known.push({ video, digest: video.digest ?? contentDigest(await fileDigest(video.path), video) })
+      if (typeof video.digest === 'string') known.push({ video, digest: video.digest })
+      else {
+        const content = await digestFile(video.path, { signal })
+        known.push({ video: { ...video, content }, digest: contentDigest(content.digest, video) })
+      }
     } catch (error) {
+      signal?.throwIfAborted()
       failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message })
     }
   }

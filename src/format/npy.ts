@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { bytesOf, elementCount, readFully, writeFully } from './file-bytes.ts'
+import { openRegularFile } from './regular-file.ts'
 
 /** Element types of NumPy files, as NumPy names them (without byte order). */
 export const npyDtypes = ['f8', 'f4', 'f2', 'i8', 'i4', 'u1', 'b1'] as const
@@ -34,7 +35,7 @@ function invalid(path: string, problem: string): VideoMaeError {
  * @throws VideoMaeError `NPY_INVALID` for a damaged file, another element type, big-endian or pickled data
  */
 export async function readNpy(path: string): Promise<Npy> {
-  const file = await open(path, 'r')
+  const file = await openRegularFile(path)
   try {
     const { size } = await file.stat()
     const start = new Uint8Array(12)

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { closeSync, fstatSync, readSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { followLink, replaceFiles } from './atomic.ts'
@@ -7,6 +7,7 @@ import { bytesOf, writeFully } from './file-bytes.ts'
 import { decodeModel } from './onnx-decode.ts'
 import { modelWriter } from './onnx-encode.ts'
 import { type ExternalData, largestMessage, type OnnxInitializer, type OnnxModel } from './onnx-types.ts'
+import { openRegularFileSync, readRegularFile } from './regular-file.ts'
 
 export interface WriteModelOptions {
   /** Weights inside the model, in `<file>.data` beside it, or beside it only where the model would reach 2 GiB. */
@@ -92,12 +93,17 @@ async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise
   }
 }
 
+/** Protocol buffers hold at most 2 GiB. */
+const largestModelBytes = 2 ** 31
+
 /**
  * Read a model file and the data beside it.
  * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder
  */
 export async function readModel(path: string): Promise<OnnxModel> {
-  return decodeModel(await readFile(path), (initializer, external) => readBeside(path, initializer, external))
+  return decodeModel(await readRegularFile(path, { maxBytes: largestModelBytes }), (initializer, external) =>
+    readBeside(path, initializer, external),
+  )
 }
 
 function readBeside(path: string, initializer: string, { location, offset, length }: ExternalData): Uint8Array {
@@ -113,7 +119,7 @@ function readBeside(path: string, initializer: string, { location, offset, lengt
   }
   let file: number
   try {
-    file = openSync(join(dirname(path), location), 'r')
+    file = openRegularFileSync(join(dirname(path), location))
   } catch (error) {
     throw fail(`${location} cannot be opened`, error)
   }

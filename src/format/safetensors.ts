@@ -1,9 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
-import { open, readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readFully } from './file-bytes.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
+import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
   headerSize,
   malformed,
@@ -85,7 +86,7 @@ async function kindOf(path: string): Promise<'file' | 'directory' | 'none'> {
 }
 
 async function openShard(path: string): Promise<Shard> {
-  const file = await open(path, 'r')
+  const file = await openRegularFile(path)
   try {
     const { size } = await file.stat()
     const prefix = new Uint8Array(8)
@@ -126,7 +127,7 @@ async function openSharded(indexPath: string): Promise<SafetensorsFile> {
 async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   let index: unknown
   try {
-    index = JSON.parse(await readFile(indexPath, 'utf8'))
+    index = JSON.parse(await readRegularText(indexPath))
   } catch (error) {
     throw malformed(indexPath, `it is not valid JSON (${(error as Error).message})`, error)
   }

@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsFile } from '../format/safetensors.ts'
 import { elementCount, sameShape } from '../graph/program.ts'
 import { type ModelConfiguration, resolveConfiguration } from './configuration.ts'
@@ -214,7 +215,7 @@ async function readDescriptions(directory: string): Promise<Descriptions> {
 async function readJson(path: string): Promise<unknown> {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readRegularText(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error

@@ -1,10 +1,11 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { isMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { RunDirectory } from './run-directory.ts'
 
@@ -118,7 +119,7 @@ export async function findCheckpoint(
 async function readCheckpoint(directory: string): Promise<TrainerState | string> {
   let json: unknown
   try {
-    json = JSON.parse(await readFile(path.join(directory, stateFile), 'utf8'))
+    json = JSON.parse(await readRegularText(path.join(directory, stateFile)))
   } catch (error) {
     return `${stateFile}: ${problemOf(error)}`
   }

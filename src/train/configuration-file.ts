@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { type RunConfiguration, type RunInput, runSchema } from './configuration.ts'
 import { nearestKey } from './nearest-key.ts'
 
@@ -102,9 +102,12 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   throw invalid(messages)
 }
 
+/** Bytes; the largest recipe has a few thousand. */
+const largestConfiguration = 2 ** 24
+
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await readRegularText(file, { maxBytes: largestConfiguration })
   } catch (cause) {
     throw new VideoMaeError(`Expected a configuration file at ${file}: ${(cause as Error).message}`, {
       code: 'CONFIGURATION_UNREADABLE',

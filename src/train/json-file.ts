@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { VideoMaeError } from '../core/errors.ts'
 import { nullIfMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
 
 /**
  * The content of a JSON file that lies beside weights; undefined where there is none.
@@ -11,7 +11,7 @@ import { nullIfMissing } from '../format/missing.ts'
 export async function readJsonBesideWeights(file: string, hint: string): Promise<unknown> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularText(file)
   } catch (error) {
     return nullIfMissing(error) ?? undefined
   }

@@ -2,11 +2,12 @@
  * What weights were trained on, as digests of contents, written by the run itself into every checkpoint: paths and names say
  * nothing any more once files have moved or were overwritten. Certificates against data poisoning read it.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/parameters.ts'
 import { recordFolders } from './open-checkpoint.ts'
@@ -37,7 +38,7 @@ export async function writeTrainingManifest(folder: string, content: TrainingMan
 /** The manifest in a folder; null where there is none of this schema. */
 export async function readTrainingManifest(folder: string): Promise<TrainingManifestContent | null> {
   try {
-    return trainingManifestSchema.parse(JSON.parse(await readFile(path.join(folder, trainingManifestFile), 'utf8')))
+    return trainingManifestSchema.parse(JSON.parse(await readRegularText(path.join(folder, trainingManifestFile))))
   } catch {
     return null
   }
@@ -83,6 +84,7 @@ export class TrainingRecord {
 
   constructor(options: TrainingRecordOptions) {
     this.options = options
+    options.signal?.addEventListener('abort', this.giveUp, { once: true })
   }
 
   /**
@@ -110,7 +112,9 @@ export class TrainingRecord {
   ): Promise<TrainingManifestContent | null> {
     for (const [i, file] of files.entries()) {
       if (this.stopped.signal.aborted) return null
-      this.read.set(file, { stamp: stamps[i], digest: await this.digestOf(file, stamps[i]) })
+      const digest = await this.digestOf(file, stamps[i])
+      if (this.stopped.signal.aborted) return null
+      this.read.set(file, { stamp: stamps[i], digest })
       if ((await stampOf(file))?.text !== stamps[i]?.text) this.noteChange(file)
     }
     this.finished = true
@@ -121,8 +125,12 @@ export class TrainingRecord {
 
   /** Ends the reading; what was written stays. */
   stop(): void {
+    this.options.signal?.removeEventListener('abort', this.giveUp)
     this.stopped.abort()
   }
+
+  /** What is read by now is kept: it may be all. */
+  private readonly giveUp = (): void => this.stopped.abort()
 
   /** Writes the manifest into each folder, once all files are read; nothing where the beginning is not known. */
   async write(...folders: readonly string[]): Promise<void> {
@@ -131,7 +139,7 @@ export class TrainingRecord {
       this.options.onNote?.(`Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are.`)
     const read = await this.content
     if (read === null) return
-    await this.look()
+    if (!(await this.look())) return
     const content = { ...read, changed: read.changed + this.changed.size }
     for (const folder of folders) await writeTrainingManifest(folder, content)
   }
@@ -156,19 +164,25 @@ export class TrainingRecord {
     const { known } = this.options
     const digest = known?.digests.get(file)
     if (digest !== undefined && stamp !== null && stamp.at < known!.since - clockMargin) return digest
-    return fileDigest(file).catch(() => null)
+    return fileDigest(file, { signal: this.stopped.signal }).catch(() => null)
   }
 
-  /** Notes files that are not what they were; one that was only touched, or linked, is read again once. */
-  private async look(): Promise<void> {
+  /**
+   * Notes files that are not what they were; one that was only touched, or linked, is read again once.
+   *
+   * @returns whether all were looked at: not where the reading was given up
+   */
+  private async look(): Promise<boolean> {
     const all = [...this.read]
     const stamps = await Promise.all(all.map(([file]) => stampOf(file)))
     for (const [i, [file, before]] of all.entries()) {
       if (stamps[i]?.text === before.stamp?.text || this.changed.has(file)) continue
-      const digest = await fileDigest(file).catch(() => null)
+      const digest = await fileDigest(file, { signal: this.stopped.signal }).catch(() => null)
+      if (this.stopped.signal.aborted) return false
       if (digest !== null && digest === before.digest) before.stamp = stamps[i]
       else this.noteChange(file)
     }
+    return true
   }
 
   private noteChange(file: string): void {

@@ -1,11 +1,14 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
+import { digestFile } from '../format/file-digest.ts'
+import type { FileState } from '../format/regular-file.ts'
 import { augmentClip, type ClipAugmentation } from './augment/index.ts'
 import { type CropChoice, chooseCrop } from './crop.ts'
 import { type ClipSampling, sampleClip } from './sampling.ts'
 import { createTimeline } from './timeline.ts'
 import type { Decoder, FrameTimes, Geometry, OpenVideo, VideoEntry, VideoInfo } from './types.ts'
+import { videoError } from './video-errors.ts'
 
 /**
  * Everything that decides the bytes of one sample's clips. Plain data: it travels to a decoding process, and the same request gives the same bytes in any process at any time.
@@ -38,6 +41,8 @@ export interface ClipResult {
   /** Positions of the timeline that the clip was sampled from: fewer than frames for a part, or at a lower rate. */
   readonly length: number
   readonly info: VideoInfo
+  /** State of the file that was decoded; absent where there is none. */
+  readonly state?: FileState
   readonly decoded: number
   readonly used: number
 }
@@ -53,17 +58,38 @@ export function clipBytes(request: Pick<ClipRequest, 'crops' | 'sampling' | 'out
  * The frames are chosen from the times the container tells. Where the codec then fails to yield one of them (damaged file), all frames are decoded and
  * counted and the choice is made anew from those, with the same random stream: still a function of file and request alone.
  *
- * @throws VideoMaeError naming the file
+ * @throws VideoMaeError naming the file; `VIDEO_CHANGED` where it was written to meanwhile, or since it was digested
  */
 export async function readClip(decoder: Decoder, request: ClipRequest, out: Uint8Array): Promise<ClipResult> {
   const video = await decoder.open(request.entry.path)
+  try {
+    await requireContent(request.entry, video)
+    const result = await decodeChosen(video, request, out)
+    return { ...result, state: video.file?.state }
+  } finally {
+    try {
+      // Also where it failed: half of one file and half of another is neither.
+      video.file?.requireUnchanged()
+    } finally {
+      video.close()
+    }
+  }
+}
+
+/** Where the file was touched since it was digested, it is digested again: only other bytes are another content. */
+async function requireContent({ path, content }: VideoEntry, { file }: OpenVideo): Promise<void> {
+  if (content === undefined || file === undefined || content.state === file.state) return
+  const now = await digestFile(path)
+  if (now.digest !== content.digest || now.state !== file.state)
+    throw videoError('VIDEO_CHANGED', path, 'the file has other content than when it was read first')
+}
+
+async function decodeChosen(video: OpenVideo, request: ClipRequest, out: Uint8Array): Promise<ClipResult> {
   try {
     return await decodeRequest(video, request, await video.frameTimes(), out)
   } catch (error) {
     if (!(error instanceof VideoMaeError && error.code === 'VIDEO_FRAMES_MISSING')) throw error
     return await decodeRequest(video, request, await video.decodedFrameTimes(), out)
-  } finally {
-    video.close()
   }
 }
 

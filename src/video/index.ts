@@ -32,3 +32,4 @@ export type {
   VideoEntry,
   VideoInfo,
 } from './types.ts'
+export { isTransientFailure } from './video-errors.ts'

@@ -8,7 +8,7 @@ export interface InspectOptions extends ListOptions {
   readonly limits?: DecoderLimits
   /** Processes. Default: one per core. */
   readonly workers?: number
-  /** Seconds one file may take. Default 60. */
+  /** Processor seconds one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
   readonly signal?: AbortSignal
   /** Called as files are done, with their number and the total. */

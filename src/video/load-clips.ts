@@ -20,7 +20,7 @@ export interface LoadClipsOptions {
   readonly workers?: number
   /** Videos decoded ahead. Default: twice the number of workers, at least 4. */
   readonly prefetch?: number
-  /** Seconds one view of one file may take. Default 60. */
+  /** Processor seconds one view of one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
   readonly decoder?: DecoderName
   readonly limits?: DecoderLimits

@@ -27,7 +27,7 @@ export interface LoaderOptions {
   readonly workers?: number
   /** Batches decoded ahead. Default 2. */
   readonly prefetch?: number
-  /** Seconds one file may take. Default 60. */
+  /** Processor seconds one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
   /** Files noted bad earlier in this run: needed when resuming, because the order depends on them. */
   readonly knownBad?: readonly BadFile[]

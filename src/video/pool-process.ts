@@ -2,13 +2,18 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
+import { groupSeconds, processSeconds } from './cpu-time.ts'
 import { isMachineError, machineError } from './machine-errors.ts'
 import { killGroup, ownGroups } from './process-group.ts'
 import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
 import { SharedFile } from './shared-file.ts'
+import { printable } from './video-errors.ts'
+import { WorkClock } from './work-clock.ts'
 
 interface Work {
   readonly request: ClipRequest
+  /** How many times the usual limit of time this one has. */
+  readonly patience: number
 }
 
 export interface ProcessEnd<Job> {
@@ -33,7 +38,7 @@ interface Listener<Job> {
   ended(end: ProcessEnd<Job>): void
 }
 
-/** Seconds a process may take to come up, on a busy machine. */
+/** Processor seconds a process may take to come up. */
 const startSeconds = 60
 
 /** One decoding process, its shared file, and its at most `depth` jobs: one being decoded, one waiting so that it never idles. */
@@ -50,8 +55,9 @@ export class DecodeProcess<Job extends Work> {
   private nextId = 0
   private reading = 0
   private ended = false
-  private timer: NodeJS.Timeout | undefined
-  private timedOut = false
+  private readonly clock: WorkClock
+  /** What it did until it was stopped for it. */
+  private overran: string | undefined
   private ready = false
   private unable: Failure | undefined
   private lastWords = ''
@@ -84,6 +90,8 @@ export class DecodeProcess<Job extends Work> {
     // Where the limit of open files is reached, the object has neither streams nor `send` until its error is reported.
     this.child.stdio?.[lifeline]?.on('error', () => undefined) // The process is gone, and its end says so.
     this.child.on('message', (message: FromProcess) => this.receive(message))
+    const { pid } = this.child
+    this.clock = new WorkClock(() => (pid === undefined ? undefined : groupSeconds(pid)))
     this.startClock(Math.max(this.timeoutSeconds, startSeconds))
     // A process that could not be started reports an error and no exit.
     this.exit = new Promise((resolve) => {
@@ -116,7 +124,7 @@ export class DecodeProcess<Job extends Work> {
     const slot = this.freeSlots.pop()!
     const id = this.nextId++
     this.jobs.push({ id, job, slot })
-    if (this.ready && this.jobs.length === 1) this.startClock()
+    if (this.ready && this.jobs.length === 1) this.startClockOfJob()
     const message: ToProcess = { id, request: job.request, offset: slot * this.slotBytes }
     // A failed send means the process is gone; its end hands the job back.
     this.child.send?.(message, () => undefined)
@@ -124,7 +132,7 @@ export class DecodeProcess<Job extends Work> {
 
   /** Forgets all jobs and returns them. */
   abandon(): Job[] {
-    this.stopClock()
+    this.clock.stop()
     return this.jobs.splice(0).map(({ job }) => job)
   }
 
@@ -144,15 +152,13 @@ export class DecodeProcess<Job extends Work> {
     }
     if (message.kind === 'ready') {
       this.ready = true
-      if (this.jobs.length > 0) this.startClock()
-      else this.stopClock()
+      this.startClockOfJob()
     }
     if (message.kind !== 'done' && message.kind !== 'failed') return
     const held = this.jobs[0]
     if (held === undefined || held.id !== message.id) return
     this.jobs.shift()
-    if (this.jobs.length > 0) this.startClock()
-    else this.stopClock()
+    this.startClockOfJob()
     if (message.kind === 'failed') {
       this.release(held.slot)
       this.listener.failed(held.job, message.failure)
@@ -175,24 +181,26 @@ export class DecodeProcess<Job extends Work> {
     else this.listener.free()
   }
 
-  private startClock(seconds = this.timeoutSeconds): void {
-    this.stopClock()
-    this.timer = setTimeout(() => {
-      this.timedOut = true
-      this.killGroup()
-    }, seconds * 1000)
+  /** From now on it works on the first of its jobs, if there is one. */
+  private startClockOfJob(): void {
+    if (this.jobs.length === 0) this.clock.stop()
+    else this.startClock(this.timeoutSeconds * this.jobs[0].job.patience)
   }
 
-  private stopClock(): void {
-    clearTimeout(this.timer)
-    this.timer = undefined
+  private startClock(seconds: number): void {
+    // Between two jobs it has no other process running: what an earlier program used is counted with its own time.
+    const began = this.child.pid === undefined ? undefined : processSeconds(this.child.pid)
+    this.clock.start(seconds, began, (what) => {
+      this.overran = what
+      this.killGroup()
+    })
   }
 
   private end(how: string): void {
     if (this.ended) return
     this.killGroup() // A program that it ran may have outlived it.
     this.ended = true
-    this.stopClock()
+    this.clock.stop()
     this.closeShared()
     const jobs = this.jobs.splice(0)
     const current = this.ready ? jobs.shift() : undefined // A process that never came up has begun nothing.
@@ -206,16 +214,16 @@ export class DecodeProcess<Job extends Work> {
   }
 
   private failureOf(job: Job, how: string): Failure {
-    const { path } = job.request.entry
-    return this.timedOut
+    const path = printable(job.request.entry.path)
+    return this.overran !== undefined
       ? {
           code: 'VIDEO_TIMEOUT',
-          reason: `${path}: decoding took longer than ${this.timeoutSeconds} s and was stopped`,
+          reason: `${path}: decoding ${this.overran} and was stopped`,
           hint: 'Raise the timeout, or remove the file.',
         }
       : {
           code: 'VIDEO_DECODER_CRASHED',
-          reason: `${path}: the decoding process died (${how})`,
+          reason: `${path}: the decoding process died (${printable(how)})`,
           hint: 'Re-encode the file, or remove it.',
         }
   }

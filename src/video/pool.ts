@@ -18,6 +18,7 @@ interface Job {
   readonly resolve: (outcome: ClipOutcome) => void
   readonly reject: (error: unknown) => void
   failures: number
+  patience: number
   /** How often the machine refused it something although it let other requests through in between. */
   refusals: number
   /** How many requests had been answered when the last of these was counted. */
@@ -35,7 +36,7 @@ interface Place {
 export interface PoolOptions extends ProcessSettings {
   /** Number of decoding processes. Default: one per core. */
   readonly workers?: number
-  /** Seconds one request may take. Default 60. */
+  /** Processor seconds one request may use; tried again, it may use `patience` times as much. Default 60. */
   readonly timeoutSeconds?: number
   /** Largest answer in bytes. */
   readonly slotBytes: number
@@ -45,6 +46,8 @@ export interface PoolOptions extends ProcessSettings {
 
 /** Refusals of the machine that are taken for passing trouble, of a place and of a request. */
 const passing = 3
+/** What a request may use the second time that it could not use the first time. A video is called bad only after that. */
+export const patience = 4
 /** Milliseconds before a process is started again, doubled with each miss, and the most. */
 const [firstPause, longestPause] = [200, 30_000]
 
@@ -93,7 +96,7 @@ export class DecodePool {
   read(request: ClipRequest, target: Uint8Array = new Uint8Array(clipBytes(request))): Promise<ClipOutcome> {
     if (this.broken !== undefined) return Promise.reject(this.broken)
     return new Promise((resolve, reject) => {
-      this.waiting.push({ request, target, resolve, reject, failures: 0, refusals: 0, answeredThen: -1 })
+      this.waiting.push({ request, target, resolve, reject, failures: 0, patience: 1, refusals: 0, answeredThen: -1 })
       this.hand()
     })
   }
@@ -124,8 +127,8 @@ export class DecodePool {
     }
     const timeoutSeconds = this.options.timeoutSeconds ?? defaultTimeoutSeconds
     const process = new DecodeProcess<Job>(
-      // A program that the process runs must end before the process itself is stopped.
-      { decoder: this.options.decoder, limits: { timeoutSeconds: 0.9 * timeoutSeconds, ...this.options.limits } },
+      // The process is stopped together with a program that it runs: the program's own limit is for those who use a decoder without a pool.
+      { decoder: this.options.decoder, limits: { timeoutSeconds: patience * timeoutSeconds, ...this.options.limits } },
       { slotBytes: this.options.slotBytes, timeoutSeconds },
       {
         free: () => this.hand(),
@@ -208,6 +211,7 @@ export class DecodePool {
 
   private retry(job: Job, failure: Failure): void {
     job.failures++
+    if (failure.code === 'VIDEO_TIMEOUT') job.patience = patience
     if (job.failures < 2) {
       this.waiting.unshift(job)
       this.hand()

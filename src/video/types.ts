@@ -1,5 +1,8 @@
 /** The words every file of this folder uses. Sizes are pixels, times seconds, frames are counted from 0 in display order. */
 
+import type { FileState } from '../format/regular-file.ts'
+import type { VideoFile } from './video-file.ts'
+
 /** One line of a data set: a file, or a part of one. */
 export interface VideoEntry {
   /** Path that can be opened. */
@@ -17,6 +20,8 @@ export interface VideoEntry {
   readonly split?: string
   /** When it was collected, as its list says: a date or a number. */
   readonly time?: string
+  /** What was found when the file was digested (`digestFile`): decoding refuses any other content. */
+  readonly content?: { readonly digest: string; readonly state: FileState }
 }
 
 export interface Size {
@@ -78,6 +83,8 @@ export interface DecodeStats {
 /** One open file. Not re-entrant: one call at a time. */
 export interface OpenVideo {
   readonly info: VideoInfo
+  /** The file that is decoded, as it was opened; absent where there is none. */
+  readonly file?: Pick<VideoFile, 'state' | 'requireUnchanged'>
   /** Times of all frames, from the container where it tells them, else by decoding. */
   frameTimes(): Promise<FrameTimes>
   /** Times of all frames that the codec really yields. From then on `decode` counts these frames. */
@@ -100,7 +107,7 @@ export interface OpenVideo {
 export interface DecoderLimits {
   /** Largest picture accepted, in pixels. Default 2^26 (8192 x 8192). */
   readonly maxPixels?: number
-  /** Seconds one call to an external program may take. Default 60. */
+  /** Processor seconds that one call to an external program may use. Default 60. */
   readonly timeoutSeconds?: number
 }
 

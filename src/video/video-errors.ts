@@ -1,10 +1,12 @@
-import { statSync } from 'node:fs'
 import { VideoMaeError } from '../core/errors.ts'
 
 export type VideoErrorCode =
   | 'VIDEO_NOT_FOUND'
   | 'VIDEO_EMPTY'
   | 'VIDEO_UNREADABLE'
+  | 'VIDEO_CONTAINER_REFUSED'
+  | 'VIDEO_IS_PICTURE'
+  | 'VIDEO_CHANGED'
   | 'VIDEO_NO_STREAM'
   | 'VIDEO_NO_DECODER'
   | 'VIDEO_TOO_LARGE'
@@ -18,6 +20,11 @@ const hints: Record<VideoErrorCode, string> = {
   VIDEO_NOT_FOUND: 'Check the path in the list or manifest.',
   VIDEO_EMPTY: 'Download or copy the file again.',
   VIDEO_UNREADABLE: 'Re-encode the file with `ffmpeg -i FILE out.mp4`, or remove it from the list.',
+  VIDEO_CONTAINER_REFUSED:
+    'Convert it to MP4 with `ffmpeg -i FILE out.mp4`, if you trust it and all that it names, or remove it from the list.',
+  VIDEO_IS_PICTURE:
+    'Name a video. Make one of a folder of frames with `ffmpeg -framerate 25 -pattern_type glob -i "FOLDER/*.jpg" out.mp4`.',
+  VIDEO_CHANGED: 'Start again when nothing writes to the videos any more.',
   VIDEO_NO_STREAM: 'Remove the file from the list: it holds no moving picture.',
   VIDEO_NO_DECODER: 'Re-encode the file to H.264, or try `--decoder ffmpeg`.',
   VIDEO_TOO_LARGE: 'Scale the file down, or raise the pixel limit if the size is true.',
@@ -28,16 +35,29 @@ const hints: Record<VideoErrorCode, string> = {
   VIDEO_DECODER_CRASHED: 'Re-encode the file, or remove it.',
 }
 
-/** An error about one video file: the message names it, the code says what is wrong. */
-export function videoError(code: VideoErrorCode, path: string, reason: string, cause?: unknown): VideoMaeError {
-  return new VideoMaeError(`${path}: ${reason}`, { code, exit: 'data', hint: hints[code], cause })
+/**
+ * Whether a failure says more about the machine or the moment than about the content of the file: the same file may well be decoded next time. Whoever
+ * must not lose a good video (a certificate, a test set) has to end the run then, instead of leaving the video out.
+ */
+export function isTransientFailure(code: string): boolean {
+  return transient.has(code)
 }
 
-/** Size in bytes of a file that can hold a video. */
-export function requireVideoFile(path: string): number {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats === undefined) throw videoError('VIDEO_NOT_FOUND', path, 'no such file')
-  if (!stats.isFile()) throw videoError('VIDEO_NOT_FOUND', path, 'expected a file, found something else')
-  if (stats.size === 0) throw videoError('VIDEO_EMPTY', path, 'the file has 0 bytes')
-  return stats.size
+const transient: ReadonlySet<string> = new Set<VideoErrorCode>([
+  'VIDEO_TIMEOUT',
+  'VIDEO_DECODER_CRASHED',
+  'VIDEO_CHANGED',
+])
+
+/** An error about one video file: the message names it, the code says what is wrong. */
+export function videoError(code: VideoErrorCode, path: string, reason: string, cause?: unknown): VideoMaeError {
+  return new VideoMaeError(`${printable(path)}: ${printable(reason)}`, { code, exit: 'data', hint: hints[code], cause })
+}
+
+/** Text from a file or its name, on one line and without what a terminal would obey: such characters become `\\x1b`. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
+    const code = character.codePointAt(0)!
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
+  })
 }

@@ -259,7 +259,7 @@ describe('decoding processes', () => {
         encoder: 'mpeg4',
       })
       renameSync(path.join(folder.path, 'slow.avi'), slow)
-      const p = pool({ workers: 1, timeoutSeconds: 0.8 })
+      const p = pool({ workers: 1, timeoutSeconds: 0.3 })
       await p.read(request(entries[0]))
       const stopped = setInterval(() => {
         for (const id of p.processIds()) process.kill(id, 'SIGSTOP')

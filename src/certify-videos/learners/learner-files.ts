@@ -8,12 +8,13 @@
  * A file whose digest does not match its weights is trained again.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { checkPlan } from '../../certify/heads/store.ts'
 import type { LearnerRecord } from '../../certify/learners.ts'
 import { replaceFile, writeFileAtomic } from '../../format/atomic.ts'
 import { nullIfMissing } from '../../format/missing.ts'
+import { readRegularFile } from '../../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../format/safetensors.ts'
 import { stateDigest } from '../../model/digest.ts'
 import type { ModelState } from '../../model/index.ts'
@@ -98,7 +99,7 @@ export class LearnerFiles {
   async scores(inputs: string, { learner, sha256 }: LearnerRecord, compute: () => Promise<Float32Array>) {
     const folder = path.join(this.directory, `scores-${inputs.slice(0, 16)}`)
     const file = path.join(folder, `${String(learner).padStart(5, '0')}-${sha256.slice(0, 16)}.f32`)
-    const bytes = await readFile(file).catch(nullIfMissing)
+    const bytes = await readRegularFile(file).catch(nullIfMissing)
     if (bytes !== null) return new Float32Array(Uint8Array.from(bytes).buffer)
     const scores = await compute()
     await mkdir(folder, { recursive: true })

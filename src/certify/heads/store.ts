@@ -7,12 +7,13 @@
  *
  * The line is written after the weights are; a record whose digest does not match its bytes is trained again.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, truncate } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { bytesOf, readFully } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
+import { openRegularFile, readRegularText } from '../../format/regular-file.ts'
 import type { LearnerRecord, Shard } from '../learners.ts'
 import { weightsLength } from './head.ts'
 import { digestOfLearner, type TrainJob } from './job.ts'
@@ -39,7 +40,7 @@ function parsed(text: string): unknown {
 /** Claims the folder for a plan. @throws VideoMaeError `STORE_MISMATCH` when it belongs to another */
 export async function checkPlan(directory: string, plan: string): Promise<void> {
   const file = path.join(directory, 'plan.json')
-  const found = await readFile(file, 'utf8').catch(nullIfMissing)
+  const found = await readRegularText(file).catch(nullIfMissing)
   if (found === null) {
     await writeFileAtomic(file, `${JSON.stringify({ schema: 'videomae.learners/1', plan })}\n`)
     return
@@ -58,8 +59,8 @@ export async function restoreShard(
   base: string,
   job: TrainJob,
 ): Promise<{ records: LearnerRecord[]; weightBytes: number; lineBytes: number }> {
-  const lines = await readFile(`${base}.jsonl`, 'utf8').catch(nullIfMissing)
-  const file = lines === null ? null : await open(`${base}.f32`, 'r').catch(nullIfMissing)
+  const lines = await readRegularText(`${base}.jsonl`).catch(nullIfMissing)
+  const file = lines === null ? null : await openRegularFile(`${base}.f32`).catch(nullIfMissing)
   if (lines === null || file === null) return { records: [], weightBytes: 0, lineBytes: 0 }
   const weights = new Float32Array(weightsLength(job.classes, job.width))
   const bytes = bytesOf(weights)

@@ -1,91 +1,129 @@
+import { closeSync } from 'node:fs'
 import { VideoMaeError } from '../../core/errors.ts'
+import { containerRefusal, containerWhitelist, isAllowedContainer, requireNoStillPicture } from '../containers.ts'
 import { cropChain } from '../filters.ts'
 import { requireOpenable } from '../machine-errors.ts'
 import { upright } from '../orientation.ts'
 import type { DecoderLimits, DecodeStats, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
-import { requireVideoFile, videoError } from '../video-errors.ts'
-import { type FrameLog, readFrameLog } from './frame-log.ts'
-import { type Program, type ProgramRun, runProgram } from './program.ts'
+import { printable, videoError } from '../video-errors.ts'
+import { VideoFile } from '../video-file.ts'
+import { recordFilters, sizeFromFrameList, stampFilters, ticksPerSecond } from './frame-records.ts'
+import { inputOf, type Program, type ProgramRun, runProgram } from './program.ts'
+import { readStreamLog, type StreamLog } from './stream-log.ts'
 
 /** Seconds before the first wanted frame that reading starts, so that the keyframe it needs is inside. */
 const seekMargin = 1
 
 type Limits = Required<DecoderLimits>
 
+/** Room for the lines that `framecrc` writes before the first frame. */
+const listBytes = 4096
+
 /** Decodes the file once, without keeping pictures, to learn its frames. */
 export async function openWithProgram(program: Program, path: string, limits: Limits): Promise<OpenVideo> {
-  const bytes = requireVideoFile(path)
-  const args = [
-    ...inputArguments(path, limits),
-    '-vf',
-    'showinfo=checksum=0',
-    ...program.passThrough,
-    '-f',
-    'null',
-    '-',
-  ]
-  const run = await runProgram(program.path, args, new Uint8Array(0), limits.timeoutSeconds)
-  requireInTime(run, path, limits)
-  const log = readFrameLog(run.log)
-  requireFrames(log, path, limits)
-  const info: VideoInfo = {
-    path,
-    ...log.size!,
-    container: log.container,
-    codec: log.codec ?? 'unknown',
-    pixelFormat: log.pixelFormat,
-    fps: log.fps,
-    duration: log.duration,
-    rotation: log.rotation,
-    mirrored: false,
-    bytes,
+  const file = new VideoFile(path)
+  try {
+    requireNoStillPicture(path, file.head(12))
+    // `framecrc` lists the frames that come out with their size; what it lists of each is the checksum of a pointer, and costs nothing.
+    const chain = [...stampFilters, ...recordFilters].join(',')
+    const output = [...['-vf', chain], ...program.passThrough, ...['-c:v', 'wrapped_avframe', '-f', 'framecrc', '-']]
+    const list = new Uint8Array(listBytes)
+    const run = await runOn(program, file, limits, output, list)
+    const written = Buffer.from(list.subarray(0, run.bytes)).toString('latin1')
+    const log = readStreamLog(run.log)
+    const { stamps } = run.records
+    const size = sizeFromFrameList(written)
+    if (stamps.length === 0 && /^0,/m.test(written)) throw unknownProgram(path, 'lists no frames')
+    if (stamps.length === 0 || size === undefined) throw noFrames(log, path, limits)
+    const info: VideoInfo = {
+      path,
+      ...size,
+      container: log.container,
+      codec: log.codec ?? 'unknown',
+      pixelFormat: log.pixelFormat,
+      fps: log.fps,
+      duration: log.duration,
+      rotation: log.rotation,
+      mirrored: false,
+      bytes: file.bytes,
+    }
+    return new ProgramVideo(program, file, info, stamps, limits)
+  } catch (error) {
+    throw file.closeAfter(error)
   }
-  return new ProgramVideo(program, info, log, limits)
 }
 
-function inputArguments(path: string, limits: Limits, seek: readonly string[] = []): string[] {
-  return [
+/** One run of the program over the whole file, or from `seek` on. @param output all that follows the input */
+async function runOn(
+  program: Program,
+  file: VideoFile,
+  limits: Limits,
+  output: readonly string[],
+  out: Uint8Array,
+  seek: readonly string[] = [],
+): Promise<ProgramRun> {
+  const { protocol, input } = inputOf(program, file.path)
+  const args = [
     ...['-hide_banner', '-nostdin', '-nostats', '-copyts', '-threads', '1', '-max_pixels', String(limits.maxPixels)],
-    ...['-protocol_whitelist', 'file', ...seek, '-i', `file:${path}`, '-an', '-sn', '-dn'],
+    // Whatever the file is, it opens no other: neither as another format nor by another way.
+    ...['-protocol_whitelist', protocol, '-format_whitelist', containerWhitelist],
+    ...[...seek, ...input, '-an', '-sn', '-dn', '-map_metadata', '-1', '-map_chapters', '-1'],
+    ...output,
   ]
+  const descriptor = file.reopen()
+  let run: ProgramRun
+  try {
+    run = await runProgram(program.path, args, descriptor, out, limits.timeoutSeconds)
+  } finally {
+    closeSync(descriptor)
+  }
+  if (run.stopped !== undefined) throw videoError('VIDEO_TIMEOUT', file.path, `ffmpeg ${run.stopped} and was stopped`)
+  if (run.records.strangeLines > 0) throw unknownProgram(file.path, 'writes another list of frames than expected')
+  return run
 }
 
-function requireInTime(run: ProgramRun, path: string, limits: Limits): void {
-  if (run.timedOut)
-    throw videoError('VIDEO_TIMEOUT', path, `ffmpeg took longer than ${limits.timeoutSeconds} s and was stopped`)
-}
-
-function requireFrames(log: FrameLog, path: string, limits: Limits): void {
-  if (log.size !== undefined) return
+function noFrames(log: StreamLog, path: string, limits: Limits): Error {
   const { claimed, complaint } = log
+  if (log.refused !== undefined && !isAllowedContainer(log.refused)) return containerRefusal(path, log.refused)
   if (claimed !== undefined && claimed.width * claimed.height > limits.maxPixels) {
     const size = `${claimed.width}x${claimed.height}`
-    throw videoError(
+    return videoError(
       'VIDEO_TOO_LARGE',
       path,
       `claims pictures of ${size}, more than the limit of ${limits.maxPixels} pixels`,
     )
   }
-  if (log.codec !== undefined) throw videoError('VIDEO_NO_FRAMES', path, 'not one frame can be decoded')
-  if (log.container !== 'unknown') throw videoError('VIDEO_NO_STREAM', path, 'has no video stream')
+  if (log.codec !== undefined) return videoError('VIDEO_NO_FRAMES', path, 'not one frame can be decoded')
+  if (log.container !== 'unknown') return videoError('VIDEO_NO_STREAM', path, 'has no video stream')
   requireOpenable(path)
-  throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${complaint})`)
+  return videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${complaint})`)
+}
+
+function unknownProgram(path: string, problem: string): VideoMaeError {
+  return new VideoMaeError(`${printable(path)}: the ffmpeg program ${problem}.`, {
+    code: 'VIDEO_FILTER_FAILED',
+    exit: 'environment',
+    hint: 'Use an ffmpeg program of version 4.4 or later.',
+  })
 }
 
 class ProgramVideo implements OpenVideo {
   readonly info: VideoInfo
+  readonly file: VideoFile
   private readonly program: Program
-  private readonly log: FrameLog
+  /** Time stamps of the frames, NaN where a frame has none. */
+  private readonly stamps: readonly number[]
   private readonly limits: Limits
   /** Whether time stamps name the frames; else they are counted. */
   private readonly timed: boolean
 
-  constructor(program: Program, info: VideoInfo, log: FrameLog, limits: Limits) {
+  constructor(program: Program, file: VideoFile, info: VideoInfo, stamps: readonly number[], limits: Limits) {
     this.program = program
+    this.file = file
     this.info = info
-    this.log = log
+    this.stamps = stamps
     this.limits = limits
-    this.timed = log.stamps.every((stamp, i) => i === 0 || stamp > log.stamps[i - 1])
+    this.timed = stamps.every((stamp, i) => (i === 0 ? !Number.isNaN(stamp) : stamp > stamps[i - 1]))
   }
 
   frameTimes(): Promise<FrameTimes> {
@@ -93,9 +131,9 @@ class ProgramVideo implements OpenVideo {
   }
 
   decodedFrameTimes(): Promise<FrameTimes> {
-    const { stamps, timeBase } = this.log
+    const { stamps } = this
     const fps = this.info.fps > 0 ? this.info.fps : 25
-    const times = Float64Array.from(stamps, (stamp, i) => (this.timed ? (stamp - stamps[0]) * timeBase : i / fps))
+    const times = Float64Array.from(stamps, (stamp, i) => (this.timed ? (stamp - stamps[0]) / ticksPerSecond : i / fps))
     return Promise.resolve({ times, source: 'decoded' })
   }
 
@@ -108,7 +146,7 @@ class ProgramVideo implements OpenVideo {
     const wanted = [...new Set(frames)].sort((a, b) => a - b)
     const frameBytes = output.width * output.height * 3
     const pictures = new Uint8Array(wanted.length * geometries.length * frameBytes)
-    const first = this.log.stamps[wanted[0]] * this.log.timeBase
+    const first = this.stamps[wanted[0]] / ticksPerSecond
     const from = first - seekMargin
     // Only where seeking lands on a true keyframe: AVI and transport streams may start decoding in the middle of a group.
     const seeks = this.timed && from > 0 && /^(mov|matroska)/.test(this.info.container)
@@ -124,11 +162,11 @@ class ProgramVideo implements OpenVideo {
         out.set(picture, (g * frames.length + slot) * frameBytes)
       }
     }
-    return { decoded: this.log.stamps.length, used: wanted.length }
+    return { decoded: this.stamps.length, used: wanted.length }
   }
 
   close(): void {
-    // Every call runs its own program to the end: nothing stays open.
+    this.file.close()
   }
 
   /**
@@ -144,7 +182,7 @@ class ProgramVideo implements OpenVideo {
   ): Promise<boolean> {
     const seek =
       startSeconds === undefined ? [] : ['-noaccurate_seek', '-seek_timestamp', '1', '-ss', startSeconds.toFixed(6)]
-    const { stamps } = this.log
+    const { stamps } = this
     const chosen = wanted.map((frame) => (this.timed ? `eq(pts\\,${stamps[frame]})` : `eq(n\\,${frame})`)).join('+')
     // The program turns the picture itself before the chain begins.
     const chains = geometries.map((g) => cropChain(g, output, this.info, this.info, upright))
@@ -154,25 +192,26 @@ class ProgramVideo implements OpenVideo {
         ? chains[0]
         : `split=${chains.length}${branches};${chains.map((chain, i) => `[i${i}]${chain}[o${i}]`).join(';')};` +
           `${chains.map((_, i) => `[o${i}]`).join('')}vstack=inputs=${chains.length}`
-    const run = await runProgram(
-      this.program.path,
+    const run = await runOn(
+      this.program,
+      this.file,
+      this.limits,
       [
-        ...inputArguments(this.info.path, this.limits, seek),
-        ...['-vf', `select=${chosen},showinfo=checksum=0,${split}`, ...this.program.passThrough],
+        ...['-vf', [...stampFilters, `select=${chosen}`, ...recordFilters, split].join(',')],
+        ...this.program.passThrough,
         ...['-frames:v', String(wanted.length), '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-'],
       ],
       pictures,
-      this.limits.timeoutSeconds,
+      seek,
     )
-    requireInTime(run, this.info.path, this.limits)
     if (/No such filter|Error (?:initializing|reinitializing|parsing)/i.test(run.log) && run.bytes === 0) {
-      throw new VideoMaeError(`${this.info.path}: ffmpeg refused the filter chain ${chains[0]}.`, {
+      throw new VideoMaeError(`${printable(this.info.path)}: ffmpeg refused the filter chain ${chains[0]}.`, {
         code: 'VIDEO_FILTER_FAILED',
         exit: 'environment',
         hint: 'Use an ffmpeg program of version 4.4 or later.',
       })
     }
-    const found = readFrameLog(run.log).stamps.slice(0, wanted.length)
+    const found = run.records.stamps.slice(0, wanted.length)
     return run.bytes === pictures.byteLength && (!this.timed || wanted.every((frame, i) => found[i] === stamps[frame]))
   }
 }

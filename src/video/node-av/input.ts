@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import {
   AV_DISPOSITION_ATTACHED_PIC,
   AV_PKT_DATA_DISPLAYMATRIX,
@@ -10,14 +11,18 @@ import {
   avGetPixFmtName,
   Codec,
   CodecContext,
+  Dictionary,
   FFmpegError,
   FormatContext,
+  InputFormat,
   type Stream,
 } from 'node-av/lib'
+import { containerRefusal, containerWhitelist, isAllowedContainer, requireNoStillPicture } from '../containers.ts'
 import { requireOpenable } from '../machine-errors.ts'
 import { describeOrientation, displaySize, type Orientation, orientationFromMatrix, upright } from '../orientation.ts'
 import type { Size, VideoInfo } from '../types.ts'
-import { requireVideoFile, videoError } from '../video-errors.ts'
+import { videoError } from '../video-errors.ts'
+import type { VideoFile } from '../video-file.ts'
 
 /** An opened container and the one video stream that is used. */
 export interface Input {
@@ -35,19 +40,44 @@ export function reason(code: number): string {
   return new FFmpegError(code).message
 }
 
+/** Bytes that tell FFmpeg what a file is. */
+const probeBytes = 1 << 20
+
+/**
+ * Opens the container. FFmpeg is given the open file and not its name, so only the content decides what the file is taken for, and it may open neither
+ * another format nor anything else: no file, no address.
+ */
+function openContainer(file: VideoFile, format: FormatContext): void {
+  requireNoStillPicture(file.path, file.head(12))
+  const descriptor = file.reopen()
+  try {
+    // Windows does not share descriptors with libraries.
+    const [url, protocol] = process.platform === 'win32' ? [`file:${file.path}`, 'file'] : ['fd:', 'fd']
+    const options = Dictionary.fromObject({
+      ...(protocol === 'fd' ? { fd: descriptor } : {}),
+      protocol_whitelist: protocol,
+      format_whitelist: containerWhitelist,
+      // References of QuickTime files to others: off by default too.
+      enable_drefs: 0,
+      use_absolute_path: 0,
+    })
+    const opened = format.openInputSync(url, null, options)
+    const name = opened < 0 ? InputFormat.probe(file.head(probeBytes))?.name : format.iformat?.name
+    if (typeof name === 'string' && !isAllowedContainer(name)) throw containerRefusal(file.path, name)
+    if (opened < 0) requireOpenable(file.path)
+    if (opened < 0) throw videoError('VIDEO_UNREADABLE', file.path, `cannot be opened as a video (${reason(opened)})`)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Opens the container and picks the video stream as FFmpeg does (largest picture; cover art does not count). */
-export function openInput(path: string, maxPixels: number): Input {
-  const bytes = requireVideoFile(path)
+export function openInput(file: VideoFile, maxPixels: number): Input {
+  const { path, bytes } = file
   const format = new FormatContext()
   format.allocContext()
   try {
-    // `file:` keeps names with colons from being read as protocols; the whitelist keeps playlists from opening anything else.
-    format.setOption('protocol_whitelist', 'file')
-    const opened = format.openInputSync(`file:${path}`)
-    if (opened < 0) {
-      requireOpenable(path)
-      throw videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${reason(opened)})`)
-    }
+    openContainer(file, format)
     for (const stream of format.streams) requireSaneSize(path, stream.codecpar, maxPixels)
     format.findStreamInfoSync()
     const streamIndex = format.findBestStream(AVMEDIA_TYPE_VIDEO)

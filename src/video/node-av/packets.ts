@@ -1,5 +1,6 @@
 import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD, AVSEEK_FLAG_BACKWARD } from 'node-av/constants'
 import { Packet } from 'node-av/lib'
+import type { VideoFile } from '../video-file.ts'
 import { type Input, openInput } from './input.ts'
 
 /** Files up to this size are read once and their packets kept, so that decoding needs no second read and no seeking. */
@@ -25,6 +26,7 @@ export interface PacketTable {
 export class PacketSource {
   readonly table: PacketTable
   private input: Input
+  private readonly file: VideoFile
   private readonly maxPixels: number
   private readonly keepBytes: number
   private kept: Packet[] | undefined = []
@@ -32,7 +34,8 @@ export class PacketSource {
   /** Table position of the packet in `scratch`, when packets are not kept; undefined when unknown. */
   private held: number | undefined
 
-  constructor(input: Input, maxPixels: number, keepBytes = defaultKeepBytes) {
+  constructor(file: VideoFile, input: Input, maxPixels: number, keepBytes = defaultKeepBytes) {
+    this.file = file
     this.input = input
     this.maxPixels = maxPixels
     this.keepBytes = keepBytes
@@ -118,11 +121,10 @@ export class PacketSource {
         if (this.held !== undefined) return
       }
     }
-    const path = this.input.info.path
     this.input.format.closeInputSync()
-    this.input = openInput(path, this.maxPixels)
+    this.input = openInput(this.file, this.maxPixels)
     this.held = this.readNext() ? 0 : undefined
-    if (this.held === undefined) throw new RangeError(`${path} cannot be read again.`)
+    if (this.held === undefined) throw new RangeError(`${this.file.path} cannot be read again.`)
   }
 
   /** Position at or before `limit` of the packet with a time stamp. */

@@ -2,6 +2,7 @@ import { AV_NOPTS_VALUE, AV_OPT_TYPE_INT } from 'node-av/constants'
 import { type CodecContext, Frame } from 'node-av/lib'
 import type { DecodeStats, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
 import { videoError } from '../video-errors.ts'
+import { VideoFile } from '../video-file.ts'
 import { type Input, openCodec, openInput } from './input.ts'
 import { PacketSource } from './packets.ts'
 import { PictureMaker } from './picture.ts'
@@ -20,6 +21,7 @@ type Naming =
 
 export class NodeAvVideo implements OpenVideo {
   readonly info: VideoInfo
+  readonly file: VideoFile
   private readonly input: Input
   private readonly packets: PacketSource
   private readonly codec: CodecContext
@@ -30,15 +32,20 @@ export class NodeAvVideo implements OpenVideo {
 
   /** @param keepBytes files up to this size are held in memory while open; larger ones are read by seeking */
   constructor(path: string, maxPixels: number, keepBytes?: number) {
-    this.input = openInput(path, maxPixels)
+    this.file = new VideoFile(path)
+    try {
+      this.input = openInput(this.file, maxPixels)
+    } catch (error) {
+      throw this.file.closeAfter(error)
+    }
     this.info = this.input.info
     try {
       this.codec = openCodec(this.input, maxPixels)
     } catch (error) {
       this.input.format.closeInputSync()
-      throw error
+      throw this.file.closeAfter(error)
     }
-    this.packets = new PacketSource(this.input, maxPixels, keepBytes)
+    this.packets = new PacketSource(this.file, this.input, maxPixels, keepBytes)
     this.frame.alloc()
     const { table } = this.packets
     const fieldOrder = this.codec.getOption('field_order', AV_OPT_TYPE_INT) ?? 0
@@ -111,6 +118,7 @@ export class NodeAvVideo implements OpenVideo {
     this.codec.freeContext()
     this.frame.free()
     this.packets.free()
+    this.file.close()
   }
 
   private decodeByStamp(wanted: readonly number[], stamps: Float64Array, keep: (frame: number) => void): number {
