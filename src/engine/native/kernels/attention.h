@@ -1,7 +1,7 @@
 /*
  * Multi-head attention without the matrix of scores: o = softmax(scale q k^T) v per head. Head h owns columns
  * h * head_size onwards of q, k, v and o. Suffix _f32: q, k, v, o and their gradients are float; _bf16: bfloat16, with
- * float sums and softmax. Any number of queries, keys and heads, any head size.
+ * float sums and softmax. Any number of queries, keys and heads, any head size; scale > 0.
  *
  * Every result has the same bits whatever the number of threads.
  */

@@ -12,21 +12,6 @@
 /* Bytes of x that stay in the second-level cache beside a panel. */
 #define ROW_BLOCK_BYTES (320 << 10)
 
-INLINE vf load_element(const int pairs, const void *p, int64_t at, int64_t n) {
-  if (n >= LANES) return pairs ? load_bf16((const bfloat16 *)p + at) : load((const float *)p + at);
-  return pairs ? load_bf16_first((const bfloat16 *)p + at, n) : load_first((const float *)p + at, n);
-}
-INLINE void store_element(const int pairs, void *p, int64_t at, vf v, int64_t n) {
-  if (n >= LANES) {
-    if (pairs) store_bf16((bfloat16 *)p + at, v);
-    else store((float *)p + at, v);
-  } else if (pairs) {
-    store_bf16_first((bfloat16 *)p + at, v, n);
-  } else {
-    store_first((float *)p + at, v, n);
-  }
-}
-
 /* What happens to `rows` rows of sums c [rows][PANEL] that belong to y from row `row` and column `column` on. */
 INLINE void finish(const int pairs, const struct linear_product *p, const float *c, int64_t row, int64_t rows,
                    int64_t column) {
@@ -54,7 +39,7 @@ INLINE void tile_of_rows(const int pairs, const int half, const char *a, int64_t
     TILE_CASE(1)
     TILE_CASE(2)
     TILE_CASE(3)
-#if ROWS == 8
+#if REGISTERS == 32
     TILE_CASE(4)
     TILE_CASE(5)
     TILE_CASE(6)

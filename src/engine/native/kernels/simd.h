@@ -151,6 +151,25 @@ INLINE void store_bf16_first(bfloat16 *p, vf v, int64_t n) {
 #endif
 }
 
+/* n (>= 0, all from LANES on) floats or bfloat16 from element `at` on; zero behind them. */
+INLINE vf load_element(const int pairs, const void *p, int64_t at, int64_t n) {
+  if (n >= LANES) return pairs ? load_bf16((const bfloat16 *)p + at) : load((const float *)p + at);
+  if (n <= 0) return (vf){0};
+  return pairs ? load_bf16_first((const bfloat16 *)p + at, n) : load_first((const float *)p + at, n);
+}
+INLINE void store_element(const int pairs, void *p, int64_t at, vf v, int64_t n) {
+  if (n >= LANES) {
+    if (pairs) store_bf16((bfloat16 *)p + at, v);
+    else store((float *)p + at, v);
+  } else if (n <= 0) {
+    return;
+  } else if (pairs) {
+    store_bf16_first((bfloat16 *)p + at, v, n);
+  } else {
+    store_first((float *)p + at, v, n);
+  }
+}
+
 /* The 16-bit values at p, one a lane, in the lower halves. */
 INLINE vu load_half_bits(const void *p) { return (vu)load_bf16((const bfloat16 *)p) >> 16; }
 INLINE vu load_half_bits_first(const void *p, int64_t n) { return (vu)load_bf16_first((const bfloat16 *)p, n) >> 16; }
@@ -208,6 +227,17 @@ INLINE vf power_of_two(const int coarse, vf x) {
   const vi exponent = (__builtin_convertvector(whole, vi) + 127) << 23;
   return p * (vf)exponent;
 #endif
+}
+
+/* log2(x) for normal x > 0, relative error 1e-7 or so: log2(m) of m in 0.7 to 1.42 by the series of atanh. */
+INLINE vf logarithm_of_two(vf x) {
+  const vu bits = (vu)x - 0x3f3504f3u;
+  const vf exponent = __builtin_convertvector((vi)bits >> 23, vf);
+  const vf m = (vf)((bits & 0x007fffffu) + 0x3f3504f3u);
+  const vf s = (m - splat(1)) / (m + splat(1)), t = s * s;
+  vf p = splat(0.41219858f) * t + splat(0.57707802f);
+  p = p * t + splat(0.96179669f);
+  return (p * t + splat(2.88539008f)) * s + exponent;
 }
 
 /* Lane j of row i becomes lane i of row j. */
