@@ -1,5 +1,5 @@
 /** Certificates for videos: from files and an encoder to what `certify`, `audit` and `lethalDose` take. */
-export { type Division, divideVideos } from './division.ts'
+export { compareClassNames, otherClasses } from './class-list.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './groups.ts'
@@ -13,11 +13,14 @@ export {
   type CertifyVideosOptions,
   type CertifyVideosPlan,
   checkPlan,
+  type Division,
   planCertification,
   planVideos,
 } from './plan.ts'
 export { type Prepared, prepareGroups, prepareLearners, prepareSets, prepareShare } from './prepare.ts'
 export { encoderProvenance } from './provenance.ts'
+export { type LeftOutRow, leftOutSummary, type SplitRule } from './reading.ts'
 export { applyScale, type FeatureScale, measureScale } from './scale.ts'
 export type { PeriodOptions } from './times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
+export { type VideoCertificate, videoCertificate } from './video-certificate.ts'

@@ -5,20 +5,29 @@ import type { BucketKey } from '../certify/data/buckets.ts'
 import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { contentDigest, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
+import { contentDigest, type LabelledVideo } from '../finetune/dataset.ts'
 import { digestFile } from '../format/file-digest.ts'
 import { classFolderWarnings, listVideos } from '../video/index.ts'
-import { type Division, type DivisionOptions, divideVideos, fileDigestOf } from './division.ts'
+import { classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
+import { fileDigestOf } from './file-digest-of.ts'
 import { groupProvenance, groupsOf } from './groups.ts'
 import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/kinds.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
-import { type PeriodOptions, periodsOf } from './times.ts'
+import {
+  type LeftOutRow,
+  leftOutSummary,
+  type ReadData,
+  type ReadingOptions,
+  readData,
+  requireBothSides,
+} from './reading.ts'
+import { type PeriodOptions, timeBounds } from './times.ts'
 
 export interface CertifyVideosOptions
-  extends DivisionOptions,
+  extends Omit<ReadingOptions, 'onDigest'>,
     VideoFeatureOptions,
     Omit<ProvenanceOptions, 'scaledOn' | 'signal'> {
   /** A folder per class or a list with labels, optional groups and an optional split column. */
@@ -27,13 +36,11 @@ export interface CertifyVideosOptions
   readonly from: string | readonly string[]
   /** The base learner. Default ridge heads. */
   readonly learner?: LearnerOptions
-  /** What decides the bucket, and with several encoders the group, of a video. Default `content`. */
-  readonly by?: BucketKey
   /** With buckets by time: where periods end and how long they are. */
   readonly periods?: PeriodOptions
   /** Videos to predict, instead of a part of `data`. */
   readonly test?: string
-  /** The classes. Default: those of `data`, which then has to have a video of each under any attack. */
+  /** The classes, or one file with their names. Default: any names; see `otherClasses`. */
   readonly classes?: readonly string[]
   /** Videos out of the attacker's reach (labels not needed) that fix the scale of features. */
   readonly trusted?: string
@@ -41,6 +48,19 @@ export interface CertifyVideosOptions
   readonly stride?: number
   /** Told what a user should know. */
   readonly onNote?: (note: string) => void
+}
+
+/** Which videos are protected and which are predicted. */
+export interface Division {
+  readonly train: readonly LabelledVideo[]
+  readonly test: readonly LabelledVideo[]
+  readonly how: string
+  /** Rows that are neither. */
+  readonly leftOut: readonly LeftOutRow[]
+  /** All rows that were read. */
+  readonly rows: number
+  /** Where the classes are from: `labels`, `declared` or a file. */
+  readonly classesFrom: string
 }
 
 /** What is known before a single video is decoded. */
@@ -51,6 +71,7 @@ export interface CertifyVideosPlan {
   readonly groupOf: Int32Array | null
   readonly periods: Periods | undefined
   readonly learner: LearnerOptions
+  /** What class indices count: see `classNamesOf`. */
   readonly classes: readonly string[]
   readonly division: Division
   readonly encoder: EncoderProvenance
@@ -82,8 +103,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
-  const { classes, division, scaling } = await planVideos(options)
-  const periods = options.periods === undefined ? undefined : periodsOf(options.periods, division.train, onNote)
+  const { classes, division, scaling, periods } = await planVideos(options)
   const scaledOn = scaling.map(fileDigestOf)
   const shared = { sources, learner, classes, division, scaling, periods }
   if (sources.length > 1) {
@@ -97,22 +117,50 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   return { ...shared, groupOf: null, encoder: provenance }
 }
 
-/** The videos of a certification: which are protected, which are predicted, which fix the scale. */
+/**
+ * The videos of a certification: which are protected, which are predicted, which fix the scale.
+ *
+ * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData` and `requireBothSides` throw
+ */
 export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
-  const { data, signal, by, onNote = () => {} } = options
+  const { data, test, signal, by, testShare = 0.2, onNote = () => {} } = options
+  if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
   if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
-  const { videos, classes, unreadable } = await openDataset(data, { classes: options.classes, signal })
-  for (const warning of classFolderWarnings(data, videos)) onNote(`warning: ${warning}`)
-  for (const { id, reason } of unreadable.slice(0, 10)) onNote(`${id} cannot be read: ${reason}`)
-  const division = await divide(videos.filter(readable), classes, options)
-  if (options.classes === undefined)
-    onNote(`Classes are taken from the labels: ${classes.join(', ')}. Fix them with --classes.`)
+  const list = await declaredClasses(options.classes)
+  const times = options.periods === undefined ? null : timeBounds(options.periods)
+  const first = await readData(data, test === undefined ? null : 'training', list, times, options)
+  const read =
+    test === undefined
+      ? first
+      : joined(first, await readData(test, 'test', list, times, { ...options, split: undefined }))
+  for (const warning of classFolderWarnings(data, read.training)) onNote(`warning: ${warning}`)
+  for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
+  if (read.leftOut.length > 0) onNote(`Of ${read.rows} rows ${leftOutSummary(read.leftOut)}.`)
+  requireBothSides(read)
+  const labels = [...read.training, ...read.test].map(({ label }) => label)
+  const classes = classNamesOf(list, labels, data)
+  const index = new Map(classes.map((name, i) => [name, i]))
+  const numbered = (videos: readonly LabelledVideo[]) =>
+    videos.map((video) => ({ ...video, class: index.get(video.label) ?? -1 }))
+  const { leftOut, rows, how } = read
+  const sides = { train: numbered(read.training), test: numbered(read.test) }
+  const division: Division = { ...sides, how, leftOut, rows, classesFrom: list.from }
   const seen = new Set(division.train.map(fileDigestOf))
   const both = division.test.filter((video) => seen.has(fileDigestOf(video))).length
   if (both > 0)
     onNote(`${both} videos to predict have the content of a training video; accuracy will look better than it is.`)
   const scaling = options.trusted === undefined ? [] : await trustedVideos(options.trusted, signal)
-  return { classes, division, scaling }
+  return { classes, division, scaling, periods: times?.periods }
+}
+
+function joined(training: ReadData, test: ReadData): ReadData {
+  return {
+    training: training.training,
+    test: test.test,
+    leftOut: [...training.leftOut, ...test.leftOut],
+    rows: training.rows + test.rows,
+    how: test.how,
+  }
 }
 
 /**
@@ -143,20 +191,6 @@ function idsHoldLabels(data: string): VideoMaeError {
       hint: 'Name a CSV with the columns path,label instead of the folder, or use --by content.',
     },
   )
-}
-
-const readable = (video: LabelledVideo): boolean => video.digest !== null
-
-async function divide(
-  videos: readonly LabelledVideo[],
-  classes: readonly string[],
-  options: Omit<CertifyVideosOptions, 'from'>,
-): Promise<Division> {
-  const { testShare = 0.2, test, signal } = options
-  if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
-  if (test === undefined) return divideVideos(videos, options)
-  const other = await openDataset(test, { classes, signal })
-  return { train: videos, test: other.videos.filter(readable), how: `tested on ${test}` }
 }
 
 /** Videos without regard to labels. */

@@ -7,7 +7,8 @@ import type { LabelledVideo } from '../finetune/dataset.ts'
 import type { EncoderSource } from '../finetune/encoder-source.ts'
 import { computeFeatures } from '../finetune/features.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
-import { featureSetOf, noVideos, storeFeatures, testSetOf, videoFeatures } from './feature-sets.ts'
+import { isTransientFailure } from '../video/index.ts'
+import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { attentiveTrainer } from './learners/attentive.ts'
 import { engineLearners } from './learners/family.ts'
@@ -17,6 +18,7 @@ import { groupScaledHeads } from './learners/group-scales.ts'
 import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import type { LeftOutRow, Side } from './reading.ts'
 import { applyScale, measureScale } from './scale.ts'
 
 /** What `certify`, `audit` and `doseLearner` take. */
@@ -25,6 +27,8 @@ export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
   readonly set: Set
   readonly test: Inputs
   readonly encoder: EncoderProvenance
+  /** Videos of the plan that cannot be decoded. */
+  readonly leftOut: readonly LeftOutRow[]
 }
 
 /**
@@ -54,11 +58,15 @@ export async function prepareLearners<Result>(
         const trainer = attentiveTrainer(source, store, shape, { ...learner, engine })
         return { ...read, learners: engineLearners(trainer, learner.seed) }
       })
-  for (const { reason } of failures.slice(0, 10)) options.onNote?.(`left out: ${reason}`)
+  const leftOut = undecoded(
+    failures,
+    (id) => (division.test.some((video) => video.id === id) ? 'test' : 'training'),
+    options,
+  )
   const readable = new Set(videos.map(({ video }) => video))
   const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
   if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
-  return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder })
+  return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder, leftOut })
 }
 
 /**
@@ -85,7 +93,7 @@ export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideo
   const { sources, groupOf, classes, division, encoder } = plan
   if (groupOf === null) return { ...(await setsOf(sources[0], division.train, plan, options)), encoder }
   // Each group through its own encoder; the inputs through every one.
-  const parts: { set: FeatureSet; test: TestSet }[] = []
+  const parts: SetsOfSource[] = []
   for (const [group, source] of sources.entries()) {
     const mine = division.train.filter((_, i) => groupOf[i] === group)
     parts.push(await setsOf(source, mine, plan, options))
@@ -95,7 +103,14 @@ export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideo
     parts.map((part) => part.set),
     classes,
   )
-  return { set, test: { ...tests[0], perGroup: tests }, encoder }
+  const leftOut = parts.flatMap((part, group) => part.leftOut.filter(({ side }) => group === 0 || side === 'training'))
+  return { set, test: { ...tests[0], perGroup: tests }, encoder, leftOut }
+}
+
+interface SetsOfSource {
+  readonly set: FeatureSet
+  readonly test: TestSet
+  readonly leftOut: readonly LeftOutRow[]
 }
 
 async function setsOf(
@@ -103,14 +118,46 @@ async function setsOf(
   videos: readonly LabelledVideo[],
   { classes, division, scaling }: CertifyVideosPlan,
   options: CertifyVideosOptions,
-): Promise<{ set: FeatureSet; test: TestSet }> {
+): Promise<SetsOfSource> {
   const train = await videoFeatures(source, videos, options)
   const test = await videoFeatures(source, division.test, { ...options, clips: 1 })
-  for (const { reason } of [...train.failures, ...test.failures].slice(0, 10)) options.onNote?.(`left out: ${reason}`)
-  const sets = { set: featureSetOf(train, classes), test: testSetOf(test) }
+  const leftOut = [
+    ...undecoded(train.failures, () => 'training', options),
+    ...undecoded(test.failures, () => 'test', options),
+  ]
+  const sets = { set: featureSetOf(train, classes), test: testSetOf(test), leftOut }
   if (scaling.length === 0) return sets
-  const scale = measureScale(await videoFeatures(source, scaling, { ...options, clips: 1 }))
-  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale) }
+  const trusted = await videoFeatures(source, scaling, { ...options, clips: 1 })
+  undecoded(trusted.failures, () => null, options)
+  const scale = measureScale(trusted)
+  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), leftOut }
+}
+
+/**
+ * Videos that cannot be decoded are left out: that follows from their content. One that could not be decoded this time is not: a
+ * clean one that a busy machine drops would make another protected set.
+ *
+ * @throws VideoMaeError `VIDEO_NOT_DECIDED`
+ */
+function undecoded(
+  failures: readonly VideoFailure[],
+  sideOf: (id: string) => Side | null,
+  { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
+): LeftOutRow[] {
+  const undecided = failures.filter(({ code }) => isTransientFailure(code))
+  if (undecided.length > 0) {
+    const [{ id, code, reason }] = undecided
+    throw new VideoMaeError(
+      `Expected every video to be decoded or found damaged, but ${undecided.length} could not be decoded this time, the first of them ${id} (${code}): ${reason}.`,
+      {
+        code: 'VIDEO_NOT_DECIDED',
+        exit: 'environment',
+        hint: 'Run the same command again (what is finished is kept), with fewer --workers or while the machine does less. Remove a file from the data that does not pass then either.',
+      },
+    )
+  }
+  for (const { id, code, reason } of failures.slice(0, 10)) onNote?.(`left out: ${id}: ${reason} [${code}]`)
+  return failures.map(({ id, code, reason }) => ({ id, side: sideOf(id), code, reason }))
 }
 
 /** Rows of several sets one after the other. */

@@ -1,6 +1,6 @@
 /** When videos were collected, as their list says, and the periods of rule `temporal`. */
 import { checkPeriods, type Periods } from '../certify/data/periods.ts'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument } from '../core/errors.ts'
 import type { LabelledVideo } from '../finetune/dataset.ts'
 
 export interface PeriodOptions {
@@ -34,44 +34,41 @@ export function timesOf(videos: readonly LabelledVideo[]): number[] | undefined 
   return known.map(({ value }) => value)
 }
 
+/** Periods, and of which kind the times of videos have to be. */
+export interface TimeBounds {
+  readonly periods: Periods
+  readonly kind: Time['kind']
+  /** `until` as it was written. */
+  readonly until: string
+}
+
 /**
- * The periods, in the unit of `timesOf`.
+ * The periods, in the unit of `timesOf`, from options alone.
  *
- * @throws VideoMaeError `TIME_MISSING`, `TIME_INVALID` naming the first video; `INVALID_ARGUMENT` for an end or a length that
- *   is not of the kind of the times
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an end that is no time, or a length that is not of its kind
  */
-export function periodsOf(
-  { until, length, coverage = 1 }: PeriodOptions,
-  videos: readonly LabelledVideo[],
-  onNote: (note: string) => void,
-): Periods {
+export function timeBounds({ until, length, coverage = 1 }: PeriodOptions): TimeBounds {
   const end = parseTime(until)
   if (end === null) throw invalidArgument('until', 'a date such as 2024-06-01, or a number', until)
-  for (const { id, time } of videos) {
-    if (time === undefined) {
-      throw new VideoMaeError(`Expected a time for every video, but ${id} has none.`, {
-        code: 'TIME_MISSING',
-        exit: 'data',
-        hint: 'Use a CSV with the columns path,label,time, where the time is a date (2024-05-17) or a number, given when the video was collected.',
-      })
-    }
-    if (parseTime(time)?.kind !== end.kind) {
-      throw new VideoMaeError(
-        `Expected the time of ${id} to be a ${end.kind}, as the end of the periods is, but it is ${JSON.stringify(time)}.`,
-        {
-          code: 'TIME_INVALID',
-          exit: 'data',
-          hint: 'Times are dates (2024-05-17, 2024-05-17T12:30Z) or numbers, all of one kind.',
-        },
-      )
-    }
-  }
   const [, amount, unit] = /^(\d+(?:\.\d+)?)([hdw]?)$/.exec(length) ?? []
   if (amount === undefined || (unit === '') !== (end.kind === 'number'))
     throw invalidArgument('period', end.kind === 'date' ? 'a length such as 12h, 7d or 4w' : 'a number', length)
   const periods = { until: end.value, length: Number(amount) * (lengths[unit] ?? 1), coverage }
   checkPeriods(periods)
-  const late = (timesOf(videos) ?? []).filter((time) => time >= end.value).length
-  if (late > 0) onNote(`${late} training videos are not from before ${until}: they are left out.`)
-  return periods
+  return { periods, kind: end.kind, until }
+}
+
+/** Why a video with this time is in no period; null where nothing speaks against it. How far back periods reach is not asked. */
+export function problemOfTime(
+  time: string | undefined,
+  { periods, kind, until }: TimeBounds,
+): { readonly code: string; readonly reason: string } | null {
+  if (time === undefined) return { code: 'no time', reason: 'it has no time' }
+  const parsed = parseTime(time)
+  if (parsed?.kind !== kind)
+    return {
+      code: 'invalid time',
+      reason: `its time ${JSON.stringify(time)} is no ${kind}, as the end of the periods is`,
+    }
+  return parsed.value < periods.until ? null : { code: 'outside the periods', reason: `it is not from before ${until}` }
 }

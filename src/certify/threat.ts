@@ -195,7 +195,7 @@ const comparedByBytes =
 /** @param overlap samples of the protected set that the encoder was trained on; null where nobody knows */
 function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, overlap: number | null): string[] {
   const conditions = [
-    'the options, the class list and the program stay the same, and none of them was chosen by looking at the protected set',
+    'the options, a declared class list and the program stay the same, and none of them was chosen by looking at the protected set',
   ]
   if (by === 'id') conditions.push('ids are given by a party the attacker does not control')
   if (by === 'source') conditions.push('the attacker cannot write under the name of a source that is not his')

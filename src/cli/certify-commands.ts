@@ -23,7 +23,18 @@ function addShared(command: Command, out: string): Command {
   return command
     .option('--test <data>', 'videos to predict; default: the test part of DATA')
     .option('--test-share <share>', 'share of DATA to predict where it has no split column', fraction)
-    .option('--classes <names>', 'the classes, separated by commas; default: those of DATA')
+    .addOption(
+      new Option(
+        '--split <rule>',
+        'how videos come to their sides: list: as the list says, by hash where it says nothing; folders: by a folder\n' +
+          'train, validation or test; hash; default: list for a list, hash for a folder',
+      ).choices(['list', 'folders', 'hash']),
+    )
+    .option(
+      '--classes <names>',
+      'the classes, separated by commas, or a file with a name in each line (or config.json of a classifier): videos with\n' +
+        'other labels are left out; default: any classes',
+    )
     .addOption(
       new Option(
         '--by <key>',

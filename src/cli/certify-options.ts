@@ -1,7 +1,7 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 import path from 'node:path'
 import type { BucketKey, EncoderTrust, Rule, Threat } from '../certify/index.ts'
-import type { CertifyVideosOptions, LearnerKind, LearnerOptions } from '../certify-videos/index.ts'
+import type { CertifyVideosOptions, LearnerKind, LearnerOptions, SplitRule } from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
@@ -12,6 +12,7 @@ import type { CommonOptions } from './run.ts'
 export interface VideoCommandOptions extends CommonOptions {
   readonly test?: string
   readonly testShare?: number
+  readonly split?: SplitRule
   readonly classes?: string
   readonly by?: BucketKey
   readonly trusted?: string
@@ -54,7 +55,7 @@ export function videoOptions(
   options: VideoCommandOptions,
   signal: AbortSignal,
 ): CertifyVideosOptions {
-  const { test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
+  const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
   const {
     threads,
     workers,
@@ -70,7 +71,22 @@ export function videoOptions(
     coverage,
   } = options
   return {
-    ...{ test, testShare, by, trusted, trainedOn, trust, labelsUsed, clips, stride, threads, workers, decoder, seed },
+    ...{
+      test,
+      testShare,
+      split,
+      by,
+      trusted,
+      trainedOn,
+      trust,
+      labelsUsed,
+      clips,
+      stride,
+      threads,
+      workers,
+      decoder,
+      seed,
+    },
     data,
     from,
     learner,

@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
-  type CertificateFile,
   type CertifyOptions,
   certificateTable,
   certify,
@@ -18,6 +17,7 @@ import {
   groupsOf,
   type LearnerKind,
   type LearnerOptions,
+  leftOutSummary,
   type Prepared,
   planCertification,
   planVideos,
@@ -25,6 +25,8 @@ import {
   prepareShare,
   pretrainGroups,
   startsFresh,
+  type VideoCertificate,
+  videoCertificate,
   writeGroupLists,
 } from '../certify-videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
@@ -100,7 +102,8 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
         await trainShare(prepared.set, mathematics, shard)
         return report(json, { stage, shard: options.shard }, `learners of part ${options.shard} are in ${out}`)
       }
-      const { certificate, manifests } = await certify(prepared.set, prepared.test, mathematics)
+      const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, mathematics)
+      const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
       await writeCertificate(out, certificate, manifests)
       const about = { from, learner: plan.learner.kind, test: prepared.test.rows, how: plan.division.how, out, json }
       reportCertificate(certificate, about)
@@ -167,7 +170,7 @@ function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
 }
 
 function reportCertificate(
-  certificate: CertificateFile,
+  certificate: VideoCertificate,
   about: {
     readonly from: readonly string[]
     readonly learner: LearnerKind
@@ -179,13 +182,14 @@ function reportCertificate(
   },
 ): void {
   const { from, learner, test, how, out, json } = about
-  const { threat: statement, runs, ...rest } = certificate
+  const { threat: statement, runs, data, ...rest } = certificate
   const { encoder } = statement
   const summary = {
     ...rest,
     threat: statement,
     testVideos: test,
     division: how,
+    data,
     runs: runs.map(({ inputs: _, ...run }) => run),
     out,
   }
@@ -197,6 +201,8 @@ function reportCertificate(
     json,
     summary,
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
+      `rows       ${data.rows}; ${leftOutSummary(data.leftOut) || 'none left out'}\n` +
+      `classes    ${data.classes === 'any' ? 'any: the claim holds whatever classes there are' : `declared (${data.classesFrom})`}\n` +
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +

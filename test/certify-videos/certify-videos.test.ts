@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { CertificateFile } from '../../src/certify/certificate-file.ts'
 import {
   type CertifyVideosOptions,
@@ -10,12 +10,16 @@ import {
   planCertification,
   prepareSets,
   trainingManifestOf,
+  type VideoCertificate,
 } from '../../src/certify-videos/index.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { videomae } from '../cli/run-program.ts'
+
+// Against hanging only: a machine that does other work may take minutes for a few small commands.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
@@ -169,9 +173,13 @@ describe('videomae certify, audit and lethal-dose', () => {
       'fa 5',
     ])
     expect(shown.threat.claim).toContain('inserted or deleted')
-    const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as CertificateFile
+    const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as VideoCertificate
     expect(certificate.threat.encoder).toMatchObject({ trust: 'external', overlap: 0 })
     expect(certificate.trainingVideos + certificate.runs[0].inputs!.length).toBe(24)
+    expect(certificate.data).toMatchObject({ rows: 24, leftOut: [], classes: 'any', classesFrom: 'labels', test: null })
+    expect(certificate.data.protected + certificate.data.predicted).toBe(24)
+    expect(certificate.options).toMatchObject({ from: [run], testShare: 0.3, seed: 0, clips: 1, decoder: 'node-av' })
+    expect(certificate.threat.conditions.join()).toContain('not the header, the form or the encoding of a list')
     for (const file of ['certified-accuracy.svg', 'table.md', 'buckets-3.json', 'buckets-6.json'])
       expect(existsSync(path.join(out, file))).toBe(true)
 
@@ -227,7 +235,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     const bounds = ['--period', '7d', '--until', '2024-02-12']
     const out = place('temporal')
     const { code, stdout, stderr } = await videomae(...command, ...bounds, '--out', out, ...common)
-    expect(stderr).toContain('4 training videos are not from before 2024-02-12')
+    expect(stderr).toContain('4 left out: 4 outside the periods')
     expect(code).toBe(0)
     const shown = JSON.parse(stdout) as CertificateFile
     expect(shown.threat).toMatchObject({ threat: 'temporal', encoder: { trust: 'external' } })

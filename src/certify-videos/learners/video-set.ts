@@ -5,7 +5,7 @@ import { samplesOf } from '../../certify/poison.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { contentDigest, type LabelledVideo } from '../../finetune/dataset.ts'
-import { fileDigestOf } from '../division.ts'
+import { fileDigestOf } from '../file-digest-of.ts'
 import { timesOf } from '../times.ts'
 
 /** What a learner sees of a row. */

@@ -1,0 +1,82 @@
+/**
+ * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
+ * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+
+/**
+ * Stand for every name that is not in the data, where the classes are not declared. No learner has samples of them, ties go to
+ * them, and they come before all others: so every rule counts them among the rivals, and a class that an attacker invents, or two
+ * that he lifts at once in a run-off, do no better. No video may have such a label.
+ */
+export const otherClasses: readonly string[] = ['(any other class)', '(any other class, a second one)']
+
+export interface ClassList {
+  /** Null: any names. */
+  readonly declared: readonly string[] | null
+  /** `labels`, `declared`, or the file that was read. */
+  readonly from: string
+}
+
+/**
+ * Classes as they were declared: some names, or one file with a name in each line or with the `id2label` of a classifier.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for names that repeat, `CLASSES_TOO_FEW`
+ */
+export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
+  if (given === undefined) return { declared: null, from: 'labels' }
+  const [first] = given
+  const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
+  const names = file ? namesOf(await readFile(first, 'utf8'), first) : [...given]
+  if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
+  const reserved = names.find((name) => otherClasses.includes(name))
+  if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
+  if (names.length < 2) throw tooFew(file ? first : 'the declared list', names)
+  return { declared: names, from: file ? first : 'declared' }
+}
+
+/**
+ * The names that class indices count: the declared ones, or those of the labels behind two that stand for all others.
+ *
+ * @throws VideoMaeError `CLASSES_TOO_FEW`
+ */
+export function classNamesOf({ declared }: ClassList, labels: Iterable<string>, source: string): readonly string[] {
+  if (declared !== null) return declared
+  const found = [...new Set(labels)].sort(compareClassNames)
+  if (found.length < 2) throw tooFew(source, found)
+  return [...otherClasses, ...found]
+}
+
+/**
+ * A total order of all names, fixed before any data: whole numbers by size, then other names by code units. The place of two
+ * names does not depend on a third.
+ */
+export function compareClassNames(a: string, b: string): number {
+  const [left, right] = [a, b].map((name) => (/^\d{1,15}$/.test(name) ? Number(name) : null))
+  if (left !== null && right !== null && left !== right) return left - right
+  if ((left === null) !== (right === null)) return left === null ? 1 : -1
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+function namesOf(text: string, file: string): string[] {
+  if (!file.endsWith('.json'))
+    return text
+      .split(/\r?\n/)
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+  const found = (JSON.parse(text) as { id2label?: Readonly<Record<string, unknown>> }).id2label
+  if (found === undefined)
+    throw invalidArgument('classes', 'a file with id2label, as config.json of a classifier has it', file)
+  return Object.entries(found)
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, name]) => String(name))
+}
+
+function tooFew(source: string, names: readonly string[]): VideoMaeError {
+  return new VideoMaeError(`Expected at least two classes in ${source} but found ${names.length}: ${names.join()}.`, {
+    code: 'CLASSES_TOO_FEW',
+    exit: 'data',
+    hint: 'In a folder, every class is a sub-folder; in a CSV, the second column is the class.',
+  })
+}

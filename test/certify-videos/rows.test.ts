@@ -1,0 +1,164 @@
+/** Which rows are protected, predicted or left out: each by itself, so that an attacker's rows decide about themselves only. */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import {
+  type CertifyVideosOptions,
+  compareClassNames,
+  otherClasses,
+  planVideos,
+} from '../../src/certify-videos/index.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Only digests are looked at here, so any bytes will do. */
+function file(name: string, content = name): string {
+  mkdirSync(path.dirname(place(name)), { recursive: true })
+  writeFileSync(place(name), content)
+  return name
+}
+
+function list(name: string, header: string, rows: readonly string[]): string {
+  writeFileSync(place(name), `${header}\n${rows.join('\n')}\n`)
+  return place(name)
+}
+
+const plan = async (data: string, options: Partial<CertifyVideosOptions> = {}) => {
+  const { division, classes } = await planVideos({ data, cache: place('cache'), ...options })
+  const { train, test, leftOut, rows } = division
+  expect(train.length + test.length + leftOut.length).toBe(rows)
+  return {
+    classes,
+    train: train.map(({ id }) => id).sort(),
+    test: test.map(({ id }) => id).sort(),
+    leftOut: leftOut.map(({ id, code }) => `${id} ${code}`),
+    classOf: new Map([...train, ...test].map((video) => [video.id, classes[video.class]])),
+  }
+}
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'none',
+    (error: { code?: string }) => error.code,
+  )
+
+const clips = Array.from({ length: 24 }, (_, i) => file(`clip-${i}.mp4`))
+const labels = clips.map((_, i) => ['walk', 'run', 'jump'][i % 3])
+
+describe('an inserted row decides about itself only', () => {
+  it.each([
+    ['a split', 'train'],
+    ['another split', 'test'],
+    ['a split that is none', 'tarin'],
+    ['validation', 'validation'],
+  ])('%s among rows without one', async (_, split) => {
+    const rows = clips.map((name, i) => `${name},${labels[i]},`)
+    const before = await plan(list('plain.csv', 'path,label,split', rows))
+    const more = [file('new-1.mp4'), file('new-2.mp4')].map((name) => `${name},walk,${split}`)
+    const after = await plan(list('more.csv', 'path,label,split', [...more, ...rows]))
+    const old = (ids: readonly string[]) => ids.filter((id) => !id.startsWith('new'))
+    expect(before.train.length).toBeGreaterThan(10)
+    expect(before.test.length).toBeGreaterThan(0)
+    expect([old(after.train), old(after.test)]).toEqual([before.train, before.test])
+    const added = [...after.train, ...after.test, ...after.leftOut].filter((id) => id.startsWith('new'))
+    expect(added).toHaveLength(2)
+  })
+
+  it('a row without a label, with a reserved name, without a file', async () => {
+    const rows = clips.map((name, i) => `${name},${labels[i]}`)
+    const before = await plan(list('labels.csv', 'path,label', rows))
+    const odd = [`${file('nameless.mp4')},`, `${file('reserved.mp4')},"${otherClasses[0]}"`, 'missing.mp4,walk']
+    const after = await plan(list('odd.csv', 'path,label', [...rows, ...odd]))
+    expect([after.train, after.test, after.classes]).toEqual([before.train, before.test, before.classes])
+    expect(after.leftOut).toEqual(['nameless.mp4 no label', 'reserved.mp4 unknown class', 'missing.mp4 unreadable'])
+  })
+
+  it('a group or a time that is missing where it counts', async () => {
+    const rows = clips.map(
+      (name, i) => `${name},${labels[i]},camera ${i % 8},2024-01-${10 + i},${i < 16 ? 'train' : 'test'}`,
+    )
+    const header = 'path,label,group,time,split'
+    const odd = [`${file('alone.mp4')},walk,,2024-01-12,train`, `${file('whenever.mp4')},walk,camera 9,,train`]
+    const late = [`${file('late.mp4')},walk,camera 9,2025-01-01,train`, `${file('seven.mp4')},walk,camera 9,7,train`]
+    const data = list('sources.csv', header, [...rows, ...odd, ...late])
+    expect((await plan(data, { by: 'source' })).leftOut).toEqual(['alone.mp4 no group'])
+    const timed = await plan(data, { by: 'time', periods: { until: '2024-02-01', length: '7d' } })
+    expect(timed.leftOut).toEqual(['whenever.mp4 no time', 'late.mp4 outside the periods', 'seven.mp4 invalid time'])
+    expect(timed.train).toHaveLength(17)
+  })
+})
+
+describe('classes', () => {
+  const rows = clips.map((name, i) => `${name},${labels[i]}`)
+
+  it('are any names where none are declared: two places stand for those that an attacker may invent', async () => {
+    const data = list('any.csv', 'path,label', rows)
+    expect((await plan(data)).classes).toEqual([...otherClasses, 'jump', 'run', 'walk'])
+    const more = await plan(list('invented.csv', 'path,label', [...rows, `${file('invented.mp4')},aaa`]))
+    expect(more.classes).toEqual([...otherClasses, 'aaa', 'jump', 'run', 'walk'])
+  })
+
+  it('are declared, or read from a file; a video with another label is left out', async () => {
+    const data = list('declared.csv', 'path,label', [...rows, `${file('stranger.mp4')},aaa`])
+    const names = ['walk', 'run', 'jump', 'sit']
+    writeFileSync(place('names.txt'), `${names.join('\r\n')}\n`)
+    writeFileSync(place('config.json'), JSON.stringify({ id2label: { 1: 'run', 0: 'walk', 2: 'jump', 3: 'sit' } }))
+    for (const classes of [names, [place('names.txt')], [place('config.json')]]) {
+      const read = await plan(data, { classes })
+      expect(read.classes).toEqual(names)
+      expect(read.leftOut).toEqual(['stranger.mp4 unknown class'])
+      expect(read.classOf.get(read.train[0])).toBe(labels[clips.indexOf(read.train[0])])
+    }
+    expect(await code(plan(data, { classes: ['walk', 'walk'] }))).toBe('INVALID_ARGUMENT')
+    expect(await code(plan(data, { classes: ['walk'] }))).toBe('CLASSES_TOO_FEW')
+    expect(await code(plan(data, { classes: ['sit', 'stand'] }))).toBe('PROTECTED_SET_EMPTY')
+  })
+
+  it('have one order, which no third name changes', () => {
+    const names = ['10', '9', 'b', 'a', '09', 'a1', 'B', '1e3', '']
+    const sorted = [...names].sort(compareClassNames)
+    expect(sorted.slice(0, 3)).toEqual(['09', '9', '10'])
+    for (const [i, a] of sorted.entries())
+      for (const b of sorted.slice(i + 1)) expect([a, b].sort(compareClassNames)).toEqual([a, b])
+  })
+})
+
+describe('with training and test data named apart', () => {
+  it('rows of other parts are left out on both sides', async () => {
+    const rows = clips.map((name, i) => `${name},${labels[i]},${['train', 'test', 'validation', ''][i % 4]}`)
+    const data = list('both.csv', 'path,label,split', rows)
+    const read = await plan(data, { test: data })
+    expect([read.train.length, read.test.length, read.leftOut.length]).toEqual([12, 12, 24])
+    expect(new Set(read.leftOut.map((text) => text.split(' ').slice(1).join(' ')))).toEqual(new Set(['other part']))
+  })
+})
+
+describe('folders', () => {
+  it('called train and test are not guessed to be parts: one file more would change the guess', async () => {
+    for (const [i, name] of clips.entries())
+      file(`parts/${i % 4 === 0 ? 'test' : 'train'}/${labels[i]}/${name}`, `${name} in parts`)
+    expect(await code(plan(place('parts')))).toBe('SPLIT_AMBIGUOUS')
+    const before = await plan(place('parts'), { split: 'folders' })
+    expect([before.train.length, before.test.length]).toEqual([18, 6])
+    file('parts/elsewhere/aaa/new.mp4')
+    file('parts/test/train/aaa/new.mp4')
+    const after = await plan(place('parts'), { split: 'folders' })
+    expect([after.train, after.test]).toEqual([before.train, before.test])
+    expect(after.leftOut).toHaveLength(2)
+    expect((await plan(place('parts'), { split: 'hash' })).classes).toContain('walk')
+  })
+
+  it('of classes stay what they are', async () => {
+    for (const [i, name] of clips.entries()) file(`plain/${labels[i]}/${name}`, `${name} in plain`)
+    const before = await plan(place('plain'))
+    expect(before.classOf.get(before.train[0])).toBe(before.train[0].split('/')[0])
+    file('plain/train/new.mp4')
+    file('plain/loose.mp4')
+    symlinkSync(place('plain/train/new.mp4'), place('plain/walk/again.mp4'))
+    const after = await plan(place('plain'))
+    const old = (ids: readonly string[]) => ids.filter((id) => !/new|loose|again/.test(id))
+    expect([old(after.train), old(after.test)]).toEqual([before.train, before.test])
+  })
+})
