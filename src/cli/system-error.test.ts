@@ -54,6 +54,15 @@ describe('an error of the operating system', () => {
     },
   )
 
+  test.each(['ELOOP', 'EBUSY', 'ENFILE', 'ESTALE', 'ENODEV', 'EREMOTEIO'])(
+    '%s is the machine’s, with a hint',
+    (code) => {
+      const error = systemError(refusal(code, 'refused', 'open', folder))
+      expect(error).toMatchObject({ code: 'SYSTEM_ERROR', exit: 'environment' })
+      expect(error?.hint).not.toMatch(/[{}]/)
+    },
+  )
+
   test('is not what a mistake of the program is', () => {
     expect(systemError(new TypeError('x is undefined'))).toBeNull()
     expect(systemError(Object.assign(new Error('no'), { code: 'ENOENT' }))).toBeNull()

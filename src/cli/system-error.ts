@@ -15,8 +15,25 @@ const systemHints: Readonly<Record<string, string>> = {
   ENOENT: 'The folder that it should lie in does not exist: make it, or choose another path.',
   ENAMETOOLONG: 'Choose a shorter path.',
   EMFILE: 'Raise the limit of open files (ulimit -n).',
-  EIO: 'The disk reported a fault.',
+  ENFILE: 'The machine has too many files open: end other programs, then {goOn}.',
+  ENOMEM: 'The machine has no memory left: end other programs or use smaller batches, then {goOn}.',
+  EAGAIN: 'The machine is short of processes or memory: end other programs, then {goOn}.',
+  EIO: 'The disk reported a fault: check it, then {goOn}.',
+  ENXIO: 'There is no such device.',
+  ELOOP: 'Links on that path lead in a circle: name the file itself.',
+  EXDEV: 'That path crosses file systems: choose a folder on the same one.',
+  EFBIG: 'That file is larger than the file system or the limit of the shell (ulimit -f) allows.',
+  EBUSY: 'Something else uses that file: close it, then {goOn}.',
+  ETXTBSY: 'That file is a program which runs: stop it, then {goOn}.',
+  ESTALE: 'The network file system has lost that file: mount it again, then {goOn}.',
+  ETIMEDOUT: 'The network file system does not answer: check it, then {goOn}.',
+  ENOTEMPTY: 'That folder is not empty: choose another one.',
+  EPIPE: 'What reads the output has ended.',
+  EINVAL: 'The file system does not know how to do that: choose a path on another one.',
 }
+
+/** For everything else that an operating system can say. */
+const otherHint = 'Check that path and its file system, then {goOn}.'
 
 /** How a command goes on after the machine has refused something: a command that trains keeps its checkpoints. */
 export const goingOn = {
@@ -48,8 +65,7 @@ export function systemError(
     thrown.syscall !== 'mkdir' &&
     place !== undefined &&
     existsSync(path.dirname(path.resolve(place)))
-  const hint = missing ? 'There is nothing of that name: check the path.' : systemHints[code]
-  if (hint === undefined) return null
+  const hint = missing ? 'There is nothing of that name: check the path.' : (systemHints[code] ?? otherHint)
   return new VideoMaeError(`The operating system refused: ${message}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',

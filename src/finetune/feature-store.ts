@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { appendFile, mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { crc32c } from '../format/crc32c.ts'
 import { bytesOf, readFully } from '../format/file-bytes.ts'
 import { openRegularFile, readRegularText } from '../format/regular-file.ts'
 
@@ -28,12 +30,32 @@ export interface StoredFeatures {
 interface Place {
   readonly file: string
   readonly offset: number
+  readonly crc: number
   readonly entry: StoredFeatures
 }
 
-interface Line extends StoredFeatures {
-  readonly offset: number
-}
+const count = z
+  .int()
+  .min(0)
+  .max(2 ** 40)
+
+/** A line of an index. Files outlive programs: whatever else stands there is not one. */
+const lineSchema = z.object({
+  digest: z.string(),
+  views: z.array(
+    z.object({
+      clip: count,
+      crop: count,
+      startSeconds: z.number(),
+      firstFrame: count,
+      lastFrame: count,
+    }),
+  ),
+  offset: count,
+  /** CRC-32C of the rows. */
+  crc: count,
+})
+type Line = z.output<typeof lineSchema>
 
 /**
  * Features by content: a folder with a data file and an index for every process that has put something in, both only ever
@@ -42,7 +64,9 @@ interface Line extends StoredFeatures {
  *
  *     <key>/key.json              what the features depend on beside the content
  *     <key>/<name>.f32            rows of float32, little-endian
- *     <key>/<name>.jsonl          digest, views and offset of every video, in the order of the data
+ *     <key>/<name>.jsonl          digest, views, offset and checksum of every video, in the order of the data
+ *
+ * Lines without a checksum, of older versions, do not count: those features are computed again.
  */
 export class FeatureStore {
   readonly folder: string
@@ -76,8 +100,8 @@ export class FeatureStore {
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
       const data = path.join(folder, `${file.slice(0, -'.jsonl'.length)}.f32`)
       const size = (await stat(data).catch(() => null))?.size ?? 0
-      for (const { offset, ...entry } of readIndex(await readRegularText(path.join(folder, file)), size, width))
-        places.set(entry.digest, { file: data, offset, entry })
+      for (const { offset, crc, ...entry } of readIndex(await readRegularText(path.join(folder, file)), size, width))
+        places.set(entry.digest, { file: data, offset, crc, entry })
     }
     return new FeatureStore(folder, width, places)
   }
@@ -95,17 +119,24 @@ export class FeatureStore {
     return this.place(digest).entry.views
   }
 
-  /** Rows of one video, [views, width]. */
+  /**
+   * Rows of one video, [views, width].
+   *
+   * @throws VideoMaeError `FEATURES_DAMAGED` where they are not what was stored, `FEATURES_MISSING`
+   */
   async read(digest: string): Promise<Float32Array> {
-    const { file, offset, entry } = this.place(digest)
+    const { file, offset, crc, entry } = this.place(digest)
     const rows = new Float32Array(entry.views.length * this.width)
     const handle = await openRegularFile(file)
+    let problem: string
     try {
-      if ((await readFully(handle, bytesOf(rows), offset)) === rows.byteLength) return rows
+      const whole = (await readFully(handle, bytesOf(rows), offset)) === rows.byteLength
+      if (whole && crc32c(bytesOf(rows)) === crc) return rows
+      problem = whole ? 'whose bytes have changed since' : 'which ended early'
     } finally {
       await handle.close()
     }
-    throw new VideoMaeError(`Expected the features of ${digest} in ${file}, which ended early.`, {
+    throw new VideoMaeError(`Expected the features of ${digest} in ${file}, ${problem}.`, {
       code: 'FEATURES_DAMAGED',
       exit: 'data',
       hint: `Delete ${this.folder} and compute them again.`,
@@ -119,11 +150,11 @@ export class FeatureStore {
     this.own = null
     const { data, index, end: offset } = own
     await appendFile(data, bytesOf(rows))
-    const line: Line = { ...entry, offset }
+    const line: Line = { digest: entry.digest, views: [...entry.views], offset, crc: crc32c(bytesOf(rows)) }
     await appendFile(index, `${JSON.stringify(line)}\n`)
     own.end += rows.byteLength
     this.own = own
-    this.places.set(entry.digest, { file: data, offset, entry })
+    this.places.set(entry.digest, { file: data, offset, crc: line.crc, entry })
   }
 
   private begin() {
@@ -158,7 +189,7 @@ function readIndex(text: string, size: number, width: number): Line[] {
 
 function parseLine(row: string): Line | null {
   try {
-    return JSON.parse(row) as Line
+    return lineSchema.parse(JSON.parse(row))
   } catch {
     return null
   }

@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { elementCount } from './file-bytes.ts'
+import { FloatColumn, IntColumn } from './number-column.ts'
 import {
   arrayOf,
   type ExternalData,
@@ -145,17 +146,17 @@ function simplest(value: bigint): number | bigint {
 }
 
 function readTensor(reader: ProtobufReader, external: ExternalReader | undefined): OnnxInitializer {
-  const shape: bigint[] = []
-  const float32: number[] = []
-  const int32: bigint[] = []
-  const int64: bigint[] = []
+  const axes = new IntColumn()
+  const float32 = new FloatColumn()
+  const int32 = new IntColumn()
+  const int64 = new IntColumn()
   const pairs: [string, string][] = []
   let name = ''
   let typeId = 0
   let raw: Uint8Array | undefined
   let outside = false
   while (reader.next()) {
-    if (reader.field === 1) reader.appendInts(shape)
+    if (reader.field === 1) reader.appendInts(axes)
     else if (reader.field === 2) typeId = reader.int()
     else if (reader.field === 4) reader.appendFloats(float32)
     else if (reader.field === 5) reader.appendInts(int32)
@@ -166,13 +167,26 @@ function readTensor(reader: ProtobufReader, external: ExternalReader | undefined
     else if (reader.field === 14) outside = reader.int() === 1
   }
   const type = typeOf(typeId, `tensor ${JSON.stringify(name)}`)
-  const sizes = shape.map(Number)
+  const sizes = sizesOf(name, axes)
   if (outside) raw = readOutside(name, pairs, external)
   const data = raw === undefined ? fromFields(type, float32, int32, int64) : fromBytes(name, type, raw)
   if (data.length !== elementCount(sizes)) {
     throw invalid(`tensor ${JSON.stringify(name)} of shape [${sizes.join(', ')}] holds ${data.length} values`)
   }
   return { name, type, shape: sizes, data }
+}
+
+/** More than any operator takes; a shape is printed, and products of its sizes are taken. */
+const mostAxes = 64
+
+function sizesOf(name: string, axes: IntColumn): number[] {
+  const tensor = `tensor ${JSON.stringify(name)}`
+  if (axes.length > mostAxes) throw invalid(`${tensor} has ${axes.length} axes, more than ${mostAxes}`)
+  const sizes = [...axes.values()].map(Number)
+  if (!sizes.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw invalid(`${tensor} has the impossible shape [${sizes.join(', ')}]`)
+  }
+  return sizes
 }
 
 function readOutside(name: string, pairs: [string, string][], external: ExternalReader | undefined): Uint8Array {
@@ -195,21 +209,21 @@ function fromBytes(name: string, type: OnnxTensorType, raw: Uint8Array): OnnxArr
 }
 
 /** Data in the typed fields that other exporters use for small constants. */
-function fromFields(type: OnnxTensorType, float32: number[], int32: bigint[], int64: bigint[]): OnnxArray {
+function fromFields(type: OnnxTensorType, float32: FloatColumn, int32: IntColumn, int64: IntColumn): OnnxArray {
   switch (type) {
     case 'float32':
-      return Float32Array.from(float32)
+      return float32.values()
     case 'int64':
-      return BigInt64Array.from(int64)
+      return int64.values()
     case 'int32':
-      return Int32Array.from(int32, Number)
+      return Int32Array.from(int32.values(), Number)
     case 'int8':
-      return Int8Array.from(int32, Number)
+      return Int8Array.from(int32.values(), Number)
     case 'uint8':
     case 'bool':
-      return Uint8Array.from(int32, Number)
+      return Uint8Array.from(int32.values(), Number)
     case 'float16':
-      return Uint16Array.from(int32, Number)
+      return Uint16Array.from(int32.values(), Number)
     case 'float64':
       if (float32.length + int32.length + int64.length === 0) return new Float64Array()
       throw unsupported('float64 data that is not raw')
@@ -244,8 +258,11 @@ function readShape(reader: ProtobufReader, shape: (number | string)[]): void {
     const dim = reader.message()
     let size: number | string = '' // a dimension that is neither known nor named
     while (dim.next()) {
-      if (dim.field === 1) size = dim.int()
-      else if (dim.field === 2) size = dim.string()
+      if (dim.field === 1) {
+        size = dim.int()
+        // -1 is how some exporters write a dimension that is not known.
+        if (size < 0) size = ''
+      } else if (dim.field === 2) size = dim.string()
     }
     shape.push(size)
   }

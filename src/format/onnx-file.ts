@@ -101,12 +101,21 @@ const largestModelBytes = 2 ** 31
  * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder
  */
 export async function readModel(path: string): Promise<OnnxModel> {
-  return decodeModel(await readRegularFile(path, { maxBytes: largestModelBytes }), (initializer, external) =>
-    readBeside(path, initializer, external),
-  )
+  // Bytes taken from each data file so far. Tensors may share data, but not so often that a small file fills the memory.
+  const taken = new Map<string, number>()
+  const bytes = await readRegularFile(path, { maxBytes: largestModelBytes })
+  return decodeModel(bytes, (initializer, external) => readBeside(path, initializer, external, taken))
 }
 
-function readBeside(path: string, initializer: string, { location, offset, length }: ExternalData): Uint8Array {
+/** How often the bytes of a data file may be used by tensors, on average. */
+const mostUses = 4
+
+function readBeside(
+  path: string,
+  initializer: string,
+  { location, offset, length }: ExternalData,
+  taken: Map<string, number>,
+): Uint8Array {
   const fail = (problem: string, cause?: unknown) =>
     new VideoMaeError(`Expected the data of ${initializer} beside ${path}, but ${problem}.`, {
       code: 'ONNX_INVALID',
@@ -126,6 +135,9 @@ function readBeside(path: string, initializer: string, { location, offset, lengt
   try {
     const { size } = fstatSync(file)
     if (offset < 0 || length < 0 || offset + length > size) throw fail(`${location} has only ${size} bytes`)
+    const total = (taken.get(location) ?? 0) + length
+    if (total > mostUses * size) throw fail(`tensors use ${location} more than ${mostUses} times over`)
+    taken.set(location, total)
     const bytes = new Uint8Array(length)
     for (let done = 0; done < length; ) {
       const got = readSync(file, bytes, done, Math.min(length - done, 2 ** 30), offset + done)

@@ -13,6 +13,8 @@ import {
   writeCheckedModel,
   writeModel,
 } from './onnx.ts'
+import { modelWriter } from './onnx-encode.ts'
+import { ProtobufWriter } from './protobuf.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -250,6 +252,60 @@ describe('ONNX models', () => {
       }
     }
     expect(() => decodeModel(new Uint8Array())).toThrow('no graph')
+  })
+
+  /** A model whose one initializer is written by `tensor`, field by field. */
+  const modelWith = (tensor: (writer: ProtobufWriter) => void): Uint8Array =>
+    new ProtobufWriter()
+      .int(1, 8)
+      .message(7, (graph) => {
+        graph.message(5, (writer) => {
+          tensor(writer)
+          writer.string(8, 'w')
+        })
+      })
+      .finish()
+
+  it('with sizes below zero, or more axes than any operator takes, are refused', () => {
+    const shaped = (...sizes: number[]) =>
+      modelWith((writer) => writer.packedInts(1, sizes).int(2, 1).bytes(9, new Uint8Array(8)))
+    expect(() => decodeModel(shaped(2))).not.toThrow()
+    expect(() => decodeModel(shaped(-1, -2))).toThrow('impossible shape [-1, -2]')
+    expect(() => decodeModel(shaped(...Array.from({ length: 65 }, () => 1)))).toThrow('65 axes')
+  })
+
+  it('take no more memory than their numbers have bytes', () => {
+    const count = 100_000
+    const bytes = modelWith((writer) =>
+      writer.packedInts(1, [count]).int(2, 7).packedInts(7, new Uint8Array(count).fill(1)),
+    )
+    const { data } = decodeModel(bytes).graph.initializers[0]
+    expect(data).toBeInstanceOf(BigInt64Array)
+    expect(data.buffer.byteLength).toBe(8 * count)
+    const floats = modelWith((writer) =>
+      writer.packedInts(1, [count]).int(2, 1).packedFloats(4, new Float32Array(count).fill(1)),
+    )
+    expect(decodeModel(floats).graph.initializers[0].data.buffer.byteLength).toBe(4 * count)
+  })
+
+  it('that use one small data file again and again are refused', async () => {
+    const path = join(folder, 'reused.onnx')
+    const size = 4096
+    await writeFile(`${path}.data`, new Uint8Array(size))
+    const use = (times: number) => {
+      const initializers = Array.from({ length: times }, (_, i) => ({
+        name: `w${i}`,
+        type: 'float32' as const,
+        shape: [size / 4],
+        data: new Float32Array(size / 4),
+      }))
+      const model = { ...example(), graph: { ...example().graph, initializers } }
+      return modelWriter(model, () => ({ location: 'reused.onnx.data', offset: 0, length: size })).finish()
+    }
+    await writeFile(path, use(4))
+    expect((await readModel(path)).graph.initializers).toHaveLength(4)
+    await writeFile(path, use(5))
+    await expect(readModel(path)).rejects.toThrow('more than 4 times over')
   })
 
   it('of 5,000 nodes encode in linear time, well under .4 s', () => {

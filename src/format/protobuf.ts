@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
+import type { NumberSink } from './number-column.ts'
 
 /**
  * Protocol Buffers wire format (proto3 encoding guide), as much as ONNX and TensorBoard files need: varints, fixed 32 and
@@ -307,23 +308,29 @@ export class ProtobufReader {
   }
 
   /** Repeated integers, packed or one by one: appends what this field holds. */
-  appendInts(to: bigint[]): void {
+  appendInts(to: NumberSink<bigint>): void {
     if (this.type === wire.varint) {
       to.push(this.bigint())
       return
     }
     const packed = this.message()
+    if (to.reserve) {
+      let count = 0
+      for (const byte of packed.data) if (byte < 128) count++
+      to.reserve(count)
+    }
     while (packed.at < packed.data.length) to.push(BigInt.asIntN(64, packed.varintAt()))
   }
 
   /** Repeated floats, packed or one by one: appends what this field holds. */
-  appendFloats(to: number[]): void {
+  appendFloats(to: NumberSink<number>): void {
     if (this.type === wire.fixed32) {
       to.push(this.float())
       return
     }
     const bytes = this.bytes()
     if (bytes.length % 4 !== 0) throw damaged(`field ${this.field} holds ${bytes.length} bytes of floats`)
+    to.reserve?.(bytes.length / 4)
     for (let at = this.start; at < this.end; at += 4) to.push(this.view.getFloat32(at, true))
   }
 

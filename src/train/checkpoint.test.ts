@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -67,3 +67,15 @@ test('damaged checkpoints that a resumed run passes over are moved aside, each u
     'step-00000700',
   ])
 })
+
+test.each(['../elsewhere', '/dev/zero', 'a/../../elsewhere', '', './weights', 'C:\\elsewhere'])(
+  'a state that names %j as a file of the checkpoint is damaged, and that file is not read',
+  async (name) => {
+    await save(500, 2)
+    writeFileSync(path.join(run.path, 'elsewhere'), 'of somebody else')
+    const file = path.join(run.checkpointPath(500), 'trainer-state.json')
+    const state = JSON.parse(readFileSync(file, 'utf8')) as TrainerState
+    writeFileSync(file, JSON.stringify({ ...state, digests: { ...state.digests, [name]: 'a digest' } }))
+    await expect(findCheckpoint(run)).rejects.toThrow(/expected files of this folder, received \["/)
+  },
+)

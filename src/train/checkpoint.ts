@@ -44,9 +44,20 @@ const trainerStateSchema = z.object({
     }),
     totals: z.object({ clips: z.number(), seconds: z.number() }),
   }),
-  /** SHA-256 of every other file of the checkpoint. */
-  digests: z.record(z.string(), z.string()),
+  /** SHA-256 of every other file of the checkpoint. The state comes from a file: it must not name one of another folder. */
+  digests: z.record(z.string(), z.string()).refine((digests) => Object.keys(digests).every(isInside), {
+    error: ({ input }) => {
+      const outside = Object.keys(input as object).filter((name) => !isInside(name))
+      return `expected files of this folder, received ${JSON.stringify(outside)}`
+    },
+  }),
 })
+
+/** Whether a path with `/` stays below the folder that it starts from. */
+function isInside(name: string): boolean {
+  const parts = name.split('/')
+  return !/[\\:\0]/.test(name) && parts.every((part) => part !== '' && part !== '.' && part !== '..')
+}
 
 /** `trainer-state.json`. */
 export type TrainerState = z.output<typeof trainerStateSchema>
