@@ -10,6 +10,7 @@ import { loadRunConfiguration, type Override } from '../train/configuration-file
 import { type PretrainResult, pretrain } from '../train/pretrain.ts'
 import type { TrainingProgress } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
+import { isLockFile, lockRun } from '../train/run-lock.ts'
 
 export interface DemoOptions {
   /** Folder for everything the demo makes: a new or empty one, or that of an earlier demo, whose videos and run are replaced. */
@@ -44,9 +45,18 @@ const videoFolder = 'videos'
  * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
  * and checks it.
  *
- * @throws VideoMaeError `DEMO_FOLDER` when `out` holds something else
+ * @throws VideoMaeError `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const lock = await lockRun(options.out, options.onNote)
+  try {
+    return await demoInFolder(options)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
   const { out, clips = 48, engine, signal, onNote = () => {} } = options
   await prepareFolder(out)
   const videos = path.join(out, videoFolder)
@@ -79,7 +89,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 async function prepareFolder(out: string): Promise<void> {
-  const entries = await readdir(out).catch((): string[] => [])
+  const entries = (await readdir(out)).filter((name) => !isLockFile(name))
   if (entries.length > 0 && !entries.includes(marker)) {
     throw new VideoMaeError(`Expected an empty folder, or one of an earlier demo, but ${out} holds other files.`, {
       code: 'DEMO_FOLDER',

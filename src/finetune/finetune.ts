@@ -3,6 +3,7 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
+import { lockRun } from '../train/run-lock.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
@@ -64,13 +65,22 @@ const inTest = {
  * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
  * on the test videos, which nothing else sees.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_EXISTS`, `RUN_FOLDER`,
- *   `RESUME_MISMATCH`, `NON_FINITE`, `INTERRUPTED`, and what opening encoders, videos and engines throws
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_LOCKED`, `RUN_EXISTS`,
+ *   `RUN_FOLDER`, `RESUME_MISMATCH`, `HISTORY_UNREADABLE`, `NON_FINITE`, `INTERRUPTED`, and what opening encoders, videos and engines throws
  */
 export async function finetune(
   configuration: FinetuneConfiguration,
   options: FinetuneOptions,
 ): Promise<FinetuneResult> {
+  const lock = options.lock ?? (await lockRun(options.out, options.onNote))
+  try {
+    return await finetuneLocked(configuration, { ...options, lock })
+  } finally {
+    if (options.lock === undefined) await lock.release()
+  }
+}
+
+async function finetuneLocked(configuration: FinetuneConfiguration, options: FinetuneOptions): Promise<FinetuneResult> {
   const [began, since] = [performance.now(), Date.now()]
   await requireOwnFolder(options.out, configuration.mode)
   const { signal, onDigests } = options

@@ -2,6 +2,7 @@ import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
+import { jsonLines, readHistory } from '../train/history.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { RunDirectory } from '../train/run-directory.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
@@ -67,7 +68,7 @@ export class BestCheckpoint {
    * @returns whether the weights of the best look until then are lost: the best one is chosen among later looks then
    */
   async rewind(step: number): Promise<{ readonly lost: boolean }> {
-    const all = step === 0 ? [] : readLines(await readFile(this.place(linesFile), 'utf8').catch(() => ''))
+    const all = step === 0 ? [] : looksOf(await readHistory(this.place(linesFile)))
     this.lines = all.filter((line) => line.step <= step)
     const lost = !(await this.bringBack(this.best, bestOf(all)))
     if (lost) this.lines = this.lines.map((line) => ({ ...line, lost: true }))
@@ -123,7 +124,7 @@ export class BestCheckpoint {
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
     const weights = await readFile(this.place(name, 'config.json')).catch(nullIfMissing)
     if (weights === null) return null
-    const [chosen] = readLines((await readFile(this.place(name, chosenFile), 'utf8').catch(nullIfMissing)) ?? '')
+    const [chosen] = looksOf(await readHistory(this.place(name, chosenFile)))
     return chosen === undefined ? 'unsaid' : chosen.step
   }
 
@@ -143,18 +144,5 @@ function bestOf(lines: readonly ValidationLine[]): ValidationLine | null {
   )
 }
 
-function jsonLines(lines: readonly ValidationLine[]): string {
-  return lines.map((line) => `${JSON.stringify(line)}\n`).join('')
-}
-
-/** Whole lines only: a kill may have cut the last one short. */
-function readLines(text: string): ValidationLine[] {
-  return text.split('\n').flatMap((line) => {
-    try {
-      const value = JSON.parse(line) as Partial<ValidationLine> | null
-      return typeof value?.step === 'number' ? [value as ValidationLine] : []
-    } catch {
-      return []
-    }
-  })
-}
+const looksOf = (values: readonly Record<string, unknown>[]): ValidationLine[] =>
+  values.filter(({ step }) => typeof step === 'number') as unknown as ValidationLine[]

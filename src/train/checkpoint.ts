@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
@@ -110,15 +111,24 @@ export async function findCheckpoint(
   run: RunDirectory,
   onDamaged: (problem: string) => void = () => {},
 ): Promise<FoundCheckpoint | null> {
-  const problems: string[] = []
-  for (const step of await run.checkpointSteps()) {
-    const directory = run.checkpointPath(step)
-    const found = await readCheckpoint(directory)
-    if (typeof found !== 'string') return { path: directory, state: found }
-    problems.push(`${directory}: ${found}`)
-    onDamaged(problems.at(-1)!)
+  let problems: string[] = []
+  // A run that goes on removes its oldest checkpoints, perhaps all of those that were listed.
+  for (let removed = true, looks = 0; removed && looks < 10; looks++) {
+    removed = false
+    problems = []
+    for (const step of await run.checkpointSteps()) {
+      const directory = run.checkpointPath(step)
+      const found = await readCheckpoint(directory)
+      if (typeof found !== 'string') {
+        for (const problem of problems) onDamaged(problem)
+        return { path: directory, state: found }
+      }
+      if (existsSync(directory)) problems.push(`${directory}: ${found}`)
+      else removed = true
+    }
   }
   if (problems.length === 0) return null
+  for (const problem of problems) onDamaged(problem)
   throw new VideoMaeError(`Expected a whole checkpoint in ${run.path} but found none:\n${problems.join('\n')}`, {
     code: 'CHECKPOINT_DAMAGED',
     exit: 'data',

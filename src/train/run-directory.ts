@@ -1,8 +1,10 @@
-import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
+import { nullIfMissing } from '../format/missing.ts'
 import type { BadFile } from '../video/index.ts'
+import { jsonLines, readHistory } from './history.ts'
 import type { MetricsLine } from './metrics.ts'
 
 /** Names of what a run leaves; see docs/training.md. */
@@ -12,6 +14,8 @@ const names = {
   badFiles: 'bad-files.jsonl',
   events: 'tensorboard',
 } as const
+
+const linesSuffix = '.jsonl'
 
 const checkpointPattern = /^step-(\d{8,})$/
 
@@ -64,7 +68,7 @@ export class RunDirectory {
 
   /** Steps of all checkpoints that stand under their final name, newest first. */
   async checkpointSteps(): Promise<number[]> {
-    const entries = await readdir(this.path).catch(() => [])
+    const entries = (await readdir(this.path).catch(nullIfMissing)) ?? []
     const steps = entries.flatMap((name) => {
       const match = checkpointPattern.exec(name)
       return match === null ? [] : [Number(match[1])]
@@ -99,9 +103,33 @@ export class RunDirectory {
         { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
       )
     }
+    await this.setHistoryAside(present)
     await rm(this.events, { recursive: true, force: true })
     await writeFile(this.file('metrics'), '')
     await writeFile(this.file('badFiles'), '')
+  }
+
+  /**
+   * Reads everything that the run has written line by line. Call it before anything is changed.
+   *
+   * @throws VideoMaeError `HISTORY_UNREADABLE`
+   */
+  async checkHistory(): Promise<void> {
+    for (const name of await readdir(this.path))
+      if (name.endsWith(linesSuffix)) await readHistory(path.join(this.path, name))
+  }
+
+  /** Keeps what an earlier run without checkpoints has written down, where that is anything: `earlier-1/`, `earlier-2/`, ... */
+  private async setHistoryAside(present: readonly string[]): Promise<void> {
+    if ((await readHistory(this.file('metrics'))).length === 0) return
+    let n = 1
+    while (present.includes(`earlier-${n}`)) n++
+    const aside = path.join(this.path, `earlier-${n}`)
+    await mkdir(aside)
+    for (const name of present) {
+      const own = name.endsWith(linesSuffix) || name === names.configuration || name === names.events
+      if (own) await rename(path.join(this.path, name), path.join(aside, name))
+    }
   }
 
   /**
@@ -109,9 +137,10 @@ export class RunDirectory {
    * repeated. Event files stay: the next one tells TensorBoard from which step on it replaces them.
    *
    * @returns the lines of metrics that are left
+   * @throws VideoMaeError `HISTORY_UNREADABLE`
    */
   async rewind(step: number, badFiles: readonly BadFile[]): Promise<MetricsLine[]> {
-    const lines = await readLines(this.file('metrics'))
+    const lines = await readHistory(this.file('metrics'))
     const kept = lines.filter((line) => typeof line.step === 'number' && line.step <= step)
     await writeFileAtomic(this.file('metrics'), jsonLines(kept))
     await writeFileAtomic(this.file('badFiles'), jsonLines(badFiles))
@@ -130,24 +159,15 @@ export class RunDirectory {
     await appendFile(this.file('badFiles'), jsonLines([file]))
   }
 
+  /** Metrics and bad files reach the disk before the checkpoint that follows them does. */
+  async flushHistory(): Promise<void> {
+    for (const name of ['metrics', 'badFiles'] as const) {
+      const file = await open(this.file(name), 'r')
+      await file.sync().finally(() => file.close())
+    }
+  }
+
   private file(name: keyof typeof names): string {
     return path.join(this.path, names[name])
   }
-}
-
-function jsonLines(values: readonly unknown[]): string {
-  return values.map((value) => `${JSON.stringify(value)}\n`).join('')
-}
-
-/** Lines of a file that a kill may have cut short in its last one; none where it does not exist. */
-async function readLines(file: string): Promise<Record<string, unknown>[]> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  return text.split('\n').flatMap((line) => {
-    try {
-      const value: unknown = JSON.parse(line)
-      return typeof value === 'object' && value !== null ? [value as Record<string, unknown>] : []
-    } catch {
-      return []
-    }
-  })
 }

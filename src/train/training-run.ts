@@ -17,6 +17,7 @@ import { runTraining, type StepPrograms, type StepRecord, type TrainingBatch } f
 import { Metrics, type MetricsLine } from './metrics.ts'
 import type { TrainingProgress } from './progress.ts'
 import { RunDirectory } from './run-directory.ts'
+import { lockRun, type RunLock } from './run-lock.ts'
 import type { Schedule } from './schedule.ts'
 
 /** What a caller decides about any run. */
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly out: string
   /** Continue the run in that folder from its newest whole checkpoint; from its start where it has none. Default false. */
   readonly resume?: boolean
+  /** The lock of that folder, where the caller holds it already. Default: it is taken for the run. */
+  readonly lock?: RunLock
   /** Stops after the step in progress, saves, and rejects with `INTERRUPTED`. */
   readonly signal?: AbortSignal
   /** Called after every step. */
@@ -100,10 +103,19 @@ export interface TrainingRunResult {
 /**
  * Runs a job from its first step, or from its newest checkpoint, to its last, in a folder.
  *
- * @throws VideoMaeError `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `NON_FINITE`, `INTERRUPTED`, and what the
- *   data and the engine throw
+ * @throws VideoMaeError `RUN_LOCKED`, `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`, `HISTORY_UNREADABLE`,
+ *   `NON_FINITE`, `INTERRUPTED`, and what the data and the engine throw
  */
 export async function trainInDirectory(job: TrainingJob, options: RunOptions): Promise<TrainingRunResult> {
+  const lock = options.lock ?? (await lockRun(options.out, options.onNote))
+  try {
+    return await trainLocked(job, options)
+  } finally {
+    if (options.lock === undefined) await lock.release()
+  }
+}
+
+async function trainLocked(job: TrainingJob, options: RunOptions): Promise<TrainingRunResult> {
   const note = options.onNote ?? (() => {})
   const { steps, schedule } = job
   const directory = new RunDirectory(options.out)
@@ -111,6 +123,7 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
   const found = options.resume === true ? await findCheckpoint(directory, note) : null
   // Without a checkpoint the run begins here, asked to resume or not: the folder may be anyone's.
   if (found === null) await directory.begin()
+  else await directory.checkHistory()
 
   const opened = await job.open()
   const { session, training } = opened
@@ -179,6 +192,7 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
       },
       async save(step) {
         await written
+        await directory.flushHistory()
         await tensorboard?.flush()
         const { weights, optimiser, averages } = await readTrainedState(opened, job.average !== null)
         const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
