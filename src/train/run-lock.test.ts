@@ -47,7 +47,7 @@ describe('lockRun', () => {
     expect(existsSync(folder)).toBe(true)
   })
 
-  it.each([
+  it.each<[string, Partial<ReturnType<typeof thisProcess>>]>([
     ['a process that has ended', { pid: endedPid }],
     ['a process whose number another one has now', { started: '1' }],
     ['a process from before the machine was started again', { boot: 'another start' }],
