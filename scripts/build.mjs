@@ -1,4 +1,4 @@
-// Compiles src/ to dist/ and copies the files that are not TypeScript (CUDA kernels).
+// Compiles src/ to dist/ and copies the files that are not TypeScript (kernels).
 // Plain JavaScript because it has to run before anything is compiled.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
@@ -29,7 +29,7 @@ if (compiled.status !== 0) {
   process.exit(compiled.status ?? 1)
 }
 
-const assets = ['.cu', '.cuh']
+const assets = ['.cu', '.cuh', '.c', '.h']
 for (const entry of readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !assets.includes(path.extname(entry.name))) continue
   const from = path.join(entry.parentPath, entry.name)

@@ -15,6 +15,7 @@ export type {
 /** Modules are loaded only when their engine is asked for, so that a native library that is missing costs nothing. */
 const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
   ['onnx', async () => (await import('./onnx/index.ts')).onnxEngine],
+  ['native', async () => (await import('./native/index.ts')).nativeEngine],
   ['cuda', async () => (await import('./cuda/index.ts')).cudaEngine],
   ['reference', async () => (await import('./reference/index.ts')).referenceEngine],
 ])

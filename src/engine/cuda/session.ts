@@ -135,6 +135,8 @@ export class CudaSession implements EngineSession {
           return this.feed.address + BigInt(layout.offset(home.name))
         case 'state':
           return required(this.stateAddresses.get(home.name), home.name)
+        case 'view':
+          return address(home.of) + BigInt(home.offset)
         case 'copy':
           return required(this.copyAddresses.get(home.state), home.state)
         case 'constant':

@@ -28,13 +28,17 @@ export const align = (bytes: number): number => Math.ceil(bytes / alignment) * a
 export function lifetimes<Step>(schedule: ScheduleOf<Step>, valuesOf: (step: Step) => readonly ValueId[]): Lifetime[] {
   const first = new Map<ValueId, number>()
   const last = new Map<ValueId, number>()
+  const whole = (value: ValueId): ValueId => {
+    const { home } = schedule.values[value]
+    return home.kind === 'view' ? whole(home.of) : value
+  }
   for (const [index, step] of schedule.steps.entries()) {
-    for (const value of valuesOf(step)) {
+    for (const value of valuesOf(step).map(whole)) {
       if (!first.has(value)) first.set(value, index)
       last.set(value, index)
     }
   }
-  for (const { value } of schedule.outputs) last.set(value, schedule.steps.length)
+  for (const { value } of schedule.outputs) last.set(whole(value), schedule.steps.length)
   return schedule.values.flatMap(({ home, bytes }, value) => {
     const from = first.get(value)
     if (home.kind !== 'arena' || from === undefined) return []
@@ -45,12 +49,20 @@ export function lifetimes<Step>(schedule: ScheduleOf<Step>, valuesOf: (step: Ste
 /**
  * Places values so that no two that live at the same time overlap: largest first, each at the lowest offset that is
  * free for its whole life. Not optimal (that is NP-hard), but within a few per cent of the most that live at once.
+ *
+ * @param together values that come first and lie one behind the other, in this order
  */
-export function planMemory(lives: readonly Lifetime[]): MemoryPlan {
+export function planMemory(lives: readonly Lifetime[], together: readonly Lifetime[] = []): MemoryPlan {
   const placed: { readonly life: Lifetime; readonly offset: number; readonly end: number }[] = []
   const offsets = new Map<ValueId, number>()
   let bytes = 0
-  let unsharedBytes = 0
+  for (const life of together) {
+    const end = bytes + align(Math.max(1, life.bytes))
+    placed.push({ life, offset: bytes, end })
+    offsets.set(life.value, bytes)
+    bytes = end
+  }
+  let unsharedBytes = bytes
   const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.first - b.first || a.value - b.value)
   for (const life of bySize) {
     const size = align(Math.max(1, life.bytes))

@@ -14,8 +14,10 @@ export type ValueHome =
   | { readonly kind: 'arena' }
   | { readonly kind: 'input'; readonly name: string }
   | { readonly kind: 'state'; readonly name: string }
-  /** A working copy of a state in the form that matrix products read; the updates keep it up to date. */
-  | { readonly kind: 'copy'; readonly state: string; readonly form: CopyForm }
+  /** A part of another value, `offset` bytes into it. */
+  | { readonly kind: 'view'; readonly of: ValueId; readonly offset: number }
+  /** A working copy of a state, or of some of its rows, in the form that products read; updates keep it up to date. */
+  | { readonly kind: 'copy'; readonly state: string; readonly form: CopyForm; readonly rows: RowRange | null }
   /** Values that never change, put in place when the program is opened. */
   | { readonly kind: 'constant'; readonly data: Uint8Array }
 
@@ -24,6 +26,12 @@ export type ValueHome =
  * products of the native engine, as the right operand of `x w^T` and of `dy w`.
  */
 export type CopyForm = 'elements' | 'panels' | 'transposedPanels'
+
+/** Rows of a state of two axes. */
+export interface RowRange {
+  readonly first: number
+  readonly count: number
+}
 
 export interface Value {
   readonly home: ValueHome

@@ -1,6 +1,7 @@
 import os from 'node:os'
 import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
+import type { CacheDirectory } from '../../cache-directory.ts'
 import type {
   Activity,
   CapturedGraph,
@@ -21,7 +22,6 @@ import type {
 } from '../device.ts'
 import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.ts'
 import { formatMib } from '../memory-requirement.ts'
-import type { CacheDirectory } from './cache-directory.ts'
 import type { CublasLtLibrary } from './cublaslt-library.ts'
 import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
 import { describe } from './describe.ts'

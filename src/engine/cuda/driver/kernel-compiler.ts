@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { CacheDirectory } from '../../cache-directory.ts'
 import type { KernelFile } from '../kernel-files.ts'
-import { CacheDirectory } from './cache-directory.ts'
 import { NvrtcLibrary } from './nvrtc-library.ts'
 
 /** Turns a kernel file into what `cuModuleLoadData` takes. */
@@ -17,7 +17,7 @@ export class NvrtcCompiler implements KernelCompiler {
   private readonly nvrtc: NvrtcLibrary
   private readonly cache: CacheDirectory
 
-  constructor(nvrtcPath: string, cache: CacheDirectory = new CacheDirectory()) {
+  constructor(nvrtcPath: string, cache: CacheDirectory = CacheDirectory.of('cuda')) {
     this.nvrtc = new NvrtcLibrary(nvrtcPath)
     this.identity = `NVRTC ${this.nvrtc.version()}`
     this.cache = cache

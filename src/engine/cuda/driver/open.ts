@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../../../core/errors.ts'
+import { CacheDirectory } from '../../cache-directory.ts'
 import type { DeviceDescription } from '../device.ts'
-import { CacheDirectory } from './cache-directory.ts'
 import { CublasLtLibrary } from './cublaslt-library.ts'
 import { CudaLibrary } from './cuda-library.ts'
 import { describe } from './describe.ts'
@@ -65,7 +65,7 @@ export function openDevice(ordinal: number, search: LibrarySearch = findLibrarie
   if (!supported(gpu)) {
     throw unavailable(`${gpu.name} is ${gpu.architecture}; the CUDA engine needs sm_80 (Ampere) or later.`, undefined)
   }
-  const cache = new CacheDirectory()
+  const cache = CacheDirectory.of('cuda')
   try {
     return new DriverDevice({
       cuda: new CudaLibrary(paths.cuda),

@@ -1,5 +1,5 @@
+import type { CacheDirectory } from '../../cache-directory.ts'
 import type { ProductShape } from '../device.ts'
-import type { CacheDirectory } from './cache-directory.ts'
 import type { Algorithm } from './product.ts'
 
 interface StoredChoice {

@@ -50,7 +50,7 @@ export class Lowering extends TensorValues {
   protected convert(id: ValueId, type: FloatType): ValueId {
     const { home, count, label } = this.values[id]
     if (home.kind === 'state') {
-      return this.add({ kind: 'copy', state: home.name, form: 'elements' }, type, count, `${label} (copy)`)
+      return this.add({ kind: 'copy', state: home.name, form: 'elements', rows: null }, type, count, `${label} (copy)`)
     }
     const to = this.temporary(count, type, label)
     const entry = type === 'bfloat16' ? 'castToBfloat16' : 'castToFloat32'

@@ -3,15 +3,21 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 
 /**
- * Compiled kernels and measured algorithms, kept between runs: `$VIDEOMAE_CACHE/cuda`, or `$XDG_CACHE_HOME/videomae/cuda`,
- * or `~/.cache/videomae/cuda`. A file is written under a temporary name and renamed, so readers never see half of one;
- * a cache that cannot be written is no error.
+ * What an engine keeps between runs, compiled kernels and measured algorithms: `$VIDEOMAE_CACHE/<engine>`, or
+ * `$XDG_CACHE_HOME/videomae/<engine>`, or `~/.cache/videomae/<engine>`. A file is written under a temporary name and
+ * renamed, so readers never see half of one; a cache that cannot be written is no error.
  */
 export class CacheDirectory {
   readonly directory: string
 
-  constructor(directory: string = defaultCacheDirectory()) {
+  constructor(directory: string) {
     this.directory = directory
+  }
+
+  static of(engine: string): CacheDirectory {
+    const { VIDEOMAE_CACHE, XDG_CACHE_HOME } = process.env
+    const base = VIDEOMAE_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'videomae')
+    return new CacheDirectory(path.join(base, engine))
   }
 
   read(name: string): Uint8Array | null {
@@ -33,10 +39,4 @@ export class CacheDirectory {
       rmSync(temporary, { force: true })
     }
   }
-}
-
-function defaultCacheDirectory(): string {
-  const { VIDEOMAE_CACHE, XDG_CACHE_HOME } = process.env
-  const base = VIDEOMAE_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'videomae')
-  return path.join(base, 'cuda')
 }

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { VideoMaeError } from '../../../core/errors.ts'
+import { CacheDirectory } from '../../cache-directory.ts'
+import { type Compiler, compileLibrary, compilerOptions, compilerVersion, findCompiler } from './compiler.ts'
+import { chooseLevel, type Level } from './levels.ts'
+import { type KernelSources, kernelSources } from './sources.ts'
+
+export interface LibraryFile {
+  readonly path: string
+  readonly level: Level
+}
+
+/** What the engine can do on this machine: a library is there, or can be made. */
+export type LibraryState =
+  | { readonly kind: 'ready'; readonly file: LibraryFile; readonly origin: 'package' | 'cache' }
+  | { readonly kind: 'compilable'; readonly level: Level; readonly compiler: Compiler }
+  | { readonly kind: 'missing'; readonly why: string }
+
+/** Libraries that came with the package, for the kind of machine that packed it. */
+export const prebuiltDirectory = fileURLToPath(
+  new URL(`../prebuilt/${process.platform}-${process.arch}/`, import.meta.url),
+)
+
+/** Name of a library in the package: it serves only the sources that it was made from. */
+export function prebuiltName(level: Level, { digest }: KernelSources): string {
+  return `${level}-${digest.slice(0, 32)}.so`
+}
+
+const sanitizes = (): boolean => process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
+
+/**
+ * Looks for a library without making one.
+ *
+ * @param level default: the best one of this processor, or VIDEOMAE_NATIVE_LEVEL
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a VIDEOMAE_NATIVE_LEVEL that is not here
+ */
+export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
+  if (process.platform !== 'linux' && process.platform !== 'darwin') {
+    return { kind: 'missing', why: `The native engine runs on Linux and macOS, not on ${process.platform}.` }
+  }
+  if (level === null) {
+    const why = 'The native engine needs a processor with AVX2 and FMA, or a 64-bit ARM processor.'
+    return { kind: 'missing', why }
+  }
+  const sources = kernelSources()
+  const prebuilt = path.join(prebuiltDirectory, prebuiltName(level, sources))
+  if (!sanitizes() && existsSync(prebuilt)) {
+    return { kind: 'ready', file: { path: prebuilt, level }, origin: 'package' }
+  }
+  const compiler = findCompiler()
+  const { directory } = CacheDirectory.of('native')
+  const cached =
+    compiler === null
+      ? anyCached(directory, level, sources)
+      : path.join(directory, cachedName(level, sources, compiler))
+  if (cached !== null && existsSync(cached)) {
+    return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
+  }
+  if (compiler !== null) return { kind: 'compilable', level, compiler }
+  return {
+    kind: 'missing',
+    why: 'The native engine found no C compiler (cc, gcc or clang; VIDEOMAE_CC names another one) to compile its kernels with.',
+  }
+}
+
+/** Names begin with what a machine that has lost its compiler still knows. */
+function namePrefix(level: Level, { digest }: KernelSources): string {
+  return `${level}${sanitizes() ? '-sanitize' : ''}-${digest.slice(0, 32)}-`
+}
+
+function cachedName(level: Level, sources: KernelSources, { fingerprint }: Compiler): string {
+  const key = createHash('sha256')
+    .update([fingerprint, ...compilerOptions(level, sanitizes())].join('\0'))
+    .digest('hex')
+  return `${namePrefix(level, sources)}${key.slice(0, 16)}.so`
+}
+
+function anyCached(directory: string, level: Level, sources: KernelSources): string | null {
+  try {
+    const prefix = namePrefix(level, sources)
+    const found = readdirSync(directory).find((name) => name.startsWith(prefix) && name.endsWith('.so'))
+    return found === undefined ? null : path.join(directory, found)
+  } catch {
+    return null
+  }
+}
+
+/**
+ * The library for this machine; compiles it where there is none yet.
+ *
+ * @param report is told before a compilation, which takes some seconds, in one line
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none and none can be made, `KERNEL_COMPILATION_FAILED`
+ */
+export async function obtainLibrary(report: (line: string) => void, wanted?: Level): Promise<LibraryFile> {
+  const state = findLibrary(wanted)
+  if (state.kind === 'ready') return state.file
+  if (state.kind === 'missing') throw unavailable(state.why)
+  const { level, compiler } = state
+  report(
+    `Compiling the kernels of the native engine for ${level} with ${await compilerVersion(compiler)}, once for this machine.`,
+  )
+  const sources = kernelSources()
+  const target = path.join(CacheDirectory.of('native').directory, cachedName(level, sources, compiler))
+  const folder = workFolder(path.dirname(target))
+  const options = compilerOptions(level, sanitizes())
+  const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  })
+  try {
+    renameSync(made, target)
+    rmSync(folder, { recursive: true, force: true })
+    return { path: target, level }
+  } catch {
+    // The cache cannot be written: the library serves this process alone.
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    return { path: made, level }
+  }
+}
+
+/** Beside the target, so that renaming is possible; elsewhere where nothing can be written there. */
+function workFolder(beside: string): string {
+  try {
+    mkdirSync(beside, { recursive: true })
+    return mkdtempSync(path.join(beside, 'compile-'))
+  } catch {
+    return mkdtempSync(path.join(tmpdir(), 'videomae-native-'))
+  }
+}
+
+export function unavailable(why: string): VideoMaeError {
+  return new VideoMaeError(why, {
+    code: 'ENGINE_UNAVAILABLE',
+    exit: 'environment',
+    hint: 'Install a C compiler (Debian: `apt install gcc libc6-dev`), or use `--engine onnx`.',
+  })
+}

@@ -1,0 +1,156 @@
+import koffi, { type LibraryHandle } from 'koffi'
+import { VideoMaeError } from '../../core/errors.ts'
+import type { FloatType } from '../plan/values.ts'
+
+/** Memory outside of JavaScript. `data` must not be used once it is freed. */
+export interface NativeMemory {
+  readonly address: bigint
+  readonly bytes: number
+  readonly data: Uint8Array
+  free(): void
+}
+
+export interface NativeKernel {
+  readonly number: number
+  readonly address: bigint
+  readonly argumentBytes: number
+}
+
+/** Functions by name: what they return, what they take. Pointers and addresses are integers. */
+const signatures = {
+  native_run: ['int64_t', ['uint64_t', 'uint64_t', 'uint64_t', 'int64_t']],
+  native_crew_open: ['uint64_t', ['int32_t']],
+  native_crew_close: ['void', ['uint64_t']],
+  native_allocate: ['uint64_t', ['uint64_t', 'int32_t']],
+  native_free: ['void', ['uint64_t', 'uint64_t', 'int32_t']],
+  native_kernel_find: ['int64_t', ['str']],
+  native_kernel_address: ['uint64_t', ['int64_t']],
+  native_kernel_argument_bytes: ['int64_t', ['int64_t']],
+  native_kernel_scratch: ['int64_t', ['int64_t', 'void *', 'int64_t']],
+  native_panel_columns: ['int64_t', []],
+  native_panel_bytes: ['int64_t', ['int64_t', 'int64_t', 'int32_t']],
+} as const
+
+type LibraryFunction = keyof typeof signatures
+type Call = ReturnType<LibraryHandle['func']>
+
+/** The compiled kernels, and the crew that runs them. */
+export class NativeLibrary {
+  readonly path: string
+  private readonly calls: Readonly<Record<LibraryFunction, Call>>
+  private readonly kernels = new Map<string, NativeKernel>()
+  private readonly apart: boolean
+
+  /**
+   * @param apart give every piece of memory a place of its own on the heap, for memory checkers
+   * @throws VideoMaeError `ENGINE_UNAVAILABLE` where the library does not load
+   */
+  constructor(path: string, apart = false) {
+    this.path = path
+    this.apart = apart
+    try {
+      const library = koffi.load(path)
+      const bound: Partial<Record<LibraryFunction, Call>> = {}
+      for (const [name, [result, parameters]] of Object.entries(signatures)) {
+        bound[name as LibraryFunction] = library.func(name, result, [...parameters])
+      }
+      this.calls = bound as Readonly<Record<LibraryFunction, Call>>
+    } catch (cause) {
+      throw new VideoMaeError(`Expected the native library ${path} to load: ${(cause as Error).message}`, {
+        code: 'ENGINE_UNAVAILABLE',
+        exit: 'environment',
+        hint: 'Delete the file, so that it is compiled again, or use `--engine onnx`.',
+        cause,
+      })
+    }
+  }
+
+  /** Zeroed memory at a multiple of 64 bytes. Throws `OUT_OF_MEMORY`. */
+  allocate(bytes: number, purpose: string): NativeMemory {
+    const size = Math.max(64, Math.ceil(bytes / 64) * 64)
+    const exact = this.apart ? Math.max(1, bytes) : size
+    const address = BigInt(this.calls.native_allocate(exact, this.apart ? 1 : 0))
+    if (address === 0n) {
+      throw new VideoMaeError(
+        `Expected ${Math.ceil(exact / 2 ** 20).toLocaleString('en')} MiB of memory for ${purpose}; the system refused them.`,
+        {
+          code: 'OUT_OF_MEMORY',
+          exit: 'environment',
+          hint: 'Use fewer clips a run (batch.perRun), or set engine.recompute to blocks.',
+        },
+      )
+    }
+    let freed = false
+    return {
+      address,
+      bytes: exact,
+      data: new Uint8Array(koffi.view(address, exact)),
+      free: () => {
+        if (!freed) this.calls.native_free(address, exact, this.apart ? 1 : 0)
+        freed = true
+      },
+    }
+  }
+
+  /** Throws `PROGRAM_UNSUPPORTED` for a kernel that does not exist. */
+  kernel(name: string): NativeKernel {
+    const known = this.kernels.get(name)
+    if (known !== undefined) return known
+    const number = Number(this.calls.native_kernel_find(name))
+    if (number < 0) {
+      throw new VideoMaeError(`The native library has no kernel ${name}.`, { code: 'PROGRAM_UNSUPPORTED' })
+    }
+    const kernel = {
+      number,
+      address: BigInt(this.calls.native_kernel_address(number)),
+      argumentBytes: Number(this.calls.native_kernel_argument_bytes(number)),
+    }
+    this.kernels.set(name, kernel)
+    return kernel
+  }
+
+  /** Bytes of working memory that each of `threads` needs in a kernel with these arguments. */
+  scratchBytes({ number }: NativeKernel, list: Uint8Array, threads: number): number {
+    return Number(this.calls.native_kernel_scratch(number, list, threads))
+  }
+
+  /** Rows of a weight that make a panel. */
+  get panelColumns(): number {
+    return Number(this.calls.native_panel_columns())
+  }
+
+  /** Bytes of the panels of a right operand [inner, columns]. */
+  panelBytes(inner: number, columns: number, type: FloatType): number {
+    return Number(this.calls.native_panel_bytes(inner, columns, type === 'bfloat16' ? 1 : 0))
+  }
+
+  openCrew(threads: number): bigint {
+    const crew = BigInt(this.calls.native_crew_open(threads))
+    if (crew !== 0n) return crew
+    throw new VideoMaeError(`Expected ${threads} threads; the system refused them.`, {
+      code: 'ENGINE_FAILED',
+      exit: 'environment',
+      hint: 'Set engine.threads to fewer.',
+    })
+  }
+
+  closeCrew(crew: bigint): void {
+    this.calls.native_crew_close(crew)
+  }
+
+  /** Runs a program beside the event loop; see program.c for the result. */
+  run(crew: bigint, program: bigint, scratch: NativeMemory, scratchBytes: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.calls.native_run.async(
+        crew,
+        program,
+        scratch.address,
+        scratchBytes,
+        (error: Error | null, result: number | bigint) => {
+          if (error === null) resolve(Number(result))
+          else reject(error)
+        },
+      )
+    })
+  }
+}

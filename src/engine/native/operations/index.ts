@@ -1,0 +1,67 @@
+import type { OperationName } from '../../../graph/operations/index.ts'
+import type { ProgramNode } from '../../../graph/program.ts'
+import type { Lowering } from '../lower/lowering.ts'
+import { lowerAttention, lowerAttentionGradient } from './attention.ts'
+import { lowerGelu, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
+import { lowerLayerNorm, lowerLayerNormGradient } from './layer-norm.ts'
+import { lowerLinear, lowerLinearGelu, lowerLinearInputGradient, lowerLinearParameterGradient } from './linear.ts'
+import { lowerCrossEntropy, lowerMeanSquaredError, lowerMeanSquaredErrorGradient, lowerSoftmax } from './losses.ts'
+import {
+  lowerBroadcastLeading,
+  lowerConcat,
+  lowerGather,
+  lowerPad,
+  lowerReshape,
+  lowerScatterTokens,
+  lowerSlice,
+} from './movement.ts'
+import { lowerPatchify, lowerPatchTargets } from './patches.ts'
+import { lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
+
+/** Puts the steps of one node on the lowering. */
+export type OperationLowering = (lowering: Lowering, node: ProgramNode) => void
+
+/** Operations that only `fuseNodes` makes. */
+type FusedName = 'linearAdd' | 'linearGelu' | 'linearInputGradientGelu' | 'layerNormGradientAdd'
+
+const lowerings: Readonly<Record<OperationName | FusedName, OperationLowering>> = {
+  add: lowerPair,
+  attention: lowerAttention,
+  attentionGradient: lowerAttentionGradient,
+  broadcastLeading: lowerBroadcastLeading,
+  concat: lowerConcat,
+  gatherRows: lowerGather,
+  gatherTokens: lowerGather,
+  gelu: lowerGelu,
+  geluGradient: lowerGelu,
+  layerNorm: lowerLayerNorm,
+  layerNormGradient: lowerLayerNormGradient,
+  layerNormGradientAdd: lowerLayerNormGradient,
+  linear: lowerLinear,
+  linearAdd: lowerLinear,
+  linearGelu: lowerLinearGelu,
+  linearInputGradient: lowerLinearInputGradient,
+  linearInputGradientGelu: lowerLinearInputGradient,
+  linearParameterGradient: lowerLinearParameterGradient,
+  meanSquaredError: lowerMeanSquaredError,
+  meanSquaredErrorGradient: lowerMeanSquaredErrorGradient,
+  meanTokens: lowerMeanTokens,
+  meanTokensGradient: lowerMeanTokensGradient,
+  multiply: lowerPair,
+  pad: lowerPad,
+  patchTargets: lowerPatchTargets,
+  patchify: lowerPatchify,
+  reshape: lowerReshape,
+  scale: lowerScale,
+  scaleSamples: lowerScaleSamples,
+  scatterTokens: lowerScatterTokens,
+  slice: lowerSlice,
+  softmax: lowerSoftmax,
+  softmaxCrossEntropy: lowerCrossEntropy,
+  softmaxCrossEntropyGradient: lowerCrossEntropy,
+  sumLeading: lowerSumLeading,
+}
+
+export function operationLowering(name: string): OperationLowering | undefined {
+  return Object.hasOwn(lowerings, name) ? lowerings[name as OperationName] : undefined
+}

@@ -1,0 +1,39 @@
+import { type PatchAttributes, patchGrid } from '../../../graph/operations/patch-grid.ts'
+import type { PatchifyAttributes } from '../../../graph/operations/patchify.ts'
+import type { ProgramNode } from '../../../graph/program.ts'
+import { integer, type Lowering, optional, refused, typed, value } from '../lower/lowering.ts'
+
+export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
+  const { tubelet, patch, mean, std, layout } = attributes as PatchifyAttributes
+  const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
+  const { batch, tokens, frames, height, width, channels } = patchGrid('patchify', specs, { tubelet, patch }, layout)
+  const [video, indices] = inputs
+  const bytes = specs[0].dtype === 'uint8'
+  // pixel * factor + offset
+  const factors = new Float32Array([
+    ...std.map((deviation) => (bytes ? 1 / (255 * deviation) : 1)),
+    ...mean.map((average, c) => (bytes ? -average / std[c] : 0)),
+  ])
+  const type = lowering.precision
+  const from = bytes ? lowering.raw(video) : lowering.read(video, 'float32')
+  const sizes = [batch, tokens, frames, height, width, channels, tubelet, patch, layout === 'BTCHW' ? 1 : 0]
+  lowering.step(typed(bytes ? 'patchify_bytes' : 'patchify_floats', type), [
+    value(lowering.write(y, type)),
+    value(from),
+    optional(indices === undefined ? null : lowering.raw(indices)),
+    value(lowering.constant(factors)),
+    refused,
+    ...sizes.map(integer),
+  ])
+}
+
+export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
+  const { tubelet, patch } = attributes as PatchAttributes
+  const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
+  const { batch, tokens, frames, height, width, channels } = patchGrid('patchTargets', specs, { tubelet, patch })
+  const type = lowering.precision
+  const read = inputs.map((tensor) => value(lowering.raw(tensor)))
+  const normalise = attributes.normalise === true ? 1 : 0
+  const sizes = [batch, tokens, frames, height, width, channels, tubelet, patch, normalise].map(integer)
+  lowering.step(typed('patch_targets', type), [value(lowering.write(y, type)), ...read, refused, ...sizes])
+}

@@ -1,0 +1,260 @@
+import { VideoMaeError } from '../../core/errors.ts'
+import { elementCount, type Program } from '../../graph/program.ts'
+import type { RecomputeMode } from '../../graph/recompute.ts'
+import {
+  checkStateNames,
+  checkStateValues,
+  collectStates,
+  findProgram,
+  inputCheck,
+  type StateShapes,
+} from '../check.ts'
+import type { EngineSession, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
+import { ExclusiveUse } from '../exclusive.ts'
+import type { FloatType, ScheduledOutput, ValueId } from '../plan/values.ts'
+import { type BoundProgram, bindCalls, bindSchedule, packCall, type StepTime } from './bound-program.ts'
+import type { NativeLibrary, NativeMemory } from './library.ts'
+import { floatsOf, type Place, Places } from './memory.ts'
+import { copyKey, type PlannedCopy, type PlannedProgram, planSession } from './session-plan.ts'
+import type { Panels, UpdateContext } from './update-tables.ts'
+
+export interface NativeSessionOptions {
+  readonly threads: number
+  readonly precision: FloatType
+  /** Activations to compute again in the backward pass instead of keeping them. Default `none`. */
+  readonly recompute?: RecomputeMode
+  /** Give every value memory of its own, so that a memory checker sees accesses beyond it. Default false. */
+  readonly isolateValues?: boolean
+  /** For tests of kernels: store float inputs and states as activations. Default false. */
+  readonly leavesAsActivations?: boolean
+}
+
+interface OpenProgram {
+  readonly program: Program
+  readonly check: (inputs: RunInputs) => void
+  readonly bound: BoundProgram
+  readonly inputs: ReadonlyMap<string, Uint8Array>
+  readonly outputs: readonly { readonly name: string; readonly place: Place; readonly count: number }[]
+}
+
+/** Programs as tables of kernel calls over one state, run by a crew of threads. */
+export class NativeSession implements EngineSession {
+  readonly engine = 'native'
+  private readonly use = new ExclusiveUse('The native session')
+  private readonly library: NativeLibrary
+  private readonly options: NativeSessionOptions
+  private readonly shapes: StateShapes
+  private readonly programs = new Map<string, OpenProgram>()
+  private readonly states: Places<string>
+  private readonly copies: Places<string>
+  private readonly plannedCopies: ReadonlyMap<string, PlannedCopy>
+  private readonly inputs: NativeMemory | null
+  private readonly arena: NativeMemory | null
+  private readonly scratch: NativeMemory
+  private readonly scratchBytes: number
+  private readonly crew: bigint
+  /** Everything else that has to be freed. */
+  private readonly held: { free(): void; readonly bytes: number }[] = []
+  /** States that were written from outside, whose panels have not followed yet. */
+  private readonly unpacked = new Set<string>()
+  private running: BoundProgram | null = null
+
+  /** @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE`, `OUT_OF_MEMORY` */
+  constructor(library: NativeLibrary, programs: readonly Program[], options: NativeSessionOptions) {
+    this.library = library
+    this.options = options
+    this.shapes = collectStates(programs)
+    const checks = programs.map(inputCheck)
+    const { precision, leavesAsActivations, recompute = 'none', threads, isolateValues: apart = false } = options
+    const panelBytes = library.panelBytes.bind(library)
+    const plan = planSession(programs, { precision, panelBytes, leavesAsActivations }, recompute)
+    const stateBytes = new Map([...this.shapes].map(([name, shape]) => [name, elementCount(shape) * 4]))
+    this.states = new Places(library, stateBytes, 'parameters, moments and other state', apart)
+    this.plannedCopies = plan.copies
+    const copyBytes = new Map([...plan.copies].map(([key, { bytes }]) => [key, bytes]))
+    this.copies = new Places(library, copyBytes, 'weights as products read them', apart)
+    this.arena = apart ? null : library.allocate(plan.workspace, 'activations and gradients')
+    this.inputs = apart ? null : library.allocate(plan.inputs, 'inputs')
+    for (const [i, planned] of plan.programs.entries()) this.open(planned, checks[i])
+    const bound = [...this.programs.values()].map(({ bound }) => bound)
+    this.scratchBytes = Math.max(64, ...bound.map(({ scratchBytes }) => scratchBytes))
+    this.scratch = library.allocate(this.scratchBytes * threads, 'working memory of threads')
+    this.crew = library.openCrew(threads)
+  }
+
+  private open({ program, schedule, layout, plan }: PlannedProgram, check: (inputs: RunInputs) => void): void {
+    const constants = new Map<ValueId, number>()
+    const own = new Map<string | ValueId, number>()
+    for (const [id, { home, bytes }] of schedule.values.entries()) {
+      if (home.kind === 'constant') constants.set(id, bytes)
+      else if (this.arena === null && home.kind === 'arena') own.set(id, bytes)
+      else if (this.arena === null && home.kind === 'input') own.set(home.name, bytes)
+    }
+    const constantPlaces = this.hold(new Places(this.library, constants, 'constants', this.arena === null))
+    const ownPlaces = this.hold(new Places(this.library, own, 'activations and gradients', this.arena === null))
+    const within = (memory: NativeMemory, offset: number, bytes: number): Place => ({
+      address: memory.address + BigInt(offset),
+      data: memory.data.subarray(offset, offset + bytes),
+    })
+    const placeOf = (id: ValueId): Place => {
+      const { home, bytes, label } = schedule.values[id]
+      switch (home.kind) {
+        case 'input':
+          return this.inputs === null
+            ? required(ownPlaces.get(home.name), label)
+            : within(this.inputs, layout.offset(home.name), bytes)
+        case 'state':
+          return required(this.states.get(home.name), label)
+        case 'view': {
+          const { address, data } = placeOf(home.of)
+          return { address: address + BigInt(home.offset), data: data.subarray(home.offset, home.offset + bytes) }
+        }
+        case 'copy':
+          return required(
+            home.rows === null ? undefined : this.copies.get(copyKey({ ...home, rows: home.rows })),
+            label,
+          )
+        case 'constant':
+          return required(constantPlaces.get(id), label)
+        case 'arena':
+          return this.arena === null
+            ? required(ownPlaces.get(id), label)
+            : within(this.arena, required(plan.offsets.get(id), label), bytes)
+      }
+    }
+    for (const [id, { home }] of schedule.values.entries()) {
+      if (home.kind === 'constant') placeOf(id).data.set(home.data)
+    }
+    const { precision, threads } = this.options
+    const context = this.updateContext((id) => placeOf(id).address)
+    const bound = this.hold(bindSchedule(this.library, schedule, context, precision, threads))
+    const inputs = new Map<string, Uint8Array>()
+    for (const [id, { home }] of schedule.values.entries()) {
+      if (home.kind === 'input') inputs.set(home.name, placeOf(id).data)
+    }
+    const outputs = schedule.outputs.map(({ name, value, count }: ScheduledOutput) => {
+      return { name, place: placeOf(value), count }
+    })
+    this.programs.set(program.name, { program, check, bound, inputs, outputs })
+  }
+
+  private hold<T extends { free(): void; readonly bytes: number }>(made: T): T {
+    this.held.push(made)
+    return made
+  }
+
+  private updateContext(addressOf: (id: ValueId) => bigint): UpdateContext {
+    return { addressOf, panelsOf: (state) => this.panelsOf(state), panelColumns: this.library.panelColumns }
+  }
+
+  /** Panels of a state, those of the same rows in one entry. */
+  private panelsOf(state: string): Panels[] {
+    const found = new Map<string, Panels>()
+    for (const [key, { state: own, form, rows }] of this.plannedCopies) {
+      if (own !== state) continue
+      const shape = this.shapes.get(state) ?? []
+      const columns = elementCount(shape) / (shape[0] ?? 1)
+      const group = `${rows.first} ${rows.count}`
+      const before = found.get(group) ?? { ...rows, inner: columns, forward: 0n, gradient: 0n }
+      const { address } = required(this.copies.get(key), state)
+      found.set(group, { ...before, [form === 'panels' ? 'forward' : 'gradient']: address })
+    }
+    return [...found.values()]
+  }
+
+  run(name: string, inputs: RunInputs): Promise<RunOutputs> {
+    return this.use.run(async () => {
+      const { check, bound, inputs: places, outputs } = findProgram(this.programs, name)
+      check(inputs)
+      for (const [input, place] of places) {
+        const { buffer, byteOffset, byteLength } = inputs[input]
+        place.set(new Uint8Array(buffer, byteOffset, byteLength))
+      }
+      await this.packStates()
+      await this.runBound(bound)
+      return Object.fromEntries(
+        outputs.map(({ name, place, count }) => [name, floatsOf(place).slice(0, count)] as const),
+      )
+    })
+  }
+
+  private async runBound(bound: BoundProgram): Promise<void> {
+    this.running = bound
+    try {
+      await bound.run(this.crew, this.scratch, this.scratchBytes)
+    } finally {
+      this.running = null
+    }
+  }
+
+  /** Asks a run under way to end before it changes the state; it then rejects with `ENGINE_CANCELED`. */
+  cancel(): void {
+    this.running?.cancel()
+  }
+
+  /** One run with the time of each step. Updates the state like any run. */
+  async profile(name: string, inputs: RunInputs): Promise<StepTime[]> {
+    await this.run(name, inputs)
+    return findProgram(this.programs, name).bound.stepTimes()
+  }
+
+  /** Panels of the states that were written from outside. */
+  private async packStates(): Promise<void> {
+    if (this.unpacked.size === 0) return
+    const { precision, threads } = this.options
+    const calls = [...this.unpacked].flatMap((state) => {
+      const { address } = required(this.states.get(state), state)
+      return this.panelsOf(state).map((panels) => packCall(`packing of ${state}`, address, panels, precision))
+    })
+    if (calls.length > 0) {
+      const bound = bindCalls(this.library, 'packing of weights', calls, threads)
+      try {
+        await bound.run(this.crew, this.scratch, this.scratchBytes)
+      } finally {
+        bound.free()
+      }
+    }
+    this.unpacked.clear()
+  }
+
+  readState(names?: readonly string[]): Promise<Map<string, Float32Array>> {
+    return this.use.run(() => {
+      const known = checkStateNames(this.shapes, names)
+      return new Map(known.map((name) => [name, floatsOf(required(this.states.get(name), name)).slice()]))
+    })
+  }
+
+  writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    return this.use.run(() => {
+      checkStateValues(this.shapes, values)
+      for (const [name, data] of values) {
+        floatsOf(required(this.states.get(name), name)).set(data)
+        this.unpacked.add(name)
+      }
+    })
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.use.run(() => {
+      const workspace = [this.scratch, this.arena, this.inputs, ...this.held].reduce(
+        (sum, memory) => sum + (memory?.bytes ?? 0),
+        0,
+      )
+      return { state: this.states.bytes + this.copies.bytes, workspace }
+    })
+  }
+
+  close(): Promise<void> {
+    return this.use.close(() => {
+      this.library.closeCrew(this.crew)
+      for (const memory of [this.scratch, this.arena, this.inputs, this.states, this.copies, ...this.held]) {
+        memory?.free()
+      }
+    })
+  }
+}
+
+function required<T>(found: T | undefined, what: string): T {
+  if (found === undefined) throw new VideoMaeError(`There is no memory for ${what}.`, { code: 'PROGRAM_INVALID' })
+  return found
+}
