@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Resize } from '../core/frame-size.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
-import { readModel } from '../format/onnx.ts'
+import { type OnnxModel, readModel } from '../format/onnx.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
@@ -19,7 +19,7 @@ export const classifierKeys = {
 /** How pictures are scaled before a frame is cut out of their middle, where that is not just to cover it. */
 export const resizeKey = 'videomae.resize'
 
-const numbers = z.array(z.number())
+const perChannel = z.array(z.number()).length(3)
 const side = z.int().min(1)
 const resizeSchema = z.union([z.strictObject({ shortEdge: side }), z.strictObject({ height: side, width: side })])
 
@@ -51,7 +51,7 @@ export async function openOnnxClassifier(
     })
   }
   const model = await readModel(file)
-  const description = describe(file, model.metadata ?? {})
+  const description = describe(file, model)
   const { labels, input, frames, resize } = description
   const [height, width] = description.imageSize
   const { create, Tensor } = await loadRuntime()
@@ -83,19 +83,55 @@ export async function openOnnxClassifier(
   }
 }
 
-function describe(file: string, metadata: Readonly<Record<string, string>>): Description {
+/** Bytes of a clip of the largest classifier that is run: 1 GiB. Pixels of several clips are held at once. */
+const largestClip = 2 ** 30
+
+/**
+ * The metadata says how clips are made for the model; the model says what it takes and gives. Where they differ the file
+ * has been put together by somebody else, and its answers would mean something else.
+ */
+function requireAgreement(description: Description, { graph }: OnnxModel): void {
+  const { frames, imageSize, input, labels } = description
+  const [height, width] = imageSize
+  const bytes = frames * height * width * 3
+  if (bytes > largestClip) {
+    throw new Error(`its clips of ${frames} frames of ${height} x ${width} would take ${bytes} bytes`)
+  }
+  const weights = new Set(graph.initializers.map(({ name }) => name))
+  const inputs = graph.inputs.filter(({ name }) => !weights.has(name))
+  if (inputs.length !== 1) throw new Error(`it has ${inputs.length} inputs, not one`)
+  const expected = input === 'uint8' ? [frames, height, width, 3] : [frames, 3, height, width]
+  const [{ type, shape }] = inputs
+  const fits = shape.length === 5 && expected.every((size, i) => shape[i + 1] === size || shape[i + 1] === '')
+  if (type !== input || !fits) {
+    throw new Error(
+      `its metadata speaks of ${input}[n, ${expected.join(', ')}], its input is ${type}[${shape.join(', ')}]`,
+    )
+  }
+  const output = graph.outputs.find(({ name }) => name === 'probabilities')
+  if (output === undefined) throw new Error('it has no output called probabilities')
+  const classes = output.shape.at(-1)
+  if (typeof classes === 'number' && classes !== labels.length) {
+    throw new Error(`it names ${labels.length} classes and gives ${classes} probabilities`)
+  }
+}
+
+function describe(file: string, model: OnnxModel): Description {
+  const metadata = model.metadata ?? {}
   try {
     if (metadata[classifierKeys.task] !== 'classify') throw new Error('it is not marked as a classifier')
-    return {
+    const description: Description = {
       labels: z.array(z.string()).min(1).parse(JSON.parse(metadata[classifierKeys.labels])),
       sampling: testSamplingSchema.parse(JSON.parse(metadata[classifierKeys.sampling])),
       input: z.enum(['uint8', 'float32']).parse(metadata['videomae.input']),
       frames: z.coerce.number().int().min(1).parse(metadata['videomae.frames']),
       imageSize: z.tuple([side, side]).parse(JSON.parse(metadata['videomae.image_size'])),
       resize: metadata[resizeKey] === undefined ? undefined : resizeSchema.parse(JSON.parse(metadata[resizeKey])),
-      mean: numbers.parse(JSON.parse(metadata['videomae.mean'])),
-      std: numbers.parse(JSON.parse(metadata['videomae.std'])),
+      mean: perChannel.parse(JSON.parse(metadata['videomae.mean'])),
+      std: perChannel.refine((values) => values.every((std) => std > 0)).parse(JSON.parse(metadata['videomae.std'])),
     }
+    requireAgreement(description, model)
+    return description
   } catch (cause) {
     throw new VideoMaeError(
       `Expected a classifier that \`videomae export\` wrote in ${file}: ${(cause as Error).message.split('\n')[0]}.`,

@@ -156,19 +156,24 @@ function defaultDecoder({ width, heads }: TransformerSize): TransformerOptions {
 }
 
 function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
-  positive('configuration.patch', c.patch)
-  positive('configuration.tubelet', c.tubelet)
-  positive('configuration.channels', c.channels)
+  positive('configuration.patch', c.patch, largest.side)
+  positive('configuration.tubelet', c.tubelet, largest.frames)
+  positive('configuration.channels', c.channels, largest.channels)
   for (const [i, side] of ['height', 'width'].entries()) {
-    multiple(`configuration.imageSize (${side})`, c.imageSize[i], c.patch, 'the patch size')
+    multiple(`configuration.imageSize (${side})`, c.imageSize[i], c.patch, 'the patch size', largest.side)
   }
-  multiple('configuration.frames', c.frames, c.tubelet, 'the tubelet size')
+  multiple('configuration.frames', c.frames, c.tubelet, 'the tubelet size', largest.frames)
+  checkGrid('configuration.imageSize, frames, patch and tubelet', tokenGrid(c))
+  const clip = c.frames * c.imageSize[0] * c.imageSize[1] * c.channels
+  if (clip > largest.clip) {
+    throw invalidArgument('configuration.imageSize and frames', `clips of at most ${largest.clip} bytes`, clip)
+  }
   for (const part of ['encoder', 'decoder'] as const) {
     const { width, depth, heads, mlpWidth } = c[part]
-    positive(`configuration.${part}.width`, width)
-    positive(`configuration.${part}.depth`, depth)
-    positive(`configuration.${part}.heads`, heads)
-    positive(`configuration.${part}.mlpWidth`, mlpWidth)
+    positive(`configuration.${part}.width`, width, largest.width)
+    positive(`configuration.${part}.depth`, depth, largest.depth)
+    positive(`configuration.${part}.heads`, heads, largest.width)
+    positive(`configuration.${part}.mlpWidth`, mlpWidth, largest.mlpWidth)
     if (width % heads !== 0) {
       throw invalidArgument(`configuration.${part}.heads`, `a divisor of the width ${width}`, heads)
     }
@@ -189,16 +194,43 @@ function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
   }
   if (c.positionGrid !== null) {
     for (const axis of ['t', 'h', 'w'] as const) positive(`configuration.positionGrid.${axis}`, c.positionGrid[axis])
+    checkGrid('configuration.positionGrid', c.positionGrid)
   }
   return c
 }
 
-function positive(name: string, value: number): void {
+/**
+ * The largest sizes that are computed with, far above any published model. A configuration comes from a file: what it
+ * asks for is allocated only where it can be meant.
+ */
+const largest = {
+  side: 16_384,
+  frames: 16_384,
+  channels: 1024,
+  depth: 1024,
+  width: 65_536,
+  mlpWidth: 1_048_576,
+  /** Tokens of a clip: 128 x 128 x 16. */
+  tokens: 262_144,
+  /** Bytes of a clip. */
+  clip: 2 ** 31,
+} as const
+
+function positive(name: string, value: number, most = Number.MAX_SAFE_INTEGER): void {
   if (!Number.isInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value)
+  if (value > most) throw invalidArgument(name, `at most ${most}`, value)
 }
 
-function multiple(name: string, value: number, of: number, what: string): void {
-  positive(name, value)
+/** Positions are tabulated for every token of a grid, and clips are held as bytes. */
+function checkGrid(name: string, { t, h, w }: TokenGrid): void {
+  const tokens = t * h * w
+  if (tokens > largest.tokens) {
+    throw invalidArgument(name, `at most ${largest.tokens} tokens`, `${t} x ${h} x ${w} = ${tokens}`)
+  }
+}
+
+function multiple(name: string, value: number, of: number, what: string, most: number): void {
+  positive(name, value, most)
   if (value % of !== 0) throw invalidArgument(name, `a multiple of ${what} ${of}`, value)
 }
 

@@ -168,21 +168,28 @@ async function readState(
   const used = new Set<string>()
   const missing: string[] = []
   for (const [parameter, shape] of parameterShapes(configuration, kind, classes)) {
-    const values = new Float32Array(elementCount(shape))
     const tensors = tensorsOf(parameter)
     const expected = fileShape(parameter, shape, tensors.length, configuration)
-    for (const [i, tensor] of tensors.entries()) {
+    // Nothing is allocated before the file is known to hold as much: its config.json may ask for anything.
+    const found = tensors.map((tensor) => {
       const name = candidates([tensor]).find((candidate) => inFile.has(candidate))
-      if (name === undefined) {
-        const zero = !attentionBias && /\.attn\.[qv]_bias$/.test(parameter)
-        if (!zero) missing.push(tensor.name)
-        continue
-      }
+      if (name === undefined) return null
       const raw = inFile.get(name)!
-      const found = file.info(raw).shape
-      if (!sameShape(found, expected)) throw shapeMismatch(path, raw, expected, found)
-      values.set(await file.readFloat32(raw), i * elementCount(expected))
-      used.add(name)
+      const actual = file.info(raw).shape
+      if (!sameShape(actual, expected)) throw shapeMismatch(path, raw, expected, actual)
+      return { name, raw }
+    })
+    const zero = !attentionBias && /\.attn\.[qv]_bias$/.test(parameter)
+    if (!zero) {
+      const absent = tensors.filter((_, i) => found[i] === null).map(({ name }) => name)
+      missing.push(...absent)
+      if (absent.length > 0) continue
+    }
+    const values = new Float32Array(elementCount(shape))
+    for (const [i, tensor] of found.entries()) {
+      if (tensor === null) continue
+      values.set(await file.readFloat32(tensor.raw), i * elementCount(expected))
+      used.add(tensor.name)
     }
     state.set(parameter, values)
   }
