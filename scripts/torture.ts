@@ -1,19 +1,23 @@
 /**
- * Runs every file of a folder of difficult videos through the decoding processes, many times over.
+ * Runs every file of a folder of difficult videos through the decoding processes, many times over, and besides what a stranger could send instead of a
+ * video (torture/hostile-files.ts), made from the first MP4 file of the folder that decodes.
  *
  *   npx tsx scripts/torture.ts DIR [--rounds 20] [--decoder node-av|ffmpeg] [--timeout 30]
  *
  * Passes when every file yields frames or one clear line that names it, nothing crashes a process or runs into the timeout, all rounds give the
- * same bytes, memory stays flat over the rounds, and the frames agree with MANIFEST.csv where there is one. Ends with exit code 6 otherwise.
+ * same bytes, memory stays flat over the rounds, the frames agree with MANIFEST.csv where there is one, and hostile files end with their code. Ends with exit code 6 otherwise.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/core/errors.ts'
 import type { ClipRequest } from '../src/video/clip.ts'
 import type { DecoderName } from '../src/video/index.ts'
 import { DecodePool } from '../src/video/pool.ts'
+import { printable } from '../src/video/video-errors.ts'
+import { type HostileFile, writeHostileFiles } from './torture/hostile-files.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,7 +45,7 @@ interface Expected {
   readonly size: string
 }
 
-const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+const inFolder = readdirSync(folder, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && !/^(MANIFEST\.csv|README.*|.*\.md)$/.test(entry.name))
   .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
   .sort()
@@ -61,12 +65,22 @@ const pool = new DecodePool({
   slotBytes: 2 * 16 * 112 * 112 * 3,
 })
 const request = (file: string, round: number): ClipRequest => ({
-  entry: { path: path.join(folder, file), id: file },
+  entry: { path: file, id: file },
   sampling: { kind: 'strided', frames: 16, stride: 4 },
   crops: [{ kind: 'multiscale' }, { kind: 'random-resized', flip: 0.5 }],
   output: { width: 112, height: 112 },
   key: [0, round % 2, 0],
 })
+
+const hostileFolder = mkdtempSync(path.join(tmpdir(), 'videomae-torture-'))
+const hostile = new Map<string, HostileFile>()
+for (const file of inFolder.filter((name) => name.endsWith('.mp4') && !path.basename(name).startsWith('bad_'))) {
+  const source = path.join(folder, file)
+  if (!(await pool.read(request(source, 0))).ok) continue
+  for (const found of writeHostileFiles(hostileFolder, source)) hostile.set(path.join(hostileFolder, found.file), found)
+  break
+}
+const files = [...inFolder.map((file) => path.join(folder, file)), ...hostile.keys()]
 
 const memory: number[] = []
 const digests = new Map<string, string>()
@@ -79,16 +93,19 @@ for (let round = 0; round < rounds; round++) {
       ? describe(outcome.result, outcome.clips)
       : `${outcome.failure.code}: ${outcome.failure.reason}`
     const seconds = ((performance.now() - started) / 1000).toFixed(2)
-    if (round === 0) process.stdout.write(`${file}  ${line}  (${seconds} s)\n`)
+    if (round === 0) process.stdout.write(`${printable(file)}  ${line}  (${seconds} s)\n`)
     const key = `${round % 2} ${file}`
     const before = digests.get(key)
     if (before === undefined) digests.set(key, line)
     else if (before !== line) fail(`round ${round}: ${file} gave ${line}, before ${before}`)
-    if (round === 0) compare(file, outcome.ok ? outcome.result : undefined)
+    if (round === 0) compare(path.relative(folder, file), outcome.ok ? outcome.result : undefined)
+    const code = hostile.get(file)?.code
+    if (code !== undefined && code !== (outcome.ok ? null : outcome.failure.code))
+      fail(`round ${round}: ${printable(file)} should end with ${code ?? 'frames'}`)
     if (!outcome.ok) {
       const { code, reason } = outcome.failure
       if (/CRASHED|TIMEOUT/.test(code)) fail(`round ${round}: ${reason}`)
-      if (!reason.includes(file) || reason.includes('\n'))
+      if (!reason.includes(printable(file)) || reason.includes('\n'))
         fail(`${file}: expected one line that names the file but got ${reason}`)
     }
   }
@@ -96,6 +113,7 @@ for (let round = 0; round < rounds; round++) {
 }
 const minutes = (performance.now() - began) / 60_000
 await pool.close()
+rmSync(hostileFolder, { recursive: true })
 
 if (pool.restarts > 0) fail(`${pool.restarts} decoding processes had to be replaced`)
 const quarter = Math.max(1, Math.floor(rounds / 4))

@@ -101,3 +101,26 @@ export function requireNoStillPicture(path: string, head: Uint8Array): void {
   const brand = text.slice(4, 8) === 'ftyp' ? text.slice(8, 12) : ''
   if (stillBrands.has(brand)) throw containerRefusal(path, `${brand}_pipe`)
 }
+
+/** How text begins that names other files, or draws a picture. FFmpeg does not know all of it by its content alone. */
+const textFormats: readonly (readonly [string, RegExp])[] = [
+  ['hls', /^\s*#EXTM3U/],
+  ['concat', /^\s*ffconcat version/],
+  ['sdp', /^v=0\r?\n/],
+  ['dash', /<MPD[\s>]/],
+  ['imf', /<CompositionPlaylist[\s>]/],
+  ['svg', /<svg[\s>]/],
+]
+
+/**
+ * For a file that FFmpeg can make nothing of: whether it is text of a known kind, so that the message can say so. Nothing depends on it but the message.
+ *
+ * @param head the first bytes of the file
+ */
+export function knownText(head: Buffer): string | undefined {
+  const text = head.toString('utf8').replace(/^\ufeff/, '')
+  return textFormats.find(([, pattern]) => pattern.test(text))?.[0]
+}
+
+/** Bytes in which `knownText` looks. */
+export const textHeadBytes = 4096

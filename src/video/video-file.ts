@@ -27,8 +27,10 @@ export class VideoFile {
 
   /** The first bytes, fewer where the file is shorter. */
   head(length: number): Buffer {
-    const bytes = Buffer.alloc(Math.min(length, this.bytes))
-    return bytes.subarray(0, readSync(this.descriptor, bytes, 0, bytes.length, 0))
+    const wanted = Math.min(length, this.bytes)
+    // FFmpeg looks at some bytes behind the end of what it is given, which must be zero.
+    const bytes = Buffer.alloc(wanted + 64)
+    return bytes.subarray(0, readSync(this.descriptor, bytes, 0, wanted, 0))
   }
 
   /**

@@ -13,7 +13,7 @@ import {
   AVFMT_GLOBALHEADER,
   type FFEncoderCodec,
 } from 'node-av/constants'
-import { Codec, CodecContext, FormatContext, Frame, Log, Packet, Rational } from 'node-av/lib'
+import { Codec, CodecContext, Dictionary, FormatContext, Frame, Log, Packet, Rational } from 'node-av/lib'
 
 /** A folder for generated videos, removed by `dispose`. */
 export async function temporaryFolder(): Promise<{ readonly path: string; dispose(): void }> {
@@ -36,6 +36,8 @@ export interface FixtureOptions {
   readonly matrix?: readonly [number, number, number, number]
   /** Encoder options, e.g. `flags=+ilme+ildct`. */
   readonly options?: Readonly<Record<string, string>>
+  /** Metadata of the file and of its stream. */
+  readonly tags?: Readonly<Record<string, string>>
 }
 
 /** Bits of the frame number drawn as black and white columns. */
@@ -80,6 +82,10 @@ export function encodeFixture(file: string, options: FixtureOptions = {}): void 
   stream.avgFrameRate = new Rational(25, 1)
   if (options.matrix !== undefined)
     check(stream.codecpar.addCodedSideData(AV_PKT_DATA_DISPLAYMATRIX, displayMatrix(options.matrix)))
+  if (options.tags !== undefined) {
+    format.metadata = Dictionary.fromObject(options.tags)
+    stream.metadata = Dictionary.fromObject(options.tags)
+  }
   check(format.openOutputSync())
   check(format.writeHeaderSync())
   const packet = new Packet()

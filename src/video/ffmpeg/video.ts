@@ -1,6 +1,13 @@
 import { closeSync } from 'node:fs'
 import { VideoMaeError } from '../../core/errors.ts'
-import { containerRefusal, containerWhitelist, isAllowedContainer, requireNoStillPicture } from '../containers.ts'
+import {
+  containerRefusal,
+  containerWhitelist,
+  isAllowedContainer,
+  knownText,
+  requireNoStillPicture,
+  textHeadBytes,
+} from '../containers.ts'
 import { cropChain } from '../filters.ts'
 import { requireOpenable } from '../machine-errors.ts'
 import { upright } from '../orientation.ts'
@@ -34,7 +41,7 @@ export async function openWithProgram(program: Program, path: string, limits: Li
     const { stamps } = run.records
     const size = sizeFromFrameList(written)
     if (stamps.length === 0 && /^0,/m.test(written)) throw unknownProgram(path, 'lists no frames')
-    if (stamps.length === 0 || size === undefined) throw noFrames(log, path, limits)
+    if (stamps.length === 0 || size === undefined) throw noFrames(log, file, limits)
     const info: VideoInfo = {
       path,
       ...size,
@@ -82,9 +89,12 @@ async function runOn(
   return run
 }
 
-function noFrames(log: StreamLog, path: string, limits: Limits): Error {
+function noFrames(log: StreamLog, file: VideoFile, limits: Limits): Error {
+  const { path } = file
   const { claimed, complaint } = log
-  if (log.refused !== undefined && !isAllowedContainer(log.refused)) return containerRefusal(path, log.refused)
+  const opened = log.container !== 'unknown'
+  const refused = log.refused ?? (opened ? undefined : knownText(file.head(textHeadBytes)))
+  if (refused !== undefined && !isAllowedContainer(refused)) return containerRefusal(path, refused)
   if (claimed !== undefined && claimed.width * claimed.height > limits.maxPixels) {
     const size = `${claimed.width}x${claimed.height}`
     return videoError(
@@ -94,7 +104,7 @@ function noFrames(log: StreamLog, path: string, limits: Limits): Error {
     )
   }
   if (log.codec !== undefined) return videoError('VIDEO_NO_FRAMES', path, 'not one frame can be decoded')
-  if (log.container !== 'unknown') return videoError('VIDEO_NO_STREAM', path, 'has no video stream')
+  if (opened) return videoError('VIDEO_NO_STREAM', path, 'has no video stream')
   requireOpenable(path)
   return videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${complaint})`)
 }

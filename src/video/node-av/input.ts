@@ -17,7 +17,14 @@ import {
   InputFormat,
   type Stream,
 } from 'node-av/lib'
-import { containerRefusal, containerWhitelist, isAllowedContainer, requireNoStillPicture } from '../containers.ts'
+import {
+  containerRefusal,
+  containerWhitelist,
+  isAllowedContainer,
+  knownText,
+  requireNoStillPicture,
+  textHeadBytes,
+} from '../containers.ts'
 import { requireOpenable } from '../machine-errors.ts'
 import { describeOrientation, displaySize, type Orientation, orientationFromMatrix, upright } from '../orientation.ts'
 import type { Size, VideoInfo } from '../types.ts'
@@ -47,7 +54,7 @@ const probeBytes = 1 << 20
  * Opens the container. FFmpeg is given the open file and not its name, so only the content decides what the file is taken for, and it may open neither
  * another format nor anything else: no file, no address.
  */
-function openContainer(file: VideoFile, format: FormatContext): void {
+function openContainer(file: VideoFile): FormatContext {
   requireNoStillPicture(file.path, file.head(12))
   const descriptor = file.reopen()
   try {
@@ -61,23 +68,33 @@ function openContainer(file: VideoFile, format: FormatContext): void {
       enable_drefs: 0,
       use_absolute_path: 0,
     })
+    const format = new FormatContext()
+    format.allocContext()
     const opened = format.openInputSync(url, null, options)
-    const name = opened < 0 ? InputFormat.probe(file.head(probeBytes))?.name : format.iformat?.name
-    if (typeof name === 'string' && !isAllowedContainer(name)) throw containerRefusal(file.path, name)
-    if (opened < 0) requireOpenable(file.path)
-    if (opened < 0) throw videoError('VIDEO_UNREADABLE', file.path, `cannot be opened as a video (${reason(opened)})`)
+    // Only what was opened may be closed: anything else crashes the process.
+    if (opened < 0) throw notOpened(file, opened)
+    const name = format.iformat?.name ?? 'unknown'
+    if (isAllowedContainer(name)) return format
+    format.closeInputSync()
+    throw containerRefusal(file.path, name)
   } finally {
     closeSync(descriptor)
   }
 }
 
+/** Why a file was not opened. The library says only that it was not: what it would have been taken for is asked once more. */
+function notOpened(file: VideoFile, code: number): Error {
+  const name = InputFormat.probe(file.head(probeBytes))?.name ?? knownText(file.head(textHeadBytes))
+  if (name !== undefined && !isAllowedContainer(name)) return containerRefusal(file.path, name)
+  requireOpenable(file.path)
+  return videoError('VIDEO_UNREADABLE', file.path, `cannot be opened as a video (${reason(code)})`)
+}
+
 /** Opens the container and picks the video stream as FFmpeg does (largest picture; cover art does not count). */
 export function openInput(file: VideoFile, maxPixels: number): Input {
   const { path, bytes } = file
-  const format = new FormatContext()
-  format.allocContext()
+  const format = openContainer(file)
   try {
-    openContainer(file, format)
     for (const stream of format.streams) requireSaneSize(path, stream.codecpar, maxPixels)
     format.findStreamInfoSync()
     const streamIndex = format.findBestStream(AVMEDIA_TYPE_VIDEO)

@@ -1,0 +1,61 @@
+/** Reading the files of a run beside the training: it must neither wait for what never comes nor keep the program from ending. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { fileDigest } from '../format/file-digest.ts'
+import { readTrainingManifest, TrainingRecord, trainingManifestFile } from './training-manifest.ts'
+
+let folder = ''
+const place = (name: string): string => path.join(folder, name)
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-record-'))
+  writeFileSync(place('video'), 'bytes')
+  writeFileSync(place('endless'), '')
+  truncateSync(place('endless'), 2 ** 39) // half a TiB: hours of reading
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const recordOf = (files: readonly string[], signal?: AbortSignal): TrainingRecord =>
+  new TrainingRecord({ files: files.map(place), labelled: false, start: null, signal })
+
+test('waiting until all files are read ends when the run is aborted, without a manifest', async () => {
+  const stop = new AbortController()
+  const record = recordOf(['video', 'endless'], stop.signal)
+  await record.begin(null)
+  const written = record.write(folder)
+  setTimeout(() => stop.abort(), 50)
+  await written
+  expect(existsSync(place(trainingManifestFile))).toBe(false)
+  record.stop()
+})
+
+test('what is read when the run is aborted is written', async () => {
+  const stop = new AbortController()
+  const record = recordOf(['video'], stop.signal)
+  await record.begin(null)
+  await record.write(folder)
+  stop.abort()
+  await rm(place(trainingManifestFile))
+  await record.write(folder)
+  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(place('video'))])
+  record.stop()
+})
+
+test.skipIf(process.platform === 'win32')('what is no file holds nothing up', async () => {
+  execFileSync('mkfifo', [place('pipe')])
+  symlinkSync('/dev/zero', place('zero'))
+  const record = recordOf(['pipe', 'zero', 'video', 'absent'])
+  await record.begin(null)
+  await record.write(folder)
+  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(place('video'))])
+  record.stop()
+})
+
+test.skipIf(process.platform === 'win32')('a manifest that is no file is none', async () => {
+  await rm(place(trainingManifestFile), { force: true })
+  execFileSync('mkfifo', [place(trainingManifestFile)])
+  expect(await readTrainingManifest(folder)).toBeNull()
+})
