@@ -7,7 +7,7 @@ import { sha256 } from '../certify/data/hash.ts'
 import type { LabelledVideo } from '../finetune/dataset.ts'
 import { freshEncoder } from '../finetune/encoder-source.ts'
 import type { FeatureSource } from './feature-source.ts'
-import { groupProvenance } from './groups.ts'
+import { groupProvenance, writeGroupLists } from './groups.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-groups-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -41,4 +41,21 @@ test('a content that several groups hold may be known to the encoder of each of 
   const refused = { code: 'GROUP_ENCODER_MISMATCH', message: expect.stringContaining('are in group 0, 1') }
   await expect(known(['copied'], ['copied'], ['single', 'copied'])).rejects.toMatchObject(refused)
   await expect(known(['single'], ['copied'], ['single'])).rejects.toThrow(/encoder 0 .* group 2/s)
+  // Encoders of other data are none of the groups, whether they saw more or less.
+  await expect(known(['copied'], ['copied'], ['single', 'elsewhere'])).rejects.toThrow(
+    /encoder 2 .*1 of .* not protected/s,
+  )
+  await expect(known(['copied'], ['copied'], ['elsewhere'])).rejects.toMatchObject({ code: 'GROUP_ENCODER_MISMATCH' })
+  await expect(known(['copied'], [], ['single'])).rejects.toThrow(/encoder 1 .* not seen 1 of/s)
+})
+
+test('the runs of encoders are named after contents: a file that changes under its name begins a new one', async () => {
+  const videos = [video('x', 'one'), video('y', 'two')]
+  const groupOf = Int32Array.of(0, 1)
+  const before = await writeGroupLists(folder, videos, groupOf, 2)
+  expect(await writeGroupLists(folder, videos.toReversed(), Int32Array.of(1, 0), 2)).toEqual(before)
+  const after = await writeGroupLists(folder, [video('x', 'one'), video('y', 'changed')], groupOf, 2)
+  expect(after.map(({ list }) => list)).toEqual(before.map(({ list }) => list))
+  expect(after[0].contents).toBe(before[0].contents)
+  expect(after[1].contents).not.toBe(before[1].contents)
 })

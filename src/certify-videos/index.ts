@@ -1,11 +1,20 @@
 /** Certificates for videos: from files and an encoder to what `certify`, `audit` and `lethalDose` take. */
+export { type AttackKind, attackKinds } from './audit/attacks.ts'
+export { auditLists, type ListAuditOptions, type ListAuditReport } from './audit/list-audit.ts'
 export { compareClassNames, otherClasses } from './class-list.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './groups.ts'
 export { engineLearners } from './learners/family.ts'
 export { groupScaledHeads } from './learners/group-scales.ts'
-export { type LearnerKind, type LearnerOptions, learnerKinds, ownOptions, startsFresh } from './learners/kinds.ts'
+export {
+  isHeadKind,
+  type LearnerKind,
+  type LearnerOptions,
+  learnerKinds,
+  ownOptions,
+  startsFresh,
+} from './learners/kinds.ts'
 export { SessionPool } from './learners/session-pool.ts'
 export type { LearnerSamples, LearnerTrainer, Workplace } from './learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './learners/video-set.ts'

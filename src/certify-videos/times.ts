@@ -27,7 +27,7 @@ function parseTime(text: string): Time | null {
 }
 
 /** [videos] undefined where a video has no time, one that cannot be read, or one of another kind. */
-export function timesOf(videos: readonly LabelledVideo[]): number[] | undefined {
+export function timesOf(videos: readonly Pick<LabelledVideo, 'time'>[]): number[] | undefined {
   const times = videos.map(({ time }) => (time === undefined ? null : parseTime(time)))
   const known = times.filter((time) => time !== null)
   if (known.length < times.length || known.some(({ kind }) => kind !== known[0].kind)) return undefined

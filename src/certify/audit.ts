@@ -76,7 +76,13 @@ export interface AuditReport {
   readonly checkedPredictions: number
   readonly violations: readonly AuditViolation[]
   /** Attacks that succeeded with an inserted video in each of radius + 1 buckets or periods (`beyond`) and of radius (`within`). */
-  readonly attacks: { readonly tried: number; readonly beyond: number; readonly within: number }
+  readonly attacks: {
+    readonly tried: number
+    readonly beyond: number
+    readonly within: number
+    /** Inputs with a radius above 0: only these can be attacked within it. */
+    readonly triedWithin: number
+  }
 }
 
 /** An audit under way. */
@@ -239,13 +245,15 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
     const attacked = await train([...rows, ...attack])
     return (await certify(attacked))[t].prediction !== prediction
   }
-  let [beyond, within] = [0, 0]
+  let [beyond, within, triedWithin] = [0, 0, 0]
   for (const t of inputs) {
     options.signal?.throwIfAborted()
     if (await succeeds(t, certificates[t].radius + 1)) beyond++
-    if (certificates[t].radius > 0 && (await succeeds(t, certificates[t].radius))) within++
+    if (certificates[t].radius === 0) continue
+    triedWithin++
+    if (await succeeds(t, certificates[t].radius)) within++
   }
-  return { tried: inputs.length, beyond, within }
+  return { tried: inputs.length, beyond, within, triedWithin }
 }
 
 function mostClips(set: SampleSet): number {

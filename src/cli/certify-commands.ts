@@ -173,6 +173,12 @@ function addAudit(program: Command): void {
     .addOption(spread())
     .option('--trials <n>', 'random poisonings', wholeNumber, 200)
     .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
+    .option(
+      '--list-trials <n>',
+      'attacks on rows and files of DATA (new classes, deleted files, other splits, ...), through all that certify does;\n' +
+        'default: 20, for learners on tokens or frames 2',
+      wholeNumber,
+    )
     .option('--budget <n>', 'most poisons in one trial; default: the largest radius', count)
   addPeriods(addShared(command, 'checkpoints/audit')).action((data, options) =>
     runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),

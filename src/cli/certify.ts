@@ -137,8 +137,8 @@ async function encodersOf(
   if (groupRecipe === undefined) {
     report(
       json,
-      { stage, lists },
-      `pretrain one encoder on each, then name them with --from in this order:\n${lists.join('\n')}`,
+      { stage, lists: lists.map(({ list }) => list) },
+      `pretrain one encoder on each, then name them with --from in this order:\n${lists.map(({ list }) => list).join('\n')}`,
     )
     return null
   }

@@ -15,6 +15,8 @@ export const exitCodes = {
   nonFinite: 5,
   /** A check the user asked for did not hold (parity, certificate vectors, export check, audit). */
   checkFailed: 6,
+  /** A check that found nothing to check: neither passed nor failed. */
+  nothingChecked: 7,
   /** Stopped by Ctrl-C, SIGTERM or SIGHUP after saving. */
   interrupted: 130,
 } as const

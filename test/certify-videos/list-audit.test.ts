@@ -1,0 +1,108 @@
+/** Attacks on lists and folders: sound certificates stand them, and a predictor that reads more than single rows is found out. */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { auditLists, type ListAuditOptions } from '../../src/certify-videos/index.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { listVideos } from '../../src/video/index.ts'
+import { videomae } from '../cli/run-program.ts'
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-list-audit-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const videos = place('videos')
+beforeAll(async () => {
+  await generateMotionDataset(videos, { clips: 30, size: 16, frames: 4, seed: 3, classes: ['left', 'right'] })
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const options = (data: string, more: Partial<ListAuditOptions> = {}): ListAuditOptions => ({
+  videos: { data, from: 'pixels', cache: place('store'), workers: 1, threads: 1, learner: { kind: 'nearest_mean' } },
+  ...{ rules: ['dpa', 'roe', 'fa'], partitions: 6, spread: 2, threat: 'general', trials: 5, threads: 1 },
+  folder: place('attacked'),
+  ...more,
+})
+
+function list(name: string, splitOf: (i: number) => string): string {
+  const rows = listVideos(videos, { labelFromFolder: true }).map(
+    ({ path: file, label = '' }, i) => `${file},${label},${splitOf(i)}`,
+  )
+  writeFileSync(place(name), `path,label,split\n${rows.join('\n')}\n`)
+  return place(name)
+}
+
+describe('certificates of videos', () => {
+  it('stand attacks on a list and on a folder, and nothing of these stays', async () => {
+    const data = list('split.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
+    for (const report of [await auditLists(options(data)), await auditLists(options(videos))]) {
+      expect(report.violations).toEqual([])
+      expect(report.checkedPredictions).toBeGreaterThan(0)
+      expect(Object.values(report.acts).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(5)
+    }
+    expect(existsSync(place('attacked'))).toBe(false)
+  })
+
+  it.each([
+    // The class list is read off the data, and the first one wins ties.
+    ['the first class of the list', (rows: readonly Row[]) => rows.map(({ label = '' }) => label).sort()[0]],
+    // Whether there is a split is read off all rows.
+    ['whether any row has a split', (rows: readonly Row[]) => String(rows.some(({ split }) => split !== undefined))],
+    ['how many rows there are', (rows: readonly Row[]) => String(rows.length % 3)],
+  ])('are found out where they depend on %s', async (_, predict) => {
+    // Says that it stands two poisons, which it does not.
+    const certified: ListAuditOptions['certified'] = async (data) => {
+      const rows = listVideos(data, { labelFromFolder: true })
+      const certificate = { prediction: predict(rows), radius: 2, rivals: ['right'] }
+      return new Map([['dpa', new Map(rows.map(({ id }) => [id, certificate]))]])
+    }
+    const report = await auditLists(
+      options(
+        list('empty.csv', () => ''),
+        { columns: ['label', 'split'], trials: 40, certified },
+      ),
+    )
+    expect(report.violations.length).toBeGreaterThan(0)
+  })
+})
+
+describe('videomae audit', () => {
+  const command = ['audit', videos, '--from', 'pixels', '--learner', 'nearest_mean', '--threads', '1', '--workers', '1']
+  const common = [...command, '--cache', place('store'), '--trials', '3', '--attacks', '2', '--json']
+
+  it('attacks rows and files, too, and counts what it did', async () => {
+    const { code, stdout } = await videomae(
+      ...common,
+      '--partitions',
+      '6',
+      '--list-trials',
+      '2',
+      '--out',
+      place('audit'),
+    )
+    expect(code).toBe(0)
+    const { lists } = JSON.parse(stdout) as {
+      lists: { trials: number; rows: number; form: string; violations: unknown[] }
+    }
+    expect(lists).toMatchObject({ trials: 2, rows: 30, form: 'folder', threat: 'general', violations: [] })
+  })
+
+  it('ends with a code of its own where there was nothing to check', async () => {
+    // One learner has no radius but 0: one poison may change it.
+    const { code, stdout } = await videomae(
+      ...common,
+      '--partitions',
+      '1',
+      '--list-trials',
+      '1',
+      '--out',
+      place('none'),
+    )
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_NOTHING_CHECKED' } })
+    expect(code).toBe(7)
+    expect(existsSync(place('none', 'audit.json'))).toBe(true)
+  })
+})
+
+type Row = ReturnType<typeof listVideos>[number]
