@@ -37,6 +37,7 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
     // Before the work, not behind it: a result that cannot be written would be lost.
     if (out !== undefined) await mkdir(out, { recursive: true })
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
+    for (const warning of classifier.warnings ?? []) display.note(`warning: ${warning}`)
     const dataset = await openDataset(data, {
       classes: classifier.labels,
       digests: false,

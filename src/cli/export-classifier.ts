@@ -80,6 +80,7 @@ export async function exportClassifierCommand(
       signal,
       onProgress: display.counter('clips'),
     })
+    for (const warning of result.warnings) display.note(`warning: ${warning}`)
     const measured = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
     const unreadable = [...(calibration?.unreadable ?? []), ...(measured?.unreadable ?? [])]
     for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)

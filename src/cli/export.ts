@@ -43,6 +43,7 @@ export async function exportCommand(
   const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))
     .then((clips) => exportEncoder(checkpoint, { out, input, clips, compareWith: engine, signal }))
     .finally(() => interrupt.dispose())
+  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

@@ -40,6 +40,7 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
     const opened = await openEncoder(from)
+    for (const warning of opened.warnings) display.note(`warning: ${warning}`)
     const { sampling } = opened
     const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
     const entries = listVideos(data, { labelFromFolder: true })

@@ -30,6 +30,7 @@ export async function predictCommand(videos: readonly string[], options: Predict
       decoder,
       engine: engine ?? null,
       signal: interrupt.signal,
+      onWarning: (warning) => display.note(`warning: ${warning}`),
       onProgress: display.counter('videos'),
     })
     display.end()

@@ -20,6 +20,7 @@ export async function reconstructCommand(
   { json, ...options }: ReconstructCommandOptions,
 ): Promise<void> {
   const result = await reconstruct(checkpoint, video, options)
+  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

@@ -67,6 +67,8 @@ export interface ClassifierExport {
     readonly sameClass: number
   }
   readonly metadata: Readonly<Record<string, string>>
+  /** What a user should know about the checkpoint, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -126,11 +128,19 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   const weights = [lowered, model].map(({ graph }) =>
     graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0),
   )
-  return { files, bytes, float32Bytes: bytes + weights[0] - weights[1], precision, check, metadata }
+  return {
+    files,
+    bytes,
+    float32Bytes: bytes + weights[0] - weights[1],
+    precision,
+    check,
+    metadata,
+    warnings: classifier.warnings,
+  }
 }
 
 export interface ClassifierDirectory {
-  /** Why transformers does not read the directory as this classifier, one sentence each; none where it does. */
+  /** What a user should know about the checkpoint, and why transformers does not read the directory as this classifier; a sentence each. */
   readonly warnings: readonly string[]
 }
 
@@ -151,7 +161,7 @@ export async function exportClassifierDirectory(where: string, out: string): Pro
     )
   }
   await replaceDirectory(out, (folder) => saveClassifier(folder, classifier))
-  return { warnings: foreignParts(classifier) }
+  return { warnings: [...classifier.warnings, ...foreignParts(classifier)] }
 }
 
 /** What the Hugging Face layout has no place for. */
@@ -164,13 +174,18 @@ function foreignParts({ head, configuration }: Classifier): string[] {
       'transformers has no attentive head and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.',
     )
   }
+  const refused =
+    'its Auto classes refuse the directory (model_type videomae-extended in config.json), and VideoMAEForVideoClassification would compute something else'
+  if (configuration.encoder.layerScale === true)
+    warnings.push(`transformers has no LayerScale for this model: ${refused}.`)
+  if (positions === 'learned') warnings.push(`transformers has no learned positions for this model: ${refused}.`)
   if (positions === 'factored') {
     warnings.push(
       'transformers has no factored positions: its Auto classes refuse the directory (model_type videomae-factored in config.json), and VideoMAEForVideoClassification would compute something else.',
     )
   } else if (positionGrid !== null && (['t', 'h', 'w'] as const).some((axis) => positionGrid[axis] !== grid[axis])) {
     warnings.push(
-      'transformers does not interpolate positions from another grid (position_grid in config.json): it reads the directory, but its predictions differ.',
+      `transformers does not interpolate positions from another grid (position_grid in config.json): ${refused}.`,
     )
   }
   return warnings

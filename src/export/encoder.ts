@@ -37,6 +37,8 @@ export interface ExportResult {
   readonly bytes: number
   readonly input: ExportInput
   readonly check: ExportCheck
+  /** What a user should know about the checkpoint, one sentence each. */
+  readonly warnings: readonly string[]
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -78,7 +80,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
       `Expected the exported file ${out} to agree with the ${compareWith} engine within ${tolerance}, but the largest difference is ${largest}.`,
     )
   })
-  return { files, bytes: await bytesOfFiles(files), input, check, metadata }
+  return { files, bytes: await bytesOfFiles(files), input, check, metadata, warnings: opened.warnings }
 }
 
 /** A file that computes something else than the checkpoint; it has not been put in its place. */

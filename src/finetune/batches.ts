@@ -1,4 +1,6 @@
+import { VideoMaeError } from '../core/errors.ts'
 import type { EngineSession } from '../engine/engine.ts'
+import { firstNonFinite } from '../format/finite.ts'
 
 /** A program of a fixed batch that takes `frames`, run on any number of clips. */
 export interface ClipProgram {
@@ -38,4 +40,22 @@ export async function runClips<Name extends string>(
     }
   }
   return results as Record<Name, Float32Array>
+}
+
+/**
+ * Refuses results that are no numbers: nothing that is computed from them means anything.
+ *
+ * @throws VideoMaeError `OUTPUT_NOT_FINITE`
+ */
+export function requireFiniteOutput(name: string, values: Float32Array): void {
+  const index = firstNonFinite(values)
+  if (index < 0) return
+  throw new VideoMaeError(
+    `Expected finite ${name} from the model, but value ${index} of ${values.length} is ${values[index]}.`,
+    {
+      code: 'OUTPUT_NOT_FINITE',
+      exit: 'data',
+      hint: 'Its weights are finite, but too large for float32 arithmetic: the training they come from has diverged. Take an earlier checkpoint.',
+    },
+  )
 }

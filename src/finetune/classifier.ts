@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { requireFiniteTensor } from '../format/finite.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { Graph } from '../graph/graph.ts'
 import { softmax } from '../graph/operations/softmax.ts'
@@ -125,7 +126,8 @@ export interface OpenedClassifier extends Classifier {
  * Opens a classifier: the folder of a fine-tuning run (its best checkpoint), one of its checkpoints, or a Hugging Face
  * directory of a classifier.
  *
- * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what `openCheckpoint` throws
+ * @throws VideoMaeError `NOT_A_CLASSIFIER`, `MODEL_UNSUPPORTED` for one whose outputs mean something else, and what `openCheckpoint`
+ *   throws
  */
 export async function openClassifier(where: string): Promise<OpenedClassifier> {
   const best = path.join(where, bestFolder)
@@ -139,11 +141,23 @@ export async function openClassifier(where: string): Promise<OpenedClassifier> {
       hint: 'Train one from it with `videomae finetune DATA --from ...`.',
     })
   }
+  if (opened.classifierProblem !== null) throw unsupportedClassifier(where, opened.classifierProblem)
   const { configuration, state, path: from, warnings } = opened
   // The lists of published code call a class without a name by its number.
   const labels = opened.labels ?? Array.from({ length: opened.classes }, (_, c) => String(c))
   const sampling = await readSampling(from, opened.clip)
   return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
+}
+
+function unsupportedClassifier(where: string, problem: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected a classifier of named classes that exclude each other at ${where}, but ${problem}.`,
+    {
+      code: 'MODEL_UNSUPPORTED',
+      exit: 'data',
+      hint: 'Correct config.json where it is wrong. `videomae features` and `videomae finetune` use its encoder all the same.',
+    },
+  )
 }
 
 function describeKind({ kind }: OpenedCheckpoint): string {
@@ -170,6 +184,7 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
     for (const [name, shape] of classifierShapes({ configuration, head, labels })) {
       if (name.startsWith('encoder.')) continue
       const values = await file.readFloat32(name)
+      requireFiniteTensor(path.join(directory, files.head), name, values)
       if (values.length !== elementCount(shape)) {
         throw new VideoMaeError(`Expected shape [${shape.join(', ')}] for ${name} in ${directory}/${files.head}.`, {
           code: 'TENSOR_SHAPE',

@@ -8,7 +8,7 @@ import { frameSize } from '../model/configuration.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
-import { runClips } from './batches.ts'
+import { requireFiniteOutput, runClips } from './batches.ts'
 import { contentDigest } from './dataset.ts'
 import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
@@ -247,6 +247,7 @@ class Collector {
     const waiting = this.waiting.splice(0)
     if (waiting.length === 0) return
     const features = await this.run(Buffer.concat(waiting.map(({ clips }) => clips)))
+    requireFiniteOutput('features', features)
     let from = 0
     for (const { digest, views, last } of waiting) {
       const until = from + views.length * this.store.width

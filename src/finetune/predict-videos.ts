@@ -3,7 +3,7 @@ import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type DecoderName, type LoadedVideo, loadClips, type VideoEntry } from '../video/index.ts'
-import { runClips } from './batches.ts'
+import { requireFiniteOutput, runClips } from './batches.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
 import { spatialViews, type TestSampling, temporalViews } from './views.ts'
 
@@ -16,6 +16,8 @@ export interface ClipClassifier {
   readonly sampling: TestSampling
   /** Clips in one run. */
   readonly batch: number
+  /** What a user should know about its files, one sentence each. */
+  readonly warnings?: readonly string[]
   /**
    * @param clips uint8 [n][frames, height, width, 3]
    * @returns [n, classes] probabilities
@@ -33,10 +35,10 @@ export interface ClassifierEngineOptions extends EngineOptions {
 
 /** Opens a classifier on an engine. */
 export async function openClipClassifier(
-  classifier: Classifier,
+  classifier: Classifier & { readonly warnings?: readonly string[] },
   { engine: name = null, batch = 4, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
-  const { configuration, labels, sampling, state } = classifier
+  const { configuration, labels, sampling, state, warnings } = classifier
   const size = frameSize(configuration)
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
@@ -55,6 +57,7 @@ export async function openClipClassifier(
     size,
     sampling,
     batch,
+    warnings,
     probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
     close: () => session.close(),
   }
@@ -130,6 +133,7 @@ async function* predictLoaded(
     readable.length === 0
       ? new Float32Array(0)
       : await classifier.probabilities(Buffer.concat(readable.map(({ clips }) => clips)))
+  requireFiniteOutput('probabilities', probabilities)
   let from = 0
   for (const video of videos) {
     const { index, entry } = video

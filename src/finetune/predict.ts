@@ -26,6 +26,8 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
   readonly from: string
   /** Classes that are returned, the most probable first. Default 5. */
   readonly top?: number
+  /** What a user should know about the classifier, one sentence each. */
+  readonly onWarning?: (warning: string) => void
   /** Videos that are done. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -42,10 +44,11 @@ export type Prediction = { readonly video: string } & (
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
-  const { from, top = 5, clips = 1, crops = 1, onProgress, ...rest } = options
+  const { from, top = 5, clips = 1, crops = 1, onProgress, onWarning, ...rest } = options
   if (!Number.isInteger(top) || top < 1) throw invalidArgument('top', 'a positive integer', top)
   const classifier = await openAnyClassifier(from, rest)
   try {
+    for (const warning of classifier.warnings ?? []) onWarning?.(warning)
     const entries = videos.map((video) => ({ path: video, id: video }))
     const predictions: Prediction[] = []
     for await (const result of predictVideos(classifier, entries, { ...rest, clips, crops })) {

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { withPositionsFor } from '../model/positions.ts'
 import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import { type ClipReader, classFolderWarnings, listVideos } from '../video/index.ts'
@@ -92,5 +93,6 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
   const section = { ...sizes, from: opened === null ? null : (like ?? from) }
   const configuration = modelConfiguration(section, opened?.configuration ?? null)
   if (from === 'scratch') return freshEncoder({ ...configuration, positionGrid: null }, sampling, seed)
-  return { ...opened!, configuration, sampling }
+  const state = withPositionsFor(opened!.state, opened!.configuration, configuration)
+  return { ...opened!, configuration, state, sampling }
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readFully } from './file-bytes.ts'
+import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
 import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
@@ -48,7 +49,7 @@ interface Shard {
  * Open a checkpoint: a `.safetensors` file, a sharded checkpoint's `*.safetensors.index.json`, or a directory that holds
  * `model.safetensors` or `model.safetensors.index.json`.
  *
- * @throws VideoMaeError `SAFETENSORS_NOT_FOUND`, `SAFETENSORS_INVALID` (damaged, cut short, hostile)
+ * @throws VideoMaeError `SAFETENSORS_NOT_FOUND`, `PYTORCH_FILE`, `SAFETENSORS_INVALID` (damaged, cut short, hostile)
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await locate(path)
@@ -63,16 +64,7 @@ async function locate(path: string): Promise<string> {
       if ((await kindOf(join(path, name))) === 'file') return join(path, name)
     }
   }
-  throw new VideoMaeError(
-    kind === 'directory'
-      ? `Expected model.safetensors or model.safetensors.index.json in ${path}, which holds neither.`
-      : `Expected a safetensors file or directory at ${path}, but there is none.`,
-    {
-      code: 'SAFETENSORS_NOT_FOUND',
-      exit: 'data',
-      hint: 'PyTorch .bin and .pth files have to be converted to safetensors first.',
-    },
-  )
+  throw kind === 'directory' ? await nothingIn(path) : nothingAt(path)
 }
 
 async function kindOf(path: string): Promise<'file' | 'directory' | 'none'> {
@@ -91,6 +83,8 @@ async function openShard(path: string): Promise<Shard> {
     const { size } = await file.stat()
     const prefix = new Uint8Array(8)
     await readFully(file, prefix, 0)
+    const other = otherFormat(prefix)
+    if (other !== null) throw notSafetensors(path, other)
     const bytes = new Uint8Array(headerSize(path, prefix, size))
     await readFully(file, bytes, 8)
     const dataStart = 8 + bytes.length

@@ -12,14 +12,18 @@ export interface TransformerSize {
   readonly heads: number
   /** Width of the hidden layer of a block's MLP. */
   readonly mlpWidth: number
+  /** LayerScale (Touvron et al. 2021, CaiT): each branch of a block is multiplied by a learned vector. Absent: it is not. */
+  readonly layerScale?: true
 }
 
 /**
  * `flattened`: sine-cosine over the flattened token index, as the original and Python's transformers compute it.
  * `factored`: a third of the channels for each of time, row and column, with wavelengths from 2 places to twice the
  * axis. Small models on small grids learn far sooner with it (dev/log.md); only this package computes it.
+ * `learned`: the encoder's table is a parameter, `encoder.pos_embed` [N, D] (VideoMAE's `use_learnable_pos_emb`); the decoder's
+ * is `flattened`.
  */
-export const positionKinds = ['flattened', 'factored'] as const
+export const positionKinds = ['flattened', 'factored', 'learned'] as const
 export type PositionKind = (typeof positionKinds)[number]
 
 /** Everything that shapes a model. Plain data: the same object describes pretraining, encoder and classifier. */
@@ -37,6 +41,8 @@ export interface ModelConfiguration {
   readonly tubelet: number
   readonly encoder: TransformerSize
   readonly decoder: TransformerSize
+  /** Absent: queries and values have biases. False: they have none (`qkv_bias`). */
+  readonly attentionBias?: false
   /** Epsilon of the norms inside the blocks and of the encoder's last norm. */
   readonly layerNormEpsilon: number
   /** Epsilon of the decoder's last norm and of the classifier's norm (`fc_norm`). */
@@ -50,7 +56,7 @@ export interface ModelConfiguration {
   readonly encoderNorm: boolean
   /** Classifier: true reads the mean of all tokens through `fc_norm`; false reads token 0 behind the encoder norm. */
   readonly useMeanPooling: boolean
-  /** How the fixed position table is made; see `positions.ts`. */
+  /** Where position tables come from; see `positions.ts`. */
   readonly positions: PositionKind
   /**
    * Null: the position table is computed for the model's own grid. Otherwise it is computed for this grid and
@@ -66,6 +72,8 @@ export interface TransformerOptions {
   /** Default 4; not together with `mlpWidth`. */
   readonly mlpRatio?: number
   readonly mlpWidth?: number
+  /** Default false. */
+  readonly layerScale?: boolean
 }
 
 /** What `resolveConfiguration` takes: the encoder, and whatever differs from the defaults of VideoMAE. */
@@ -85,6 +93,8 @@ export interface ModelOptions {
   readonly encoder: TransformerOptions
   /** Default: half the encoder's width, depth 4, half its heads where that fits. */
   readonly decoder?: TransformerOptions
+  /** Whether queries and values have biases. Default true. */
+  readonly attentionBias?: boolean
   /** Default 1e-6. */
   readonly layerNormEpsilon?: number
   /** Default: `layerNormEpsilon`. */
@@ -129,6 +139,7 @@ export function resolveConfiguration(options: ModelOptions): ModelConfiguration 
     tubelet: options.tubelet ?? 2,
     encoder,
     decoder: resolveTransformer(options.decoder ?? defaultDecoder(encoder)),
+    ...(options.attentionBias === false ? { attentionBias: false } : {}),
     layerNormEpsilon: epsilon,
     headNormEpsilon: options.headNormEpsilon ?? epsilon,
     mean: options.mean ?? (channels === 3 ? imagenetMean : Array<number>(channels).fill(0.5)),
@@ -141,11 +152,19 @@ export function resolveConfiguration(options: ModelOptions): ModelConfiguration 
   })
 }
 
-function resolveTransformer({ width, depth, heads, mlpRatio, mlpWidth }: TransformerOptions): TransformerSize {
+function resolveTransformer({
+  width,
+  depth,
+  heads,
+  mlpRatio,
+  mlpWidth,
+  layerScale = false,
+}: TransformerOptions): TransformerSize {
   if (mlpRatio !== undefined && mlpWidth !== undefined) {
     throw invalidArgument('mlpRatio', 'nothing beside mlpWidth', mlpRatio, 'Give one of the two.')
   }
-  return { width, depth, heads, mlpWidth: mlpWidth ?? Math.round(width * (mlpRatio ?? 4)) }
+  const size = { width, depth, heads, mlpWidth: mlpWidth ?? Math.round(width * (mlpRatio ?? 4)) }
+  return layerScale ? { ...size, layerScale } : size
 }
 
 function defaultDecoder({ width, heads }: TransformerSize): TransformerOptions {

@@ -22,14 +22,15 @@ import { positionConstant } from './encoder.ts'
  */
 export function decode(configuration: ModelConfiguration, encoded: Tensor, visible: Tensor, masked: Tensor): Tensor {
   const { graph } = encoded
-  const { decoder: size, layerNormEpsilon: epsilon, headNormEpsilon } = configuration
+  const { decoder: size, attentionBias, layerNormEpsilon: epsilon, headNormEpsilon } = configuration
   const table = positionConstant(configuration, size.width, encoded)
   const seen = add(dense(encoded, 'encoder_to_decoder', size.width, false), gatherRows(table, visible))
   const hidden = add(gatherRows(table, masked), graph.state('mask_token', [size.width]))
   let x = concat([seen, hidden], 1)
   const keep = { start: visible.shape[1], size: masked.shape[1] }
   for (let i = 0; i < size.depth; i++) {
-    x = transformerBlock(x, `decoder.blocks.${i}`, { size, epsilon, keep: i === size.depth - 1 ? keep : null })
+    const last = i === size.depth - 1
+    x = transformerBlock(x, `decoder.blocks.${i}`, { size, epsilon, attentionBias, keep: last ? keep : null })
   }
   return dense(norm(x, 'decoder.norm', headNormEpsilon), 'decoder.head', valuesPerPatch(configuration))
 }

@@ -1,7 +1,9 @@
 import { invalidArgument } from '../core/errors.ts'
 import type { Tensor } from '../graph/graph.ts'
 import { add } from '../graph/operations/add.ts'
+import { broadcastLeading } from '../graph/operations/broadcast-leading.ts'
 import { gatherRows } from '../graph/operations/gather-rows.ts'
+import { gatherTokens } from '../graph/operations/gather-tokens.ts'
 import { patchify } from '../graph/operations/patchify.ts'
 import { reshape } from '../graph/operations/reshape.ts'
 import { slice } from '../graph/operations/slice.ts'
@@ -26,8 +28,9 @@ export interface EncoderOptions {
 export type FrameLayout = 'BTHWC' | 'BTCHW'
 
 /**
- * Cube embedding and fixed positions (VideoMAE 3.2): uint8 or normalised float32 frames -> tokens [B, V or N, D].
- * Parameters `encoder.patch_embed.proj.weight` [D, C * tubelet * patch^2] (the Conv3d kernel, flattened) and `.bias`.
+ * Cube embedding and positions (VideoMAE 3.2): uint8 or normalised float32 frames -> tokens [B, V or N, D].
+ * Parameters `encoder.patch_embed.proj.weight` [D, C * tubelet * patch^2] (the Conv3d kernel, flattened) and `.bias`;
+ * with learned positions `encoder.pos_embed`.
  */
 export function embedPatches(
   configuration: ModelConfiguration,
@@ -38,11 +41,21 @@ export function embedPatches(
   const { patch, tubelet, mean, std, encoder } = configuration
   const patches = patchify(frames, visible, { patch, tubelet, mean, std, layout })
   const tokens = dense(patches, 'encoder.patch_embed.proj', encoder.width)
+  if (configuration.positions === 'learned') return add(tokens, learnedPositions(configuration, tokens, visible))
   const table = positionConstant(configuration, encoder.width, frames)
   return add(tokens, visible === null ? table : gatherRows(table, visible))
 }
 
-/** The position table [N, width] as a constant of the graph that `beside` belongs to. */
+/**
+ * The learned table `encoder.pos_embed`: [N, D] where all tokens are embedded, else its rows of the visible ones, [B, V, D].
+ * Rows are picked per sample, since picking them from a table that samples share has no gradient.
+ */
+function learnedPositions(configuration: ModelConfiguration, tokens: Tensor, visible: Tensor | null): Tensor {
+  const table = tokens.graph.state('encoder.pos_embed', [tokensPerClip(configuration), configuration.encoder.width])
+  return visible === null ? table : gatherTokens(broadcastLeading(table, [visible.shape[0]]), visible)
+}
+
+/** The fixed position table [N, width] as a constant of the graph that `beside` belongs to. */
 export function positionConstant(configuration: ModelConfiguration, width: number, beside: Tensor): Tensor {
   return beside.graph.constant([tokensPerClip(configuration), width], positionTable(configuration, width))
 }
@@ -56,6 +69,7 @@ export function encode(configuration: ModelConfiguration, frames: Tensor, option
     x = transformerBlock(x, `encoder.blocks.${i}`, {
       size,
       epsilon,
+      attentionBias: configuration.attentionBias,
       keep: i === size.depth - 1 ? keep : null,
       // The first block's rate is always 0 (see dropPathRates).
       dropPath: dropPath === null || i === 0 ? null : blockDropPath(dropPath, i, size.depth),

@@ -1,7 +1,18 @@
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
-import { type ModelConfiguration, originalEpsilon, resolveConfiguration } from './configuration.ts'
+import { sameShape } from '../graph/program.ts'
+import {
+  type ModelConfiguration,
+  type ModelOptions,
+  originalEpsilon,
+  positionKinds,
+  resolveConfiguration,
+  tokenGrid,
+} from './configuration.ts'
+import { checkArchitecture, unusedKeys } from './foreign-models.ts'
+import { invalidFile, parseFile } from './json-keys.ts'
 import type { ModelKind } from './parameters.ts'
+import { readPreprocessing } from './preprocessing.ts'
 
 /**
  * Which epsilons the norms get, since Hugging Face's code differs from the original implementation.
@@ -21,13 +32,16 @@ const transformersHeadEpsilon = 1e-5
  * features that are silently wrong are worse than a model it does not know.
  */
 const factoredType = 'videomae-factored'
+/** Likewise, of those with LayerScale, learned or interpolated positions. */
+const extendedType = 'videomae-extended'
+export const modelTypes = ['videomae', factoredType, extendedType] as const
 
 const size = z.number().int().positive()
 const side = z.union([size, z.array(size).length(2)])
 
 /** `config.json`. Defaults are those of transformers' class; keys that only training reads are left out. */
 const configurationFile = z.looseObject({
-  model_type: z.enum(['videomae', factoredType]).optional(),
+  model_type: z.enum(modelTypes).optional(),
   image_size: side.default(224),
   patch_size: side.default(16),
   num_channels: size.default(3),
@@ -52,30 +66,28 @@ const configurationFile = z.looseObject({
   /** Ours, absent elsewhere: `headNormEpsilon` and `positionGrid`. Other readers ignore them. */
   head_norm_eps: z.number().positive().optional(),
   position_grid: z.tuple([size, size, size]).optional(),
-})
-
-const preprocessorFile = z.looseObject({
-  image_mean: z.array(z.number()).optional(),
-  image_std: z.array(z.number().positive()).optional(),
+  /** Ours, of the extended type. */
+  position_embedding: z.enum(positionKinds).optional(),
+  layer_scale: z.boolean().optional(),
+  /** BEiT's key. */
+  layer_scale_init_value: z.number().nullish(),
 })
 
 export interface HuggingFaceConfiguration {
   readonly configuration: ModelConfiguration
   /** Class names in order; null where the file has none. */
   readonly labels: readonly string[] | null
-  /** Whether queries and values have biases; false: they count as zero. */
-  readonly attentionBias: boolean
   /** What a user should know about this file, one sentence each. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Reads `config.json` and `preprocessor_config.json` (null where there is none: ImageNet's mean and deviation).
+ * Reads `config.json` and `preprocessor_config.json` (null where there is none).
  *
  * `use_mean_pooling` means the encoder's last norm in a pretrained model and the pooling in a classifier. A pretrained
  * model therefore comes out ready for mean pooling, whatever its file says.
  *
- * @throws VideoMaeError `CHECKPOINT_INVALID` naming the key that does not fit
+ * @throws VideoMaeError `CHECKPOINT_INVALID` naming the key that does not fit, `MODEL_UNSUPPORTED` naming what is not computed here
  */
 export function readHuggingFaceConfiguration(
   config: unknown,
@@ -83,10 +95,11 @@ export function readHuggingFaceConfiguration(
   kind: ModelKind,
   policy: NormPolicy = 'original',
 ): HuggingFaceConfiguration {
-  const c = parse('config.json', configurationFile, config)
-  const p = preprocessor === null ? null : parse('preprocessor_config.json', preprocessorFile, preprocessor)
-  if (c.hidden_act !== 'gelu') throw invalid('config.json', `hidden_act: expected "gelu", received "${c.hidden_act}"`)
-  const warnings: string[] = []
+  checkArchitecture(config)
+  const c = parseFile('config.json', configurationFile, config)
+  const imageSize = pair(c.image_size)
+  const pixels = readPreprocessing(preprocessor, { imageSize, channels: c.num_channels })
+  const warnings = [...unusedKeys(c, Object.keys(configurationFile.shape)), ...pixels.warnings]
   if (c.hidden_size === 384 && c.num_attention_heads === 16) {
     warnings.push(
       'config.json gives ViT-S 16 attention heads, which a conversion script is known to write by mistake; the ' +
@@ -98,10 +111,11 @@ export function readHuggingFaceConfiguration(
       ? originalEpsilon
       : c.layer_norm_eps
   const grid = c.position_grid
-  const channels = c.num_channels
-  const configuration = resolveConfiguration({
-    imageSize: pair(c.image_size),
-    channels,
+  const layerScale = c.layer_scale ?? (c.layer_scale_init_value ?? 0) > 0
+  const configuration = resolveFile('config.json', {
+    imageSize,
+    resize: pixels.resize ?? undefined,
+    channels: c.num_channels,
     frames: c.num_frames,
     patch: squarePatch(c.patch_size),
     tubelet: c.tubelet_size,
@@ -110,28 +124,29 @@ export function readHuggingFaceConfiguration(
       depth: c.num_hidden_layers,
       heads: c.num_attention_heads,
       mlpWidth: c.intermediate_size,
+      layerScale,
     },
     decoder: {
       width: c.decoder_hidden_size,
       depth: c.decoder_num_hidden_layers,
       heads: c.decoder_num_attention_heads,
       mlpWidth: c.decoder_intermediate_size,
+      layerScale,
     },
+    attentionBias: c.qv_bias ?? c.qkv_bias ?? true,
     layerNormEpsilon: epsilon,
     headNormEpsilon: policy === 'original' ? (c.head_norm_eps ?? epsilon) : transformersHeadEpsilon,
-    // A preprocessor file without the keys stands for its class's defaults, .5; no file at all for ImageNet's values.
-    mean: p === null ? undefined : (p.image_mean ?? Array<number>(channels).fill(0.5)),
-    std: p === null ? undefined : (p.image_std ?? Array<number>(channels).fill(0.5)),
+    mean: pixels.mean,
+    std: pixels.std,
     normaliseTargets: c.norm_pix_loss,
     encoderNorm: kind === 'classify' ? true : !c.use_mean_pooling,
     useMeanPooling: kind === 'classify' ? c.use_mean_pooling : true,
-    positions: c.model_type === factoredType ? 'factored' : 'flattened',
+    positions: c.position_embedding ?? (c.model_type === factoredType ? 'factored' : 'flattened'),
     positionGrid: grid === undefined ? null : { t: grid[0], h: grid[1], w: grid[2] },
   })
   return {
     configuration,
     labels: labelList(c.id2label),
-    attentionBias: c.qv_bias ?? c.qkv_bias ?? true,
     warnings,
   }
 }
@@ -146,7 +161,7 @@ export function writeHuggingFaceConfiguration(
   const architecture = { pretrain: 'ForPreTraining', classify: 'ForVideoClassification', encoder: 'Model' }[kind]
   const file: Record<string, unknown> = {
     architectures: [`VideoMAE${architecture}`],
-    model_type: configuration.positions === 'factored' ? factoredType : 'videomae',
+    model_type: typeOf(configuration),
     image_size: imageSize[0] === imageSize[1] ? imageSize[0] : [...imageSize],
     patch_size: configuration.patch,
     num_channels: configuration.channels,
@@ -162,7 +177,7 @@ export function writeHuggingFaceConfiguration(
     initializer_range: 0.02,
     layer_norm_eps: configuration.layerNormEpsilon,
     head_norm_eps: configuration.headNormEpsilon,
-    qkv_bias: true,
+    qkv_bias: configuration.attentionBias ?? true,
     use_mean_pooling: kind === 'classify' ? configuration.useMeanPooling : !configuration.encoderNorm,
     decoder_num_attention_heads: decoder.heads,
     decoder_hidden_size: decoder.width,
@@ -173,6 +188,10 @@ export function writeHuggingFaceConfiguration(
     torch_dtype: 'float32',
   }
   if (grid !== null) file.position_grid = [grid.t, grid.h, grid.w]
+  if (file.model_type === extendedType) {
+    file.position_embedding = configuration.positions
+    file.layer_scale = encoder.layerScale ?? false
+  }
   if (labels !== null) {
     file.id2label = Object.fromEntries(labels.map((label, i) => [String(i), label]))
     file.label2id = Object.fromEntries(labels.map((label, i) => [label, i]))
@@ -180,21 +199,27 @@ export function writeHuggingFaceConfiguration(
   return file
 }
 
-/** `preprocessor_config.json` of a model: resize the short side, crop the centre, scale to [0, 1], normalise. */
-export function writeHuggingFacePreprocessor(configuration: ModelConfiguration): Record<string, unknown> {
-  const [height, width] = configuration.imageSize
-  return {
-    image_processor_type: 'VideoMAEImageProcessor',
-    do_resize: true,
-    size: { shortest_edge: Math.min(height, width) },
-    resample: 2,
-    do_center_crop: true,
-    crop_size: { height, width },
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: [...configuration.mean],
-    image_std: [...configuration.std],
+/** The name under which transformers takes a checkpoint for its own only where it computes the same. */
+function typeOf(configuration: ModelConfiguration): (typeof modelTypes)[number] {
+  const { encoder, decoder, positions, positionGrid: from } = configuration
+  const own = tokenGrid(configuration)
+  const interpolated = from !== null && !sameShape([from.t, from.h, from.w], [own.t, own.h, own.w])
+  const layerScale = encoder.layerScale === true || decoder.layerScale === true
+  if (layerScale || interpolated || positions === 'learned') return extendedType
+  return positions === 'factored' ? factoredType : 'videomae'
+}
+
+/** Sizes that a file gives: where they do not fit, the file is at fault and no argument. */
+export function resolveFile(file: string, options: ModelOptions): ModelConfiguration {
+  try {
+    return resolveConfiguration(options)
+  } catch (error) {
+    if (!(error instanceof VideoMaeError)) throw error
+    throw new VideoMaeError(`${error.message} The value follows from ${file}.`, {
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      cause: error,
+    })
   }
 }
 
@@ -204,7 +229,7 @@ function pair(value: number | readonly number[]): readonly [number, number] {
 
 function squarePatch(value: number | readonly number[]): number {
   const [height, width] = pair(value)
-  if (height !== width) throw invalid('config.json', `patch_size: expected a square, received ${height} x ${width}`)
+  if (height !== width) throw invalidFile('config.json', `patch_size: expected a square, received ${height} x ${width}`)
   return height
 }
 
@@ -213,15 +238,4 @@ function labelList(map: Readonly<Record<string, string>> | undefined): readonly 
   if (map === undefined) return null
   const labels = Object.keys(map).map((_, i) => map[String(i)])
   return labels.length > 0 && labels.every((label) => label !== undefined) ? labels : null
-}
-
-function parse<T>(file: string, schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const issues = result.error.issues.map(({ path, message }) => `${path.join('.') || 'the file'}: ${message}`)
-  throw invalid(file, issues.join('; '))
-}
-
-function invalid(file: string, what: string): VideoMaeError {
-  return new VideoMaeError(`Expected a VideoMAE ${file}, but ${what}.`, { code: 'CHECKPOINT_INVALID', exit: 'data' })
 }

@@ -9,6 +9,8 @@ import type { ParameterShapes } from './parameters.ts'
  */
 export type InitialisationScheme = 'pretrain' | 'finetune'
 
+/** What LayerScale starts at (`init_values` of BEiT-B). */
+const scaleStart = 0.1
 /** Deviation of normal weights and of tokens. */
 const deviation = 0.02
 /** The last layer of a classifier starts this much smaller, so that fine-tuning begins near uniform answers. */
@@ -24,6 +26,8 @@ const headScale = 0.001
  * | `encoder_to_decoder.weight` | uniform, bound 1 / sqrt(in) | - |
  * | `mask_token` | normal .02, cut at one deviation | - |
  * | `head.weight` | normal .02, times .001 | same |
+ * | `encoder.pos_embed` | normal .02, cut at one deviation | normal .02 |
+ * | LayerScale `gamma_1`, `gamma_2` | 0.1 | 0.1 |
  * | norm weights | 1 | 1 |
  * | all biases | 0 | 0 |
  *
@@ -61,6 +65,9 @@ function initialValue(
   }
   if (name === 'encoder_to_decoder.weight') return uniform(1 / Math.sqrt(shape[1]))
   if (name === 'mask_token') return fill(() => deviation * truncatedNormal(stream, 1))
+  if (name === 'encoder.pos_embed' && scheme === 'pretrain') return fill(() => deviation * truncatedNormal(stream, 1))
+  if (name === 'encoder.pos_embed') return fill(() => deviation * stream.normal())
+  if (/\.gamma_[12]$/.test(name)) return values.fill(scaleStart)
   if (name === 'probe.query') return fill(() => deviation * truncatedNormal(stream, 2))
   if (name === 'head.weight') return fill(() => headScale * deviation * stream.normal())
   if (shape.length === 2) {

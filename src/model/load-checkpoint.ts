@@ -3,21 +3,25 @@ import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsFile } from '../format/safetensors.ts'
-import { elementCount, sameShape } from '../graph/program.ts'
+import { classifierProblem } from './classifier-meaning.ts'
 import { type ModelConfiguration, resolveConfiguration } from './configuration.ts'
-import { type NormPolicy, readHuggingFaceConfiguration } from './huggingface.ts'
+import { checkArchitecture } from './foreign-models.ts'
+import { type HuggingFaceConfiguration, type NormPolicy, readHuggingFaceConfiguration } from './huggingface.ts'
 import {
   carriesNothing,
-  type FileTensor,
-  fileShape,
   huggingFaceTensors,
   kindOfNames,
+  type NamingStyle,
   namingStyle,
   originalTensors,
   stripWrappers,
 } from './names.ts'
-import { hintsFromModelConfig, type OriginalHints, originalConfiguration } from './original.ts'
+import { encoderPrefixOf, hintsFromModelConfig, type OriginalHints, originalConfiguration } from './original.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
+import { readPreprocessing } from './preprocessing.ts'
+import { candidates, fusedBias, readState } from './read-state.ts'
+import { storedPositions } from './stored-positions.ts'
+import { harmlessTensors } from './unused-tensors.ts'
 
 export interface LoadOptions extends OriginalHints {
   /** Default `original`. */
@@ -36,7 +40,12 @@ export interface LoadedCheckpoint {
   readonly classes: number | null
   /** Their names; null where the files have none. */
   readonly labels: readonly string[] | null
-  /** Tensors of the file that the model has no use for (apart from those left out on request). */
+  /**
+   * Why the outputs of a classifier are not the logits of named classes that exclude each other; null where they are. Its encoder can
+   * be used all the same.
+   */
+  readonly classifierProblem: string | null
+  /** Tensors of the file that the model has no use for (apart from those left out on request); `warnings` names them. */
   readonly unexpected: readonly string[]
   /** What a user should know about these files, one sentence each. */
   readonly warnings: readonly string[]
@@ -46,8 +55,8 @@ export interface LoadedCheckpoint {
  * Loads a model: a directory with `model.safetensors` (or shards) and `config.json` as Hugging Face has them, or a
  * directory or `.safetensors` file with an original VideoMAE / VideoMAE V2 state dict.
  *
- * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `CHECKPOINT_INVALID`, and what
- *   `readSafetensors` throws
+ * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `CHECKPOINT_INVALID`, `WEIGHTS_NOT_FINITE`,
+ *   `MODEL_UNSUPPORTED` for a model that is not computed here, and what `readSafetensors` throws
  */
 export async function loadCheckpointDirectory(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
   if (extname(path).toLowerCase() === '.onnx' && (await isFile(path))) throw notOnnx(path)
@@ -86,128 +95,114 @@ async function loadFrom(
   const inFile = new Map(file.names.map((name) => [stripWrappers(name), name]))
   const names = [...inFile.keys()]
   const style = namingStyle(names)
-  if (style === null) {
-    throw new VideoMaeError(`Expected the tensors of a VideoMAE model in ${path}, which has others.`, {
-      code: 'CHECKPOINT_INVALID',
-      exit: 'data',
-      hint: `It begins with ${file.names.slice(0, 3).join(', ')}.`,
-    })
-  }
+  if (style === null) throw otherTensors(path, file, config)
   const shapeOf = (name: string) => {
     const raw = inFile.get(name)
     return raw === undefined ? null : file.info(raw).shape
   }
   const kind = kindOfNames(names)
   const headShape = shapeOf('classifier.weight') ?? shapeOf('head.weight')
-  const described =
-    style === 'huggingface'
-      ? readHuggingFaceConfiguration(requireConfig(path, config), preprocessor, kind, options.norms)
-      : {
-          configuration: originalConfiguration(shapeOf, { ...hintsFromModelConfig(config), ...defined(options) }),
-          labels: null,
-          attentionBias: true,
-          warnings: [],
-        }
-  const configuration = withHints(described.configuration, style === 'huggingface' ? options : {})
-
   const classes = kind === 'classify' && headShape !== null ? headShape[0] : null
+  const described = describeModel({ path, config, preprocessor, names, shapeOf, kind, style }, options)
   const loadedKind: ModelKind = options.encoderOnly === true ? 'encoder' : kind
+  const { configuration, fixed } = await storedPositions(path, file, inFile, described.configuration, {
+    style,
+    prefix: encoderPrefixOf(shapeOf),
+    wantsDecoder: loadedKind === 'pretrain',
+  })
   const loadedConfiguration = { ...configuration, encoderNorm: hasEncoderNorm(configuration, kind, loadedKind) }
   const loadedClasses = loadedKind === 'classify' && options.dropHead !== true ? classes : null
   const tensorsOf = style === 'huggingface' ? huggingFaceTensors : originalTensors
-  const { state, used } = await readState(path, file, inFile, tensorsOf, {
+
+  // What the whole model would use counts as left out, not as unexpected.
+  const used = new Set(fixed)
+  for (const parameter of parameterShapes(configuration, kind, classes).keys()) {
+    for (const name of candidates(tensorsOf(parameter))) used.add(name)
+    const fused = style === 'original' ? fusedBias(parameter) : null
+    if (fused !== null) for (const name of candidates(originalTensors(fused))) used.add(name)
+  }
+  const unexpected = harmlessTensors(
+    path,
+    names.filter((name) => !used.has(name) && !carriesNothing(name)),
+    { kind, encoderOnly: loadedKind === 'encoder' },
+  )
+  const state = await readState(path, file, inFile, tensorsOf, {
     configuration: loadedConfiguration,
     kind: loadedKind,
     classes: loadedClasses,
-    attentionBias: described.attentionBias,
   })
-
-  // What the whole model would have used counts as left out, not as unexpected.
-  for (const parameter of parameterShapes(configuration, kind, classes).keys()) {
-    for (const name of candidates(tensorsOf(parameter))) used.add(name)
-  }
-  const { labels } = described
-  const warnings = [...described.warnings]
-  const fits = labels === null || labels.length === classes
-  if (!fits && kind === 'classify' && classes !== null) {
-    warnings.push(
-      `config.json names ${labels.length} classes, but the classifier has ${classes}; the names are left out.`,
-    )
-  }
+  const { labels, warnings } = described
+  const problem = classes === null || style === 'original' ? null : classifierProblem(config, classes)
   return {
     configuration: loadedConfiguration,
     kind: loadedKind,
     state,
     classes: loadedClasses,
-    labels: loadedClasses !== null && fits ? labels : null,
-    unexpected: names.filter((name) => !used.has(name) && !carriesNothing(name)),
-    warnings,
+    labels: loadedClasses !== null && labels?.length === classes ? labels : null,
+    classifierProblem: problem ?? (classes === 1 ? classifierProblem(null, 1) : null),
+    unexpected,
+    warnings: unexpected.length === 0 ? warnings : [...warnings, unusedWarning(unexpected)],
   }
+}
+
+interface Found extends Descriptions {
+  readonly path: string
+  readonly names: readonly string[]
+  readonly shapeOf: (name: string) => readonly number[] | null
+  readonly kind: ModelKind
+  readonly style: NamingStyle
+}
+
+/** The configuration that the files give, before stored positions are looked at. */
+function describeModel(
+  { path, config, preprocessor, names, shapeOf, kind, style }: Found,
+  options: LoadOptions,
+): HuggingFaceConfiguration {
+  if (style === 'original') {
+    const { hints, warnings } = hintsFromModelConfig(config)
+    const configuration = originalConfiguration(shapeOf, { ...hints, ...defined(options) })
+    const pixels = readPreprocessing(preprocessor, configuration)
+    const { mean, std } = { mean: options.mean ?? pixels.mean, std: options.std ?? pixels.std }
+    const resize = pixels.resize ?? undefined
+    return {
+      configuration: resolveConfiguration({ ...configuration, mean, std, resize }),
+      labels: null,
+      warnings: [...warnings, ...pixels.warnings],
+    }
+  }
+  const described = readHuggingFaceConfiguration(requireConfig(path, config), preprocessor, kind, options.norms)
+  const { encoder, decoder } = described.configuration
+  // A file says by its tensors whether its blocks have scales; where the configuration says so, they must be there.
+  const scaled = (part: string) => names.some((name) => name.includes(part) && /(lambda_1|lambda1|gamma_1)$/.test(name))
+  const configuration = withHints(
+    {
+      ...described.configuration,
+      encoder: { ...encoder, layerScale: encoder.layerScale ?? (scaled('encoder.layer.') || undefined) },
+      decoder: { ...decoder, layerScale: scaled('decoder_layers.') || undefined },
+    },
+    options,
+  )
+  return { ...described, configuration }
+}
+
+function otherTensors(path: string, file: SafetensorsFile, config: unknown): VideoMaeError | never {
+  checkArchitecture(config)
+  return new VideoMaeError(`Expected the tensors of a VideoMAE model in ${path}, which has others.`, {
+    code: 'CHECKPOINT_INVALID',
+    exit: 'data',
+    hint: `It begins with ${file.names.slice(0, 3).join(', ')}.`,
+  })
+}
+
+function unusedWarning(unexpected: readonly string[]): string {
+  const shown = unexpected.slice(0, 6).join(', ')
+  const count = unexpected.length
+  return `${count} tensor${count === 1 ? ' is' : 's are'} not used, since the model does not need ${count === 1 ? 'it' : 'them'}: ${shown}${count > 6 ? ', ...' : ''}.`
 }
 
 /** A classifier with mean pooling has no norm behind its encoder; taken alone, its encoder has none either. */
 function hasEncoderNorm(configuration: ModelConfiguration, kind: ModelKind, loaded: ModelKind): boolean {
   return loaded === 'encoder' && kind === 'classify' ? !configuration.useMeanPooling : configuration.encoderNorm
-}
-
-interface StateRequest {
-  readonly configuration: ModelConfiguration
-  readonly kind: ModelKind
-  readonly classes: number | null
-  readonly attentionBias: boolean
-}
-
-async function readState(
-  path: string,
-  file: SafetensorsFile,
-  inFile: ReadonlyMap<string, string>,
-  tensorsOf: (parameter: string) => readonly FileTensor[],
-  { configuration, kind, classes, attentionBias }: StateRequest,
-): Promise<{ state: Map<string, Float32Array>; used: Set<string> }> {
-  const state = new Map<string, Float32Array>()
-  const used = new Set<string>()
-  const missing: string[] = []
-  for (const [parameter, shape] of parameterShapes(configuration, kind, classes)) {
-    const tensors = tensorsOf(parameter)
-    const expected = fileShape(parameter, shape, tensors.length, configuration)
-    // Nothing is allocated before the file is known to hold as much: its config.json may ask for anything.
-    const found = tensors.map((tensor) => {
-      const name = candidates([tensor]).find((candidate) => inFile.has(candidate))
-      if (name === undefined) return null
-      const raw = inFile.get(name)!
-      const actual = file.info(raw).shape
-      if (!sameShape(actual, expected)) throw shapeMismatch(path, raw, expected, actual)
-      return { name, raw }
-    })
-    const zero = !attentionBias && /\.attn\.[qv]_bias$/.test(parameter)
-    if (!zero) {
-      const absent = tensors.filter((_, i) => found[i] === null).map(({ name }) => name)
-      missing.push(...absent)
-      if (absent.length > 0) continue
-    }
-    const values = new Float32Array(elementCount(shape))
-    for (const [i, tensor] of found.entries()) {
-      if (tensor === null) continue
-      values.set(await file.readFloat32(tensor.raw), i * elementCount(expected))
-      used.add(tensor.name)
-    }
-    state.set(parameter, values)
-  }
-  if (missing.length > 0) {
-    throw new VideoMaeError(
-      `Expected ${missing.length} more tensors in ${path}: ${missing.slice(0, 12).join(', ')}${missing.length > 12 ? ', ...' : ''}.`,
-      {
-        code: 'TENSOR_MISSING',
-        exit: 'data',
-        hint: 'The file belongs to another kind or size of model than its config.json says, or was cut down.',
-      },
-    )
-  }
-  return { state, used }
-}
-
-function candidates(tensors: readonly FileTensor[]): readonly string[] {
-  return tensors.flatMap(({ name, aliases }) => [name, ...aliases])
 }
 
 async function readDescriptions(directory: string): Promise<Descriptions> {
@@ -273,11 +268,4 @@ function withHints(configuration: ModelConfiguration, hints: OriginalHints): Mod
 /** The hints that are set, so that unset ones do not hide others when spread. */
 function defined(options: LoadOptions): OriginalHints {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-}
-
-function shapeMismatch(path: string, name: string, expected: readonly number[], found: readonly number[]) {
-  return new VideoMaeError(
-    `Expected shape [${expected.join(', ')}] for tensor ${name} in ${path}, found [${found.join(', ')}].`,
-    { code: 'TENSOR_SHAPE', exit: 'data' },
-  )
 }

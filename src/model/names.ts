@@ -24,11 +24,15 @@ const insideBlock: Readonly<Record<string, string>> = {
   'mlp.fc1.bias': 'intermediate.dense.bias',
   'mlp.fc2.weight': 'output.dense.weight',
   'mlp.fc2.bias': 'output.dense.bias',
+  // transformers' VideoMAE has no LayerScale; these are the names of its BEiT.
+  gamma_1: 'lambda_1',
+  gamma_2: 'lambda_2',
 }
 
 const outsideBlocks: Readonly<Record<string, string>> = {
   'encoder.patch_embed.proj.weight': 'videomae.embeddings.patch_embeddings.projection.weight',
   'encoder.patch_embed.proj.bias': 'videomae.embeddings.patch_embeddings.projection.bias',
+  'encoder.pos_embed': 'videomae.embeddings.position_embeddings',
   'encoder.norm.weight': 'videomae.layernorm.weight',
   'encoder.norm.bias': 'videomae.layernorm.bias',
   'encoder_to_decoder.weight': 'encoder_to_decoder.weight',
@@ -66,6 +70,10 @@ export function huggingFaceTensors(parameter: string): readonly FileTensor[] {
   if (rest === 'attn.q_bias') return [fileTensor(`${attention}.q_bias`, `${attention}.query.bias`)]
   if (rest === 'attn.v_bias') return [fileTensor(`${attention}.v_bias`, `${attention}.value.bias`)]
   const name = insideBlock[rest]
+  // How DINOv2 and the original call them.
+  if (rest === 'gamma_1' || rest === 'gamma_2') {
+    return [fileTensor(`${prefix}.${name}`, `${prefix}.layer_scale${rest.at(-1)}.lambda1`, `${prefix}.${rest}`)]
+  }
   if (name === undefined) throw unknownParameter(parameter)
   return [fileTensor(`${prefix}.${name}`)]
 }
@@ -93,6 +101,7 @@ export function fileShape(
 ): readonly number[] {
   if (parameter === 'encoder.patch_embed.proj.weight') return [shape[0], channels, tubelet, patch, patch]
   if (parameter === 'mask_token') return [1, 1, ...shape]
+  if (parameter === 'encoder.pos_embed') return [1, ...shape]
   return [shape[0] / pieces, ...shape.slice(1)]
 }
 
@@ -121,9 +130,9 @@ export function stripWrappers(name: string): string {
   return wrapper === undefined ? name : stripWrappers(name.slice(wrapper.length))
 }
 
-/** Tensors that carry nothing: key biases (they cancel in the softmax) and stored position tables (recomputed). */
+/** Tensors that carry nothing: key biases, which cancel in the softmax, and counts of places. */
 export function carriesNothing(name: string): boolean {
-  return /(^|\.)(key\.bias|k_bias|position_embeddings|position_ids|pos_embed)$/.test(name)
+  return /(^|\.)(key\.bias|k_bias|position_ids)$/.test(name)
 }
 
 function unknownParameter(parameter: string): VideoMaeError {

@@ -51,14 +51,17 @@ export function parameterCount(shapes: ParameterShapes): number {
   return count
 }
 
-/** Whether weight decay applies: to matrices only, not to biases, norms and tokens (all of them one axis). */
-export function decays(shape: readonly number[]): boolean {
-  return shape.length > 1
+/**
+ * Whether weight decay applies: to matrices only, not to biases, norms, scales and tokens (all of them one axis), nor to a
+ * learned position table (VideoMAE's `no_weight_decay`).
+ */
+export function decays(name: string, shape: readonly number[]): boolean {
+  return shape.length > 1 && name !== 'encoder.pos_embed'
 }
 
 /**
  * Layer-wise learning-rate decay for fine-tuning (Clark et al. 2020; BEiT): `decay^(depth + 1 - k)` with k = 0 for the
- * patch embedding, i + 1 for block i, depth + 1 for everything behind the blocks.
+ * patch embedding and learned positions, i + 1 for block i, depth + 1 for everything behind the blocks.
  *
  * @returns the factor of a parameter by its name
  */
@@ -66,7 +69,8 @@ export function layerWiseScale(depth: number, decay: number): (name: string) => 
   if (!(decay > 0 && decay <= 1)) throw invalidArgument('layer decay', 'a number above 0, at most 1', decay)
   return (name) => {
     const block = /^encoder\.blocks\.(\d+)\./.exec(name)
-    const layer = name.startsWith('encoder.patch_embed.') ? 0 : block !== null ? Number(block[1]) + 1 : depth + 1
+    const embeds = name.startsWith('encoder.patch_embed.') || name === 'encoder.pos_embed'
+    const layer = embeds ? 0 : block !== null ? Number(block[1]) + 1 : depth + 1
     return decay ** (depth + 1 - layer)
   }
 }

@@ -1,6 +1,7 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
 import { type ModelConfiguration, tokenGrid } from './configuration.ts'
+import type { ModelState } from './parameters.ts'
 
 /**
  * Sine-cosine position table over the flattened token index (Vaswani et al. 2017, 3.5; VideoMAE uses one axis, not
@@ -114,7 +115,22 @@ export function interpolatePositions(table: Float32Array, width: number, from: T
   return Float32Array.from(values)
 }
 
-/** The position table [tokens, width] of a model, for its encoder's or its decoder's width. */
+/**
+ * The weights of a model for another number or size of frames: a learned position table is interpolated, everything else stays.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the table does not belong to `from`
+ */
+export function withPositionsFor(state: ModelState, from: ModelConfiguration, to: ModelConfiguration): ModelState {
+  const table = state.get('encoder.pos_embed')
+  if (table === undefined) return state
+  const resized = interpolatePositions(table, from.encoder.width, tokenGrid(from), tokenGrid(to))
+  return new Map(state).set('encoder.pos_embed', resized)
+}
+
+/**
+ * The fixed position table [tokens, width] of a model, for its encoder's or its decoder's width. A model whose encoder has learned
+ * positions uses it in its decoder alone.
+ */
 export function positionTable(configuration: ModelConfiguration, width: number): Float32Array {
   const grid = tokenGrid(configuration)
   const from = configuration.positionGrid ?? grid

@@ -4,9 +4,10 @@ import { VideoMaeError } from '../core/errors.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
-import { writeHuggingFaceConfiguration, writeHuggingFacePreprocessor } from './huggingface.ts'
+import { writeHuggingFaceConfiguration } from './huggingface.ts'
 import { fileShape, huggingFaceTensors } from './names.ts'
 import { type ModelKind, type ModelState, parameterShapes } from './parameters.ts'
+import { writeHuggingFacePreprocessor } from './preprocessing.ts'
 
 export interface SavedModel {
   readonly configuration: ModelConfiguration

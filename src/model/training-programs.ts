@@ -153,7 +153,7 @@ function optimiserUpdates(
       gradient: gradient(parameter),
       firstMoment,
       secondMoment,
-      decayScale: decays(shape) ? 1 : 0,
+      decayScale: decays(parameter, shape) ? 1 : 0,
       learningRateScale: scale(parameter),
     }
   })

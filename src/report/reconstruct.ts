@@ -41,6 +41,8 @@ export interface ReconstructResult {
   readonly frames: readonly number[]
   readonly visible: number
   readonly masked: number
+  /** What a user should know about the checkpoint, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -54,7 +56,8 @@ export async function reconstruct(
   video: string,
   options: ReconstructOptions,
 ): Promise<ReconstructResult> {
-  const { configuration, kind, state, clip, mask: trained, path: source } = await openCheckpoint(checkpoint)
+  const opened = await openCheckpoint(checkpoint)
+  const { configuration, kind, state, clip, mask: trained, path: source, warnings } = opened
   if (kind !== 'pretrain') {
     throw new VideoMaeError(
       `Expected a pretrained model with its decoder in ${source}, received a model of kind ${kind}.`,
@@ -104,6 +107,7 @@ export async function reconstruct(
       frames: indices,
       visible: mask.visible.length,
       masked: mask.masked.length,
+      warnings,
     }
   } finally {
     await session.close()

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { requireFiniteTensor } from '../format/finite.ts'
 import { isMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
@@ -163,12 +164,20 @@ function problemOf(error: unknown): string {
   return (error as Error).message
 }
 
-/** Moments and averages of a checkpoint by the names of their state. */
+/**
+ * Moments and averages of a checkpoint by the names of their state.
+ *
+ * @throws VideoMaeError `WEIGHTS_NOT_FINITE`, and what `readSafetensors` throws
+ */
 export async function readOptimiserState(directory: string): Promise<Map<string, Float32Array>> {
   const file = await readSafetensors(path.join(directory, optimiserFile))
   try {
     const values = new Map<string, Float32Array>()
-    for (const name of file.names) values.set(name, await file.readFloat32(name))
+    for (const name of file.names) {
+      const read = await file.readFloat32(name)
+      requireFiniteTensor(path.join(directory, optimiserFile), name, read)
+      values.set(name, read)
+    }
     return values
   } finally {
     await file.close()

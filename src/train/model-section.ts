@@ -4,6 +4,7 @@ import {
   type ModelConfiguration,
   resolveConfiguration,
   type TransformerOptions,
+  type TransformerSize,
   tokenGrid,
 } from '../model/configuration.ts'
 import { presetConfiguration } from '../model/presets.ts'
@@ -49,7 +50,7 @@ interface Sizes {
   readonly heads: number | null
 }
 
-function resized(base: Required<Omit<TransformerOptions, 'mlpRatio'>>, sizes: Sizes): TransformerOptions {
+function resized(base: TransformerSize, sizes: Sizes): TransformerOptions {
   const width = sizes.width ?? base.width
   const perHead = base.width / base.heads
   const heads = sizes.heads ?? (width % perHead === 0 ? width / perHead : base.heads)

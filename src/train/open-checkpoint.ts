@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { hubHint } from '../format/foreign-weights.ts'
 import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/index.ts'
 import { findCheckpoint } from './checkpoint.ts'
@@ -35,10 +36,13 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
     throw new VideoMaeError(`Expected a checkpoint at ${where}, which does not exist.`, {
       code: 'CHECKPOINT_NOT_FOUND',
       exit: 'data',
-      hint: 'Name a run folder (checkpoints/<run>), one of its step-... folders, or a Hugging Face directory.',
+      hint:
+        hubHint(where) ??
+        'Name a run folder (checkpoints/<run>), one of its step-... folders, or a Hugging Face directory.',
     })
   }
   const chosen = await checkpointPlace(where)
+  if (chosen === where && kind.isDirectory()) await requireSaved(where)
   return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(folderOf(chosen))) }
 }
 
@@ -51,6 +55,21 @@ export async function checkpointPlace(where: string): Promise<string> {
   const folder = (await stat(where).catch(() => null))?.isDirectory() === true
   const found = folder ? await findCheckpoint(new RunDirectory(where)) : null
   return found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
+}
+
+/** A run that was stopped before its first checkpoint has a folder, and nothing in it that could be opened. */
+async function requireSaved(folder: string): Promise<void> {
+  const config = path.join(folder, 'config.json')
+  if (['model.safetensors', 'model.safetensors.index.json'].some((name) => existsSync(path.join(folder, name)))) return
+  if (!existsSync(config)) return
+  const described = await readJsonBesideWeights(config, 'Name another folder.').catch(() => null)
+  // Only the configuration of a run has what was derived from it.
+  if (typeof described !== 'object' || described === null || !('derived' in described)) return
+  throw new VideoMaeError(`Expected a checkpoint in the run ${folder}, which has saved none yet.`, {
+    code: 'CHECKPOINT_NOT_FOUND',
+    exit: 'data',
+    hint: 'Wait for its first step-... folder (checkpoint.every says when), or run its command again with --resume.',
+  })
 }
 
 function isHeadRun(folder: string): boolean {

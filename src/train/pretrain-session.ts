@@ -1,5 +1,7 @@
 import { initialise } from '../model/initialise.ts'
+import type { LoadedCheckpoint } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/parameters.ts'
+import { withPositionsFor } from '../model/positions.ts'
 import { buildPretrainProgram } from '../model/pretrain.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
@@ -22,8 +24,13 @@ export async function openPretrainSession(run: ResolvedRun): Promise<OpenedTrain
 }
 
 /** Weights to start from: those of a checkpoint, or fresh ones. */
-export function startingWeights(run: ResolvedRun, training: TrainingPrograms, source: ModelState | null): ModelState {
-  return source ?? initialise(training.parameters, run.configuration.seed)
+export function startingWeights(
+  run: ResolvedRun,
+  training: TrainingPrograms,
+  source: Pick<LoadedCheckpoint, 'configuration' | 'state'> | null,
+): ModelState {
+  if (source === null) return initialise(training.parameters, run.configuration.seed)
+  return withPositionsFor(source.state, source.configuration, run.model)
 }
 
 /** Writes the model in the Hugging Face layout, and its average, where there is one, into `ema/`. */

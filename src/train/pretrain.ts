@@ -86,7 +86,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
         open: () => openPretrainSession(run),
-        startingState: (training) => startingWeights(run, training, source?.state ?? null),
+        startingState: (training) => startingWeights(run, training, source),
         openData: (place) => openPretrainData({ entries, run, ...place }),
         async onBegin(directory, done) {
           if (done < steps) await record.begin(done === 0 ? null : directory.checkpointPath(done))
