@@ -8,8 +8,8 @@ const formats: readonly { readonly name: string; readonly pickle: boolean; reado
   { name: 'a zip archive, as torch.save writes it', pickle: true, bytes: [0x50, 0x4b, 0x03, 0x04] },
   { name: 'a pickle, as torch.save wrote it before PyTorch 1.6', pickle: true, bytes: [0x80, 0x02] },
   { name: 'a pickle', pickle: true, bytes: [0x80, 0x03] },
-  { name: 'a pickle', pickle: true, bytes: [0x80, 0x04] },
-  { name: 'a pickle', pickle: true, bytes: [0x80, 0x05] },
+  { name: 'a pickle', pickle: true, bytes: [0x80, 0x04, 0x95] },
+  { name: 'a pickle', pickle: true, bytes: [0x80, 0x05, 0x95] },
   { name: 'an HDF5 file, as Keras writes it', pickle: false, bytes: [0x89, 0x48, 0x44, 0x46] },
   { name: 'a gzip archive', pickle: false, bytes: [0x1f, 0x8b] },
   { name: 'a GGUF file', pickle: false, bytes: [0x47, 0x47, 0x55, 0x46] },
@@ -27,7 +27,7 @@ export function otherFormat(prefix: Uint8Array): OtherFormat | null {
   // Safetensors begin with the size of their header, less than 2^32: two bytes of a mark may be a size, such as 640.
   const maySize = prefix.subarray(4).every((byte) => byte === 0)
   const fits = ({ bytes }: OtherFormat) =>
-    bytes.every((byte, i) => prefix[i] === byte) && !(maySize && bytes.length < 4)
+    bytes.every((byte, i) => prefix[i] === byte) && !(maySize && bytes.length < 3)
   return formats.find(fits) ?? null
 }
 

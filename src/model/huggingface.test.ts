@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { shakenState, tinyConfiguration } from '../../test/model/tiny.ts'
+import { openClassifier } from '../finetune/classifier.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { ModelConfiguration } from './configuration.ts'
 import { loadCheckpointDirectory } from './load-checkpoint.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
+import { sinCosPositions } from './positions.ts'
 import { saveCheckpointDirectory } from './save-checkpoint.ts'
 
 let root = ''
@@ -52,6 +54,11 @@ async function editConfig(directory: string, change: (config: Record<string, unk
 }
 
 describe('Hugging Face directories', () => {
+  const extended = tinyConfiguration({
+    encoder: { width: 12, depth: 2, heads: 3, mlpRatio: 2, layerScale: true },
+    decoder: { width: 8, depth: 2, heads: 2, mlpRatio: 2, layerScale: true },
+    positions: 'learned',
+  })
   const odd: Partial<Parameters<typeof tinyConfiguration>[0]> = {
     imageSize: [8, 16],
     layerNormEpsilon: 1e-5,
@@ -68,6 +75,11 @@ describe('Hugging Face directories', () => {
     ['classify', tinyConfiguration({ useMeanPooling: false }), 3],
     ['classify', tinyConfiguration(odd), 3],
     ['encoder', tinyConfiguration(odd), null],
+    ['classify', tinyConfiguration({ resize: { shortEdge: 12 } }), 3],
+    ['encoder', tinyConfiguration({ resize: { height: 9, width: 8 } }), null],
+    ['pretrain', extended, null],
+    ['classify', { ...extended, useMeanPooling: false, decoder: tinyConfiguration().decoder }, 3],
+    ['pretrain', tinyConfiguration({ attentionBias: false }), null],
   ] as const)('give back exactly what was saved (%s, %#)', async (kind, configuration, classes) => {
     const { directory, state } = await save('round', configuration, kind, classes)
     const loaded = await loadCheckpointDirectory(directory)
@@ -128,14 +140,14 @@ describe('Hugging Face directories', () => {
       shape: [12],
       data: new Float32Array(12).fill(3),
     })
-    tensors.set('videomae.embeddings.position_embeddings', { shape: [1, 8, 12], data: new Float32Array(96) })
+    tensors.set('videomae.embeddings.position_embeddings', { shape: [1, 8, 12], data: sinCosPositions(8, 12) })
     await rewrite(directory, tensors)
     await editConfig(directory, (config) => {
       config.qv_bias = config.qkv_bias
       delete config.qkv_bias
     })
     const loaded = await loadCheckpointDirectory(directory)
-    expect(loaded.unexpected).toEqual([])
+    expect(loaded).toMatchObject({ unexpected: [], warnings: [], configuration: tinyConfiguration() })
     for (const [name, values] of state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
@@ -148,7 +160,7 @@ describe('Hugging Face directories', () => {
     for (const [name, values] of state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
-  it('fail by name when tensors are missing, and report those that nothing needs', async () => {
+  it('fail by name when tensors are missing, and when there are more than the model has', async () => {
     const { directory } = await save('missing', tinyConfiguration(), 'pretrain')
     const tensors = await tensorsOf(directory)
     const gone = ['videomae.encoder.layer.0.attention.attention.q_bias', 'decoder.norm.weight']
@@ -158,17 +170,32 @@ describe('Hugging Face directories', () => {
     for (const name of gone) await expect(failure).rejects.toThrow(name)
     tensors.set('decoder.extra', { shape: [2], data: new Float32Array(2) })
     await rewrite(directory, tensors)
-    expect((await loadCheckpointDirectory(directory)).unexpected).toEqual(['decoder.extra'])
+    await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      exit: 'data',
+      message: expect.stringContaining('decoder.extra'),
+    })
+    // Taken alone, the encoder does not depend on it.
+    const encoder = await loadCheckpointDirectory(directory, { encoderOnly: true })
+    expect(encoder.unexpected).toEqual(['decoder.extra'])
+    expect(encoder.warnings).toEqual([expect.stringContaining('decoder.extra')])
   })
 
-  it('without query and value biases have them at zero', async () => {
+  it('without query and value biases have none, and are written back so', async () => {
     const { directory } = await save('no-bias', tinyConfiguration(), 'pretrain')
-    await rewrite(directory, new Map([...(await tensorsOf(directory))].filter(([name]) => !/[qv]_bias$/.test(name))))
     await editConfig(directory, (config) => {
       config.qkv_bias = false
     })
+    // The file has biases that such a model does not read.
+    await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
+    await rewrite(directory, new Map([...(await tensorsOf(directory))].filter(([name]) => !/[qv]_bias$/.test(name))))
     const loaded = await loadCheckpointDirectory(directory)
-    expect(loaded.state.get('decoder.blocks.1.attn.v_bias')).toEqual(new Float32Array(8))
+    expect(loaded.configuration).toEqual(tinyConfiguration({ attentionBias: false }))
+    expect([...loaded.state.keys()].some((name) => name.endsWith('v_bias'))).toBe(false)
+    const again = join(root, 'no-bias-again')
+    await saveCheckpointDirectory(again, { ...loaded, kind: 'pretrain' })
+    expect(JSON.parse(await readFile(join(again, 'config.json'), 'utf8'))).toMatchObject({ qkv_bias: false })
+    expect((await loadCheckpointDirectory(again)).configuration).toEqual(loaded.configuration)
   })
 
   it('fail by name when a tensor has another shape', async () => {
@@ -253,5 +280,109 @@ describe('factored positions', () => {
     const config = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8')) as { model_type: string }
     expect(config.model_type).toBe('videomae-factored')
     expect((await loadCheckpointDirectory(directory)).configuration).toEqual(configuration)
+  })
+})
+
+describe('what transformers does not compute', () => {
+  it.each([
+    ['learned positions', { positions: 'learned' as const }],
+    ['LayerScale', { encoder: { width: 12, depth: 2, heads: 3, mlpRatio: 2, layerScale: true } }],
+    ['positions of another grid', { positionGrid: { t: 8, h: 14, w: 14 } }],
+  ])('%s: written under a model type that it does not take for its own', async (_, options) => {
+    const configuration = tinyConfiguration(options)
+    const { directory } = await save('extended', configuration, 'encoder')
+    const config = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8')) as { model_type: string }
+    expect(config.model_type).toBe('videomae-extended')
+    expect((await loadCheckpointDirectory(directory)).configuration).toEqual(configuration)
+  })
+})
+
+describe('config.json of another model', () => {
+  it.each([
+    [{ model_type: 'vivit' }, /model_type is "vivit"/],
+    [{ model_type: 'timesformer', architectures: ['TimesformerForVideoClassification'] }, /timesformer/],
+    [{ architectures: ['VideoMAEForSomethingElse'] }, /VideoMAEForSomethingElse/],
+    [{ hidden_act: 'gelu_new' }, /gelu_new/],
+    [{ hidden_act: 'relu' }, /relu/],
+    [{ quantization_config: { bits: 8 } }, /quantized/],
+    [{ pruned_heads: { 0: [1] } }, /pruned_heads/],
+  ])('%j is refused by name', async (change, message) => {
+    const { directory } = await save('foreign', tinyConfiguration(), 'encoder')
+    await editConfig(directory, (config) => void Object.assign(config, change))
+    const failure = loadCheckpointDirectory(directory)
+    await expect(failure).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED', exit: 'data' })
+    await expect(failure).rejects.toThrow(message)
+  })
+
+  it('keys that are not applied are named; those that change nothing are not', async () => {
+    const { directory } = await save('keys', tinyConfiguration(), 'encoder')
+    await editConfig(directory, (config) => {
+      Object.assign(config, {
+        hidden_act: 'gelu_python',
+        output_attentions: false,
+        _name_or_path: 'x',
+        pruned_heads: {},
+      })
+    })
+    expect((await loadCheckpointDirectory(directory)).warnings).toEqual([])
+    await editConfig(directory, (config) => {
+      Object.assign(config, { rope_theta: 1e4, hidden_dropout_prob: 0.1 })
+    })
+    expect((await loadCheckpointDirectory(directory)).warnings).toEqual([
+      expect.stringMatching(/hidden_dropout_prob not applied/),
+      expect.stringMatching(/rope_theta not known here/),
+    ])
+  })
+
+  it('sizes that do not fit are the fault of the file', async () => {
+    const { directory } = await save('sizes', tinyConfiguration(), 'encoder')
+    await editConfig(directory, (config) => {
+      config.num_frames = 5
+    })
+    await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      message: expect.stringMatching(/multiple of the tubelet size.*config\.json/),
+    })
+  })
+
+  it.each([
+    [{ problem_type: 'multi_label_classification' }, /problem_type/],
+    [{ problem_type: 'regression' }, /regression/],
+    [{ num_labels: 7 }, /num_labels 7.*3 outputs/],
+    [{ id2label: { 0: 'a', 1: 'b' }, label2id: undefined }, /names 2 classes.*3 outputs/],
+    [{ id2label: { 1: 'a', 2: 'b', 3: 'c' }, label2id: undefined }, /no name for output 0/],
+    [{ id2label: { 0: 'a', 1: 'b', 2: 'a' }, label2id: undefined }, /"a" to two outputs/],
+    [{ label2id: { left: 1, right: 0, up: 2 } }, /label2id.*"left"/],
+    [{ problem_type: 'single_label_classification', num_labels: 3 }, null],
+    [{ id2label: undefined, label2id: undefined }, null],
+  ])('%j: whether its outputs are logits of classes that exclude each other', async (change, problem) => {
+    const { directory } = await save('meaning', tinyConfiguration(), 'classify', 3)
+    await editConfig(directory, (config) => void Object.assign(config, change))
+    const loaded = await loadCheckpointDirectory(directory)
+    if (problem === null) {
+      expect(loaded.classifierProblem).toBeNull()
+      await openClassifier(directory)
+    } else {
+      expect(loaded.classifierProblem).toMatch(problem)
+      await expect(openClassifier(directory)).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED', exit: 'data' })
+    }
+  })
+
+  it('a classifier of one output answers nothing', async () => {
+    const { directory } = await save('one', tinyConfiguration(), 'classify', 1)
+    await expect(openClassifier(directory)).rejects.toThrow(/one output/)
+  })
+})
+
+it.each([Number.NaN, Number.POSITIVE_INFINITY])('a weight that is %d is found, and its tensor named', async (value) => {
+  const { directory } = await save('finite', tinyConfiguration(), 'pretrain')
+  const tensors = await tensorsOf(directory)
+  tensors.get('decoder.head.bias')!.data[5] = value
+  await rewrite(directory, tensors)
+  await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({
+    code: 'WEIGHTS_NOT_FINITE',
+    exit: 'data',
+    message: expect.stringMatching(/decoder\.head\.bias.*1 of 96.*value 5/),
   })
 })

@@ -1,14 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { randomClips, randomMasks, runOnce, shakenState, tinyConfiguration } from '../../test/model/tiny.ts'
-import { writeSafetensors } from '../format/safetensors.ts'
+import { float32ToFloat16 } from '../format/half.ts'
+import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { buildClassifyProgram } from './classify.ts'
-import type { ModelConfiguration } from './configuration.ts'
+import type { ModelConfiguration, ModelOptions } from './configuration.ts'
 import { loadCheckpointDirectory } from './load-checkpoint.ts'
 import { fileShape } from './names.ts'
 import { parameterShapes } from './parameters.ts'
+import { sinCosPositions } from './positions.ts'
 import { buildPretrainProgram } from './pretrain.ts'
 import { saveCheckpointDirectory } from './save-checkpoint.ts'
 
@@ -108,6 +110,160 @@ describe('original state dicts', () => {
     }
     expect(losses[0]).toBe(losses[1])
     expect(losses[0]).toBeGreaterThan(0)
+  })
+
+  const hints = { imageSize: 8, frames: 4, encoderHeads: 3, decoderHeads: 2 }
+  const bare = (parameter: string) => parameter.replace(/^encoder\./, '')
+
+  it.each(['pretrain', 'classify'] as const)(
+    'with LayerScale and learned positions keep both, through own files (%s)',
+    async (kind) => {
+      const configuration = tinyConfiguration({
+        encoder: { width: 12, depth: 2, heads: 3, mlpRatio: 2, layerScale: true },
+        decoder: { width: 8, depth: 2, heads: 2, mlpRatio: 2, layerScale: kind === 'pretrain' },
+        positions: 'learned',
+      })
+      const shapes = parameterShapes(configuration, kind, kind === 'classify' ? 5 : null)
+      const state = shakenState(shapes)
+      const path = await saveOriginal(
+        `scaled-${kind}`,
+        configuration,
+        state,
+        shapes,
+        kind === 'classify' ? bare : (p) => p,
+      )
+      const loaded = await loadCheckpointDirectory(path, hints)
+      expect(loaded.configuration.encoder).toEqual(configuration.encoder)
+      expect(loaded).toMatchObject({ kind, unexpected: [], warnings: [], configuration: { positions: 'learned' } })
+      const directory = join(root, `scaled-${kind}`)
+      await saveCheckpointDirectory(directory, loaded)
+      const again = await loadCheckpointDirectory(directory)
+      const { encoderNorm } = again.configuration
+      expect({ ...loaded.configuration, encoderNorm }).toEqual(again.configuration)
+      for (const [name, values] of state) {
+        expect(loaded.state.get(name), name).toEqual(values)
+        expect(again.state.get(name), name).toEqual(values)
+      }
+    },
+  )
+
+  /** A classifier under the original's names, with tensors added or taken away. */
+  async function classifier(
+    name: string,
+    change: (tensors: Map<string, SafetensorsTensor>) => void,
+    options: Partial<ModelOptions> = {},
+  ) {
+    const configuration = tinyConfiguration(options)
+    const shapes = parameterShapes(configuration, 'classify', 5)
+    const state = shakenState(shapes)
+    const tensors = new Map<string, SafetensorsTensor>(
+      [...shapes].map(([p, shape]) => [bare(p), { shape: fileShape(p, shape, 1, configuration), data: state.get(p)! }]),
+    )
+    change(tensors)
+    const path = join(root, `${name}.safetensors`)
+    await writeSafetensors(path, tensors)
+    return { path, state }
+  }
+  const tensor = (...shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5) })
+
+  it('with a stored table that is the fixed one, in float32 or half as long, are the plain model', async () => {
+    for (const table of [sinCosPositions(8, 12), float32ToFloat16(sinCosPositions(8, 12))]) {
+      const { path } = await classifier('fixed-table', (tensors) => {
+        const dtype = table instanceof Float32Array ? 'F32' : 'F16'
+        tensors.set('pos_embed', { shape: [1, 8, 12], data: table, dtype })
+      })
+      const loaded = await loadCheckpointDirectory(path, hints)
+      expect(loaded).toMatchObject({ unexpected: [], warnings: [], configuration: { positions: 'flattened' } })
+      expect(loaded.state.has('encoder.pos_embed')).toBe(false)
+    }
+  })
+
+  it('without biases of attention have none; with a fused bias its query and value parts', async () => {
+    const without = await classifier('no-bias', () => {}, { attentionBias: false })
+    expect((await loadCheckpointDirectory(without.path, hints)).configuration.attentionBias).toBe(false)
+    const fused = await classifier('fused', (tensors) => {
+      for (const block of [0, 1]) {
+        const prefix = `blocks.${block}.attn`
+        const bias = new Float32Array(36).fill(7)
+        bias.set(tensors.get(`${prefix}.q_bias`)!.data as Float32Array, 0)
+        bias.set(tensors.get(`${prefix}.v_bias`)!.data as Float32Array, 24)
+        for (const name of ['q_bias', 'v_bias']) tensors.delete(`${prefix}.${name}`)
+        tensors.set(`${prefix}.qkv.bias`, { shape: [36], data: bias })
+      }
+    })
+    const loaded = await loadCheckpointDirectory(fused.path, hints)
+    for (const [name, values] of fused.state) expect(loaded.state.get(name), name).toEqual(values)
+  })
+
+  it.each([
+    ['cls_token', tensor(1, 1, 12), /class token/],
+    ['blocks.0.attn.scale', tensor(3, 1, 1), /leave them out/],
+    ['blocks.1.attn.relative_position_bias_table', tensor(9, 3), /leave them out/],
+    ['time_embed', tensor(1, 4, 12), /leave them out/],
+    ['norm_pre.weight', tensor(12), /leave them out/],
+    ['blocks.0.attn.qkv.lora_A', tensor(4, 12), /leave them out/],
+    ['pos_embed', tensor(1, 9, 12), /class token/],
+  ])('with %s are refused by its name', async (name, value, hint) => {
+    const { path } = await classifier('strange', (tensors) => void tensors.set(name, value))
+    await expect(loadCheckpointDirectory(path, hints)).rejects.toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      exit: 'data',
+      message: expect.stringContaining(name),
+      hint: expect.stringMatching(hint),
+    })
+  })
+
+  it('with parts that their kind does not use name them', async () => {
+    const names = ['norm.weight', 'decoder.blocks.0.norm1.weight', 'aux_head.weight', 'n_averaged']
+    const { path } = await classifier('parts', (tensors) => {
+      for (const name of names) tensors.set(name, tensor(12))
+    })
+    const { unexpected, warnings } = await loadCheckpointDirectory(path, hints)
+    expect([...unexpected].sort()).toEqual([...names].sort())
+    expect(warnings).toEqual([expect.stringMatching(/4 tensors are not used.*aux_head\.weight/)])
+  })
+
+  it('with a table of another grid say so', async () => {
+    const { path } = await classifier('other-grid', (tensors) => void tensors.set('pos_embed', tensor(1, 16, 12)))
+    await expect(loadCheckpointDirectory(path, hints)).rejects.toMatchObject({ code: 'TENSOR_SHAPE' })
+    const larger = await loadCheckpointDirectory(path, { ...hints, frames: 8 })
+    expect(larger.configuration.positions).toBe('learned')
+  })
+
+  it('beside a config.json and a preprocessor are read with both', async () => {
+    const folder = await mkdtemp(join(root, 'described-'))
+    const { path } = await classifier('described', () => {})
+    await copyFile(path, join(folder, 'model.safetensors'))
+    const describe = (model: object) => writeFile(join(folder, 'config.json'), JSON.stringify({ model_config: model }))
+    await describe({
+      img_size: [4, 16],
+      num_frames: 4,
+      num_heads: 3,
+      layer_norm_eps: 1e-5,
+      cos_attn: false,
+      strange: 1,
+    })
+    await writeFile(
+      join(folder, 'preprocessor_config.json'),
+      JSON.stringify({ image_mean: [0.1, 0.2, 0.3], image_std: [1, 1, 1] }),
+    )
+    const loaded = await loadCheckpointDirectory(folder)
+    expect(loaded.configuration).toMatchObject({
+      imageSize: [4, 16],
+      layerNormEpsilon: 1e-5,
+      mean: [0.1, 0.2, 0.3],
+      std: [1, 1, 1],
+    })
+    expect(loaded.warnings).toEqual([expect.stringMatching(/model_config\.strange/)])
+    for (const [key, value] of Object.entries({ cos_attn: true, qk_scale: 0.2, use_cls: true })) {
+      await describe({ img_size: 8, num_frames: 4, num_heads: 3, [key]: value })
+      await expect(loadCheckpointDirectory(folder)).rejects.toMatchObject({
+        code: 'MODEL_UNSUPPORTED',
+        message: expect.stringContaining(key),
+      })
+    }
+    await describe({ img_size: 8, num_frames: 4, num_heads: 3, use_learnable_pos_emb: true })
+    await expect(loadCheckpointDirectory(folder)).rejects.toThrow(/pos_embed/)
   })
 
   it('of another model are refused with what was found', async () => {

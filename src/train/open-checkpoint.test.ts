@@ -52,3 +52,23 @@ it('names a trainer state that is damaged, and what to do about it', async () =>
     })
   }
 })
+
+it('a run that has saved no checkpoint, and a name on a hub, are called what they are', async () => {
+  const run = mkdtempSync(path.join(os.tmpdir(), 'videomae-unsaved-'))
+  try {
+    writeFileSync(path.join(run, 'config.json'), JSON.stringify({ seed: 0, derived: {} }))
+    writeFileSync(path.join(run, 'metrics.jsonl'), '')
+    await expect(openCheckpoint(run)).rejects.toMatchObject({
+      code: 'CHECKPOINT_NOT_FOUND',
+      exit: 'data',
+      message: expect.stringMatching(/has saved none yet/),
+      hint: expect.stringMatching(/--resume/),
+    })
+    await expect(openCheckpoint('owner-of-models/videomae-base')).rejects.toMatchObject({
+      code: 'CHECKPOINT_NOT_FOUND',
+      hint: expect.stringMatching(/hf download owner-of-models\/videomae-base/),
+    })
+  } finally {
+    rmSync(run, { recursive: true, force: true })
+  }
+})
