@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "../../src/engine/native/kernels/attention.h"
@@ -36,7 +37,10 @@ static inline uint16_t to_bfloat16(float x) {
 /* Exactly sized, so that the address sanitizer sees every access beyond the end. */
 static inline void *allocate(int64_t bytes) {
   void *p = NULL;
-  if (posix_memalign(&p, 64, bytes > 0 ? (size_t)bytes : 1) != 0) abort();
+  if (posix_memalign(&p, bytes < 1 << 20 ? 64 : 1 << 21, bytes > 0 ? (size_t)bytes : 1) != 0) abort();
+#ifdef HUGE_PAGES
+  if (bytes >= 1 << 20) madvise(p, (size_t)bytes, MADV_HUGEPAGE);
+#endif
   return p;
 }
 

@@ -13,7 +13,7 @@
 
 #define KEY_BLOCK 96
 #define KEY_UNITS(pairs) (KEY_BLOCK / PER_UNIT(pairs))
-#define QUERY_GROUPS 2
+#define QUERY_GROUPS 3
 #define QUERIES (QUERY_GROUPS * PANEL)
 #define LOG2_E 1.4426950408889634
 
@@ -229,6 +229,31 @@ INLINE void write_keys(const int pairs, const struct attention_gradient *a, cons
   }
 }
 
+/*
+ * Queries stream from the third-level cache: while p and s of one tile of keys are computed, a part of what comes next
+ * is fetched, dq of these queries and everything about the next block of queries.
+ */
+struct ahead {
+  const char *from[5];
+  int64_t bytes[5]; /* per tile */
+};
+INLINE void fetch_ahead(struct ahead *ahead) {
+  for (int i = 0; i < 5; i++) {
+    for (int64_t at = 0; at < ahead->bytes[i]; at += 64) __builtin_prefetch(ahead->from[i] + at, 1, 2);
+    ahead->from[i] += ahead->bytes[i];
+  }
+}
+INLINE struct ahead ahead_of(const int pairs, const struct attention_gradient *a, const struct memory *m, int64_t row) {
+  const int64_t head = head_columns(a), units = units_of(pairs, a->head_size), tiles = QUERIES / PANEL * KEY_BLOCK / ROWS;
+  const int64_t next = row + QUERIES < a->queries ? row + QUERIES : 0, part = next / PER_UNIT(pairs) * head;
+  const int64_t operand = round_up(QUERIES * units * 4 / tiles, 64);
+  return (struct ahead){
+      {(const char *)(m->dq + row * head), (const char *)(m->q + next * units), (const char *)(m->d_o + next * units),
+       (const char *)(m->q_parts + part), (const char *)(m->do_parts + part)},
+      {round_up(QUERIES * head * 4 / tiles, 64), operand, operand, operand, operand},
+  };
+}
+
 /* One block of keys against all queries of a head. */
 INLINE void key_block(const int pairs, const struct attention_gradient *a, const struct head *h,
                       const struct memory *m, int64_t first) {
@@ -242,8 +267,10 @@ INLINE void key_block(const int pairs, const struct attention_gradient *a, const
   for (int64_t row = 0; row < a->queries; row += QUERIES) {
     const int64_t left = a->queries - row;
     const int64_t groups = left >= QUERIES ? QUERY_GROUPS : (left + PANEL - 1) / PANEL;
+    struct ahead ahead = ahead_of(pairs, a, m, row);
     for (int64_t g = 0; g < groups; g++) {
       for (int64_t key = 0; key < keys; key += ROWS) {
+        fetch_ahead(&ahead);
         if (key + ROWS <= keys) probabilities(pairs, 1, a, m, row + g * PANEL, g, key, ROWS);
         else probabilities(pairs, 0, a, m, row + g * PANEL, g, key, keys - key);
       }

@@ -25,6 +25,10 @@ INLINE vu units_of_columns(const int pairs, const char *m, int64_t stride, int64
   const int64_t n = columns - column;
   if (n <= 0 || row >= rows) return (vu){0};
   if (!pairs) return (vu)load_element(0, m, row * stride + column, n);
+  if (n >= LANES && row + 1 < rows) {
+    const bfloat16 *const p = (const bfloat16 *)m + row * stride + column;
+    return pair_columns(p, p + stride);
+  }
   const vu low = (vu)load_element(1, m, row * stride + column, n);
   const vu high = row + 1 < rows ? (vu)load_element(1, m, (row + 1) * stride + column, n) : (vu){0};
   return (low >> 16) | high;
@@ -68,11 +72,7 @@ INLINE void pack_columns_as_rows(const int pairs, const char *m, int64_t stride,
   for (int64_t u = 0; u < units; u++) {
     for (int64_t column = 0; column < columns; column += LANES) {
       const vu block = units_of_columns(pairs, m, stride, row + u * PER_UNIT(pairs), rows, column, columns);
-      UNROLL for (int i = 0; i < LANES / width; i++) {
-        const int64_t lane = column + i * width;
-        memcpy(to + (lane / ROWS * units + u) * ROWS + lane % ROWS, (const uint32_t *)&block + i * width,
-               (size_t)width * 4);
-      }
+      scatter_parts(block, width, (char *)(to + (column / ROWS * units + u) * ROWS + column % ROWS), units * ROWS * 4);
     }
   }
 }

@@ -22,10 +22,10 @@ INLINE void finish(const int pairs, const struct linear_product *p, const float 
     for (int64_t r = 0; r < rows; r++) {
       const int64_t at = (row + r) * p->y_stride + column;
       vf y = load(c + r * PANEL + v * LANES) + bias;
-      if (p->gelu_input != NULL) y = y * gelu_derivative(load_element(pairs, p->gelu_input, at, n));
+      if (p->gelu_input != NULL) y = y * gelu_derivative(pairs, load_element(pairs, p->gelu_input, at, n));
       if (p->residual != NULL) y = y + load_element(pairs, p->residual, at, n);
       if (p->y != NULL) store_element(pairs, p->y, at, y, n);
-      if (p->gelu != NULL) store_element(pairs, p->gelu, at, gelu(y), n);
+      if (p->gelu != NULL) store_element(pairs, p->gelu, at, gelu(pairs, y), n);
     }
   }
 }

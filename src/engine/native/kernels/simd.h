@@ -171,7 +171,46 @@ INLINE void store_element(const int pairs, void *p, int64_t at, vf v, int64_t n)
 }
 
 /* The 16-bit values at p, one a lane, in the lower halves. */
-INLINE vu load_half_bits(const void *p) { return (vu)load_bf16((const bfloat16 *)p) >> 16; }
+INLINE vu load_half_bits(const void *p) {
+#if defined(__AVX512F__)
+  return (vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
+#elif defined(__AVX2__)
+  return (vu)_mm256_cvtepu16_epi32(_mm_loadu_si128(p));
+#else
+  return (vu)load_bf16((const bfloat16 *)p) >> 16;
+#endif
+}
+/* Pairs of the 16-bit values at low and at high, LANES columns. */
+INLINE vu pair_columns(const bfloat16 *low, const bfloat16 *high) {
+  return load_half_bits(low) | (load_half_bits(high) << 16);
+}
+/* The same for 2 * LANES columns. */
+INLINE void pair_columns_twice(const bfloat16 *low, const bfloat16 *high, vu pairs[2]) {
+#if defined(__AVX512BW__)
+  const __m512i a = _mm512_loadu_si512(low), b = _mm512_loadu_si512(high);
+  const __m512i first = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37,
+                                         5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+  const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+  pairs[0] = (vu)_mm512_permutex2var_epi16(a, first, b);
+  pairs[1] = (vu)_mm512_permutex2var_epi16(a, second, b);
+#else
+  pairs[0] = pair_columns(low, high);
+  pairs[1] = pair_columns(low + LANES, high + LANES);
+#endif
+}
+/* Lanes 0 to width - 1 to the first place, the next to the second and so on, `apart` bytes from each other. */
+INLINE void scatter_parts(vu v, const int width, char *to, int64_t apart) {
+#if defined(__AVX512F__)
+  if (width == 8) {
+    _mm256_storeu_si256((void *)to, _mm512_castsi512_si256((__m512i)v));
+    _mm256_storeu_si256((void *)(to + apart), _mm512_extracti64x4_epi64((__m512i)v, 1));
+    return;
+  }
+#endif
+  UNROLL for (int i = 0; i < LANES / width; i++) {
+    memcpy(to + i * apart, (const uint32_t *)&v + i * width, (size_t)width * 4);
+  }
+}
 INLINE vu load_half_bits_first(const void *p, int64_t n) { return (vu)load_bf16_first((const bfloat16 *)p, n) >> 16; }
 
 /* Two vectors as pairs: lane i holds bfloat16(low[i]) below bfloat16(high[i]). */
@@ -203,12 +242,12 @@ INLINE vf multiply_add(const int pairs, vf sum, vu a, vu b) {
  */
 INLINE vf power_of_two(const int coarse, vf x) {
 #if defined(__AVX512F__)
-  const vf f = (vf)_mm512_reduce_ps((__m512)x, 0);
+  const vf whole = (vf)_mm512_roundscale_ps((__m512)x, 0);
 #else
   x = larger(x, splat(-127));
   const vf whole = (x + splat(12582912.f)) - splat(12582912.f);
-  const vf f = x - whole;
 #endif
+  const vf f = x - whole;
   vf p;
   if (coarse) {
     p = splat(0.05517167f) * f + splat(0.24261113f);
@@ -222,10 +261,21 @@ INLINE vf power_of_two(const int coarse, vf x) {
     p = p * f + splat(1);
   }
 #if defined(__AVX512F__)
-  return (vf)_mm512_scalef_ps((__m512)p, (__m512)(x - f));
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)whole);
 #else
   const vi exponent = (__builtin_convertvector(whole, vi) + 127) << 23;
   return p * (vf)exponent;
+#endif
+}
+
+/* 1 / x, relative error 6e-5 (`coarse`) or 1e-7. */
+INLINE vf reciprocal(const int coarse, vf x) {
+#if defined(__AVX512F__)
+  const vf r = (vf)_mm512_rcp14_ps((__m512)x);
+  return coarse ? r : r * (splat(2) - x * r);
+#else
+  (void)coarse;
+  return splat(1) / x;
 #endif
 }
 
