@@ -18,7 +18,7 @@ export interface Ballots {
 }
 
 /** Bytes of a class index, and of the number of classes itself, which stands for an abstention. */
-function rankBytes(classes: number): 1 | 2 | 4 {
+export function rankBytes(classes: number): 1 | 2 | 4 {
   if (classes < 2 ** 8) return 1
   return classes < 2 ** 16 ? 2 : 4
 }

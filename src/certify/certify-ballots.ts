@@ -42,6 +42,8 @@ export interface InputCertificate {
   readonly labelRadius?: number
   /** For `temporal`, where `radius` is the duration: newest periods that may be poisoned without limit. */
   readonly earliness?: number
+  /** For `fa_exact`: whether the radius is exact. False: the search was cut short, the radius is a lower bound. */
+  readonly exact?: boolean
   /** Learners without a vote on this input. */
   readonly abstentions: number
 }
@@ -61,6 +63,52 @@ export function needsSpread(rule: Rule): boolean {
  * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs
  */
 export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCertificate[] {
+  const certify = certifierOf(ballots, options)
+  return Array.from({ length: ballots.inputs }, (_, input) => certify(input))
+}
+
+export interface TurnOptions {
+  readonly signal?: AbortSignal
+  /** Called after each input. */
+  readonly onProgress?: (done: number, total: number) => void
+  /** Certificates of the first inputs, from an earlier run that was interrupted. */
+  readonly known?: readonly InputCertificate[]
+  /** Called with each certificate that is not known. */
+  readonly onCertificate?: (certificate: InputCertificate) => void
+}
+
+/** Milliseconds after which other work of this thread has its turn: signals, progress. */
+const turnMilliseconds = 50
+
+/**
+ * `certifyBallots`, with pauses in which signals and progress get through.
+ *
+ * @throws VideoMaeError what `certifyBallots` throws; the reason of `signal`
+ */
+export async function certifyInputs(
+  ballots: Ballots,
+  options: RuleOptions,
+  { signal, onProgress, onCertificate, known = [] }: TurnOptions = {},
+): Promise<InputCertificate[]> {
+  const certify = certifierOf(ballots, options)
+  const certificates = known.slice(0, ballots.inputs)
+  let turn = performance.now()
+  for (let input = certificates.length; input < ballots.inputs; input++) {
+    if (performance.now() - turn > turnMilliseconds) {
+      await new Promise(setImmediate)
+      turn = performance.now()
+    }
+    signal?.throwIfAborted()
+    const certificate = certify(input)
+    certificates.push(certificate)
+    onCertificate?.(certificate)
+    onProgress?.(input + 1, ballots.inputs)
+  }
+  return certificates
+}
+
+/** The certificate of each input, by its number. */
+function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) => InputCertificate {
   const { rule, offsets, groups, coverage } = options
   const { classes, learners } = ballots
   if (needsRankings(rule) && ballots.places !== classes)
@@ -79,12 +127,12 @@ export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCer
   if (rule === 'temporal' && coverage === undefined)
     throw invalidArgument('coverage', 'the number of periods that each learner is trained on', coverage)
   const certify = ruleFunction(options, classes, learners)
-  return Array.from({ length: ballots.inputs }, (_, input) => {
+  return (input) => {
     const votes = votesOfInput(ballots, input)
     let abstentions = 0
     for (let i = 0; i < votes.length; i++) if (votes[i] === classes) abstentions++
     return { ...certify(votes, ballotsOfInput(ballots, input)), abstentions }
-  })
+  }
 }
 
 type Certify = (votes: ArrayLike<number>, ballots: ArrayLike<number>) => Omit<InputCertificate, 'abstentions'>
@@ -111,7 +159,10 @@ function ruleFunction(
     case 'fa':
       return (votes) => single(certifyFiniteAggregation(votes, classes, offsets))
     case 'fa_exact':
-      return (votes) => single(certifyFiniteAggregationExact(votes, classes, offsets))
+      return (votes) => {
+        const certified = certifyFiniteAggregationExact(votes, classes, offsets)
+        return { ...single(certified), exact: certified.exact }
+      }
     case 'roe':
       return (_, ballots) => runOff(certifyRunOff(ballots, classes))
     case 'roe_fa':

@@ -53,6 +53,10 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly seed?: number
   /** Folder where trained learners are kept, so that a killed run goes on. */
   readonly directory?: string
+  /** Called after each certificate of an input, counted over all rules of one ensemble. */
+  readonly onCertified?: (done: number, total: number) => void
+  /** Called with what is worth a warning before hours of work, and with what a long step will need. */
+  readonly onNote?: (note: string) => void
   /** Whether the file lists every input. Default true. */
   readonly perInput?: boolean
 }

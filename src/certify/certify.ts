@@ -3,9 +3,9 @@
  * feature cache.
  */
 import { invalidArgument } from '../core/errors.ts'
-import { type Ballots, votesOfInput } from './ballot.ts'
+import { type Ballots, rankBytes, votesOfInput } from './ballot.ts'
 import type { CertificateFile, CertificateRun } from './certificate-file.ts'
-import { certifyBallots, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
+import { certifyInputs, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
 import { type CertifyOptions, checkProtected, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
@@ -16,6 +16,8 @@ import { checkThreat } from './threat.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
 const ballotBytes = 256 * 2 ** 20
+/** Inputs voted on at once: bounds the memory for their features. */
+const mostInputs = 8192
 
 /**
  * @param set the protected training set
@@ -106,12 +108,12 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   rules: readonly Rule[],
-  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods'>,
+  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onCertified'>,
 ): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
-  const perInput = trained.learners * (rankings ? trained.classes : 1)
-  const turn = Math.max(1, Math.min(test.rows, Math.floor(ballotBytes / perInput)))
+  const perInput = trained.learners * (rankings ? trained.classes : 1) * rankBytes(trained.classes)
+  const turn = Math.max(1, Math.min(test.rows, mostInputs, Math.floor(ballotBytes / perInput)))
   let right = 0
   for (let from = 0; from < test.rows; from += turn) {
     const to = Math.min(test.rows, from + turn)
@@ -122,7 +124,19 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const shared = { groups: options.groups, coverage: options.periods?.coverage }
     // Learners of periods have offsets too, towards their neighbours; what counts there is the coverage.
     const reach = options.periods === undefined ? { offsets } : {}
-    for (const rule of rules) byRule.get(rule)?.push(...certifyBallots(ballots, { rule, ...shared, ...reach }))
+    for (const [r, rule] of rules.entries()) {
+      const certified = await certifyInputs(
+        ballots,
+        { rule, ...shared, ...reach },
+        {
+          signal: options.signal,
+          onProgress: (done) =>
+            options.onCertified?.(rules.length * from + r * (to - from) + done, rules.length * test.rows),
+        },
+      )
+      const all = byRule.get(rule)
+      for (const certificate of certified) all?.push(certificate)
+    }
   }
   return { byRule, baseAccuracy: right / (test.rows * trained.learners) }
 }

@@ -1,133 +1,216 @@
 /** Votes or scores of any other system, to certify those. */
-import { readFile } from 'node:fs/promises'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { float16ToFloat32 } from '../format/half.ts'
-import { readNpy } from '../format/npy.ts'
-import { type Ballots, ballotsFromScores, emptyBallots } from './ballot.ts'
+import path from 'node:path'
+import { invalidArgument } from '../core/errors.ts'
+import { type Ballots, emptyBallots, writeBallot } from './ballot.ts'
 import { scoredRadii } from './certify.ts'
 import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './certify-ballots.ts'
 import { type RobustnessSummary, summariseRadii } from './metrics.ts'
+import { checkClasses } from './rules/plurality.ts'
+import { abstention, ClassReader, ScoreReader } from './votes-file/cells.ts'
+import { readVotesTable } from './votes-file/read-votes.ts'
+import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes-file/reading.ts'
 
-export interface ImportOptions {
-  /** `votes`: class indices, -1 or `classes` to abstain. `scores`: one number a class, higher is better. */
-  readonly kind: 'votes' | 'scores'
-  readonly classes: number
-  /** DPA*: neighbouring score columns of one partition, trained with different seeds, to be added up. Default 1; votes have no other. */
-  readonly seeds?: number
-}
+export type ImportOptions = ReadOptions
 
 export interface ImportedBallots {
   readonly ballots: Ballots
-  /** [inputs], from the CSV columns `id` and `label`. */
+  /** [inputs], where the file has a column for it. */
   readonly ids: readonly string[] | undefined
-  readonly labels: readonly number[] | undefined
-}
-
-function invalid(file: string, problem: string): VideoMaeError {
-  return new VideoMaeError(`Expected votes or scores in ${file}, but ${problem}.`, {
-    code: 'VOTES_INVALID',
-    exit: 'data',
-    hint: 'npy: [inputs, learners] votes or [inputs, learners, classes] scores. CSV: a header, then a line an input.',
-  })
+  /** [inputs] true classes; null where one is not known. */
+  readonly labels: readonly (number | null)[] | undefined
+  /** Left out for ballots that come from no file. */
+  readonly reading?: VotesReading
 }
 
 /**
- * Reads `.npy` ([inputs, learners] votes, [inputs, learners * seeds, classes] scores) or `.csv` (a header line; columns
- * `id` and `label` are optional, every other column is a learner's vote, or a learner's score for a class, class fastest).
+ * Reads `.npy` ([inputs, learners] votes, [inputs, learners * seeds, classes] scores) or text of any usual kind (a header, then
+ * a line an input; commas, semicolons, tabs, bars or blanks; UTF-8 or UTF-16).
  *
- * The position of a column is the learner's number. Finite Aggregation depends on it: a file put together in another order
- * gives a certificate that is not sound.
+ * What a column is follows from its name, and one that is not surely a learner's is refused (`columnsOf`). Learners that are
+ * numbered are ordered by their numbers: Finite Aggregation depends on it. An abstention is -1, and nothing else is.
  *
- * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`
+ * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`, `INVALID_ARGUMENT`, `BALLOTS_TOO_LARGE`
  */
 export async function importBallots(file: string, options: ImportOptions): Promise<ImportedBallots> {
-  const { kind, classes, seeds = 1 } = options
-  if (!Number.isInteger(classes) || classes < 2) throw invalidArgument('classes', 'an integer of at least 2', classes)
+  const { kind, classes, classNames, firstClass = 0, seeds = 1, learners } = options
+  checkClasses(classes)
   if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a positive integer', seeds)
+  if (learners !== undefined && (!Number.isInteger(learners) || learners < 1))
+    throw invalidArgument('learners', 'a positive integer', learners)
+  if (firstClass !== 0 && firstClass !== 1) throw invalidArgument('firstClass', '0 or 1', firstClass)
+  if (classNames !== undefined && classNames.length !== classes)
+    throw invalidArgument('classNames', `${classes} names`, classNames.length)
   // Votes cannot be added up: counted one by one, one poison would change several of them.
   if (kind === 'votes' && seeds > 1) throw invalidArgument('seeds', '1 with votes; several seeds need scores', seeds)
-  const table = file.endsWith('.csv') ? parseCsv(file, await readFile(file, 'utf8')) : await fromNpy(file, options)
-  const { values, inputs, ids, labels } = table
-  const perInput = inputs === 0 ? 0 : values.length / inputs
-  const bad = values.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) throw invalid(file, `input ${Math.floor(bad / perInput)} has ${values[bad]}`)
-  if (inputs === 0 || perInput === 0) throw invalid(file, 'it holds none')
-  if (kind === 'votes') {
-    const ballots = emptyBallots(inputs, perInput, classes, 1)
-    for (const [i, vote] of values.entries()) {
-      if (!Number.isInteger(vote) || vote < -1 || vote > classes)
-        throw invalid(
-          file,
-          `input ${Math.floor(i / perInput)}, learner ${i % perInput} votes ${vote} of ${classes} classes`,
-        )
-      ballots.ranks[i] = vote === -1 ? classes : vote
-    }
-    return { ballots, ids, labels }
+  const table = await readVotesTable(file, options)
+  if (table.inputs === 0 || table.width === 0) throw invalidVotes(file, 'it holds none')
+  const reader = new ClassReader(options)
+  const labels = table.labels === null ? undefined : labelsOf(file, table.labels, reader)
+  const cast = kind === 'votes' ? castVotes(file, table, reader, options) : castScores(file, table, options)
+  const notes: string[] = []
+  const lowest =
+    labels?.reduce<number>((least, label) => (label === null ? least : Math.min(least, label)), classes) ?? classes
+  if (kind === 'votes' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
+    notes.push('nothing in the file is class 0: where classes are counted from 1, say --first-class 1')
+  notes.push(...learnerNotes(cast.ballots, labels, table.columns))
+  if (cast.ties > 0)
+    notes.push('where several classes share the highest score, the one with the smallest number has the vote')
+  return {
+    ballots: cast.ballots,
+    ids: table.ids?.values,
+    labels,
+    reading: {
+      file: path.basename(file),
+      sha256: table.sha256,
+      format: table.format,
+      kind,
+      inputs: table.inputs,
+      learners: cast.ballots.learners,
+      seeds,
+      classes,
+      firstClass,
+      columns: table.columns,
+      reordered: table.reordered,
+      ids: table.ids?.name ?? null,
+      labels: table.labels?.name ?? null,
+      unknownLabels: labels?.filter((label) => label === null).length ?? 0,
+      abstentions: cast.abstentions,
+      ties: cast.ties,
+      notUsed: table.notUsed,
+      notes,
+    },
   }
-  const learners = perInput / (classes * seeds)
+}
+
+interface Cast {
+  readonly ballots: Ballots
+  readonly abstentions: number
+  readonly ties: number
+  /** Smallest class that has a vote. */
+  readonly lowest: number
+}
+
+function labelsOf(
+  file: string,
+  { values, place }: NonNullable<VotesTable['labels']>,
+  reader: ClassReader,
+): (number | null)[] {
+  return values.map((cell, row) => {
+    const label = reader.label(cell)
+    if (label === null) return null
+    if (!label.ok) throw invalidVotes(file, `${place(row)} ${label.problem}`, hintOfClasses)
+    return label.value
+  })
+}
+
+/** Learners that are hardly ones: they make an ensemble look larger than it is. */
+function learnerNotes(
+  { ranks, inputs, learners, classes, places }: Ballots,
+  labels: readonly (number | null)[] | undefined,
+  columns: readonly string[] | null,
+): string[] {
+  if (inputs < fewestInputs) return []
+  const votesOf = (i: number) => Array.from({ length: inputs }, (_, t) => ranks[(t * learners + i) * places])
+  let [silent, constant] = [0, 0]
+  const suspects: number[] = []
+  for (let i = 0; i < learners; i++) {
+    const votes = votesOf(i)
+    if (votes.every((vote) => vote === classes)) silent++
+    else if (votes.every((vote) => vote === votes[0])) constant++
+    else if (labels !== undefined && votes.every((vote, t) => labels[t] === null || vote === labels[t]))
+      suspects.push(i)
+  }
+  const nameOf = (i: number) => (columns !== null && columns.length === learners ? columns[i] : `learner ${i}`)
+  return [
+    ...(silent > 0 ? [`${numberOf(silent, 'learner abstains', 'learners abstain')} on every input`] : []),
+    ...(constant > 0
+      ? [`${numberOf(constant, 'learner votes', 'learners vote')} for the same class on every input`]
+      : []),
+    ...(suspects.length > 0
+      ? [
+          `${suspects.slice(0, 4).map(nameOf).join(', ')}${suspects.length > 4 ? ', ...' : ''}: right on every input. A column of true classes among the learners would make the radii wrong`,
+        ]
+      : []),
+  ]
+}
+
+/** Below, learners agree by chance. */
+const fewestInputs = 10
+
+const hintOfClasses = 'Classes are counted from 0; where they are counted from 1, say --first-class 1.'
+
+function castVotes(file: string, table: VotesTable, reader: ClassReader, { classes }: ImportOptions): Cast {
+  const { inputs, width } = table
+  const ballots = emptyBallots(inputs, width, classes, 1)
+  let [abstentions, lowest] = [0, classes]
+  for (let row = 0; row < inputs; row++) {
+    for (let i = 0; i < width; i++) {
+      const vote = reader.vote(table.value(row, i))
+      if (!vote.ok) throw invalidVotes(file, `${table.place(row, i)} ${vote.problem}`, hintOfClasses)
+      if (vote.value === abstention) abstentions++
+      else lowest = Math.min(lowest, vote.value)
+      ballots.ranks[row * width + i] = vote.value === abstention ? classes : vote.value
+    }
+  }
+  return { ballots, abstentions, ties: 0, lowest }
+}
+
+function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: ImportOptions): Cast {
+  const { inputs, width } = table
+  const learners = width / (classes * seeds)
   if (!Number.isInteger(learners))
-    throw invalid(file, `${perInput} scores an input are no multiple of ${classes * seeds}`)
-  return { ballots: ballotsFromScores(values, inputs, learners, classes, { seeds }), ids, labels }
-}
-
-interface Table {
-  readonly values: Float64Array
-  readonly inputs: number
-  readonly ids?: readonly string[]
-  readonly labels?: readonly number[]
-}
-
-async function fromNpy(file: string, { kind, classes }: ImportOptions): Promise<Table> {
-  const { shape, data, dtype } = await readNpy(file)
-  const wanted = kind === 'votes' ? 2 : 3
-  if (shape.length !== wanted || (kind === 'scores' && shape[2] !== classes))
-    throw invalid(file, `its shape is (${shape.join(', ')})`)
-  const numbers = dtype === 'f2' && data instanceof Uint16Array ? float16ToFloat32(data) : data
-  const values = Float64Array.from({ length: numbers.length }, (_, i) => Number(numbers[i]))
-  return { values, inputs: shape[0] }
-}
-
-function parseCsv(file: string, text: string): Table {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
-  const header = (lines.shift() ?? '').split(',').map((name) => name.trim().toLowerCase())
-  const [idAt, labelAt] = [header.indexOf('id'), header.indexOf('label')]
-  const columns = Array.from(header.keys()).filter((column) => column !== idAt && column !== labelAt)
-  const ids: string[] = []
-  const labels: number[] = []
-  const values = new Float64Array(lines.length * columns.length)
-  for (const [row, line] of lines.entries()) {
-    const cells = line.split(',').map((cell) => cell.trim())
-    if (cells.length !== header.length)
-      throw invalid(file, `line ${row + 2} has ${cells.length} cells and the header ${header.length}`)
-    if (idAt >= 0) ids.push(cells[idAt])
-    if (labelAt >= 0) {
-      const label = Number(cells[labelAt])
-      if (!Number.isInteger(label) || label < 0) throw invalid(file, `line ${row + 2} has label ${cells[labelAt]}`)
-      labels.push(label)
+    throw invalidVotes(file, `${width} scores an input are no multiple of ${classes * seeds}`)
+  const reader = new ScoreReader(table.separator)
+  const ballots = emptyBallots(inputs, learners, classes, classes)
+  const sums = new Float64Array(classes)
+  let ties = 0
+  for (let row = 0; row < inputs; row++) {
+    for (let i = 0; i < learners; i++) {
+      sums.fill(0)
+      const first = i * classes * seeds
+      for (let at = first; at < first + classes * seeds; at++) {
+        const score = reader.score(table.value(row, at))
+        if (!score.ok) throw invalidVotes(file, `${table.place(row, at)} ${score.problem}`)
+        sums[(at - first) % classes] += score.value
+      }
+      const highest = sums.reduce((most, sum) => Math.max(most, sum), Number.NEGATIVE_INFINITY)
+      if (!Number.isFinite(highest))
+        throw invalidVotes(
+          file,
+          `${table.place(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, which is no order' : 'too large to be added up'}`,
+        )
+      if (sums.indexOf(highest) !== sums.lastIndexOf(highest)) ties++
+      writeBallot(sums, 0, classes, ballots.ranks, (row * learners + i) * classes, classes)
     }
-    for (const [i, column] of columns.entries())
-      values[row * columns.length + i] = cells[column] === '' ? Number.NaN : Number(cells[column])
   }
-  return { values, inputs: lines.length, ...(idAt >= 0 ? { ids } : {}), ...(labelAt >= 0 ? { labels } : {}) }
+  return { ballots, abstentions: 0, ties, lowest: 0 }
 }
 
 /** A certificate of votes that this program did not make. */
 export interface ImportedCertificate {
   readonly schema: 'videomae.imported-certificate/1'
+  /** How the file was read; null for ballots that come from no file. */
+  readonly votes: VotesReading | null
   readonly rule: RuleOptions
   readonly learners: number
   readonly classNames: readonly string[] | null
   /** What the importer cannot know. Never print a radius without it. */
   readonly conditions: readonly string[]
-  /** Null without labels. */
+  /** Of the inputs whose true class is known; null where none is. */
   readonly summary: RobustnessSummary | null
+  /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
+  readonly exactRadii: number | null
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]
 }
 
 /** How the columns of a file must have been trained for a rule to count right. */
-function columnsOf({ rule, offsets = [0], groups = 1, coverage }: RuleOptions, learners: number): string {
+function columnsOf({ rule, offsets = [0], groups = 1, coverage }: RuleOptions, imported: ImportedBallots): string {
+  const { learners } = imported.ballots
   if (rule === 'temporal') return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
-  const column = 'column i of the file is learner i'
+  const column =
+    imported.reading?.reordered === true
+      ? 'the number in the name of a column is that of its learner'
+      : 'column i of the file is learner i'
   if (needsSpread(rule))
     return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
   const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
@@ -136,32 +219,57 @@ function columnsOf({ rule, offsets = [0], groups = 1, coverage }: RuleOptions, l
 }
 
 /**
- * @param labels [inputs] true classes, for accuracy; default: those of the file
+ * @param labels [inputs] true classes, for accuracy, null where one is not known; default: those of the file
  * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs, or do not fit it
  */
 export function certifyImported(
   imported: ImportedBallots,
   rule: RuleOptions,
-  labels: ArrayLike<number> | undefined = imported.labels,
+  labels: ArrayLike<number | null> | undefined = imported.labels,
+): ImportedCertificate {
+  return importedCertificate(imported, rule, certifyBallots(imported.ballots, rule), labels)
+}
+
+/**
+ * The document that says what was certified.
+ *
+ * @param certified [inputs] of these ballots by this rule
+ * @throws VideoMaeError `INVALID_ARGUMENT` for another number of labels
+ */
+export function importedCertificate(
+  imported: ImportedBallots,
+  rule: RuleOptions,
+  certified: readonly InputCertificate[],
+  labels: ArrayLike<number | null> | undefined = imported.labels,
 ): ImportedCertificate {
   const { ballots } = imported
   if (labels !== undefined && labels.length !== ballots.inputs)
     throw invalidArgument('labels', `${ballots.inputs} labels`, labels.length)
-  const certified = certifyBallots(ballots, rule)
+  const known = certified.flatMap((certificate, t) => {
+    const label = labels?.[t] ?? null
+    return label === null ? [] : [{ certificate, label }]
+  })
+  const radii = scoredRadii(
+    known.map(({ certificate }) => certificate),
+    known.map(({ label }) => label),
+  )
   return {
     schema: 'videomae.imported-certificate/1',
+    votes: imported.reading ?? null,
     rule,
     learners: ballots.learners,
     classNames: null,
     conditions: [
       'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
       'the bucket of a sample is a function of that sample alone',
-      columnsOf(rule, ballots.learners),
+      'the list of classes and their order were fixed before, and no sample can change them',
+      columnsOf(rule, imported),
       rule.rule === 'temporal'
         ? 'the radius counts neighbouring periods'
         : 'what one poison is follows from how the buckets were made',
     ],
-    summary: labels === undefined ? null : summariseRadii(scoredRadii(certified, labels)),
+    summary: known.length === 0 ? null : summariseRadii(radii),
+    exactRadii: rule.rule === 'fa_exact' ? certified.filter(({ exact }) => exact === true).length : null,
     inputs: certified.map((certificate, t) => ({
       id: imported.ids?.[t] ?? String(t),
       label: labels?.[t] ?? null,

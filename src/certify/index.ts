@@ -13,6 +13,7 @@ export {
 export { certify } from './certify.ts'
 export {
   certifyBallots,
+  certifyInputs,
   type InputCertificate,
   needsRankings,
   needsSpread,
@@ -52,6 +53,7 @@ export {
   type ImportedCertificate,
   type ImportOptions,
   importBallots,
+  importedCertificate,
 } from './import-votes.ts'
 export type {
   EnsemblePlan,
@@ -93,4 +95,6 @@ export {
   type ThreatStatement,
 } from './threat.ts'
 export { checkVectors, type SectionResult } from './vectors.ts'
+export { KeptCertificates } from './votes-file/kept-certificates.ts'
+export { describeReading, type VotesReading } from './votes-file/reading.ts'
 export { certifyRidgeLabelFlips } from './white-box.ts'

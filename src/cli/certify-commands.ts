@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { invalidArgument } from '../core/errors.ts'
 import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
@@ -140,14 +141,64 @@ function addCertify(program: Command): void {
       ).choices(['groups', 'features', 'learners']),
     )
     .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
+    .option(
+      '--learners <n>',
+      '[votes] learners in the file; needed where names of columns do not say which they are',
+      count,
+    )
+    .option('--label-column <name>', '[votes] column of true classes; default: label, y, target, truth and the like')
+    .option('--id-column <name>', '[votes] column of ids; default: id, path, name and the like, else row numbers')
+    .addOption(
+      new Option(
+        '--header <whether>',
+        '[votes] whether the first line of a CSV names its columns; default: concluded, refused where it could be both',
+      ).choices(['yes', 'no']),
+    )
+    .option('--first-class <n>', '[votes] 1 where the file counts classes from 1; default: 0', wholeNumber)
     .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
     .option(
       '--offsets <list>',
       '[votes] the learners that bucket 0 reached, e.g. 0,7,19; for rules with a spread (fa, fa_exact, roe_fa)',
     )
   addPeriods(addProvenance(addShared(command, 'checkpoints/certify'))).action((data, options) =>
-    runCommand(options, async () => (await import('./certify.ts')).certifyCommand(data, options)),
+    runCommand(options, async () => {
+      refuseUnused(command, data, options.votes)
+      await (await import('./certify.ts')).certifyCommand(data, options)
+    }),
   )
+}
+
+/** Options that say how a file of votes is read; nothing else uses them. */
+const ofVotesOnly = ['votes', 'kind', 'learners', 'labelColumn', 'idColumn', 'header', 'firstClass', 'offsets']
+/** Those that `certify --votes` uses besides. */
+const ofVotes = new Set([
+  ...ofVotesOnly,
+  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'out', 'json', 'quiet'],
+])
+
+/**
+ * An option that would be without effect may be one that the user relies on.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` naming it
+ */
+function refuseUnused(command: Command, data: string | undefined, votes: string | undefined): void {
+  if (votes !== undefined && data !== undefined) throw invalidArgument('DATA', 'nothing with --votes', data)
+  for (const option of command.options) {
+    const name = option.attributeName()
+    if (command.getOptionValueSource(name) !== 'cli') continue
+    const used = votes === undefined ? !ofVotesOnly.includes(name) : ofVotes.has(name)
+    if (used) continue
+    const flag = option.long ?? name
+    const value = String(command.getOptionValue(name))
+    throw votes === undefined
+      ? invalidArgument(flag, 'nothing without --votes', value)
+      : invalidArgument(
+          flag,
+          'nothing with --votes',
+          value,
+          'How the learners were made, and so what one poison is, was decided by the system that made the file.',
+        )
+  }
 }
 
 function addAudit(program: Command): void {

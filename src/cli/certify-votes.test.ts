@@ -1,14 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { certifyBallots, importBallots, KeptCertificates } from '../certify/index.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))
 const place = (name: string) => path.join(folder, name)
 // 12 learners of one opinion on one input of two classes.
-writeFileSync(place('votes.csv'), `id,${'abcdefghijkl'.split('').join(',')}\nx,${'1,'.repeat(11)}1\n`)
+writeFileSync(
+  place('votes.csv'),
+  `id,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}\nx,${'1,'.repeat(11)}1\n`,
+)
 writeFileSync(
   place('scores.csv'),
   `id,${Array.from({ length: 24 }, (_, i) => `s${i}`).join(',')}\nx,${'0,1,'.repeat(11)}0,1\n`,
@@ -39,7 +43,7 @@ async function certify(file: string, ...more: readonly string[]) {
   const written = existsSync(out) ? readdirSync(out).sort() : []
   const radii = written.map((name) => {
     const { rule, inputs } = JSON.parse(readFileSync(path.join(out, name), 'utf8'))
-    return [rule.rule, inputs[0].radius]
+    return [rule.rule, inputs?.[0].radius ?? null]
   })
   return {
     code: process.exitCode ?? 0,
@@ -73,6 +77,93 @@ describe('certify --votes, without a rule,', () => {
       'column i of the file is learner i, and bucket j reached the learners j + 0, j + 3, j + 7, modulo 12, and no others',
     ])
   })
+})
+
+test('certify --votes leaves single inputs out when told to', async () => {
+  expect((await certify('votes.csv', '--no-per-input')).radii).toEqual([['dpa', null]])
+})
+
+test('certify --votes says how the file was read, and how many radii of the search are exact', async () => {
+  const { result, code } = await certify('votes.csv', '--rule', 'fa_exact', '--offsets', '0,3,7')
+  expect(code).toBe(0)
+  expect(result).toMatchObject({
+    read: { inputs: 1, learners: 12, classes: 2, ids: 'id', labels: null, abstentions: 0 },
+    runs: [{ rule: 'fa_exact', exactRadii: 1 }],
+  })
+})
+
+test.each([
+  [['--threat', 'general'], '--threat'],
+  [['--by', 'content'], '--by'],
+  [['--partitions', '12'], '--partitions'],
+  [['--collective', '1'], '--collective'],
+  [['--white-box'], '--white-box'],
+  [['--learner', 'ridge'], '--learner'],
+  [['--seed', '1'], '--seed'],
+  [['--until', '3'], '--until'],
+  [['--groups', '3'], '--groups'],
+  [['--coverage', '2'], '--coverage'],
+] as const)('certify --votes refuses %j, which it has no use for', async (options, name) => {
+  const { code, radii, result } = await certify('votes.csv', ...options)
+  expect([code, radii]).toEqual([2, []])
+  expect(result.error?.message).toContain(`for ${name} `)
+})
+
+test('options of votes are refused without a file of votes, and DATA beside one', async () => {
+  for (const more of [
+    ['--kind', 'scores'],
+    ['--learners', '3'],
+    ['--offsets', '0,1'],
+    ['--votes', 'x.csv'],
+  ] as const) {
+    printed = ''
+    const program = new Command().exitOverride()
+    addCertifyCommands(program)
+    await program.parseAsync(['certify', 'videos', '--json', ...more], { from: 'user' })
+    expect(process.exitCode).toBe(2)
+    expect(JSON.parse(printed).error.message).toContain(more[0] === '--votes' ? 'for DATA' : `for ${more[0]} `)
+  }
+})
+
+test('certificates of an interrupted run are used again, and no others', async () => {
+  const rows = Array.from(
+    { length: 30 },
+    (_, t) => `v${t},${Array.from({ length: 12 }, (_, i) => (i * t) % 2).join(',')}`,
+  )
+  const header = `id,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}`
+  writeFileSync(place('many.csv'), `${header}\n${rows.join('\n')}\n`)
+  const out = place('kept')
+  const run = async (file: string) => {
+    printed = ''
+    const program = new Command().exitOverride()
+    addCertifyCommands(program)
+    await program.parseAsync(['certify', '--votes', place(file), '--classes', '2', '--out', out, '--json'], {
+      from: 'user',
+    })
+    return readFileSync(path.join(out, 'imported-certificate-dpa.json'), 'utf8')
+  }
+  const whole = await run('many.csv')
+  expect(readdirSync(out)).toEqual(['imported-certificate-dpa.json'])
+  // What a run leaves that was stopped after two inputs, the second of them with a radius that nothing else would give.
+  const imported = await importBallots(place('many.csv'), { kind: 'votes', classes: 2 })
+  const part = path.join(out, 'imported-certificate-dpa.part.jsonl')
+  const keep = await KeptCertificates.open(part, imported.ballots, { rule: 'dpa' })
+  const [first, second] = certifyBallots(imported.ballots, { rule: 'dpa' })
+  keep.add(first)
+  keep.add({ ...second, radius: 77 })
+  await keep.flush()
+  appendFileSync(part, '{"prediction":0,"rad')
+  const resumed = JSON.parse(await run('many.csv'))
+  expect(resumed.inputs.map(({ radius }: { radius: number }) => radius)).toEqual(
+    JSON.parse(whole).inputs.map(({ radius }: { radius: number }, t: number) => (t === 1 ? 77 : radius)),
+  )
+  // Another file of votes in the same folder takes nothing over.
+  await KeptCertificates.open(part, imported.ballots, { rule: 'dpa' }).then(async (other) => {
+    other.add({ ...second, radius: 77 })
+    await other.flush()
+  })
+  writeFileSync(place('many.csv'), `${header}\n${rows.toReversed().join('\n')}\n`)
+  expect(await run('many.csv')).not.toContain(':77')
 })
 
 test.each([

@@ -1,10 +1,24 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { certifyImported, checkRules, importBallots, needsRankings, needsSpread, type Rule } from '../certify/index.ts'
+import {
+  certifyInputs,
+  checkRules,
+  describeReading,
+  type ImportedBallots,
+  type ImportedCertificate,
+  type ImportOptions,
+  importBallots,
+  importedCertificate,
+  KeptCertificates,
+  needsRankings,
+  needsSpread,
+  type Rule,
+  type RuleOptions,
+} from '../certify/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
-import { listOf, numbersOf, rulesOf } from './certify-options.ts'
-import type { CommonOptions } from './run.ts'
+import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
+import { type CommonOptions, interruptSignal } from './run.ts'
 
 export interface CertifyVotesOptions extends CommonOptions {
   /** npy or CSV of another system. */
@@ -12,6 +26,12 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly kind?: 'votes' | 'scores'
   /** Names, or how many there are. */
   readonly classes?: string
+  /** Learners in the file; needed where names of columns do not say which are learners. */
+  readonly learners?: number
+  readonly header?: 'yes' | 'no'
+  readonly idColumn?: string
+  readonly labelColumn?: string
+  readonly firstClass?: number
   readonly seedsPerPartition?: number
   /** Default: what the file allows, see `rulesFor`. */
   readonly rule?: string
@@ -22,20 +42,20 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly groups?: number
   /** Rule `temporal`: periods that each learner is trained on. */
   readonly coverage?: number
+  /** False: single inputs are left out of the certificates. */
+  readonly perInput?: boolean
+  readonly quiet?: boolean
   readonly out: string
 }
 
 /**
  * `videomae certify --votes FILE`. Every rule is checked before the first file is written.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, and what `importBallots` throws
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `INTERRUPTED`, and what `importBallots` throws
  */
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
-  const { kind = 'votes', classes = '', seedsPerPartition, groups, coverage, out, json = false } = options
-  const names = listOf(classes)
-  const number = names.length === 1 ? Number(names[0]) : names.length
-  if (!Number.isInteger(number) || number < 2)
-    throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', classes)
+  const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
+  const { number, names } = classesOf(options.classes ?? '')
   const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
   if (offsets === undefined && rules.some(needsSpread))
@@ -44,39 +64,124 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
       offsets,
     )
-  const imported = await importBallots(file, { kind, classes: number, seeds: seedsPerPartition })
-  const { learners, inputs: count } = imported.ballots
+  if (groups !== undefined && !rules.includes('groups'))
+    throw invalidArgument('--groups', 'nothing without rule groups', groups)
+  if (coverage !== undefined && !rules.includes('temporal'))
+    throw invalidArgument('--coverage', 'nothing without rule temporal', coverage)
+  const imported = await importBallots(file, importOptions(options, kind, number, names))
+  const { learners } = imported.ballots
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
   const by = rules.includes('temporal') ? 'time' : 'content' // what stands for the columns
   checkRules({ rules, partitions: learners, groups, by })
-  const results = rules.map((rule) => {
-    const certified = certifyImported(imported, {
-      ...{ rule, offsets },
-      ...(groups === undefined ? {} : { groups }),
-      ...(rule === 'temporal' ? { coverage: coverage ?? 1 } : {}),
-    })
-    const certificate = { ...certified, classNames: names.length > 1 ? names : null }
-    const written = path.join(out, `imported-certificate-${rule}.json`)
-    return { rule, learners, inputs: count, summary: certified.summary, file: written, certificate }
-  })
+  const { reading } = imported
+  if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
+  for (const note of reading?.notes ?? []) noteOf(quiet)(`note: ${note}`)
   await mkdir(out, { recursive: true })
-  for (const { file: written, certificate } of results)
-    await writeFileAtomic(written, `${JSON.stringify(certificate)}\n`)
+  const results = await certifyRules(
+    imported,
+    rules.map((rule) => ({
+      ...{ rule, offsets },
+      ...(rule === 'groups' && groups !== undefined ? { groups } : {}),
+      ...(rule === 'temporal' ? { coverage: coverage ?? 1 } : {}),
+    })),
+    { out, quiet, perInput, names },
+  )
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
-    const shown = results.map(({ certificate: _, ...result }) => result)
-    process.stdout.write(`${JSON.stringify({ runs: shown, conditions })}\n`)
+    const shown = results.map(({ certificate, written, radii: _ }) => {
+      const { rule, summary, exactRadii } = certificate
+      return { rule: rule.rule, learners, inputs: imported.ballots.inputs, summary, exactRadii, file: written }
+    })
+    process.stdout.write(`${JSON.stringify({ read: reading, runs: shown, conditions })}\n`)
     return
   }
-  for (const { rule, summary, inputs, file: written, certificate } of results) {
-    const radii = certificate.inputs.map(({ radius }) => radius).sort((a, b) => a - b)
-    const scored =
-      summary === null
-        ? `median radius of all predictions ${radii[Math.floor((radii.length - 1) / 2)]}; no labels, so no accuracy`
-        : `right ${(100 * summary.cleanAccuracy).toFixed(1)} %, median radius ${summary.medianRadius ?? 'none (below 50%)'}, mean radius ${summary.averageCertifiedRadius.toFixed(1)}`
-    process.stdout.write(`${rule}: ${learners} learners, ${inputs} inputs, ${scored}\nwrote  ${written}\n`)
-  }
+  for (const result of results) process.stdout.write(`${textOf(result, imported)}\nwrote  ${result.written}\n`)
   process.stdout.write(conditions.map((condition) => `  if ${condition}\n`).join(''))
+}
+
+function classesOf(text: string): { readonly number: number; readonly names: readonly string[] | null } {
+  const names = listOf(text)
+  const number = names.length === 1 ? Number(names[0]) : names.length
+  if (!Number.isInteger(number) || number < 2)
+    throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', text)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw invalidArgument('--classes', 'different names', twice)
+  return { number, names: names.length > 1 ? names : null }
+}
+
+function importOptions(
+  options: CertifyVotesOptions,
+  kind: 'votes' | 'scores',
+  classes: number,
+  names: readonly string[] | null,
+): ImportOptions {
+  const { seedsPerPartition: seeds, learners, header, idColumn, labelColumn, firstClass } = options
+  return {
+    ...{ kind, classes, seeds, learners, idColumn, labelColumn, firstClass },
+    ...(names === null ? {} : { classNames: names }),
+    ...(header === undefined ? {} : { header: header === 'yes' }),
+  }
+}
+
+interface RuleResult {
+  readonly certificate: ImportedCertificate
+  readonly radii: readonly number[]
+  readonly written: string
+}
+
+/** Rule by rule. What is finished is kept beside the certificates until all rules are done, so that the same command goes on. */
+async function certifyRules(
+  imported: ImportedBallots,
+  rules: readonly RuleOptions[],
+  about: {
+    readonly out: string
+    readonly quiet: boolean
+    readonly perInput: boolean
+    readonly names: readonly string[] | null
+  },
+): Promise<RuleResult[]> {
+  const { out, quiet, perInput, names } = about
+  const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
+  const results: RuleResult[] = []
+  const kept: KeptCertificates[] = []
+  try {
+    for (const rule of rules) {
+      const name = path.join(out, `imported-certificate-${rule.rule}`)
+      const keep = await KeptCertificates.open(`${name}.part.jsonl`, imported.ballots, rule)
+      kept.push(keep)
+      const certified = await certifyInputs(imported.ballots, rule, {
+        signal: interrupt.signal,
+        known: keep.known,
+        onCertificate: (certificate) => keep.add(certificate),
+        onProgress: progressOf(quiet, `${rule.rule}: inputs`),
+      }).finally(() => keep.flush())
+      const certificate = { ...importedCertificate(imported, rule, certified), classNames: names }
+      const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)
+      const shown = perInput ? certificate : { ...certificate, inputs: null }
+      await writeFileAtomic(`${name}.json`, `${JSON.stringify(shown)}\n`)
+      results.push({ certificate, radii, written: `${name}.json` })
+    }
+    for (const keep of kept) await keep.remove()
+    return results
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+/** What is printed of one rule. */
+function textOf({ certificate, radii }: RuleResult, { ballots, reading }: ImportedBallots): string {
+  const { rule, summary, exactRadii } = certificate
+  const { inputs, learners } = ballots
+  const unknown = reading?.unknownLabels ?? 0
+  const scored =
+    summary === null
+      ? `median radius of all predictions ${radii[Math.floor((radii.length - 1) / 2)]}; no true classes, so no accuracy`
+      : `right ${(100 * summary.cleanAccuracy).toFixed(1)} %${unknown > 0 ? ` of ${summary.inputs} with a known class` : ''}, median radius ${summary.medianRadius ?? 'none (below 50%)'}, mean radius ${summary.averageCertifiedRadius.toFixed(1)}`
+  const exact =
+    exactRadii === null
+      ? ''
+      : `; ${exactRadii} of ${inputs} radii are exact${exactRadii < inputs ? ', the others are lower bounds' : ''}`
+  return `${rule.rule}: ${learners} learners, ${inputs} inputs, ${scored}${exact}`
 }
 
 /**

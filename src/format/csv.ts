@@ -1,7 +1,8 @@
 /** Records of separated values after RFC 4180, with empty lines, comments (`#`) and blanks around fields besides. */
 export interface CsvRecord {
-  /** Line that the record begins on, from 1. */
+  /** Line that the record begins on, from 1, and the one it ends on. */
   readonly line: number
+  readonly lastLine: number
   /** Quoted fields as they stand between their quotes, others without the blanks around them. */
   readonly fields: readonly string[]
 }
@@ -12,18 +13,42 @@ export type ReportLine = (line: number, message: string) => never
 /** The end of a line, whatever system wrote it. */
 export const lineEnd = /\r\n|\n|\r/
 
+/** All lines of a text: each is part of a record, empty, or a comment. */
+export interface CsvTable {
+  readonly records: readonly CsvRecord[]
+  /** Lines of comments and empty lines, from 1. */
+  readonly comments: readonly number[]
+  readonly empty: readonly number[]
+}
+
+/** Whether a line outside records is a comment. */
+export type IsComment = (line: string) => boolean
+
+const beginsWithHash: IsComment = (line) => line.startsWith('#')
+
 /**
  * Reads records. A quoted field may hold separators, quotes (doubled) and line ends, so records are not lines; empty lines
  * and comments are so only between records.
  *
  * @param separator one character
+ * @param isComment default: what begins with `#`
  */
-export function readRecords(text: string, separator: string, report: ReportLine): CsvRecord[] {
+export function readTable(
+  text: string,
+  separator: string,
+  report: ReportLine,
+  isComment: IsComment = beginsWithHash,
+): CsvTable {
   const records: CsvRecord[] = []
+  const comments: number[] = []
+  const empty: number[] = []
   let [at, line] = [0, 1]
   while (at < text.length) {
     const rest = lineAt(text, at)
-    if (rest.trim() === '' || rest.startsWith('#')) {
+    const blank = rest.trim() === ''
+    if (blank || isComment(rest)) {
+      if (blank) empty.push(line)
+      else comments.push(line)
       at = behindLine(text, at + rest.length)
       line++
       continue
@@ -38,22 +63,27 @@ export function readRecords(text: string, separator: string, report: ReportLine)
       if (text[at] !== separator) break
       at++
     }
-    records.push({ line: began, fields })
+    records.push({ line: began, lastLine: line, fields })
     at = behindLine(text, at)
     line++
   }
-  return records
+  return { records, comments, empty }
+}
+
+/** The records of `readTable`. */
+export function readRecords(text: string, separator: string, report: ReportLine): readonly CsvRecord[] {
+  return readTable(text, separator, report).records
 }
 
 /**
- * What stands outside quotes in the first record of a text whose separator is not known yet, commas and tabs among it. A
+ * What stands outside quotes in the first record of a text whose separator is not known yet, separators among it. A
  * quote opens a field over several lines only where a field may begin.
  */
 export function outsideQuotes(text: string): string {
   let outside = ''
   for (let at = 0; at < text.length && text[at] !== '\n' && text[at] !== '\r'; at++) {
     const close = text[at] === '"' ? closingQuote(text, at) : -1
-    const whole = close >= 0 && (/(?:^|[,\t])\s*$/.test(outside) || !lineEnd.test(text.slice(at, close)))
+    const whole = close >= 0 && (/(?:^|[,;|\t])\s*$/.test(outside) || !lineEnd.test(text.slice(at, close)))
     if (whole) at = close
     else outside += text[at]
   }
@@ -64,7 +94,7 @@ export function outsideQuotes(text: string): string {
 export function csvField(value: string | number): string {
   const text = String(value)
   // A record that begins with # would be a comment.
-  const plain = text === text.trim() && !/[",\t\n\r]|^#/.test(text)
+  const plain = text === text.trim() && !/[",;|\t\n\r]|^#/.test(text)
   return plain ? text : `"${text.replaceAll('"', '""')}"`
 }
 

@@ -35,6 +35,11 @@ describe('npy', () => {
     ['i8', [2], BigInt64Array.of(-1n, 1n << 60n)],
     ['u1', [0, 4], new Uint8Array(0)],
     ['b1', [2], Uint8Array.of(0, 1)],
+    ['i2', [2], Int16Array.of(-1, 32_767)],
+    ['i1', [2], Int8Array.of(-1, 127)],
+    ['u8', [1], BigUint64Array.of((1n << 64n) - 1n)],
+    ['u4', [2], Uint32Array.of(0, 2 ** 32 - 1)],
+    ['u2', [2], Uint16Array.of(0, 65_535)],
   ])('keeps %s of shape %j', async (dtype, shape, data) => {
     await writeNpy(path, shape, data, dtype)
     expect(await readNpy(path)).toEqual({ shape, dtype, data })
@@ -57,6 +62,15 @@ describe('npy', () => {
       const header = "{'shape': (2,), 'fortran_order': False, 'descr': '<f4'}\n"
       expect((await readNpy(await file(header, Float32Array.of(1, 2), version))).data).toEqual(Float32Array.of(1, 2))
     }
+  })
+
+  it('reads big-endian data, and shapes as Python 2 wrote them', async () => {
+    // numpy.array([1, -2], dtype='>i2'), numpy.array([1.5], dtype='>f8')
+    const words = "{'descr': '>i2', 'fortran_order': False, 'shape': (2L,), }\n"
+    expect((await readNpy(await file(words, Uint8Array.of(0, 1, 255, 254)))).data).toEqual(Int16Array.of(1, -2))
+    const doubles = "{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }\n"
+    const bytes = Uint8Array.of(0x3f, 0xf8, 0, 0, 0, 0, 0, 0)
+    expect((await readNpy(await file(doubles, bytes))).data).toEqual(Float64Array.of(1.5))
   })
 
   it('turns Fortran order into row-major (property)', async () => {
@@ -84,7 +98,9 @@ describe('npy', () => {
   })
 
   it.each([
-    ['big-endian', "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 'element type'],
+    ['complex', "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 'element type'],
+    ['long double', "{'descr': '<f16', 'fortran_order': False, 'shape': (1,), }", 'element type'],
+    ['text', "{'descr': '<U2', 'fortran_order': False, 'shape': (1,), }", 'element type'],
     ['pickled', "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", 'element type'],
     ['structured', "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", 'not a plain array'],
     ['short', "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 'needs 12 bytes and 8 follow'],

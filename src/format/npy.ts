@@ -4,11 +4,21 @@ import { bytesOf, elementCount, readFully, writeFully } from './file-bytes.ts'
 import { openRegularFile } from './regular-file.ts'
 
 /** Element types of NumPy files, as NumPy names them (without byte order). */
-export const npyDtypes = ['f8', 'f4', 'f2', 'i8', 'i4', 'u1', 'b1'] as const
+export const npyDtypes = ['f8', 'f4', 'f2', 'i8', 'i4', 'i2', 'i1', 'u8', 'u4', 'u2', 'u1', 'b1'] as const
 export type NpyDtype = (typeof npyDtypes)[number]
 
-/** f2 holds bit patterns in Uint16Array (see half.ts), b1 holds 0 or 1 in Uint8Array, i8 is 64 bits wide. */
-export type NpyArray = Float64Array | Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array
+/** f2 holds bit patterns in Uint16Array (see half.ts), b1 holds 0 or 1 in Uint8Array, i8 and u8 are 64 bits wide. */
+export type NpyArray =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | BigUint64Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array
 
 export interface Npy {
   readonly shape: readonly number[]
@@ -18,7 +28,10 @@ export interface Npy {
 }
 
 const magic = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59) // \x93NUMPY
-const widths: Readonly<Record<NpyDtype, number>> = { f8: 8, f4: 4, f2: 2, i8: 8, i4: 4, u1: 1, b1: 1 }
+const widths: Readonly<Record<NpyDtype, number>> = {
+  ...{ f8: 8, f4: 4, f2: 2, i8: 8, i4: 4, i2: 2, i1: 1 },
+  ...{ u8: 8, u4: 4, u2: 2, u1: 1, b1: 1 },
+}
 /** Headers are below 200 bytes unless an array has thousands of named fields, which we do not read. */
 const largestHeader = 1 << 20
 
@@ -30,9 +43,10 @@ function invalid(path: string, problem: string): VideoMaeError {
 }
 
 /**
- * Read a NumPy array file, format versions 1 to 3, little-endian. Fortran order is turned into row-major.
+ * Read a NumPy array file, format versions 1 to 3. Fortran order is turned into row-major, big-endian data into the byte order
+ * of this machine.
  *
- * @throws VideoMaeError `NPY_INVALID` for a damaged file, another element type, big-endian or pickled data
+ * @throws VideoMaeError `NPY_INVALID` for a damaged file, another element type or pickled data
  */
 export async function readNpy(path: string): Promise<Npy> {
   const file = await openRegularFile(path)
@@ -52,7 +66,7 @@ export async function readNpy(path: string): Promise<Npy> {
     const headerBytes = new Uint8Array(headerSize)
     await readFully(file, headerBytes, headerAt)
     const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(headerBytes)
-    const { dtype, shape, fortran } = parseHeader(path, text)
+    const { dtype, bigEndian, shape, fortran } = parseHeader(path, text)
 
     const bytes = elementCount(shape) * widths[dtype]
     const available = size - headerAt - headerSize
@@ -61,6 +75,7 @@ export async function readNpy(path: string): Promise<Npy> {
     }
     const raw = new Uint8Array(bytes)
     if ((await readFully(file, raw, headerAt + headerSize)) !== bytes) throw invalid(path, 'it was cut short meanwhile')
+    if (bigEndian) reverseBytes(raw, widths[dtype])
     const data = viewAs(dtype, raw.buffer)
     return { shape, dtype, data: fortran && shape.length > 1 ? toRowMajor(data, shape) : data }
   } finally {
@@ -69,29 +84,34 @@ export async function readNpy(path: string): Promise<Npy> {
 }
 
 /** The header is a Python dictionary literal with three keys in any order. */
-function parseHeader(path: string, text: string): { dtype: NpyDtype; shape: number[]; fortran: boolean } {
+function parseHeader(
+  path: string,
+  text: string,
+): { dtype: NpyDtype; bigEndian: boolean; shape: number[]; fortran: boolean } {
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1]
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1]
   const sizes = /'shape'\s*:\s*\(([^)]*)\)/.exec(text)?.[1]
   if (descr === undefined || order === undefined || sizes === undefined) {
     throw invalid(path, `its header is not a plain array's: ${JSON.stringify(text.trim().slice(0, 120))}`)
   }
-  const dtype = npyDtypes.find((known) => descr === known || descr === `<${known}` || descr === `|${known}`)
+  const dtype = npyDtypes.find((known) => descr.replace(/^[<>|=]/, '') === known)
   if (dtype === undefined) {
-    throw invalid(
-      path,
-      `its element type is ${JSON.stringify(descr)}, not one of ${npyDtypes.join(', ')} little-endian`,
-    )
+    throw invalid(path, `its element type is ${JSON.stringify(descr)}, not one of ${npyDtypes.join(', ')}`)
   }
   const shape = sizes
     .split(',')
     .map((size) => size.trim())
     .filter((size, i, all) => size !== '' || i !== all.length - 1)
-    .map((size) => (/^\d+$/.test(size) ? Number(size) : Number.NaN))
+    .map((size) => (/^\d+L?$/.test(size) ? Number.parseInt(size, 10) : Number.NaN))
   if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(elementCount(shape))) {
     throw invalid(path, `its shape is (${sizes.slice(0, 120)})`)
   }
-  return { dtype, shape, fortran: order === 'True' }
+  return { dtype, bigEndian: descr.startsWith('>'), shape, fortran: order === 'True' }
+}
+
+/** Turns the bytes of each element round, in place. */
+function reverseBytes(bytes: Uint8Array, width: number): void {
+  for (let at = 0; width > 1 && at < bytes.length; at += width) bytes.subarray(at, at + width).reverse()
 }
 
 function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): NpyArray {
@@ -106,6 +126,16 @@ function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): NpyArray {
       return new BigInt64Array(buffer)
     case 'i4':
       return new Int32Array(buffer)
+    case 'i2':
+      return new Int16Array(buffer)
+    case 'i1':
+      return new Int8Array(buffer)
+    case 'u8':
+      return new BigUint64Array(buffer)
+    case 'u4':
+      return new Uint32Array(buffer)
+    case 'u2':
+      return new Uint16Array(buffer)
     case 'u1':
     case 'b1':
       return new Uint8Array(buffer)
@@ -139,7 +169,7 @@ function toRowMajor(data: NpyArray, shape: readonly number[]): NpyArray {
 /**
  * Write an array as NumPy does: version 1.0 header, data aligned to 64 bytes, row-major.
  *
- * @param dtype needed for f2 (bits in Uint16Array) and b1 (Uint8Array, which is u1 otherwise)
+ * @param dtype needed for u2 (a Uint16Array holds the bits of f2 otherwise) and b1 (a Uint8Array is u1 otherwise)
  * @throws VideoMaeError `INVALID_ARGUMENT` when shape, type and data do not fit together
  */
 export async function writeNpy(
@@ -178,6 +208,10 @@ function dtypeOf(data: NpyArray): NpyDtype {
   if (data instanceof Float64Array) return 'f8'
   if (data instanceof Uint16Array) return 'f2'
   if (data instanceof BigInt64Array) return 'i8'
+  if (data instanceof BigUint64Array) return 'u8'
   if (data instanceof Int32Array) return 'i4'
+  if (data instanceof Int16Array) return 'i2'
+  if (data instanceof Int8Array) return 'i1'
+  if (data instanceof Uint32Array) return 'u4'
   return 'u1'
 }

@@ -1,0 +1,138 @@
+/** What the cells of a file of votes mean: classes, abstentions, scores, true classes. */
+import type { ReadOptions } from './reading.ts'
+
+/** What programs write for a value that is missing: spreadsheets, R, pandas, databases. */
+const missing: ReadonlySet<string> = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '?', '<na>', '-'])
+
+export function isMissing(cell: string): boolean {
+  return missing.has(cell.trim().toLowerCase())
+}
+
+const plainNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const minusInfinity = /^-inf(?:inity)?$/i
+const plusInfinity = /^\+?inf(?:inity)?$/i
+
+/** A number as it is usually written; no hexadecimal, no thousands. Undefined for anything else. */
+export function parseNumber(cell: string): number | undefined {
+  const text = cell.trim()
+  if (plainNumber.test(text)) return Number(text)
+  if (minusInfinity.test(text)) return Number.NEGATIVE_INFINITY
+  return plusInfinity.test(text) ? Number.POSITIVE_INFINITY : undefined
+}
+
+/** A vote that says nothing. */
+export const abstention = -1
+
+export type Parsed = { readonly ok: true; readonly value: number } | { readonly ok: false; readonly problem: string }
+
+const refused = (problem: string): Parsed => ({ ok: false, problem })
+
+/** Reads classes: by name where there are names, by number otherwise. */
+export class ClassReader {
+  private readonly classes: number
+  private readonly first: number
+  private readonly byName: ReadonlyMap<string, number>
+  /** Names that are numbers but not their own: a number is a name then, and no index. */
+  private readonly namesOnly: boolean
+
+  constructor({
+    classes,
+    classNames = [],
+    firstClass = 0,
+  }: Pick<ReadOptions, 'classes' | 'classNames' | 'firstClass'>) {
+    this.classes = classes
+    this.first = firstClass
+    this.byName = new Map(classNames.map((name, c) => [name, c]))
+    this.namesOnly = classNames.some((name, c) => {
+      const number = parseNumber(name)
+      return number !== undefined && number !== c + firstClass
+    })
+  }
+
+  /** @returns class index from 0, or `abstention` */
+  vote(cell: number | string): Parsed {
+    if (typeof cell === 'number' && this.byName.size === 0) {
+      const index = cell === abstention ? abstention : cell - this.first
+      // Arrays have millions of votes: no text is made of them.
+      if (Number.isInteger(cell) && index < this.classes && (index >= 0 || cell === abstention))
+        return { ok: true, value: index }
+    }
+    if (typeof cell === 'string' && isMissing(cell) && !this.byName.has(cell.trim()))
+      return refused('is empty: an abstention is written -1')
+    const parsed = this.read(cell)
+    return parsed ?? refused(`is ${shown(cell)}, which is no class: ${this.range()}, or -1 for an abstention`)
+  }
+
+  /** @returns class index from 0, or null where the true class is not known */
+  label(cell: string): Parsed | null {
+    if (isMissing(cell) && !this.byName.has(cell.trim())) return null
+    const parsed = this.read(cell)
+    if (parsed?.ok === true && parsed.value === abstention)
+      return refused('is -1: a true class that is not known is left empty')
+    return parsed ?? refused(`is ${shown(cell)}, which is no class: ${this.range()}`)
+  }
+
+  private read(cell: number | string): Parsed | undefined {
+    const text = String(cell).trim()
+    const named = this.byName.get(text)
+    if (named !== undefined) return { ok: true, value: named }
+    const number = typeof cell === 'number' ? cell : parseNumber(text)
+    if (number === undefined || !Number.isInteger(number)) return undefined
+    // `2.0`, as pandas writes the name 2 in a column with gaps.
+    const whole = this.byName.get(String(number))
+    if (whole !== undefined) return { ok: true, value: whole }
+    if (number === abstention) return { ok: true, value: abstention }
+    const index = number - this.first
+    return !this.namesOnly && index >= 0 && index < this.classes ? { ok: true, value: index } : undefined
+  }
+
+  private range(): string {
+    const names = [...this.byName.keys()]
+    const few = names.length <= 8 ? names.join(', ') : `${names.slice(0, 6).join(', ')}, ...`
+    const numbers = `${this.first} to ${this.first + this.classes - 1}`
+    if (this.namesOnly) return few
+    return names.length === 0 ? numbers : `${few} (or ${numbers})`
+  }
+}
+
+function shown(cell: number | string): string {
+  return typeof cell === 'string' ? JSON.stringify(cell) : String(cell)
+}
+
+/** How a file writes the decimal mark; a comma only where it does not separate cells. */
+export class ScoreReader {
+  private mark: '.' | ',' | null
+  private readonly comma: boolean
+
+  /** @param separator of cells */
+  constructor(separator: string | null) {
+    this.comma = separator !== null && separator !== ','
+    this.mark = null
+  }
+
+  /** A finite number, or minus infinity. */
+  score(cell: number | string): Parsed {
+    if (typeof cell === 'number') return checked(cell)
+    const text = cell.trim()
+    if (isMissing(text)) return refused('is empty')
+    if (this.comma && /^[+-]?\d*,\d+(?:e[+-]?\d+)?$/i.test(text)) {
+      if (this.mark === '.') return refused(`is ${shown(cell)}, with a comma, while other numbers have a point`)
+      this.mark = ','
+      return checked(Number(text.replace(',', '.')))
+    }
+    const number = parseNumber(text)
+    if (number === undefined) return refused(`is ${shown(cell)}, which is no number`)
+    if (text.includes('.')) {
+      if (this.mark === ',') return refused(`is ${shown(cell)}, with a point, while other numbers have a comma`)
+      this.mark = '.'
+    }
+    return checked(number)
+  }
+}
+
+function checked(value: number): Parsed {
+  if (Number.isNaN(value)) return refused('is NaN, which has no place in an order')
+  if (value === Number.POSITIVE_INFINITY)
+    return refused('is infinite: scores are finite, or -inf for a class that cannot be')
+  return { ok: true, value }
+}

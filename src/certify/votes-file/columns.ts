@@ -1,0 +1,222 @@
+/**
+ * Which columns of a file are learners. A column that is not surely a learner's never votes: it would add to the lead of a
+ * class, and radii would grow without a reason.
+ */
+import { parseNumber } from './cells.ts'
+import type { ReadOptions } from './reading.ts'
+
+export type Role = 'id' | 'index' | 'label'
+
+const words = (text: string): readonly string[] => text.split(' ')
+
+/** Usual names, without blanks, underscores, hyphens and points, in lower case. */
+const spellings: Readonly<Record<Role, ReadonlySet<string>>> = {
+  id: new Set(
+    words(
+      'id ids inputid input inputs sampleid sample name names video videoid videoname videopath path paths file filename filepath clip clipid image imageid example exampleid testid testcase caseid uid uuid key itemid item instance',
+    ),
+  ),
+  // What pandas, R, readr and spreadsheets call a column of row numbers or row names.
+  index: new Set([
+    '',
+    ...words('index idx row rows rowid rowname rownames rownumber rowindex unnamed:0 x level0 no nr'),
+  ]),
+  label: new Set(
+    words(
+      'label labels truelabel truelabels labeltrue trueclass trueclasses truth groundtruth gt gold goldlabel y ytrue ytest target targets class classes classid classindex classlabel category actual expected reference correct correctlabel correctclass true answer',
+    ),
+  ),
+}
+
+/** What a column with this name is; undefined for learners and for what nobody knows. */
+export function roleOf(name: string): Role | undefined {
+  const plain = name.trim().toLowerCase()
+  if (plain === '...1') return 'index' // readr
+  if (parseNumber(plain) !== undefined) return undefined
+  const known = plain.replace(/[\s_.-]/g, '')
+  return (Object.keys(spellings) as Role[]).find((role) => spellings[role].has(known))
+}
+
+/** What stands before the number of a learner: `l3`, `learner_3`, `model 3`. */
+const learnerWords = new Set(
+  words(
+    'l learner baselearner base m model member vote voter learnervote f h head clf classifier baseclassifier estimator expert net network part partition shard pred prediction learnerprediction',
+  ),
+)
+/** The same in a file of scores, where a column is one of several of a learner. */
+const scoreWords = new Set([...learnerWords, ...words('s score scores logit logits prob probs probability')])
+/** What may stand before the number of a class, or of a seed, inside such a name. */
+const classWords = new Set(['', ...words('c class y s score logit prob p label')])
+const seedWords = new Set(['', ...words('s seed r run')])
+
+/** Columns of a table, by what they are. */
+export interface Columns {
+  /** Indices of the columns of learners, in the order of learners. */
+  readonly learners: readonly number[]
+  readonly reordered: boolean
+  readonly id: number | null
+  readonly label: number | null
+  readonly notUsed: readonly string[]
+}
+
+/** Called with what is wrong with the header, and what to do. */
+export type Refuse = (problem: string, hint?: string) => never
+
+/**
+ * @param names of the header
+ * @param isEmpty whether a column has nothing in it
+ */
+export function columnsOf(
+  names: readonly string[],
+  isEmpty: (column: number) => boolean,
+  options: ReadOptions,
+  refuse: Refuse,
+): Columns {
+  const notUsed: string[] = []
+  const all = names
+    .map((_, column) => column)
+    .filter((column) => {
+      if (names[column] !== '' || !isEmpty(column)) return true
+      notUsed.push('an empty column')
+      return false
+    })
+  for (const [column, name] of names.entries()) {
+    if (name !== '' && names.indexOf(name) !== column) refuse(`two columns are named ${JSON.stringify(name)}`)
+  }
+  const named = (what: string, name: string | undefined): number | null => {
+    if (name === undefined) return null
+    const column = names.indexOf(name.trim())
+    if (column >= 0) return column
+    return refuse(`no column is named ${JSON.stringify(name)}`, `Columns for ${what}: ${names.join(', ')}.`)
+  }
+  const [saidId, saidLabel] = [named('--id-column', options.idColumn), named('--label-column', options.labelColumn)]
+  const ofRole = (role: Role) =>
+    all.filter((column) => column !== saidId && column !== saidLabel && roleOf(names[column]) === role)
+  const [ids, indices, labels] = [ofRole('id'), ofRole('index'), ofRole('label')]
+  if (saidLabel === null && labels.length > 1)
+    refuse(
+      `${labels.map((column) => JSON.stringify(names[column])).join(' and ')} may both be the true class`,
+      'Say which one it is: --label-column NAME.',
+    )
+  const label = saidLabel ?? labels[0] ?? null
+  const exact = ids.find((column) => names[column].toLowerCase() === 'id')
+  const id = saidId ?? exact ?? ids[0] ?? indices[0] ?? null
+  const taken = new Set([id, label, ...ids, ...indices, ...labels])
+  for (const column of [...ids, ...indices, ...labels])
+    if (column !== id && column !== label) notUsed.push(describe(names[column]))
+  const rest = all.filter((column) => !taken.has(column))
+  return { ...learnersOf(names, rest, options, refuse), id, label, notUsed }
+}
+
+function describe(name: string): string {
+  return name === '' ? 'row names' : JSON.stringify(name)
+}
+
+/** The columns that are left must be learners, all of them, by their names or by their number. */
+function learnersOf(
+  names: readonly string[],
+  rest: readonly number[],
+  options: ReadOptions,
+  refuse: Refuse,
+): Pick<Columns, 'learners' | 'reordered'> {
+  const { kind, classes, seeds = 1, learners } = options
+  const perLearner = kind === 'scores' ? classes * seeds : 1
+  const shown = list(rest.map((column) => describe(names[column])))
+  if (rest.length === 0) refuse('it has no column of a learner')
+  if (learners !== undefined && rest.length !== learners * perLearner)
+    refuse(
+      `${learners} learners have ${learners * perLearner} columns and ${rest.length} are left beside ids and true classes: ${shown}`,
+      'Name the other columns with --id-column and --label-column, or remove them.',
+    )
+  const parsed = rest.map((column) => parts(names[column]))
+  const family = familyOf(parsed)
+  if (learners === undefined) {
+    const why = family === null ? 'their names are not one word with a number each' : doubt(family, parsed, options)
+    if (why !== null)
+      refuse(
+        `it is not sure that these columns are learners, because ${why}: ${shown}`,
+        'If all of them are learners (or scores of learners), in this order, say how many there are: --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
+      )
+  }
+  if (family === null || !isGrid(parsed.map(({ numbers }) => numbers))) return { learners: rest, reordered: false }
+  const order = rest.map((_, i) => i).sort((a, b) => compare(parsed[a].numbers, parsed[b].numbers))
+  return { learners: order.map((i) => rest[i]), reordered: order.some((at, i) => at !== i) }
+}
+
+/** A name, cut into words and numbers: `l0_c12` is `l`, 0, `c`, 12. */
+interface Parts {
+  readonly words: readonly string[]
+  readonly numbers: readonly number[]
+}
+
+function parts(name: string): Parts {
+  const plain = name.toLowerCase().replace(/[\s_.-]/g, ' ')
+  return {
+    words: plain.split(/\d+/).map((word) => word.replaceAll(' ', '')),
+    numbers: [...plain.matchAll(/\d+/g)].map(([digits]) => Number(digits)),
+  }
+}
+
+/** The words that all names share, where they differ in their numbers only. */
+function familyOf(parsed: readonly Parts[]): readonly string[] | null {
+  const [{ words: shared, numbers }] = parsed
+  const alike = parsed.every(
+    ({ words: mine }) => mine.length === shared.length && mine.every((word, i) => word === shared[i]),
+  )
+  return alike && numbers.length > 0 ? shared : null
+}
+
+/** Why names that are alike are not surely those of learners; null where they are. */
+function doubt(
+  family: readonly string[],
+  parsed: readonly Parts[],
+  { kind, classes, seeds = 1 }: ReadOptions,
+): string | null {
+  const [first, ...between] = family
+  const depth = family.length - 1 // numbers in a name; the last word stands behind the last of them
+  const known = kind === 'scores' ? scoreWords : learnerWords
+  // `0, 1, 2` and R's `V1, V2` are what tables without names of columns get.
+  if (first === '') return 'their names are numbers, which any column may have'
+  if (!known.has(first) || between[depth - 1] !== '')
+    return `"${family.filter((word) => word !== '').join(' ')}" is no usual name of learners`
+  const numbers = parsed.map((part) => part.numbers)
+  if (!isGrid(numbers)) return 'the numbers in their names are not 0, 1, 2, ... or 1, 2, 3, ... without a gap'
+  if (kind === 'votes') return depth === 1 ? null : 'their names have several numbers'
+  const sizes = gridSizes(numbers)
+  const perLearner = classes * seeds
+  if (depth === 1)
+    return parsed.length % perLearner === 0 ? null : `${parsed.length} is no multiple of ${perLearner} scores`
+  if (!classWords.has(family[depth - 1]) || sizes[depth - 1] !== classes)
+    return `the last number in their names does not count ${classes} classes`
+  if (depth === 2) return seeds === 1 ? null : 'their names have no number of the seed'
+  return depth === 3 && sizes[1] === seeds && seedWords.has(family[1])
+    ? null
+    : `their names do not count learners, ${seeds} seeds and classes`
+}
+
+/** How many different values each number has. */
+function gridSizes(numbers: readonly (readonly number[])[]): number[] {
+  return numbers[0].map((_, axis) => new Set(numbers.map((mine) => mine[axis])).size)
+}
+
+/** Whether the numbers are all combinations, each once, of counts from 0 or from 1. */
+function isGrid(numbers: readonly (readonly number[])[]): boolean {
+  const sizes = gridSizes(numbers)
+  const complete = sizes.reduce((product, size) => product * size, 1) === numbers.length
+  const distinct = new Set(numbers.map((mine) => mine.join())).size === numbers.length
+  const counted = sizes.every((size, axis) => {
+    const least = numbers.reduce((smallest, mine) => Math.min(smallest, mine[axis]), Number.POSITIVE_INFINITY)
+    const most = numbers.reduce((largest, mine) => Math.max(largest, mine[axis]), 0)
+    return least <= 1 && most - least === size - 1
+  })
+  return complete && distinct && counted
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const axis = a.findIndex((value, i) => value !== b[i])
+  return axis < 0 ? 0 : a[axis] - b[axis]
+}
+
+function list(names: readonly string[]): string {
+  return names.length <= 8 ? names.join(', ') : `${names.slice(0, 6).join(', ')}, ... ${names[names.length - 1]}`
+}

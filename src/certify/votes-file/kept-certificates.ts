@@ -1,0 +1,85 @@
+/** Certificates of single inputs, kept while a rule is under way, so that an interrupted run goes on. */
+import { createHash } from 'node:crypto'
+import { appendFileSync } from 'node:fs'
+import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { nullIfMissing } from '../../format/missing.ts'
+import type { Ballots } from '../ballot.ts'
+import type { InputCertificate, RuleOptions } from '../certify-ballots.ts'
+
+/** Raise it with every change after which a rule gives other certificates for the same ballots. */
+const rulesVersion = 1
+
+/** Characters that a kill may lose. */
+const mostWaiting = 2 ** 15
+
+/** Everything that the certificates follow from. */
+function keyOf(ballots: Ballots, rule: RuleOptions): string {
+  const { inputs, learners, classes, places, ranks } = ballots
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([rulesVersion, rule, inputs, learners, classes, places]))
+  const bytes = new Uint8Array(ranks.buffer, ranks.byteOffset, ranks.byteLength)
+  // Copies, because hashing may not read shared memory.
+  for (let at = 0; at < bytes.length; at += 2 ** 24) hash.update(bytes.slice(at, at + 2 ** 24))
+  return hash.digest('hex')
+}
+
+/**
+ * A file with one line for what the certificates follow from, then one for each input in order. A line that a kill has cut is
+ * dropped; a file of other ballots or another rule is begun anew.
+ */
+export class KeptCertificates {
+  readonly known: readonly InputCertificate[]
+  private readonly file: string
+  private waiting = ''
+
+  private constructor(file: string, known: readonly InputCertificate[]) {
+    this.file = file
+    this.known = known
+  }
+
+  static async open(file: string, ballots: Ballots, rule: RuleOptions): Promise<KeptCertificates> {
+    const first = `${JSON.stringify({ schema: 'videomae.kept-certificates/1', key: keyOf(ballots, rule) })}\n`
+    const text = await readFile(file, 'utf8').catch(nullIfMissing)
+    if (text === null || !text.startsWith(first)) {
+      await writeFile(file, first)
+      return new KeptCertificates(file, [])
+    }
+    const known: InputCertificate[] = []
+    let length = first.length // ASCII: as many bytes
+    for (const line of text.slice(first.length).split('\n').slice(0, -1)) {
+      const certificate = parsed(line)
+      if (certificate === null || known.length === ballots.inputs) break
+      known.push(certificate)
+      length += line.length + 1
+    }
+    await truncate(file, length)
+    return new KeptCertificates(file, known)
+  }
+
+  add(certificate: InputCertificate): void {
+    this.waiting += `${JSON.stringify(certificate)}\n`
+    if (this.waiting.length < mostWaiting) return
+    appendFileSync(this.file, this.waiting)
+    this.waiting = ''
+  }
+
+  /** Writes what was added. Called when a run ends, however it ends. */
+  async flush(): Promise<void> {
+    const text = this.waiting
+    this.waiting = ''
+    if (text !== '') await appendFile(this.file, text)
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.file, { force: true })
+  }
+}
+
+function parsed(line: string): InputCertificate | null {
+  try {
+    const value = JSON.parse(line) as InputCertificate
+    return Number.isInteger(value.prediction) && Number.isInteger(value.radius) ? value : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,182 @@
+/** Reads a file of votes or scores, NumPy or text, whatever its name says. */
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { float16ToFloat32 } from '../../format/half.ts'
+import { readNpy } from '../../format/npy.ts'
+import { columnsOf } from './columns.ts'
+import { invalidVotes, numberOf, type ReadOptions, type VotesTable } from './reading.ts'
+import { readTextTable, type TextTable } from './text-table.ts'
+
+/** Text of more bytes is no string any more; NumPy files have no such bound. */
+const mostText = 2 ** 28
+
+/** What files of other kinds begin with, and what to write instead. */
+const otherKinds: readonly (readonly [what: string, bytes: readonly number[] | string, hint: string])[] = [
+  ['a zip archive (.npz, .xlsx, .pt)', 'PK\u0003\u0004', 'Save the one array with numpy.save, or the sheet as CSV.'],
+  ['compressed (gzip)', [0x1f, 0x8b], 'Unpack it first.'],
+  ['an HDF5 file', [0x89, 0x48, 0x44, 0x46], 'Save the array with numpy.save.'],
+  ['a Parquet file', 'PAR1', 'Write it as CSV, or as npy.'],
+  ['an Arrow or Feather file', 'ARROW1', 'Write it as CSV, or as npy.'],
+  ['an Excel file', [0xd0, 0xcf, 0x11, 0xe0], 'Save the sheet as CSV.'],
+  ['a pickle', [0x80, 0x02], 'Save the array with numpy.save.'],
+  ['a pickle', [0x80, 0x03], 'Save the array with numpy.save.'],
+  ['a pickle', [0x80, 0x04], 'Save the array with numpy.save.'],
+  ['a pickle', [0x80, 0x05], 'Save the array with numpy.save.'],
+]
+
+/**
+ * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`
+ */
+export async function readVotesTable(
+  file: string,
+  options: ReadOptions,
+): Promise<VotesTable & { readonly sha256: string }> {
+  const found = await stat(file)
+  if (!found.isFile()) throw invalidVotes(file, 'it is no regular file')
+  const bytes = await readFile(file)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const begins = (start: readonly number[] | string) =>
+    (typeof start === 'string' ? [...Buffer.from(start, 'latin1')] : start).every((byte, i) => bytes[i] === byte)
+  if (begins([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59])) return { ...(await fromNpy(file, options)), sha256 }
+  const other = otherKinds.find(([, start]) => begins(start))
+  if (other !== undefined) throw invalidVotes(file, `it is ${other[0]}`, other[2])
+  if (/^\s*[[{]/.test(bytes.subarray(0, 64).toString('latin1'))) throw invalidVotes(file, 'it looks like JSON')
+  if (bytes.length > mostText)
+    throw invalidVotes(file, `it is text of ${bytes.length} bytes, and ${mostText} can be read`, 'Write it as npy.')
+  return { ...fromText(file, bytes, options), sha256 }
+}
+
+async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: ReadOptions): Promise<VotesTable> {
+  const { shape, data, dtype } = await readNpy(file)
+  const size = `(${shape.join(', ')})`
+  for (const [name, given] of [
+    ['--header', options.header],
+    ['--id-column', options.idColumn],
+    ['--label-column', options.labelColumn],
+  ]) {
+    if (given !== undefined)
+      throw invalidVotes(file, `an npy file has no ${name}`, `Leave ${name} out, or write a CSV.`)
+  }
+  if (dtype === 'b1')
+    throw invalidVotes(
+      file,
+      'its elements are true and false',
+      'Write classes as whole numbers, for example with astype(int).',
+    )
+  if (kind === 'votes' && shape.length !== 2)
+    throw invalidVotes(
+      file,
+      `its shape is ${size}, and votes have two sizes`,
+      shape.length === 3 ? 'For scores [inputs, learners, classes] say --kind scores.' : undefined,
+    )
+  if (kind === 'scores' && (shape.length !== 3 || shape[2] !== classes))
+    throw invalidVotes(
+      file,
+      `its shape is ${size}, and scores of ${classes} classes have [inputs, learners, ${classes}]`,
+    )
+  const [inputs] = shape
+  const width = shape.slice(1).reduce((product, each) => product * each, 1)
+  const perLearner = kind === 'scores' ? classes * seeds : 1
+  if (options.learners !== undefined && width !== options.learners * perLearner)
+    throw invalidVotes(file, `its shape is ${size}, which is not that of ${numberOf(options.learners, 'learner')}`)
+  const numbers = dtype === 'f2' && data instanceof Uint16Array ? float16ToFloat32(data) : data
+  return {
+    format: `npy ${dtype}`,
+    separator: null,
+    inputs,
+    width,
+    value: (row, column) => Number(numbers[row * width + column]),
+    place: (row, column) =>
+      kind === 'votes'
+        ? `the vote at [${row}, ${column}]`
+        : `the score at [${row}, ${Math.floor(column / classes)}, ${column % classes}]`,
+    columns: null,
+    reordered: false,
+    ids: null,
+    labels: null,
+    notUsed: [],
+  }
+}
+
+function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesTable {
+  const table = readTextTable(file, bytes, options)
+  const { format, separator, header, records } = table
+  if (header === null) return withoutHeader(file, table, options)
+  const { names, line } = header
+  const isEmpty = (column: number) => records.every(({ fields }) => fields[column] === '')
+  const { learners, reordered, id, label, notUsed } = columnsOf(names, isEmpty, options, (problem, hint) => {
+    throw invalidVotes(file, `line ${line}: ${problem}`, hint)
+  })
+  const at = (row: number) => `line ${records[row].line}`
+  const valuesOf = (column: number) => records.map(({ fields }) => fields[column])
+  const nameOf = (column: number) => (names[column] === '' ? 'row names' : names[column])
+  const ids = id === null ? null : { name: nameOf(id), values: valuesOf(id) }
+  if (ids !== null) checkIds(file, ids.values, at)
+  return {
+    format,
+    separator,
+    inputs: records.length,
+    width: learners.length,
+    value: (row, column) => records[row].fields[learners[column]],
+    place: (row, column) => `${at(row)}, column ${names[learners[column]]}`,
+    columns: learners.map((column) => names[column]),
+    reordered,
+    ids,
+    labels:
+      label === null
+        ? null
+        : { name: nameOf(label), values: valuesOf(label), place: (row) => `${at(row)}, column ${nameOf(label)}` },
+    notUsed,
+  }
+}
+
+function withoutHeader(
+  file: string,
+  { format, separator, records }: TextTable,
+  { kind, classes, seeds = 1, learners, idColumn, labelColumn }: ReadOptions,
+): VotesTable {
+  const width = records[0].fields.length
+  const perLearner = kind === 'scores' ? classes * seeds : 1
+  if (idColumn !== undefined || labelColumn !== undefined)
+    throw invalidVotes(file, 'it has no header, so no column has a name', 'Add a line with the names of the columns.')
+  if (learners === undefined)
+    throw invalidVotes(
+      file,
+      `it has no header, so nothing says that its ${numberOf(width, 'column is', 'columns are')} learners`,
+      'Add a line with the names of the columns; or, if all of them are learners, say how many there are: --learners N.',
+    )
+  if (width !== learners * perLearner)
+    throw invalidVotes(
+      file,
+      `${numberOf(learners, 'learner')} have ${learners * perLearner} columns and it has ${width}`,
+    )
+  return {
+    format: `${format}, no header`,
+    separator,
+    inputs: records.length,
+    width,
+    value: (row, column) => records[row].fields[column],
+    place: (row, column) => `line ${records[row].line}, column ${column + 1}`,
+    columns: null,
+    reordered: false,
+    ids: null,
+    labels: null,
+    notUsed: [],
+  }
+}
+
+/** Two certificates under one id would be taken for two of one input. */
+function checkIds(file: string, ids: readonly string[], at: (row: number) => string): void {
+  const seen = new Map<string, number>()
+  for (const [row, id] of ids.entries()) {
+    if (id === '') throw invalidVotes(file, `${at(row)} has no id`)
+    const before = seen.get(id)
+    if (before !== undefined)
+      throw invalidVotes(
+        file,
+        `${at(row)} has the id ${JSON.stringify(id)} of ${at(before)}`,
+        'Ids are different for each input; --id-column names another column.',
+      )
+    seen.set(id, row)
+  }
+}
