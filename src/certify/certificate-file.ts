@@ -6,6 +6,7 @@ import type { InputCertificate, Rule } from './certify-ballots.ts'
 import { type ChartOptions, type Curve, renderChart, type Stroke } from './chart.ts'
 import type { BucketKey, BucketManifest } from './data/buckets.ts'
 import type { Periods } from './data/periods.ts'
+import type { EnsembleFacts } from './ensemble-facts.ts'
 import type { LearnerDescription } from './learners.ts'
 import type { RobustnessSummary } from './metrics.ts'
 import type { ThreatStatement } from './threat.ts'
@@ -19,6 +20,8 @@ export interface CertificateFile {
   /** The base learner, with every value its training depends on besides the samples. */
   readonly learner: LearnerDescription
   readonly classNames: readonly string[]
+  /** The most frequent class of the training set, and what always answering it gets right. */
+  readonly mostFrequentClass: { readonly name: string; readonly accuracy: number }
   /** In a bucket of the run that reads most: what is in no period is not counted. */
   readonly trainingRows: number
   readonly trainingVideos: number
@@ -45,11 +48,19 @@ export interface CertificateRun {
   /** SHA-256 over the digests of all learners: training again must give it again. */
   readonly learnersDigest: string
   readonly emptyLearners: number
+  /** Learners whose samples are all of one class. */
+  readonly singleClassLearners: number
+  /** Training rows of a learner. */
+  readonly samples: EnsembleFacts['samples']
+  /** What makes the ensemble look stronger than it is; print them beside the radii. */
+  readonly warnings: readonly string[]
   /** Share of single learners' first choices that are right. */
   readonly baseAccuracy: number
   /** Votes not cast, over all inputs. */
   readonly abstentions: number
   readonly summary: RobustnessSummary
+  /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
+  readonly exactRadii: number | null
   /** For `temporal`, whose radius is the duration: the same of the earliness. */
   readonly earliness?: RobustnessSummary
   /**
@@ -118,6 +129,7 @@ export function certificateChart(certificate: CertificateFile, options: Partial<
     xLabel: buckets.by === 'time' ? 'poisoned periods' : `poisons (${unit[threat.threat]})`,
     yLabel: 'certified accuracy',
     yRange: [0, 1],
+    xTicks: 'whole',
     curves: certificate.runs.flatMap(summariesOf).map(([name, summary]) => certifiedAccuracyCurve(name, summary)),
     ...options,
   })
@@ -146,19 +158,41 @@ export function certificateTable(certificate: CertificateFile): string {
   ].join('\n')
 }
 
+/** What stands beside the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
+export function certificateRemarks(certificate: CertificateFile): readonly string[] {
+  const { name, accuracy } = certificate.mostFrequentClass
+  return [
+    `always ${name}, the most frequent class: ${(100 * accuracy).toFixed(1)}% right`,
+    ...certificate.runs.flatMap((run) => [
+      ...run.warnings.map((warning) => `warning: ${runName(run)}: ${warning}`),
+      ...(run.exactRadii === null || run.exactRadii === run.summary.inputs
+        ? []
+        : [`${runName(run)}: ${run.exactRadii} of ${run.summary.inputs} radii are exact, the others are lower bounds`]),
+    ]),
+  ]
+}
+
 /**
  * Writes `certificate.json`, `certified-accuracy.svg`, `table.md` and one `buckets-LEARNERS.json` for each bucketing; each
  * file appears whole or not at all.
+ *
+ * @returns paths of the files, the certificate first
  */
 export async function writeCertificate(
   directory: string,
   certificate: CertificateFile,
   manifests: readonly BucketManifest[],
-): Promise<void> {
+): Promise<readonly string[]> {
   await mkdir(directory, { recursive: true })
-  for (const manifest of manifests)
-    await writeFileAtomic(path.join(directory, `buckets-${manifest.buckets}.json`), `${JSON.stringify(manifest)}\n`)
-  await writeFileAtomic(path.join(directory, 'certified-accuracy.svg'), certificateChart(certificate))
-  await writeFileAtomic(path.join(directory, 'table.md'), certificateTable(certificate))
-  await writeFileAtomic(path.join(directory, 'certificate.json'), `${JSON.stringify(certificate)}\n`)
+  const files: string[] = []
+  const write = async (name: string, text: string): Promise<void> => {
+    await writeFileAtomic(path.join(directory, name), text)
+    files.unshift(path.join(directory, name))
+  }
+  for (const manifest of manifests) await write(`buckets-${manifest.buckets}.json`, `${JSON.stringify(manifest)}\n`)
+  await write('certified-accuracy.svg', certificateChart(certificate))
+  const remarks = certificateRemarks(certificate).map((remark) => `* ${remark}\n`)
+  await write('table.md', `${certificateTable(certificate)}\n${remarks.join('')}`)
+  await write('certificate.json', `${JSON.stringify(certificate)}\n`)
+  return files
 }

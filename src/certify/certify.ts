@@ -9,9 +9,12 @@ import { certifyInputs, type InputCertificate, needsRankings, type Rule } from '
 import { type CertifyOptions, checkProtected, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
 import type { SampleSet, TestInputs } from './data/feature-set.ts'
+import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble-facts.ts'
 import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
 import { summariseRadii } from './metrics.ts'
+import { rowsOfUnits } from './poison.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
+import { plurality } from './rules/plurality.ts'
 import { checkThreat } from './threat.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
@@ -40,6 +43,11 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   checkGroups(test, options)
   const ensembles = ensemblesOf(options)
   for (const { plan } of ensembles) checkProtected(set, plan)
+  const units = options.by === 'time' ? Number.POSITIVE_INFINITY : rowsOfUnits(set, options.by).length
+  for (const k of new Set(ensembles.map((ensemble) => ensemble.k))) {
+    const warning = tooManyPartitions(k, units)
+    if (warning !== null) options.onNote?.(`warning: ${warning}`)
+  }
 
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
@@ -47,9 +55,20 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const trained = await learners.train(set, plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
+    const facts = ensembleFacts(set, trained)
+    const few = tooManyPartitions(k, units)
+    const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
+    for (const warning of ensembleWarnings(facts, trained.learners))
+      options.onNote?.(`warning: K = ${k}${d > 1 ? `, d = ${d}` : ''}: ${warning}`)
     const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
     if (options.whiteBox === true && trained.certifyLabelFlips !== undefined)
-      byRule.set('dpa_white_box', await trained.certifyLabelFlips(test, options.signal))
+      byRule.set(
+        'dpa_white_box',
+        await trained.certifyLabelFlips(test, {
+          ...{ threads: options.threads, signal: options.signal, onNote: options.onNote },
+          onProgress: options.onCertified,
+        }),
+      )
     for (const [rule, certificates] of byRule) {
       const collective = await collectiveOf(rule, trained, test, certificates, options)
       runs.push({
@@ -62,10 +81,12 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         groups: rule === 'groups' ? (options.groups ?? null) : null,
         bucketManifest: manifest.digest,
         learnersDigest: digestOfEnsemble(trained.records),
-        emptyLearners: trained.records.filter((record) => record.samples === 0).length,
+        ...facts,
+        warnings,
         baseAccuracy,
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
+        exactRadii: rule === 'fa_exact' ? certificates.filter(({ exact }) => exact === true).length : null,
         summary: summariseRadii(scoredRadii(certificates, test.labels)),
         ...(rule === 'temporal'
           ? {
@@ -83,11 +104,21 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     buckets: { by: options.by, hash: bucketRule(options.by) },
     learner: learners.description,
     classNames: set.classNames,
+    mostFrequentClass: mostFrequent(set, test),
     trainingRows: Math.max(...manifests.map(({ rows }) => rows)),
     trainingVideos: Math.max(...manifests.map(({ videos }) => videos)),
     runs,
   }
   return { certificate, manifests }
+}
+
+/** What always answering the most frequent class of the training set gets right: the accuracy to beat. */
+function mostFrequent(set: SampleSet, test: TestInputs): CertificateFile['mostFrequentClass'] {
+  const counts = new Int32Array(set.classNames.length)
+  for (const label of set.labels) counts[label]++
+  const label = plurality(counts)
+  const right = test.labels.reduce((sum, truth) => sum + (truth === label ? 1 : 0), 0)
+  return { name: set.classNames[label], accuracy: right / test.rows }
 }
 
 function checkGroups(

@@ -27,6 +27,9 @@ export interface ChartOptions {
   readonly xScale?: 'linear' | 'log'
   readonly yScale?: 'linear' | 'log'
   readonly yRange?: readonly [number, number]
+  /** `whole`: marks at whole numbers only, where an axis counts something. Default: any. */
+  readonly xTicks?: 'any' | 'whole'
+  readonly yTicks?: 'any' | 'whole'
   readonly width?: number
   readonly height?: number
 }
@@ -41,8 +44,8 @@ interface Axis {
   readonly ticks: readonly number[]
 }
 
-function linearTicks(low: number, high: number): number[] {
-  const rough = (high - low) / 6
+function linearTicks(low: number, high: number, whole: boolean): number[] {
+  const rough = Math.max((high - low) / 6, whole ? 1 : 0)
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power
   const ticks: number[] = []
@@ -66,7 +69,7 @@ function axis(
   scale: 'linear' | 'log',
   from: number,
   to: number,
-  fixed?: readonly [number, number],
+  { fixed, whole = false }: { readonly fixed?: readonly [number, number]; readonly whole?: boolean } = {},
 ): Axis {
   let [low, high] = fixed ?? [Math.min(...values), Math.max(...values)]
   if (scale === 'log') {
@@ -77,7 +80,7 @@ function axis(
   }
   if (fixed === undefined && low > 0) low = 0
   if (low === high) high = low + 1
-  return { place: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high) }
+  return { place: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high, whole) }
 }
 
 /**
@@ -94,8 +97,11 @@ export function renderChart(options: ChartOptions): string {
   const [left, top, right, bottom] = [64, 40, Math.min(width / 3, 44 + longest * 6.4), 52]
   const xs = all.map(([x]) => x)
   const ys = [...all.map(([, y]) => y), ...curves.flatMap((curve) => curve.band?.flat() ?? [])]
-  const x = axis(xs, options.xScale ?? 'linear', left, width - right)
-  const y = axis(ys, options.yScale ?? 'linear', height - bottom, top, options.yRange)
+  const x = axis(xs, options.xScale ?? 'linear', left, width - right, { whole: options.xTicks === 'whole' })
+  const y = axis(ys, options.yScale ?? 'linear', height - bottom, top, {
+    ...(options.yRange === undefined ? {} : { fixed: options.yRange }),
+    whole: options.yTicks === 'whole',
+  })
 
   const lines: string[] = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" role="img">`,

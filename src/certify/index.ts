@@ -5,6 +5,7 @@ export {
   type CertificateFile,
   type CertificateRun,
   certificateChart,
+  certificateRemarks,
   certificateTable,
   certifiedAccuracyCurve,
   ruleStrokes,

@@ -72,7 +72,10 @@ export interface TrainedEnsemble<Inputs extends TestInputs> {
   /** Ballots of all learners on inputs `from`..`to` - 1. */
   vote(inputs: Inputs, range: { readonly from: number; readonly to: number }, options: VoteOptions): Promise<Ballots>
   /** The label-flip certificate that looks inside the learners, where there is one (ridge heads). */
-  readonly certifyLabelFlips?: (inputs: Inputs, signal?: AbortSignal) => Promise<InputCertificate[]>
+  readonly certifyLabelFlips?: (
+    inputs: Inputs,
+    options?: PoolOptions & { readonly onNote?: (note: string) => void },
+  ) => Promise<InputCertificate[]>
 }
 
 /** What a certificate records of its base learner: every value that training depends on besides the samples. */

@@ -27,6 +27,8 @@ export function lethalDoseChart(report: LethalDoseReport): string {
     title: `Median ${certifies(report)} against the number of partitions`,
     xLabel: 'partitions K',
     yLabel: `median radius (${unitOf(report)})`,
+    xTicks: 'whole',
+    yTicks: 'whole',
     // A plot without a single median above one half is still a plot: it shows zero.
     curves: drawn.length > 0 ? drawn : [{ name: 'no median: all below 50%', points: [[1, 0]] }],
     width: 860,

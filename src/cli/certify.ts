@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type CertifyOptions,
+  certificateRemarks,
   certificateTable,
   certify,
   checkRules,
@@ -104,8 +105,16 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       }
       const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, mathematics)
       const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
-      await writeCertificate(out, certificate, manifests)
-      const about = { from, learner: plan.learner.kind, test: prepared.test.rows, how: plan.division.how, out, json }
+      const files = await writeCertificate(out, certificate, manifests)
+      const about = {
+        files,
+        from,
+        learner: plan.learner.kind,
+        test: prepared.test.rows,
+        how: plan.division.how,
+        out,
+        json,
+      }
       reportCertificate(certificate, about)
     })
   } finally {
@@ -166,12 +175,16 @@ function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
     seeds: options.seedsPerPartition,
     directory: path.join(out, 'learners'),
     onProgress: progressOf(quiet, 'learners'),
+    onCertified: progressOf(quiet, 'certificates'),
+    onNote: noteOf(quiet),
   }
 }
 
 function reportCertificate(
   certificate: VideoCertificate,
   about: {
+    /** That were written. */
+    readonly files: readonly string[]
     readonly from: readonly string[]
     readonly learner: LearnerKind
     /** Inputs that are predicted. */
@@ -181,7 +194,7 @@ function reportCertificate(
     readonly json: boolean
   },
 ): void {
-  const { from, learner, test, how, out, json } = about
+  const { files, from, learner, test, how, out, json } = about
   const { threat: statement, runs, data, ...rest } = certificate
   const { encoder } = statement
   const summary = {
@@ -192,6 +205,7 @@ function reportCertificate(
     data,
     runs: runs.map(({ inputs: _, ...run }) => run),
     out,
+    files,
   }
   const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
   const origin = startsFresh(learner)
@@ -206,7 +220,8 @@ function reportCertificate(
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
-      `${certificateTable(certificate)}\nwrote  ${path.join(out, 'certificate.json')}`,
+      `${certificateTable(certificate)}\n${certificateRemarks(certificate).join('\n')}\n` +
+      files.map((file) => `wrote  ${file}`).join('\n'),
   )
 }
 

@@ -71,8 +71,8 @@ export function readTable(
 }
 
 /** The records of `readTable`. */
-export function readRecords(text: string, separator: string, report: ReportLine): readonly CsvRecord[] {
-  return readTable(text, separator, report).records
+export function readRecords(text: string, separator: string, report: ReportLine): CsvRecord[] {
+  return [...readTable(text, separator, report).records]
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type TrainedEnsemble,
 } from '../learners.ts'
 import { samplesOf } from '../poison.ts'
-import { certifyRidgeLabelFlips } from '../white-box.ts'
+import { certifyRidgeLabelFlips, type WhiteBoxOptions } from '../white-box.ts'
 import { type HeadOptions, resolveHead } from './head.ts'
 import { mergeShards } from './merge.ts'
 import { type TrainedLearners, type TrainOptions, trainOnBuckets } from './plan.ts'
@@ -64,8 +64,8 @@ function ensembleOf(set: FeatureSet, trained: TrainedLearners): TrainedEnsemble<
           ),
     ...(head.kind === 'ridge' && offsets.length === 1
       ? {
-          certifyLabelFlips: (test: TestSet, signal?: AbortSignal) =>
-            certifyRidgeLabelFlips(set, trained, test, signal),
+          certifyLabelFlips: (test: TestSet, options?: WhiteBoxOptions) =>
+            certifyRidgeLabelFlips(set, trained, test, options),
         }
       : {}),
   }

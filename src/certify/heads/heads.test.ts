@@ -12,10 +12,11 @@ import { sha256 } from '../data/hash.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 import { DenseProduct } from '../wasm/product.ts'
 import type { HeadOptions } from './head.ts'
+import { RidgeInfluence } from './influence.ts'
 import { gatherSamples } from './job.ts'
 import { mergeShards } from './merge.ts'
 import { prepareTraining, type TrainOptions } from './plan.ts'
-import { ridgeInfluence, ridgeScoreError } from './ridge.ts'
+import { ridgeScoreError } from './ridge.ts'
 import { LearnerStore } from './store.ts'
 import { trainLearners, voteLearners } from './train.ts'
 
@@ -89,7 +90,7 @@ describe('ridge', () => {
     const inputs = Float64Array.from({ length: 20 * 13 }, (_, i) =>
       i % 13 === 12 ? 1 : scaled[Math.floor(i / 13) * 12 + (i % 13)],
     )
-    const alphas = ridgeInfluence(samples, 0.1, inputs, new DenseProduct('f64'))
+    const alphas = new RidgeInfluence(samples, 0.1, new DenseProduct('f64')).of(inputs)
     const bound = ridgeScoreError(samples, 0.1, inputs)
     expect(bound).toBeLessThan(1e-3)
     for (let t = 0; t < 20; t++) {

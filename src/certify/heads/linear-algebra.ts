@@ -14,6 +14,18 @@ export function solvePositiveDefinite(
   b: Float64Array,
   columns: number,
 ): boolean {
+  if (!factorize(a, stride, n)) return false
+  solveFactorized(a, stride, n, b, columns)
+  return true
+}
+
+/**
+ * The Cholesky factor of a symmetric positive definite A, in place.
+ *
+ * @param a [n, stride] row-major; the lower triangle is overwritten
+ * @returns false when A is not positive definite in float64
+ */
+export function factorize(a: Float64Array, stride: number, n: number): boolean {
   for (let i = 0; i < n; i++) {
     const rowI = i * stride
     for (let j = 0; j <= i; j++) {
@@ -32,6 +44,16 @@ export function solvePositiveDefinite(
       else a[rowI + i] = Math.sqrt(rest)
     }
   }
+  return true
+}
+
+/**
+ * Solves A X = B in place.
+ *
+ * @param a [n, stride] what `factorize` left
+ * @param b [n, columns] row-major; overwritten by X
+ */
+export function solveFactorized(a: Float64Array, stride: number, n: number, b: Float64Array, columns: number): void {
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < i; k++) subtract(b, i, k, a[i * stride + k], columns)
     divide(b, i, a[i * stride + i], columns)
@@ -40,7 +62,6 @@ export function solvePositiveDefinite(
     for (let k = i + 1; k < n; k++) subtract(b, i, k, a[k * stride + i], columns)
     divide(b, i, a[i * stride + i], columns)
   }
-  return true
 }
 
 function subtract(b: Float64Array, row: number, other: number, factor: number, columns: number): void {

@@ -4,7 +4,9 @@ import { Worker } from 'node:worker_threads'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import type { LearnerRecord, PoolOptions } from '../learners.ts'
-import { type Job, type TrainJob, trainRange, type VoteJob, voteRange } from './job.ts'
+import type { FlipJob } from './flips.ts'
+import type { TrainJob, VoteJob } from './job.ts'
+import { type AnyJob, runRange, workOf } from './work.ts'
 
 export type Range = readonly [from: number, to: number]
 
@@ -22,44 +24,43 @@ export function splitRange(from: number, to: number, size: number): Range[] {
   return ranges
 }
 
-export async function runTraining(
+export function runTraining(
   job: TrainJob,
   ranges: readonly Range[],
   options: PoolOptions,
   onRange: (records: readonly LearnerRecord[]) => void,
 ): Promise<void> {
-  await run<readonly LearnerRecord[]>(job, ranges, options, ([from, to]) => trainRange(job, from, to), onRange)
+  return run(job, ranges, options, onRange)
 }
 
-export async function runVoting(job: VoteJob, ranges: readonly Range[], options: PoolOptions): Promise<void> {
-  await run<void>(
-    job,
-    ranges,
-    options,
-    ([from, to]) => voteRange(job, from, to),
-    () => {},
-  )
+/** Votes, or costs of flips: what threads write into the job. */
+export function runWriting(job: VoteJob | FlipJob, ranges: readonly Range[], options: PoolOptions): Promise<void> {
+  return run(job, ranges, options, () => {})
 }
 
-async function run<T>(
-  job: Job,
+/** Multiplications that may block this thread: about a quarter of a second. */
+const mostHere = 2.5e8
+
+async function run(
+  job: AnyJob,
   ranges: readonly Range[],
   options: PoolOptions,
-  here: (range: Range) => T,
-  onRange: (result: T) => void,
+  onRange: (records: readonly LearnerRecord[]) => void,
 ): Promise<void> {
   const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0)
   const threads = Math.min(threadCount(options), ranges.length)
   let done = 0
-  const finished = ([from, to]: Range, result: T) => {
-    onRange(result)
+  const finished = ([from, to]: Range, records: readonly LearnerRecord[]) => {
+    onRange(records)
     done += to - from
     options.onProgress?.(done, total)
   }
-  if (threads <= 1) {
+  // One thread is this one, unless a range of the work would keep it from hearing that it is to stop.
+  const longest = (workOf(job) * Math.max(...ranges.map(([from, to]) => to - from))) / Math.max(1, learnersOf(job))
+  if (threads <= 1 && (options.signal === undefined || ranges.length === 0 || longest < mostHere)) {
     for (const range of ranges) {
       options.signal?.throwIfAborted()
-      finished(range, here(range))
+      finished(range, runRange(job, range[0], range[1]))
       await new Promise(setImmediate) // lets signals and progress through
     }
     return
@@ -72,7 +73,7 @@ async function run<T>(
       try {
         for (let range = queue.shift(); range !== undefined; range = queue.shift()) {
           options.signal?.throwIfAborted()
-          finished(range, await ask<T>(worker, range, options.signal))
+          finished(range, await ask(worker, range, options.signal))
         }
       } catch (error) {
         queue.length = 0 // the others stop after what they are doing
@@ -84,7 +85,11 @@ async function run<T>(
   )
 }
 
-function ask<T>(worker: Worker, range: Range, signal: AbortSignal | undefined): Promise<T> {
+function learnersOf(job: AnyJob): number {
+  return job.kind === 'vote' ? job.ballots.learners : job.learners
+}
+
+function ask(worker: Worker, range: Range, signal: AbortSignal | undefined): Promise<readonly LearnerRecord[]> {
   return new Promise((resolve, reject) => {
     const abort = () => settle(() => reject(signal?.reason))
     const settle = (how: () => void) => {
@@ -94,7 +99,7 @@ function ask<T>(worker: Worker, range: Range, signal: AbortSignal | undefined): 
       signal?.removeEventListener('abort', abort)
       how()
     }
-    worker.once('message', (result: T) => settle(() => resolve(result)))
+    worker.once('message', (result: readonly LearnerRecord[]) => settle(() => resolve(result)))
     worker.once('error', (error) => settle(() => reject(error)))
     worker.once('exit', (code) => settle(() => reject(new Error(`A learner thread ended early (exit code ${code}).`))))
     signal?.addEventListener('abort', abort, { once: true })

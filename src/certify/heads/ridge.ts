@@ -110,36 +110,6 @@ function trainPrimal(
 }
 
 /**
- * What each training sample contributes to the scores of inputs: alpha = (X X' + lambda I)^-1 X x, for label-flip
- * certificates.
- *
- * @param inputs [inputs, width + 1] bias column included
- * @returns [inputs, count]
- */
-export function ridgeInfluence(
-  samples: LearnerSamples,
-  lambda: number,
-  inputs: Float64Array,
-  product: DenseProduct<'f64'>,
-): Float64Array {
-  const { count } = samples
-  const depth = samples.width + 1
-  const tests = inputs.length / depth
-  const kernel = new Float64Array(count * tests)
-  for (let i = 0; i < count; i++) {
-    for (let t = 0; t < tests; t++) {
-      let sum = 0
-      for (let k = 0; k < depth; k++) sum += samples.inputs[i * depth + k] * inputs[t * depth + k]
-      kernel[i * tests + t] = sum
-    }
-  }
-  const { gram, stride } = gramOfRows(product, samples.inputs, count, depth)
-  for (let i = 0; i < count; i++) gram[i * stride + i] += lambda
-  if (!solvePositiveDefinite(gram, stride, count, kernel, tests)) throw notDefinite(lambda)
-  return transpose(kernel, count, tests)
-}
-
-/**
  * Bound on the rounding error of a score of this head, whatever its labels: float32 weights and a float32 sum of `depth`
  * products against exact arithmetic. Each |w_c| is at most |Y_c| / (2 sqrt(lambda)) <= sqrt(count) / (2 sqrt(lambda)), the
  * largest singular value of X'(XX' + lambda I)^-1; every product and addition errs by 2^-24 relatively. Doubled, for the
@@ -157,7 +127,7 @@ export function ridgeScoreError(samples: LearnerSamples, lambda: number, inputs:
   return 2 * (depth + 2) * 2 ** -24 * weight * Math.sqrt(longest)
 }
 
-function notDefinite(lambda: number): VideoMaeError {
+export function notDefinite(lambda: number): VideoMaeError {
   return new VideoMaeError(
     `Expected a positive definite system, but lambda ${lambda} does not make it one in float64.`,
     {

@@ -12,7 +12,7 @@ import {
   type TrainedLearners,
   type TrainOptions,
 } from './plan.ts'
-import { runTraining, runVoting, splitRange } from './pool.ts'
+import { runTraining, runWriting, splitRange } from './pool.ts'
 import { LearnerStore } from './store.ts'
 
 /**
@@ -104,7 +104,7 @@ export async function voteLearners(
   const ballots = emptyBallots(test.rows, learners, classes, options.keep === 'votes' ? 1 : classes)
   const scaled = trained.head.scaling === 'unit' ? unitRows(test.features, test.rows, width) : test.features
   const threads = options.threads ?? 16
-  await runVoting(
+  await runWriting(
     {
       kind: 'vote',
       classes,

@@ -1,9 +1,9 @@
 /** Thread entry: answers each range it is sent. Started by pool.ts from the compiled file. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Job, trainRange, voteRange } from './job.ts'
+import { type AnyJob, runRange } from './work.ts'
 
-const job = workerData as Job
+const job = workerData as AnyJob
 
 parentPort?.on('message', ([from, to]: readonly [number, number]) => {
-  parentPort?.postMessage(job.kind === 'train' ? trainRange(job, from, to) : voteRange(job, from, to))
+  parentPort?.postMessage(runRange(job, from, to))
 })

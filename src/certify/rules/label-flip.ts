@@ -35,39 +35,54 @@ interface Offer {
   readonly two: number
 }
 
+/** What it takes to change the vote of one head on one input, in flips; infinite when impossible. */
+export interface HeadCosts {
+  /** To leave its vote for anybody. */
+  readonly leave: number
+  /** [classes] to vote for each class: past every other one at least. */
+  readonly become: ArrayLike<number>
+}
+
 /**
- * @param heads [learners] disjoint partitions, one learner each
- * @returns the radius in flipped labels, at most the number of samples
+ * @param vote of this head; `classes` for one without samples
+ * @param slack score difference given away to the attacker
  */
-export function certifyLabelFlips(
-  heads: readonly LinearInLabels[],
+export function headCosts(head: LinearInLabels, classes: number, vote: number, slack: number): HeadCosts {
+  const become = new Float64Array(classes).fill(Number.POSITIVE_INFINITY)
+  if (vote >= classes || head.alphas.length === 0) return { leave: Number.POSITIVE_INFINITY, become }
+  const flips = new Flips(head, classes)
+  let leave = Number.POSITIVE_INFINITY
+  for (let a = 0; a < classes; a++) {
+    let most = 0
+    for (let b = 0; b < classes; b++) {
+      if (b === a) continue
+      const past = Math.min(flips.members[b], flips.fewest(a, b, slack))
+      most = Math.max(most, past)
+      if (b === vote) leave = Math.min(leave, past)
+    }
+    // Whatever the scores (they may tie within the slack), a head without a flip is the same head.
+    become[a] = a === vote ? 0 : Math.max(1, most)
+  }
+  return { leave: Math.max(1, leave), become }
+}
+
+/**
+ * The certificate of an ensemble from the costs of its heads.
+ *
+ * @param costs [learners]
+ * @param votes [learners] as cast; `classes` for a head without samples
+ * @param samples of all heads together
+ */
+export function certifyHeadCosts(
+  costs: readonly HeadCosts[],
+  votes: ArrayLike<number>,
   classes: number,
-  options: LabelFlipOptions,
+  samples: number,
 ): CertifiedPrediction {
-  const { votes } = options
-  if (votes.length !== heads.length) throw invalidArgument('votes', `${heads.length} votes`, `${votes.length}`)
+  if (votes.length !== costs.length) throw invalidArgument('votes', `${costs.length} votes`, `${votes.length}`)
   const counts = new Int32Array(classes)
   for (let i = 0; i < votes.length; i++) if (votes[i] < classes) counts[votes[i]]++
   const prediction = plurality(counts)
-
-  const samples = heads.reduce((sum, head) => sum + head.alphas.length, 0)
-  /** Fewest flips for a head to leave its vote for anybody, and to vote for each class: past every other one at least. */
-  const costs = heads.map((head, i) => {
-    const vote = votes[i]
-    const impossible = new Array<number>(classes).fill(Number.POSITIVE_INFINITY)
-    if (vote >= classes || head.alphas.length === 0) return { leave: Number.POSITIVE_INFINITY, become: impossible }
-    const others = Array.from({ length: classes }, (_, c) => c)
-    const members = new Int32Array(classes)
-    for (let j = 0; j < head.labels.length; j++) members[head.labels[j]]++
-    const past = (a: number, b: number) =>
-      a === b ? 0 : Math.min(members[b], fewestFlips(head, a, b, options.slack[i]))
-    return {
-      // Whatever the scores (they may tie within the slack), a head without a flip is the same head.
-      leave: Math.max(1, Math.min(...others.filter((a) => a !== vote).map((a) => past(a, vote)))),
-      become: others.map((a) => (a === vote ? 0 : Math.max(1, ...others.map((b) => past(a, b))))),
-    }
-  })
-
   const rivals = Array.from({ length: classes }, (_, c) => c).filter((c) => c !== prediction)
   return weakest(prediction, rivals, (c) => {
     const offers = costs.map(({ leave, become }, i): Offer => {
@@ -80,30 +95,84 @@ export function certifyLabelFlips(
 }
 
 /**
- * Fewest flips after which class `a` may reach class `b` in this head: sort what each flip gains, take the largest.
- *
- * Every label can be turned to the class that helps most: a sample with alpha > 0 becomes `a`, one with alpha < 0 becomes
- * `b`.
+ * @param heads [learners] disjoint partitions, one learner each
+ * @returns the radius in flipped labels, at most the number of samples
  */
+export function certifyLabelFlips(
+  heads: readonly LinearInLabels[],
+  classes: number,
+  options: LabelFlipOptions,
+): CertifiedPrediction {
+  const { votes, slack } = options
+  if (votes.length !== heads.length) throw invalidArgument('votes', `${heads.length} votes`, `${votes.length}`)
+  const costs = heads.map((head, i) => headCosts(head, classes, votes[i], slack[i]))
+  const samples = heads.reduce((sum, head) => sum + head.alphas.length, 0)
+  return certifyHeadCosts(costs, votes, classes, samples)
+}
+
+/** The labels of one head by what a flip of each gains; sorted once for all pairs of classes. */
+class Flips {
+  /** [classes] samples of each class. */
+  readonly members: Int32Array
+  private readonly head: LinearInLabels
+  /** [classes] */
+  private readonly scores: Float64Array
+  /** Samples with an alpha other than 0, the largest first. */
+  private readonly order: Int32Array
+
+  constructor(head: LinearInLabels, classes: number) {
+    const { alphas, labels } = head
+    this.head = head
+    this.members = new Int32Array(classes)
+    this.scores = new Float64Array(classes)
+    for (let j = 0; j < alphas.length; j++) {
+      this.members[labels[j]]++
+      this.scores[labels[j]] += alphas[j]
+    }
+    this.order = Int32Array.from({ length: alphas.length }, (_, j) => j)
+      .filter((j) => alphas[j] !== 0)
+      .sort((a, b) => Math.abs(alphas[b]) - Math.abs(alphas[a]) || a - b)
+  }
+
+  /**
+   * Fewest flips after which class `a` may reach class `b`: the largest gains, one after another. Every label can be turned to
+   * the class that helps most: a sample with alpha > 0 becomes `a`, one with alpha < 0 becomes `b`.
+   */
+  fewest(a: number, b: number, slack: number): number {
+    let behind = this.scores[b] - this.scores[a] - slack
+    if (behind <= 0) return 0
+    const { order } = this
+    const { alphas } = this.head
+    // A flip gains |alpha| or twice that; each kind in order, merged.
+    let [once, twice] = [this.next(0, a, b, 1), this.next(0, a, b, 2)]
+    for (let flips = 1; once < order.length || twice < order.length; flips++) {
+      const single = once < order.length ? Math.abs(alphas[order[once]]) : 0
+      const double = twice < order.length ? 2 * Math.abs(alphas[order[twice]]) : 0
+      if (double > single) twice = this.next(twice + 1, a, b, 2)
+      else once = this.next(once + 1, a, b, 1)
+      behind -= Math.max(single, double)
+      if (behind <= 0) return flips
+    }
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** The first place in the order, from `from` on, whose flip gains `steps` times its alpha. */
+  private next(from: number, a: number, b: number, steps: number): number {
+    const { alphas, labels } = this.head
+    let at = from
+    for (; at < this.order.length; at++) {
+      const j = this.order[at]
+      const label = labels[j]
+      const [loses, wins] = alphas[j] > 0 ? [a, b] : [b, a]
+      if (1 - (label === loses ? 1 : 0) + (label === wins ? 1 : 0) === steps) break
+    }
+    return at
+  }
+}
+
+/** Fewest flips after which class `a` may reach class `b` in this head. */
 export function fewestFlips(head: LinearInLabels, a: number, b: number, slack: number): number {
-  const { alphas, labels } = head
-  let behind = 0
-  const gains: number[] = []
-  for (let j = 0; j < alphas.length; j++) {
-    const [alpha, label] = [alphas[j], labels[j]]
-    if (label === b) behind += alpha
-    if (label === a) behind -= alpha
-    const steps = alpha > 0 ? 1 - (label === a ? 1 : 0) + (label === b ? 1 : 0) : label === b ? 0 : label === a ? 2 : 1
-    if (steps > 0 && alpha !== 0) gains.push(Math.abs(alpha) * steps)
-  }
-  behind -= slack
-  if (behind <= 0) return 0
-  const sorted = Float64Array.from(gains).sort()
-  for (let t = sorted.length - 1; t >= 0; t--) {
-    behind -= sorted[t]
-    if (behind <= 0) return sorted.length - t
-  }
-  return Number.POSITIVE_INFINITY
+  return new Flips(head, Math.max(a, b, ...Array.from(head.labels)) + 1).fewest(a, b, slack)
 }
 
 /** Knapsack: fewest flips in all whose steps reach `gap`. */
