@@ -290,7 +290,7 @@ describe('a folder of learners', () => {
     // Another job's share that cannot be read, and a plan that cannot, are not taken for missing.
     const other = path.join(directory, 'shard-00001-of-00002.jsonl')
     await mkdir(other)
-    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'EISDIR' })
+    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
     await rm(other, { recursive: true })
     const claim = path.join(directory, 'plan.json')
     await writeFile(claim, '{"plan":')

@@ -302,7 +302,9 @@ test.each<[string, Uint8Array | string, RegExp]>([
 })
 
 test('refuses a folder, and names of classes that are not as many as classes', async () => {
-  await expect(importBallots(folder, { kind: 'votes', classes: 3 })).rejects.toThrow(/no regular file/)
+  await expect(importBallots(folder, { kind: 'votes', classes: 3 })).rejects.toMatchObject({
+    code: 'FILE_NOT_REGULAR',
+  })
   await expect(read('l0\n0\n', { classNames: ['x'] })).rejects.toThrow(/3 names/)
   await expect(read('l0\n0\n', { firstClass: 2 })).rejects.toThrow(/0 or 1/)
 })

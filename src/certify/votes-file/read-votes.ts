@@ -1,8 +1,10 @@
 /** Reads a file of votes or scores, NumPy or text, whatever its name says. */
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readFully } from '../../format/file-bytes.ts'
+import { fileDigest } from '../../format/file-digest.ts'
 import { float16ToFloat32 } from '../../format/half.ts'
 import { readNpy } from '../../format/npy.ts'
+import { openRegularFile, readRegularFile } from '../../format/regular-file.ts'
 import { columnsOf } from './columns.ts'
 import { invalidVotes, numberOf, type ReadOptions, type VotesTable } from './reading.ts'
 import { readTextTable, type TextTable } from './text-table.ts'
@@ -25,25 +27,32 @@ const otherKinds: readonly (readonly [what: string, bytes: readonly number[] | s
 ]
 
 /**
- * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`
+ * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`, `FILE_NOT_REGULAR`, `FILE_TOO_LARGE`
  */
 export async function readVotesTable(
   file: string,
   options: ReadOptions,
 ): Promise<VotesTable & { readonly sha256: string }> {
-  const found = await stat(file)
-  if (!found.isFile()) throw invalidVotes(file, 'it is no regular file')
-  const bytes = await readFile(file)
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
-  const begins = (start: readonly number[] | string) =>
-    (typeof start === 'string' ? [...Buffer.from(start, 'latin1')] : start).every((byte, i) => bytes[i] === byte)
-  if (begins([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59])) return { ...(await fromNpy(file, options)), sha256 }
-  const other = otherKinds.find(([, start]) => begins(start))
+  const start = await firstBytes(file)
+  const begins = (known: readonly number[] | string) =>
+    (typeof known === 'string' ? [...Buffer.from(known, 'latin1')] : known).every((byte, i) => start[i] === byte)
+  if (begins([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]))
+    return { ...(await fromNpy(file, options)), sha256: await fileDigest(file) }
+  const other = otherKinds.find(([, known]) => begins(known))
   if (other !== undefined) throw invalidVotes(file, `it is ${other[0]}`, other[2])
-  if (/^\s*[[{]/.test(bytes.subarray(0, 64).toString('latin1'))) throw invalidVotes(file, 'it looks like JSON')
-  if (bytes.length > mostText)
-    throw invalidVotes(file, `it is text of ${bytes.length} bytes, and ${mostText} can be read`, 'Write it as npy.')
-  return { ...fromText(file, bytes, options), sha256 }
+  if (/^\s*[[{]/.test(start.toString('latin1'))) throw invalidVotes(file, 'it looks like JSON')
+  const bytes = await readRegularFile(file, { maxBytes: mostText })
+  return { ...fromText(file, bytes, options), sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+
+async function firstBytes(file: string): Promise<Buffer> {
+  const handle = await openRegularFile(file)
+  try {
+    const start = Buffer.alloc(64)
+    return start.subarray(0, await readFully(handle, start, 0))
+  } finally {
+    await handle.close()
+  }
 }
 
 async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: ReadOptions): Promise<VotesTable> {
