@@ -1,0 +1,45 @@
+/** `certify --votes` on random files against an adversary that tries everything. The long version: scripts/brute-force-certificates.ts. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { certifyVotes } from '../../src/cli/certify-votes.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import { drawCase, trueCertificates, writeCase } from './votes-cases.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-cases-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+beforeEach(() => {
+  vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+interface Written {
+  readonly inputs: readonly { readonly prediction: number; readonly radius: number; readonly earliness?: number }[]
+}
+
+test('no radius is larger than what the adversary leaves, in any dialect, type or rule', async () => {
+  let [radii, exact] = [0, 0]
+  const seen = new Set<string>()
+  for (let number = 0; number < 250; number++) {
+    const drawn = drawCase(new RandomStream(7, number, 'brute force'))
+    seen.add(drawn.rule).add(drawn.dialect)
+    const { file, options } = await writeCase(drawn, folder)
+    const out = path.join(folder, 'out')
+    await certifyVotes(file, { ...options, out, quiet: true, json: true })
+    const text = readFileSync(path.join(out, `imported-certificate-${drawn.rule}.json`), 'utf8')
+    const { inputs } = JSON.parse(text) as Written
+    for (const [t, { prediction, radius, limit, earliness }] of trueCertificates(drawn).entries()) {
+      const where = `case ${number}, input ${t}: ${JSON.stringify(drawn)}`
+      expect(inputs[t].prediction, where).toBe(prediction)
+      expect(Math.min(inputs[t].radius, limit), where).toBeLessThanOrEqual(radius)
+      if (earliness !== undefined) expect(inputs[t].earliness, where).toBeLessThanOrEqual(earliness)
+      radii++
+      if (Math.min(inputs[t].radius, limit) === radius) exact++
+    }
+  }
+  expect(seen.size).toBeGreaterThan(20) // of 7 rules, 11 dialects and 9 types
+  expect(exact / radii).toBeGreaterThan(0.9)
+})
