@@ -56,7 +56,7 @@ function addInspect(program: Command): void {
     .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
     .addOption(decoder())
     .addOption(workers())
-    .option('--timeout <seconds>', 'a file that takes longer counts as unusable', positive, 60)
+    .option('--timeout <seconds>', 'processor seconds after which a file counts as unusable', positive, 60)
     .addOption(json())
     .action((source, options) =>
       runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(source, options)),
@@ -84,7 +84,11 @@ function addPretrain(program: Command): void {
       new Option('--decoder <name>', 'what decodes videos; default: as the recipe').choices(['node-av', 'ffmpeg']),
     )
     .addOption(workers())
-    .option('--timeout <seconds>', 'a file that takes longer counts as unreadable; default: as the recipe', positive)
+    .option(
+      '--timeout <seconds>',
+      'processor seconds after which a file counts as unreadable; default: as the recipe',
+      positive,
+    )
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
     .option('--print-config', 'print every resolved value and stop')
     .addOption(json())

@@ -37,7 +37,13 @@ const dataSchema = z
       .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
     workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
     decoder: z.enum(['node-av', 'ffmpeg']).default('node-av'),
-    timeoutSeconds: z.number().positive().default(30).describe('A file that takes longer counts as unreadable.'),
+    timeoutSeconds: z
+      .number()
+      .positive()
+      .default(30)
+      .describe(
+        'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
+      ),
   })
   .describe('Labelled videos and how they are divided.')
 

@@ -21,7 +21,13 @@ const dataSchema = z
       .describe('Crops and masks made of every decoded clip; decoding is paid once for all of them.'),
     workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
     decoder: z.enum(['node-av', 'ffmpeg']).default('node-av').describe('Which decoder reads the videos.'),
-    timeoutSeconds: z.number().positive().default(30).describe('A file that takes longer counts as unreadable.'),
+    timeoutSeconds: z
+      .number()
+      .positive()
+      .default(30)
+      .describe(
+        'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
+      ),
   })
   .describe('Where the videos come from and how they are read.')
 
