@@ -1,5 +1,6 @@
 // Times the certificate path on synthetic features, against the targets below:
 //   npx tsx scripts/bench/certify.ts [--partitions 1000] [--rows 20000] [--width 768] [--inputs 2000] [--threads 2]
+// (cases that were slow: certify-cliffs.ts)
 // Ridge heads < 5 s, linear heads < 60 s, votes < 2 s, certificates < 1 s (DPA, Run-Off Election), < 10 s (FA, d = 16).
 import { parseArgs } from 'node:util'
 import { type Ballots, emptyBallots } from '../../src/certify/ballot.ts'
