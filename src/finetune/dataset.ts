@@ -1,6 +1,8 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { nearestKey, nearestNames } from '../core/nearest-key.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
-import { listVideos, type VideoEntry } from '../video/index.ts'
+import { readVideos, type SourceReading, type VideoEntry } from '../video/index.ts'
+import { partNames, partOf } from './split.ts'
 import type { LeftOut } from './split-record.ts'
 
 /** A video with a class. */
@@ -14,7 +16,7 @@ export interface LabelledVideo extends VideoEntry {
 
 export interface LabelledDataset {
   readonly videos: readonly LabelledVideo[]
-  /** Names of the classes, sorted. */
+  /** Names of the classes, sorted (`sortClasses`). */
   readonly classes: readonly string[]
   /** Ids of videos with the same content, two or more in each group. */
   readonly duplicates: readonly (readonly string[])[]
@@ -22,6 +24,10 @@ export interface LabelledDataset {
   readonly unreadable: readonly { readonly id: string; readonly reason: string }[]
   /** Rows of the list, and files of the folder, that are not in `videos`. */
   readonly leftOut: readonly LeftOut[]
+  /** How each source was read. */
+  readonly sources: readonly SourceReading[]
+  /** What a user should know of the classes and the split, one sentence each. */
+  readonly notes: readonly string[]
 }
 
 export interface DatasetOptions {
@@ -29,6 +35,8 @@ export interface DatasetOptions {
   readonly classes?: readonly string[]
   /** Read every file once to find equal contents. Default true. */
   readonly digests?: boolean
+  /** Do not use the split that the data gives. Default false. */
+  readonly ignoreSplit?: boolean
   readonly signal?: AbortSignal
   /** Files that were read for their digests. */
   readonly onProgress?: (done: number, total: number) => void
@@ -37,24 +45,28 @@ export interface DatasetOptions {
 /**
  * The videos of a folder per class, or of a list (path, label, optional start, end, group, split), with their classes.
  *
- * @throws VideoMaeError `LABEL_MISSING`, `LABEL_UNKNOWN` (a label outside `classes`), `CLASSES_TOO_FEW`, and what
- *   `listVideos` throws
+ * @param source one or several
+ * @throws VideoMaeError `LABEL_MISSING`, `LABEL_UNKNOWN` (a label outside `classes`), `CLASSES_TOO_FEW`, `SPLIT_INVALID` (a
+ *   video without a part where others have one, or with an unknown one), and what `readVideos` throws
  */
-export async function openDataset(source: string, options: DatasetOptions = {}): Promise<LabelledDataset> {
-  const { classes: given, digests: wanted = true, signal } = options
-  const entries = listVideos(source, { labelFromFolder: true })
-  requireLabels(source, entries)
-  const classes = given ?? [...new Set(entries.map((entry) => entry.label!))].sort()
-  requireClasses(source, classes)
+export async function openDataset(
+  source: string | readonly string[],
+  options: DatasetOptions = {},
+): Promise<LabelledDataset> {
+  const { classes: given, digests: wanted = true, ignoreSplit = false, signal } = options
+  const { entries: found, sources } = readVideos(source, { labelFromFolder: true })
+  const named = typeof source === 'string' ? source : source.join(', ')
+  requireLabels(named, found)
+  const notes: string[] = []
+  const hasSplit = found.some(({ split }) => split !== undefined)
+  if (hasSplit && ignoreSplit) notes.push(`the split of ${named} is not used`)
+  else if (hasSplit) requireParts(named, found)
+  const entries = ignoreSplit ? found.map(({ split: _, ...entry }) => entry) : found
+  const classes = given ?? sortClasses(new Set(entries.map((entry) => entry.label!)))
+  requireClasses(named, classes)
+  if (given === undefined) notes.push(...numberNotes(classes))
   const index = new Map(classes.map((name, i) => [name, i]))
-  const unknown = entries.filter((entry) => !index.has(entry.label!))
-  if (unknown.length > 0) {
-    const labels = [...new Set(unknown.map(({ label }) => label))]
-    throw new VideoMaeError(
-      `Expected the classes ${classes.join(', ')} in ${source}, but ${unknown.length} videos are labelled ${labels.slice(0, 8).join(', ')}; the first is ${unknown[0].id}.`,
-      { code: 'LABEL_UNKNOWN', exit: 'data', hint: 'Correct the labels, or train on data that has these classes.' },
-    )
-  }
+  requireKnown(named, entries, classes)
   const unreadable: { id: string; reason: string }[] = []
   const byPath = new Map<string, DigestedFile | null>()
   if (wanted) {
@@ -82,7 +94,80 @@ export async function openDataset(source: string, options: DatasetOptions = {}):
       digest: content === null ? null : contentDigest(content.digest, entry),
     }
   })
-  return { videos, classes, duplicates: sameContent(videos), unreadable, leftOut: [] }
+  return { videos, classes, duplicates: sameContent(videos), unreadable, leftOut: leftOutOf(sources), sources, notes }
+}
+
+/** Rows and files that a source does not give a video for. */
+function leftOutOf(sources: readonly SourceReading[]): LeftOut[] {
+  return sources.flatMap(({ unusable, repeated }) => [
+    ...unusable.map(({ id, reason }): LeftOut => ({ id, code: 'unusable', reason })),
+    ...repeated.map(
+      ({ id, line, before }): LeftOut => ({
+        id: `${id} (line ${line})`,
+        code: 'repeated',
+        reason: `line ${line} names ${id} again (line ${before})`,
+      }),
+    ),
+  ])
+}
+
+const wholeNumber = /^-?\d+(?:\.0*)?$/
+
+/** Names of classes in order: as numbers where all of them are whole numbers, so that 2 comes before 10, else as text. */
+export function sortClasses(labels: Iterable<string>): string[] {
+  const sorted = [...labels].sort()
+  return sorted.every((label) => wholeNumber.test(label)) ? sorted.sort((a, b) => Number(a) - Number(b)) : sorted
+}
+
+/** What to know of classes that are numbers: the model counts from 0 without gaps, whatever the list does. */
+function numberNotes(classes: readonly string[]): string[] {
+  if (!classes.every((label) => wholeNumber.test(label))) return []
+  const numbers = classes.map(Number)
+  if (numbers.every((number, i) => number === i)) return []
+  const [first, last] = [classes[0], classes[classes.length - 1]]
+  const at = numbers.findIndex((number, i) => number !== i)
+  return [
+    `the classes ${first} to ${last} of the data are ${numbers[0] === 1 && Number(last) === classes.length ? 'counted from 1' : 'not 0, 1, 2, ... without gaps'}: ` +
+      `class ${classes[at]} has index ${at} in the model. Names of classes are those of the data; only indices differ.`,
+  ]
+}
+
+function requireKnown(source: string, entries: readonly VideoEntry[], classes: readonly string[]): void {
+  const index = new Set(classes)
+  const unknown = entries.filter((entry) => !index.has(entry.label!))
+  if (unknown.length === 0) return
+  const labels = [...new Set(unknown.map(({ label }) => label!))]
+  const shown = (names: readonly string[], most: number): string =>
+    names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`
+  const near = nearestNames(labels[0], classes, 3)
+  throw new VideoMaeError(
+    `Expected ${classes.length <= 8 ? `the classes ${classes.join(', ')}` : `one of ${classes.length} classes (near to ${labels[0]}: ${near.join(', ')})`} in ${source}, ` +
+      `but ${unknown.length} video${unknown.length === 1 ? ' is' : 's are'} labelled ${shown(labels, 8)}; the first is ${placeOf(unknown[0])}.`,
+    { code: 'LABEL_UNKNOWN', exit: 'data', hint: 'Correct the labels, or train on data that has these classes.' },
+  )
+}
+
+/** `a.mp4 (line 3)` */
+function placeOf({ id, line }: VideoEntry): string {
+  return line === undefined ? id : `${id} (line ${line})`
+}
+
+/** Where the data has a split, every video needs a known part: none may vanish. */
+function requireParts(source: string, entries: readonly VideoEntry[]): void {
+  const bad = entries.filter((entry) => partOf(entry) === undefined)
+  if (bad.length === 0) return
+  const [first] = bad
+  const near = first.split === undefined ? null : nearestKey(first.split.trim().toLowerCase(), partNames)
+  const found = first.split === undefined ? 'nothing' : JSON.stringify(first.split)
+  throw new VideoMaeError(
+    `Expected one of ${partNames.join(', ')} as the split of every video in ${source}, but ${placeOf(first)} has ${found}` +
+      `${bad.length === 1 ? '' : `, and ${bad.length - 1} more have none of them`}.${near === null ? '' : ` Did you mean ${near}?`}`,
+    {
+      code: 'SPLIT_INVALID',
+      exit: 'data',
+      hint: 'Correct the column, or do not use it (finetune: --set data.official=false; evaluate: --split all).',
+    },
+  )
 }
 
 /** What names the content of a video: the digest of its file, plus `#start-end` for a part. */
@@ -94,11 +179,11 @@ function requireLabels(source: string, entries: readonly VideoEntry[]): void {
   const without = entries.filter((entry) => entry.label === undefined)
   if (without.length === 0) return
   throw new VideoMaeError(
-    `Expected a label for every video of ${source}, but ${without.length} have none; the first is ${without[0].id}.`,
+    `Expected a label for every video of ${source}, but ${without.length} have none; the first is ${placeOf(without[0])}.`,
     {
       code: 'LABEL_MISSING',
       exit: 'data',
-      hint: 'Use one folder per class, or a CSV with the columns path,label.',
+      hint: 'Use one folder per class, or a CSV with the columns path,label. `videomae inspect` says how each column is read.',
     },
   )
 }

@@ -212,7 +212,7 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
 }
 
 /** The part that the list or the folder puts a video in; undefined where it says none, or a word that is none of `partNames`. */
-export function partOf({ split }: Pick<LabelledVideo, 'split'>): SplitName | undefined {
+export function partOf({ split }: { readonly split?: string }): SplitName | undefined {
   return split === undefined ? undefined : aliases[split.trim().toLowerCase()]
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { nearestKey } from '../core/nearest-key.ts'
 import type { RunInput } from './configuration.ts'
 import { loadRunConfiguration, parseOverride, runConfiguration } from './configuration-file.ts'
-import { nearestKey } from './nearest-key.ts'
 
 async function complaint(text: string, ...sets: string[]): Promise<string> {
   const error = await loadRunConfiguration({ file: 'recipe.yaml', text, overrides: sets.map(parseOverride) }).then(

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { VideoMaeError } from '../core/errors.ts'
-import { nearestKey } from './nearest-key.ts'
+import { nearestKey } from '../core/nearest-key.ts'
 
 const extension = '.yaml'
 

@@ -7,7 +7,10 @@ import type { VideoFile } from './video-file.ts'
 export interface VideoEntry {
   /** Path that can be opened. */
   readonly path: string
-  /** Path relative to the folder or list it came from (never only the base name: those collide), plus `#start-end` for a part. */
+  /**
+   * Path relative to the folder or list it came from (never only the base name: those collide), plus `#start-end` for a part; or
+   * what the id column of its list says. With several sources their number comes first: `0/walk/a.mp4`.
+   */
   readonly id: string
   readonly label?: string
   /** First second used, relative to the first frame. */
@@ -18,6 +21,8 @@ export interface VideoEntry {
   readonly group?: string
   /** Which part of an official split it belongs to, as its list says. */
   readonly split?: string
+  /** Line of the list that names it, from 1. */
+  readonly line?: number
   /** When it was collected, as its list says: a date or a number. */
   readonly time?: string
   /** What was found when the file was digested (`digestFile`): decoding refuses any other content. */

@@ -101,7 +101,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       await finetuneFull(
         { ...configuration, seed },
         {
-          dataset: { videos, classes: classNames, duplicates: [], unreadable: [], leftOut: [] },
+          dataset: { videos, classes: classNames, duplicates: [], unreadable: [], leftOut: [], sources: [], notes: [] },
           split: { train: videos, validation: [], test: [] },
           source: start,
           warnings: [],

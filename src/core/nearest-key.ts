@@ -1,5 +1,5 @@
 /** Edit distance (Damerau-Levenshtein, adjacent swaps count once). */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
@@ -27,4 +27,15 @@ export function nearestKey(key: string, candidates: readonly string[]): string |
     }
   }
   return nearest
+}
+
+/** The candidates that are nearest to a name, the nearest first: those within reach of a typing error, or else the first ones. */
+export function nearestNames(name: string, candidates: readonly string[], count: number): string[] {
+  const limit = Math.max(2, Math.ceil(name.length * 0.4))
+  const near = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ candidate }) => candidate)
+  return (near.length > 0 ? near : candidates).slice(0, count)
 }

@@ -1,0 +1,214 @@
+import { readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { decodeText, decodeWindows1252, type TextEncoding } from '../format/text-encoding.ts'
+import { commonExtensions, hasVideoExtension } from './extensions.ts'
+import type { UnusableItem } from './folder.ts'
+import { type ListRow, type ParsedList, parseList } from './list/parse.ts'
+import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
+import { describeReading, type RepeatedRow } from './reading.ts'
+import type { VideoEntry } from './types.ts'
+
+/** Lists are text: the largest public ones have a few hundred MB. */
+const mostListBytes = 2 ** 29
+
+/** Where a name of a list leads. */
+interface Located {
+  readonly path: string
+  readonly kind: 'file' | 'folder' | 'other' | 'absent'
+  /** What had to be changed for it to exist. */
+  readonly changed?: 'backslashes' | 'extension'
+}
+
+/** Looks names up, each once: as they stand, with Windows separators, with an extension that the list leaves out. */
+function locator(root: string): (name: string) => Located {
+  const kindOf = (place: string): Located['kind'] => {
+    try {
+      const stats = statSync(place, { throwIfNoEntry: false })
+      if (stats === undefined) return 'absent'
+      return stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
+    } catch {
+      return 'absent'
+    }
+  }
+  const locate = (name: string): Located => {
+    const at = (text: string): string => (path.isAbsolute(text) ? text : path.join(root, text))
+    const plain: Located = { path: at(name), kind: kindOf(at(name)) }
+    if (plain.kind === 'file' || plain.kind === 'other' || name === '') return plain
+    const slashes = name.replaceAll('\\', '/')
+    if (slashes !== name && kindOf(at(slashes)) === 'file')
+      return { path: at(slashes), kind: 'file', changed: 'backslashes' }
+    if (hasVideoExtension(name) || /[\s,;|"]/.test(name)) return plain
+    const found = commonExtensions.filter((extension) => kindOf(at(slashes) + extension) === 'file')
+    return found.length === 1 ? { path: at(slashes) + found[0], kind: 'file', changed: 'extension' } : plain
+  }
+  const known = new Map<string, Located>()
+  return (name) => {
+    const before = known.get(name)
+    if (before !== undefined) return before
+    const located = locate(name)
+    known.set(name, located)
+    return located
+  }
+}
+
+/**
+ * The videos of a list.
+ *
+ * @param bytes size of the file
+ * @param base folder that relative paths start from; default: that of the list
+ * @throws VideoMaeError `MANIFEST_INVALID`, `MANIFEST_ENCODING`, `VIDEO_SOURCE_EMPTY`, `VIDEO_SOURCE_NOT_FOUND`
+ */
+export function readListSource(file: string, bytes: number, base: string | undefined): ReadSource {
+  const locate = locator(base ?? path.dirname(file))
+  const exists = (name: string): boolean => !name.includes('\0') && ['file', 'other'].includes(locate(name).kind)
+  const { parsed, encoding } = decodeList(file, bytes, exists, (name) => locate(name).kind)
+  const unusable: UnusableItem[] = []
+  const repeated: RepeatedRow[] = []
+  const entries: VideoEntry[] = []
+  const seen = new Map<string, { readonly row: ListRow; readonly id: string }>()
+  const changes = new Map<string, number>()
+  let absent = 0
+  for (const row of parsed.rows) {
+    const { kind, path: place, changed } = locate(row.path)
+    const { line, path: name, id: given, ...rest } = row
+    const part = partName(row)
+    const id = given ?? `${name.split(path.sep).join('/')}${part}`
+    const key = `${path.resolve(place)}${part}`
+    const other = seen.get(key)
+    if (other !== undefined) {
+      requireSame(file, row, other.row, id)
+      repeated.push({ id, line, before: other.row.line })
+      continue
+    }
+    seen.set(key, { row, id })
+    if (changed !== undefined) changes.set(changed, (changes.get(changed) ?? 0) + 1)
+    if (kind === 'folder' || kind === 'other') {
+      const what =
+        kind === 'folder'
+          ? 'a folder, and no video; lists of folders of pictures are not read'
+          : 'a pipe, socket or device, and no file'
+      unusable.push({ id: `${id} (line ${line})`, code: 'NOT_A_FILE', reason: `line ${line}: ${name} is ${what}` })
+    } else entries.push({ path: place, id, line, ...rest })
+    if (kind === 'absent') absent++
+  }
+  requireSome(file, entries, unusable)
+  const remarks = [...changes].map(([changed, count]) =>
+    changed === 'backslashes'
+      ? `\\ read as / in ${count} path${count === 1 ? '' : 's'}`
+      : `an extension added to ${count} path${count === 1 ? '' : 's'}`,
+  )
+  if (absent > 0) remarks.push(`${absent} of the paths ${absent === 1 ? 'does' : 'do'} not exist`)
+  const { format, columns, unused, lines, warnings } = parsed
+  return {
+    entries,
+    reading: describeReading(
+      {
+        ...nothing,
+        source: file,
+        kind: 'list',
+        format,
+        encoding,
+        columns,
+        unused,
+        lines,
+        unusable,
+        repeated,
+        warnings,
+        remarks,
+      },
+      entries,
+    ),
+  }
+}
+
+function partName({ start, end }: Pick<ListRow, 'start' | 'end'>): string {
+  return start === undefined && end === undefined ? '' : `#${start ?? 0}-${end ?? ''}`
+}
+
+/** Rows of the same part of the same file have to agree. */
+function requireSame(file: string, row: ListRow, before: ListRow, id: string): void {
+  for (const key of ['label', 'split', 'group', 'time'] as const) {
+    if (row[key] === before[key]) continue
+    throw new VideoMaeError(
+      `${file}:${row.line}: expected one ${key} for ${id}, but line ${before.line} says ${String(before[key])} and this line ${String(row[key])}`,
+      { code: 'MANIFEST_INVALID', exit: 'data', hint: 'Correct or remove one of the two lines.' },
+    )
+  }
+}
+
+/** Reads, decodes and parses a list. What is not UTF-8 is Windows-1252 where paths exist that say so. */
+function decodeList(
+  file: string,
+  size: number,
+  exists: (name: string) => boolean,
+  kindOf: (name: string) => Located['kind'],
+): { readonly parsed: ParsedList; readonly encoding: TextEncoding } {
+  if (size > mostListBytes)
+    throw wrongEncoding(
+      file,
+      1,
+      `it has ${(size / 2 ** 20).toFixed(0)} MiB, and a list has at most ${mostListBytes / 2 ** 20}`,
+    )
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(file)
+  } catch (error) {
+    throw unreadableSource(file, (error as NodeJS.ErrnoException).code ?? String(error))
+  }
+  const decoded = decodeText(bytes)
+  if (decoded.ok) return { parsed: parseList(decoded.text, file, exists), encoding: decoded.encoding }
+  const text = decoded.kind === 'eight-bit' ? decodeWindows1252(bytes) : null
+  if (text !== null) {
+    try {
+      const parsed = parseList(text, file, exists)
+      const telling = parsed.rows.filter(({ path: name }) => /[^\x20-\x7e]/.test(name))
+      if (telling.length > 0 && telling.every(({ path: name }) => kindOf(name) === 'file'))
+        return { parsed, encoding: 'Windows-1252' }
+    } catch (error) {
+      // In another encoding it may well be a list that can be read: the encoding is what to tell of.
+      if (!(error instanceof VideoMaeError)) throw error
+    }
+  }
+  throw wrongEncoding(file, decoded.line, decoded.reason)
+}
+
+function wrongEncoding(file: string, line: number, reason: string): VideoMaeError {
+  return new VideoMaeError(
+    `${file}:${line}: expected a list as text in UTF-8 (or UTF-16 with a byte order mark), but ${reason}`,
+    {
+      code: 'MANIFEST_ENCODING',
+      exit: 'data',
+      hint: 'Save it as UTF-8 (in Excel: "CSV UTF-8"). If it is a video, give it a name with the extension of one.',
+    },
+  )
+}
+
+const framesAfterPath = / \d+ -?\d+$/
+
+/** A single missing file is found, named and skipped when it is loaded; a list of which nothing exists is a wrong base folder. */
+function requireSome(file: string, entries: readonly VideoEntry[], unusable: readonly UnusableItem[]): void {
+  if (entries.length === 0) {
+    const [first] = unusable
+    throw new VideoMaeError(
+      `Expected videos in ${file}, but found ${first === undefined ? 'none' : `only what cannot be used: ${first.reason}`}.`,
+      {
+        code: 'VIDEO_SOURCE_EMPTY',
+        exit: 'data',
+        hint: 'The file has no line that names a video.',
+      },
+    )
+  }
+  const probe = entries.slice(0, 20)
+  if (probe.some((entry) => statSync(entry.path, { throwIfNoEntry: false }) !== undefined)) return
+  throw new VideoMaeError(
+    `${file} is read as a list of videos: expected files at the paths it names, but ${probe.length === 1 ? 'its only one does not exist' : `none of the first ${probe.length} exists`}: ${probe[0].path}`,
+    {
+      code: 'VIDEO_SOURCE_NOT_FOUND',
+      exit: 'data',
+      hint: framesAfterPath.test(probe[0].path)
+        ? 'Lines with a start and a number of frames (path start frames label) are not understood: give parts in seconds, as a CSV file with the columns path,label,start,end.'
+        : 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
+    },
+  )
+}

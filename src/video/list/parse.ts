@@ -1,0 +1,202 @@
+/** Lists of videos: from the text of a file to rows, with an account of every line and column. */
+import { VideoMaeError } from '../../core/errors.ts'
+import { type CsvRecord, lineEnd } from '../../format/csv.ts'
+import { hasVideoExtension } from '../extensions.ts'
+import type { Role } from './columns.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
+import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
+
+/** A row of a list: a video, or a part of one. */
+export interface ListRow {
+  /** Line in the file, from 1. */
+  readonly line: number
+  readonly path: string
+  readonly label?: string
+  /** Seconds. */
+  readonly start?: number
+  readonly end?: number
+  readonly group?: string
+  readonly split?: string
+  readonly time?: string
+  /** Value of an id column, different in every row. */
+  readonly id?: string
+}
+
+/** How many lines of a list are what; together they are all of its lines. */
+export interface LineCounts {
+  readonly total: number
+  readonly header: number
+  /** Lines of records; one record may have several. */
+  readonly rows: number
+  readonly comments: number
+  readonly empty: number
+  /** `sep=;` */
+  readonly directives: number
+}
+
+export interface ParsedList {
+  readonly rows: readonly ListRow[]
+  /** `CSV`, `TSV`, ... */
+  readonly format: string
+  readonly columns: readonly { readonly role: Role; readonly name: string }[]
+  readonly unused: readonly { readonly name: string; readonly why?: string }[]
+  readonly lines: LineCounts
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Reads a list of videos: separated by commas, semicolons, tabs or bars (RFC 4180), by blanks as the reference implementation
+ * writes them (`path label`, `path 0 -1`, `path 0 -1 label`), or one path a line. With a header the columns may come in any order and any usual
+ * spelling; without one they are path, label, start, end, group.
+ *
+ * @param file named in errors
+ * @param exists whether a path of the list leads to a file
+ * @throws VideoMaeError `MANIFEST_INVALID`, with file and line
+ */
+export function parseList(text: string, file: string, exists: Exists): ParsedList {
+  const report = (line: number, message: string): never => {
+    throw new VideoMaeError(`${file}:${line}: ${message}`, {
+      code: 'MANIFEST_INVALID',
+      exit: 'data',
+      hint: 'A line is: path, optional label, optional start and end in seconds, optional group; or a header names the columns. Quote fields that hold the separator.',
+    })
+  }
+  const content = text.replace(/^\uFEFF/, '')
+  if (/^\s*(?:\{|\[\s*[{["\]])/.test(content))
+    report(1, 'expected lines of text, but this is JSON: write it as a CSV file with the columns path,label')
+  const table = readListTable(content, exists, report)
+  const layout = layoutOf(table, exists, report)
+  const header = table.header ?? headerAmong(table, layout)
+  const records = header === table.header ? table.records : table.records.slice(1)
+  const rows = records.map((record) => readRow(record, layout, table, report))
+  const span = ({ line, lastLine }: CsvRecord): number => lastLine - line + 1
+  return {
+    rows,
+    format: separatorNames[table.separator],
+    columns: layout.used.map(({ role, name }) => ({ role, name })),
+    unused: layout.unused,
+    lines: {
+      total: table.total,
+      header: header === null ? 0 : span(header),
+      rows: records.reduce((sum, record) => sum + span(record), 0),
+      comments: table.comments.length,
+      empty: table.empty.length,
+      directives: table.directives.length,
+    },
+    warnings: [...layout.warnings, ...commentWarnings(content, table)],
+  }
+}
+
+/** A comment may be a video that was not found: its name begins with `#`. */
+function commentWarnings(content: string, { comments }: ListTable): string[] {
+  if (comments.length === 0) return []
+  const lines = content.split(lineEnd)
+  const named = comments.filter((line) => lines[line - 1].split(/[\s,;|]+/).some(hasVideoExtension))
+  if (named.length === 0) return []
+  const [first] = named
+  return [
+    `${named.length === 1 ? `line ${first} begins` : `${named.length} lines begin`} with # and name${named.length === 1 ? 's' : ''} a video, but ${named.length === 1 ? 'is' : 'are'} read as ${named.length === 1 ? 'a comment' : 'comments'}, since no such file exists: ${lines[first - 1].trim().slice(0, 80)}`,
+  ]
+}
+
+/** A header that only the files told from a row: its columns have names then. */
+function headerAmong({ records }: ListTable, { used }: Layout): CsvRecord | null {
+  return records.length > 0 && used.some(({ name }) => !/^column \d+$/.test(name)) ? records[0] : null
+}
+
+function readRow(
+  { line, fields: all }: CsvRecord,
+  layout: Layout,
+  { separator, header }: ListTable,
+  reportLine: (line: number, message: string) => never,
+): ListRow {
+  const report = (message: string): never => reportLine(line, message)
+  const fields = header === null && separator === 'blanks' ? withoutWhole(all, report) : all
+  if (fields.length > layout.width) {
+    const extra = fields.slice(layout.width)
+    if (extra.some((field) => field.trim() !== ''))
+      report(`expected at most ${layout.width} fields but found ${fields.length}`)
+  }
+  const value = (role: Role): string | undefined => {
+    const column = layout.used.find((one) => one.role === role)
+    const field = column === undefined ? undefined : fields[column.index]
+    return field === undefined || field === '' ? undefined : field
+  }
+  const name = value('path') ?? report('expected a path but found none')
+  if (name.includes('\0')) report('expected a path but found one with a null character')
+  const { start, end } = partOf(value, report)
+  if (end !== undefined && end <= (start ?? 0)) report(`expected end after start but found ${start ?? 0} to ${end}`)
+  const [group, time] = [value('group'), value('time')]
+  const optional = {
+    label: value('label'),
+    start,
+    end,
+    group: group === undefined || isMissing(group) ? undefined : group,
+    split: value('split')?.trim(),
+    time: time === undefined || isMissing(time) ? undefined : time,
+    id: value('id')?.trim(),
+  }
+  return {
+    line,
+    path: name,
+    ...(Object.fromEntries(Object.entries(optional).filter(([, it]) => it !== undefined)) as Omit<
+      ListRow,
+      'line' | 'path'
+    >),
+  }
+}
+
+/** `path 0 -1` is the whole video, with a label or without. Other starts and lengths there are frames, of which nothing says the rate. */
+function withoutWhole(fields: readonly string[], report: (message: string) => never): readonly string[] {
+  const [name, start, length, ...rest] = fields
+  if (length === undefined || !/^-?\d+$/.test(start) || !/^-?\d+$/.test(length)) return fields
+  if (start === '0' && length === '-1' && rest.length <= 1) return [name, ...rest]
+  return report(
+    `expected path, label or path, 0, -1, label, but found the frames ${start} and ${length}: give parts in seconds (or in frames with their rate), as a CSV file with the columns path,label,start,end (or start_frame,end_frame,fps)`,
+  )
+}
+
+/** Start and end of a part, in seconds. */
+function partOf(value: (role: Role) => string | undefined, report: (message: string) => never) {
+  const given = (role: Role): string | undefined => {
+    const field = value(role)
+    return field === undefined || isMissing(field) ? undefined : field.trim()
+  }
+  const seconds = (role: Role, what: string, unit = 1): number | undefined => {
+    const field = given(role)
+    if (field === undefined) return undefined
+    // -1 stands for the end of the video.
+    if (role.startsWith('end') && /^-1(?:\.0*)?$/.test(field)) return undefined
+    const number = parseSeconds(field) ?? report(`expected ${what} (0 or more) but found ${JSON.stringify(field)}`)
+    return number / unit
+  }
+  const frame = (role: Role): number | undefined => {
+    const field = given(role)
+    if (field === undefined || (role.startsWith('end') && field === '-1')) return undefined
+    return (
+      parseFrames(field) ??
+      report(`expected ${role.replace(' (frame)', '')} as a frame, counted from 0, but found ${JSON.stringify(field)}`)
+    )
+  }
+  const rate = (): number => {
+    const field = given('fps')
+    const fps = field === undefined ? undefined : parseSeconds(field)
+    return fps !== undefined && fps > 0
+      ? fps
+      : report(`expected the frames per second but found ${JSON.stringify(field ?? '')}`)
+  }
+  const [startFrame, endFrame, count] = [frame('start (frame)'), frame('end (frame)'), frame('length (frames)')]
+  const lastFrame = endFrame ?? (count === undefined ? undefined : (startFrame ?? 0) + count)
+  const border = (at: number | undefined): number | undefined =>
+    at === undefined ? undefined : secondsOfFrame(at, rate())
+  const start =
+    seconds('start', 'start in seconds') ?? seconds('start (ms)', 'start in milliseconds', 1000) ?? border(startFrame)
+  const length = seconds('length', 'a length in seconds')
+  const end =
+    seconds('end', 'end in seconds') ??
+    seconds('end (ms)', 'end in milliseconds', 1000) ??
+    border(lastFrame) ??
+    (length === undefined ? undefined : Math.round(((start ?? 0) + length) * 1e9) / 1e9)
+  return { start, end }
+}
