@@ -24,10 +24,12 @@ export type FinetuneMode = (typeof finetuneModes)[number]
 const dataSchema = z
   .strictObject({
     path: z
-      .string()
+      .union([z.string(), z.array(z.string()).min(1)])
       .nullable()
       .default(null)
-      .describe('A folder per class, or a list with path,label[,start,end][,group][,split].'),
+      .describe(
+        'A folder per class, or a list with path,label[,start,end][,group][,split]; or several. The DATA argument of the command replaces it.',
+      ),
     validation: share.default(0.1).describe('Share of the videos to choose the best checkpoint on.'),
     test: share.default(0.2).describe('Share of the videos that only the finished classifier sees.'),
     official: z.boolean().default(true).describe('Use the split column of the list, where it has one.'),

@@ -5,7 +5,7 @@ import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { confusionSvg } from './confusion-picture.ts'
 import type { LabelledVideo } from './dataset.ts'
 import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
-import { largest, type Scores, scorePredictions } from './scores.ts'
+import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
 
 export interface EvaluateOptions extends ViewOptions {
   /** Seed of the bootstrap. */
@@ -29,6 +29,8 @@ export interface Evaluation {
   readonly views: { readonly clips: number; readonly crops: number }
   readonly scores: Scores
   readonly predictions: readonly EvaluatedVideo[]
+  /** What a user should know of the scores, one sentence each. */
+  readonly warnings: readonly string[]
   /** Videos that could not be read: counted, named, and not part of the scores. */
   readonly failures: readonly VideoFailure[]
 }
@@ -106,9 +108,11 @@ export function evaluationOf(
   const scores = scorePredictions(
     tested.map(({ probabilities }) => probabilities),
     tested.map(({ video }) => video.class),
-    { labels, groups: tested.map(({ video }) => video.group ?? video.path), seed },
+    { labels, groups: tested.map(({ video }) => groupKey(video)), seed },
   )
-  return { labels, views: { clips, crops }, scores, predictions, failures }
+  const warning = majorityWarning('top-1', scores.top1, scores.baseline)
+  const warnings = warning === null ? [] : [warning]
+  return { labels, views: { clips, crops }, scores, warnings, predictions, failures }
 }
 
 /**
@@ -117,13 +121,13 @@ export function evaluationOf(
  * @returns paths of the files
  */
 export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
-  const { labels, views, scores, predictions, failures } = evaluation
+  const { labels, views, scores, warnings, predictions, failures } = evaluation
   await mkdir(folder, { recursive: true })
   const { confusion, ...rest } = scores
   const svg = confusionSvg(confusion, labels)
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
   const files: [string, string][] = [
-    ['evaluation.json', json({ views, ...rest, failures })],
+    ['evaluation.json', json({ views, ...rest, warnings, failures })],
     ['predictions.jsonl', predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('')],
     ['confusion.json', json({ labels, rows: 'true class', columns: 'predicted class', confusion })],
     ['confusion.svg', svg],
@@ -138,17 +142,20 @@ export async function writeEvaluation(folder: string, evaluation: Evaluation): P
 }
 
 /** A few lines for people: scores with intervals, the classes that do worst, and what could not be read. */
-export function formatEvaluation({ views, scores, failures }: Evaluation): string {
+export function formatEvaluation({ labels, views, scores, warnings, failures }: Evaluation): string {
   const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
   const estimate = ({ value, low, high }: { value: number; low: number; high: number }): string =>
     `${percent(value)}  (95 %: ${percent(low)} to ${percent(high)})`
+  const { majority, chance } = scores.baseline
   const lines = [
-    `${scores.videos} videos, ${views.clips} x ${views.crops} views each${failures.length === 0 ? '' : `, ${failures.length} unreadable`}`,
+    `${scores.videos} video${scores.videos === 1 ? '' : 's'}${scores.groups === scores.videos ? '' : ` in ${scores.groups} groups`}, ${views.clips} x ${views.crops} views each${failures.length === 0 ? '' : `, ${failures.length} unreadable`}`,
     `top-1      ${estimate(scores.top1)}`,
+    `baselines  ${percent(majority.value)} always ${majority.label}, ${percent(chance)} chance of ${labels.length} classes`,
     ...(scores.top5 === null ? [] : [`top-5      ${estimate(scores.top5)}`]),
     `balanced   ${estimate(scores.balanced)}`,
     `calibration error ${percent(scores.calibrationError)}, loss ${scores.loss.toFixed(4)}`,
   ]
+  for (const warning of warnings) lines.push(`warning: ${warning}`)
   const classes = [...scores.perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
   const width = Math.max(...classes.map(({ label }) => label.length))
   const shown = classes.slice(0, 20)

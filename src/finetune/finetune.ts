@@ -7,6 +7,7 @@ import { lockRun } from '../train/run-lock.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
+import { readingLines, type SourceReading } from '../video/index.ts'
 import { type Classifier, openClassifier, saveClassifier } from './classifier.ts'
 import {
   type FinetuneConfiguration,
@@ -21,7 +22,9 @@ import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
+import { accuracyBeside } from './scores.ts'
 import { writeSplitFile } from './split-file.ts'
+import { formatSplitRecord, recordOfSplit, type SplitRecord } from './split-record.ts'
 import type { ValidationScores } from './validation.ts'
 
 export interface FinetuneResult {
@@ -30,8 +33,14 @@ export interface FinetuneResult {
   readonly classifier: string
   readonly classes: readonly string[]
   readonly videos: { readonly train: number; readonly validation: number; readonly test: number }
+  /** Where every row of the data went. */
+  readonly rows: SplitRecord
+  /** How the data was read. */
+  readonly sources: readonly SourceReading[]
   /** Of the chosen checkpoint; null without validation videos. */
   readonly validation: ValidationScores | null
+  /** The accuracy on the validation videos that can be read, with its interval and what is right without looking. */
+  readonly validationAccuracy: ReturnType<typeof accuracyBeside> | null
   /** Of the chosen checkpoint; null without test videos that can be read. */
   readonly test: Evaluation | null
   /** How it was chosen: step, epoch or strength. */
@@ -88,6 +97,9 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     prepareFinetuning(configuration, { signal, onProgress: onDigests }),
   )
   const { dataset, split, warnings } = prepared
+  const rows = recordOfSplit(dataset, split)
+  for (const line of [...dataset.sources.flatMap(readingLines), ...dataset.notes, formatSplitRecord(rows)])
+    options.onNote?.(line)
   for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
   const classifier = path.resolve(options.out, bestFolder)
   const common = {
@@ -95,7 +107,14 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     classifier,
     classes: dataset.classes,
     videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+    rows,
+    sources: dataset.sources,
     warnings,
+  }
+  const besides = (validation: ValidationScores | null, failures: readonly { readonly id: string }[]) => {
+    const failed = new Set(failures.map(({ id }) => id))
+    const seen = split.validation.filter(({ id }) => !failed.has(id))
+    return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
   }
   await mkdir(options.out, { recursive: true })
   const record = await recordOf(configuration, prepared, since, options)
@@ -126,7 +145,8 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
       const { test, validation, chosen, failures } = result
       await report(test)
       const all = [...warnings, ...result.warnings]
-      return { ...common, warnings: all, test, validation, chosen, failures, seconds: seconds() }
+      const validationAccuracy = besides(validation, failures)
+      return { ...common, warnings: all, test, validation, validationAccuracy, chosen, failures, seconds: seconds() }
     }
     const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
     const test =
@@ -141,6 +161,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
       ...common,
       warnings: [...warnings, ...untested],
       validation,
+      validationAccuracy: besides(validation, trained.failures),
       test,
       chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
       failures: trained.failures.map(({ id, reason }) => ({ id, reason })),

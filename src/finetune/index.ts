@@ -15,6 +15,7 @@ export { writeFeatureFiles } from './feature-files.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './features.ts'
 export { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './predict.ts'
+export { accuracyBeside, type Baseline, baselineOf, type Estimate, majorityWarning, wilsonInterval } from './scores.ts'
 export {
   partNames,
   partOf,
@@ -27,4 +28,11 @@ export {
   videosOfSplit,
 } from './split.ts'
 export { writeSplitFile } from './split-file.ts'
-export { formatSplitRecord, type LeftOut, type LeftOutCode, recordSplit, type SplitRecord } from './split-record.ts'
+export {
+  formatSplitRecord,
+  type LeftOut,
+  type LeftOutCode,
+  recordOfSplit,
+  recordSplit,
+  type SplitRecord,
+} from './split-record.ts'

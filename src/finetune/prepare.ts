@@ -4,7 +4,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { withPositionsFor } from '../model/positions.ts'
 import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
-import { type ClipReader, classFolderWarnings, listVideos } from '../video/index.ts'
+import { type ClipReader, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
@@ -35,12 +35,11 @@ export async function prepareFinetuning(
   const { data, seed } = configuration
   if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labelled videos', null)
   const source = await openSource(configuration)
-  const dataset = await openDataset(data.path, options)
+  const dataset = await openDataset(data.path, { ...options, ignoreSplit: !data.official })
   const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
   const warnings = [
     ...source.warnings,
-    ...listsBeside(data.path),
-    ...classFolderWarnings(data.path, dataset.videos),
+    ...(typeof data.path === 'string' ? [data.path] : data.path).flatMap(listsBeside),
     ...splitWarnings(split),
   ]
   if (dataset.duplicates.length > 0) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import type { LoadedVideo } from '../video/index.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
-import { calibrationError, scorePredictions } from './scores.ts'
+import { accuracyBeside, calibrationError, majorityWarning, scorePredictions, wilsonInterval } from './scores.ts'
 
 const rows = (...values: number[][]) => values.map((row) => Float64Array.from(row))
 
@@ -37,7 +37,7 @@ describe('scorePredictions', () => {
   })
 })
 
-describe('bootstrap intervals', () => {
+describe('intervals', () => {
   /** Videos with a known accuracy; in groups whose members are all right or all wrong. */
   function interval(seed: number, groupSize: number) {
     const stream = new RandomStream(seed, 'truth')
@@ -74,12 +74,18 @@ describe('bootstrap intervals', () => {
           groups,
         },
       )
-    // Nine of nine: Clopper and Pearson give 0.664 to 1.
-    expect(of(0).top1.low).toBeCloseTo(0.6637, 4)
-    expect(of(0).balanced).toEqual({ value: 1, low: of(0).top1.low, high: 1 })
-    expect(of(1).top1).toEqual({ value: 0, low: 0, high: 1 - of(0).top1.low })
-    // Of three groups, three are right.
-    expect(of(0, ['x', 'x', 'x', 'y', 'y', 'y', 'z', 'z', 'z']).top1.low).toBeCloseTo(0.025 ** (1 / 3), 12)
+    // Nine of nine: Clopper and Pearson give 0.664 to 1, Wilson 0.701 to 1.
+    expect(of(0).balanced.low).toBeCloseTo(0.6637, 4)
+    expect(of(0).balanced).toMatchObject({ value: 1, high: 1 })
+    expect(of(0).top1.low).toBeCloseTo(0.7009, 4)
+    expect(of(0).top1.high).toBe(1)
+    expect(of(1).top1).toMatchObject({ value: 0, low: 0 })
+    expect(of(1).top1.high).toBeCloseTo(1 - of(0).top1.low, 12)
+    // Of three groups, three are right: 3 / (3 + z^2).
+    const grouped = of(0, ['x', 'x', 'x', 'y', 'y', 'y', 'z', 'z', 'z'])
+    expect(grouped.balanced.low).toBeCloseTo(0.025 ** (1 / 3), 12)
+    expect(grouped.top1.low).toBeCloseTo(3 / (3 + 1.959963984540054 ** 2), 12)
+    expect([of(0).groups, grouped.groups]).toEqual([9, 3])
   })
 
   it('stay open where few groups are alike, or every answer is the same', () => {
@@ -88,10 +94,9 @@ describe('bootstrap intervals', () => {
       groups: ['x', 'x', 'y', 'y'],
     })
     // One of two groups' worth is right: Clopper and Pearson give 0.01258 to 0.98742.
-    expect(alike.top1.value).toBe(0.5)
-    expect(alike.top1.low).toBeCloseTo(0.01258, 5)
-    expect(alike.top1.high).toBeCloseTo(0.98742, 5)
-    expect(alike.balanced).toEqual(alike.top1)
+    expect(alike.balanced.value).toBe(0.5)
+    expect(alike.balanced.low).toBeCloseTo(0.01258, 5)
+    expect(alike.balanced.high).toBeCloseTo(0.98742, 5)
     // Thirty answers of one class out of three: ten of thirty, 0.1729 to 0.5281.
     const truth = Array.from({ length: 30 }, (_, i) => i % 3)
     const constant = scorePredictions(rows(...truth.map(() => [0.5, 0.3, 0.2])), truth, { labels: ['a', 'b', 'c'] })
@@ -101,6 +106,32 @@ describe('bootstrap intervals', () => {
 
   it('are the same for the same seed', () => {
     expect(interval(5, 2)).toEqual(interval(5, 2))
+  })
+})
+
+describe('baselines', () => {
+  it('are the most frequent class of the tested videos, and chance', () => {
+    const truth = [2, 2, 2, 0, 1, 2]
+    const { baseline } = scorePredictions(rows(...truth.map(() => [0.5, 0.3, 0.2])), truth, { labels: ['a', 'b', 'c'] })
+    expect(baseline.majority).toEqual({ label: 'c', value: 4 / 6 })
+    expect(baseline.chance).toBeCloseTo(1 / 3, 12)
+  })
+
+  it('stand beside an accuracy whose interval counts groups', () => {
+    const videos = [0, 0, 1, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i) }))
+    const beside = accuracyBeside(0.75, videos, ['a', 'b'])
+    expect(beside).toMatchObject({ videos: 4, groups: 2, accuracy: wilsonInterval(0.75, 2) })
+  })
+
+  it('are warned of where the accuracy may be no better', () => {
+    const baseline = { majority: { label: 'a', value: 0.5 }, chance: 0.5 }
+    // 6 of 10: 0.313 to 0.832. 60 of 100: 0.502 to 0.691.
+    expect(wilsonInterval(0.6, 10).low).toBeCloseTo(0.3127, 4)
+    expect(wilsonInterval(0.6, 100).low).toBeCloseTo(0.502, 3)
+    expect(wilsonInterval(0.6, 100).high).toBeCloseTo(0.6906, 4)
+    expect(majorityWarning('top-1', wilsonInterval(0.6, 10), baseline)).toMatch(/top-1 60\.0 % .*always answering a/)
+    expect(majorityWarning('top-1', wilsonInterval(0.6, 100), baseline)).toBeNull()
+    expect(majorityWarning('top-1', wilsonInterval(0.1, 100), baseline)).not.toBeNull()
   })
 })
 

@@ -2,14 +2,23 @@ import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 
 /**
- * A value and the bounds of its 95 % bootstrap interval. Where resamples do not differ (all videos are right, all are
- * wrong, or so few groups are all alike), the bounds are the exact ones of Clopper and Pearson (1934) for as many trials as
- * there are groups.
+ * A value and the bounds of its 95 % interval. Shares of videos (top-1, top-5) have the interval of Wilson (1927) with as many
+ * trials as there are groups of videos, since videos of one group are not independent. Balanced accuracy has a bootstrap
+ * interval; where resamples do not differ (all videos are right, all are wrong, or so few groups are all alike), its bounds are the exact
+ * ones of Clopper and Pearson (1934) for as many trials as there are groups.
  */
 export interface Estimate {
   readonly value: number
   readonly low: number
   readonly high: number
+}
+
+/** What is right without looking at a video. */
+export interface Baseline {
+  /** Always answering the most frequent class of these videos: the class, and the share that is right. */
+  readonly majority: { readonly label: string; readonly value: number }
+  /** Answering one of all classes at random. */
+  readonly chance: number
 }
 
 export interface ClassScores {
@@ -25,7 +34,10 @@ export interface ClassScores {
 
 export interface Scores {
   readonly videos: number
+  /** Groups of videos that are independent of each other: trials of the intervals. */
+  readonly groups: number
   readonly top1: Estimate
+  readonly baseline: Baseline
   /** Null with five classes or fewer. */
   readonly top5: Estimate | null
   /** Mean recall over the classes that have videos. */
@@ -87,12 +99,14 @@ export function scorePredictions(
       high: 1 - exactLowerBound(Math.floor(trials - successes + 1e-9), trials),
     }
   }
-  const share = (hits: readonly number[]) => (rows: readonly number[]) =>
-    rows.reduce((sum, i) => sum + hits[i], 0) / rows.length
+  const share = (hits: readonly number[]): Estimate =>
+    wilsonInterval(hits.reduce((sum, hit) => sum + hit, 0) / count, together.length)
   return {
     videos: count,
-    top1: estimate(share(right)),
-    top5: classes > 5 ? estimate(share(ranks.map((rank) => (rank < 5 ? 1 : 0)))) : null,
+    groups: together.length,
+    top1: share(right),
+    baseline: baselineOf(truth, labels),
+    top5: classes > 5 ? share(ranks.map((rank) => (rank < 5 ? 1 : 0))) : null,
     balanced: estimate((rows) => meanRecall(rows, truth, right, classes)),
     loss: probabilities.reduce((sum, row, i) => sum - Math.log(Math.max(row[truth[i]], 1e-12)), 0) / count,
     calibrationError: calibrationError(
@@ -102,6 +116,68 @@ export function scorePredictions(
     perClass: labels.map((label, c) => classScores(label, c, confusion)),
     confusion,
   }
+}
+
+/** Two-sided 95 % quantile of the normal distribution. */
+const z = 1.959963984540054
+
+/**
+ * The score interval of a share (Wilson 1927, equation for p').
+ *
+ * @param value share of successes, 0 to 1; with groups it need not be a multiple of 1 / trials
+ * @param trials independent ones, at least 1
+ */
+export function wilsonInterval(value: number, trials: number): Estimate {
+  const center = (value + (z * z) / (2 * trials)) / (1 + (z * z) / trials)
+  const half =
+    (z / (1 + (z * z) / trials)) * Math.sqrt((value * (1 - value)) / trials + (z * z) / (4 * trials * trials))
+  // At the ends the formula gives the share itself, but for rounding.
+  return { value, low: Math.min(value, Math.max(0, center - half)), high: Math.max(value, Math.min(1, center + half)) }
+}
+
+/**
+ * What is right without looking at a video.
+ *
+ * @param truth class of each video, at least one
+ */
+export function baselineOf(truth: readonly number[], labels: readonly string[]): Baseline {
+  const counts = new Array<number>(labels.length).fill(0)
+  for (const c of truth) counts[c]++
+  const most = largest(counts)
+  return { majority: { label: labels[most], value: counts[most] / truth.length }, chance: 1 / labels.length }
+}
+
+/**
+ * An accuracy beside what is right without looking, and how many groups of videos it rests on.
+ *
+ * @param videos those that were predicted
+ */
+export function accuracyBeside(
+  accuracy: number,
+  videos: readonly { readonly class: number; readonly group?: string; readonly path: string }[],
+  labels: readonly string[],
+): { readonly accuracy: Estimate; readonly baseline: Baseline; readonly videos: number; readonly groups: number } {
+  const groups = new Set(videos.map(groupKey)).size
+  const baseline = baselineOf(
+    videos.map((video) => video.class),
+    labels,
+  )
+  return { accuracy: wilsonInterval(accuracy, groups), baseline, videos: videos.length, groups }
+}
+
+/** Videos of one group, and parts of one file, are not independent. */
+export function groupKey({ group, path }: { readonly group?: string; readonly path: string }): string {
+  return group ?? path
+}
+
+/** Says so where an accuracy may be no better than always giving the most frequent answer; else null. */
+export function majorityWarning(what: string, { value, low, high }: Estimate, { majority }: Baseline): string | null {
+  if (low > majority.value) return null
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+  return (
+    `${what} ${percent(value)} (95 %: ${percent(low)} to ${percent(high)}) is not shown to be better than always answering ` +
+    `${majority.label}, which is right for ${percent(majority.value)}.`
+  )
 }
 
 /** How many classes have a higher probability than the true one; equal ones count where they come first. */

@@ -67,6 +67,18 @@ export function recordSplit(
   }
 }
 
+/** The record of data whose videos are all in a part, but for those beyond `shots`. */
+export function recordOfSplit(
+  { videos, leftOut }: { readonly videos: readonly { readonly id: string }[]; readonly leftOut: readonly LeftOut[] },
+  split: Readonly<Record<SplitName, readonly { readonly id: string }[]>>,
+): SplitRecord {
+  const used = new Set([...split.train, ...split.validation, ...split.test].map(({ id }) => id))
+  const beyond = videos
+    .filter(({ id }) => !used.has(id))
+    .map(({ id }): LeftOut => ({ id, code: 'shots', reason: 'more training videos of its class than were asked for' }))
+  return recordSplit(videos, split, [...leftOut, ...beyond])
+}
+
 /** `12 rows: 8 train, 4 test; 2 left out: 1 unreadable (a.mp4), 1 repeated (b.mp4)`. */
 export function formatSplitRecord({ rows, train, validation, test, leftOut }: SplitRecord): string {
   const parts = Object.entries({ train, validation, test }).flatMap(([name, count]) =>

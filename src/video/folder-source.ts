@@ -41,7 +41,7 @@ export function readFolderSource(folder: string, labelled: boolean): ReadSource 
     ({ folder: inner, pictures, first }) =>
       `${inner === '' ? folder : inner} holds ${pictures} pictures and no video. ${framesHint(path.join(folder, inner), first)}`,
   )
-  const told = [...warnings, ...frames.slice(0, 1)]
+  const told = [...warnings, ...(labelled ? classFolderWarnings(folder, entries) : []), ...frames.slice(0, 1)]
   if (frames.length > 1) told.push(`${frames.length - 1} more folders hold only pictures`)
   const reading = describeReading(
     { ...nothing, source: folder, kind: 'folder', unusable, remarks, warnings: told },
@@ -77,6 +77,8 @@ function emptyFolder(
  * What a user should know of classes that are taken from folders: the class of a video is the folder it lies in, so a folder
  * between class and videos (a subject, a camera) is taken for the class, and folders of one name are merged. From the names
  * alone that cannot be told from what is wanted, so it is said and not refused. Folders of a split do not count.
+ *
+ * `readVideos` has them among the warnings of its reading.
  *
  * @param entries what `listVideos(source, { labelFromFolder: true })` gives
  * @returns nothing where all class folders lie side by side, or where the source is no folder

@@ -67,21 +67,27 @@ export function readListSource(file: string, bytes: number, base: string | undef
   const repeated: RepeatedRow[] = []
   const entries: VideoEntry[] = []
   const seen = new Map<string, { readonly row: ListRow; readonly id: string }>()
+  const ids = new Map<string, number>()
   const changes = new Map<string, number>()
   let absent = 0
   for (const row of parsed.rows) {
     const { kind, path: place, changed } = locate(row.path)
     const { line, path: name, id: given, ...rest } = row
     const part = partName(row)
-    const id = given ?? `${name.split(path.sep).join('/')}${part}`
-    const key = `${path.resolve(place)}${part}`
+    const plain = given ?? `${name.split(path.sep).join('/')}${part}`
+    // A whole file may have the name of a part of another.
+    const id = given === undefined && ids.has(plain) ? `${plain} (line ${line})` : plain
+    const key = JSON.stringify([path.resolve(place), row.start ?? null, row.end ?? null])
     const other = seen.get(key)
     if (other !== undefined) {
-      requireSame(file, row, other.row, id)
-      repeated.push({ id, line, before: other.row.line })
+      requireSame(file, row, other.row, other.id)
+      repeated.push({ id: other.id, line, before: other.row.line })
       continue
     }
     seen.set(key, { row, id })
+    const sameId = ids.get(id)
+    if (sameId !== undefined) throw twoOfOneId(file, id, sameId, line)
+    ids.set(id, line)
     if (changed !== undefined) changes.set(changed, (changes.get(changed) ?? 0) + 1)
     if (kind === 'folder' || kind === 'other') {
       const what =
@@ -126,9 +132,21 @@ function partName({ start, end }: Pick<ListRow, 'start' | 'end'>): string {
   return start === undefined && end === undefined ? '' : `#${start ?? 0}-${end ?? ''}`
 }
 
+/** Results name videos by their ids. */
+function twoOfOneId(file: string, id: string, before: number, line: number): VideoMaeError {
+  return new VideoMaeError(
+    `${file}:${line}: expected ids that differ, but ${id} is that of another video on line ${before}`,
+    {
+      code: 'MANIFEST_INVALID',
+      exit: 'data',
+      hint: 'Correct the id, or call the column group if videos that share a value belong together.',
+    },
+  )
+}
+
 /** Rows of the same part of the same file have to agree. */
 function requireSame(file: string, row: ListRow, before: ListRow, id: string): void {
-  for (const key of ['label', 'split', 'group', 'time'] as const) {
+  for (const key of ['label', 'split', 'group', 'time', 'id'] as const) {
     if (row[key] === before[key]) continue
     throw new VideoMaeError(
       `${file}:${row.line}: expected one ${key} for ${id}, but line ${before.line} says ${String(before[key])} and this line ${String(row[key])}`,

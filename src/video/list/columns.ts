@@ -85,7 +85,8 @@ const spellings: Readonly<Record<Role, readonly (readonly string[])[]>> = {
     words('time date datetime'),
     words('recordedat recordingdate recordingtime uploaddate uploadedat collected collectedat'),
   ],
-  id: [words('id videoid clipid sampleid uid uuid clipuid videouid youtubeid ytid youtube key name')],
+  // What is called an id of clips is one; other names often stand in several rows.
+  id: [words('id clipid sampleid uid uuid clipuid'), words('videoid videouid youtubeid ytid youtube key name')],
 }
 
 function words(text: string): readonly string[] {

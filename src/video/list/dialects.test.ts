@@ -134,6 +134,11 @@ describe('columns', () => {
     expect(warnings).toEqual([expect.stringMatching(/fold is not used: its values \(1, 2\) are not train/)])
   })
 
+  test('rows are judged by themselves: a number of a fold is none among parts', () => {
+    expect(rowsOf('path,fold\nv/a.mp4,1\nv/b.mp4,test').map(({ split }) => split)).toEqual([undefined, 'test'])
+    expect(rowsOf('path,split\nv/a.mp4,1\nv/b.mp4,test').map(({ split }) => split)).toEqual(['1', 'test'])
+  })
+
   test('an empty split is as if it were not there: said', () => {
     const { rows, unused } = list('path,split\nv/a.mp4,\nv/b.mp4,\n')
     expect(rows.every(({ split }) => split === undefined)).toBe(true)
@@ -154,11 +159,13 @@ describe('columns', () => {
     expect(warnings).toEqual([expect.stringMatching(/subject is not used, since group is the group/)])
   })
 
-  test('an id column is used where its values differ, else named', () => {
-    expect(rowsOf('video_id,path\nx1,v/a.mp4\nx2,v/b.mp4').map(({ id }) => id)).toEqual(['x1', 'x2'])
-    const { rows, unused } = list('video_id,path\nx,v/a.mp4\nx,v/b.mp4')
+  test('an id column is used; names that several rows may share are none', () => {
+    expect(rowsOf('clip_id,path\nx1,v/a.mp4\nx2,v/b.mp4').map(({ id }) => id)).toEqual(['x1', 'x2'])
+    const { rows, unused } = list('video_id,path\nx,v/a.mp4\ny,v/b.mp4')
     expect(rows.map(({ id }) => id)).toEqual([undefined, undefined])
-    expect(unused).toEqual([{ name: 'video_id', why: '1 different values in 2 rows' }])
+    expect(unused).toEqual([{ name: 'video_id' }])
+    // Whoever names a file names all of its parts.
+    expect(rowsOf('clip_id,path,start\nx1,v/a.mp4,0\nx2,v/a.mp4,1').map(({ id }) => id)).toEqual([undefined, undefined])
   })
 
   test('a first line that is no video while all others are is a header: understood, or refused with its line', () => {

@@ -98,11 +98,12 @@ function fromHeader(
   take('path', path)
   for (const { name, index } of byRole.get('path') ?? [])
     if (index !== path.index) unused.push({ name, why: `${path.name} is the path` })
-  for (const { name, index } of byRole.get('id') ?? []) {
+  // Parts of one file are named by their file, so that they are known to belong together.
+  const hasParts = used.some(({ role }) => role.startsWith('start') || role.startsWith('end'))
+  for (const { name, index, rank } of (byRole.get('id') ?? []).toSorted((a, b) => a.rank - b.rank)) {
     if (index === path.index) continue
-    const problem = idProblem(records, index)
-    if (problem === null && !used.some(({ role }) => role === 'id')) used.push({ role: 'id', name, index })
-    else unused.push({ name, ...(problem === null ? {} : { why: problem }) })
+    if (rank === 0 && !hasParts && !used.some(({ role }) => role === 'id')) used.push({ role: 'id', name, index })
+    else unused.push({ name, ...(rank === 0 && hasParts ? { why: 'parts are named by their file' } : {}) })
   }
   const settled = settle(used, records, header.line, report)
   return {
@@ -151,15 +152,6 @@ function sameValues(records: readonly CsvRecord[], a: number, b: number): boolea
   return records.every(({ fields }) => (fields[a] ?? '') === (fields[b] ?? ''))
 }
 
-function idProblem(records: readonly CsvRecord[], index: number): string | null {
-  const values = records.map(({ fields }) => (fields[index] ?? '').trim())
-  if (values.includes('')) return 'it has no value in some rows'
-  const different = new Set(values).size
-  return different === values.length ? null : `${different} different values in ${values.length} rows`
-}
-
-const splitWord = /^(?:train|training|val|valid|validation|validate|dev|development|test|testing)$/i
-
 /** Columns that mean something only beside others, or only with certain values. */
 function settle(used: readonly UsedColumn[], records: readonly CsvRecord[], line: number, report: Report) {
   const unused: { name: string; why?: string }[] = []
@@ -201,14 +193,18 @@ function settle(used: readonly UsedColumn[], records: readonly CsvRecord[], line
     const values = new Set(
       records.map(({ fields }) => (fields[split.index] ?? '').trim()).filter((text) => text !== ''),
     )
-    const weak = (roleOf(split.name)?.rank ?? 0) > 0
     if (values.size === 0) drop(split, 'it is empty, as if it were not there')
-    else if (weak && ![...values].some((value) => splitWord.test(value))) {
+    else if ((roleOf(split.name)?.rank ?? 0) > 0 && [...values].every((value) => isFold(value))) {
       const shown = [...values].slice(0, 3).join(', ')
       drop(split, `its values (${shown}${values.size > 3 ? ', ...' : ''}) are not train, validation or test`, true)
     }
   }
   return { used: used.filter((column) => !gone.has(column)), unused, warnings }
+}
+
+/** The number of a fold says nothing of a part: such a row has none. Each row is judged by itself. */
+export function isFold(value: string): boolean {
+  return /^\d+$/.test(value.trim())
 }
 
 const inOrder: readonly Role[] = ['path', 'label', 'start', 'end', 'group']

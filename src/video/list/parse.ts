@@ -2,8 +2,8 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import { type CsvRecord, lineEnd } from '../../format/csv.ts'
 import { hasVideoExtension } from '../extensions.ts'
-import type { Role } from './columns.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { type Role, roleOf } from './columns.ts'
+import { isFold, type Layout, layoutOf } from './layout.ts'
 import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
 import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
 
@@ -19,7 +19,7 @@ export interface ListRow {
   readonly group?: string
   readonly split?: string
   readonly time?: string
-  /** Value of an id column, different in every row. */
+  /** Value of the id column. */
   readonly id?: string
 }
 
@@ -133,7 +133,7 @@ function readRow(
     start,
     end,
     group: group === undefined || isMissing(group) ? undefined : group,
-    split: value('split')?.trim(),
+    split: splitOf(value('split')?.trim(), layout),
     time: time === undefined || isMissing(time) ? undefined : time,
     id: value('id')?.trim(),
   }
@@ -145,6 +145,13 @@ function readRow(
       'line' | 'path'
     >),
   }
+}
+
+/** What columns called `fold` or `set` hold may be the number of a fold, which is no part of a split. */
+function splitOf(value: string | undefined, { used }: Layout): string | undefined {
+  const name = used.find(({ role }) => role === 'split')?.name
+  const mayCount = name !== undefined && (roleOf(name)?.rank ?? 0) > 0
+  return value !== undefined && mayCount && isFold(value) ? undefined : value
 }
 
 /** `path 0 -1` is the whole video, with a label or without. Other starts and lengths there are frames, of which nothing says the rate. */

@@ -1,0 +1,134 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { VideoMaeError } from '../core/errors.ts'
+import { readingLines } from './reading.ts'
+import { listVideos, readVideos } from './source.ts'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'videomae-list-'))
+const place = (...parts: string[]): string => path.join(folder, ...parts)
+
+beforeAll(() => {
+  mkdirSync(place('v/frames'), { recursive: true })
+  for (const name of ['v/a.mp4', 'v/b.mp4', 'v/id7.webm', 'v/a.mp4#0-1', 'v/café.mp4']) writeFileSync(place(name), 'x')
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = (content: string | Buffer, name = 'list.csv'): string => {
+  writeFileSync(place(name), content)
+  return place(name)
+}
+
+const messageOf = (action: () => unknown): string => {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof VideoMaeError) return `${error.code} ${error.message}`
+    throw error
+  }
+  return 'no error'
+}
+
+const bigEndian = (text: string): Buffer => Buffer.from(`\uFEFF${text}`, 'utf16le').swap16()
+
+describe('encodings of lists', () => {
+  const text = 'path,label\nv/a.mp4,red\nv/café.mp4,blue\n'
+
+  test.each([
+    ['UTF-8', Buffer.from(text), 'UTF-8'],
+    ['UTF-8 with a byte order mark', Buffer.from(`\uFEFF${text}`), 'UTF-8'],
+    ['UTF-16LE', Buffer.from(`\uFEFF${text}`, 'utf16le'), 'UTF-16LE'],
+    ['UTF-16BE', bigEndian(text), 'UTF-16BE'],
+    ['Windows-1252, as the paths show', Buffer.from(text, 'latin1'), 'Windows-1252'],
+  ])('%s', (_, bytes, encoding) => {
+    const { entries, sources } = readVideos(write(bytes))
+    expect(entries.map(({ id, label }) => [id, label])).toEqual([
+      ['v/a.mp4', 'red'],
+      ['v/café.mp4', 'blue'],
+    ])
+    expect(sources[0].encoding).toBe(encoding)
+  })
+
+  test.each([
+    [
+      'UTF-16 without a byte order mark',
+      Buffer.from(text, 'utf16le'),
+      /list\.csv:1: .*UTF-16 without a byte order mark/,
+    ],
+    ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x70, 0, 0, 0]), /UTF-32/],
+    ['null bytes', Buffer.from('path\nv/a.mp4\nv/b\0.mp4\n'), /list\.csv:3: .*byte 16 is 0/],
+    [
+      'bytes of which nothing says the encoding',
+      Buffer.from('path,label\nv/a.mp4,gr\xfcn\n', 'latin1'),
+      /list\.csv:2: .*0xfc is not UTF-8/,
+    ],
+    ['a path that exists in no encoding', Buffer.from('path\nv/a.mp4\nv/\xfc.mp4\n', 'latin1'), /list\.csv:3: /],
+    ['a video', Buffer.from([0, 0, 0, 0x20, 0x66, 0x74, 0x79, 0x70]), /expected a list as text/],
+  ])('%s is refused', (_, bytes, message) => {
+    const said = messageOf(() => listVideos(write(bytes)))
+    expect(said).toMatch(/^MANIFEST_ENCODING /)
+    expect(said).toMatch(message)
+  })
+})
+
+describe('rows of lists', () => {
+  test('every row is used or named', () => {
+    const list = write(
+      'path,label,camera\nv/a.mp4,red,1\nv/b.mp4,blue,1\nv/a.mp4,red,1\n# note\n\nv/frames,red,2\nv/gone.mp4,red,2\n',
+    )
+    const { entries, sources } = readVideos(list)
+    expect(entries.map(({ id, line }) => [id, line])).toEqual([
+      ['v/a.mp4', 2],
+      ['v/b.mp4', 3],
+      ['v/gone.mp4', 8],
+    ])
+    const [reading] = sources
+    expect(reading.lines).toEqual({ total: 8, header: 1, rows: 5, comments: 1, empty: 1, directives: 0 })
+    expect(reading.videos + reading.repeated.length + reading.unusable.length).toBe(reading.lines?.rows)
+    expect(readingLines(reading)).toEqual([
+      `read ${list} as CSV, 3 videos; path: path; label: label (2 classes); not used: camera; 1 comment; 1 empty line; 1 of the paths does not exist; 1 repeated row left out; 1 unusable`,
+      expect.stringMatching(/unusable: line 7: v\/frames is a folder, .*pictures are not read \[NOT_A_FILE\]/),
+      '  line 4 names v/a.mp4 again (line 2)',
+    ])
+  })
+
+  test.each(['label', 'split', 'group'])('rows of one video that differ in their %s are refused', (column) => {
+    expect(messageOf(() => listVideos(write(`path,${column}\nv/a.mp4,train\n./v/a.mp4,test\n`)))).toMatch(
+      new RegExp(`MANIFEST_INVALID .*:3: expected one ${column} for v/a.mp4, but line 2 says train and this line test`),
+    )
+  })
+
+  test('ids that are given twice are refused; a file named like a part is another video', () => {
+    expect(messageOf(() => listVideos(write('clip_id,path\nx,v/a.mp4\nx,v/b.mp4\n')))).toMatch(
+      /:3: expected ids that differ, but x/,
+    )
+    const ids = listVideos(write('path,start,end\nv/a.mp4,0,1\nv/a.mp4#0-1,,\n')).map(({ id }) => id)
+    expect(ids).toEqual(['v/a.mp4#0-1', 'v/a.mp4#0-1 (line 3)'])
+  })
+
+  test('paths of Windows, and names without extension, are found and said', () => {
+    const { entries, sources } = readVideos(write('path;label\nv\\a.mp4;1\nv/id7;2\n'))
+    expect(entries.map(({ path: file }) => path.relative(folder, file))).toEqual(['v/a.mp4', 'v/id7.webm'])
+    expect(sources[0].summary).toMatch(/\\ read as \/ in 1 path; an extension added to 1 path/)
+    expect(listVideos(write('id;label\nv/id7;Pushing something\n'))).toEqual([
+      { path: place('v/id7.webm'), id: 'v/id7', line: 2, label: 'Pushing something' },
+    ])
+  })
+
+  test('several sources: ids begin with the number of their source', () => {
+    const list = write('v/a.mp4\nv/b.mp4\n')
+    const { entries, sources } = readVideos([list, place('v/a.mp4')])
+    expect(entries.map(({ id }) => id)).toEqual(['0/v/a.mp4', '0/v/b.mp4', '1/a.mp4'])
+    expect(sources.map(({ kind, videos }) => [kind, videos])).toEqual([
+      ['list', 2],
+      ['video', 1],
+    ])
+  })
+
+  test('a source that is no file, or a link in a circle, is refused at once', () => {
+    expect(messageOf(() => listVideos('/dev/zero'))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*pipe, socket or device/)
+    symlinkSync(place('circle'), place('circle'))
+    expect(messageOf(() => listVideos(place('circle')))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*ELOOP/)
+  })
+})
