@@ -3,8 +3,10 @@ import { openDataset } from '../finetune/dataset.ts'
 import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
 import type { ClipClassifier } from '../finetune/predict-videos.ts'
-import { type SplitName, videosOfSplit } from '../finetune/split.ts'
+import { type SplitName, selectPart } from '../finetune/split.ts'
+import { formatSplitRecord, recordSplit } from '../finetune/split-record.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import { readingLines } from '../video/index.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -28,7 +30,7 @@ export interface EvaluateCommandOptions extends CommonOptions {
 }
 
 /** `videomae evaluate`. */
-export async function evaluateCommand(data: string, options: EvaluateCommandOptions): Promise<void> {
+export async function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
@@ -41,9 +43,15 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
     const dataset = await openDataset(data, {
       classes: classifier.labels,
       digests: false,
+      ignoreSplit: split === 'all',
       signal: interrupt.signal,
     })
-    const videos = videosOfSplit(dataset.videos, split)
+    const { chosen: videos, leftOut } = selectPart(dataset.videos, split)
+    const part = split === 'all' ? 'test' : split
+    const rows = recordSplit(dataset.videos, { [part]: videos }, [...dataset.leftOut, ...leftOut])
+    if (!json)
+      for (const line of [...dataset.sources.flatMap(readingLines), ...dataset.notes, formatSplitRecord(rows)])
+        display.note(line)
     const evaluation = await evaluateVideos(classifier, videos, {
       clips: rest.clips,
       crops: rest.crops,
@@ -54,7 +62,7 @@ export async function evaluateCommand(data: string, options: EvaluateCommandOpti
       onProgress: display.counter('videos'),
     })
     const files = out === undefined ? [] : await writeEvaluation(out, evaluation)
-    if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, files })}\n`)
+    if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, rows, sources: dataset.sources, files })}\n`)
     else process.stdout.write(`${formatEvaluation(evaluation)}${files.map((file) => `wrote  ${file}\n`).join('')}`)
   } finally {
     display.end()

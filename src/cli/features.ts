@@ -1,11 +1,12 @@
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { sortClasses } from '../finetune/dataset.ts'
 import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
 import { writeFeatureFiles } from '../finetune/feature-files.ts'
 import { computeFeatures } from '../finetune/features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { listVideos } from '../video/index.ts'
+import { readingLines, readVideos } from '../video/index.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -34,7 +35,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 }
 
 /** `videomae features`. */
-export async function featuresCommand(data: string, options: FeaturesCommandOptions): Promise<void> {
+export async function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
   const { json = false, quiet = false, out = 'features', from, engine, windowStep } = options
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
@@ -43,9 +44,10 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
     for (const warning of opened.warnings) display.note(`warning: ${warning}`)
     const { sampling } = opened
     const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
-    const entries = listVideos(data, { labelFromFolder: true })
+    const { entries, sources: read } = readVideos(data, { labelFromFolder: true })
+    if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
     const labelled = entries.every(({ label }) => label !== undefined)
-    const classes = labelled ? [...new Set(entries.map(({ label }) => label!))].sort() : null
+    const classes = labelled ? sortClasses(new Set(entries.map(({ label }) => label!))) : null
     const videos = entries.map((entry) =>
       classes === null ? entry : { ...entry, class: classes.indexOf(entry.label!) },
     )
@@ -70,7 +72,7 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
     // A share without one is no reason to stop the others; putting them together says so where there is none at all.
     if (shard === null && computed.videos.length === 0 && failures.length > 0) {
       throw new VideoMaeError(
-        `Expected a readable video in ${data}, but none of ${failures.length} is: ${failures[0].reason}`,
+        `Expected a readable video in ${data.join(', ')}, but none of ${failures.length} is: ${failures[0].reason}`,
         {
           code: 'VIDEO_UNREADABLE',
           exit: 'data',
@@ -86,6 +88,7 @@ export async function featuresCommand(data: string, options: FeaturesCommandOpti
       computed: computed.computed,
       encoder: computed.encoder,
       failures,
+      sources: read,
     }
     if (json) {
       process.stdout.write(`${JSON.stringify(result)}\n`)

@@ -32,7 +32,7 @@ function addFinetune(program: Command): void {
         'tests it on videos that nothing else has seen. Videos of one group, and copies of one file, stay on one side.\n' +
         'Modes: full (all weights), linear, attentive, ridge (a head on features that are computed once).',
     )
-    .argument('<data>', 'a folder per class, or a list: path,label[,start,end][,group][,split]')
+    .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
     .option('--from <place>', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights')
 
     .addOption(
@@ -68,7 +68,7 @@ function addEvaluate(program: Command): void {
         'balanced accuracy with 95 % bootstrap intervals, a table of classes and the calibration error. Videos that cannot\n' +
         'be read are counted and named. A run folder has the list of its own split: split.csv.',
     )
-    .argument('<data>', 'a folder per class, or a list: path,label[,start,end][,group][,split]')
+    .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
     .addOption(classifier())
     .addOption(
       new Option('--split <part>', 'part of a list with a split column')
@@ -96,7 +96,7 @@ function addPredict(program: Command): void {
     .command('predict')
     .summary('name what videos show')
     .description('Prints the most probable classes of each video. An exported .onnx file is all that is needed.')
-    .argument('<videos...>', 'video files')
+    .argument('<videos...>', 'videos, folders or lists (.csv, .tsv, .txt)')
     .addOption(classifier())
     .option('--top <n>', 'classes to print', count, 5)
     .option('--clips <n>', 'temporal views of every video', count, 1)
@@ -119,7 +119,7 @@ function addFeatures(program: Command): void {
         'features.safetensors and index.json. Stopped, it goes on where it was; shards may run side by side, and a last run\n' +
         'without --shard puts them together.',
     )
-    .argument('<data>', 'folder, list file or manifest')
+    .argument('<data...>', 'folders, lists or videos')
     .requiredOption('--from <place>', 'run folder, checkpoint or Hugging Face directory')
     .addOption(
       new Option('--kind <kind>', 'pooled: mean over tokens; tokens: all of them; classifier: what a linear head reads')

@@ -5,11 +5,11 @@ import { formatEvaluation } from '../finetune/evaluate.ts'
 import { type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
-import { overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
+import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface FinetuneCommandOptions extends TrainingCommandOptions {
-  /** A folder per class or a list; replaces what the recipe says. */
-  readonly data?: string
+  /** Folders per class or lists; replace what the recipe says. */
+  readonly data?: readonly string[]
   /** Checkpoint, run folder, Hugging Face directory, or `scratch`. */
   readonly from?: string
   readonly mode?: FinetuneMode
@@ -23,7 +23,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
   const { json = false, recipe } = options
   const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
-    { key: 'data.path', value: options.data, origin: 'DATA' },
+    { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
     { key: 'data.shots', value: options.shots, origin: '--shots' },
     { key: 'model.from', value: options.from, origin: '--from' },
     { key: 'mode', value: options.mode, origin: '--mode' },
@@ -50,10 +50,24 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
   )
 }
 
-function summary({ videos, validation, test, chosen, classifier, run, seconds, failures }: FinetuneResult): string {
+function validationLine(accuracy: number, beside: FinetuneResult['validationAccuracy']): string {
+  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
+  if (beside === null) return percent(accuracy)
+  const { accuracy: interval, baseline, videos } = beside
+  const { majority, chance } = baseline
+  return (
+    `${percent(accuracy)} of ${videos} video${videos === 1 ? '' : 's'} (95 %: ${percent(interval.low)} to ${percent(interval.high)}; ` +
+    `always ${majority.label} ${percent(majority.value)}, chance ${percent(chance)})`
+  )
+}
+
+function summary(result: FinetuneResult): string {
+  const { videos, validation, validationAccuracy, test, chosen, classifier, run, seconds, failures } = result
   const { train, validation: held, test: toTest } = videos
   const validated =
-    validation === null ? '' : `validation ${(100 * validation.accuracy).toFixed(1)} % at the chosen ${chosen}\n`
+    validation === null
+      ? ''
+      : `validation ${validationLine(validation.accuracy, validationAccuracy)} at the chosen ${chosen}\n`
   // The evaluation names those of the test itself.
   const tested = new Set(test?.failures.map(({ id }) => id))
   const unreadable = failures.filter(({ id }) => !tested.has(id)).map(({ id }) => id)

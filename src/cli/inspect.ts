@@ -1,4 +1,10 @@
-import { type DecoderName, type InspectedVideo, type InspectReport, inspectVideos } from '../video/index.ts'
+import {
+  type DecoderName,
+  type InspectedVideo,
+  type InspectReport,
+  inspectVideos,
+  readingLines,
+} from '../video/index.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface InspectCommandOptions extends CommonOptions {
@@ -12,21 +18,21 @@ export interface InspectCommandOptions extends CommonOptions {
 
 /** `videomae inspect`. */
 export async function inspectCommand(
-  source: string,
+  sources: readonly string[],
   { json = false, timeout: timeoutSeconds, ...options }: InspectCommandOptions,
 ): Promise<void> {
   const live = process.stderr.isTTY && !json
   const onProgress = (done: number, total: number): void => {
     if (live) process.stderr.write(`\r${done} of ${total}`)
   }
-  const report = await inspectVideos(source, { ...options, timeoutSeconds, onProgress })
+  const report = await inspectVideos(sources, { ...options, timeoutSeconds, onProgress })
   if (live) process.stderr.write('\r\u001b[K')
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report))
 }
 
 const columns = ['file', 'container', 'codec', 'size', 'fps', 'seconds', 'frames', 'pixels', 'turn'] as const
 
-function table({ source, videos, usable, unusable, seconds, bytes }: InspectReport): string {
+function table({ sources, videos, usable, unusable, seconds, bytes }: InspectReport): string {
   const rows = videos.filter(({ problem }) => problem === undefined).map(cells)
   const widths = columns.map((name, c) => rows.reduce((widest, row) => Math.max(widest, row[c].length), name.length))
   const line = (row: readonly string[]): string =>
@@ -37,7 +43,8 @@ function table({ source, videos, usable, unusable, seconds, bytes }: InspectRepo
   const bad = videos.flatMap(({ problem }) => (problem === undefined ? [] : [`  ${problem.reason} [${problem.code}]`]))
   return [
     ...(rows.length === 0 ? [] : [line(columns), ...rows.map(line), '']),
-    `${source}: ${usable} usable videos, ${formatSeconds(seconds)}, ${(bytes / 2 ** 20).toFixed(1)} MiB; ${unusable} unusable`,
+    ...sources.flatMap(readingLines),
+    `${sources.map(({ source }) => source).join(', ')}: ${usable} usable videos, ${formatSeconds(seconds)}, ${(bytes / 2 ** 20).toFixed(1)} MiB; ${unusable} unusable`,
     ...bad,
     '',
   ].join('\n')

@@ -1,6 +1,7 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { predict } from '../finetune/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import { readingLines, type SourceReading } from '../video/index.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -20,6 +21,7 @@ export async function predictCommand(videos: readonly string[], options: Predict
   const { json = false, engine, from, top, clips, crops, threads, decoder } = options
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr })
+  let sources: readonly SourceReading[] = []
   try {
     const predictions = await predict(videos, {
       from,
@@ -32,9 +34,13 @@ export async function predictCommand(videos: readonly string[], options: Predict
       signal: interrupt.signal,
       onWarning: (warning) => display.note(`warning: ${warning}`),
       onProgress: display.counter('videos'),
+      onSources(read) {
+        sources = read
+        if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
+      },
     })
     display.end()
-    if (json) process.stdout.write(`${JSON.stringify({ predictions })}\n`)
+    if (json) process.stdout.write(`${JSON.stringify({ predictions, ...(sources.length === 0 ? {} : { sources }) })}\n`)
     else {
       for (const prediction of predictions) {
         const classes = prediction.ok
@@ -42,7 +48,10 @@ export async function predictCommand(videos: readonly string[], options: Predict
               ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${label}\n`,
             )
           : [`  unreadable: ${prediction.reason}\n`]
-        process.stdout.write(`${prediction.video}\n${classes.join('')}`)
+        const { start, end } = prediction.part ?? {}
+        const part =
+          prediction.part === undefined ? '' : ` ${start ?? 0} s to ${end === undefined ? 'the end' : `${end} s`}`
+        process.stdout.write(`${prediction.video}${part}\n${classes.join('')}`)
       }
     }
     const failed = predictions.filter(({ ok }) => !ok)

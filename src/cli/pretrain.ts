@@ -4,11 +4,11 @@ import { type PretrainResult, planPretraining, pretrain } from '../train/pretrai
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainRun } from '../train/resolve.ts'
-import { overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
+import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface PretrainCommandOptions extends TrainingCommandOptions {
-  /** Folder, list or manifest; replaces what the recipe says. */
-  readonly data?: string
+  /** Folders, lists or videos; replace what the recipe says. */
+  readonly data?: readonly string[]
   /** Folder of the run; default: checkpoints/<recipe>. */
   readonly out?: string
   readonly keep?: number
@@ -23,7 +23,7 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
   const { json = false, recipe } = options
   const file = recipe === undefined ? undefined : recipeFile(recipe)
   const overrides = overridesOf(options, [
-    { key: 'data.path', value: options.data, origin: 'DATA' },
+    { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
     { key: 'data.decoder', value: options.decoder, origin: '--decoder' },
     { key: 'data.workers', value: options.workers, origin: '--workers' },
     { key: 'data.timeoutSeconds', value: options.timeout, origin: '--timeout' },

@@ -49,17 +49,17 @@ function addInspect(program: Command): void {
     .command('inspect')
     .summary('what is in a folder of videos, and what cannot be used')
     .description(
-      'Lists the videos of a folder (recursive), a list file or a CSV/TSV manifest: codecs, sizes, frame rates,\n' +
-        'durations, and every file that cannot be used with the reason.',
+      'Lists the videos of folders (with their subfolders) and of lists (CSV, TSV, one path a line): codecs, sizes, frame\n' +
+        'rates, durations, how each line and column was read, and every file that cannot be used with the reason.',
     )
-    .argument('<source>', 'folder, list file, manifest or video')
+    .argument('<sources...>', 'folders, lists or videos')
     .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
     .addOption(decoder())
     .addOption(workers())
     .option('--timeout <seconds>', 'processor seconds after which a file counts as unusable', positive, 60)
     .addOption(json())
-    .action((source, options) =>
-      runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(source, options)),
+    .action((sources, options) =>
+      runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(sources, options)),
     )
 }
 
@@ -72,7 +72,7 @@ function addPretrain(program: Command): void {
         'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
         'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
     )
-    .argument('<data>', 'folder, list file, manifest or video')
+    .argument('<data...>', 'folders, lists or videos')
     .option('--recipe <name>', 'a recipe of models/ by name, or a YAML file', 'laptop-pretrain')
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')

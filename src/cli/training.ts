@@ -26,6 +26,11 @@ export interface PlainOption {
   readonly origin: string
 }
 
+/** The value of `data.path`: one source stays text, so that recipes and run folders of one source look as they always did. */
+export function oneOrSeveral(sources: readonly string[] | undefined): string | readonly string[] | undefined {
+  return sources?.length === 1 ? sources[0] : sources
+}
+
 /** What replaces values of the recipe: `--set` first, then the plain options, so that these win. */
 export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
   const plain: readonly PlainOption[] = [

@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { readVideos, type SourceReading, type VideoListing } from '../video/index.ts'
 import { openClassifier } from './classifier.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import {
@@ -28,44 +30,71 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
   readonly top?: number
   /** What a user should know about the classifier, one sentence each. */
   readonly onWarning?: (warning: string) => void
+  /** Told how folders and lists were read, before the first prediction. */
+  readonly onSources?: (sources: readonly SourceReading[]) => void
   /** Videos that are done. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
-export type Prediction = { readonly video: string } & (
+/** `video` is the path; `part` says which seconds of it a list names. */
+export type Prediction = {
+  readonly video: string
+  readonly part?: { readonly start?: number; readonly end?: number }
+} & (
   | { readonly ok: true; readonly classes: readonly { readonly label: string; readonly probability: number }[] }
   | { readonly ok: false; readonly code: string; readonly reason: string }
 )
 
 /**
- * The most probable classes of videos, one view each unless told otherwise. A video that cannot be read is returned as a
+ * The most probable classes of videos, of all videos in folders, and of those that lists (`.csv`, `.tsv`, `.txt`) name, one view each unless told otherwise. A video that cannot be read is returned as a
  * failure.
  *
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
-  const { from, top = 5, clips = 1, crops = 1, onProgress, onWarning, ...rest } = options
+  const { from, top = 5, clips = 1, crops = 1, onProgress, onSources, onWarning, ...rest } = options
   if (!Number.isInteger(top) || top < 1) throw invalidArgument('top', 'a positive integer', top)
+  const { entries, sources } = readGiven(videos)
+  onSources?.(sources)
   const classifier = await openAnyClassifier(from, rest)
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
-    const entries = videos.map((video) => ({ path: video, id: video }))
     const predictions: Prediction[] = []
     for await (const result of predictVideos(classifier, entries, { ...rest, clips, crops })) {
-      const video = result.entry.path
-      onProgress?.(result.index + 1, videos.length)
+      const { path: video, start, end } = result.entry
+      const named = start === undefined && end === undefined ? { video } : { video, part: { start, end } }
+      onProgress?.(result.index + 1, entries.length)
       if (!result.ok) {
-        predictions.push({ video, ok: false, code: result.code, reason: result.reason })
+        predictions.push({ ...named, ok: false, code: result.code, reason: result.reason })
         continue
       }
       const classes = classifier.labels
         .map((label, c) => ({ label, probability: result.probabilities[c] }))
         .sort((a, b) => b.probability - a.probability)
         .slice(0, top)
-      predictions.push({ video, ok: true, classes })
+      predictions.push({ ...named, ok: true, classes })
     }
     return predictions
   } finally {
     await classifier.close()
+  }
+}
+
+const listExtensions: ReadonlySet<string> = new Set(['.csv', '.tsv', '.txt'])
+
+/** Whatever else is named is a video: one that is missing or no video becomes a failure beside the other predictions. */
+function readGiven(names: readonly string[]): VideoListing {
+  const all = names.map((name): VideoListing => {
+    if (isFolder(name) || listExtensions.has(path.extname(name).toLowerCase())) return readVideos(name)
+    return { entries: [{ path: name, id: name }], sources: [] }
+  })
+  return { entries: all.flatMap(({ entries }) => entries), sources: all.flatMap(({ sources }) => sources) }
+}
+
+function isFolder(name: string): boolean {
+  try {
+    return statSync(name).isDirectory()
+  } catch {
+    return false
   }
 }

@@ -1,11 +1,8 @@
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-<<<<<<< HEAD
-import { readRegularText } from '../format/regular-file.ts'
-=======
 import { nearestKey } from '../core/nearest-key.ts'
->>>>>>> c937d84 (Lists and folders: every line, column and file is used or named; any usual dialect, encoding and spelling is read)
+import { readRegularText } from '../format/regular-file.ts'
 import { type RunConfiguration, type RunInput, runSchema } from './configuration.ts'
 
 /** One value that replaces what the file says. */

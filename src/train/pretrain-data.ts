@@ -22,8 +22,7 @@ import type { ResolvedRun } from './resolve.ts'
  * @throws VideoMaeError as `listVideos`
  */
 export function listSources(sources: readonly string[]): VideoEntry[] {
-  if (sources.length === 1) return listVideos(sources[0]!)
-  return sources.flatMap((source, i) => listVideos(source).map((entry) => ({ ...entry, id: `${i}/${entry.id}` })))
+  return listVideos(sources)
 }
 
 /** Names the list of videos that a run visits: their names and parts in order, not where the folder lies. */

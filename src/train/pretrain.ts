@@ -1,8 +1,9 @@
 import { invalidArgument } from '../core/errors.ts'
+import { readingLines, readVideos, type SourceReading } from '../video/index.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
-import { entriesDigest, listSources, openPretrainData } from './pretrain-data.ts'
+import { entriesDigest, openPretrainData } from './pretrain-data.ts'
 import { openPretrainSession, startingWeights, writeModel } from './pretrain-session.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
 import { createSchedule } from './schedule.ts'
@@ -13,6 +14,8 @@ export type PretrainOptions = RunOptions
 
 export interface PretrainResult extends TrainingRunResult {
   readonly videos: number
+  /** How the data was read. */
+  readonly sources: readonly SourceReading[]
 }
 
 /**
@@ -28,13 +31,13 @@ export async function planPretraining(configuration: RunInput): Promise<Resolved
 async function plan(configuration: RunConfiguration) {
   const { data, model } = configuration
   const paths = data.path === null ? [] : typeof data.path === 'string' ? [data.path] : data.path
-  const entries = paths.length === 0 ? [] : listSources(paths)
+  const { entries, sources } = readVideos(paths)
   const source = model.from === null ? null : await openCheckpoint(model.from)
   if (source !== null && source.kind !== 'pretrain') {
     throw invalidArgument('model.from', 'a pretraining checkpoint with its decoder', `${model.from} (${source.kind})`)
   }
   const videos = entries.length === 0 ? null : entries.length
-  return { entries, source, run: resolveRun(configuration, { videos, source: source?.configuration ?? null }) }
+  return { entries, sources, source, run: resolveRun(configuration, { videos, source: source?.configuration ?? null }) }
 }
 
 /**
@@ -47,7 +50,8 @@ async function plan(configuration: RunConfiguration) {
  */
 export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
   const configuration = runConfiguration(input)
-  const { entries, source, run } = await plan(configuration)
+  const { entries, sources, source, run } = await plan(configuration)
+  for (const line of sources.flatMap(readingLines)) options.onNote?.(line)
   for (const warning of source?.warnings ?? []) options.onNote?.(`${configuration.model.from}: ${warning}`)
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = run
   if (
@@ -98,7 +102,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
       },
       options,
     )
-    return { ...result, videos: entries.length }
+    return { ...result, videos: entries.length, sources }
   } finally {
     record.stop()
   }

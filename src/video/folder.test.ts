@@ -28,7 +28,11 @@ describe('files that cannot be used are named, and the others are used', () => {
     symlinkSync('/nonexistent/gone.mp4', path.join(root, 'broken.mp4'))
     symlinkSync('round.mp4', path.join(root, 'round.mp4'))
     symlinkSync('/nonexistent', path.join(root, 'folder'))
-    expect(problems(root)).toEqual(['LINK_BROKEN broken.mp4', 'LINK_BROKEN folder', 'LINK_BROKEN round.mp4'])
+    expect(problems(root)).toEqual([
+      'VIDEO_LINK_BROKEN broken.mp4',
+      'VIDEO_LINK_BROKEN folder',
+      'VIDEO_LINK_BROKEN round.mp4',
+    ])
     const { entries, sources } = readVideos(root)
     expect(entries.map(({ id }) => id)).toEqual(['ok.mp4'])
     expect(sources[0].summary).toMatch(/1 video; 3 unusable$/)
@@ -41,14 +45,14 @@ describe('files that cannot be used are named, and the others are used', () => {
     const at = (name: string): Buffer => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name, 'latin1')])
     writeFileSync(at('\xe9t\xe9.mp4'), 'x')
     mkdirSync(at('\xfcbung'))
-    expect(problems(root)).toEqual(['NAME_NOT_UTF8 \\xe9t\\xe9.mp4', 'NAME_NOT_UTF8 \\xfcbung'])
+    expect(problems(root)).toEqual(['VIDEO_NAME_NOT_UNICODE \\xe9t\\xe9.mp4', 'VIDEO_NAME_NOT_UNICODE \\xfcbung'])
     expect(listVideos(root)).toHaveLength(1)
   })
 
   test.skipIf(process.platform === 'win32')('pipes', () => {
     const root = make('ok.mp4')
     expect(spawnSync('mkfifo', [path.join(root, 'pipe.mp4')]).status).toBe(0)
-    expect(problems(root)).toEqual(['NOT_A_FILE pipe.mp4'])
+    expect(problems(root)).toEqual(['VIDEO_NOT_A_FILE pipe.mp4'])
   })
 
   test('folders that link to each other are each read once', () => {
@@ -58,7 +62,7 @@ describe('files that cannot be used are named, and the others are used', () => {
     const { videos, unusable } = readFolder(root)
     expect(videos).toEqual(names.map((name) => `${name}/${name}.mp4`).sort())
     expect(unusable).toHaveLength(144)
-    expect(unusable.every(({ code }) => code === 'FOLDER_REPEATED')).toBe(true)
+    expect(unusable.every(({ code }) => code === 'VIDEO_FOLDER_REPEATED')).toBe(true)
   })
 
   test('a linked folder is read, by its own name', () => {
@@ -81,7 +85,7 @@ describe('files that cannot be used are named, and the others are used', () => {
     expect(stdout, stderr).not.toBe('')
     const { videos, unusable } = JSON.parse(stdout) as ReturnType<typeof readFolder>
     expect(videos).toEqual(['ok.mp4'])
-    expect(unusable).toMatchObject([{ id: 'closed', code: 'FOLDER_UNREADABLE' }])
+    expect(unusable).toMatchObject([{ id: 'closed', code: 'VIDEO_FOLDER_UNREADABLE' }])
   })
 
   test('other files and hidden names are counted', () => {

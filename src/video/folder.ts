@@ -7,7 +7,12 @@ import { hasPictureExtension, hasVideoExtension } from './extensions.ts'
 export interface UnusableItem {
   /** Path relative to the source, or the line of a list with its path. */
   readonly id: string
-  readonly code: 'LINK_BROKEN' | 'NAME_NOT_UTF8' | 'FOLDER_UNREADABLE' | 'FOLDER_REPEATED' | 'NOT_A_FILE'
+  readonly code:
+    | 'VIDEO_LINK_BROKEN'
+    | 'VIDEO_NAME_NOT_UNICODE'
+    | 'VIDEO_FOLDER_UNREADABLE'
+    | 'VIDEO_FOLDER_REPEATED'
+    | 'VIDEO_NOT_A_FILE'
   /** One line. */
   readonly reason: string
 }
@@ -51,7 +56,11 @@ export function readFolder(root: string): FolderContents {
   const visit = (relative: string): void => {
     const stats = tryStat(path.join(root, relative))
     if (typeof stats === 'string') {
-      unusable.push({ id: relative, code: 'FOLDER_UNREADABLE', reason: `${relative} cannot be opened (${stats})` })
+      unusable.push({
+        id: relative,
+        code: 'VIDEO_FOLDER_UNREADABLE',
+        reason: `${relative} cannot be opened (${stats})`,
+      })
       return
     }
     const key = `${stats.dev}:${stats.ino}`
@@ -60,7 +69,7 @@ export function readFolder(root: string): FolderContents {
       const where = before === '' ? 'the source itself' : before
       unusable.push({
         id: relative,
-        code: 'FOLDER_REPEATED',
+        code: 'VIDEO_FOLDER_REPEATED',
         reason: `${relative} is ${where} again, through a link`,
       })
       return
@@ -73,7 +82,7 @@ export function readFolder(root: string): FolderContents {
       const { code = 'an error' } = error as NodeJS.ErrnoException
       unusable.push({
         id: relative,
-        code: 'FOLDER_UNREADABLE',
+        code: 'VIDEO_FOLDER_UNREADABLE',
         reason: `the folder ${relative} cannot be read (${code})`,
       })
       return
@@ -90,7 +99,7 @@ export function readFolder(root: string): FolderContents {
       const id = relative === '' ? shown : `${relative}/${shown}`
       if (shown !== name) {
         if (entry.isDirectory() || hasVideoExtension(shown) || entry.isSymbolicLink())
-          unusable.push({ id, code: 'NAME_NOT_UTF8', reason: `the name of ${id} is not UTF-8: rename it` })
+          unusable.push({ id, code: 'VIDEO_NAME_NOT_UNICODE', reason: `the name of ${id} is not UTF-8: rename it` })
         else other(id)
       } else if (entry.isDirectory()) inner.push(id)
       else visitFile(id, entry, relative)
@@ -107,7 +116,7 @@ export function readFolder(root: string): FolderContents {
           stats === 'ELOOP' ? 'a link that leads in a circle' : `a link to nothing that can be opened (${stats})`
         unusable.push({
           id,
-          code: 'LINK_BROKEN',
+          code: 'VIDEO_LINK_BROKEN',
           reason: `${id} is ${entry.isSymbolicLink() ? what : `unreadable (${stats})`}`,
         })
         return
@@ -117,7 +126,7 @@ export function readFolder(root: string): FolderContents {
     if (target.isDirectory()) waiting.push(id)
     else if (!target.isFile()) {
       if (hasVideoExtension(id))
-        unusable.push({ id, code: 'NOT_A_FILE', reason: `${id} is a pipe, socket or device, and no file` })
+        unusable.push({ id, code: 'VIDEO_NOT_A_FILE', reason: `${id} is a pipe, socket or device, and no file` })
       else other(id)
     } else if (hasVideoExtension(id)) videos.push(id)
     else {

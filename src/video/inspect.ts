@@ -1,6 +1,7 @@
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodePool } from './pool.ts'
-import { type ListOptions, listVideos } from './source.ts'
+import type { SourceReading } from './reading.ts'
+import { type ListOptions, readVideos } from './source.ts'
 import type { DecoderLimits, DecoderName, VideoEntry, VideoInfo } from './types.ts'
 
 export interface InspectOptions extends ListOptions {
@@ -26,9 +27,11 @@ export interface InspectedVideo {
 }
 
 export interface InspectReport {
-  readonly source: string
+  /** How each source was read: every file, line and column is in `videos` or named here. */
+  readonly sources: readonly SourceReading[]
   readonly videos: readonly InspectedVideo[]
   readonly usable: number
+  /** Videos with a problem, and what `sources` name as unusable. */
   readonly unusable: number
   /** Seconds of all usable videos. */
   readonly seconds: number
@@ -39,10 +42,13 @@ export interface InspectReport {
  * Looks at every video of a source: opens it, counts its frames, and decodes its first, middle and last one. What is reported usable has yielded pictures.
  * Runs in decoding processes, so that a file that crashes or hangs a decoder is a line of the report.
  *
- * @throws VideoMaeError as `listVideos`, or `DECODER_MISSING`, `DECODER_RESOURCES`
+ * @throws VideoMaeError as `readVideos`, or `DECODER_MISSING`, `DECODER_RESOURCES`
  */
-export async function inspectVideos(source: string, options: InspectOptions = {}): Promise<InspectReport> {
-  const entries = listVideos(source, options)
+export async function inspectVideos(
+  source: string | readonly string[],
+  options: InspectOptions = {},
+): Promise<InspectReport> {
+  const { entries, sources } = readVideos(source, { labelFromFolder: true, ...options })
   const pool = new DecodePool({
     decoder: options.decoder ?? 'node-av',
     limits: options.limits ?? {},
@@ -65,10 +71,10 @@ export async function inspectVideos(source: string, options: InspectOptions = {}
     )
     const good = videos.filter(({ problem }) => problem === undefined)
     return {
-      source,
+      sources,
       videos,
       usable: good.length,
-      unusable: videos.length - good.length,
+      unusable: videos.length - good.length + sources.reduce((sum, { unusable }) => sum + unusable.length, 0),
       seconds: good.reduce((sum, { info }) => sum + (info?.duration ?? 0), 0),
       bytes: videos.reduce((sum, { info }) => sum + (info?.bytes ?? 0), 0),
     }

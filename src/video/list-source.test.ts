@@ -88,7 +88,7 @@ describe('rows of lists', () => {
     expect(reading.videos + reading.repeated.length + reading.unusable.length).toBe(reading.lines?.rows)
     expect(readingLines(reading)).toEqual([
       `read ${list} as CSV, 3 videos; path: path; label: label (2 classes); not used: camera; 1 comment; 1 empty line; 1 of the paths does not exist; 1 repeated row left out; 1 unusable`,
-      expect.stringMatching(/unusable: line 7: v\/frames is a folder, .*pictures are not read \[NOT_A_FILE\]/),
+      expect.stringMatching(/unusable: line 7: v\/frames is a folder, .*pictures are not read \[VIDEO_NOT_A_FILE\]/),
       '  line 4 names v/a.mp4 again (line 2)',
     ])
   })

@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { readRegularFileSync } from '../format/regular-file.ts'
 import { decodeText, decodeWindows1252, type TextEncoding } from '../format/text-encoding.ts'
 import { commonExtensions, hasVideoExtension } from './extensions.ts'
 import type { UnusableItem } from './folder.ts'
@@ -10,7 +11,7 @@ import { describeReading, type RepeatedRow } from './reading.ts'
 import type { VideoEntry } from './types.ts'
 
 /** Lists are text: the largest public ones have a few hundred MB. */
-const mostListBytes = 2 ** 29
+const mostListBytes = 500_000_000
 
 /** Where a name of a list leads. */
 interface Located {
@@ -94,7 +95,11 @@ export function readListSource(file: string, bytes: number, base: string | undef
         kind === 'folder'
           ? 'a folder, and no video; lists of folders of pictures are not read'
           : 'a pipe, socket or device, and no file'
-      unusable.push({ id: `${id} (line ${line})`, code: 'NOT_A_FILE', reason: `line ${line}: ${name} is ${what}` })
+      unusable.push({
+        id: `${id} (line ${line})`,
+        code: 'VIDEO_NOT_A_FILE',
+        reason: `line ${line}: ${name} is ${what}`,
+      })
     } else entries.push({ path: place, id, line, ...rest })
     if (kind === 'absent') absent++
   }
@@ -163,14 +168,10 @@ function decodeList(
   kindOf: (name: string) => Located['kind'],
 ): { readonly parsed: ParsedList; readonly encoding: TextEncoding } {
   if (size > mostListBytes)
-    throw wrongEncoding(
-      file,
-      1,
-      `it has ${(size / 2 ** 20).toFixed(0)} MiB, and a list has at most ${mostListBytes / 2 ** 20}`,
-    )
+    throw wrongEncoding(file, 1, `it has ${(size / 1e6).toFixed(0)} MB, and a list has at most ${mostListBytes / 1e6}`)
   let bytes: Buffer
   try {
-    bytes = readFileSync(file)
+    bytes = readRegularFileSync(file, mostListBytes)
   } catch (error) {
     throw unreadableSource(file, (error as NodeJS.ErrnoException).code ?? String(error))
   }

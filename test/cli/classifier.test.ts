@@ -49,14 +49,18 @@ describe('videomae finetune', () => {
   it('trains, tests, and warns only of lists that say more than the folders', async () => {
     const { code, stdout, stderr } = await videomae('finetune', data, '--recipe', recipe, '--out', run, '--json')
     expect(code, stderr).toBe(0)
-    // A busy machine adds lines of progress.
     expect(stderr).not.toMatch(/warning/)
-    const result = JSON.parse(stdout) as { videos: unknown; classifier: string }
+    const result = JSON.parse(stdout) as { videos: unknown; classifier: string; rows: unknown; sources: unknown }
+    expect(result.rows).toEqual({ rows: 20, train: 14, validation: 2, test: 4, leftOut: [] })
+    expect(result.sources).toMatchObject([{ source: data, kind: 'folder', videos: 20, unusable: [] }])
     expect(result.videos).toEqual({ train: 14, validation: 2, test: 4 })
     expect(result.classifier).toBe(path.join(run, 'best'))
     writeFileSync(path.join(data, 'groups.csv'), `path,label,group\n${video},left,a\n`)
     const warned = await videomae('finetune', data, '--recipe', recipe, '--out', run)
-    expect(warned.stderr).toMatch(/^warning: .*groups\.csv in it is not used/)
+    expect(warned.stderr).toMatch(/^warning: .*groups\.csv in it is not used/m)
+    expect(warned.stderr).toMatch(/20 rows: 14 train, 2 validation, 4 test/)
+    expect(warned.stdout).toMatch(/validation .* of 2 videos \(95 %: .*chance 50\.0 %\)/)
+    expect(warned.stdout).toMatch(/baselines +50\.0 % always left, 50\.0 % chance of 2 classes/)
   })
 
   it('stops at Ctrl-C with 130 after saving', async () => {
@@ -143,6 +147,19 @@ describe('videomae export --classifier', () => {
     const [a, b] = [await predict(place('alone', 'c.onnx')), await predict(run)]
     expect(a.classes.map(({ label }) => label)).toEqual(b.classes.map(({ label }) => label))
     expect(a.classes[0].probability).toBeCloseTo(b.classes[0].probability, 5)
+    // A folder and a list are all of their videos.
+    const several = await videomae(
+      'predict',
+      path.join(data, 'up'),
+      path.join(run, 'split.csv'),
+      '--from',
+      file,
+      '--json',
+    )
+    expect(several.code, several.stderr).toBe(0)
+    const all = JSON.parse(several.stdout) as { predictions: unknown[]; sources: { kind: string }[] }
+    expect(all.predictions).toHaveLength(30)
+    expect(all.sources.map(({ kind }) => kind)).toEqual(['folder', 'list'])
     const failed = await videomae('predict', recipe, '--from', file, '--json')
     expect(failed.code).toBe(3)
     expect(JSON.parse(failed.stdout)).toMatchObject({ predictions: [{ ok: false }] })
@@ -155,7 +172,14 @@ describe('videomae evaluate', () => {
     const split = path.join(run, 'split.csv')
     const { code, stdout } = await videomae('evaluate', split, '--from', run, '--clips', '1', '--out', out, '--json')
     expect(code).toBe(0)
-    expect((JSON.parse(stdout) as { scores: { videos: number } }).scores.videos).toBe(4)
+    const { scores, rows } = JSON.parse(stdout) as {
+      scores: { videos: number; baseline: unknown }
+      rows: { leftOut: unknown[] }
+    }
+    expect(scores.videos).toBe(4)
+    expect(scores.baseline).toEqual({ majority: { label: 'left', value: 0.5 }, chance: 0.5 })
+    expect(rows).toMatchObject({ rows: 20, test: 4 })
+    expect(rows.leftOut).toHaveLength(16)
     expect(readdirSync(out).sort()).toEqual([
       'confusion.json',
       'confusion.png',
