@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { type LabelledDataset, openDataset, sortClasses } from './dataset.ts'
+import { splitDataset } from './split.ts'
+import { formatSplitRecord, recordOfSplit } from './split-record.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const place = (...parts: string[]): string => path.join(folder, ...parts)
+
+const names = Array.from({ length: 14 }, (_, i) => `v${i}.mp4`)
+for (const [i, name] of names.entries()) writeFileSync(place(name), `content ${i}`)
+
+const open = (header: string, rows: readonly string[], options = {}): Promise<LabelledDataset> => {
+  writeFileSync(place('list.csv'), `${header}\n${rows.join('\n')}\n`)
+  return openDataset(place('list.csv'), options)
+}
+
+describe('classes that are numbers', () => {
+  it('have the indices of the list where it counts from 0 without gaps', async () => {
+    const { classes, videos, notes } = await open(
+      'path,label',
+      names.map((name, i) => `${name},${i % 12}`),
+    )
+    expect(classes).toEqual(Array.from({ length: 12 }, (_, i) => String(i)))
+    expect(videos.every(({ label, class: index }) => Number(label) === index)).toBe(true)
+    expect(notes).toEqual([])
+  })
+
+  it('counted from 1, or with gaps, keep their order: said', async () => {
+    const from1 = await open('path,label', [`${names[0]},1`, `${names[1]},10`, `${names[2]},2`])
+    expect(from1.classes).toEqual(['1', '2', '10'])
+    expect(from1.notes).toEqual([expect.stringMatching(/class 1 has index 0 in the model/)])
+    const whole = await open('path,label', [`${names[0]},1`, `${names[1]},2`])
+    expect(whole.notes).toEqual([expect.stringMatching(/the classes 1 to 2 of the data are counted from 1/)])
+    const gap = await open('path,label', [`${names[0]},0`, `${names[1]},1`, `${names[2]},5`])
+    expect(gap.notes).toEqual([expect.stringMatching(/not 0, 1, 2, \.\.\. without gaps: class 5 has index 2/)])
+  })
+
+  it('are sorted as text where one is none', () => {
+    expect(sortClasses(['10', '9', 'b'])).toEqual(['10', '9', 'b'])
+    expect(sortClasses(['10.0', '9.0'])).toEqual(['9.0', '10.0'])
+  })
+})
+
+describe('splits of the data', () => {
+  const rows = (splits: readonly string[]) =>
+    splits.map((split, i) => `${names[i]},${i % 2 === 0 ? 'a' : 'b'},${split}`)
+
+  it('are refused where a word is none of theirs, with line, nearest word and count', async () => {
+    await expect(open('path,label,split', rows(['train', 'train', 'tset', 'holdout']))).rejects.toMatchObject({
+      code: 'SPLIT_INVALID',
+      message: expect.stringMatching(/v2\.mp4 \(line 4\) has "tset", and 1 more .*Did you mean test\?/),
+    })
+    await expect(open('path,label,split', rows(['train', '', 'test']))).rejects.toThrow(
+      /v1\.mp4 \(line 3\) has nothing/,
+    )
+    const { videos, notes } = await open('path,label,split', rows(['train', '', 'x']), { ignoreSplit: true })
+    expect(videos.every(({ split }) => split === undefined)).toBe(true)
+    expect(notes).toEqual([expect.stringMatching(/the split of .* is not used/)])
+  })
+
+  it.each(['val', 'valid', 'validation', 'validate', 'dev', 'Val '])('%s is validation', async (word) => {
+    const { videos, classes } = await open('path,label,split', rows(['train', 'train', word, 'test']))
+    expect(splitDataset(videos, classes, { seed: 0 }).validation.map(({ id }) => id)).toEqual(['v2.mp4'])
+  })
+
+  it('of folders are honored, and every row is in one place', async () => {
+    for (const part of ['train', 'val', 'test'])
+      for (const label of ['red', 'blue']) {
+        mkdirSync(place('data', part, label), { recursive: true })
+        for (let i = 0; i < 3; i++) writeFileSync(place('data', part, label, `${part}${i}.mp4`), `${part}${label}${i}`)
+      }
+    symlinkSync('/nonexistent.mp4', place('data', 'train', 'red', 'gone.mp4'))
+    const dataset = await openDataset(place('data'))
+    const split = splitDataset(dataset.videos, dataset.classes, { seed: 0, shots: 2 })
+    const record = recordOfSplit(dataset, split)
+    expect(record).toMatchObject({ rows: 19, train: 4, validation: 6, test: 6 })
+    expect(split.test.every(({ id }) => id.startsWith('test/'))).toBe(true)
+    expect(record.leftOut.map(({ code }) => code).sort()).toEqual(['shots', 'shots', 'unusable'])
+    expect(formatSplitRecord(record)).toMatch(
+      /^19 rows: 4 train, 6 validation, 6 test; 3 left out: 1 unusable \(train\/red\/gone\.mp4\), 2 shots/,
+    )
+  })
+})
+
+describe('labels', () => {
+  it('that are unknown are shown beside a few near ones, not beside all classes', async () => {
+    const classes = Array.from({ length: 400 }, (_, i) => `class ${i} of many`)
+    const error = await open('path,label', [`${names[0]},class 17 fo many`, `${names[1]},class 1 of many`], {
+      classes,
+    }).catch((thrown: Error) => thrown)
+    expect(error).toMatchObject({ code: 'LABEL_UNKNOWN' })
+    const { message } = error as Error
+    expect(message).toMatch(/one of 400 classes \(near to class 17 fo many: class 17 of many, /)
+    expect(message).toMatch(/the first is v0\.mp4 \(line 2\)/)
+    expect(message.length).toBeLessThan(400)
+  })
+
+  it('that are missing are named with their line', async () => {
+    await expect(open('path,label', [`${names[0]},a`, names[1]])).rejects.toThrow(
+      /1 have none; the first is v1\.mp4 \(line 3\)/,
+    )
+  })
+})
