@@ -98,8 +98,9 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
   )
   const { dataset, split, warnings } = prepared
   const rows = recordOfSplit(dataset, split)
-  for (const line of [...dataset.sources.flatMap(readingLines), ...dataset.notes, formatSplitRecord(rows)])
-    options.onNote?.(line)
+  // Their warnings are among those of the run.
+  const readings = dataset.sources.flatMap((reading) => readingLines({ ...reading, warnings: [] }))
+  for (const line of [...readings, ...dataset.notes, formatSplitRecord(rows)]) options.onNote?.(line)
   for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
   const classifier = path.resolve(options.out, bestFolder)
   const common = {

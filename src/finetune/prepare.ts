@@ -40,6 +40,7 @@ export async function prepareFinetuning(
   const warnings = [
     ...source.warnings,
     ...(typeof data.path === 'string' ? [data.path] : data.path).flatMap(listsBeside),
+    ...dataset.sources.flatMap((reading) => reading.warnings),
     ...splitWarnings(split),
   ]
   if (dataset.duplicates.length > 0) {
