@@ -5,6 +5,9 @@ export type Resize =
   /** To exactly this size, which changes its proportions where they differ. */
   | { readonly height: number; readonly width: number }
 
+/** Pixels of the longest side that a picture is scaled to. */
+export const largestResize = 8192
+
 /** Frames of a clip, pixels. */
 export interface FrameSize {
   readonly height: number

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
-import type { Resize } from '../core/frame-size.ts'
+import { largestResize, type Resize } from '../core/frame-size.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
+import { requireFiniteTensor } from '../format/finite.ts'
+import { float16ToFloat32 } from '../format/half.ts'
 import { type OnnxModel, readModel } from '../format/onnx.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import type { ClipClassifier } from './predict-videos.ts'
@@ -21,7 +23,11 @@ export const resizeKey = 'videomae.resize'
 
 const perChannel = z.array(z.number()).length(3)
 const side = z.int().min(1)
-const resizeSchema = z.union([z.strictObject({ shortEdge: side }), z.strictObject({ height: side, width: side })])
+const resized = side.max(largestResize)
+const resizeSchema = z.union([
+  z.strictObject({ shortEdge: resized }),
+  z.strictObject({ height: resized, width: resized }),
+])
 
 interface Description {
   readonly labels: readonly string[]
@@ -37,7 +43,7 @@ interface Description {
 /**
  * Opens an exported classifier with nothing but the file: labels, sampling and preprocessing are in its metadata.
  *
- * @throws VideoMaeError `NOT_A_CLASSIFIER`, `ONNX_INVALID`
+ * @throws VideoMaeError `NOT_A_CLASSIFIER`, `WEIGHTS_NOT_FINITE`, `ONNX_INVALID`
  */
 export async function openOnnxClassifier(
   file: string,
@@ -52,6 +58,10 @@ export async function openOnnxClassifier(
   }
   const model = await readModel(file)
   const description = describe(file, model)
+  for (const { name, type, data } of model.graph.initializers) {
+    if (type === 'float32') requireFiniteTensor(file, name, data as Float32Array)
+    if (type === 'float16') requireFiniteTensor(file, name, float16ToFloat32(data as Uint16Array))
+  }
   const { labels, input, frames, resize } = description
   const [height, width] = description.imageSize
   const { create, Tensor } = await loadRuntime()

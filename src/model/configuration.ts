@@ -1,5 +1,5 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import type { FrameSize, Resize } from '../core/frame-size.ts'
+import { type FrameSize, largestResize, type Resize } from '../core/frame-size.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
 
 /** Size of a stack of transformer blocks. */
@@ -182,6 +182,7 @@ function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
     multiple(`configuration.imageSize (${side})`, c.imageSize[i], c.patch, 'the patch size', largest.side)
   }
   multiple('configuration.frames', c.frames, c.tubelet, 'the tubelet size', largest.frames)
+  for (const [key, side] of Object.entries(c.resize ?? {})) positive(`configuration.resize.${key}`, side, largestResize)
   checkGrid('configuration.imageSize, frames, patch and tubelet', tokenGrid(c))
   const clip = c.frames * c.imageSize[0] * c.imageSize[1] * c.channels
   if (clip > largest.clip) {
