@@ -27,7 +27,7 @@ import {
 import { type PeriodOptions, timeBounds } from './times.ts'
 
 export interface CertifyVideosOptions
-  extends Omit<ReadingOptions, 'onDigest'>,
+  extends ReadingOptions,
     VideoFeatureOptions,
     Omit<ProvenanceOptions, 'scaledOn' | 'signal'> {
   /** A folder per class or a list with labels, optional groups and an optional split column. */

@@ -59,6 +59,8 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly onNote?: (note: string) => void
   /** Whether the file lists every input. Default true. */
   readonly perInput?: boolean
+  /** Learners that have voted (`onProgress` tells of those that are trained). */
+  readonly onVotes?: (done: number, total: number) => void
 }
 
 /** Both count votes of the same learners. */

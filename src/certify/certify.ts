@@ -139,7 +139,7 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   rules: readonly Rule[],
-  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onCertified'>,
+  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onVotes' | 'onCertified'>,
 ): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
@@ -149,7 +149,7 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   for (let from = 0; from < test.rows; from += turn) {
     const to = Math.min(test.rows, from + turn)
     const keep = rankings ? 'rankings' : 'votes'
-    const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), keep })
+    const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), onProgress: options.onVotes, keep })
     right += rightVotes(ballots, test.labels.subarray(from, to))
     const { offsets } = trained
     const shared = { groups: options.groups, coverage: options.periods?.coverage }
@@ -198,7 +198,12 @@ async function collectiveOf<Inputs extends TestInputs>(
   const bounds: { budget: number; changedAtMost: number; certifiedAccuracy: number }[] = []
   for (const budget of options.collective) {
     options.signal?.throwIfAborted()
-    const bound = await certifyCollective(right, trained.classes, { budget, offsets: trained.offsets, solver })
+    const bound = await certifyCollective(right, trained.classes, {
+      budget,
+      offsets: trained.offsets,
+      solver,
+      signal: options.signal,
+    })
     const certifiedAccuracy = (right.length - bound.changedAtMost) / test.rows
     bounds.push({ budget, changedAtMost: bound.changedAtMost, certifiedAccuracy })
   }

@@ -95,6 +95,7 @@ export function videoOptions(
     ...(classes === undefined ? {} : { classes: listOf(classes) }),
     ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
     signal,
+    onDigest: progressOf(quiet, 'files read'),
     onProgress: progressOf(quiet, 'features'),
     onNote: noteOf(quiet),
   }

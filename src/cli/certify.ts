@@ -175,6 +175,7 @@ function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
     seeds: options.seedsPerPartition,
     directory: path.join(out, 'learners'),
     onProgress: progressOf(quiet, 'learners'),
+    onVotes: progressOf(quiet, 'votes of learners'),
     onCertified: progressOf(quiet, 'certificates'),
     onNote: noteOf(quiet),
   }

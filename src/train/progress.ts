@@ -69,6 +69,7 @@ export class ProgressDisplay {
         lastLine = now
       }
       if (done >= total) {
+        began = null // the next work of this kind has a pace of its own
         this.clear()
         return
       }

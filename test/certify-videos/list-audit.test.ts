@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (data: string, more: Partial<ListAuditOptions> = {}): ListAuditOptions => ({
   videos: { data, from: 'pixels', cache: place('store'), workers: 1, threads: 1, learner: { kind: 'nearest_mean' } },
-  ...{ rules: ['dpa', 'roe', 'fa'], partitions: 6, spread: 2, threat: 'general', trials: 5, threads: 1 },
+  ...{ rules: ['dpa', 'roe', 'fa'], partitions: 6, spread: 2, threat: 'general', trials: 3, threads: 1 },
   folder: place('attacked'),
   ...more,
 })
@@ -39,7 +39,7 @@ describe('certificates of videos', () => {
     for (const report of [await auditLists(options(data)), await auditLists(options(videos))]) {
       expect(report.violations).toEqual([])
       expect(report.checkedPredictions).toBeGreaterThan(0)
-      expect(Object.values(report.acts).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(5)
+      expect(Object.values(report.acts).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3)
     }
     expect(existsSync(place('attacked'))).toBe(false)
   })
@@ -75,7 +75,9 @@ describe('videomae audit', () => {
     const { code, stdout } = await videomae(
       ...common,
       '--partitions',
-      '6',
+      '3',
+      '--test-share',
+      '0.4',
       '--list-trials',
       '2',
       '--out',

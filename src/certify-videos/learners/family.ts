@@ -128,6 +128,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     async function scoreAll(inputs: VideoInputs, options: PoolOptions): Promise<Float32Array[]> {
       const name = inputsDigest(inputs)
       const all = new Array<Float32Array>(rows.length)
+      let done = 0
       await inTurns(0, rows.length, options, async (learner, workplace) => {
         const { record, states } = trained[learner]!
         const compute = async () => {
@@ -140,6 +141,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
           return scores
         }
         all[learner] = files === null ? await compute() : await files.scores(name, record, compute)
+        options.onProgress?.(++done, rows.length)
       })
       return all
     }

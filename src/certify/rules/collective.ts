@@ -35,6 +35,8 @@ export interface CollectiveOptions {
   readonly integerSeconds?: number
   /** Default: loaded by the call. */
   readonly solver?: Highs
+  /** Looked at between two programs. */
+  readonly signal?: AbortSignal
 }
 
 export interface CollectiveBound {
@@ -76,6 +78,8 @@ export async function certifyCollective(
   let changedAlone = 0
   let changedAtMost = 0
   for (let from = 0; from < votes.length; from += batch) {
+    await new Promise(setImmediate) // lets signals through
+    options.signal?.throwIfAborted()
     const targets = votes.slice(from, from + batch).flatMap((v, input) => targetsOf(v, classes, offsets, budget, input))
     const alone = new Set(targets.map((target) => target.input)).size
     changedAlone += alone

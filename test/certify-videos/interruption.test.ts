@@ -1,0 +1,66 @@
+/** A certification that is stopped or killed goes on, and ends as if it had not been. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { emptyBallots } from '../../src/certify/ballot.ts'
+import { certifyInTurns } from '../../src/certify/certify.ts'
+import type { TestInputs } from '../../src/certify/data/feature-set.ts'
+import type { TrainedEnsemble } from '../../src/certify/learners.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { startVideomae, videomae } from '../cli/run-program.ts'
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-interruption-'))
+const videos = path.join(folder, 'videos')
+beforeAll(() => generateMotionDataset(videos, { clips: 24, size: 16, frames: 4, seed: 4, classes: ['left', 'right'] }))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('is stopped in the middle of certifying, and tells how far it is', async () => {
+  // One input of so many learners takes longer than a turn; thousands of them would take hours.
+  const [learners, inputs, classes] = [1200, 1000, 3]
+  const ballots = emptyBallots(inputs, learners, classes, 1)
+  const stream = new RandomStream(1, 'votes')
+  for (let i = 0; i < ballots.ranks.length; i++) ballots.ranks[i] = stream.integer(classes)
+  const offsets = [0, 1, 7, 30]
+  const trained = { classes, learners, offsets, vote: async () => ballots } as unknown as TrainedEnsemble<TestInputs>
+  const test = { rows: inputs, labels: new Int32Array(inputs) }
+  const stop = new AbortController()
+  const seen: number[] = []
+  const onCertified = (done: number, total: number) => {
+    seen.push(done)
+    expect(total).toBe(inputs)
+    stop.abort(new Error('stopped'))
+  }
+  await expect(
+    certifyInTurns(trained, test, ['fa_exact'], { threads: 1, signal: stop.signal, onCertified }),
+  ).rejects.toThrow('stopped')
+  expect(seen.length).toBe(1)
+  expect(seen[0]).toBeLessThan(inputs)
+})
+
+it('goes on after signals and kills at any moment, to the same bytes', async () => {
+  const command = (out: string) => [
+    ...['certify', videos, '--from', 'pixels', '--partitions', '4,6', '--rule', 'dpa,roe,fa', '--spread', '2'],
+    ...['--threads', '1', '--workers', '1', '--out', path.join(folder, out)],
+  ]
+  const read = (out: string) => readFileSync(path.join(folder, out, 'certificate.json'), 'utf8')
+  const begin = performance.now()
+  expect((await videomae(...command('whole'))).code).toBe(0)
+  const whole = performance.now() - begin
+  for (const [i, signal] of (['SIGINT', 'SIGKILL', 'SIGTERM', 'SIGHUP'] as const).entries()) {
+    const started = startVideomae(...command('stopped'))
+    await wait(((i + 2) / 7) * whole)
+    started.process.kill(signal)
+    const { code, stderr } = await started.ended
+    // It may have ended before, or been about to begin; what it says of the signal is tested where that is sure.
+    if (code === 130) expect(stderr).toContain('stopping')
+  }
+  expect((await videomae(...command('stopped'))).code).toBe(0)
+  expect(read('stopped')).toBe(read('whole'))
+  for (const name of ['buckets-4.json', 'buckets-12.json', 'table.md'])
+    expect(existsSync(path.join(folder, 'stopped', name))).toBe(true)
+})
