@@ -65,7 +65,8 @@ export async function openOnnxClassifier(
   const { labels, input, frames, resize } = description
   const [height, width] = description.imageSize
   const { create, Tensor } = await loadRuntime()
-  const session = await create(file, threads === undefined ? {} : { intraOpNumThreads: threads })
+  const options = { logSeverityLevel: 3, ...(threads === undefined ? {} : { intraOpNumThreads: threads }) } as const
+  const session = await create(file, options).catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
   const [inputName] = session.inputNames
   const clipBytes = frames * height * width * 3
   const tensorOf = (clips: Uint8Array, count: number) =>
@@ -84,13 +85,32 @@ export async function openOnnxClassifier(
       for (let from = 0; from < count; from += batch) {
         const here = Math.min(batch, count - from)
         const part = new Uint8Array(clips.subarray(from * clipBytes, (from + here) * clipBytes)) // never a Buffer
-        const outputs = await session.run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
-        all.set(outputs.probabilities.data as Float32Array, from * labels.length)
+        const { probabilities } = await session
+          .run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
+          .catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
+        all.set(checkedProbabilities(file, probabilities.data, here * labels.length), from * labels.length)
       }
       return all
     },
     close: () => session.release(),
   }
+}
+
+/** What ONNX Runtime says of a file that is no valid model, or that does not compute what it declares. */
+function notRunnable(file: string, cause: unknown): VideoMaeError {
+  const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+  return new VideoMaeError(`Expected a model in ${file} that ONNX Runtime can run: ${reason}`, {
+    code: 'ONNX_INVALID',
+    exit: 'data',
+    hint: 'Export it again from its checkpoint.',
+    cause,
+  })
+}
+
+/** @throws VideoMaeError `ONNX_INVALID` unless there are `count` finite numbers */
+function checkedProbabilities(file: string, data: unknown, count: number): Float32Array {
+  if (data instanceof Float32Array && data.length === count && data.every(Number.isFinite)) return data
+  throw notRunnable(file, new Error(`expected ${count} finite probabilities of type float32`))
 }
 
 /** Bytes of a clip of the largest classifier that is run: 1 GiB. Pixels of several clips are held at once. */

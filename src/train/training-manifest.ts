@@ -5,8 +5,10 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { isMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/parameters.ts'
@@ -35,14 +37,33 @@ export async function writeTrainingManifest(folder: string, content: TrainingMan
   await writeFileAtomic(path.join(folder, trainingManifestFile), `${JSON.stringify(content)}\n`)
 }
 
-/** The manifest in a folder; null where there is none of this schema. */
+/**
+ * The manifest in a folder; null where there is none, or one of another version.
+ *
+ * @throws VideoMaeError `CHECKPOINT_DAMAGED` where there is one that cannot be right
+ */
 export async function readTrainingManifest(folder: string): Promise<TrainingManifestContent | null> {
+  const file = path.join(folder, trainingManifestFile)
+  let problem: string
   try {
-    return trainingManifestSchema.parse(JSON.parse(await readRegularText(path.join(folder, trainingManifestFile))))
-  } catch {
-    return null
+    const json: unknown = JSON.parse(await readRegularText(file))
+    if (versionSchema.safeParse(json).data?.schema !== trainingManifestSchema.shape.schema.value) return null
+    const parsed = trainingManifestSchema.safeParse(json)
+    if (parsed.success) return parsed.data
+    problem = z.prettifyError(parsed.error)
+  } catch (error) {
+    if (isMissing(error)) return null
+    if (!(error instanceof SyntaxError)) throw error
+    problem = error.message
   }
+  throw new VideoMaeError(`Expected in ${file} what a run wrote there, but it is damaged: ${problem}`, {
+    code: 'CHECKPOINT_DAMAGED',
+    exit: 'data',
+    hint: 'Copy it again from the run. Without this file, what the weights were trained on counts as unknown.',
+  })
 }
+
+const versionSchema = z.object({ schema: z.string() })
 
 /** What training wrote beside the weights in `place`, or beside those that they are the average of. */
 export async function recordedManifest(place: string): Promise<TrainingManifestContent | null> {

@@ -1,0 +1,254 @@
+/** Every format that this program reads: a whole sample of it, a change of it, and what reads it. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { importBallots } from '../../src/certify/import-votes.ts'
+import type { RandomStream } from '../../src/core/random.ts'
+import { exportClassifier } from '../../src/export/classifier.ts'
+import { classifierShapes, openClassifier, saveClassifier } from '../../src/finetune/classifier.ts'
+import { loadFinetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { FeatureStore } from '../../src/finetune/feature-store.ts'
+import { openOnnxClassifier } from '../../src/finetune/onnx-classifier.ts'
+import { readNpy, writeNpy } from '../../src/format/npy.ts'
+import { decodeModel } from '../../src/format/onnx.ts'
+import { readSafetensors, writeSafetensors } from '../../src/format/safetensors.ts'
+import { resolveConfiguration } from '../../src/model/configuration.ts'
+import { initialise } from '../../src/model/initialise.ts'
+import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.ts'
+import { loadRunConfiguration } from '../../src/train/configuration-file.ts'
+import { emptyMetrics } from '../../src/train/metrics.ts'
+import { RunDirectory } from '../../src/train/run-directory.ts'
+import { readTrainingManifest } from '../../src/train/training-manifest.ts'
+import { listVideos } from '../../src/video/source.ts'
+import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutations.ts'
+import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
+
+export interface Format {
+  readonly name: string
+  /** Writes whole samples below `folder`. */
+  prepare(folder: string): Promise<void>
+  /** Writes one changed file over a sample. */
+  change(folder: string, random: RandomStream): void | Promise<void>
+  read(folder: string): Promise<unknown>
+}
+
+const jsonBytes = (value: Json): Uint8Array => Buffer.from(JSON.stringify(value))
+
+/** One file, changed by `mutate` from what it was at first. */
+function single(
+  name: string,
+  file: string,
+  make: (place: string) => Promise<void> | void,
+  mutate: (random: RandomStream, whole: Uint8Array) => Uint8Array,
+  read: (place: string) => Promise<unknown> | unknown,
+): Format {
+  let whole = new Uint8Array()
+  return {
+    name,
+    async prepare(folder) {
+      mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
+      await make(path.join(folder, file))
+      whole = new Uint8Array(readFileSync(path.join(folder, file)))
+    },
+    change: (folder, random) => writeFileSync(path.join(folder, file), mutate(random, whole)),
+    read: async (folder) => read(path.join(folder, file)),
+  }
+}
+
+const mutateDocument = (random: RandomStream, whole: Uint8Array): Uint8Array =>
+  random.integer(5) === 0
+    ? mutateText(random, Buffer.from(whole).toString())
+    : jsonBytes(mutateJson(random, JSON.parse(Buffer.from(whole).toString()) as Json))
+
+const asText = (random: RandomStream, whole: Uint8Array): Uint8Array =>
+  mutateText(random, Buffer.from(whole).toString())
+
+/** The header as JSON and the length before it change together, or the bytes alone. */
+function mutateSafetensors(random: RandomStream, whole: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(whole)
+  const length = Number(bytes.readBigUInt64LE(0))
+  if (random.integer(3) === 0) return mutateBytes(random, whole, 8 + length)
+  const header = jsonBytes(mutateJson(random, JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Json))
+  const prefix = Buffer.alloc(8)
+  prefix.writeBigUInt64LE(BigInt(header.length))
+  return Buffer.concat([prefix, header, bytes.subarray(8 + length)])
+}
+
+async function readAllTensors(place: string): Promise<void> {
+  const file = await readSafetensors(place)
+  try {
+    for (const name of file.names) await file.read(name)
+  } finally {
+    await file.close()
+  }
+}
+
+const valueInfo: Schema = { 2: { 1: { 2: { 1: {} } } } }
+const tensor: Schema = { 13: {} }
+const onnx: Schema = { 7: { 1: { 5: { 5: tensor } }, 5: tensor, 11: valueInfo, 12: valueInfo }, 8: {}, 14: {} }
+
+const mutateOnnx = (random: RandomStream, whole: Uint8Array): Uint8Array =>
+  random.integer(4) === 0 ? mutateBytes(random, whole) : serialize(mutateFields(random, parse(whole, onnx)))
+
+const tiny = resolveConfiguration({
+  ...{ imageSize: 8, frames: 4, patch: 4, tubelet: 2 },
+  encoder: { width: 8, depth: 1, heads: 2 },
+  decoder: { width: 8, depth: 1, heads: 2 },
+})
+const labels = ['left', 'right']
+
+async function writeClassifier(directory: string): Promise<void> {
+  const head = { kind: 'linear' } as const
+  const state = initialise(classifierShapes({ configuration: tiny, head, labels }), 1, 'pretrain')
+  const sampling = { kind: 'dense', stride: 1, fps: null } as const
+  await saveClassifier(directory, { configuration: tiny, head, state, labels, sampling })
+}
+
+/** A checkpoint of which one file changes. */
+const checkpoint = (file: string): Format =>
+  single(
+    `checkpoint ${file}`,
+    `model/${file}`,
+    (place) => writeClassifier(path.dirname(place)),
+    file.endsWith('.safetensors') ? mutateSafetensors : mutateDocument,
+    (place) => openClassifier(path.dirname(place)),
+  )
+
+async function writeExport(place: string): Promise<void> {
+  const directory = `${place}.model`
+  await writeClassifier(directory)
+  const clips = new Uint8Array(4 * 8 * 8 * 3)
+  await exportClassifier(directory, { out: place, clips })
+  rmSync(directory, { recursive: true })
+}
+
+async function writeTrainerState(place: string): Promise<void> {
+  const run = new RunDirectory(path.dirname(path.dirname(place)))
+  await saveCheckpoint(
+    run,
+    {
+      writeModel: async (directory) => writeFileSync(path.join(directory, 'config.json'), '{}'),
+      optimiser: new Map([['m', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }]]),
+      state: {
+        ...{ step: 3, seed: 0, engine: 'onnx', configuration: { mask: { ratio: 0.9 } }, badFiles: [] },
+        data: { entries: 1, digest: 'abc' },
+        metrics: emptyMetrics,
+      },
+    },
+    2,
+  )
+}
+
+const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 15 }
+let storeIndex = ''
+
+/** Index and data of a feature store; either may change. */
+const features: Format = {
+  name: 'feature store',
+  async prepare(folder) {
+    const store = await FeatureStore.open(folder, 'key', {}, 3)
+    for (const digest of ['one', 'two']) await store.append({ digest, views: [view] }, Float32Array.of(1, 2, 3))
+    const { readdirSync } = await import('node:fs')
+    storeIndex = path.join(folder, 'key', readdirSync(path.join(folder, 'key')).find((name) => name.endsWith('l'))!)
+    features.change = (_folder, random) => {
+      const data = storeIndex.replace(/jsonl$/, 'f32')
+      writeFileSync(storeIndex, index)
+      writeFileSync(data, rows)
+      if (random.integer(4) === 0) writeFileSync(data, mutateBytes(random, rows))
+      else if (random.integer(3) === 0) writeFileSync(storeIndex, asText(random, index))
+      else {
+        const lines = index.toString().trimEnd().split('\n')
+        const changed = lines.map((line) => JSON.stringify(mutateJson(random, JSON.parse(line) as Json)))
+        writeFileSync(storeIndex, `${changed.join('\n')}\n`)
+      }
+    }
+    const [index, rows] = [readFileSync(storeIndex), readFileSync(storeIndex.replace(/jsonl$/, 'f32'))]
+  },
+  change: () => {},
+  async read(folder) {
+    const store = await FeatureStore.open(folder, 'key', {}, 3)
+    for (const digest of ['one', 'two']) {
+      if (!store.has(digest)) continue
+      const rows = await store.read(digest)
+      if (rows.join() !== '1,2,3') throw new Error(`features of ${digest} changed to ${rows.join()} without a word`)
+    }
+  },
+}
+
+const list = 'path,label,split,group\na.mp4,left,train,s1\n"b c.mp4",right,test,s2\n#d.mp4,left,train,s1\n'
+function writeList(place: string): void {
+  for (const name of ['a.mp4', 'b c.mp4', '#d.mp4']) writeFileSync(path.join(path.dirname(place), name), 'a video')
+  writeFileSync(place, list)
+}
+const votes = 'id,label,a,b,c\nx,0,0,0,1\ny,1,1,1,1\nz,2,2,1,-1\n'
+const recipe = `# A run.
+model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}
+mask: {kind: tube, ratio: 0.9}
+schedule:
+  duration: 10 steps
+  warmup: 1 step
+batch: {size: 8}
+`
+const tuning = 'mode: ridge\nclip: {stride: 1}\nmodel: {from: scratch, width: 16, depth: 1, heads: 2}\n'
+const manifest = {
+  ...{ schema: 'videomae.training-manifest/2', list: null, labelled: false, changed: 0, start: null },
+  samples: ['0'.repeat(64), 'f'.repeat(64)],
+}
+const write = (text: string) => (place: string) => writeFileSync(place, text)
+
+/** Votes as numbers of a NumPy file; the header changes as text, the rest as bytes. */
+function mutateNpy(random: RandomStream, whole: Uint8Array): Uint8Array {
+  if (random.integer(2) === 0) return mutateBytes(random, whole)
+  const header = Buffer.from(whole.subarray(10, 128)).toString('latin1')
+  const shape = pick(random, ['(3, 4)', '(-1,)', '(4294967296, 4294967296)', '(12,)', '()', '(0, 0)', '(3, 4, 1, 1)'])
+  const descr = pick(random, ['<f4', '>f4', '|O', '<i8', '|b1', '<f2', '|u1', '<u2', '>i2', '<c8'])
+  const text = header.replace(/\([^)]*\)/, shape).replace(/'descr': '[^']*'/, `'descr': '${descr}'`)
+  return Buffer.concat([whole.subarray(0, 10), Buffer.from(text, 'latin1'), whole.subarray(128)])
+}
+
+export const formats: readonly Format[] = [
+  single(
+    'safetensors',
+    'weights.safetensors',
+    (place) => writeSafetensors(place, new Map([['a', { dtype: 'F32', shape: [2, 3], data: new Float32Array(6) }]])),
+    mutateSafetensors,
+    readAllTensors,
+  ),
+  checkpoint('config.json'),
+  checkpoint('preprocessor_config.json'),
+  checkpoint('model.safetensors'),
+  single('ONNX', 'model.onnx', writeExport, mutateOnnx, (place) => decodeModel(readFileSync(place))),
+  single('ONNX classifier', 'classifier.onnx', writeExport, mutateOnnx, async (place) =>
+    (await openOnnxClassifier(place)).close(),
+  ),
+  single(
+    'npy',
+    'array.npy',
+    (place) => writeNpy(place, [3, 4], new Float32Array(12)),
+    mutateNpy,
+    (place) => readNpy(place),
+  ),
+  single(
+    'npy votes',
+    'votes.npy',
+    (place) => writeNpy(place, [3, 4], new Float32Array(12)),
+    mutateNpy,
+    (place) => importBallots(place, { kind: 'votes', classes: 3 }),
+  ),
+  single('CSV votes', 'votes.csv', write(votes), asText, (place) =>
+    importBallots(place, { kind: 'votes', classes: 3 }),
+  ),
+  single('list of videos', 'list/list.csv', writeList, asText, (place) => listVideos(place)),
+  single('recipe', 'recipe.yaml', write(recipe), asText, (file) => loadRunConfiguration({ file })),
+  single('fine-tuning recipe', 'tuning.yaml', write(tuning), asText, (file) => loadFinetuneConfiguration({ file })),
+  single('trainer state', 'run/step-00000003/trainer-state.json', writeTrainerState, mutateDocument, (place) =>
+    findCheckpoint(new RunDirectory(path.dirname(path.dirname(place)))),
+  ),
+  single(
+    'training manifest',
+    'manifest/training-manifest.json',
+    write(JSON.stringify(manifest)),
+    mutateDocument,
+    (place) => readTrainingManifest(path.dirname(place)),
+  ),
+  features,
+]

@@ -1,0 +1,72 @@
+import path from 'node:path'
+import { VideoMaeError } from '../../src/core/errors.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import type { Format } from './formats.ts'
+
+export interface FuzzOptions {
+  readonly folder: string
+  readonly cases: number
+  readonly seed: number
+  /** First case; to repeat one. */
+  readonly from?: number
+  /** Called before each case: whoever watches knows which one hangs. */
+  readonly onCase?: (format: string, index: number) => void
+}
+
+export interface FuzzOutcome {
+  readonly format: string
+  readonly cases: number
+  /** Cases that were read all the same. */
+  readonly read: number
+  /** How often each error code came. */
+  readonly codes: Readonly<Record<string, number>>
+  /** Growth of the process above what it had before, in MiB, at its most. */
+  readonly peakMiB: number
+}
+
+/** Growth that a file of a few kilobytes may cause: 512 MiB. */
+const mostMiB = 512
+
+/** Resident memory that is not due to the garbage collector's leisure is far below this; reading it costs microseconds. */
+const resident = (): number => process.memoryUsage.rss() / 2 ** 20
+
+/**
+ * Reads changed files one after the other. Each has to be read or to end with an error of this program that blames the data
+ * or the usage.
+ *
+ * @throws Error naming format, seed and case of the first that does neither
+ */
+export async function fuzz(
+  format: Format,
+  { folder, cases, seed, from = 0, onCase }: FuzzOptions,
+): Promise<FuzzOutcome> {
+  const place = path.join(folder, format.name.replaceAll(/\W+/g, '-'))
+  const { mkdirSync } = await import('node:fs')
+  mkdirSync(place, { recursive: true })
+  await format.prepare(place)
+  await format.read(place) // The sample itself is whole.
+  const codes: Record<string, number> = {}
+  const before = resident()
+  let [read, peak] = [0, 0]
+  for (let index = from; index < from + cases; index++) {
+    onCase?.(format.name, index)
+    await format.change(place, new RandomStream(seed, format.name, index))
+    try {
+      await format.read(place)
+      read++
+    } catch (error) {
+      const own = error instanceof VideoMaeError && (error.exit === 'data' || error.exit === 'usage')
+      if (!own) {
+        throw new Error(`${format.name}, seed ${seed}, case ${index}: ${(error as Error).stack ?? error}`, {
+          cause: error,
+        })
+      }
+      codes[error.code] = (codes[error.code] ?? 0) + 1
+    }
+    peak = Math.max(peak, resident() - before)
+    if (peak > mostMiB) {
+      throw new Error(`${format.name}, seed ${seed}, case ${index}: the process grew by ${Math.round(peak)} MiB`)
+    }
+  }
+  return { format: format.name, cases, read, codes, peakMiB: Math.round(peak) }
+}

@@ -1,0 +1,22 @@
+/**
+ * Changed files of every format are read or refused with a coded error that blames the file; `scripts/fuzz.ts` does the same
+ * with 10,000 cases each, and in processes that are watched for hanging.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { formats } from '../../scripts/fuzzing/formats.ts'
+import { fuzz } from '../../scripts/fuzzing/run.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fuzz-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it.each(formats.map((format) => [format.name, format] as const))(
+  '%s',
+  async (_name, format) => {
+    const { codes } = await fuzz(format, { folder, cases: 120, seed: 20_261_128 })
+    expect(Object.keys(codes)).not.toEqual([]) // Some changes were noticed.
+  },
+  300_000,
+)
