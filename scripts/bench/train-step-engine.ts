@@ -1,14 +1,14 @@
 /**
  * The measured process of scripts/bench/train-step.ts: answers each line `{"steps": n}` with wall and CPU milliseconds
- * per step and the peak resident memory in MiB. Arguments: case, dual (0 or 1), threads, device.
+ * per step and the peak resident memory in MiB. Arguments: case, dual (0 or 1), threads, engine, precision, device.
  */
 import { createInterface } from 'node:readline'
 import { RandomStream } from '../../src/core/random.ts'
-import { onnxEngine } from '../../src/engine/onnx/index.ts'
+import { engineNamed } from '../../src/engine/index.ts'
 import { buildPretrainProgram, clipShape, initialise, parameterShapes } from '../../src/model/index.ts'
 import { stepTokens, trainStepCases } from './train-step-cases.ts'
 
-const [name, dual, threads, device] = process.argv.slice(2)
+const [name, dual, threads, engine, precision, device] = process.argv.slice(2)
 const { configuration, batch } = trainStepCases[name]
 const { total, visible, predicted } = stepTokens(configuration, dual === '1')
 const masking = dual === '1' ? { decoded: predicted } : { masked: predicted }
@@ -30,7 +30,11 @@ for (let sample = 0; sample < batch; sample++) {
   inputs.masked.set(order.subarray(visible, visible + predicted).sort(), sample * predicted)
 }
 
-const session = await onnxEngine.open(programs, { threads: Number(threads), device })
+const session = await (await engineNamed(engine)).open(programs, {
+  threads: Number(threads),
+  device: device === '' ? undefined : device,
+  precision: precision === 'bfloat16' ? 'bfloat16' : 'float32',
+})
 // One by one, as PyTorch initialises: the peak is that of training, not of a second copy of the weights.
 for (const [name, shape] of parameterShapes(configuration, 'pretrain')) {
   await session.writeState(initialise(new Map([[name, shape]]), 1))

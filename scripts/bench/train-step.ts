@@ -1,14 +1,15 @@
 /**
- * One pretraining step with the ONNX engine: clips/s, CPU time and peak memory; interleaved with the same step in
- * PyTorch where a Python with torch is given.
+ * One pretraining step on the CPU engines: clips/s, CPU time and peak memory; interleaved with the same step in PyTorch
+ * where a Python with torch is given.
  *
  *     npm run build && npx tsx scripts/bench/train-step.ts [--case a,b,c] [--python PATH] [--rounds 5] [--steps 3]
+ *         [--sides native-bf16,native-fp32,onnx,torch-fp32,torch-bf16-manual,torch-bf16-sdpa]
  *         [--threads 2] [--dual] [--algebra published|lean] [--device cpu]
  *         [--omp-wait passive|active] [--json]
  *
- * Each side is a process of its own; they take turns round by round, and ratios are medians over rounds of
- * (PyTorch's / ours), so above 1 is faster than PyTorch. The side that waits is stopped. `--dual` times running-cell
- * masking (half the tokens decoded).
+ * Each side is a process of its own; they take turns round by round. The ratio of an engine is the median over rounds
+ * of (the time of PyTorch's best side of the same precision / its own), so above 1 is faster than PyTorch. The sides
+ * that wait are stopped. `--dual` times running-cell masking (half the tokens decoded).
  * `--omp-wait` is PyTorch's OMP_WAIT_POLICY: `active` is as fast on an idle machine and ten times slower on a busy one.
  * `--algebra` says what PyTorch computes: the published code, or the same savings as ours (see train_step_torch.py).
  */
@@ -27,7 +28,8 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: '2' },
     dual: { type: 'boolean', default: false },
     algebra: { type: 'string', default: 'published' },
-    device: { type: 'string', default: 'cpu' },
+    sides: { type: 'string', default: 'native-bf16,native-fp32,onnx,torch-fp32,torch-bf16-manual,torch-bf16-sdpa' },
+    device: { type: 'string', default: '' },
     'omp-wait': { type: 'string', default: 'passive' },
     json: { type: 'boolean', default: false },
   },
@@ -91,7 +93,8 @@ function summary({ rounds }: Side, batch: number) {
   }
 }
 
-function torchSide(python: string, name: string, visible: number, predicted: number): Side {
+function torchSide(python: string, side: string, name: string, visible: number, predicted: number): Side {
+  const [, precision, attention = 'sdpa'] = side.split('-')
   const { configuration, batch } = trainStepCases[name]
   const { encoder, decoder, imageSize } = configuration
   const sizes = {
@@ -107,6 +110,8 @@ function torchSide(python: string, name: string, visible: number, predicted: num
     decoded: predicted,
     threads: options.threads,
     algebra: options.algebra,
+    precision: precision === 'bf16' ? 'bfloat16' : 'float32',
+    attention,
   }
   const args = Object.entries(sizes).flatMap(([key, value]) => [`--${key}`, String(value)])
   // What makes glibc keep freed memory: without it every step faults its activations in anew.
@@ -120,39 +125,68 @@ function torchSide(python: string, name: string, visible: number, predicted: num
   return new Side(python, [here('./train_step_torch.py'), ...args, ...(options.dual ? ['--weighted'] : [])], tuning)
 }
 
+function engineSide(side: string, name: string): Side {
+  const [engine, precision] = side.split('-')
+  const list = [engine, precision === 'bf16' ? 'bfloat16' : 'float32', options.device]
+  const args = [here('./train-step-engine.ts'), name, options.dual ? '1' : '0', options.threads, ...list]
+  return new Side(process.execPath, ['--import', 'tsx', ...args])
+}
+
+/** PyTorch's side of an engine's precision that was fastest. */
+function rival(side: string, sides: Readonly<Record<string, Side>>): string | null {
+  const precision = side.split('-')[1] ?? 'fp32'
+  const candidates = Object.keys(sides).filter((key) => key.startsWith(`torch-${precision}`))
+  const time = (key: string): number => median(sides[key].rounds.flatMap(({ wall }) => wall))
+  return candidates.sort((x, y) => time(x) - time(y))[0] ?? null
+}
+
+function ratiosOf(side: string, other: string, sides: Readonly<Record<string, Side>>) {
+  const { rounds } = sides[side]
+  const rivals = sides[other].rounds
+  const ratio = (of: (round: Round) => number): number => median(rounds.map((round, i) => of(rivals[i]) / of(round)))
+  const peak = (list: readonly Round[]): number => Math.max(...list.map((round) => round.peak))
+  return {
+    rival: other,
+    wall: ratio((round) => median(round.wall)),
+    cpu: ratio((round) => median(round.cpu)),
+    memory: peak(rounds) / peak(rivals),
+  }
+}
+
 const report: Record<string, unknown> = {}
 for (const name of options.case.split(',')) {
   const found = trainStepCases[name]
   if (found === undefined)
     throw new Error(`Expected cases of ${Object.keys(trainStepCases).join(', ')}, received ${name}.`)
   const { visible, predicted } = stepTokens(found.configuration, options.dual)
-  const engineArgs = [here('./train-step-engine.ts'), name, options.dual ? '1' : '0', options.threads, options.device]
-  const sides = { onnx: new Side(process.execPath, ['--import', 'tsx', ...engineArgs]) } as Record<string, Side>
-  if (options.python) sides.torch = torchSide(options.python, name, visible, predicted)
-  // The first steps touch their memory for the first time.
-  for (const side of Object.values(sides)) await side.steps(3, false)
+  const sides: Record<string, Side> = {}
+  for (const side of options.sides.split(',')) {
+    if (!side.startsWith('torch-')) sides[side] = engineSide(side, name)
+    else if (options.python) sides[side] = torchSide(options.python, side, name, visible, predicted)
+    else continue
+    // The first steps touch their memory for the first time. One side at a time: starting costs as much as a step.
+    await sides[side].steps(3, false)
+  }
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const side of Object.values(sides)) await side.steps(Number(options.steps))
   }
   for (const side of Object.values(sides)) side.end()
   const results = Object.fromEntries(Object.entries(sides).map(([key, side]) => [key, summary(side, found.batch)]))
-  const ratio = (of: (round: Round) => number): number =>
-    median(sides.onnx.rounds.map((round, i) => of(sides.torch.rounds[i]) / of(round)))
-  const ratios = sides.torch && {
-    wall: ratio((round) => median(round.wall)),
-    cpu: ratio((round) => median(round.cpu)),
-    memory: results.onnx.peakMiB / results.torch.peakMiB,
+  const ratios: Record<string, ReturnType<typeof ratiosOf>> = {}
+  for (const side of Object.keys(sides)) {
+    const other = side.startsWith('torch-') ? null : rival(side, sides)
+    if (other !== null) ratios[side] = ratiosOf(side, other, sides)
   }
   report[name] = { title: found.title, visible, predicted, ...results, ratios }
   if (options.json) continue
   console.log(`(${name}) ${found.title}: ${visible} visible, ${predicted} predicted tokens, ${options.threads} threads`)
   for (const [key, { stepMs, fastestMs, clipsPerSecond, cpuMs, peakMiB }] of Object.entries(results)) {
     const times = `${stepMs.toFixed(0)} ms (fastest ${fastestMs.toFixed(0)}), ${clipsPerSecond.toFixed(2)} clips/s`
-    console.log(`  ${key.padEnd(6)} ${times}, cpu ${cpuMs.toFixed(0)} ms, peak ${peakMiB.toFixed(0)} MiB`)
+    console.log(`  ${key.padEnd(17)} ${times}, cpu ${cpuMs.toFixed(0)} ms, peak ${peakMiB.toFixed(0)} MiB`)
   }
-  if (ratios) {
-    const { wall, cpu, memory } = ratios
-    console.log(`  speed ${wall.toFixed(2)}x (cpu ${cpu.toFixed(2)}x) of PyTorch, memory ${memory.toFixed(2)}x`)
+  for (const [key, { rival: other, wall, cpu, memory }] of Object.entries(ratios)) {
+    const speed = `${wall.toFixed(2)}x (cpu ${cpu.toFixed(2)}x), memory ${memory.toFixed(2)}x`
+    console.log(`  ${key} against ${other}: speed ${speed}`)
   }
 }
 if (options.json) console.log(JSON.stringify(report, null, 2))

@@ -1,6 +1,6 @@
 """PyTorch twin of one VideoMAE pretraining step, for scripts/bench/train-step.ts.
 
-float32, scaled_dot_product_attention, AdamW(fused=True). Reads one JSON line {"steps": n} per round from stdin and
+AdamW(fused=True). --precision bfloat16: torch.autocast; --attention manual: softmax(q k^T) v written out. Reads one JSON line {"steps": n} per round from stdin and
 answers with one JSON line of wall and CPU milliseconds per step and the peak resident memory in MiB.
 
 --algebra published: as the published code computes it (Conv3d over every patch, full last decoder block).
@@ -20,6 +20,8 @@ from torch import nn
 
 
 class Attention(nn.Module):
+    manual = False
+
     def __init__(self, width, heads):
         super().__init__()
         self.heads = heads
@@ -39,7 +41,11 @@ class Attention(nn.Module):
             q = split(F.linear(x[:, -keep:], self.qkv.weight[:d], self.q_bias))
             kv = F.linear(x, self.qkv.weight[d:], torch.cat((zeros, self.v_bias)))
             k, v = (split(t) for t in kv.chunk(2, dim=2))
-        o = F.scaled_dot_product_attention(q, k, v)
+        if self.manual:
+            scores = (q * (q.shape[-1] ** -0.5)) @ k.transpose(-2, -1)
+            o = scores.softmax(-1) @ v
+        else:
+            o = F.scaled_dot_product_attention(q, k, v)
         return self.proj(o.transpose(1, 2).reshape(b, -1, d))
 
 
@@ -119,9 +125,12 @@ def main():
     for name in ("size", "batch", "visible", "decoded", "threads"):
         p.add_argument(f"--{name}", type=int, required=True)
     p.add_argument("--weighted", action="store_true")
+    p.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    p.add_argument("--attention", choices=("sdpa", "manual"), default="sdpa")
     p.add_argument("--algebra", choices=("published", "lean"), default="published")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
+    Attention.manual = a.attention == "manual"
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
     model = Pretraining(a)
@@ -140,7 +149,8 @@ def main():
         for _ in range(json.loads(line)["steps"]):
             t, c = time.perf_counter(), time.process_time()
             optimiser.zero_grad(set_to_none=True)
-            loss = model(frames, visible, masked, weight)
+            with torch.autocast("cpu", torch.bfloat16, enabled=a.precision == "bfloat16"):
+                loss = model(frames, visible, masked, weight)
             loss.backward()
             optimiser.step()
             loss.item()

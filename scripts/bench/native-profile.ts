@@ -1,0 +1,98 @@
+/**
+ * Where a pretraining step on the native engine goes: time by operation, share of the measured product peak, memory.
+ *
+ *     npx tsx scripts/bench/native-profile.ts [--case a,b,c] [--precision bfloat16] [--threads 2] [--runs 7]
+ *         [--recompute none] [--steps]
+ *
+ * Every number is the median over runs, step by step. `--steps` lists the slowest steps one by one.
+ */
+import { parseArgs } from 'node:util'
+import { RandomStream } from '../../src/core/random.ts'
+import type { StepTime } from '../../src/engine/native/bound-program.ts'
+import { openNativeSession } from '../../src/engine/native/index.ts'
+import type { RecomputeMode } from '../../src/graph/recompute.ts'
+import { buildPretrainProgram, clipShape, initialise, parameterShapes } from '../../src/model/index.ts'
+import { stepTokens, trainStepCases } from './train-step-cases.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    case: { type: 'string', default: 'a,b,c' },
+    precision: { type: 'string', default: 'bfloat16' },
+    threads: { type: 'string', default: '2' },
+    runs: { type: 'string', default: '7' },
+    recompute: { type: 'string', default: 'none' },
+    steps: { type: 'boolean', default: false },
+  },
+})
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
+
+function inputsOf(name: string) {
+  const { configuration, batch } = trainStepCases[name]
+  const { total, visible, predicted } = stepTokens(configuration, false)
+  const random = new RandomStream(1, 'native-profile')
+  const inputs = {
+    frames: new Uint8Array(clipShape(configuration, batch).reduce((a, b) => a * b)).map(() => random.integer(256)),
+    visible: new Int32Array(batch * visible),
+    masked: new Int32Array(batch * predicted),
+    learningRate: Float32Array.of(1e-4),
+    weightDecay: Float32Array.of(0.05),
+  }
+  for (let sample = 0; sample < batch; sample++) {
+    const order = random.permutation(total)
+    inputs.visible.set(order.subarray(0, visible).sort(), sample * visible)
+    inputs.masked.set(order.subarray(visible, total).sort(), sample * predicted)
+  }
+  return { configuration, batch, visible, predicted, inputs }
+}
+
+for (const name of options.case.split(',')) {
+  const { configuration, batch, visible, predicted, inputs } = inputsOf(name)
+  const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimiser: {} })
+  const session = await openNativeSession(programs, {
+    threads: Number(options.threads),
+    precision: options.precision === 'float32' ? 'float32' : 'bfloat16',
+    recompute: options.recompute as RecomputeMode,
+  })
+  for (const [parameter, shape] of parameterShapes(configuration, 'pretrain')) {
+    await session.writeState(initialise(new Map([[parameter, shape]]), 1))
+  }
+  const runs: StepTime[][] = []
+  const walls: number[] = []
+  for (let i = 0; i < Number(options.runs) + 2; i++) {
+    const start = performance.now()
+    const times = await session.profile('pretrain', { ...inputs, step: Float32Array.of(i + 1) })
+    if (i < 2) continue
+    walls.push(performance.now() - start)
+    runs.push(times)
+  }
+  const steps = runs[0].map((step, k) => ({
+    ...step,
+    milliseconds: median(runs.map((times) => times[k].milliseconds)),
+  }))
+  const { state, workspace } = await session.memory()
+  await session.close()
+  const sum = steps.reduce((total, { milliseconds }) => total + milliseconds, 0)
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+  console.log(
+    `(${name}) ${options.precision}: ${median(walls).toFixed(1)} ms a step, ${sum.toFixed(1)} in kernels; state ${mib(state)}, workspace ${mib(workspace)}`,
+  )
+  const groups = new Map<string, { milliseconds: number; count: number }>()
+  for (const { label, kernel, milliseconds } of steps) {
+    const key = `${label.replace(/^[^:]*: /, '').replace(/ #\d+$/, '')} (${kernel})`
+    const group = groups.get(key) ?? { milliseconds: 0, count: 0 }
+    groups.set(key, { milliseconds: group.milliseconds + milliseconds, count: group.count + 1 })
+  }
+  for (const [key, { milliseconds, count }] of [...groups].sort(([, a], [, b]) => b.milliseconds - a.milliseconds)) {
+    const share = ((100 * milliseconds) / sum).toFixed(1)
+    console.log(
+      `  ${milliseconds.toFixed(2).padStart(8)} ms ${share.padStart(5)} %  ${String(count).padStart(4)} x ${key}`,
+    )
+  }
+  if (!options.steps) continue
+  for (const { label, kernel, milliseconds } of [...steps]
+    .sort((a, b) => b.milliseconds - a.milliseconds)
+    .slice(0, 40)) {
+    console.log(`  ${milliseconds.toFixed(2).padStart(8)} ms  ${label} (${kernel})`)
+  }
+}
