@@ -5,15 +5,16 @@
  *     npm run build && npx tsx scripts/bench/train-step.ts [--case a,b,c] [--python PATH] [--rounds 5] [--steps 3]
  *         [--sides native-bf16,native-fp32,onnx,torch-fp32,torch-bf16-manual,torch-bf16-sdpa]
  *         [--threads 2] [--dual] [--algebra published|lean] [--device cpu]
- *         [--omp-wait passive|active] [--json]
+ *         [--omp-wait passive|active] [--realtime] [--json]
  *
  * Each side is a process of its own; they take turns round by round. The ratio of an engine is the median over rounds
  * of (the time of PyTorch's best side of the same precision / its own), so above 1 is faster than PyTorch. The sides
- * that wait are stopped. `--dual` times running-cell masking (half the tokens decoded).
+ * that wait are stopped. `--realtime` (root) runs the steps, and nothing else, at real-time priority: for machines with
+ * other work on them. `--dual` times running-cell masking (half the tokens decoded).
  * `--omp-wait` is PyTorch's OMP_WAIT_POLICY: `active` is as fast on an idle machine and ten times slower on a busy one.
  * `--algebra` says what PyTorch computes: the published code, or the same savings as ours (see train_step_torch.py).
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     sides: { type: 'string', default: 'native-bf16,native-fp32,onnx,torch-fp32,torch-bf16-manual,torch-bf16-sdpa' },
     device: { type: 'string', default: '' },
     'omp-wait': { type: 'string', default: 'passive' },
+    realtime: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -60,12 +62,21 @@ class Side {
   }
 
   async steps(count: number, keep = true): Promise<void> {
+    this.prioritize(true)
     this.child.kill('SIGCONT')
     this.child.stdin!.write(`${JSON.stringify({ steps: count })}\n`)
     const line = await this.iterator.next()
     this.child.kill('SIGSTOP')
+    this.prioritize(false)
     if (line.done === true) throw new Error('A measured process ended early; see its message above.')
     if (keep) this.rounds.push(JSON.parse(line.value) as Round)
+  }
+
+  /** All threads of the process. */
+  private prioritize(realtime: boolean): void {
+    if (!options.realtime) return
+    const policy = realtime ? ['-f', '-p', '50'] : ['-o', '-p', '0']
+    spawnSync('chrt', ['-a', ...policy, String(this.child.pid)], { stdio: 'ignore' })
   }
 
   end(): void {
