@@ -52,7 +52,10 @@ function addShared(command: Command, out: string): Command {
     .option('--out <folder>', 'where everything goes', out)
     .option('--cache <folder>', 'store of computed features; default: OUT/store')
     .option('--seed <n>', 'seed of the split, the spread and everything drawn', wholeNumber)
-    .option('--engine <name>', 'training engine, see `videomae doctor`; default: onnx')
+    .option(
+      '--engine <name>',
+      'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
+    )
     .option('--threads <n>', 'threads of the engine and of learners', count)
     .option('--workers <n>', 'decoding processes', count)
     .addOption(new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']))

@@ -86,6 +86,14 @@ async function engines(): Promise<Finding[]> {
     const { available, detail } = await engine.probe()
     findings.push({ part: `engine ${name}`, ok: available, optional: name !== 'onnx', detail })
   }
+  const runs = (name: string): boolean => findings.some(({ part, ok }) => part === `engine ${name}` && ok)
+  const chosen = ['native', 'onnx', 'reference'].find(runs) ?? 'none'
+  findings.push({
+    part: 'engine auto',
+    ok: chosen !== 'none',
+    optional: true,
+    detail: `${chosen}, where none is named`,
+  })
   return findings
 }
 

@@ -3,7 +3,8 @@ import { collect, count, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 const json = () => new Option('--json', 'print JSON instead of text')
-const engine = () => new Option('--engine <name>', 'see `videomae doctor`; default: onnx; cuda only where it is named')
+const engine = () =>
+  new Option('--engine <name>', 'see `videomae doctor`; default: auto, native where it can run, else onnx')
 const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
 const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
 const quiet = () => new Option('--quiet', 'no progress')

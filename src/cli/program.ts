@@ -38,7 +38,10 @@ function exitCodeHelp(): string {
 
 const json = () => new Option('--json', 'print JSON instead of text')
 const engine = () =>
-  new Option('--engine <name>', 'training engine, see `videomae doctor`; default: onnx; cuda only where it is named')
+  new Option(
+    '--engine <name>',
+    'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
+  )
 const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')

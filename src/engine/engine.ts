@@ -69,6 +69,11 @@ export interface Engine {
   /** Never throws. */
   probe(): Promise<Availability>
   /**
+   * Does what the first use on a machine needs, such as compiling kernels; `open` does it too. Absent where there is
+   * nothing to do. Rejects with what keeps the engine from running after all.
+   */
+  prepare?(): Promise<void>
+  /**
    * Compiles programs of different names that share state by name. Rejects with `ENGINE_UNAVAILABLE`,
    * `PROGRAM_UNSUPPORTED` (an operation that the engine does not know), `NAME_TAKEN` (two programs of one name),
    * `SHAPE_MISMATCH` (one state with two shapes).

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { engineNamed } from '../engine/index.ts'
+import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lower.ts'
 import { recordedSampling } from '../finetune/classifier.ts'
 import { classifierKeys, resizeKey } from '../finetune/onnx-classifier.ts'
@@ -8,6 +8,7 @@ import type { TestSampling } from '../finetune/views.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
 import { stateDigest } from '../model/digest.ts'
 import { buildEncodeProgram, type ModelConfiguration } from '../model/index.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { checkExport, type ExportCheck } from './check.ts'
 import { modelName } from './model-name.ts'
@@ -53,7 +54,7 @@ export const exportNames = { uint8: 'frames', float32: 'pixel_values', tokens: '
  *   when aborted
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
-  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = 'onnx', signal } = options
+  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = automatic, signal } = options
   const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
   const { configuration, kind, state } = opened
   const clipBytes = clipSize(configuration)
@@ -70,14 +71,14 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   const sampling = await recordedSampling(opened.path, opened.clip)
   const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), sampling)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
-  const engine = await engineNamed(compareWith)
+  const engine = await chooseEngine(compareWith)
   const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
   const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
     const found = await checkExport({ file, configuration, kind, state: embeddedState, input, clips, engine, signal })
     if (found.largestDifference <= tolerance) return found
     const largest = found.largestDifference.toExponential(2)
     throw exportMismatch(
-      `Expected the exported file ${out} to agree with the ${compareWith} engine within ${tolerance}, but the largest difference is ${largest}.`,
+      `Expected the exported file ${out} to agree with the ${engine.name} engine within ${tolerance}, but the largest difference is ${largest}.`,
     )
   })
   return { files, bytes: await bytesOfFiles(files), input, check, metadata, warnings: opened.warnings }

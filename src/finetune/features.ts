@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
+import { automatic } from '../engine/automatic.ts'
 import type { EngineOptions } from '../engine/engine.ts'
-import { engineNamed } from '../engine/index.ts'
 import { digestFile } from '../format/file-digest.ts'
 import { frameSize } from '../model/configuration.ts'
 import { positionsOf } from '../train/clip-timing.ts'
@@ -155,7 +155,8 @@ function sizeKey({ height, width, resize }: FrameSize): unknown {
  * how many clips larger runs have is left out: it moves only the last bits.
  */
 async function runOf({ batch, engine, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
-  const { name } = typeof engine === 'string' ? await engineNamed(engine) : await chooseEngine(null)
+  // By the name of the engine that runs: `auto` is none, and another engine gives other features.
+  const name = typeof engine === 'string' && engine !== automatic ? engine : (await chooseEngine(null)).name
   return { alone: batch === 1, engine: name, precision, decoder }
 }
 

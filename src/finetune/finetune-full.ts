@@ -112,7 +112,7 @@ export async function finetuneFull(
       average: optimiser.average,
       keep: checkpoint.keep,
       tensorboard: log.tensorboard,
-      open() {
+      open(usedBefore) {
         const training = buildFinetuneProgram({
           configuration: model,
           batch: length.clipsPerRun,
@@ -132,7 +132,7 @@ export async function finetuneFull(
         })
         const looking = averaged ? withAverages(evaluating, training.trained) : evaluating
         const engine = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
-        return openTrainingSession(training, engine, length.runsPerStep, validating ? [looking] : [])
+        return openTrainingSession(training, engine, length.runsPerStep, validating ? [looking] : [], usedBefore)
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>

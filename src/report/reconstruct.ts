@@ -3,10 +3,10 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
-import { engineNamed } from '../engine/index.ts'
 import { createMask, type MaskKind } from '../mask/mask.ts'
 import { buildReconstructProgram, frameSize, tokenGrid } from '../model/index.ts'
 import { clipTiming, defaultTiming, positionsOf } from '../train/clip-timing.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { type ClipSampling, type DecoderName, loadClips } from '../video/index.ts'
 import { type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
@@ -88,7 +88,7 @@ export async function reconstruct(
     visible: mask.visible.length,
     masked: mask.masked.length,
   })
-  const engine = await engineNamed(options.engine ?? 'onnx')
+  const engine = await chooseEngine(options.engine ?? null)
   const session = await engine.open([program])
   try {
     await session.writeState(new Map(program.state.map(({ name }) => [name, state.get(name)!])))

@@ -187,8 +187,10 @@ export const engineSchema = z
     name: z
       .string()
       .nullable()
-      .default(null)
-      .describe('onnx, cuda or reference; null: onnx where it can run. cuda is used where it is asked for.'),
+      .default('auto')
+      .describe(
+        'auto, native, onnx, cuda or reference. auto, or null: native where it can run, else onnx. cuda is used where it is asked for.',
+      ),
     threads: count.nullable().default(null).describe('null: the cores this process may use.'),
     device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),
@@ -196,7 +198,7 @@ export const engineSchema = z
       .enum(recomputeModes)
       .default('none')
       .describe(
-        'Memory for time, on cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, a quarter more arithmetic.',
+        'Memory for time, on native and cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, a quarter more arithmetic.',
       ),
   })
   .describe('What does the arithmetic.')

@@ -9,8 +9,8 @@ import type { ResolvedRun } from './resolve.ts'
 import type { OpenedTraining } from './training-run.ts'
 import { openTrainingSession, optimiserOptions } from './training-session.ts'
 
-/** Builds the programs of a run and opens them in the engine it asks for. */
-export async function openPretrainSession(run: ResolvedRun): Promise<OpenedTraining> {
+/** Builds the programs of a run and opens them in the engine it asks for; see `openTrainingSession`. */
+export async function openPretrainSession(run: ResolvedRun, usedBefore: string | null = null): Promise<OpenedTraining> {
   const { configuration, model, runsPerStep } = run
   const { optimiser, engine, mask } = configuration
   const training = buildPretrainProgram({
@@ -20,7 +20,7 @@ export async function openPretrainSession(run: ResolvedRun): Promise<OpenedTrain
     ...(mask.decoder === null ? { masked: run.predicted } : { decoded: run.predicted }),
     optimiser: optimiserOptions(optimiser, runsPerStep),
   })
-  return openTrainingSession(training, engine, runsPerStep)
+  return openTrainingSession(training, engine, runsPerStep, [], usedBefore)
 }
 
 /** Weights to start from: those of a checkpoint, or fresh ones. */

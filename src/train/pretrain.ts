@@ -89,7 +89,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         average: optimiser.average,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
-        open: () => openPretrainSession(run),
+        open: (usedBefore) => openPretrainSession(run, usedBefore),
         startingState: (training) => startingWeights(run, training, source),
         openData: (place) => openPretrainData({ entries, run, ...place }),
         async onBegin(directory, done) {

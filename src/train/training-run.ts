@@ -74,7 +74,8 @@ export interface TrainingJob {
   /** Checkpoints that stay. */
   readonly keep: number
   readonly tensorboard: boolean
-  readonly open: () => Promise<OpenedTraining>
+  /** @param usedBefore the engine of the checkpoint that the run is resumed from, or null */
+  readonly open: (usedBefore: string | null) => Promise<OpenedTraining>
   /** Weights of a run that begins; averages follow from them. */
   readonly startingState: (training: TrainingPrograms) => ModelState
   readonly openData: (place: DataPlace) => TrainingData
@@ -125,7 +126,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
   if (found === null) await directory.begin()
   else await directory.checkHistory()
 
-  const opened = await job.open()
+  const opened = await job.open(found?.state.engine ?? null)
   const { session, training } = opened
   const identity = { engine: session.engine, ...job.identity }
   let tensorboard: TensorboardWriter | null = null

@@ -1,3 +1,4 @@
+import { automatic } from '../engine/automatic.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import type { Program } from '../graph/program.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
@@ -23,6 +24,8 @@ export function optimiserOptions(
  * Opens the programs of a training run, and others that share their state, in the engine that the configuration asks for.
  *
  * @param wanted the engine by its name, or itself: one whose sessions serve several runs
+ * @param usedBefore the engine that the run was started with, where it is resumed: it goes on there unless another one is
+ *   asked for
  * @throws VideoMaeError what choosing and opening an engine throw
  */
 export async function openTrainingSession(
@@ -30,8 +33,10 @@ export async function openTrainingSession(
   wanted: Omit<RunConfiguration['engine'], 'name'> & { readonly name: string | Engine | null },
   runsPerStep: number,
   others: readonly Program[] = [],
+  usedBefore: string | null = null,
 ): Promise<OpenedTraining> {
-  const engine = await chooseEngine(wanted.name)
+  const free = wanted.name === null || wanted.name === automatic
+  const engine = await chooseEngine(free ? usedBefore : wanted.name)
   return {
     session: await engine.open([...training.programs, ...others], engineOptions(wanted)),
     training,

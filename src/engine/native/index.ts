@@ -66,12 +66,18 @@ const threaded: Engine = threadedEngine({
   exportName: 'inThreadNativeEngine',
 })
 
+/** A compilation takes some seconds, so a line on standard error says what is done. */
+async function prepare(): Promise<void> {
+  await obtainLibrary((line) => process.stderr.write(`${line}\n`))
+}
+
 /** Kernels of our own on the CPU; sessions live in worker threads. */
 export const nativeEngine: Engine = {
   ...threaded,
+  prepare,
 
   async open(programs, options) {
-    await obtainLibrary((line) => process.stderr.write(`${line}\n`))
+    await prepare()
     return threaded.open(programs, options)
   },
 }

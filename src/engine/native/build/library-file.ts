@@ -60,7 +60,11 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   if (cached !== null && existsSync(cached)) {
     return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
   }
-  if (compiler !== null) return { kind: 'compilable', level, compiler }
+  if (compiler !== null) {
+    const failed = CacheDirectory.of('native').read(failureName(level, sources, compiler))
+    if (failed === null) return { kind: 'compilable', level, compiler }
+    return { kind: 'missing', why: `${compiler.command} could not compile the native engine: ${failed}` }
+  }
   return {
     kind: 'missing',
     why: 'The native engine found no C compiler (cc, gcc or clang; VIDEOMAE_CC names another one) to compile its kernels with.',
@@ -77,6 +81,11 @@ function cachedName(level: Level, sources: KernelSources, { fingerprint }: Compi
     .update([fingerprint, ...compilerOptions(level, sanitizes())].join('\0'))
     .digest('hex')
   return `${namePrefix(level, sources)}${key.slice(0, 16)}.so`
+}
+
+/** What is left of a compilation that failed, so that it is not tried again with the same compiler. */
+function failureName(level: Level, sources: KernelSources, compiler: Compiler): string {
+  return cachedName(level, sources, compiler).replace(/\.so$/, '.failed')
 }
 
 function anyCached(directory: string, level: Level, sources: KernelSources): string | null {
@@ -107,8 +116,10 @@ export async function obtainLibrary(report: (line: string) => void, wanted?: Lev
   const target = path.join(CacheDirectory.of('native').directory, cachedName(level, sources, compiler))
   const folder = workFolder(path.dirname(target))
   const options = compilerOptions(level, sanitizes())
-  const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: unknown) => {
+  const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: VideoMaeError) => {
     rmSync(folder, { recursive: true, force: true })
+    const failure = error.message.split('\n').find((line) => /error/i.test(line)) ?? error.message.split('\n')[0]
+    CacheDirectory.of('native').write(failureName(level, sources, compiler), failure)
     throw error
   })
   try {
