@@ -30,6 +30,48 @@ INLINE void finish(const int pairs, const struct linear_product *p, const float 
   }
 }
 
+/* What follows the sums of a whole tile: nothing but bias and residual, also gelu, or also the derivative of gelu. */
+enum { PLAIN, GELU, GELU_GRADIENT };
+
+INLINE void finish_row(const int pairs, const int kind, const struct linear_product *p, const vf sum[VECTORS],
+                       const vf bias[VECTORS], int64_t at) {
+  vf y[VECTORS], after[VECTORS];
+  UNROLL for (int v = 0; v < VECTORS; v++) {
+    y[v] = sum[v] + bias[v];
+    if (kind == GELU_GRADIENT) {
+      y[v] = y[v] * gelu_derivative(pairs, load_element(pairs, p->gelu_input, at + v * LANES, LANES));
+    }
+    if (p->residual != NULL) y[v] = y[v] + load_element(pairs, p->residual, at + v * LANES, LANES);
+    if (kind == GELU) after[v] = gelu(pairs, y[v]);
+  }
+  if (p->y != NULL) store_elements(pairs, VECTORS, p->y, at, y);
+  if (kind == GELU) store_elements(pairs, VECTORS, p->gelu, at, after);
+}
+
+/*
+ * A whole tile at y's row `row` and column `column`. In the plain case sums stay in registers; gelu needs too many of
+ * them for itself.
+ */
+INLINE void whole_tile(const int pairs, const int kind, const struct linear_product *p, const char *a, int64_t stride,
+                       const char *panel, int64_t units, const char *ahead, int64_t row, int64_t column, float *c) {
+  vf sum[MOST_ROWS][MOST_VECTORS], bias[VECTORS];
+  tile_sums(pairs, ROWS, a, stride, 4, panel, units, 0, ahead, sum);
+  UNROLL for (int v = 0; v < VECTORS; v++) bias[v] = p->bias == NULL ? (vf){0} : load(p->bias + column + v * LANES);
+  if (kind == PLAIN) {
+    UNROLL for (int r = 0; r < ROWS; r++) finish_row(pairs, kind, p, sum[r], bias, (row + r) * p->y_stride + column);
+    return;
+  }
+  UNROLL for (int r = 0; r < ROWS; r++) {
+    UNROLL for (int v = 0; v < VECTORS; v++) store(c + r * PANEL + v * LANES, sum[r][v]);
+  }
+#pragma GCC unroll 1
+  for (int r = 0; r < ROWS; r++) {
+    vf again[VECTORS];
+    UNROLL for (int v = 0; v < VECTORS; v++) again[v] = load(c + r * PANEL + v * LANES);
+    finish_row(pairs, kind, p, again, bias, (row + r) * p->y_stride + column);
+  }
+}
+
 /* Rows row to row + rows of one panel. */
 #define TILE_CASE(n) \
   case n: tile(pairs, n, a, stride, 4, panel, units, half, ahead, c); break;
@@ -72,11 +114,19 @@ INLINE void product(const int pairs, const struct linear_product *p, const struc
       for (int64_t row = row_block; row < stop; row += ROWS) {
         const char *const a = (const char *)p->x + row * stride;
         const int64_t rows = stop - row < ROWS ? stop - row : ROWS;
+        const int64_t column = j * PANEL;
+        if (!half && rows == ROWS && column + PANEL <= p->columns && !(p->gelu != NULL && p->gelu_input != NULL)) {
+          if (p->gelu != NULL) whole_tile(pairs, GELU, p, a, stride, panel, units, ahead, row, column, c);
+          else if (p->gelu_input != NULL) whole_tile(pairs, GELU_GRADIENT, p, a, stride, panel, units, ahead, row, column, c);
+          else whole_tile(pairs, PLAIN, p, a, stride, panel, units, ahead, row, column, c);
+          if (ahead < panel + 2 * panel_bytes) ahead += ahead_step;
+          continue;
+        }
         if (half) tile_of_rows(pairs, 1, a, rows, stride, panel, units, ahead, c);
         else tile_of_rows(pairs, 0, a, rows, stride, panel, units, ahead, c);
         /* Beyond the next panel there is nothing to fetch. */
         if (ahead < panel + 2 * panel_bytes) ahead += ahead_step;
-        finish(pairs, p, c, row, rows, j * PANEL);
+        finish(pairs, p, c, row, rows, column);
       }
     }
   }

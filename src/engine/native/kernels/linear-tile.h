@@ -5,13 +5,12 @@
 #include "tile.h"
 
 /*
- * Writes the tile to c [rows][PANEL]. `row` and `step` are the bytes from one row and from one unit of A to the next.
+ * sum = the tile. `row` and `step` are the bytes from one row and from one unit of A to the next.
  * `half`: the last unit of A has one element only (an odd inner dimension), and what stands behind it must not be read.
  * Meanwhile the memory from `ahead` on, a cache line every two steps, is fetched into the second-level cache.
  */
-INLINE void tile(const int pairs, const int rows, const char *a, int64_t row, const int64_t step, const char *b,
-                 int64_t units, const int half, const char *ahead, float *c) {
-  vf sum[MOST_ROWS][MOST_VECTORS];
+INLINE void tile_sums(const int pairs, const int rows, const char *a, int64_t row, const int64_t step, const char *b,
+                      int64_t units, const int half, const char *ahead, vf sum[MOST_ROWS][MOST_VECTORS]) {
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = (vf){0};
   const int64_t whole = pairs && half ? units - 1 : units;
   const char *const end = a + (whole & ~(int64_t)1) * step;
@@ -34,6 +33,13 @@ INLINE void tile(const int pairs, const int rows, const char *a, int64_t row, co
     }
     tile_step(pairs, rows, VECTORS, (const char *)last, 4, b, sum);
   }
+}
+
+/* The same, written to c [rows][PANEL]. */
+INLINE void tile(const int pairs, const int rows, const char *a, int64_t row, const int64_t step, const char *b,
+                 int64_t units, const int half, const char *ahead, float *c) {
+  vf sum[MOST_ROWS][MOST_VECTORS];
+  tile_sums(pairs, rows, a, row, step, b, units, half, ahead, sum);
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int v = 0; v < VECTORS; v++) store(c + r * PANEL + v * LANES, sum[r][v]);
 }

@@ -63,7 +63,7 @@ INLINE void pack_x(const int pairs, const struct linear_weight_gradient *p, stru
 }
 
 /* Vectors of columns of dy that are packed together: a row of them is a few whole cache lines. */
-#define CHUNK_VECTORS 8
+#define CHUNK_VECTORS 4
 #define CHUNK (CHUNK_VECTORS * LANES)
 #define WIDTH (LANES < ROWS ? LANES : ROWS)
 

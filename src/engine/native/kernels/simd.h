@@ -151,6 +151,23 @@ INLINE void store_bf16_first(bfloat16 *p, vf v, int64_t n) {
 #endif
 }
 
+/* count whole vectors of floats or bfloat16 to element `at` on. */
+INLINE void store_elements(const int pairs, const int count, void *p, int64_t at, const vf v[count]) {
+  if (!pairs) {
+    UNROLL for (int i = 0; i < count; i++) store((float *)p + at + i * LANES, v[i]);
+    return;
+  }
+  bfloat16 *const to = (bfloat16 *)p + at;
+#if defined(__AVX512BF16__)
+  UNROLL for (int i = 0; i + 1 < count; i += 2) {
+    store_bits(to + i * LANES, (vu)_mm512_cvtne2ps_pbh((__m512)v[i + 1], (__m512)v[i]));
+  }
+  if (count & 1) store_bf16(to + (count - 1) * LANES, v[count - 1]);
+#else
+  UNROLL for (int i = 0; i < count; i++) store_bf16(to + i * LANES, v[i]);
+#endif
+}
+
 /* n (>= 0, all from LANES on) floats or bfloat16 from element `at` on; zero behind them. */
 INLINE vf load_element(const int pairs, const void *p, int64_t at, int64_t n) {
   if (n >= LANES) return pairs ? load_bf16((const bfloat16 *)p + at) : load((const float *)p + at);
