@@ -7,7 +7,7 @@ import { checkThreat, type EncoderProvenance, type Threat } from '../certify/thr
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { contentDigest, type LabelledVideo } from '../finetune/dataset.ts'
 import { digestFile } from '../format/file-digest.ts'
-import { classFolderWarnings, listVideos } from '../video/index.ts'
+import { listVideos, readingLines } from '../video/index.ts'
 import { classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
@@ -133,7 +133,9 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
     test === undefined
       ? first
       : joined(first, await readData(test, 'test', list, times, { ...options, split: undefined }))
-  for (const warning of classFolderWarnings(data, read.training)) onNote(`warning: ${warning}`)
+  // What is left out is said below.
+  for (const reading of read.sources)
+    for (const line of readingLines({ ...reading, unusable: [], repeated: [] })) onNote(line)
   for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
   if (read.leftOut.length > 0) onNote(`Of ${read.rows} rows ${leftOutSummary(read.leftOut)}.`)
   requireBothSides(read)
@@ -159,6 +161,7 @@ function joined(training: ReadData, test: ReadData): ReadData {
     test: test.test,
     leftOut: [...training.leftOut, ...test.leftOut],
     rows: training.rows + test.rows,
+    sources: [...training.sources, ...test.sources],
     how: test.how,
   }
 }

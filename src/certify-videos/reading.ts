@@ -8,10 +8,10 @@ import path from 'node:path'
 import type { BucketKey } from '../certify/data/buckets.ts'
 import { sha256 } from '../certify/data/hash.ts'
 import { VideoMaeError, type VideoMaeErrorOptions } from '../core/errors.ts'
-import { contentDigest, type LabelledVideo } from '../finetune/dataset.ts'
+import { contentDigest, type LabelledVideo, leftOutOf } from '../finetune/dataset.ts'
 import { partOf, type SplitName } from '../finetune/split.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
-import { listVideos, type VideoEntry } from '../video/index.ts'
+import { readVideos, type SourceReading, type VideoEntry } from '../video/index.ts'
 import { type ClassList, otherClasses } from './class-list.ts'
 import { problemOfTime, type TimeBounds } from './times.ts'
 
@@ -22,7 +22,7 @@ export interface LeftOutRow {
   readonly id: string
   /** Which side it would be on; null where that is not known. */
   readonly side: Side | null
-  /** `no label`, `unknown class`, `unknown split`, `other part`, `no group`, `no time`, `invalid time`, `outside the periods`, or why its file was not read. */
+  /** `no label`, `unknown class`, `unknown split`, `other part`, `no group`, `no time`, `invalid time`, `outside the periods`, `unusable`, `repeated`, or why its file was not read. */
   readonly code: string
   /** One line for people. */
   readonly reason: string
@@ -49,6 +49,8 @@ export interface ReadData {
   readonly test: readonly LabelledVideo[]
   readonly leftOut: readonly LeftOutRow[]
   readonly rows: number
+  /** How the data was read. */
+  readonly sources: readonly SourceReading[]
   /** How rows came to their sides, for people. */
   readonly how: string
 }
@@ -62,7 +64,7 @@ type Verdict =
 
 /**
  * @param only which side all rows are on, where training and test data are named apart; null where `source` has both
- * @throws VideoMaeError what `listVideos` throws; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
+ * @throws VideoMaeError what `readVideos` throws; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
  *   where the machine, not the file, is at fault
  */
 export async function readData(
@@ -75,7 +77,7 @@ export async function readData(
   const { testShare = 0.2, seed = 0, by, signal, onDigest } = options
   const folder = statSync(source, { throwIfNoEntry: false })?.isDirectory() === true
   const split = options.split ?? (folder ? 'hash' : 'list')
-  const entries = listVideos(source, { labelFromFolder: true })
+  const { entries, sources } = readVideos(source, { labelFromFolder: true })
   if (folder && options.split === undefined) requirePlainFolders(source, entries)
   const judge = judgeOf({
     folder: folder ? path.basename(path.resolve(source)) : null,
@@ -87,7 +89,8 @@ export async function readData(
   })
   const training: LabelledVideo[] = []
   const test: LabelledVideo[] = []
-  const leftOut: LeftOutRow[] = []
+  const leftOut: LeftOutRow[] = leftOutOf(sources).map((row) => ({ ...row, side: only }))
+  const rows = entries.length + leftOut.length
   const digests = new Map<string, DigestedFile | Error>()
   const files = new Set(entries.map((entry) => entry.path)).size
   let byHash = 0
@@ -115,8 +118,7 @@ export async function readData(
     if (problem !== null) leftOut.push({ id: entry.id, side, ...problem })
     else (side === 'training' ? training : test).push(video)
   }
-  const rows = entries.length
-  return { training, test, leftOut, rows, how: howTold({ split, byHash, rows, testShare, only, source }) }
+  return { training, test, leftOut, rows, sources, how: howTold({ split, byHash, rows, testShare, only, source }) }
 }
 
 interface Judging {

@@ -98,7 +98,7 @@ export async function openDataset(
 }
 
 /** Rows and files that a source does not give a video for. */
-function leftOutOf(sources: readonly SourceReading[]): LeftOut[] {
+export function leftOutOf(sources: readonly SourceReading[]): LeftOut[] {
   return sources.flatMap(({ unusable, repeated }) => [
     ...unusable.map(({ id, reason }): LeftOut => ({ id, code: 'unusable', reason })),
     ...repeated.map(

@@ -90,6 +90,23 @@ describe('an inserted row decides about itself only', () => {
   })
 })
 
+describe('rows that give no video', () => {
+  it('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
+    mkdirSync(place('frames'), { recursive: true })
+    const rows = [...clips.map((name, i) => `${name},${labels[i]}`), `${clips[0]},${labels[0]}`, 'frames,walk']
+    const read = await plan(list('twice.csv', 'path,label', rows))
+    expect(read.leftOut).toEqual(['frames (line 27) unusable', 'clip-0.mp4 (line 26) repeated'])
+    expect(read.train.length + read.test.length).toBe(clips.length)
+    for (let i = 0; i < 12; i++) file(`links/${labels[i]}/${i}.mp4`)
+    symlinkSync('/nonexistent.mp4', place('links', 'walk', 'gone.mp4'))
+    const notes: string[] = []
+    expect((await plan(place('links'), { onNote: (note) => notes.push(note) })).leftOut).toEqual([
+      'walk/gone.mp4 unusable',
+    ])
+    expect(notes[0]).toMatch(/^read .*links as a folder, 12 videos; label: folders \(3 classes\); 1 unusable$/)
+  })
+})
+
 describe('classes', () => {
   const rows = clips.map((name, i) => `${name},${labels[i]}`)
 
