@@ -57,7 +57,7 @@ beforeAll(() => {
     symlinkSync(from, link)
   }
   writeFileSync(path.join(consumer, 'package.json'), '{"type": "module"}')
-}, 300_000)
+})
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('the packed package', () => {

@@ -184,7 +184,7 @@ describe.skipIf(process.platform === 'win32')('a decoder', () => {
       chmodSync(program, 0o755)
       process.env.FFMPEG_PATH = program
       const pool = poolOf('ffmpeg')
-      await vi.waitUntil(() => pool.processIds().length === 1, { timeout: 30_000, interval: 10 })
+      await vi.waitUntil(() => pool.processIds().length === 1, { timeout: 600_000, interval: 10 })
       rmSync(program)
       await expect(pool.read(request())).rejects.toMatchObject({ code: 'DECODER_MISSING', exit: 'environment' })
       await pool.close()
