@@ -33,7 +33,10 @@ function addFinetune(program: Command): void {
         'tests it on videos that nothing else has seen. Videos of one group, and copies of one file, stay on one side.\n' +
         'Modes: full (all weights), linear, attentive, ridge (a head on features that are computed once).',
     )
-    .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
+    .argument(
+      '[data...]',
+      'folders per class, or lists: path,label[,start,end][,group][,split]; default: as the recipe, or as the run that is resumed',
+    )
     .option('--from <place>', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights')
 
     .addOption(
@@ -44,7 +47,10 @@ function addFinetune(program: Command): void {
         'ridge',
       ]),
     )
-    .option('--recipe <name>', 'a recipe by name (finetune-laptop, finetune-k400-b, ...), or a YAML file')
+    .option(
+      '--recipe <name>',
+      'a recipe by name (finetune-laptop, finetune-k400-b, ...), a YAML file, or config.json of a run',
+    )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--shots <k>', 'keep only k training videos per class; default: all', count)
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')

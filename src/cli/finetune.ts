@@ -5,6 +5,7 @@ import { formatEvaluation } from '../finetune/evaluate.ts'
 import { type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
+import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface FinetuneCommandOptions extends TrainingCommandOptions {
@@ -20,32 +21,49 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
 
 /** `videomae finetune`. Progress goes to stderr, the result to stdout. */
 export async function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
-  const { json = false, recipe } = options
-  const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
+  const { json = false, recipe, resume = false } = options
+  const file = recipe === undefined ? null : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
     { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
     { key: 'data.shots', value: options.shots, origin: '--shots' },
     { key: 'model.from', value: options.from, origin: '--from' },
     { key: 'mode', value: options.mode, origin: '--mode' },
   ])
-  const configuration = await loadFinetuneConfiguration({ file, overrides })
+  const choice = {
+    resume,
+    recipe: file,
+    otherwise: null,
+    overrides,
+    load: loadFinetuneConfiguration,
+    plain: plainFinetuneConfiguration,
+  }
+  const folderOf = async (): Promise<string> =>
+    path.join(
+      'checkpoints',
+      `finetune-${(await loadFinetuneConfiguration({ file: file ?? undefined, overrides })).mode}`,
+    )
+  const out = options.out ?? (await folderOf())
+  const { configuration, own, notes } = await chooseConfiguration({ out, ...choice })
   if (options.printConfig === true) {
     const plain = plainFinetuneConfiguration(configuration)
     process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))
     return
   }
-  const out = options.out ?? path.join('checkpoints', `finetune-${configuration.mode}`)
+  requireData(configuration.data.path, 'finetune')
   await trainWithProgress(
     options,
-    (shown, display) =>
-      finetune(configuration, {
+    (shown, display) => {
+      for (const note of notes) shown.onNote(note)
+      return finetune(configuration, {
         out,
-        resume: options.resume,
+        resume,
+        newLength: own,
         onDigests: display.counter('files read'),
         onFeatures: display.counter('features of videos'),
         onTest: display.counter('tested videos'),
         ...shown,
-      }),
+      })
+    },
     summary,
   )
 }

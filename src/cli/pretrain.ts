@@ -3,7 +3,8 @@ import { loadRunConfiguration } from '../train/configuration-file.ts'
 import { type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
-import { formatRun, plainRun } from '../train/resolve.ts'
+import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
+import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface PretrainCommandOptions extends TrainingCommandOptions {
@@ -18,10 +19,14 @@ export interface PretrainCommandOptions extends TrainingCommandOptions {
   readonly timeout?: number
 }
 
+/** What is trained where neither a recipe nor a run to resume is named. */
+const defaultRecipe = 'laptop-pretrain'
+
 /** `videomae pretrain`. Progress goes to stderr, the result to stdout. */
 export async function pretrainCommand(options: PretrainCommandOptions): Promise<void> {
-  const { json = false, recipe } = options
-  const file = recipe === undefined ? undefined : recipeFile(recipe)
+  const { json = false, recipe, resume = false } = options
+  const file = recipeFile(recipe ?? defaultRecipe)
+  const out = options.out ?? path.join('checkpoints', path.basename(file).replace(/\.[^.]*$/, ''))
   const overrides = overridesOf(options, [
     { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
     { key: 'data.decoder', value: options.decoder, origin: '--decoder' },
@@ -29,17 +34,27 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     { key: 'data.timeoutSeconds', value: options.timeout, origin: '--timeout' },
     { key: 'checkpoint.keep', value: options.keep, origin: '--keep' },
   ])
-  const configuration = await loadRunConfiguration({ file, overrides })
+  const { configuration, own, notes } = await chooseConfiguration({
+    out,
+    resume,
+    recipe: recipe === undefined ? null : file,
+    otherwise: file,
+    overrides,
+    load: loadRunConfiguration,
+    plain: plainConfiguration,
+  })
   if (options.printConfig === true) {
     const run = await planPretraining(configuration)
     process.stdout.write(json ? `${JSON.stringify(plainRun(run))}\n` : formatRun(run))
     return
   }
-  const name = file === undefined ? 'pretrain' : path.basename(file).replace(/\.[^.]*$/, '')
-  const out = options.out ?? path.join('checkpoints', name)
+  requireData(configuration.data.path, 'pretrain')
   await trainWithProgress(
     options,
-    (shown) => pretrain(configuration, { out, resume: options.resume, ...shown }),
+    (shown) => {
+      for (const note of notes) shown.onNote(note)
+      return pretrain(configuration, { out, resume, newLength: own, ...shown })
+    },
     summary,
   )
 }

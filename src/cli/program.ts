@@ -75,11 +75,14 @@ function addPretrain(program: Command): void {
         'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
         'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
     )
-    .argument('<data...>', 'folders, lists or videos')
-    .option('--recipe <name>', 'a recipe of models/ by name, or a YAML file', 'laptop-pretrain')
+    .argument('[data...]', 'folders, lists or videos; default: as the recipe, or as the run that is resumed')
+    .option(
+      '--recipe <name>',
+      'a recipe of models/ by name, a YAML file, or config.json of a run; default: laptop-pretrain',
+    )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
-    .option('--resume', 'continue the run in --out from its newest whole checkpoint')
+    .option('--resume', 'continue the run in --out from its newest whole checkpoint, with its own config.json')
     .option('--keep <n>', 'how many checkpoints stay', count)
     .addOption(engine())
     .addOption(threads())

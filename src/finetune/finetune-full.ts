@@ -19,6 +19,7 @@ import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
   type OpenedTraining,
   type RunOptions,
+  type ShowScalars,
   type TrainingRunResult,
   trainInDirectory,
 } from '../train/training-run.ts'
@@ -142,17 +143,17 @@ export async function finetuneFull(
         if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))
         await record?.write(folder, options.out)
       },
-      async onBegin(directory, done, opened) {
+      async onBegin(directory, done, opened, show) {
         await options.onAccepted?.()
         const { lost } = await best.rewind(done)
         if (lost) options.onNote?.(`warning: ${lostBest(done)}`)
         // A run that was stopped in a look has saved the step before it: the look comes now.
         const missed = done > 0 && looksAfter(done) && !best.has(done)
         if (done < steps || missed) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
-        if (missed) await validate(done, opened)
+        if (missed) await validate(done, opened, show)
       },
-      async afterStep(step, opened) {
-        if (looksAfter(step)) await validate(step, opened)
+      async afterStep(step, opened, show) {
+        if (looksAfter(step)) await validate(step, opened, show)
         else if (step === steps) await best.save(classifierOf(await chosenWeights(opened, averaged)), { step })
       },
     },
@@ -164,7 +165,7 @@ export async function finetuneFull(
   return { ...result, validation: best.best, failures: [...result.badFiles, ...failures] }
 
   /** A look at the validation videos, unless the signal breaks it off; the run makes up for it when it goes on. */
-  async function validate(step: number, opened: OpenedTraining): Promise<void> {
+  async function validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
     let scores: Awaited<ReturnType<typeof look>>
     try {
       scores = await look(opened, averaged ? 'validate.average' : 'validate')
@@ -175,6 +176,7 @@ export async function finetuneFull(
     options.onNote?.(
       `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
     )
+    await show(step, { 'validation/accuracy': scores.accuracy, 'validation/loss': scores.loss })
     await best.add({ step, ...scores }, async () => classifierOf(await chosenWeights(opened, averaged)))
   }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
@@ -132,9 +133,14 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
         options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
       }
       await record.begin(null)
-      const save = async (trained: Classifier): Promise<void> => {
+      const writeConfiguration = (): Promise<void> => {
         const plain = plainFinetuneConfiguration(configuration)
-        await writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+        return writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+      }
+      // What --resume goes by. Beside a classifier stands the configuration of that one, until another takes its place.
+      if (!existsSync(classifier)) await writeConfiguration()
+      const save = async (trained: Classifier): Promise<void> => {
+        await writeConfiguration()
         await writeSplit()
         await report(null) // that of an earlier head is about another classifier
         await replaceDirectory(classifier, async (folder) => {

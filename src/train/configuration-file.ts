@@ -47,7 +47,8 @@ export interface ConfigurationSource {
 }
 
 /**
- * Loads and checks the configuration of a run: file, then overrides in order, then defaults.
+ * Loads and checks the configuration of a run: file, then overrides in order, then defaults. The file is a recipe, or what a run
+ * (`config.json`) or `--print-config` has written.
  *
  * @throws VideoMaeError `CONFIGURATION_UNREADABLE`; `CONFIGURATION_INVALID` with every error as `file:line:column: ...`
  *   and, for an unknown key, the nearest one that exists
@@ -88,7 +89,7 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   if (document.errors.length > 0) {
     throw invalid(document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`))
   }
-  let values: unknown = document.toJS() ?? {}
+  let values: unknown = withoutDerived(document.toJS() ?? {})
   for (const override of overrides) values = placed(values, override.path, override)
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
@@ -104,6 +105,14 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
 
 /** Bytes; the largest recipe has a few thousand. */
 const largestConfiguration = 2 ** 24
+
+/** What `config.json` and `--print-config` have beside a configuration: it follows from the configuration and the data. */
+const derivedKeys = ['derived', 'engineUsed']
+
+function withoutDerived(values: unknown): unknown {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return values
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !derivedKeys.includes(key)))
+}
 
 async function readText(file: string): Promise<string> {
   try {

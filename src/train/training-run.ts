@@ -1,3 +1,4 @@
+import { VideoMaeError } from '../core/errors.ts'
 import type { EngineSession, RunInputs } from '../engine/engine.ts'
 import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
@@ -9,7 +10,6 @@ import {
   type FoundCheckpoint,
   findCheckpoint,
   readOptimiserState,
-  requireSameRun,
   saveCheckpoint,
   type TrainerState,
 } from './checkpoint.ts'
@@ -18,6 +18,7 @@ import { Metrics, type MetricsLine } from './metrics.ts'
 import type { TrainingProgress } from './progress.ts'
 import { RunDirectory } from './run-directory.ts'
 import { lockRun, type RunLock } from './run-lock.ts'
+import { formatDifference, requireSameRun } from './same-run.ts'
 import type { Schedule } from './schedule.ts'
 
 /** What a caller decides about any run. */
@@ -26,6 +27,8 @@ export interface RunOptions {
   readonly out: string
   /** Continue the run in that folder from its newest whole checkpoint; from its start where it has none. Default false. */
   readonly resume?: boolean
+  /** Resuming, accept another `schedule.duration`: the learning rate follows the new length from there on. Default false. */
+  readonly newLength?: boolean
   /** The lock of that folder, where the caller holds it already. Default: it is taken for the run. */
   readonly lock?: RunLock
   /** Stops after the step in progress, saves, and rejects with `INTERRUPTED`. */
@@ -57,6 +60,9 @@ export interface DataPlace {
   readonly onBadFile: (file: BadFile) => void
 }
 
+/** Writes further numbers of a step for TensorBoard, by their tags, where the run has event files. */
+export type ShowScalars = (step: number, scalars: Readonly<Record<string, number>>) => Promise<void>
+
 /** A run that is kept in a folder: whatever is trained, the folder, the metrics and the checkpoints are the same. */
 export interface TrainingJob {
   readonly seed: number
@@ -82,9 +88,9 @@ export interface TrainingJob {
   /** Writes the model, and its averages where there are any, in the Hugging Face layout. */
   readonly writeModel: (directory: string, weights: ModelState, averages: ModelState | null) => Promise<void>
   /** Called once before the first step, with the steps done and the opened run. */
-  readonly onBegin?: (directory: RunDirectory, done: number, opened: OpenedTraining) => Promise<void>
+  readonly onBegin?: (directory: RunDirectory, done: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
   /** Called after every step and its line of metrics, before a checkpoint is written. */
-  readonly afterStep?: (step: number, opened: OpenedTraining) => Promise<void>
+  readonly afterStep?: (step: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
 }
 
 export interface TrainingRunResult {
@@ -132,7 +138,8 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
   let tensorboard: TensorboardWriter | null = null
   let close = (): Promise<void> => session.close()
   try {
-    if (found !== null) requireSameRun(found.state, identity)
+    const changes = found === null ? [] : requireSameRun(found.state, identity, options.newLength)
+    if (found !== null && found.state.step > steps) throw tooShort(found.state.step, steps)
     await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
     const done = found?.state.step ?? 0
     for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
@@ -142,6 +149,9 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
       note(
         found === null ? 'No checkpoint yet; starting from step 0.' : `Resuming after step ${done} from ${found.path}.`,
       )
+    for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
+    if (changes.some(({ key }) => key.startsWith('schedule.')) && done < steps)
+      note(newRate(done, schedule, kept.at(-1)))
     await session.writeState(found === null ? startingState(job, training) : await savedState(found))
 
     let written: Promise<void> = Promise.resolve()
@@ -161,7 +171,8 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
     const metrics = new Metrics(found?.state.metrics)
     let lastLine: MetricsLine | null = kept.at(-1) ?? null
     let checkpoint = found?.path ?? ''
-    await job.onBegin?.(directory, done, opened)
+    const show: ShowScalars = async (step, scalars) => tensorboard?.write({ step, scalars })
+    await job.onBegin?.(directory, done, opened, show)
 
     await runTraining({
       session,
@@ -189,7 +200,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
           await tensorboard?.write(events(line))
         }
         options.onProgress?.({ ...record, steps, badFiles: loader.stats().badFiles, metrics: line })
-        await job.afterStep?.(record.step, opened)
+        await job.afterStep?.(record.step, opened, show)
       },
       async save(step) {
         await written
@@ -221,6 +232,20 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
     await close()
     await tensorboard?.close()
   }
+}
+
+function tooShort(done: number, steps: number): VideoMaeError {
+  return new VideoMaeError(`Expected a run of at least the ${done} steps that are done, but it is to have ${steps}.`, {
+    code: 'RESUME_MISMATCH',
+    exit: 'usage',
+    hint: 'Give a longer schedule.duration, or take the checkpoint as it is.',
+  })
+}
+
+/** What another length of the run does to the learning rate. */
+function newRate(done: number, schedule: Schedule, last: MetricsLine | undefined): string {
+  const before = last === undefined ? '' : `, after ${last.learningRate.toExponential(2)} at step ${last.step}`
+  return `The learning rate is that of the new length from step ${done + 1} on: ${schedule(done).learningRate.toExponential(2)} there${before}.`
 }
 
 /** Scalar inputs of the optimiser at each step. */

@@ -23,6 +23,7 @@ import { type GeneratedDataset, generateMotionDataset } from '../../src/syntheti
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { inspectVideos } from '../../src/video/index.ts'
+import { shownSteps } from '../format/read-events.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-'))
 const data = path.join(folder, 'data')
@@ -174,6 +175,13 @@ describe('full', () => {
         expect(await readFile(path.join(run, file))).toEqual(await readFile(path.join(out('whole'), file)))
       }
       expect((await readdir(run)).filter((name) => name.startsWith('best'))).toEqual(['best'])
+      // TensorBoard shows every look once, and nothing else.
+      const lines = (await readFile(path.join(run, 'validation.jsonl'), 'utf8')).trimEnd().split('\n')
+      const noted = lines.map((line) => JSON.parse(line) as { step: number; accuracy: number; loss: number })
+      for (const key of ['accuracy', 'loss'] as const) {
+        const shown = await shownSteps(path.join(run, 'tensorboard'), `validation/${key}`)
+        expect(shown).toEqual(noted.map((look) => [look.step, Math.fround(look[key])]))
+      }
     },
   )
 

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import type { Override } from '../train/configuration-file.ts'
+import { formatDifference, requireOwnConfiguration } from '../train/same-run.ts'
+
+/** The configuration of a command that trains, and what is said of it. */
+export interface ChosenConfiguration<T> {
+  readonly configuration: T
+  /** Whether it is that of the run in the folder, with what was given besides. */
+  readonly own: boolean
+  /** What differs from the run and may, one line each. */
+  readonly notes: readonly string[]
+}
+
+export interface ConfigurationChoice<T> {
+  /** Folder of the run. */
+  readonly out: string
+  readonly resume: boolean
+  /** File of the recipe that was named; null where none was. */
+  readonly recipe: string | null
+  /** Taken where there is neither a run to resume nor a recipe; null: the defaults of every key. */
+  readonly otherwise: string | null
+  readonly overrides: readonly Override[]
+  readonly load: (source: { readonly file?: string; readonly overrides: readonly Override[] }) => Promise<T>
+  /** The configuration in the form recipes have. */
+  readonly plain: (configuration: T) => Record<string, unknown>
+}
+
+/** Key that another length of the run is given by. */
+const durationPath = 'schedule.duration'
+
+/**
+ * What to train. A run that is resumed has its own `config.json`: it is read, options given besides replace what may differ from
+ * one part of a run to the next, and a recipe given besides must say the same.
+ *
+ * @throws VideoMaeError `RESUME_MISMATCH` naming what differs and may not, and what loading throws
+ */
+export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Promise<ChosenConfiguration<T>> {
+  const { out, resume, recipe, otherwise, load, plain } = choice
+  const file = path.join(out, 'config.json')
+  if (!resume || !existsSync(file)) {
+    const named = recipe ?? otherwise ?? undefined
+    return { configuration: await load({ file: named, overrides: choice.overrides }), own: false, notes: [] }
+  }
+  const chosen = await engineOf(file)
+  const overrides = [...chosen, ...choice.overrides]
+  const before = plain(await load({ file, overrides: chosen }))
+  const configuration = await load({ file, overrides })
+  const asked = plain(configuration)
+  if (recipe !== null) requireOwnConfiguration(asked, plain(await load({ file: recipe, overrides })), false)
+  const longer = overrides.some(({ path: key }) => durationPath.startsWith(key.join('.')))
+  const differences = requireOwnConfiguration(before, asked, longer)
+  return {
+    configuration,
+    own: true,
+    notes: differences.map((difference) => `Not as in ${file}: ${formatDifference(difference)}`),
+  }
+}
+
+/** A run whose engine was left to the program goes on with the one that was chosen then. */
+async function engineOf(file: string): Promise<Override[]> {
+  const used = await readFile(file, 'utf8')
+    .then((text) => (JSON.parse(text) as { readonly engineUsed?: unknown } | null)?.engineUsed)
+    .catch(() => undefined) // what is wrong with the file is said when it is loaded
+  return typeof used === 'string' ? [{ path: ['engine', 'name'], value: used, origin: file }] : []
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` where neither the command nor a recipe names the data */
+export function requireData(data: unknown, command: string): void {
+  if (data !== null) return
+  throw new VideoMaeError('Expected DATA, the videos to train on, but neither the command nor a recipe names any.', {
+    code: 'INVALID_ARGUMENT',
+    exit: 'usage',
+    hint: `videomae ${command} DATA ..., or videomae ${command} --resume --out RUN to continue a run.`,
+  })
+}

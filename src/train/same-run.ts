@@ -1,0 +1,109 @@
+/** What a run that goes on must have in common with what it was. */
+import { VideoMaeError } from '../core/errors.ts'
+
+/** What decides the losses of a run. */
+export interface RunIdentity {
+  /** In the form recipes have. */
+  readonly configuration: Readonly<Record<string, unknown>>
+  readonly data: { readonly entries: number; readonly digest: string }
+  readonly engine: string
+}
+
+/**
+ * What may differ from one part of a run to the next: where files lie, how they are read, when something is written; and how
+ * the arithmetic is carried out (threads, device, recomputation). The latter is the same computation, but sums in another order
+ * round differently, so only a run that keeps them goes on bit for bit as if it had not been stopped.
+ */
+const changeable = [
+  'data.path',
+  'data.workers',
+  'data.timeoutSeconds',
+  'engine.threads',
+  'engine.device',
+  'engine.recompute',
+  'checkpoint',
+  'log',
+]
+
+/** The key that a run may be given another value of on purpose: its learning rate follows the new length from there on. */
+const durationKey = 'schedule.duration'
+
+/** A value that differs between two configurations, as JSON; null where one of them has no such key. */
+export interface Difference {
+  readonly key: string
+  readonly before: string | null
+  readonly now: string | null
+}
+
+/** `key: before -> now`. */
+export const formatDifference = ({ key, before, now }: Difference): string =>
+  `${key}: ${before ?? 'absent'} -> ${now ?? 'absent'}`
+
+/** The keys in which two configurations differ. */
+export function differencesOf(
+  before: Readonly<Record<string, unknown>>,
+  now: Readonly<Record<string, unknown>>,
+): Difference[] {
+  const [old, current] = [flattened(before), flattened(now)]
+  return [...new Set([...old.keys(), ...current.keys()])].flatMap((key) => {
+    const values = { before: old.get(key) ?? null, now: current.get(key) ?? null }
+    return values.before === values.now ? [] : [{ key, ...values }]
+  })
+}
+
+/** Whether a run may go on although it differs there. */
+export function isChangeable({ key }: Difference, newLength: boolean): boolean {
+  if (key === durationKey) return newLength
+  return changeable.some((prefix) => key === prefix || key.startsWith(`${prefix}.`))
+}
+
+/**
+ * Compares a run with its checkpoint.
+ *
+ * @param newLength whether another duration is accepted
+ * @returns what differs and may
+ * @throws VideoMaeError `RESUME_MISMATCH` naming every key that differs and may not
+ */
+export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength = false): Difference[] {
+  // The engine that did the work counts, not whether it was named.
+  const all = differencesOf(before.configuration, now.configuration).filter(({ key }) => key !== 'engine.name')
+  const lines = all.filter((difference) => !isChangeable(difference, newLength)).map(formatDifference)
+  if (before.engine !== now.engine) lines.push(`engine.name: ${before.engine} -> ${now.engine}`)
+  if (before.data.digest !== now.data.digest) {
+    lines.push(`the list of videos: ${before.data.entries} -> ${now.data.entries} entries, or other names`)
+  }
+  if (lines.length > 0) throw mismatch('the run that the checkpoint belongs to', lines)
+  return all
+}
+
+/**
+ * Compares what is asked for with the configuration of the run itself.
+ *
+ * @returns what differs and may
+ * @throws VideoMaeError `RESUME_MISMATCH` naming every key that differs and may not
+ */
+export function requireOwnConfiguration(
+  own: Readonly<Record<string, unknown>>,
+  asked: Readonly<Record<string, unknown>>,
+  newLength: boolean,
+): Difference[] {
+  const all = differencesOf(own, asked)
+  const refused = all.filter((difference) => !isChangeable(difference, newLength))
+  if (refused.length > 0) throw mismatch('the values in config.json of the run', refused.map(formatDifference))
+  return all
+}
+
+function mismatch(expected: string, lines: readonly string[]): VideoMaeError {
+  return new VideoMaeError(`Expected ${expected} but this differs:\n${lines.map((line) => `  ${line}`).join('\n')}`, {
+    code: 'RESUME_MISMATCH',
+    exit: 'usage',
+    hint: 'Leave these options out: --resume takes the values of the run from its config.json. Or start a new run from its weights with model.from.',
+  })
+}
+
+function flattened(tree: unknown, prefix = ''): Map<string, string> {
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return new Map([[prefix, JSON.stringify(tree)]])
+  return new Map(
+    Object.entries(tree).flatMap(([key, value]) => [...flattened(value, prefix === '' ? key : `${prefix}.${key}`)]),
+  )
+}

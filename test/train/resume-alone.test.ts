@@ -1,0 +1,147 @@
+/**
+ * A run that goes on from its folder alone, with other values, and for longer; and what it writes down as a recipe. Oracle: the
+ * same run without an interruption.
+ */
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startVideomae, videomae } from '../cli/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+
+const slow = 600_000
+
+let folder: string
+let tiny: TinyRun
+let whole: string
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'videomae-resume-alone-'))
+  tiny = await createTinyRun(folder)
+  whole = path.join(folder, 'whole')
+  const { code, stderr } = await begin(whole).ended
+  expect(code, stderr).toBe(0)
+}, slow)
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Not what the recipe or the defaults say, so that a run that reads these instead of its own values is noticed. */
+const own = ['--threads', '1', '--seed', '7', '--set', 'optimiser.clipNorm=2']
+const begin = (run: string) => startVideomae('pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, ...own)
+const resume = (run: string, ...more: string[]) => startVideomae('pretrain', '--resume', '--out', run, ...more)
+
+async function stopAt(started: ReturnType<typeof startVideomae>, step: number, signal: NodeJS.Signals): Promise<void> {
+  await untilStep(started, step)
+  started.process.kill(signal)
+  await started.ended
+}
+
+describe('videomae pretrain --resume --out RUN', () => {
+  it(
+    'goes on with the values of the run, to the same losses',
+    async () => {
+      const run = path.join(folder, 'stopped')
+      await stopAt(begin(run), 8, 'SIGKILL')
+      await stopAt(resume(run), 20, 'SIGINT')
+      const { code, stderr } = await resume(run).ended
+      expect(code, stderr).toBe(0)
+      expect(curve(run)).toEqual(curve(whole))
+    },
+    slow,
+  )
+
+  it(
+    'names what was given besides and differs, and takes what may',
+    async () => {
+      const before = readFileSync(path.join(whole, 'config.json'), 'utf8')
+      const values = ['--seed', '4', '--set', 'optimiser.weightDecay=0.1', '--workers', '1']
+      const { code, stderr } = await resume(whole, ...values).ended
+      expect(code, stderr).toBe(2)
+      expect(stderr).toMatch(/seed: 7 -> 4[\s\S]*RESUME_MISMATCH/)
+      expect(stderr).toContain('optimiser.weightDecay: 0.05 -> 0.1')
+      expect(stderr).not.toContain('data.workers')
+      const recipe = await resume(whole, '--recipe', tiny.recipe).ended
+      expect(recipe.code, recipe.stderr).toBe(2)
+      expect(recipe.stderr).toMatch(/optimiser\.clipNorm: 2 -> null/)
+      expect(readFileSync(path.join(whole, 'config.json'), 'utf8')).toBe(before)
+      const taken = await resume(whole, '--workers', '1').ended
+      expect(taken.code, taken.stderr).toBe(0)
+      expect(taken.stderr).toMatch(/data\.workers: 2 -> 1/)
+    },
+    slow,
+  )
+
+  it(
+    'makes a run longer: the same up to there, and bit-identical however it is stopped from there on',
+    async () => {
+      const [longer, again] = ['longer', 'longer-stopped'].map((name) => path.join(folder, name))
+      cpSync(whole, longer, { recursive: true })
+      cpSync(whole, again, { recursive: true })
+      const length = ['--set', 'schedule.duration=60 steps']
+      const { code, stderr } = await resume(longer, ...length).ended
+      expect(code, stderr).toBe(0)
+      expect(stderr).toMatch(/schedule\.duration: "40 steps" -> "60 steps"/)
+      expect(stderr).toMatch(/The learning rate is that of the new length from step 41 on/)
+      expect(curve(longer)).toHaveLength(60)
+      expect(curve(longer).slice(0, 40)).toEqual(curve(whole))
+      await stopAt(resume(again, ...length), 47, 'SIGKILL')
+      const rest = await resume(again).ended
+      expect(rest.code, rest.stderr).toBe(0)
+      expect(curve(again)).toEqual(curve(longer))
+
+      const shorter = await resume(again, '--set', 'schedule.duration=50 steps').ended
+      expect([shorter.code, shorter.stderr]).toEqual([
+        2,
+        expect.stringMatching(/at least the 60 steps[\s\S]*RESUME_MISMATCH/),
+      ])
+    },
+    slow,
+  )
+
+  it(
+    'says what is missing where there is nothing to go on from',
+    async () => {
+      const { code, stderr } = await resume(path.join(folder, 'nothing')).ended
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/Expected DATA[\s\S]*INVALID_ARGUMENT/)])
+    },
+    slow,
+  )
+})
+
+describe('as a recipe', () => {
+  async function printed(command: string, ...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await videomae(command, ...args, '--print-config')
+    expect(code, stderr).toBe(0)
+    return stdout
+  }
+
+  it.each([
+    [
+      'pretrain',
+      ['--recipe', 'k400-b', '--set', 'clip.stride=null', '--set', 'clip.fps=8', '--set', 'schedule.warmup=3 steps'],
+    ],
+    ['finetune', ['--recipe', 'finetune-laptop', '--from', 'somewhere', '--set', 'evaluation.every=7 steps']],
+  ])(
+    'what %s --print-config prints gives the same again',
+    async (command, args) => {
+      const first = await printed(command, tiny.videos, ...args)
+      const file = path.join(folder, `${command}.yaml`)
+      writeFileSync(file, first)
+      expect(await printed(command, '--recipe', file)).toBe(first)
+      const json = path.join(folder, `${command}.json`)
+      writeFileSync(json, await printed(command, '--recipe', file, '--json'))
+      expect(await printed(command, '--recipe', json)).toBe(first)
+    },
+    slow,
+  )
+
+  it(
+    'config.json of a run gives the configuration of the run',
+    async () => {
+      const first = await printed('pretrain', tiny.videos, '--recipe', tiny.recipe, ...own)
+      const again = await printed('pretrain', '--recipe', path.join(whole, 'config.json'))
+      // What may differ was given to a run that was resumed: the number of processes.
+      expect(again.replace('workers: 1', 'workers: 2')).toBe(first)
+    },
+    slow,
+  )
+})
