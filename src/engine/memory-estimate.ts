@@ -81,7 +81,10 @@ function lastUses({ nodes, outputs }: Program): Map<TensorId, number> {
 }
 
 /** Probabilities [B, heads, Nq, Nk] of an attention, and its queries, keys and values by head: kept for its gradient. */
-function keptAttentions(program: Program, bytes: (tensor: TensorId) => number): Map<ProgramNode, readonly [number, number]> {
+function keptAttentions(
+  program: Program,
+  bytes: (tensor: TensorId) => number,
+): Map<ProgramNode, readonly [number, number]> {
   const kept = new Map<ProgramNode, readonly [number, number]>()
   const makers = new Map<TensorId, ProgramNode>()
   for (const [at, node] of program.nodes.entries()) {
