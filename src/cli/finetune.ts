@@ -58,6 +58,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
         out,
         resume,
         newLength: own,
+        force: options.force,
         onDigests: display.counter('files read'),
         onFeatures: display.counter('features of videos'),
         onTest: display.counter('tested videos'),

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { loadRunConfiguration } from '../train/configuration-file.ts'
-import { type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
+import { checkPretraining, type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
@@ -49,14 +49,26 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     return
   }
   requireData(configuration.data.path, 'pretrain')
+  const { force } = options
+  if (options.dryRun === true) {
+    const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>
+      checkPretraining(configuration, { out, force, ...shown })
+    return trainWithProgress(options, check, dryRunSummary)
+  }
   await trainWithProgress(
     options,
     (shown) => {
       for (const note of notes) shown.onNote(note)
-      return pretrain(configuration, { out, resume, newLength: own, ...shown })
+      return pretrain(configuration, { out, resume, newLength: own, force, ...shown })
     },
     summary,
   )
+}
+
+function dryRunSummary({ opened, unreadable }: Awaited<ReturnType<typeof checkPretraining>>): string {
+  const failed = unreadable.map((reason) => `  ${reason}\n`).join('')
+  const bad = unreadable.length === 0 ? '' : `; ${unreadable.length} cannot be read:\n${failed.trimEnd()}`
+  return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
 }
 
 function summary(result: PretrainResult): string {

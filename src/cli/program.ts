@@ -97,6 +97,8 @@ function addPretrain(program: Command): void {
     )
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
     .option('--print-config', 'print every resolved value and stop')
+    .option('--dry-run', 'check everything up to the first step (list, memory, some videos) and stop')
+    .option('--force', 'start although the memory that is available does not seem to suffice')
     .addOption(json())
     .option('--quiet', 'no progress')
     .action((data, options) =>

@@ -1,7 +1,9 @@
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import { ProgressDisplay, type TrainingProgress } from '../train/progress.ts'
+import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
+import { formatStart } from './banner.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -17,6 +19,10 @@ export interface TrainingCommandOptions extends CommonOptions {
   readonly seed?: number
   readonly printConfig?: boolean
   readonly quiet?: boolean
+  /** Everything up to the first step, and no further. */
+  readonly dryRun?: boolean
+  /** Start although the memory does not seem to suffice. */
+  readonly force?: boolean
 }
 
 /** An option that stands for a key of the configuration: `--threads`, its value, where it goes. */
@@ -28,7 +34,8 @@ export interface PlainOption {
 
 /** The value of `data.path`: one source stays text, so that recipes and run folders of one source look as they always did. */
 export function oneOrSeveral(sources: readonly string[] | undefined): string | readonly string[] | undefined {
-  return sources?.length === 1 ? sources[0] : sources
+  if (sources === undefined || sources.length === 0) return undefined
+  return sources.length === 1 ? sources[0] : sources
 }
 
 /** What replaces values of the recipe: `--set` first, then the plain options, so that these win. */
@@ -51,7 +58,7 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
 export async function trainWithProgress<T>(
   { json = false, quiet = false }: TrainingCommandOptions,
   train: (
-    shown: Required<Pick<RunOptions, 'signal' | 'onProgress' | 'onNote'>>,
+    shown: Required<Pick<RunOptions, 'signal' | 'onStart' | 'onProgress' | 'onNote'>>,
     display: ProgressDisplay,
   ) => Promise<T>,
   summary: (result: T) => string,
@@ -61,6 +68,7 @@ export async function trainWithProgress<T>(
   try {
     const shown = {
       signal: interrupt.signal,
+      onStart: (start: RunStart) => display.note(formatStart(start)),
       onProgress: (progress: TrainingProgress) => display.update(progress),
       onNote: (note: string) => display.note(note),
     }

@@ -23,9 +23,10 @@ export function estimateMemory(engine: string, programs: readonly Program[]): Me
   const float = engine === 'reference' ? 8 : 4
   const state = stateBytes(collectStates(programs), float)
   if (engine === 'cuda') return { state, gradients: 0, workspace: 0 }
-  const peaks = programs.map((program) => peakBytes(program, float, engine !== 'reference'))
+  const onnx = engine !== 'reference' && engine !== 'native'
+  const peaks = programs.map((program) => peakBytes(program, float, onnx))
   const gradients = Math.max(0, ...programs.map((program) => gradientBytes(program, float)))
-  const scale = engine === 'reference' ? 1 : arenaFactor
+  const scale = onnx ? arenaFactor : 1
   return { state, gradients, workspace: scale * peaks.reduce((sum, peak) => sum + peak, 0) }
 }
 
@@ -37,7 +38,7 @@ const arenaFactor = 1.13
 
 /** The most bytes of intermediate tensors that are alive at once, when nodes run in the order of the program. */
 function peakBytes(program: Program, float: number, onnx: boolean): number {
-  const width = { float32: float, int32: onnx ? 4 : 8, uint8: onnx ? 1 : 8 }
+  const width = { float32: float, int32: float, uint8: float === 4 ? 1 : 8 }
   const bytes = (tensor: TensorId): number => {
     const { shape, dtype } = program.tensors[tensor]
     return elementCount(shape) * width[dtype]

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Engine } from '../engine/engine.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
@@ -9,11 +11,14 @@ import {
   type ModelConfiguration,
   type ModelState,
 } from '../model/index.ts'
-import type { ParameterShapes } from '../model/parameters.ts'
+import { type ParameterShapes, parameterCount } from '../model/parameters.ts'
 import { stateNames, withAverages } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { memoryNeed, requireMemory } from '../train/memory-need.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
 import { resolveLength } from '../train/resolve.ts'
+import { describeModel, smallerRuns } from '../train/run-start.ts'
 import { createSchedule } from '../train/schedule.ts'
 import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
@@ -87,6 +92,52 @@ export async function finetuneFull(
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = plainFinetuneConfiguration(configuration)
+  const build = (clipsPerRun: number) => {
+    const training = buildFinetuneProgram({
+      configuration: model,
+      batch: clipsPerRun,
+      classes,
+      dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
+      dropout: regularisation.dropout > 0,
+      optimiser: {
+        ...optimiserOptions(optimiser, configuration.batch.size / clipsPerRun),
+        learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
+      },
+    })
+    const evaluating = buildClassifyProgram({
+      configuration: model,
+      classes,
+      batch: evaluation.batch,
+      name: 'validate',
+    })
+    const looking = averaged ? withAverages(evaluating, training.trained) : evaluating
+    return { training, others: validating ? [looking] : [] }
+  }
+  const engine = await chooseEngine(options.engine ?? configuration.engine.name)
+  const built = build(length.clipsPerRun)
+  const question = { engine: engine.name, workers: data.workers }
+  const memory = memoryNeed({ ...question, ...built })
+  options.onStart?.({
+    videos: split.train.length,
+    steps,
+    clips: steps * configuration.batch.size,
+    clipsPerRun: length.clipsPerRun,
+    runsPerStep: length.runsPerStep,
+    model: describeModel(model),
+    parameters: parameterCount(built.training.parameters),
+    engine: engine.name,
+    threads: configuration.engine.threads ?? availableParallelism(),
+    folder: path.resolve(options.out),
+    memory,
+  })
+  if (options.force !== true) {
+    requireMemory(memory, () =>
+      smallerRuns(length.clipsPerRun, configuration.batch.size, data.samplesPerClip).map((clips) => ({
+        perRun: clips,
+        need: memoryNeed({ ...question, ...build(clips), available: memory.available }),
+      })),
+    )
+  }
   const result = await trainInDirectory(
     {
       seed,
@@ -114,26 +165,8 @@ export async function finetuneFull(
       keep: checkpoint.keep,
       tensorboard: log.tensorboard,
       open(usedBefore) {
-        const training = buildFinetuneProgram({
-          configuration: model,
-          batch: length.clipsPerRun,
-          classes,
-          dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
-          dropout: regularisation.dropout > 0,
-          optimiser: {
-            ...optimiserOptions(optimiser, length.runsPerStep),
-            learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
-          },
-        })
-        const evaluating = buildClassifyProgram({
-          configuration: model,
-          classes,
-          batch: evaluation.batch,
-          name: 'validate',
-        })
-        const looking = averaged ? withAverages(evaluating, training.trained) : evaluating
-        const engine = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
-        return openTrainingSession(training, engine, length.runsPerStep, validating ? [looking] : [], usedBefore)
+        const wanted = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
+        return openTrainingSession(built.training, wanted, length.runsPerStep, built.others, usedBefore)
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>

@@ -81,8 +81,27 @@ describe('progress', () => {
   it('rewrites one line on a terminal', () => {
     const text = shown(true)
     expect(text).toContain('[##..................]'.slice(0, 2))
-    expect(text).toMatch(/\r.*1\/10 {2}loss 1\.0000 {2}4\.0 clips\/s {2}18 s left {2}data 25 % {2}bad files 1/)
+    expect(text).toMatch(/\r.*1\/10 {2}loss 1\.0000 {2}warming up {2}bad files 1/)
     expect(text).toMatch(/a note\n$/)
+  })
+
+  it('takes its numbers from a moving window behind the warm-up, and tells the time of the run once', () => {
+    let text = ''
+    const display = new ProgressDisplay({ stream: { isTTY: false, write: (part: string) => (text += part) } })
+    const metrics = new Metrics()
+    for (let step = 1; step <= 80; step++) {
+      // 100 s for each step of the warm-up, then 2 s, and 4 s for the last 50.
+      const one = { ...record(step), seconds: step <= 2 ? 100 : step <= 30 ? 2 : 4, waitSeconds: 0 }
+      metrics.add(one)
+      display.update({ ...one, steps: 180, badFiles: 0, metrics: metrics.line(step, context) })
+    }
+    const lines = text.trimEnd().split('\n')
+    expect(lines.slice(0, 2).every((line) => line.includes('warming up') && !line.includes('left'))).toBe(true)
+    expect(lines[2]).toMatch(/^step 3\/180 .* 4\.0 clips\/s .* 5 min 54 s left$/)
+    expect(lines.filter((line) => line.startsWith('time'))).toEqual([
+      'time      about 5 min 50 s for 175 more steps (2.0 s a step; saving and validation come on top)',
+    ])
+    expect(lines.at(-1)).toMatch(/^step 80\/180 .* 2\.0 clips\/s .* 6 min 40 s left$/)
   })
 
   it('counts videos: every ten seconds in a log, on one line that it takes away on a terminal', () => {

@@ -6,21 +6,22 @@ import { buildPretrainProgram } from '../model/pretrain.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 import type { ResolvedRun } from './resolve.ts'
-import type { OpenedTraining } from './training-run.ts'
-import { openTrainingSession, optimiserOptions } from './training-session.ts'
+import { optimiserOptions } from './training-session.ts'
 
-/** Builds the programs of a run and opens them in the engine it asks for; see `openTrainingSession`. */
-export async function openPretrainSession(run: ResolvedRun, usedBefore: string | null = null): Promise<OpenedTraining> {
-  const { configuration, model, runsPerStep } = run
-  const { optimiser, engine, mask } = configuration
-  const training = buildPretrainProgram({
-    configuration: model,
-    batch: run.clipsPerRun,
+/**
+ * Builds the programs of a run.
+ *
+ * @param clipsPerRun other than the run has them, to see what they would need
+ */
+export function buildPretraining(run: ResolvedRun, clipsPerRun = run.clipsPerRun): TrainingPrograms {
+  const { optimiser, mask, batch } = run.configuration
+  return buildPretrainProgram({
+    configuration: run.model,
+    batch: clipsPerRun,
     visible: run.visible,
     ...(mask.decoder === null ? { masked: run.predicted } : { decoded: run.predicted }),
-    optimiser: optimiserOptions(optimiser, runsPerStep),
+    optimiser: optimiserOptions(optimiser, batch.size / clipsPerRun),
   })
-  return openTrainingSession(training, engine, runsPerStep, [], usedBefore)
 }
 
 /** Weights to start from: those of a checkpoint, or fresh ones. */

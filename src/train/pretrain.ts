@@ -1,14 +1,22 @@
-import { invalidArgument } from '../core/errors.ts'
-import { readingLines, readVideos, type SourceReading } from '../video/index.ts'
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { frameSize } from '../model/configuration.ts'
+import { parameterCount } from '../model/parameters.ts'
+import { loadClips, readingLines, readVideos, type SourceReading } from '../video/index.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
+import { chooseEngine } from './engine-choice.ts'
+import { memoryNeed, requireMemory } from './memory-need.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
-import { entriesDigest, openPretrainData } from './pretrain-data.ts'
-import { openPretrainSession, startingWeights, writeModel } from './pretrain-session.ts'
+import { entriesDigest, openPretrainData, pretrainSampling } from './pretrain-data.ts'
+import { buildPretraining, startingWeights, writeModel } from './pretrain-session.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
+import { describeModel, smallerRuns } from './run-start.ts'
 import { createSchedule } from './schedule.ts'
 import { TrainingRecord } from './training-manifest.ts'
 import { type RunOptions, type TrainingRunResult, trainInDirectory } from './training-run.ts'
+import { openTrainingSession } from './training-session.ts'
 
 export type PretrainOptions = RunOptions
 
@@ -40,15 +48,8 @@ async function plan(configuration: RunConfiguration) {
   return { entries, sources, source, run: resolveRun(configuration, { videos, source: source?.configuration ?? null }) }
 }
 
-/**
- * Pretrains a VideoMAE on videos (Tong et al. 2022): everything that a run is, from files to checkpoints.
- *
- * @param input what differs from the defaults, e.g. `{ data: { path: 'videos' }, schedule: { duration: '20 epochs' } }`, or a
- *   configuration that `loadRunConfiguration` read
- * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`,
- *   `NON_FINITE`, `INTERRUPTED`, and what listing videos, the loader and the engine throw
- */
-export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
+/** Everything up to the folder of the run: what `pretrain` begins with, and all that a dry run does. */
+async function begin(input: RunInput, options: PretrainOptions) {
   const configuration = runConfiguration(input)
   const { entries, sources, source, run } = await plan(configuration)
   for (const line of sources.flatMap(readingLines)) options.onNote?.(line)
@@ -64,6 +65,83 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
     throw invalidArgument('data.path', 'a folder, a list or a manifest of videos', configuration.data.path)
   }
   if (steps < 1) throw invalidArgument('schedule.duration', 'at least one step', '0')
+  const training = buildPretraining(run)
+  const engine = await chooseEngine(configuration.engine.name)
+  const question = { engine: engine.name, workers: configuration.data.workers }
+  const memory = memoryNeed({ ...question, training })
+  options.onStart?.({
+    videos: entries.length,
+    steps,
+    clips: steps * configuration.batch.size,
+    clipsPerRun: run.clipsPerRun,
+    runsPerStep: run.runsPerStep,
+    model: describeModel(run.model),
+    parameters: parameterCount(training.parameters),
+    engine: engine.name,
+    threads: configuration.engine.threads ?? availableParallelism(),
+    folder: path.resolve(options.out),
+    memory,
+  })
+  if (options.force !== true) {
+    requireMemory(memory, () =>
+      smallerRuns(run.clipsPerRun, configuration.batch.size, configuration.data.samplesPerClip).map((perRun) => ({
+        perRun,
+        need: memoryNeed({ ...question, training: buildPretraining(run, perRun), available: memory.available }),
+      })),
+    )
+  }
+  const length = { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch }
+  return { configuration, entries, sources, source, run, length, training }
+}
+
+/** Videos that a dry run opens. */
+const openedVideos = 8
+
+/**
+ * Everything that `pretrain` does before its first step, without a folder and without an engine: checks the configuration, lists
+ * the videos, compares the memory that is needed with what is there, and decodes a clip of some videos.
+ *
+ * @returns how many videos were opened, and those that could not be read
+ * @throws VideoMaeError as `pretrain`; `NOT_ENOUGH_VIDEOS` where none of the opened videos can be read
+ */
+export async function checkPretraining(
+  input: RunInput,
+  options: PretrainOptions,
+): Promise<{ readonly opened: number; readonly unreadable: readonly string[] }> {
+  const { configuration, entries, run } = await begin(input, options)
+  const { data, clip } = configuration
+  const count = Math.min(openedVideos, entries.length)
+  const some = Array.from({ length: count }, (_, i) => entries[Math.floor((i * entries.length) / count)]!)
+  const clips = loadClips({
+    entries: some,
+    samplings: [pretrainSampling(clip, run.model.frames)],
+    size: frameSize(run.model),
+    decoder: data.decoder,
+    workers: Math.min(count, data.workers ?? availableParallelism()),
+    timeoutSeconds: data.timeoutSeconds,
+    signal: options.signal,
+  })
+  const unreadable: string[] = []
+  for await (const loaded of clips) if (!loaded.ok) unreadable.push(loaded.reason)
+  if (unreadable.length < count) return { opened: count, unreadable }
+  throw new VideoMaeError(`Expected readable videos, but none of the ${count} that were opened is: ${unreadable[0]}`, {
+    code: 'NOT_ENOUGH_VIDEOS',
+    exit: 'data',
+    hint: '`videomae inspect` names all of them, with the reasons.',
+  })
+}
+
+/**
+ * Pretrains a VideoMAE on videos (Tong et al. 2022): everything that a run is, from files to checkpoints.
+ *
+ * @param input what differs from the defaults, e.g. `{ data: { path: 'videos' }, schedule: { duration: '20 epochs' } }`, or a
+ *   configuration that `loadRunConfiguration` read
+ * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`,
+ *   `NON_FINITE`, `INTERRUPTED`, and what listing videos, the loader and the engine throw
+ */
+export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
+  const { configuration, entries, sources, source, run, length, training } = await begin(input, options)
+  const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = length
   const { optimiser, checkpoint, log, seed, model } = configuration
   const record = new TrainingRecord({
     files: entries.map((entry) => entry.path),
@@ -89,7 +167,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         average: optimiser.average,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
-        open: (usedBefore) => openPretrainSession(run, usedBefore),
+        open: (usedBefore) => openTrainingSession(training, configuration.engine, run.runsPerStep, [], usedBefore),
         startingState: (training) => startingWeights(run, training, source),
         openData: (place) => openPretrainData({ entries, run, ...place }),
         async onBegin(directory, done) {

@@ -28,10 +28,10 @@ export interface ProgressOptions {
 export class ProgressDisplay {
   private readonly stream: ProgressOptions['stream']
   private readonly quiet: boolean
-  /** Exponential mean of the time of a step, seconds; the first two steps, which engines spend warming up, leave it soon. */
-  private pace: number | null = null
+  /** Steps that were shown, and the newest of them behind the warm-up of the engine. */
+  private steps = 0
+  private window: TrainingProgress[] = []
   private loss: number | null = null
-  private rate: number | null = null
   private shown = false
   private lastDraw = 0
 
@@ -42,13 +42,12 @@ export class ProgressDisplay {
 
   update(progress: TrainingProgress): void {
     if (this.quiet) return
-    const blend = (old: number | null, value: number): number => (old === null ? value : 0.9 * old + 0.1 * value)
-    this.pace = blend(this.pace, progress.seconds)
-    this.loss = blend(this.loss, progress.loss)
-    this.rate = blend(this.rate, progress.seconds === 0 ? 0 : progress.waitSeconds / progress.seconds)
+    this.loss = this.loss === null ? progress.loss : 0.9 * this.loss + 0.1 * progress.loss
+    this.steps++
+    if (this.steps > warmupSteps) this.window = [...this.window, progress].slice(-windowSteps)
+    if (this.steps === warmupSteps + measuredSteps && progress.step < progress.steps) this.note(this.estimate(progress))
     if (this.stream.isTTY !== true) {
-      if (progress.metrics !== null)
-        this.stream.write(`${logLine(progress, progress.metrics, this.timeLeft(progress))}\n`)
+      if (progress.metrics !== null) this.stream.write(`${logLine(progress, progress.metrics, this.speed(progress))}\n`)
       return
     }
     const now = performance.now()
@@ -111,32 +110,70 @@ export class ProgressDisplay {
     this.shown = false
   }
 
-  private timeLeft({ step, steps }: TrainingProgress): string {
-    return formatSeconds((steps - step) * (this.pace ?? 0))
+  /** Speed and time left by the steps of the window; null as long as the engine warms up. */
+  private speed({ step, steps }: TrainingProgress): Speed | null {
+    const sum = (of: (progress: TrainingProgress) => number): number =>
+      this.window.reduce((all, one) => all + of(one), 0)
+    const seconds = sum((one) => one.seconds)
+    if (seconds === 0) return null
+    return {
+      clipsPerSecond: sum((one) => one.clips) / seconds,
+      dataWait: sum((one) => one.waitSeconds) / seconds,
+      pace: seconds / this.window.length,
+      left: formatSeconds(((steps - step) * seconds) / this.window.length),
+    }
+  }
+
+  /** How long the run takes, once that is known. */
+  private estimate(progress: TrainingProgress): string {
+    const speed = this.speed(progress)
+    if (speed === null) return ''
+    const left = progress.steps - progress.step
+    return `time      about ${speed.left} for ${left} more steps (${speed.pace.toPrecision(2)} s a step; saving and validation come on top)`
   }
 
   private terminalLine(progress: TrainingProgress): string {
     const { step, steps } = progress
     const filled = Math.floor((step / steps) * 20)
     const bar = `${'#'.repeat(filled)}${'.'.repeat(20 - filled)}`
-    const speed = this.pace === null || this.pace === 0 ? '' : `  ${(progress.clips / this.pace).toFixed(1)} clips/s`
-    const waiting = this.rate !== null && this.rate > 0.05 ? `  data ${Math.round(this.rate * 100)} %` : ''
+    const speed = this.speed(progress)
+    const pace = speed === null ? '  warming up' : `  ${speed.clipsPerSecond.toFixed(1)} clips/s  ${speed.left} left`
+    const waiting = speed !== null && speed.dataWait > 0.05 ? `  data ${Math.round(speed.dataWait * 100)} %` : ''
     const bad = progress.badFiles > 0 ? `  bad files ${progress.badFiles}` : ''
-    return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${speed}  ${this.timeLeft(progress)} left${waiting}${bad}`
+    return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${pace}${waiting}${bad}`
   }
 }
 
-function logLine({ step, steps, badFiles }: TrainingProgress, line: MetricsLine, left: string): string {
+/** Steps in which an engine allocates and settles, at the beginning of a run or of a part of it: their times say nothing. */
+const warmupSteps = 2
+
+/** Steps behind the warm-up after which the time of the run is told. */
+const measuredSteps = 3
+
+/** Steps that speed and time left are taken from. */
+const windowSteps = 50
+
+interface Speed {
+  readonly clipsPerSecond: number
+  /** Share of the time that went by waiting for data. */
+  readonly dataWait: number
+  /** Seconds a step. */
+  readonly pace: number
+  readonly left: string
+}
+
+function logLine({ step, steps, badFiles }: TrainingProgress, line: MetricsLine, speed: Speed | null): string {
   const parts = [
     `step ${step}/${steps}`,
     `epoch ${line.epoch.toFixed(2)}`,
     `loss ${line.loss.toFixed(4)}`,
     `lr ${line.learningRate.toExponential(2)}`,
     `gradient ${line.gradientNorm.toPrecision(3)}`,
-    `${line.clipsPerSecond.toFixed(1)} clips/s`,
-    `data ${(line.dataWait * 100).toFixed(0)} %`,
+    ...(speed === null
+      ? ['warming up']
+      : [`${speed.clipsPerSecond.toFixed(1)} clips/s`, `data ${(speed.dataWait * 100).toFixed(0)} %`]),
     `memory ${(line.memory / 1e6).toFixed(0)} MB`,
-    `${left} left`,
+    ...(speed === null ? [] : [`${speed.left} left`]),
   ]
   if (badFiles > 0) parts.push(`bad files ${badFiles}`)
   return parts.join('  ')

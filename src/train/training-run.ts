@@ -18,6 +18,7 @@ import { Metrics, type MetricsLine } from './metrics.ts'
 import type { TrainingProgress } from './progress.ts'
 import { RunDirectory } from './run-directory.ts'
 import { lockRun, type RunLock } from './run-lock.ts'
+import type { RunStart } from './run-start.ts'
 import { formatDifference, requireSameRun } from './same-run.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -33,6 +34,10 @@ export interface RunOptions {
   readonly lock?: RunLock
   /** Stops after the step in progress, saves, and rejects with `INTERRUPTED`. */
   readonly signal?: AbortSignal
+  /** Called once it is known what the run is, before anything big is allocated. */
+  readonly onStart?: (start: RunStart) => void
+  /** Start although the memory that is available does not seem to suffice. Default false. */
+  readonly force?: boolean
   /** Called after every step. */
   readonly onProgress?: (progress: TrainingProgress) => void
   /** Called for what a user should know as it happens, one line each: unreadable files, checkpoints, resuming. */

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import { estimateMemory } from '../engine/memory-estimate.ts'
+import { loadRunConfiguration, parseOverride } from './configuration-file.ts'
+import { memoryNeed, requireMemory } from './memory-need.ts'
+import { buildPretraining } from './pretrain-session.ts'
+import { recipeFile } from './recipes.ts'
+import { resolveRun } from './resolve.ts'
+import { smallerRuns } from './run-start.ts'
+
+async function programs(recipe: string, ...sets: string[]) {
+  const run = resolveRun(await loadRunConfiguration({ file: recipeFile(recipe), overrides: sets.map(parseOverride) }))
+  return { run, training: buildPretraining(run) }
+}
+
+describe('estimateMemory', () => {
+  // Growth of the resident memory over two steps, Linux, onnxruntime-node 1.30; the library itself takes 50 MB of it.
+  it.each([
+    ['laptop-pretrain', [], 221e6],
+    ['laptop-pretrain', ['batch.size=128', 'batch.perRun=128'], 682e6],
+    ['k400-s', ['batch.size=4', 'batch.perRun=4'], 1899e6],
+  ])('is within 25 %% of what the onnx engine took: %s %j', async (recipe, sets, measured) => {
+    const { training } = await programs(recipe, ...sets)
+    const { state, gradients, workspace } = estimateMemory('onnx', training.programs)
+    const ratio = (state + gradients + workspace + 50e6) / measured
+    expect(ratio).toBeGreaterThan(0.75)
+    expect(ratio).toBeLessThan(1.25)
+  })
+})
+
+describe('requireMemory', () => {
+  it('refuses k400-b on a machine with 20 GB and names a run that fits', async () => {
+    const { run, training } = await programs('k400-b')
+    const question = { engine: 'onnx', workers: 2, available: 20e9 }
+    const need = memoryNeed({ ...question, training })
+    const smaller = () =>
+      smallerRuns(run.clipsPerRun, 2048, 4).map((perRun) => ({
+        perRun,
+        need: memoryNeed({ ...question, training: buildPretraining(run, perRun) }),
+      }))
+    let refusal: unknown
+    try {
+      requireMemory(need, smaller)
+    } catch (error) {
+      refusal = error
+    }
+    expect(refusal).toMatchObject({
+      code: 'OUT_OF_MEMORY',
+      exit: 'environment',
+      message: expect.stringMatching(/20\.0 GB of memory that are available, but it needs about 2\d\.\d GB \(/),
+      hint: expect.stringMatching(/^Set batch\.perRun=16 \(1\d\.\d GB; .*--force/),
+    })
+    requireMemory({ ...need, available: need.total }, smaller)
+    expect(() => requireMemory({ ...need, available: 1e9 }, () => [])).toThrow(/1\.0 GB of memory/)
+  })
+})
+
+it('smallerRuns divide the batch and hold whole videos', () => {
+  expect(smallerRuns(32, 2048, 4)).toEqual([16, 8, 4])
+  expect(smallerRuns(6, 12, 1)).toEqual([4, 3, 2, 1])
+})

@@ -1,0 +1,109 @@
+/** Whether a run fits into the memory that this process can get, before anything big is allocated. */
+import { availableParallelism } from 'node:os'
+import { availableMemory } from '../core/available-memory.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import { estimateMemory } from '../engine/memory-estimate.ts'
+import { elementCount, type Program } from '../graph/program.ts'
+import type { TrainingPrograms } from '../model/training-programs.ts'
+
+/** Bytes of memory of the machine. */
+export interface MemoryNeed {
+  /** Parameters, moments, averages and accumulators, and gradients. */
+  readonly state: number
+  /** Activations. */
+  readonly workspace: number
+  /** Weights and moments on their way into a checkpoint. */
+  readonly saving: number
+  /** Decoding processes, and clips that wait for the engine. */
+  readonly data: number
+  /** The program itself. */
+  readonly program: number
+  readonly total: number
+  /** What this process can get. */
+  readonly available: number
+}
+
+/** Resident memory of the program with ONNX Runtime and nothing to compute, and of one decoding process. Measured. */
+const programBytes = 150e6
+const decodingBytes = 120e6
+
+export interface MemoryQuestion {
+  readonly engine: string
+  readonly training: TrainingPrograms
+  /** Programs that are opened beside those that train. */
+  readonly others?: readonly Program[]
+  /** Decoding processes; null: one per core. */
+  readonly workers: number | null
+  /** Default: what this process can get. */
+  readonly available?: number
+}
+
+/** What a run needs. */
+export function memoryNeed({
+  engine,
+  training,
+  others = [],
+  workers,
+  available = availableMemory(),
+}: MemoryQuestion): MemoryNeed {
+  const { state, gradients, workspace } = estimateMemory(engine, [...training.programs, ...others])
+  const weights = [...training.parameters.values()].reduce((sum, shape) => sum + 4 * elementCount(shape), 0)
+  const inputs = training.programs[0].inputs.reduce((sum, { tensor }) => {
+    const { shape, dtype } = training.programs[0].tensors[tensor]
+    return sum + elementCount(shape) * (dtype === 'uint8' ? 1 : 4)
+  }, 0)
+  const parts = {
+    state: state + gradients,
+    workspace,
+    // Weights and both moments are read from the engine; before the first step the starting weights are held instead.
+    saving: 3 * weights,
+    // The batch of the run under way, the next one, and the engine's copy.
+    data: (workers ?? availableParallelism()) * decodingBytes + 3 * inputs,
+    program: programBytes,
+  }
+  const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
+  return { ...parts, total, available }
+}
+
+/**
+ * Refuses a run that does not fit.
+ *
+ * @param smaller what fewer clips a run need, largest first: batch.perRun and its need
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers and what would fit
+ */
+export function requireMemory(
+  need: MemoryNeed,
+  smaller: () => readonly { readonly perRun: number; readonly need: MemoryNeed }[],
+): void {
+  if (need.total <= need.available) return
+  const fitting = smaller().find((other) => other.need.total <= need.available)
+  const advice =
+    fitting === undefined
+      ? 'No number of clips a run fits: take a smaller model, fewer frames or a lower resolution, another recipe, or a machine with more memory'
+      : `Set batch.perRun=${fitting.perRun} (${formatBytes(fitting.need.total)}; gradients are averaged over more runs, the steps stay the same)`
+  throw new VideoMaeError(
+    `Expected a run that fits into the ${formatBytes(need.available)} of memory that are available, but it needs about ${formatNeed(need)}.`,
+    {
+      code: 'OUT_OF_MEMORY',
+      exit: 'environment',
+      hint: `${advice}, or a GPU (--engine cuda). --force starts it all the same.`,
+    },
+  )
+}
+
+/** `7.3 GB (parameters, moments and gradients 1.5 GB, activations 5.1 GB, ...)`. */
+export function formatNeed({ state, workspace, saving, data, program, total }: MemoryNeed): string {
+  const parts = [
+    `parameters, moments and gradients ${formatBytes(state)}`,
+    `activations ${formatBytes(workspace)}`,
+    `saving ${formatBytes(saving)}`,
+    `decoding ${formatBytes(data)}`,
+    `the program ${formatBytes(program)}`,
+  ]
+  return `${formatBytes(total)} (${parts.join(', ')})`
+}
+
+/** `7.3 GB`, `120 MB`. */
+export function formatBytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`
+}
