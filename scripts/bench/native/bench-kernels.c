@@ -47,7 +47,7 @@ static void peak_of(const int bf16, const struct peak *p, int64_t thread) {
   vf sum[MOST_ROWS][MOST_VECTORS];
   for (int r = 0; r < ROWS; r++) for (int v = 0; v < VECTORS; v++) sum[r][v] = (vf){0};
   for (int i = 0; i < PEAK_ROUNDS; i++) {
-    tile_steps(bf16, ROWS, VECTORS, p->operands, PEAK_UNITS * 4, 4, p->operands + 2048, PEAK_UNITS, sum);
+    tile_steps(bf16, ROWS, VECTORS, p->operands, PEAK_UNITS * 4, 4, p->operands + 2048, PANEL * 4, PEAK_UNITS, sum);
     __asm__ volatile("" ::: "memory");
   }
   vf total = {0};

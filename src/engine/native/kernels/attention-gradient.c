@@ -111,45 +111,42 @@ INLINE void zero(const int rows, vf sum[MOST_ROWS][MOST_VECTORS]) {
 }
 
 /* p and s of ROWS keys from key on and the queries of group g of the block; rows from `valid` on become zero. */
-INLINE void probabilities(const int pairs, const int full, const struct attention_gradient *a, const struct memory *m,
+INLINE void probabilities(const int pairs, const int vectors, const int full, const struct attention_gradient *a, const struct memory *m,
                           int64_t row, int64_t g, int64_t key, int64_t valid) {
   const int64_t units = units_of(pairs, a->head_size);
   const vf c = splat((float)(a->scale * LOG2_E));
   float kept[ROWS * PANEL] __attribute__((aligned(64)));
   vf sum[MOST_ROWS][MOST_VECTORS], log_sum[VECTORS], delta[VECTORS];
-  UNROLL for (int v = 0; v < VECTORS; v++) log_sum[v] = load(m->log_sum + row + v * LANES);
+  UNROLL for (int v = 0; v < vectors; v++) log_sum[v] = load(m->log_sum + row + v * LANES);
   zero(ROWS, sum);
-  tile_steps(pairs, ROWS, VECTORS, (const char *)(m->k + key * units), units * 4, 4, (const char *)(m->q + row * units),
-             units, sum);
+  tile_steps(pairs, ROWS, vectors, (const char *)(m->k + key * units), units * 4, 4, (const char *)(m->q + row * units),
+             PANEL * 4, units, sum);
   UNROLL for (int r = 0; r < ROWS; r++) {
-    UNROLL for (int v = 0; v < VECTORS; v++) {
-      const int64_t at = (key + r) * QUERIES + g * PANEL + v * LANES;
-      vf p = power_of_two(pairs, sum[r][v] * c - log_sum[v]);
-      if (!full && r >= valid) p = (vf){0};
-      store(kept + r * PANEL + v * LANES, p);
-      if (pairs) store_bf16((bfloat16 *)m->p + at, p);
-      else store((float *)m->p + at, p);
+    vf p[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+      p[v] = power_of_two(pairs, sum[r][v] * c - log_sum[v]);
+      if (!full && r >= valid) p[v] = (vf){0};
+      store(kept + r * PANEL + v * LANES, p[v]);
     }
+    store_elements(pairs, vectors, m->p, (key + r) * QUERIES + g * PANEL, p);
   }
   zero(ROWS, sum);
-  tile_steps(pairs, ROWS, VECTORS, (const char *)(m->v + key * units), units * 4, 4,
-             (const char *)(m->d_o + row * units), units, sum);
-  UNROLL for (int v = 0; v < VECTORS; v++) delta[v] = load(m->delta + row + v * LANES);
+  tile_steps(pairs, ROWS, vectors, (const char *)(m->v + key * units), units * 4, 4,
+             (const char *)(m->d_o + row * units), PANEL * 4, units, sum);
+  UNROLL for (int v = 0; v < vectors; v++) delta[v] = load(m->delta + row + v * LANES);
   uint32_t *const s_units = m->s_units + g * KEY_UNITS(pairs) * PANEL;
   UNROLL for (int r = 0; r < ROWS; r += PER_UNIT(pairs)) {
-    UNROLL for (int v = 0; v < VECTORS; v++) {
-      const int64_t at = (key + r) * QUERIES + g * PANEL + v * LANES;
-      const int64_t unit = (key + r) / PER_UNIT(pairs) * PANEL + v * LANES;
-      const vf low = (sum[r][v] - delta[v]) * load(kept + r * PANEL + v * LANES);
-      if (!pairs) {
-        store((float *)m->s + at, low);
-        store(s_units + unit, low);
-        continue;
-      }
-      const vf high = (sum[r + 1][v] - delta[v]) * load(kept + (r + 1) * PANEL + v * LANES);
-      store_bf16((bfloat16 *)m->s + at, low);
-      store_bf16((bfloat16 *)m->s + at + QUERIES, high);
-      store_bits(s_units + unit, narrow_pairs(low, high));
+    uint32_t *const unit = s_units + (key + r) / PER_UNIT(pairs) * PANEL;
+    const int64_t at = (key + r) * QUERIES + g * PANEL;
+    vf low[VECTORS], high[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+      low[v] = (sum[r][v] - delta[v]) * load(kept + r * PANEL + v * LANES);
+      if (pairs) high[v] = (sum[r + 1][v] - delta[v]) * load(kept + (r + 1) * PANEL + v * LANES);
+    }
+    store_elements(pairs, vectors, m->s, at, low);
+    if (pairs) store_elements(pairs, vectors, m->s, at + QUERIES, high);
+    UNROLL for (int v = 0; v < vectors; v++) {
+      store_bits(unit + v * LANES, pairs ? narrow_pairs(low[v], high[v]) : (vu)low[v]);
     }
   }
 }
@@ -164,7 +161,7 @@ INLINE void accumulate_part(const int pairs, const int vectors, const char *x, i
     UNROLL for (int r = 0; r < rows; r++) {
       UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = load(c + (r * vectors + v) * LANES);
     }
-    tile_steps(pairs, rows, vectors, x + key * stride, stride, 4, (const char *)b, units, sum);
+    tile_steps(pairs, rows, vectors, x + key * stride, stride, 4, (const char *)b, vectors * LANES * 4, units, sum);
     UNROLL for (int r = 0; r < rows; r++) {
       UNROLL for (int v = 0; v < vectors; v++) store(c + (r * vectors + v) * LANES, sum[r][v]);
     }
@@ -188,19 +185,19 @@ INLINE void accumulate(const int pairs, const struct attention_gradient *a, cons
 }
 
 /* dq^T += k^T s for one group of queries. */
-INLINE void accumulate_dq(const int pairs, const struct attention_gradient *a, const struct memory *m, int64_t row,
+INLINE void accumulate_dq(const int pairs, const int vectors, const struct attention_gradient *a, const struct memory *m, int64_t row,
                           int64_t g, int64_t units) {
   const uint32_t *const s = m->s_units + g * KEY_UNITS(pairs) * PANEL;
   for (int64_t j = 0; j < a->head_size; j += ROWS) {
     float *const c = m->dq + row * head_columns(a) + j * PANEL;
     vf sum[MOST_ROWS][MOST_VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = load(c + r * PANEL + v * LANES);
+      UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = load(c + r * PANEL + v * LANES);
     }
-    tile_steps(pairs, ROWS, VECTORS, (const char *)(m->k_columns + j * KEY_UNITS(pairs)), 4, ROWS * 4,
-               (const char *)s, units, sum);
+    tile_steps(pairs, ROWS, vectors, (const char *)(m->k_columns + j * KEY_UNITS(pairs)), 4, ROWS * 4,
+               (const char *)s, PANEL * 4, units, sum);
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int v = 0; v < VECTORS; v++) store(c + r * PANEL + v * LANES, sum[r][v]);
+      UNROLL for (int v = 0; v < vectors; v++) store(c + r * PANEL + v * LANES, sum[r][v]);
     }
   }
 }
@@ -271,14 +268,21 @@ INLINE void key_block(const int pairs, const struct attention_gradient *a, const
     for (int64_t g = 0; g < groups; g++) {
       for (int64_t key = 0; key < keys; key += ROWS) {
         fetch_ahead(&ahead);
-        if (key + ROWS <= keys) probabilities(pairs, 1, a, m, row + g * PANEL, g, key, ROWS);
-        else probabilities(pairs, 0, a, m, row + g * PANEL, g, key, keys - key);
+        const int64_t valid = keys - key, first_row = row + g * PANEL;
+        /* The last queries often fill one vector only. */
+        if (a->queries - first_row <= LANES) probabilities(pairs, 1, 0, a, m, first_row, g, key, valid);
+        else if (valid >= ROWS) probabilities(pairs, VECTORS, 1, a, m, first_row, g, key, valid);
+        else probabilities(pairs, VECTORS, 0, a, m, first_row, g, key, valid);
       }
     }
-    const int64_t at = row / PER_UNIT(pairs) * head, query_units = groups * PANEL / PER_UNIT(pairs);
+    const int64_t at = row / PER_UNIT(pairs) * head, query_units = units_of(pairs, left < QUERIES ? left : QUERIES);
     accumulate(pairs, a, m->p, keys, m->do_parts + at, query_units, m->dv);
     accumulate(pairs, a, m->s, keys, m->q_parts + at, query_units, m->dk);
-    for (int64_t g = 0; g < groups; g++) accumulate_dq(pairs, a, m, row + g * PANEL, g, units_of(pairs, keys));
+    for (int64_t g = 0; g < groups; g++) {
+      const int64_t first_row = row + g * PANEL, key_units = units_of(pairs, keys);
+      if (a->queries - first_row <= LANES) accumulate_dq(pairs, 1, a, m, first_row, g, key_units);
+      else accumulate_dq(pairs, VECTORS, a, m, first_row, g, key_units);
+    }
   }
   write_keys(pairs, a, h, m, first, keys);
 }

@@ -39,22 +39,22 @@ static int64_t lay_out(const int pairs, const struct attention *a, char *base, s
 }
 
 /* scores = k q^T for keys first to first + keys; `best` is raised to the largest of each lane. */
-INLINE void score(const int pairs, const struct attention *a, const struct memory *m, int64_t first, int64_t keys,
+INLINE void score(const int pairs, const int vectors, const struct attention *a, const struct memory *m, int64_t first, int64_t keys,
                   vf best[VECTORS]) {
   const int64_t units = units_of(pairs, a->head_size);
   for (int64_t key = 0; key < keys; key += ROWS) {
     vf sum[MOST_ROWS][MOST_VECTORS];
-    UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = (vf){0};
-    tile_steps(pairs, ROWS, VECTORS, (const char *)(m->k + (first + key) * units), units * 4, 4, (const char *)m->q,
-               units, sum);
+    UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = (vf){0};
+    tile_steps(pairs, ROWS, vectors, (const char *)(m->k + (first + key) * units), units * 4, 4, (const char *)m->q,
+               PANEL * 4, units, sum);
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int v = 0; v < VECTORS; v++) store(m->scores + (key + r) * PANEL + v * LANES, sum[r][v]);
+      UNROLL for (int v = 0; v < vectors; v++) store(m->scores + (key + r) * PANEL + v * LANES, sum[r][v]);
     }
     if (key + ROWS <= keys) {
-      UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++) best[v] = larger(best[v], sum[r][v]);
+      UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < vectors; v++) best[v] = larger(best[v], sum[r][v]);
     } else {
       for (int64_t r = 0; key + r < keys; r++) {
-        for (int v = 0; v < VECTORS; v++) best[v] = larger(best[v], load(m->scores + (key + r) * PANEL + v * LANES));
+        for (int v = 0; v < vectors; v++) best[v] = larger(best[v], load(m->scores + (key + r) * PANEL + v * LANES));
       }
     }
   }
@@ -89,17 +89,18 @@ INLINE void exponentials(const int pairs, const struct memory *m, int64_t keys, 
 }
 
 /* o^T = o^T * factor + v^T p over `units` units of keys. */
-INLINE void weigh(const int pairs, const struct attention *a, const struct memory *m, const uint32_t *values,
+INLINE void weigh(const int pairs, const int vectors, const struct attention *a, const struct memory *m, const uint32_t *values,
                   int64_t units, const vf factor[VECTORS]) {
   for (int64_t j = 0; j < a->head_size; j += ROWS) {
     vf sum[MOST_ROWS][MOST_VECTORS];
     float *const o = m->o + j * PANEL;
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = load(o + r * PANEL + v * LANES) * factor[v];
+      UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = load(o + r * PANEL + v * LANES) * factor[v];
     }
-    tile_steps(pairs, ROWS, VECTORS, (const char *)(values + j * units), 4, ROWS * 4, (const char *)m->p, units, sum);
+    tile_steps(pairs, ROWS, vectors, (const char *)(values + j * units), 4, ROWS * 4, (const char *)m->p,
+               PANEL * 4, units, sum);
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int v = 0; v < VECTORS; v++) store(o + r * PANEL + v * LANES, sum[r][v]);
+      UNROLL for (int v = 0; v < vectors; v++) store(o + r * PANEL + v * LANES, sum[r][v]);
     }
   }
 }
@@ -110,28 +111,32 @@ INLINE void attend(const int pairs, const struct attention *a, const struct memo
   pack_panel_of_head(pairs, q, a->q_stride, row, a->queries, a->head_size, m->q);
   memset(m->o, 0, (size_t)round_up(a->head_size, LANES > ROWS ? LANES : ROWS) * PANEL * 4);
   const vf c = splat((float)(a->scale * LOG2_E));
+  const int64_t rows = a->queries - row < PANEL ? a->queries - row : PANEL;
   vf best[VECTORS], sum[VECTORS], factor[VECTORS];
-  UNROLL for (int v = 0; v < VECTORS; v++) best[v] = splat(-INFINITY), sum[v] = (vf){0};
+  UNROLL for (int v = 0; v < VECTORS; v++) best[v] = splat(-INFINITY), sum[v] = (vf){0}, factor[v] = splat(1);
   for (int64_t first = 0; first < a->keys; first += KEY_BLOCK) {
     const int64_t keys = a->keys - first < KEY_BLOCK ? a->keys - first : KEY_BLOCK;
     vf raised[VECTORS];
     UNROLL for (int v = 0; v < VECTORS; v++) raised[v] = best[v];
-    score(pairs, a, m, first, keys, raised);
-    for (int v = 0; v < VECTORS; v++) {
+    /* The last queries often fill one vector only. */
+    if (rows <= LANES) score(pairs, 1, a, m, first, keys, raised);
+    else score(pairs, VECTORS, a, m, first, keys, raised);
+    for (int v = 0; v * LANES < rows; v++) {
       factor[v] = power_of_two(0, larger((best[v] - raised[v]) * c, splat(-127)));
       best[v] = raised[v];
       sum[v] = sum[v] * factor[v];
       exponentials(pairs, m, keys, c, best[v] * c, &sum[v], v);
     }
     const int64_t head = round_up(a->head_size, LANES > ROWS ? LANES : ROWS);
-    weigh(pairs, a, m, m->v + first / PER_UNIT(pairs) * head, units_of(pairs, keys), factor);
+    const uint32_t *const values = m->v + first / PER_UNIT(pairs) * head;
+    if (rows <= LANES) weigh(pairs, 1, a, m, values, units_of(pairs, keys), factor);
+    else weigh(pairs, VECTORS, a, m, values, units_of(pairs, keys), factor);
   }
   float logarithms[PANEL];
-  for (int v = 0; v < VECTORS; v++) {
+  for (int v = 0; v * LANES < rows; v++) {
     factor[v] = splat(1) / sum[v];
     store(logarithms + v * LANES, (best[v] * c + logarithm_of_two(sum[v])) * splat((float)LN_2));
   }
-  const int64_t rows = a->queries - row < PANEL ? a->queries - row : PANEL;
   memcpy(log_sum_exp + row, logarithms, (size_t)rows * 4);
   write_transposed(pairs, m->o, factor, o, a->o_stride, row, a->queries, a->head_size);
 }

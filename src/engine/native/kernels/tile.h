@@ -47,10 +47,14 @@ INLINE void tile_step(const int pairs, const int rows, const int vectors, const 
   }
 }
 
-/* Adds `units` steps to sum. `row` and `step` are the bytes from one row and from one unit of A to the next. */
+/*
+ * Adds `units` steps to sum. `row` and `step` are the bytes from one row and from one unit of A to the next, `b_step` from
+ * one unit of B to the next.
+ */
 INLINE void tile_steps(const int pairs, const int rows, const int vectors, const char *a, int64_t row,
-                       const int64_t step, const char *b, int64_t units, vf sum[MOST_ROWS][MOST_VECTORS]) {
-  for (int64_t u = 0; u < units; u++, a += step, b += vectors * LANES * 4) {
+                       const int64_t step, const char *b, const int64_t b_step, int64_t units,
+                       vf sum[MOST_ROWS][MOST_VECTORS]) {
+  for (int64_t u = 0; u < units; u++, a += step, b += b_step) {
     tile_step(pairs, rows, vectors, a, row, b, sum);
   }
 }
