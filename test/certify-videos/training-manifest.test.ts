@@ -91,7 +91,7 @@ const finetuneOn = (data: string, out: string, from = 'scratch', mode: 'ridge' |
 }
 
 const options = (from: string, data: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
-  ...{ data, from, cache: place('store'), threads: 1, workers: 1, testShare: 0.01, classes },
+  ...{ data, from, cache: place('store'), threads: 1, workers: 1, test: place('inputs'), classes },
   ...more,
 })
 
@@ -121,6 +121,7 @@ const known = async (checkpoint: string) => {
 
 beforeAll(async () => {
   await dataset('elsewhere', 1)
+  await dataset('inputs', 99)
   await pretrainOn(place('elsewhere'), place('run'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
