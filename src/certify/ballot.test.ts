@@ -1,7 +1,7 @@
 /** Oracle: the same election among few classes, to which classes without votes are added. */
 import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
-import { type Ballots, ballotsFromScores, ballotsOfInput, emptyBallots, votesOfInput } from './ballot.ts'
+import { type Ballots, ballotsFromScores, ballotsOfInput, emptyBallots, votesOfInput, writeBallot } from './ballot.ts'
 import { certifyBallots, needsRankings, type RuleOptions, rules } from './certify-ballots.ts'
 import { spreadOffsets } from './rules/spread.ts'
 
@@ -94,4 +94,17 @@ test('long ballots are ordered as short ones: score, then class; minus infinity 
 test('refuses numbers of classes and ballots that no memory holds', () => {
   expect(() => emptyBallots(1, 1, 2 ** 30, 1)).toThrow(/from 2 to 16777216/)
   expect(() => emptyBallots(2 ** 20, 2 ** 20, 2, 2)).toThrow(expect.objectContaining({ code: 'BALLOTS_TOO_LARGE' }))
+})
+
+// A voter that dislikes its own classes must not turn to a class that it has never seen because the list of classes is long.
+test.each([3, 64, 65, 300])('of %i classes, a voter prefers the best of those that it knows', (classes) => {
+  // Classes 1 and 2 are known and have scores below 0, the score of all others.
+  const scores = Float64Array.from({ length: classes }, (_, c) => (c === 1 ? -2 : c === 2 ? -1 : 0))
+  const knows = Uint8Array.from({ length: classes }, (_, c) => (c === 1 || c === 2 ? 1 : 0))
+  const ranks = new Uint16Array(classes)
+  writeBallot(scores, 0, classes, ranks, 0, classes, knows)
+  expect([...ranks.subarray(0, 2), ranks[classes - 1]]).toEqual([2, 0, 1])
+  expect([...ranks].sort((a, b) => a - b)).toEqual([...ranks.keys()])
+  writeBallot(scores, 0, classes, ranks, 0, 1, knows)
+  expect(ranks[0]).toBe(2)
 })

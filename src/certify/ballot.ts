@@ -107,16 +107,16 @@ export function writeBallot(
     for (let c = 0; c < classes; c++) order[c] = c
     // Not the difference: infinite scores have none.
     order.sort((a, b) => (scores[from + a] > scores[from + b] ? -1 : scores[from + a] < scores[from + b] ? 1 : a - b))
-    return
-  }
-  for (let c = 0; c < classes; c++) {
-    const score = scores[from + c]
-    let place = c
-    while (place > 0 && scores[from + ranks[to + place - 1]] < score) {
-      ranks[to + place] = ranks[to + place - 1]
-      place--
+  } else {
+    for (let c = 0; c < classes; c++) {
+      const score = scores[from + c]
+      let place = c
+      while (place > 0 && scores[from + ranks[to + place - 1]] < score) {
+        ranks[to + place] = ranks[to + place - 1]
+        place--
+      }
+      ranks[to + place] = c
     }
-    ranks[to + place] = c
   }
   if (knows === undefined) return
   let first = 0
