@@ -64,7 +64,7 @@ type Verdict =
 
 /**
  * @param only which side all rows are on, where training and test data are named apart; null where `source` has both
- * @throws VideoMaeError what `readVideos` throws; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
+ * @throws VideoMaeError what `readVideos` throws (`LIST_FORM_OPEN` among it); `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
  *   where the machine, not the file, is at fault
  */
 export async function readData(
@@ -77,7 +77,7 @@ export async function readData(
   const { testShare = 0.2, seed = 0, by, signal, onDigest } = options
   const folder = statSync(source, { throwIfNoEntry: false })?.isDirectory() === true
   const split = options.split ?? (folder ? 'hash' : 'list')
-  const { entries, sources } = readVideos(source, { labelFromFolder: true })
+  const { entries, sources } = readVideos(source, { labelFromFolder: true, fixedForm: true })
   if (folder && options.split === undefined) requirePlainFolders(source, entries)
   const judge = judgeOf({
     folder: folder ? path.basename(path.resolve(source)) : null,

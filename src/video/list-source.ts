@@ -5,10 +5,11 @@ import { readRegularFileSync } from '../format/regular-file.ts'
 import { decodeText, decodeWindows1252, type TextEncoding } from '../format/text-encoding.ts'
 import { commonExtensions, hasVideoExtension } from './extensions.ts'
 import type { UnusableItem } from './folder.ts'
+import { formNotFixed } from './list/fixed-form.ts'
 import { type ListRow, type ParsedList, parseList } from './list/parse.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
 import { describeReading, type RepeatedRow } from './reading.ts'
-import type { VideoEntry } from './types.ts'
+import type { ListOptions, VideoEntry } from './types.ts'
 
 /** Lists are text: the largest public ones have a few hundred MB. */
 const mostListBytes = 500_000_000
@@ -57,13 +58,17 @@ function locator(root: string): (name: string) => Located {
  * The videos of a list.
  *
  * @param bytes size of the file
- * @param base folder that relative paths start from; default: that of the list
- * @throws VideoMaeError `MANIFEST_INVALID`, `MANIFEST_ENCODING`, `VIDEO_SOURCE_EMPTY`, `VIDEO_SOURCE_NOT_FOUND`
+ * @param options `base`: folder that relative paths start from, default that of the list; `fixedForm`: see `ListOptions`
+ * @throws VideoMaeError `LIST_FORM_OPEN`, `MANIFEST_INVALID`, `MANIFEST_ENCODING`, `VIDEO_SOURCE_EMPTY`, `VIDEO_SOURCE_NOT_FOUND`
  */
-export function readListSource(file: string, bytes: number, base: string | undefined): ReadSource {
+export function readListSource(
+  file: string,
+  bytes: number,
+  { base, fixedForm = false }: Pick<ListOptions, 'base' | 'fixedForm'>,
+): ReadSource {
   const locate = locator(base ?? path.dirname(file))
   const exists = (name: string): boolean => !name.includes('\0') && ['file', 'other'].includes(locate(name).kind)
-  const { parsed, encoding } = decodeList(file, bytes, exists, (name) => locate(name).kind)
+  const { parsed, encoding } = decodeList(file, bytes, exists, (name) => locate(name).kind, fixedForm)
   const unusable: UnusableItem[] = []
   const repeated: RepeatedRow[] = []
   const entries: VideoEntry[] = []
@@ -77,7 +82,8 @@ export function readListSource(file: string, bytes: number, base: string | undef
     const part = partName(row)
     const plain = given ?? `${name.split(path.sep).join('/')}${part}`
     // A whole file may have the name of a part of another.
-    const id = given === undefined && ids.has(plain) ? `${plain} (line ${line})` : plain
+    // Not where an id must not depend on other rows: there it is one that is taken, below.
+    const id = given === undefined && !fixedForm && ids.has(plain) ? `${plain} (line ${line})` : plain
     const key = JSON.stringify([path.resolve(place), row.start ?? null, row.end ?? null])
     const other = seen.get(key)
     if (other !== undefined) {
@@ -166,6 +172,7 @@ function decodeList(
   size: number,
   exists: (name: string) => boolean,
   kindOf: (name: string) => Located['kind'],
+  fixedForm: boolean,
 ): { readonly parsed: ParsedList; readonly encoding: TextEncoding } {
   if (size > mostListBytes)
     throw wrongEncoding(file, 1, `it has ${(size / 1e6).toFixed(0)} MB, and a list has at most ${mostListBytes / 1e6}`)
@@ -176,7 +183,14 @@ function decodeList(
     throw unreadableSource(file, (error as NodeJS.ErrnoException).code ?? String(error))
   }
   const decoded = decodeText(bytes)
-  if (decoded.ok) return { parsed: parseList(decoded.text, file, exists), encoding: decoded.encoding }
+  if (decoded.ok) return { parsed: parseList(decoded.text, file, exists, fixedForm), encoding: decoded.encoding }
+  if (fixedForm && decoded.kind === 'eight-bit')
+    throw formNotFixed(
+      file,
+      decoded.line,
+      'it is not in UTF-8, and whether it is in Windows-1252 is concluded from the paths of its rows',
+      'Save it as UTF-8 (in Excel: "CSV UTF-8").',
+    )
   const text = decoded.kind === 'eight-bit' ? decodeWindows1252(bytes) : null
   if (text !== null) {
     try {

@@ -6,14 +6,9 @@ import { readFolderSource } from './folder-source.ts'
 import { readListSource } from './list-source.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
 import { describeReading, type SourceReading } from './reading.ts'
-import type { VideoEntry } from './types.ts'
+import type { ListOptions, VideoEntry } from './types.ts'
 
-export interface ListOptions {
-  /** Folder that relative paths of a list start from. Default: the folder the list lies in. */
-  readonly base?: string
-  /** For a folder: take the name of the folder a file lies in as its label (see `classFolderWarnings`). Default false. */
-  readonly labelFromFolder?: boolean
-}
+export type { ListOptions } from './types.ts'
 
 /** The videos of one or several sources, and how each source was read. */
 export interface VideoListing {
@@ -27,7 +22,7 @@ export interface VideoListing {
  * names may repeat.
  *
  * @throws VideoMaeError `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_UNREADABLE`, `VIDEO_SOURCE_EMPTY`, `MANIFEST_ENCODING`, or
- *   `MANIFEST_INVALID` with file and line
+ *   `MANIFEST_INVALID` or `LIST_FORM_OPEN` with file and line
  */
 export function readVideos(source: string | readonly string[], options: ListOptions = {}): VideoListing {
   const names = typeof source === 'string' ? [source] : source
@@ -52,7 +47,7 @@ function readSource(source: string, options: ListOptions): ReadSource {
   const stats = statOf(source)
   if (stats.isDirectory()) return readFolderSource(source, options.labelFromFolder ?? false)
   if (!stats.isFile()) throw notAFile(source)
-  if (!hasVideoExtension(source)) return readListSource(source, stats.size, options.base)
+  if (!hasVideoExtension(source)) return readListSource(source, stats.size, options)
   const entries = [{ path: source, id: path.basename(source) }]
   return { entries, reading: describeReading({ ...nothing, source, kind: 'video' }, entries) }
 }

@@ -124,3 +124,16 @@ export interface Decoder {
   describe(): string
   open(path: string): Promise<OpenVideo>
 }
+
+/** How sources are read. */
+export interface ListOptions {
+  /** Folder that relative paths of a list start from. Default: the folder the list lies in. */
+  readonly base?: string
+  /**
+   * For a list: refuse it where its rows decide how it is read (which columns are used, what separates fields, its encoding). Default
+   * false. For data of which an attacker may have written some rows.
+   */
+  readonly fixedForm?: boolean
+  /** For a folder: take the name of the folder a file lies in as its label (see `classFolderWarnings`). Default false. */
+  readonly labelFromFolder?: boolean
+}

@@ -181,3 +181,79 @@ describe('folders', () => {
     expect(after.leftOut).toEqual(['walk/broken.mp4 unusable'])
   })
 })
+
+describe('a list whose rows decide how it is read is refused: one row more could change what the others mean', () => {
+  const twoPaths = clips.map((name, i) => `${name},${file(`cropped/${name}`)},${labels[i]}`)
+  const starts = clips.map((name, i) => `${name},${labels[i]},,2.5`)
+  const quoted = clips.map((name, i) => `${name},"${labels[i]}"`)
+  it.each<[string, string, readonly string[], readonly string[]]>([
+    [
+      'two columns of paths, of which more exist in the second',
+      'path,clip,label',
+      twoPaths,
+      [`missing.mp4,${clips[0]},walk`],
+    ],
+    [
+      'a start that makes durations count',
+      'path,label,start,end,duration',
+      starts.map((row) => row.replace(',,', ',,,')),
+      [`${file('started.mp4')},walk,0,,1`],
+    ],
+    [
+      'seconds that put milliseconds aside',
+      'path,label,end,end ms',
+      clips.map((name, i) => `${name},${labels[i]},,2500`),
+      [`${file('ended.mp4')},walk,2,`],
+    ],
+    [
+      'two quotes around all other rows',
+      'path,label',
+      clips.map((name, i) => `${name},${labels[i]}`),
+      [`${file('open.mp4')},"walk`, '"'],
+    ],
+    [
+      'a row that R did not number',
+      'path,label,group',
+      clips.map((name, i) => `"${i}",${name},${labels[i]},`),
+      [`${file('alone-in-r.mp4')},walk,`],
+    ],
+  ])('%s', async (_, header, rows, [first, last]) => {
+    // Where both were read, they would have to be read alike; so one of them is not.
+    const before = list('form.csv', header, rows)
+    const after = list('changed.csv', header, [first, ...rows, ...(last === undefined ? [] : [last])])
+    expect([await code(plan(before)), await code(plan(after))]).toContain('LIST_FORM_OPEN')
+  })
+
+  it('also where it has no header, is in a guessed encoding, or has an id that depends on other rows', async () => {
+    expect(await code(plan(list('bare.csv', `${clips[0]},walk`, quoted)))).toBe('LIST_FORM_OPEN')
+    file('\u00e9t\u00e9.mp4')
+    const rows = [...clips.map((name, i) => `${name},gr\u00f6\u00dfe ${labels[i]}`)].join('\n')
+    const mixed = Buffer.concat([
+      Buffer.from(`path,label\n${rows}\n`),
+      Buffer.from('\u00e9t\u00e9.mp4,walk\n', 'latin1'),
+    ])
+    writeFileSync(place('mixed.csv'), mixed)
+    expect(await code(plan(place('mixed.csv')))).toBe('LIST_FORM_OPEN')
+    const whole = file('clip-0.mp4#0-1')
+    const parts = list('parts.csv', 'path,label,start,end', [
+      `${whole},walk,,`,
+      'clip-0.mp4,walk,0,1',
+      'clip-1.mp4,run,,',
+    ])
+    expect(await code(plan(parts, { by: 'id' }))).toBe('MANIFEST_INVALID')
+  })
+
+  it('and none of what every row says by itself', async () => {
+    const bare = (name: string) =>
+      plan(
+        list(
+          `${name}.csv`,
+          name,
+          clips.map((clip, i) => `${clip},${labels[i]},,`),
+        ),
+      )
+    for (const header of ['path,label,split,set', 'path,label,start,end', 'path;label;group;time'.replaceAll(';', ',')])
+      expect((await bare(header)).leftOut).toEqual([])
+    expect((await plan(list('two.csv', 'path,clip,label', twoPaths))).leftOut).toEqual([])
+  })
+})

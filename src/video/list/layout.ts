@@ -33,10 +33,11 @@ const sampleSize = 50
  * Finds the columns.
  *
  * @param report called where a column would change what is learned and cannot be understood
+ * @param byRows false: as the header alone has it, whatever stands in the columns; see `requireFixedForm`
  */
-export function layoutOf(table: ListTable, exists: Exists, report: Report): Layout {
+export function layoutOf(table: ListTable, exists: Exists, report: Report, byRows = true): Layout {
   const { header, records } = table
-  if (header !== null) return fromHeader(header, records, exists, report)
+  if (header !== null) return fromHeader(header, records, exists, report, { byRows })
   return positional(table, exists, report)
 }
 
@@ -53,7 +54,7 @@ function fromHeader(
   records: readonly CsvRecord[],
   exists: Exists,
   report: Report,
-  pathIndex?: number,
+  { pathIndex, byRows = true }: { readonly pathIndex?: number; readonly byRows?: boolean } = {},
 ): Layout {
   const names = header.fields.map((name) => name.trim())
   // R writes row names without a name for their column.
@@ -93,7 +94,7 @@ function fromHeader(
         warnings.push(`the column ${other.name} is not used, since ${first.name} is the ${role}`)
     }
   }
-  const path = takePath([...(byRole.get('path') ?? [])], byRole.get('id') ?? [], records, exists)
+  const path = takePath([...(byRole.get('path') ?? [])], byRole.get('id') ?? [], records, byRows ? exists : null)
   if (path === undefined) report(header.line, missingPath(names))
   take('path', path)
   for (const { name, index } of byRole.get('path') ?? [])
@@ -105,7 +106,7 @@ function fromHeader(
     if (rank === 0 && !hasParts && !used.some(({ role }) => role === 'id')) used.push({ role: 'id', name, index })
     else unused.push({ name, ...(rank === 0 && hasParts ? { why: 'parts are named by their file' } : {}) })
   }
-  const settled = settle(used, records, header.line, report)
+  const settled = settle(used, records, header.line, report, byRows)
   return {
     used: settled.used.toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role)),
     unused: [...unused, ...settled.unused],
@@ -132,16 +133,20 @@ function checkUnknown(name: string, line: number, report: Report, warnings: stri
   warnings.push(`the column ${name} is not used; call it ${found.role} if that is what it is`)
 }
 
-/** The column whose paths exist; among those alike, the one whose name says it most clearly. */
+/**
+ * The column whose paths exist; among those alike, the one whose name says it most clearly.
+ *
+ * @param exists null: the names alone decide
+ */
 function takePath(
   paths: readonly { name: string; index: number; rank: number }[],
   ids: readonly { name: string; index: number; rank: number }[],
   records: readonly CsvRecord[],
-  exists: Exists,
+  exists: Exists | null,
 ): { readonly name: string; readonly index: number } | undefined {
   const ranked = [...paths.toSorted((a, b) => a.rank - b.rank), ...ids].map((column) => ({
     ...column,
-    existing: countExisting(records, column.index, exists),
+    existing: exists === null ? 1 : countExisting(records, column.index, exists),
   }))
   const [best] = ranked.toSorted((a, b) => b.existing - a.existing)
   if (best === undefined || (best.existing === 0 && paths.length === 0)) return undefined
@@ -152,8 +157,18 @@ function sameValues(records: readonly CsvRecord[], a: number, b: number): boolea
   return records.every(({ fields }) => (fields[a] ?? '') === (fields[b] ?? ''))
 }
 
-/** Columns that mean something only beside others, or only with certain values. */
-function settle(used: readonly UsedColumn[], records: readonly CsvRecord[], line: number, report: Report) {
+/**
+ * Columns that mean something only beside others, or only with certain values.
+ *
+ * @param byRows false: as if no column were empty
+ */
+function settle(
+  used: readonly UsedColumn[],
+  records: readonly CsvRecord[],
+  line: number,
+  report: Report,
+  byRows: boolean,
+) {
   const unused: { name: string; why?: string }[] = []
   const warnings: string[] = []
   const roleIn = (role: Role): UsedColumn | undefined => used.find((column) => column.role === role)
@@ -165,7 +180,7 @@ function settle(used: readonly UsedColumn[], records: readonly CsvRecord[], line
     if (warn) warnings.push(`the column ${column.name} is not used: ${why}`)
   }
   const filled = (column: UsedColumn | undefined): boolean =>
-    column !== undefined && records.some(({ fields }) => (fields[column.index] ?? '').trim() !== '')
+    column !== undefined && (!byRows || records.some(({ fields }) => (fields[column.index] ?? '').trim() !== ''))
   for (const [border, finer] of [
     ['start', ['start (ms)', 'start (frame)']],
     ['end', ['end (ms)', 'end (frame)']],
@@ -189,7 +204,7 @@ function settle(used: readonly UsedColumn[], records: readonly CsvRecord[], line
   const startsByFrame = filled(roleIn('start (frame)')) && !gone.has(roleIn('start (frame)')!)
   if (!startsByFrame || end) drop(roleIn('length (frames)'), end ? 'the end is given' : 'no start is given in frames')
   const split = roleIn('split')
-  if (split !== undefined) {
+  if (split !== undefined && byRows) {
     const values = new Set(
       records.map(({ fields }) => (fields[split.index] ?? '').trim()).filter((text) => text !== ''),
     )
@@ -260,5 +275,5 @@ function headerWithoutPath(table: ListTable, exists: Exists, report: Report): La
       `expected a video, but there is none at ${JSON.stringify(first.fields[index] ?? first.fields[0])} while all other lines name one: if this line is a header, call the column of the paths path`,
     )
   }
-  return fromHeader({ ...first, fields }, others, exists, report, index)
+  return fromHeader({ ...first, fields }, others, exists, report, { pathIndex: index })
 }

@@ -3,6 +3,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { type CsvRecord, lineEnd } from '../../format/csv.ts'
 import { hasVideoExtension } from '../extensions.ts'
 import { type Role, roleOf } from './columns.ts'
+import { requireFixedForm } from './fixed-form.ts'
 import { isFold, type Layout, layoutOf } from './layout.ts'
 import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
 import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
@@ -52,9 +53,10 @@ export interface ParsedList {
  *
  * @param file named in errors
  * @param exists whether a path of the list leads to a file
- * @throws VideoMaeError `MANIFEST_INVALID`, with file and line
+ * @param fixedForm refuse a list whose rows decide how it is read
+ * @throws VideoMaeError `MANIFEST_INVALID`, with file and line; with `fixedForm` also `LIST_FORM_OPEN`
  */
-export function parseList(text: string, file: string, exists: Exists): ParsedList {
+export function parseList(text: string, file: string, exists: Exists, fixedForm = false): ParsedList {
   const report = (line: number, message: string): never => {
     throw new VideoMaeError(`${file}:${line}: ${message}`, {
       code: 'MANIFEST_INVALID',
@@ -67,6 +69,7 @@ export function parseList(text: string, file: string, exists: Exists): ParsedLis
     report(1, 'expected lines of text, but this is JSON: write it as a CSV file with the columns path,label')
   const table = readListTable(content, exists, report)
   const layout = layoutOf(table, exists, report)
+  if (fixedForm) requireFixedForm(content, file, table, layout)
   const header = table.header ?? headerAmong(table, layout)
   const records = header === table.header ? table.records : table.records.slice(1)
   const rows = records.map((record) => readRow(record, layout, table, report))

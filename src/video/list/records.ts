@@ -28,7 +28,8 @@ export interface ListTable extends CsvTable {
 /** Whether a name in the list leads to a file. */
 export type Exists = (name: string) => boolean
 
-const candidates = ['\t', ',', ';', '|'] as const
+/** Characters that may separate fields. */
+export const candidates = ['\t', ',', ';', '|'] as const
 const sampleSize = 50
 
 /**

@@ -1,0 +1,81 @@
+/**
+ * Lists of which rows come from an attacker, as a certificate takes them: the header alone has to say how every row is read. Elsewhere
+ * a list is read as most of its rows suggest (which of two columns has paths that exist, whether a duration is needed, what separates
+ * fields), and then one row more could change what all others mean.
+ */
+import { VideoMaeError } from '../../core/errors.ts'
+import { lineEnd, outsideQuotes } from '../../format/csv.ts'
+import { type Layout, layoutOf, type UsedColumn } from './layout.ts'
+import { candidates, type ListTable } from './records.ts'
+
+/** @param line of the list, from 1 */
+export function formNotFixed(file: string, line: number, problem: string, hint: string): VideoMaeError {
+  return new VideoMaeError(
+    `${file}:${line}: expected a list whose rows cannot change how other rows are read, but ${problem}.`,
+    { code: 'LIST_FORM_OPEN', exit: 'data', hint },
+  )
+}
+
+/**
+ * @param content of the list, without a byte order mark
+ * @param layout by which its rows are read
+ * @throws VideoMaeError `LIST_FORM_OPEN`
+ */
+export function requireFixedForm(content: string, file: string, table: ListTable, layout: Layout): void {
+  const { header, records, separator } = table
+  const refuse = (line: number, problem: string, hint: string): never => {
+    throw formNotFixed(file, line, problem, hint)
+  }
+  if (header === null) {
+    const problem = 'it has no header of known names, and the columns are concluded from its rows'
+    throw formNotFixed(
+      file,
+      1,
+      problem,
+      'Write a header as the first line, for example path,label or path,label,split.',
+    )
+  }
+  const line = outsideQuotes(content.split(lineEnd)[header.line - 1] ?? '')
+  const others = candidates.filter((other) => other !== separator && line.includes(other))
+  if (others.length > 0)
+    refuse(
+      header.line,
+      `its header has ${[separator, ...others].map((one) => JSON.stringify(one)).join(' and ')}, each of which may separate fields`,
+      'Rename or remove the columns whose names hold a separator.',
+    )
+  // R names no column of row names: then every row has one field more than the header, and else none.
+  const odd = records.find(({ fields }) =>
+    layout.shift === 1 ? fields.length !== layout.width : fields.length > layout.width,
+  )
+  if (odd !== undefined)
+    refuse(
+      odd.line,
+      `this row has ${odd.fields.length} fields and the header ${header.fields.length}: which column is which is concluded from the other rows`,
+      'Give every column a name in the header, and every row as many fields.',
+    )
+  const long = records.find((record) => record.lastLine > record.line)
+  if (long !== undefined)
+    refuse(
+      long.line,
+      `a quoted field goes on to line ${long.lastLine}: rows between two quotes of an attacker would be one field`,
+      'Write each row on a line of its own.',
+    )
+  const columns = 'Remove the columns that are not meant (or are empty) from the list.'
+  const fixed = layoutOf(
+    table,
+    () => false,
+    (at, message) => refuse(at, `its rows decide which columns are used (${message})`, columns),
+    false,
+  )
+  const different = differences(layout.used, fixed.used)
+  if (different.length > 0)
+    refuse(header.line, `its rows decide whether and as what these columns are used: ${different.join(', ')}`, columns)
+}
+
+/** Columns that only one of two layouts uses. An empty split is none: each row is judged by itself. */
+function differences(a: readonly UsedColumn[], b: readonly UsedColumn[]): string[] {
+  const keyOf = ({ role, index }: UsedColumn): string => `${role} ${index}`
+  const missing = (from: readonly UsedColumn[], to: readonly UsedColumn[]) =>
+    from.filter((column) => column.role !== 'split' && !to.some((other) => keyOf(other) === keyOf(column)))
+  return [...new Set([...missing(a, b), ...missing(b, a)].map(({ name }) => name))]
+}
