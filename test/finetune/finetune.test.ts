@@ -135,7 +135,9 @@ describe('interruption of a head', () => {
 })
 
 describe('full', () => {
-  const configuration = finetuneConfiguration(input({ mode: 'full', regularisation: { dropout: 0.1 } }))
+  const configuration = finetuneConfiguration(
+    input({ mode: 'full', regularisation: { dropout: 0.1 }, log: { tensorboard: true, every: '1 steps' } }),
+  )
   let whole: FinetuneResult
   beforeAll(async () => {
     whole = await finetune(configuration, { out: out('whole') })
