@@ -2,13 +2,50 @@ import koffi, { type LibraryHandle } from 'koffi'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { FloatType } from '../plan/values.ts'
 
-/** Memory outside of JavaScript. `data` must not be used once it is freed. */
-export interface NativeMemory {
+/**
+ * A piece of memory outside of JavaScript. Only pieces whose `data` is read have a view: one ArrayBuffer holds at most
+ * 4 GiB, and a larger one ends the process, but activations may take more.
+ */
+export class Place {
   readonly address: bigint
   readonly bytes: number
-  readonly data: Uint8Array
+  private view: Uint8Array | null = null
+
+  constructor(address: bigint, bytes: number) {
+    this.address = address
+    this.bytes = bytes
+  }
+
+  /** The bytes, for as long as they are not freed. Throws `OUT_OF_MEMORY` for more than 4 GiB. */
+  get data(): Uint8Array {
+    if (this.bytes > mostInView) {
+      throw new VideoMaeError(
+        `Expected a value of at most 4 GiB, but one of ${(this.bytes / 2 ** 30).toFixed(1)} GiB is read or written at once.`,
+        { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer clips a run (batch.perRun).' },
+      )
+    }
+    this.view ??= new Uint8Array(koffi.view(this.address, this.bytes))
+    return this.view
+  }
+
+  /** `bytes` bytes from `offset` on. Throws `PROGRAM_INVALID` where they are not all inside. */
+  part(offset: number, bytes: number): Place {
+    if (offset < 0 || bytes < 0 || offset + bytes > this.bytes) {
+      throw new VideoMaeError(`Bytes ${offset} to ${offset + bytes} are not inside of ${this.bytes}.`, {
+        code: 'PROGRAM_INVALID',
+      })
+    }
+    return new Place(this.address + BigInt(offset), bytes)
+  }
+}
+
+/** Memory of one allocation. It must not be used once it is freed. */
+export interface NativeMemory extends Place {
   free(): void
 }
+
+/** Bytes of the largest ArrayBuffer. */
+const mostInView = 2 ** 32
 
 export interface NativeKernel {
   readonly number: number
@@ -81,15 +118,11 @@ export class NativeLibrary {
       )
     }
     let freed = false
-    return {
-      address,
-      bytes: exact,
-      data: new Uint8Array(koffi.view(address, exact)),
-      free: () => {
-        if (!freed) this.calls.native_free(address, exact, this.apart ? 1 : 0)
-        freed = true
-      },
+    const free = (): void => {
+      if (!freed) this.calls.native_free(address, exact, this.apart ? 1 : 0)
+      freed = true
     }
+    return Object.assign(new Place(address, exact), { free })
   }
 
   /** Throws `PROGRAM_UNSUPPORTED` for a kernel that does not exist. */

@@ -1,11 +1,5 @@
 import { align } from '../plan/memory-plan.ts'
-import type { NativeLibrary, NativeMemory } from './library.ts'
-
-/** A piece of native memory. */
-export interface Place {
-  readonly address: bigint
-  readonly data: Uint8Array
-}
+import type { NativeLibrary, NativeMemory, Place } from './library.ts'
 
 /** Pieces of memory by name, together in one allocation, or each in its own for memory checkers. */
 export class Places<Key> {
@@ -27,10 +21,7 @@ export class Places<Key> {
       this.memories.push(memory)
       let offset = 0
       for (const [key, bytes] of sizes) {
-        this.places.set(key, {
-          address: memory.address + BigInt(offset),
-          data: memory.data.subarray(offset, offset + bytes),
-        })
+        this.places.set(key, memory.part(offset, bytes))
         offset += align(bytes)
       }
     }

@@ -13,8 +13,8 @@ import type { EngineSession, MemoryUse, RunInputs, RunOutputs } from '../engine.
 import { ExclusiveUse } from '../exclusive.ts'
 import type { FloatType, ScheduledOutput, ValueId } from '../plan/values.ts'
 import { type BoundProgram, bindCalls, bindSchedule, packCall, type StepTime } from './bound-program.ts'
-import type { NativeLibrary, NativeMemory } from './library.ts'
-import { floatsOf, type Place, Places } from './memory.ts'
+import type { NativeLibrary, NativeMemory, Place } from './library.ts'
+import { floatsOf, Places } from './memory.ts'
 import { copyKey, type PlannedCopy, type PlannedProgram, planSession } from './session-plan.ts'
 import type { Panels, UpdateContext } from './update-tables.ts'
 
@@ -33,7 +33,7 @@ interface OpenProgram {
   readonly program: Program
   readonly check: (inputs: RunInputs) => void
   readonly bound: BoundProgram
-  readonly inputs: ReadonlyMap<string, Uint8Array>
+  readonly inputs: ReadonlyMap<string, Place>
   readonly outputs: readonly { readonly name: string; readonly place: Place; readonly count: number }[]
 }
 
@@ -92,23 +92,17 @@ export class NativeSession implements EngineSession {
     }
     const constantPlaces = this.hold(new Places(this.library, constants, 'constants', this.arena === null))
     const ownPlaces = this.hold(new Places(this.library, own, 'activations and gradients', this.arena === null))
-    const within = (memory: NativeMemory, offset: number, bytes: number): Place => ({
-      address: memory.address + BigInt(offset),
-      data: memory.data.subarray(offset, offset + bytes),
-    })
     const placeOf = (id: ValueId): Place => {
       const { home, bytes, label } = schedule.values[id]
       switch (home.kind) {
         case 'input':
           return this.inputs === null
             ? required(ownPlaces.get(home.name), label)
-            : within(this.inputs, layout.offset(home.name), bytes)
+            : this.inputs.part(layout.offset(home.name), bytes)
         case 'state':
           return required(this.states.get(home.name), label)
-        case 'view': {
-          const { address, data } = placeOf(home.of)
-          return { address: address + BigInt(home.offset), data: data.subarray(home.offset, home.offset + bytes) }
-        }
+        case 'view':
+          return placeOf(home.of).part(home.offset, bytes)
         case 'copy':
           return required(
             home.rows === null ? undefined : this.copies.get(copyKey({ ...home, rows: home.rows })),
@@ -119,7 +113,7 @@ export class NativeSession implements EngineSession {
         case 'arena':
           return this.arena === null
             ? required(ownPlaces.get(id), label)
-            : within(this.arena, required(plan.offsets.get(id), label), bytes)
+            : this.arena.part(required(plan.offsets.get(id), label), bytes)
       }
     }
     for (const [id, { home }] of schedule.values.entries()) {
@@ -128,9 +122,9 @@ export class NativeSession implements EngineSession {
     const { precision, threads } = this.options
     const context = this.updateContext((id) => placeOf(id).address)
     const bound = this.hold(bindSchedule(this.library, schedule, context, precision, threads))
-    const inputs = new Map<string, Uint8Array>()
+    const inputs = new Map<string, Place>()
     for (const [id, { home }] of schedule.values.entries()) {
-      if (home.kind === 'input') inputs.set(home.name, placeOf(id).data)
+      if (home.kind === 'input') inputs.set(home.name, placeOf(id))
     }
     const outputs = schedule.outputs.map(({ name, value, count }: ScheduledOutput) => {
       return { name, place: placeOf(value), count }
@@ -168,7 +162,7 @@ export class NativeSession implements EngineSession {
       check(inputs)
       for (const [input, place] of places) {
         const { buffer, byteOffset, byteLength } = inputs[input]
-        place.set(new Uint8Array(buffer, byteOffset, byteLength))
+        place.data.set(new Uint8Array(buffer, byteOffset, byteLength))
       }
       await this.packStates()
       await this.runBound(bound)
