@@ -60,7 +60,7 @@ const commonOptions = [
   '-fno-math-errno',
   '-fno-trapping-math',
 ]
-const sanitizeOptions = ['-fsanitize=address', '-fno-omit-frame-pointer', '-g']
+const sanitizeOptions = ['-O1', '-fsanitize=address', '-fno-omit-frame-pointer', '-g']
 
 /** What a library is compiled with, the kind of processor included. */
 export function compilerOptions(level: Level, sanitize: boolean): readonly string[] {
@@ -80,9 +80,11 @@ export async function compileLibrary(
   options: readonly string[],
   folder: string,
 ): Promise<string> {
+  // A library that is preloaded into this process, a memory checker say, is not for the compiler.
+  const { LD_PRELOAD: _, ...env } = process.env
   const run = async (list: readonly string[]): Promise<void> => {
     try {
-      await execute(command, [...list], { timeout: 300_000, maxBuffer: 2 ** 24 })
+      await execute(command, [...list], { timeout: 900_000, maxBuffer: 2 ** 24, env })
     } catch (cause) {
       const { stderr, message } = cause as Error & { readonly stderr?: string }
       throw new VideoMaeError(`${command} could not compile the kernels of the native engine:\n${stderr || message}`, {

@@ -83,7 +83,7 @@ function cachedName(level: Level, sources: KernelSources, { fingerprint }: Compi
   return `${namePrefix(level, sources)}${key.slice(0, 16)}.so`
 }
 
-/** What is left of a compilation that failed, so that it is not tried again with the same compiler. */
+/** What is left of a compilation that the compiler refused, so that it is not tried again with the same compiler. */
 function failureName(level: Level, sources: KernelSources, compiler: Compiler): string {
   return cachedName(level, sources, compiler).replace(/\.so$/, '.failed')
 }
@@ -118,6 +118,9 @@ export async function obtainLibrary(report: (line: string) => void, wanted?: Lev
   const options = compilerOptions(level, sanitizes())
   const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: VideoMaeError) => {
     rmSync(folder, { recursive: true, force: true })
+    const { code } = (error.cause ?? {}) as { readonly code?: unknown }
+    // A compiler that was stopped, or ran out of time or memory, may succeed the next time.
+    if (typeof code !== 'number') throw error
     const failure = error.message.split('\n').find((line) => /error/i.test(line)) ?? error.message.split('\n')[0]
     CacheDirectory.of('native').write(failureName(level, sources, compiler), failure)
     throw error
