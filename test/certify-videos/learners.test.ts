@@ -62,6 +62,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data: videos, from: run, learner, cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  // Declared, so that their indices are 0 and 1.
+  classes: ['left', 'right'],
   ...more,
 })
 /** These learners all read a `VideoSet`. */
