@@ -45,7 +45,7 @@ videos            ${shown(videos)}
 run               ${shown(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
 checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)
 encoder           ${shown(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
-reconstructions   original | masked | reconstruction:
+reconstructions   original | masked | prediction | prediction + true patch mean and std:
 ${pictures.join('\n')}
 
 Next, on your own videos:

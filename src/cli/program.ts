@@ -111,8 +111,9 @@ function addReconstruct(program: Command): void {
     .command('reconstruct')
     .summary('show what a pretrained model makes of hidden patches')
     .description(
-      'Writes a picture (PNG) and an animation (WebP): original | masked | reconstruction. Predicted patches are brought\n' +
-        'back to pixels with their true mean and deviation; visible patches are shown as they are.',
+      'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. Where the model predicts normalized\n' +
+        'patches, these are brought back to pixels with the average mean and std of the visible patches, and shown again\n' +
+        'with the true mean and std of each patch, which the model does not know. Visible patches are shown as they are.',
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
     .argument('<video>', 'a video file')

@@ -27,12 +27,15 @@ export interface DemoOptions {
   readonly onProgress?: (progress: TrainingProgress) => void
 }
 
+/** Files and losses of a reconstruction. */
+export type DemoReconstruction = Omit<ReconstructResult, 'clips'>
+
 export interface DemoResult {
   readonly videos: string
   readonly run: PretrainResult
   /** First and last loss of metrics.jsonl. */
   readonly loss: { readonly first: number; readonly last: number }
-  readonly reconstructions: readonly ReconstructResult[]
+  readonly reconstructions: readonly DemoReconstruction[]
   readonly encoder: ExportResult
 }
 
@@ -70,12 +73,15 @@ async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
   const run = await pretrain(configuration, { out: runFolder, signal, onProgress: options.onProgress, onNote })
 
   onNote('3/4  drawing what the model makes of hidden patches')
-  const reconstructions: ReconstructResult[] = []
+  const reconstructions: DemoReconstruction[] = []
   for (const [k, file] of [files[0], files[Math.min(4, files.length - 1)]].entries()) {
     const picture = path.join(out, `reconstruction-${k + 1}`)
-    reconstructions.push(
-      await reconstruct(runFolder, file, { out: picture, maskRatio: configuration.mask.ratio, engine }),
-    )
+    const { clips: _, ...written } = await reconstruct(runFolder, file, {
+      out: picture,
+      maskRatio: configuration.mask.ratio,
+      engine,
+    })
+    reconstructions.push(written)
   }
 
   onNote('4/4  exporting the encoder and checking the file')

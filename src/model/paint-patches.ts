@@ -1,15 +1,21 @@
 import { invalidArgument } from '../core/errors.ts'
-import { type ModelConfiguration, tokenGrid, tokensPerClip, valuesPerPatch } from './configuration.ts'
+import { type ModelConfiguration, tokensPerClip, valuesPerPatch } from './configuration.ts'
+import { type ChannelStatistics, patchPlaces, patchStatistics } from './patch-pixels.ts'
 import type { PretrainObjective } from './pretrain.ts'
 
 export interface PaintOptions {
   /** What the prediction is in units of. Default: what `configuration.normaliseTargets` says. */
   readonly objective?: PretrainObjective
+  /**
+   * What normalized predictions are brought back to pixels with: `patch`, the true mean and standard deviation of each predicted
+   * patch, which a model does not know; or `visible`, for all of them the average mean and the average standard deviation of the
+   * patches that are not in `masked` (`configuration.mean` and `std` where all are). Default `patch`.
+   */
+  readonly statistics?: 'patch' | 'visible'
 }
 
 /**
- * Puts predicted patches into a clip. Normalised predictions are un-normalised with the mean and deviation that the
- * patch has in `frames`; the other patches stay as they are.
+ * Puts predicted patches into a clip; the other patches stay as they are.
  *
  * @param frames uint8 [T, H, W, C], the original clip
  * @param masked token indices of the predicted patches, [M]
@@ -22,7 +28,7 @@ export function paintPatches(
   frames: Uint8Array,
   masked: Int32Array,
   prediction: Float32Array,
-  { objective }: PaintOptions = {},
+  { objective, statistics = 'patch' }: PaintOptions = {},
 ): Uint8Array {
   const { channels, tubelet, patch } = configuration
   const values = valuesPerPatch(configuration)
@@ -30,12 +36,13 @@ export function paintPatches(
     throw invalidArgument('prediction', `${masked.length} x ${values} values`, `${prediction.length} values`)
   }
   const normalised = objective === undefined ? configuration.normaliseTargets : objective === 'normalised-pixels'
+  const visible = normalised && statistics === 'visible' ? visibleStatistics(configuration, frames, masked) : null
   const painted = Uint8Array.from(frames)
   const pixels = tubelet * patch * patch
   for (const [m, token] of masked.entries()) {
     const places = patchPlaces(configuration, frames.length, token)
     for (let c = 0; c < channels; c++) {
-      const { mean, deviation } = normalised ? patchStatistics(frames, places, c) : { mean: 0, deviation: 1 }
+      const { mean, deviation } = normalised ? (visible?.[c] ?? patchStatistics(frames, places, c)) : asPixels
       for (let s = 0; s < pixels; s++) {
         const value = prediction[m * values + s * channels + c] * deviation + mean
         painted[places[s] + c] = Math.round(Math.min(1, Math.max(0, value)) * 255)
@@ -61,36 +68,27 @@ export function hidePatches(
   return hidden
 }
 
-/** Offsets of a patch's pixels (their first channel) in [T, H, W, C], in the order (p0, p1, p2). */
-function patchPlaces(configuration: ModelConfiguration, length: number, token: number): Int32Array {
-  const { imageSize, channels, frames, tubelet, patch } = configuration
-  const [height, width] = imageSize
-  if (length !== frames * height * width * channels) {
-    throw invalidArgument('frames', `${frames} x ${height} x ${width} x ${channels} values`, `${length} values`)
-  }
-  if (!(Number.isInteger(token) && token >= 0 && token < tokensPerClip(configuration))) {
-    throw invalidArgument('masked', `token indices below ${tokensPerClip(configuration)}`, token)
-  }
-  const grid = tokenGrid(configuration)
-  const t0 = Math.floor(token / (grid.h * grid.w)) * tubelet
-  const y0 = (Math.floor(token / grid.w) % grid.h) * patch
-  const x0 = (token % grid.w) * patch
-  const places = new Int32Array(tubelet * patch * patch)
-  let next = 0
-  for (let t = t0; t < t0 + tubelet; t++) {
-    for (let y = y0; y < y0 + patch; y++) {
-      for (let x = x0; x < x0 + patch; x++) places[next++] = ((t * height + y) * width + x) * channels
+const asPixels: ChannelStatistics = { mean: 0, deviation: 1 }
+
+/** Average mean and deviation of the patches that are not in `masked`, per channel. */
+function visibleStatistics(
+  configuration: ModelConfiguration,
+  frames: Uint8Array,
+  masked: Int32Array,
+): ChannelStatistics[] {
+  const hidden = new Set(masked)
+  const sums = Array.from({ length: configuration.channels }, () => ({ mean: 0, deviation: 0 }))
+  let patches = 0
+  for (let token = 0; token < tokensPerClip(configuration); token++) {
+    if (hidden.has(token)) continue
+    patches++
+    const places = patchPlaces(configuration, frames.length, token)
+    for (const [c, sum] of sums.entries()) {
+      const { mean, deviation } = patchStatistics(frames, places, c)
+      sum.mean += mean
+      sum.deviation += deviation
     }
   }
-  return places
-}
-
-/** Mean and deviation (n - 1, plus 1e-6) of one channel of a patch, on [0, 1]: the inverse of `patchTargets`. */
-function patchStatistics(frames: Uint8Array, places: Int32Array, channel: number) {
-  let sum = 0
-  for (const place of places) sum += frames[place + channel] / 255
-  const mean = sum / places.length
-  let squares = 0
-  for (const place of places) squares += (frames[place + channel] / 255 - mean) ** 2
-  return { mean, deviation: Math.sqrt(squares / (places.length - 1)) + 1e-6 }
+  if (patches === 0) return sums.map((_, c) => ({ mean: configuration.mean[c], deviation: configuration.std[c] }))
+  return sums.map(({ mean, deviation }) => ({ mean: mean / patches, deviation: deviation / patches }))
 }

@@ -1,33 +1,35 @@
 import sharp from 'sharp'
-import type { Reconstruction } from './reconstruction.ts'
+import type { PaintedClips } from './reconstruction.ts'
+import { drawText, lineHeight, type Picture, textWidth, wrapText } from './text.ts'
 
 export interface PictureSize {
   readonly frames: number
   readonly height: number
   readonly width: number
+  /** Number of each frame, [frames], as the pictures show it: its index in the file. Default: 0, 1, ... */
+  readonly frameNumbers?: readonly number[]
 }
 
-const gap = 4
+/** Pixels between frames. */
+const gap = 8
 const paper = 255
 
-/** RGB canvas filled with white. */
-function canvas(width: number, height: number): Uint8Array {
-  return new Uint8Array(width * height * 3).fill(paper)
+/** Picture filled with white. */
+function blank(width: number, height: number): Picture {
+  return { data: new Uint8Array(width * height * 3).fill(paper), width, height }
 }
 
-/** Copies frame t of a clip [T, H, W, 3] onto a canvas. */
-function place(
-  clip: Uint8Array,
-  t: number,
-  size: PictureSize,
-  onto: Uint8Array,
-  stride: number,
-  x: number,
-  y: number,
-): void {
+/** Draws frame t of a clip [T, H, W, 3], enlarged by a whole number, with its upper left corner at (x, y). */
+function drawFrame(onto: Picture, clip: Uint8Array, t: number, size: PictureSize, x: number, y: number): void {
+  const factor = enlargement(size)
+  const line = new Uint8Array(size.width * factor * 3)
   for (let row = 0; row < size.height; row++) {
     const from = (t * size.height + row) * size.width * 3
-    onto.set(clip.subarray(from, from + size.width * 3), ((y + row) * stride + x) * 3)
+    for (let column = 0; column < size.width * factor; column++) {
+      const pixel = from + Math.floor(column / factor) * 3
+      line.set(clip.subarray(pixel, pixel + 3), column * 3)
+    }
+    for (let k = 0; k < factor; k++) onto.data.set(line, ((y + row * factor + k) * onto.width + x) * 3)
   }
 }
 
@@ -36,59 +38,90 @@ function enlargement(size: PictureSize): number {
   return Math.max(1, Math.floor(160 / Math.max(size.width, size.height)))
 }
 
+interface LabelledClip {
+  readonly label: string
+  /** uint8 [T, H, W, 3] */
+  readonly clip: Uint8Array
+}
+
+function labelled({ original, masked, prediction, predictionWithTrueStatistics }: PaintedClips): LabelledClip[] {
+  return [
+    { label: 'original', clip: original },
+    { label: 'masked', clip: masked },
+    { label: 'prediction', clip: prediction },
+    ...(predictionWithTrueStatistics === null
+      ? []
+      : [{ label: 'prediction + true patch mean and std', clip: predictionWithTrueStatistics }]),
+  ]
+}
+
+function frameNumber({ frameNumbers }: PictureSize, t: number): number {
+  return frameNumbers?.[t] ?? t
+}
+
 /**
- * A sheet with one column per shown frame and three rows: original, masked, reconstruction.
+ * A sheet with one column per shown frame, the number of the frame above it, and a labelled row per clip: original, masked,
+ * prediction, and where targets are normalized the prediction with the true mean and standard deviation of every patch.
  *
  * @param columns how many frames are shown, evenly spread
  * @returns PNG bytes
  */
-export async function reconstructionSheet(parts: Reconstruction, size: PictureSize, columns = 8): Promise<Uint8Array> {
+export async function reconstructionSheet(parts: PaintedClips, size: PictureSize, columns = 8): Promise<Uint8Array> {
+  const rows = labelled(parts)
+  const factor = enlargement(size)
   const shown = Math.min(columns, size.frames)
-  const width = shown * (size.width + gap) - gap
-  const height = 3 * (size.height + gap) - gap
-  const sheet = canvas(width, height)
-  for (const [row, clip] of [parts.original, parts.masked, parts.reconstruction].entries()) {
-    for (let k = 0; k < shown; k++) {
-      const t = Math.floor((k * size.frames) / shown)
-      place(clip, t, size, sheet, width, k * (size.width + gap), row * (size.height + gap))
+  const times = Array.from({ length: shown }, (_, k) => Math.floor((k * size.frames) / shown))
+  const numbers = times.map((t) => String(frameNumber(size, t)))
+  const named = numbers.map((number) => `frame ${number}`)
+  const headings = Math.max(...named.map(textWidth)) <= size.width * factor ? named : numbers
+  const columnWidth = Math.max(size.width * factor, ...headings.map(textWidth)) + gap
+  const rowHeight = lineHeight + size.height * factor + gap
+  const sheet = blank(
+    Math.max(times.length * columnWidth - gap, ...rows.map(({ label }) => textWidth(label))),
+    lineHeight + rows.length * rowHeight - gap,
+  )
+  for (const [k, t] of times.entries()) {
+    drawText(sheet, headings[k], k * columnWidth, 0)
+    for (const [row, { clip }] of rows.entries()) {
+      drawFrame(sheet, clip, t, size, k * columnWidth, lineHeight + row * rowHeight + lineHeight)
     }
   }
-  const factor = enlargement(size)
-  return sharp(sheet, { raw: { width, height, channels: 3 } })
-    .resize(width * factor, height * factor, { kernel: 'nearest' })
+  for (const [row, { label }] of rows.entries()) drawText(sheet, label, 0, lineHeight + row * rowHeight)
+  return sharp(sheet.data, { raw: { width: sheet.width, height: sheet.height, channels: 3 } })
     .png()
     .toBuffer()
 }
 
 /**
- * An endless animation: original | masked | reconstruction side by side.
+ * An endless animation: the clips of the sheet side by side, a label above each, and the number of the frame below them.
  *
  * @param millisecondsPerFrame default 120
  * @returns animated WebP bytes
  */
 export async function reconstructionAnimation(
-  parts: Reconstruction,
+  parts: PaintedClips,
   size: PictureSize,
   millisecondsPerFrame = 120,
 ): Promise<Uint8Array> {
-  const width = 3 * (size.width + gap) - gap
   const factor = enlargement(size)
-  const pages: Buffer[] = []
+  const panels = labelled(parts).map(({ label, clip }) => ({ clip, lines: wrapText(label, size.width * factor) }))
+  const columnWidth = Math.max(size.width * factor, ...panels.flatMap(({ lines }) => lines.map(textWidth))) + gap
+  const top = lineHeight * Math.max(...panels.map(({ lines }) => lines.length))
+  const below = top + size.height * factor + gap
+  const pages: Picture[] = []
   for (let t = 0; t < size.frames; t++) {
-    const page = canvas(width, size.height)
-    for (const [k, clip] of [parts.original, parts.masked, parts.reconstruction].entries()) {
-      place(clip, t, size, page, width, k * (size.width + gap), 0)
+    const page = blank(panels.length * columnWidth - gap, below + lineHeight)
+    for (const [k, { clip, lines }] of panels.entries()) {
+      const x = k * columnWidth
+      for (const [i, line] of lines.entries()) drawText(page, line, x, top - (lines.length - i) * lineHeight)
+      drawFrame(page, clip, t, size, x, top)
     }
-    pages.push(
-      await sharp(page, { raw: { width, height: size.height, channels: 3 } })
-        .resize(width * factor, size.height * factor, { kernel: 'nearest' })
-        .raw()
-        .toBuffer(),
-    )
+    drawText(page, `frame ${frameNumber(size, t)}`, 0, below)
+    pages.push(page)
   }
-  const pageHeight = size.height * factor
-  return sharp(Buffer.concat(pages), {
-    raw: { width: width * factor, height: pageHeight * size.frames, channels: 3, pageHeight },
+  const { width, height: pageHeight } = pages[0]
+  return sharp(Buffer.concat(pages.map(({ data }) => data)), {
+    raw: { width, height: pageHeight * size.frames, channels: 3, pageHeight },
   })
     .webp({ loop: 0, delay: pages.map(() => millisecondsPerFrame), quality: 80 })
     .toBuffer()

@@ -4,13 +4,13 @@ import { VideoMaeError } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
 import { createMask, type MaskKind } from '../mask/mask.ts'
-import { buildReconstructProgram, frameSize, tokenGrid } from '../model/index.ts'
+import { buildReconstructProgram, frameSize, meanPredictionLoss, tokenGrid } from '../model/index.ts'
 import { clipTiming, defaultTiming, positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { type ClipSampling, type DecoderName, loadClips } from '../video/index.ts'
 import { type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
-import { paintReconstruction } from './reconstruction.ts'
+import { type PaintedClips, paintReconstruction } from './reconstruction.ts'
 
 export interface ReconstructOptions {
   /** Path of the pictures without extension. */
@@ -29,13 +29,17 @@ export interface ReconstructOptions {
 }
 
 export interface ReconstructResult {
-  /** PNG: rows original, masked, reconstruction; columns are frames. */
+  /** PNG: labelled rows as in `clips`; columns are frames. */
   readonly picture: string
-  /** Endless WebP: original | masked | reconstruction. */
+  /** Endless WebP: the same side by side. */
   readonly animation: string
+  /** What the pictures show, uint8 [T, H, W, 3] each. */
+  readonly clips: PaintedClips
   /** The training loss on this clip and mask. */
   readonly loss: number
-  /** Mean squared error of the masked patches on [0, 1] pixels. */
+  /** The loss of predicting the mean on this clip and mask: see `meanPredictionLoss`. */
+  readonly meanLoss: number
+  /** Mean squared error of the prediction alone on the masked patches, on [0, 1] pixels. */
   readonly pixelError: number
   /** Frame indices of the clip in the file. */
   readonly frames: readonly number[]
@@ -93,17 +97,19 @@ export async function reconstruct(
   try {
     await session.writeState(new Map(program.state.map(({ name }) => [name, state.get(name)!])))
     const outputs = await session.run(program.name, { frames, visible: mask.visible, masked: mask.masked })
-    const painted = paintReconstruction(configuration, frames, mask.masked, outputs.prediction)
-    const size: PictureSize = { frames: configuration.frames, height, width }
+    const { pixelError, ...clips } = paintReconstruction(configuration, frames, mask.masked, outputs.prediction)
+    const size: PictureSize = { frames: configuration.frames, height, width, frameNumbers: indices }
     const picture = `${path.resolve(options.out)}.png`
     const animation = `${path.resolve(options.out)}.webp`
-    await writeFile(picture, await reconstructionSheet(painted, size))
-    await writeFile(animation, await reconstructionAnimation(painted, size))
+    await writeFile(picture, await reconstructionSheet(clips, size))
+    await writeFile(animation, await reconstructionAnimation(clips, size))
     return {
       picture,
       animation,
+      clips,
       loss: outputs.loss[0],
-      pixelError: painted.pixelError,
+      meanLoss: meanPredictionLoss(configuration, frames, mask.masked),
+      pixelError,
       frames: indices,
       visible: mask.visible.length,
       masked: mask.masked.length,

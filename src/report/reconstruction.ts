@@ -1,13 +1,24 @@
 import { hidePatches, type ModelConfiguration, paintPatches } from '../model/index.ts'
 
-/** Three clips of one shape, uint8 [T, H, W, 3]. */
-export interface Reconstruction {
+/** Clips of one shape, uint8 [T, H, W, 3]. */
+export interface PaintedClips {
   readonly original: Uint8Array
-  /** Masked patches grey. */
+  /** Masked patches gray. */
   readonly masked: Uint8Array
-  /** Visible patches as they are, masked ones as predicted. */
-  readonly reconstruction: Uint8Array
-  /** Mean squared error on [0, 1] pixels over the masked patches. */
+  /**
+   * Visible patches as they are, masked ones as predicted, with nothing of what they hide: normalized predictions are brought back
+   * to pixels with the average mean and the average standard deviation of the visible patches, per channel.
+   */
+  readonly prediction: Uint8Array
+  /**
+   * The same with the true mean and standard deviation of every masked patch, which the model does not know; null where targets are
+   * not normalized.
+   */
+  readonly predictionWithTrueStatistics: Uint8Array | null
+}
+
+export interface Reconstruction extends PaintedClips {
+  /** Mean squared error of `prediction` on [0, 1] pixels over the masked patches. */
   readonly pixelError: number
 }
 
@@ -16,22 +27,25 @@ export interface Reconstruction {
  *
  * @param frames uint8 [T, H, W, 3]
  * @param masked token indices the encoder did not see, [M]
- * @param prediction decoder output for them, [M, values per patch]
+ * @param output decoder output for them, [M, values per patch]
  * @throws VideoMaeError `INVALID_ARGUMENT` when lengths do not fit
  */
 export function paintReconstruction(
   configuration: ModelConfiguration,
   frames: Uint8Array,
   masked: Int32Array,
-  prediction: Float32Array,
+  output: Float32Array,
 ): Reconstruction {
-  const reconstruction = paintPatches(configuration, frames, masked, prediction)
+  const prediction = paintPatches(configuration, frames, masked, output, { statistics: 'visible' })
   let squares = 0
-  for (let i = 0; i < frames.length; i++) squares += ((reconstruction[i] - frames[i]) / 255) ** 2
+  for (let i = 0; i < frames.length; i++) squares += ((prediction[i] - frames[i]) / 255) ** 2
   return {
     original: frames,
     masked: hidePatches(configuration, frames, masked),
-    reconstruction,
-    pixelError: squares / Math.max(1, prediction.length),
+    prediction,
+    predictionWithTrueStatistics: configuration.normaliseTargets
+      ? paintPatches(configuration, frames, masked, output, { statistics: 'patch' })
+      : null,
+    pixelError: squares / Math.max(1, output.length),
   }
 }

@@ -163,10 +163,13 @@ describe('videomae', () => {
     const out = path.join(folder, 'picture')
     const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json')
     expect(code).toBe(0)
-    const result = JSON.parse(stdout) as { visible: number; masked: number; loss: number }
+    const result = JSON.parse(stdout) as { visible: number; masked: number; loss: number; meanLoss: number }
     // The ratio of the run, .75, not the usual .9.
     expect(result).toMatchObject({ visible: 8, masked: 24 })
     expect(Number.isFinite(result.loss)).toBe(true)
+    expect(result.meanLoss).toBeGreaterThan(0.5)
+    expect(result.meanLoss).toBeLessThan(1)
+    expect(stdout.length).toBeLessThan(2000) // no pixels
     expect(readFileSync(`${out}.png`).subarray(1, 4).toString()).toBe('PNG')
     expect(readFileSync(`${out}.webp`).subarray(8, 12).toString()).toBe('WEBP')
   })

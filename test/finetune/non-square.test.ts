@@ -205,6 +205,6 @@ it('pretraining at another height than width learns, resumes its shape and is sh
   expect(shown).toMatchObject({ visible: 8, masked: 8 })
   const { default: sharp } = await import('sharp')
   const { width, height } = await sharp(shown.picture).metadata()
-  // Four frames of 32 x 16 with gaps of 4, three rows, each pixel enlarged five times.
-  expect([width, height]).toEqual([(4 * 36 - 4) * 5, (3 * 20 - 4) * 5])
+  // Four frames of 32 x 16, each pixel enlarged five times, with gaps of 8; three rows (raw targets) with a label of 20, frame numbers of 20.
+  expect([width, height]).toEqual([4 * (160 + 8) - 8, 20 + 3 * (20 + 80 + 8) - 8])
 })
