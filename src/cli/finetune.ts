@@ -49,7 +49,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))
     return
   }
-  requireData(configuration.data.path, 'finetune')
+  requireData(configuration.data.path, 'finetune', choice.resume ? out : null)
   await trainWithProgress(
     options,
     (shown, display) => {

@@ -48,7 +48,7 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     process.stdout.write(json ? `${JSON.stringify(plainRun(run))}\n` : formatRun(run))
     return
   }
-  requireData(configuration.data.path, 'pretrain')
+  requireData(configuration.data.path, 'pretrain', resume ? out : null)
   const { force } = options
   if (options.dryRun === true) {
     const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>

@@ -67,10 +67,17 @@ async function engineOf(file: string): Promise<Override[]> {
   return typeof used === 'string' ? [{ path: ['engine', 'name'], value: used, origin: file }] : []
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` where neither the command nor a recipe names the data */
-export function requireData(data: unknown, command: string): void {
+/**
+ * @param out the run folder, where a run is resumed; null for a new one
+ * @throws VideoMaeError `INVALID_ARGUMENT` where neither the command, nor a recipe, nor the run that is resumed names the data
+ */
+export function requireData(data: unknown, command: string, out: string | null): void {
   if (data !== null) return
-  throw new VideoMaeError('Expected DATA, the videos to train on, but neither the command nor a recipe names any.', {
+  const message =
+    out === null || existsSync(path.join(out, 'config.json'))
+      ? 'Expected DATA, the videos to train on, but neither the command nor a recipe names any.'
+      : `Expected a run to continue in ${out}, but there is no config.json, and no DATA to begin one with.`
+  throw new VideoMaeError(message, {
     code: 'INVALID_ARGUMENT',
     exit: 'usage',
     hint: `videomae ${command} DATA ..., or videomae ${command} --resume --out RUN to continue a run.`,
