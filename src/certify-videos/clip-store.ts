@@ -56,7 +56,11 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
       for (const { clip } of views)
         rows.set(rowOf(loaded.clips.subarray(clip * bytes, (clip + 1) * bytes)), clip * width)
       await store.append({ digest: missing[loaded.index].digest, views }, rows)
-    } else failures.push({ id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
+    } else {
+      // Its copies cannot be read either.
+      for (const { video } of known.filter(({ digest }) => digest === missing[loaded.index].digest))
+        failures.push({ id: video.id, code: loaded.code, reason: loaded.reason })
+    }
     onProgress?.(++done, videos.length)
   }
   return { store, videos: known.filter(({ digest }) => store.has(digest)), failures }

@@ -133,11 +133,11 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
       await session.close()
     }
   }
-  const failed = new Set(failures.map((failure) => failure.id))
   return {
     store,
     shape,
-    videos: known.filter(({ video, digest }) => store.has(digest) && !failed.has(video.id)),
+    // By content, not by id: videos of two sources may share one.
+    videos: known.filter(({ digest }) => store.has(digest)),
     failures,
     computed: missing.filter(({ digest }) => store.has(digest)).length,
     encoder,
