@@ -64,7 +64,7 @@ type Verdict =
 
 /**
  * @param only which side all rows are on, where training and test data are named apart; null where `source` has both
- * @throws VideoMaeError what `readVideos` throws (`LIST_FORM_OPEN` among it); `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
+ * @throws VideoMaeError what `readVideos` throws (`LIST_FORM_OPEN` among it); `VIDEO_FOLDER_UNREADABLE`, `VIDEO_FOLDER_REPEATED`; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
  *   where the machine, not the file, is at fault
  */
 export async function readData(
@@ -78,6 +78,7 @@ export async function readData(
   const folder = statSync(source, { throwIfNoEntry: false })?.isDirectory() === true
   const split = options.split ?? (folder ? 'hash' : 'list')
   const { entries, sources } = readVideos(source, { labelFromFolder: true, fixedForm: true })
+  requireWholeFolders(source, sources)
   if (folder && options.split === undefined) requirePlainFolders(source, entries)
   const judge = judgeOf({
     folder: folder ? path.basename(path.resolve(source)) : null,
@@ -119,6 +120,23 @@ export async function readData(
     else (side === 'training' ? training : test).push(video)
   }
   return { training, test, leftOut, rows, sources, how: howTold({ split, byHash, rows, testShare, only, source }) }
+}
+
+/**
+ * A folder that is left out takes many videos with it: one that could not be opened this time, or one that a link leads to a second
+ * time. Of two links to one folder only the first is followed, so one link more could give all its videos another class.
+ *
+ * @throws VideoMaeError `VIDEO_FOLDER_UNREADABLE`, `VIDEO_FOLDER_REPEATED`
+ */
+function requireWholeFolders(source: string, sources: readonly SourceReading[]): void {
+  const codes: readonly string[] = ['VIDEO_FOLDER_UNREADABLE', 'VIDEO_FOLDER_REPEATED']
+  const found = sources.flatMap(({ unusable }) => unusable).find(({ code }) => codes.includes(code))
+  if (found === undefined) return
+  throw new VideoMaeError(`Expected every folder of ${source} to be read once, but ${found.reason}.`, {
+    code: found.code,
+    exit: 'data',
+    hint: 'Correct its rights, or remove it or the link to it. A certificate leaves out single videos, never a folder.',
+  })
 }
 
 interface Judging {

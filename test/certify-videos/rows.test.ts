@@ -257,3 +257,12 @@ describe('a list whose rows decide how it is read is refused: one row more could
     expect((await plan(list('two.csv', 'path,clip,label', twoPaths))).leftOut).toEqual([])
   })
 })
+
+it('a link to a folder that is linked already is refused: of two links the first gives the class', async () => {
+  for (let i = 0; i < 12; i++) file(`store/${labels[i]}/${i}.mp4`)
+  mkdirSync(place('linked'))
+  for (const name of new Set(labels)) symlinkSync(place('store', name), place('linked', name))
+  expect((await plan(place('linked'))).leftOut).toEqual([])
+  symlinkSync(place('store', 'walk'), place('linked', 'aaa'))
+  expect(await code(plan(place('linked')))).toBe('VIDEO_FOLDER_REPEATED')
+})
