@@ -40,7 +40,7 @@ function summary({ videos, run, loss, reconstructions, encoder }: DemoResult, se
   const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
   return `
 Done in ${formatSeconds(seconds)}. Loss ${loss.first.toFixed(4)} -> ${loss.last.toFixed(4)} over ${run.steps} steps, ${run.clips} clips.
-
+${run.warnings.map((warning) => `warning: ${warning}\n`).join('')}
 videos            ${shown(videos)}
 run               ${shown(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
 checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)

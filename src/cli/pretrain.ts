@@ -72,11 +72,12 @@ function dryRunSummary({ opened, unreadable }: Awaited<ReturnType<typeof checkPr
 }
 
 function summary(result: PretrainResult): string {
-  const { steps, clips, seconds, loss, videos, badFiles, checkpoint, engine } = result
+  const { steps, clips, seconds, loss, meanLoss, videos, badFiles, checkpoint, engine, warnings } = result
   const unreadable = badFiles.length === 0 ? '' : `, ${badFiles.length} unreadable (bad-files.jsonl)`
   return (
     `${steps} steps, ${clips} clips of ${videos} videos${unreadable} in ${formatSeconds(seconds)} on ${engine}\n` +
-    `loss ${loss === null ? 'unknown' : loss.toFixed(4)}\n` +
+    `loss ${loss === null ? 'unknown' : loss.toFixed(4)}${meanLoss === null ? '' : ` (predicting the mean: ${meanLoss.toFixed(4)})`}\n` +
+    warnings.map((warning) => `warning: ${warning}\n`).join('') +
     `checkpoint  ${checkpoint}\n`
   )
 }

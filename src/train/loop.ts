@@ -10,6 +10,8 @@ export interface TrainingBatch {
   readonly clips: number
   /** Files of the batch, for the message when its loss is not finite. */
   readonly files: readonly string[]
+  /** The loss of predicting the mean on a clip of the batch, where it is known: see `meanPredictionLoss`. */
+  readonly meanLoss?: number
   /** Called when the engine has read the inputs: their memory may hold a later batch from then on. */
   readonly release?: () => void
 }
@@ -29,6 +31,8 @@ export interface StepRecord {
   readonly epoch: number
   /** Mean over the clips of the step. */
   readonly loss: number
+  /** The loss of predicting the mean on some clips of the step, where it is known. */
+  readonly meanLoss?: number
   /** Norm of all gradients before clipping. */
   readonly gradientNorm: number
   readonly clips: number
@@ -140,10 +144,12 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     gradientNorm = outputs.gradientNorm[0]
   }
   if (!Number.isFinite(gradientNorm)) throw nonFinite('gradient norm', gradientNorm, step, batches)
+  const known = batches.flatMap(({ meanLoss }) => (meanLoss === undefined ? [] : [meanLoss]))
   return {
     step: step + 1,
     epoch: batches[0]!.epoch,
     loss,
+    ...(known.length > 0 && { meanLoss: known.reduce((sum, value) => sum + value) / known.length }),
     gradientNorm,
     clips: batches.reduce((sum, batch) => sum + batch.clips, 0),
     seconds: (performance.now() - began) / 1000,

@@ -41,6 +41,18 @@ describe('metrics', () => {
     expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24 })
   })
 
+  it('averages the loss of predicting the mean over the steps that have one, for a line and for the run', () => {
+    const metrics = new Metrics()
+    for (const meanLoss of [0.5, undefined, 0.75])
+      metrics.add({ ...record(1), ...(meanLoss !== undefined && { meanLoss }) })
+    expect(metrics.line(3, context).meanLoss).toBe(0.625)
+    expect(metrics.line(3, context)).not.toHaveProperty('meanLoss')
+    const resumed = new Metrics(JSON.parse(JSON.stringify(metrics.state)))
+    resumed.add({ ...record(2), meanLoss: 1 })
+    expect([resumed.meanLoss, resumed.line(4, context).meanLoss]).toEqual([0.75, 1])
+    expect(new Metrics().meanLoss).toBeNull()
+  })
+
   it('gives the same means when it is stopped in the middle and read back from JSON', () => {
     const whole = new Metrics()
     for (let step = 1; step <= 7; step++) whole.add(record(step))
@@ -76,6 +88,16 @@ describe('progress', () => {
       'step 4/10  epoch 1.00  loss 0.2917  lr 1.00e-3  gradient 3.50  4.0 clips/s  data 25 %  memory 300 MB  12 s left  bad files 1',
     )
     expect(lines[2]).toBe('a note')
+  })
+
+  it.each([true, false])('shows the loss of predicting the mean behind the loss (terminal %s)', (isTTY) => {
+    let text = ''
+    const display = new ProgressDisplay({ stream: { isTTY, columns: 200, write: (part: string) => (text += part) } })
+    const metrics = new Metrics()
+    const one = { ...record(1), meanLoss: 0.875 }
+    metrics.add(one)
+    display.update({ ...one, steps: 10, badFiles: 0, metrics: metrics.line(1, context) })
+    expect(text).toContain('loss 1.0000 (mean 0.8750)  ')
   })
 
   it('rewrites one line on a terminal', () => {

@@ -10,6 +10,8 @@ export interface MetricsLine {
   /** Clips shown to the model since the start, repeats included. */
   readonly clips: number
   readonly loss: number
+  /** Of pretraining: the loss of predicting the mean, on one clip of each step. */
+  readonly meanLoss?: number
   readonly learningRate: number
   readonly weightDecay: number
   /** Before clipping. */
@@ -25,6 +27,13 @@ export interface MetricsLine {
   readonly seconds: number
 }
 
+/** Losses of predicting the mean. */
+export interface MeanLossSum {
+  readonly sum: number
+  /** How many were added up. */
+  readonly count: number
+}
+
 /** Sums since the last line; part of a checkpoint, so that a resumed run writes the same means. */
 export interface MetricsWindow {
   readonly steps: number
@@ -33,12 +42,15 @@ export interface MetricsWindow {
   readonly clips: number
   readonly seconds: number
   readonly waitSeconds: number
+  /** Absent in checkpoints that were written before it was counted, and where there is none. */
+  readonly meanLoss?: MeanLossSum | undefined
 }
 
 /** What is counted over the whole run; part of a checkpoint. */
 export interface MetricsTotals {
   readonly clips: number
   readonly seconds: number
+  readonly meanLoss?: MeanLossSum | undefined
 }
 
 export interface MetricsState {
@@ -72,6 +84,11 @@ export class Metrics {
     return { window: this.window, totals: this.totals }
   }
 
+  /** Mean over the whole run of the loss of predicting the mean; null where it is not known. */
+  get meanLoss(): number | null {
+    return meanOf(this.totals.meanLoss)
+  }
+
   add(record: StepRecord): void {
     const { window, totals } = this
     this.window = {
@@ -81,19 +98,26 @@ export class Metrics {
       clips: window.clips + record.clips,
       seconds: window.seconds + record.seconds,
       waitSeconds: window.waitSeconds + record.waitSeconds,
+      meanLoss: added(window.meanLoss, record.meanLoss),
     }
-    this.totals = { clips: totals.clips + record.clips, seconds: totals.seconds + record.seconds }
+    this.totals = {
+      clips: totals.clips + record.clips,
+      seconds: totals.seconds + record.seconds,
+      meanLoss: added(totals.meanLoss, record.meanLoss),
+    }
   }
 
   /** The line up to `step`; the next one begins behind it. */
   line(step: number, context: MetricsContext): MetricsLine {
     const { window, totals } = this
     this.window = emptyWindow
+    const meanLoss = meanOf(window.meanLoss)
     return {
       step,
       epoch: rounded(step / context.stepsPerEpoch, 4),
       clips: totals.clips,
       loss: window.loss / window.steps,
+      ...(meanLoss !== null && { meanLoss }),
       learningRate: context.scheduled.learningRate,
       weightDecay: context.scheduled.weightDecay,
       gradientNorm: window.gradientNorm / window.steps,
@@ -104,6 +128,15 @@ export class Metrics {
       seconds: rounded(totals.seconds, 3),
     }
   }
+}
+
+function added(before: MeanLossSum | undefined, value: number | undefined): MeanLossSum | undefined {
+  if (value === undefined) return before
+  return { sum: (before?.sum ?? 0) + value, count: (before?.count ?? 0) + 1 }
+}
+
+function meanOf(sum: MeanLossSum | undefined): number | null {
+  return sum === undefined ? null : sum.sum / sum.count
 }
 
 function rounded(value: number, digits: number): number {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { frameSize } from '../model/configuration.ts'
+import { clipShape, frameSize } from '../model/configuration.ts'
+import { meanPredictionLoss } from '../model/mean-loss.ts'
 import {
   type BadFile,
   type ClipSampling,
@@ -12,7 +13,7 @@ import { listVideos } from '../video/source.ts'
 import { positionsOf } from './clip-timing.ts'
 import type { RunConfiguration } from './configuration.ts'
 import type { TrainingBatch } from './loop.ts'
-import { maskInputs } from './pretrain-inputs.ts'
+import { type MaskInputs, maskInputs } from './pretrain-inputs.ts'
 import type { ResolvedRun } from './resolve.ts'
 
 /**
@@ -67,6 +68,8 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
   })
   const batches = loader.batches({ startStep: done * run.runsPerStep })
   const masks = { ...run, kind: mask.kind, ratio: mask.ratio, decoder: mask.decoder, seed }
+  const clipBytes = clipShape(model, 1).reduce((size, length) => size * length)
+  let runs = 0
   return {
     loader,
     async next() {
@@ -76,8 +79,15 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
         epoch: sample.epoch,
         sample: sample.index * data.samplesPerClip + sample.copy,
       }))
+      const inputs = maskInputs(keys, masks)
+      // One clip a step: that takes milliseconds, beside the engine's run, and the mean over the steps is what is shown.
+      const first = runs++ % run.runsPerStep === 0
+      const meanLoss = first
+        ? meanPredictionLoss(model, clips.subarray(0, clipBytes), ...firstMask(inputs, run.predicted))
+        : Number.NaN
       return {
-        inputs: { frames: clips, ...maskInputs(keys, masks) },
+        inputs: { frames: clips, ...inputs },
+        ...(Number.isFinite(meanLoss) && { meanLoss }),
         epoch,
         clips: samples.length,
         files: samples.map((sample) => sample.entry.path),
@@ -85,6 +95,12 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
       }
     },
   }
+}
+
+/** `masked` and `weight` of the first clip of a batch. */
+function firstMask({ masked, weight }: MaskInputs, predicted: number): [Int32Array, Float32Array?] {
+  const first = masked.subarray(0, predicted)
+  return weight === undefined ? [first] : [first, weight.subarray(0, predicted)]
 }
 
 /** The random clip of a sample. */

@@ -1,5 +1,4 @@
 import { RandomStream } from '../core/random.ts'
-import type { RunInputs } from '../engine/engine.ts'
 import type { TokenGrid } from '../mask/grid.ts'
 import { createDecoderMask, createMask, type DecoderMaskKind, type MaskKind } from '../mask/mask.ts'
 
@@ -21,11 +20,17 @@ export interface MaskOptions {
   readonly predicted: number
 }
 
+export interface MaskInputs {
+  readonly visible: Int32Array
+  readonly masked: Int32Array
+  readonly weight?: Float32Array
+}
+
 /**
  * Masks of a batch as the pretraining program takes them: `visible` int32 [B, V], `masked` int32 [B, M], and under dual
  * masking `weight` float32 [B, M]. Each sample's mask depends on (seed, epoch, sample, 'mask') alone.
  */
-export function maskInputs(keys: readonly MaskKey[], options: MaskOptions): RunInputs {
+export function maskInputs(keys: readonly MaskKey[], options: MaskOptions): MaskInputs {
   const { grid, kind, ratio, decoder, seed, visible: seen, predicted } = options
   const visible = new Int32Array(keys.length * seen)
   const masked = new Int32Array(keys.length * predicted)

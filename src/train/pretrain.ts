@@ -24,6 +24,8 @@ export interface PretrainResult extends TrainingRunResult {
   readonly videos: number
   /** How the data was read. */
   readonly sources: readonly SourceReading[]
+  /** What a user should know about the result, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -180,8 +182,20 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
       },
       options,
     )
-    return { ...result, videos: entries.length, sources }
+    return { ...result, videos: entries.length, sources, warnings: lossWarnings(result) }
   } finally {
     record.stop()
   }
+}
+
+/** Share of the loss of predicting the mean that a run must be below to have learned anything. */
+const learnedBelow = 0.98
+
+/** A sentence where the last loss is still that of predicting the mean, or above it. */
+export function lossWarnings({ loss, meanLoss }: Pick<TrainingRunResult, 'loss' | 'meanLoss'>): string[] {
+  if (loss === null || meanLoss === null || loss < learnedBelow * meanLoss) return []
+  return [
+    `The loss (${loss.toFixed(4)}) is not more than 2 % below that of predicting the mean (${meanLoss.toFixed(4)}), so the model has learned ` +
+      'next to nothing: train longer (schedule.duration), change optimiser.baseLearningRate, or look at the clips with `videomae reconstruct`.',
+  ]
 }

@@ -6,6 +6,8 @@ export interface TrainingProgress {
   readonly steps: number
   /** Loss of this step. */
   readonly loss: number
+  /** The loss of predicting the mean on a clip of this step, where it is known. */
+  readonly meanLoss?: number
   /** Clips of this step. */
   readonly clips: number
   /** Seconds of this step, and how many of them went by waiting for data. */
@@ -32,6 +34,7 @@ export class ProgressDisplay {
   private steps = 0
   private window: TrainingProgress[] = []
   private loss: number | null = null
+  private meanLoss: number | null = null
   private shown = false
   private lastDraw = 0
 
@@ -42,7 +45,8 @@ export class ProgressDisplay {
 
   update(progress: TrainingProgress): void {
     if (this.quiet) return
-    this.loss = this.loss === null ? progress.loss : 0.9 * this.loss + 0.1 * progress.loss
+    this.loss = smoothed(this.loss, progress.loss)
+    if (progress.meanLoss !== undefined) this.meanLoss = smoothed(this.meanLoss, progress.meanLoss)
     this.steps++
     if (this.steps > warmupSteps) this.window = [...this.window, progress].slice(-windowSteps)
     if (this.steps === warmupSteps + measuredSteps && progress.step < progress.steps) this.note(this.estimate(progress))
@@ -140,7 +144,7 @@ export class ProgressDisplay {
     const pace = speed === null ? '  warming up' : `  ${speed.clipsPerSecond.toFixed(1)} clips/s  ${speed.left} left`
     const waiting = speed !== null && speed.dataWait > 0.05 ? `  data ${Math.round(speed.dataWait * 100)} %` : ''
     const bad = progress.badFiles > 0 ? `  bad files ${progress.badFiles}` : ''
-    return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${pace}${waiting}${bad}`
+    return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${besideMean(this.meanLoss)}${pace}${waiting}${bad}`
   }
 }
 
@@ -162,11 +166,20 @@ interface Speed {
   readonly left: string
 }
 
+function smoothed(before: number | null, value: number): number {
+  return before === null ? value : 0.9 * before + 0.1 * value
+}
+
+/** What stands behind a loss of pretraining. */
+function besideMean(meanLoss: number | null): string {
+  return meanLoss === null ? '' : ` (mean ${meanLoss.toFixed(4)})`
+}
+
 function logLine({ step, steps, badFiles }: TrainingProgress, line: MetricsLine, speed: Speed | null): string {
   const parts = [
     `step ${step}/${steps}`,
     `epoch ${line.epoch.toFixed(2)}`,
-    `loss ${line.loss.toFixed(4)}`,
+    `loss ${line.loss.toFixed(4)}${besideMean(line.meanLoss ?? null)}`,
     `lr ${line.learningRate.toExponential(2)}`,
     `gradient ${line.gradientNorm.toPrecision(3)}`,
     ...(speed === null

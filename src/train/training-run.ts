@@ -106,6 +106,8 @@ export interface TrainingRunResult {
   readonly steps: number
   /** Mean loss of the last line of metrics; null where there is none. */
   readonly loss: number | null
+  /** Of pretraining: the loss of predicting the mean, over the whole run; null where it is not known. */
+  readonly meanLoss: number | null
   /** Clips shown to the model, repeats included, and seconds of training, over all parts of the run. */
   readonly clips: number
   readonly seconds: number
@@ -229,6 +231,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
       engine: session.engine,
       steps,
       loss: lastLine === null ? null : (lastLine as MetricsLine).loss,
+      meanLoss: metrics.meanLoss,
       clips,
       seconds,
       badFiles: loader.badFiles(),
@@ -308,11 +311,13 @@ async function readTrainedState(
 }
 
 function events(line: MetricsLine) {
-  const { step, epoch, loss, learningRate, weightDecay, gradientNorm, clipsPerSecond, dataWait, memory } = line
+  const { step, epoch, loss, meanLoss, learningRate, weightDecay, gradientNorm, clipsPerSecond, dataWait, memory } =
+    line
   return {
     step,
     scalars: {
       'train/loss': loss,
+      ...(meanLoss !== undefined && { 'train/mean_loss': meanLoss }),
       'train/learning_rate': learningRate,
       'train/weight_decay': weightDecay,
       'train/gradient_norm': gradientNorm,

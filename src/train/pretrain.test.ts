@@ -1,0 +1,85 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { meanPredictionLoss } from '../model/mean-loss.ts'
+import { generateMotionDataset } from '../synthetic/generate.ts'
+import { listVideos } from '../video/source.ts'
+import { runConfiguration } from './configuration-file.ts'
+import { lossWarnings, planPretraining, pretrain } from './pretrain.ts'
+import { openPretrainData } from './pretrain-data.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'videomae-mean-loss-'))
+  await generateMotionDataset(path.join(folder, 'videos'), { clips: 8, size: 32, frames: 12 })
+}, 120_000)
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const input = (decoder: boolean) => ({
+  data: { path: path.join(folder, 'videos'), samplesPerClip: 2, workers: 1 },
+  clip: { stride: 1 },
+  model: {
+    width: 16,
+    depth: 1,
+    heads: 2,
+    frames: 4,
+    resolution: 16,
+    patch: 8,
+    decoder: { width: 8, depth: 1, heads: 1 },
+  },
+  mask: decoder
+    ? { kind: 'tube' as const, ratio: 0.5, decoder: { kind: 'running-cell' as const, ratio: 0.5 } }
+    : { ratio: 0.5 },
+  batch: { size: 4, perRun: 2 },
+  schedule: { duration: '3 steps', warmup: '1 step' },
+  log: { every: '1 step' },
+  engine: { name: 'reference' },
+})
+
+it.each([false, true])(
+  'gives one batch of every step the mean loss of its first clip (dual masking %s)',
+  async (dual) => {
+    const run = await planPretraining(runConfiguration(input(dual)))
+    const data = openPretrainData({
+      entries: listVideos([path.join(folder, 'videos')]),
+      run,
+      done: 0,
+      knownBad: [],
+      onBadFile: () => {},
+    })
+    try {
+      for (let k = 0; k < 4; k++) {
+        const { inputs, meanLoss, release } = await data.next()
+        const [frames, masked, weight] = [inputs.frames as Uint8Array, inputs.masked as Int32Array, inputs.weight]
+        const clip = frames.slice(0, frames.length / 2)
+        const counted = masked.subarray(0, masked.length / 2).filter((_, m) => weight === undefined || weight[m] !== 0)
+        if (k % 2 === 0) expect(meanLoss).toBe(meanPredictionLoss(run.model, clip, counted))
+        else expect(meanLoss).toBeUndefined()
+        release?.()
+      }
+    } finally {
+      await data.loader.close()
+    }
+  },
+  120_000,
+)
+
+it('writes it beside the loss, and says so where a run is still there', async () => {
+  const result = await pretrain(input(false), { out: path.join(folder, 'run') })
+  const lines = (await readFile(path.join(result.run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n')
+  const values = lines.map((line) => (JSON.parse(line) as { meanLoss: number }).meanLoss)
+  expect(values).toHaveLength(3)
+  for (const value of values) expect(value > 0 && value < 1).toBe(true)
+  expect(result.meanLoss).toBeCloseTo(values.reduce((a, b) => a + b) / 3, 12)
+  // Three steps teach nothing.
+  expect(result.warnings).toEqual([expect.stringContaining('predicting the mean')])
+}, 120_000)
+
+it('warns of a loss within 2 % of predicting the mean, or above', () => {
+  expect(lossWarnings({ loss: 0.979, meanLoss: 1 })).toEqual([])
+  expect(lossWarnings({ loss: 0.981, meanLoss: 1 })).toHaveLength(1)
+  expect(lossWarnings({ loss: 1.4, meanLoss: 1 })).toHaveLength(1)
+  expect(lossWarnings({ loss: 1.4, meanLoss: null })).toEqual([])
+  expect(lossWarnings({ loss: null, meanLoss: 1 })).toEqual([])
+})
