@@ -76,7 +76,7 @@ function check(node, tarball) {
   }
   const inside = (args) => run(node, args, { cwd: consumer, env })
   writeFileSync(path.join(consumer, 'package.json'), '{"name": "consumer", "version": "1.0.0", "type": "module"}')
-  inside([npm, 'install', '--ignore-scripts=false', tarball])
+  inside([npm, 'install', '--ignore-scripts=false', tarball, '@types/node@20'])
   const lock = JSON.parse(readFileSync(path.join(consumer, 'package-lock.json'), 'utf8'))
   const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript)
   if (scripted.length > 0) throw new Error(`These dependencies have install scripts: ${scripted.map(([name]) => name)}`)
@@ -87,7 +87,7 @@ function check(node, tarball) {
   inside(['program.mjs'])
   writeFileSync(path.join(consumer, 'program.ts'), program)
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  inside([compiler, '--noEmit', '--strict', '--module', 'nodenext', '--types', '', '--lib', 'es2024,dom', 'program.ts'])
+  inside([compiler, '--noEmit', '--strict', '--module', 'nodenext', '--types', 'node', '--lib', 'es2024', 'program.ts'])
   if (!values['skip-demo']) {
     inside([main, 'demo', '--out', 'demo'])
     if (!readdirSync(path.join(consumer, 'demo')).some((name) => name.endsWith('.onnx')))

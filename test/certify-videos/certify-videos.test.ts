@@ -263,7 +263,7 @@ describe('videomae certify, audit and lethal-dose', () => {
       out,
       ...common,
     )
-    expect(audited.code).toBe(0)
+    expect(audited.code, `${audited.stdout}${audited.stderr}`).toBe(0)
     const report = JSON.parse(audited.stdout) as { trials: number; poisons: number }
     expect(report).toMatchObject({ rule: 'temporal', trials: 4, violations: [], reproducible: true, learners: 5 })
     expect(report.poisons).toBeGreaterThanOrEqual(4)
@@ -300,19 +300,19 @@ describe('videomae certify, audit and lethal-dose', () => {
   })
 
   it('audits with poisoned training sets', async () => {
-    const { code, stdout } = await videomae(
+    const { code, stdout, stderr } = await videomae(
       ...['audit', videos, '--from', run, '--partitions', '3', '--rule', 'roe', '--trials', '6', '--attacks', '3'],
       ...['--out', place('audit'), ...common],
     )
-    expect(code).toBe(0)
-    const report = JSON.parse(stdout) as {
-      trials: number
-      violations: unknown[]
-      reproducible: boolean
-      poisons: number
+    // Radii of so few videos may all be 0; then the audit must not pass.
+    if (code === 7) {
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_NOTHING_CHECKED' } })
+    } else {
+      expect(code, `${stdout}${stderr}`).toBe(0)
+      const report = JSON.parse(stdout) as { poisons: number }
+      expect(report).toMatchObject({ trials: 6, violations: [], reproducible: true })
+      expect(report.poisons).toBeGreaterThanOrEqual(6)
     }
-    expect(report).toMatchObject({ trials: 6, violations: [], reproducible: true })
-    expect(report.poisons).toBeGreaterThanOrEqual(6)
     const groups = [
       '--rule',
       'groups',
@@ -326,11 +326,13 @@ describe('videomae certify, audit and lethal-dose', () => {
       place('audit-groups'),
     ]
     const audited = await videomae('audit', videos, '--from', run, '--partitions', '4', ...groups, ...common)
-    expect(audited.code).toBe(0)
-    expect(JSON.parse(audited.stdout)).toMatchObject({
-      ...{ rule: 'groups', groups: 2, learners: 4, violations: [], reproducible: true },
-      retrained: expect.stringContaining('the scale of the features of each group'),
-    })
+    expect([0, 7], audited.stderr).toContain(audited.code)
+    if (audited.code === 7) expect(audited.stdout).toContain('AUDIT_NOTHING_CHECKED')
+    else
+      expect(JSON.parse(audited.stdout)).toMatchObject({
+        ...{ rule: 'groups', groups: 2, learners: 4, violations: [], reproducible: true },
+        retrained: expect.stringContaining('the scale of the features of each group'),
+      })
     const odd = await videomae('audit', videos, '--from', run, '--partitions', '5', ...groups, ...common)
     expect(odd).toMatchObject({ code: 2, stdout: expect.stringContaining('a multiple of the 2 encoder groups') })
   })
@@ -351,7 +353,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     mkdirSync(place('votes'), { recursive: true })
     const file = place('votes', 'votes.csv')
     // 7 votes for class 1 against 2 for class 0: floor((5 - 1) / 2) = 2, with index 0 winning ties.
-    writeFileSync(file, 'id,label,a,b,c,d,e,f,g,h,i\nx,1,1,1,1,1,1,1,1,0,0\ny,0,2,2,2,0,0,1,1,1,1\n')
+    writeFileSync(file, 'id,label,l0,l1,l2,l3,l4,l5,l6,l7,l8\nx,1,1,1,1,1,1,1,1,0,0\ny,0,2,2,2,0,0,1,1,1,1\n')
     const command = ['certify', '--votes', file, '--classes', '3', '--out', place('votes'), '--json']
     const { code, stdout } = await videomae(...command, '--rule', 'dpa')
     expect(code).toBe(0)

@@ -56,6 +56,9 @@ beforeAll(() => {
     mkdirSync(path.dirname(link), { recursive: true })
     symlinkSync(from, link)
   }
+  // The declarations speak of Node.js, as those of most packages for it.
+  mkdirSync(path.join(consumer, 'node_modules', '@types'), { recursive: true })
+  symlinkSync(path.join(root, 'node_modules/@types/node'), path.join(consumer, 'node_modules/@types/node'))
   writeFileSync(path.join(consumer, 'package.json'), '{"type": "module"}')
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -101,7 +104,7 @@ console.log(typeof createMask)
 `
     writeFileSync(path.join(consumer, 'program.ts'), program)
     const compiler = path.join(root, 'node_modules/typescript/bin/tsc')
-    const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,dom', '--types', '']
+    const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024', '--types', 'node']
     run(process.execPath, [compiler, ...options, 'program.ts'], consumer)
     expect(run(process.execPath, ['program.js'], consumer)).toBe('function\n')
   })

@@ -59,7 +59,7 @@ const settings = (...more: string[]): string[] => [...small, ...more].flatMap((e
 
 beforeAll(async () => {
   await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
-  writeFileSync(place('votes.csv'), 'id,label,a,b,c\nx,0,0,0,1\ny,1,1,1,1\n')
+  writeFileSync(place('votes.csv'), 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\n')
 })
 beforeEach(() => {
   for (const name of watched) {

@@ -101,7 +101,7 @@ describe('videomae pretrain --resume --out RUN', () => {
     'says what is missing where there is nothing to go on from',
     async () => {
       const { code, stderr } = await resume(path.join(folder, 'nothing')).ended
-      expect([code, stderr]).toEqual([2, expect.stringMatching(/Expected DATA[\s\S]*INVALID_ARGUMENT/)])
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/there is no config\.json[\s\S]*INVALID_ARGUMENT/)])
     },
     slow,
   )

@@ -163,9 +163,9 @@ test.skipIf(process.platform === 'win32')('what a list names and is no file is a
   symlinkSync('/dev/zero', file('zero.mp4'))
   const names = ['good.mp4', 'pipe.mp4', 'zero.mp4', '/dev/tty', 'hostile', 'hostile/lists/dash-url.mp4']
   writeFileSync(file('list.txt'), `${names.join('\n')}\n`)
-  const { videos } = await inspectVideos(file('list.txt'), { workers: 1 })
-  const codes = videos.map(({ problem }) => problem?.code ?? 'good')
-  const none = 'VIDEO_NOT_FOUND'
-  expect(codes).toEqual(['good', none, none, none, none, 'VIDEO_CONTAINER_REFUSED'])
-  expect(videos[1].problem?.reason).toContain('expected a file, found a pipe')
+  const { videos, sources } = await inspectVideos(file('list.txt'), { workers: 1 })
+  expect(videos.map(({ problem }) => problem?.code ?? 'good')).toEqual(['good', 'VIDEO_CONTAINER_REFUSED'])
+  const [{ unusable }] = sources
+  expect(unusable.map(({ code }) => code)).toEqual(Array(4).fill('VIDEO_NOT_A_FILE'))
+  expect(unusable[0].reason).toContain('pipe')
 })
