@@ -87,7 +87,18 @@ function check(node, tarball) {
   inside(['program.mjs'])
   writeFileSync(path.join(consumer, 'program.ts'), program)
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  inside([compiler, '--noEmit', '--strict', '--module', 'nodenext', '--types', 'node', '--lib', 'es2024', 'program.ts'])
+  inside([
+    compiler,
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--types',
+    'node',
+    '--lib',
+    'es2024,dom',
+    'program.ts',
+  ])
   if (!values['skip-demo']) {
     inside([main, 'demo', '--out', 'demo'])
     if (!readdirSync(path.join(consumer, 'demo')).some((name) => name.endsWith('.onnx')))

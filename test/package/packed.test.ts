@@ -104,7 +104,7 @@ console.log(typeof createMask)
 `
     writeFileSync(path.join(consumer, 'program.ts'), program)
     const compiler = path.join(root, 'node_modules/typescript/bin/tsc')
-    const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024', '--types', 'node']
+    const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,dom', '--types', 'node']
     run(process.execPath, [compiler, ...options, 'program.ts'], consumer)
     expect(run(process.execPath, ['program.js'], consumer)).toBe('function\n')
   })
