@@ -271,7 +271,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     const refused = async (...args: string[]) =>
       JSON.parse((await videomae(...args, '--out', out, ...common)).stdout) as { error: { code: string } }
     expect((await refused('certify', videos, ...command.slice(2), ...bounds)).error.code).toBe('TIME_MISSING')
-    expect((await refused(...command, '--period', '7d', '--until', '45')).error.code).toBe('TIME_INVALID')
+    expect((await refused(...command, '--period', '7', '--until', '45')).error.code).toBe('TIME_INVALID')
     expect((await refused(...command)).error.code).toBe('INVALID_ARGUMENT')
     expect((await refused('certify', list, '--from', run, ...bounds)).error.code).toBe('INVALID_ARGUMENT')
     expect((await refused(...command, ...bounds, '--rule', 'temporal,dpa')).error.code).toBe('RULES_NOT_COMBINED')
