@@ -52,7 +52,8 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
     if (parsed.success) return parsed.data
     problem = z.prettifyError(parsed.error)
   } catch (error) {
-    if (isMissing(error)) return null
+    // A pipe or a device in its place says nothing either.
+    if (isMissing(error) || error instanceof VideoMaeError) return null
     if (!(error instanceof SyntaxError)) throw error
     problem = error.message
   }
