@@ -179,7 +179,7 @@ function writeList(place: string): void {
   for (const name of ['a.mp4', 'b c.mp4', '#d.mp4']) writeFileSync(path.join(path.dirname(place), name), 'a video')
   writeFileSync(place, list)
 }
-const votes = 'id,label,a,b,c\nx,0,0,0,1\ny,1,1,1,1\nz,2,2,1,-1\n'
+const votes = 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\nz,2,2,1,-1\n'
 const recipe = `# A run.
 model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}
 mask: {kind: tube, ratio: 0.9}
