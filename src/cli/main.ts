@@ -5,7 +5,7 @@ import { nodeAdvice, nodeCode, nodeProblem } from '../core/node-version.ts'
 const problem = nodeProblem(process.versions.node)
 if (problem === null) {
   import('./program.ts').catch((error) => {
-    // Thrown here, outside of the promise, it ends the process as any error that nobody catches.
+    // Thrown outside of the promise, it ends the process the way an uncaught exception does.
     setImmediate(() => {
       throw error
     })
