@@ -1,5 +1,5 @@
 /** Every format that this program reads: a whole sample of it, a change of it, and what reads it. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { importBallots } from '../../src/certify/import-votes.ts'
 import type { RandomStream } from '../../src/core/random.ts'
@@ -139,39 +139,43 @@ async function writeTrainerState(place: string): Promise<void> {
 }
 
 const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 15 }
-let storeIndex = ''
-
 /** Index and data of a feature store; either may change. */
-const features: Format = {
-  name: 'feature store',
-  async prepare(folder) {
-    const store = await FeatureStore.open(folder, 'key', {}, 3)
-    for (const digest of ['one', 'two']) await store.append({ digest, views: [view] }, Float32Array.of(1, 2, 3))
-    const { readdirSync } = await import('node:fs')
-    storeIndex = path.join(folder, 'key', readdirSync(path.join(folder, 'key')).find((name) => name.endsWith('l'))!)
-    features.change = (_folder, random) => {
-      const data = storeIndex.replace(/jsonl$/, 'f32')
-      writeFileSync(storeIndex, index)
-      writeFileSync(data, rows)
-      if (random.integer(4) === 0) writeFileSync(data, mutateBytes(random, rows))
-      else if (random.integer(3) === 0) writeFileSync(storeIndex, asText(random, index))
-      else {
-        const lines = index.toString().trimEnd().split('\n')
-        const changed = lines.map((line) => JSON.stringify(mutateJson(random, JSON.parse(line) as Json)))
-        writeFileSync(storeIndex, `${changed.join('\n')}\n`)
+function featureStore(): Format {
+  let [indexFile, dataFile] = ['', '']
+  let [index, data] = [new Uint8Array(), new Uint8Array()]
+  const changedLines = (random: RandomStream): Uint8Array => {
+    const lines = Buffer.from(index).toString().trimEnd().split('\n')
+    const changed = lines.map((line) => JSON.stringify(mutateJson(random, JSON.parse(line) as Json)))
+    return Buffer.from(`${changed.join('\n')}\n`)
+  }
+  return {
+    name: 'feature store',
+    async prepare(folder) {
+      const store = await FeatureStore.open(folder, 'key', {}, 3)
+      for (const digest of ['one', 'two']) await store.append({ digest, views: [view] }, Float32Array.of(1, 2, 3))
+      const [name] = readdirSync(store.folder).filter((file) => file.endsWith('.jsonl'))
+      indexFile = path.join(store.folder, name)
+      dataFile = indexFile.replace(/jsonl$/, 'f32')
+      index = new Uint8Array(readFileSync(indexFile))
+      data = new Uint8Array(readFileSync(dataFile))
+    },
+    change(_folder, random) {
+      const what = pick(random, ['data', 'text', 'lines', 'lines'] as const)
+      writeFileSync(dataFile, what === 'data' ? mutateBytes(random, data) : data)
+      writeFileSync(
+        indexFile,
+        what === 'text' ? asText(random, index) : what === 'lines' ? changedLines(random) : index,
+      )
+    },
+    async read(folder) {
+      const store = await FeatureStore.open(folder, 'key', {}, 3)
+      for (const digest of ['one', 'two']) {
+        if (!store.has(digest)) continue
+        const rows = await store.read(digest)
+        if (rows.join() !== '1,2,3') throw new Error(`features of ${digest} changed to ${rows.join()} without a word`)
       }
-    }
-    const [index, rows] = [readFileSync(storeIndex), readFileSync(storeIndex.replace(/jsonl$/, 'f32'))]
-  },
-  change: () => {},
-  async read(folder) {
-    const store = await FeatureStore.open(folder, 'key', {}, 3)
-    for (const digest of ['one', 'two']) {
-      if (!store.has(digest)) continue
-      const rows = await store.read(digest)
-      if (rows.join() !== '1,2,3') throw new Error(`features of ${digest} changed to ${rows.join()} without a word`)
-    }
-  },
+    },
+  }
 }
 
 const list = 'path,label,split,group\na.mp4,left,train,s1\n"b c.mp4",right,test,s2\n#d.mp4,left,train,s1\n'
@@ -250,5 +254,5 @@ export const formats: readonly Format[] = [
     mutateDocument,
     (place) => readTrainingManifest(path.dirname(place)),
   ),
-  features,
+  featureStore(),
 ]

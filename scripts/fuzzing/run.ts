@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { RandomStream } from '../../src/core/random.ts'
@@ -27,7 +28,6 @@ export interface FuzzOutcome {
 /** Growth that a file of a few kilobytes may cause: 512 MiB. */
 const mostMiB = 512
 
-/** Resident memory that is not due to the garbage collector's leisure is far below this; reading it costs microseconds. */
 const resident = (): number => process.memoryUsage.rss() / 2 ** 20
 
 /**
@@ -41,7 +41,6 @@ export async function fuzz(
   { folder, cases, seed, from = 0, onCase }: FuzzOptions,
 ): Promise<FuzzOutcome> {
   const place = path.join(folder, format.name.replaceAll(/\W+/g, '-'))
-  const { mkdirSync } = await import('node:fs')
   mkdirSync(place, { recursive: true })
   await format.prepare(place)
   await format.read(place) // The sample itself is whole.
