@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -92,6 +93,26 @@ describe('the packed package', () => {
     const report = run(process.execPath, [path.join(installed, 'dist/cli/main.js'), 'doctor'], consumer)
     expect(report).toMatch(/onnx/)
     expect(report).toMatch(/node-av/)
+  })
+
+  it('on a platform that it was not packed for takes the ONNX Runtime installed beside it, or says how to get it', () => {
+    const bundled = path.join(installed, 'dist/node_modules/onnxruntime-node/bin')
+    renameSync(bundled, `${bundled}.away`)
+    const beside = path.join(consumer, 'node_modules/onnxruntime-node')
+    try {
+      const probe = `import { engineNamed } from 'videomae'
+const { available, detail } = await (await engineNamed('onnx')).probe()
+console.log(available, detail)`
+      writeFileSync(path.join(consumer, 'probe.mjs'), probe)
+      expect(run(process.execPath, ['probe.mjs'], consumer)).toMatch(
+        /^false .*npm install --ignore-scripts onnxruntime-node/,
+      )
+      symlinkSync(path.join(root, 'node_modules/onnxruntime-node'), beside)
+      expect(run(process.execPath, ['probe.mjs'], consumer)).toMatch(/^true /)
+    } finally {
+      rmSync(beside, { force: true })
+      renameSync(`${bundled}.away`, bundled)
+    }
   })
 
   it('is a library for programs and for the type checker', () => {

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-common'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { EngineOptions } from '../engine.ts'
@@ -22,7 +23,7 @@ export type { InferenceSession, Tensor }
 export async function loadRuntime(): Promise<OnnxRuntime> {
   await disableTelemetry()
   try {
-    const ort = await import('onnxruntime-node')
+    const ort = await importRuntime()
     return {
       version: ort.env.versions.node ?? ort.env.versions.common,
       providers: ort.listSupportedBackends().map(({ name }) => name),
@@ -34,15 +35,28 @@ export async function loadRuntime(): Promise<OnnxRuntime> {
           : ort.InferenceSession.create(model, options),
     }
   } catch (cause) {
-    throw new VideoMaeError(
-      `Expected onnxruntime-node to load on ${process.platform}-${process.arch}: ${cause instanceof Error ? cause.message : cause}`,
-      {
-        code: 'ENGINE_UNAVAILABLE',
-        exit: 'environment',
-        hint: 'onnxruntime-node has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). Reinstall with `npm ci`.',
-        cause,
-      },
-    )
+    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    throw new VideoMaeError(`Expected onnxruntime-node to load on ${process.platform}-${process.arch}: ${reason}.`, {
+      code: 'ENGINE_UNAVAILABLE',
+      exit: 'environment',
+      hint: 'It has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). An installed videomae carries the one of the platform that packed it; on another, run `npm install --ignore-scripts onnxruntime-node@1.30` beside it. In a clone run `npm ci --ignore-scripts`.',
+      cause,
+    })
+  }
+}
+
+/** The copy that comes with this package; where that is of another platform, the one installed beside the package. */
+async function importRuntime(): Promise<typeof import('onnxruntime-node')> {
+  try {
+    return await import('onnxruntime-node')
+  } catch (own) {
+    // From the root of the package, past dist/node_modules.
+    const require = createRequire(new URL('../../../package.json', import.meta.url))
+    try {
+      return require('onnxruntime-node')
+    } catch {
+      throw own
+    }
   }
 }
 
