@@ -75,7 +75,7 @@ class Side {
   /** All threads of the process. */
   private prioritize(realtime: boolean): void {
     if (!options.realtime) return
-    const policy = realtime ? ['-f', '-p', '50'] : ['-o', '-p', '0']
+    const policy = realtime ? ['-r', '-p', '5'] : ['-o', '-p', '0']
     spawnSync('chrt', ['-a', ...policy, String(this.child.pid)], { stdio: 'ignore' })
   }
 
@@ -138,9 +138,14 @@ function torchSide(python: string, side: string, name: string, visible: number, 
 
 function engineSide(side: string, name: string): Side {
   const [engine, precision] = side.split('-')
-  const list = [engine, precision === 'bf16' ? 'bfloat16' : 'float32', options.device]
-  const args = [here('./train-step-engine.ts'), name, options.dual ? '1' : '0', options.threads, ...list]
-  return new Side(process.execPath, ['--import', 'tsx', ...args])
+  const { configuration, batch } = trainStepCases[name]
+  const task = {
+    ...{ configuration, batch, ...stepTokens(configuration, options.dual), dual: options.dual, engine },
+    precision: precision === 'bf16' ? 'bfloat16' : 'float32',
+    threads: Number(options.threads),
+    device: options.device === '' ? undefined : options.device,
+  }
+  return new Side(process.execPath, [here('./train-step-engine.mjs'), JSON.stringify(task)])
 }
 
 /** PyTorch's side of an engine's precision that was fastest. */
