@@ -13,5 +13,6 @@ export default defineConfig({
     hookTimeout: hang,
     teardownTimeout: 120_000,
     maxWorkers: 2,
+    globalSetup: 'test/temporary-folder.ts',
   },
 })
