@@ -30,6 +30,7 @@ export { type Prepared, prepareGroups, prepareLearners, prepareSets, prepareShar
 export { encoderProvenance } from './provenance.ts'
 export { type LeftOutRow, leftOutSummary, type SplitRule } from './reading.ts'
 export { applyScale, type FeatureScale, measureScale } from './scale.ts'
+export { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
 export type { PeriodOptions } from './times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
 export { type VideoCertificate, videoCertificate } from './video-certificate.ts'

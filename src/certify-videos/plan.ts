@@ -24,6 +24,7 @@ import {
   readData,
   requireBothSides,
 } from './reading.ts'
+import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
 import { type PeriodOptions, timeBounds } from './times.ts'
 
 export interface CertifyVideosOptions
@@ -74,6 +75,8 @@ export interface CertifyVideosPlan {
   /** What class indices count: see `classNamesOf`. */
   readonly classes: readonly string[]
   readonly division: Division
+  /** Videos to predict that learners or encoders have seen. */
+  readonly seen: SeenInputs
   readonly encoder: EncoderProvenance
   /** Trusted videos. */
   readonly scaling: readonly LabelledVideo[]
@@ -82,8 +85,8 @@ export interface CertifyVideosPlan {
 /**
  * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
  *
- * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource` and
- *   `manifestOfData` throw
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource`,
+ *   `manifestOfData` and `trainingUse` throw
  */
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
   const { stride, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
@@ -105,7 +108,9 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
   const { classes, division, scaling, periods } = await planVideos(options)
   const scaledOn = scaling.map(fileDigestOf)
-  const shared = { sources, learner, classes, division, scaling, periods }
+  const seen = await seenInputs(sources, division)
+  for (const remark of seenRemarks(seen)) onNote(`warning: ${remark}`)
+  const shared = { sources, learner, classes, division, seen, scaling, periods }
   if (sources.length > 1) {
     const groupOf = groupsOf(division.train, classes, by, sources.length)
     const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })
@@ -147,10 +152,6 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
   const { leftOut, rows, how } = read
   const sides = { train: numbered(read.training), test: numbered(read.test) }
   const division: Division = { ...sides, how, leftOut, rows, classesFrom: list.from }
-  const seen = new Set(division.train.map(fileDigestOf))
-  const both = division.test.filter((video) => seen.has(fileDigestOf(video))).length
-  if (both > 0)
-    onNote(`${both} videos to predict have the content of a training video; accuracy will look better than it is.`)
   const scaling = options.trusted === undefined ? [] : await trustedVideos(options.trusted, signal)
   return { classes, division, scaling, periods: times?.periods }
 }

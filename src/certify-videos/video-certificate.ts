@@ -7,6 +7,7 @@ import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
+import type { SeenInputs } from './seen-inputs.ts'
 
 /** `certificate.json` of videos. */
 export interface VideoCertificate extends CertificateFile {
@@ -20,6 +21,8 @@ export interface VideoCertificate extends CertificateFile {
     readonly protected: number
     readonly predicted: number
     readonly leftOut: readonly LeftOutRow[]
+    /** Of the videos to predict, those that learners or encoders have seen. */
+    readonly seen: SeenInputs
     /** `any`: the claim holds whatever classes there are; `declared`: for these classes, videos with other labels left out. */
     readonly classes: 'any' | 'declared'
     /** `labels`, `declared`, or the file that was read. */
@@ -71,6 +74,7 @@ export async function videoCertificate(
       protected: used.length,
       predicted: division.test.length - lostTest.size,
       leftOut: [...division.leftOut, ...leftOut, ...older],
+      seen: plan.seen,
       classes: open ? 'any' : 'declared',
       classesFrom: division.classesFrom,
     },

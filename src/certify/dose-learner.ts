@@ -14,6 +14,8 @@ export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestIn
   readonly by?: BucketKey
   /** What the radii shall be a promise against; without it they only count votes, and the report says so. */
   readonly threat?: ThreatDeclaration
+  /** What a reader of its numbers should know, one sentence each. */
+  readonly remarks?: readonly string[]
 }
 
 /**
@@ -25,7 +27,7 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
   test: Inputs,
   options: DoseLearnerOptions<Set, Inputs>,
 ): DoseLearner {
-  const { name, learners: family, by = 'content', threat, ...pool } = options
+  const { name, learners: family, by = 'content', threat, remarks, ...pool } = options
   family.check(set, test)
   checkUnits(set, { by, buckets: 1 })
   const units = rowsOfUnits(set, by)
@@ -34,6 +36,7 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
     name,
     samples: units.length,
     labels: test.labels,
+    remarks,
     // The radii that are measured are those of DPA.
     ...(threat === undefined ? {} : { threat: checkThreat(set, by, ['dpa'], threat) }),
     async voteOfSubsets(size, subsets, seed) {

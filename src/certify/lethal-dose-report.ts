@@ -73,6 +73,8 @@ function promises(learners: readonly LearnerDose[]): string[] {
   const notCovered = new Set(learners.flatMap(({ threat }) => threat?.notCovered ?? []))
   if (conditions.size > 0) lines.push('', 'On condition that:', '', ...[...conditions].map((line) => `* ${line}`))
   if (notCovered.size > 0) lines.push('', 'Not covered:', '', ...[...notCovered].map((line) => `* ${line}`))
+  const remarks = learners.flatMap(({ name, remarks }) => remarks.map((remark) => `* ${name}: ${remark}`))
+  if (remarks.length > 0) lines.push('', 'Warnings:', '', ...remarks)
   return [...lines, '']
 }
 

@@ -22,6 +22,8 @@ export interface DoseLearner {
   readonly labels: ArrayLike<number>
   /** What its radii are a promise against, as `checkThreat` grants it. Without it they only count votes. */
   readonly threat?: ThreatStatement
+  /** What a reader of its numbers should know, one sentence each. */
+  readonly remarks?: readonly string[]
   /** Votes of learners trained on `subsets` random subsets of `size` samples each. */
   voteOfSubsets(size: number, subsets: number, seed: number): Promise<Ballots>
   /** Votes of the K learners of a real partition. */
@@ -77,6 +79,7 @@ export interface LearnerDose {
   readonly samples: number
   /** What its radii are a promise against. Never print them without it; null: they are none, they only count votes. */
   readonly threat: ThreatStatement | null
+  readonly remarks: readonly string[]
   readonly curve: readonly CurvePoint[]
   readonly complexity: readonly SampleComplexity[]
   readonly rows: readonly DoseRow[]
@@ -151,6 +154,7 @@ export async function lethalDose(
       name: learner.name,
       samples: learner.samples,
       threat: learner.threat ?? null,
+      remarks: learner.remarks ?? [],
       curve,
       complexity: accuracies.map((accuracy) => complexity(sizes, perSubset, accuracy, learner.samples, seed)),
       rows: rows.reverse(), // ascending K

@@ -25,6 +25,7 @@ import {
   prepareLearners,
   prepareShare,
   pretrainGroups,
+  seenRemarks,
   startsFresh,
   type VideoCertificate,
   videoCertificate,
@@ -217,6 +218,9 @@ function reportCertificate(
     summary,
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
       `rows       ${data.rows}; ${leftOutSummary(data.leftOut) || 'none left out'}\n` +
+      seenRemarks(data.seen)
+        .map((remark) => `warning    ${remark}\n`)
+        .join('') +
       `classes    ${data.classes === 'any' ? 'any: the claim holds whatever classes there are' : `declared (${data.classesFrom})`}\n` +
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +

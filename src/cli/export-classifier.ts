@@ -4,10 +4,11 @@ import { type ClassifierExport, exportClassifier, exportClassifierDirectory } fr
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import type { ExportInput } from '../export/encoder.ts'
 import { openClassifier } from '../finetune/classifier.ts'
-import { openDataset } from '../finetune/dataset.ts'
+import { type LabelledVideo, openDataset } from '../finetune/dataset.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
+import { formatTrainedOn, videosOf, withDigests } from '../finetune/trained-on.ts'
 import { temporalViews } from '../finetune/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
@@ -81,10 +82,15 @@ export async function exportClassifierCommand(
       onProgress: display.counter('clips'),
     })
     for (const warning of result.warnings) display.note(`warning: ${warning}`)
-    const measured = evaluate === undefined ? null : await measure(checkpoint, out, evaluate, compareWith, signal)
+    const calibratedOn = calibration?.videos ?? []
+    const measured =
+      evaluate === undefined
+        ? null
+        : await measure(checkpoint, out, evaluate, { engine: compareWith, calibratedOn, signal })
     const unreadable = [...(calibration?.unreadable ?? []), ...(measured?.unreadable ?? [])]
     for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)
     const accuracy = measured?.comparison ?? null
+    for (const warning of accuracy?.warnings ?? []) display.note(`warning: ${warning}`)
     process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy, unreadable })}\n` : report(result, accuracy))
   } finally {
     interrupt.dispose()
@@ -149,7 +155,11 @@ async function clipsOf(
   checkpoint: string,
   data: string,
   { use, most, signal }: { readonly use: Use; readonly most: number; readonly signal: AbortSignal },
-): Promise<{ readonly clips: Uint8Array; readonly unreadable: readonly UnreadableVideo[] }> {
+): Promise<{
+  readonly clips: Uint8Array
+  readonly videos: readonly LabelledVideo[]
+  readonly unreadable: readonly UnreadableVideo[]
+}> {
   const { configuration, sampling, labels } = await openClassifier(checkpoint)
   const { videos } = await openDataset(data, { classes: labels, digests: false, signal })
   const all = videosOfSplit(videos, partOf[use])
@@ -157,16 +167,19 @@ async function clipsOf(
   const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
   const samplings = temporalViews(sampling, configuration.frames, 1)
   const clips: Uint8Array[] = []
+  const read: LabelledVideo[] = []
   const unreadable: UnreadableVideo[] = []
   for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
     if (clips.length === count) break
     for await (const loaded of loadClips({ entries, samplings, size: frameSize(configuration), signal })) {
-      if (loaded.ok) clips.push(loaded.clips)
-      else unreadable.push({ use, id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
+      if (loaded.ok) {
+        clips.push(loaded.clips)
+        read.push(entries[loaded.index])
+      } else unreadable.push({ use, id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
       if (clips.length === count) break
     }
   }
-  if (clips.length > 0) return { clips: Buffer.concat(clips), unreadable }
+  if (clips.length > 0) return { clips: Buffer.concat(clips), videos: read, unreadable }
   const named = unreadable.slice(0, mostNamed).map(({ reason }) => reason)
   const more = unreadable.length - named.length
   throw new VideoMaeError(
@@ -184,6 +197,11 @@ interface Comparison {
   readonly file: Evaluation['scores']
   /** Videos that get the same answer from both. */
   readonly sameAnswer: number
+  /** Which of the videos the checkpoint was trained on. */
+  readonly trainedOn: Evaluation['trainedOn']
+  /** Ids of the videos that the bounds of activations were measured on, too. */
+  readonly calibratedOn: readonly string[]
+  readonly warnings: readonly string[]
 }
 
 /** Scores of the checkpoint in float32 and of the file on the same videos, one view each. */
@@ -191,14 +209,21 @@ async function measure(
   checkpoint: string,
   file: string,
   data: string,
-  engine: string | null,
-  signal: AbortSignal,
+  options: {
+    readonly engine: string | null
+    /** Videos that the bounds of activations were measured on. */
+    readonly calibratedOn: readonly LabelledVideo[]
+    readonly signal: AbortSignal
+  },
 ): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
+  const { engine, calibratedOn, signal } = options
+  let videos: readonly LabelledVideo[] = []
   const evaluate = async (place: string): Promise<Evaluation> => {
     const classifier = await openAnyClassifier(place, { engine })
     try {
-      const { videos } = await openDataset(data, { classes: classifier.labels, digests: false, signal })
-      return await evaluateVideos(classifier, videosOfSplit(videos, 'test'), { clips: 1, crops: 1, signal })
+      const dataset = await openDataset(data, { classes: classifier.labels, digests: false, signal })
+      videos = videosOfSplit(dataset.videos, 'test')
+      return await evaluateVideos(classifier, videos, { clips: 1, crops: 1, signal })
     } finally {
       await classifier.close()
     }
@@ -207,10 +232,39 @@ async function measure(
   // By id: a video that could be read once only, for want of time, would move all behind it.
   const answers = new Map(after.predictions.map(({ id, predicted }) => [id, predicted]))
   const sameAnswer = before.predictions.filter(({ id, predicted }) => predicted === answers.get(id)).length
+  const scored = new Set(after.predictions.map(({ id }) => id))
+  const both = await sameContent(
+    videos.filter(({ id }) => scored.has(id)),
+    calibratedOn,
+    signal,
+  )
+  // The file says nothing of its training: what the checkpoint says is true of it, too.
+  const { trainedOn, warnings: ofCheckpoint } = before
+  const warnings =
+    both.length === 0
+      ? ofCheckpoint
+      : [
+          ...ofCheckpoint,
+          `${both.length} of the ${scored.size} videos of --evaluate are those of --calibrate: 8-bit integers may lose more accuracy on new videos.`,
+        ]
   return {
-    comparison: { checkpoint: before.scores, file: after.scores, sameAnswer },
+    comparison: {
+      ...{ checkpoint: before.scores, file: after.scores, sameAnswer },
+      ...{ trainedOn, calibratedOn: both, warnings },
+    },
     unreadable: before.failures.map((failure) => ({ use: 'evaluate', ...failure })),
   }
+}
+
+/** Ids of videos whose files have the content of one of `others`. */
+async function sameContent(
+  videos: readonly LabelledVideo[],
+  others: readonly LabelledVideo[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (others.length === 0) return []
+  const contents = (await withDigests(others, signal)).flatMap(({ digest }) => digest?.slice(0, 64) ?? [])
+  return videosOf(await withDigests(videos, signal), new Set(contents)).map(({ id }) => id)
 }
 
 function report(
@@ -237,6 +291,7 @@ function report(
       row('float32', float32Bytes, accuracy.checkpoint),
       ...(precision === 'float32' ? [] : [row(precision, bytes, accuracy.file)]),
       `${accuracy.sameAnswer} of ${accuracy.file.videos} test videos get the same answer from the file as from the checkpoint`,
+      `trained on ${formatTrainedOn(accuracy.trainedOn)}`,
     )
   }
   return `${lines.join('\n')}\n`

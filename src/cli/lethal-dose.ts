@@ -15,6 +15,7 @@ import {
   ownOptions,
   planCertification,
   prepareLearners,
+  seenRemarks,
   startsFresh,
 } from '../certify-videos/index.ts'
 import { report } from './certify.ts'
@@ -75,7 +76,10 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
     for (const { name, plan, videos } of planned)
       learners.push(
         await prepareLearners(plan, videos, async ({ set, test, learners: family, encoder }) =>
-          doseLearner(set, test, { name, learners: family, by, threat: { threat, encoder }, threads, signal }),
+          doseLearner(set, test, {
+            ...{ name, learners: family, by, threat: { threat, encoder }, threads, signal },
+            remarks: seenRemarks(plan.seen),
+          }),
         ),
       )
     const result = await lethalDose(learners, {

@@ -2,10 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import type { TrainingUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
 import type { LabelledVideo } from './dataset.ts'
 import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
 import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
+import { comparesContents, formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
 export interface EvaluateOptions extends ViewOptions {
   /** Seed of the bootstrap. */
@@ -29,6 +31,8 @@ export interface Evaluation {
   readonly views: { readonly clips: number; readonly crops: number }
   readonly scores: Scores
   readonly predictions: readonly EvaluatedVideo[]
+  /** Which of the scored videos trained the classifier, and the scores of the others. */
+  readonly trainedOn: TrainedOn
   /** What a user should know of the scores, one sentence each. */
   readonly warnings: readonly string[]
   /** Videos that could not be read: counted, named, and not part of the scores. */
@@ -36,9 +40,10 @@ export interface Evaluation {
 }
 
 /**
- * Tests a classifier on labelled videos from several views each.
+ * Tests a classifier on labelled videos from several views each. Videos that it was trained on are counted by their contents, where
+ * its training wrote them down.
  *
- * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` throws
+ * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` and `trainingUse` throw
  */
 export async function evaluateVideos(
   classifier: ClipClassifier,
@@ -46,9 +51,11 @@ export async function evaluateVideos(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
+  const use = await useOf(classifier)
+  const compared = comparesContents(use) ? await withDigests(videos, loading.signal) : videos
   const results: VideoResult[] = []
   for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
-    const video = videos[prediction.index]
+    const video = compared[prediction.index]
     const { ok } = prediction
     results.push(
       ok
@@ -57,7 +64,7 @@ export async function evaluateVideos(
     )
     onProgress?.(prediction.index + 1, videos.length)
   }
-  return evaluationOf(results, { labels: classifier.labels, clips, crops, seed })
+  return evaluationOf(results, { labels: classifier.labels, clips, crops, seed, use })
 }
 
 export interface VideoFailure {
@@ -83,9 +90,11 @@ export function evaluationOf(
     readonly clips: number
     readonly crops: number
     readonly seed?: number
+    /** What the classifier was trained on. */
+    readonly use: TrainingUse
   },
 ): Evaluation {
-  const { labels, clips, crops, seed } = options
+  const { labels, clips, crops, seed, use } = options
   const tested = results.flatMap(({ video, probabilities }) => (probabilities ? [{ video, probabilities }] : []))
   const failures = results.flatMap(({ failure }) => (failure ? [failure] : []))
   if (tested.length === 0) {
@@ -105,14 +114,16 @@ export function evaluationOf(
       probabilities: Array.from(probabilities),
     }
   })
-  const scores = scorePredictions(
-    tested.map(({ probabilities }) => probabilities),
-    tested.map(({ video }) => video.class),
-    { labels, groups: tested.map(({ video }) => groupKey(video)), seed },
-  )
-  const warning = majorityWarning('top-1', scores.top1, scores.baseline)
-  const warnings = warning === null ? [] : [warning]
-  return { labels, views: { clips, crops }, scores, warnings, predictions, failures }
+  const scoresOf = (results: typeof tested): Scores =>
+    scorePredictions(
+      results.map(({ probabilities }) => probabilities),
+      results.map(({ video }) => video.class),
+      { labels, groups: results.map(({ video }) => groupKey(video)), seed },
+    )
+  const scores = scoresOf(tested)
+  const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)
+  const warnings = [majorityWarning('top-1', scores.top1, scores.baseline), warning].filter((text) => text !== null)
+  return { labels, views: { clips, crops }, scores, trainedOn, warnings, predictions, failures }
 }
 
 /**
@@ -121,13 +132,13 @@ export function evaluationOf(
  * @returns paths of the files
  */
 export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
-  const { labels, views, scores, warnings, predictions, failures } = evaluation
+  const { labels, views, scores, trainedOn, warnings, predictions, failures } = evaluation
   await mkdir(folder, { recursive: true })
   const { confusion, ...rest } = scores
   const svg = confusionSvg(confusion, labels)
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
   const files: [string, string][] = [
-    ['evaluation.json', json({ views, ...rest, warnings, failures })],
+    ['evaluation.json', json({ views, ...rest, trainedOn, warnings, failures })],
     ['predictions.jsonl', predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('')],
     ['confusion.json', json({ labels, rows: 'true class', columns: 'predicted class', confusion })],
     ['confusion.svg', svg],
@@ -142,7 +153,7 @@ export async function writeEvaluation(folder: string, evaluation: Evaluation): P
 }
 
 /** A few lines for people: scores with intervals, the classes that do worst, and what could not be read. */
-export function formatEvaluation({ labels, views, scores, warnings, failures }: Evaluation): string {
+export function formatEvaluation({ labels, views, scores, trainedOn, warnings, failures }: Evaluation): string {
   const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
   const estimate = ({ value, low, high }: { value: number; low: number; high: number }): string =>
     `${percent(value)}  (95 %: ${percent(low)} to ${percent(high)})`
@@ -155,6 +166,7 @@ export function formatEvaluation({ labels, views, scores, warnings, failures }: 
     `balanced   ${estimate(scores.balanced)}`,
     `calibration error ${percent(scores.calibrationError)}, loss ${scores.loss.toFixed(4)}`,
   ]
+  lines.push(`trained on ${formatTrainedOn(trainedOn)}`)
   for (const warning of warnings) lines.push(`warning: ${warning}`)
   const classes = [...scores.perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
   const width = Math.max(...classes.map(({ label }) => label.length))

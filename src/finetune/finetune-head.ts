@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
+import type { TrainingUse } from '../train/training-use.ts'
 import type { Classifier, ClassifierHead } from './classifier.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import type { LabelledVideo } from './dataset.ts'
@@ -13,6 +14,7 @@ import { interruptible } from './interruption.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { probeProbabilities, trainProbe } from './probe.ts'
 import { trainRidgeHead } from './ridge.ts'
+import { useOf } from './trained-on.ts'
 import type { ValidationScores } from './validation.ts'
 
 export interface HeadFinetuning {
@@ -33,8 +35,11 @@ export interface HeadFinetuning {
 export interface HeadOptions extends Pick<RunOptions, 'out' | 'signal' | 'onNote'> {
   /** Videos whose features are there, of all that are needed. */
   readonly onFeatures?: (done: number, total: number) => void
-  /** Called with the trained classifier before it is tested: whatever becomes of the test, it is not lost. */
-  readonly save?: (classifier: Classifier) => Promise<void>
+  /**
+   * Called with the trained classifier before it is tested: whatever becomes of the test, it is not lost. Returns its folder, where
+   * the test looks for what it was trained on.
+   */
+  readonly save?: (classifier: Classifier) => Promise<string>
 }
 
 /**
@@ -139,11 +144,12 @@ async function trainHead(
     sampling: source.sampling,
   }
   const trainSeconds = (performance.now() - trainBegan) / 1000
-  await options.save?.(classifier)
+  const saved = await options.save?.(classifier)
+  const use = await useOf({ place: saved })
   const tested =
     test === null || test.videos.length === 0
       ? null
-      : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine })
+      : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine, use })
   return {
     classifier,
     test: tested,
@@ -190,6 +196,7 @@ async function testHead(
     readonly engine: string | null
     readonly threads?: number
     readonly device?: string
+    readonly use: TrainingUse
   },
 ): Promise<Evaluation> {
   const rows = await readRows(features)
@@ -207,5 +214,6 @@ async function testHead(
       ? { video, failure: failed.get(video.id) ?? { id: video.id, code: 'VIDEO_UNREADABLE', reason: 'no features' } }
       : { video, probabilities }
   })
-  return evaluationOf(results, { labels, clips: options.clips, crops: options.crops, seed: options.seed })
+  const { clips, crops, seed, use } = options
+  return evaluationOf(results, { labels, clips, crops, seed, use })
 }

@@ -139,7 +139,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
       }
       // What --resume goes by. Beside a classifier stands the configuration of that one, until another takes its place.
       if (!existsSync(classifier)) await writeConfiguration()
-      const save = async (trained: Classifier): Promise<void> => {
+      const save = async (trained: Classifier): Promise<string> => {
         await writeConfiguration()
         await writeSplit()
         await report(null) // that of an earlier head is about another classifier
@@ -147,6 +147,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
           await saveClassifier(folder, trained)
           await record.write(folder, options.out)
         })
+        return classifier
       }
       const result = await finetuneHead(configuration, prepared, { ...options, save })
       const { test, validation, chosen, failures } = result
@@ -180,12 +181,12 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
 }
 
 /**
- * Every video of the data counts as trained on, also of the test part and of what `shots` leaves out: labels of all of them
- * decide the split.
+ * For a certificate every video of the data counts as trained on, also of the test part and of what `shots` leaves out: labels of
+ * all of them decide the split. Which of them trained or chose the weights is noted beside.
  */
 async function recordOf(
   { model }: FinetuneConfiguration,
-  { dataset, source }: PreparedFinetuning,
+  { dataset, split, source }: PreparedFinetuning,
   since: number,
   { signal, onNote }: FinetuneOptions,
 ): Promise<TrainingRecord> {
@@ -193,9 +194,12 @@ async function recordOf(
   const digests = dataset.videos.flatMap(({ path: file, digest }) =>
     digest === null ? [] : [[file, digest.slice(0, 64)] as const],
   )
+  const used = new Set([...split.train, ...split.validation].map((video) => video.path))
+  const files = dataset.videos.map((video) => video.path)
   return new TrainingRecord({
-    files: dataset.videos.map((video) => video.path),
+    files,
     labelled: true,
+    heldOut: new Set(files.filter((file) => !used.has(file))),
     start:
       from === null || from === 'scratch' ? null : { from, place: await checkpointPlace(from), state: source.state },
     known: { digests: new Map(digests), since },

@@ -36,3 +36,4 @@ export {
   recordSplit,
   type SplitRecord,
 } from './split-record.ts'
+export type { TrainedOn } from './trained-on.ts'

@@ -18,6 +18,8 @@ export interface ClipClassifier {
   readonly batch: number
   /** What a user should know about its files, one sentence each. */
   readonly warnings?: readonly string[]
+  /** Folder of its weights, where an evaluation looks for what they were trained on; absent for a file that does not say it. */
+  readonly place?: string
   /**
    * @param clips uint8 [n][frames, height, width, 3]
    * @returns [n, classes] probabilities
@@ -35,10 +37,10 @@ export interface ClassifierEngineOptions extends EngineOptions {
 
 /** Opens a classifier on an engine. */
 export async function openClipClassifier(
-  classifier: Classifier & { readonly warnings?: readonly string[] },
+  classifier: Classifier & { readonly warnings?: readonly string[]; readonly path?: string },
   { engine: name = null, batch = 4, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
-  const { configuration, labels, sampling, state, warnings } = classifier
+  const { configuration, labels, sampling, state, warnings, path: place } = classifier
   const size = frameSize(configuration)
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
@@ -58,6 +60,7 @@ export async function openClipClassifier(
     sampling,
     batch,
     warnings,
+    place,
     probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
     close: () => session.close(),
   }

@@ -4,11 +4,14 @@ import { invalidArgument } from '../core/errors.ts'
 import { withPositionsFor } from '../model/positions.ts'
 import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
+import { checkpointPlace } from '../train/open-checkpoint.ts'
+import { trainingUse } from '../train/training-use.ts'
 import { type ClipReader, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
 import { type Split, splitDataset, splitWarnings } from './split.ts'
+import { encoderWarnings } from './trained-on.ts'
 import type { TestSampling } from './views.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */
@@ -42,6 +45,7 @@ export async function prepareFinetuning(
     ...(typeof data.path === 'string' ? [data.path] : data.path).flatMap(listsBeside),
     ...dataset.sources.flatMap((reading) => reading.warnings),
     ...splitWarnings(split),
+    ...(await startWarnings(configuration, split)),
   ]
   if (dataset.duplicates.length > 0) {
     const [first] = dataset.duplicates
@@ -52,6 +56,11 @@ export async function prepareFinetuning(
   for (const { id, reason } of dataset.unreadable.slice(0, 10)) warnings.push(`${id} cannot be read: ${reason}`)
   if (dataset.unreadable.length > 10) warnings.push(`${dataset.unreadable.length - 10} more files cannot be read.`)
   return { dataset, split, source, warnings }
+}
+
+async function startWarnings({ model: { from } }: FinetuneConfiguration, split: Split): Promise<string[]> {
+  if (from === null || from === 'scratch') return []
+  return encoderWarnings(from, await trainingUse(await checkpointPlace(from)), split)
 }
 
 /** A folder per class that comes with a list has groups or an official split in it, as a rule, which a folder cannot say. */

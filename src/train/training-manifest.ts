@@ -16,6 +16,8 @@ import { recordFolders } from './open-checkpoint.ts'
 
 export const trainingManifestFile = 'training-manifest.json'
 
+const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
+
 export const trainingManifestSchema = z.object({
   schema: z.literal('videomae.training-manifest/2'),
   /** Null where the training itself wrote it; else what it was put together from afterwards, as a digest. */
@@ -23,7 +25,11 @@ export const trainingManifestSchema = z.object({
   /** Whether labels took part. */
   labelled: z.boolean(),
   /** SHA-256 of every file that took part, sorted; also of those behind the weights that the run started from. */
-  samples: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
+  samples: digests,
+  /** Those of `samples` whose labels trained the weights or chose among them; absent where that is not known. */
+  withLabels: digests.optional(),
+  /** Those of `samples` that trained nothing: a run was only tested on them, or left them out. */
+  heldOut: digests.optional(),
   /** Files that changed while they were trained on: what was seen of them is not known. */
   changed: z.int().min(0),
   /** Weights that the run started from and whose training is not in `samples`. */
@@ -79,6 +85,8 @@ export interface TrainingRecordOptions {
   /** The files that the run may read; one may be named several times. */
   readonly files: readonly string[]
   readonly labelled: boolean
+  /** Those of `files` that train nothing and choose nothing. Default none. */
+  readonly heldOut?: ReadonlySet<string>
   /** The weights that the run starts from, as the user named them, and the folder they lie in; null for fresh ones. */
   readonly start: { readonly from: string; readonly place: string; readonly state: ModelState } | null
   /** Digests of files, by path, that were read after `since` (milliseconds): these files are not read again. */
@@ -140,9 +148,19 @@ export class TrainingRecord {
       if ((await stampOf(file))?.text !== stamps[i]?.text) this.noteChange(file)
     }
     this.finished = true
-    const digests = [...this.read.values()].flatMap(({ digest }) => (digest === null ? [] : [digest]))
-    const samples = [...new Set([...base.samples, ...digests])].sort()
-    return { ...base, labelled: base.labelled || this.options.labelled, samples }
+    const { labelled, heldOut } = this.options
+    const part = (out: boolean): string[] =>
+      [...this.read].flatMap(([file, { digest }]) =>
+        digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest],
+      )
+    const [trained, tested] = [part(false), part(true)]
+    const { withLabels: _, heldOut: __, ...kept } = base
+    return {
+      ...kept,
+      labelled: base.labelled || labelled,
+      samples: [...new Set([...base.samples, ...trained, ...tested])].sort(),
+      ...useAfter(base, { labelled, trained, heldOut: tested }),
+    }
   }
 
   /** Ends the reading; what was written stays. */
@@ -176,6 +194,8 @@ export class TrainingRecord {
       list: null,
       labelled,
       samples: [],
+      withLabels: [],
+      heldOut: [],
       changed: 0,
       start: start === null ? null : { from: start.from, weights: stateDigest(start.state) },
     }
@@ -226,4 +246,29 @@ async function stampOf(file: string): Promise<Stamp | null> {
   if (found === null) return null
   const { size, mtimeMs, ctimeMs, ino } = found
   return { text: `${size} ${mtimeMs} ${ctimeMs} ${ino}`, size, at: Math.max(mtimeMs, ctimeMs) }
+}
+
+/** The fields of a manifest that say what part each content had. */
+type UseFields = Pick<TrainingManifestContent, 'withLabels' | 'heldOut'>
+
+/**
+ * What a run adds to the manifest of the weights that it started from. A content that has both parts counts as trained on.
+ *
+ * @param trained SHA-256 of the files of the run that trained its weights or chose among them
+ * @param heldOut of those that did not: it was only tested on them, or left them out
+ */
+function useAfter(
+  before: Pick<TrainingManifestContent, 'labelled' | 'samples' | 'withLabels' | 'heldOut'>,
+  run: { readonly labelled: boolean; readonly trained: Iterable<string>; readonly heldOut: Iterable<string> },
+): UseFields {
+  if (before.labelled && before.withLabels === undefined) return {}
+  const withLabels = new Set(before.withLabels)
+  const outBefore = new Set(before.heldOut)
+  const trained = new Set(before.samples.filter((digest) => !outBefore.has(digest)))
+  for (const digest of run.trained) {
+    trained.add(digest)
+    if (run.labelled) withLabels.add(digest)
+  }
+  const heldOut = new Set([...outBefore, ...run.heldOut].filter((digest) => !trained.has(digest)))
+  return { withLabels: [...withLabels].sort(), heldOut: [...heldOut].sort() }
 }

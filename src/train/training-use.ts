@@ -1,0 +1,45 @@
+/**
+ * What part each video had in the training of weights: a number that is computed on videos whose labels the weights have seen says
+ * nothing of new videos. Files are compared by their contents, so copies and renamed files count, too.
+ */
+import { recordedManifest } from './training-manifest.ts'
+
+export interface TrainingUse {
+  /** SHA-256 of files whose labels trained the weights, or chose among them. */
+  readonly withLabels: ReadonlySet<string>
+  /** SHA-256 of files that the weights were trained on without labels. */
+  readonly withoutLabels: ReadonlySet<string>
+  /** Why there may be more, a part of a sentence; null where this is all. */
+  readonly open: string | null
+}
+
+/** Of weights of which nothing is written down. */
+export function unknownUse(open: string): TrainingUse {
+  return { withLabels: new Set(), withoutLabels: new Set(), open }
+}
+
+/**
+ * What the training manifest beside weights says.
+ *
+ * @param place folder or file of the weights
+ * @throws VideoMaeError `CHECKPOINT_DAMAGED` where the manifest cannot be right
+ */
+export async function trainingUse(place: string): Promise<TrainingUse> {
+  const found = await recordedManifest(place)
+  if (found === null) return unknownUse('no training-manifest.json of its training lies beside its weights')
+  const { withLabels, heldOut = [], start, changed } = found
+  if (found.labelled && withLabels === undefined)
+    return unknownUse('its training-manifest.json does not say which videos it was only tested on')
+  const labelled = new Set(withLabels)
+  const out = new Set(heldOut)
+  return {
+    withLabels: labelled,
+    withoutLabels: new Set(found.samples.filter((digest) => !labelled.has(digest) && !out.has(digest))),
+    open:
+      start !== null
+        ? `what ${start.from}, which its training started from, was trained on is not known`
+        : changed > 0
+          ? `${changed} of its training files changed while it was trained`
+          : null,
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Numbers that are computed on videos a model was trained on, in every command that prints an accuracy. Oracle: the lists here say
+ * which videos trained what; the files that are tested are copies under other names.
+ */
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { lethalDoseTable } from '../../src/certify/index.ts'
+import { planCertification, seenRemarks } from '../../src/certify-videos/index.ts'
+import { evaluateCommand } from '../../src/cli/evaluate.ts'
+import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
+import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
+import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
+import type { Evaluation } from '../../src/finetune/evaluate.ts'
+import { finetune } from '../../src/finetune/finetune.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { runConfiguration } from '../../src/train/configuration-file.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-trained-on-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+/** [video] */
+let copies: readonly string[] = []
+let labels: readonly string[] = []
+const size = { width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32 }
+
+/** A list of the copies, each with the part that `partOf` says, or none. */
+function list(name: string, partOf?: (k: number) => string, only = (_: number): boolean => true): string {
+  const rows = copies.map((file, k) => `${file},${labels[k]}${partOf === undefined ? '' : `,${partOf(k)}`}`)
+  const header = partOf === undefined ? 'path,label' : 'path,label,split'
+  writeFileSync(place(name), `${header}\n${rows.filter((_, k) => only(k)).join('\n')}\n`)
+  return place(name)
+}
+
+const input = (data: string, mode: FinetuneInput['mode'], from = 'scratch'): FinetuneInput => ({
+  mode,
+  data: { path: data, workers: 1 },
+  model: from === 'scratch' ? { from, ...size } : { from },
+  clip: { stride: 1 },
+  batch: { size: 4, perRun: 4 },
+  schedule: { duration: '2 steps', warmup: '0 steps' },
+  evaluation: { clips: 1, crops: 1, batch: 1 },
+  log: { tensorboard: false },
+  engine: { name: 'onnx', threads: 1 },
+})
+const tune = (data: string, mode: FinetuneInput['mode'], out: string, from?: string) =>
+  finetune(finetuneConfiguration(input(data, mode, from)), { out: place(out) })
+
+/** Of 18 videos 8 are for training, 4 for validation, 6 for the test. */
+const parts = (k: number): string => (k < 8 ? 'train' : k < 12 ? 'val' : 'test')
+
+beforeAll(async () => {
+  const { files, labels: found } = await generateMotionDataset(place('data'), {
+    ...{ clips: 18, size: 32, frames: 8, seed: 5 },
+    classes: ['left', 'up'],
+  })
+  labels = found
+  mkdirSync(place('copies'))
+  copies = files.map((file, k) => {
+    copyFileSync(file, place('copies', `${k}.mp4`))
+    return place('copies', `${k}.mp4`)
+  })
+  const original = files.map((file, k) => `${file},${labels[k]},${parts(k)}`)
+  writeFileSync(place('original.csv'), `path,label,split\n${original.join('\n')}\n`)
+  await tune(place('original.csv'), 'ridge', 'head')
+})
+afterEach(() => vi.restoreAllMocks())
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What a command writes to stdout. */
+async function shown(command: () => Promise<void>): Promise<string> {
+  let stdout = ''
+  vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    stdout += String(text)
+    return true
+  })
+  await command()
+  vi.restoreAllMocks()
+  return stdout
+}
+const options = { clips: 1, crops: 1, engine: 'onnx', threads: 1, workers: 1 }
+async function evaluate(data: string, from: string): Promise<Evaluation> {
+  const split = 'all' as const
+  return JSON.parse(await shown(() => evaluateCommand([data], { from, split, json: true, ...options }))) as Evaluation
+}
+const numbers = (ids: readonly string[]): number[] => ids.map((id) => Number(path.parse(id).name)).sort((a, b) => a - b)
+
+describe('evaluate', () => {
+  it('counts by content the videos that trained or chose the classifier, and scores the others apart', async () => {
+    const all = await evaluate(list('all.csv'), place('head'))
+    expect(all.scores.videos).toBe(18)
+    expect(all.trainedOn).toMatchObject({ known: true, why: null, withoutLabels: [] })
+    expect(numbers(all.trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
+    const others = await evaluate(
+      list('others.csv', undefined, (k) => k >= 12),
+      place('head'),
+    )
+    expect(others.trainedOn).toEqual({ known: true, why: null, withLabels: [], withoutLabels: [], others: null })
+    expect(all.trainedOn.others).toEqual(others.scores)
+    expect(all.warnings.at(-1)).toMatch(
+      /^12 of the 18 videos were used to train .*; top-1 on the other 6: [\d.]+ % \(95/,
+    )
+    const text = await shown(() =>
+      evaluateCommand([place('all.csv')], { from: place('head'), split: 'all', ...options }),
+    )
+    expect(text).toMatch(/^trained on 12 of these videos$/m)
+    expect(text).toMatch(/^warning: 12 of the 18 videos/m)
+  })
+
+  it('says it where all of them were, and where nothing is known', async () => {
+    const seen = await evaluate(
+      list('seen.csv', undefined, (k) => k < 12),
+      place('head'),
+    )
+    expect(seen.trainedOn.others).toBeNull()
+    expect(seen.warnings.at(-1)).toMatch(/^12 of the 12 videos .* say nothing of new videos/)
+    await shown(() =>
+      exportClassifierCommand(place('head'), { format: 'huggingface', out: place('foreign'), json: true }),
+    )
+    const unknown = await evaluate(place('all.csv'), place('foreign'))
+    expect(unknown.trainedOn).toMatchObject({ known: false, withLabels: [], others: null })
+    const from = place('foreign')
+    const text = await shown(() => evaluateCommand([place('all.csv')], { from, split: 'all', ...options }))
+    expect(text).toMatch(/^trained on unknown: no training-manifest\.json/m)
+  })
+})
+
+describe('fine-tuning', () => {
+  it.each(['full', 'linear'] as const)('in mode %s tests on videos that its training knows as new', async (mode) => {
+    const { test, warnings } = await tune(list('parts.csv', parts), mode, `new-${mode}`)
+    expect(test!.trainedOn).toEqual({ known: true, why: null, withLabels: [], withoutLabels: [], others: null })
+    expect(warnings.join()).not.toMatch(/used, with their labels/)
+    const { trainedOn } = await evaluate(place('all.csv'), place(`new-${mode}`))
+    expect(numbers(trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
+  })
+
+  it('says which test videos its encoder has seen with their labels', async () => {
+    const turned = list('turned.csv', (k) => (k >= 10 ? 'train' : k < 3 ? 'val' : 'test'))
+    const { test, warnings } = await tune(turned, 'ridge', 'turned', place('head'))
+    expect(warnings.join('\n')).toMatch(
+      /3 of the 3 validation videos and 7 of the 7 test videos were used, with their labels/,
+    )
+    expect(numbers(test!.trainedOn.withLabels)).toEqual([3, 4, 5, 6, 7, 8, 9])
+    expect(test!.trainedOn.others).toBeNull()
+    // Videos that the first run was only tested on have trained nothing of it, but this one.
+    const { trainedOn } = await evaluate(place('all.csv'), place('turned'))
+    expect(trainedOn.withLabels).toHaveLength(18)
+  })
+
+  it('tells what its encoder has seen without labels from what it has learned the labels of', async () => {
+    const { decoder, ...encoder } = { ...size, decoder: { width: 16, depth: 1, heads: 2 } }
+    await pretrain(
+      runConfiguration({
+        data: { path: list('early.csv', undefined, (k) => k >= 6 && k < 15), samplesPerClip: 1, workers: 1 },
+        ...{ clip: { stride: 1 }, mask: { ratio: 0.5 }, model: { ...encoder, decoder }, batch: { size: 4 } },
+        ...{ schedule: { duration: '1 step', warmup: '0 steps' }, log: { tensorboard: false } },
+        engine: { name: 'onnx', threads: 1 },
+      }),
+      { out: place('encoder') },
+    )
+    const { test } = await tune(list('parts.csv', parts), 'ridge', 'tuned', place('encoder'))
+    expect(test!.trainedOn).toMatchObject({ known: true, withLabels: [], others: null })
+    expect(numbers(test!.trainedOn.withoutLabels)).toEqual([12, 13, 14])
+  })
+})
+
+describe('export --evaluate', () => {
+  it('says what the checkpoint was trained on, and which videos the integers were calibrated on', async () => {
+    const data = list('all.csv')
+    const result = await shown(() =>
+      exportClassifierCommand(place('head'), {
+        ...{ out: place('head.onnx'), int8: true, calibrate: data, calibrationClips: 4, evaluate: data },
+        ...{ engine: 'onnx', json: true },
+      }),
+    )
+    const { accuracy } = JSON.parse(result)
+    expect(numbers(accuracy.trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
+    expect(accuracy.trainedOn.others.videos).toBe(6)
+    expect(accuracy.calibratedOn).toHaveLength(4)
+    expect(accuracy.warnings.join('\n')).toMatch(/12 of the 18 videos were used to train/)
+    expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 videos of --evaluate are those of --calibrate/)
+    // The file alone does not say it.
+    expect((await evaluate(data, place('head.onnx'))).trainedOn).toMatchObject({ known: false, withLabels: [] })
+  })
+})
+
+describe('certification', () => {
+  it('counts the inputs that are protected videos, and those whose labels the encoder has seen', async () => {
+    const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
+    const again = place('again.csv')
+    writeFileSync(again, `path,label\n${[0, 1, 10, 13].map((k) => `${copies[k]},${labels[k]}`).join('\n')}\n`)
+    const notes: string[] = []
+    const plan = await planCertification({
+      ...{ data, test: again, from: place('head'), cache: place('store'), threads: 1, workers: 1 },
+      onNote: (note) => notes.push(note),
+    })
+    expect(plan.seen).toEqual({
+      ...{ predicted: 4, protected: 2, encoderWithLabels: 3, encoderWithoutLabels: 0, open: null },
+    })
+    expect(notes.join('\n')).toMatch(/warning: 2 of the 4 videos to predict have the content of a protected video/)
+    expect(seenRemarks(plan.seen)[1]).toMatch(/^3 of the 4 videos to predict were used, with labels, to train/)
+  })
+
+  it('of a lethal dose says it above its numbers', async () => {
+    const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
+    const result = await shown(() =>
+      lethalDoseCommand(data, {
+        ...{ from: ['pixels'], test: list('all.csv'), partitions: '3', subsets: 10, threat: 'general' },
+        ...{ out: place('dose'), json: true, quiet: true, seed: 0 },
+      } as Parameters<typeof lethalDoseCommand>[1]),
+    )
+    const { learners, ...rest } = JSON.parse(result)
+    const remark = expect.stringMatching(/^9 of the 18 videos to predict have the content of a protected video/)
+    expect(learners[0].remarks).toEqual([remark])
+    expect(lethalDoseTable({ learners, ...rest })).toMatch(/^Warnings:\n\n\* pixels, ridge: 9 of the 18/m)
+  })
+})
