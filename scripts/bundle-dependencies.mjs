@@ -3,10 +3,12 @@
 // onnxruntime-node, node-av and koffi have install scripts that npm runs in the project of whoever depends on this package:
 // they download binaries that nothing here needs, and fail the install where they cannot. What they install from the
 // registry is enough, so the packed package carries their JavaScript, the ONNX Runtime of the packing platform, and names
-// the platform packages of the other two (which have no scripts) as optional dependencies of its own.
+// the platform packages of the other two (which have no scripts) as optional dependencies of its own. Kernels of the native
+// engine are compiled into the package as well (build-native.mjs).
 //
 //   node scripts/bundle-dependencies.mjs [--into FOLDER]   default: dist
 //   node scripts/bundle-dependencies.mjs --remove          after packing: the checkout uses its own node_modules
+import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +16,9 @@ import { fileURLToPath } from 'node:url'
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const installed = path.join(root, 'node_modules')
 const into = process.argv.indexOf('--into')
-const target = path.join(into === -1 ? path.join(root, 'dist') : path.resolve(process.argv[into + 1]), 'node_modules')
+const compiled = into === -1 ? path.join(root, 'dist') : path.resolve(process.argv[into + 1])
+const target = path.join(compiled, 'node_modules')
+const remove = process.argv.includes('--remove')
 
 /** `linux-x64` and the like, or `all`; default: this machine. */
 const platforms = (process.env.VIDEOMAE_PACK_PLATFORMS ?? `${process.platform}-${process.arch}`).split(',')
@@ -55,7 +59,13 @@ function manifestOf(name) {
 }
 
 rmSync(target, { recursive: true, force: true })
-if (process.argv.includes('--remove')) process.exit(0)
+const kernels = spawnSync(
+  process.execPath,
+  [path.join(root, 'scripts/build-native.mjs'), '--into', compiled, ...(remove ? ['--remove'] : [])],
+  { stdio: 'inherit' },
+)
+if (kernels.status !== 0) process.exit(kernels.status ?? 1)
+if (remove) process.exit(0)
 for (const { name, keep } of bundled) {
   const from = path.join(installed, name)
   if (!existsSync(from)) throw new Error(`Expected ${name} to be installed. Run \`npm ci --ignore-scripts\` first.`)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { automaticEngine } from '../../src/engine/automatic.ts'
-import { findLibrary } from '../../src/engine/native/build/library-file.ts'
+import { findLibrary, obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { nativeEngine } from '../../src/engine/native/index.ts'
 import { nativeMissing, nativeTimeouts } from './native-cases.ts'
 
@@ -49,6 +49,28 @@ test.skipIf(!runsHere)('a compiler that fails is not tried again, and auto is on
   expect(lines[0]).toContain('could not compile')
   expect(findLibrary()).toMatchObject({ kind: 'missing', why: expect.stringContaining('cannot compile') })
   expect(readdirSync(path.join(folder, 'native')).filter((name) => name.startsWith('compile-'))).toEqual([])
+})
+
+test.skipIf(!runsHere)('a compiler that was stopped, or ran out of memory, is tried again', async () => {
+  const compiler = path.join(folder, 'stopped-cc')
+  const lines = ['#!/bin/sh', 'echo "cc: fatal error: Killed signal terminated program cc1" >&2', 'exit 1', '']
+  writeFileSync(compiler, lines.join('\n'), { mode: 0o755 })
+  vi.stubEnv('VIDEOMAE_CC', compiler)
+  vi.stubEnv('PATH', '/bin:/usr/bin')
+  await expect(obtainLibrary(() => undefined)).rejects.toMatchObject({ code: 'KERNEL_COMPILATION_FAILED' })
+  expect(findLibrary().kind).toBe('compilable')
+})
+
+test.skipIf(!runsHere)('kernels that this system cannot load are never used, and auto is onnx', async () => {
+  const compiler = path.join(folder, 'other-cc')
+  const script = ['#!/bin/sh', 'while [ "$1" != -o ]; do shift; done', 'echo "for another system" > "$2"', '']
+  writeFileSync(compiler, script.join('\n'), { mode: 0o755 })
+  vi.stubEnv('VIDEOMAE_CC', compiler)
+  vi.stubEnv('PATH', '/bin:/usr/bin')
+  const lines: string[] = []
+  expect((await automaticEngine((line) => lines.push(line))).name).toBe('onnx')
+  expect(lines[0]).toContain('cannot load')
+  expect(findLibrary().kind).toBe('compilable')
 })
 
 test.skipIf(!runsHere)('a level that the processor does not have is refused', async () => {

@@ -17,7 +17,12 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { findCompiler } from '../../src/engine/native/build/compiler.ts'
+import { processorLevels } from '../../src/engine/native/build/levels.ts'
+
+// Kernels are compiled while the package is made.
+vi.setConfig({ hookTimeout: 900_000 })
 
 const root = path.resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-packed-'))
@@ -31,9 +36,23 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
   optionalDependencies: Record<string, string>
 }
 let files: string[] = []
+/** Kernels of one level are packed here: compiling them all takes a minute. */
+const testedLevel = processorLevels().at(-1) ?? 'avx2'
+const kernelsMissing =
+  processorLevels().length === 0 ? 'no kernels for this processor' : findCompiler() === null ? 'no C compiler' : null
 
-function run(command: string, args: readonly string[], cwd: string): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' })
+/** Environment of a machine that has no compiler and nothing compiled. */
+function bareMachine(): NodeJS.ProcessEnv {
+  const cache = mkdtempSync(path.join(folder, 'cache-'))
+  return { PATH: '', CC: '', VIDEOMAE_CC: '', VIDEOMAE_CACHE: cache, VIDEOMAE_NATIVE_LEVEL: testedLevel }
+}
+
+function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): string {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  })
   expect(status, `${stdout}${stderr}`).toBe(0)
   return stdout
 }
@@ -44,7 +63,8 @@ beforeAll(() => {
   for (const name of ['package.json', ...manifest.files.filter((each) => !each.startsWith('!'))]) {
     cpSync(path.join(root, name), path.join(staged, name), { recursive: true })
   }
-  run(process.execPath, [path.join(root, 'scripts/bundle-dependencies.mjs'), '--into', path.join(staged, 'dist')], root)
+  const bundle = path.join(root, 'scripts/bundle-dependencies.mjs')
+  run(process.execPath, [bundle, '--into', path.join(staged, 'dist')], root, { VIDEOMAE_PACK_LEVELS: testedLevel })
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], staged)
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   mkdirSync(installed, { recursive: true })
@@ -112,6 +132,61 @@ console.log(available, detail)`
     } finally {
       rmSync(beside, { force: true })
       renameSync(`${bundled}.away`, bundled)
+    }
+  })
+
+  it.skipIf(kernelsMissing !== null)(
+    `runs the native engine on a machine without a compiler${kernelsMissing === null ? '' : ` (${kernelsMissing})`}`,
+    () => {
+      writeFileSync(
+        path.join(consumer, 'native.mjs'),
+        `import { engineNamed, Graph } from 'videomae'
+import { add } from './node_modules/videomae/dist/graph/operations/add.js'
+const graph = new Graph('sum')
+const program = graph.build({ y: add(graph.input('a', [3]), graph.input('b', [3])) })
+const engine = await engineNamed('native')
+const session = await engine.open([program])
+const { y } = await session.run('sum', { a: Float32Array.of(1, 2, 3), b: Float32Array.of(10, 20, 30) })
+await session.close()
+console.log((await engine.probe()).detail, [...y].join(' '))
+`,
+      )
+      const said = run(process.execPath, ['native.mjs'], consumer, bareMachine())
+      expect(said).toContain(`${testedLevel}, kernels came with the package`)
+      expect(said).toContain('11 22 33')
+    },
+  )
+
+  it.skipIf(kernelsMissing !== null)('uses kernels of the package only with the sources they are made from', () => {
+    const source = path.join(installed, 'dist/engine/native/kernels/reductions.c')
+    const text = readFileSync(source, 'utf8')
+    try {
+      writeFileSync(source, `${text}\n`)
+      const doctor = [path.join(installed, 'dist/cli/main.js'), 'doctor']
+      expect(run(process.execPath, doctor, consumer, bareMachine())).toMatch(/absent {3}engine native .*no C compiler/)
+    } finally {
+      writeFileSync(source, text)
+    }
+  })
+
+  it('says in one line why onnx runs where there is neither a compiler nor kernels', () => {
+    const kernels = path.join(installed, 'dist/engine/native/prebuilt')
+    const aside = path.join(folder, 'prebuilt')
+    if (existsSync(kernels)) renameSync(kernels, aside)
+    try {
+      const script = `import { chooseEngine } from './node_modules/videomae/dist/train/engine-choice.js'
+console.log((await chooseEngine(null)).name)
+`
+      writeFileSync(path.join(consumer, 'auto.mjs'), script)
+      const { stdout, stderr } = spawnSync(process.execPath, ['auto.mjs'], {
+        cwd: consumer,
+        encoding: 'utf8',
+        env: { ...process.env, ...bareMachine() },
+      })
+      expect(stdout).toBe('onnx\n')
+      expect(stderr).toMatch(/^Using the engine onnx\. .+\n$/)
+    } finally {
+      if (existsSync(aside)) renameSync(aside, kernels)
     }
   })
 

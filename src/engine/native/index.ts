@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import path from 'node:path'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
@@ -26,7 +27,7 @@ async function probe(): Promise<Availability> {
         ? `${await compilerVersion(state.compiler)} compiles its kernels at the first use`
         : state.origin === 'package'
           ? 'kernels came with the package'
-          : 'kernels are compiled'
+          : `kernels are compiled, in ${path.dirname(state.file.path)}`
     return { available: true, detail: `${level}, ${origin}; ${bfloat16}` }
   } catch (error) {
     return { available: false, detail: (error as Error).message }
@@ -48,8 +49,8 @@ export async function openNativeSession(
   if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
-  const { path } = await obtainLibrary(() => undefined)
-  return new NativeSession(new NativeLibrary(path, apart), programs, {
+  const library = await obtainLibrary(() => undefined)
+  return new NativeSession(new NativeLibrary(library.path, apart), programs, {
     threads,
     precision,
     recompute,

@@ -17,14 +17,20 @@ export interface Compiler {
 
 /** `VIDEOMAE_CC`, `CC`, `cc`, `gcc`, `clang`: the first one that there is. Looks at files only: nothing is started. */
 export function findCompiler(): Compiler | null {
-  const { VIDEOMAE_CC, CC, PATH = '' } = process.env
+  const { VIDEOMAE_CC, CC } = process.env
   for (const command of [VIDEOMAE_CC, CC, 'cc', 'gcc', 'clang']) {
-    if (command === undefined || command === '') continue
-    const folders = command.includes('/') ? [''] : PATH.split(path.delimiter).filter((folder) => folder !== '')
-    for (const folder of folders) {
-      const found = executable(path.join(folder, command))
-      if (found !== null) return found
-    }
+    const found = command === undefined || command === '' ? null : findCommand(command)
+    if (found !== null) return found
+  }
+  return null
+}
+
+/** A compiler by its path, or by its name on PATH; null where there is none. */
+export function findCommand(command: string): Compiler | null {
+  const folders = command.includes('/') ? [''] : (process.env.PATH ?? '').split(path.delimiter)
+  for (const folder of folders) {
+    const found = folder === '' && !command.includes('/') ? null : executable(path.join(folder, command))
+    if (found !== null) return found
   }
   return null
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { CacheDirectory } from '../../cache-directory.ts'
 import { type Compiler, compileLibrary, compilerOptions, compilerVersion, findCompiler } from './compiler.ts'
@@ -48,7 +49,7 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   }
   const sources = kernelSources()
   const prebuilt = path.join(prebuiltDirectory, prebuiltName(level, sources))
-  if (!sanitizes() && existsSync(prebuilt)) {
+  if (!sanitizes() && loads(prebuilt)) {
     return { kind: 'ready', file: { path: prebuilt, level }, origin: 'package' }
   }
   const compiler = findCompiler()
@@ -57,7 +58,7 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
     compiler === null
       ? anyCached(directory, level, sources)
       : path.join(directory, cachedName(level, sources, compiler))
-  if (cached !== null && existsSync(cached)) {
+  if (cached !== null && (compiler === null || loads(cached))) {
     return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
   }
   if (compiler !== null) {
@@ -68,6 +69,22 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   return {
     kind: 'missing',
     why: 'The native engine found no C compiler (cc, gcc or clang; VIDEOMAE_CC names another one) to compile its kernels with.',
+  }
+}
+
+/**
+ * Whether a file is there and this system can load it: one that was made for another C library, or a cache that several
+ * systems share, must not keep the engine from compiling what it needs.
+ */
+function loads(file: string): boolean {
+  if (!existsSync(file)) return false
+  // Sanitized code ends a process that was not started for it.
+  if (sanitizes()) return true
+  try {
+    koffi.load(file)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -91,8 +108,8 @@ function failureName(level: Level, sources: KernelSources, compiler: Compiler): 
 function anyCached(directory: string, level: Level, sources: KernelSources): string | null {
   try {
     const prefix = namePrefix(level, sources)
-    const found = readdirSync(directory).find((name) => name.startsWith(prefix) && name.endsWith('.so'))
-    return found === undefined ? null : path.join(directory, found)
+    const names = readdirSync(directory).filter((name) => name.startsWith(prefix) && name.endsWith('.so'))
+    return names.map((name) => path.join(directory, name)).find(loads) ?? null
   } catch {
     return null
   }
@@ -118,13 +135,15 @@ export async function obtainLibrary(report: (line: string) => void, wanted?: Lev
   const options = compilerOptions(level, sanitizes())
   const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: VideoMaeError) => {
     rmSync(folder, { recursive: true, force: true })
-    const { code } = (error.cause ?? {}) as { readonly code?: unknown }
-    // A compiler that was stopped, or ran out of time or memory, may succeed the next time.
-    if (typeof code !== 'number') throw error
-    const failure = error.message.split('\n').find((line) => /error/i.test(line)) ?? error.message.split('\n')[0]
-    CacheDirectory.of('native').write(failureName(level, sources, compiler), failure)
+    const refusal = refusalOf(error)
+    if (refusal === null) throw error
+    CacheDirectory.of('native').write(failureName(level, sources, compiler), refusal)
     throw error
   })
+  if (!loads(made)) {
+    rmSync(folder, { recursive: true, force: true })
+    throw unavailable(`${compiler.command} made kernels that this system cannot load.`)
+  }
   try {
     renameSync(made, target)
     rmSync(folder, { recursive: true, force: true })
@@ -134,6 +153,17 @@ export async function obtainLibrary(report: (line: string) => void, wanted?: Lev
     process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     return { path: made, level }
   }
+}
+
+/**
+ * The line in which a compiler refuses the sources, which it would do again. Null where it was stopped, ran out of time,
+ * memory or space, or said nothing: it may succeed the next time.
+ */
+function refusalOf(error: VideoMaeError): string | null {
+  const { code } = (error.cause ?? {}) as { readonly code?: unknown }
+  const lines = error.message.split('\n').slice(1)
+  if (typeof code !== 'number' || lines.some((line) => /killed|memory|no space|temporarily/i.test(line))) return null
+  return lines.find((line) => /error/i.test(line)) ?? null
 }
 
 /** Beside the target, so that renaming is possible; elsewhere where nothing can be written there. */
