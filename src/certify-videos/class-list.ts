@@ -28,7 +28,8 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
   if (given === undefined) return { declared: null, from: 'labels' }
   const [first] = given
   const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
-  const names = file ? namesOf(await readFile(first, 'utf8'), first) : [...given]
+  // As labels are read: accents composed.
+  const names = (file ? namesOf(await readFile(first, 'utf8'), first) : given).map((name) => name.normalize('NFC'))
   if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
   const reserved = names.find((name) => otherClasses.includes(name))
   if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)

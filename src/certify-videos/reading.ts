@@ -196,9 +196,9 @@ function wordsOfPath(
   split: SplitRule,
 ): { readonly label: string | undefined; readonly part: Part } {
   const folders = path.posix.dirname(id) === '.' ? [] : path.posix.dirname(id).split('/')
-  if (split !== 'folders') return { label: folders.at(-1) ?? folder, part: { kind: 'none' } }
+  if (split !== 'folders') return { label: (folders.at(-1) ?? folder).normalize('NFC'), part: { kind: 'none' } }
   const parts = folders.flatMap((name) => partOf({ split: name }) ?? [])
-  const label = folders.findLast((name) => partOf({ split: name }) === undefined)
+  const label = folders.findLast((name) => partOf({ split: name }) === undefined)?.normalize('NFC')
   if (parts.length === 1) return { label, part: { kind: 'told', name: parts[0] } }
   const reason = `its path has ${parts.length === 0 ? 'no folder' : 'several folders'} called train, validation or test`
   return { label, part: { kind: 'unclear', reason } }

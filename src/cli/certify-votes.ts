@@ -101,7 +101,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
 }
 
 function classesOf(text: string): { readonly number: number; readonly names: readonly string[] | null } {
-  const names = listOf(text)
+  const names = listOf(text).map((name) => name.normalize('NFC'))
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', text)

@@ -99,6 +99,31 @@ describe('labels', () => {
     expect(message.length).toBeLessThan(400)
   })
 
+  it('with accents written apart are the classes of a classifier with composed ones, and the reverse', async () => {
+    const classes = ['grün'.normalize('NFD'), 'café'.normalize('NFC')]
+    const rows = ['grün', 'café'].flatMap((label, i) =>
+      (['NFC', 'NFD'] as const).map((form, j) => `${names[2 * i + j]},${label.normalize(form)}`),
+    )
+    const { videos } = await open('path,label', rows, { classes })
+    expect(videos.map(({ class: index }) => index)).toEqual([0, 0, 1, 1])
+    expect(videos.map(({ label }) => label)).toEqual([0, 0, 1, 1].map((index) => classes[index]))
+    const two = ['NFC', 'NFD'].map((form) => 'grün'.normalize(form))
+    await expect(open('path,label', rows, { classes: two })).rejects.toThrow(/different names/)
+  })
+
+  it('that are one number, or differ in case or blanks alone, are said', async () => {
+    const labelled = (...labels: string[]) =>
+      open(
+        'path;label',
+        labels.map((label, i) => `${names[i]};${label}`),
+      )
+    expect((await labelled('1', '01', '2')).notes).toContainEqual(expect.stringMatching(/^"01" and "1" are 2 classes/))
+    expect((await labelled('long jump', 'Long  Jump')).notes).toEqual([
+      expect.stringMatching(/^"Long {2}Jump" and "long jump" are 2 classes: .*in one way/),
+    ])
+    expect((await labelled('long jump', 'long-jump')).notes).toEqual([])
+  })
+
   it('that are missing are named with their line', async () => {
     await expect(open('path,label', [`${names[0]},a`, names[1]])).rejects.toThrow(
       /1 have none; the first is v1\.mp4 \(line 3\)/,

@@ -64,9 +64,10 @@ export async function openDataset(
   const entries = ignoreSplit ? found.map(({ split: _, ...entry }) => entry) : found
   const classes = given ?? sortClasses(new Set(entries.map((entry) => entry.label!)))
   requireClasses(named, classes)
-  if (given === undefined) notes.push(...numberNotes(classes))
-  const index = new Map(classes.map((name, i) => [name, i]))
-  requireKnown(named, entries, classes)
+  if (given === undefined) notes.push(...numberNotes(classes), ...likenessNotes(classes))
+  // A classifier may have been trained where accents are written apart.
+  const index = new Map(classes.map((name, i) => [name.normalize('NFC'), i]))
+  requireKnown(named, entries, classes, new Set(index.keys()))
   const unreadable: { id: string; reason: string }[] = []
   const byPath = new Map<string, DigestedFile | null>()
   if (wanted) {
@@ -86,11 +87,12 @@ export async function openDataset(
   }
   const videos = entries.map((entry): LabelledVideo => {
     const content = byPath.get(entry.path) ?? null
+    const at = index.get(entry.label!)!
     return {
       ...entry,
       ...(content === null ? {} : { content }),
-      label: entry.label!,
-      class: index.get(entry.label!)!,
+      label: classes[at],
+      class: at,
       digest: content === null ? null : contentDigest(content.digest, entry),
     }
   })
@@ -132,9 +134,25 @@ function numberNotes(classes: readonly string[]): string[] {
   ]
 }
 
-function requireKnown(source: string, entries: readonly VideoEntry[], classes: readonly string[]): void {
-  const index = new Set(classes)
-  const unknown = entries.filter((entry) => !index.has(entry.label!))
+/** Names that are probably meant as one class: they differ in case or blanks alone, or are one number. */
+function likenessNotes(classes: readonly string[]): string[] {
+  const alike = new Map<string, string[]>()
+  for (const name of classes) {
+    const key = wholeNumber.test(name) ? String(Number(name)) : name.toLowerCase().replace(/\s+/g, ' ').trim()
+    alike.set(key, [...(alike.get(key) ?? []), JSON.stringify(name)])
+  }
+  return [...alike.values()]
+    .filter((names) => names.length > 1)
+    .map((names) => `${names.join(' and ')} are ${names.length} classes: where one is meant, write its name in one way`)
+}
+
+function requireKnown(
+  source: string,
+  entries: readonly VideoEntry[],
+  classes: readonly string[],
+  known: ReadonlySet<string>,
+): void {
+  const unknown = entries.filter((entry) => !known.has(entry.label!))
   if (unknown.length === 0) return
   const labels = [...new Set(unknown.map(({ label }) => label!))]
   const shown = (names: readonly string[], most: number): string =>
@@ -189,7 +207,8 @@ function requireLabels(source: string, entries: readonly VideoEntry[]): void {
 }
 
 function requireClasses(source: string, classes: readonly string[]): void {
-  if (new Set(classes).size !== classes.length) throw invalidArgument('classes', 'different names', classes.join(', '))
+  const different = new Set(classes.map((name) => name.normalize('NFC'))).size
+  if (different !== classes.length) throw invalidArgument('classes', 'different names', classes.join(', '))
   if (classes.length >= 2) return
   throw new VideoMaeError(
     `Expected at least two classes in ${source} but found ${classes.length}: ${classes.join()}.`,

@@ -25,6 +25,17 @@ describe('records', () => {
     expect(read('# one, "two\n \n"# three\n# four",x\n#five')).toEqual(['3 ["# three\\n# four","x"]'])
   })
 
+  test('read quotes behind a backslash where doubled ones cannot be meant', () => {
+    expect(read('"1","say \\"so\\", ok"\n"2","b"')).toEqual(['1 ["1","say \\"so\\", ok"]', '2 ["2","b"]'])
+    expect(read('"\\"a\\""')).toEqual(['1 ["\\"a\\""]'])
+    // A backslash before the quote that closes a field stands for itself.
+    expect(read('"C:\\dir\\",1\n"C:\\dir\\",2')).toEqual(['1 ["C:\\\\dir\\\\","1"]', '2 ["C:\\\\dir\\\\","2"]'])
+    expect(() => read('a\n"b\\",c')).not.toThrow()
+    expect(() => read('a\n"b \\"c')).toThrow('2: expected a separator')
+    // Two readings: one field that holds quotes, or two fields.
+    expect(() => read('x\n"a\\",\\"b"')).toThrow(/^2: .*one way/)
+  })
+
   test('name the line a bad quote stands on', () => {
     expect(() => read('a\n"b\nc')).toThrow('2: expected a closing quote')
     expect(() => read('a\n"b\nc,"d"')).toThrow(/^2: .*line 3/)

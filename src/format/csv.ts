@@ -19,7 +19,11 @@ export interface CsvTable {
   /** Lines of comments and empty lines, from 1. */
   readonly comments: readonly number[]
   readonly empty: readonly number[]
+  readonly quotes: QuoteForm
 }
+
+/** How a quote stands inside a quoted field: `""` (RFC 4180), or `\"` as `write.table` of R writes it. */
+export type QuoteForm = 'doubled' | 'backslash'
 
 /** Whether a line outside records is a comment. */
 export type IsComment = (line: string) => boolean
@@ -27,8 +31,8 @@ export type IsComment = (line: string) => boolean
 const beginsWithHash: IsComment = (line) => line.startsWith('#')
 
 /**
- * Reads records. A quoted field may hold separators, quotes (doubled) and line ends, so records are not lines; empty lines
- * and comments are so only between records.
+ * Reads records. A quoted field may hold separators, quotes and line ends, so records are not lines; empty lines and comments
+ * are so only between records. Quotes inside quotes are doubled. Where that cannot be read, they may follow a backslash.
  *
  * @param separator one character
  * @param isComment default: what begins with `#`
@@ -38,6 +42,49 @@ export function readTable(
   separator: string,
   report: ReportLine,
   isComment: IsComment = beginsWithHash,
+): CsvTable {
+  if (!text.includes('\\"')) return readForm(text, separator, report, isComment, 'doubled')
+  const [doubled, backslash] = (['doubled', 'backslash'] as const).map((quotes) =>
+    tryForm(text, separator, isComment, quotes),
+  )
+  if (doubled instanceof Unreadable)
+    return backslash instanceof Unreadable ? report(doubled.line, doubled.message) : backslash
+  if (backslash instanceof Unreadable) return doubled
+  const other = doubled.records.find(({ fields }, i) => fields.join('\n') !== backslash.records[i]?.fields.join('\n'))
+  if (other === undefined) return doubled
+  return report(
+    other.line,
+    'expected quotes that can be read in one way, but here \\" may be an escaped quote, or a backslash before the quote that closes the field: double the quotes inside fields ("")',
+  )
+}
+
+class Unreadable extends Error {
+  readonly line: number
+
+  constructor(line: number, message: string) {
+    super(message)
+    this.line = line
+  }
+}
+
+function tryForm(text: string, separator: string, isComment: IsComment, quotes: QuoteForm): CsvTable | Unreadable {
+  const report = (line: number, message: string): never => {
+    throw new Unreadable(line, message)
+  }
+  try {
+    return readForm(text, separator, report, isComment, quotes)
+  } catch (error) {
+    if (error instanceof Unreadable) return error
+    throw error
+  }
+}
+
+function readForm(
+  text: string,
+  separator: string,
+  report: ReportLine,
+  isComment: IsComment,
+  quotes: QuoteForm,
 ): CsvTable {
   const records: CsvRecord[] = []
   const comments: number[] = []
@@ -56,7 +103,7 @@ export function readTable(
     const began = line
     const fields: string[] = []
     for (;;) {
-      const field = readField(text, at, separator, line, report)
+      const field = readField(text, at, { separator, line, report, quotes })
       fields.push(field.value)
       at = field.end
       line = field.line
@@ -67,7 +114,7 @@ export function readTable(
     at = behindLine(text, at)
     line++
   }
-  return { records, comments, empty }
+  return { records, comments, empty, quotes }
 }
 
 /** The records of `readTable`. */
@@ -106,18 +153,26 @@ interface Field {
   readonly line: number
 }
 
-function readField(text: string, at: number, separator: string, line: number, report: ReportLine): Field {
+interface FieldContext {
+  readonly separator: string
+  readonly line: number
+  readonly report: ReportLine
+  readonly quotes: QuoteForm
+}
+
+function readField(text: string, at: number, context: FieldContext): Field {
+  const { separator, line } = context
   let end = at
   while (end < text.length && text[end] !== separator && text[end] !== '\n' && text[end] !== '\r') {
-    if (text[end] === '"' && text.slice(at, end).trim() === '') return readQuoted(text, end, separator, line, report)
+    if (text[end] === '"' && text.slice(at, end).trim() === '') return readQuoted(text, end, context)
     end++
   }
   return { value: text.slice(at, end).trim(), end, line }
 }
 
 /** @param at place of the opening quote */
-function readQuoted(text: string, at: number, separator: string, line: number, report: ReportLine): Field {
-  const close = closingQuote(text, at)
+function readQuoted(text: string, at: number, { separator, line, report, quotes }: FieldContext): Field {
+  const close = quotes === 'doubled' ? closingQuote(text, at) : closingAfterBackslashes(text, at)
   if (close < 0) return report(line, 'expected a closing quote')
   const value = text.slice(at + 1, close)
   const endLine = line + value.split(lineEnd).length - 1
@@ -129,13 +184,20 @@ function readQuoted(text: string, at: number, separator: string, line: number, r
     }
     end++
   }
-  return { value: value.replaceAll('""', '"'), end, line: endLine }
+  return { value: value.replaceAll(quotes === 'doubled' ? '""' : '\\"', '"'), end, line: endLine }
 }
 
 /** @returns place of the quote that closes the one at `at`, or -1 */
 function closingQuote(text: string, at: number): number {
   let close = text.indexOf('"', at + 1)
   while (close >= 0 && text[close + 1] === '"') close = text.indexOf('"', close + 2)
+  return close
+}
+
+/** @returns place of the first quote without a backslash before it, or -1 */
+function closingAfterBackslashes(text: string, at: number): number {
+  let close = text.indexOf('"', at + 1)
+  while (close >= 0 && text[close - 1] === '\\') close = text.indexOf('"', close + 1)
   return close
 }
 

@@ -50,9 +50,13 @@ export function readFolderSource(folder: string, labelled: boolean): ReadSource 
   return { entries, reading }
 }
 
-/** The folder a video lies in; that of the source where it lies in no other and is in no part of a split. */
+/**
+ * The folder a video lies in; that of the source where it lies in no other and is in no part of a split. Accents are composed
+ * (NFC), so that folders whose names look alike are one class.
+ */
 function labelOf(folder: string, id: string, split: FolderSplit | null): string | undefined {
-  return classFolder(id, split) ?? (split === null ? path.basename(path.resolve(folder)) : undefined)
+  const name = classFolder(id, split) ?? (split === null ? path.basename(path.resolve(folder)) : undefined)
+  return name?.normalize('NFC')
 }
 
 function emptyFolder(

@@ -72,6 +72,50 @@ describe('encodings of lists', () => {
   })
 })
 
+describe('accents, composed and apart', () => {
+  const forms = ['NFC', 'NFD'] as const
+
+  test.each(forms.flatMap((folder) => forms.map((file) => [folder, file] as const)))(
+    'a folder in %s with a file in %s is found from a list in either form',
+    (folderForm, fileForm) => {
+      const inner = `${'für'.normalize(folderForm)}-${folderForm}${fileForm}`
+      const name = 'é.mp4'.normalize(fileForm)
+      mkdirSync(place(inner), { recursive: true })
+      writeFileSync(place(inner, name), 'x')
+      for (const form of forms) {
+        const { entries, sources } = readVideos(write(`path,label\n${`${inner}/é.mp4`.normalize(form)},grün\n`))
+        expect(entries.map((entry) => entry.path)).toEqual([place(inner, name)])
+        const same = folderForm === form && fileForm === form
+        expect(/accents of 1 path in another Unicode form/.test(sources[0].summary)).toBe(!same)
+      }
+    },
+  )
+
+  test('both forms of a folder may exist, and each has its own files', () => {
+    for (const form of forms) {
+      mkdirSync(place('twins', 'ä'.normalize(form)), { recursive: true })
+      writeFileSync(place('twins', 'ä'.normalize(form), `${form}.mp4`), 'x')
+    }
+    const text = forms.flatMap((form) => forms.map((file) => `twins/${'ä'.normalize(form)}/${file}.mp4`))
+    const { entries, sources } = readVideos(write(`path\n${text.join('\n')}\n`))
+    expect(entries.map((entry) => entry.path)).toEqual(
+      forms.map((form) => place('twins', 'ä'.normalize(form), `${form}.mp4`)),
+    )
+    expect(sources[0].repeated).toHaveLength(2)
+    const labels = listVideos(place('twins'), { labelFromFolder: true }).map(({ label }) => label)
+    expect(labels).toEqual(['ä'.normalize('NFC'), 'ä'.normalize('NFC')])
+  })
+
+  test('labels, groups and ids that look alike are one', () => {
+    const [a, b] = forms.map((form) => `grün,sübject`.normalize(form))
+    const { sources, entries } = readVideos(write(`path,label,group\nv/a.mp4,${a}\nv/b.mp4,${b}\n`))
+    expect(new Set(entries.map(({ label }) => label)).size).toBe(1)
+    expect(sources[0].summary).toMatch(/label: label \(1 class\); groups: group \(1\)/)
+    const ids = forms.map((form, i) => `${'ü'.normalize(form)},v/${'ab'[i]}.mp4`).join('\n')
+    expect(() => readVideos(write(`clip_id,path\n${ids}\n`))).toThrow(/ids that differ/)
+  })
+})
+
 describe('rows of lists', () => {
   test('every row is used or named', () => {
     const list = write(

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readRegularFileSync } from '../format/regular-file.ts'
@@ -14,15 +14,25 @@ import type { ListOptions, VideoEntry } from './types.ts'
 /** Lists are text: the largest public ones have a few hundred MB. */
 const mostListBytes = 500_000_000
 
+/** What may have to be changed in a path of a list, and how it is said of several paths. */
+const changeRemarks = {
+  backslashes: (paths: string) => `\\ read as / in ${paths}`,
+  extension: (paths: string) => `an extension added to ${paths}`,
+  form: (paths: string) => `accents of ${paths} in another Unicode form than in the names of files`,
+} as const
+
 /** Where a name of a list leads. */
 interface Located {
   readonly path: string
   readonly kind: 'file' | 'folder' | 'other' | 'absent'
   /** What had to be changed for it to exist. */
-  readonly changed?: 'backslashes' | 'extension'
+  readonly changed?: keyof typeof changeRemarks
 }
 
-/** Looks names up, each once: as they stand, with Windows separators, with an extension that the list leaves out. */
+/**
+ * Looks names up, each once: as they stand, with accents in the other Unicode form (macOS takes letters apart, other systems do
+ * not), with Windows separators, with an extension that the list leaves out.
+ */
 function locator(root: string): (name: string) => Located {
   const kindOf = (place: string): Located['kind'] => {
     try {
@@ -37,6 +47,8 @@ function locator(root: string): (name: string) => Located {
     const at = (text: string): string => (path.isAbsolute(text) ? text : path.join(root, text))
     const plain: Located = { path: at(name), kind: kindOf(at(name)) }
     if (plain.kind === 'file' || plain.kind === 'other' || name === '') return plain
+    const formed = /[^\x20-\x7e]/.test(name) ? inAnotherForm(at(name)) : null
+    if (formed !== null && kindOf(formed) === 'file') return { path: formed, kind: 'file', changed: 'form' }
     const slashes = name.replaceAll('\\', '/')
     if (slashes !== name && kindOf(at(slashes)) === 'file')
       return { path: at(slashes), kind: 'file', changed: 'backslashes' }
@@ -52,6 +64,22 @@ function locator(root: string): (name: string) => Located {
     known.set(name, located)
     return located
   }
+}
+
+/** A path with each component as it stands, composed (NFC), or taken apart (NFD), so that it exists; null where there is none. */
+function inAnotherForm(place: string): string | null {
+  const [root, ...components] = path.resolve(place).split(path.sep)
+  const search = (found: string, rest: readonly string[]): string | null => {
+    const [component, ...deeper] = rest
+    if (component === undefined) return found
+    for (const form of new Set([component, component.normalize('NFC'), component.normalize('NFD')])) {
+      const next = `${found}${path.sep}${form}`
+      const whole = existsSync(next) ? search(next, deeper) : null
+      if (whole !== null) return whole
+    }
+    return null
+  }
+  return search(root, components)
 }
 
 /**
@@ -74,7 +102,7 @@ export function readListSource(
   const entries: VideoEntry[] = []
   const seen = new Map<string, { readonly row: ListRow; readonly id: string }>()
   const ids = new Map<string, number>()
-  const changes = new Map<string, number>()
+  const changes = new Map<keyof typeof changeRemarks, number>()
   let absent = 0
   for (const row of parsed.rows) {
     const { kind, path: place, changed } = locate(row.path)
@@ -111,9 +139,7 @@ export function readListSource(
   }
   requireSome(file, entries, unusable)
   const remarks = [...changes].map(([changed, count]) =>
-    changed === 'backslashes'
-      ? `\\ read as / in ${count} path${count === 1 ? '' : 's'}`
-      : `an extension added to ${count} path${count === 1 ? '' : 's'}`,
+    changeRemarks[changed](`${count} path${count === 1 ? '' : 's'}`),
   )
   if (absent > 0) remarks.push(`${absent} of the paths ${absent === 1 ? 'does' : 'do'} not exist`)
   const { format, columns, unused, lines, warnings } = parsed

@@ -90,6 +90,17 @@ describe('an inserted row decides about itself only', () => {
   })
 })
 
+it('names with accents written apart are those of the declared classes', async () => {
+  const [apart, composed] = (['NFD', 'NFC'] as const).map((form) => 'grün'.normalize(form))
+  const rows = clips.map((name, i) => `${name},${i % 2 === 0 ? 'blau' : i % 4 === 1 ? apart : composed}`)
+  const data = list('accents.csv', 'path,label', rows)
+  for (const name of [apart, composed])
+    expect(await plan(data, { classes: ['blau', name] })).toMatchObject({ leftOut: [], classes: ['blau', composed] })
+  for (const [i, name] of [apart, composed].entries()) file(`accents/${name}/${i}.mp4`)
+  for (let i = 2; i < 12; i++) file(`accents/blau/${i}.mp4`)
+  expect((await plan(place('accents'))).classes.slice(otherClasses.length)).toEqual(['blau', composed])
+})
+
 describe('rows that give no video', () => {
   it('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
     mkdirSync(place('frames'), { recursive: true })

@@ -42,7 +42,8 @@ export class ClassReader {
   }: Pick<ReadOptions, 'classes' | 'classNames' | 'firstClass'>) {
     this.classes = classes
     this.first = firstClass
-    this.byName = new Map(classNames.map((name, c) => [name, c]))
+    // Accents are composed, whatever system wrote them.
+    this.byName = new Map(classNames.map((name, c) => [name.normalize('NFC'), c]))
     this.namesOnly = classNames.some((name, c) => {
       const number = parseNumber(name)
       return number !== undefined && number !== c + firstClass
@@ -73,7 +74,7 @@ export class ClassReader {
   }
 
   private read(cell: number | string): Parsed | undefined {
-    const text = String(cell).trim()
+    const text = String(cell).trim().normalize('NFC')
     const named = this.byName.get(text)
     if (named !== undefined) return { ok: true, value: named }
     const number = typeof cell === 'number' ? cell : parseNumber(text)

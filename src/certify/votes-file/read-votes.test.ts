@@ -76,6 +76,11 @@ describe('the same votes, ids and true classes are read from', () => {
     ['columns that pandas has numbered', 'id,label,0,1,2\na,0,0,1,2\nb,1,2,2,1\n', { learners: 3 }],
     ['classes counted from 1', 'id,label,l0,l1,l2\na,1,1,2,3\nb,2,3,3,2\n', { firstClass: 1 }],
     ['names of classes', 'id,label,l0,l1,l2\na,x,x,y,z\nb,y,z,z,y\n', { classNames: ['x', 'y', 'z'] }],
+    [
+      'names with accents, composed and apart',
+      `id,label,l0,l1,l2\na,${'ü'.normalize('NFD')},${'ü'.normalize('NFC')},y,z\nb,y,z,z,y\n`,
+      { classNames: ['ü'.normalize('NFD'), 'y', 'z'] },
+    ],
     ['names that are numbers', 'id,label,l0,l1,l2\na,9,9,10,11\nb,10,11,11.0,10\n', { classNames: ['9', '10', '11'] }],
   ])('%s', async (_, content, options) => {
     const found = await read(content, options)
@@ -83,6 +88,11 @@ describe('the same votes, ids and true classes are read from', () => {
     expect(found.ids).toEqual(ids)
     expect(found.labels).toEqual([0, 1])
   })
+})
+
+test('ids hold quotes that R escapes with a backslash', async () => {
+  const found = await read('"id","label","l0","l1","l2"\n"a \\"1\\", b",0,0,1,2\n"b",1,2,2,1\n')
+  expect(found).toMatchObject({ votes, ids: ['a "1", b', 'b'], labels: [0, 1] })
 })
 
 test('a file without a header keeps its first input', async () => {

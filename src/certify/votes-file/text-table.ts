@@ -119,7 +119,8 @@ function hasHeader(
   const others = fields.filter((_, column) => numbers[column] === undefined)
   const isCount = counted.every((number, i) => number === i) || counted.every((number, i) => number === i + 1)
   const unclear = (why: string) => invalidVotes(file, `line ${line} ${why}`, sayWhich)
-  const className = others.find((field) => classNames.includes(field))
+  const names = new Set(classNames.map((name) => name.normalize('NFC')))
+  const className = others.find((field) => names.has(field.normalize('NFC')))
   if (className !== undefined && others.length > 0)
     throw unclear(`has the class ${className} where the names of columns are expected`)
   if (others.length === 0) {

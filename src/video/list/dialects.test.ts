@@ -59,6 +59,23 @@ describe('dialects', () => {
     expect(accounted(text)).toBe(true)
   })
 
+  test.each([
+    ['CSV', '"","path","label"\n"1","v/a.mp4","bright \\"red\\", now"\n'],
+    ['blanks', '"path" "label"\n"1" "v/a.mp4" "bright \\"red\\", now"\n'],
+    ['blanks without header', '"v/a.mp4" "bright \\"red\\", now"\n'],
+    ['tabs', '"path"\t"label"\n"v/a.mp4"\t"bright \\"red\\", now"\n'],
+  ])('quotes that R escapes with a backslash: %s', (_, text) => {
+    expect(rowsOf(text)).toEqual([{ path: 'v/a.mp4', label: 'bright "red", now' }])
+    expect(accounted(text)).toBe(true)
+  })
+
+  test('a certificate takes no list whose rows decide how quotes are read', () => {
+    const text = 'path,label\nv/a.mp4,"say \\"so\\""\n'
+    expect(() => parseList(text, 'list', () => true, true)).toThrow(
+      expect.objectContaining({ code: 'LIST_FORM_OPEN', message: expect.stringMatching(/backslash/) }),
+    )
+  })
+
   test.each(
     'file_name file filepath file_path video_name clip_path video Filename video-path VideoPath "File Path" path'.match(
       /"[^"]*"|\S+/g,
@@ -91,6 +108,60 @@ describe('dialects', () => {
   test('a path that holds the separator exists as a whole', () => {
     expect(rowsOf('f,g.mp4\nv/a.mp4\n')).toEqual([{ path: 'f,g.mp4' }, { path: 'v/a.mp4' }])
   })
+})
+
+describe('annotations of Kinetics', () => {
+  const text = 'label,youtube_id,time_start,time_end,split\nair drumming,-4ws,9,19,train\nzumba,_b,104,114,val\n'
+  const rows = (places: readonly string[]) => parseList(text, 'list', (name) => places.includes(name))
+
+  test.each([
+    ['one folder', '-4ws_000009_000019.mp4', '_b_000104_000114.mp4'],
+    ['classes', 'air drumming/-4ws_000009_000019.mp4', 'zumba/_b_000104_000114.webm'],
+    ['parts and classes', 'train/air_drumming/-4ws_000009_000019.mp4', 'val/zumba/_b_000104_000114.mkv'],
+  ])('name clips that are stored in %s', (_, first, second) => {
+    const parsed = rows([first, second])
+    expect(parsed.rows).toEqual([
+      { line: 2, path: first, label: 'air drumming', split: 'train' },
+      { line: 3, path: second, label: 'zumba', split: 'val' },
+    ])
+    expect(parsed.unused).toEqual([
+      { name: 'time_start', why: 'the files are cut to it' },
+      { name: 'time_end', why: 'the files are cut to it' },
+      { name: 'youtube_id' },
+    ])
+  })
+
+  test('name clips that are missing as they would be called', () => {
+    expect(rows(['zumba/_b_000104_000114.mp4']).rows[0].path).toBe('-4ws_000009_000019.mp4')
+  })
+
+  test('cut whole videos, and say what is needed where there are neither', () => {
+    expect(rows(['-4ws', '_b']).rows[0]).toMatchObject({ path: '-4ws', start: 9, end: 19 })
+    expect(() => rows([])).toThrow(/list:1: .*ID_000010_000020\.mp4/)
+    expect(() => parseList(text, 'list', (name) => name.endsWith('.mp4'), true)).toThrow(/list:1: .*paths of videos/)
+  })
+
+  test('keep rows with too many fields from being cut short', () => {
+    expect(() => parseList(`${text}zumba,c,1,11,val,more\n`, 'list', (name) => name.endsWith('.mp4'))).toThrow(
+      /paths of/,
+    )
+  })
+})
+
+test.each([
+  ['Something-Something', '[{"id":"7","label":"a cup","template":"Holding [x]"}]', '.[] | [.id, .template] | @csv'],
+  ['metadata.jsonl', '{"file_name": "a.mp4", "label": "{}"}\n{}', "jq -r '[.file_name, .label] | @csv'"],
+  ['a path alone', '[{"video": "a"}]', "echo 'path'; jq -r '.[] | [.video] | @csv'"],
+])('JSON is refused with a command that makes a list of it: %s', (_, text, command) => {
+  expect(() => list(text)).toThrow(
+    expect.objectContaining({ code: 'MANIFEST_INVALID', hint: expect.stringContaining(command) }),
+  )
+})
+
+test('keys that a shell would read otherwise are in no command', () => {
+  expect(() => list('[{"pa\'th": 1, "label": 2}]')).toThrow(
+    expect.objectContaining({ hint: 'Write it as a CSV file with the columns path,label.' }),
+  )
 })
 
 describe('columns', () => {
@@ -179,6 +250,8 @@ describe('columns', () => {
   })
 
   test('JSON is no list of lines', () => {
-    expect(messageOf('[{"id": "1", "label": "x"}]')).toMatch(/list:1: expected lines of text, but this is JSON/)
+    expect(messageOf('[{"id": "1", "label": "x"}]')).toMatch(
+      /list:1: expected a list as lines of text, but this is JSON/,
+    )
   })
 })

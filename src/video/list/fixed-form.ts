@@ -43,6 +43,12 @@ export function requireFixedForm(content: string, file: string, table: ListTable
       `its header has ${[separator, ...others].map((one) => JSON.stringify(one)).join(' and ')}, each of which may separate fields`,
       'Rename or remove the columns whose names hold a separator.',
     )
+  if (table.quotes === 'backslash')
+    refuse(
+      header.line,
+      'its quotes inside fields follow a backslash, which is concluded from its rows',
+      'Double the quotes inside fields ("").',
+    )
   // R names no column of row names: then every row has one field more than the header, and else none.
   const odd = records.find(({ fields }) =>
     layout.shift === 1 ? fields.length !== layout.width : fields.length > layout.width,

@@ -36,8 +36,8 @@ const sampleSize = 50
  * @param byRows false: as the header alone has it, whatever stands in the columns; see `requireFixedForm`
  */
 export function layoutOf(table: ListTable, exists: Exists, report: Report, byRows = true): Layout {
-  const { header, records } = table
-  if (header !== null) return fromHeader(header, records, exists, report, { byRows })
+  const { header, records, trimmed } = table
+  if (header !== null) return fromHeader(header, records, exists, report, { byRows, trimmed })
   return positional(table, exists, report)
 }
 
@@ -48,13 +48,20 @@ function countExisting(records: readonly CsvRecord[], index: number, exists: Exi
   return sampleOf(records).filter(({ fields }) => (fields[index] ?? '') !== '' && exists(fields[index])).length
 }
 
-/** @param pathIndex column of the paths, where the names do not say it but the files do */
+/**
+ * @param pathIndex column of the paths, where the names do not say it but the files do
+ * @param trimmed the files are cut to the starts and ends
+ */
 function fromHeader(
   header: CsvRecord,
   records: readonly CsvRecord[],
   exists: Exists,
   report: Report,
-  { pathIndex, byRows = true }: { readonly pathIndex?: number; readonly byRows?: boolean } = {},
+  {
+    pathIndex,
+    byRows = true,
+    trimmed = false,
+  }: { readonly pathIndex?: number; readonly byRows?: boolean; readonly trimmed?: boolean } = {},
 ): Layout {
   const names = header.fields.map((name) => name.trim())
   // R writes row names without a name for their column.
@@ -70,6 +77,10 @@ function fromHeader(
     if (found === undefined) {
       unused.push({ name: name === '' ? (isEmpty ? 'an empty column' : 'row names') : name })
       if (name !== '' && !isEmpty) checkUnknown(name, header.line, report, warnings)
+      continue
+    }
+    if (trimmed && (found.role === 'start' || found.role === 'end')) {
+      unused.push({ name, why: 'the files are cut to it' })
       continue
     }
     byRole.set(found.role, [...(byRole.get(found.role) ?? []), { name, index: at(column), rank: found.rank }])
@@ -117,7 +128,7 @@ function fromHeader(
 }
 
 function missingPath(names: readonly string[]): string {
-  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists)`
+  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists; beside a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
 }
 
 /** Refuses names that a typing error made of one that changes what is learned; warns of others that look so. */

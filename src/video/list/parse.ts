@@ -4,9 +4,11 @@ import { type CsvRecord, lineEnd } from '../../format/csv.ts'
 import { hasVideoExtension } from '../extensions.ts'
 import { type Role, roleOf } from './columns.ts'
 import { requireFixedForm } from './fixed-form.ts'
+import { isJson, jsonList } from './json-list.ts'
 import { isFold, type Layout, layoutOf } from './layout.ts'
 import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
 import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
+import { withTrimmedClips } from './trimmed-clips.ts'
 
 /** A row of a list: a video, or a part of one. */
 export interface ListRow {
@@ -65,9 +67,10 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
     })
   }
   const content = text.replace(/^\uFEFF/, '')
-  if (/^\s*(?:\{|\[\s*[{["\]])/.test(content))
-    report(1, 'expected lines of text, but this is JSON: write it as a CSV file with the columns path,label')
-  const table = readListTable(content, exists, report)
+  if (isJson(content)) throw jsonList(content, file)
+  const read = readListTable(content, exists, report)
+  // Which files exist must not decide how rows of an attacker are read.
+  const table = fixedForm ? read : withTrimmedClips(read, exists)
   const layout = layoutOf(table, exists, report)
   if (fixedForm) requireFixedForm(content, file, table, layout)
   const header = table.header ?? headerAmong(table, layout)
@@ -132,13 +135,14 @@ function readRow(
   if (end !== undefined && end <= (start ?? 0)) report(`expected end after start but found ${start ?? 0} to ${end}`)
   const [group, time] = [value('group'), value('time')]
   const optional = {
-    label: value('label'),
+    // Names that look alike are one, whatever system wrote them: accents are composed (NFC).
+    label: value('label')?.normalize('NFC'),
     start,
     end,
-    group: group === undefined || isMissing(group) ? undefined : group,
+    group: group === undefined || isMissing(group) ? undefined : group.normalize('NFC'),
     split: splitOf(value('split')?.trim(), layout),
     time: time === undefined || isMissing(time) ? undefined : time,
-    id: value('id')?.trim(),
+    id: value('id')?.trim().normalize('NFC'),
   }
   return {
     line,

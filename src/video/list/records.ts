@@ -23,6 +23,8 @@ export interface ListTable extends CsvTable {
   readonly directives: readonly number[]
   /** Lines of a text, all told. */
   readonly total: number
+  /** Its starts and ends are those that the files are cut to already: `withTrimmedClips`. */
+  readonly trimmed?: boolean
 }
 
 /** Whether a name in the list leads to a file. */
@@ -50,7 +52,7 @@ export function readListTable(content: string, exists: Exists, report: ReportLin
       : readTable(body, separator, onProblem, isComment)
   const separator = said ?? header?.separator ?? chooseSeparator(body, read, exists, isComment)
   const table = read(separator, report)
-  const rest = { separator, directives, total, comments: table.comments }
+  const rest = { separator, directives, total, comments: table.comments, quotes: table.quotes }
   // Spreadsheets fill rows up with separators.
   const isEmpty = ({ fields }: CsvRecord): boolean => fields.every((field) => field.trim() === '')
   const blank = table.records.filter(isEmpty)
@@ -200,7 +202,7 @@ function readLines(
       records.push({ line, lastLine: line, fields })
     }
   }
-  return { records, comments, empty }
+  return { records, comments, empty, quotes: 'doubled' }
 }
 
 function unquoted(line: string): string {
@@ -215,13 +217,24 @@ interface Word {
   readonly end: number
 }
 
+/** Words between blanks. Quotes inside quotes are doubled; where that leaves a quote over, they follow a backslash, as R writes them. */
 function wordsOf(line: string): Word[] {
-  return [...line.matchAll(/"((?:[^"]|"")*)"(?=\s|$)|\S+/g)].map(({ 0: word, 1: inner, index }) => ({
-    text: inner === undefined ? word : inner.replaceAll('""', '"'),
+  const doubled = wordsBy(line, /"((?:[^"]|"")*)"(?=\s|$)|\S+/g, '""')
+  if (!line.includes('\\"') || !leavesQuotes(doubled)) return doubled
+  const backslash = wordsBy(line, /"((?:[^"\\]|\\"|\\(?!"))*)"(?=\s|$)|\S+/g, '\\"')
+  return leavesQuotes(backslash) ? doubled : backslash
+}
+
+function wordsBy(line: string, word: RegExp, quote: string): Word[] {
+  return [...line.matchAll(word)].map(({ 0: whole, 1: inner, index }) => ({
+    text: inner === undefined ? whole : inner.replaceAll(quote, '"'),
     quoted: inner !== undefined,
-    end: index + word.length,
+    end: index + whole.length,
   }))
 }
+
+const leavesQuotes = (words: readonly Word[]): boolean =>
+  words.some(({ text, quoted }) => !quoted && text.includes('"'))
 
 /**
  * Fields of a line of the reference's lists, where paths may hold blanks without being quoted: the longest beginning that
