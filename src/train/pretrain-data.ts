@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { FileState } from '../format/regular-file.ts'
 import { clipShape, frameSize } from '../model/configuration.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
 import {
@@ -40,6 +41,8 @@ export interface PretrainDataOptions {
   readonly done: number
   readonly knownBad: readonly BadFile[]
   readonly onBadFile: (file: BadFile) => void
+  /** Called for every file of a batch before it is handed out, with the state that it was decoded in. */
+  readonly onDecoded?: (file: string, state: FileState) => void
 }
 
 /** Clips and masks, batch by batch. */
@@ -49,7 +52,8 @@ export interface PretrainData {
 }
 
 /** Starts the decoding processes; `loader.close` ends them. */
-export function openPretrainData({ entries, run, done, knownBad, onBadFile }: PretrainDataOptions): PretrainData {
+export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions): PretrainData {
+  const { entries, run, done, knownBad, onBadFile } = options
   const { configuration, model } = run
   const { data, clip, mask, seed } = configuration
   const loader = createLoader({
@@ -75,6 +79,7 @@ export function openPretrainData({ entries, run, done, knownBad, onBadFile }: Pr
     async next() {
       const { value } = await batches.next()
       const { clips, samples, epoch, release } = value!
+      for (const { entry, state } of samples) if (state !== undefined) onDecoded?.(entry.path, state)
       const keys = samples.map((sample) => ({
         epoch: sample.epoch,
         sample: sample.index * data.samplesPerClip + sample.copy,

@@ -171,7 +171,8 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         tensorboard: log.tensorboard,
         open: (usedBefore) => openTrainingSession(training, configuration.engine, run.runsPerStep, [], usedBefore),
         startingState: (training) => startingWeights(run, training, source),
-        openData: (place) => openPretrainData({ entries, run, ...place }),
+        openData: (place) =>
+          openPretrainData({ entries, run, ...place, onDecoded: (file, state) => record.decoded(file, state) }),
         async onBegin(directory, done) {
           if (done < steps) await record.begin(done === 0 ? null : directory.checkpointPath(done))
         },

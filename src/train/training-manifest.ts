@@ -7,9 +7,9 @@ import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
-import { fileDigest } from '../format/file-digest.ts'
+import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { isMissing } from '../format/missing.ts'
-import { readRegularText } from '../format/regular-file.ts'
+import { type FileState, fileState, readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/parameters.ts'
 import { recordFolders } from './open-checkpoint.ts'
@@ -100,8 +100,9 @@ export interface TrainingRecordOptions {
 const clockMargin = 2000
 
 /**
- * Makes the manifest of a run: notes every file's size and times before the first step, reads each once beside the training,
- * and looks at each checkpoint whether one has changed since it was noted.
+ * Makes the manifest of a run: notes every file's state before the first step, reads each once beside the training, and looks at
+ * each checkpoint whether one has changed since it was noted. Decoders say in which state they found a file (`decoded`): a link
+ * that leads to another file for a while and back changes nothing that could be seen later.
  */
 export class TrainingRecord {
   private readonly options: TrainingRecordOptions
@@ -111,6 +112,9 @@ export class TrainingRecord {
   private finished = true
   private readonly read = new Map<string, { stamp: Stamp | null; readonly digest: string | null }>()
   private readonly changed = new Set<string>()
+  /** By file: its state before the first step, and other states that it was decoded in. */
+  private readonly noted = new Map<string, FileState | undefined>()
+  private readonly others = new Map<string, Set<FileState>>()
 
   constructor(options: TrainingRecordOptions) {
     this.options = options
@@ -127,8 +131,21 @@ export class TrainingRecord {
     if (base === null) return // what the steps up to `before` have read is not known
     const unique = [...new Set(this.options.files)]
     const stamps = await Promise.all(unique.map(stampOf))
+    for (const [i, file] of unique.entries()) this.noted.set(file, stamps[i]?.state)
     this.finished = false
     this.content = this.readAll(base, unique, stamps)
+  }
+
+  /**
+   * Notes that clips of a file were trained on. Call it after `begin`.
+   *
+   * @param state of the file that they were decoded from, as the decoder had it open
+   */
+  decoded(file: string, state: FileState): void {
+    if (!this.noted.has(file) || this.noted.get(file) === state) return
+    const others = this.others.get(file)
+    if (others === undefined) this.others.set(file, new Set([state]))
+    else others.add(state)
   }
 
   /**
@@ -142,10 +159,10 @@ export class TrainingRecord {
   ): Promise<TrainingManifestContent | null> {
     for (const [i, file] of files.entries()) {
       if (this.stopped.signal.aborted) return null
-      const digest = await this.digestOf(file, stamps[i])
+      const { digest, state } = await this.digestOf(file, stamps[i])
       if (this.stopped.signal.aborted) return null
       this.read.set(file, { stamp: stamps[i], digest })
-      if ((await stampOf(file))?.text !== stamps[i]?.text) this.noteChange(file)
+      if (state !== stamps[i]?.state || (await stampOf(file))?.state !== state) this.noteChange(file)
     }
     this.finished = true
     const { labelled, heldOut } = this.options
@@ -201,16 +218,22 @@ export class TrainingRecord {
     }
   }
 
-  /** Null where the file cannot be read. */
-  private async digestOf(file: string, stamp: Stamp | null): Promise<string | null> {
+  /** The digest is null where the file cannot be read. */
+  private async digestOf(file: string, stamp: Stamp | null): Promise<{ digest: string | null; state?: FileState }> {
     const { known } = this.options
     const digest = known?.digests.get(file)
-    if (digest !== undefined && stamp !== null && stamp.at < known!.since - clockMargin) return digest
-    return fileDigest(file, { signal: this.stopped.signal }).catch(() => null)
+    if (digest !== undefined && stamp !== null && stamp.at < known!.since - clockMargin)
+      return { digest, state: stamp.state }
+    return (await this.readAgain(file)) ?? { digest: null, state: stamp?.state }
+  }
+
+  private readAgain(file: string): Promise<DigestedFile | null> {
+    return digestFile(file, { signal: this.stopped.signal }).catch(() => null)
   }
 
   /**
-   * Notes files that are not what they were; one that was only touched, or linked, is read again once.
+   * Notes files that are not what they were, or that were decoded in another state; one that was only touched, or linked, is
+   * read again once.
    *
    * @returns whether all were looked at: not where the reading was given up
    */
@@ -218,11 +241,19 @@ export class TrainingRecord {
     const all = [...this.read]
     const stamps = await Promise.all(all.map(([file]) => stampOf(file)))
     for (const [i, [file, before]] of all.entries()) {
-      if (stamps[i]?.text === before.stamp?.text || this.changed.has(file)) continue
-      const digest = await fileDigest(file, { signal: this.stopped.signal }).catch(() => null)
+      const others = this.others.get(file)
+      if (this.changed.has(file) || (stamps[i]?.state === before.stamp?.state && others === undefined)) continue
+      const now = await this.readAgain(file)
       if (this.stopped.signal.aborted) return false
-      if (digest !== null && digest === before.digest) before.stamp = stamps[i]
-      else this.noteChange(file)
+      const known = new Set([this.noted.get(file), before.stamp?.state, now?.state])
+      const same = now !== null && now.digest === before.digest && now.state === stamps[i]?.state
+      if (!same || [...(others ?? [])].some((state) => !known.has(state))) {
+        this.noteChange(file)
+        continue
+      }
+      before.stamp = stamps[i]
+      this.noted.set(file, now.state)
+      this.others.delete(file)
     }
     return true
   }
@@ -235,17 +266,16 @@ export class TrainingRecord {
 
 /** What changes with the content of a file, without reading it. */
 interface Stamp {
-  readonly text: string
-  readonly size: number
+  readonly state: FileState
   /** When content or name last changed, milliseconds. */
   readonly at: number
 }
 
 async function stampOf(file: string): Promise<Stamp | null> {
-  const found = await stat(file).catch(() => null)
+  const found = await stat(file, { bigint: true }).catch(() => null)
   if (found === null) return null
-  const { size, mtimeMs, ctimeMs, ino } = found
-  return { text: `${size} ${mtimeMs} ${ctimeMs} ${ino}`, size, at: Math.max(mtimeMs, ctimeMs) }
+  const { mtimeMs, ctimeMs } = found
+  return { state: fileState(found), at: Number(mtimeMs > ctimeMs ? mtimeMs : ctimeMs) }
 }
 
 /** The fields of a manifest that say what part each content had. */

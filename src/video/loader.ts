@@ -1,5 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
+import type { FileState } from '../format/regular-file.ts'
 import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
@@ -50,6 +51,8 @@ export interface LoadedSample extends ClipView {
   readonly epoch: number
   /** Which of the `samplesPerClip` crops. */
   readonly copy: number
+  /** State of the file that was decoded; absent where the reader has no files. */
+  readonly state?: FileState
 }
 
 export interface LoadedBatch {
@@ -205,7 +208,8 @@ class VideoLoader implements Loader {
       clips ??= this.freeBatches.pop() ?? new Uint8Array(new SharedArrayBuffer(this.perStep * clipLength))
       clips.set(settled.clips, taken * clipLength)
       this.spare.push(settled.clips)
-      for (const [copy, view] of settled.result.views.entries()) samples.push({ ...view, index, entry, epoch, copy })
+      const { views, state } = settled.result
+      for (const [copy, view] of views.entries()) samples.push({ ...view, index, entry, epoch, copy, state })
       this.counts.decodedFrames += settled.result.decoded
       this.counts.usedFrames += settled.result.used
       taken++

@@ -12,6 +12,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -27,10 +29,12 @@ import {
 } from '../../src/certify-videos/index.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
+import { fileState } from '../../src/format/regular-file.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { type TrainingManifestContent, TrainingRecord } from '../../src/train/training-manifest.ts'
+import { probeDecoders } from '../../src/video/decoder.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
@@ -52,19 +56,27 @@ interface Pretraining {
   readonly resume?: boolean
   readonly signal?: AbortSignal
   readonly onStep?: (step: number) => void
+  readonly steps?: number
+  /** Steps from one checkpoint to the next. */
+  readonly every?: number
+  readonly decoder?: 'node-av' | 'ffmpeg'
 }
 
-const pretrainOn = (data: string, out: string, { from, onStep, ...options }: Pretraining = {}) => {
+const pretrainOn = (
+  data: string,
+  out: string,
+  { from, onStep, steps = 4, every = 2, decoder = 'node-av', ...options }: Pretraining = {},
+) => {
   const sizes = { frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 }
   return pretrain(
     runSchema.parse({
-      data: { path: data, samplesPerClip: 2, workers: 1 },
+      data: { path: data, samplesPerClip: 2, workers: 1, decoder },
       clip: { stride: 1 },
       mask: { ratio: 0.5 },
       model: from === undefined ? { ...sizes, decoder: { width: 16, depth: 1, heads: 2 } } : { from },
       batch: { size: 4 },
-      schedule: { duration: '4 steps', warmup: '0 steps' },
-      checkpoint: { every: '2 steps', keep: 2 },
+      schedule: { duration: `${steps} steps`, warmup: '0 steps' },
+      checkpoint: { every: `${every} steps`, keep: 2 },
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
@@ -173,6 +185,58 @@ describe('a run that wrote down what it was trained on', () => {
       why: expect.stringContaining('1 of the files'),
     })
     expect((await known(place('restless-run', 'step-00000002'))).samples.size).toBe(6)
+  })
+
+  it.skipIf(process.platform === 'win32').each(['node-av', 'ffmpeg'] as const)(
+    'is unknown where a link led to another file for a while (%s)',
+    async (decoder) => {
+      if (decoder === 'ffmpeg' && !(await probeDecoders()).some(({ name, available }) => name === decoder && available))
+        return
+      const [name, run] = [`linked-${decoder}`, place(`linked-run-${decoder}`)]
+      const files = await dataset(`${name}-targets`, 4)
+      const [other] = videosIn(place('elsewhere'))
+      mkdirSync(place(name))
+      const lead = (to: string, link: string): void => {
+        symlinkSync(to, `${link}.new`)
+        renameSync(`${link}.new`, link)
+      }
+      const links = files.map((_, i) => place(name, `${i}.mp4`))
+      for (const [i, file] of files.entries()) lead(file, links[i])
+      // Every video is decoded once in three steps, at most two steps ahead; a look at the files comes at the end alone.
+      await pretrainOn(place(name), run, {
+        steps: 12,
+        every: 12,
+        decoder,
+        onStep(step) {
+          if (step === 1) lead(other, links[2])
+          if (step === 9) lead(files[2], links[2])
+        },
+      })
+      expect(await trainingManifestOf(run)).toMatchObject({
+        known: false,
+        why: expect.stringContaining('1 of the files'),
+      })
+    },
+  )
+
+  it('compares the states that decoders found with those that were read', async () => {
+    const files = await dataset('digested', 4)
+    const record = new TrainingRecord({ files, labelled: false, start: null })
+    await record.begin(null)
+    const write = async () => {
+      await record.write(place())
+      return JSON.parse(readFileSync(place('training-manifest.json'), 'utf8')) as TrainingManifestContent
+    }
+    const stateOf = (file: string) => fileState(statSync(file, { bigint: true }))
+    for (const file of files) record.decoded(file, stateOf(file))
+    expect((await write()).changed).toBe(0)
+    // Touched, decoded so, and read again: the same content.
+    utimesSync(files[0], 1e9, 1e9)
+    record.decoded(files[0], stateOf(files[0]))
+    expect((await write()).changed).toBe(0)
+    // Another file that nobody sees any more.
+    record.decoded(files[1], stateOf(files[2]))
+    expect((await write()).changed).toBe(1)
   })
 
   it('reads a file again that was only touched, and one that changed after its digest was taken', async () => {
