@@ -13,11 +13,13 @@ describe('interruptSignal', () => {
       vi.stubEnv('_', '/usr/bin/node')
       vi.spyOn(process.stderr, 'write').mockReturnValue(true)
       const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never)
+      const kill = vi.spyOn(process, 'kill').mockReturnValue(true)
       const { signal, dispose } = interruptSignal('Go on.')
       process.emit(name, name)
       expect(signal.reason).toMatchObject({ code: 'INTERRUPTED', exit: 'interrupted', hint: 'Go on.' })
       expect(exit).not.toHaveBeenCalled()
       process.emit('SIGTERM', 'SIGTERM')
+      if (process.platform !== 'win32') expect(kill).toHaveBeenCalledWith(process.pid, 'SIGINT')
       expect(exit).toHaveBeenCalledWith(130)
       dispose()
     },

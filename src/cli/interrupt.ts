@@ -7,14 +7,14 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
  * A signal that aborts at the first Ctrl-C, SIGTERM or SIGHUP, so that a command can save; the second one ends the process at
- * once. Call `dispose` when the command is done.
+ * once, which a shell reports as 130. Call `dispose` when the command is done.
  *
  * @param hint what to do to go on
  */
 export function interruptSignal(hint = 'Continue with --resume.'): { readonly signal: AbortSignal; dispose(): void } {
   const controller = new AbortController()
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+    if (controller.signal.aborted) quit()
     process.stderr.write(`\n${name}: stopping; once more quits at once.\n`)
     controller.abort(
       new VideoMaeError(`Stopped by ${name}.`, {
@@ -34,6 +34,17 @@ export function interruptSignal(hint = 'Continue with --resume.'): { readonly si
       process.off('SIGHUP', ignoreHangup)
     },
   }
+}
+
+/** Ends the process at once. `process.exit` would wait for threads that are in native code: for the end of a training step. */
+function quit(): void {
+  if (process.platform !== 'win32') {
+    const [interrupt] = signals
+    process.removeAllListeners(interrupt)
+    process.kill(process.pid, interrupt)
+  }
+  // Elsewhere, and for the first process of a container, which signals without a listener do not reach.
+  process.exit(exitCodes.interrupted)
 }
 
 /**

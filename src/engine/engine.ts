@@ -35,6 +35,11 @@ export interface EngineSession {
    * Rejects as `run` does for a program or an input that does not fit, and with `ENGINE_CLOSED`.
    */
   prefetch?(program: string, inputs: RunInputs): Promise<void>
+  /**
+   * Asks the run under way to end before it changes the state: it then rejects with `ENGINE_CANCELED`. A run that has come to its
+   * updates ends as usual. Without a run under way nothing happens. Absent or without effect where an engine cannot do it.
+   */
+  cancel?(): void
   /** Copies of state tensors; all of them where no names are given. Rejects with `STATE_UNKNOWN`. */
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>>
   /**

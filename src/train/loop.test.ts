@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { VideoMaeError } from '../core/errors.ts'
 import type { EngineSession, RunInputs, RunOutputs } from '../engine/engine.ts'
 import { runTraining, type StepRecord, type TrainingBatch, type TrainingOptions } from './loop.ts'
 
@@ -182,6 +183,44 @@ describe('training loop', () => {
     const programsRun = runs.map(({ program }) => program)
     expect(programsRun.filter((program) => program === 'apply')).toHaveLength(saves.at(-1)!)
     expect(programsRun.at(-1)).not.toBe('train')
+  })
+
+  it.each(['train', 'accumulate', 'apply'])(
+    'cancels the run of %s that is under way when it is interrupted',
+    async (under) => {
+      const programs =
+        under === 'train'
+          ? ({ kind: 'whole', train: 'train' } as const)
+          : ({ kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const)
+      const controller = new AbortController()
+      const { training, saves, records } = setup({ programs, saveEvery: 100, signal: controller.signal })
+      let canceled = 0
+      let end: (error: Error) => void = () => {}
+      const session: EngineSession = {
+        ...training.session,
+        run(program, inputs) {
+          if (records.length < 2 || program !== under) return training.session.run(program, inputs)
+          setTimeout(() => controller.abort(), 1)
+          return new Promise((_, reject) => {
+            end = reject
+          })
+        },
+        cancel() {
+          canceled++
+          end(new VideoMaeError('It was canceled.', { code: 'ENGINE_CANCELED', exit: 'interrupted' }))
+        },
+      }
+      await expect(runTraining({ ...training, session })).rejects.toMatchObject({ code: 'INTERRUPTED' })
+      expect([canceled, records.length, saves]).toEqual([1, 2, [2]])
+    },
+  )
+
+  it('passes on that a run was canceled by somebody else', async () => {
+    const { training } = setup()
+    const run = () => Promise.reject(new VideoMaeError('It was canceled.', { code: 'ENGINE_CANCELED' }))
+    await expect(runTraining({ ...training, session: { ...training.session, run } })).rejects.toMatchObject({
+      code: 'ENGINE_CANCELED',
+    })
   })
 
   it('does not wait for data that does not come when it is interrupted', async () => {

@@ -59,7 +59,7 @@ export interface TrainingOptions {
   readonly save: (step: number) => Promise<void>
   /** Steps from one `save` to the next; the last step and an interruption save too. */
   readonly saveEvery: number
-  /** Stops the training after the run in progress; the state of the last whole step is saved. */
+  /** Stops the training: cancels the run in progress, or waits for it where the engine cannot; the state of the last whole step is saved. */
   readonly signal?: AbortSignal
 }
 
@@ -113,6 +113,24 @@ async function runAnnouncing(
   }
 }
 
+/** Runs the engine, and asks it to end early once the signal aborts; null where it did, with weights and moments as they were. */
+async function unlessCanceled(
+  { session, signal }: Pick<TrainingOptions, 'session' | 'signal'>,
+  run: () => Promise<RunOutputs>,
+): Promise<RunOutputs | null> {
+  const cancel = (): void => session.cancel?.()
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    return await run()
+  } catch (error) {
+    const canceled = error instanceof VideoMaeError && error.code === 'ENGINE_CANCELED'
+    if (canceled && signal?.aborted === true) return null
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
 function runsPerStep(programs: StepPrograms): number {
   return programs.kind === 'whole' ? 1 : programs.runs
 }
@@ -132,7 +150,9 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     batches.push(batch)
     const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
     const program = programs.kind === 'whole' ? programs.train : programs.accumulate
-    const outputs = await runAnnouncing(session, program, { ...batch.inputs, ...scalars }, feed.upcoming)
+    const inputs = { ...batch.inputs, ...scalars }
+    const outputs = await unlessCanceled(options, () => runAnnouncing(session, program, inputs, feed.upcoming))
+    if (outputs === null) return null
     batch.release?.()
     const value = outputs.loss[0]
     if (!Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
@@ -140,7 +160,9 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     if (programs.kind === 'whole') gradientNorm = outputs.gradientNorm[0]
   }
   if (programs.kind === 'accumulated') {
-    const outputs = await session.run(programs.apply, options.stepInputs(step))
+    const { apply } = programs
+    const outputs = await unlessCanceled(options, () => session.run(apply, options.stepInputs(step)))
+    if (outputs === null) return null
     gradientNorm = outputs.gradientNorm[0]
   }
   if (!Number.isFinite(gradientNorm)) throw nonFinite('gradient norm', gradientNorm, step, batches)

@@ -32,7 +32,7 @@ export interface RunOptions {
   readonly newLength?: boolean
   /** The lock of that folder, where the caller holds it already. Default: it is taken for the run. */
   readonly lock?: RunLock
-  /** Stops after the step in progress, saves, and rejects with `INTERRUPTED`. */
+  /** Stops, saves the last whole step, and rejects with `INTERRUPTED`. The step in progress is canceled where the engine can do that. */
   readonly signal?: AbortSignal
   /** Called once it is known what the run is, before anything big is allocated. */
   readonly onStart?: (start: RunStart) => void

@@ -6,7 +6,10 @@
 import { describe, expect, it, vi } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs } from '../../src/engine/engine.ts'
+import { nativeEngine, openNativeSession } from '../../src/engine/native/index.ts'
 import type { NativeSessionOptions } from '../../src/engine/native/session.ts'
+import { Graph } from '../../src/graph/graph.ts'
+import { linear } from '../../src/graph/operations/linear.ts'
 import { buildFinetuneProgram } from '../../src/model/classify.ts'
 import { dropPathFactors } from '../../src/model/drop-path.ts'
 import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
@@ -140,6 +143,26 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
       expect(await session.readState([...shapes.keys()])).toEqual(state)
     }
     expect((await session.run(built.step, inputs)).loss[0]).toBeGreaterThan(0)
+    await session.close()
+  })
+
+  it.each([
+    ['in this thread', openNativeSession],
+    ['in a thread of its own', nativeEngine.open],
+  ])('cancels a run of many minutes %s, also before it has begun', async (_, open) => {
+    const graph = new Graph('long')
+    const weight = graph.state('weight', [2048, 2048])
+    let x = graph.input('x', [4096, 2048])
+    for (let i = 0; i < 3000; i++) x = linear(x, weight)
+    const session = await open([graph.build({ x })], { threads: 1 })
+    // What is written is packed at the next run, before the program begins.
+    await session.writeState(new Map([['weight', new Float32Array(2048 ** 2)]]))
+    for (const wait of [0, 500]) {
+      const running = session.run('long', { x: new Float32Array(4096 * 2048) })
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+      session.cancel?.()
+      await expect(running).rejects.toMatchObject({ code: 'ENGINE_CANCELED', exit: 'interrupted' })
+    }
     await session.close()
   })
 

@@ -1,9 +1,13 @@
 /** Runs that are told to stop: by which signal, and with nobody left to read what they say. Oracle: the checkpoint that they leave. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { compiledEntry } from '../../src/core/entry.ts'
+import { listEngines } from '../../src/engine/index.ts'
 import { startVideomae } from '../cli/run-program.ts'
 import { createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
 
@@ -60,3 +64,47 @@ it.skipIf(process.platform === 'win32')('a run goes on when nobody reads its pro
   expect((await started.ended).code).toBe(130)
   expect(saved(run)).toBe(true)
 })
+
+/** A step of many minutes in a few hundred MB, in a process that saves nothing: what ends it is the second signal alone. */
+const longStep = (engine: string): string => `
+import { interruptSignal } from '${entry('cli/interrupt')}'
+import { engineNamed } from '${entry('engine/index')}'
+import { Graph } from '${entry('graph/graph')}'
+import { linear } from '${entry('graph/operations/linear')}'
+
+const graph = new Graph('long')
+const weight = graph.state('weight', [4096, 4096])
+let x = graph.input('x', [4096, 4096])
+for (let i = 0; i < 400; i++) x = linear(x, weight)
+const session = await (await engineNamed('${engine}')).open([graph.build({ x })], { threads: 1 })
+const { signal } = interruptSignal()
+signal.addEventListener('abort', () => process.stdout.write('first '))
+const running = session.run('long', { x: new Float32Array(4096 ** 2) })
+setTimeout(() => process.stdout.write('running '), 1000) // By then the thread of the engine is at work.
+await running
+process.stdout.write('finished ')
+`
+const entry = (module: string): string =>
+  compiledEntry(new URL('../../src/x.ts', import.meta.url).href, `./${module}`).href
+
+describe.skipIf(process.platform === 'win32')(
+  'the second signal ends the process in the middle of a step',
+  async () => {
+    const engines = (await listEngines()).filter(({ name, available }) => available && /^(native|onnx)$/.test(name))
+
+    it.each(engines)('on the engine $name', async ({ name }) => {
+      const script = path.join(folder, `${name}.mjs`)
+      await writeFile(script, longStep(name))
+      const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      let stdout = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        stdout += text
+        if (text.includes('running')) child.kill('SIGTERM')
+        if (text.includes('first')) child.kill('SIGTERM')
+      })
+      const [code, signal] = await once(child, 'close')
+      expect([code, signal, stdout]).toEqual([null, 'SIGINT', 'running first '])
+    })
+  },
+)

@@ -71,6 +71,7 @@ export class SessionPool {
 class Lease implements EngineSession {
   readonly engine: string
   readonly prefetch?: EngineSession['prefetch']
+  readonly cancel?: EngineSession['cancel']
   private readonly session: EngineSession
   private readonly giveBack: (whole: boolean) => Promise<void>
   private readonly use: ExclusiveUse
@@ -87,6 +88,7 @@ class Lease implements EngineSession {
         this.use.requireOpen()
         await session.prefetch?.(program, inputs)
       }
+    if (session.cancel !== undefined) this.cancel = () => session.cancel?.()
   }
 
   run(program: string, inputs: RunInputs) {

@@ -58,6 +58,8 @@ export class NativeSession implements EngineSession {
   /** States that were written from outside, whose panels have not followed yet. */
   private readonly unpacked = new Set<string>()
   private running: BoundProgram | null = null
+  /** Whether the run under way is to end, also where its program has not begun. */
+  private canceled = false
 
   /** @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE`, `OUT_OF_MEMORY` */
   constructor(library: NativeLibrary, programs: readonly Program[], options: NativeSessionOptions) {
@@ -160,6 +162,7 @@ export class NativeSession implements EngineSession {
     return this.use.run(async () => {
       const { check, bound, inputs: places, outputs } = findProgram(this.programs, name)
       check(inputs)
+      this.canceled = false
       for (const [input, place] of places) {
         const { buffer, byteOffset, byteLength } = inputs[input]
         place.data.set(new Uint8Array(buffer, byteOffset, byteLength))
@@ -175,14 +178,16 @@ export class NativeSession implements EngineSession {
   private async runBound(bound: BoundProgram): Promise<void> {
     this.running = bound
     try {
-      await bound.run(this.crew, this.scratch, this.scratchBytes)
+      const running = bound.run(this.crew, this.scratch, this.scratchBytes)
+      if (this.canceled) bound.cancel()
+      await running
     } finally {
       this.running = null
     }
   }
 
-  /** Asks a run under way to end before it changes the state; it then rejects with `ENGINE_CANCELED`. */
   cancel(): void {
+    this.canceled = true
     this.running?.cancel()
   }
 

@@ -15,14 +15,17 @@ export const engine = {
     if (options.device === 'absent') throw failure
     let calls = 0
     let announced = null
+    let stop = () => {}
     return {
       engine: 'scripted',
       async prefetch(program, inputs) {
         if (program === 'throw') throw failure
         announced = inputs
       },
+      cancel() { stop() },
       async run(program, inputs) {
         calls++
+        if (program === 'endless') return new Promise((_, reject) => { stop = () => reject(failure) })
         if (program === 'throw') throw failure
         if (program === 'exit') process.exit(7)
         if (program === 'crash') { setImmediate(() => { throw failure }); return new Promise(() => {}) }
@@ -109,6 +112,16 @@ describe('a session in a thread', () => {
     const next = await session.run('announced', { x, y, z: Float32Array.of(4) })
     expect(next.same).toEqual(Float32Array.of(3))
     expect((await session.run('announced', { y })).same, 'an announcement serves one run').toEqual(new Float32Array(0))
+  })
+
+  it('cancels a run under way', async () => {
+    const session = await open()
+    const running = session.run('endless', {})
+    session.cancel?.()
+    await expect(running).rejects.toMatchObject({ message: 'expected this' })
+    expect((await session.run('any', {})).calls[0]).toBe(2)
+    await session.close()
+    session.cancel?.()
   })
 
   it('reports an announcement that is refused, and closes behind one', async () => {

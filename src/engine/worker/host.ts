@@ -58,6 +58,7 @@ class ThreadedSession implements EngineSession {
   private readonly pending = new Map<number, Pending>()
   private posted = 0
   private prefetches = false
+  private cancels = false
   private announced: { readonly program: string; readonly inputs: RunInputs } | null = null
   private death: VideoMaeError | null = null
 
@@ -80,7 +81,9 @@ class ThreadedSession implements EngineSession {
     const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
     const session = new ThreadedSession(name, worker, shapes)
     try {
-      session.prefetches = (await session.answer<'open'>(0)).prefetches
+      const { prefetches, cancels } = await session.answer<'open'>(0)
+      session.prefetches = prefetches
+      session.cancels = cancels
     } catch (error) {
       await session.end()
       throw error
@@ -106,6 +109,12 @@ class ThreadedSession implements EngineSession {
     const { copies, moved } = ownCopies(inputs)
     this.announced = { program, inputs: { ...inputs } }
     await this.call<'prefetch'>({ call: 'prefetch', program, inputs: copies }, moved)
+  }
+
+  /** Reaches a run only where the engine leaves the event loop of its thread free meanwhile. */
+  cancel(): void {
+    if (!this.cancels || this.death !== null) return
+    this.call<'cancel'>({ call: 'cancel' }).catch(() => undefined) // The run itself says what has become of the thread.
   }
 
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>> {

@@ -23,9 +23,10 @@ export type Request =
   | { readonly call: 'readState'; readonly names: readonly string[] | undefined }
   | { readonly call: 'writeState'; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly call: 'memory' }
+  | { readonly call: 'cancel' }
   | { readonly call: 'close' }
 
-/** A request with its number, by which the reply names it: a `prefetch` is answered while a `run` is under way. */
+/** A request with its number, by which the reply names it: a `prefetch` or `cancel` is answered while a `run` is under way. */
 export interface Posted {
   readonly number: number
   readonly request: Request
@@ -33,12 +34,13 @@ export interface Posted {
 
 /** What each call answers with; `open` is the answer to being started, number 0. */
 export interface Results {
-  readonly open: { readonly prefetches: boolean }
+  readonly open: { readonly prefetches: boolean; readonly cancels: boolean }
   readonly run: RunOutputs
   readonly prefetch: undefined
   readonly readState: Map<string, Float32Array>
   readonly writeState: undefined
   readonly memory: MemoryUse
+  readonly cancel: undefined
   readonly close: undefined
 }
 

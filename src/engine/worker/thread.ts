@@ -36,6 +36,9 @@ async function serve(session: EngineSession, request: Request): Promise<Results[
       return undefined
     case 'memory':
       return session.memory()
+    case 'cancel':
+      session.cancel?.()
+      return undefined
     case 'close':
       await session.close()
       return undefined
@@ -61,7 +64,10 @@ async function answer(number: number, work: () => Promise<Results[keyof Results]
 }
 
 const opening = open(workerData as ThreadStart)
-void answer(0, async () => ({ prefetches: (await opening).prefetch !== undefined }))
+void answer(0, async () => {
+  const { prefetch, cancel } = await opening
+  return { prefetches: prefetch !== undefined, cancels: cancel !== undefined }
+})
 port.on('message', ({ number, request }: Posted) => {
   void answer(number, async () => serve(await opening, request))
 })
