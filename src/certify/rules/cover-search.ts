@@ -1,162 +1,155 @@
-/** Fewest buckets whose learners together are worth a given amount: a greedy cover, and a search that is exact while its work lasts. */
+/**
+ * A search for t buckets whose learners together are worth a given amount: depth first, exact while its work lasts.
+ *
+ * What more buckets can add is bounded twice: with prices = worth, where a shared learner counts as often as it is shared, and with
+ * the prices of `boundCover`. The second is better at the start, the first where many learners are taken.
+ */
+import { type Cover, priceScale, type WorkBudget } from './cover-bound.ts'
+import { PricedBuckets } from './priced-buckets.ts'
 
-/** Work that is left, in buckets looked at; shared by the searches of one input. */
-export interface WorkBudget {
-  left: number
+/** Prices are multiples of 1 / this here: few values, so that buckets are sorted by counting. */
+const scale = 16
+
+/**
+ * @param cover `prices` [learners]: any are right, those of `boundCover` make the search short
+ * @param offsets [d] bucket j reaches the learners (j + offset) mod learners
+ * @returns t buckets (or fewer) worth at least `gap`, `'none'` where it is proved that there are none, `'unknown'` when the work
+ *   is used up
+ */
+export function searchCover(
+  cover: Cover,
+  offsets: readonly number[],
+  t: number,
+  budget: WorkBudget,
+): readonly number[] | 'none' | 'unknown' {
+  if (budget.left <= 0) return 'unknown'
+  const { worth, gap } = cover
+  const coarse = cover.prices.map((price, i) => Math.min(worth[i] * scale, Math.round((price * scale) / priceScale)))
+  budget.left -= 2 * worth.length * offsets.length
+  const bounds = [new PricedBuckets(worth, worth, 1, offsets), new PricedBuckets(worth, coarse, scale, offsets)]
+  const least = bounds.map((bound) => bound.leastOf(t, gap))
+  const buckets = Int32Array.from(worth.keys()).filter((j) => bounds.every(({ sums }, b) => sums[j] >= least[b]))
+  for (const bound of bounds) bound.keep(buckets)
+  return new CoverSearch(worth, bounds, buckets, offsets, budget).find(t, gap)
 }
 
-/** One rival: what each learner is worth, which buckets reach it, what the buckets chosen so far have taken. */
-export class CoverSearch {
-  private readonly learners: number
-  private readonly offsets: readonly number[]
+/** One search: which buckets it may still choose, and which learners the chosen ones have taken. */
+class CoverSearch {
+  private readonly worth: Int32Array
+  private readonly bounds: readonly PricedBuckets[]
   private readonly budget: WorkBudget
-  /** [learners] worth that no chosen bucket has taken. */
-  private readonly left: Int32Array
-  /** [buckets] what choosing each would add. */
-  private readonly marginals: Int32Array
-  /** [buckets] 1 where the search may still choose it. */
+  /** [places] the buckets among which it chooses; the others cannot be in any cover. */
+  private readonly buckets: Int32Array
+  /** [places * d] learners that each reaches. */
+  private readonly reaches: Int32Array
+  /** [learners + 1] where the places that reach each learner begin in `places`. */
+  private readonly starts: Int32Array
+  private readonly places: Int32Array
+  /** [learners] how many chosen buckets reach it. */
+  private readonly taken: Int32Array
+  /** [places] 1 where the search may still choose it. */
   private readonly allowed: Uint8Array
-  /** [2d + 1] allowed buckets of each marginal. */
-  private readonly histogram: Int32Array
   private readonly chosen: number[] = []
 
-  /**
-   * @param worth [learners] 0 to 2
-   * @param offsets [d] bucket j reaches the learners (j + offset) mod learners
-   */
-  constructor(worth: Int32Array, offsets: readonly number[], budget: WorkBudget) {
-    this.learners = worth.length
-    this.offsets = offsets
+  constructor(
+    worth: Int32Array,
+    bounds: readonly PricedBuckets[],
+    buckets: Int32Array,
+    offsets: readonly number[],
+    budget: WorkBudget,
+  ) {
+    const learners = worth.length
+    this.worth = worth
+    this.bounds = bounds
+    this.buckets = buckets
     this.budget = budget
-    this.left = Int32Array.from(worth)
-    this.marginals = new Int32Array(this.learners)
-    this.allowed = new Uint8Array(this.learners).fill(1)
-    this.histogram = new Int32Array(2 * offsets.length + 1)
-    for (let i = 0; i < this.learners; i++)
-      for (const offset of offsets) this.marginals[this.bucketOf(i, offset)] += worth[i]
-    for (let j = 0; j < this.learners; j++) this.histogram[this.marginals[j]]++
-  }
-
-  /** A cover that takes the bucket worth most each time; not always the smallest. */
-  greedy(gap: number): readonly number[] {
-    const buckets: number[] = []
-    const taken: number[] = []
-    for (let missing = gap; missing > 0; ) {
-      const bucket = this.largest()
-      missing -= this.marginals[bucket]
-      buckets.push(bucket)
-      taken.push(...this.take(bucket))
+    this.reaches = new Int32Array(buckets.length * offsets.length)
+    this.starts = new Int32Array(learners + 1)
+    this.places = new Int32Array(this.reaches.length)
+    this.taken = new Int32Array(learners)
+    this.allowed = new Uint8Array(buckets.length).fill(1)
+    for (let n = 0; n < this.reaches.length; n++) {
+      const place = Math.floor(n / offsets.length)
+      this.reaches[n] = (buckets[place] + offsets[n % offsets.length]) % learners
+      this.starts[this.reaches[n] + 1]++
     }
-    this.giveBack(taken)
-    return buckets
+    for (let i = 0; i < learners; i++) this.starts[i + 1] += this.starts[i]
+    const next = this.starts.slice()
+    for (let n = 0; n < this.reaches.length; n++) this.places[next[this.reaches[n]]++] = Math.floor(n / offsets.length)
   }
 
-  /**
-   * @returns t buckets worth at least `gap`, `'none'` where there are none, `'unknown'` when the work is used up
-   */
   find(t: number, gap: number): readonly number[] | 'none' | 'unknown' {
     const found = this.search(t, gap)
-    const cover = [...this.chosen]
-    if (found === 'yes') this.chosen.length = 0
-    return found === 'yes' ? cover : found
+    return found === 'yes' ? this.chosen.map((place) => this.buckets[place]) : found
   }
 
-  /** Depth first: with the bucket worth most, then without it. Leaves everything as it was, but `chosen` where it found a cover. */
+  /** With the bucket that adds most, then without it. Leaves everything as it was, but `chosen` where it found a cover. */
   private search(t: number, missing: number): 'yes' | 'none' | 'unknown' {
     if (missing <= 0) return 'yes'
     const excluded: number[] = []
     let answer: 'yes' | 'none' | 'unknown' = 'none'
-    // Marginals only shrink: the largest ones that are left, added up, bound what t more buckets can take.
-    while (t > 0 && this.atMost(t) >= missing) {
+    while (t > 0 && this.bounds.every((bound) => bound.mayReach(t, missing))) {
       if (this.budget.left <= 0) {
         answer = 'unknown'
         break
       }
-      const bucket = this.largest()
-      const gain = this.marginals[bucket]
-      this.forbid(bucket)
-      excluded.push(bucket) // later siblings search without it: every set is met once
-      const taken = this.take(bucket)
-      this.chosen.push(bucket)
-      const below = this.search(t - 1, missing - gain)
-      this.giveBack(taken)
-      if (below !== 'none') {
-        answer = below
-        if (below === 'unknown') this.chosen.pop()
-        break
-      }
+      const place = this.largest()
+      this.forbid(place)
+      excluded.push(place) // later siblings search without it: every set is met once
+      const gain = this.take(place)
+      this.chosen.push(place)
+      answer = this.search(t - 1, missing - gain)
+      this.giveBack(place)
+      if (answer === 'yes') break
       this.chosen.pop()
+      if (answer === 'unknown') break
     }
-    for (const bucket of excluded) this.allow(bucket)
+    for (const place of excluded) this.allow(place)
     return answer
   }
 
-  /** The t largest marginals of allowed buckets, added up. */
-  private atMost(t: number): number {
-    let [sum, left] = [0, t]
-    for (let power = this.histogram.length - 1; power > 0 && left > 0; power--) {
-      const some = Math.min(left, this.histogram[power])
-      sum += some * power
-      left -= some
-    }
-    return sum
-  }
-
-  /** The allowed bucket with the largest marginal; the smallest number among equals. */
+  /** The place that adds most, among those allowed; the first among equals. */
   private largest(): number {
+    const { sums } = this.bounds[0]
     let best = -1
-    let most = -1
-    for (let j = 0; j < this.learners; j++) {
-      if (this.allowed[j] === 1 && this.marginals[j] > most) {
-        most = this.marginals[j]
-        best = j
-      }
-    }
-    this.budget.left -= this.learners
+    for (let place = 0; place < sums.length; place++)
+      if (this.allowed[place] === 1 && (best < 0 || sums[place] > sums[best])) best = place
+    this.budget.left -= sums.length
     return best
   }
 
-  private bucketOf(learner: number, offset: number): number {
-    return learner < offset ? learner - offset + this.learners : learner - offset
-  }
-
-  /** Takes what the learners of a bucket are still worth. Returns them, each followed by that. */
-  private take(bucket: number): number[] {
-    const taken: number[] = []
-    for (const offset of this.offsets) {
-      const learner = (bucket + offset) % this.learners
-      const worth = this.left[learner]
-      if (worth === 0) continue
-      taken.push(learner, worth)
-      this.change(learner, -worth)
+  /** Takes the learners of a bucket. @returns the worth of those that were not taken */
+  private take(place: number): number {
+    let gain = 0
+    const d = this.reaches.length / this.buckets.length
+    for (let n = place * d; n < (place + 1) * d; n++) {
+      const learner = this.reaches[n]
+      if (this.taken[learner]++ > 0) continue
+      gain += this.worth[learner]
+      this.change(learner, -1)
     }
-    this.budget.left -= taken.length * this.offsets.length
-    return taken
+    return gain
   }
 
-  private giveBack(taken: readonly number[]): void {
-    for (let i = 0; i < taken.length; i += 2) this.change(taken[i], taken[i + 1])
+  private giveBack(place: number): void {
+    const d = this.reaches.length / this.buckets.length
+    for (let n = place * d; n < (place + 1) * d; n++)
+      if (--this.taken[this.reaches[n]] === 0) this.change(this.reaches[n], 1)
   }
 
-  private change(learner: number, by: number): void {
-    this.left[learner] += by
-    for (const offset of this.offsets) {
-      const bucket = this.bucketOf(learner, offset)
-      if (this.allowed[bucket] === 1) {
-        this.histogram[this.marginals[bucket]]--
-        this.histogram[this.marginals[bucket] + by]++
-      }
-      this.marginals[bucket] += by
-    }
+  private change(learner: number, sign: -1 | 1): void {
+    const [start, end] = [this.starts[learner], this.starts[learner + 1]]
+    this.budget.left -= end - start
+    for (const bound of this.bounds) bound.change(learner, sign, this.places, start, end, this.allowed)
   }
 
-  private forbid(bucket: number): void {
-    this.allowed[bucket] = 0
-    this.histogram[this.marginals[bucket]]--
+  private forbid(place: number): void {
+    this.allowed[place] = 0
+    for (const bound of this.bounds) bound.forbid(place)
   }
 
-  private allow(bucket: number): void {
-    this.allowed[bucket] = 1
-    this.histogram[this.marginals[bucket]]++
+  private allow(place: number): void {
+    this.allowed[place] = 1
+    for (const bound of this.bounds) bound.allow(place)
   }
 }
