@@ -47,15 +47,16 @@ export async function prepareLearners<Result>(
     return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
   const source = encoderOf(plan.sources[0])
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
-  const engine = (await chooseEngine(options.engine ?? null)).name
+  const chosen = await chooseEngine(options.engine ?? null)
+  const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
   const all = [...division.train, ...division.test]
   const { learners, videos, failures } = isFrameKind(kind)
     ? await openFrames(source, all, options).then(({ frames, ...read }) => {
-        const trainer = frameTrainer(source, frames, { ...learner, kind, engine })
+        const trainer = frameTrainer(source, frames, { ...learner, kind, ...made })
         return { ...read, learners: engineLearners(trainer, learner.seed) }
       })
     : await computeTokens(source, all, options).then(({ store, shape, ...read }) => {
-        const trainer = attentiveTrainer(source, store, shape, { ...learner, engine })
+        const trainer = attentiveTrainer(source, store, shape, { ...learner, ...made })
         return { ...read, learners: engineLearners(trainer, learner.seed) }
       })
   const leftOut = undecoded(

@@ -1,7 +1,7 @@
 /** What a certificate of videos says beside the mathematics: the rows, the classes and the options that it is about. */
 import type { CertificateFile } from '../certify/certificate-file.ts'
 import type { BucketManifest } from '../certify/data/buckets.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
+import { engineRecord } from '../train/engine-choice.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
@@ -105,7 +105,7 @@ async function optionsOf(
     decoder = 'node-av',
   } = options
   const needsEngine = !isHeadKind(learner.kind) || sources.some(({ kind }) => kind !== 'pixels')
-  const engine = needsEngine ? (await chooseEngine(options.engine ?? null)).name : null
+  const engine = needsEngine ? await engineRecord(options.engine ?? null) : null
   const from = sources.map(({ name }) => name)
   return { from, testShare, seed, split, clips, stride, trusted, decoder, engine }
 }

@@ -20,6 +20,8 @@ export interface MemoryUse {
  */
 export interface EngineSession {
   readonly engine: string
+  /** See `Engine.variant`. */
+  readonly variant?: string | null
   /**
    * One run of the named program: outputs and the gradient norms its updates report. Outputs show the state before the
    * updates. The caller may reuse the input arrays once the run has settled, and owns the output arrays.
@@ -73,6 +75,11 @@ export interface Engine {
   readonly name: string
   /** Never throws. */
   probe(): Promise<Availability>
+  /**
+   * What the numbers of the engine depend on beside its name and precision, e.g. the level of the processor that its
+   * kernels are compiled for: the same for the same numbers. Null or absent where nothing is known. Never throws.
+   */
+  variant?(): string | null
   /**
    * Does what the first use on a machine needs, such as compiling kernels; `open` does it too. Absent where there is
    * nothing to do. Rejects with what keeps the engine from running after all.

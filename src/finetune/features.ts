@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { invalidArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
-import { automatic } from '../engine/automatic.ts'
 import type { EngineOptions } from '../engine/engine.ts'
 import { digestFile } from '../format/file-digest.ts'
 import { frameSize } from '../model/configuration.ts'
 import { positionsOf } from '../train/clip-timing.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
+import { chooseEngine, engineRecord } from '../train/engine-choice.ts'
 import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
 import { requireFiniteOutput, runClips } from './batches.ts'
 import { contentDigest } from './dataset.ts'
@@ -150,14 +149,14 @@ function sizeKey({ height, width, resize }: FrameSize): unknown {
 }
 
 /**
- * How features are made, of the engine only its name: it need not run here where nothing is missing. bfloat16 changes them visibly, another decoder may give other colours, another engine rounds
- * differently: rows of one store are all made alike. Certificates need to know that each clip was alone in its run (`alone`);
+ * How features are made, of the engine only its record: it need not run here where nothing is missing. bfloat16 changes
+ * them visibly, another decoder may give other colors, another engine or processor level rounds differently: rows of one
+ * store are all made alike. Certificates need to know that each clip was alone in its run (`alone`);
  * how many clips larger runs have is left out: it moves only the last bits.
  */
 async function runOf({ batch, engine, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
   // By the name of the engine that runs: `auto` is none, and another engine gives other features.
-  const name = typeof engine === 'string' && engine !== automatic ? engine : (await chooseEngine(null)).name
-  return { alone: batch === 1, engine: name, precision, decoder }
+  return { alone: batch === 1, engine: await engineRecord(engine ?? null), precision, decoder }
 }
 
 async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(

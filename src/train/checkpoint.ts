@@ -33,6 +33,8 @@ const trainerStateSchema = z.object({
   step: z.int().min(0),
   seed: z.int().min(0),
   engine: z.string(),
+  /** What else the numbers of the engine depend on, e.g. the processor level; absent where nothing is known. */
+  engineVariant: z.string().optional(),
   /** The configuration of the run in the form recipes have. */
   configuration: z.record(z.string(), z.unknown()),
   /** The videos the run visits, so that other data is noticed. */

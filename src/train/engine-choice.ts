@@ -2,6 +2,24 @@ import { VideoMaeError } from '../core/errors.ts'
 import { automatic, automaticEngine } from '../engine/automatic.ts'
 import { type Engine, engineNamed } from '../engine/index.ts'
 
+/**
+ * What the numbers of an engine are named by in records: its name, and the variant where it has one, e.g.
+ * `native avx512bf16`. It need not run here.
+ *
+ * @param engine its name; with null or `auto` the best one that this machine can run
+ */
+export async function engineRecord(engine: string | null): Promise<string> {
+  if (engine === null || engine === automatic) {
+    const { name, variant } = await chooseEngine(engine)
+    return recorded(name, variant?.() ?? null)
+  }
+  // A library that the engine needs may be missing where nothing has to run.
+  const found = await engineNamed(engine).catch(() => null)
+  return recorded(engine, found?.variant?.() ?? null)
+}
+
+const recorded = (name: string, variant: string | null): string => (variant === null ? name : `${name} ${variant}`)
+
 /** Lines that were said already: that the first choice cannot run is worth one line, not one for every session. */
 const said = new Set<string>()
 

@@ -7,6 +7,8 @@ export interface RunIdentity {
   readonly configuration: Readonly<Record<string, unknown>>
   readonly data: { readonly entries: number; readonly digest: string }
   readonly engine: string
+  /** See `Engine.variant`; absent where it is not known. */
+  readonly engineVariant?: string | undefined
 }
 
 /**
@@ -73,6 +75,9 @@ export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength 
     lines.push(`the list of videos: ${before.data.entries} -> ${now.data.entries} entries, or other names`)
   }
   if (lines.length > 0) throw mismatch('the run that the checkpoint belongs to', lines)
+  const [was, is] = [before.engineVariant, now.engineVariant]
+  // Another processor is no reason not to go on, but rounding differs from here on.
+  if (was !== undefined && is !== undefined && was !== is) all.push({ key: 'engine.variant', before: was, now: is })
   return all
 }
 

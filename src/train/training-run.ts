@@ -141,7 +141,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
 
   const opened = await job.open(found?.state.engine ?? null)
   const { session, training } = opened
-  const identity = { engine: session.engine, ...job.identity }
+  const identity = { engine: session.engine, engineVariant: session.variant ?? undefined, ...job.identity }
   let tensorboard: TensorboardWriter | null = null
   let close = (): Promise<void> => session.close()
   try {

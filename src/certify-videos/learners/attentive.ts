@@ -14,6 +14,8 @@ export interface AttentiveOptions {
   /** Peak learning rate. Default 1e-3. */
   readonly learningRate?: number
   readonly engine?: string | null
+  /** What else the weights of learners depend on; see `Engine.variant`. */
+  readonly engineVariant?: string | null
 }
 
 /** Clips of which tokens are in memory at once when learners vote: 128 MiB of them. */
@@ -27,7 +29,7 @@ export function attentiveTrainer(
   source: EncoderSource,
   store: FeatureStore,
   shape: readonly number[],
-  { epochs = 20, learningRate = 1e-3, engine = null }: AttentiveOptions,
+  { epochs = 20, learningRate = 1e-3, engine = null, engineVariant = null }: AttentiveOptions,
 ): LearnerTrainer {
   const width = shape[1]
   const head = { kind: 'attentive' as const, heads: width % 64 === 0 ? width / 64 : 1, mlpWidth: 4 * width }
@@ -59,6 +61,7 @@ export function attentiveTrainer(
       encoder: featureProgram(source, 'tokens', 1).digest,
       store: store.id,
       ...{ head, epochs, learningRate, shape, sampling: source.sampling, engine },
+      ...(engineVariant === null ? {} : { engineVariant }),
     },
     async train({ contents, labels, classNames }, seed, _folder, workplace) {
       const { signal } = workplace

@@ -23,6 +23,8 @@ export interface FrameLearnerOptions {
   /** Passes over the samples of a learner. Default: as the recipe says, 30 without one. */
   readonly epochs?: number
   readonly engine?: string | null
+  /** What else the weights of learners depend on; see `Engine.variant`. */
+  readonly engineVariant?: string | null
 }
 
 /** What a learner is trained with where no recipe is given: few clips, so small batches and many passes. */
@@ -83,6 +85,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       optimiser,
       schedule: plainConfiguration(configuration).schedule,
       engine,
+      ...((options.engineVariant ?? null) === null ? {} : { engineVariant: options.engineVariant }),
     },
     async train({ contents, labels, classNames }, seed, folder, { sessions, signal }) {
       const videos = contents.map(

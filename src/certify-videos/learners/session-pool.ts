@@ -29,6 +29,7 @@ export class SessionPool {
     return {
       name: engine.name,
       probe: () => engine.probe(),
+      variant: () => engine.variant?.() ?? null,
       open: async (programs, options = {}) => this.lease(await this.opened(engine, programs, options)),
     }
   }
@@ -70,6 +71,7 @@ export class SessionPool {
 /** A session until it is closed: then it is given back. */
 class Lease implements EngineSession {
   readonly engine: string
+  readonly variant: string | null
   readonly prefetch?: EngineSession['prefetch']
   readonly cancel?: EngineSession['cancel']
   private readonly session: EngineSession
@@ -82,6 +84,7 @@ class Lease implements EngineSession {
     this.session = session
     this.giveBack = giveBack
     this.engine = session.engine
+    this.variant = session.variant ?? null
     this.use = new ExclusiveUse(`The ${session.engine} session`)
     if (session.prefetch !== undefined)
       this.prefetch = async (program, inputs) => {

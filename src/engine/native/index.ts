@@ -6,7 +6,7 @@ import type { Program } from '../../graph/program.ts'
 import type { Availability, Engine, EngineOptions } from '../engine.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { compilerVersion } from './build/compiler.ts'
-import type { Level } from './build/levels.ts'
+import { chooseLevel, type Level } from './build/levels.ts'
 import { findLibrary, obtainLibrary } from './build/library-file.ts'
 import { NativeLibrary } from './library.ts'
 import { NativeSession } from './session.ts'
@@ -31,6 +31,15 @@ async function probe(): Promise<Availability> {
     return { available: true, detail: `${level}, ${origin}; ${bfloat16}` }
   } catch (error) {
     return { available: false, detail: (error as Error).message }
+  }
+}
+
+/** The processor level: kernels of another one add in another order. */
+function variant(): string | null {
+  try {
+    return chooseLevel()
+  } catch {
+    return null // a level that is not here; `probe` and `open` say so
   }
 }
 
@@ -59,7 +68,7 @@ export async function openNativeSession(
 }
 
 /** The engine in the calling thread; a run is beside its event loop all the same. */
-export const inThreadNativeEngine: Engine = { name: 'native', probe, open: openNativeSession }
+export const inThreadNativeEngine: Engine = { name: 'native', probe, variant, open: openNativeSession }
 
 const threaded: Engine = threadedEngine({
   engine: inThreadNativeEngine,

@@ -27,9 +27,10 @@ export function threadedEngine({ engine, module, exportName }: ThreadedEngineOpt
   return {
     name: engine.name,
     probe: () => engine.probe(),
+    variant: () => engine.variant?.() ?? null,
     async open(programs, options = {}) {
       const start: ThreadStart = { module: module().href, exportName, programs: plain(programs), options }
-      return ThreadedSession.open(engine.name, start, collectStates(programs))
+      return ThreadedSession.open(engine, start, collectStates(programs))
     },
   }
 }
@@ -52,6 +53,7 @@ interface Pending {
 
 class ThreadedSession implements EngineSession {
   readonly engine: string
+  readonly variant: string | null
   private readonly worker: Worker
   private readonly shapes: StateShapes
   private readonly use: ExclusiveUse
@@ -62,8 +64,9 @@ class ThreadedSession implements EngineSession {
   private announced: { readonly program: string; readonly inputs: RunInputs } | null = null
   private death: VideoMaeError | null = null
 
-  private constructor(name: string, worker: Worker, shapes: StateShapes) {
+  private constructor({ name, variant }: Engine, worker: Worker, shapes: StateShapes) {
     this.engine = name
+    this.variant = variant?.() ?? null
     this.shapes = shapes
     this.worker = worker
     this.use = new ExclusiveUse(`The ${name} session`)
@@ -77,9 +80,9 @@ class ThreadedSession implements EngineSession {
     worker.on('exit', (code) => this.fail(`it exited with code ${code}`))
   }
 
-  static async open(name: string, start: ThreadStart, shapes: StateShapes): Promise<ThreadedSession> {
+  static async open(engine: Engine, start: ThreadStart, shapes: StateShapes): Promise<ThreadedSession> {
     const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
-    const session = new ThreadedSession(name, worker, shapes)
+    const session = new ThreadedSession(engine, worker, shapes)
     try {
       const { prefetches, cancels } = await session.answer<'open'>(0)
       session.prefetches = prefetches
