@@ -96,7 +96,7 @@ export async function compileLibrary(
       throw new VideoMaeError(`${command} could not compile the kernels of the native engine:\n${stderr || message}`, {
         code: 'KERNEL_COMPILATION_FAILED',
         exit: 'environment',
-        hint: 'Set VIDEOMAE_CC to another C compiler (gcc 12 or clang 16 and later), or use `--engine onnx`.',
+        hint: 'Set VIDEOMAE_CC to another C compiler (gcc 12 or clang 19 and later), or use `--engine onnx`.',
         cause,
       })
     }
