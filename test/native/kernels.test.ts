@@ -52,7 +52,8 @@ function otherCompiler(): readonly Variant[] {
   const names = [...Array.from({ length: 10 }, (_, i) => `clang-${28 - i}`), 'clang']
   const clang = names.map(findCommand).find((found) => found !== null)
   const common = { name: 'clang', options: compilerOptions(levels[0], false), rounds: 20 }
-  if (clang === undefined) return [{ ...common, compiler: compiler as Compiler, missing: 'clang 19 or later is not installed' }]
+  if (clang === undefined)
+    return [{ ...common, compiler: compiler as Compiler, missing: 'clang 19 or later is not installed' }]
   return [{ ...common, compiler: clang }]
 }
 
