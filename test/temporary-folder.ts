@@ -2,12 +2,13 @@
  * Runs once before all tests: their temporary files lie in one folder, which goes when they end, also those of workers that are
  * stopped. Tests that import ONNX Runtime by itself do not start its telemetry.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 
 export default function setup(): () => void {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-tests-'))
+  chmodSync(folder, 0o755) // tests that become another user read in it
   Object.assign(process.env, { TMPDIR: folder, TMP: folder, TEMP: folder, ORT_DISABLE_TELEMETRY: '1' })
   return () => rmSync(folder, { recursive: true, force: true })
 }
