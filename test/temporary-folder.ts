@@ -8,7 +8,7 @@ import path from 'node:path'
 
 export default function setup(): () => void {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-tests-'))
-  chmodSync(folder, 0o755) // tests that become another user read in it
+  chmodSync(folder, 0o1777) // as the folder of the system: some tests become another user
   Object.assign(process.env, { TMPDIR: folder, TMP: folder, TEMP: folder, ORT_DISABLE_TELEMETRY: '1' })
   return () => rmSync(folder, { recursive: true, force: true })
 }
