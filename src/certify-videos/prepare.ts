@@ -1,5 +1,6 @@
 /** Everything between a folder of videos and the mathematics of certificates. */
 import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../certify/data/feature-set.ts'
+import { threadCount } from '../certify/heads/pool.ts'
 import type { LearnerFamily } from '../certify/learners.ts'
 import type { EncoderProvenance } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
@@ -7,13 +8,14 @@ import type { LabelledVideo } from '../finetune/dataset.ts'
 import type { EncoderSource } from '../finetune/encoder-source.ts'
 import { computeFeatures } from '../finetune/features.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
+import { formatBytes, formatNeed, requireMemory } from '../train/memory-need.ts'
 import { isTransientFailure } from '../video/index.ts'
 import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { attentiveTrainer } from './learners/attentive.ts'
 import { engineLearners } from './learners/family.ts'
 import { openFrames } from './learners/frames.ts'
-import { frameTrainer } from './learners/from-frames.ts'
+import { type FrameLearnerOptions, frameLearnerNeed, frameTrainer } from './learners/from-frames.ts'
 import { groupScaledHeads } from './learners/group-scales.ts'
 import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
@@ -34,7 +36,8 @@ export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
 /**
  * Computes what the base learner of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
  *
- * @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what computing features throws
+ * @throws VideoMaeError `FEATURES_NONE` when no video can be read, `OUT_OF_MEMORY` where learners that train all weights do not fit, and
+ *   what computing features throws
  */
 export async function prepareLearners<Result>(
   plan: CertifyVideosPlan,
@@ -49,6 +52,7 @@ export async function prepareLearners<Result>(
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
   const chosen = await chooseEngine(options.engine ?? null)
   const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
+  if (isFrameKind(kind)) await requireLearnerMemory(plan, options, { ...learner, kind, engine: made.engine })
   const all = [...division.train, ...division.test]
   const { learners, videos, failures } = isFrameKind(kind)
     ? await openFrames(source, all, options).then(({ frames, ...read }) => {
@@ -68,6 +72,34 @@ export async function prepareLearners<Result>(
   const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
   if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
   return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder, leftOut })
+}
+
+/**
+ * Each learner is a training: whether as many as train side by side fit is known before a video is decoded.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY`
+ */
+async function requireLearnerMemory(
+  { sources, classes }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  learner: FrameLearnerOptions,
+): Promise<void> {
+  const source = encoderOf(sources[0])
+  const atOnce = threadCount(options)
+  const needOf = (learners: number) =>
+    frameLearnerNeed(source, learner, { classes: Math.max(2, classes.length), atOnce: learners })
+  const { start, memory } = await needOf(atOnce)
+  options.onNote?.(
+    `learners train ${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips a run, up to ${atOnce} at once on ${start.engine}`,
+  )
+  options.onNote?.(`memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
+  const { memory: one } = await needOf(1)
+  requireMemory(memory, () => {
+    const room = memory.available - one.program
+    const fitting = Math.floor(room / (one.total - one.program))
+    if (fitting >= 1) return `Let fewer learners train at once: --threads ${fitting}.`
+    return 'Not even one learner fits: take a smaller encoder, or a recipe (--recipe) with a smaller batch.perRun.'
+  })
 }
 
 /**

@@ -3,16 +3,25 @@ import type { RunStart } from '../train/run-start.ts'
 
 /** What a run is, for a reader: printed before anything big is allocated. */
 export function formatStart(start: RunStart): string {
-  const { videos, steps, clips, clipsPerRun, runsPerStep, model, parameters, engine, threads, folder, memory } = start
-  const number = (value: number): string => value.toLocaleString('en')
-  const runs = runsPerStep === 1 ? '' : ` (${runsPerStep} runs of ${clipsPerRun})`
+  const { videos, classes, model, parameters, engine, threads, folder, memory } = start
   const rows: readonly [string, string][] = [
-    ['videos', number(videos)],
+    ['videos', `${number(videos)}${classes === undefined ? '' : ` for training, ${number(classes)} classes`}`],
     ['model', `${model}; ${(parameters / 1e6).toFixed(1)} million parameters`],
-    ['training', `${number(steps)} steps of ${clipsPerRun * runsPerStep} clips${runs}, ${number(clips)} clips in all`],
+    ['training', trainingOf(start)],
     ['engine', engine === 'cuda' ? engine : `${engine}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`],
     ['memory', `${formatNeed(memory)}; ${formatBytes(memory.available)} available`],
     ['folder', folder],
   ]
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')
+}
+
+const number = (value: number): string => value.toLocaleString('en')
+
+function trainingOf({ head, steps, clips, clipsPerRun, runsPerStep }: RunStart): string {
+  if (head !== undefined) {
+    const then = head.mode === 'ridge' ? ', solved directly' : `: ${number(steps)} steps of ${clipsPerRun} rows`
+    return `features of ${number(head.features)} clips, then a head of mode ${head.mode}${then}`
+  }
+  const runs = runsPerStep === 1 ? '' : ` (${runsPerStep} runs of ${clipsPerRun})`
+  return `${number(steps)} steps of ${clipsPerRun * runsPerStep} clips${runs}, ${number(clips)} clips in all`
 }

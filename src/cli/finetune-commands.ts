@@ -59,6 +59,7 @@ function addFinetune(program: Command): void {
     .addOption(threads())
     .option('--seed <n>', 'seed of split, weights, order and augmentation; default: as the recipe, else 0', wholeNumber)
     .option('--print-config', 'print every value, as a recipe, and stop')
+    .option('--dry-run', 'check everything up to the first step (data, split, memory, some videos) and stop')
     .option('--force', 'start although the memory that is available does not seem to suffice')
     .addOption(json())
     .addOption(quiet())

@@ -2,11 +2,11 @@ import path from 'node:path'
 import { stringify } from 'yaml'
 import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { formatEvaluation } from '../finetune/evaluate.ts'
-import { type FinetuneResult, finetune } from '../finetune/finetune.ts'
+import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
-import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
+import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface FinetuneCommandOptions extends TrainingCommandOptions {
   /** Folders per class or lists; replace what the recipe says. */
@@ -50,6 +50,18 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     return
   }
   requireData(configuration.data.path, 'finetune', choice.resume ? out : null)
+  const { force } = options
+  if (options.dryRun === true) {
+    await trainWithProgress(
+      options,
+      (shown, display) => {
+        const onDigests = display.counter('files read')
+        return checkFinetuning(configuration, { out, force, onDigests, ...shown })
+      },
+      dryRunSummary,
+    )
+    return
+  }
   await trainWithProgress(
     options,
     (shown, display) => {
@@ -58,7 +70,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
         out,
         resume,
         newLength: own,
-        force: options.force,
+        force,
         onDigests: display.counter('files read'),
         onFeatures: display.counter('features of videos'),
         onTest: display.counter('tested videos'),

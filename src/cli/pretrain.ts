@@ -5,7 +5,7 @@ import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
-import { oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
+import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface PretrainCommandOptions extends TrainingCommandOptions {
   /** Folders, lists or videos; replace what the recipe says. */
@@ -63,12 +63,6 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     },
     summary,
   )
-}
-
-function dryRunSummary({ opened, unreadable }: Awaited<ReturnType<typeof checkPretraining>>): string {
-  const failed = unreadable.map((reason) => `  ${reason}\n`).join('')
-  const bad = unreadable.length === 0 ? '' : `; ${unreadable.length} cannot be read:\n${failed.trimEnd()}`
-  return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
 }
 
 function summary(result: PretrainResult): string {

@@ -1,5 +1,6 @@
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
+import type { OpenedVideos } from '../train/open-some.ts'
 import { ProgressDisplay, type TrainingProgress } from '../train/progress.ts'
 import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
@@ -52,6 +53,13 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
       value === undefined ? [] : [{ path: key.split('.'), value, origin: `${origin} ${String(value)}` }],
     ),
   ]
+}
+
+/** What a dry run has found. */
+export function dryRunSummary({ opened, unreadable }: OpenedVideos): string {
+  const failed = unreadable.map((reason) => `  ${reason}\n`).join('')
+  const bad = unreadable.length === 0 ? '' : `; ${unreadable.length} cannot be read:\n${failed.trimEnd()}`
+  return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
 }
 
 /** Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it. */

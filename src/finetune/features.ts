@@ -13,6 +13,9 @@ import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
 
+/** Clips in one run where nothing else is asked for. */
+export const featureBatch = 8
+
 export interface FeatureOptions extends EngineOptions {
   /** Default `pooled`. */
   readonly kind?: FeatureKind
@@ -30,7 +33,7 @@ export interface FeatureOptions extends EngineOptions {
   readonly shard?: { readonly index: number; readonly count: number } | null
   /** Default: the best engine that this machine has. */
   readonly engine?: string | null
-  /** Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
+  /** Clips in one run. Default `featureBatch`. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
   readonly batch?: number
   readonly workers?: number
   readonly decoder?: DecoderName
@@ -70,7 +73,16 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   videos: readonly Video[],
   options: FeatureOptions,
 ): Promise<ComputedFeatures<Video>> {
-  const { kind = 'pooled', cache, clips = 1, crops = 1, windowStep = null, shard = null, batch = 8, signal } = options
+  const {
+    kind = 'pooled',
+    cache,
+    clips = 1,
+    crops = 1,
+    windowStep = null,
+    shard = null,
+    batch = featureBatch,
+    signal,
+  } = options
   if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
     throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
   }

@@ -1,24 +1,10 @@
-import { availableParallelism } from 'node:os'
-import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Engine } from '../engine/engine.ts'
-import { buildClassifyProgram, buildFinetuneProgram } from '../model/classify.ts'
-import {
-  dropsPaths,
-  frameSize,
-  initialise,
-  layerWiseScale,
-  type ModelConfiguration,
-  type ModelState,
-} from '../model/index.ts'
-import { type ParameterShapes, parameterCount } from '../model/parameters.ts'
-import { stateNames, withAverages } from '../model/training-programs.ts'
+import { frameSize, initialise, type ModelState } from '../model/index.ts'
+import type { ParameterShapes } from '../model/parameters.ts'
+import { stateNames } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
-import { memoryNeed, requireMemory } from '../train/memory-need.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
-import { resolveLength } from '../train/resolve.ts'
-import { describeModel, smallerRuns } from '../train/run-start.ts'
 import { createSchedule } from '../train/schedule.ts'
 import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
@@ -28,13 +14,14 @@ import {
   type TrainingRunResult,
   trainInDirectory,
 } from '../train/training-run.ts'
-import { openTrainingSession, optimiserOptions } from '../train/training-session.ts'
+import { openTrainingSession } from '../train/training-session.ts'
 import { type LoadedVideo, loadClips } from '../video/index.ts'
 import { runClips } from './batches.ts'
 import { type Classifier, saveClassifier } from './classifier.ts'
 import { type FinetuneConfiguration, loadingOptions, plainFinetuneConfiguration } from './configuration.ts'
 import type { EncoderSource } from './encoder-source.ts'
-import { enoughVideos, openFinetuneData } from './finetune-data.ts'
+import { openFinetuneData } from './finetune-data.ts'
+import { announce, planFull } from './plan.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { largest } from './scores.ts'
@@ -65,14 +52,9 @@ export async function finetuneFull(
   { dataset, split, source, reader }: PreparedFinetuning,
   options: FullOptions,
 ): Promise<FullFinetuning> {
-  const { data, optimiser, checkpoint, log, seed, evaluation, regularisation } = configuration
-  const classes = dataset.classes.length
-  const model: ModelConfiguration = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
-  const perRun = resolveLength(configuration, data.samplesPerClip, null).clipsPerRun / data.samplesPerClip
-  const { videos, passes } = enoughVideos(split.train, perRun)
-  const length = resolveLength(configuration, data.samplesPerClip, videos.length, passes)
-  const stepsPerEpoch = length.stepsPerEpoch!
-  const steps = length.steps!
+  const { data, optimiser, checkpoint, log, seed, evaluation } = configuration
+  const plan = await planFull(configuration, { dataset, split, source }, options)
+  const { model, videos, length, stepsPerEpoch, steps, built } = plan
   const rate = { clipsPerStep: configuration.batch.size, stepsPerEpoch }
   const every = evaluation.every === null ? Math.max(1, Math.floor(steps / 20)) : durationSteps(evaluation.every, rate)
   const sampling = source.sampling
@@ -92,52 +74,7 @@ export async function finetuneFull(
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = plainFinetuneConfiguration(configuration)
-  const build = (clipsPerRun: number) => {
-    const training = buildFinetuneProgram({
-      configuration: model,
-      batch: clipsPerRun,
-      classes,
-      dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
-      dropout: regularisation.dropout > 0,
-      optimiser: {
-        ...optimiserOptions(optimiser, configuration.batch.size / clipsPerRun),
-        learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
-      },
-    })
-    const evaluating = buildClassifyProgram({
-      configuration: model,
-      classes,
-      batch: evaluation.batch,
-      name: 'validate',
-    })
-    const looking = averaged ? withAverages(evaluating, training.trained) : evaluating
-    return { training, others: validating ? [looking] : [] }
-  }
-  const engine = await chooseEngine(options.engine ?? configuration.engine.name)
-  const built = build(length.clipsPerRun)
-  const question = { engine: engine.name, workers: data.workers }
-  const memory = memoryNeed({ ...question, ...built })
-  options.onStart?.({
-    videos: split.train.length,
-    steps,
-    clips: steps * configuration.batch.size,
-    clipsPerRun: length.clipsPerRun,
-    runsPerStep: length.runsPerStep,
-    model: describeModel(model),
-    parameters: parameterCount(built.training.parameters),
-    engine: engine.name,
-    threads: configuration.engine.threads ?? availableParallelism(),
-    folder: path.resolve(options.out),
-    memory,
-  })
-  if (options.force !== true) {
-    requireMemory(memory, () =>
-      smallerRuns(length.clipsPerRun, configuration.batch.size, data.samplesPerClip).map((clips) => ({
-        perRun: clips,
-        need: memoryNeed({ ...question, ...build(clips), available: memory.available }),
-      })),
-    )
-  }
+  announce(plan, options)
   const result = await trainInDirectory(
     {
       seed,
@@ -170,7 +107,16 @@ export async function finetuneFull(
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>
-        openFinetuneData({ videos, configuration, model, sampling, classes, reader, ...length, ...place }),
+        openFinetuneData({
+          videos,
+          configuration,
+          model,
+          sampling,
+          classes: dataset.classes.length,
+          reader,
+          ...length,
+          ...place,
+        }),
       async writeModel(folder, weights, averages) {
         await saveClassifier(folder, classifierOf(weights))
         if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))

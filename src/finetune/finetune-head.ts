@@ -2,15 +2,16 @@ import path from 'node:path'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import type { TrainingUse } from '../train/training-use.ts'
-import type { Classifier, ClassifierHead } from './classifier.ts'
+import type { Classifier } from './classifier.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import type { LabelledVideo } from './dataset.ts'
-import { type FeatureKind, featureProgram } from './encoder-source.ts'
+import { featureProgram } from './encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
 import { type FeatureRows, linearLogits, mergeViews, readRows } from './feature-rows.ts'
 import { type ComputedFeatures, computeFeatures } from './features.ts'
 import { unreadableClasses } from './finetune-data.ts'
 import { interruptible } from './interruption.ts'
+import { headPlan } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { probeProbabilities, trainProbe } from './probe.ts'
 import { trainRidgeHead } from './ridge.ts'
@@ -69,7 +70,7 @@ async function trainHead(
 ): Promise<HeadFinetuning> {
   const { mode, probe, evaluation, data, seed } = configuration
   const note = options.onNote ?? (() => {})
-  const kind: FeatureKind = mode === 'attentive' ? 'tokens' : 'classifier'
+  const { kind, head } = headPlan(configuration, source.configuration.encoder.width)
   const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
   const began = performance.now()
   const total = split.train.length + split.validation.length + split.test.length
@@ -108,7 +109,6 @@ async function trainHead(
   const validationRows = await readRows(validation)
   const classes = dataset.classes.length
   const { state: encoder } = featureProgram(source, kind, 1)
-  const head = headOf(configuration, rows)
   let trained: {
     state: Iterable<readonly [string, Float32Array]>
     validation: HeadFinetuning['validation']
@@ -176,12 +176,6 @@ function requireEveryClass(
   const missing = classes.filter((_, c) => !present.has(c))
   if (missing.length === 0) return
   throw unreadableClasses(missing, failures[0].reason)
-}
-
-function headOf({ mode, probe }: FinetuneConfiguration, rows: FeatureRows): ClassifierHead {
-  if (mode !== 'attentive') return { kind: 'linear' }
-  const width = rows.shape[1]
-  return { kind: 'attentive', heads: probe.heads ?? (width % 64 === 0 ? width / 64 : 1), mlpWidth: 4 * width }
 }
 
 /** The test on features of all views: the same numbers as showing the videos to the whole classifier. */

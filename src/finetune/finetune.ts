@@ -3,7 +3,9 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
+import { frameSize } from '../model/configuration.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
+import { type OpenedVideos, openSome } from '../train/open-some.ts'
 import { lockRun } from '../train/run-lock.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
@@ -21,12 +23,14 @@ import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
+import { announce, planFull, planHead } from './plan.ts'
 import { openClipClassifier } from './predict-videos.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
 import { accuracyBeside } from './scores.ts'
 import { writeSplitFile } from './split-file.ts'
 import { formatSplitRecord, recordOfSplit, type SplitRecord } from './split-record.ts'
 import type { ValidationScores } from './validation.ts'
+import { temporalViews } from './views.ts'
 
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
@@ -98,11 +102,8 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     prepareFinetuning(configuration, { signal, onProgress: onDigests }),
   )
   const { dataset, split, warnings } = prepared
-  const rows = recordOfSplit(dataset, split)
-  // Their warnings are among those of the run.
-  const readings = dataset.sources.flatMap((reading) => readingLines({ ...reading, warnings: [] }))
-  for (const line of [...readings, ...dataset.notes, formatSplitRecord(rows)]) options.onNote?.(line)
-  for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
+  const rows = tellOf(prepared, options)
+  if (configuration.mode !== 'full') announce(await planHead(configuration, prepared, options), options)
   const classifier = path.resolve(options.out, bestFolder)
   const common = {
     run: path.resolve(options.out),
@@ -178,6 +179,44 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
   } finally {
     record.stop()
   }
+}
+
+/** Says how the data was read and divided. */
+function tellOf({ dataset, split, warnings }: PreparedFinetuning, { onNote }: FinetuneOptions): SplitRecord {
+  const rows = recordOfSplit(dataset, split)
+  // Their warnings are among those of the run.
+  const readings = dataset.sources.flatMap((reading) => readingLines({ ...reading, warnings: [] }))
+  for (const line of [...readings, ...dataset.notes, formatSplitRecord(rows)]) onNote?.(line)
+  for (const warning of warnings) onNote?.(`warning: ${warning}`)
+  return rows
+}
+
+/**
+ * Everything that `finetune` does before it computes anything, without writing a file: checks the configuration and the folder, divides
+ * the videos, compares the memory that is needed with what is there, and decodes a clip of some training videos.
+ *
+ * @throws VideoMaeError as `finetune`, and as `openSome`
+ */
+export async function checkFinetuning(
+  configuration: FinetuneConfiguration,
+  options: FinetuneOptions,
+): Promise<OpenedVideos> {
+  await requireOwnFolder(options.out, configuration.mode)
+  const { signal, onDigests } = options
+  const prepared = await interruptible(signal, beforeTraining, () =>
+    prepareFinetuning(configuration, { signal, onProgress: onDigests }),
+  )
+  tellOf(prepared, options)
+  const full = configuration.mode === 'full'
+  announce(await (full ? planFull : planHead)(configuration, prepared, options), options)
+  const { split, source } = prepared
+  return openSome({
+    entries: split.train,
+    samplings: temporalViews(source.sampling, source.configuration.frames, 1),
+    size: frameSize(source.configuration),
+    ...loadingOptions(configuration.data),
+    signal,
+  })
 }
 
 /**

@@ -60,20 +60,14 @@ export async function trainProbe(
 ): Promise<ProbeResult> {
   const { head, classes, seed, signal } = options
   const linear = head.kind === 'linear'
-  const {
-    epochs = linear ? 100 : 20,
-    batch: wanted = linear ? 64 : 16,
-    learningRate = linear ? 3e-3 : 1e-3,
-    weightDecay = 0.05,
-    smoothing = 0,
-  } = options
-  const batch = Math.min(wanted, train.count)
+  const { learningRate = linear ? 3e-3 : 1e-3, weightDecay = 0.05, smoothing = 0 } = options
+  const { epochs, batch } = probeSettings(head, train.count, options)
   const statistics = linear ? standardisation(train) : null
   const rows = statistics === null ? train : standardised(train, statistics)
   const validating = validation === null || validation.videos.length === 0 ? null : validation
   const heldOut = validating === null || statistics === null ? validating : standardised(validating, statistics)
 
-  const shape = headShape(head, rows)
+  const shape = headShape(head, rows.shape)
   const training = buildHeadProgram({ ...shape, batch, classes, optimiser: { beta2: 0.999 } })
   const testing = buildHeadProgram({ ...shape, batch, classes, optimiser: null, name: 'probe.test' })
   const engine = await chooseEngine(options.engine ?? null)
@@ -115,6 +109,16 @@ export async function trainProbe(
   }
 }
 
+/** Epochs and rows of a batch, as they are asked for or by default. */
+export function probeSettings(
+  { kind }: ClassifierHead,
+  rows: number,
+  { epochs, batch }: { readonly epochs?: number | null; readonly batch?: number | null },
+): { readonly epochs: number; readonly batch: number } {
+  const [usualEpochs, usualBatch] = kind === 'linear' ? [100, 64] : [20, 16]
+  return { epochs: epochs ?? usualEpochs, batch: Math.min(batch ?? usualBatch, rows) }
+}
+
 function folded(result: ProbeResult, statistics: ReturnType<typeof standardisation> | null): ProbeResult {
   if (statistics === null) return result
   const { weight, bias } = unstandardised(
@@ -147,9 +151,13 @@ function batches(
   }
 }
 
-/** What the program of a head is built from. */
-function headShape(head: ClassifierHead, { shape, width }: FeatureRows) {
-  if (head.kind === 'linear') return { head: 'linear' as const, width }
+/**
+ * What the program of a head is built from.
+ *
+ * @param shape of a row, [D] or [N, D]
+ */
+export function headShape(head: ClassifierHead, shape: readonly number[]) {
+  if (head.kind === 'linear') return { head: 'linear' as const, width: shape.reduce((a, b) => a * b, 1) }
   const [tokens, perToken] = shape
   return { head: 'attentive' as const, tokens, width: perToken, heads: head.heads, mlpWidth: head.mlpWidth }
 }
@@ -182,7 +190,7 @@ export async function probeProbabilities(
 ): Promise<Float64Array[]> {
   const { head, classes } = options
   const batch = Math.min(16, rows.count)
-  const shape = headShape(head, rows)
+  const shape = headShape(head, rows.shape)
   const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimiser: null })
   const engine = await chooseEngine(options.engine ?? null)
   const session = await engine.open(programs, { threads: options.threads, device: options.device })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { estimateMemory } from '../engine/memory-estimate.ts'
 import { loadRunConfiguration, parseOverride } from './configuration-file.ts'
-import { memoryNeed, requireMemory } from './memory-need.ts'
+import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
 import { buildPretraining } from './pretrain-session.ts'
 import { recipeFile } from './recipes.ts'
 import { resolveRun } from './resolve.ts'
@@ -39,7 +39,7 @@ describe('requireMemory', () => {
       }))
     let refusal: unknown
     try {
-      requireMemory(need, smaller)
+      requireMemory(need, () => trainingAdvice(need.available, smaller()))
     } catch (error) {
       refusal = error
     }
@@ -49,8 +49,9 @@ describe('requireMemory', () => {
       message: expect.stringMatching(/20\.0 GB of memory that are available, but it needs about 2\d\.\d GB \(/),
       hint: expect.stringMatching(/^Set batch\.perRun=16 \(1\d\.\d GB; .*--force/),
     })
-    requireMemory({ ...need, available: need.total }, smaller)
-    expect(() => requireMemory({ ...need, available: 1e9 }, () => [])).toThrow(/1\.0 GB of memory/)
+    requireMemory({ ...need, available: need.total }, () => expect.unreachable())
+    expect(() => requireMemory({ ...need, available: 1e9 }, () => '')).toThrow(/1\.0 GB of memory/)
+    expect(trainingAdvice(1e9, [])).toMatch(/^No number of clips a run fits/)
   })
 })
 

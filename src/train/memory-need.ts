@@ -4,6 +4,7 @@ import { availableMemory } from '../core/available-memory.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { estimateMemory } from '../engine/memory-estimate.ts'
 import { elementCount, type Program } from '../graph/program.ts'
+import type { ParameterShapes } from '../model/parameters.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 
 /** Bytes of memory of the machine. */
@@ -39,56 +40,92 @@ export interface MemoryQuestion {
 }
 
 /** What a run needs. */
-export function memoryNeed({
+export function memoryNeed({ engine, training, others = [], workers, available }: MemoryQuestion): MemoryNeed {
+  return programsNeed({
+    engine,
+    programs: [...training.programs, ...others],
+    // Weights and both moments are read from the engine; before the first step the starting weights are held instead.
+    saving: 3 * weightBytes(training.parameters),
+    workers: workers ?? availableParallelism(),
+    available,
+  })
+}
+
+export interface ProgramsQuestion {
+  readonly engine: string
+  /** Of one session; the first one is what clips are for. */
+  readonly programs: readonly Program[]
+  /** Bytes of weights that are held outside of the engine. */
+  readonly saving: number
+  /** Decoding processes. */
+  readonly workers: number
+  /** Bytes of other data that stays in memory. Default 0. */
+  readonly data?: number
+  /** Default: what this process can get. */
+  readonly available?: number
+}
+
+/** What a session, and the data on its way there, need. */
+export function programsNeed({
   engine,
-  training,
-  others = [],
+  programs,
+  saving,
   workers,
+  data = 0,
   available = availableMemory(),
-}: MemoryQuestion): MemoryNeed {
-  const { state, gradients, workspace } = estimateMemory(engine, [...training.programs, ...others])
-  const weights = [...training.parameters.values()].reduce((sum, shape) => sum + 4 * elementCount(shape), 0)
-  const inputs = training.programs[0].inputs.reduce((sum, { tensor }) => {
-    const { shape, dtype } = training.programs[0].tensors[tensor]
+}: ProgramsQuestion): MemoryNeed {
+  const { state, gradients, workspace } = estimateMemory(engine, programs)
+  const [{ inputs, tensors }] = programs
+  const batch = inputs.reduce((sum, { tensor }) => {
+    const { shape, dtype } = tensors[tensor]
     return sum + elementCount(shape) * (dtype === 'uint8' ? 1 : 4)
   }, 0)
   const parts = {
     state: state + gradients,
     workspace,
-    // Weights and both moments are read from the engine; before the first step the starting weights are held instead.
-    saving: 3 * weights,
+    saving,
     // The batch of the run under way, the next one, and the engine's copy.
-    data: (workers ?? availableParallelism()) * decodingBytes + 3 * inputs,
+    data: workers * decodingBytes + 3 * batch + data,
     program: programBytes,
   }
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
   return { ...parts, total, available }
 }
 
+/** Bytes of weights in float32. */
+export function weightBytes(parameters: ParameterShapes): number {
+  return [...parameters.values()].reduce((sum, shape) => sum + 4 * elementCount(shape), 0)
+}
+
 /**
- * Refuses a run that does not fit.
+ * Refuses what does not fit.
+ *
+ * @param advice what to do instead; called only where it does not fit
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers
+ */
+export function requireMemory(need: MemoryNeed, advice: () => string): void {
+  if (need.total <= need.available) return
+  throw new VideoMaeError(
+    `Expected a run that fits into the ${formatBytes(need.available)} of memory that are available, but it needs about ${formatNeed(need)}.`,
+    { code: 'OUT_OF_MEMORY', exit: 'environment', hint: advice() },
+  )
+}
+
+/**
+ * What to do about a training that does not fit.
  *
  * @param smaller what fewer clips a run need, largest first: batch.perRun and its need
- * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers and what would fit
  */
-export function requireMemory(
-  need: MemoryNeed,
-  smaller: () => readonly { readonly perRun: number; readonly need: MemoryNeed }[],
-): void {
-  if (need.total <= need.available) return
-  const fitting = smaller().find((other) => other.need.total <= need.available)
+export function trainingAdvice(
+  available: number,
+  smaller: readonly { readonly perRun: number; readonly need: MemoryNeed }[],
+): string {
+  const fitting = smaller.find(({ need }) => need.total <= available)
   const advice =
     fitting === undefined
       ? 'No number of clips a run fits: take a smaller model, fewer frames or a lower resolution, another recipe, or a machine with more memory'
       : `Set batch.perRun=${fitting.perRun} (${formatBytes(fitting.need.total)}; gradients are averaged over more runs, the steps stay the same)`
-  throw new VideoMaeError(
-    `Expected a run that fits into the ${formatBytes(need.available)} of memory that are available, but it needs about ${formatNeed(need)}.`,
-    {
-      code: 'OUT_OF_MEMORY',
-      exit: 'environment',
-      hint: `${advice}, or a GPU (--engine cuda). --force starts it all the same.`,
-    },
-  )
+  return `${advice}, or a GPU (--engine cuda). --force starts it all the same.`
 }
 
 /** `7.3 GB (parameters, moments and gradients 1.5 GB, activations 5.1 GB, ...)`. */

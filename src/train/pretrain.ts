@@ -1,14 +1,15 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument } from '../core/errors.ts'
 import { frameSize } from '../model/configuration.ts'
 import { parameterCount } from '../model/parameters.ts'
-import { loadClips, readingLines, readVideos, type SourceReading } from '../video/index.ts'
+import { readingLines, readVideos, type SourceReading } from '../video/index.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
 import { chooseEngine } from './engine-choice.ts'
-import { memoryNeed, requireMemory } from './memory-need.ts'
+import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
+import { type OpenedVideos, openSome } from './open-some.ts'
 import { entriesDigest, openPretrainData, pretrainSampling } from './pretrain-data.ts'
 import { buildPretraining, startingWeights, writeModel } from './pretrain-session.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
@@ -85,51 +86,35 @@ async function begin(input: RunInput, options: PretrainOptions) {
     memory,
   })
   if (options.force !== true) {
-    requireMemory(memory, () =>
+    const { available } = memory
+    const smaller = () =>
       smallerRuns(run.clipsPerRun, configuration.batch.size, configuration.data.samplesPerClip).map((perRun) => ({
         perRun,
-        need: memoryNeed({ ...question, training: buildPretraining(run, perRun), available: memory.available }),
-      })),
-    )
+        need: memoryNeed({ ...question, training: buildPretraining(run, perRun), available }),
+      }))
+    requireMemory(memory, () => trainingAdvice(available, smaller()))
   }
   const length = { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch }
   return { configuration, entries, sources, source, run, length, training }
 }
 
-/** Videos that a dry run opens. */
-const openedVideos = 8
-
 /**
  * Everything that `pretrain` does before its first step, without a folder and without an engine: checks the configuration, lists
  * the videos, compares the memory that is needed with what is there, and decodes a clip of some videos.
  *
- * @returns how many videos were opened, and those that could not be read
- * @throws VideoMaeError as `pretrain`; `NOT_ENOUGH_VIDEOS` where none of the opened videos can be read
+ * @throws VideoMaeError as `pretrain`, and as `openSome`
  */
-export async function checkPretraining(
-  input: RunInput,
-  options: PretrainOptions,
-): Promise<{ readonly opened: number; readonly unreadable: readonly string[] }> {
+export async function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
   const { configuration, entries, run } = await begin(input, options)
   const { data, clip } = configuration
-  const count = Math.min(openedVideos, entries.length)
-  const some = Array.from({ length: count }, (_, i) => entries[Math.floor((i * entries.length) / count)]!)
-  const clips = loadClips({
-    entries: some,
+  return openSome({
+    entries,
     samplings: [pretrainSampling(clip, run.model.frames)],
     size: frameSize(run.model),
     decoder: data.decoder,
-    workers: Math.min(count, data.workers ?? availableParallelism()),
+    workers: data.workers ?? undefined,
     timeoutSeconds: data.timeoutSeconds,
     signal: options.signal,
-  })
-  const unreadable: string[] = []
-  for await (const loaded of clips) if (!loaded.ok) unreadable.push(loaded.reason)
-  if (unreadable.length < count) return { opened: count, unreadable }
-  throw new VideoMaeError(`Expected readable videos, but none of the ${count} that were opened is: ${unreadable[0]}`, {
-    code: 'NOT_ENOUGH_VIDEOS',
-    exit: 'data',
-    hint: '`videomae inspect` names all of them, with the reasons.',
   })
 }
 

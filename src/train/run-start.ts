@@ -3,7 +3,12 @@ import type { MemoryNeed } from './memory-need.ts'
 
 /** What a run is, before its first step. */
 export interface RunStart {
+  /** That it trains on. */
   readonly videos: number
+  /** Of a classifier. */
+  readonly classes?: number
+  /** Of a head on frozen features: its mode, and the clips whose features it and its test need. Mode `ridge` has no steps. */
+  readonly head?: { readonly mode: 'linear' | 'attentive' | 'ridge'; readonly features: number }
   /** Optimiser steps, and clips shown to the model, repeats included, of the whole run. */
   readonly steps: number
   readonly clips: number

@@ -5,10 +5,13 @@ import { type FinetuneConfiguration, type FinetuneInput, finetuneConfiguration }
 import type { LabelledVideo } from '../../finetune/dataset.ts'
 import { type EncoderSource, freshEncoder } from '../../finetune/encoder-source.ts'
 import { finetuneFull } from '../../finetune/finetune-full.ts'
+import { planFull } from '../../finetune/plan.ts'
 import { openClipClassifier, predictFrom } from '../../finetune/predict-videos.ts'
 import { stateDigest } from '../../model/digest.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
+import type { MemoryNeed } from '../../train/memory-need.ts'
 import { plainConfiguration } from '../../train/resolve.ts'
+import type { RunStart } from '../../train/run-start.ts'
 import { type FrameStore, storedSampling } from './frames.ts'
 import type { LearnerTrainer } from './trainer.ts'
 
@@ -63,6 +66,29 @@ function configurationOf({ kind, recipe, epochs, engine = null }: FrameLearnerOp
 }
 
 /**
+ * What one learner trains, and the memory that `atOnce` of them need side by side.
+ *
+ * @param classes most classes that a learner can have
+ */
+export async function frameLearnerNeed(
+  source: EncoderSource,
+  options: FrameLearnerOptions,
+  { classes, atOnce }: { readonly classes: number; readonly atOnce: number },
+): Promise<{ readonly start: RunStart; readonly memory: MemoryNeed }> {
+  const classNames = Array.from({ length: classes }, (_, c) => String(c))
+  const video: LabelledVideo = { path: '', id: '', label: '0', class: 0, digest: null }
+  const looked = { dataset: { classes: classNames }, split: { train: [video], validation: [], test: [] }, source }
+  // Clips come out of a store of frames, without decoding processes.
+  const configuration = configurationOf(options)
+  const single = { ...configuration, data: { ...configuration.data, workers: 0 } }
+  const { start } = await planFull(single, looked, { out: '' })
+  const { state, workspace, saving, data, program, available } = start.memory
+  const parts = { state: atOnce * state, workspace: atOnce * workspace, saving: atOnce * saving, data: atOnce * data }
+  const total = Object.values(parts).reduce((sum, part) => sum + part, program)
+  return { start, memory: { ...parts, program, total, available } }
+}
+
+/**
  * @param source for `full` the pretrained encoder; for the others only its sizes are used
  * @param frames stored for this source
  */
@@ -110,7 +136,8 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
           warnings: [],
           reader: frames.reader(new Map(contents.map((content, i) => [String(i), content]))),
         },
-        { out: folder, signal, engine: sessions.engine(await chooseEngine(engine.name)) },
+        // Whether it fits was asked before: sessions that wait for the next learner are no other memory.
+        { out: folder, signal, force: true, engine: sessions.engine(await chooseEngine(engine.name)) },
       )
       return (await openClassifier(path.join(folder, 'best'))).state
     },

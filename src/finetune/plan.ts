@@ -1,0 +1,180 @@
+/** What a fine-tuning run is and needs, before anything is allocated or written. */
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import type { Engine } from '../engine/engine.ts'
+import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from '../model/classify.ts'
+import { dropsPaths, layerWiseScale, type ModelConfiguration } from '../model/index.ts'
+import { parameterCount } from '../model/parameters.ts'
+import { withAverages } from '../model/training-programs.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { type MemoryNeed, memoryNeed, programsNeed, requireMemory, trainingAdvice } from '../train/memory-need.ts'
+import { resolveLength } from '../train/resolve.ts'
+import { describeModel, type RunStart, smallerRuns } from '../train/run-start.ts'
+import type { RunOptions } from '../train/training-run.ts'
+import { optimiserOptions } from '../train/training-session.ts'
+import type { ClassifierHead } from './classifier.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import { type FeatureKind, featureProgram } from './encoder-source.ts'
+import { featureBatch } from './features.ts'
+import { enoughVideos } from './finetune-data.ts'
+import type { PreparedFinetuning } from './prepare.ts'
+import { headShape, probeSettings } from './probe.ts'
+
+/** What is told, and compared with the memory that is there. */
+export interface Announced {
+  readonly start: RunStart
+  /** What to do where it does not fit. */
+  readonly advice: () => string
+}
+
+/**
+ * Tells what a run is, and refuses one that does not fit.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY`
+ */
+export function announce({ start, advice }: Announced, { onStart, force }: Pick<RunOptions, 'onStart' | 'force'>) {
+  onStart?.(start)
+  if (force !== true) requireMemory(start.memory, advice)
+}
+
+type Looked = Pick<PreparedFinetuning, 'split' | 'source'> & {
+  readonly dataset: Pick<PreparedFinetuning['dataset'], 'classes'>
+}
+
+/** The programs of a training of all weights, its length and its need. */
+export async function planFull(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source }: Looked,
+  options: { readonly out: string; readonly engine?: Engine },
+) {
+  const { data, optimiser, regularisation, evaluation, batch } = configuration
+  const classes = dataset.classes.length
+  const model: ModelConfiguration = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
+  const perRun = resolveLength(configuration, data.samplesPerClip, null).clipsPerRun / data.samplesPerClip
+  const { videos, passes } = enoughVideos(split.train, perRun)
+  const length = resolveLength(configuration, data.samplesPerClip, videos.length, passes)
+  const stepsPerEpoch = length.stepsPerEpoch!
+  const steps = length.steps!
+  const validating = split.validation.length > 0
+  const build = (clipsPerRun: number) => {
+    const training = buildFinetuneProgram({
+      configuration: model,
+      batch: clipsPerRun,
+      classes,
+      dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
+      dropout: regularisation.dropout > 0,
+      optimiser: {
+        ...optimiserOptions(optimiser, batch.size / clipsPerRun),
+        learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
+      },
+    })
+    if (!validating) return { training, others: [] }
+    const evaluating = buildClassifyProgram({
+      configuration: model,
+      classes,
+      batch: evaluation.batch,
+      name: 'validate',
+    })
+    return { training, others: [optimiser.average === null ? evaluating : withAverages(evaluating, training.trained)] }
+  }
+  const built = build(length.clipsPerRun)
+  const engine = await chooseEngine(options.engine ?? configuration.engine.name)
+  const question = { engine: engine.name, workers: data.workers }
+  const memory = memoryNeed({ ...question, ...built })
+  const { available } = memory
+  const start: RunStart = {
+    ...about(configuration, split.train.length, classes, engine, options.out),
+    steps,
+    clips: steps * batch.size,
+    clipsPerRun: length.clipsPerRun,
+    runsPerStep: length.runsPerStep,
+    model: describeModel(model),
+    parameters: parameterCount(built.training.parameters),
+    memory,
+  }
+  const advice = (): string => {
+    const smaller = smallerRuns(length.clipsPerRun, batch.size, data.samplesPerClip)
+    const needs = smaller.map((clips) => ({
+      perRun: clips,
+      need: memoryNeed({ ...question, ...build(clips), available }),
+    }))
+    return trainingAdvice(available, needs)
+  }
+  return { model, videos, length, stepsPerEpoch, steps, built, start, advice }
+}
+
+const about = (
+  { engine: { threads } }: FinetuneConfiguration,
+  videos: number,
+  classes: number,
+  engine: Engine,
+  out: string,
+) => ({
+  ...{ videos, classes, engine: engine.name, folder: path.resolve(out) },
+  threads: threads ?? availableParallelism(),
+})
+
+/** What a head is trained on, and the head. */
+export function headPlan({ mode, probe }: FinetuneConfiguration, width: number) {
+  const kind: FeatureKind = mode === 'attentive' ? 'tokens' : 'classifier'
+  const head: ClassifierHead =
+    mode === 'attentive'
+      ? { kind: 'attentive', heads: probe.heads ?? (width % 64 === 0 ? width / 64 : 1), mlpWidth: 4 * width }
+      : { kind: 'linear' }
+  return { kind, head }
+}
+
+/** Rows in memory beside those that are read: standardised ones, and for ridge all of them in float64. */
+const copiesOfRows = { linear: 1, ridge: 3, attentive: 0 }
+
+/**
+ * The need of a head: that of its features, all of them computed now, or that of its training with all of them in memory, whichever
+ * is larger.
+ */
+export async function planHead(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source }: Looked,
+  { out }: { readonly out: string },
+): Promise<Announced> {
+  const { data, probe, evaluation } = configuration
+  const mode = configuration.mode === 'full' ? 'linear' : configuration.mode
+  const classes = dataset.classes.length
+  const { kind, head } = headPlan(configuration, source.configuration.encoder.width)
+  const { program, state, shape } = featureProgram(source, kind, featureBatch)
+  const engine = await chooseEngine(configuration.engine.name)
+  const workers = data.workers ?? availableParallelism()
+  const weights = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const ofFeatures = programsNeed({ engine: engine.name, programs: [program], saving: weights, workers })
+
+  const rowBytes = 4 * shape.reduce((a, b) => a * b, 1)
+  const rows = split.train.length * probe.clips
+  const learning = rows + split.validation.length
+  const tested = split.test.length * evaluation.clips * evaluation.crops
+  const { epochs, batch } = probeSettings(head, rows, probe)
+  const { programs, parameters } = buildHeadProgram({
+    ...headShape(head, shape),
+    ...{ batch, classes, optimiser: { beta2: 0.999 } },
+  })
+  const { available } = ofFeatures
+  const ofHead = programsNeed({
+    ...{ engine: engine.name, programs, saving: weights, workers: 0, available },
+    data: rowBytes * ((1 + copiesOfRows[mode]) * learning + tested),
+  })
+  const memory: MemoryNeed = ofHead.total > ofFeatures.total ? ofHead : ofFeatures
+  const steps = mode === 'ridge' ? 0 : Math.floor(rows / batch) * epochs
+  const start: RunStart = {
+    ...about(configuration, split.train.length, classes, engine, out),
+    ...{ steps, clips: steps * batch, clipsPerRun: batch, runsPerStep: 1, memory },
+    head: { mode, features: learning + tested },
+    model: describeModel(source.configuration),
+    parameters: [...state.values()].reduce((sum, { length }) => sum + length, 0) + parameterCount(parameters),
+  }
+  const advice = (): string => {
+    const force = '--force starts it all the same.'
+    if (memory === ofFeatures)
+      return `Take a smaller encoder, fewer frames or a lower resolution, or a machine with more memory. ${force}`
+    const fewer = 'Show each video fewer times (probe.clips, evaluation.clips, evaluation.crops)'
+    return `${fewer}${mode === 'attentive' ? ', or take --mode linear or ridge, which keep one row of a clip and not all of its tokens' : ''}. ${force}`
+  }
+  return { start, advice }
+}

@@ -1,0 +1,122 @@
+/**
+ * What fine-tuning and certification say and refuse before anything is allocated. Oracle: the folder beside the data, which must stay as it
+ * is, and sizes that no machine has.
+ */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { videomae } from '../cli/run-program.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dry-run-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+const clips = 10
+const model = 'model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}\nclip: {stride: 1}\n'
+const common = 'data: {workers: 1}\nbatch: {size: 4, perRun: 4}\nschedule: {duration: 3 steps, warmup: 0 steps}\n'
+
+beforeAll(async () => {
+  const options = { clips, size: 32, frames: 8, seed: 5, classes: ['left', 'up'] as const }
+  const { files, labels } = await generateMotionDataset(place('data'), options)
+  const rows = files.map((file, k) => `${file},${labels[k]},${k < 6 ? 'train' : k < 8 ? 'val' : 'test'}`)
+  writeFileSync(place('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  writeFileSync(place('recipe.yaml'), model + common)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const finetune = (mode: string, ...more: string[]) =>
+  videomae(
+    ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', mode],
+    ...['--out', place('run'), '--engine', 'onnx', '--threads', '1', ...more],
+  )
+const files = (): string[] => readdirSync(folder, { recursive: true }).map(String).sort()
+
+describe('finetune --dry-run', () => {
+  it.each([
+    ['full', '3 steps of 4 clips, 12 clips in all'],
+    ['linear', 'features of 20 clips, then a head of mode linear: 100 steps of 6 rows'],
+    ['attentive', 'features of 20 clips, then a head of mode attentive: 20 steps of 6 rows'],
+    ['ridge', 'features of 20 clips, then a head of mode ridge, solved directly'],
+  ])('in mode %s says what the run would be and writes nothing', async (mode, training) => {
+    const before = files()
+    // 6 training and 2 validation clips, and 2 videos of 6 views each.
+    const views = ['--set', 'evaluation.clips=3', '--set', 'evaluation.crops=2']
+    const { code, stdout, stderr } = await finetune(mode, '--dry-run', ...views)
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain('10 rows: 6 train, 2 validation, 2 test')
+    expect(stderr).toMatch(/^videos {4}6 for training, 2 classes$/m)
+    expect(stderr).toContain(`training  ${training}`)
+    expect(stderr).toMatch(/^memory {4}\d+ MB \(.*\); .* available$/m)
+    expect(stderr).toMatch(/^engine {4}onnx, 1 thread$/m)
+    expect(stdout).toMatch(/^dry run {3}6 videos opened$/m)
+    expect(files()).toEqual(before)
+  })
+
+  it.each([
+    [
+      'full',
+      ['batch.size=4096', 'batch.perRun=4096', 'model.resolution=224', 'model.width=192'],
+      /^ {2}Set batch\.perRun=\d+ \(/m,
+    ],
+    ['attentive', ['probe.clips=100000000'], /^ {2}Show each video fewer times .*--mode linear or ridge/m],
+    ['linear', ['evaluation.clips=100000000'], /^ {2}Show each video fewer times .*--force/m],
+    ['ridge', ['probe.clips=1000000000'], /^ {2}Show each video fewer times/m],
+  ])('in mode %s is refused with numbers where the run does not fit, and so is the run', async (mode, sets, hint) => {
+    const before = files()
+    for (const more of [['--dry-run'], []]) {
+      const { code, stderr } = await finetune(mode, ...more, ...sets.flatMap((set) => ['--set', set]))
+      expect(code, stderr).toBe(4)
+      expect(stderr).toMatch(
+        /fits into the .* of memory that are available, but it needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]/,
+      )
+      expect(stderr).toMatch(hint)
+    }
+    expect(files().filter((name) => !name.startsWith('run'))).toEqual(before)
+    expect(files().filter((name) => /config|split|step|best|features/.test(name))).toEqual([])
+  })
+
+  it('refuses the folder of another purpose, as the run does', async () => {
+    const { code, stderr } = await videomae(
+      ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--dry-run'],
+      ...['--mode', 'ridge', '--out', folderOfSomethingElse()],
+    )
+    expect(code).toBe(2)
+    expect(stderr).toContain('[RUN_FOLDER]')
+  })
+})
+
+function folderOfSomethingElse(): string {
+  const other = mkdtempSync(path.join(folder, 'other-'))
+  writeFileSync(path.join(other, 'config.json'), '{}')
+  return other
+}
+
+describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
+  it('is refused before a video is decoded where its learners do not fit, and says what they would be', async () => {
+    const encoder = place(`encoder-${learner}`)
+    const made = await videomae(
+      ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', 'full'],
+      ...['--out', encoder, '--engine', 'onnx', '--threads', '1'],
+    )
+    expect(made.code, made.stderr).toBe(0)
+    writeFileSync(place('large.yaml'), 'batch: {size: 4194304, perRun: 4194304}\n')
+    const out = place(`certificate-${learner}`)
+    const { code, stderr } = await videomae(
+      ...[
+        'certify',
+        place('list.csv'),
+        '--from',
+        `untrained:${encoder}`,
+        '--learner',
+        learner,
+        '--recipe',
+        place('large.yaml'),
+      ],
+      ...['--partitions', '2', '--engine', 'onnx', '--threads', '2', '--out', out],
+    )
+    expect(code, stderr).toBe(4)
+    expect(stderr).toMatch(/^learners train width 16, .* 4194304 clips a run, up to 2 at once on onnx$/m)
+    expect(stderr).toMatch(/needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]\n {2}Not even one learner fits/)
+    expect(readdirSync(out)).toEqual([])
+  })
+})
