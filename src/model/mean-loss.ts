@@ -1,5 +1,5 @@
 import { type ModelConfiguration, valuesPerPatch } from './configuration.ts'
-import { patchPlaces, patchStatistics } from './patch-pixels.ts'
+import { addPatchSums } from './patch-pixels.ts'
 
 /**
  * The pretraining loss on one clip of predicting the mean: what a model reaches that knows colors and nothing else.
@@ -26,34 +26,31 @@ export function meanPredictionLoss(
   return squares / (counted.length * valuesPerPatch(configuration))
 }
 
-/** Sum of the squared normalized targets. */
+/** Sum of the squared normalized targets, from whole numbers: those of a patch and channel are (n - 1) v / (sqrt(v) + 1e-6)^2. */
 function normalizedSquares(configuration: ModelConfiguration, frames: Uint8Array, masked: Int32Array): number {
-  let squares = 0
+  const pixels = pixelsPerPatch(configuration)
+  const sums = new Float64Array(configuration.channels)
+  const squares = new Float64Array(configuration.channels)
+  let all = 0
   for (const token of masked) {
-    const places = patchPlaces(configuration, frames.length, token)
-    for (let c = 0; c < configuration.channels; c++) {
-      const { mean, deviation } = patchStatistics(frames, places, c)
-      for (const place of places) squares += ((frames[place + c] / 255 - mean) / deviation) ** 2
+    sums.fill(0)
+    squares.fill(0)
+    addPatchSums(configuration, frames, token, sums, squares)
+    for (let c = 0; c < sums.length; c++) {
+      const deviations = (squares[c] - (sums[c] * sums[c]) / pixels) / 255 ** 2
+      all += deviations / (Math.sqrt(deviations / (pixels - 1)) + 1e-6) ** 2
     }
   }
-  return squares
+  return all
 }
 
 /** Sum of the squared differences from the mean color of these patches, from whole numbers. */
 function colorSquares(configuration: ModelConfiguration, frames: Uint8Array, masked: Int32Array): number {
+  const pixels = masked.length * pixelsPerPatch(configuration)
   const sums = new Float64Array(configuration.channels)
   const squares = new Float64Array(configuration.channels)
-  let pixels = 0
-  for (const token of masked) {
-    const places = patchPlaces(configuration, frames.length, token)
-    pixels += places.length
-    for (const place of places) {
-      for (let c = 0; c < configuration.channels; c++) {
-        const value = frames[place + c]
-        sums[c] += value
-        squares[c] += value * value
-      }
-    }
-  }
+  for (const token of masked) addPatchSums(configuration, frames, token, sums, squares)
   return squares.reduce((all, square, c) => all + (square - (sums[c] * sums[c]) / pixels) / 255 ** 2, 0)
 }
+
+const pixelsPerPatch = ({ tubelet, patch }: ModelConfiguration): number => tubelet * patch * patch

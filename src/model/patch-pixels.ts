@@ -8,8 +8,12 @@ export interface ChannelStatistics {
   readonly deviation: number
 }
 
-/** Offsets of a patch's pixels (their first channel) in [T, H, W, C], in the order (p0, p1, p2). */
-export function patchPlaces(configuration: ModelConfiguration, length: number, token: number): Int32Array {
+/** First frame, row and column of a patch. Throws `INVALID_ARGUMENT` when sizes do not fit. */
+function patchOrigin(
+  configuration: ModelConfiguration,
+  length: number,
+  token: number,
+): readonly [number, number, number] {
   const { imageSize, channels, frames, tubelet, patch } = configuration
   const [height, width] = imageSize
   if (length !== frames * height * width * channels) {
@@ -19,9 +23,15 @@ export function patchPlaces(configuration: ModelConfiguration, length: number, t
     throw invalidArgument('masked', `token indices below ${tokensPerClip(configuration)}`, token)
   }
   const grid = tokenGrid(configuration)
-  const t0 = Math.floor(token / (grid.h * grid.w)) * tubelet
-  const y0 = (Math.floor(token / grid.w) % grid.h) * patch
-  const x0 = (token % grid.w) * patch
+  const row = Math.floor(token / grid.w)
+  return [Math.floor(row / grid.h) * tubelet, (row % grid.h) * patch, (token % grid.w) * patch]
+}
+
+/** Offsets of a patch's pixels (their first channel) in [T, H, W, C], in the order (p0, p1, p2). */
+export function patchPlaces(configuration: ModelConfiguration, length: number, token: number): Int32Array {
+  const { imageSize, channels, tubelet, patch } = configuration
+  const [height, width] = imageSize
+  const [t0, y0, x0] = patchOrigin(configuration, length, token)
   const places = new Int32Array(tubelet * patch * patch)
   let next = 0
   for (let t = t0; t < t0 + tubelet; t++) {
@@ -30,6 +40,40 @@ export function patchPlaces(configuration: ModelConfiguration, length: number, t
     }
   }
   return places
+}
+
+/**
+ * Adds the bytes of a patch, and their squares, to sums by channel, [C] each. Whole numbers, so the sums are exact.
+ *
+ * @param frames uint8 [T, H, W, C]
+ */
+export function addPatchSums(
+  configuration: ModelConfiguration,
+  frames: Uint8Array,
+  token: number,
+  sums: Float64Array,
+  squares: Float64Array,
+): void {
+  const { imageSize, channels, tubelet, patch } = configuration
+  const [height, width] = imageSize
+  const [t0, y0, x0] = patchOrigin(configuration, frames.length, token)
+  for (let t = t0; t < t0 + tubelet; t++) {
+    for (let y = y0; y < y0 + patch; y++) {
+      const from = ((t * height + y) * width + x0) * channels
+      const end = from + patch * channels
+      for (let c = 0; c < channels; c++) {
+        let sum = 0
+        let square = 0
+        for (let at = from + c; at < end; at += channels) {
+          const value = frames[at]
+          sum += value
+          square += value * value
+        }
+        sums[c] += sum
+        squares[c] += square
+      }
+    }
+  }
 }
 
 /** Mean and deviation (n - 1, plus 1e-6) of one channel of a patch, on [0, 1]: the inverse of `patchTargets`. */
