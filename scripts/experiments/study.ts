@@ -188,7 +188,7 @@ export async function pretrainOnce(
         if (left < Number.POSITIVE_INFINITY) timer ??= setTimeout(() => stop.abort(outOfTime), 1000 * left)
         if (metrics === null) return
         const { loss, clipsPerSecond, dataWait } = metrics
-        const speed = `${clipsPerSecond.toFixed(0)} clips/s, waiting ${percent(dataWait)} %`
+        const speed = `${clipsPerSecond?.toFixed(0) ?? '?'} clips/s, waiting ${percent(dataWait)} %`
         console.error(`pretrain ${step}/${steps} loss ${loss.toFixed(4)}, ${speed}`)
       },
     })

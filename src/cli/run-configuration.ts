@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Override } from '../train/configuration-file.ts'
+import { withAbsolutePaths } from '../train/run-paths.ts'
 import { formatDifference, requireOwnConfiguration } from '../train/same-run.ts'
 
 /** The configuration of a command that trains, and what is said of it. */
@@ -38,7 +39,9 @@ const durationPath = 'schedule.duration'
  * @throws VideoMaeError `RESUME_MISMATCH` naming what differs and may not, and what loading throws
  */
 export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Promise<ChosenConfiguration<T>> {
-  const { out, resume, recipe, otherwise, load, plain } = choice
+  const { out, resume, recipe, otherwise, load } = choice
+  // The run has written its paths down like that.
+  const plain = (configuration: T): Record<string, unknown> => withAbsolutePaths(choice.plain(configuration))
   const file = path.join(out, 'config.json')
   if (!resume || !existsSync(file)) {
     const named = recipe ?? otherwise ?? undefined

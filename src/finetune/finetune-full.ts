@@ -5,6 +5,7 @@ import type { ParameterShapes } from '../model/parameters.ts'
 import { stateNames } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
+import { withAbsolutePaths } from '../train/run-paths.ts'
 import { createSchedule } from '../train/schedule.ts'
 import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
@@ -73,7 +74,7 @@ export async function finetuneFull(
   const averaged = optimiser.average !== null
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
-  const plain = plainFinetuneConfiguration(configuration)
+  const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
   announce(plan, options)
   const result = await trainInDirectory(
     {

@@ -26,6 +26,9 @@ const badFileSchema = z.object({
 /** Absent in checkpoints of older versions. */
 const meanLossSchema = z.object({ sum: z.number(), count: z.int().min(1) }).optional()
 
+/** Absent in checkpoints of older versions. */
+const measuredSchema = z.object({ clips: z.number(), seconds: z.number() }).optional()
+
 const trainerStateSchema = z.object({
   format: z.literal('videomae-trainer-state'),
   version: z.literal(1),
@@ -48,9 +51,15 @@ const trainerStateSchema = z.object({
       clips: z.number(),
       seconds: z.number(),
       waitSeconds: z.number(),
+      measured: measuredSchema,
       meanLoss: meanLossSchema,
     }),
-    totals: z.object({ clips: z.number(), seconds: z.number(), meanLoss: meanLossSchema }),
+    totals: z.object({
+      clips: z.number(),
+      seconds: z.number(),
+      measured: measuredSchema,
+      meanLoss: meanLossSchema,
+    }),
   }),
   /** SHA-256 of every other file of the checkpoint. The state comes from a file: it must not name one of another folder. */
   digests: z.record(z.string(), z.string()).refine((digests) => Object.keys(digests).every(isInside), {

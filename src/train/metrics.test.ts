@@ -31,14 +31,27 @@ describe('metrics', () => {
       learningRate: 1e-3,
       weightDecay: 0.05,
       gradientNorm: 1.5,
-      clipsPerSecond: 4,
+      clipsPerSecond: null,
       dataWait: 0.25,
       memory: 3e8,
       engineMemory: 1e8,
       seconds: 4,
     })
     metrics.add(record(3))
-    expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24 })
+    expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24, clipsPerSecond: 4 })
+  })
+
+  it('does not count the steps in which an engine warms up, after a start or when it goes on', () => {
+    const slow = (step: number) => ({ ...record(step), seconds: 100 })
+    const metrics = new Metrics()
+    for (const one of [slow(1), slow(2), record(3), record(4)]) metrics.add(one)
+    expect(metrics.line(4, context)).toMatchObject({ clipsPerSecond: 4, seconds: 204 })
+    const resumed = new Metrics(JSON.parse(JSON.stringify(metrics.state)))
+    for (const one of [slow(5), slow(6)]) resumed.add(one)
+    expect(resumed.line(6, context).clipsPerSecond).toBeNull()
+    resumed.add({ ...record(7), seconds: 1 })
+    expect([resumed.clipsPerSecond, resumed.line(7, context).clipsPerSecond]).toEqual([4.8, 8])
+    expect(new Metrics().clipsPerSecond).toBeNull()
   })
 
   it('averages the loss of predicting the mean over the steps that have one, for a line and for the run', () => {

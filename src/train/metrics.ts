@@ -16,7 +16,8 @@ export interface MetricsLine {
   readonly weightDecay: number
   /** Before clipping. */
   readonly gradientNorm: number
-  readonly clipsPerSecond: number
+  /** Of the steps behind the first two of each part of a run, in which an engine warms up; null where the line has no other. */
+  readonly clipsPerSecond: number | null
   /** Share of the time that went by waiting for data, 0 to 1. */
   readonly dataWait: number
   /** Largest resident memory of the training process so far, bytes. */
@@ -34,6 +35,11 @@ export interface MeanLossSum {
   readonly count: number
 }
 
+export interface MeasuredSteps {
+  readonly clips: number
+  readonly seconds: number
+}
+
 /** Sums since the last line; part of a checkpoint, so that a resumed run writes the same means. */
 export interface MetricsWindow {
   readonly steps: number
@@ -42,6 +48,8 @@ export interface MetricsWindow {
   readonly clips: number
   readonly seconds: number
   readonly waitSeconds: number
+  /** Those of `clips` and `seconds` that the speed is measured on. Absent in checkpoints that were written before they were counted. */
+  readonly measured?: MeasuredSteps | undefined
   /** Absent in checkpoints that were written before it was counted, and where there is none. */
   readonly meanLoss?: MeanLossSum | undefined
 }
@@ -50,6 +58,7 @@ export interface MetricsWindow {
 export interface MetricsTotals {
   readonly clips: number
   readonly seconds: number
+  readonly measured?: MeasuredSteps | undefined
   readonly meanLoss?: MeanLossSum | undefined
 }
 
@@ -70,10 +79,15 @@ export interface MetricsContext {
   readonly engineMemory: number
 }
 
+/** First steps of a part of a run, in which an engine warms up: they say nothing of its speed. */
+export const warmupSteps = 2
+
 /** Adds up steps and turns them into lines. */
 export class Metrics {
   private window: MetricsWindow
   private totals: MetricsTotals
+  /** Steps of this part of the run. */
+  private steps = 0
 
   constructor(state: MetricsState = emptyMetrics) {
     this.window = state.window
@@ -89,8 +103,14 @@ export class Metrics {
     return meanOf(this.totals.meanLoss)
   }
 
+  /** Over the whole run, without the steps in which an engine warmed up; null where there is no other. */
+  get clipsPerSecond(): number | null {
+    return speedOf(this.totals.measured)
+  }
+
   add(record: StepRecord): void {
     const { window, totals } = this
+    const warm = ++this.steps > warmupSteps ? record : null
     this.window = {
       steps: window.steps + 1,
       loss: window.loss + record.loss,
@@ -98,11 +118,13 @@ export class Metrics {
       clips: window.clips + record.clips,
       seconds: window.seconds + record.seconds,
       waitSeconds: window.waitSeconds + record.waitSeconds,
+      measured: measuredWith(window.measured, warm),
       meanLoss: added(window.meanLoss, record.meanLoss),
     }
     this.totals = {
       clips: totals.clips + record.clips,
       seconds: totals.seconds + record.seconds,
+      measured: measuredWith(totals.measured, warm),
       meanLoss: added(totals.meanLoss, record.meanLoss),
     }
   }
@@ -121,13 +143,22 @@ export class Metrics {
       learningRate: context.scheduled.learningRate,
       weightDecay: context.scheduled.weightDecay,
       gradientNorm: window.gradientNorm / window.steps,
-      clipsPerSecond: rounded(window.clips / window.seconds, 3),
+      clipsPerSecond: speedOf(window.measured),
       dataWait: rounded(window.waitSeconds / window.seconds, 4),
       memory: context.memory,
       engineMemory: context.engineMemory,
       seconds: rounded(totals.seconds, 3),
     }
   }
+}
+
+function measuredWith(before: MeasuredSteps | undefined, record: StepRecord | null): MeasuredSteps | undefined {
+  if (record === null) return before
+  return { clips: (before?.clips ?? 0) + record.clips, seconds: (before?.seconds ?? 0) + record.seconds }
+}
+
+function speedOf(measured: MeasuredSteps | undefined): number | null {
+  return measured === undefined ? null : rounded(measured.clips / measured.seconds, 3)
 }
 
 function added(before: MeanLossSum | undefined, value: number | undefined): MeanLossSum | undefined {

@@ -53,6 +53,28 @@ it('names a trainer state that is damaged, and what to do about it', async () =>
   }
 })
 
+it.each([
+  ['configuration.clip.stride', { clip: { stride: 'two', fps: null }, mask: null }],
+  ['configuration.clip.fps', { clip: { stride: null, fps: -5 }, mask: null }],
+  ['configuration.clip', { clip: 4, mask: null }],
+  ['configuration.mask.kind', { clip: null, mask: { kind: 'spiral', ratio: 0.9 } }],
+  ['configuration.mask.ratio', { clip: null, mask: { kind: 'tube', ratio: '0.9' } }],
+  ['configuration', null],
+])('names the field of a trainer state that is malformed: %s', async (field, said) => {
+  writeFileSync(state, JSON.stringify({ configuration: said }))
+  await expect(openCheckpoint(checkpoint)).rejects.toMatchObject({
+    code: 'CHECKPOINT_INVALID',
+    exit: 'data',
+    message: expect.stringContaining(`${state}, but ${field}: `),
+    hint: expect.stringContaining('delete this file'),
+  })
+})
+
+it('does not miss what a trainer state does not have', async () => {
+  writeFileSync(state, JSON.stringify({ configuration: {} }))
+  expect(await openCheckpoint(checkpoint)).toMatchObject({ clip: null, mask: null })
+})
+
 it('a run that has saved no checkpoint, and a name on a hub, are called what they are', async () => {
   const run = mkdtempSync(path.join(os.tmpdir(), 'videomae-unsaved-'))
   try {

@@ -27,7 +27,7 @@ export const bestFolder = 'best'
  * Opens what a user may name as a checkpoint: a checkpoint folder, the folder of a run (its newest whole checkpoint, or its
  * chosen classifier where it trained a head only), a Hugging Face directory, or a `.safetensors` file.
  *
- * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, `CHECKPOINT_INVALID`, and what
+ * @throws VideoMaeError `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_DAMAGED`, `CHECKPOINT_INVALID` (also for a trainer state that is malformed), and what
  *   `loadCheckpointDirectory` throws
  */
 export async function openCheckpoint(where: string, options: LoadOptions = {}): Promise<OpenedCheckpoint> {
@@ -76,19 +76,16 @@ function isHeadRun(folder: string): boolean {
   return existsSync(path.join(folder, bestFolder, 'config.json')) && existsSync(path.join(folder, 'split.csv'))
 }
 
+/** Of what training wrote down. A key that is absent is not known; one that is there must be right. */
 const trainedSchema = z.object({
   configuration: z.object({
     clip: z
-      .object({ stride: z.number().positive().nullable(), fps: z.number().positive().nullable() })
+      .object({ stride: z.number().positive().nullish(), fps: z.number().positive().nullish() })
       .transform(({ stride, fps }) =>
-        stride === null && fps === null ? null : storedTiming({ stride: stride ?? 1, fps }),
+        (stride ?? fps ?? null) === null ? null : storedTiming({ stride: stride ?? 1, fps: fps ?? null }),
       )
-      .nullable()
-      .catch(null),
-    mask: z
-      .object({ kind: z.enum(maskKinds), ratio: z.number() })
-      .nullable()
-      .catch(null),
+      .nullish(),
+    mask: z.object({ kind: z.enum(maskKinds), ratio: z.number().min(0).max(1) }).nullish(),
   }),
 })
 
@@ -103,16 +100,32 @@ export function recordFolders(place: string): string[] {
   return path.basename(path.resolve(place)) === 'ema' ? [place, path.join(place, '..')] : [place]
 }
 
+const stateFile = 'trainer-state.json'
 const damagedState =
   'Name another checkpoint, or delete this file: the weights open without it, but how their clips were sampled and masked is not known then.'
 
-/** How clips were sampled and masked, from the trainer state beside the weights, where there is one. */
+/**
+ * How clips were sampled and masked, from the trainer state beside the weights, where there is one.
+ *
+ * @throws VideoMaeError `CHECKPOINT_INVALID`
+ */
 async function trainedWith(directory: string): Promise<Pick<OpenedCheckpoint, 'clip' | 'mask'>> {
   for (const folder of recordFolders(directory)) {
-    const state = await readJsonBesideWeights(path.join(folder, 'trainer-state.json'), damagedState)
+    const state = await readJsonBesideWeights(path.join(folder, stateFile), damagedState)
     if (state === undefined) continue
     const parsed = trainedSchema.safeParse(state)
-    if (parsed.success) return parsed.data.configuration
+    if (!parsed.success) throw malformed(path.join(folder, stateFile), parsed.error)
+    const { clip = null, mask = null } = parsed.data.configuration
+    return { clip, mask }
   }
   return { clip: null, mask: null }
+}
+
+function malformed(file: string, error: z.ZodError): VideoMaeError {
+  const problems = error.issues.map(({ path: field, message }) => `${field.join('.') || 'the file'}: ${message}`)
+  return new VideoMaeError(`Expected what training wrote in ${file}, but ${problems.join('; ')}.`, {
+    code: 'CHECKPOINT_INVALID',
+    exit: 'data',
+    hint: damagedState,
+  })
 }

@@ -1,8 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { fileDigest } from '../format/file-digest.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
+import { stateNames } from '../model/training-programs.ts'
 import { generateMotionDataset } from '../synthetic/generate.ts'
 import { listVideos } from '../video/source.ts'
 import { runConfiguration } from './configuration-file.ts'
@@ -83,3 +86,35 @@ it('warns of a loss within 2 % of predicting the mean, or above', () => {
   expect(lossWarnings({ loss: 1.4, meanLoss: null })).toEqual([])
   expect(lossWarnings({ loss: null, meanLoss: 1 })).toEqual([])
 })
+
+it.each(['first', 'second', 'average'] as const)(
+  'does not go on from a checkpoint with a NaN among its %s moments, and names it',
+  async (kind) => {
+    const out = path.join(folder, `not-finite-${kind}`)
+    const finished = { ...input(false), optimiser: { average: 0.9 }, log: { every: '1 step', tensorboard: false } }
+    const { checkpoint } = await pretrain(finished, { out })
+    const file = path.join(checkpoint, 'optimizer.safetensors')
+    const read = await readSafetensors(file)
+    const tensors = new Map<string, SafetensorsTensor>()
+    const nameOf = { first: stateNames.firstMoment, second: stateNames.secondMoment, average: stateNames.average }[kind]
+    const poisoned = nameOf('decoder.head.bias')
+    for (const name of read.names) {
+      const data = await read.readFloat32(name)
+      if (name === poisoned) data[3] = Number.NaN
+      tensors.set(name, { shape: read.info(name).shape, data })
+    }
+    await read.close()
+    expect([...tensors.keys()]).toContain(poisoned)
+    await writeSafetensors(file, tensors)
+    // Written like that by the run itself, as far as the digests can tell.
+    const stateFile = path.join(checkpoint, 'trainer-state.json')
+    const state = JSON.parse(await readFile(stateFile, 'utf8'))
+    state.digests['optimizer.safetensors'] = await fileDigest(file)
+    await writeFile(stateFile, JSON.stringify(state))
+    await expect(pretrain(finished, { out, resume: true })).rejects.toMatchObject({
+      code: 'WEIGHTS_NOT_FINITE',
+      exit: 'data',
+      message: expect.stringMatching(new RegExp(`tensor ${poisoned} of .*optimizer\\.safetensors`)),
+    })
+  },
+)

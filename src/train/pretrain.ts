@@ -13,6 +13,7 @@ import { type OpenedVideos, openSome } from './open-some.ts'
 import { entriesDigest, openPretrainData, pretrainSampling } from './pretrain-data.ts'
 import { buildPretraining, startingWeights, writeModel } from './pretrain-session.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
+import { withAbsolutePaths } from './run-paths.ts'
 import { describeModel, smallerRuns } from './run-start.ts'
 import { createSchedule } from './schedule.ts'
 import { TrainingRecord } from './training-manifest.ts'
@@ -142,10 +143,10 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
       {
         seed,
         identity: {
-          configuration: plainConfiguration(configuration),
+          configuration: withAbsolutePaths(plainConfiguration(configuration)),
           data: { entries: entries.length, digest: entriesDigest(entries) },
         },
-        description: plainRun(run),
+        description: withAbsolutePaths(plainRun(run)),
         steps,
         stepsPerEpoch,
         checkpointSteps,

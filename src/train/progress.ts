@@ -1,4 +1,4 @@
-import type { MetricsLine } from './metrics.ts'
+import { type MetricsLine, warmupSteps } from './metrics.ts'
 
 /** What is known after a step, for whoever shows it. */
 export interface TrainingProgress {
@@ -147,9 +147,6 @@ export class ProgressDisplay {
     return `[${bar}] ${step}/${steps}  loss ${this.loss!.toFixed(4)}${besideMean(this.meanLoss)}${pace}${waiting}${bad}`
   }
 }
-
-/** Steps in which an engine allocates and settles, at the beginning of a run or of a part of it: their times say nothing. */
-const warmupSteps = 2
 
 /** Steps behind the warm-up after which the time of the run is told. */
 const measuredSteps = 3

@@ -111,6 +111,8 @@ export interface TrainingRunResult {
   /** Clips shown to the model, repeats included, and seconds of training, over all parts of the run. */
   readonly clips: number
   readonly seconds: number
+  /** Without the first two steps of each part, in which the engine warms up; null where there are no others. */
+  readonly clipsPerSecond: number | null
   readonly badFiles: readonly BadFile[]
 }
 
@@ -234,6 +236,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
       meanLoss: metrics.meanLoss,
       clips,
       seconds,
+      clipsPerSecond: metrics.clipsPerSecond,
       badFiles: loader.badFiles(),
     }
   } finally {
@@ -322,7 +325,7 @@ function events(line: MetricsLine) {
       'train/weight_decay': weightDecay,
       'train/gradient_norm': gradientNorm,
       'train/epoch': epoch,
-      'speed/clips_per_second': clipsPerSecond,
+      ...(clipsPerSecond !== null && { 'speed/clips_per_second': clipsPerSecond }),
       'speed/data_wait': dataWait,
       'speed/memory_bytes': memory,
     },

@@ -21,9 +21,19 @@ export interface StartedProgram {
 export const startVideomae = (...args: readonly string[]): StartedProgram => startVideomaeIn(undefined, ...args)
 
 /** The same in an environment of its own; `undefined` is that of this process. */
-export function startVideomaeIn(env: NodeJS.ProcessEnv | undefined, ...args: readonly string[]): StartedProgram {
+export const startVideomaeIn = (env: NodeJS.ProcessEnv | undefined, ...args: readonly string[]): StartedProgram =>
+  startProgram({ env }, args)
+
+/** The same in a working folder. */
+export const startVideomaeFrom = (cwd: string, ...args: readonly string[]): StartedProgram =>
+  startProgram({ cwd }, args)
+
+function startProgram(
+  place: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
+  args: readonly string[],
+): StartedProgram {
   const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
-  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...place })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text

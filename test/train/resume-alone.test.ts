@@ -2,13 +2,13 @@
  * A run that goes on from its folder alone, with other values, and for longer; and what it writes down as a recipe. Oracle: the
  * same run without an interruption.
  */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startVideomae, videomae } from '../cli/run-program.ts'
-import { createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+import { startVideomae, startVideomaeFrom, videomae } from '../cli/run-program.ts'
+import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
 
 const slow = 600_000
 
@@ -45,6 +45,36 @@ describe('videomae pretrain --resume --out RUN', () => {
       const { code, stderr } = await resume(run).ended
       expect(code, stderr).toBe(0)
       expect(curve(run)).toEqual(curve(whole))
+    },
+    slow,
+  )
+
+  it(
+    'goes on from another working folder, though its data and its start were named by relative paths',
+    async () => {
+      const elsewhere = path.join(folder, 'elsewhere')
+      mkdirSync(elsewhere)
+      const start = ['pretrain', 'videos', '--recipe', tiny.recipe, '--out', 'relative', ...own]
+      await stopAt(startVideomaeFrom(folder, ...start), 8, 'SIGKILL')
+      const run = path.join(folder, 'relative')
+      const resumed = await startVideomaeFrom(elsewhere, 'pretrain', '--resume', '--out', run).ended
+      expect(resumed.code, resumed.stderr).toBe(0)
+      expect(resumed.stderr).not.toContain('another value')
+      expect(curve(run)).toEqual(curve(whole))
+
+      const files = readdirSync(tiny.videos, { recursive: true }).map(String)
+      const clips = files.filter((name) => name.endsWith('.mp4') && name !== brokenVideo)
+      const rows = clips.map((name, k) => `${path.join(tiny.videos, name)},${k % 2}`)
+      writeFileSync(path.join(folder, 'labels.csv'), `path,label\n${rows.join('\n')}\n`)
+      const sets = ['batch.size=2', 'schedule.duration=4 steps', 'schedule.warmup=0 steps', 'checkpoint.every=1 step']
+      const tune = ['finetune', 'labels.csv', '--from', 'relative', '--mode', 'full', '--out', 'tuned']
+      const all = [...tune, '--threads', '1', '--set', 'log.every=1 step', ...sets.flatMap((set) => ['--set', set])]
+      const once = await startVideomaeFrom(folder, ...all).ended
+      expect(once.code, once.stderr).toBe(0)
+      const tuned = path.join(folder, 'tuned')
+      const again = await startVideomaeFrom(elsewhere, 'finetune', '--resume', '--out', tuned).ended
+      expect(again.code, again.stderr).toBe(0)
+      expect(again.stderr).toContain('Resuming after step 4')
     },
     slow,
   )
