@@ -1,16 +1,17 @@
 /** Every format that this program reads: a whole sample of it, a change of it, and what reads it. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { importBallots } from '../../src/certify/import-votes.ts'
+import { VideoMaeError } from '../../src/core/errors.ts'
 import type { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
-import { classifierShapes, openClassifier, saveClassifier } from '../../src/finetune/classifier.ts'
+import { type Classifier, classifierShapes, openClassifier, saveClassifier } from '../../src/finetune/classifier.ts'
 import { loadFinetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { FeatureStore } from '../../src/finetune/feature-store.ts'
 import { openOnnxClassifier } from '../../src/finetune/onnx-classifier.ts'
 import { readNpy, writeNpy } from '../../src/format/npy.ts'
 import { decodeModel } from '../../src/format/onnx.ts'
-import { readSafetensors, writeSafetensors } from '../../src/format/safetensors.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/format/safetensors.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialise } from '../../src/model/initialise.ts'
 import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.ts'
@@ -18,60 +19,11 @@ import { loadRunConfiguration } from '../../src/train/configuration-file.ts'
 import { emptyMetrics } from '../../src/train/metrics.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
-import { listVideos } from '../../src/video/source.ts'
-import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutations.ts'
+import { listVideos, readVideos } from '../../src/video/source.ts'
+import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
+import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
 import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
-
-export interface Format {
-  readonly name: string
-  /** Writes whole samples below `folder`. */
-  prepare(folder: string): Promise<void>
-  /** Writes one changed file over a sample. */
-  change(folder: string, random: RandomStream): void | Promise<void>
-  read(folder: string): Promise<unknown>
-}
-
-const jsonBytes = (value: Json): Uint8Array => Buffer.from(JSON.stringify(value))
-
-/** One file, changed by `mutate` from what it was at first. */
-function single(
-  name: string,
-  file: string,
-  make: (place: string) => Promise<void> | void,
-  mutate: (random: RandomStream, whole: Uint8Array) => Uint8Array,
-  read: (place: string) => Promise<unknown> | unknown,
-): Format {
-  let whole = new Uint8Array()
-  return {
-    name,
-    async prepare(folder) {
-      mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
-      await make(path.join(folder, file))
-      whole = new Uint8Array(readFileSync(path.join(folder, file)))
-    },
-    change: (folder, random) => writeFileSync(path.join(folder, file), mutate(random, whole)),
-    read: async (folder) => read(path.join(folder, file)),
-  }
-}
-
-const mutateDocument = (random: RandomStream, whole: Uint8Array): Uint8Array =>
-  random.integer(5) === 0
-    ? mutateText(random, Buffer.from(whole).toString())
-    : jsonBytes(mutateJson(random, JSON.parse(Buffer.from(whole).toString()) as Json))
-
-const asText = (random: RandomStream, whole: Uint8Array): Uint8Array =>
-  mutateText(random, Buffer.from(whole).toString())
-
-/** The header as JSON and the length before it change together, or the bytes alone. */
-function mutateSafetensors(random: RandomStream, whole: Uint8Array): Uint8Array {
-  const bytes = Buffer.from(whole)
-  const length = Number(bytes.readBigUInt64LE(0))
-  if (random.integer(3) === 0) return mutateBytes(random, whole, 8 + length)
-  const header = jsonBytes(mutateJson(random, JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Json))
-  const prefix = Buffer.alloc(8)
-  prefix.writeBigUInt64LE(BigInt(header.length))
-  return Buffer.concat([prefix, header, bytes.subarray(8 + length)])
-}
+import { runFormats } from './run-formats.ts'
 
 async function readAllTensors(place: string): Promise<void> {
   const file = await readSafetensors(place)
@@ -96,8 +48,7 @@ const tiny = resolveConfiguration({
 })
 const labels = ['left', 'right']
 
-async function writeClassifier(directory: string): Promise<void> {
-  const head = { kind: 'linear' } as const
+async function writeClassifier(directory: string, head: Classifier['head'] = { kind: 'linear' }): Promise<void> {
   const state = initialise(classifierShapes({ configuration: tiny, head, labels }), 1, 'pretrain')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   await saveClassifier(directory, { configuration: tiny, head, state, labels, sampling })
@@ -112,6 +63,37 @@ const checkpoint = (file: string): Format =>
     file.endsWith('.safetensors') ? mutateSafetensors : mutateDocument,
     (place) => openClassifier(path.dirname(place)),
   )
+
+/** A classifier with an attentive head, of which one file changes. */
+const attentive = (file: string): Format =>
+  single(
+    `attentive ${file}`,
+    `attentive/${file}`,
+    (place) => writeClassifier(path.dirname(place), { kind: 'attentive', heads: 2, mlpWidth: 8 }),
+    file.endsWith('.safetensors') ? mutateSafetensors : mutateDocument,
+    (place) => openClassifier(path.dirname(place)),
+  )
+
+/** Weights in several files, of which the index changes. */
+async function writeShards(place: string): Promise<void> {
+  const directory = path.dirname(place)
+  await writeClassifier(directory)
+  const file = await readSafetensors(path.join(directory, 'model.safetensors'))
+  const names = [...file.names]
+  const parts = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
+  const weightMap: Record<string, string> = {}
+  for (const [i, part] of parts.entries()) {
+    const tensors = new Map<string, SafetensorsTensor>()
+    for (const name of names.filter((_, n) => n % 2 === i)) {
+      weightMap[name] = part
+      tensors.set(name, { dtype: 'F32', shape: file.info(name).shape, data: await file.readFloat32(name) })
+    }
+    await writeSafetensors(path.join(directory, part), tensors)
+  }
+  await file.close()
+  rmSync(path.join(directory, 'model.safetensors'))
+  writeFileSync(place, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }))
+}
 
 async function writeExport(place: string): Promise<void> {
   const directory = `${place}.model`
@@ -164,7 +146,7 @@ function featureStore(): Format {
       writeFileSync(dataFile, what === 'data' ? mutateBytes(random, data) : data)
       writeFileSync(
         indexFile,
-        what === 'text' ? asText(random, index) : what === 'lines' ? changedLines(random) : index,
+        what === 'text' ? mutateTextBytes(random, index) : what === 'lines' ? changedLines(random) : index,
       )
     },
     async read(folder) {
@@ -183,6 +165,15 @@ function writeList(place: string): void {
   for (const name of ['a.mp4', 'b c.mp4', '#d.mp4']) writeFileSync(path.join(path.dirname(place), name), 'a video')
   writeFileSync(place, list)
 }
+function writeListOfR(place: string): void {
+  writeList(place)
+  writeFileSync(place, '"path" "label"\n"1" "a.mp4" "so \\"left\\""\n"2" "b c.mp4" "right"\n')
+}
+function writeKinetics(place: string): void {
+  writeFileSync(path.join(path.dirname(place), 'a_000001_000011.mp4'), 'a video')
+  writeFileSync(place, 'label,youtube_id,time_start,time_end,split\nrun,a,1,11,train\nwalk,b,2,12,val\n')
+}
+const scores = 'id,label,l0_0,l0_1,l1_0,l1_1\nx,0,0.1,0.9,0.5,0.5\ny,1,1,0,0.25,0.75\n'
 const votes = 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\nz,2,2,1,-1\n'
 const recipe = `# A run.
 model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}
@@ -220,6 +211,23 @@ export const formats: readonly Format[] = [
   checkpoint('config.json'),
   checkpoint('preprocessor_config.json'),
   checkpoint('model.safetensors'),
+  checkpoint('clip.json'),
+  attentive('classifier.json'),
+  attentive('head.safetensors'),
+  single('index of shards', 'shards/model.safetensors.index.json', writeShards, mutateDocument, (place) =>
+    openClassifier(path.dirname(place)),
+  ),
+  single(
+    'PyTorch file',
+    'weights.pth',
+    write('PK\u0003\u0004 archive/data.pkl'),
+    (random, whole) => (random.integer(2) === 0 ? mutateBytes(random, whole, 8) : mutateTextBytes(random, whole)),
+    async (place) => {
+      const error = await openClassifier(place).catch((thrown: unknown) => thrown)
+      // That it is one of PyTorch is what the whole sample is taken for.
+      if (!(error instanceof VideoMaeError && error.code === 'PYTORCH_FILE')) throw error
+    },
+  ),
   single('ONNX', 'model.onnx', writeExport, mutateOnnx, (place) => decodeModel(readFileSync(place))),
   single('ONNX classifier', 'classifier.onnx', writeExport, mutateOnnx, async (place) =>
     (await openOnnxClassifier(place)).close(),
@@ -238,12 +246,29 @@ export const formats: readonly Format[] = [
     mutateNpy,
     (place) => importBallots(place, { kind: 'votes', classes: 3 }),
   ),
-  single('CSV votes', 'votes.csv', write(votes), asText, (place) =>
+  single('CSV votes', 'votes.csv', write(votes), mutateTextBytes, (place) =>
     importBallots(place, { kind: 'votes', classes: 3 }),
   ),
-  single('list of videos', 'list/list.csv', writeList, asText, (place) => listVideos(place)),
-  single('recipe', 'recipe.yaml', write(recipe), asText, (file) => loadRunConfiguration({ file })),
-  single('fine-tuning recipe', 'tuning.yaml', write(tuning), asText, (file) => loadFinetuneConfiguration({ file })),
+  single('CSV scores', 'scores.csv', write(scores), mutateTextBytes, (place) =>
+    importBallots(place, { kind: 'scores', classes: 2 }),
+  ),
+  single(
+    'npy scores',
+    'scores.npy',
+    (place) => writeNpy(place, [3, 2, 2], new Float32Array(12)),
+    mutateNpy,
+    (place) => importBallots(place, { kind: 'scores', classes: 2 }),
+  ),
+  single('list of videos', 'list/list.csv', writeList, mutateTextBytes, (place) => listVideos(place)),
+  single('list of a certificate', 'fixed/list.csv', writeList, mutateTextBytes, (place) =>
+    readVideos(place, { fixedForm: true }),
+  ),
+  single('list of R', 'r/list.txt', writeListOfR, mutateTextBytes, (place) => listVideos(place)),
+  single('annotations of Kinetics', 'kinetics/train.csv', writeKinetics, mutateTextBytes, (place) => listVideos(place)),
+  single('recipe', 'recipe.yaml', write(recipe), mutateTextBytes, (file) => loadRunConfiguration({ file })),
+  single('fine-tuning recipe', 'tuning.yaml', write(tuning), mutateTextBytes, (file) =>
+    loadFinetuneConfiguration({ file }),
+  ),
   single('trainer state', 'run/step-00000003/trainer-state.json', writeTrainerState, mutateDocument, (place) =>
     findCheckpoint(new RunDirectory(path.dirname(path.dirname(place)))),
   ),
@@ -255,4 +280,5 @@ export const formats: readonly Format[] = [
     (place) => readTrainingManifest(path.dirname(place)),
   ),
   featureStore(),
+  ...runFormats,
 ]

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import type { Format } from './formats.ts'
+import type { Format } from './format.ts'
 
 export interface FuzzOptions {
   readonly folder: string

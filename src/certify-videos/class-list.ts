@@ -2,8 +2,12 @@
  * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
  * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
+import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { lineEnd } from '../format/csv.ts'
+import { readRegularFile } from '../format/regular-file.ts'
+import { decodeText } from '../format/text-encoding.ts'
 
 /**
  * Stand for every name that is not in the data, where the classes are not declared. No learner has samples of them, ties go to
@@ -29,7 +33,7 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
   const [first] = given
   const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
   // As labels are read: accents composed.
-  const names = (file ? namesOf(await readFile(first, 'utf8'), first) : given).map((name) => name.normalize('NFC'))
+  const names = (file ? namesOf(await textOf(first), first) : given).map((name) => name.normalize('NFC'))
   if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
   const reserved = names.find((name) => otherClasses.includes(name))
   if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
@@ -63,15 +67,34 @@ export function compareClassNames(a: string, b: string): number {
 function namesOf(text: string, file: string): string[] {
   if (!file.endsWith('.json'))
     return text
-      .split(/\r?\n/)
+      .split(lineEnd)
       .map((line) => line.trim())
       .filter((line) => line !== '')
-  const found = (JSON.parse(text) as { id2label?: Readonly<Record<string, unknown>> }).id2label
-  if (found === undefined)
+  const parsed = classifierSchema.safeParse(jsonOrNull(text))
+  if (!parsed.success)
     throw invalidArgument('classes', 'a file with id2label, as config.json of a classifier has it', file)
-  return Object.entries(found)
+  return Object.entries(parsed.data.id2label)
     .sort(([a], [b]) => Number(a) - Number(b))
-    .map(([, name]) => String(name))
+    .map(([, name]) => name)
+}
+
+const classifierSchema = z.looseObject({ id2label: z.record(z.string().regex(/^\d+$/), z.string()) })
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** Names are few: a larger file is another one. Bytes. */
+const largestClassFile = 2 ** 24
+
+async function textOf(file: string): Promise<string> {
+  const decoded = decodeText(await readRegularFile(file, { maxBytes: largestClassFile }))
+  if (decoded.ok) return decoded.text
+  throw invalidArgument('classes', `a file in UTF-8 (line ${decoded.line}: ${decoded.reason})`, file)
 }
 
 function tooFew(source: string, names: readonly string[]): VideoMaeError {

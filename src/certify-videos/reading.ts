@@ -3,7 +3,6 @@
  * says, what its file holds, and constants. So rows of an attacker decide about themselves only; a rule that looked at all rows
  * (is there a split? which classes are there?) could be turned over by one of them, and with it every learner.
  */
-import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { BucketKey } from '../certify/data/buckets.ts'
 import { sha256 } from '../certify/data/hash.ts'
@@ -75,9 +74,9 @@ export async function readData(
   options: ReadingOptions,
 ): Promise<ReadData> {
   const { testShare = 0.2, seed = 0, by, signal, onDigest } = options
-  const folder = statSync(source, { throwIfNoEntry: false })?.isDirectory() === true
-  const split = options.split ?? (folder ? 'hash' : 'list')
   const { entries, sources } = readVideos(source, { labelFromFolder: true, fixedForm: true })
+  const folder = sources.some(({ kind }) => kind === 'folder')
+  const split = options.split ?? (folder ? 'hash' : 'list')
   requireWholeFolders(source, sources)
   if (folder && options.split === undefined) requirePlainFolders(source, entries)
   const judge = judgeOf({

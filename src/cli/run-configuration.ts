@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { withAbsolutePaths } from '../train/run-paths.ts'
 import { formatDifference, requireOwnConfiguration } from '../train/same-run.ts'
@@ -64,7 +64,7 @@ export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Pr
 
 /** A run whose engine was left to the program goes on with the one that was chosen then. */
 async function engineOf(file: string): Promise<Override[]> {
-  const used = await readFile(file, 'utf8')
+  const used = await readRegularText(file)
     .then((text) => (JSON.parse(text) as { readonly engineUsed?: unknown } | null)?.engineUsed)
     .catch(() => undefined) // what is wrong with the file is said when it is loaded
   return typeof used === 'string' ? [{ path: ['engine', 'name'], value: used, origin: file }] : []

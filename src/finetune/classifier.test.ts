@@ -42,6 +42,23 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
   }
 })
 
+it.each([
+  ['sizes beyond any model', { head: { kind: 'attentive', heads: 2 ** 31 - 1, mlpWidth: 2 ** 31 - 1 } }, 'heads'],
+  ['one class', { labels: ['a'] }, 'labels'],
+  ['two classes of one name', { labels: ['a', 'a'] }, 'names that differ'],
+])('refuses a head of %s', async (_, change, message) => {
+  const place = path.join(folder, 'changed')
+  const state = initialise(classifierShapes(shape), 0)
+  mkdirSync(place, { recursive: true })
+  await saveClassifier(place, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  const file = path.join(place, 'classifier.json')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
+  await expect(openClassifier(place)).rejects.toMatchObject({
+    code: 'CHECKPOINT_INVALID',
+    message: expect.stringContaining(message),
+  })
+})
+
 it('calls classes without names by their numbers, as lists of published code do', async () => {
   const place = path.join(folder, 'unnamed')
   const linear = { ...shape, head: { kind: 'linear' } } as const

@@ -38,11 +38,21 @@ export interface Classifier {
 
 const files = { sampling: 'clip.json', head: 'head.safetensors', description: 'classifier.json' } as const
 
+/** Of a head: a hundred times that of the largest models. */
+const largestSize = 2 ** 20
+
 const descriptionSchema = z.object({
   format: z.literal('videomae-classifier'),
   version: z.literal(1),
-  head: z.object({ kind: z.literal('attentive'), heads: z.int().min(1), mlpWidth: z.int().min(1) }),
-  labels: z.array(z.string()).min(1),
+  head: z.object({
+    kind: z.literal('attentive'),
+    heads: z.int().min(1).max(largestSize),
+    mlpWidth: z.int().min(1).max(largestSize),
+  }),
+  labels: z
+    .array(z.string())
+    .min(2)
+    .refine((names) => new Set(names).size === names.length, 'names that differ'),
 })
 
 /** Inputs `frames`; outputs `logits` and `probabilities`, [B, classes] each. */

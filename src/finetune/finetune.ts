@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { frameSize } from '../model/configuration.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
@@ -252,7 +253,7 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
   const present = await readdir(folder).catch((): string[] => [])
   const replaced = [configurationFile, splitFile, bestFolder, evaluationFolder].filter((name) => present.includes(name))
   if (replaced.length === 0) return
-  const before = await readFile(path.join(folder, configurationFile), 'utf8')
+  const before = await readRegularText(path.join(folder, configurationFile))
     .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
     .catch(() => undefined)
   const full = before === 'full' || present.includes('metrics.jsonl')

@@ -1,4 +1,4 @@
-import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
@@ -122,8 +122,7 @@ export class BestCheckpoint {
 
   /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
-    const weights = await readFile(this.place(name, 'config.json')).catch(nullIfMissing)
-    if (weights === null) return null
+    if ((await stat(this.place(name, 'config.json')).catch(nullIfMissing)) === null) return null
     const [chosen] = looksOf(await readHistory(this.place(name, chosenFile)))
     return chosen === undefined ? 'unsaid' : chosen.step
   }

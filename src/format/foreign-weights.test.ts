@@ -25,6 +25,9 @@ describe('files', () => {
     ['legacy.pt', '80028a0a6cfc9c46f920', 'PYTORCH_FILE', /pickle/],
     ['protocol-4.ckpt', '8004952a000000000000', 'PYTORCH_FILE', /pickle/],
     ['keras.h5', '894844460d0a1a0a0000', 'SAFETENSORS_INVALID', /HDF5/],
+    ['picture.png', '89504e470d0a1a0a0000', 'SAFETENSORS_INVALID', /a picture \(PNG\)/],
+    ['video.mp4', '000000206674797069736f6d', 'SAFETENSORS_INVALID', /a video \(MP4 or MOV\)/],
+    ['page.safetensors', Buffer.from('<!DOCTYPE html>').toString('hex'), 'SAFETENSORS_INVALID', /text .*<!DOCTYP/],
     [
       'model.safetensors',
       Buffer.from('version https://git-lfs.github.com/spec/v1').toString('hex'),

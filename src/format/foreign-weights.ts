@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { kindByBytes } from './known-bytes.ts'
 
 /** Formats by the first bytes of a file. */
 const formats: readonly { readonly name: string; readonly pickle: boolean; readonly bytes: readonly number[] }[] = [
@@ -20,15 +21,26 @@ const formats: readonly { readonly name: string; readonly pickle: boolean; reado
   },
 ]
 
-export type OtherFormat = (typeof formats)[number]
+export type OtherFormat = Pick<(typeof formats)[number], 'name' | 'pickle'>
 
 /** The format that the first 8 bytes of a file belong to; null for safetensors and what is not known. */
 export function otherFormat(prefix: Uint8Array): OtherFormat | null {
   // Safetensors begin with the size of their header, less than 2^32: two bytes of a mark may be a size, such as 640.
   const maySize = prefix.subarray(4).every((byte) => byte === 0)
-  const fits = ({ bytes }: OtherFormat) =>
+  const fits = ({ bytes }: (typeof formats)[number]) =>
     bytes.every((byte, i) => prefix[i] === byte) && !(maySize && bytes.length < 3)
-  return formats.find(fits) ?? null
+  const found = formats.find(fits)
+  if (found !== undefined || maySize) return found ?? null
+  const name = kindByBytes(prefix) ?? textKind(prefix)
+  return name === null ? null : { name, pickle: false }
+}
+
+/** A page that says "not found", a list: their first bytes would be the size of a header that no file has. */
+function textKind(prefix: Uint8Array): string | null {
+  const text = Buffer.from(prefix).toString('latin1')
+  return prefix.length === 8 && /^[\x20-\x7e\r\n\t]+$/.test(text)
+    ? `text that begins with ${JSON.stringify(text)}`
+    : null
 }
 
 const conversion = 'Convert it to safetensors once, in Python: docs/from-python.md has the six lines (under "Weights").'

@@ -4,7 +4,10 @@ export function nullIfMissing(error: unknown): null {
   throw error
 }
 
-/** Whether the system says that there is no such file; not that it cannot be read now, as for lack of rights or of open files. */
+/**
+ * Whether the system says that there is no such file, or that none can have this name; not that it cannot be read now, as for lack of
+ * rights or of open files.
+ */
 export function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+  return ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '')
 }

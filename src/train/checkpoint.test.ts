@@ -68,6 +68,14 @@ test('damaged checkpoints that a resumed run passes over are moved aside, each u
   ])
 })
 
+test('a state that names a file as no file can be called is damaged', async () => {
+  await save(500, 2)
+  const file = path.join(run.checkpointPath(500), 'trainer-state.json')
+  const state = JSON.parse(readFileSync(file, 'utf8')) as TrainerState
+  writeFileSync(file, JSON.stringify({ ...state, digests: { ...state.digests, ['a'.repeat(5000)]: 'a digest' } }))
+  await expect(findCheckpoint(run)).rejects.toMatchObject({ code: 'CHECKPOINT_DAMAGED' })
+})
+
 test.each(['../elsewhere', '/dev/zero', 'a/../../elsewhere', '', './weights', 'C:\\elsewhere'])(
   'a state that names %j as a file of the checkpoint is damaged, and that file is not read',
   async (name) => {

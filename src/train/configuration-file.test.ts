@@ -29,6 +29,18 @@ describe('run configuration', () => {
     expect(() => runConfiguration({ modle: {} } as RunInput)).toThrow('did you mean "model"?')
   })
 
+  it('names the file of an alias without its anchor, and of too many', async () => {
+    expect(await complaint('seed: *a\n')).toMatch(/^recipe\.yaml: Unresolved alias .* a$/)
+    const levels = Array.from(
+      { length: 12 },
+      (_, i) =>
+        `x${i}: &x${i} [${Array(9)
+          .fill(i === 0 ? '1' : `*x${i - 1}`)
+          .join(', ')}]`,
+    )
+    expect(await complaint(`${levels.join('\n')}\n`)).toMatch(/^recipe\.yaml: Excessive alias count/)
+  })
+
   it('names file, line and column of an unknown key and the nearest key that exists', async () => {
     expect(await complaint('seed: 1\noptimiser:\n  betas: [0.9, 0.95]\n  baseLerningRate: 1\n')).toBe(
       'recipe.yaml:4:3: Unknown key "baseLerningRate" in "optimiser"; did you mean "baseLearningRate"?',

@@ -89,7 +89,7 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   if (document.errors.length > 0) {
     throw invalid(document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`))
   }
-  let values: unknown = withoutDerived(document.toJS() ?? {})
+  let values: unknown = withoutDerived(plainValues(document, name) ?? {})
   for (const override of overrides) values = placed(values, override.path, override)
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
@@ -101,6 +101,16 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
     }),
   )
   throw invalid(messages)
+}
+
+/** Aliases (`*a`) are resolved only here: to anchors that may be missing, or that make too much of a short text. */
+function plainValues(document: Document, name: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    if (error instanceof ReferenceError) throw invalid([`${name}: ${error.message}`])
+    throw error
+  }
 }
 
 /** Bytes; the largest recipe has a few thousand. */

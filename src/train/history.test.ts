@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -26,6 +27,11 @@ describe('readHistory', () => {
       code: 'HISTORY_UNREADABLE',
       exit: 'environment',
     })
+  })
+
+  it.skipIf(process.platform === 'win32')('does not wait for a pipe', async () => {
+    execFileSync('mkfifo', [path.join(root, 'pipe.jsonl')])
+    await expect(readHistory(path.join(root, 'pipe.jsonl'))).rejects.toMatchObject({ code: 'HISTORY_UNREADABLE' })
   })
 
   it.each([

@@ -1,7 +1,7 @@
 /** What a run writes down line by line, one JSON object each: `metrics.jsonl`, `bad-files.jsonl`, `validation.jsonl`. */
-import { readFile } from 'node:fs/promises'
 import { VideoMaeError } from '../core/errors.ts'
 import { isMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
 
 /** The text of lines. */
 export function jsonLines(values: readonly unknown[]): string {
@@ -17,7 +17,7 @@ export function jsonLines(values: readonly unknown[]): string {
 export async function readHistory(file: string): Promise<Record<string, unknown>[]> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularText(file)
   } catch (cause) {
     if (isMissing(cause)) return []
     throw new VideoMaeError(`Expected to read what the run has written into ${file}: ${(cause as Error).message}.`, {

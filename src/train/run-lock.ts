@@ -8,11 +8,12 @@
  * from a process that runs.
  */
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { nullIfMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { type ProcessState, stateOf, thisProcess } from './process-identity.ts'
 
 const pattern = /^run-(\d+)\.lock$/
@@ -123,7 +124,7 @@ async function findLocks(folder: string): Promise<FoundLock[]> {
 
 /** Null where the file is gone by now. */
 async function readLock(file: string): Promise<Pick<FoundLock, 'content' | 'state'> | null> {
-  const text = await readFile(file, 'utf8').catch(nullIfMissing)
+  const text = await readRegularText(file).catch(nullIfMissing)
   if (text === null) return null
   const parsed = contentSchema.safeParse(jsonOrNull(text))
   if (parsed.success) return { content: parsed.data, state: stateOf(parsed.data) }

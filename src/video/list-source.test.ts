@@ -64,12 +64,22 @@ describe('encodings of lists', () => {
       /list\.csv:2: .*0xfc is not UTF-8/,
     ],
     ['a path that exists in no encoding', Buffer.from('path\nv/a.mp4\nv/\xfc.mp4\n', 'latin1'), /list\.csv:3: /],
-    ['a video', Buffer.from([0, 0, 0, 0x20, 0x66, 0x74, 0x79, 0x70]), /expected a list as text/],
+    ['a video', Buffer.from([0, 0, 0, 0x20, 0x66, 0x74, 0x79, 0x70]), /video at .* but it is a video \(MP4 or MOV\)/],
+    ['a picture', Buffer.from('\x89PNG\r\n\x1a\n\0\0', 'latin1'), /but it is a picture \(PNG\)/],
+    ['sound', Buffer.from('RIFF\0\0\0\0WAVEfmt '), /but it is sound \(WAV\)/],
+    ['weights', Buffer.from('\x40\0\0\0\0\0\0\0{"a":1}'), /but it is weights \(safetensors\)/],
   ])('%s is refused', (_, bytes, message) => {
     const said = messageOf(() => listVideos(write(bytes)))
     expect(said).toMatch(/^MANIFEST_ENCODING /)
     expect(said).toMatch(message)
   })
+})
+
+test('a path that no file can have is one that does not exist', () => {
+  const long = 'a'.repeat(5000)
+  expect(messageOf(() => listVideos(write(`path\n${long}\n`)))).toMatch(/^VIDEO_SOURCE_NOT_FOUND /)
+  symlinkSync('ring', place('ring'))
+  expect(messageOf(() => listVideos(write('path\nring\n')))).toMatch(/^VIDEO_SOURCE_NOT_FOUND /)
 })
 
 describe('accents, composed and apart', () => {

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { kindByBytes } from '../format/known-bytes.ts'
 import { readRegularFileSync } from '../format/regular-file.ts'
 import { decodeText, decodeWindows1252, type TextEncoding } from '../format/text-encoding.ts'
 import { commonExtensions, hasVideoExtension } from './extensions.ts'
@@ -229,7 +230,23 @@ function decodeList(
       if (!(error instanceof VideoMaeError)) throw error
     }
   }
+  const kind = kindByBytes(bytes)
+  if (kind !== null) throw anotherKind(file, kind)
   throw wrongEncoding(file, decoded.line, decoded.reason)
+}
+
+/** A file of which the first bytes say what it is. */
+function anotherKind(file: string, kind: string): VideoMaeError {
+  const video = kind.startsWith('a video')
+  return new VideoMaeError(`Expected a folder, list or video at ${file}, but it is ${kind}.`, {
+    code: 'MANIFEST_ENCODING',
+    exit: 'data',
+    hint: video
+      ? 'Give it a name with the extension of a video.'
+      : kind.startsWith('weights')
+        ? 'Weights are named with --from. DATA is a folder, a list or a video.'
+        : 'Name a folder of videos, a list as text (CSV), or a video.',
+  })
 }
 
 function wrongEncoding(file: string, line: number, reason: string): VideoMaeError {
@@ -259,7 +276,7 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
     )
   }
   const probe = entries.slice(0, 20)
-  if (probe.some((entry) => statSync(entry.path, { throwIfNoEntry: false }) !== undefined)) return
+  if (probe.some(({ path: place }) => existsSync(place))) return
   throw new VideoMaeError(
     `${file} is read as a list of videos: expected files at the paths it names, but ${probe.length === 1 ? 'its only one does not exist' : `none of the first ${probe.length} exists`}: ${probe[0].path}`,
     {

@@ -101,6 +101,15 @@ it('names with accents written apart are those of the declared classes', async (
   expect((await plan(place('accents'))).classes.slice(otherClasses.length)).toEqual(['blau', composed])
 })
 
+it.each([
+  ['links in a circle', 'circle', 'VIDEO_SOURCE_UNREADABLE'],
+  ['a file as a folder', 'clip-0.mp4/data', 'VIDEO_SOURCE_NOT_FOUND'],
+  ['a name that is too long', 'a'.repeat(5000), 'VIDEO_SOURCE_UNREADABLE'],
+])('%s in the place of data is refused as it is elsewhere', async (_, name, expected) => {
+  if (name === 'circle') symlinkSync(name, place(name))
+  expect(await code(plan(place(name)))).toBe(expected)
+})
+
 describe('rows that give no video', () => {
   it('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
     mkdirSync(place('frames'), { recursive: true })
@@ -141,6 +150,14 @@ describe('classes', () => {
     }
     expect(await code(plan(data, { classes: ['walk', 'walk'] }))).toBe('INVALID_ARGUMENT')
     expect(await code(plan(data, { classes: ['walk'] }))).toBe('CLASSES_TOO_FEW')
+    for (const content of ['{"id2label":', 'null', '{}', '{"id2label": {"a": "walk"}}', '{"id2label": {"0": 1}}']) {
+      writeFileSync(place('damaged.json'), content)
+      expect(await code(plan(data, { classes: [place('damaged.json')] })), content).toBe('INVALID_ARGUMENT')
+    }
+    writeFileSync(place('latin1.txt'), Buffer.from('walk\nr\xfcn\n', 'latin1'))
+    expect(await code(plan(data, { classes: [place('latin1.txt')] }))).toBe('INVALID_ARGUMENT')
+    writeFileSync(place('utf16.txt'), Buffer.from('\uFEFFwalk\r\nrun\r\njump\r\n', 'utf16le'))
+    expect((await plan(data, { classes: [place('utf16.txt')] })).classes).toEqual(['walk', 'run', 'jump'])
     expect(await code(plan(data, { classes: ['sit', 'stand'] }))).toBe('PROTECTED_SET_EMPTY')
   })
 

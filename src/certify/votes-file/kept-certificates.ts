@@ -1,8 +1,9 @@
 /** Certificates of single inputs, kept while a rule is under way, so that an interrupted run goes on. */
 import { createHash } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
-import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { nullIfMissing } from '../../format/missing.ts'
+import { readRegularText } from '../../format/regular-file.ts'
 import type { Ballots } from '../ballot.ts'
 import type { InputCertificate, RuleOptions } from '../certify-ballots.ts'
 
@@ -39,7 +40,7 @@ export class KeptCertificates {
 
   static async open(file: string, ballots: Ballots, rule: RuleOptions): Promise<KeptCertificates> {
     const first = `${JSON.stringify({ schema: 'videomae.kept-certificates/1', key: keyOf(ballots, rule) })}\n`
-    const text = await readFile(file, 'utf8').catch(nullIfMissing)
+    const text = await readRegularText(file).catch(nullIfMissing)
     if (text === null || !text.startsWith(first)) {
       await writeFile(file, first)
       return new KeptCertificates(file, [])

@@ -1,5 +1,5 @@
 /** Files as spreadsheets, R, pandas, NumPy and shells write them: read as they are meant, or refused with the place. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -300,7 +300,23 @@ test('scores in text: learner and class by name, decimal commas, seeds', async (
   await expect(scores('id,l0_c0,l0_c1,l0_c2\na,0,1,2\n')).rejects.toThrow(/does not count 2 classes/)
 })
 
+test('a file that is not there, or behind links in a circle, is named', async () => {
+  symlinkSync('circle', path.join(folder, 'circle'))
+  for (const [name, code] of [
+    ['absent.csv', 'ENOENT'],
+    ['circle', 'ELOOP'],
+    ['a'.repeat(5000), 'ENAMETOOLONG'],
+  ])
+    await expect(importBallots(path.join(folder, name), { kind: 'votes', classes: 2 })).rejects.toMatchObject({
+      code: 'VOTES_INVALID',
+      exit: 'data',
+      message: expect.stringContaining(`cannot be opened (${code})`),
+    })
+})
+
 test.each<[string, Uint8Array | string, RegExp]>([
+  ['a picture', Buffer.from('\x89PNG\r\n', 'latin1'), /it is a picture \(PNG\)/],
+  ['weights', Buffer.from('\x40\0\0\0\0\0\0\0{"a":1}'), /it is weights \(safetensors\)/],
   ['a zip archive', Buffer.from('PK\u0003\u0004 npz'), /a zip archive/],
   ['a gzip', Uint8Array.of(0x1f, 0x8b, 8, 0), /compressed/],
   ['a pickle', Uint8Array.of(0x80, 0x04, 0x95), /a pickle/],

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFully } from '../../format/file-bytes.ts'
 import { fileDigest } from '../../format/file-digest.ts'
 import { float16ToFloat32 } from '../../format/half.ts'
+import { kindByBytes } from '../../format/known-bytes.ts'
+import { isMissing } from '../../format/missing.ts'
 import { readNpy } from '../../format/npy.ts'
 import { openRegularFile, readRegularFile } from '../../format/regular-file.ts'
 import { columnsOf } from './columns.ts'
@@ -12,19 +14,14 @@ import { readTextTable, type TextTable } from './text-table.ts'
 /** Text of more bytes is no string any more; NumPy files have no such bound. */
 const mostText = 2 ** 28
 
-/** What files of other kinds begin with, and what to write instead. */
-const otherKinds: readonly (readonly [what: string, bytes: readonly number[] | string, hint: string])[] = [
-  ['a zip archive (.npz, .xlsx, .pt)', 'PK\u0003\u0004', 'Save the one array with numpy.save, or the sheet as CSV.'],
-  ['compressed (gzip)', [0x1f, 0x8b], 'Unpack it first.'],
-  ['an HDF5 file', [0x89, 0x48, 0x44, 0x46], 'Save the array with numpy.save.'],
-  ['a Parquet file', 'PAR1', 'Write it as CSV, or as npy.'],
-  ['an Arrow or Feather file', 'ARROW1', 'Write it as CSV, or as npy.'],
-  ['an Excel file', [0xd0, 0xcf, 0x11, 0xe0], 'Save the sheet as CSV.'],
-  ['a pickle', [0x80, 0x02], 'Save the array with numpy.save.'],
-  ['a pickle', [0x80, 0x03], 'Save the array with numpy.save.'],
-  ['a pickle', [0x80, 0x04], 'Save the array with numpy.save.'],
-  ['a pickle', [0x80, 0x05], 'Save the array with numpy.save.'],
-]
+/** What to write instead of files of other kinds (`kindByBytes`). */
+function insteadOf(kind: string): string | undefined {
+  if (kind.startsWith('a zip')) return 'Save the one array with numpy.save, or the sheet as CSV.'
+  if (kind.startsWith('compressed')) return 'Unpack it first.'
+  if (/HDF5|pickle/.test(kind)) return 'Save the array with numpy.save.'
+  if (/Parquet|Arrow/.test(kind)) return 'Write it as CSV, or as npy.'
+  return /Excel/.test(kind) ? 'Save the sheet as CSV.' : undefined
+}
 
 /**
  * @throws VideoMaeError `VOTES_INVALID`, `NPY_INVALID`, `FILE_NOT_REGULAR`, `FILE_TOO_LARGE`
@@ -33,13 +30,14 @@ export async function readVotesTable(
   file: string,
   options: ReadOptions,
 ): Promise<VotesTable & { readonly sha256: string }> {
-  const start = await firstBytes(file)
-  const begins = (known: readonly number[] | string) =>
-    (typeof known === 'string' ? [...Buffer.from(known, 'latin1')] : known).every((byte, i) => start[i] === byte)
-  if (begins([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]))
-    return { ...(await fromNpy(file, options)), sha256: await fileDigest(file) }
-  const other = otherKinds.find(([, known]) => begins(known))
-  if (other !== undefined) throw invalidVotes(file, `it is ${other[0]}`, other[2])
+  const start = await firstBytes(file).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException
+    if (!isMissing(error) && code !== 'ELOOP') throw error
+    throw invalidVotes(file, `it cannot be opened (${code})`, 'Check the path, and where links on it lead.')
+  })
+  const kind = kindByBytes(start)
+  if (kind === 'a NumPy file') return { ...(await fromNpy(file, options)), sha256: await fileDigest(file) }
+  if (kind !== null) throw invalidVotes(file, `it is ${kind}`, insteadOf(kind))
   if (/^\s*[[{]/.test(start.toString('latin1'))) throw invalidVotes(file, 'it looks like JSON')
   const bytes = await readRegularFile(file, { maxBytes: mostText })
   return { ...fromText(file, bytes, options), sha256: createHash('sha256').update(bytes).digest('hex') }

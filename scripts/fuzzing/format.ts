@@ -1,0 +1,56 @@
+/** What a format is for the fuzzer, and changes that most of them share. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import type { RandomStream } from '../../src/core/random.ts'
+import { type Json, mutateBytes, mutateJson, mutateText } from './mutations.ts'
+
+export interface Format {
+  readonly name: string
+  /** Writes whole samples below `folder`. */
+  prepare(folder: string): Promise<void>
+  /** Writes one changed file over a sample. */
+  change(folder: string, random: RandomStream): void | Promise<void>
+  read(folder: string): Promise<unknown>
+}
+
+const jsonBytes = (value: Json): Uint8Array => Buffer.from(JSON.stringify(value))
+
+/** One file, changed by `mutate` from what it was at first. */
+export function single(
+  name: string,
+  file: string,
+  make: (place: string) => Promise<void> | void,
+  mutate: (random: RandomStream, whole: Uint8Array) => Uint8Array,
+  read: (place: string) => Promise<unknown> | unknown,
+): Format {
+  let whole = new Uint8Array()
+  return {
+    name,
+    async prepare(folder) {
+      mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
+      await make(path.join(folder, file))
+      whole = new Uint8Array(readFileSync(path.join(folder, file)))
+    },
+    change: (folder, random) => writeFileSync(path.join(folder, file), mutate(random, whole)),
+    read: async (folder) => read(path.join(folder, file)),
+  }
+}
+
+export const mutateDocument = (random: RandomStream, whole: Uint8Array): Uint8Array =>
+  random.integer(5) === 0
+    ? mutateText(random, Buffer.from(whole).toString())
+    : jsonBytes(mutateJson(random, JSON.parse(Buffer.from(whole).toString()) as Json))
+
+export const mutateTextBytes = (random: RandomStream, whole: Uint8Array): Uint8Array =>
+  mutateText(random, Buffer.from(whole).toString())
+
+/** The header as JSON and the length before it change together, or the bytes alone. */
+export function mutateSafetensors(random: RandomStream, whole: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(whole)
+  const length = Number(bytes.readBigUInt64LE(0))
+  if (random.integer(3) === 0) return mutateBytes(random, whole, 8 + length)
+  const header = jsonBytes(mutateJson(random, JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Json))
+  const prefix = Buffer.alloc(8)
+  prefix.writeBigUInt64LE(BigInt(header.length))
+  return Buffer.concat([prefix, header, bytes.subarray(8 + length)])
+}
