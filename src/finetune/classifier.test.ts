@@ -44,6 +44,7 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
 
 it.each([
   ['sizes beyond any model', { head: { kind: 'attentive', heads: 2 ** 31 - 1, mlpWidth: 2 ** 31 - 1 } }, 'heads'],
+  ['heads that do not divide the width', { head: { kind: 'attentive', heads: 3, mlpWidth: 16 } }, 'does not divide'],
   ['one class', { labels: ['a'] }, 'labels'],
   ['two classes of one name', { labels: ['a', 'a'] }, 'names that differ'],
 ])('refuses a head of %s', async (_, change, message) => {

@@ -179,15 +179,19 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
   const description = path.join(directory, files.description)
   const hint = 'The attentive head cannot be opened without it: take the folder from a copy, or train the head again.'
   const parsed = descriptionSchema.safeParse(await readJsonBesideWeights(description, hint))
-  if (!parsed.success) {
-    throw new VideoMaeError(
-      `Expected ${files.description} of a classifier in ${directory}: ${z.prettifyError(parsed.error)}`,
-      { code: 'CHECKPOINT_INVALID', exit: 'data', hint },
-    )
-  }
+  const invalid = (problem: string): VideoMaeError =>
+    new VideoMaeError(`Expected ${files.description} of a classifier in ${directory}: ${problem}`, {
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      hint,
+    })
+  if (!parsed.success) throw invalid(z.prettifyError(parsed.error))
   const { head, labels } = parsed.data
   const encoder = await loadCheckpointDirectory(directory)
   const { configuration } = encoder
+  const { width } = configuration.encoder
+  if (width % head.heads !== 0)
+    throw invalid(`head.heads is ${head.heads}, which does not divide the width of ${width}.`)
   const state = new Map(encoder.state)
   const file = await readSafetensors(path.join(directory, files.head))
   try {
