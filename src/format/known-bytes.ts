@@ -1,30 +1,30 @@
 /** What a file is by its first bytes, in words: for messages about files of another kind than expected. Nothing else depends on it. */
 
-/** Of the first bytes, each as one character. No text begins so. */
+/** By the first bytes in hexadecimal digits. No text begins so, but for the letters of `PAR1` and `ARROW1`. */
 const kinds: readonly (readonly [what: string, begins: RegExp])[] = [
-  ['a picture (PNG)', /^\x89PNG/],
-  ['a picture (JPEG)', /^\xff\xd8\xff/],
-  ['a picture (TIFF)', /^(?:II\*\0|MM\0\*)/],
-  ['a PDF', /^%PDF-\d/],
-  ['sound (WAV)', /^RIFF[^]{4}WAVE/],
-  ['sound (FLAC)', /^fLaC\0/],
-  ['sound (MP3)', /^ID3[\x02-\x04]/],
-  ['a video (AVI)', /^RIFF[^]{4}AVI /],
-  ['a video (MP4 or MOV)', /^\0[^]{3}ftyp/],
-  ['a video (Matroska or WebM)', /^\x1aE\xdf\xa3/],
-  ['a zip archive (.npz, .xlsx, .pt)', /^PK\x03\x04/],
-  ['compressed (gzip)', /^\x1f\x8b/],
-  ['an HDF5 file', /^\x89HDF/],
-  ['a Parquet file', /^PAR1/],
-  ['an Arrow or Feather file', /^ARROW1/],
-  ['an Excel file', /^\xd0\xcf\x11\xe0/],
-  ['a NumPy file', /^\x93NUMPY/],
-  ['weights (safetensors)', /^[^]{4}\0{4}\{"/],
-  ['a pickle', /^\x80[\x02-\x05]/],
+  ['a picture (PNG)', /^89504e47/],
+  ['a picture (JPEG)', /^ffd8ff/],
+  ['a picture (TIFF)', /^(?:49492a00|4d4d002a)/],
+  ['a PDF', /^255044462d3/],
+  ['sound (WAV)', /^52494646.{8}57415645/],
+  ['sound (FLAC)', /^664c614300/],
+  ['sound (MP3)', /^4944330[2-4]/],
+  ['a video (AVI)', /^52494646.{8}41564920/],
+  ['a video (MP4 or MOV)', /^00.{6}66747970/],
+  ['a video (Matroska or WebM)', /^1a45dfa3/],
+  ['a zip archive (.npz, .xlsx, .pt)', /^504b0304/],
+  ['compressed (gzip)', /^1f8b/],
+  ['an HDF5 file', /^89484446/],
+  ['a Parquet file', /^50415231/],
+  ['an Arrow or Feather file', /^4152524f5731/],
+  ['an Excel file', /^d0cf11e0/],
+  ['a NumPy file', /^934e554d5059/],
+  ['weights (safetensors)', /^.{8}000000007b22/],
+  ['a pickle', /^800[2-5]/],
 ]
 
 /** @param start the first bytes of a file, 16 or more where it has them; null for what is not known */
 export function kindByBytes(start: Uint8Array): string | null {
-  const text = Buffer.from(start.subarray(0, 16)).toString('latin1')
-  return kinds.find(([, begins]) => begins.test(text))?.[0] ?? null
+  const digits = Buffer.from(start.subarray(0, 16)).toString('hex')
+  return kinds.find(([, begins]) => begins.test(digits))?.[0] ?? null
 }
