@@ -1,17 +1,27 @@
 /**
- * Where a pretraining step on the native engine goes: time by operation, share of the measured product peak, memory.
+ * Where a step on the native engine goes: time by operation, share of the measured product peak, memory.
  *
- *     npx tsx scripts/bench/native-profile.ts [--case a,b,c] [--precision bfloat16] [--threads 2] [--runs 7]
- *         [--recompute none] [--steps]
+ *     npx tsx scripts/bench/native-profile.ts [--case a,b,c,finetune,features] [--precision bfloat16] [--threads 2]
+ *         [--runs 7] [--recompute none] [--peak GF/s] [--steps]
  *
- * Every number is the median over runs, step by step. `--steps` lists the slowest steps one by one.
+ * Every number is the median over runs, step by step. `--peak`: what scripts/bench/native/bench-kernels.c measures for this
+ * precision and number of threads; the share of it is over the whole step. `--steps` lists the slowest steps one by one.
  */
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../../src/core/random.ts'
+import type { RunInputs } from '../../src/engine/engine.ts'
 import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { openNativeSession } from '../../src/engine/native/index.ts'
 import type { RecomputeMode } from '../../src/graph/recompute.ts'
-import { buildPretrainProgram, clipShape, initialise, parameterShapes } from '../../src/model/index.ts'
+import {
+  buildEncodeProgram,
+  buildFinetuneProgram,
+  buildPretrainProgram,
+  clipShape,
+  initialise,
+  parameterShapes,
+} from '../../src/model/index.ts'
+import { productFlops } from './product-flops.ts'
 import { stepTokens, trainStepCases } from './train-step-cases.ts'
 
 const { values: options } = parseArgs({
@@ -21,6 +31,7 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: '2' },
     runs: { type: 'string', default: '7' },
     recompute: { type: 'string', default: 'none' },
+    peak: { type: 'string' },
     steps: { type: 'boolean', default: false },
   },
 })
@@ -28,7 +39,7 @@ const { values: options } = parseArgs({
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
 
 function inputsOf(name: string) {
-  const { configuration, batch } = trainStepCases[name]
+  const { job, configuration, batch } = trainStepCases[name]
   const { total, visible, predicted } = stepTokens(configuration, false)
   const random = new RandomStream(1, 'native-profile')
   const inputs = {
@@ -43,25 +54,39 @@ function inputsOf(name: string) {
     inputs.visible.set(order.subarray(0, visible).sort(), sample * visible)
     inputs.masked.set(order.subarray(visible, total).sort(), sample * predicted)
   }
-  return { configuration, batch, visible, predicted, inputs }
+  if (job === 'pretrain') {
+    const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimiser: {} })
+    return { programs, inputs, shapes: parameterShapes(configuration, 'pretrain') }
+  }
+  if (job === 'finetune') {
+    const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes: 10, optimiser: {} })
+    const targets = new Float32Array(batch * 10).map((_, i) => (i % 10 === 0 ? 1 : 0))
+    return { programs, inputs: { ...inputs, targets }, shapes: parameters }
+  }
+  const program = buildEncodeProgram({ configuration, kind: 'classify', batch })
+  const outputs = program.outputs.filter(({ name }) => name === 'pooled')
+  const shapes = new Map(program.state.map(({ name, tensor }) => [name, program.tensors[tensor].shape]))
+  return { programs: [{ ...program, outputs }], inputs, shapes }
 }
 
 for (const name of options.case.split(',')) {
-  const { configuration, batch, visible, predicted, inputs } = inputsOf(name)
-  const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimiser: {} })
+  const { programs, inputs, shapes } = inputsOf(name)
+  const [program] = programs
   const session = await openNativeSession(programs, {
     threads: Number(options.threads),
     precision: options.precision === 'float32' ? 'float32' : 'bfloat16',
     recompute: options.recompute as RecomputeMode,
   })
-  for (const [parameter, shape] of parameterShapes(configuration, 'pretrain')) {
+  for (const [parameter, shape] of shapes) {
     await session.writeState(initialise(new Map([[parameter, shape]]), 1))
   }
   const runs: StepTime[][] = []
   const walls: number[] = []
   for (let i = 0; i < Number(options.runs) + 2; i++) {
     const start = performance.now()
-    const times = await session.profile('pretrain', { ...inputs, step: Float32Array.of(i + 1) })
+    const all: RunInputs = { ...inputs, step: Float32Array.of(i + 1) }
+    const given = Object.fromEntries(program.inputs.map(({ name }) => [name, all[name]]))
+    const times = await session.profile(program.name, given)
     if (i < 2) continue
     walls.push(performance.now() - start)
     runs.push(times)
@@ -77,6 +102,11 @@ for (const name of options.case.split(',')) {
   console.log(
     `(${name}) ${options.precision}: ${median(walls).toFixed(1)} ms a step, ${sum.toFixed(1)} in kernels; state ${mib(state)}, workspace ${mib(workspace)}`,
   )
+  const flops = productFlops(program)
+  const rate = flops / median(walls) / 1e6
+  const shareOfPeak =
+    options.peak === undefined ? '' : `, ${((100 * rate) / Number(options.peak)).toFixed(0)} % of the peak`
+  console.log(`  products of ${(flops / 1e9).toFixed(0)} GF: ${rate.toFixed(0)} GF/s over the step${shareOfPeak}`)
   const groups = new Map<string, { milliseconds: number; count: number }>()
   for (const { label, kernel, milliseconds } of steps) {
     const key = `${label.replace(/^[^:]*: /, '').replace(/ #\d+$/, '')} (${kernel})`

@@ -1,8 +1,10 @@
 /**
- * One pretraining step on the CPU engines: clips/s, CPU time and peak memory; interleaved with the same step in PyTorch
- * where a Python with torch is given.
+ * One step on the CPU engines: clips/s, CPU time and peak memory; interleaved with the same step in PyTorch where a Python
+ * with torch is given. Cases a, b and c are pretraining; finetune and features are a step of full fine-tuning and the
+ * features of a batch. `--batch 1,2,4,8,16` runs every case at these batch sizes and ends with a table of the cost per clip.
  *
- *     npm run build && npx tsx scripts/bench/train-step.ts [--case a,b,c] [--python PATH] [--rounds 5] [--steps 3]
+ *     npm run build && npx tsx scripts/bench/train-step.ts [--case a,b,c,finetune,features] [--batch 1,2,4,8,16]
+ *         [--python PATH] [--rounds 5] [--steps 3]
  *         [--sides native-bf16,native-fp32,onnx,torch-fp32,torch-bf16-manual,torch-bf16-sdpa]
  *         [--threads 2] [--dual] [--algebra published|lean] [--device cpu]
  *         [--omp-wait passive|active] [--realtime] [--json]
@@ -18,11 +20,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { stepTokens, trainStepCases } from './train-step-cases.ts'
+import { stepTokens, type TrainStepCase, trainStepCases } from './train-step-cases.ts'
 
 const { values: options } = parseArgs({
   options: {
     case: { type: 'string', default: 'a,b,c' },
+    batch: { type: 'string', default: '' },
     python: { type: 'string', default: process.env.VIDEOMAE_PYTHON },
     rounds: { type: 'string', default: '5' },
     steps: { type: 'string', default: '3' },
@@ -104,11 +107,12 @@ function summary({ rounds }: Side, batch: number) {
   }
 }
 
-function torchSide(python: string, side: string, name: string, visible: number, predicted: number): Side {
+function torchSide(python: string, side: string, task: TrainStepCase, visible: number, predicted: number): Side {
   const [, precision, attention = 'sdpa'] = side.split('-')
-  const { configuration, batch } = trainStepCases[name]
+  const { job, configuration, batch } = task
   const { encoder, decoder, imageSize } = configuration
   const sizes = {
+    job,
     width: encoder.width,
     depth: encoder.depth,
     heads: encoder.heads,
@@ -136,11 +140,10 @@ function torchSide(python: string, side: string, name: string, visible: number, 
   return new Side(python, [here('./train_step_torch.py'), ...args, ...(options.dual ? ['--weighted'] : [])], tuning)
 }
 
-function engineSide(side: string, name: string): Side {
+function engineSide(side: string, { job, configuration, batch }: TrainStepCase): Side {
   const [engine, precision] = side.split('-')
-  const { configuration, batch } = trainStepCases[name]
   const task = {
-    ...{ configuration, batch, ...stepTokens(configuration, options.dual), dual: options.dual, engine },
+    ...{ job, configuration, batch, ...stepTokens(configuration, options.dual), dual: options.dual, engine },
     precision: precision === 'bf16' ? 'bfloat16' : 'float32',
     threads: Number(options.threads),
     device: options.device === '' ? undefined : options.device,
@@ -169,16 +172,31 @@ function ratiosOf(side: string, other: string, sides: Readonly<Record<string, Si
   }
 }
 
+/** The cases that are asked for, each at every batch size that is. */
+function wantedCases(): readonly (readonly [string, TrainStepCase])[] {
+  return options.case.split(',').flatMap((name) => {
+    const found = trainStepCases[name]
+    if (found === undefined)
+      throw new Error(`Expected cases of ${Object.keys(trainStepCases).join(', ')}, received ${name}.`)
+    if (options.batch === '') return [[name, found] as const]
+    return options.batch.split(',').map((text) => {
+      const batch = Number(text)
+      if (!Number.isInteger(batch) || batch < 1)
+        throw new Error(`Expected batch sizes such as 1,2,4, received ${text}.`)
+      const title = found.title.replace(/batch \d+$/, `batch ${batch}`)
+      return [`${name}, batch ${batch}`, { ...found, title, batch }] as const
+    })
+  })
+}
+
 const report: Record<string, unknown> = {}
-for (const name of options.case.split(',')) {
-  const found = trainStepCases[name]
-  if (found === undefined)
-    throw new Error(`Expected cases of ${Object.keys(trainStepCases).join(', ')}, received ${name}.`)
-  const { visible, predicted } = stepTokens(found.configuration, options.dual)
+const costs: string[] = []
+for (const [name, found] of wantedCases()) {
+  const { total, visible, predicted } = stepTokens(found.configuration, options.dual)
   const sides: Record<string, Side> = {}
   for (const side of options.sides.split(',')) {
-    if (!side.startsWith('torch-')) sides[side] = engineSide(side, name)
-    else if (options.python) sides[side] = torchSide(options.python, side, name, visible, predicted)
+    if (!side.startsWith('torch-')) sides[side] = engineSide(side, found)
+    else if (options.python) sides[side] = torchSide(options.python, side, found, visible, predicted)
     else continue
     // The first steps touch their memory for the first time. One side at a time: starting costs as much as a step.
     await sides[side].steps(3, false)
@@ -194,8 +212,12 @@ for (const name of options.case.split(',')) {
     if (other !== null) ratios[side] = ratiosOf(side, other, sides)
   }
   report[name] = { title: found.title, visible, predicted, ...results, ratios }
+  for (const [key, { stepMs }] of Object.entries(results)) {
+    costs.push(`  ${name.padEnd(20)} ${key.padEnd(17)} ${(stepMs / found.batch).toFixed(1).padStart(8)} ms a clip`)
+  }
   if (options.json) continue
-  console.log(`(${name}) ${found.title}: ${visible} visible, ${predicted} predicted tokens, ${options.threads} threads`)
+  const tokens = found.job === 'pretrain' ? `${visible} visible, ${predicted} predicted tokens` : `${total} tokens`
+  console.log(`(${name}) ${found.title}: ${tokens}, ${options.threads} threads`)
   for (const [key, { stepMs, fastestMs, clipsPerSecond, cpuMs, peakMiB }] of Object.entries(results)) {
     const times = `${stepMs.toFixed(0)} ms (fastest ${fastestMs.toFixed(0)}), ${clipsPerSecond.toFixed(2)} clips/s`
     console.log(`  ${key.padEnd(17)} ${times}, cpu ${cpuMs.toFixed(0)} ms, peak ${peakMiB.toFixed(0)} MiB`)
@@ -205,4 +227,5 @@ for (const name of options.case.split(',')) {
     console.log(`  ${key} against ${other}: speed ${speed}`)
   }
 }
+if (options.batch !== '' && !options.json) console.log(`Cost per clip\n${costs.join('\n')}`)
 if (options.json) console.log(JSON.stringify(report, null, 2))

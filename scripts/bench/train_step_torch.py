@@ -1,4 +1,5 @@
-"""PyTorch twin of one VideoMAE pretraining step, for scripts/bench/train-step.ts.
+"""PyTorch twin of one VideoMAE step, for scripts/bench/train-step.ts: pretraining, full fine-tuning (--job finetune) or
+features of the mean of all tokens (--job features).
 
 AdamW(fused=True). --precision bfloat16: torch.autocast; --attention manual: softmax(q k^T) v written out. Reads one JSON line {"steps": n} per round from stdin and
 answers with one JSON line of wall and CPU milliseconds per step and the peak resident memory in MiB.
@@ -118,12 +119,40 @@ class Pretraining(nn.Module):
         return ((prediction - target).square().mean(2) * weight).sum() / weight.sum()
 
 
+class Encoder(nn.Module):
+    """All tokens, their mean, a norm, and for fine-tuning a linear head with 10 classes."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.embed = nn.Conv3d(3, a.width, (2, 16, 16), (2, 16, 16))
+        self.encoder = nn.ModuleList(Block(a.width, a.heads) for _ in range(a.depth))
+        self.norm = nn.LayerNorm(a.width, eps=1e-6)
+        self.head = nn.Linear(a.width, 10) if a.job == "finetune" else None
+        self.register_buffer("positions", torch.randn(8 * (a.size // 16) ** 2, a.width) * 0.1)
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]))
+
+    def forward(self, frames, target):
+        video = ((frames.float() / 255 - self.mean) / self.std).permute(0, 4, 1, 2, 3)
+        x = self.embed(video).flatten(2).transpose(1, 2) + self.positions
+        for block in self.encoder:
+            x = block(x)
+        x = self.norm(x.mean(1))
+        return x if self.head is None else F.cross_entropy(self.head(x), target)
+
+
+def run_features(model, frames, precision):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        return model(frames, None)
+
+
 def main():
     p = argparse.ArgumentParser()
     for name in ("width", "depth", "heads", "decoder-width", "decoder-depth", "decoder-heads"):
         p.add_argument(f"--{name}", type=int, required=True)
     for name in ("size", "batch", "visible", "decoded", "threads"):
         p.add_argument(f"--{name}", type=int, required=True)
+    p.add_argument("--job", choices=("pretrain", "finetune", "features"), default="pretrain")
     p.add_argument("--weighted", action="store_true")
     p.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     p.add_argument("--attention", choices=("sdpa", "manual"), default="sdpa")
@@ -133,7 +162,7 @@ def main():
     Attention.manual = a.attention == "manual"
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
-    model = Pretraining(a)
+    model = Pretraining(a) if a.job == "pretrain" else Encoder(a)
     decay = [q for q in model.parameters() if q.ndim > 1]
     rest = [q for q in model.parameters() if q.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
@@ -144,15 +173,20 @@ def main():
     visible = order[:, : a.visible].sort(1).values
     masked = order[:, a.visible : a.visible + a.decoded].sort(1).values
     weight = torch.ones(masked.shape) if a.weighted else None
+    target = torch.arange(a.batch) % 10
     for line in sys.stdin:
         wall, cpu = [], []
         for _ in range(json.loads(line)["steps"]):
             t, c = time.perf_counter(), time.process_time()
-            optimiser.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=a.precision == "bfloat16"):
-                loss = model(frames, visible, masked, weight)
-            loss.backward()
-            optimiser.step()
+            if a.job == "features":
+                loss = run_features(model, frames, a.precision).float().sum()
+            else:
+                optimiser.zero_grad(set_to_none=True)
+                given = (frames, visible, masked, weight) if a.job == "pretrain" else (frames, target)
+                with torch.autocast("cpu", torch.bfloat16, enabled=a.precision == "bfloat16"):
+                    loss = model(*given)
+                loss.backward()
+                optimiser.step()
             loss.item()
             wall.append(1000 * (time.perf_counter() - t))
             cpu.append(1000 * (time.process_time() - c))
