@@ -65,9 +65,9 @@ describe.skipIf(!existsSync('/dev/full'))('a full file system', () => {
     const pool = poolOf('node-av', workers)
     const outcomes = await Promise.all(Array.from({ length: 2 * workers }, () => pool.read(request())))
     expect(outcomes.map(({ ok }) => ok)).toEqual(Array.from({ length: 2 * workers }, () => true))
-    // How many try at the same time depends on the machine; none is started more often than there are places.
-    expect(pool.restarts).toBeGreaterThan(0)
-    expect(pool.restarts).toBeLessThanOrEqual(workers)
+    // The others may have answered everything while a place still pauses; then it starts again, too.
+    await vi.waitUntil(() => pool.restarts >= workers, { timeout: 600_000, interval: 10 })
+    expect(pool.restarts).toBe(workers)
     await pool.close()
   })
 
