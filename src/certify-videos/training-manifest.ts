@@ -10,7 +10,12 @@ import { readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import { checkpointPlace, openCheckpoint } from '../train/open-checkpoint.ts'
 import { listSources } from '../train/pretrain-data.ts'
-import { recordedManifest, type TrainingManifestContent, trainingManifestSchema } from '../train/training-manifest.ts'
+import {
+  namesNoWeights,
+  recordedManifest,
+  type TrainingManifestContent,
+  trainingManifestSchema,
+} from '../train/training-manifest.ts'
 import { contentsOf, reconstructed, unreadable } from './reconstructed-manifest.ts'
 
 /** What weights were trained on, with what the weights that their run started from were trained on. */
@@ -74,7 +79,7 @@ async function manifestOfFile(file: string, signal: AbortSignal | undefined): Pr
   }
   const content = trainingManifestSchema.safeParse(value)
   if (!content.success) throw notReadable(`a training manifest in ${file}`, z.prettifyError(content.error))
-  const outcome = await withStart(ownOf(content.data, file), file, [], signal)
+  const outcome = await withStart(ownOf(content.data, file, true), file, [], signal)
   if (!outcome.known) throw notReadable(`a whole training manifest in ${file}`, outcome.why)
   return outcome.manifest
 }
@@ -104,13 +109,21 @@ async function manifestBehind(
   const place = path.resolve(await checkpointPlace(checkpoint).catch(() => checkpoint))
   if (above.includes(place)) return unknown(`${checkpoint} is named as its own beginning`, described([], false))
   const recorded = await recordedManifest(place)
-  const own = recorded === null ? await reconstructed(place, checkpoint, signal) : ownOf(recorded, checkpoint)
+  const own =
+    recorded === null
+      ? await reconstructed(place, checkpoint, signal)
+      : ownOf(recorded.content, checkpoint, recorded.named)
   return withStart(own, checkpoint, [...above, place], signal)
 }
 
-function ownOf({ labelled, samples, changed, start }: TrainingManifestContent, name: string): OwnTraining {
-  const why = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
-  return { labelled, samples, start, why }
+/** @param named whether it is known to be about the weights in question */
+function ownOf(
+  { labelled, samples, changed, start }: TrainingManifestContent,
+  name: string,
+  named: boolean,
+): OwnTraining {
+  const moved = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
+  return { labelled, samples, start, why: named ? moved : namesNoWeights }
 }
 
 /** One run together with what came before it. */

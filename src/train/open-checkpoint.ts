@@ -20,6 +20,9 @@ export interface OpenedCheckpoint extends LoadedCheckpoint {
   readonly mask: { readonly kind: MaskKind; readonly ratio: number } | null
 }
 
+/** Folder in a checkpoint that holds the average of its weights. */
+export const averageFolder = 'ema'
+
 /** Folder of a fine-tuning run that holds its chosen classifier. */
 export const bestFolder = 'best'
 
@@ -97,7 +100,7 @@ export const folderOf = (place: string): string => (place.endsWith('.safetensors
  * the average of those there. Nothing else in a folder further up counts: it may be about other weights.
  */
 export function recordFolders(place: string): string[] {
-  return path.basename(path.resolve(place)) === 'ema' ? [place, path.join(place, '..')] : [place]
+  return path.basename(path.resolve(place)) === averageFolder ? [place, path.join(place, '..')] : [place]
 }
 
 const stateFile = 'trainer-state.json'

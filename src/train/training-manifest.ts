@@ -12,7 +12,8 @@ import { isMissing } from '../format/missing.ts'
 import { type FileState, fileState, readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/parameters.ts'
-import { recordFolders } from './open-checkpoint.ts'
+import { averageFolder, recordFolders } from './open-checkpoint.ts'
+import { weightsDigest } from './weights-digest.ts'
 
 export const trainingManifestFile = 'training-manifest.json'
 
@@ -20,6 +21,8 @@ const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
 
 export const trainingManifestSchema = z.object({
   schema: z.literal('videomae.training-manifest/2'),
+  /** `weightsDigest` of the weights that it is about: those beside it, and their average. Absent in files of earlier versions. */
+  weights: digests.optional(),
   /** Null where the training itself wrote it; else what it was put together from afterwards, as a digest. */
   list: z.string().nullable(),
   /** Whether labels took part. */
@@ -72,13 +75,56 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
 
 const versionSchema = z.object({ schema: z.string() })
 
-/** What training wrote beside the weights in `place`, or beside those that they are the average of. */
-export async function recordedManifest(place: string): Promise<TrainingManifestContent | null> {
+/** A manifest that training wrote beside weights. */
+export interface RecordedManifest {
+  readonly content: TrainingManifestContent
+  /** Whether it names these weights. One of an earlier version names none: nothing shows that it is about these. */
+  readonly named: boolean
+}
+
+/** Why a manifest that names no weights is not enough, a part of a sentence. */
+export const namesNoWeights = `its ${trainingManifestFile} is of an earlier version and does not name the weights that it is about`
+
+/**
+ * What training wrote beside the weights in `place`, or beside those that they are the average of.
+ *
+ * @returns null where nothing is
+ * @throws VideoMaeError `TRAINING_MANIFEST_FOREIGN` where it is about other weights; `CHECKPOINT_DAMAGED`; what `weightsDigest` throws
+ */
+export async function recordedManifest(place: string): Promise<RecordedManifest | null> {
   for (const folder of recordFolders(place)) {
-    const found = await readTrainingManifest(folder)
-    if (found?.list === null) return found
+    const content = await readTrainingManifest(folder)
+    if (content?.list !== null) continue
+    if (content.weights === undefined) return { content, named: false }
+    const found = await weightsDigest(place)
+    if (found === null) return { content, named: false }
+    if (!content.weights.includes(found)) throw foreign(path.join(folder, trainingManifestFile), place)
+    return { content, named: true }
   }
   return null
+}
+
+function foreign(file: string, place: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected ${file} to be about the weights in ${place}, but it was written for others: the weights or the file were replaced or edited.`,
+    {
+      code: 'TRAINING_MANIFEST_FOREIGN',
+      exit: 'data',
+      hint: 'Copy weights and manifest again from one checkpoint of the run. Without the file, what the weights were trained on counts as unknown.',
+    },
+  )
+}
+
+/** The manifest of weights that training goes on from; null where nothing is known of these. */
+async function namedManifest(place: string): Promise<TrainingManifestContent | null> {
+  const found = await recordedManifest(place)
+  return found?.named === true ? found.content : null
+}
+
+/** The weights in a checkpoint folder that is being written, and their average. */
+async function weightsIn(folder: string): Promise<string[]> {
+  const found = await Promise.all([folder, path.join(folder, averageFolder)].map(weightsDigest))
+  return found.filter((digest) => digest !== null)
 }
 
 export interface TrainingRecordOptions {
@@ -127,7 +173,7 @@ export class TrainingRecord {
    * @param before the checkpoint that the run goes on from; null where it begins
    */
   async begin(before: string | null): Promise<void> {
-    const base = before === null ? await this.started() : await recordedManifest(before)
+    const base = before === null ? await this.started() : await namedManifest(before)
     if (base === null) return // what the steps up to `before` have read is not known
     const unique = [...new Set(this.options.files)]
     const stamps = await Promise.all(unique.map(stampOf))
@@ -171,7 +217,7 @@ export class TrainingRecord {
         digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest],
       )
     const [trained, tested] = [part(false), part(true)]
-    const { withLabels: _, heldOut: __, ...kept } = base
+    const { withLabels: _, heldOut: __, weights: ___, ...kept } = base
     return {
       ...kept,
       labelled: base.labelled || labelled,
@@ -189,22 +235,27 @@ export class TrainingRecord {
   /** What is read by now is kept: it may be all. */
   private readonly giveUp = (): void => this.stopped.abort()
 
-  /** Writes the manifest into each folder, once all files are read; nothing where the beginning is not known. */
-  async write(...folders: readonly string[]): Promise<void> {
+  /**
+   * Writes the manifest, once all files are read; nothing where the beginning is not known.
+   *
+   * @param checkpoint folder with the weights that it is about
+   * @param others more folders
+   */
+  async write(checkpoint: string, ...others: readonly string[]): Promise<void> {
     if (!this.finished && this.options.signal?.aborted === true) return
     if (!this.finished)
       this.options.onNote?.(`Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are.`)
     const read = await this.content
     if (read === null) return
     if (!(await this.look())) return
-    const content = { ...read, changed: read.changed + this.changed.size }
-    for (const folder of folders) await writeTrainingManifest(folder, content)
+    const content = { ...read, weights: await weightsIn(checkpoint), changed: read.changed + this.changed.size }
+    for (const folder of [checkpoint, ...others]) await writeTrainingManifest(folder, content)
   }
 
   /** What the weights at the start are made of. */
   private async started(): Promise<TrainingManifestContent> {
     const { start, labelled } = this.options
-    const known = start === null ? null : await recordedManifest(start.place)
+    const known = start === null ? null : await namedManifest(start.place)
     if (known !== null) return known
     return {
       schema: 'videomae.training-manifest/2',

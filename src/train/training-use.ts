@@ -2,7 +2,7 @@
  * What part each video had in the training of weights: a number that is computed on videos whose labels the weights have seen says
  * nothing of new videos. Files are compared by their contents, so copies and renamed files count, too.
  */
-import { recordedManifest } from './training-manifest.ts'
+import { namesNoWeights, recordedManifest } from './training-manifest.ts'
 
 export interface TrainingUse {
   /** SHA-256 of files whose labels trained the weights, or chose among them. */
@@ -22,19 +22,20 @@ export function unknownUse(open: string): TrainingUse {
  * What the training manifest beside weights says.
  *
  * @param place folder or file of the weights
- * @throws VideoMaeError `CHECKPOINT_DAMAGED` where the manifest cannot be right
+ * @throws VideoMaeError what `recordedManifest` throws
  */
 export async function trainingUse(place: string): Promise<TrainingUse> {
   const found = await recordedManifest(place)
   if (found === null) return unknownUse('no training-manifest.json of its training lies beside its weights')
-  const { withLabels, heldOut = [], start, changed } = found
-  if (found.labelled && withLabels === undefined)
+  if (!found.named) return unknownUse(namesNoWeights)
+  const { labelled, samples, withLabels, heldOut = [], start, changed } = found.content
+  if (labelled && withLabels === undefined)
     return unknownUse('its training-manifest.json does not say which videos it was only tested on')
-  const labelled = new Set(withLabels)
+  const seen = new Set(withLabels)
   const out = new Set(heldOut)
   return {
-    withLabels: labelled,
-    withoutLabels: new Set(found.samples.filter((digest) => !labelled.has(digest) && !out.has(digest))),
+    withLabels: seen,
+    withoutLabels: new Set(samples.filter((digest) => !seen.has(digest) && !out.has(digest))),
     open:
       start !== null
         ? `what ${start.from}, which its training started from, was trained on is not known`

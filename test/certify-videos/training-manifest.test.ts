@@ -34,6 +34,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { type TrainingManifestContent, TrainingRecord } from '../../src/train/training-manifest.ts'
+import { trainingUse } from '../../src/train/training-use.ts'
 import { probeDecoders } from '../../src/video/decoder.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
@@ -137,6 +138,73 @@ beforeAll(async () => {
   await pretrainOn(place('elsewhere'), place('run'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Everything that trusts a manifest, asked about the weights in a folder. */
+const asked = (from: string): Promise<unknown>[] => [
+  trainingManifestOf(from),
+  trainingUse(from),
+  planCertification(options(from, place('inputs'), { test: undefined })),
+  finetuneOn(place('inputs'), place('never'), from),
+]
+
+describe('a manifest', () => {
+  it('beside foreign weights, and beside weights that were edited, is refused by everything that trusts it', async () => {
+    await pretrainOn(place('inputs'), place('others-run'))
+    const [foreign, edited] = [place('foreign'), place('edited')]
+    cpSync(place('others-run', 'step-00000004'), foreign, { recursive: true })
+    cpSync(place('run', 'step-00000004', 'training-manifest.json'), path.join(foreign, 'training-manifest.json'))
+    cpSync(place('run', 'step-00000004'), edited, { recursive: true })
+    const file = path.join(edited, 'model.safetensors')
+    const bytes = readFileSync(file)
+    bytes[bytes.length - 1] ^= 1 // the sign of the last value, or its exponent
+    writeFileSync(file, bytes)
+    for (const from of [foreign, edited])
+      for (const answer of await Promise.allSettled(asked(from)))
+        expect(answer).toMatchObject({
+          status: 'rejected',
+          reason: { code: 'TRAINING_MANIFEST_FOREIGN', exit: 'data' },
+        })
+    // In the run it was written for it is taken, and in a copy.
+    expect((await known(place('run'))).samples.size).toBe(6)
+  })
+
+  it('that names no weights, as those of earlier versions, leaves the training unknown, and hides nothing', async () => {
+    const earlier = place('earlier')
+    cpSync(place('run', 'step-00000004'), earlier, { recursive: true })
+    const file = path.join(earlier, 'training-manifest.json')
+    const { weights, ...content } = JSON.parse(readFileSync(file, 'utf8')) as TrainingManifestContent
+    expect(weights).toHaveLength(1)
+    writeFileSync(file, JSON.stringify(content))
+    const outcome = await trainingManifestOf(earlier)
+    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('does not name the weights') })
+    expect(await trainingUse(earlier)).toMatchObject({ open: expect.stringContaining('does not name the weights') })
+    const notes: string[] = []
+    const onNote = (note: string) => notes.push(note)
+    expect(
+      (await planCertification(options(earlier, place('inputs'), { test: undefined, onNote }))).encoder.trust,
+    ).toBe('public')
+    expect(notes.join('\n')).toContain('does not name the weights')
+    // What it does name still counts as seen.
+    const seen = await planCertification(options(earlier, place('elsewhere')))
+    expect(seen.encoder.trust).toBe('protected_set')
+  })
+
+  it('names the average of its weights, too', async () => {
+    const record = new TrainingRecord({ files: videosIn(place('elsewhere')), labelled: false, start: null })
+    await record.begin(null)
+    cpSync(place('run', 'step-00000004'), place('averaged'), { recursive: true })
+    cpSync(place('others-run', 'step-00000004'), place('averaged', 'ema'), { recursive: true })
+    rmSync(place('averaged', 'ema', 'training-manifest.json'))
+    await record.write(place('averaged'))
+    record.stop()
+    for (const from of [place('averaged'), place('averaged', 'ema')]) expect((await known(from)).samples.size).toBe(6)
+    cpSync(place('run', 'step-00000002'), place('averaged', 'ema'), { recursive: true })
+    rmSync(place('averaged', 'ema', 'training-manifest.json'))
+    await expect(trainingManifestOf(place('averaged', 'ema'))).rejects.toMatchObject({
+      code: 'TRAINING_MANIFEST_FOREIGN',
+    })
+  })
+})
 
 describe('a run that wrote down what it was trained on', () => {
   it('is known by the contents of its videos, wherever these are now', async () => {

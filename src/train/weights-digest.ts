@@ -1,0 +1,50 @@
+/** SHA-256 of weights as they lie in a folder or file: by it a training manifest names the weights that it is about. */
+import { createHash, type Hash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { readSafetensors } from '../format/safetensors.ts'
+
+/** Files of a checkpoint folder that are no further weights: the model, which is read as a whole, and what only training reads. */
+const notBeside = /^(model\b.*|optimizer)\.safetensors$/
+
+/**
+ * For each tensor in the order of names: its name, its shape and its float32 bytes (little-endian). Shards, metadata, the order in
+ * a file and half precision of the same values change nothing; another name does. In a folder the weights of a head that lie
+ * beside those of the model count, too.
+ *
+ * @param place a folder with `model.safetensors` or its shards, or one `.safetensors` file
+ * @returns 64 hexadecimal digits; null where no weights are
+ * @throws VideoMaeError what `readSafetensors` throws of weights that are there
+ */
+export async function weightsDigest(place: string): Promise<string | null> {
+  const hash = createHash('sha256')
+  try {
+    await addTensors(hash, place)
+  } catch (error) {
+    if (error instanceof VideoMaeError && error.code === 'SAFETENSORS_NOT_FOUND') return null
+    throw error
+  }
+  const names = await readdir(place).catch(() => []) // a file has nothing beside it
+  for (const name of names.sort()) {
+    if (!name.endsWith('.safetensors') || notBeside.test(name)) continue
+    hash.update(`${JSON.stringify(name)}\n`)
+    await addTensors(hash, path.join(place, name))
+  }
+  return hash.digest('hex')
+}
+
+async function addTensors(hash: Hash, place: string): Promise<void> {
+  const file = await readSafetensors(place)
+  try {
+    for (const name of [...file.names].sort()) {
+      const { dtype, shape } = file.info(name)
+      // Integers and booleans have no float32.
+      const values = /^B?F/.test(dtype) ? await file.readFloat32(name) : await file.read(name)
+      hash.update(`${JSON.stringify([name, shape])}\n`)
+      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    }
+  } finally {
+    await file.close()
+  }
+}
