@@ -2,8 +2,13 @@
  * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
  * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
  */
+<<<<<<< HEAD
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
+=======
+import { readFile, stat } from 'node:fs/promises'
+import { sha256 } from '../certify/data/hash.ts'
+>>>>>>> eb8e4fd (certificate.json names what it read: digests of lists and classes, columns of headers, trusted videos that could not be used)
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { lineEnd } from '../format/csv.ts'
 import { readRegularFile } from '../format/regular-file.ts'
@@ -21,6 +26,8 @@ export interface ClassList {
   readonly declared: readonly string[] | null
   /** `labels`, `declared`, or the file that was read. */
   readonly from: string
+  /** SHA-256 of the bytes of that file; null without one. */
+  readonly sha256: string | null
 }
 
 /**
@@ -29,16 +36,21 @@ export interface ClassList {
  * @throws VideoMaeError `INVALID_ARGUMENT` for names that repeat, `CLASSES_TOO_FEW`
  */
 export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
-  if (given === undefined) return { declared: null, from: 'labels' }
+  if (given === undefined) return { declared: null, from: 'labels', sha256: null }
   const [first] = given
   const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
+  const bytes = file ? await readFile(first) : null
   // As labels are read: accents composed.
+<<<<<<< HEAD
   const names = (file ? namesOf(await textOf(first), first) : given).map((name) => name.normalize('NFC'))
+=======
+  const names = (bytes === null ? given : namesOf(bytes.toString('utf8'), first)).map((name) => name.normalize('NFC'))
+>>>>>>> eb8e4fd (certificate.json names what it read: digests of lists and classes, columns of headers, trusted videos that could not be used)
   if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
   const reserved = names.find((name) => otherClasses.includes(name))
   if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
   if (names.length < 2) throw tooFew(file ? first : 'the declared list', names)
-  return { declared: names, from: file ? first : 'declared' }
+  return { declared: names, from: file ? first : 'declared', sha256: bytes === null ? null : sha256(bytes) }
 }
 
 /**

@@ -5,10 +5,9 @@ import type { BucketKey } from '../certify/data/buckets.ts'
 import type { Periods } from '../certify/data/periods.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../certify/threat.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { contentDigest, type LabelledVideo } from '../finetune/dataset.ts'
-import { digestFile } from '../format/file-digest.ts'
-import { listVideos, readingLines } from '../video/index.ts'
-import { classNamesOf, declaredClasses } from './class-list.ts'
+import type { LabelledVideo } from '../finetune/dataset.ts'
+import { readingLines, type SourceReading } from '../video/index.ts'
+import { type ClassList, classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
 import { fileDigestOf } from './file-digest-of.ts'
@@ -26,6 +25,7 @@ import {
 } from './reading.ts'
 import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
 import { type PeriodOptions, timeBounds } from './times.ts'
+import { type TrustedVideos, trustedVideos } from './trusted.ts'
 
 export interface CertifyVideosOptions
   extends ReadingOptions,
@@ -60,8 +60,8 @@ export interface Division {
   readonly leftOut: readonly LeftOutRow[]
   /** All rows that were read. */
   readonly rows: number
-  /** Where the classes are from: `labels`, `declared` or a file. */
-  readonly classesFrom: string
+  /** How each source was read. */
+  readonly sources: readonly SourceReading[]
 }
 
 /** What is known before a single video is decoded. */
@@ -74,12 +74,14 @@ export interface CertifyVideosPlan {
   readonly learner: LearnerOptions
   /** What class indices count: see `classNamesOf`. */
   readonly classes: readonly string[]
+  /** Where the classes are from. */
+  readonly classList: ClassList
   readonly division: Division
   /** Videos to predict that learners or encoders have seen. */
   readonly seen: SeenInputs
   readonly encoder: EncoderProvenance
-  /** Trusted videos. */
-  readonly scaling: readonly LabelledVideo[]
+  /** Null where nothing fixes the scale of features. */
+  readonly trusted: TrustedVideos | null
 }
 
 /**
@@ -106,11 +108,11 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
-  const { classes, division, scaling, periods } = await planVideos(options)
-  const scaledOn = scaling.map(fileDigestOf)
+  const { classes, classList, division, trusted, periods } = await planVideos(options)
+  const scaledOn = (trusted?.videos ?? []).map(fileDigestOf)
   const seen = await seenInputs(sources, division)
   for (const remark of seenRemarks(seen)) onNote(`warning: ${remark}`)
-  const shared = { sources, learner, classes, division, seen, scaling, periods }
+  const shared = { sources, learner, classes, classList, division, seen, trusted, periods }
   if (sources.length > 1) {
     const groupOf = groupsOf(division.train, classes, by, sources.length)
     const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })
@@ -125,7 +127,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
 /**
  * The videos of a certification: which are protected, which are predicted, which fix the scale.
  *
- * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData` and `requireBothSides` throw
+ * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData`, `trustedVideos` and `requireBothSides` throw
  */
 export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
   const { data, test, signal, by, testShare = 0.2, onNote = () => {} } = options
@@ -149,11 +151,11 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
   const index = new Map(classes.map((name, i) => [name, i]))
   const numbered = (videos: readonly LabelledVideo[]) =>
     videos.map((video) => ({ ...video, class: index.get(video.label) ?? -1 }))
-  const { leftOut, rows, how } = read
+  const { leftOut, rows, how, sources } = read
   const sides = { train: numbered(read.training), test: numbered(read.test) }
-  const division: Division = { ...sides, how, leftOut, rows, classesFrom: list.from }
-  const scaling = options.trusted === undefined ? [] : await trustedVideos(options.trusted, signal)
-  return { classes, division, scaling, periods: times?.periods }
+  const division: Division = { ...sides, how, leftOut, rows, sources }
+  const trusted = options.trusted === undefined ? null : await trustedVideos(options.trusted, signal, onNote)
+  return { classes, classList: list, division, trusted, periods: times?.periods }
 }
 
 function joined(training: ReadData, test: ReadData): ReadData {
@@ -195,17 +197,4 @@ function idsHoldLabels(data: string): VideoMaeError {
       hint: 'Name a CSV with the columns path,label instead of the folder, or use --by content.',
     },
   )
-}
-
-/** Videos without regard to labels. */
-async function trustedVideos(source: string, signal: AbortSignal | undefined): Promise<LabelledVideo[]> {
-  const videos: LabelledVideo[] = []
-  for (const entry of listVideos(source)) {
-    signal?.throwIfAborted()
-    const content = await digestFile(entry.path, { signal }).catch(() => null)
-    signal?.throwIfAborted()
-    if (content === null) continue
-    videos.push({ ...entry, content, label: '', class: 0, digest: contentDigest(content.digest, entry) })
-  }
-  return videos
 }

@@ -20,7 +20,7 @@ import { groupScaledHeads } from './learners/group-scales.ts'
 import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
-import type { LeftOutRow, Side } from './reading.ts'
+import type { LeftOutRow } from './reading.ts'
 import { applyScale, measureScale } from './scale.ts'
 
 /** What `certify`, `audit` and `doseLearner` take. */
@@ -149,7 +149,7 @@ interface SetsOfSource {
 async function setsOf(
   source: FeatureSource,
   videos: readonly LabelledVideo[],
-  { classes, division, scaling }: CertifyVideosPlan,
+  { classes, division, trusted }: CertifyVideosPlan,
   options: CertifyVideosOptions,
 ): Promise<SetsOfSource> {
   const train = await videoFeatures(source, videos, options)
@@ -159,11 +159,11 @@ async function setsOf(
     ...undecoded(test.failures, () => 'test', options),
   ]
   const sets = { set: featureSetOf(train, classes), test: testSetOf(test), leftOut }
-  if (scaling.length === 0) return sets
-  const trusted = await videoFeatures(source, scaling, { ...options, clips: 1 })
-  undecoded(trusted.failures, () => null, options)
-  const scale = measureScale(trusted)
-  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), leftOut }
+  if (trusted === null) return sets
+  const scaling = await videoFeatures(source, trusted.videos, { ...options, clips: 1 })
+  const scale = measureScale(scaling)
+  const lost = undecoded(scaling.failures, () => 'trusted', options)
+  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), leftOut: [...leftOut, ...lost] }
 }
 
 /**
@@ -174,7 +174,7 @@ async function setsOf(
  */
 function undecoded(
   failures: readonly VideoFailure[],
-  sideOf: (id: string) => Side | null,
+  sideOf: (id: string) => LeftOutRow['side'],
   { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
 ): LeftOutRow[] {
   const undecided = failures.filter(({ code }) => isTransientFailure(code))
@@ -229,7 +229,7 @@ export async function prepareShare(
   options: CertifyVideosOptions,
   shard: { readonly index: number; readonly count: number },
 ): Promise<void> {
-  const { division, sources, scaling, groupOf } = plan
+  const { division, sources, trusted, groupOf } = plan
   const { kind } = plan.learner
   for (const [group, source] of sources.entries()) {
     const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
@@ -238,7 +238,7 @@ export async function prepareShare(
     else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
     else {
       await storeFeatures(source, train, { ...options, shard })
-      await storeFeatures(source, [...division.test, ...scaling], { ...options, clips: 1, shard })
+      await storeFeatures(source, [...division.test, ...(trusted?.videos ?? [])], { ...options, clips: 1, shard })
     }
   }
 }

@@ -19,8 +19,8 @@ export type Side = 'training' | 'test'
 /** A row of the data that is neither protected nor predicted. */
 export interface LeftOutRow {
   readonly id: string
-  /** Which side it would be on; null where that is not known. */
-  readonly side: Side | null
+  /** Which side it would be on; null where that is not known. `trusted`: a video that was to fix the scale. */
+  readonly side: Side | 'trusted' | null
   /** `no label`, `unknown class`, `unknown split`, `other part`, `no group`, `no time`, `invalid time`, `outside the periods`, `unusable`, `repeated`, or why its file was not read. */
   readonly code: string
   /** One line for people. */
@@ -250,7 +250,12 @@ const faultsOfTheMachine: ReadonlySet<string> = new Set(
   ),
 )
 
-async function digestOrError(file: string, signal: AbortSignal | undefined): Promise<DigestedFile | Error> {
+/**
+ * The content of a file, or why it cannot be read.
+ *
+ * @throws the system error where the machine, not the file, is at fault
+ */
+export async function digestOrError(file: string, signal: AbortSignal | undefined): Promise<DigestedFile | Error> {
   try {
     return await digestFile(file, { signal })
   } catch (error) {

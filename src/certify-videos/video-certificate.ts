@@ -2,6 +2,7 @@
 import type { CertificateFile } from '../certify/certificate-file.ts'
 import type { BucketManifest } from '../certify/data/buckets.ts'
 import { engineRecord } from '../train/engine-choice.ts'
+import type { SourceReading } from '../video/index.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
@@ -9,24 +10,41 @@ import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
 import type { SeenInputs } from './seen-inputs.ts'
 
+/** What of a list decides which rows there are; a folder has its files, which are named one by one in the buckets. */
+type ReadSource = Pick<SourceReading, 'source' | 'kind' | 'sha256' | 'format' | 'encoding' | 'columns' | 'unused'>
+
+function readSource({ source, kind, sha256, format, encoding, columns, unused }: SourceReading): ReadSource {
+  return { source, kind, sha256, format, encoding, columns, unused }
+}
+
 /** `certificate.json` of videos. */
 export interface VideoCertificate extends CertificateFile {
   readonly data: {
     /** What was read. */
     readonly source: string
     readonly test: string | null
+    /** Of each source, of the trusted videos, too: what tells whether another file is the same, and how it was read. */
+    readonly read: readonly ReadSource[]
     /** How rows came to their sides, and all rows that were read: each is protected, predicted or left out. */
     readonly division: string
     readonly rows: number
     readonly protected: number
     readonly predicted: number
     readonly leftOut: readonly LeftOutRow[]
+    /** The videos that fix the scale of features, and those of them that could not be read or decoded; null without. */
+    readonly trusted: {
+      readonly source: string
+      readonly videos: number
+      readonly leftOut: readonly LeftOutRow[]
+    } | null
     /** Of the videos to predict, those that learners or encoders have seen. */
     readonly seen: SeenInputs
     /** `any`: the claim holds whatever classes there are; `declared`: for these classes, videos with other labels left out. */
     readonly classes: 'any' | 'declared'
     /** `labels`, `declared`, or the file that was read. */
     readonly classesFrom: string
+    /** SHA-256 of that file. */
+    readonly classesDigest: string | null
   }
   /** Options that the predictions depend on, with the values that were used. */
   readonly options: Readonly<Record<string, unknown>>
@@ -69,17 +87,31 @@ export async function videoCertificate(
     data: {
       source: options.data,
       test: options.test ?? null,
+      read: [...division.sources, ...(plan.trusted?.sources ?? [])].map(readSource),
       division: division.how,
       rows: division.rows,
       protected: used.length,
       predicted: division.test.length - lostTest.size,
-      leftOut: [...division.leftOut, ...leftOut, ...older],
+      leftOut: [...division.leftOut, ...leftOut.filter(({ side }) => side !== 'trusted'), ...older],
+      trusted: trustedOf(plan, leftOut, options),
       seen: plan.seen,
       classes: open ? 'any' : 'declared',
-      classesFrom: division.classesFrom,
+      classesFrom: plan.classList.from,
+      classesDigest: plan.classList.sha256,
     },
     options: await optionsOf(plan, options),
   }
+}
+
+function trustedOf(
+  { trusted }: CertifyVideosPlan,
+  leftOut: readonly LeftOutRow[],
+  { trusted: source }: CertifyVideosOptions,
+): VideoCertificate['data']['trusted'] {
+  if (trusted === null || source === undefined) return null
+  const undecoded = new Map(leftOut.filter(({ side }) => side === 'trusted').map((row) => [row.id, row]))
+  const lost = trusted.videos.filter(({ id }) => undecoded.has(id)).length
+  return { source, videos: trusted.videos.length - lost, leftOut: [...trusted.leftOut, ...undecoded.values()] }
 }
 
 /** What the reading of the data rests on. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
@@ -97,7 +98,7 @@ export function readListSource(
 ): ReadSource {
   const locate = locator(base ?? path.dirname(file))
   const exists = (name: string): boolean => !name.includes('\0') && ['file', 'other'].includes(locate(name).kind)
-  const { parsed, encoding } = decodeList(file, bytes, exists, (name) => locate(name).kind, fixedForm)
+  const { parsed, encoding, sha256 } = decodeList(file, bytes, exists, (name) => locate(name).kind, fixedForm)
   const unusable: UnusableItem[] = []
   const repeated: RepeatedRow[] = []
   const entries: VideoEntry[] = []
@@ -153,6 +154,7 @@ export function readListSource(
         kind: 'list',
         format,
         encoding,
+        sha256,
         columns,
         unused,
         lines,
@@ -200,7 +202,7 @@ function decodeList(
   exists: (name: string) => boolean,
   kindOf: (name: string) => Located['kind'],
   fixedForm: boolean,
-): { readonly parsed: ParsedList; readonly encoding: TextEncoding } {
+): { readonly parsed: ParsedList; readonly encoding: TextEncoding; readonly sha256: string } {
   if (size > mostListBytes)
     throw wrongEncoding(file, 1, `it has ${(size / 1e6).toFixed(0)} MB, and a list has at most ${mostListBytes / 1e6}`)
   let bytes: Buffer
@@ -209,8 +211,10 @@ function decodeList(
   } catch (error) {
     throw unreadableSource(file, (error as NodeJS.ErrnoException).code ?? String(error))
   }
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
   const decoded = decodeText(bytes)
-  if (decoded.ok) return { parsed: parseList(decoded.text, file, exists, fixedForm), encoding: decoded.encoding }
+  if (decoded.ok)
+    return { parsed: parseList(decoded.text, file, exists, fixedForm), encoding: decoded.encoding, sha256 }
   if (fixedForm && decoded.kind === 'eight-bit')
     throw formNotFixed(
       file,
@@ -224,7 +228,7 @@ function decodeList(
       const parsed = parseList(text, file, exists)
       const telling = parsed.rows.filter(({ path: name }) => /[^\x20-\x7e]/.test(name))
       if (telling.length > 0 && telling.every(({ path: name }) => kindOf(name) === 'file'))
-        return { parsed, encoding: 'Windows-1252' }
+        return { parsed, encoding: 'Windows-1252', sha256 }
     } catch (error) {
       // In another encoding it may well be a list that can be read: the encoding is what to tell of.
       if (!(error instanceof VideoMaeError)) throw error

@@ -12,6 +12,7 @@ export interface ReadSource {
 export const nothing = {
   format: null,
   encoding: null,
+  sha256: null,
   columns: [],
   unused: [],
   lines: null,

@@ -22,6 +22,8 @@ export interface SourceReading {
   /** Lists: how their lines are written, in which encoding. */
   readonly format: string | null
   readonly encoding: TextEncoding | null
+  /** Lists: SHA-256 of the bytes that were read. */
+  readonly sha256: string | null
   /** Lists: the columns that are used, and as what. */
   readonly columns: readonly { readonly role: Role; readonly name: string }[]
   /** Lists: names of columns that are not used, with the reason where there is one to give. */

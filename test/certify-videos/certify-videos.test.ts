@@ -328,7 +328,7 @@ describe('videomae certify, audit and lethal-dose', () => {
       '--rule',
       'groups',
       '--groups',
-      '3',
+      '5',
       '--trials',
       '4',
       '--attacks',
@@ -338,16 +338,16 @@ describe('videomae certify, audit and lethal-dose', () => {
       '--out',
       place('audit-groups'),
     ]
-    const audited = await videomae('audit', list, '--from', run, '--partitions', '6', ...groups, ...common)
+    const audited = await videomae('audit', list, '--from', run, '--partitions', '10', ...groups, ...common)
     expect(audited.code, `${audited.stdout}${audited.stderr}`).toBe(0)
     const grouped = JSON.parse(audited.stdout) as Audited
     expect(grouped).toMatchObject({
-      ...{ rule: 'groups', groups: 3, learners: 6, violations: [], reproducible: true },
+      ...{ rule: 'groups', groups: 5, learners: 10, violations: [], reproducible: true },
       retrained: expect.stringContaining('the scale of the features of each group'),
     })
     expect(grouped.checkedPredictions).toBeGreaterThan(0)
-    const odd = await videomae('audit', videos, '--from', run, '--partitions', '5', ...groups, ...common)
-    expect(odd).toMatchObject({ code: 2, stdout: expect.stringContaining('a multiple of the 3 encoder groups') })
+    const odd = await videomae('audit', videos, '--from', run, '--partitions', '7', ...groups, ...common)
+    expect(odd).toMatchObject({ code: 2, stdout: expect.stringContaining('a multiple of the 5 encoder groups') })
   })
 
   it('compares predicted and measured radii of several learners', async () => {
