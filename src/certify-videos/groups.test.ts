@@ -6,6 +6,8 @@ import { tinyConfiguration } from '../../test/model/tiny.ts'
 import { sha256 } from '../certify/data/hash.ts'
 import type { LabelledVideo } from '../finetune/dataset.ts'
 import { freshEncoder } from '../finetune/encoder-source.ts'
+import { writeSafetensors } from '../format/safetensors.ts'
+import { weightsDigest } from '../train/weights-digest.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { groupProvenance, writeGroupLists } from './groups.ts'
 
@@ -17,11 +19,14 @@ const video = (id: string, content: string): LabelledVideo => ({
 })
 
 /** An encoder whose run wrote that it was trained on these contents. */
-function trainedOn(name: string, contents: readonly string[]): FeatureSource {
+async function trainedOn(name: string, contents: readonly string[]): Promise<FeatureSource> {
   const place = path.join(folder, name)
   mkdirSync(place, { recursive: true })
   const schema = 'videomae.training-manifest/2'
-  const manifest = { schema, list: null, labelled: false, samples: contents.map((c) => sha256(c)).sort() }
+  const tensor = { shape: [1], data: Float32Array.of(name.length) }
+  await writeSafetensors(path.join(place, 'model.safetensors'), new Map([['w', tensor]]))
+  const weights = [await weightsDigest(place)]
+  const manifest = { schema, weights, list: null, labelled: false, samples: contents.map((c) => sha256(c)).sort() }
   writeFileSync(path.join(place, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
   const source = freshEncoder(tinyConfiguration(), { kind: 'dense', stride: 1, fps: null }, 0)
   return { kind: 'encoder', name, source, path: place }
@@ -30,9 +35,9 @@ function trainedOn(name: string, contents: readonly string[]): FeatureSource {
 test('a content that several groups hold may be known to the encoder of each of them, and of no other', async () => {
   const videos = [video('x', 'copied'), video('y', 'copied'), video('z', 'single')]
   const groupOf = Int32Array.of(0, 1, 2)
-  const known = (...contents: readonly (readonly string[])[]) =>
+  const known = async (...contents: readonly (readonly string[])[]) =>
     groupProvenance(
-      contents.map((mine, group) => trainedOn(`encoder-${group}`, mine)),
+      await Promise.all(contents.map((mine, group) => trainedOn(`encoder-${group}`, mine))),
       videos,
       groupOf,
       { scaledOn: [] },
