@@ -2,13 +2,9 @@
  * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
  * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
  */
-<<<<<<< HEAD
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
-=======
-import { readFile, stat } from 'node:fs/promises'
 import { sha256 } from '../certify/data/hash.ts'
->>>>>>> eb8e4fd (certificate.json names what it read: digests of lists and classes, columns of headers, trusted videos that could not be used)
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { lineEnd } from '../format/csv.ts'
 import { readRegularFile } from '../format/regular-file.ts'
@@ -39,13 +35,9 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
   if (given === undefined) return { declared: null, from: 'labels', sha256: null }
   const [first] = given
   const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
-  const bytes = file ? await readFile(first) : null
+  const bytes = file ? await readRegularFile(first, { maxBytes: largestClassFile }) : null
   // As labels are read: accents composed.
-<<<<<<< HEAD
-  const names = (file ? namesOf(await textOf(first), first) : given).map((name) => name.normalize('NFC'))
-=======
-  const names = (bytes === null ? given : namesOf(bytes.toString('utf8'), first)).map((name) => name.normalize('NFC'))
->>>>>>> eb8e4fd (certificate.json names what it read: digests of lists and classes, columns of headers, trusted videos that could not be used)
+  const names = (bytes === null ? given : namesOf(textOf(bytes, first), first)).map((name) => name.normalize('NFC'))
   if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
   const reserved = names.find((name) => otherClasses.includes(name))
   if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
@@ -103,8 +95,8 @@ function jsonOrNull(text: string): unknown {
 /** Names are few: a larger file is another one. Bytes. */
 const largestClassFile = 2 ** 24
 
-async function textOf(file: string): Promise<string> {
-  const decoded = decodeText(await readRegularFile(file, { maxBytes: largestClassFile }))
+function textOf(bytes: Buffer, file: string): string {
+  const decoded = decodeText(bytes)
   if (decoded.ok) return decoded.text
   throw invalidArgument('classes', `a file in UTF-8 (line ${decoded.line}: ${decoded.reason})`, file)
 }
