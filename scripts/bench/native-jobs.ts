@@ -3,9 +3,9 @@
  * and base learners trained from scratch.
  *
  *     npm run build && npx tsx scripts/bench/native-jobs.ts <folder of labeled videos, a folder per class>
- *         [--engines onnx,native] [--jobs demo,finetune,certify] [--rounds 1] [--epochs 3] [--partitions 4] [--out FOLDER]
+ *         [--engines onnx,native] [--jobs demo,finetune,certify] [--rounds 1] [--steps N] [--epochs 3] [--partitions 4] [--out FOLDER]
  *
- * The ratio is the first engine's median time over each other's. Runs stay in FOLDER (default: a temporary one, which is
+ * `--steps`: of the demo's pretraining; default: as many as the demo does. The ratio is the first engine's median time over each other's. Runs stay in FOLDER (default: a temporary one, which is
  * removed).
  */
 import { spawnSync } from 'node:child_process'
@@ -21,6 +21,7 @@ const { values: options, positionals } = parseArgs({
     engines: { type: 'string', default: 'onnx,native' },
     jobs: { type: 'string', default: 'demo,finetune,certify' },
     rounds: { type: 'string', default: '1' },
+    steps: { type: 'string' },
     epochs: { type: 'string', default: '3' },
     partitions: { type: 'string', default: '4' },
     out: { type: 'string' },
@@ -47,11 +48,12 @@ function pretrained(demo: string): string {
   return path.join(demo, path.dirname(run))
 }
 
+const demoSteps = options.steps === undefined ? [] : ['--steps', options.steps]
 const jobs: Readonly<Record<string, (engine: string, folder: string) => readonly string[]>> = {
-  demo: (engine, folder) => ['demo', '--engine', engine, '--out', folder],
+  demo: (engine, folder) => ['demo', ...demoSteps, '--engine', engine, '--out', folder],
   finetune: (engine, folder) => [
     ...['finetune', data, '--from', pretrained(start), '--mode', 'full', '--engine', engine, '--out', folder],
-    ...['--set', `schedule.duration=${options.epochs} epochs`],
+    ...['--set', `schedule.duration=${options.epochs} epochs`, '--set', 'schedule.warmup=1 steps'],
   ],
   certify: (engine, folder) => [
     ...['certify', data, '--learner', 'scratch', '--from', pretrained(start), '--epochs', options.epochs],
@@ -60,7 +62,7 @@ const jobs: Readonly<Record<string, (engine: string, folder: string) => readonly
 }
 const start = path.join(root, 'start')
 const wanted = options.jobs.split(',')
-if (wanted.some((job) => job !== 'demo')) seconds(['demo', '--out', start])
+if (wanted.some((job) => job !== 'demo')) seconds(['demo', ...demoSteps, '--out', start])
 
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
 for (const job of wanted) {

@@ -31,8 +31,14 @@ INLINE vu row_units(const int pairs, const float *p, int64_t left) {
   return both.whole;
 }
 
+/* Units of a panel. `past`: they are not read soon. */
+INLINE void put(const int past, void *p, vu v) {
+  if (past) stream_bits(p, v);
+  else store_bits(p, v);
+}
+
 /* Rows first to end (at most PANEL) of w into their forward panel. */
-INLINE void pack_forward(const int pairs, const struct linear_weights *w, int64_t first, int64_t end) {
+INLINE void pack_forward(const int pairs, const int past, const struct linear_weights *w, int64_t first, int64_t end) {
   const int64_t units = units_of(pairs, w->inner);
   uint32_t *const panel = (uint32_t *)w->forward + first * units;
   for (int64_t v = 0; v < VECTORS; v++) {
@@ -45,13 +51,13 @@ INLINE void pack_forward(const int pairs, const struct linear_weights *w, int64_
       }
       transpose(block);
       const int64_t count = units - u < LANES ? units - u : LANES;
-      for (int64_t i = 0; i < count; i++) store_bits(panel + (u + i) * PANEL + v * LANES, block[i]);
+      for (int64_t i = 0; i < count; i++) put(past, panel + (u + i) * PANEL + v * LANES, block[i]);
     }
   }
 }
 
 /* Rows first to end of w into all gradient panels; `first` is even. */
-INLINE void pack_gradient(const int pairs, const struct linear_weights *w, int64_t first, int64_t end) {
+INLINE void pack_gradient(const int pairs, const int past, const struct linear_weights *w, int64_t first, int64_t end) {
   const int64_t units = units_of(pairs, w->outer);
   for (int64_t row = first; row < end; row += PER_UNIT(pairs)) {
     const float *const low = w->w + row * w->inner;
@@ -62,34 +68,37 @@ INLINE void pack_gradient(const int pairs, const struct linear_weights *w, int64
         const int64_t column = j * PANEL + v * LANES;
         const vf a = load_up_to(low + column, w->inner - column);
         if (!pairs) {
-          store(to + v * LANES, a);
+          put(past, to + v * LANES, (vu)a);
           continue;
         }
         const vf b = row + 1 < end ? load_up_to(low + w->inner + column, w->inner - column) : (vf){0};
-        store_bits(to + v * LANES, narrow_pairs(a, b));
+        put(past, to + v * LANES, narrow_pairs(a, b));
       }
     }
   }
 }
 
-INLINE void pack_rows(const int pairs, const struct linear_weights *w, int64_t first, int64_t end) {
+INLINE void pack_rows(const int pairs, const int past, const struct linear_weights *w, int64_t first, int64_t end) {
   for (int64_t row = first; row < end; row += PANEL) {
     const int64_t stop = row + PANEL < end ? row + PANEL : end;
-    if (w->forward != NULL) pack_forward(pairs, w, row, stop);
-    if (w->gradient != NULL) pack_gradient(pairs, w, row, stop);
+    if (w->forward != NULL) pack_forward(pairs, past, w, row, stop);
+    if (w->gradient != NULL) pack_gradient(pairs, past, w, row, stop);
   }
+  if (past) stream_end();
 }
-void linear_pack_rows_f32(const struct linear_weights *weights, int64_t first, int64_t end) {
-  pack_rows(0, weights, first, end);
+void linear_pack_rows_f32(const struct linear_weights *weights, int64_t first, int64_t end, int past_caches) {
+  if (past_caches) pack_rows(0, 1, weights, first, end);
+  else pack_rows(0, 0, weights, first, end);
 }
-void linear_pack_rows_bf16(const struct linear_weights *weights, int64_t first, int64_t end) {
-  pack_rows(1, weights, first, end);
+void linear_pack_rows_bf16(const struct linear_weights *weights, int64_t first, int64_t end, int past_caches) {
+  if (past_caches) pack_rows(1, 1, weights, first, end);
+  else pack_rows(1, 0, weights, first, end);
 }
 
 INLINE void pack(const int pairs, const struct linear_weights *w, const struct worker *worker) {
   int64_t first, end;
   share(panels_of(w->outer), worker->thread, worker->threads, &first, &end);
-  pack_rows(pairs, w, first * PANEL, end * PANEL < w->outer ? end * PANEL : w->outer);
+  pack_rows(pairs, 0, w, first * PANEL, end * PANEL < w->outer ? end * PANEL : w->outer);
 }
 void linear_pack_f32(const void *arguments, const struct worker *worker) { pack(0, arguments, worker); }
 void linear_pack_bf16(const void *arguments, const struct worker *worker) { pack(1, arguments, worker); }

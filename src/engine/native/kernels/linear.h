@@ -70,8 +70,9 @@ int64_t linear_panels_bf16_bytes(int64_t inner, int64_t columns);
 /*
  * Packs rows first to end of w, for kernels that have just written them (the optimizer). `first` is a multiple of
  * linear_panel_columns(), `end` too or the number of rows. Different row ranges may be packed by different threads.
+ * `past_caches`: the panels of all weights together are too many for the caches.
  */
-void linear_pack_rows_f32(const struct linear_weights *weights, int64_t first, int64_t end);
-void linear_pack_rows_bf16(const struct linear_weights *weights, int64_t first, int64_t end);
+void linear_pack_rows_f32(const struct linear_weights *weights, int64_t first, int64_t end, int past_caches);
+void linear_pack_rows_bf16(const struct linear_weights *weights, int64_t first, int64_t end, int past_caches);
 
 #endif

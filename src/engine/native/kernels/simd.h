@@ -56,6 +56,25 @@ INLINE void store_first(float *p, vf v, int64_t n) {
 #endif
 }
 
+/*
+ * Past the caches to a multiple of the size of a vector: for what nobody reads soon, since a cache would first fetch the line
+ * that is overwritten. `stream_end` comes before anybody else reads it.
+ */
+INLINE void stream_bits(void *p, vu v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(p, (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(p, (__m256i)v);
+#else
+  store_bits(p, v);
+#endif
+}
+INLINE void stream_end(void) {
+#if defined(__AVX512F__) || defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 INLINE vu splat_bits(uint32_t x) { return (vu){0} + x; }
 INLINE vf splat(float x) {
   uint32_t bits;

@@ -5,13 +5,16 @@
 #include "convert.h"
 #include "linear.h"
 
+/* From here on, 8 million elements or so, parameters, moments and panels are more than a third-level cache holds. */
+#define MANY_CHUNKS 256
+
 /* Packs what a chunk has changed. */
-INLINE void pack_chunk(const struct update_row *row, const struct update_chunk *chunk, int half) {
+INLINE void pack_chunk(const struct update_row *row, const struct update_chunk *chunk, int half, int past_caches) {
   if (row->forward == NULL && row->gradient == NULL) return;
   struct linear_weights weights = {row->target, row->forward, row->gradient, row->outer, row->inner};
   int64_t first = chunk->first / row->inner, end = chunk->end / row->inner;
-  if (half) linear_pack_rows_bf16(&weights, first, end);
-  else linear_pack_rows_f32(&weights, first, end);
+  if (half) linear_pack_rows_bf16(&weights, first, end, past_caches);
+  else linear_pack_rows_f32(&weights, first, end, past_caches);
 }
 
 void gradient_squares(const void *arguments, const struct worker *worker) {
@@ -82,7 +85,7 @@ INLINE void adamw(const struct adamw *a, const struct worker *worker, int half) 
       v[i] = second;
       p[i] = p[i] * keep - step * first / (sqrtf(second) * root + epsilon);
     }
-    pack_chunk(row, chunk, half);
+    pack_chunk(row, chunk, half, a->chunk_count >= MANY_CHUNKS);
   }
 }
 BOTH_KERNELS(adamw, adamw)
@@ -106,7 +109,7 @@ INLINE void simple(const struct simple_update *a, const struct worker *worker, i
       float rest = 1 - factor;
       for (int64_t i = chunk->first; i < chunk->end; i++) target[i] = factor * target[i] + rest * source[i];
     }
-    pack_chunk(row, chunk, half);
+    pack_chunk(row, chunk, half, a->chunk_count >= MANY_CHUNKS);
   }
 }
 
