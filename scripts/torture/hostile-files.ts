@@ -169,23 +169,32 @@ export function writeHostileFiles(folder: string, video: string): HostileFile[] 
   write('text/metadata.mp4', ';FFMETADATA1\ntitle=x\n', refused)
   write('reference.mov', withExternalReference(readFileSync(video), 'beside.mp4'), 'VIDEO_NO_FRAMES')
 
-  if (process.platform !== 'win32') {
-    const links = {
-      'zero.mp4': '/dev/zero',
-      'loop.mp4': 'loop.mp4',
-      'nothing.mp4': 'absent',
-      'folder.mp4': '.',
-      'link-to-pipe.mp4': 'pipe.mp4',
-    }
-    mkdirSync(path.join(folder, 'no-files'))
-    spawnSync('mkfifo', [path.join(folder, 'no-files', 'pipe.mp4')])
-    for (const [link, target] of Object.entries(links)) symlinkSync(target, path.join(folder, 'no-files', link))
-    for (const name of ['pipe.mp4', ...Object.keys(links)]) {
-      found.push({ file: `no-files/${name}`, code: name === 'loop.mp4' ? 'VIDEO_UNREADABLE' : 'VIDEO_NOT_FOUND' })
-    }
-  }
+  if (process.platform !== 'win32') found.push(...writeLinks(folder))
+  found.push(...writeNames(folder, video))
+  return found
+}
 
-  for (const name of [
+/** Links, a pipe and devices in the place of files. */
+function writeLinks(folder: string): HostileFile[] {
+  const links = {
+    'zero.mp4': '/dev/zero',
+    'loop.mp4': 'loop.mp4',
+    'nothing.mp4': 'absent',
+    'folder.mp4': '.',
+    'link-to-pipe.mp4': 'pipe.mp4',
+  }
+  mkdirSync(path.join(folder, 'no-files'))
+  spawnSync('mkfifo', [path.join(folder, 'no-files', 'pipe.mp4')])
+  for (const [link, target] of Object.entries(links)) symlinkSync(target, path.join(folder, 'no-files', link))
+  return ['pipe.mp4', ...Object.keys(links)].map((name) => ({
+    file: `no-files/${name}`,
+    code: name === 'loop.mp4' ? 'VIDEO_UNREADABLE' : 'VIDEO_NOT_FOUND',
+  }))
+}
+
+/** The video under names that mean something to programs. */
+function writeNames(folder: string, video: string): HostileFile[] {
+  const names = [
     `${misleading.split('\n')[0]}.mp4`,
     `a\n${misleading.split('\n')[1]}\nb.mp4`,
     'concat:beside.mp4',
@@ -193,10 +202,8 @@ export function writeHostileFiles(folder: string, video: string): HostileFile[] 
     'pipe:0',
     '-i',
     'a|b,c[d]\u001b[31m.mp4',
-  ]) {
-    mkdirSync(path.join(folder, 'names'), { recursive: true })
-    copyFileSync(video, path.join(folder, 'names', name))
-    found.push({ file: `names/${name}`, code: null })
-  }
-  return found
+  ]
+  mkdirSync(path.join(folder, 'names'), { recursive: true })
+  for (const name of names) copyFileSync(video, path.join(folder, 'names', name))
+  return names.map((name) => ({ file: `names/${name}`, code: null }))
 }

@@ -40,117 +40,130 @@ export function shownName(name: Buffer): string {
  * no folder is read twice, however links lead in circles. Hidden names are left out.
  */
 export function readFolder(root: string): FolderContents {
-  const videos: string[] = []
-  const others = { count: 0, first: [] as string[] }
-  const unusable: UnusableItem[] = []
-  const pictures = new Map<string, { first: string; pictures: number }>()
-  let hidden = 0
-  const seen = new Map<string, string>()
-  const waiting: string[] = []
+  const walk = new FolderWalk(root)
+  walk.visit('')
+  walk.followLinks()
+  return walk.contents()
+}
 
-  const other = (id: string): void => {
-    others.count++
-    if (others.first.length < 3) others.first.push(id)
+class FolderWalk {
+  private readonly root: string
+  private readonly videos: string[] = []
+  private readonly others = { count: 0, first: [] as string[] }
+  private readonly unusable: UnusableItem[] = []
+  /** By folder, the pictures in it. */
+  private readonly pictures = new Map<string, { first: string; pictures: number }>()
+  private hidden = 0
+  /** By device and inode, the folders that were met. */
+  private readonly seen = new Map<string, string>()
+  /** Links to folders. */
+  private readonly waiting: string[] = []
+
+  constructor(root: string) {
+    this.root = root
   }
 
-  const visit = (relative: string): void => {
-    const stats = tryStat(path.join(root, relative))
-    if (typeof stats === 'string') {
-      unusable.push({
-        id: relative,
-        code: 'VIDEO_FOLDER_UNREADABLE',
-        reason: `${relative} cannot be opened (${stats})`,
-      })
-      return
-    }
-    const key = `${stats.dev}:${stats.ino}`
-    const before = seen.get(key)
-    if (before !== undefined) {
-      const where = before === '' ? 'the source itself' : before
-      unusable.push({
-        id: relative,
-        code: 'VIDEO_FOLDER_REPEATED',
-        reason: `${relative} is ${where} again, through a link`,
-      })
-      return
-    }
-    seen.set(key, relative)
-    let names: Dirent<Buffer>[]
-    try {
-      names = readdirSync(path.join(root, relative), { encoding: 'buffer', withFileTypes: true })
-    } catch (error) {
-      const { code = 'an error' } = error as NodeJS.ErrnoException
-      unusable.push({
-        id: relative,
-        code: 'VIDEO_FOLDER_UNREADABLE',
-        reason: `the folder ${relative} cannot be read (${code})`,
-      })
-      return
-    }
-    names.sort((a, b) => Buffer.compare(a.name, b.name))
+  visit(relative: string): void {
+    if (!this.isNew(relative)) return
     const inner: string[] = []
-    for (const entry of names) {
+    for (const entry of this.namesIn(relative)) {
       const shown = shownName(entry.name)
       const name = entry.name.toString('utf8')
       if (name.startsWith('.')) {
-        hidden++
+        this.hidden++
         continue
       }
       const id = relative === '' ? shown : `${relative}/${shown}`
       if (shown !== name) {
         if (entry.isDirectory() || hasVideoExtension(shown) || entry.isSymbolicLink())
-          unusable.push({ id, code: 'VIDEO_NAME_NOT_UNICODE', reason: `the name of ${id} is not UTF-8: rename it` })
-        else other(id)
+          this.refuse(id, 'VIDEO_NAME_NOT_UNICODE', `the name of ${id} is not UTF-8: rename it`)
+        else this.other(id)
       } else if (entry.isDirectory()) inner.push(id)
-      else visitFile(id, entry, relative)
+      else this.visitFile(id, entry, relative)
     }
-    for (const folder of inner) visit(folder)
+    for (const folder of inner) this.visit(folder)
   }
 
-  const visitFile = (id: string, entry: Dirent<Buffer>, folder: string): void => {
+  /** A link may lead to a folder with further links. */
+  followLinks(): void {
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) this.visit(next)
+  }
+
+  contents(): FolderContents {
+    const withVideos = new Set(this.videos.map((id) => path.posix.dirname(id)))
+    const frameFolders = [...this.pictures]
+      .filter(([folder, { pictures: count }]) => count > 1 && !withVideos.has(folder === '' ? '.' : folder))
+      .map(([folder, found]) => ({ folder, ...found }))
+      .sort((a, b) => (a.folder < b.folder ? -1 : 1))
+    const { others, unusable } = this
+    return { videos: this.videos.sort(), others, unusable, hidden: this.hidden, frameFolders }
+  }
+
+  /** Whether a folder is there and was not met before. */
+  private isNew(relative: string): boolean {
+    const stats = tryStat(path.join(this.root, relative))
+    if (typeof stats === 'string') {
+      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `${relative} cannot be opened (${stats})`)
+      return false
+    }
+    const key = `${stats.dev}:${stats.ino}`
+    const before = this.seen.get(key)
+    if (before === undefined) {
+      this.seen.set(key, relative)
+      return true
+    }
+    const where = before === '' ? 'the source itself' : before
+    this.refuse(relative, 'VIDEO_FOLDER_REPEATED', `${relative} is ${where} again, through a link`)
+    return false
+  }
+
+  private namesIn(relative: string): Dirent<Buffer>[] {
+    try {
+      const names = readdirSync(path.join(this.root, relative), { encoding: 'buffer', withFileTypes: true })
+      return names.sort((a, b) => Buffer.compare(a.name, b.name))
+    } catch (error) {
+      const { code = 'an error' } = error as NodeJS.ErrnoException
+      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `the folder ${relative} cannot be read (${code})`)
+      return []
+    }
+  }
+
+  private visitFile(id: string, entry: Dirent<Buffer>, folder: string): void {
     let target: Pick<Stats, 'isFile' | 'isDirectory'> = entry
     if (!entry.isFile()) {
-      const stats = tryStat(path.join(root, id))
+      const stats = tryStat(path.join(this.root, id))
       if (typeof stats === 'string') {
         const what =
           stats === 'ELOOP' ? 'a link that leads in a circle' : `a link to nothing that can be opened (${stats})`
-        unusable.push({
-          id,
-          code: 'VIDEO_LINK_BROKEN',
-          reason: `${id} is ${entry.isSymbolicLink() ? what : `unreadable (${stats})`}`,
-        })
+        this.refuse(id, 'VIDEO_LINK_BROKEN', `${id} is ${entry.isSymbolicLink() ? what : `unreadable (${stats})`}`)
         return
       }
       target = stats
     }
-    if (target.isDirectory()) waiting.push(id)
+    if (target.isDirectory()) this.waiting.push(id)
     else if (!target.isFile()) {
-      if (hasVideoExtension(id))
-        unusable.push({ id, code: 'VIDEO_NOT_A_FILE', reason: `${id} is a pipe, socket or device, and no file` })
-      else other(id)
-    } else if (hasVideoExtension(id)) videos.push(id)
+      if (hasVideoExtension(id)) this.refuse(id, 'VIDEO_NOT_A_FILE', `${id} is a pipe, socket or device, and no file`)
+      else this.other(id)
+    } else if (hasVideoExtension(id)) this.videos.push(id)
     else {
-      other(id)
-      if (!hasPictureExtension(id)) return
-      const found = pictures.get(folder)
-      if (found === undefined) pictures.set(folder, { first: id, pictures: 1 })
-      else found.pictures++
+      this.other(id)
+      if (hasPictureExtension(id)) this.countPicture(id, folder)
     }
   }
 
-  visit('')
-  // A link may lead to a folder with further links.
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) visit(next)
-  const withVideos = new Set(videos.map((id) => path.posix.dirname(id)))
-  const frameFolders = [...pictures]
-    .filter(([folder, { pictures: count }]) => count > 1 && !withVideos.has(folder === '' ? '.' : folder))
-    .map(([folder, found]) => ({ folder, ...found }))
-  return {
-    videos: videos.sort(),
-    others,
-    unusable,
-    hidden,
-    frameFolders: frameFolders.sort((a, b) => (a.folder < b.folder ? -1 : 1)),
+  private countPicture(id: string, folder: string): void {
+    const found = this.pictures.get(folder)
+    if (found === undefined) this.pictures.set(folder, { first: id, pictures: 1 })
+    else found.pictures++
+  }
+
+  private other(id: string): void {
+    this.others.count++
+    if (this.others.first.length < 3) this.others.first.push(id)
+  }
+
+  private refuse(id: string, code: UnusableItem['code'], reason: string): void {
+    this.unusable.push({ id, code, reason })
   }
 }
 
