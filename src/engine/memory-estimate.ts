@@ -1,6 +1,9 @@
 /** How much memory of the machine the programs of a session will take, from their shapes alone, before anything is allocated. */
 import { elementCount, type Program, type ProgramNode, type TensorId } from '../graph/program.ts'
 import { collectStates, stateBytes } from './check.ts'
+import type { EngineOptions } from './engine.ts'
+import { planSession } from './native/session-plan.ts'
+import type { FloatType } from './plan/values.ts'
 
 export interface MemoryEstimate {
   /** Bytes of parameters, moments, averages and accumulators. */
@@ -11,6 +14,9 @@ export interface MemoryEstimate {
   readonly workspace: number
 }
 
+/** What decides how much an engine takes, as it is given to the engine. */
+export type EstimateOptions = Pick<EngineOptions, 'precision' | 'recompute'>
+
 /**
  * What an engine takes of the machine's own memory. For `cuda` that is a copy of the state: what the GPU needs is compared with
  * what it has when the session is opened.
@@ -18,16 +24,42 @@ export interface MemoryEstimate {
  * Every program of an `onnx` session keeps what it has once taken, so their workspaces add up.
  *
  * @param engine name of the engine; one that is not known counts as `onnx`
+ * @throws VideoMaeError `PROGRAM_UNSUPPORTED`
  */
-export function estimateMemory(engine: string, programs: readonly Program[]): MemoryEstimate {
+export function estimateMemory(
+  engine: string,
+  programs: readonly Program[],
+  options: EstimateOptions = {},
+): MemoryEstimate {
   const float = engine === 'reference' ? 8 : 4
   const state = stateBytes(collectStates(programs), float)
   if (engine === 'cuda') return { state, gradients: 0, workspace: 0 }
-  const onnx = engine !== 'reference' && engine !== 'native'
-  const peaks = programs.map((program) => peakBytes(program, float, onnx))
   const gradients = Math.max(0, ...programs.map((program) => gradientBytes(program, float)))
-  const scale = onnx ? arenaFactor : 1
-  return { state, gradients, workspace: scale * peaks.reduce((sum, peak) => sum + peak, 0) }
+  if (engine === 'native') return nativeEstimate(programs, state, gradients, options)
+  if (engine === 'reference') {
+    // Every tensor of a run is there until its end, also copies of the state.
+    const all = programs.map(({ tensors }) => tensors.reduce((sum, { shape }) => sum + float * elementCount(shape), 0))
+    return { state, gradients, workspace: Math.max(0, ...all) - gradients }
+  }
+  const peaks = programs.map((program) => peakBytes(program))
+  return { state, gradients, workspace: arenaFactor * peaks.reduce((sum, peak) => sum + peak, 0) }
+}
+
+/** Values in a panel of the widest vectors; narrower ones round up less. */
+const panelColumns = 48
+
+/** The plan that the session makes, but for the working memory of threads. */
+function nativeEstimate(
+  programs: readonly Program[],
+  states: number,
+  gradients: number,
+  { precision = 'float32', recompute = 'none' }: EstimateOptions,
+): MemoryEstimate {
+  const panelBytes = (inner: number, columns: number, type: FloatType): number =>
+    Math.ceil(columns / panelColumns) * panelColumns * inner * (type === 'float32' ? 4 : 2)
+  const plan = planSession(programs, { precision, panelBytes }, recompute)
+  const copies = [...plan.copies.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  return { state: states + copies, gradients, workspace: Math.max(0, plan.workspace - gradients) + plan.inputs }
 }
 
 /**
@@ -36,15 +68,15 @@ export function estimateMemory(engine: string, programs: readonly Program[]): Me
  */
 const arenaFactor = 1.13
 
-/** The most bytes of intermediate tensors that are alive at once, when nodes run in the order of the program. */
-function peakBytes(program: Program, float: number, onnx: boolean): number {
-  const width = { float32: float, int32: float, uint8: float === 4 ? 1 : 8 }
+/** The most bytes of intermediate tensors of an `onnx` program that are alive at once, when nodes run in its order. */
+function peakBytes(program: Program): number {
+  const width = { float32: 4, int32: 4, uint8: 1 }
   const bytes = (tensor: TensorId): number => {
     const { shape, dtype } = program.tensors[tensor]
     return elementCount(shape) * width[dtype]
   }
   const last = lastUses(program)
-  const kept = onnx ? keptAttentions(program, bytes) : new Map<ProgramNode, readonly [number, number]>()
+  const kept = keptAttentions(program, bytes)
   const ends: number[] = program.nodes.map(() => 0)
   let alive = 0
   let peak = 0
@@ -61,7 +93,7 @@ function peakBytes(program: Program, float: number, onnx: boolean): number {
     made += size
     ends[until] += size
     alive += made
-    peak = Math.max(peak, alive + (onnx ? temporaryBytes(program, node, bytes) : 0))
+    peak = Math.max(peak, alive + temporaryBytes(program, node, bytes))
     alive -= ends[at]
   }
   return peak

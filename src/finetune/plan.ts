@@ -79,7 +79,7 @@ export async function planFull(
   }
   const built = build(length.clipsPerRun)
   const engine = await chooseEngine(options.engine ?? configuration.engine.name)
-  const question = { engine: engine.name, workers: data.workers }
+  const question = { engine: engine.name, options: configuration.engine, workers: data.workers }
   const memory = memoryNeed({ ...question, ...built })
   const { available } = memory
   const start: RunStart = {
@@ -144,7 +144,10 @@ export async function planHead(
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
   const weights = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
-  const ofFeatures = programsNeed({ engine: engine.name, programs: [program], saving: weights, workers })
+  const { precision } = configuration.engine
+  const ofFeatures = programsNeed({
+    ...{ engine: engine.name, options: { precision }, programs: [program], saving: weights, workers },
+  })
 
   const rowBytes = 4 * shape.reduce((a, b) => a * b, 1)
   const rows = split.train.length * probe.clips

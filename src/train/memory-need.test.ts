@@ -27,6 +27,28 @@ describe('estimateMemory', () => {
   })
 })
 
+describe('estimateMemory of other engines', () => {
+  // Peaks of the training process over two steps with a checkpoint, Linux: scripts/bench/memory-estimate.ts.
+  it.each([
+    ['demo', [], 'native', 'float32', 211e6],
+    ['k400-s', ['batch.size=2', 'batch.perRun=2', 'data.samplesPerClip=1'], 'native', 'float32', 1.3e9],
+    ['k400-b', ['batch.size=1', 'batch.perRun=1', 'data.samplesPerClip=1'], 'native', 'float32', 3.9e9],
+    ['demo', [], 'native', 'bfloat16', 183e6],
+    ['k400-b', ['batch.size=1', 'batch.perRun=1', 'data.samplesPerClip=1'], 'native', 'bfloat16', 3.5e9],
+    ['demo', [], 'onnx', 'float32', 276e6],
+    ['k400-s', ['batch.size=2', 'batch.perRun=2', 'data.samplesPerClip=1'], 'onnx', 'float32', 1.7e9],
+    ['demo', ['batch.size=1', 'batch.perRun=1', 'data.samplesPerClip=1'], 'reference', 'float32', 177e6],
+  ] as const)(
+    'is at most a tenth below and a quarter above: %s %j, %s in %s',
+    async (recipe, sets, engine, precision, measured) => {
+      const { training } = await programs(recipe, ...sets)
+      const ratio = memoryNeed({ engine, options: { precision }, training, workers: 0 }).total / measured
+      expect(ratio).toBeGreaterThan(0.9)
+      expect(ratio).toBeLessThan(1.25)
+    },
+  )
+})
+
 describe('requireMemory', () => {
   it('refuses k400-b on a machine with 20 GB and names a run that fits', async () => {
     const { run, training } = await programs('k400-b')

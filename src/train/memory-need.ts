@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../core/available-memory.ts'
 import { VideoMaeError } from '../core/errors.ts'
-import { estimateMemory } from '../engine/memory-estimate.ts'
+import { type EstimateOptions, estimateMemory } from '../engine/memory-estimate.ts'
 import { elementCount, type Program } from '../graph/program.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
@@ -24,12 +24,14 @@ export interface MemoryNeed {
   readonly available: number
 }
 
-/** Resident memory of the program with ONNX Runtime and nothing to compute, and of one decoding process. Measured. */
-const programBytes = 150e6
+/** Resident memory of the program and the engine with nothing to compute, and of one decoding process. Measured. */
+const programBytes = (engine: string): number => (engine === 'reference' ? 100e6 : engine === 'native' ? 130e6 : 150e6)
 const decodingBytes = 120e6
 
 export interface MemoryQuestion {
   readonly engine: string
+  /** As the engine gets it. */
+  readonly options?: EstimateOptions
   readonly training: TrainingPrograms
   /** Programs that are opened beside those that train. */
   readonly others?: readonly Program[]
@@ -40,12 +42,14 @@ export interface MemoryQuestion {
 }
 
 /** What a run needs. */
-export function memoryNeed({ engine, training, others = [], workers, available }: MemoryQuestion): MemoryNeed {
+export function memoryNeed({ engine, options, training, others = [], workers, available }: MemoryQuestion): MemoryNeed {
   return programsNeed({
     engine,
+    options,
     programs: [...training.programs, ...others],
-    // Weights and both moments are read from the engine; before the first step the starting weights are held instead.
-    saving: 3 * weightBytes(training.parameters),
+    // Weights and both moments are read from the engine, and the starting weights, or a file on its way, are there beside them. Measured:
+    // scripts/bench/memory-estimate.ts.
+    saving: 4 * weightBytes(training.parameters),
     workers: workers ?? availableParallelism(),
     available,
   })
@@ -53,6 +57,7 @@ export function memoryNeed({ engine, training, others = [], workers, available }
 
 export interface ProgramsQuestion {
   readonly engine: string
+  readonly options?: EstimateOptions
   /** Of one session; the first one is what clips are for. */
   readonly programs: readonly Program[]
   /** Bytes of weights that are held outside of the engine. */
@@ -68,13 +73,14 @@ export interface ProgramsQuestion {
 /** What a session, and the data on its way there, need. */
 export function programsNeed({
   engine,
+  options,
   programs,
   saving,
   workers,
   data = 0,
   available = availableMemory(),
 }: ProgramsQuestion): MemoryNeed {
-  const { state, gradients, workspace } = estimateMemory(engine, programs)
+  const { state, gradients, workspace } = estimateMemory(engine, programs, options)
   const [{ inputs, tensors }] = programs
   const batch = inputs.reduce((sum, { tensor }) => {
     const { shape, dtype } = tensors[tensor]
@@ -86,7 +92,7 @@ export function programsNeed({
     saving,
     // The batch of the run under way, the next one, and the engine's copy.
     data: workers * decodingBytes + 3 * batch + data,
-    program: programBytes,
+    program: programBytes(engine),
   }
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
   return { ...parts, total, available }

@@ -71,7 +71,7 @@ async function begin(input: RunInput, options: PretrainOptions) {
   if (steps < 1) throw invalidArgument('schedule.duration', 'at least one step', '0')
   const training = buildPretraining(run)
   const engine = await chooseEngine(configuration.engine.name)
-  const question = { engine: engine.name, workers: configuration.data.workers }
+  const question = { engine: engine.name, options: configuration.engine, workers: configuration.data.workers }
   const memory = memoryNeed({ ...question, training })
   options.onStart?.({
     videos: entries.length,
