@@ -1,0 +1,42 @@
+/** A video that could not be decoded this time is not left out: another protected set would be certified. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it, vi } from 'vitest'
+import { planCertification, prepareSets } from '../../src/certify-videos/index.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+
+// Against hanging only.
+vi.setConfig({ testTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-not-decided-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('a file that changes between its digest and its decoding ends the certification; the next one takes it as it is', async () => {
+  const classes = ['left', 'right'] as const
+  await generateMotionDataset(place('videos'), { clips: 8, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(place('others'), { clips: 1, size: 32, frames: 8, seed: 2, classes: ['left'] })
+  const options = {
+    data: place('videos'),
+    from: 'pixels',
+    cache: place('store'),
+    threads: 1,
+    workers: 1,
+    testShare: 0.3,
+  }
+  const plan = await planCertification(options)
+  const [changed] = plan.division.train
+  const [other] = readdirSync(place('others'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.mp4'),
+  )
+  await cp(place('others', other), changed.path)
+  await expect(prepareSets(plan, options)).rejects.toMatchObject({
+    ...{ code: 'VIDEO_NOT_DECIDED', exit: 'environment' },
+    message: expect.stringContaining(changed.id),
+  })
+  const again = await planCertification(options)
+  const { set, test, leftOut } = await prepareSets(again, options)
+  expect([set.rows + test.rows, leftOut]).toEqual([8, []])
+})
