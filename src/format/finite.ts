@@ -5,7 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
  *
  * ViT-B (86 million values): about 0.1 s.
  */
-export function allFinite(values: Float32Array | Float64Array): boolean {
+function allFinite(values: Float32Array | Float64Array): boolean {
   let sum = 0
   for (let i = 0; i < values.length; i++) sum += values[i] * 0
   return sum === 0

@@ -10,7 +10,7 @@ import { VideoMaeError } from '../core/errors.ts'
 export const largestTextBytes = 500_000_000
 
 /** Most bytes of a file that is read piece by piece: 1 TiB. Larger sizes are those of sparse files and of `/proc`. */
-export const largestFileBytes = 2 ** 40
+const largestFileBytes = 2 ** 40
 
 /** Opening must not wait for a writer, nor make a terminal the controlling one. Windows has neither flag. */
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)

@@ -155,7 +155,7 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-export function isDtype(value: unknown): value is SafetensorsDtype {
+function isDtype(value: unknown): value is SafetensorsDtype {
   return typeof value === 'string' && Object.hasOwn(safetensorsWidths, value)
 }
 

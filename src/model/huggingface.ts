@@ -34,7 +34,7 @@ const transformersHeadEpsilon = 1e-5
 const factoredType = 'videomae-factored'
 /** Likewise, of those with LayerScale, learned or interpolated positions. */
 const extendedType = 'videomae-extended'
-export const modelTypes = ['videomae', factoredType, extendedType] as const
+const modelTypes = ['videomae', factoredType, extendedType] as const
 
 const size = z.number().int().positive()
 const side = z.union([size, z.array(size).length(2)])

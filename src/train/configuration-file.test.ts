@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { nearestKey } from '../core/nearest-key.ts'
 import type { RunInput } from './configuration.ts'
 import { loadRunConfiguration, parseOverride, runConfiguration } from './configuration-file.ts'
@@ -27,6 +27,13 @@ describe('run configuration', () => {
     )
     expect(runConfiguration(configuration)).toEqual(configuration)
     expect(() => runConfiguration({ modle: {} } as RunInput)).toThrow('did you mean "model"?')
+  })
+
+  it('says what is wrong with a key that is a list, without a warning of the parser', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    expect(await complaint('? [a, b]\n: 1\n')).toMatch(/^recipe\.yaml:1:\d+: Unknown key/)
+    expect(warn).not.toHaveBeenCalled()
+    warn.mockRestore()
   })
 
   it('names the file of an alias without its anchor, and of too many', async () => {

@@ -80,7 +80,7 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   const { file, overrides = [] } = source
   const text = source.text ?? (file === undefined ? '' : await readText(file))
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const name = file ?? 'configuration'
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset)

@@ -29,7 +29,7 @@ export interface FolderContents {
 }
 
 /** Replaces bytes that are not UTF-8 by `\xNN`, so that a name can be shown. */
-export function shownName(name: Buffer): string {
+function shownName(name: Buffer): string {
   const text = name.toString('utf8')
   if (Buffer.from(text).equals(name)) return text
   return [...name].map((byte) => (byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`)).join('')

@@ -75,6 +75,18 @@ describe('encodings of lists', () => {
   })
 })
 
+test.each(["'v/a.mp4' 'red'\n", '“v/a.mp4”,“red”\n', '„v/a.mp4“;„red“\n'])(
+  'quotes that are none of a list are named: %j',
+  (text) => {
+    expect(() => listVideos(write(text))).toThrow(
+      expect.objectContaining({
+        code: 'VIDEO_SOURCE_NOT_FOUND',
+        hint: expect.stringMatching(/straight double quotes/),
+      }),
+    )
+  },
+)
+
 test('a path that no file can have is one that does not exist', () => {
   const long = 'a'.repeat(5000)
   expect(messageOf(() => listVideos(write(`path\n${long}\n`)))).toMatch(/^VIDEO_SOURCE_NOT_FOUND /)

@@ -264,6 +264,9 @@ function wrongEncoding(file: string, line: number, reason: string): VideoMaeErro
   )
 }
 
+/** Quotes that other programs and word processors write; in lists they belong to the name. */
+const foreignQuote = /^['‘’“”„«]/
+
 const framesAfterPath = / \d+ -?\d+$/
 
 /** A single missing file is found, named and skipped when it is loaded; a list of which nothing exists is a wrong base folder. */
@@ -286,9 +289,11 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
     {
       code: 'VIDEO_SOURCE_NOT_FOUND',
       exit: 'data',
-      hint: framesAfterPath.test(probe[0].path)
-        ? 'Lines with a start and a number of frames (path start frames label) are not understood: give parts in seconds, as a CSV file with the columns path,label,start,end.'
-        : 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
+      hint: foreignQuote.test(probe[0].id)
+        ? 'Fields are quoted with straight double quotes ("): replace the others, or leave them out.'
+        : framesAfterPath.test(probe[0].path)
+          ? 'Lines with a start and a number of frames (path start frames label) are not understood: give parts in seconds, as a CSV file with the columns path,label,start,end.'
+          : 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
     },
   )
 }

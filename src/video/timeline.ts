@@ -47,7 +47,7 @@ export function createTimeline(
 }
 
 /** Index of the last frame that begins at or before a time; -1 before the first. */
-export function shownAt(times: Float64Array, seconds: number): number {
+function shownAt(times: Float64Array, seconds: number): number {
   return countBefore(times, seconds + tolerance) - 1
 }
 

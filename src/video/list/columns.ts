@@ -114,7 +114,7 @@ const meaningful: ReadonlySet<Role> = new Set([
 ])
 
 /** A name as it is compared: `Start Time (s)` -> `starttime`; `start [ms]` keeps its unit: `startms`. */
-export function normalizedName(name: string): string {
+function normalizedName(name: string): string {
   return name
     .normalize('NFKC')
     .toLowerCase()

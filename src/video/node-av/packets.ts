@@ -4,7 +4,7 @@ import type { VideoFile } from '../video-file.ts'
 import { type Input, openInput } from './input.ts'
 
 /** Files up to this size are read once and their packets kept, so that decoding needs no second read and no seeking. */
-export const defaultKeepBytes = 64 * 1024 * 1024
+const defaultKeepBytes = 64 * 1024 * 1024
 
 /** What the container says of each packet of the stream, in the order they are stored (decoding order). */
 export interface PacketTable {
