@@ -1,5 +1,8 @@
 import type { Program, ProgramNode, TensorId } from '../../graph/program.ts'
 
+/** Operations that only `fuseNodes` makes. */
+export type FusedName = 'linearAdd' | 'linearGelu' | 'linearInputGradientGelu' | 'layerNormGradientAdd'
+
 /**
  * Joins nodes that one kernel or one matrix product does at once. What comes out are nodes again, some of operations
  * that only engines know:

@@ -1,5 +1,4 @@
-import type { OperationName } from '../../../graph/operations/index.ts'
-import type { ProgramNode } from '../../../graph/program.ts'
+import type { OperationLowerings } from '../../plan/lower-in-order.ts'
 import type { Lowering } from '../lower/lowering.ts'
 import { lowerAttention, lowerAttentionGradient } from './attention.ts'
 import { lowerGelu, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
@@ -18,13 +17,7 @@ import {
 import { lowerPatchify, lowerPatchTargets } from './patches.ts'
 import { lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
 
-/** Puts the steps of one node on the lowering. */
-export type OperationLowering = (lowering: Lowering, node: ProgramNode) => void
-
-/** Operations that only `fuseNodes` makes. */
-type FusedName = 'linearAdd' | 'linearGelu' | 'linearInputGradientGelu' | 'layerNormGradientAdd'
-
-const lowerings: Readonly<Record<OperationName | FusedName, OperationLowering>> = {
+export const operationLowerings: OperationLowerings<Lowering> = {
   add: lowerPair,
   attention: lowerAttention,
   attentionGradient: lowerAttentionGradient,
@@ -60,8 +53,4 @@ const lowerings: Readonly<Record<OperationName | FusedName, OperationLowering>> 
   softmaxCrossEntropy: lowerCrossEntropy,
   softmaxCrossEntropyGradient: lowerCrossEntropy,
   sumLeading: lowerSumLeading,
-}
-
-export function operationLowering(name: string): OperationLowering | undefined {
-  return Object.hasOwn(lowerings, name) ? lowerings[name as OperationName] : undefined
 }
