@@ -20,7 +20,7 @@ const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
   ['reference', async () => (await import('./reference/index.ts')).referenceEngine],
 ])
 
-/** Names of all engines, whether or not this machine can run them. The first one is the default. */
+/** Names of all engines, whether or not this machine can run them. */
 export const engineNames: readonly string[] = [...loaders.keys()]
 
 /** @throws VideoMaeError `ENGINE_UNKNOWN` */
