@@ -144,5 +144,5 @@ writeFileSync(path.join(out, 'lists.json'), `${JSON.stringify(reports)}\n`)
 const checked = reports.reduce((sum, report) => sum + report.checkedPredictions, 0)
 console.log(`${checked} certified predictions checked, ${violations} changed`)
 // A case without a certified prediction has shown nothing.
-const empty = reports.some(({ checkedPredictions }) => checkedPredictions === 0)
+const empty = reports.length === 0 || reports.some(({ checkedPredictions }) => checkedPredictions === 0)
 process.exitCode = violations > 0 ? exitCodes.checkFailed : empty ? exitCodes.nothingChecked : 0
