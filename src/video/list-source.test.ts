@@ -198,3 +198,14 @@ describe('rows of lists', () => {
     expect(messageOf(() => listVideos(place('circle')))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*ELOOP/)
   })
 })
+
+test('labels that read as missing values are named, with their rows', () => {
+  const file = write('"","path","label","group"\n"1","v/a.mp4",NA,g1\n"2","v/b.mp4","red",NA\n"3","v/id7.webm",NA,NA\n')
+  const { entries, sources } = readVideos(file)
+  expect(entries.map(({ label }) => label)).toEqual(['NA', 'red', 'NA'])
+  expect(entries.map(({ group }) => group)).toEqual(['g1', undefined, undefined])
+  expect(sources[0].warnings).toEqual([
+    expect.stringMatching(/^the label NA of 2 rows is taken for the name of a class;/),
+  ])
+  expect(readVideos(write('path,label\nv/a.mp4,red\nv/b.mp4,\n')).sources[0].warnings).toEqual([])
+})

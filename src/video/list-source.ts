@@ -9,6 +9,7 @@ import { commonExtensions, hasVideoExtension } from './extensions.ts'
 import type { UnusableItem } from './folder.ts'
 import { formNotFixed } from './list/fixed-form.ts'
 import { type ListRow, type ParsedList, parseList } from './list/parse.ts'
+import { isMissing } from './list/times.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
 import { describeReading, type RepeatedRow } from './reading.ts'
 import type { ListOptions, VideoEntry } from './types.ts'
@@ -160,12 +161,23 @@ export function readListSource(
         lines,
         unusable,
         repeated,
-        warnings,
+        warnings: [...warnings, ...missingWords(entries)],
         remarks,
       },
       entries,
     ),
   }
+}
+
+/** Labels that read as what R, pandas and databases write for a value that is missing: a class may be called that, too. */
+function missingWords(entries: readonly VideoEntry[]): string[] {
+  const words = new Map<string, number>()
+  for (const { label } of entries)
+    if (label !== undefined && isMissing(label)) words.set(label, (words.get(label) ?? 0) + 1)
+  return [...words].map(
+    ([word, count]) =>
+      `the label ${word} of ${count} row${count === 1 ? '' : 's'} is taken for the name of a class; where it stands for a missing label, leave the cell empty`,
+  )
 }
 
 function partName({ start, end }: Pick<ListRow, 'start' | 'end'>): string {
