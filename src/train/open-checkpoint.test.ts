@@ -1,11 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { initialise, resolveConfiguration } from '../model/index.ts'
 import { parameterShapes } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { saveCheckpoint } from './checkpoint.ts'
+import { emptyMetrics } from './metrics.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
+import { RunDirectory } from './run-directory.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-open-checkpoint-'))
 const checkpoint = path.join(folder, 'step-00000003')
@@ -93,4 +96,23 @@ it('a run that has saved no checkpoint, and a name on a hub, are called what the
   } finally {
     rmSync(run, { recursive: true, force: true })
   }
+})
+
+it('says which newer checkpoint of a run is damaged, and which one is opened in its place', async () => {
+  const run = new RunDirectory(path.join(folder, 'run'))
+  const save = (step: number): Promise<string> => {
+    const writeModel = (place: string) =>
+      saveCheckpointDirectory(place, { configuration, kind: 'pretrain' as const, state: weights })
+    const state = {
+      ...{ step, seed: 0, engine: 'none', configuration: {}, badFiles: [], data: { entries: 1, digest: '' } },
+      metrics: emptyMetrics,
+    }
+    return saveCheckpoint(run, { writeModel, optimiser: new Map(), state }, 2)
+  }
+  const [older, newer] = [await save(1), await save(2)]
+  expect(await openCheckpoint(run.path)).toMatchObject({ path: newer, warnings: [] })
+  appendFileSync(path.join(newer, 'model.safetensors'), 'x')
+  const { path: opened, warnings } = await openCheckpoint(run.path)
+  expect(opened).toBe(older)
+  expect(warnings).toEqual([expect.stringContaining(`${older} is used: ${newer}: model.safetensors: expected SHA-256`)])
 })

@@ -44,19 +44,24 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
         'Name a run folder (checkpoints/<run>), one of its step-... folders, or a Hugging Face directory.',
     })
   }
-  const chosen = await checkpointPlace(where)
+  const damaged: string[] = []
+  const chosen = await checkpointPlace(where, (problem) => damaged.push(problem))
   if (chosen === where && kind.isDirectory()) await requireSaved(where)
-  return { ...(await loadCheckpointDirectory(chosen, options)), path: chosen, ...(await trainedWith(folderOf(chosen))) }
+  const loaded = await loadCheckpointDirectory(chosen, options)
+  const older = damaged.map((problem) => `a newer checkpoint is damaged, so ${chosen} is used: ${problem}`)
+  const warnings = [...older, ...loaded.warnings]
+  return { ...loaded, warnings, path: chosen, ...(await trainedWith(folderOf(chosen))) }
 }
 
 /**
  * The folder or file that `openCheckpoint` opens for what a user names.
  *
+ * @param onDamaged called for each newer checkpoint of a run that is not whole
  * @throws VideoMaeError `CHECKPOINT_DAMAGED`
  */
-export async function checkpointPlace(where: string): Promise<string> {
+export async function checkpointPlace(where: string, onDamaged?: (problem: string) => void): Promise<string> {
   const folder = (await stat(where).catch(() => null))?.isDirectory() === true
-  const found = folder ? await findCheckpoint(new RunDirectory(where)) : null
+  const found = folder ? await findCheckpoint(new RunDirectory(where), onDamaged) : null
   return found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
 }
 
