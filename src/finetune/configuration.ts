@@ -2,6 +2,7 @@ import { z } from 'zod'
 import {
   batchSchema,
   checkpointSchema,
+  decodingOptions,
   engineSchema,
   fpsSchema,
   logSchema,
@@ -37,15 +38,7 @@ const dataSchema = z
     samplesPerClip: count
       .default(1)
       .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
-    workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
-    decoder: z.enum(['node-av', 'ffmpeg']).default('node-av'),
-    timeoutSeconds: z
-      .number()
-      .positive()
-      .default(30)
-      .describe(
-        'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
-      ),
+    ...decodingOptions,
   })
   .describe('Labelled videos and how they are divided.')
 

@@ -9,6 +9,19 @@ import { durationSchema } from './duration.ts'
 const count = z.int().min(1)
 const rate = z.number().nonnegative()
 
+/** How videos are decoded, in every configuration. */
+export const decodingOptions = {
+  workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
+  decoder: z.enum(['node-av', 'ffmpeg']).default('node-av').describe('Which decoder reads the videos.'),
+  timeoutSeconds: z
+    .number()
+    .positive()
+    .default(30)
+    .describe(
+      'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
+    ),
+}
+
 const dataSchema = z
   .strictObject({
     path: z
@@ -19,15 +32,7 @@ const dataSchema = z
     samplesPerClip: count
       .default(4)
       .describe('Crops and masks made of every decoded clip; decoding is paid once for all of them.'),
-    workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
-    decoder: z.enum(['node-av', 'ffmpeg']).default('node-av').describe('Which decoder reads the videos.'),
-    timeoutSeconds: z
-      .number()
-      .positive()
-      .default(30)
-      .describe(
-        'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
-      ),
+    ...decodingOptions,
   })
   .describe('Where the videos come from and how they are read.')
 
