@@ -16,7 +16,11 @@ import type { OwnTraining } from './training-manifest.ts'
 const stateSchema = z.object({
   configuration: z.record(z.string(), z.unknown()),
   data: z.object({ digest: z.string() }),
+  /** SHA-256 of the other files of the checkpoint. */
+  digests: z.record(z.string(), z.string()).optional(),
 })
+
+const weightsFile = 'model.safetensors'
 
 const configurationSchema = z.object({
   data: z.object({ path: z.union([z.string(), z.array(z.string())]).nullable() }),
@@ -52,6 +56,7 @@ export async function reconstructed(
 async function openRun(place: string): Promise<Run | null> {
   // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
   const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
+  if (state.success && !(await hasWeightsOf(place, state.data.digests))) return null
   const above = path.dirname(place)
   const candidates = [
     { folder: above, values: state.success ? state.data.configuration : null },
@@ -64,6 +69,12 @@ async function openRun(place: string): Promise<Run | null> {
     return { folder, configuration: parsed.data, list }
   }
   return null
+}
+
+/** Whether the weights of a checkpoint are those that its state was saved with. */
+async function hasWeightsOf(place: string, digests: Readonly<Record<string, string>> = {}): Promise<boolean> {
+  const expected = digests[weightsFile]
+  return expected === undefined || expected === (await fileDigest(path.join(place, weightsFile)).catch(() => null))
 }
 
 async function samplesOf(

@@ -404,6 +404,15 @@ describe('a run of an earlier program', () => {
     expect([...(await known(place('whole-run'))).samples]).toEqual(others.sort())
   })
 
+  it('is unknown where its weights were replaced', async () => {
+    cpSync(place('run'), place('swapped'), { recursive: true })
+    withoutManifests(place('swapped'))
+    const checkpoint = place('swapped', 'step-00000004')
+    expect((await known(checkpoint)).samples.size).toBe(6)
+    cpSync(place('run', 'step-00000002', 'model.safetensors'), path.join(checkpoint, 'model.safetensors'))
+    expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
+  })
+
   it('is unknown once its list of videos is another one', async () => {
     await old('longer', 21)
     cpSync(videosIn(place('elsewhere'))[0], place('longer', 'one-more.mp4'))
