@@ -277,6 +277,23 @@ describe('a folder of learners', () => {
     expect((await trainLearners(set, plan)).resumed).toBe(12)
   })
 
+  test('gives no learner the weights of another where a digit of its number has changed', async () => {
+    const directory = await folder()
+    const plan = options({ kind: 'ridge' }, 12, { directory })
+    const trained = await trainLearners(set, plan)
+    const lines = path.join(directory, 'shard-00000-of-00001.jsonl')
+    const written = (await readFile(lines, 'utf8')).split('\n')
+    // Both have samples of all classes: the digest of the weights does not tell whose they are.
+    const at = written.findIndex((line) => line.startsWith('{"learner":3,'))
+    expect(at).toBeGreaterThan(-1)
+    written[at] = written[at].replace('"learner":3', '"learner":2')
+    await writeFile(lines, written.join('\n'))
+    const resumed = await trainLearners(set, plan)
+    expect(resumed.resumed).toBe(at)
+    expect(resumed.records).toEqual(trained.records)
+    expect(resumed.weights).toEqual(trained.weights)
+  })
+
   test('keeps what it holds, however large its files are and whatever keeps them from being read', async () => {
     const directory = await folder()
     const plan = options({ kind: 'ridge' }, 12, { directory })

@@ -3,14 +3,16 @@
  *
  *   plan.json                     what the learners depend on; another plan is refused
  *   shard-00000-of-00004.f32      records of [classes, width + 1] float32, little-endian, in order of completion
- *   shard-00000-of-00004.jsonl    one line a record: {"learner":17,"samples":21,"sha256":"..."}
+ *   shard-00000-of-00004.jsonl    one line a record: {"learner":17,"samples":21,"sha256":"...","crc":...}
  *
- * The line is written after the weights are; a record whose digest does not match its bytes is trained again.
+ * The line is written after the weights are. A record whose digest does not match its bytes is trained again, as is one whose line
+ * does not match its checksum: the digest is of the weights, and does not say whose they are.
  */
 import { type FileHandle, mkdir, open, readdir, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
+import { crc32c } from '../../format/crc32c.ts'
 import { bytesOf, readFully } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { openRegularFile, readRegularText } from '../../format/regular-file.ts'
@@ -68,7 +70,7 @@ export async function restoreShard(
   let lineBytes = 0
   try {
     for (const line of lines.split('\n').slice(0, -1)) {
-      const record = parsed(line) as LearnerRecord | null
+      const record = recordOf(line)
       if (record === null || !(record.learner >= 0 && record.learner < job.learners)) break
       // Record by record: a shard may be larger than a file that can be read at once.
       if ((await readFully(file, bytes, records.length * bytes.length)) < bytes.length) break
@@ -81,6 +83,23 @@ export async function restoreShard(
     await file.close()
   }
   return { records, weightBytes: records.length * bytes.length, lineBytes }
+}
+
+function lineOf(record: LearnerRecord): string {
+  return `${JSON.stringify({ ...record, crc: checksum(record) })}\n`
+}
+
+/** Null for a line that is not what was written. */
+function recordOf(line: string): LearnerRecord | null {
+  const found = parsed(line) as (LearnerRecord & { readonly crc?: number }) | null
+  if (found === null) return null
+  const { crc, learner, samples, sha256 } = found
+  const record = { learner, samples, sha256 }
+  return crc === checksum(record) ? record : null
+}
+
+function checksum({ learner, samples, sha256 }: LearnerRecord): number {
+  return crc32c(Buffer.from(JSON.stringify([learner, samples, sha256])))
 }
 
 /** The shards in a folder, as paths without extension. */
@@ -132,7 +151,7 @@ export class LearnerStore {
       await this.weights.appendFile(new Uint8Array(mine.slice().buffer))
     }
     await this.weights.sync()
-    await this.lines.appendFile(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    await this.lines.appendFile(records.map(lineOf).join(''))
   }
 
   async close(): Promise<void> {
