@@ -132,7 +132,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
       await inTurns(0, rows.length, options, async (learner, workplace) => {
         const { record, states } = trained[learner]!
         const compute = async () => {
-          const weights = files === null ? states : ((await files.read(learner))?.states ?? [])
+          const weights = files === null ? states : (await files.readTrained(record)).states
           const classNames = own[learner].map((c) => set.classNames[c])
           const each = inputs.rows * classNames.length
           const scores = new Float32Array(seeds * each)

@@ -3,16 +3,19 @@
  *
  *   plan.json                        what the learners depend on; another plan is refused
  *   learner-00017-of-00100.safetensors   weights of all seeds (`SEED/NAME`), with the number of samples and a SHA-256
- *   scores-DIGEST/00017-SHA.f32      [seeds, inputs, classes of the learner] scores of a learner on one set of inputs
+ *   scores-DIGEST/00017-SHA.scores   [seeds, inputs, classes of the learner] float32 scores of a learner on one set of inputs, then
+ *                                    the 32 bytes of a SHA-256 over the learner, the inputs and the scores
  *
- * A file whose digest does not match its weights is trained again.
+ * A file whose digest does not match its weights is trained again; scores whose digest does not match are computed again.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { checkPlan } from '../../certify/heads/store.ts'
 import type { LearnerRecord } from '../../certify/learners.ts'
+import { VideoMaeError } from '../../core/errors.ts'
 import { replaceFile, writeFileAtomic } from '../../format/atomic.ts'
+import { bytesOf } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularFile } from '../../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../format/safetensors.ts'
@@ -82,6 +85,24 @@ export class LearnerFiles {
     }
   }
 
+  /**
+   * A learner that was read or written before.
+   *
+   * @throws VideoMaeError `LEARNER_DAMAGED` where its file is not there any more, or is another
+   */
+  async readTrained({ learner, sha256 }: LearnerRecord): Promise<TrainedLearner> {
+    const found = await this.read(learner)
+    if (found?.record.sha256 === sha256) return found
+    throw new VideoMaeError(
+      `Expected learner ${learner} in ${this.fileOf(learner)} as it was trained, but the file has changed since.`,
+      {
+        code: 'LEARNER_DAMAGED',
+        exit: 'data',
+        hint: 'Run the same command again: what is damaged is trained again. Two programs must not write to one folder but as shares of one plan.',
+      },
+    )
+  }
+
   async write({ record, classNames, states }: TrainedLearner): Promise<void> {
     const tensors = new Map<string, SafetensorsTensor>()
     for (const [s, state] of states.entries())
@@ -95,15 +116,20 @@ export class LearnerFiles {
     await replaceFile(this.fileOf(record.learner), (temporary) => writeSafetensors(temporary, tensors, metadata))
   }
 
-  /** Scores of a learner on inputs, computed once. */
+  /**
+   * Scores of a learner on inputs, computed once.
+   *
+   * @param inputs digest of the inputs
+   */
   async scores(inputs: string, { learner, sha256 }: LearnerRecord, compute: () => Promise<Float32Array>) {
     const folder = path.join(this.directory, `scores-${inputs.slice(0, 16)}`)
-    const file = path.join(folder, `${String(learner).padStart(5, '0')}-${sha256.slice(0, 16)}.f32`)
+    const file = path.join(folder, `${String(learner).padStart(5, '0')}-${sha256.slice(0, 16)}.scores`)
     const bytes = await readRegularFile(file).catch(nullIfMissing)
-    if (bytes !== null) return new Float32Array(Uint8Array.from(bytes).buffer)
+    const known = bytes === null ? null : checkedScores(bytes, inputs, sha256)
+    if (known !== null) return known
     const scores = await compute()
     await mkdir(folder, { recursive: true })
-    await writeFileAtomic(file, new Uint8Array(scores.buffer))
+    await writeFileAtomic(file, Buffer.concat([bytesOf(scores), digestOfScores(bytesOf(scores), inputs, sha256)]))
     return scores
   }
 
@@ -119,6 +145,22 @@ export class LearnerFiles {
     const [number, count] = [learner, this.learners].map((value) => String(value).padStart(5, '0'))
     return path.join(this.directory, `learner-${number}-of-${count}.safetensors`)
   }
+}
+
+const digestBytes = 32
+
+function digestOfScores(scores: Uint8Array, inputs: string, learner: string): Buffer {
+  return createHash('sha256')
+    .update(JSON.stringify([inputs, learner]))
+    .update(scores)
+    .digest()
+}
+
+/** Null where the bytes are not what was written for this learner and these inputs. */
+function checkedScores(bytes: Uint8Array, inputs: string, learner: string): Float32Array | null {
+  const scores = bytes.slice(0, Math.max(0, bytes.length - digestBytes))
+  if (!digestOfScores(scores, inputs, learner).equals(bytes.subarray(scores.length))) return null
+  return new Float32Array(Uint8Array.from(scores).buffer)
 }
 
 function splitOnce(name: string): [string, string] {
