@@ -40,8 +40,10 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
   const store = await FeatureStore.open(cache, id, whole, width)
   const known = videos.flatMap((video) => (video.digest === null ? [] : [{ video, digest: video.digest }]))
   const missing = [...new Map(known.filter(({ digest }) => !store.has(digest)).map((v) => [v.digest, v])).values()]
-  const failures = videos.flatMap(({ digest, id: name, path }) =>
-    digest === null ? [{ id: name, code: 'VIDEO_UNREADABLE', reason: `${path} cannot be read` }] : [],
+  const failures = videos.flatMap((video) =>
+    video.digest === null
+      ? [{ id: video.id, code: 'VIDEO_UNREADABLE', reason: `${video.path} cannot be read`, video }]
+      : [],
   )
   let done = videos.length - missing.length
   const entries = missing.map(({ video }) => video)
@@ -59,7 +61,7 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
     } else {
       // Its copies cannot be read either.
       for (const { video } of known.filter(({ digest }) => digest === missing[loaded.index].digest))
-        failures.push({ id: video.id, code: loaded.code, reason: loaded.reason })
+        failures.push({ id: video.id, code: loaded.code, reason: loaded.reason, video })
     }
     onProgress?.(++done, videos.length)
   }

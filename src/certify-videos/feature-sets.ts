@@ -28,6 +28,8 @@ export interface VideoFailure {
   readonly id: string
   readonly code: string
   readonly reason: string
+  /** The row itself: its id may be that of another row, too. */
+  readonly video: LabelledVideo
 }
 
 interface StoredVideos {
@@ -87,7 +89,7 @@ export async function videoFeatures(
   return { features, rows: owners.length, width: store.width, owners, failures }
 }
 
-export function noVideos(videos: number, failures: readonly VideoFailure[]): VideoMaeError {
+export function noVideos(videos: number, failures: readonly { readonly reason: string }[]): VideoMaeError {
   return new VideoMaeError(`Expected videos that can be read, but none of ${videos} can.`, {
     code: 'FEATURES_NONE',
     exit: 'data',

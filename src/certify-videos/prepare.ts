@@ -63,9 +63,11 @@ export async function prepareLearners<Result>(
         const trainer = attentiveTrainer(source, store, shape, { ...learner, ...made })
         return { ...read, learners: engineLearners(trainer, learner.seed) }
       })
+  const tested = new Set(division.test)
   const leftOut = undecoded(
     failures,
-    (id) => (division.test.some((video) => video.id === id) ? 'test' : 'training'),
+    // By the row itself: training and test data that are named apart may share ids.
+    (video) => (tested.has(video) ? 'test' : 'training'),
     options,
   )
   const readable = new Set(videos.map(({ video }) => video))
@@ -174,7 +176,7 @@ async function setsOf(
  */
 function undecoded(
   failures: readonly VideoFailure[],
-  sideOf: (id: string) => LeftOutRow['side'],
+  sideOf: (video: LabelledVideo) => LeftOutRow['side'],
   { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
 ): LeftOutRow[] {
   const undecided = failures.filter(({ code }) => isTransientFailure(code))
@@ -190,7 +192,7 @@ function undecoded(
     )
   }
   for (const { id, code, reason } of failures.slice(0, 10)) onNote?.(`left out: ${id}: ${reason} [${code}]`)
-  return failures.map(({ id, code, reason }) => ({ id, side: sideOf(id), code, reason }))
+  return failures.map(({ id, code, reason, video }) => ({ id, side: sideOf(video), code, reason }))
 }
 
 /** Rows of several sets one after the other. */

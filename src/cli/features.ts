@@ -3,7 +3,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../finetune/dataset.ts'
 import { type FeatureKind, openEncoder } from '../finetune/encoder-source.ts'
 import { writeFeatureFiles } from '../finetune/feature-files.ts'
-import { computeFeatures } from '../finetune/features.ts'
+import { computeFeatures, toldFailure } from '../finetune/features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, readVideos } from '../video/index.ts'
@@ -87,7 +87,7 @@ export async function featuresCommand(data: readonly string[], options: Features
       videos: computed.videos.length,
       computed: computed.computed,
       encoder: computed.encoder,
-      failures,
+      failures: failures.map(toldFailure),
       sources: read,
     }
     if (json) {

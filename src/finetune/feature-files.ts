@@ -4,7 +4,7 @@ import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { writeNpy } from '../format/npy.ts'
 import { writeSafetensors } from '../format/safetensors.ts'
 import type { VideoEntry } from '../video/index.ts'
-import type { ComputedFeatures } from './features.ts'
+import { type ComputedFeatures, toldFailure } from './features.ts'
 
 export interface FeatureFiles {
   readonly files: readonly string[]
@@ -52,7 +52,7 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
       { encoder },
     ),
   )
-  const description = { encoder, shape: whole, classes, failures, rows: index }
+  const description = { encoder, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
   await writeFileAtomic(file('index.json'), `${JSON.stringify(description)}\n`)
   const files = ['features.npy', 'features.safetensors', 'index.json'].map(file)
   return { files, rows: index.length, shape: whole }

@@ -49,13 +49,25 @@ export interface FeaturedVideo<Video> {
   readonly digest: string
 }
 
+/** A video whose features cannot be computed. */
+export interface FeatureFailure<Video> {
+  readonly id: string
+  readonly code: string
+  readonly reason: string
+  /** The row itself: rows of several sources may share an id. */
+  readonly video: Video
+}
+
+/** What is told of a failure: the row has the whole of its list behind it. */
+export const toldFailure = ({ id, code, reason }: FeatureFailure<unknown>) => ({ id, code, reason })
+
 export interface ComputedFeatures<Video extends VideoEntry> {
   readonly store: FeatureStore
   /** Shape of one row: [D] or [N, D]. */
   readonly shape: readonly number[]
   /** Readable videos in the order they were given, of this shard. */
   readonly videos: readonly FeaturedVideo<Video>[]
-  readonly failures: readonly { readonly id: string; readonly code: string; readonly reason: string }[]
+  readonly failures: readonly FeatureFailure<Video>[]
   /** How many of them were computed now, not found in the store. */
   readonly computed: number
   /** SHA-256 of weights and architecture. */
@@ -134,7 +146,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
           const { digest } = missing[loaded.index]
           // Its copies cannot be read either.
           for (const { video } of known.filter((other) => other.digest === digest))
-            failures.push({ id: video.id, code: loaded.code, reason: loaded.reason })
+            failures.push({ id: video.id, code: loaded.code, reason: loaded.reason, video })
           collector.drop(digest)
         } else await collector.add(missing[loaded.index].digest, loaded)
         if (!loaded.ok || loaded.last) options.onProgress?.(++done, mine.length)
@@ -176,7 +188,7 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
   signal: AbortSignal | undefined,
 ) {
   const known: FeaturedVideo<Video>[] = []
-  const failures: { id: string; code: string; reason: string }[] = []
+  const failures: FeatureFailure<Video>[] = []
   for (const video of videos) {
     signal?.throwIfAborted()
     try {
@@ -187,7 +199,7 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
       }
     } catch (error) {
       signal?.throwIfAborted()
-      failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message })
+      failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message, video })
     }
   }
   return { known, failures }

@@ -8,7 +8,7 @@ import type { LabelledVideo } from './dataset.ts'
 import { featureProgram } from './encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from './evaluate.ts'
 import { type FeatureRows, linearLogits, mergeViews, readRows } from './feature-rows.ts'
-import { type ComputedFeatures, computeFeatures } from './features.ts'
+import { type ComputedFeatures, computeFeatures, toldFailure } from './features.ts'
 import { unreadableClasses } from './finetune-data.ts'
 import { interruptible } from './interruption.ts'
 import { headPlan } from './plan.ts'
@@ -93,7 +93,9 @@ async function trainHead(
   const validation = await featuresOf(split.validation, 1, 1)
   const test = split.test.length === 0 ? null : await featuresOf(split.test, evaluation.clips, evaluation.crops)
   const featureSeconds = (performance.now() - began) / 1000
-  const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) => part.failures)
+  const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) =>
+    part.failures.map(toldFailure),
+  )
   for (const { reason } of failures) note(`Unreadable: ${reason}`)
   const warnings = [
     ...(split.validation.length > 0 && validation.videos.length === 0
@@ -201,7 +203,7 @@ async function testHead(
       ? mergeViews(rows, (i) => linearLogits(linear, rows.row(i)), classes)
       : await probeProbabilities(rows, state, { ...options, head, classes })
   const byId = new Map(rows.videos.map((video, v) => [video.id, merged[v]]))
-  const failed = new Map(features.failures.map((failure) => [failure.id, failure]))
+  const failed = new Map(features.failures.map((failure) => [failure.id, toldFailure(failure)]))
   const results = videos.map((video): VideoResult => {
     const probabilities = byId.get(video.id)
     return probabilities === undefined
