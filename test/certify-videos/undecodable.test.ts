@@ -1,13 +1,16 @@
 /** Files that cannot be decoded: each row of them is left out by name, and no other row. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
 import { computePixels } from '../../src/certify-videos/pixels.ts'
 import { freshEncoder } from '../../src/finetune/encoder-source.ts'
 import { computeFeatures } from '../../src/finetune/features.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { runSchema } from '../../src/train/configuration.ts'
+import { pretrain } from '../../src/train/pretrain.ts'
 import { tinyConfiguration } from '../model/tiny.ts'
 
 // Against hanging only.
@@ -23,12 +26,28 @@ let bad = ''
 let copy = ''
 
 beforeAll(async () => {
-  await generateMotionDataset(place('videos'), { clips: 1, size: 32, frames: 8, seed: 1, classes: ['left', 'right'] })
+  await generateMotionDataset(place('videos'), { clips: 2, size: 32, frames: 8, seed: 1, classes: ['left', 'right'] })
   const names = readdirSync(place('videos'), { recursive: true, encoding: 'utf8' })
   good = place('videos', names.filter((name) => name.endsWith('.mp4'))[0])
   bad = place('bad.mp4')
   copy = place('copy.mp4')
   for (const name of [bad, copy]) writeFileSync(name, 'no video')
+  await pretrain(
+    runSchema.parse({
+      data: { path: place('videos'), samplesPerClip: 1, workers: 1 },
+      clip: { stride: 1 },
+      mask: { ratio: 0.5 },
+      model: {
+        ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
+        decoder: { width: 16, depth: 1, heads: 2 },
+      },
+      batch: { size: 1 },
+      schedule: { duration: '1 step', warmup: '0 steps' },
+      log: { tensorboard: false },
+      engine: { threads: 1 },
+    }),
+    { out: place('run') },
+  )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -47,3 +66,27 @@ it('one that shares its id with a good video of another source does not take tha
   expect(computed.videos.map((one) => one.video.path)).toEqual([good])
   expect(computed.failures).toHaveLength(1)
 })
+
+it.each(['ridge', 'attentive', 'scratch'] as const)(
+  'one that shares its id with a row of the other side is told on its own: learners of kind %s',
+  async (kind) => {
+    const [data, test] = [place(`${kind}-data`), place(`${kind}-test`)]
+    for (const [root, count, seed] of [
+      [data, 4, 1],
+      [test, 2, 2],
+    ] as const)
+      await generateMotionDataset(root, { clips: count, size: 32, frames: 8, seed, classes: ['left', 'right'] })
+    // One that is damaged among the training videos, and whole among the test videos; another the other way round.
+    writeFileSync(path.join(data, 'left', 'one.mp4'), 'no video')
+    copyFileSync(good, path.join(test, 'left', 'one.mp4'))
+    copyFileSync(good, path.join(data, 'left', 'two.mp4'))
+    writeFileSync(path.join(test, 'left', 'two.mp4'), 'no video either')
+    const learner = kind === 'ridge' ? { kind } : { kind, epochs: 1 }
+    const all = { data, test, from: kind === 'ridge' ? 'pixels' : place('run'), learner, ...options(`${kind}-store`) }
+    const leftOut = await prepareLearners(await planCertification(all), all, async (ready) => ready.leftOut)
+    expect(leftOut.map(({ id, side }) => [id, side]).sort()).toEqual([
+      ['left/one.mp4', 'training'],
+      ['left/two.mp4', 'test'],
+    ])
+  },
+)
