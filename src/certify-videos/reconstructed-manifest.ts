@@ -1,8 +1,9 @@
 /**
  * What a run was trained on, of which the run wrote only where its videos lay and what they were called: they are read now,
- * and nothing may show that they are not those of the training. Beside the run it is kept what was found, for the next time.
+ * and nothing may show that they are not those of the training. It counts only for weights whose digests the run wrote into the
+ * state beside them: any others could lie in its folder. What was found is kept beside the run, for the next time.
  */
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { sha256 } from '../certify/data/hash.ts'
@@ -10,17 +11,15 @@ import { fileDigest } from '../format/file-digest.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { entriesDigest, listSources } from '../train/pretrain-data.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../train/training-manifest.ts'
+import { weightsDigest } from '../train/weights-digest.ts'
 import type { VideoEntry } from '../video/index.ts'
 import type { OwnTraining } from './training-manifest.ts'
 
 const stateSchema = z.object({
   configuration: z.record(z.string(), z.unknown()),
   data: z.object({ digest: z.string() }),
-  /** SHA-256 of the other files of the checkpoint. */
   digests: z.record(z.string(), z.string()).optional(),
 })
-
-const weightsFile = 'model.safetensors'
 
 const configurationSchema = z.object({
   data: z.object({ path: z.union([z.string(), z.array(z.string())]).nullable() }),
@@ -33,6 +32,8 @@ interface Run {
   readonly configuration: z.output<typeof configurationSchema>
   /** Digest of the names of its videos, where a checkpoint of pretraining says it. */
   readonly list: string | null
+  /** Digest of the weights, by which what was found is kept; null where nothing shows that the run trained them. */
+  readonly weights: string | null
 }
 
 /**
@@ -56,29 +57,31 @@ export async function reconstructed(
 async function openRun(place: string): Promise<Run | null> {
   // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
   const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
-  if (state.success && !(await hasWeightsOf(place, state.data.digests))) return null
+  const told = state.success ? state.data.configuration : null
   const above = path.dirname(place)
   const candidates = [
-    { folder: above, values: state.success ? state.data.configuration : null },
+    { folder: above, values: told },
     { folder: above, values: await readJson(path.join(above, 'config.json')) },
   ]
   for (const { folder, values } of candidates) {
     const parsed = configurationSchema.safeParse(values)
     if (!parsed.success) continue
     const list = state.success && parsed.data.mode === undefined ? state.data.data.digest : null
-    return { folder, configuration: parsed.data, list }
+    const weights = values === told ? await writtenWeights(place, state.data?.digests ?? {}) : null
+    return { folder, configuration: parsed.data, list, weights }
   }
   return null
 }
 
-/** Whether the weights of a checkpoint are those that its state was saved with. */
-async function hasWeightsOf(place: string, digests: Readonly<Record<string, string>> = {}): Promise<boolean> {
-  const expected = digests[weightsFile]
-  return expected === undefined || expected === (await fileDigest(path.join(place, weightsFile)).catch(() => null))
+/** Digest of the weights in a checkpoint folder; null unless every file of them is as training wrote it. */
+async function writtenWeights(place: string, digests: Readonly<Record<string, string>>): Promise<string | null> {
+  const names = (await readdir(place).catch(() => [])).filter((name) => name.endsWith('.safetensors'))
+  for (const name of names) if ((await fileDigest(path.join(place, name))) !== digests[name]) return null
+  return weightsDigest(place)
 }
 
 async function samplesOf(
-  { folder, configuration, list }: Run,
+  { folder, configuration, list, weights }: Run,
   place: string,
   signal: AbortSignal | undefined,
 ): Promise<Pick<OwnTraining, 'samples' | 'why'>> {
@@ -90,7 +93,8 @@ async function samplesOf(
   if (visited === null) return nothing(`${folder} does not say which videos it visited`)
   const binding = sha256(JSON.stringify([data.path, mode ?? null, visited]))
   const kept = await readTrainingManifest(folder)
-  if (kept?.list === binding) return { samples: kept.samples, why: null }
+  if (weights !== null && kept?.list === binding && kept.weights?.includes(weights) === true)
+    return { samples: kept.samples, why: null }
   let entries: readonly VideoEntry[]
   let same: boolean
   try {
@@ -107,9 +111,19 @@ async function samplesOf(
   if (lost > 0) return { samples, why: `of ${folder}, ${unreadable(lost, first)}` }
   if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(place, 'trainer-state.json')])))
     return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
+  if (weights === null)
+    return { samples, why: `nothing shows that the weights in ${place} are those that ${folder} trained` }
   const labelled = mode !== undefined
   const schema = 'videomae.training-manifest/2' as const
-  const content = { schema, list: binding, labelled, samples: [...samples], changed: 0, start: null }
+  const content = {
+    schema,
+    weights: [weights],
+    list: binding,
+    labelled,
+    samples: [...samples],
+    changed: 0,
+    start: null,
+  }
   await writeTrainingManifest(folder, content).catch(() => {}) // a read-only run is read again next time
   return { samples, why: null }
 }

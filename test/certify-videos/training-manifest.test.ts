@@ -413,6 +413,43 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
   })
 
+  it('is unknown for weights that the state beside them does not name, and nothing is promised of these', async () => {
+    await old('bound', 25)
+    const [run, step] = [place('bound-run'), place('bound-run', 'step-00000004')]
+    const foreign = place('foreign-weights')
+    cpSync(step, foreign, { recursive: true })
+    expect((await known(run)).samples.size).toBe(6)
+    expect(existsSync(path.join(run, 'training-manifest.json'))).toBe(true)
+    // Weights that were trained on the videos that are to be protected, in the place of those of the run.
+    const others = place('run', 'step-00000004', 'model.safetensors')
+    cpSync(others, path.join(step, 'model.safetensors'))
+    const refused = async (checkpoint: string) => {
+      const outcome = await trainingManifestOf(checkpoint)
+      expect(outcome).toMatchObject({ known: false, atLeast: { samples: { size: 6 } } })
+      expect(outcome).toMatchObject({ why: expect.stringContaining('nothing shows that the weights') })
+      const notes: string[] = []
+      const onNote = (note: string) => notes.push(note)
+      const plan = await planCertification(options(checkpoint, place('elsewhere'), { onNote }))
+      expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
+      expect(notes.join('\n')).toContain('nothing shows that the weights')
+    }
+    await refused(step)
+    // Where the state was exchanged along with the weights, what was found of the run is not about them.
+    const file = path.join(step, 'trainer-state.json')
+    const state = JSON.parse(readFileSync(file, 'utf8'))
+    writeFileSync(
+      file,
+      JSON.stringify({ ...state, digests: { ...state.digests, 'model.safetensors': digestOf(others) } }),
+    )
+    rmSync(place('bound'), { recursive: true })
+    expect(await trainingManifestOf(step)).toMatchObject({ known: false, why: expect.stringContaining('not where') })
+    // So are weights beside a state that names none, as an earlier program wrote it.
+    cpSync(foreign, step, { recursive: true })
+    expect((await known(step)).samples.size).toBe(6)
+    writeFileSync(file, JSON.stringify({ ...state, digests: {} }))
+    expect(await trainingManifestOf(step)).toMatchObject({ known: false })
+  })
+
   it('is unknown once its list of videos is another one', async () => {
     await old('longer', 21)
     cpSync(videosIn(place('elsewhere'))[0], place('longer', 'one-more.mp4'))
@@ -457,8 +494,12 @@ describe('a run of an earlier program', () => {
     const files = await dataset('split', 24)
     await finetuneOn(listOf('split.csv', files), place('split-run'), 'scratch')
     withoutManifests(place('split-run'))
-    expect(await known(place('split-run'))).toMatchObject({ labelled: true, samples: { size: 6 } })
-    rmSync(place('split-run', 'training-manifest.json'))
+    // The chosen classifier has no state beside it that would name its weights.
+    expect(await trainingManifestOf(place('split-run'))).toMatchObject({
+      known: false,
+      why: expect.stringContaining('nothing shows that the weights'),
+      atLeast: { labelled: true, samples: { size: 6 } },
+    })
     listOf('split.csv', videosIn(place('elsewhere')))
     expect(await trainingManifestOf(place('split-run'))).toMatchObject({
       known: false,
