@@ -79,6 +79,18 @@ describe.each([
     expect(counts.closed).toBe(3)
   })
 
+  test('are found whatever V8 holds the numbers of a program as', async () => {
+    const [program] = programs(2)
+    const tensors = program.tensors.map(({ shape, dtype }) => {
+      const doubles = [1.5, ...shape].slice(1) // whole numbers in an array of doubles
+      return { shape: doubles, dtype }
+    })
+    await (await pooled.open([program])).close()
+    await (await pooled.open([{ ...program, tensors }])).close()
+    expect(counts.opened).toBe(1)
+    await pool.close()
+  })
+
   test('are one each for those who work at the same time, and are not used after a failure', async () => {
     const both = [await pooled.open(programs(2)), await pooled.open(programs(2))]
     expect(counts.opened).toBe(2)

@@ -3,11 +3,11 @@
  * takes longer than many small learners train. A learner gets a session of exactly its own programs, with a state of zeros
  * as in a new one, so that it cannot tell which others were there before.
  */
-import { createHash } from 'node:crypto'
-import { serialize } from 'node:v8'
+import { sha256 } from '../../certify/data/hash.ts'
 import { collectStates, type StateShapes } from '../../engine/check.ts'
 import type { Engine, EngineOptions, EngineSession, RunInputs } from '../../engine/engine.ts'
 import { ExclusiveUse } from '../../engine/exclusive.ts'
+import { bytesOf } from '../../format/file-bytes.ts'
 import type { Program } from '../../graph/program.ts'
 import { elementCount } from '../../graph/program.ts'
 
@@ -43,10 +43,7 @@ export class SessionPool {
   }
 
   private async opened(engine: Engine, programs: readonly Program[], options: EngineOptions): Promise<Opened> {
-    // Programs and options are plain data, and all there is to a session but its state.
-    const key = createHash('sha256')
-      .update(serialize([engine.name, programs, options]))
-      .digest('hex')
+    const key = keyOf(engine, programs, options)
     const at = this.idle.findIndex((other) => other.key === key)
     if (at < 0) return { key, shapes: collectStates(programs), session: await engine.open(programs, options) }
     const [known] = this.idle.splice(at, 1)
@@ -124,6 +121,21 @@ class Lease implements EngineSession {
       }
     })
   }
+}
+
+/**
+ * Programs and options are plain data, and all there is to a session but its state. Equal data has one key: `v8.serialize` may
+ * give it several: it writes whole numbers as V8 happens to hold them in an array.
+ */
+function keyOf(engine: Engine, programs: readonly Program[], options: EngineOptions): string {
+  const text = JSON.stringify([engine.name, programs, options], (_, value: unknown) => {
+    if (ArrayBuffer.isView(value)) return [Object.prototype.toString.call(value), sha256(bytesOf(value))]
+    // JSON has no text of its own for these.
+    if (Object.is(value, -0)) return ['number', '-0']
+    if (typeof value === 'number' && !Number.isFinite(value)) return ['number', String(value)]
+    return value
+  })
+  return sha256(text)
 }
 
 function zeros(shapes: StateShapes): Map<string, Float32Array> {
