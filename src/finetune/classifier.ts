@@ -18,6 +18,7 @@ import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { defaultTiming } from '../train/clip-timing.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
+import { headFile } from '../train/weights-digest.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
 /** What follows the encoder: one layer on the pooled features, or a learned query that attends to all tokens. */
@@ -36,7 +37,7 @@ export interface Classifier {
   readonly sampling: TestSampling
 }
 
-const files = { sampling: 'clip.json', head: 'head.safetensors', description: 'classifier.json' } as const
+const files = { sampling: 'clip.json', head: headFile, description: 'classifier.json' } as const
 
 /** Of a head: a hundred times that of the largest models. */
 const largestSize = 2 ** 20

@@ -18,7 +18,7 @@ async function written(name: string, files: Readonly<Record<string, Readonly<Rec
   return weightsDigest(place)
 }
 
-test('values, names and heads beside the model count; their order in the file and the optimizer do not', async () => {
+test('values, names and heads beside the model count; their order in the file and other files do not', async () => {
   const model = { a: tensor(1, 2), b: tensor(3) }
   const digest = await written('first', { 'model.safetensors': model })
   expect(digest).toMatch(/^[0-9a-f]{64}$/)
@@ -26,6 +26,8 @@ test('values, names and heads beside the model count; their order in the file an
   expect(await written('order', { 'model.safetensors': { b: tensor(3), a: tensor(1, 2) } })).toBe(digest)
   const optimizer = { m: tensor(7) }
   expect(await written('moments', { 'model.safetensors': model, 'optimizer.safetensors': optimizer })).toBe(digest)
+  // `features --out` may write into the folder of a checkpoint.
+  expect(await written('features', { 'model.safetensors': model, 'features.safetensors': optimizer })).toBe(digest)
   const others = [
     await written('value', { 'model.safetensors': { a: tensor(1, -2), b: tensor(3) } }),
     await written('name', { 'model.safetensors': { a: tensor(1, 2), c: tensor(3) } }),

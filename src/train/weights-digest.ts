@@ -5,8 +5,8 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { readSafetensors } from '../format/safetensors.ts'
 
-/** Files of a checkpoint folder that are no further weights: the model, which is read as a whole, and what only training reads. */
-const notBeside = /^(model\b.*|optimizer)\.safetensors$/
+/** In the folder of a classifier, the weights of a head that is no linear layer of the model. Features may lie there, too: they are no weights. */
+export const headFile = 'head.safetensors'
 
 /**
  * For each tensor in the order of names: its name, its shape and its float32 bytes (little-endian). Shards, metadata, the order in
@@ -25,11 +25,10 @@ export async function weightsDigest(place: string): Promise<string | null> {
     if (error instanceof VideoMaeError && error.code === 'SAFETENSORS_NOT_FOUND') return null
     throw error
   }
-  const names = await readdir(place).catch(() => []) // a file has nothing beside it
-  for (const name of names.sort()) {
-    if (!name.endsWith('.safetensors') || notBeside.test(name)) continue
-    hash.update(`${JSON.stringify(name)}\n`)
-    await addTensors(hash, path.join(place, name))
+  const names = await readdir(place).catch((): string[] => []) // a file has nothing beside it
+  if (names.includes(headFile)) {
+    hash.update(`${JSON.stringify(headFile)}\n`)
+    await addTensors(hash, path.join(place, headFile))
   }
   return hash.digest('hex')
 }
