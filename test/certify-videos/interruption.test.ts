@@ -1,5 +1,5 @@
 /** A certification that is stopped or killed goes on, and ends as if it had not been. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -64,3 +64,51 @@ it('goes on after signals and kills at any moment, to the same bytes', async () 
   for (const name of ['buckets-4.json', 'buckets-12.json', 'table.md'])
     expect(existsSync(path.join(folder, 'stopped', name))).toBe(true)
 })
+
+it.skipIf(process.platform === 'win32')(
+  'ends with 130 at Ctrl-C during collective bounds, with whole files only',
+  async () => {
+    const out = path.join(folder, 'collective')
+    const command = (budgets: number) => [
+      ...[
+        'certify',
+        videos,
+        '--from',
+        'pixels',
+        '--partitions',
+        '4',
+        '--rule',
+        'dpa',
+        '--threads',
+        '1',
+        '--workers',
+        '1',
+      ],
+      ...['--collective', Array.from({ length: budgets }, (_, i) => i + 1).join(','), '--out', out],
+    ]
+    const lines = path.join(out, 'learners', 'k4-d1', 'shard-00000-of-00001.jsonl')
+    const trained = () => (existsSync(lines) ? readFileSync(lines, 'utf8').split('\n').slice(0, -1) : [])
+    const certificate = path.join(out, 'certificate.json')
+    // All learners are trained, and the bounds take the rest of the time. A machine that is through with them has more to do.
+    for (let [budgets, inTime] = [1000, false]; !inTime; budgets *= 2) {
+      expect(budgets).toBeLessThan(20_000)
+      rmSync(out, { recursive: true, force: true })
+      const started = startVideomae(...command(budgets))
+      while (trained().length < 4 && started.process.exitCode === null) await wait(10)
+      started.process.kill('SIGINT')
+      const { code, stderr } = await started.ended
+      inTime = !existsSync(certificate)
+      if (inTime) expect(code, stderr).toBe(130)
+    }
+    // Learners and features are kept; nothing else is there, also not in part.
+    expect(readdirSync(out).sort()).toEqual(['learners', 'store'])
+    for (const line of trained()) expect(JSON.parse(line)).toMatchObject({ sha256: expect.any(String) })
+    const resumed = await videomae(...command(2), '--json')
+    expect(resumed.code, resumed.stderr).toBe(0)
+    const { runs } = JSON.parse(readFileSync(certificate, 'utf8')) as { runs: { collective: unknown }[] }
+    expect(runs[0].collective).toMatchObject([{ budget: 1 }, { budget: 2 }])
+    expect(
+      readdirSync(out, { recursive: true, encoding: 'utf8' }).filter((name) => /tmp|temporary/.test(name)),
+    ).toEqual([])
+  },
+)
