@@ -1,0 +1,48 @@
+/** Far more partitions than videos: a certificate of next to nothing, which says so. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it, vi } from 'vitest'
+import type { VideoCertificate } from '../../src/certify-videos/index.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { videomae } from '../cli/run-program.ts'
+
+// Against hanging only.
+vi.setConfig({ testTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-many-partitions-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('500 partitions of 12 videos: warned of on stderr, beside the table and in the certificate', async () => {
+  const classes = ['left', 'right'] as const
+  await generateMotionDataset(place('videos'), { clips: 12, size: 16, frames: 4, seed: 4, classes })
+  const { code, stdout, stderr } = await videomae(
+    ...['certify', place('videos'), '--from', 'pixels', '--partitions', '500', '--rule', 'dpa'],
+    ...['--threads', '1', '--workers', '1', '--out', place('out')],
+  )
+  expect(code, stderr).toBe(0)
+  const certificate = JSON.parse(readFileSync(place('out', 'certificate.json'), 'utf8')) as VideoCertificate
+  const { trainingVideos, runs } = certificate
+  const [run] = runs
+  // At most one learner for each video has anything to say.
+  expect(trainingVideos).toBeLessThan(12)
+  const { sizes } = JSON.parse(readFileSync(place('out', 'buckets-500.json'), 'utf8')) as { sizes: number[] }
+  const empty = sizes.filter((size) => size === 0).length
+  const warnings = [
+    `K = 500 partitions of ${trainingVideos} units (what one poison is): at least ${500 - trainingVideos} partitions have no training sample`,
+    `${empty} of 500 learners have no training sample and vote for nobody: take fewer partitions`,
+  ]
+  expect(empty).toBeGreaterThanOrEqual(500 - trainingVideos)
+  expect(run.warnings).toEqual(expect.arrayContaining(warnings))
+  expect(stderr).toContain(`warning: ${warnings[0]}\n`)
+  expect(stderr).toContain(`warning: K = 500: ${warnings[1]}\n`)
+  for (const warning of warnings) expect(stdout).toContain(`warning: DPA K=500: ${warning}\n`)
+  // No radius is larger than the learners that vote allow.
+  const inputs = run.inputs ?? []
+  expect(inputs).toHaveLength(12 - trainingVideos)
+  for (const { abstentions, radius } of inputs) {
+    expect(abstentions).toBe(empty)
+    expect(radius).toBeLessThanOrEqual((500 - empty) / 2)
+  }
+})
