@@ -66,7 +66,7 @@ it('goes on after signals and kills at any moment, to the same bytes', async () 
 })
 
 it.skipIf(process.platform === 'win32')(
-  'ends with 130 at Ctrl-C during collective bounds, with whole files only',
+  'ends with 130 at Ctrl-C with collective bounds to come, with whole files only',
   async () => {
     const out = path.join(folder, 'collective')
     const command = (budgets: number) => [
@@ -89,7 +89,7 @@ it.skipIf(process.platform === 'win32')(
     const lines = path.join(out, 'learners', 'k4-d1', 'shard-00000-of-00001.jsonl')
     const trained = () => (existsSync(lines) ? readFileSync(lines, 'utf8').split('\n').slice(0, -1) : [])
     const certificate = path.join(out, 'certificate.json')
-    // All learners are trained, and the bounds take the rest of the time. A machine that is through with them has more to do.
+    // All learners are trained; votes and bounds are to come. A machine that is through with them has more to do.
     for (let [budgets, inTime] = [1000, false]; !inTime; budgets *= 2) {
       expect(budgets).toBeLessThan(20_000)
       rmSync(out, { recursive: true, force: true })

@@ -47,3 +47,12 @@ test('any multipliers give a bound that is sound, so a wrong solver cannot overs
     expect(verifiedBound(targets, [draw()], [draw(), draw()], 2, [0], 1)).toBe(1)
   }
 })
+
+test('is stopped between two programs, by what the event loop brings while it is under way', async () => {
+  const solver = await loadSolver()
+  const stop = new AbortController()
+  const votes = Array.from({ length: 20 }, () => [0, 0, 0, 1, 0, 2])
+  const bound = certifyCollective(votes, 3, { budget: 1, batch: 1, solver, signal: stop.signal })
+  setImmediate(() => stop.abort(new Error('stopped')))
+  await expect(bound).rejects.toThrow('stopped')
+})
