@@ -4,7 +4,7 @@ import path from 'node:path'
 import { emptyBallots } from '../../src/certify/ballot.ts'
 import { weightsLength } from '../../src/certify/heads/head.ts'
 import { digestOfLearner, type TrainJob } from '../../src/certify/heads/job.ts'
-import { restoreShard } from '../../src/certify/heads/store.ts'
+import { lineOf, restoreShard } from '../../src/certify/heads/store.ts'
 import { KeptCertificates } from '../../src/certify/votes-file/kept-certificates.ts'
 import { declaredClasses } from '../../src/certify-videos/class-list.ts'
 import { LearnerFiles, digestOfLearner as learnerDigest } from '../../src/certify-videos/learners/learner-files.ts'
@@ -60,7 +60,7 @@ function shard(): Format {
         const record = { learner, samples: 1, sha256: '' }
         return { ...record, sha256: digestOfLearner(job, record, weights) }
       })
-      samples.set('s.jsonl', Buffer.from(`${records.map((record) => JSON.stringify(record)).join('\n')}\n`))
+      samples.set('s.jsonl', Buffer.from(records.map(lineOf).join('')))
       samples.set('s.f32', Buffer.concat([weights, weights].map((values) => Buffer.from(values.buffer))))
       for (const [name, bytes] of samples) writeFileSync(path.join(folder, name), bytes)
     },

@@ -85,7 +85,8 @@ export async function restoreShard(
   return { records, weightBytes: records.length * bytes.length, lineBytes }
 }
 
-function lineOf(record: LearnerRecord): string {
+/** The line of a record, with its checksum. */
+export function lineOf(record: LearnerRecord): string {
   return `${JSON.stringify({ ...record, crc: checksum(record) })}\n`
 }
 
