@@ -1,6 +1,10 @@
 import { describe } from 'vitest'
+import { inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { engineNamed, listEngines } from '../../src/engine/index.ts'
+import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
+import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
+import { referenceEngine } from '../../src/engine/reference/index.ts'
 import type { Program } from '../../src/graph/program.ts'
 
 const listed = await listEngines()
@@ -10,6 +14,16 @@ export function describeEngines(title: string, body: (engine: () => Promise<Engi
   for (const { name, available, detail } of listed) {
     describe.skipIf(!available)(`${title}: ${name} (${detail})`, () => body(() => engineNamed(name), name))
   }
+}
+
+/** The engines without their threads, which take longer to start than an operation to check. */
+const inThread = [inThreadOnnxEngine, inThreadNativeEngine, inThreadCudaEngine, referenceEngine]
+
+/** @throws where an engine has no form without a thread */
+export function engineInThread(name: string): Engine {
+  const engine = inThread.find((each) => each.name === name)
+  if (engine === undefined) throw new Error(`Expected the engine ${name} in the calling thread.`)
+  return engine
 }
 
 /** Opens a session for the time of `use`. */

@@ -1,12 +1,13 @@
 /**
  * Oracle: the reference engine in float64. Every operation of every engine on random shapes and values, through the
- * public session: inputs and states in, outputs out, relative error by norm below 1e-4 (float32 arithmetic).
+ * session: inputs and states in, outputs out, relative error by norm below 1e-4 (float32 arithmetic). The first example of an
+ * operation goes through the thread of the public engine, the others run in the calling thread.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { evaluate } from '../../src/engine/reference/evaluate.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
-import { describeEngines, withSession } from './engines.ts'
+import { describeEngines, engineInThread, withSession } from './engines.ts'
 import { type OperationCase, operationCases, relativeError } from './operation-cases.ts'
 
 const names = Object.keys(operationCases) as OperationName[]
@@ -16,9 +17,9 @@ function referenceOutputs({ program, inputs, state }: OperationCase): Map<string
   return new Map(program.outputs.map(({ name, tensor }) => [name, values.get(tensor)!]))
 }
 
-describeEngines('operations', (engine) => {
+describeEngines('operations', (engine, engineName) => {
   test.each(names)('%s', async (name) => {
-    const opened = await engine()
+    let opened = await engine()
     await fc.assert(
       fc.asyncProperty(operationCases[name], async (example) => {
         const expected = referenceOutputs(example)
@@ -26,6 +27,7 @@ describeEngines('operations', (engine) => {
           await session.writeState(example.state)
           return session.run(example.program.name, example.inputs)
         })
+        opened = engineInThread(engineName)
         expect(Object.keys(outputs).sort()).toEqual([...expected.keys()].sort())
         for (const [output, values] of expected) {
           const error = relativeError(outputs[output], values, example.floor)
