@@ -16,10 +16,11 @@ const place = (...parts: string[]): string => path.join(folder, ...parts)
 const sourceOf = (file: string): string => readFileSync(path.join(root, 'src', file), 'utf8')
 const someVideo = (): string => place('videos', 'left', readdirSync(place('videos', 'left'))[0])
 const watched = ['home', 'cache', 'config', 'data-home', 'temporary']
+mkdirSync(place('kernels')) // stays for all tests: the kernels are compiled once
 
 /** The environment of a new user: nothing in it turns telemetry off. */
 function emptyEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, LD_LIBRARY_PATH, VIDEOMAE_CACHE } = process.env
+  const { PATH, LD_LIBRARY_PATH, VIDEOMAE_CACHE = place('kernels') } = process.env
   return {
     PATH,
     LD_LIBRARY_PATH,
@@ -40,11 +41,11 @@ function emptyEnvironment(): NodeJS.ProcessEnv {
  * engine are asked for: the program says where it keeps them.
  */
 const leftBehind = (): string[] =>
-  watched.flatMap((name) =>
+  [...watched, 'kernels'].flatMap((name) =>
     (readdirSync(place(name), { recursive: true }) as string[])
       .filter((file) => !statSync(place(name, file)).isDirectory())
       .map((file) => `${name}/${file}`)
-      .filter((file) => !/^cache\/videomae\/native\//.test(file)),
+      .filter((file) => !/^kernels\/native\//.test(file)),
   )
 
 async function run(...args: string[]): Promise<string> {
