@@ -255,11 +255,11 @@ describe('a run that wrote down what it was trained on', () => {
     expect((await known(place('restless-run', 'step-00000002'))).samples.size).toBe(6)
   })
 
-  it.skipIf(process.platform === 'win32').each(['node-av', 'ffmpeg'] as const)(
+  it.skipIf(process.platform === 'win32').for(['node-av', 'ffmpeg'] as const)(
     'is unknown where a link led to another file for a while (%s)',
-    async (decoder) => {
-      if (decoder === 'ffmpeg' && !(await probeDecoders()).some(({ name, available }) => name === decoder && available))
-        return
+    async (decoder, { skip }) => {
+      const usable = (await probeDecoders()).some(({ name, available }) => name === decoder && available)
+      skip(!usable, `${decoder} is not installed`)
       const [name, run] = [`linked-${decoder}`, place(`linked-run-${decoder}`)]
       const files = await dataset(`${name}-targets`, 4)
       const [other] = videosIn(place('elsewhere'))
