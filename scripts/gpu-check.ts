@@ -4,7 +4,7 @@
  *     npx tsx scripts/gpu-check.ts --data <folder of videos> [--python python3] [--only suites,curves,speed,idle]
  *         [--log gpu-check.log] [--dry-run]
  *
- * suites: the tests of test/cuda on the GPU instead of the emulation. curves: 200 steps on real clips, ONNX against CUDA.
+ * suites: the tests of test/cuda on the GPU instead of the emulation. curves: 300 steps on real clips, ONNX against CUDA.
  * speed: training steps against PyTorch. idle: the GPU's idle share with the loader feeding it. Run `npm run build` first.
  * The result of each part and the GPU's name go to gpu-check.log for dev/log.md. --dry-run makes every part small enough
  * for an emulated device, to try the command itself. The suites and our side of speed have run on an H200; curves, idle
@@ -60,7 +60,11 @@ const little = ['--preset', 'tiny', '--resolution', '32', '--batch', '4', '--ste
 const python = values.python === undefined ? [] : ['--python', values.python]
 const parts: readonly Part[] = [
   { name: 'suites', command: [vitest, 'run', '--no-file-parallelism', ...suites], needsData: false },
-  { name: 'curves', command: script('gpu-curves.ts', ...data, ...small(...little)), needsData: true },
+  {
+    name: 'curves',
+    command: script('engine-curves.ts', ...data, '--sides', 'onnx,cuda-fp32,cuda-bf16', ...small(...little)),
+    needsData: true,
+  },
   {
     name: 'speed',
     command: script('gpu-train-step.ts', ...python, ...small('--dry-run', '--steps', '2')),

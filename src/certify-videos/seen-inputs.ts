@@ -1,10 +1,9 @@
 /** Which videos to predict the learners have seen already, by content: accuracy on these says nothing of new videos. */
-import type { LabelledVideo } from '../finetune/dataset.ts'
+import { fileDigestOf, type LabelledVideo } from '../finetune/dataset.ts'
 import { videosOf } from '../finetune/trained-on.ts'
 import { checkpointPlace } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
 import type { FeatureSource } from './feature-source.ts'
-import { fileDigestOf } from './file-digest-of.ts'
 
 /** Counts of the videos to predict. */
 export interface SeenInputs {

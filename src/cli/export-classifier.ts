@@ -4,7 +4,7 @@ import { type ClassifierExport, exportClassifier, exportClassifierDirectory } fr
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import type { ExportInput } from '../export/encoder.ts'
 import { openClassifier } from '../finetune/classifier.ts'
-import { type LabelledVideo, openDataset } from '../finetune/dataset.ts'
+import { fileDigestOf, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
 import { type SplitName, videosOfSplit } from '../finetune/split.ts'
@@ -263,7 +263,9 @@ async function sameContent(
   signal: AbortSignal,
 ): Promise<string[]> {
   if (others.length === 0) return []
-  const contents = (await withDigests(others, signal)).flatMap(({ digest }) => digest?.slice(0, 64) ?? [])
+  const contents = (await withDigests(others, signal)).flatMap((video) =>
+    video.digest === null ? [] : [fileDigestOf(video)],
+  )
   return videosOf(await withDigests(videos, signal), new Set(contents)).map(({ id }) => id)
 }
 

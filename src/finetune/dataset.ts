@@ -193,6 +193,11 @@ export function contentDigest(file: string, { start, end }: Pick<VideoEntry, 'st
   return start === undefined && end === undefined ? file : `${file}#${start ?? 0}-${end ?? ''}`
 }
 
+/** SHA-256 of the whole file that a video is of, which parts of one file share; empty where the file was not digested. */
+export function fileDigestOf({ digest }: Pick<LabelledVideo, 'digest'>): string {
+  return (digest ?? '').split('#', 1)[0]
+}
+
 function requireLabels(source: string, entries: readonly VideoEntry[]): void {
   const without = entries.filter((entry) => entry.label === undefined)
   if (without.length === 0) return

@@ -20,6 +20,7 @@ import {
   loadingOptions,
   plainFinetuneConfiguration,
 } from './configuration.ts'
+import { fileDigestOf } from './dataset.ts'
 import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
@@ -231,8 +232,8 @@ async function recordOf(
   { signal, onNote }: FinetuneOptions,
 ): Promise<TrainingRecord> {
   const { from } = model
-  const digests = dataset.videos.flatMap(({ path: file, digest }) =>
-    digest === null ? [] : [[file, digest.slice(0, 64)] as const],
+  const digests = dataset.videos.flatMap((video) =>
+    video.digest === null ? [] : [[video.path, fileDigestOf(video)] as const],
   )
   const used = new Set([...split.train, ...split.validation].map((video) => video.path))
   const files = dataset.videos.map((video) => video.path)

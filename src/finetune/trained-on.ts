@@ -1,7 +1,7 @@
 /** Which of the videos that a classifier is tested on it was trained on: its scores on those say nothing of new videos. */
 import { fileDigest } from '../format/file-digest.ts'
 import { type TrainingUse, trainingUse, unknownUse } from '../train/training-use.ts'
-import { contentDigest, type LabelledVideo } from './dataset.ts'
+import { contentDigest, fileDigestOf, type LabelledVideo } from './dataset.ts'
 import type { Estimate, Scores } from './scores.ts'
 
 export interface TrainedOn {
@@ -52,7 +52,7 @@ export function videosOf<Video extends Pick<LabelledVideo, 'digest'>>(
   videos: readonly Video[],
   contents: ReadonlySet<string>,
 ): Video[] {
-  return videos.filter(({ digest }) => digest !== null && contents.has(digest.slice(0, 64)))
+  return videos.filter((video) => video.digest !== null && contents.has(fileDigestOf(video)))
 }
 
 /**

@@ -4,8 +4,7 @@ import type { PoisonedRow } from '../../certify/learners.ts'
 import { samplesOf } from '../../certify/poison.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
-import { contentDigest, type LabelledVideo } from '../../finetune/dataset.ts'
-import { fileDigestOf } from '../file-digest-of.ts'
+import { contentDigest, fileDigestOf, type LabelledVideo } from '../../finetune/dataset.ts'
 import { timesOf } from '../times.ts'
 
 /** What a learner sees of a row. */

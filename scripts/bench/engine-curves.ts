@@ -1,17 +1,20 @@
 /**
- * The same pretraining steps on real clips by native in bfloat16, native in float32 and onnx: loss curves on top of each
- * other, as a figure and as the largest difference.
+ * The same pretraining steps on real clips by several engines: loss curves on top of each other, as a figure and as the
+ * largest difference from onnx.
  *
- *     npx tsx scripts/bench/native-curves.ts <folder of videos> [--steps 300] [--batch 8] [--resolution 112]
+ *     npx tsx scripts/bench/engine-curves.ts <folder of videos> [--steps 300] [--batch 8] [--resolution 112]
  *         [--preset tiny] [--sides onnx,native-fp32,native-bf16] [--figure curves.svg] [--json curves.json]
  *
- * Exit code 6 where a curve leaves the tolerance: float32 1e-3 and bfloat16 2e-2 of the loss, as means over 20 steps.
+ * Sides: onnx, native-fp32, native-bf16, cuda-fp32, cuda-bf16. Exit code 6 where a curve leaves the tolerance: float32 1e-3
+ * and bfloat16 2e-2 of the loss, as means over 20 steps. Those of cuda have not run on hardware yet.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { renderChart } from '../../src/certify/chart.ts'
 import { exitCodes, invalidArgument } from '../../src/core/errors.ts'
-import type { EngineSession } from '../../src/engine/engine.ts'
-import { inThreadNativeEngine, nativeEngine } from '../../src/engine/native/index.ts'
+import { inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
+import type { Engine, EngineSession } from '../../src/engine/engine.ts'
+import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { buildPretrainProgram } from '../../src/model/index.ts'
 import { initialise } from '../../src/model/initialise.ts'
@@ -33,7 +36,12 @@ const [folder] = positionals
 if (folder === undefined) throw invalidArgument('folder', 'a folder of videos', folder)
 const steps = Number(values.steps)
 const batch = Number(values.batch)
-const tolerances: Readonly<Record<string, number>> = { 'native-fp32': 1e-3, 'native-bf16': 2e-2 }
+const tolerances: Readonly<Record<string, number>> = { fp32: 1e-3, bf16: 2e-2 }
+const engines: Readonly<Record<string, Engine>> = {
+  onnx: inThreadOnnxEngine,
+  native: inThreadNativeEngine,
+  cuda: inThreadCudaEngine,
+}
 
 const resolution = Number(values.resolution)
 const { data, run } = openRealData({ folder, preset: values.preset, resolution, batch, samplesPerClip: 1 })
@@ -41,12 +49,14 @@ const counts = { visible: run.visible, masked: run.predicted }
 const training = buildPretrainProgram({ configuration: run.model, batch, ...counts, optimiser: {} })
 const state = initialise(training.parameters, 1)
 
-await nativeEngine.prepare?.()
 const sessions = new Map<string, EngineSession>()
 for (const side of values.sides.split(',')) {
-  const engine = side.startsWith('native-') ? inThreadNativeEngine : inThreadOnnxEngine
-  const precision = side.endsWith('bf16') ? 'bfloat16' : 'float32'
-  const session = await engine.open(training.programs, { precision })
+  const [name, precision = 'fp32'] = side.split('-')
+  if (engines[name] === undefined || tolerances[precision] === undefined)
+    throw invalidArgument('sides', 'onnx, native-fp32, native-bf16, cuda-fp32 or cuda-bf16', side)
+  const session = await engines[name].open(training.programs, {
+    precision: precision === 'bf16' ? 'bfloat16' : 'float32',
+  })
   await session.writeState(state)
   sessions.set(side, session)
 }
@@ -78,9 +88,9 @@ function smooth(curve: readonly number[]): number[] {
 
 let failed = false
 const reference = smooth(curves.get('onnx') ?? [])
-for (const [name, tolerance] of Object.entries(tolerances)) {
-  const curve = curves.get(name)
-  if (curve === undefined || reference.length === 0) continue
+for (const [name, curve] of curves) {
+  const tolerance = tolerances[name.split('-')[1]]
+  if (tolerance === undefined || reference.length === 0) continue
   const found = smooth(curve).reduce((most, loss, i) => Math.max(most, Math.abs(loss - reference[i]) / reference[i]), 0)
   const single = (curves.get('onnx') ?? []).reduce((most, loss, i) => Math.max(most, Math.abs(curve[i] / loss - 1)), 0)
   const passed = found < tolerance
@@ -90,28 +100,20 @@ for (const [name, tolerance] of Object.entries(tolerances)) {
   )
 }
 
-/** The curves in one plot, the loss upwards and steps to the right. */
-function figure(): string {
-  const [width, height, margin] = [720, 400, 48]
-  const losses = [...curves.values()].flat()
-  const [low, high] = [Math.min(...losses), Math.max(...losses)]
-  const x = (step: number): number => margin + (step / Math.max(1, steps - 1)) * (width - 2 * margin)
-  const y = (loss: number): number => height - margin - ((loss - low) / (high - low || 1)) * (height - 2 * margin)
-  const colors = ['#444444', '#1f77b4', '#d62728', '#2ca02c']
-  const dashes = ['', '8 4', '2 3', '1 6']
-  const lines = [...curves].map(([name, curve], i) => {
-    const points = curve.map((loss, step) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(' ')
-    const style = `fill="none" stroke="${colors[i]}" stroke-width="1.5" stroke-dasharray="${dashes[i]}"`
-    const label = `<text x="${width - margin - 110}" y="${margin + 18 * i}" fill="${colors[i]}">${name}</text>`
-    return `<polyline points="${points}" ${style}/>${label}`
+if (values.figure !== undefined) {
+  const points = (curve: readonly number[]) => curve.map((loss, i) => [i + 1, loss] as const)
+  const strokes = ['solid', 'dashed', 'dotted', 'mixed'] as const
+  const figure = renderChart({
+    title: 'Loss of the same steps',
+    xLabel: 'step',
+    yLabel: 'loss',
+    curves: [...curves].map(([name, curve], i) => ({
+      name,
+      points: points(curve),
+      stroke: strokes[i % strokes.length],
+    })),
   })
-  const axes = `<path d="M${margin} ${margin}V${height - margin}H${width - margin}" fill="none" stroke="#888"/>`
-  const labels = [
-    `<text x="4" y="${y(high) + 4}">${high.toFixed(2)}</text><text x="4" y="${y(low) + 4}">${low.toFixed(2)}</text>`,
-    `<text x="${width / 2 - 40}" y="${height - 14}">step (1 to ${steps})</text><text x="4" y="20">loss</text>`,
-  ]
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>${axes}${labels.join('')}${lines.join('')}</svg>\n`
+  writeFileSync(values.figure, figure)
 }
-if (values.figure !== undefined) writeFileSync(values.figure, figure())
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(Object.fromEntries(curves)))
 if (failed) process.exit(exitCodes.checkFailed)
