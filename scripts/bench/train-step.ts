@@ -61,7 +61,11 @@ class Side {
     this.lines = createInterface({ input: this.child.stdout! })
     this.iterator = this.lines[Symbol.asyncIterator]()
     // A stopped process does not see that its input has ended.
-    process.once('exit', () => this.child.kill('SIGCONT'))
+    process.once('exit', this.wake)
+  }
+
+  private readonly wake = (): void => {
+    this.child.kill('SIGCONT')
   }
 
   async steps(count: number, keep = true): Promise<void> {
@@ -83,7 +87,8 @@ class Side {
   }
 
   end(): void {
-    this.child.kill('SIGCONT')
+    process.removeListener('exit', this.wake)
+    this.wake()
     this.child.stdin!.end()
   }
 }
