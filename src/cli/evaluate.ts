@@ -3,10 +3,9 @@ import { openDataset } from '../finetune/dataset.ts'
 import { evaluateVideos, formatEvaluation, writeEvaluation } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
 import type { ClipClassifier } from '../finetune/predict-videos.ts'
-import { type SplitName, selectPart } from '../finetune/split.ts'
-import { formatSplitRecord, recordSplit } from '../finetune/split-record.ts'
+import type { SplitName } from '../finetune/split.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { readingLines } from '../video/index.ts'
+import { partOfDataset } from './dataset-part.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -46,12 +45,8 @@ export async function evaluateCommand(data: readonly string[], options: Evaluate
       ignoreSplit: split === 'all',
       signal: interrupt.signal,
     })
-    const { chosen: videos, leftOut } = selectPart(dataset.videos, split)
-    const part = split === 'all' ? 'test' : split
-    const rows = recordSplit(dataset.videos, { [part]: videos }, [...dataset.leftOut, ...leftOut])
-    if (!json)
-      for (const line of [...dataset.sources.flatMap(readingLines), ...dataset.notes, formatSplitRecord(rows)])
-        display.note(line)
+    const { videos, rows, lines } = partOfDataset(dataset, split)
+    if (!json) for (const line of lines) display.note(line)
     const evaluation = await evaluateVideos(classifier, videos, {
       clips: rest.clips,
       crops: rest.crops,

@@ -3,17 +3,18 @@ import { RandomStream } from '../core/random.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import type { ExportInput } from '../export/encoder.ts'
-import { openClassifier } from '../finetune/classifier.ts'
+import { type Classifier, openClassifier } from '../finetune/classifier.ts'
 import { fileDigestOf, type LabelledVideo, openDataset } from '../finetune/dataset.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../finetune/evaluate.ts'
 import { openAnyClassifier } from '../finetune/predict.ts'
-import { type SplitName, videosOfSplit } from '../finetune/split.ts'
+import type { SplitName } from '../finetune/split.ts'
 import { formatTrainedOn, videosOf, withDigests } from '../finetune/trained-on.ts'
 import { temporalViews } from '../finetune/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/index.ts'
+import { partOfDataset } from './dataset-part.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -62,14 +63,25 @@ export async function exportClassifierCommand(
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
   try {
+    const { configuration, sampling, labels } = await openClassifier(checkpoint) // its weights are not kept
+    const shown = { configuration, sampling }
+    const videosFor = async (use: Use, data: string): Promise<readonly LabelledVideo[]> => {
+      const dataset = await openDataset(data, { classes: labels, digests: false, signal })
+      const { videos, lines } = partOfDataset(dataset, partOf[use])
+      if (!json) for (const line of lines) display.note(`--${use}: ${line}`)
+      return videos
+    }
+    const tested = evaluate === undefined ? null : await videosFor('evaluate', evaluate)
     const clips =
-      evaluate === undefined
-        ? await generatedClips(checkpoint)
-        : (await clipsOf(checkpoint, evaluate, { use: 'evaluate', most: 16, signal })).clips
+      tested === null
+        ? generatedClips(shown)
+        : (await clipsOf(shown, tested, { use: 'evaluate', most: 16, signal })).clips
     const calibration =
       calibrate === undefined
         ? undefined
-        : await clipsOf(checkpoint, calibrate, { use: 'calibrate', most: calibrationClips, signal })
+        : await clipsOf(shown, await videosFor('calibrate', calibrate), {
+            ...{ use: 'calibrate', most: calibrationClips, signal },
+          })
     const compareWith = engine ?? null
     const result = await exportClassifier(checkpoint, {
       out,
@@ -84,9 +96,7 @@ export async function exportClassifierCommand(
     for (const warning of result.warnings) display.note(`warning: ${warning}`)
     const calibratedOn = calibration?.videos ?? []
     const measured =
-      evaluate === undefined
-        ? null
-        : await measure(checkpoint, out, evaluate, { engine: compareWith, calibratedOn, signal })
+      tested === null ? null : await measure(checkpoint, out, tested, { engine: compareWith, calibratedOn, signal })
     const unreadable = [...(calibration?.unreadable ?? []), ...(measured?.unreadable ?? [])]
     for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)
     const accuracy = measured?.comparison ?? null
@@ -114,8 +124,7 @@ function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
 }
 
 /** Four generated clips that move. */
-async function generatedClips(checkpoint: string): Promise<Uint8Array> {
-  const { configuration } = await openClassifier(checkpoint)
+function generatedClips({ configuration }: Pick<Classifier, 'configuration'>): Uint8Array {
   const { frames } = configuration
   const { height, width } = frameSize(configuration)
   const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
@@ -146,23 +155,20 @@ function warningsOf(unreadable: readonly UnreadableVideo[]): string[] {
 const mostNamed = 10
 
 /**
- * The middle clips of `most` readable videos at most, spread over a part of the data. Others take the places of unreadable
+ * The middle clips of `most` readable videos at most, spread over all of them. Others take the places of unreadable
  * ones.
  *
  * @throws VideoMaeError `VIDEO_UNREADABLE` naming the files when none can be read
  */
 async function clipsOf(
-  checkpoint: string,
-  data: string,
+  { configuration, sampling }: Pick<Classifier, 'configuration' | 'sampling'>,
+  all: readonly LabelledVideo[],
   { use, most, signal }: { readonly use: Use; readonly most: number; readonly signal: AbortSignal },
 ): Promise<{
   readonly clips: Uint8Array
   readonly videos: readonly LabelledVideo[]
   readonly unreadable: readonly UnreadableVideo[]
 }> {
-  const { configuration, sampling, labels } = await openClassifier(checkpoint)
-  const { videos } = await openDataset(data, { classes: labels, digests: false, signal })
-  const all = videosOfSplit(videos, partOf[use])
   const count = Math.min(most, all.length)
   const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
   const samplings = temporalViews(sampling, configuration.frames, 1)
@@ -183,7 +189,7 @@ async function clipsOf(
   const named = unreadable.slice(0, mostNamed).map(({ reason }) => reason)
   const more = unreadable.length - named.length
   throw new VideoMaeError(
-    `Expected a readable video in ${data} for --${use}, but none of ${unreadable.length} is: ${named.join('; ')}${more === 0 ? '' : `; and ${more} more`}.`,
+    `Expected a readable video for --${use}, but none of ${unreadable.length} is: ${named.join('; ')}${more === 0 ? '' : `; and ${more} more`}.`,
     {
       code: 'VIDEO_UNREADABLE',
       exit: 'data',
@@ -208,7 +214,7 @@ interface Comparison {
 async function measure(
   checkpoint: string,
   file: string,
-  data: string,
+  videos: readonly LabelledVideo[],
   options: {
     readonly engine: string | null
     /** Videos that the bounds of activations were measured on. */
@@ -217,12 +223,9 @@ async function measure(
   },
 ): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
   const { engine, calibratedOn, signal } = options
-  let videos: readonly LabelledVideo[] = []
   const evaluate = async (place: string): Promise<Evaluation> => {
     const classifier = await openAnyClassifier(place, { engine })
     try {
-      const dataset = await openDataset(data, { classes: classifier.labels, digests: false, signal })
-      videos = videosOfSplit(dataset.videos, 'test')
       return await evaluateVideos(classifier, videos, { clips: 1, crops: 1, signal })
     } finally {
       await classifier.close()

@@ -44,8 +44,16 @@ async function run(from: string, options: ExportClassifierCommandOptions) {
     })
   }
   await exportClassifierCommand(from, { json: true, engine: 'onnx', ...options })
-  return { result: JSON.parse(shown.stdout) as unknown, stderr: shown.stderr }
+  return { result: options.json === false ? shown.stdout : (JSON.parse(shown.stdout) as unknown), stderr: shown.stderr }
 }
+
+it('says how each list was read, and which rows it did not use', async () => {
+  const rows = good.map((file, i) => `${file},${path.basename(path.dirname(file))},${i === 0 ? 'train' : 'test'}`)
+  writeFileSync(place('parts.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  const { stderr } = await run(checkpoint, { out: place('read.onnx'), evaluate: place('parts.csv'), json: false })
+  expect(stderr).toMatch(/^--evaluate: .*parts\.csv.*split/m)
+  expect(stderr).toMatch(/^--evaluate: 6 rows: 5 test; 1 left out: /m)
+})
 
 describe('videos that cannot be read', () => {
   it.each(['calibrate', 'evaluate'] as const)(
