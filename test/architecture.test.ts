@@ -1,4 +1,4 @@
-/** The table of folders in docs/architecture.md is what the imports say. */
+/** The table of folders in dev/architecture.md is what the imports say. */
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ const source = path.join(root, 'src')
 
 /** The column `knows`: folder -> folders that it may import from; null: all. */
 function documented(): Map<string, Set<string> | null> {
-  const page = readFileSync(path.join(root, 'docs/architecture.md'), 'utf8')
+  const page = readFileSync(path.join(root, 'dev/architecture.md'), 'utf8')
   const rows = [...page.matchAll(/^\| `([\w-]+)\/` \|[^|]*\|([^|]*)\|/gm)]
   return new Map(
     rows.map(([, folder, knows]) => {
@@ -40,7 +40,7 @@ function imports(): Map<string, Map<string, string>> {
   return found
 }
 
-test('folders import from those that docs/architecture.md says, and from all of these', () => {
+test('folders import from those that dev/architecture.md says, and from all of these', () => {
   const [table, actual] = [documented(), imports()]
   expect([...table.keys()].sort()).toEqual([...actual.keys()].sort())
   for (const [folder, others] of actual) {

@@ -64,7 +64,7 @@ function nativeEstimate(
 
 /**
  * Resident memory of ONNX Runtime's arena over the most bytes that are alive at once: blocks that do not fit exactly, and an order
- * of nodes that is not that of the program. Measured, see docs/engine-onnx.md.
+ * of nodes that is not that of the program. Measured, see dev/engine-onnx.md.
  */
 const arenaFactor = 1.13
 

@@ -12,7 +12,7 @@ export interface AttentionHeads {
 
 /**
  * Probabilities stay in memory where the gradient is in the program: at 1568 tokens, computing them again costs more
- * time than anything else in a step saves (docs/engine-onnx.md). Where it is not, ONNX Runtime's tiled attention never
+ * time than anything else in a step saves (dev/engine-onnx.md). Where it is not, ONNX Runtime's tiled attention never
  * builds them.
  */
 export const attention: LoweringRule = (node, context) => {
