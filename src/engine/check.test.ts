@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Graph, type Program, type Tensor } from '../graph/index.ts'
-import { gatherRows } from '../graph/operations/gather-rows.ts'
-import { gatherTokens } from '../graph/operations/gather-tokens.ts'
-import { patchTargets } from '../graph/operations/patch-targets.ts'
-import { patchify } from '../graph/operations/patchify.ts'
-import { reshape } from '../graph/operations/reshape.ts'
-import { scatterTokens } from '../graph/operations/scatter-tokens.ts'
+import { gatherRows, gatherTokens, reshape, scatterTokens } from '../graph/operations/movement.ts'
+import { patchify, patchTargets } from '../graph/operations/patches.ts'
 import { checkStateNames, collectStates, inputCheck, stateBytes } from './check.ts'
 import { ExclusiveUse } from './exclusive.ts'
 

@@ -1,6 +1,6 @@
 /** What every engine checks before it computes: programs that fit together, inputs, state values and indices. */
 import { VideoMaeError } from '../core/errors.ts'
-import { type PatchAttributes, patchGrid } from '../graph/operations/patch-grid.ts'
+import { type PatchAttributes, patchGrid } from '../graph/operations/patches.ts'
 import { elementCount, formatSpec, type Program, sameShape, type TensorId, type TensorSpec } from '../graph/program.ts'
 import type { InputValue, RunInputs } from './engine.ts'
 

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { Tensor } from './graph.ts'
-import { add } from './operations/add.ts'
+import { add } from './operations/elementwise.ts'
 import { formatSpec } from './program.ts'
 
 /**

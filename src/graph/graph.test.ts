@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Graph } from './graph.ts'
-import { add } from './operations/add.ts'
 import { attentionOperation } from './operations/attention.ts'
-import { gelu } from './operations/gelu.ts'
-import { multiply } from './operations/multiply.ts'
-import { scale } from './operations/scale.ts'
-import { softmax } from './operations/softmax.ts'
-import { sumLeading } from './operations/sum-leading.ts'
+import { add, gelu, multiply, scale } from './operations/elementwise.ts'
+import { softmax } from './operations/losses.ts'
+import { sumLeading } from './operations/reductions.ts'
 import type { AdamwUpdate, Program, Update } from './program.ts'
 
 const code = (expected: string) => expect.objectContaining({ code: expected })

@@ -1,6 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { checkUpdates } from './check-updates.ts'
-import { inferOutputs, type Operation } from './operation.ts'
 import {
   type Attributes,
   type DataType,
@@ -15,6 +14,7 @@ import {
   type TensorSpec,
   type Update,
 } from './program.ts'
+import { expectShape } from './shape-rules.ts'
 
 /** A symbolic tensor: a handle to a value that exists only while an engine runs the program. */
 export class Tensor {
@@ -29,6 +29,32 @@ export class Tensor {
     this.shape = spec.shape
     this.dtype = spec.dtype
   }
+}
+
+/** What a gradient rule is given. `gradients[i]` is null where output i does not reach the loss. */
+export interface GradientContext<A extends Attributes> {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly attributes: A
+  readonly gradients: readonly (Tensor | null)[]
+  /** Whether the gradient of input i is wanted at all; a rule may skip the work for others and return null. */
+  readonly wanted: readonly boolean[]
+}
+
+/** One gradient per input; null where the input has none or it is not wanted. */
+export type GradientRule<A extends Attributes> = (context: GradientContext<A>) => readonly (Tensor | null)[]
+
+export interface Operation<A extends Attributes = Attributes> {
+  readonly name: string
+  /** The shape rule: checks the inputs and says what comes out. Throws `SHAPE_MISMATCH`. */
+  readonly infer: (inputs: readonly TensorSpec[], attributes: A) => readonly TensorSpec[]
+  /** Positions of the inputs that need not be float32; the shape rule checks those itself. Default: none. */
+  readonly integerInputs?: readonly number[]
+  /**
+   * Null: nothing that needs a gradient may flow through this operation. Gradients flow through the first output alone;
+   * further outputs are statistics that the gradient reads.
+   */
+  readonly gradient: GradientRule<A> | null
 }
 
 interface RecordedNode {
@@ -185,6 +211,17 @@ export class Graph {
     }
     return tensor
   }
+}
+
+/** The shape rule of an operation, behind the check that all other inputs are float32. Throws `SHAPE_MISMATCH`. */
+function inferOutputs<A extends Attributes>(
+  { name, infer, integerInputs = [] }: Operation<A>,
+  inputs: readonly TensorSpec[],
+  attributes: A,
+): readonly TensorSpec[] {
+  const ok = inputs.every(({ dtype }, i) => dtype === 'float32' || integerInputs.includes(i))
+  expectShape(ok, name, 'float32 tensors', inputs)
+  return infer(inputs, attributes)
 }
 
 function collectNeeds(update: Update, tensors: Set<TensorId>, states: Set<string>): void {

@@ -1,13 +1,9 @@
 import type { Tensor } from '../graph/graph.ts'
-import { add } from '../graph/operations/add.ts'
 import { attention } from '../graph/operations/attention.ts'
-import { concat } from '../graph/operations/concat.ts'
-import { gelu } from '../graph/operations/gelu.ts'
+import { add, gelu, multiply, scaleSamples } from '../graph/operations/elementwise.ts'
 import { layerNorm } from '../graph/operations/layer-norm.ts'
 import { linear } from '../graph/operations/linear.ts'
-import { multiply } from '../graph/operations/multiply.ts'
-import { scaleSamples } from '../graph/operations/scale-samples.ts'
-import { slice } from '../graph/operations/slice.ts'
+import { concat, slice } from '../graph/operations/movement.ts'
 import type { TransformerSize } from './configuration.ts'
 
 /** A run of tokens along axis 1. */

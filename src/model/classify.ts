@@ -1,7 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
-import { softmax } from '../graph/operations/softmax.ts'
-import { softmaxCrossEntropy } from '../graph/operations/softmax-cross-entropy.ts'
+import { softmax, softmaxCrossEntropy } from '../graph/operations/losses.ts'
 import type { Program } from '../graph/program.ts'
 import { type ClipOptions, clipInput } from './encode-program.ts'
 import { attentiveHead, classifierFeatures, linearHead } from './heads.ts'

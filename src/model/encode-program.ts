@@ -1,6 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
-import { meanTokens } from '../graph/operations/mean-tokens.ts'
+import { meanTokens } from '../graph/operations/reductions.ts'
 import type { Program } from '../graph/program.ts'
 import { clipShape, type ModelConfiguration } from './configuration.ts'
 import { encode, type FrameLayout } from './encoder.ts'

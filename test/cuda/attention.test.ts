@@ -3,8 +3,7 @@
  * models, against the float64 reference to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
 import { describe, expect, it, vi } from 'vitest'
-import { attentionOperation } from '../../src/graph/operations/attention.ts'
-import { attentionGradient } from '../../src/graph/operations/attention-gradient.ts'
+import { attentionGradient, attentionOperation } from '../../src/graph/operations/attention.ts'
 import { CaseBuilder, relativeError } from '../engines/case-builder.ts'
 import { compilationTimeouts } from './emulation/build.ts'
 import { roundLeaves, runOnDevice, runReference } from './run-program.ts'

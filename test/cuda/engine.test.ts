@@ -10,7 +10,7 @@ import { NvrtcLibrary } from '../../src/engine/cuda/driver/nvrtc-library.ts'
 import { cudaEngine, howToUse, inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import { defineOptions, readKernelFile } from '../../src/engine/cuda/kernel-files.ts'
 import { Graph } from '../../src/graph/graph.ts'
-import { gelu } from '../../src/graph/operations/gelu.ts'
+import { gelu } from '../../src/graph/operations/elementwise.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
 import { buildEmulatedToolkit, compilationTimeouts, emulationMissing } from './emulation/build.ts'
 

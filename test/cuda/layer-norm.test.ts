@@ -3,8 +3,7 @@
  * against the float64 reference: float32 to 1e-4 and bfloat16 to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
 import { describe, expect, it, vi } from 'vitest'
-import { layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
-import { layerNormGradient } from '../../src/graph/operations/layer-norm-gradient.ts'
+import { layerNormGradient, layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
 import { CaseBuilder, relativeError } from '../engines/case-builder.ts'
 import { compilationTimeouts } from './emulation/build.ts'
 import { roundLeaves, runOnDevice, runReference } from './run-program.ts'

@@ -5,38 +5,29 @@
  */
 import fc from 'fast-check'
 import type { Tensor } from '../../src/graph/graph.ts'
-import { add } from '../../src/graph/operations/add.ts'
-import { attentionOperation } from '../../src/graph/operations/attention.ts'
-import { attentionGradient } from '../../src/graph/operations/attention-gradient.ts'
-import { broadcastLeading } from '../../src/graph/operations/broadcast-leading.ts'
-import { concat } from '../../src/graph/operations/concat.ts'
-import { gatherRows } from '../../src/graph/operations/gather-rows.ts'
-import { gatherTokens } from '../../src/graph/operations/gather-tokens.ts'
-import { gelu } from '../../src/graph/operations/gelu.ts'
-import { geluGradient } from '../../src/graph/operations/gelu-gradient.ts'
+import { attentionGradient, attentionOperation } from '../../src/graph/operations/attention.ts'
+import { add, gelu, geluGradient, multiply, scale, scaleSamples } from '../../src/graph/operations/elementwise.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
-import { layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
-import { layerNormGradient } from '../../src/graph/operations/layer-norm-gradient.ts'
-import { linear } from '../../src/graph/operations/linear.ts'
-import { linearInputGradient } from '../../src/graph/operations/linear-input-gradient.ts'
-import { linearParameterGradient } from '../../src/graph/operations/linear-parameter-gradient.ts'
-import { meanSquaredError } from '../../src/graph/operations/mean-squared-error.ts'
-import { meanSquaredErrorGradient } from '../../src/graph/operations/mean-squared-error-gradient.ts'
-import { meanTokens } from '../../src/graph/operations/mean-tokens.ts'
-import { meanTokensGradient } from '../../src/graph/operations/mean-tokens-gradient.ts'
-import { multiply } from '../../src/graph/operations/multiply.ts'
-import { pad } from '../../src/graph/operations/pad.ts'
-import { patchTargets } from '../../src/graph/operations/patch-targets.ts'
-import { patchify } from '../../src/graph/operations/patchify.ts'
-import { reshape } from '../../src/graph/operations/reshape.ts'
-import { scale } from '../../src/graph/operations/scale.ts'
-import { scaleSamples } from '../../src/graph/operations/scale-samples.ts'
-import { scatterTokens } from '../../src/graph/operations/scatter-tokens.ts'
-import { slice } from '../../src/graph/operations/slice.ts'
-import { softmax } from '../../src/graph/operations/softmax.ts'
-import { softmaxCrossEntropy } from '../../src/graph/operations/softmax-cross-entropy.ts'
-import { softmaxCrossEntropyGradient } from '../../src/graph/operations/softmax-cross-entropy-gradient.ts'
-import { sumLeading } from '../../src/graph/operations/sum-leading.ts'
+import { layerNormGradient, layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
+import { linear, linearInputGradient, linearParameterGradient } from '../../src/graph/operations/linear.ts'
+import {
+  meanSquaredError,
+  meanSquaredErrorGradient,
+  softmax,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+} from '../../src/graph/operations/losses.ts'
+import {
+  concat,
+  gatherRows,
+  gatherTokens,
+  pad,
+  reshape,
+  scatterTokens,
+  slice,
+} from '../../src/graph/operations/movement.ts'
+import { patchify, patchTargets } from '../../src/graph/operations/patches.ts'
+import { broadcastLeading, meanTokens, meanTokensGradient, sumLeading } from '../../src/graph/operations/reductions.ts'
 import { elementCount } from '../../src/graph/program.ts'
 import { CaseBuilder, type OperationCase } from './case-builder.ts'
 import {

@@ -5,11 +5,9 @@
 import { expect, test } from 'vitest'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { differentiate, Graph, type Program, type Update } from '../../src/graph/index.ts'
-import { add } from '../../src/graph/operations/add.ts'
-import { gatherTokens } from '../../src/graph/operations/gather-tokens.ts'
-import { multiply } from '../../src/graph/operations/multiply.ts'
-import { scale } from '../../src/graph/operations/scale.ts'
-import { sumLeading } from '../../src/graph/operations/sum-leading.ts'
+import { add, multiply, scale } from '../../src/graph/operations/elementwise.ts'
+import { gatherTokens } from '../../src/graph/operations/movement.ts'
+import { sumLeading } from '../../src/graph/operations/reductions.ts'
 import { describeEngines, withSession } from './engines.ts'
 
 const array = (...values: number[]): Float32Array => Float32Array.from(values)

@@ -5,9 +5,9 @@
 import { totalmem } from 'node:os'
 import { expect, test, vi } from 'vitest'
 import { Graph, type Program } from '../../src/graph/index.ts'
+import { multiply } from '../../src/graph/operations/elementwise.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
-import { multiply } from '../../src/graph/operations/multiply.ts'
-import { sumLeading } from '../../src/graph/operations/sum-leading.ts'
+import { sumLeading } from '../../src/graph/operations/reductions.ts'
 import { libraryOf, nativeMissing, nativeTimeouts, openNative, testedLevels } from './native-cases.ts'
 
 vi.setConfig(nativeTimeouts)

@@ -141,7 +141,7 @@ console.log(available, detail)`
       writeFileSync(
         path.join(consumer, 'native.mjs'),
         `import { engineNamed, Graph } from 'videomae'
-import { add } from './node_modules/videomae/dist/graph/operations/add.js'
+import { add } from './node_modules/videomae/dist/graph/operations/elementwise.js'
 const graph = new Graph('sum')
 const program = graph.build({ y: add(graph.input('a', [3]), graph.input('b', [3])) })
 const engine = await engineNamed('native')

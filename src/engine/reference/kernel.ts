@@ -1,4 +1,4 @@
-import type { Operation } from '../../graph/operation.ts'
+import type { Operation } from '../../graph/graph.ts'
 import type { OperationName, operations } from '../../graph/operations/index.ts'
 import type { Attributes, TensorSpec } from '../../graph/program.ts'
 

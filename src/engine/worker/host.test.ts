@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { compiledEntry } from '../../core/entry.ts'
 import { Graph } from '../../graph/graph.ts'
-import { scale } from '../../graph/operations/scale.ts'
+import { scale } from '../../graph/operations/elementwise.ts'
 import type { Engine, EngineSession } from '../engine.ts'
 import { referenceEngine } from '../reference/index.ts'
 import { threadedEngine } from './host.ts'

@@ -11,10 +11,10 @@ import { evaluate } from '../../engine/reference/evaluate.ts'
 import { differentiate } from '../differentiate.ts'
 import type { Tensor } from '../graph.ts'
 import { elementCount, type Program } from '../program.ts'
+import { multiply } from './elementwise.ts'
 import { type OperationName, operations } from './index.ts'
-import { multiply } from './multiply.ts'
-import { reshape } from './reshape.ts'
-import { sumLeading } from './sum-leading.ts'
+import { reshape } from './movement.ts'
+import { sumLeading } from './reductions.ts'
 
 /** Operations that are gradients of others, or whose input is data. */
 const withoutGradient: readonly OperationName[] = [

@@ -1,35 +1,38 @@
-import type { Operation } from '../operation.ts'
-import { addOperation } from './add.ts'
-import { attentionOperation } from './attention.ts'
-import { attentionGradientOperation } from './attention-gradient.ts'
-import { broadcastLeadingOperation } from './broadcast-leading.ts'
-import { concatOperation } from './concat.ts'
-import { gatherRowsOperation } from './gather-rows.ts'
-import { gatherTokensOperation } from './gather-tokens.ts'
-import { geluOperation } from './gelu.ts'
-import { geluGradientOperation } from './gelu-gradient.ts'
-import { layerNormOperation } from './layer-norm.ts'
-import { layerNormGradientOperation } from './layer-norm-gradient.ts'
-import { linearOperation } from './linear.ts'
-import { linearInputGradientOperation } from './linear-input-gradient.ts'
-import { linearParameterGradientOperation } from './linear-parameter-gradient.ts'
-import { meanSquaredErrorOperation } from './mean-squared-error.ts'
-import { meanSquaredErrorGradientOperation } from './mean-squared-error-gradient.ts'
-import { meanTokensOperation } from './mean-tokens.ts'
-import { meanTokensGradientOperation } from './mean-tokens-gradient.ts'
-import { multiplyOperation } from './multiply.ts'
-import { padOperation } from './pad.ts'
-import { patchTargetsOperation } from './patch-targets.ts'
-import { patchifyOperation } from './patchify.ts'
-import { reshapeOperation } from './reshape.ts'
-import { scaleOperation } from './scale.ts'
-import { scaleSamplesOperation } from './scale-samples.ts'
-import { scatterTokensOperation } from './scatter-tokens.ts'
-import { sliceOperation } from './slice.ts'
-import { softmaxOperation } from './softmax.ts'
-import { softmaxCrossEntropyOperation } from './softmax-cross-entropy.ts'
-import { softmaxCrossEntropyGradientOperation } from './softmax-cross-entropy-gradient.ts'
-import { sumLeadingOperation } from './sum-leading.ts'
+import type { Operation } from '../graph.ts'
+import { attentionGradientOperation, attentionOperation } from './attention.ts'
+import {
+  addOperation,
+  geluGradientOperation,
+  geluOperation,
+  multiplyOperation,
+  scaleOperation,
+  scaleSamplesOperation,
+} from './elementwise.ts'
+import { layerNormGradientOperation, layerNormOperation } from './layer-norm.ts'
+import { linearInputGradientOperation, linearOperation, linearParameterGradientOperation } from './linear.ts'
+import {
+  meanSquaredErrorGradientOperation,
+  meanSquaredErrorOperation,
+  softmaxCrossEntropyGradientOperation,
+  softmaxCrossEntropyOperation,
+  softmaxOperation,
+} from './losses.ts'
+import {
+  concatOperation,
+  gatherRowsOperation,
+  gatherTokensOperation,
+  padOperation,
+  reshapeOperation,
+  scatterTokensOperation,
+  sliceOperation,
+} from './movement.ts'
+import { patchifyOperation, patchTargetsOperation } from './patches.ts'
+import {
+  broadcastLeadingOperation,
+  meanTokensGradientOperation,
+  meanTokensOperation,
+  sumLeadingOperation,
+} from './reductions.ts'
 
 /** Every operation by its name: what an engine has to know. */
 export const operations = {

@@ -7,27 +7,20 @@ import { describe, expect, test } from 'vitest'
 import { evaluate } from '../../../src/engine/reference/evaluate.ts'
 import { applyUpdates } from '../../../src/engine/reference/updates.ts'
 import { type AdamwEntry, elementCount, Graph, type Tensor } from '../../../src/graph/index.ts'
-import { attentionOperation } from '../../../src/graph/operations/attention.ts'
-import { attentionGradient } from '../../../src/graph/operations/attention-gradient.ts'
-import { gatherRows } from '../../../src/graph/operations/gather-rows.ts'
-import { gatherTokens } from '../../../src/graph/operations/gather-tokens.ts'
-import { gelu } from '../../../src/graph/operations/gelu.ts'
-import { geluGradient } from '../../../src/graph/operations/gelu-gradient.ts'
-import { layerNormOperation } from '../../../src/graph/operations/layer-norm.ts'
-import { layerNormGradient } from '../../../src/graph/operations/layer-norm-gradient.ts'
-import { linear } from '../../../src/graph/operations/linear.ts'
-import { linearInputGradient } from '../../../src/graph/operations/linear-input-gradient.ts'
-import { linearParameterGradient } from '../../../src/graph/operations/linear-parameter-gradient.ts'
-import { meanSquaredError } from '../../../src/graph/operations/mean-squared-error.ts'
-import { meanSquaredErrorGradient } from '../../../src/graph/operations/mean-squared-error-gradient.ts'
-import { meanTokens } from '../../../src/graph/operations/mean-tokens.ts'
-import { meanTokensGradient } from '../../../src/graph/operations/mean-tokens-gradient.ts'
-import { patchTargets } from '../../../src/graph/operations/patch-targets.ts'
-import { patchify } from '../../../src/graph/operations/patchify.ts'
-import { scatterTokens } from '../../../src/graph/operations/scatter-tokens.ts'
-import { softmax } from '../../../src/graph/operations/softmax.ts'
-import { softmaxCrossEntropy } from '../../../src/graph/operations/softmax-cross-entropy.ts'
-import { softmaxCrossEntropyGradient } from '../../../src/graph/operations/softmax-cross-entropy-gradient.ts'
+import { attentionGradient, attentionOperation } from '../../../src/graph/operations/attention.ts'
+import { gelu, geluGradient } from '../../../src/graph/operations/elementwise.ts'
+import { layerNormGradient, layerNormOperation } from '../../../src/graph/operations/layer-norm.ts'
+import { linear, linearInputGradient, linearParameterGradient } from '../../../src/graph/operations/linear.ts'
+import {
+  meanSquaredError,
+  meanSquaredErrorGradient,
+  softmax,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+} from '../../../src/graph/operations/losses.ts'
+import { gatherRows, gatherTokens, scatterTokens } from '../../../src/graph/operations/movement.ts'
+import { patchify, patchTargets } from '../../../src/graph/operations/patches.ts'
+import { meanTokens, meanTokensGradient } from '../../../src/graph/operations/reductions.ts'
 import { relativeError } from '../case-builder.ts'
 
 const golden = JSON.parse(readFileSync(new URL('./operations.json', import.meta.url), 'utf8')) as Record<

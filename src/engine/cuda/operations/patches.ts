@@ -1,6 +1,5 @@
 import { VideoMaeError } from '../../../core/errors.ts'
-import { type PatchAttributes, patchGrid } from '../../../graph/operations/patch-grid.ts'
-import type { PatchifyAttributes } from '../../../graph/operations/patchify.ts'
+import { type PatchAttributes, type PatchifyAttributes, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
 import { type Lowering, optional, u32, value } from '../lower/lowering.ts'
 

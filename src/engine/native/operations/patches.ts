@@ -1,5 +1,4 @@
-import { type PatchAttributes, patchGrid } from '../../../graph/operations/patch-grid.ts'
-import type { PatchifyAttributes } from '../../../graph/operations/patchify.ts'
+import { type PatchAttributes, type PatchifyAttributes, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
 import { integer, type Lowering, optional, refused, typed, value } from '../lower/lowering.ts'
 

@@ -1,4 +1,4 @@
-import { patchGrid } from '../../../graph/operations/patch-grid.ts'
+import { patchGrid } from '../../../graph/operations/patches.ts'
 import { type LoweringRule, numberAttribute } from './context.ts'
 import { gatherPatchRuns } from './patches.ts'
 

@@ -1,4 +1,4 @@
-import type { PatchGrid } from '../../../graph/operations/patch-grid.ts'
+import type { PatchGrid } from '../../../graph/operations/patches.ts'
 import type { TensorId } from '../../../graph/program.ts'
 import type { LoweringContext, Value } from './context.ts'
 

@@ -1,4 +1,4 @@
-import { patchGrid } from '../../../graph/operations/patch-grid.ts'
+import { patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
 import { type LoweringContext, type LoweringRule, numberAttribute, numbersAttribute, type Value } from './context.ts'
 import { gatherPatchRuns } from './patches.ts'

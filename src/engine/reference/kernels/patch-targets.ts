@@ -1,4 +1,4 @@
-import { patchGrid } from '../../../graph/operations/patch-grid.ts'
+import { patchGrid } from '../../../graph/operations/patches.ts'
 import type { KernelOf } from '../kernel.ts'
 
 export const patchTargets: KernelOf<'patchTargets'> = (inputs, attributes) => {
