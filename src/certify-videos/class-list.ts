@@ -29,7 +29,7 @@ export interface ClassList {
 /**
  * Classes as they were declared: some names, or one file with a name in each line or with the `id2label` of a classifier.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for names that repeat, `CLASSES_TOO_FEW`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_TOO_FEW`
  */
 export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
   if (given === undefined) return { declared: null, from: 'labels', sha256: null }
@@ -38,10 +38,12 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
   const bytes = file ? await readRegularFile(first, { maxBytes: largestClassFile }) : null
   // As labels are read: accents composed.
   const names = (bytes === null ? given : namesOf(textOf(bytes, first), first)).map((name) => name.normalize('NFC'))
+  if (names.some((name) => name.trim() === ''))
+    throw invalidArgument('classes', 'names that are not blank', names.join())
   if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
   const reserved = names.find((name) => otherClasses.includes(name))
   if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
-  if (names.length < 2) throw tooFew(file ? first : 'the declared list', names)
+  if (names.length < 2) throw tooFew(file ? first : 'the declared list', names, declaredHint)
   return { declared: names, from: file ? first : 'declared', sha256: bytes === null ? null : sha256(bytes) }
 }
 
@@ -53,7 +55,7 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
 export function classNamesOf({ declared }: ClassList, labels: Iterable<string>, source: string): readonly string[] {
   if (declared !== null) return declared
   const found = [...new Set(labels)].sort(compareClassNames)
-  if (found.length < 2) throw tooFew(source, found)
+  if (found.length < 2) throw tooFew(source, found, dataHint)
   return [...otherClasses, ...found]
 }
 
@@ -101,10 +103,14 @@ function textOf(bytes: Buffer, file: string): string {
   throw invalidArgument('classes', `a file in UTF-8 (line ${decoded.line}: ${decoded.reason})`, file)
 }
 
-function tooFew(source: string, names: readonly string[]): VideoMaeError {
-  return new VideoMaeError(`Expected at least two classes in ${source} but found ${names.length}: ${names.join()}.`, {
+const declaredHint = 'Name the classes, separated by commas, or an existing file with a name in each line.'
+const dataHint = 'In a folder, every class is a sub-folder; in a CSV, the second column is the class.'
+
+function tooFew(source: string, names: readonly string[], hint: string): VideoMaeError {
+  const found = names.length === 0 ? 'none' : `${names.length}: ${names.join()}`
+  return new VideoMaeError(`Expected at least two classes in ${source} but found ${found}.`, {
     code: 'CLASSES_TOO_FEW',
     exit: 'data',
-    hint: 'In a folder, every class is a sub-folder; in a CSV, the second column is the class.',
+    hint,
   })
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
+import { createProgram } from './commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 
 afterEach(() => void vi.restoreAllMocks())
@@ -43,4 +44,55 @@ test.each(
     code: 'commander.invalidArgument',
     message: expect.stringContaining(option),
   })
+})
+
+/** Where blank text goes. */
+const blank = '<blank>'
+
+/** Every option of every command that takes a value, and every argument, with blank text in its place. */
+const blanks = createProgram().commands.flatMap((command) => {
+  const sound = command.registeredArguments.filter(({ required }) => required).map(() => 'DATA')
+  const mandatory = command.options.filter((option) => option.mandatory).flatMap(({ long }) => [long!, 'ENCODER'])
+  const options = command.options.filter((option) => option.required || option.optional).map(({ long }) => long!)
+  return [
+    ...options.map((option) => ({
+      command: command.name(),
+      what: option,
+      given: [...sound, ...mandatory, option, blank],
+    })),
+    ...command.registeredArguments.map((argument, i) => ({
+      command: command.name(),
+      what: argument.name(),
+      given: [...mandatory, ...sound.slice(0, i), blank, ...sound.slice(i + 1)],
+    })),
+  ]
+})
+
+test('there are options and arguments of all commands', () => {
+  expect(new Set(blanks.map(({ command }) => command)).size).toBeGreaterThan(10)
+  expect(blanks.map(({ command, what }) => `${command} ${what}`)).toEqual(
+    expect.arrayContaining([
+      'certify --classes',
+      'certify --from',
+      'pretrain --out',
+      'features data',
+      'export --check',
+    ]),
+  )
+})
+
+test.each(blanks)('$command refuses a blank $what before it begins', async ({ command, what, given }) => {
+  for (const text of ['', ' \t']) {
+    const program = createProgram()
+    for (const one of program.commands)
+      one
+        .exitOverride()
+        .configureOutput({ writeErr: () => {} })
+        .action(() => Promise.reject(new Error('it has begun')))
+    const parsed = program.parseAsync([command, ...given.map((arg) => (arg === blank ? text : arg))], { from: 'user' })
+    await expect(parsed).rejects.toMatchObject({
+      code: 'commander.invalidArgument',
+      message: expect.stringContaining(what),
+    })
+  }
 })

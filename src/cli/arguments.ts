@@ -1,5 +1,5 @@
 /** How values of options are read, for all commands: a value out of its bounds is refused before a command begins. */
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 
 /** A number that is written out: an empty value is none. */
 function numberOf(value: string): number {
@@ -36,3 +36,27 @@ export function fraction(value: string): number {
 
 /** For options that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
+/**
+ * Refuses blank text for any argument or option of a command. A blank path names the working folder or nothing, and a blank list
+ * says nothing: both come from a variable of a script that is not set. Numbers and choices are refused when they are parsed.
+ *
+ * @throws CommanderError in the form of a value that cannot be parsed
+ */
+export function refuseBlank(command: Command): void {
+  const blank = (value: unknown): boolean =>
+    [value].flat().some((text) => typeof text === 'string' && text.trim() === '')
+  for (const [i, argument] of command.registeredArguments.entries())
+    if (blank(command.processedArgs[i])) refuse(command, `argument '${argument.name()}'`, argument.description)
+  for (const option of command.options) {
+    const name = option.attributeName()
+    if (command.getOptionValueSource(name) === 'cli' && blank(command.getOptionValue(name)))
+      refuse(command, `option '${option.flags}'`, option.description)
+  }
+}
+
+function refuse(command: Command, what: string, meaning: string): never {
+  command.error(`error: ${what} is blank. Expected: ${meaning.replaceAll('\n', ' ')}`, {
+    code: 'commander.invalidArgument',
+  })
+}

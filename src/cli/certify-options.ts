@@ -92,7 +92,7 @@ export function videoOptions(
     learner,
     cache: cache ?? path.join(out, 'store'),
     engine: engine ?? null,
-    ...(classes === undefined ? {} : { classes: listOf(classes) }),
+    ...(classes === undefined ? {} : { classes: listOf('--classes', classes) }),
     ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
     signal,
     onDigest: progressOf(quiet, 'files read'),
@@ -162,27 +162,31 @@ export async function learnerOf(
 }
 
 export function rulesOf(text: string): Rule[] {
-  return listOf(text) as Rule[] // `certify` checks the names
+  return listOf('--rule', text) as Rule[] // `certify` checks the names
 }
 
 /** Whole numbers. @throws VideoMaeError `INVALID_ARGUMENT` */
 export function numbersOf(name: string, text: string, least = 1): number[] {
-  const numbers = listOf(text).map(Number)
+  const numbers = listOf(name, text).map(Number)
   const wrong = numbers.find((value) => !Number.isInteger(value) || value < least)
-  if (wrong === undefined && numbers.length > 0) return numbers
+  if (wrong === undefined) return numbers
   throw invalidArgument(name, `whole numbers from ${least} such as 50,100,200`, text)
 }
 
 /** Shares of a whole. @throws VideoMaeError `INVALID_ARGUMENT` */
 export function sharesOf(name: string, text: string): number[] {
-  const numbers = listOf(text).map(Number)
-  if (numbers.length > 0 && numbers.every((value) => value >= 0 && value <= 1)) return numbers
+  const numbers = listOf(name, text).map(Number)
+  if (numbers.every((value) => value >= 0 && value <= 1)) return numbers
   throw invalidArgument(name, 'shares from 0 to 1 such as 0.5,0.6,0.7', text)
 }
 
-export function listOf(text: string): string[] {
-  return text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
+/**
+ * The parts of a list, at least one.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` where a part is blank: what should stand there is not known
+ */
+export function listOf(name: string, text: string): string[] {
+  const parts = text.split(',').map((part) => part.trim())
+  if (parts.includes('')) throw invalidArgument(name, 'a list without blank parts, separated by commas', text)
+  return parts
 }

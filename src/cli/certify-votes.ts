@@ -56,7 +56,7 @@ export interface CertifyVotesOptions extends CommonOptions {
  */
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
-  const { number, names } = classesOf(options.classes ?? '')
+  const { number, names } = classesOf(options.classes)
   const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
   if (offsets === undefined && rules.some(needsSpread))
@@ -100,8 +100,8 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   process.stdout.write(conditions.map((condition) => `  if ${condition}\n`).join(''))
 }
 
-function classesOf(text: string): { readonly number: number; readonly names: readonly string[] | null } {
-  const names = listOf(text).map((name) => name.normalize('NFC'))
+function classesOf(text: string | undefined): { readonly number: number; readonly names: readonly string[] | null } {
+  const names = text === undefined ? [] : listOf('--classes', text).map((name) => name.normalize('NFC'))
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', text)

@@ -55,7 +55,7 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
     ...(accuracies === undefined ? {} : { accuracies: sharesOf('--accuracies', accuracies) }),
   }
   checkStudy(study) // before a feature is computed
-  const kinds = listOf(learner) as LearnerKind[] // `planCertification` checks the names
+  const kinds = listOf('--learner', learner) as LearnerKind[] // `planCertification` checks the names
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { signal } = interrupt

@@ -59,3 +59,12 @@ export function invalidArgument(name: string, expected: string, received: unknow
     hint,
   })
 }
+
+/**
+ * Refuses a blank path. Joined with a name or resolved, it would be the working folder.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requirePath(name: string, value: string): void {
+  if (value.trim() === '') throw invalidArgument(name, 'a path that is not blank', value)
+}

@@ -10,6 +10,7 @@ import {
   optimiserSchema,
   refuseBothTimings,
   scheduleSchema,
+  textSchema,
 } from '../train/configuration.ts'
 import { type ConfigurationSource, checkedConfiguration, loadConfiguration } from '../train/configuration-file.ts'
 import { durationSchema, formatDuration } from '../train/duration.ts'
@@ -25,7 +26,7 @@ export type FinetuneMode = (typeof finetuneModes)[number]
 const dataSchema = z
   .strictObject({
     path: z
-      .union([z.string(), z.array(z.string()).min(1)])
+      .union([textSchema, z.array(textSchema).min(1)])
       .nullable()
       .default(null)
       .describe(
@@ -100,7 +101,7 @@ const probeSchema = z
     weightDecay: z.number().nonnegative().default(0.05),
     heads: count.nullable().default(null).describe('Attention heads of the attentive head; null: heads of 64 values.'),
     clips: count.default(1).describe('Temporal views of each training video; a row of features each.'),
-    cache: z.string().nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
+    cache: textSchema.nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
   })
   .describe('Heads on frozen features (modes linear, attentive, ridge).')
 
@@ -128,13 +129,11 @@ export const finetuneSchema = z
     clip: clipSchema.prefault({}),
     model: modelSchema
       .extend({
-        from: z
-          .string()
+        from: textSchema
           .nullable()
           .default(null)
           .describe('Checkpoint, run folder or Hugging Face directory to start from; "scratch": fresh weights.'),
-        like: z
-          .string()
+        like: textSchema
           .nullable()
           .default(null)
           .describe('With from: scratch, a checkpoint whose sizes are taken, for a comparison.'),

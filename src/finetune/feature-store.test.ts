@@ -35,6 +35,10 @@ const filesOf = async (ending: string) => {
   return (await readdir(folder)).filter((name) => name.endsWith(ending)).map((name) => path.join(folder, name))
 }
 
+test('a blank cache, which would be the working folder, is refused', async () => {
+  await expect(FeatureStore.open(' ', 'id', {}, 2)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+})
+
 test('several stores of one key may be filled at once, also with the same videos', async () => {
   const [one, two] = [await open(), await open()]
   for (let n = 0; n < 6; n++) {

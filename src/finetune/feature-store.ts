@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { appendFile, mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { VideoMaeError } from '../core/errors.ts'
+import { requirePath, VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { crc32c } from '../format/crc32c.ts'
 import { bytesOf, readFully } from '../format/file-bytes.ts'
@@ -86,6 +86,7 @@ export class FeatureStore {
    * Opens or makes the store of a key, with what is in it now.
    *
    * @param key plain JSON; the folder is named after `id`, its digest
+   * @throws VideoMaeError `INVALID_ARGUMENT` for a blank `root`
    */
   static async open(
     root: string,
@@ -93,6 +94,7 @@ export class FeatureStore {
     key: Readonly<Record<string, unknown>>,
     width: number,
   ): Promise<FeatureStore> {
+    requirePath('the cache', root)
     const folder = path.join(root, id)
     await mkdir(folder, { recursive: true })
     await writeFileAtomic(path.join(folder, 'key.json'), `${JSON.stringify({ ...key, width }, null, 2)}\n`)

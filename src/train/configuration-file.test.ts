@@ -29,6 +29,20 @@ describe('run configuration', () => {
     expect(() => runConfiguration({ modle: {} } as RunInput)).toThrow('did you mean "model"?')
   })
 
+  it('refuses paths and names that are blank, which would be the working folder', async () => {
+    for (const set of [
+      'data.path=""',
+      'data.path=[videos, " "]',
+      'model.from=""',
+      'engine.name=" "',
+      'engine.device=""',
+    ])
+      expect(await complaint('', set), set).toMatch(/^--set .*"[\w.]+": expected text that is not blank$/)
+    expect(await complaint('data: {path: "  "}\n')).toBe(
+      'recipe.yaml:1:14: "data.path": expected text that is not blank',
+    )
+  })
+
   it('says what is wrong with a key that is a list, without a warning of the parser', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     expect(await complaint('? [a, b]\n: 1\n')).toMatch(/^recipe\.yaml:1:\d+: Unknown key/)

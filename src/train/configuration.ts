@@ -22,10 +22,13 @@ export const decodingOptions = {
     ),
 }
 
+/** A path or a name. Joined with another or resolved, a blank path would be the working folder. */
+export const textSchema = z.string().regex(/\S/, 'expected text that is not blank')
+
 const dataSchema = z
   .strictObject({
     path: z
-      .union([z.string(), z.array(z.string()).min(1)])
+      .union([textSchema, z.array(textSchema).min(1)])
       .nullable()
       .default(null)
       .describe('Folders, video files, lists or manifests; the DATA argument of the command replaces it.'),
@@ -112,8 +115,7 @@ export const modelSchema = z
       .describe(
         'Sizes to start from; every size below that is not null replaces its own. null: small, or those of "from".',
       ),
-    from: z
-      .string()
+    from: textSchema
       .nullable()
       .default(null)
       .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
@@ -189,15 +191,14 @@ export const scheduleSchema = z
 
 export const engineSchema = z
   .strictObject({
-    name: z
-      .string()
+    name: textSchema
       .nullable()
       .default('auto')
       .describe(
         'auto, native, onnx, cuda or reference. auto, or null: native where it can run, else onnx. cuda is used where it is asked for.',
       ),
     threads: count.nullable().default(null).describe('null: the cores this process may use.'),
-    device: z.string().nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
+    device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),
     recompute: z
       .enum(recomputeModes)

@@ -26,6 +26,10 @@ async function lockedFolder(change: Record<string, unknown>): Promise<string> {
 const endedPid = 2 ** 22 + 1 // above the largest number that Linux gives out
 
 describe('lockRun', () => {
+  it.each(['', ' '])('refuses %j, which would be the working folder', async (blank) => {
+    await expect(lockRun(blank)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   it('refuses a second run until the first one has released the folder', async () => {
     const folder = path.join(root, 'new', 'run')
     const lock = await lockRun(folder)

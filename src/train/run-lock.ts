@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { VideoMaeError } from '../core/errors.ts'
+import { requirePath, VideoMaeError } from '../core/errors.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { type ProcessState, stateOf, thisProcess } from './process-identity.ts'
@@ -53,9 +53,11 @@ export interface RunLock {
  * Takes the lock of a folder, which is made where it is missing. The lock of a process that has ended is taken over.
  *
  * @param onNote told of a lock that is taken over
- * @throws VideoMaeError `RUN_LOCKED` where a process that runs, or one of another machine, holds it
+ * @throws VideoMaeError `RUN_LOCKED` where a process that runs, or one of another machine, holds it; `INVALID_ARGUMENT` for a
+ *   blank path
  */
 export async function lockRun(folder: string, onNote: (note: string) => void = () => {}): Promise<RunLock> {
+  requirePath('the run folder', folder)
   const made = await mkdir(folder, { recursive: true })
   const content: LockContent = { ...thisProcess(), since: new Date().toISOString() }
   for (;;) {

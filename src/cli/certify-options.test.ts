@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { listOf, numbersOf, rulesOf, sharesOf } from './certify-options.ts'
+
+test('parts of a list are trimmed', () => {
+  expect(listOf('--classes', ' a, b c ,d')).toEqual(['a', 'b c', 'd'])
+  expect(numbersOf('--partitions', '50, 100')).toEqual([50, 100])
+  expect(sharesOf('--accuracies', '0.5,1')).toEqual([0.5, 1])
+})
+
+test.each(['', ' ', ',', 'a,', ',a', 'a,,b', 'a, ,b'])('the list %j is refused: a part of it is blank', (text) => {
+  expect(() => listOf('--classes', text)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('--classes') }),
+  )
+  expect(() => rulesOf(text.replace('a', 'dpa'))).toThrow('--rule')
+  expect(() => numbersOf('--partitions', text.replace(/\w/g, '5'))).toThrow('without blank parts')
+  expect(() => sharesOf('--accuracies', text.replace(/\w/g, '1'))).toThrow('without blank parts')
+})

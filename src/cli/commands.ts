@@ -1,0 +1,213 @@
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { exitCodes } from '../core/errors.ts'
+import { collect, count, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
+import { addCertifyCommands } from './certify-commands.ts'
+import { addFinetuneCommands } from './finetune-commands.ts'
+import { runCommand } from './run.ts'
+
+/** All commands. Each command's module is loaded only when it runs, so that `--help` is instant. */
+export function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const program = new Command('videomae')
+    .description('Self-supervised video pretraining, fine-tuning, ONNX export and certified robustness to poisoning.')
+    .version(version)
+    // Lines are broken where the terminal ends, not where the source does.
+    .configureHelp({ commandDescription: (command) => command.description().replaceAll('\n', ' ') })
+    .showSuggestionAfterError()
+    .showHelpAfterError('Add --help for what is possible.')
+    .exitOverride()
+    .addHelpText('after', `\n${exitCodeHelp()}`)
+    .hook('preAction', (_, command) => refuseBlank(command))
+  addInspect(program)
+  addPretrain(program)
+  addFinetuneCommands(program)
+  addReconstruct(program)
+  addExport(program)
+  addCertifyCommands(program)
+  addDemo(program)
+  addDoctor(program)
+  return program
+}
+
+function exitCodeHelp(): string {
+  const lines = Object.entries(exitCodes).map(([name, code]) => `  ${String(code).padStart(3)}  ${name}`)
+  return `Exit codes:\n${lines.join('\n')}`
+}
+
+const json = () => new Option('--json', 'print JSON instead of text')
+const engine = () =>
+  new Option(
+    '--engine <name>',
+    'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
+  )
+const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
+const decoder = () =>
+  new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
+const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
+
+function addInspect(program: Command): void {
+  program
+    .command('inspect')
+    .summary('what is in a folder of videos, and what cannot be used')
+    .description(
+      'Lists the videos of folders (with their subfolders) and of lists (CSV, TSV, one path a line): codecs, sizes, frame\n' +
+        'rates, durations, how each line and column was read, and every file that cannot be used with the reason.',
+    )
+    .argument('<sources...>', 'folders, lists or videos')
+    .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
+    .addOption(decoder())
+    .addOption(workers())
+    .option('--timeout <seconds>', 'processor seconds after which a file counts as unusable', positive, 60)
+    .addOption(json())
+    .action((sources, options) =>
+      runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(sources, options)),
+    )
+}
+
+function addPretrain(program: Command): void {
+  program
+    .command('pretrain')
+    .summary('train a video encoder on unlabelled videos')
+    .description(
+      'Pretrains VideoMAE on a folder of videos: most patches are hidden, the model learns to reconstruct them.\n' +
+        'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
+        'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
+    )
+    .argument('[data...]', 'folders, lists or videos; default: as the recipe, or as the run that is resumed')
+    .option(
+      '--recipe <name>',
+      'a recipe of models/ by name, a YAML file, or config.json of a run; default: laptop-pretrain',
+    )
+    .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
+    .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
+    .option('--resume', 'continue the run in --out from its newest whole checkpoint, with its own config.json')
+    .option('--keep <n>', 'how many checkpoints stay', count)
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(
+      new Option('--decoder <name>', 'what decodes videos; default: as the recipe').choices(['node-av', 'ffmpeg']),
+    )
+    .addOption(workers())
+    .option(
+      '--timeout <seconds>',
+      'processor seconds after which a file counts as unreadable; default: as the recipe',
+      positive,
+    )
+    .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
+    .option('--print-config', 'print every resolved value and stop')
+    .option('--dry-run', 'check everything up to the first step (list, memory, some videos) and stop')
+    .option('--force', 'start although the memory that is available does not seem to suffice')
+    .addOption(json())
+    .option('--quiet', 'no progress')
+    .action((data, options) =>
+      runCommand(options, async () => (await import('./pretrain.ts')).pretrainCommand({ data, ...options }), 'resume'),
+    )
+}
+
+function addReconstruct(program: Command): void {
+  program
+    .command('reconstruct')
+    .summary('show what a pretrained model makes of hidden patches')
+    .description(
+      'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. Where the model predicts normalized\n' +
+        'patches, these are brought back to pixels with the average mean and std of the visible patches, and shown again\n' +
+        'with the true mean and std of each patch, which the model does not know. Visible patches are shown as they are.',
+    )
+    .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
+    .argument('<video>', 'a video file')
+    .option('--mask-ratio <ratio>', 'share of hidden patches; default: as trained, else 0.9', fraction)
+    .addOption(
+      new Option('--mask <kind>', 'what is hidden; default: as trained, else tube').choices([
+        'tube',
+        'random',
+        'frame',
+      ]),
+    )
+    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', count)
+    .option('--out <path>', 'file name without extension', 'reconstruction')
+    .option('--seed <n>', 'seed of the mask', wholeNumber, 0)
+    .addOption(engine())
+    .addOption(decoder())
+    .addOption(json())
+    .action((checkpoint, video, options) =>
+      runCommand(options, async () =>
+        (await import('./reconstruct.ts')).reconstructCommand(checkpoint, video, options),
+      ),
+    )
+}
+
+function addExport(program: Command): void {
+  program
+    .command('export')
+    .summary('write the encoder as an ONNX file and check it')
+    .description(
+      'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
+        'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.',
+    )
+    .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
+    .option('--out <place>', 'ONNX file or folder; default: encoder.onnx, classifier.onnx or classifier/')
+    .addOption(
+      new Option('--input <kind>', 'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]')
+        .choices(['uint8', 'float32'])
+        .default('uint8'),
+    )
+    .option('--check <video>', 'clip to compare on; default: two generated ones')
+    .addOption(engine())
+    .option('--classifier', 'write the whole classifier of a fine-tuning run, labels and preprocessing inside')
+    .addOption(
+      new Option('--precision <kind>', 'of a classifier; default: float32').choices([
+        'float32',
+        'float16',
+        'int8',
+        'int8-dynamic',
+        'int8-static',
+      ]),
+    )
+    .option('--fp16', 'short for --precision float16')
+    .option('--int8', 'short for --precision int8-static with --calibrate, int8-dynamic without')
+    .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
+    .option('--calibration-clips <n>', 'how many of them; default: 32', count)
+    .addOption(
+      new Option(
+        '--format <format>',
+        'huggingface: a directory in the layout of Python transformers (classifier)',
+      ).choices(['onnx', 'huggingface']),
+    )
+    .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
+    .addOption(json())
+    .action((checkpoint, options) =>
+      runCommand(options, async () =>
+        options.classifier === true
+          ? (await import('./export-classifier.ts')).exportClassifierCommand(checkpoint, options)
+          : (await import('./export.ts')).exportCommand(checkpoint, options),
+      ),
+    )
+}
+
+function addDemo(program: Command): void {
+  program
+    .command('demo')
+    .summary('the whole job on generated videos, in a few minutes')
+    .description(
+      'Generates real video files whose motion is their class, pretrains a small model on them, draws reconstructions,\n' +
+        'exports the encoder, checks it, and says where everything is.',
+    )
+    .option('--out <folder>', 'where everything goes', 'demo-output')
+    .option('--clips <n>', 'how many videos are generated', count)
+    .option('--steps <n>', 'training steps', count)
+    .addOption(engine())
+    .addOption(threads())
+    .addOption(json())
+    .action((options) => runCommand(options, async () => (await import('./demo.ts')).demoCommand(options)))
+}
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .summary('what this machine has, what is missing and how to get it')
+    .addOption(json())
+    .action((options) => runCommand(options, async () => (await import('./doctor.ts')).doctorCommand(options)))
+}
