@@ -1,36 +1,19 @@
 import type { OperationName } from '../../../graph/operations/index.ts'
 import type { Kernel, KernelOf } from '../kernel.ts'
-import { add } from './add.ts'
-import { attention } from './attention.ts'
-import { attentionGradient } from './attention-gradient.ts'
-import { broadcastLeading } from './broadcast-leading.ts'
-import { concat } from './concat.ts'
-import { gatherRows } from './gather-rows.ts'
-import { gatherTokens } from './gather-tokens.ts'
-import { gelu } from './gelu.ts'
-import { geluGradient } from './gelu-gradient.ts'
-import { layerNorm } from './layer-norm.ts'
-import { layerNormGradient } from './layer-norm-gradient.ts'
-import { linear } from './linear.ts'
-import { linearInputGradient } from './linear-input-gradient.ts'
-import { linearParameterGradient } from './linear-parameter-gradient.ts'
-import { meanSquaredError } from './mean-squared-error.ts'
-import { meanSquaredErrorGradient } from './mean-squared-error-gradient.ts'
-import { meanTokens } from './mean-tokens.ts'
-import { meanTokensGradient } from './mean-tokens-gradient.ts'
-import { multiply } from './multiply.ts'
-import { pad } from './pad.ts'
-import { patchTargets } from './patch-targets.ts'
-import { patchify } from './patchify.ts'
-import { reshape } from './reshape.ts'
-import { scale } from './scale.ts'
-import { scaleSamples } from './scale-samples.ts'
-import { scatterTokens } from './scatter-tokens.ts'
-import { slice } from './slice.ts'
-import { softmax } from './softmax.ts'
-import { softmaxCrossEntropy } from './softmax-cross-entropy.ts'
-import { softmaxCrossEntropyGradient } from './softmax-cross-entropy-gradient.ts'
-import { sumLeading } from './sum-leading.ts'
+import { attention, attentionGradient } from './attention.ts'
+import { add, gelu, geluGradient, multiply, scale, scaleSamples } from './elementwise.ts'
+import { layerNorm, layerNormGradient } from './layer-norm.ts'
+import { linear, linearInputGradient, linearParameterGradient } from './linear.ts'
+import {
+  meanSquaredError,
+  meanSquaredErrorGradient,
+  softmax,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+} from './losses.ts'
+import { concat, gatherRows, gatherTokens, pad, reshape, scatterTokens, slice } from './movement.ts'
+import { patchify, patchTargets } from './patches.ts'
+import { broadcastLeading, meanTokens, meanTokensGradient, sumLeading } from './reductions.ts'
 
 const kernels: { readonly [K in OperationName]: KernelOf<K> } = {
   add,

@@ -14,3 +14,31 @@ export const linear: KernelOf<'linear'> = ([x, w, b]) => {
   }
   return [y]
 }
+
+export const linearInputGradient: KernelOf<'linearInputGradient'> = ([dy, w]) => {
+  const { rows } = asMatrix(dy)
+  const [outer, inner] = w.shape
+  const [dys, ws] = [dy.data, w.data]
+  const dx = new Float64Array(rows * inner)
+  for (let r = 0; r < rows; r++) {
+    for (let o = 0; o < outer; o++) {
+      for (let i = 0; i < inner; i++) dx[r * inner + i] += dys[r * outer + o] * ws[o * inner + i]
+    }
+  }
+  return [dx]
+}
+
+export const linearParameterGradient: KernelOf<'linearParameterGradient'> = ([dy, x], { bias }) => {
+  const { rows, width: outer } = asMatrix(dy)
+  const { width: inner } = asMatrix(x)
+  const [dys, xs] = [dy.data, x.data]
+  const dw = new Float64Array(outer * inner)
+  const db = new Float64Array(outer)
+  for (let r = 0; r < rows; r++) {
+    for (let o = 0; o < outer; o++) {
+      db[o] += dys[r * outer + o]
+      for (let i = 0; i < inner; i++) dw[o * inner + i] += dys[r * outer + o] * xs[r * inner + i]
+    }
+  }
+  return bias ? [dw, db] : [dw]
+}
