@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { EngineSession } from '../engine/engine.ts'
-import { lowerProgram } from '../engine/onnx/lower.ts'
+import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import {
   buildClassifierProgram,

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { automatic } from '../engine/automatic.ts'
-import { lowerProgram } from '../engine/onnx/lower.ts'
+import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { recordedSampling } from '../finetune/classifier.ts'
 import { classifierKeys, resizeKey } from '../finetune/onnx-classifier.ts'
 import type { TestSampling } from '../finetune/views.ts'

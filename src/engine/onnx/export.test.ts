@@ -16,7 +16,7 @@ import {
   resolveConfiguration,
 } from '../../model/index.ts'
 import { referenceEngine } from '../reference/index.ts'
-import { lowerProgram } from './lower.ts'
+import { lowerProgram } from './lowering/lower-program.ts'
 
 const configuration = resolveConfiguration({
   imageSize: [32, 48],

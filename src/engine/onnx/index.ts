@@ -6,7 +6,7 @@ import { threadedEngine } from '../worker/host.ts'
 import { loadRuntime } from './runtime.ts'
 import { OnnxSession } from './session.ts'
 
-export { type LowerOptions, lowerProgram, stateInput } from './lower.ts'
+export { type LowerOptions, lowerProgram, stateInput } from './lowering/lower-program.ts'
 
 /** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `onnxEngine`. */
 export const inThreadOnnxEngine: Engine = {

@@ -13,7 +13,7 @@ import {
 import type { EngineOptions, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
 import { refusingOutputs, runInPlace } from './in-place.ts'
-import { lower, outputName, stateInput } from './lower.ts'
+import { lower, outputName, stateInput } from './lowering/lower-program.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
 import { UpdateCrew } from './update/crew.ts'
 import { allocateBuffers, type SharedBuffers } from './update/memory.ts'

@@ -1,5 +1,5 @@
-import { VideoMaeError } from '../../core/errors.ts'
-import { type Program, type ProgramNode, sameShape, type TensorId } from '../../graph/program.ts'
+import { VideoMaeError } from '../../../core/errors.ts'
+import { type Program, type ProgramNode, sameShape, type TensorId } from '../../../graph/program.ts'
 
 export interface TensorUses {
   /** Tensors that have to exist under their name: another node, an output or an update reads them. */

@@ -1,10 +1,16 @@
-import { VideoMaeError } from '../../core/errors.ts'
-import type { OnnxInitializer, OnnxModel, OnnxValue } from '../../format/onnx.ts'
-import type { OperationName } from '../../graph/operations/index.ts'
-import { elementCount, type NamedTensor, type Program, type ProgramNode, type TensorId } from '../../graph/program.ts'
+import { VideoMaeError } from '../../../core/errors.ts'
+import type { OnnxInitializer, OnnxModel, OnnxValue } from '../../../format/onnx.ts'
+import type { OperationName } from '../../../graph/operations/index.ts'
+import {
+  elementCount,
+  type NamedTensor,
+  type Program,
+  type ProgramNode,
+  type TensorId,
+} from '../../../graph/program.ts'
 import { batchedTensors, tensorUses } from './analyse.ts'
-import { LoweringContext, type LoweringRule, type Value } from './lower/context.ts'
-import { loweringRules } from './lower/rules.ts'
+import { LoweringContext, type LoweringRule, type Value } from './context.ts'
+import { loweringRules } from './operations.ts'
 
 export interface LowerOptions {
   /** Only operators of the standard domain (opset 17): runs anywhere, slower to train with. Default false. */

@@ -1,0 +1,51 @@
+import type { OperationName } from '../../../graph/operations/index.ts'
+import { attention, attentionGradient } from './attention.ts'
+import type { LoweringRule } from './context.ts'
+import { add, gelu, geluGradient, multiply, scale, scaleSamples } from './elementwise.ts'
+import { layerNorm, layerNormGradient } from './layer-norm.ts'
+import { linear, linearInputGradient, linearParameterGradient } from './linear.ts'
+import {
+  meanSquaredError,
+  meanSquaredErrorGradient,
+  softmax,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+} from './losses.ts'
+import { concat, gatherRows, gatherTokens, pad, reshape, scatterTokens, slice } from './movement.ts'
+import { patchify, patchTargets } from './patches.ts'
+import { broadcastLeading, meanTokens, meanTokensGradient, sumLeading } from './reductions.ts'
+
+/** How every operation becomes ONNX nodes. */
+export const loweringRules: { readonly [K in OperationName]: LoweringRule } = {
+  add,
+  attention,
+  attentionGradient,
+  broadcastLeading,
+  concat,
+  gatherRows,
+  gatherTokens,
+  gelu,
+  geluGradient,
+  layerNorm,
+  layerNormGradient,
+  linear,
+  linearInputGradient,
+  linearParameterGradient,
+  meanSquaredError,
+  meanSquaredErrorGradient,
+  meanTokens,
+  meanTokensGradient,
+  multiply,
+  pad,
+  patchTargets,
+  patchify,
+  reshape,
+  scale,
+  scaleSamples,
+  scatterTokens,
+  slice,
+  softmax,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+  sumLeading,
+}
