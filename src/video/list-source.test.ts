@@ -182,6 +182,63 @@ describe('rows of lists', () => {
     ])
   })
 
+  test.each(['./v/a.mp4', 'v/../v/a.mp4', 'v//a.mp4', place('v/a.mp4'), 'v\\a.mp4', 'v/a'])(
+    'in a fixed form %s does not rename the row v/a.mp4: a second spelling is refused',
+    (spelling) => {
+      const rows = (...names: string[]): string =>
+        write(`path,label\n${names.map((name) => `${name},red\n`).join('')}v/b.mp4,red\n`)
+      // Alone, each spelling is the id; together, the first row would be.
+      const alone = listVideos(rows('v/a.mp4'), { fixedForm: true }).map(({ id }) => id)
+      expect(alone).toEqual(['v/a.mp4', 'v/b.mp4'])
+      for (const names of [
+        [spelling, 'v/a.mp4'],
+        ['v/a.mp4', spelling],
+      ])
+        expect(messageOf(() => readVideos(rows(...names), { fixedForm: true }))).toMatch(
+          /^MANIFEST_INVALID .*list\.csv:3: expected one spelling/,
+        )
+      expect(readVideos(rows(spelling, 'v/a.mp4')).sources[0].repeated).toHaveLength(1)
+    },
+  )
+
+  test('in a fixed form the same spelling twice is one video', () => {
+    const list = write('path,label\nv/a.mp4,red\nv/a.mp4,red\nv/b.mp4,red\n')
+    expect(listVideos(list, { fixedForm: true }).map(({ id }) => id)).toEqual(['v/a.mp4', 'v/b.mp4'])
+  })
+
+  test.each([
+    ['a video of another extension', 'w/c', 'w/c.mp4', 'w/c.webm'],
+    ['a file without extension', 'w/c', 'w/c.mp4', 'w/c'],
+    [
+      'a file with the accents apart',
+      `w/${'é.mp4'.normalize('NFC')}`,
+      `w/${'é.mp4'.normalize('NFD')}`,
+      `w/${'é.mp4'.normalize('NFC')}`,
+    ],
+    [
+      'a folder with the accents apart',
+      `w/${'é'.normalize('NFC')}/d.mp4`,
+      `w/${'é'.normalize('NFD')}/d.mp4`,
+      `w/${'é'.normalize('NFC')}/d.mp4`,
+    ],
+    ['a file with a backslash in its name', 'w\\c.mp4', 'w/c.mp4', 'w\\c.mp4'],
+  ])('in a fixed form %s does not take the place of the file of a row', (_, row, before, added) => {
+    rmSync(place('w'), { recursive: true, force: true })
+    const list = write(`path,label\nv/a.mp4,red\n${row},red\n`)
+    const add = (name: string): void => {
+      mkdirSync(path.dirname(place(name)), { recursive: true })
+      writeFileSync(place(name), name)
+    }
+    add(before)
+    expect(listVideos(list, { fixedForm: true }).map((entry) => entry.path)).toEqual([place('v/a.mp4'), place(before)])
+    add(added)
+    expect(messageOf(() => readVideos(list, { fixedForm: true }))).toMatch(
+      /^MANIFEST_INVALID .*list\.csv:3: expected a path that names one file/,
+    )
+    rmSync(place(added), { recursive: true })
+    rmSync(place('w'), { recursive: true, force: true })
+  })
+
   test('several sources: ids begin with the number of their source', () => {
     const list = write('v/a.mp4\nv/b.mp4\n')
     const { entries, sources } = readVideos([list, place('v/a.mp4')])

@@ -30,13 +30,17 @@ interface Located {
   readonly kind: 'file' | 'folder' | 'other' | 'absent'
   /** What had to be changed for it to exist. */
   readonly changed?: keyof typeof changeRemarks
+  /** Two different files that the name could mean; looked for only where files must not decide about each other. */
+  readonly open?: readonly [string, string]
 }
 
 /**
  * Looks names up, each once: as they stand, with accents in the other Unicode form (macOS takes letters apart, other systems do
  * not), with Windows separators, with an extension that the list leaves out.
+ *
+ * @param fixedForm also look for a second file that a name could mean: whoever adds such a file would decide about the row
  */
-function locator(root: string): (name: string) => Located {
+function locator(root: string, fixedForm: boolean): (name: string) => Located {
   const kindOf = (place: string): Located['kind'] => {
     try {
       const stats = statSync(place, { throwIfNoEntry: false })
@@ -46,41 +50,57 @@ function locator(root: string): (name: string) => Located {
       return 'absent'
     }
   }
+  const at = (text: string): string => (path.isAbsolute(text) ? text : path.join(root, text))
+  const mayLackExtension = (name: string): boolean => !hasVideoExtension(name) && !/[\s,;|"]/.test(name)
   const locate = (name: string): Located => {
-    const at = (text: string): string => (path.isAbsolute(text) ? text : path.join(root, text))
     const plain: Located = { path: at(name), kind: kindOf(at(name)) }
     if (plain.kind === 'file' || plain.kind === 'other' || name === '') return plain
-    const formed = /[^\x20-\x7e]/.test(name) ? inAnotherForm(at(name)) : null
-    if (formed !== null && kindOf(formed) === 'file') return { path: formed, kind: 'file', changed: 'form' }
+    const formed = formsOf(at(name)).find((place) => kindOf(place) === 'file')
+    if (formed !== undefined) return { path: formed, kind: 'file', changed: 'form' }
     const slashes = name.replaceAll('\\', '/')
     if (slashes !== name && kindOf(at(slashes)) === 'file')
       return { path: at(slashes), kind: 'file', changed: 'backslashes' }
-    if (hasVideoExtension(name) || /[\s,;|"]/.test(name)) return plain
+    if (!mayLackExtension(name)) return plain
     const found = commonExtensions.filter((extension) => kindOf(at(slashes) + extension) === 'file')
     return found.length === 1 ? { path: at(slashes) + found[0], kind: 'file', changed: 'extension' } : plain
+  }
+  const openOf = (name: string): Located['open'] => {
+    if (name === '' || name.includes('\0')) return undefined
+    const slashes = at(name.replaceAll('\\', '/'))
+    const extended = mayLackExtension(name) ? commonExtensions.map((extension) => slashes + extension) : []
+    const files = new Map<string, string>() // by what tells files apart
+    for (const place of [at(name), ...formsOf(at(name)), slashes, ...extended]) {
+      const kind = kindOf(place)
+      if (kind === 'file' || kind === 'other') {
+        const { dev, ino } = statSync(place, { bigint: true })
+        files.set(`${dev}:${ino}`, place)
+      }
+    }
+    const [first, second] = files.values()
+    return second === undefined ? undefined : [first, second]
   }
   const known = new Map<string, Located>()
   return (name) => {
     const before = known.get(name)
     if (before !== undefined) return before
-    const located = locate(name)
+    const open = fixedForm ? openOf(name) : undefined
+    const located = { ...locate(name), ...(open === undefined ? {} : { open }) }
     known.set(name, located)
     return located
   }
 }
 
-/** A path with each component as it stands, composed (NFC), or taken apart (NFD), so that it exists; null where there is none. */
-function inAnotherForm(place: string): string | null {
+/** The files that a path names with each component as it stands, composed (NFC), or taken apart (NFD); none for plain ASCII. */
+function formsOf(place: string): string[] {
+  if (!/[^\x20-\x7e]/.test(place)) return []
   const [root, ...components] = path.resolve(place).split(path.sep)
-  const search = (found: string, rest: readonly string[]): string | null => {
+  const search = (found: string, rest: readonly string[]): string[] => {
     const [component, ...deeper] = rest
-    if (component === undefined) return found
-    for (const form of new Set([component, component.normalize('NFC'), component.normalize('NFD')])) {
+    if (component === undefined) return [found]
+    return [...new Set([component, component.normalize('NFC'), component.normalize('NFD')])].flatMap((form) => {
       const next = `${found}${path.sep}${form}`
-      const whole = existsSync(next) ? search(next, deeper) : null
-      if (whole !== null) return whole
-    }
-    return null
+      return existsSync(next) ? search(next, deeper) : []
+    })
   }
   return search(root, components)
 }
@@ -97,7 +117,7 @@ export function readListSource(
   bytes: number,
   { base, fixedForm = false }: Pick<ListOptions, 'base' | 'fixedForm'>,
 ): ReadSource {
-  const locate = locator(base ?? path.dirname(file))
+  const locate = locator(base ?? path.dirname(file), fixedForm)
   const exists = (name: string): boolean => !name.includes('\0') && ['file', 'other'].includes(locate(name).kind)
   const { parsed, encoding, sha256 } = decodeList(file, bytes, exists, (name) => locate(name).kind, fixedForm)
   const unusable: UnusableItem[] = []
@@ -108,8 +128,9 @@ export function readListSource(
   const changes = new Map<keyof typeof changeRemarks, number>()
   let absent = 0
   for (const row of parsed.rows) {
-    const { kind, path: place, changed } = locate(row.path)
+    const { kind, path: place, changed, open } = locate(row.path)
     const { line, path: name, id: given, ...rest } = row
+    if (open !== undefined) throw twoFilesOfOneName(file, line, name, open)
     const part = partName(row)
     const plain = given ?? `${name.split(path.sep).join('/')}${part}`
     // A whole file may have the name of a part of another.
@@ -119,6 +140,8 @@ export function readListSource(
     const other = seen.get(key)
     if (other !== undefined) {
       requireSame(file, row, other.row, other.id)
+      // Which of the two is the id must not follow from which row comes first: a row that is added would rename another.
+      if (fixedForm && id !== other.id) throw twoNamesOfOneFile(file, row, other.row)
       repeated.push({ id: other.id, line, before: other.row.line })
       continue
     }
@@ -193,6 +216,25 @@ function twoOfOneId(file: string, id: string, before: number, line: number): Vid
       exit: 'data',
       hint: 'Correct the id, or call the column group if videos that share a value belong together.',
     },
+  )
+}
+
+/** A file that is added beside another must not take the place of the other. */
+function twoFilesOfOneName(file: string, line: number, name: string, [one, other]: readonly [string, string]) {
+  return new VideoMaeError(
+    `${file}:${line}: expected a path that names one file, but ${name} could be ${one} and ${other}`,
+    {
+      code: 'MANIFEST_INVALID',
+      exit: 'data',
+      hint: 'Write the path as the name of the file is: with its extension, with /, and with its accents in the same Unicode form.',
+    },
+  )
+}
+
+function twoNamesOfOneFile(file: string, row: ListRow, before: ListRow): VideoMaeError {
+  return new VideoMaeError(
+    `${file}:${row.line}: expected one spelling of the path of a file, but ${row.path} is also ${before.path} on line ${before.line}`,
+    { code: 'MANIFEST_INVALID', exit: 'data', hint: 'Remove one of the two lines.' },
   )
 }
 

@@ -130,8 +130,9 @@ export interface ListOptions {
   /** Folder that relative paths of a list start from. Default: the folder the list lies in. */
   readonly base?: string
   /**
-   * For a list: refuse it where its rows decide how it is read (which columns are used, what separates fields, its encoding). Default
-   * false. For data of which an attacker may have written some rows.
+   * For a list: refuse it where its rows decide how it is read (which columns are used, what separates fields, its encoding), or where
+   * one row or file decides about another (two spellings of one path, a path that could mean two files). Default false. For data of
+   * which an attacker may have written some rows.
    */
   readonly fixedForm?: boolean
   /** For a folder: take the name of the folder a file lies in as its label (see `classFolderWarnings`). Default false. */
