@@ -4,7 +4,7 @@ import { frameSize, initialise, type ModelState } from '../model/index.ts'
 import type { ParameterShapes } from '../model/parameters.ts'
 import { stateNames } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
-import { entriesDigest } from '../train/pretrain-data.ts'
+import { entriesDigest, runLabels } from '../train/pretrain-data.ts'
 import { withAbsolutePaths } from '../train/run-paths.ts'
 import { createSchedule } from '../train/schedule.ts'
 import type { TrainingRecord } from '../train/training-manifest.ts'
@@ -75,6 +75,7 @@ export async function finetuneFull(
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
+  const visited = [...split.train, ...split.validation]
   announce(plan, options)
   const result = await trainInDirectory(
     {
@@ -82,7 +83,11 @@ export async function finetuneFull(
       identity: {
         // A rate once meant something else beside a stride that a configuration does not show: what came of it is told.
         configuration: { ...plain, ...(sampling.fps === null ? {} : { sampling }) },
-        data: { entries: split.train.length, digest: entriesDigest([...split.train, ...split.validation]) },
+        data: {
+          entries: split.train.length,
+          digest: entriesDigest(visited),
+          labels: runLabels(dataset.classes, visited),
+        },
       },
       description: {
         ...plain,

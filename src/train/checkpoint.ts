@@ -41,7 +41,12 @@ const trainerStateSchema = z.object({
   /** The configuration of the run in the form recipes have. */
   configuration: z.record(z.string(), z.unknown()),
   /** The videos the run visits, so that other data is noticed. */
-  data: z.object({ entries: z.int().min(0), digest: z.string() }),
+  data: z.object({
+    entries: z.int().min(0),
+    digest: z.string(),
+    /** Of a classifier. Absent in checkpoints of older versions. */
+    labels: z.object({ classes: z.array(z.string()).readonly(), digest: z.string() }).optional(),
+  }),
   badFiles: z.array(badFileSchema),
   metrics: z.object({
     window: z.object({

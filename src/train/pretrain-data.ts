@@ -34,6 +34,21 @@ export function entriesDigest(entries: readonly VideoEntry[]): string {
   return hash.digest('hex')
 }
 
+/** What a classifier learns from the videos of a run. */
+export interface RunLabels {
+  /** The class of each output, in order. */
+  readonly classes: readonly string[]
+  /** Names the labels of the videos in the order of `entriesDigest`. */
+  readonly digest: string
+}
+
+/** @param entries those of `entriesDigest` */
+export function runLabels(classes: readonly string[], entries: readonly { readonly label: string }[]): RunLabels {
+  const hash = createHash('sha256')
+  for (const { label } of entries) hash.update(`${JSON.stringify(label)}\n`)
+  return { classes, digest: hash.digest('hex') }
+}
+
 export interface PretrainDataOptions {
   readonly entries: readonly VideoEntry[]
   readonly run: ResolvedRun

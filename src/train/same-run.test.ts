@@ -20,3 +20,20 @@ it('goes on at another processor level, and says so', () => {
 it('does not go on on another engine', () => {
   expect(() => requireSameRun(run, { ...run, engine: 'onnx' })).toThrow('engine.name: native -> onnx')
 })
+
+it('does not go on with other classes or labels, which would give outputs other names', () => {
+  const labelled = (classes: readonly string[], digest: string): RunIdentity => ({
+    ...run,
+    data: { ...run.data, labels: { classes, digest } },
+  })
+  const before = labelled(['bend', 'jack'], 'a')
+  expect(requireSameRun(before, labelled(['bend', 'jack'], 'a'))).toEqual([])
+  expect(() => requireSameRun(before, labelled(['jack', 'zbend'], 'b'))).toThrow(
+    'the classes: [bend, jack] -> [jack, zbend]',
+  )
+  expect(() => requireSameRun(before, labelled(['bend', 'jack'], 'b'))).toThrow('the labels: training or validation')
+  // An older checkpoint does not know them: that is said.
+  expect(requireSameRun(run, before)).toEqual([expect.objectContaining({ key: 'labels of the videos' })])
+  const many = Array.from({ length: 400 }, (_, k) => `class ${k}`)
+  expect(() => requireSameRun(before, labelled(many, 'b'))).toThrow('class 11, and 388 more]')
+})

@@ -1,11 +1,17 @@
 /** What a run that goes on must have in common with what it was. */
 import { VideoMaeError } from '../core/errors.ts'
+import type { RunLabels } from './pretrain-data.ts'
 
 /** What decides the losses of a run. */
 export interface RunIdentity {
   /** In the form recipes have. */
   readonly configuration: Readonly<Record<string, unknown>>
-  readonly data: { readonly entries: number; readonly digest: string }
+  readonly data: {
+    readonly entries: number
+    readonly digest: string
+    /** Of a classifier; absent where they were not written down. */
+    readonly labels?: RunLabels | undefined
+  }
   readonly engine: string
   /** See `Engine.variant`; absent where it is not known. */
   readonly engineVariant?: string | undefined
@@ -74,11 +80,29 @@ export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength 
   if (before.data.digest !== now.data.digest) {
     lines.push(`the list of videos: ${before.data.entries} -> ${now.data.entries} entries, or other names`)
   }
+  lines.push(...labelDifferences(before.data.labels, now.data.labels))
   if (lines.length > 0) throw mismatch('the run that the checkpoint belongs to', lines)
+  if (before.data.labels === undefined && now.data.labels !== undefined)
+    all.push({ key: 'labels of the videos', before: 'not written down', now: 'taken from the data, unchecked' })
   const [was, is] = [before.engineVariant, now.engineVariant]
   // Another processor is no reason not to go on, but rounding differs from here on.
   if (was !== undefined && is !== undefined && was !== is) all.push({ key: 'engine.variant', before: was, now: is })
   return all
+}
+
+/** The outputs of a classifier keep their places: with other classes, or other labels, what was trained as one would be called another. */
+function labelDifferences(before: RunLabels | undefined, now: RunLabels | undefined): string[] {
+  if (before === undefined || now === undefined) return [] // an older checkpoint: `requireSameRun` says so
+  if (JSON.stringify(before.classes) !== JSON.stringify(now.classes))
+    return [`the classes: ${shownClasses(before.classes)} -> ${shownClasses(now.classes)}`]
+  return before.digest === now.digest
+    ? []
+    : ['the labels: training or validation videos have other labels than in split.csv of the run']
+}
+
+function shownClasses(classes: readonly string[]): string {
+  const more = classes.length > 12 ? `, and ${classes.length - 12} more` : ''
+  return `[${classes.slice(0, 12).join(', ')}${more}]`
 }
 
 /**

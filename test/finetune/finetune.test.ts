@@ -208,6 +208,40 @@ describe('full', () => {
     })
   })
 
+  it('does not resume with other labels, which would give trained outputs other names', async () => {
+    const list = path.join(data, 'labels.csv')
+    const rows = (await readFile(path.join(data, 'split.csv'), 'utf8')).split('\n')
+    const first = (part: string): number => rows.findIndex((row) => row.endsWith(`,${part}`))
+    const relabelled = (at: number): string => {
+      const [file, label, part] = rows[at].split(',')
+      return rows.with(at, [file, label === 'left' ? 'right' : 'left', part].join(',')).join('\n')
+    }
+    const run = out('labels')
+    const last = (length: string) =>
+      finetuneConfiguration(
+        input({ mode: 'full', data: { path: list, workers: 2 }, schedule: { duration: length, warmup: '1 steps' } }),
+      )
+    await writeFile(list, rows.join('\n'))
+    await finetune(last('2 steps'), { out: run })
+    const kept = await readFile(path.join(run, 'config.json'), 'utf8')
+    for (const [text, expected] of [
+      [rows.join('\n').replaceAll(',left,', ',zleft,'), 'the classes: [left, right, up] -> [right, up, zleft]'],
+      [relabelled(first('train')), 'the labels: training or validation videos'],
+      [relabelled(first('val')), 'the labels: training or validation videos'],
+    ]) {
+      await writeFile(list, text)
+      await expect(finetune(last('3 steps'), { out: run, resume: true, newLength: true })).rejects.toMatchObject({
+        code: 'RESUME_MISMATCH',
+        message: expect.stringContaining(expected),
+      })
+      expect(await readFile(path.join(run, 'config.json'), 'utf8')).toBe(kept)
+    }
+    // Nothing was learned or chosen from test videos: they are tested again with the labels that they have now.
+    await writeFile(list, relabelled(first('test')))
+    const { test } = await finetune(last('3 steps'), { out: run, resume: true, newLength: true })
+    expect(test!.scores.videos).toBe(12)
+  })
+
   it('learns nine clips by heart', async () => {
     const plain = {
       randAugment: null,
