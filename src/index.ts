@@ -2,10 +2,11 @@
 import './core/require-node.ts'
 
 export * from './certify/index.ts'
-export * from './certify-videos/index.ts'
+export * from './certify/videos/index.ts'
 export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'
 export type { FrameSize, Resize } from './core/frame-size.ts'
 export { RandomStream } from './core/random.ts'
+export * from './dataset/index.ts'
 export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
 export * from './engine/index.ts'
 export {
@@ -20,6 +21,7 @@ export { clipsForCheck } from './export/clips.ts'
 export { type ExportInput, type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
 export * from './finetune/index.ts'
 export { differentiate, Graph, type Program, Tensor } from './graph/index.ts'
+export * from './inference/index.ts'
 export {
   createDecoderMask,
   createMask,

@@ -5,12 +5,12 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { digestRows, type FeatureSet } from '../../src/certify/data/feature-set.ts'
-import { trainLearners } from '../../src/certify/heads/train.ts'
+import { digestRows, type FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
+import { trainLearners } from '../../src/certify/ensemble/heads/train.ts'
+import { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
 import { certifyFiniteAggregationExact } from '../../src/certify/rules/coverage.ts'
 import { certifyRunOffFinite } from '../../src/certify/rules/run-off-finite.ts'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
-import { certifyRidgeLabelFlips } from '../../src/certify/white-box.ts'
 import { RandomStream } from '../../src/core/random.ts'
 
 const { values } = parseArgs({

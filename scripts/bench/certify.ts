@@ -3,11 +3,11 @@
 // (cases that were slow: certify-cliffs.ts)
 // Ridge heads < 5 s, linear heads < 60 s, votes < 2 s, certificates < 1 s (DPA, Run-Off Election), < 10 s (FA, d = 16).
 import { parseArgs } from 'node:util'
-import { type Ballots, emptyBallots } from '../../src/certify/ballot.ts'
-import { certifyBallots } from '../../src/certify/certify-ballots.ts'
-import { digestRows, type FeatureSet, type TestSet } from '../../src/certify/data/feature-set.ts'
-import type { HeadOptions } from '../../src/certify/heads/head.ts'
-import { trainLearners, voteLearners } from '../../src/certify/heads/train.ts'
+import { digestRows, type FeatureSet, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
+import type { HeadOptions } from '../../src/certify/ensemble/heads/head.ts'
+import { trainLearners, voteLearners } from '../../src/certify/ensemble/heads/train.ts'
+import { type Ballots, emptyBallots } from '../../src/certify/rules/ballot.ts'
+import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import { RandomStream } from '../../src/core/random.ts'
 

@@ -10,12 +10,12 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { renderChart } from '../../src/certify/chart.ts'
 import { exitCodes, invalidArgument } from '../../src/core/errors.ts'
 import { inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
+import { renderChart } from '../../src/format/chart.ts'
 import { buildPretrainProgram } from '../../src/model/index.ts'
 import { initialise } from '../../src/model/initialise.ts'
 import { openRealData } from './gpu-data.ts'

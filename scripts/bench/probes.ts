@@ -5,11 +5,11 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../../src/core/random.ts'
-import type { LabelledVideo } from '../../src/finetune/dataset.ts'
-import { type FeatureRows, readRows } from '../../src/finetune/feature-rows.ts'
-import { FeatureStore } from '../../src/finetune/feature-store.ts'
+import type { LabelledVideo } from '../../src/dataset/dataset.ts'
 import { trainProbe } from '../../src/finetune/probe.ts'
 import { trainRidgeHead } from '../../src/finetune/ridge.ts'
+import { type FeatureRows, readRows } from '../../src/inference/feature-rows.ts'
+import { FeatureStore } from '../../src/inference/feature-store.ts'
 
 const { values } = parseArgs({
   options: {

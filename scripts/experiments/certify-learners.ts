@@ -1,16 +1,16 @@
 // What the certification experiments on videos are run with: options, the encoder, base learners on it.
 import path from 'node:path'
 import type { ParseArgsConfig } from 'node:util'
-import { votesOfInput } from '../../src/certify/ballot.ts'
-import { doseLearner } from '../../src/certify/dose-learner.ts'
-import { headLearners } from '../../src/certify/heads/family.ts'
+import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import { votesOfInput } from '../../src/certify/rules/ballot.ts'
 import {
   type CertifyVideosOptions,
   type LearnerOptions,
   planCertification,
   prepareSets,
-} from '../../src/certify-videos/index.ts'
-import { startsFresh } from '../../src/certify-videos/learners/kinds.ts'
+} from '../../src/certify/videos/index.ts'
+import { startsFresh } from '../../src/certify/videos/learners/kinds.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
 import { beginPretraining, numberOr, pretrainOnce, type SmallModel, smallPretraining } from './study.ts'
 

@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../../src/certify/index.ts'
-import { planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
+import { planCertification, prepareLearners } from '../../src/certify/videos/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import {
   chooseLambda,

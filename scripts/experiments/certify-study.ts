@@ -2,21 +2,21 @@
 // equal accuracy, curves.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { certify, scoredRadii } from '../../src/certify/certify.ts'
+import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
+import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import {
   type CertificateRun,
   certifiedAccuracyCurve,
   ruleStrokes,
   runName,
-} from '../../src/certify/certificate-file.ts'
-import { certify, scoredRadii } from '../../src/certify/certify.ts'
-import type { Rule } from '../../src/certify/certify-ballots.ts'
-import { renderChart } from '../../src/certify/chart.ts'
-import type { BucketKey } from '../../src/certify/data/buckets.ts'
-import { sha256 } from '../../src/certify/data/hash.ts'
-import { summariseRadii } from '../../src/certify/metrics.ts'
-import { type CertifyVideosOptions, planCertification, prepareLearners } from '../../src/certify-videos/index.ts'
-import { isHeadKind } from '../../src/certify-videos/learners/kinds.ts'
+} from '../../src/certify/files/certificate-file.ts'
+import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import { summariseRadii } from '../../src/certify/rules/metrics.ts'
+import { type CertifyVideosOptions, planCertification, prepareLearners } from '../../src/certify/videos/index.ts'
+import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
+import { renderChart } from '../../src/format/chart.ts'
 import type { StudyLearner } from './certify-learners.ts'
 
 /** What is certified: one division of the videos, or several folds that are pooled. */

@@ -3,12 +3,12 @@
 //   npx tsx scripts/experiments/lethal-dose-toy.ts [--out checkpoints/lethal-dose-toy] [--threads 2]
 // About a minute on 2 cores.
 import { parseArgs } from 'node:util'
-import type { FeatureSet } from '../../src/certify/data/feature-set.ts'
-import { sha256 } from '../../src/certify/data/hash.ts'
-import { doseLearner } from '../../src/certify/dose-learner.ts'
-import { headLearners } from '../../src/certify/heads/family.ts'
-import { lethalDose } from '../../src/certify/lethal-dose.ts'
-import { lethalDoseTable, writeLethalDose } from '../../src/certify/lethal-dose-report.ts'
+import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
+import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
+import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
+import type { FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
+import { sha256 } from '../../src/certify/ensemble/hash.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { RandomStream } from '../../src/core/random.ts'
 
 const { values } = parseArgs({

@@ -3,11 +3,11 @@
 //   npx tsx scripts/experiments/mnist-lethal-dose.ts [--out checkpoints/mnist-lethal-dose] [--inputs 2000] [--threads 2]
 // About 5 minutes on 2 cores.
 import { parseArgs } from 'node:util'
-import { selectRows } from '../../src/certify/data/feature-set.ts'
-import { doseLearner } from '../../src/certify/dose-learner.ts'
-import { headLearners } from '../../src/certify/heads/family.ts'
-import { lethalDose } from '../../src/certify/lethal-dose.ts'
-import { lethalDoseTable, writeLethalDose } from '../../src/certify/lethal-dose-report.ts'
+import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
+import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
+import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
+import { selectRows } from '../../src/certify/ensemble/feature-set.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { type FeatureName, featureSet, fixedProvenance, mnistFolder, readMnist } from './mnist/images.ts'
 
 const { values } = parseArgs({

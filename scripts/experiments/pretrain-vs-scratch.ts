@@ -11,9 +11,9 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { type Curve, renderChart } from '../../src/certify/chart.ts'
 import type { FinetuneInput } from '../../src/finetune/configuration.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
+import { type Curve, renderChart } from '../../src/format/chart.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
 import {
   Cells,

@@ -1,10 +1,8 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { rules as allRules, needsSpread, type Rule } from './certify-ballots.ts'
-import { type BucketKey, checkUnits } from './data/buckets.ts'
-import type { SampleSet, TestInputs } from './data/feature-set.ts'
-import type { Periods } from './data/periods.ts'
+import { type BucketKey, checkUnits } from './ensemble/buckets.ts'
+import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
 import {
   checkEnsemblePlan,
   type EnsemblePlan,
@@ -12,9 +10,11 @@ import {
   type PoolOptions,
   type Shard,
   spreadOfPlan,
-} from './learners.ts'
+} from './ensemble/learners.ts'
+import type { Periods } from './ensemble/periods.ts'
+import { rules as allRules, needsSpread, type Rule } from './rules/certify-ballots.ts'
 import { spreadOffsets } from './rules/spread.ts'
-import type { ThreatDeclaration } from './threat.ts'
+import type { ThreatDeclaration } from './threat/threat.ts'
 
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */

@@ -3,19 +3,19 @@
  * feature cache.
  */
 import { invalidArgument } from '../core/errors.ts'
-import { type Ballots, rankBytes, votesOfInput } from './ballot.ts'
-import type { CertificateFile, CertificateRun } from './certificate-file.ts'
-import { certifyInputs, type InputCertificate, needsRankings, type Rule } from './certify-ballots.ts'
 import { type CertifyOptions, checkProtected, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
-import { type BucketManifest, bucketManifest, bucketRule } from './data/buckets.ts'
-import type { SampleSet, TestInputs } from './data/feature-set.ts'
-import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble-facts.ts'
-import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './learners.ts'
-import { summariseRadii } from './metrics.ts'
-import { rowsOfUnits } from './poison.ts'
+import { type BucketManifest, bucketManifest, bucketRule } from './ensemble/buckets.ts'
+import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble/ensemble-facts.ts'
+import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
+import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './ensemble/learners.ts'
+import { rowsOfUnits } from './ensemble/poison.ts'
+import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
+import { type Ballots, rankBytes, votesOfInput } from './rules/ballot.ts'
+import { certifyInputs, type InputCertificate, needsRankings, type Rule } from './rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
+import { summariseRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
-import { checkThreat } from './threat.ts'
+import { checkThreat } from './threat/threat.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
 const ballotBytes = 256 * 2 ** 20

@@ -1,14 +1,14 @@
 /** Votes or scores of any other system, to certify those. */
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import { type Ballots, emptyBallots, writeBallot } from './ballot.ts'
 import { scoredRadii } from './certify.ts'
-import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './certify-ballots.ts'
-import { type RobustnessSummary, summariseRadii } from './metrics.ts'
+import { type Ballots, emptyBallots, writeBallot } from './rules/ballot.ts'
+import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './rules/certify-ballots.ts'
+import { type RobustnessSummary, summariseRadii } from './rules/metrics.ts'
 import { checkClasses } from './rules/plurality.ts'
-import { abstention, ClassReader, ScoreReader } from './votes-file/cells.ts'
-import { readVotesTable } from './votes-file/read-votes.ts'
-import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes-file/reading.ts'
+import { abstention, ClassReader, ScoreReader } from './votes/cells.ts'
+import { readVotesTable } from './votes/read-votes.ts'
+import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes/reading.ts'
 
 export type ImportOptions = ReadOptions
 

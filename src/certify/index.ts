@@ -1,29 +1,18 @@
 /** Certified robustness to data poisoning: the public functions of this folder. */
-export { type AuditOptions, type AuditReport, assertAudit, audit } from './audit.ts'
-export { type Ballots, ballotsFromScores } from './ballot.ts'
-export {
-  type CertificateFile,
-  type CertificateRun,
-  certificateChart,
-  certificateRemarks,
-  certificateTable,
-  certifiedAccuracyCurve,
-  ruleStrokes,
-  writeCertificate,
-} from './certificate-file.ts'
+
+export { type ChartOptions, type Curve, renderChart, type Stroke } from '../format/chart.ts'
+export { type AuditOptions, type AuditReport, assertAudit, audit } from './audit/audit.ts'
 export { certify } from './certify.ts'
-export {
-  certifyBallots,
-  certifyInputs,
-  type InputCertificate,
-  needsRankings,
-  needsSpread,
-  type Rule,
-  type RuleOptions,
-  rules,
-} from './certify-ballots.ts'
 export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify-plan.ts'
-export { type ChartOptions, type Curve, renderChart, type Stroke } from './chart.ts'
+export { type DoseLearnerOptions, doseLearner } from './dose/dose-learner.ts'
+export {
+  checkStudy,
+  type DoseLearner,
+  type LethalDoseOptions,
+  type LethalDoseReport,
+  lethalDose,
+} from './dose/lethal-dose.ts'
+export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './dose/lethal-dose-report.ts'
 export {
   assignBuckets,
   type BucketKey,
@@ -31,7 +20,7 @@ export {
   bucketManifest,
   checkUnits,
   poisonUnit,
-} from './data/buckets.ts'
+} from './ensemble/buckets.ts'
 export {
   checkFeatureSet,
   digestRows,
@@ -40,22 +29,13 @@ export {
   selectRows,
   type TestInputs,
   type TestSet,
-} from './data/feature-set.ts'
-export type { Periods } from './data/periods.ts'
-export { type DoseLearnerOptions, doseLearner } from './dose-learner.ts'
-export { headLearners } from './heads/family.ts'
-export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './heads/head.ts'
-export { mergeShards } from './heads/merge.ts'
-export type { TrainedLearners, TrainOptions } from './heads/plan.ts'
-export { trainLearners, voteLearners } from './heads/train.ts'
-export {
-  certifyImported,
-  type ImportedBallots,
-  type ImportedCertificate,
-  type ImportOptions,
-  importBallots,
-  importedCertificate,
-} from './import-votes.ts'
+} from './ensemble/feature-set.ts'
+export { headLearners } from './ensemble/heads/family.ts'
+export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './ensemble/heads/head.ts'
+export { mergeShards } from './ensemble/heads/merge.ts'
+export type { TrainedLearners, TrainOptions } from './ensemble/heads/plan.ts'
+export { trainLearners, voteLearners } from './ensemble/heads/train.ts'
+export { certifyRidgeLabelFlips } from './ensemble/heads/white-box.ts'
 export type {
   EnsemblePlan,
   LearnerDescription,
@@ -66,23 +46,45 @@ export type {
   Shard,
   TrainedEnsemble,
   VoteOptions,
-} from './learners.ts'
+} from './ensemble/learners.ts'
+export type { Periods } from './ensemble/periods.ts'
 export {
-  checkStudy,
-  type DoseLearner,
-  type LethalDoseOptions,
-  type LethalDoseReport,
-  lethalDose,
-} from './lethal-dose.ts'
-export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './lethal-dose-report.ts'
-export { type RobustnessSummary, summariseRadii } from './metrics.ts'
+  type CertificateFile,
+  type CertificateRun,
+  certificateChart,
+  certificateRemarks,
+  certificateTable,
+  certifiedAccuracyCurve,
+  ruleStrokes,
+  writeCertificate,
+} from './files/certificate-file.ts'
+export {
+  certifyImported,
+  type ImportedBallots,
+  type ImportedCertificate,
+  type ImportOptions,
+  importBallots,
+  importedCertificate,
+} from './import-votes.ts'
 export { baggingRadius } from './rules/bagging.ts'
+export { type Ballots, ballotsFromScores } from './rules/ballot.ts'
+export {
+  certifyBallots,
+  certifyInputs,
+  type InputCertificate,
+  needsRankings,
+  needsSpread,
+  type Rule,
+  type RuleOptions,
+  rules,
+} from './rules/certify-ballots.ts'
 export { type CollectiveBound, type CollectiveOptions, certifyCollective, loadSolver } from './rules/collective.ts'
 export { certifyFiniteAggregationExact } from './rules/coverage.ts'
 export { certifyDpa, certifyTally } from './rules/dpa.ts'
 export { certifyEncoderGroups } from './rules/encoder-groups.ts'
 export { certifyFiniteAggregation } from './rules/finite-aggregation.ts'
 export { certifyLabelFlips } from './rules/label-flip.ts'
+export { type RobustnessSummary, summariseRadii } from './rules/metrics.ts'
 export { certifyRunOff } from './rules/run-off-election.ts'
 export { certifyRunOffFinite } from './rules/run-off-finite.ts'
 export { publishedOffsets, spreadOffsets } from './rules/spread.ts'
@@ -94,8 +96,7 @@ export {
   type Threat,
   type ThreatDeclaration,
   type ThreatStatement,
-} from './threat.ts'
+} from './threat/threat.ts'
 export { checkVectors, type SectionResult } from './vectors.ts'
-export { KeptCertificates } from './votes-file/kept-certificates.ts'
-export { describeReading, type VotesReading } from './votes-file/reading.ts'
-export { certifyRidgeLabelFlips } from './white-box.ts'
+export { KeptCertificates } from './votes/kept-certificates.ts'
+export { describeReading, type VotesReading } from './votes/reading.ts'

@@ -22,7 +22,7 @@ import {
   planCertification,
   prepareGroups,
   prepareLearners,
-} from '../certify-videos/index.ts'
+} from '../certify/videos/index.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { report } from './certify.ts'

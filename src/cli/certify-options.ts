@@ -1,7 +1,7 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 import path from 'node:path'
 import type { BucketKey, EncoderTrust, Rule, Threat } from '../certify/index.ts'
-import type { CertifyVideosOptions, LearnerKind, LearnerOptions, SplitRule } from '../certify-videos/index.ts'
+import type { CertifyVideosOptions, LearnerKind, LearnerOptions, SplitRule } from '../certify/videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'

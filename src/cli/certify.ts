@@ -30,7 +30,7 @@ import {
   type VideoCertificate,
   videoCertificate,
   writeGroupLists,
-} from '../certify-videos/index.ts'
+} from '../certify/videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'

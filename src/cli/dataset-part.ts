@@ -1,7 +1,7 @@
 /** The part of labelled data that a command works on, and the lines that say how the data was read. */
-import type { LabelledDataset, LabelledVideo } from '../finetune/dataset.ts'
-import { type SplitName, selectPart } from '../finetune/split.ts'
-import { formatSplitRecord, recordSplit, type SplitRecord } from '../finetune/split-record.ts'
+import type { LabelledDataset, LabelledVideo } from '../dataset/dataset.ts'
+import { type SplitName, selectPart } from '../dataset/split.ts'
+import { formatSplitRecord, recordSplit, type SplitRecord } from '../dataset/split-record.ts'
 import { readingLines } from '../video/index.ts'
 
 export interface DatasetPart {

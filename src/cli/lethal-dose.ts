@@ -17,7 +17,7 @@ import {
   prepareLearners,
   seenRemarks,
   startsFresh,
-} from '../certify-videos/index.ts'
+} from '../certify/videos/index.ts'
 import { report } from './certify.ts'
 import {
   bucketsOf,

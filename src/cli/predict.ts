@@ -1,5 +1,5 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { predict } from '../finetune/predict.ts'
+import { predict } from '../inference/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/index.ts'
 import { interruptSignal } from './interrupt.ts'

@@ -4,17 +4,17 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
+import { replaceDirectory } from '../format/atomic.ts'
+import { writeCheckedModel } from '../format/onnx.ts'
 import {
   buildClassifierProgram,
   type Classifier,
   type OpenedClassifier,
   openClassifier,
   saveClassifier,
-} from '../finetune/classifier.ts'
-import { classifierKeys } from '../finetune/onnx-classifier.ts'
-import { largest } from '../finetune/scores.ts'
-import { replaceDirectory } from '../format/atomic.ts'
-import { writeCheckedModel } from '../format/onnx.ts'
+} from '../inference/classifier.ts'
+import { classifierKeys } from '../inference/onnx-classifier.ts'
+import { largest } from '../inference/scores.ts'
 import { tokenGrid } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'

@@ -1,13 +1,13 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
+import type { LabelledVideo } from '../dataset/dataset.ts'
 import type { RunInputs } from '../engine/engine.ts'
+import { type TestSampling, trainingSampling } from '../inference/views.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths, frameSize, type ModelConfiguration } from '../model/index.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
 import { type ClipReader, createLoader, type LoadedSample } from '../video/index.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
-import type { LabelledVideo } from './dataset.ts'
 import { drawMix, mixClips, mixTargets } from './mix.ts'
-import { type TestSampling, trainingSampling } from './views.ts'
 
 export interface FinetuneDataOptions extends DataPlace {
   /** Training videos; each may be named several times, so that they fill a run of the engine. */

@@ -2,8 +2,17 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { fileDigestOf } from '../dataset/dataset.ts'
+import { writeSplitFile } from '../dataset/split-file.ts'
+import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { readRegularText } from '../format/regular-file.ts'
+import { type Classifier, openClassifier, saveClassifier } from '../inference/classifier.ts'
+import { type Evaluation, evaluateVideos, writeEvaluation } from '../inference/evaluate.ts'
+import { openClipClassifier } from '../inference/predict-videos.ts'
+import type { ValidationScores } from '../inference/scores.ts'
+import { accuracyBeside } from '../inference/scores.ts'
+import { temporalViews } from '../inference/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
@@ -12,7 +21,6 @@ import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import { readingLines, type SourceReading } from '../video/index.ts'
-import { type Classifier, openClassifier, saveClassifier } from './classifier.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,
@@ -20,19 +28,11 @@ import {
   loadingOptions,
   plainFinetuneConfiguration,
 } from './configuration.ts'
-import { fileDigestOf } from './dataset.ts'
-import { type Evaluation, evaluateVideos, writeEvaluation } from './evaluate.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
-import { openClipClassifier } from './predict-videos.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
-import { accuracyBeside } from './scores.ts'
-import { writeSplitFile } from './split-file.ts'
-import { formatSplitRecord, recordOfSplit, type SplitRecord } from './split-record.ts'
-import type { ValidationScores } from './validation.ts'
-import { temporalViews } from './views.ts'
 
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */

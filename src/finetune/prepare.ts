@@ -1,6 +1,11 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { type DatasetOptions, type LabelledDataset, openDataset } from '../dataset/dataset.ts'
+import { type Split, splitDataset, splitWarnings } from '../dataset/split.ts'
+import { type EncoderSource, freshEncoder, openEncoder } from '../inference/encoder-source.ts'
+import { encoderWarnings } from '../inference/trained-on.ts'
+import type { TestSampling } from '../inference/views.ts'
 import { withPositionsFor } from '../model/positions.ts'
 import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
@@ -8,11 +13,6 @@ import { checkpointPlace } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
 import { type ClipReader, listVideos } from '../video/index.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
-import { type DatasetOptions, type LabelledDataset, openDataset } from './dataset.ts'
-import { type EncoderSource, freshEncoder, openEncoder } from './encoder-source.ts'
-import { type Split, splitDataset, splitWarnings } from './split.ts'
-import { encoderWarnings } from './trained-on.ts'
-import type { TestSampling } from './views.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */
 export interface PreparedFinetuning {

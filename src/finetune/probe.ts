@@ -1,12 +1,6 @@
 import { RandomStream } from '../core/random.ts'
 import type { Engine, EngineOptions, EngineSession } from '../engine/engine.ts'
-import { buildHeadProgram } from '../model/classify.ts'
-import { initialise, type ModelState } from '../model/index.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
-import { runTraining, type TrainingBatch } from '../train/loop.ts'
-import { createSchedule } from '../train/schedule.ts'
-import { stepInputs, stepPrograms } from '../train/training-run.ts'
-import type { ClassifierHead } from './classifier.ts'
+import type { ClassifierHead } from '../inference/classifier.ts'
 import {
   accuracyOf,
   type FeatureRows,
@@ -15,8 +9,14 @@ import {
   standardisation,
   standardised,
   unstandardised,
-} from './feature-rows.ts'
-import { isBetter, type ValidationScores } from './validation.ts'
+} from '../inference/feature-rows.ts'
+import { isBetter, type ValidationScores } from '../inference/scores.ts'
+import { buildHeadProgram } from '../model/classify.ts'
+import { initialise, type ModelState } from '../model/index.ts'
+import { chooseEngine } from '../train/engine-choice.ts'
+import { runTraining, type TrainingBatch } from '../train/loop.ts'
+import { createSchedule } from '../train/schedule.ts'
+import { stepInputs, stepPrograms } from '../train/training-run.ts'
 
 export interface ProbeOptions extends EngineOptions {
   /** `linear` on rows [D], `attentive` on rows [N, D]. */

@@ -1,5 +1,3 @@
-import { StatisticsCache, trainRidge } from '../certify/heads/ridge.ts'
-import { DenseProduct } from '../certify/wasm/product.ts'
 import {
   accuracyOf,
   type FeatureRows,
@@ -9,8 +7,10 @@ import {
   standardisation,
   standardised,
   unstandardised,
-} from './feature-rows.ts'
-import { isBetter, type ValidationScores } from './validation.ts'
+} from '../inference/feature-rows.ts'
+import { isBetter, type ValidationScores } from '../inference/scores.ts'
+import { StatisticsCache, trainRidge } from '../numeric/ridge.ts'
+import { DenseProduct } from '../numeric/wasm/product.ts'
 
 export interface RidgeOptions {
   /** Strengths to choose from on the validation videos, per training row. Default 1e-4 to 10. */

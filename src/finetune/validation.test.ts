@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
+import { type Classifier, classifierShapes, openClassifier } from '../inference/classifier.ts'
 import { initialise, resolveConfiguration } from '../model/index.ts'
-import { type Classifier, classifierShapes, openClassifier } from './classifier.ts'
 import { BestCheckpoint } from './validation.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-validation-'))

@@ -2,23 +2,11 @@ import { appendFile, cp, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
+import { type Classifier, saveClassifier } from '../inference/classifier.ts'
+import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { jsonLines, readHistory } from '../train/history.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { RunDirectory } from '../train/run-directory.ts'
-import { type Classifier, saveClassifier } from './classifier.ts'
-
-/** What checkpoints, epochs and strengths are chosen by. */
-export interface ValidationScores {
-  readonly accuracy: number
-  /** Mean -log of the probability of the true class. */
-  readonly loss: number
-}
-
-/** Higher accuracy, then lower loss; the earlier of equals stays. */
-export function isBetter(scores: ValidationScores, best: ValidationScores | null): boolean {
-  if (best === null) return true
-  return scores.accuracy > best.accuracy || (scores.accuracy === best.accuracy && scores.loss < best.loss)
-}
 
 /** One look at the validation videos. */
 export interface ValidationLine extends ValidationScores {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { finetuneConfiguration, loadFinetuneConfiguration } from '../finetune/configuration.ts'
-import { type TestSampling, temporalViews, testSamplingSchema, trainingSampling } from '../finetune/views.ts'
+import { type TestSampling, temporalViews, testSamplingSchema, trainingSampling } from '../inference/views.ts'
 import { type ClipSampling, sampleClip } from '../video/sampling.ts'
 import { createTimeline } from '../video/timeline.ts'
 import { type ClipTiming, clipTiming, defaultTiming, positionsOf, storedTiming } from './clip-timing.ts'

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { CertificateFile } from '../../src/certify/certificate-file.ts'
+import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
 import {
   type CertifyVideosOptions,
   checkPlan,
@@ -11,7 +11,7 @@ import {
   prepareSets,
   trainingManifestOf,
   type VideoCertificate,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'

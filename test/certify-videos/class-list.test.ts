@@ -6,13 +6,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { certifyBallots } from '../../src/certify/certify-ballots.ts'
+import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import {
   type CertifyVideosOptions,
   type LearnerKind,
   planCertification,
   prepareLearners,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'

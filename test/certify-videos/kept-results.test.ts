@@ -6,9 +6,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { headLearners } from '../../src/certify/heads/family.ts'
-import type { EnsemblePlan } from '../../src/certify/learners.ts'
-import type { LethalDoseReport } from '../../src/certify/lethal-dose.ts'
+import type { LethalDoseReport } from '../../src/certify/dose/lethal-dose.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
 import {
   type CertifyVideosOptions,
   type LearnerKind,
@@ -18,10 +18,10 @@ import {
   prepareSets,
   type VideoInputs,
   type VideoSet,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
-import { openEncoder } from '../../src/finetune/encoder-source.ts'
-import { computeFeatures } from '../../src/finetune/features.ts'
+import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { computeFeatures } from '../../src/inference/features.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'

@@ -6,10 +6,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { ballotsOfInput } from '../../src/certify/ballot.ts'
-import type { Rule } from '../../src/certify/certify-ballots.ts'
+import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
 import { assertAudit, audit, certify, trainShare } from '../../src/certify/index.ts'
-import type { EnsemblePlan } from '../../src/certify/learners.ts'
+import { ballotsOfInput } from '../../src/certify/rules/ballot.ts'
+import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
 import { learnersOfBucket, spreadOffsets } from '../../src/certify/rules/spread.ts'
 import {
   type CertifyVideosOptions,
@@ -29,8 +29,8 @@ import {
   type VideoInputs,
   type VideoSet,
   writeGroupLists,
-} from '../../src/certify-videos/index.ts'
-import { resample } from '../../src/certify-videos/learners/frames.ts'
+} from '../../src/certify/videos/index.ts'
+import { resample } from '../../src/certify/videos/learners/frames.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { type RunInput, runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'

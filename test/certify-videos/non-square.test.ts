@@ -10,11 +10,11 @@ import {
   planCertification,
   prepareLearners,
   prepareSets,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { saveClassifier } from '../../src/finetune/classifier.ts'
-import { openEncoder } from '../../src/finetune/encoder-source.ts'
-import { computeFeatures } from '../../src/finetune/features.ts'
+import { saveClassifier } from '../../src/inference/classifier.ts'
+import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { computeFeatures } from '../../src/inference/features.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'

@@ -8,7 +8,7 @@ import {
   compareClassNames,
   otherClasses,
   planVideos,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)

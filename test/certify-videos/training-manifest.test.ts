@@ -26,7 +26,7 @@ import {
   manifestOfData,
   planCertification,
   trainingManifestOf,
-} from '../../src/certify-videos/index.ts'
+} from '../../src/certify/videos/index.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
 import { fileState } from '../../src/format/regular-file.ts'

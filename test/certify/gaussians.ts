@@ -1,4 +1,4 @@
-import { digestRows, type FeatureSet } from '../../src/certify/data/feature-set.ts'
+import { digestRows, type FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
 import { RandomStream } from '../../src/core/random.ts'
 
 /** Gaussian classes whose means differ in the first `informative` of `width` dimensions. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { drawMix, mixClips, mixTargets } from '../../src/finetune/mix.ts'
-import { spatialViews, temporalViews } from '../../src/finetune/views.ts'
+import { spatialViews, temporalViews } from '../../src/inference/views.ts'
 import { dropPathFactors, dropPathRates, layerWiseScale } from '../../src/model/index.ts'
 import { createSchedule, scaledLearningRate } from '../../src/train/schedule.ts'
 import { sampleClip } from '../../src/video/index.ts'

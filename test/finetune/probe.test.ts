@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
+import type { LabelledVideo } from '../../src/dataset/dataset.ts'
 import { quantiseRows } from '../../src/export/classifier-precision.ts'
-import type { LabelledVideo } from '../../src/finetune/dataset.ts'
-import { accuracyOf, type FeatureRows, linearLogits, mergeViews } from '../../src/finetune/feature-rows.ts'
 import { probeProbabilities, trainProbe } from '../../src/finetune/probe.ts'
 import { trainRidgeHead } from '../../src/finetune/ridge.ts'
+import { accuracyOf, type FeatureRows, linearLogits, mergeViews } from '../../src/inference/feature-rows.ts'
 
 const classes = 3
 

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openClassifier } from '../../src/finetune/classifier.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { openEncoder } from '../../src/finetune/encoder-source.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
+import { openClassifier } from '../../src/inference/classifier.ts'
+import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-run-folder-'))

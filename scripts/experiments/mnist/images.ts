@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import type { FeatureSet } from '../../../src/certify/data/feature-set.ts'
-import { sha256 } from '../../../src/certify/data/hash.ts'
-import type { EncoderProvenance } from '../../../src/certify/threat.ts'
-import { DenseProduct } from '../../../src/certify/wasm/product.ts'
+import type { FeatureSet } from '../../../src/certify/ensemble/feature-set.ts'
+import { sha256 } from '../../../src/certify/ensemble/hash.ts'
+import type { EncoderProvenance } from '../../../src/certify/threat/threat.ts'
 import { RandomStream } from '../../../src/core/random.ts'
+import { DenseProduct } from '../../../src/numeric/wasm/product.ts'
 
 export const side = 28
 const pixels = side * side

@@ -1,11 +1,11 @@
 /** Small video models that are trained from scratch on still clips of digits, one for each partition. */
-import { engineLearners } from '../../../src/certify-videos/index.ts'
-import { FrameStore } from '../../../src/certify-videos/learners/frames.ts'
-import { frameTrainer } from '../../../src/certify-videos/learners/from-frames.ts'
-import type { VideoInputs, VideoSet } from '../../../src/certify-videos/learners/video-set.ts'
+import { engineLearners } from '../../../src/certify/videos/index.ts'
+import { FrameStore } from '../../../src/certify/videos/learners/frames.ts'
+import { frameTrainer } from '../../../src/certify/videos/learners/from-frames.ts'
+import type { VideoInputs, VideoSet } from '../../../src/certify/videos/learners/video-set.ts'
 import { finetuneConfiguration } from '../../../src/finetune/configuration.ts'
-import { freshEncoder } from '../../../src/finetune/encoder-source.ts'
-import { FeatureStore } from '../../../src/finetune/feature-store.ts'
+import { freshEncoder } from '../../../src/inference/encoder-source.ts'
+import { FeatureStore } from '../../../src/inference/feature-store.ts'
 import { resolveConfiguration } from '../../../src/model/configuration.ts'
 import { digestImages, type Images, side } from './images.ts'
 

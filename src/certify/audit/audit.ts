@@ -1,0 +1,283 @@
+/**
+ * Checks the chain from samples to predictions by breaking it: poison the training set at random, train everything again,
+ * and look whether any learner changed that should not have, or any certified prediction.
+ */
+import { VideoMaeError } from '../../core/errors.ts'
+import { RandomStream } from '../../core/random.ts'
+import { certifyInTurns } from '../certify.ts'
+import { checkProtected, checkRules } from '../certify-plan.ts'
+import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
+import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
+import type {
+  LearnerDescription,
+  LearnerFamily,
+  PoisonedRow,
+  PoolOptions,
+  TrainedEnsemble,
+} from '../ensemble/learners.ts'
+import type { Periods } from '../ensemble/periods.ts'
+import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from '../ensemble/poison.ts'
+import { votesOfInput } from '../rules/ballot.ts'
+import { type InputCertificate, needsSpread, type Rule } from '../rules/certify-ballots.ts'
+import { spreadOffsets } from '../rules/spread.ts'
+import { attackRows } from '../threat/attack.ts'
+import { type Exposure, hashedExposure, temporalExposure } from '../threat/exposure.ts'
+
+export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  readonly learners: LearnerFamily<Set, Inputs>
+  readonly by: BucketKey
+  readonly partitions: number
+  readonly rule: Rule
+  /** d of Finite Aggregation. Default 4. */
+  readonly spread?: number
+  /** Encoder groups, for rule `groups`: the family must train an encoder for each. */
+  readonly groups?: number
+  /** For rule `temporal`. */
+  readonly periods?: Periods
+  /** DPA*: learners of each partition, see `EnsemblePlan`. Default 1. */
+  readonly seeds?: number
+  /** Random poisonings. Default 200. */
+  readonly trials?: number
+  /** Largest number of poisons (of periods, for `temporal`) in one trial; default: the most that is certified. */
+  readonly largestBudget?: number
+  /** Kinds of poison; default all. */
+  readonly kinds?: readonly PoisonKind[]
+  /** Inputs attacked on purpose with radius + 1 poisons. Default 20. */
+  readonly attacks?: number
+  /** Rows of an attacker's video. Default: the most that a video of the set has. */
+  readonly attackClips?: number
+  readonly seed?: number
+}
+
+export interface AuditViolation {
+  readonly trial: number
+  readonly kinds: readonly PoisonKind[]
+  readonly cost: number
+  readonly what: string
+}
+
+export interface AuditReport {
+  readonly schema: 'videomae.audit/1'
+  readonly rule: Rule
+  readonly learner: LearnerDescription
+  /** What was trained again in each trial, and what was taken as given. */
+  readonly retrained: string
+  readonly partitions: number
+  readonly spread: number
+  readonly groups: number | null
+  readonly seeds: number
+  /** Learners of the ensemble, K times d. */
+  readonly learners: number
+  readonly inputs: number
+  /** Training the same set again, in another file order, gave the same bytes. */
+  readonly reproducible: boolean
+  readonly trials: number
+  /** Poisons of all trials together, in units of the radius (periods for `temporal`), and actions by kind. */
+  readonly poisons: number
+  readonly actions: Readonly<Record<PoisonKind, number>>
+  /** Learners that changed, and the most that theory allowed, summed over trials. */
+  readonly changedLearners: number
+  readonly allowedLearners: number
+  /** Predictions checked: certified for the trial's budget. */
+  readonly checkedPredictions: number
+  readonly violations: readonly AuditViolation[]
+  /** Attacks that succeeded with an inserted video in each of radius + 1 buckets or periods (`beyond`) and of radius (`within`). */
+  readonly attacks: {
+    readonly tried: number
+    readonly beyond: number
+    readonly within: number
+    /** Inputs with a radius above 0: only these can be attacked within it. */
+    readonly triedWithin: number
+  }
+}
+
+/** An audit under way. */
+interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
+  readonly set: Set
+  readonly test: Inputs
+  readonly options: AuditOptions<Set, Inputs>
+  readonly seed: number
+  readonly exposure: Exposure
+  readonly clean: TrainedEnsemble<Inputs>
+  /** [inputs] of the clean ensemble. */
+  readonly certificates: readonly InputCertificate[]
+  readonly train: (rows: readonly PoisonedRow[]) => Promise<TrainedEnsemble<Inputs>>
+  readonly certify: (trained: TrainedEnsemble<Inputs>) => Promise<readonly InputCertificate[]>
+}
+
+/**
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SPLIT`; violations are reported, not thrown (see `assertAudit`)
+ */
+export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: AuditOptions<Set, Inputs>,
+): Promise<AuditReport> {
+  const { rule, partitions, seed = 0, trials = 200, by, groups, periods, seeds = 1 } = options
+  checkRules({ rules: [rule], partitions, groups, by })
+  options.learners.check(set, test)
+  const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
+  const learners = partitions * spread
+  const offsets = spreadOffsets(partitions, spread, seed)
+  const pool: PoolOptions = { threads: options.threads, signal: options.signal }
+  const layout = { periods, ...(rule === 'groups' ? { groups } : {}) }
+  const plan = { ...pool, ...layout, by, learners, seeds, ...(periods === undefined ? { offsets } : {}) }
+  checkProtected(set, plan)
+  const train = (rows: readonly PoisonedRow[]) =>
+    options.learners.train(options.learners.poisoned(set, test, rows), plan)
+  const certify = async (trained: TrainedEnsemble<Inputs>) =>
+    (await certifyInTurns(trained, test, [rule], { ...pool, ...layout })).byRule.get(rule) ?? []
+
+  const clean = await train(cleanRows(set))
+  const certificates = await certify(clean)
+  const reordered = poisonAtRandom(set, by, 0, new RandomStream(seed, 'audit', 'order'))
+  const reproducible = changed(clean, await train(reordered.rows)).length === 0
+  const exposure =
+    periods === undefined ? hashedExposure(by, learners, offsets, layout.groups) : temporalExposure(learners, periods)
+  const running = { set, test, options, seed, exposure, clean, certificates, train, certify }
+
+  const most = options.largestBudget ?? Math.max(1, ...certificates.map(exposure.budgetOf))
+  const actions = { insert: 0, delete: 0, edit: 0, flip: 0 }
+  const violations: AuditViolation[] = []
+  let [poisons, changedLearners, allowedLearners, checkedPredictions] = [0, 0, 0, 0]
+  for (let trial = 0; trial < trials; trial++) {
+    options.signal?.throwIfAborted()
+    const outcome = await poisonOnce(running, trial, most)
+    for (const kind of outcome.kinds) actions[kind]++
+    poisons += outcome.cost
+    changedLearners += outcome.changed
+    allowedLearners += outcome.allowed
+    checkedPredictions += outcome.checked
+    violations.push(...outcome.violations)
+    options.onProgress?.(trial + 1, trials)
+  }
+  return {
+    schema: 'videomae.audit/1',
+    rule,
+    learner: options.learners.description,
+    retrained: options.learners.retrained ?? 'the learners; an encoder that they share is given',
+    partitions,
+    spread,
+    groups: rule === 'groups' ? (groups ?? null) : null,
+    seeds,
+    learners,
+    inputs: test.rows,
+    reproducible,
+    trials,
+    poisons,
+    actions,
+    changedLearners,
+    allowedLearners,
+    checkedPredictions,
+    violations,
+    attacks: await attackSome(running),
+  }
+}
+
+/** One random poisoning: everything trained again, every promise looked at. */
+async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
+  { set, options, seed, exposure, clean, certificates, train, certify }: Audit<Set, Inputs>,
+  trial: number,
+  most: number,
+) {
+  const stream = new RandomStream(seed, 'audit', trial)
+  const { rows, kinds, cost, allowed, holdsFor } = exposure.poison(set, most, stream, options.kinds)
+  const violations: AuditViolation[] = []
+  const report = (what: string) => violations.push({ trial, kinds, cost, what })
+  const again = await train(rows)
+
+  const differing = changed(clean, again)
+  if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
+  const touched = touchedLearners(set, samplesOf(rows, set), exposure.reach, options)
+  const stray = differing.filter((learner) => !touched.has(learner))
+  if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
+
+  let checked = 0
+  for (const [t, after] of (await certify(again)).entries()) {
+    const before = certificates[t]
+    if (!holdsFor(before)) continue
+    checked++
+    if (after.prediction !== before.prediction)
+      report(`input ${t}: ${before.prediction} became ${after.prediction}, certified for ${exposure.budgetOf(before)}`)
+  }
+  return { kinds, cost, violations, changed: differing.length, allowed, checked }
+}
+
+/** Learners whose bytes differ. */
+function changed<Inputs extends TestInputs>(a: TrainedEnsemble<Inputs>, b: TrainedEnsemble<Inputs>): number[] {
+  return a.records.flatMap((record, i) => (record.sha256 === b.records[i].sha256 ? [] : [record.learner]))
+}
+
+/** Learners that hold a bucket (or stand in a group) whose (digest, label) content differs between the two sets. */
+function touchedLearners(
+  a: SampleSet,
+  b: SampleSet,
+  reach: Exposure['reach'],
+  { by, periods }: { readonly by: BucketKey; readonly periods?: Periods },
+) {
+  const [ofA, ofB] = [a, b].map((set) => {
+    const assignment = assignBuckets(set, { by, buckets: reach.length, periods })
+    const contents = new Array<string>(reach.length).fill('')
+    for (const row of assignment.order) contents[assignment.bucketOf[row]] += `${set.digests[row]} ${set.labels[row]}\n`
+    return contents
+  })
+  return new Set(reach.filter((_, bucket) => ofA[bucket] !== ofB[bucket]).flat())
+}
+
+async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
+  set,
+  test,
+  options,
+  seed,
+  exposure,
+  clean,
+  certificates,
+  train,
+  certify,
+}: Audit<Set, Inputs>): Promise<AuditReport['attacks']> {
+  const { attacks: wanted = 20, attackClips = mostClips(set) } = options
+  const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
+  const rows = cleanRows(set)
+  const { reach } = exposure
+  const succeeds = async (t: number, poisons: number): Promise<boolean> => {
+    const ballots = await clean.vote(test, { from: t, to: t + 1 }, { keep: 'votes', threads: 1 })
+    const buckets = exposure.choose(votesOfInput(ballots, 0), certificates[t], poisons)
+    const { rivals, prediction } = certificates[t]
+    const shared = { input: t, prediction, buckets: reach.length, by: options.by, clips: attackClips }
+    const clipsOf = (bucket: number, rival: number) =>
+      options.learners.attack?.(set, test, { ...shared, bucket, rival }) ??
+      new Array<PoisonedRow['content']>(attackClips).fill({ kind: 'input', input: t })
+    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, timeOf: exposure.timeOf, seed })
+    const attacked = await train([...rows, ...attack])
+    return (await certify(attacked))[t].prediction !== prediction
+  }
+  let [beyond, within, triedWithin] = [0, 0, 0]
+  for (const t of inputs) {
+    options.signal?.throwIfAborted()
+    if (await succeeds(t, certificates[t].radius + 1)) beyond++
+    if (certificates[t].radius === 0) continue
+    triedWithin++
+    if (await succeeds(t, certificates[t].radius)) within++
+  }
+  return { tried: inputs.length, beyond, within, triedWithin }
+}
+
+function mostClips(set: SampleSet): number {
+  return rowsOfUnits(set, 'id').reduce((most, rows) => Math.max(most, rows.length), 1)
+}
+
+/** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */
+export function assertAudit(report: AuditReport): void {
+  const problems = report.violations.map(({ trial, what }) => `trial ${trial}: ${what}`)
+  if (!report.reproducible) problems.unshift('training the same samples again gave other bytes')
+  if (report.attacks.within > 0) problems.push(`${report.attacks.within} attacks within the radius succeeded`)
+  if (problems.length === 0) return
+  throw new VideoMaeError(
+    `Expected an audit without violations, but found ${problems.length}: ${problems.slice(0, 5).join('; ')}.`,
+    {
+      code: 'AUDIT_FAILED',
+      exit: 'checkFailed',
+      hint: 'Do not use the certificates of this set-up; report the case with its seed.',
+    },
+  )
+}

@@ -1,0 +1,55 @@
+/** A family of base learners as learner of a lethal-dose study. */
+import { RandomStream } from '../../core/random.ts'
+import { type BucketKey, checkUnits } from '../ensemble/buckets.ts'
+import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
+import type { LearnerFamily, PoolOptions } from '../ensemble/learners.ts'
+import { rowsOfUnits } from '../ensemble/poison.ts'
+import { checkThreat, type ThreatDeclaration } from '../threat/threat.ts'
+import type { DoseLearner } from './lethal-dose.ts'
+
+export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  readonly name: string
+  readonly learners: LearnerFamily<Set, Inputs>
+  /** Default `content`. */
+  readonly by?: BucketKey
+  /** What the radii shall be a promise against; without it they only count votes, and the report says so. */
+  readonly threat?: ThreatDeclaration
+  /** What a reader of its numbers should know, one sentence each. */
+  readonly remarks?: readonly string[]
+}
+
+/**
+ * @param set training set; a sample is what a poison is, see `rowsOfUnits`: a video, or a source with `by: 'source'`
+ * @throws VideoMaeError what `LearnerFamily.check`, `checkUnits` and `checkThreat` throw
+ */
+export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: DoseLearnerOptions<Set, Inputs>,
+): DoseLearner {
+  const { name, learners: family, by = 'content', threat, remarks, ...pool } = options
+  family.check(set, test)
+  checkUnits(set, { by, buckets: 1 })
+  const units = rowsOfUnits(set, by)
+  const all = { from: 0, to: test.rows }
+  return {
+    name,
+    samples: units.length,
+    labels: test.labels,
+    remarks,
+    // The radii that are measured are those of DPA.
+    ...(threat === undefined ? {} : { threat: checkThreat(set, by, ['dpa'], threat) }),
+    async voteOfSubsets(size, subsets, seed) {
+      const lists = Array.from({ length: subsets }, (_, subset) => {
+        const order = new RandomStream(seed, size, subset, 'subset').permutation(units.length)
+        return Array.from(order.subarray(0, size)).flatMap((unit) => units[unit])
+      })
+      const trained = await family.trainOnRows(set, lists, pool)
+      return trained.vote(test, all, { ...pool, keep: 'votes' })
+    },
+    async voteOfPartitions(partitions) {
+      const trained = await family.train(set, { by, learners: partitions, ...pool })
+      return trained.vote(test, all, { ...pool, keep: 'votes' })
+    },
+  }
+}

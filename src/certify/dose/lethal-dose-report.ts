@@ -1,0 +1,124 @@
+/** The one plot and the one table of a lethal-dose study. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { type Curve, renderChart } from '../../format/chart.ts'
+import type { DoseRow, LearnerDose, LethalDoseReport } from './lethal-dose.ts'
+
+const percent = (share: number) => `${(100 * share).toFixed(1)}%`
+const number = (value: number | null, digits = 0) => (value === null ? 'not reached' : value.toFixed(digits))
+
+/** Median radius over K: measured (solid) and predicted from the learning curve (dashed), one colour a learner. */
+export function lethalDoseChart(report: LethalDoseReport): string {
+  const curves = report.learners.flatMap((learner, colour): Curve[] => {
+    const measured = learner.rows.flatMap((row) =>
+      row.measured.medianRadius === null ? [] : [[row.partitions, row.measured.medianRadius] as const],
+    )
+    const predicted = learner.rows.flatMap((row) =>
+      row.predictedMedian === null ? [] : [[row.partitions, row.predictedMedian] as const],
+    )
+    return [
+      { name: `${learner.name}, measured`, points: measured, colour },
+      { name: `${learner.name}, predicted`, points: predicted, colour, stroke: 'dashed' },
+    ]
+  })
+  const drawn = curves.filter((curve) => curve.points.length > 0)
+  return renderChart({
+    title: `Median ${certifies(report)} against the number of partitions`,
+    xLabel: 'partitions K',
+    yLabel: `median radius (${unitOf(report)})`,
+    xTicks: 'whole',
+    yTicks: 'whole',
+    // A plot without a single median above one half is still a plot: it shows zero.
+    curves: drawn.length > 0 ? drawn : [{ name: 'no median: all below 50%', points: [[1, 0]] }],
+    width: 860,
+  })
+}
+
+/** `certified radius` only where every curve is a promise. */
+function certifies({ learners }: LethalDoseReport): string {
+  return learners.every(({ threat }) => threat !== null) ? 'certified radius' : 'radius'
+}
+
+function unitOf({ learners }: LethalDoseReport): string {
+  const units = new Set(learners.map(({ threat }) => threat?.threat))
+  const names = {
+    label_flip: 'label flips',
+    general: 'insertions and deletions',
+    source: 'sources',
+    temporal: 'periods',
+  }
+  const [unit] = units
+  return units.size === 1 && unit !== undefined ? names[unit] : 'poisons'
+}
+
+/** What the radii of each learner are a promise against; learners of one statement share its claim. */
+function promises(learners: readonly LearnerDose[]): string[] {
+  const lines = ['What the radii mean:', '']
+  for (const { name, threat } of learners) {
+    if (threat === null) {
+      lines.push(`* ${name}: no promise. No threat was declared and no encoder looked at, so they only count votes.`)
+      continue
+    }
+    const { trust, overlap, labelsUsed } = threat.encoder
+    const shared =
+      overlap === null
+        ? 'samples shared with the protected set not known'
+        : `${overlap} samples shared with the protected set`
+    lines.push(
+      `* ${name}: threat ${threat.threat}, a poison is ${threat.unit}; encoder ${trust}, ${shared}${labelsUsed ? ', labels used' : ''}. ${threat.claim}`,
+    )
+  }
+  const conditions = new Set(learners.flatMap(({ threat }) => threat?.conditions ?? []))
+  const notCovered = new Set(learners.flatMap(({ threat }) => threat?.notCovered ?? []))
+  if (conditions.size > 0) lines.push('', 'On condition that:', '', ...[...conditions].map((line) => `* ${line}`))
+  if (notCovered.size > 0) lines.push('', 'Not covered:', '', ...[...notCovered].map((line) => `* ${line}`))
+  const remarks = learners.flatMap(({ name, remarks }) => remarks.map((remark) => `* ${name}: ${remark}`))
+  if (remarks.length > 0) lines.push('', 'Warnings:', '', ...remarks)
+  return [...lines, '']
+}
+
+export function lethalDoseTable(report: LethalDoseReport): string {
+  const lines = [
+    ...promises(report.learners),
+    '| learner | N | accuracy of one learner | n | interval | dose N/n |',
+    '|---|---|---|---|---|---|',
+  ]
+  for (const learner of report.learners)
+    for (const { accuracy, samples, atMost, interval, dose } of learner.complexity)
+      lines.push(
+        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${atMost ? 'at most ' : ''}${number(samples)} | ${interval === null || atMost ? '' : `${number(interval[0])} to ${number(interval[1])}`} | ${atMost ? 'at least ' : ''}${number(dose)} |`,
+      )
+  lines.push(
+    '',
+    '| learner | K | N/K | single, subsets | single, partitions | ensemble | median predicted | median measured |',
+  )
+  lines.push('|---|---|---|---|---|---|---|---|')
+  for (const learner of report.learners) for (const row of learner.rows) lines.push(doseLine(learner.name, row))
+  lines.push(
+    '',
+    '| ensemble accuracy at least | learner | largest K | its median | best median | at K | ensemble there |',
+  )
+  lines.push('|---|---|---|---|---|---|---|')
+  for (const { target, rows } of report.matched)
+    for (const { name, row, best } of rows)
+      lines.push(
+        row === null || best === null
+          ? `| ${percent(target)} | ${name} | none |  |  |  |  |`
+          : `| ${percent(target)} | ${name} | ${row.partitions} | ${row.measured.medianRadius ?? 'none'} | ${best.measured.medianRadius ?? 'none'} | ${best.partitions} | ${percent(best.measured.cleanAccuracy)} |`,
+      )
+  return `${lines.join('\n')}\n`
+}
+
+function doseLine(name: string, row: DoseRow): string {
+  const { measured } = row
+  return `| ${name} | ${row.partitions} | ${row.size} | ${percent(row.predictedBase)} | ${percent(row.measuredBase)} | ${percent(measured.cleanAccuracy)} | ${row.predictedMedian === null ? 'none' : number(row.predictedMedian, 1)} | ${measured.medianRadius ?? 'none'} |`
+}
+
+/** Writes `lethal-dose.json`, `lethal-dose.svg` and `lethal-dose.md`. */
+export async function writeLethalDose(directory: string, report: LethalDoseReport): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  await writeFileAtomic(path.join(directory, 'lethal-dose.svg'), lethalDoseChart(report))
+  await writeFileAtomic(path.join(directory, 'lethal-dose.md'), lethalDoseTable(report))
+  await writeFileAtomic(path.join(directory, 'lethal-dose.json'), `${JSON.stringify(report)}\n`)
+}

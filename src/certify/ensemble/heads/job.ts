@@ -1,0 +1,185 @@
+/** What a thread computes: training and voting of a range of learners. Plain data in shared memory, pure functions. */
+import { createHash } from 'node:crypto'
+import type { LabelledRows } from '../../../numeric/ridge.ts'
+import { StatisticsCache, trainRidge } from '../../../numeric/ridge.ts'
+import { DenseProduct } from '../../../numeric/wasm/product.ts'
+import { type Ballots, writeBallot } from '../../rules/ballot.ts'
+import { bucketsOfLearner } from '../../rules/spread.ts'
+import type { LearnerRecord } from '../learners.ts'
+import { type ResolvedHead, weightsLength } from './head.ts'
+import { trainNearestMean } from './nearest-mean.ts'
+import { trainSoftmax } from './softmax.ts'
+
+export interface TrainJob {
+  readonly kind: 'train'
+  readonly head: ResolvedHead
+  readonly classes: number
+  readonly classNames: readonly string[]
+  /** [learners, classes] 1 where a learner has samples of a class. */
+  readonly knows: Uint8Array
+  readonly width: number
+  /** [rows, width] scaled features. */
+  readonly features: Float32Array
+  /** [rows] */
+  readonly labels: Int32Array
+  /** Buckets: see `BucketAssignment`. */
+  readonly order: Int32Array
+  readonly starts: Int32Array
+  readonly learners: number
+  readonly offsets: readonly number[]
+  /** [learners, classes, width + 1], written. */
+  readonly weights: Float32Array
+}
+
+export interface VoteJob {
+  readonly kind: 'vote'
+  readonly classes: number
+  readonly width: number
+  /** [learners, classes, width + 1] */
+  readonly weights: Float32Array
+  /** [learners, classes] 1 where a learner has samples of a class; without any it abstains. */
+  readonly knows: Uint8Array
+  /** [inputs, width] scaled features. */
+  readonly features: Float32Array
+  readonly ballots: Ballots
+}
+
+export type Job = TrainJob | VoteJob
+
+/** The training samples of one learner, in canonical order. */
+export function gatherSamples(
+  job: Omit<TrainJob, 'kind' | 'head' | 'weights' | 'learners' | 'classNames' | 'knows'>,
+  learner: number,
+): LabelledRows {
+  const { width, classes, order, starts } = job
+  const buckets = bucketsOfLearner(learner, starts.length - 1, job.offsets)
+  const bucketSizes = buckets.map((bucket) => starts[bucket + 1] - starts[bucket])
+  const count = bucketSizes.reduce((sum, size) => sum + size, 0)
+  const depth = width + 1
+  const inputs = new Float64Array(count * depth)
+  const labels = new Int32Array(count)
+  let to = 0
+  for (const bucket of buckets) {
+    for (let at = starts[bucket]; at < starts[bucket + 1]; at++) {
+      const row = order[at]
+      inputs.set(job.features.subarray(row * width, (row + 1) * width), to * depth)
+      inputs[to * depth + width] = 1
+      labels[to] = job.labels[row]
+      to++
+    }
+  }
+  return { count, width, classes, inputs, labels, buckets, bucketSizes }
+}
+
+/** The classes that a learner has samples of, ascending. */
+function ownClasses({ knows, classes }: Pick<TrainJob, 'knows' | 'classes'>, learner: number): number[] {
+  return Array.from({ length: classes }, (_, c) => c).filter((c) => knows[learner * classes + c] === 1)
+}
+
+/**
+ * Of the classes that the learner has samples of, by name: a longer list of classes leaves the learner what it is.
+ *
+ * @param weights [classes, width + 1]
+ */
+export function digestOfLearner(
+  job: Pick<TrainJob, 'head' | 'classes' | 'classNames' | 'width' | 'knows'>,
+  { learner, samples }: Pick<LearnerRecord, 'learner' | 'samples'>,
+  weights: Float32Array,
+): string {
+  const own = ownClasses(job, learner)
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([job.head, samples, own.map((c) => job.classNames[c])]))
+  const depth = job.width + 1
+  // Copies: hashing may not read shared memory.
+  for (const c of own) hash.update(new Uint8Array(weights.slice(c * depth, (c + 1) * depth).buffer))
+  return hash.digest('hex')
+}
+
+const cacheBytes = 256 * 2 ** 20
+
+/** Trains learners from..to-1. An empty learner keeps weights 0 and abstains. */
+export function trainRange(job: TrainJob, from: number, to: number): LearnerRecord[] {
+  const product = new DenseProduct('f64')
+  const depth = job.width + 1
+  const cache = new StatisticsCache(Math.max(job.offsets.length, Math.floor(cacheBytes / (depth * depth * 8))))
+  const length = weightsLength(job.classes, job.width)
+  const records: LearnerRecord[] = []
+  for (let learner = from; learner < to; learner++) {
+    const samples = gatherSamples(job, learner)
+    const mine = job.weights.subarray(learner * length, (learner + 1) * length)
+    if (samples.count === 0) mine.fill(0)
+    else mine.set(trainOne(job.head, samples, ownClasses(job, learner), product, cache))
+    const record = { learner, samples: samples.count }
+    records.push({ ...record, sha256: digestOfLearner(job, record, mine) })
+  }
+  return records
+}
+
+/**
+ * No weight depends on classes that the learner has no samples of: the columns of closed forms are independent, and a softmax is
+ * over its own classes only.
+ *
+ * @param own classes of the samples, ascending
+ * @returns [classes, width + 1]
+ */
+function trainOne(
+  head: ResolvedHead,
+  samples: LabelledRows,
+  own: readonly number[],
+  product: DenseProduct<'f64'>,
+  cache: StatisticsCache,
+): Float64Array {
+  if (head.kind === 'ridge') return trainRidge(samples, head.lambda, product, cache)
+  if (head.kind === 'nearest_mean') return trainNearestMean(samples)
+  const depth = samples.width + 1
+  const labels = samples.labels.map((label) => own.indexOf(label))
+  const trained = trainSoftmax({ ...samples, classes: own.length, labels }, head, product)
+  const weights = new Float64Array(samples.classes * depth)
+  for (let c = 0; c < samples.classes; c++) weights[c * depth + samples.width] = Number.NEGATIVE_INFINITY
+  for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
+  return weights
+}
+
+/** Heads in one product: enough to fill the panels, few enough for the scores to stay in the cache. */
+const headsAtOnce = 32
+const inputsAtOnce = 512
+
+/** Ballots of learners from..to-1 on all inputs. */
+export function voteRange(job: VoteJob, from: number, to: number): void {
+  const { classes, width, ballots } = job
+  const depth = width + 1
+  const { inputs, learners, places, ranks } = ballots
+  const product = new DenseProduct('f32')
+  const columnsMost = headsAtOnce * classes
+  const [left, right, scores] = product.reserve(
+    product.leftLength(inputs, depth),
+    product.rightLength(columnsMost, depth),
+    product.outputLength(inputsAtOnce, columnsMost),
+  )
+  const rows = new Float32Array(inputs * depth).fill(1)
+  for (let t = 0; t < inputs; t++) rows.set(job.features.subarray(t * width, (t + 1) * width), t * depth)
+  product.packLeft(left, inputs, depth, rows)
+  const length = weightsLength(classes, width)
+  for (let first = from; first < to; first += headsAtOnce) {
+    const heads = Math.min(headsAtOnce, to - first)
+    const columns = heads * classes
+    const knows = Array.from({ length: heads }, (_, h) => {
+      const own = job.knows.subarray((first + h) * classes, (first + h + 1) * classes)
+      return own.includes(1) ? own : null
+    })
+    const stride = product.outputStride(columns)
+    product.packRight(right, columns, depth, job.weights.subarray(first * length, (first + heads) * length))
+    for (let t = 0; t < inputs; t += inputsAtOnce) {
+      const count = Math.min(inputsAtOnce, inputs - t)
+      product.run(left.subarray(t * depth), right, scores, count, depth, columns)
+      for (let i = 0; i < count; i++) {
+        for (let h = 0; h < heads; h++) {
+          const at = ((t + i) * learners + first + h) * places
+          const own = knows[h]
+          if (own === null) ranks.fill(classes, at, at + places)
+          else writeBallot(scores, i * stride + h * classes, classes, ranks, at, places, own)
+        }
+      }
+    }
+  }
+}

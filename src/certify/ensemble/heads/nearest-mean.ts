@@ -1,0 +1,24 @@
+import { combineRows, oneHot } from '../../../numeric/linear-algebra.ts'
+import type { LabelledRows } from '../../../numeric/ridge.ts'
+
+/**
+ * Nearest class mean as linear scores: m.x - |m|^2 / 2. A class without samples in this learner scores -infinity.
+ *
+ * @returns [classes, width + 1]
+ */
+export function trainNearestMean(samples: LabelledRows): Float64Array {
+  const { count, classes, width, inputs, labels } = samples
+  const depth = width + 1
+  const weights = combineRows(oneHot(labels, classes), inputs, count, classes, depth)
+  for (let c = 0; c < classes; c++) {
+    const row = weights.subarray(c * depth, (c + 1) * depth)
+    const members = row[width] // the constant feature has counted them
+    let square = 0
+    for (let k = 0; k < width; k++) {
+      row[k] = members === 0 ? 0 : row[k] / members
+      square += row[k] * row[k]
+    }
+    row[width] = members === 0 ? Number.NEGATIVE_INFINITY : -square / 2
+  }
+  return weights
+}

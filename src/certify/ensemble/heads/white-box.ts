@@ -1,0 +1,130 @@
+/** Label-flip certificates that look inside ridge heads, for whole test sets. */
+import { invalidArgument } from '../../../core/errors.ts'
+import type { InputCertificate } from '../../rules/certify-ballots.ts'
+import { certifyDpa } from '../../rules/dpa.ts'
+import { certifyHeadCosts, type HeadCosts } from '../../rules/label-flip.ts'
+import { type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
+import type { PoolOptions } from '../learners.ts'
+import { rowsOfUnits } from '../poison.ts'
+import type { FlipJob } from './flips.ts'
+import type { TrainedLearners } from './plan.ts'
+import { runWriting, splitRange, threadCount } from './pool.ts'
+import { voteLearners } from './train.ts'
+import { workOf } from './work.ts'
+
+export interface WhiteBoxOptions extends PoolOptions {
+  /** Called before it begins, with the memory and the time that it will take. */
+  readonly onNote?: (note: string) => void
+}
+
+/** Costs held at once; more inputs are looked at in turns. */
+const costNumbers = 2 ** 26
+/** Multiplications a second of one thread, for the estimate. */
+const pace = 1e9
+
+/**
+ * Flips are counted in rows inside and in units outside: a unit (video or source) of q rows may flip q of them, so the
+ * radius is divided by the largest q. It is never below that of DPA, which certifies the same predictor.
+ *
+ * @param trained ridge heads on disjoint partitions of `set`
+ * @returns [inputs]; the radius counts relabelled units, as the buckets of `trained` define them
+ * @throws VideoMaeError `INVALID_ARGUMENT` for other heads or a spread; the reason of `signal`
+ */
+export async function certifyRidgeLabelFlips(
+  set: FeatureSet,
+  trained: TrainedLearners,
+  test: TestSet,
+  options: WhiteBoxOptions = {},
+): Promise<InputCertificate[]> {
+  const { head, classes, width, learners, assignment } = trained
+  const { signal, onProgress, onNote } = options
+  if (head.kind !== 'ridge') throw invalidArgument('head', 'ridge heads', head.kind)
+  if (trained.offsets.length !== 1) throw invalidArgument('offsets', 'disjoint partitions', trained.offsets.join(','))
+  const scale = (features: Float32Array, rows: number) =>
+    head.scaling === 'unit' ? unitRows(features, rows, width) : features
+  const largestUnit = rowsOfUnits(set, assignment.by).reduce((most, rows) => Math.max(most, rows.length), 1)
+  const ballots = await voteLearners(trained, test, { ...options, keep: 'votes', onProgress: undefined })
+  const scaledTest = scale(test.features, test.rows)
+  const turn = Math.max(1, Math.min(test.rows, Math.floor(costNumbers / (learners * (classes + 1)))))
+  const base = {
+    kind: 'flips' as const,
+    ...{ classes, width, learners, lambda: head.lambda, offsets: trained.offsets },
+    features: shared(Float32Array, scale(set.features, set.rows)),
+    labels: shared(Int32Array, set.labels),
+    order: shared(Int32Array, assignment.order),
+    starts: shared(Int32Array, assignment.starts),
+  }
+  const certificates: InputCertificate[] = []
+  for (let from = 0; from < test.rows; from += turn) {
+    const count = Math.min(turn, test.rows - from)
+    const job: FlipJob = {
+      ...base,
+      inputs: withBias(scaledTest, from, count, width),
+      votes: ballots.ranks.subarray(from * learners, (from + count) * learners),
+      costs: new Float32Array(new SharedArrayBuffer(4 * count * learners * (classes + 1))),
+    }
+    if (from === 0) onNote?.(needs(job, test.rows / count, threadCount(options)))
+    await runWriting(job, splitRange(0, learners, 1), {
+      ...options,
+      onProgress: (done) => onProgress?.(from * learners + done * count, test.rows * learners),
+    })
+    let pause = performance.now()
+    for (let t = 0; t < count; t++) {
+      if (performance.now() - pause > 50) {
+        await new Promise(setImmediate)
+        pause = performance.now()
+      }
+      signal?.throwIfAborted()
+      certificates.push(certifyInput(job, t, assignment.order.length, largestUnit))
+    }
+  }
+  return certificates
+}
+
+/** @param samples of all heads together */
+function certifyInput(job: FlipJob, t: number, samples: number, largestUnit: number): InputCertificate {
+  const { classes, learners } = job
+  const votes = job.votes.subarray(t * learners, (t + 1) * learners)
+  const width = classes + 1
+  const costs = Array.from({ length: learners }, (_, i): HeadCosts => {
+    const at = (t * learners + i) * width
+    return { become: job.costs.subarray(at, at + classes), leave: job.costs[at + classes] }
+  })
+  const inside = certifyHeadCosts(costs, votes, classes, samples)
+  const outside = certifyDpa(votes, classes)
+  const radius = Math.floor(inside.radius / largestUnit)
+  const { prediction, rival } = radius > outside.radius ? inside : outside
+  let abstentions = 0
+  for (let i = 0; i < learners; i++) if (votes[i] === classes) abstentions++
+  return { prediction, radius: Math.max(radius, outside.radius), rivals: [rival], abstentions }
+}
+
+function withBias(features: Float32Array, from: number, count: number, width: number): Float64Array {
+  const inputs = new Float64Array(new SharedArrayBuffer(8 * count * (width + 1))).fill(1)
+  for (let t = 0; t < count; t++)
+    inputs.set(features.subarray((from + t) * width, (from + t + 1) * width), t * (width + 1))
+  return inputs
+}
+
+/** What a thread holds for the largest learner, and what all share. */
+function needs(job: FlipJob, turns: number, threads: number): string {
+  const depth = job.width + 1
+  let largest = 0
+  for (let i = 0; i < job.learners; i++) largest = Math.max(largest, job.starts[i + 1] - job.starts[i])
+  const smaller = Math.min(largest, depth)
+  const used = Math.min(threads, job.learners)
+  const ofThread = 8 * (2 * largest * depth + 3 * smaller ** 2 + 3 * 2 ** 22 + 4096 * depth)
+  const bytes = used * ofThread + job.features.byteLength + job.inputs.byteLength + job.costs.byteLength
+  const seconds = (turns * workOf(job)) / (pace * used)
+  const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
+  return `white-box: ${job.order.length} samples in ${job.learners} learners, the largest of ${largest}; about ${(bytes / 2 ** 30).toFixed(1)} GiB and ${time}`
+}
+
+function shared<T extends Float32Array | Int32Array>(
+  Kind: { new (buffer: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
+  values: T,
+): T {
+  const copy = new Kind(new SharedArrayBuffer(values.length * Kind.BYTES_PER_ELEMENT))
+  copy.set(values)
+  return copy
+}

@@ -1,0 +1,198 @@
+/** The files a certification writes. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { type ChartOptions, type Curve, renderChart, type Stroke } from '../../format/chart.ts'
+import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
+import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
+import type { LearnerDescription } from '../ensemble/learners.ts'
+import type { Periods } from '../ensemble/periods.ts'
+import type { InputCertificate, Rule } from '../rules/certify-ballots.ts'
+import type { RobustnessSummary } from '../rules/metrics.ts'
+import type { ThreatStatement } from '../threat/threat.ts'
+
+/** `certificate.json`. Readers refuse a schema they do not know. */
+export interface CertificateFile {
+  readonly schema: 'videomae.certificate/1'
+  /** What the radii are a promise against, its unit, conditions and limits. Never print a radius without it. */
+  readonly threat: ThreatStatement
+  readonly buckets: { readonly by: BucketKey; readonly hash: string }
+  /** The base learner, with every value its training depends on besides the samples. */
+  readonly learner: LearnerDescription
+  readonly classNames: readonly string[]
+  /** The most frequent class of the training set, and what always answering it gets right. */
+  readonly mostFrequentClass: { readonly name: string; readonly accuracy: number }
+  /** In a bucket of the run that reads most: what is in no period is not counted. */
+  readonly trainingRows: number
+  readonly trainingVideos: number
+  readonly runs: readonly CertificateRun[]
+}
+
+/** One rule at one number of partitions. */
+export interface CertificateRun {
+  readonly rule: Rule | 'dpa_white_box'
+  /** K: a poison touches one K-th of the learners. */
+  readonly partitions: number
+  /** d of Finite Aggregation, 1 without. */
+  readonly spread: number
+  /** DPA*: learners of each partition whose scores make one ballot; 1 without. */
+  readonly seeds: number
+  /** Ballots cast: K times d. */
+  readonly learners: number
+  /** [d] spread of Finite Aggregation; none for `temporal`. */
+  readonly offsets: readonly number[]
+  readonly groups: number | null
+  /** For `temporal`: bounds of the periods, and how many each learner is trained on. */
+  readonly periods?: Periods
+  readonly bucketManifest: string
+  /** SHA-256 over the digests of all learners: training again must give it again. */
+  readonly learnersDigest: string
+  readonly emptyLearners: number
+  /** Learners whose samples are all of one class. */
+  readonly singleClassLearners: number
+  /** Training rows of a learner. */
+  readonly samples: EnsembleFacts['samples']
+  /** What makes the ensemble look stronger than it is; print them beside the radii. */
+  readonly warnings: readonly string[]
+  /** Share of single learners' first choices that are right. */
+  readonly baseAccuracy: number
+  /** Votes not cast, over all inputs. */
+  readonly abstentions: number
+  readonly summary: RobustnessSummary
+  /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
+  readonly exactRadii: number | null
+  /** For `temporal`, whose radius is the duration: the same of the earliness. */
+  readonly earliness?: RobustnessSummary
+  /**
+   * The whole test set under one poisoned training set of this budget: right predictions that may change at most, and the
+   * share of inputs that stay right. Null when not asked for.
+   */
+  readonly collective:
+    | readonly { readonly budget: number; readonly changedAtMost: number; readonly certifiedAccuracy: number }[]
+    | null
+  readonly inputs: readonly ({ readonly id: string; readonly label: number } & InputCertificate)[] | null
+}
+
+const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {
+  dpa: 'DPA',
+  fa: 'FA',
+  fa_exact: 'FA exact',
+  roe: 'DPA+ROE',
+  roe_fa: 'FA+ROE',
+  groups: 'groups',
+  temporal: 'temporal',
+  dpa_white_box: 'DPA white-box',
+}
+
+/** For example `DPA*+ROE K=50 D=3`: the star and D where each partition has several learners. */
+export function runName({ rule, partitions, spread, seeds, periods }: CertificateRunKey): string {
+  const name = seeds > 1 ? ruleNames[rule].replace(/^\w+/, '$&*') : ruleNames[rule]
+  const covers = periods === undefined ? '' : ` n=${periods.coverage}`
+  return `${name} K=${partitions}${covers}${spread > 1 ? ` d=${spread}` : ''}${seeds > 1 ? ` D=${seeds}` : ''}`
+}
+
+type CertificateRunKey = Pick<CertificateRun, 'rule' | 'partitions' | 'spread' | 'seeds' | 'periods'>
+
+/** What a run certifies, each with a name: its radii, or for `temporal` durations and earlinesses. */
+function summariesOf(run: CertificateRun): [name: string, summary: RobustnessSummary][] {
+  const name = runName(run)
+  if (run.earliness === undefined) return [[name, run.summary]]
+  return [
+    [`${name}, duration`, run.summary],
+    [`${name}, earliness`, run.earliness],
+  ]
+}
+
+/** Certified accuracy against the radius, one stepped curve a run. */
+export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary): Curve {
+  const points = summary.certifiedAccuracy.map((accuracy, r) => [r, accuracy] as const)
+  return { name, shape: 'steps', points: [...points, [summary.certifiedAccuracy.length, 0]] }
+}
+
+/** Patterns by which curves of one learner under several rules are told apart. */
+export const ruleStrokes: Readonly<Record<CertificateRun['rule'], Stroke>> = {
+  dpa: 'solid',
+  groups: 'solid',
+  temporal: 'solid',
+  roe: 'dashed',
+  dpa_white_box: 'dashed',
+  fa: 'dotted',
+  fa_exact: 'dotted',
+  roe_fa: 'mixed',
+}
+
+export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {
+  const { threat, buckets } = certificate
+  const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources', temporal: '' }
+  return renderChart({
+    title: 'Certified accuracy',
+    xLabel: buckets.by === 'time' ? 'poisoned periods' : `poisons (${unit[threat.threat]})`,
+    yLabel: 'certified accuracy',
+    yRange: [0, 1],
+    xTicks: 'whole',
+    curves: certificate.runs.flatMap(summariesOf).map(([name, summary]) => certifiedAccuracyCurve(name, summary)),
+    ...options,
+  })
+}
+
+/** One line a run, as a Markdown table. Both medians stand side by side. */
+export function certificateTable(certificate: CertificateFile): string {
+  const rows = certificate.runs.flatMap((run) =>
+    summariesOf(run).map(([name, summary]) =>
+      [
+        name,
+        `${(100 * run.baseAccuracy).toFixed(1)}%`,
+        `${(100 * summary.cleanAccuracy).toFixed(1)}%`,
+        summary.medianRadius ?? 'none (below 50%)',
+        summary.medianAsPrintedByReferenceScripts,
+        summary.averageCertifiedRadius.toFixed(1),
+        run.abstentions,
+      ].join(' | '),
+    ),
+  )
+  return [
+    '| run | single learners right | ensemble right | median radius | as printed by reference scripts | mean radius | abstentions |',
+    '|---|---|---|---|---|---|---|',
+    ...rows.map((row) => `| ${row} |`),
+    '',
+  ].join('\n')
+}
+
+/** What stands beside the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
+export function certificateRemarks(certificate: CertificateFile): readonly string[] {
+  const { name, accuracy } = certificate.mostFrequentClass
+  return [
+    `always ${name}, the most frequent class: ${(100 * accuracy).toFixed(1)}% right`,
+    ...certificate.runs.flatMap((run) => [
+      ...run.warnings.map((warning) => `warning: ${runName(run)}: ${warning}`),
+      ...(run.exactRadii === null || run.exactRadii === run.summary.inputs
+        ? []
+        : [`${runName(run)}: ${run.exactRadii} of ${run.summary.inputs} radii are exact, the others are lower bounds`]),
+    ]),
+  ]
+}
+
+/**
+ * Writes `certificate.json`, `certified-accuracy.svg`, `table.md` and one `buckets-LEARNERS.json` for each bucketing; each
+ * file appears whole or not at all.
+ *
+ * @returns paths of the files, the certificate first
+ */
+export async function writeCertificate(
+  directory: string,
+  certificate: CertificateFile,
+  manifests: readonly BucketManifest[],
+): Promise<readonly string[]> {
+  await mkdir(directory, { recursive: true })
+  const files: string[] = []
+  const write = async (name: string, text: string): Promise<void> => {
+    await writeFileAtomic(path.join(directory, name), text)
+    files.unshift(path.join(directory, name))
+  }
+  for (const manifest of manifests) await write(`buckets-${manifest.buckets}.json`, `${JSON.stringify(manifest)}\n`)
+  await write('certified-accuracy.svg', certificateChart(certificate))
+  const remarks = certificateRemarks(certificate).map((remark) => `* ${remark}\n`)
+  await write('table.md', `${certificateTable(certificate)}\n${remarks.join('')}`)
+  await write('certificate.json', `${JSON.stringify(certificate)}\n`)
+  return files
+}

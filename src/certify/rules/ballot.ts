@@ -1,0 +1,167 @@
+/**
+ * Ballots: what every learner says about every input, as strict orders of the classes.
+ */
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { checkClasses } from './plurality.ts'
+
+/** Class indices as narrow as their number allows. */
+export type Ranks = Uint8Array | Uint16Array | Uint32Array
+
+export interface Ballots {
+  readonly inputs: number
+  readonly learners: number
+  readonly classes: number
+  /** Ranks kept of each ballot: `classes` for full rankings, 1 for first choices only (enough for DPA and FA). */
+  readonly places: number
+  /** [inputs, learners, places] class indices, best first. An abstaining ballot holds `classes` in every place. */
+  readonly ranks: Ranks
+}
+
+/** Bytes of a class index, and of the number of classes itself, which stands for an abstention. */
+export function rankBytes(classes: number): 1 | 2 | 4 {
+  if (classes < 2 ** 8) return 1
+  return classes < 2 ** 16 ? 2 : 4
+}
+
+function ranksIn(buffer: ArrayBufferLike, bytes: 1 | 2 | 4): Ranks {
+  if (bytes === 1) return new Uint8Array(buffer)
+  return bytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer)
+}
+
+/**
+ * Room for ballots, visible to worker threads.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `BALLOTS_TOO_LARGE` where the machine has no memory for them
+ */
+export function emptyBallots(inputs: number, learners: number, classes: number, places: number): Ballots {
+  checkClasses(classes)
+  const width = rankBytes(classes)
+  const bytes = inputs * learners * places * width
+  try {
+    return { inputs, learners, classes, places, ranks: ranksIn(new SharedArrayBuffer(bytes), width) }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new VideoMaeError(
+      `Expected memory for the ballots of ${inputs} inputs, ${learners} learners and ${places} ranks, but ${(bytes / 2 ** 30).toFixed(1)} GiB are not there.`,
+      {
+        code: 'BALLOTS_TOO_LARGE',
+        exit: 'environment',
+        hint: 'Take fewer inputs at a time, or rules that need first choices only (dpa, fa, fa_exact).',
+        cause: error,
+      },
+    )
+  }
+}
+
+/** [learners, places] of one input. */
+export function ballotsOfInput(ballots: Ballots, input: number): Ranks {
+  const size = ballots.learners * ballots.places
+  return ballots.ranks.subarray(input * size, (input + 1) * size)
+}
+
+/** [learners] first choices of one input. */
+export function votesOfInput(ballots: Ballots, input: number): Ranks {
+  const mine = ballotsOfInput(ballots, input)
+  if (ballots.places === 1) return mine
+  const width = rankBytes(ballots.classes)
+  const votes = ranksIn(new ArrayBuffer(ballots.learners * width), width)
+  for (let i = 0; i < votes.length; i++) votes[i] = mine[i * ballots.places]
+  return votes
+}
+
+/**
+ * Writes one strict ballot: score descending, then class index ascending. The same order serves every round of every rule,
+ * so equal scores (common in low precision) can never be counted for both sides.
+ *
+ * A voter that says which classes it `knows` (those of its own samples) puts the best of these first. Otherwise a voter that
+ * dislikes all of them would vote for one that it has never seen, and for which one would depend on the list of classes, which
+ * others can make longer.
+ *
+ * @param scores `classes` numbers from `from` on; NaN is refused
+ * @param knows [classes] 1 where the voter has samples of a class; at least one. Default: all.
+ */
+export function writeBallot(
+  scores: ArrayLike<number>,
+  from: number,
+  classes: number,
+  ranks: Ranks,
+  to: number,
+  places: number,
+  knows?: ArrayLike<number>,
+): void {
+  if (places === 1) {
+    let best = -1
+    for (let c = 0; c < classes; c++) {
+      const score = scores[from + c]
+      if (Number.isNaN(score)) throw invalidArgument('scores', 'numbers', score)
+      if (knows !== undefined && knows[c] === 0) continue
+      if (best < 0 || score > scores[from + best]) best = c
+    }
+    ranks[to] = best
+    return
+  }
+  for (let c = 0; c < classes; c++)
+    if (Number.isNaN(scores[from + c])) throw invalidArgument('scores', 'numbers', Number.NaN)
+  if (classes > longInsertion) {
+    const order = ranks.subarray(to, to + classes)
+    for (let c = 0; c < classes; c++) order[c] = c
+    // Not the difference: infinite scores have none.
+    order.sort((a, b) => (scores[from + a] > scores[from + b] ? -1 : scores[from + a] < scores[from + b] ? 1 : a - b))
+  } else {
+    for (let c = 0; c < classes; c++) {
+      const score = scores[from + c]
+      let place = c
+      while (place > 0 && scores[from + ranks[to + place - 1]] < score) {
+        ranks[to + place] = ranks[to + place - 1]
+        place--
+      }
+      ranks[to + place] = c
+    }
+  }
+  if (knows === undefined) return
+  let first = 0
+  while (knows[ranks[to + first]] === 0) first++
+  const favorite = ranks[to + first]
+  ranks.copyWithin(to + 1, to, to + first)
+  ranks[to] = favorite
+}
+
+/** Classes from which on a sort beats insertion into the ballot. */
+const longInsertion = 64
+
+/**
+ * Ballots from any system's scores.
+ *
+ * @param scores [inputs, learners * seeds, classes] row-major, higher is better; `seeds` neighbours share a partition
+ * @param options `seeds` (DPA*): learners trained on the same partition with different seeds, whose scores are added up in
+ *   order to one ballot, default 1; `places`: ranks kept, default all; `knows` [learners, classes]: see `writeBallot`; a learner
+ *   that knows no class votes for nobody
+ */
+export function ballotsFromScores(
+  scores: ArrayLike<number>,
+  inputs: number,
+  learners: number,
+  classes: number,
+  {
+    seeds = 1,
+    places = classes,
+    knows,
+  }: { readonly seeds?: number; readonly places?: number; readonly knows?: Uint8Array } = {},
+): Ballots {
+  if (scores.length !== inputs * learners * seeds * classes)
+    throw invalidArgument('scores', `${inputs} x ${learners * seeds} x ${classes} numbers`, scores.length)
+  const ballots = emptyBallots(inputs, learners, classes, places)
+  const sum = new Float64Array(classes)
+  for (let row = 0; row < inputs * learners; row++) {
+    const learner = row % learners
+    const own = knows?.subarray(learner * classes, (learner + 1) * classes)
+    if (own?.includes(1) === false) {
+      ballots.ranks.fill(classes, row * places, (row + 1) * places)
+      continue
+    }
+    sum.fill(0)
+    for (let s = 0; s < seeds; s++) for (let c = 0; c < classes; c++) sum[c] += scores[(row * seeds + s) * classes + c]
+    writeBallot(sum, 0, classes, ballots.ranks, row * places, places, own)
+  }
+  return ballots
+}

@@ -1,0 +1,48 @@
+/** Figures of a whole test set from its radii. */
+import { invalidArgument } from '../../core/errors.ts'
+
+export interface RobustnessSummary {
+  readonly inputs: number
+  /** Share of inputs predicted right, without any poison. */
+  readonly cleanAccuracy: number
+  /** [0..largest radius] share of inputs that are right and certified for at least r poisons. */
+  readonly certifiedAccuracy: readonly number[]
+  /** Largest r with certified accuracy of at least one half; null when even clean accuracy is below that. */
+  readonly medianRadius: number | null
+  /**
+   * What the published scripts of DPA, Finite Aggregation and Run-Off Election print: the *number* of radii r >= 0 with
+   * certified accuracy of at least one half, which is the median radius + 1. For comparing with printed tables only.
+   */
+  readonly medianAsPrintedByReferenceScripts: number
+  /** Mean over all inputs of the radius, a wrong prediction counting 0. */
+  readonly averageCertifiedRadius: number
+}
+
+/**
+ * @param radii [inputs] certified radius of each right prediction, -1 for a wrong one
+ */
+export function summariseRadii(radii: ArrayLike<number>): RobustnessSummary {
+  const inputs = radii.length
+  if (inputs === 0) throw invalidArgument('radii', 'at least one input', 0)
+  let largest = 0
+  let sum = 0
+  for (let i = 0; i < inputs; i++) {
+    const radius = radii[i]
+    if (!Number.isInteger(radius) || radius < -1) throw invalidArgument(`radii[${i}]`, 'an integer from -1 up', radius)
+    largest = Math.max(largest, radius)
+    sum += Math.max(0, radius)
+  }
+  const atLeast = new Int32Array(largest + 2)
+  for (let i = 0; i < inputs; i++) if (radii[i] >= 0) atLeast[radii[i]]++
+  for (let r = largest; r >= 0; r--) atLeast[r] += atLeast[r + 1]
+  let halves = 0
+  while (halves <= largest && 2 * atLeast[halves] >= inputs) halves++
+  return {
+    inputs,
+    cleanAccuracy: atLeast[0] / inputs,
+    certifiedAccuracy: Array.from(atLeast.subarray(0, largest + 1), (count) => count / inputs),
+    medianRadius: halves === 0 ? null : halves - 1,
+    medianAsPrintedByReferenceScripts: halves,
+    averageCertifiedRadius: sum / inputs,
+  }
+}

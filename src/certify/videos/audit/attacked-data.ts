@@ -1,0 +1,147 @@
+/** A list or folder of videos that an attacker may change, written anew for each attack, with files of his own beside it. */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { csvField } from '../../../format/csv.ts'
+import { digestFile } from '../../../format/file-digest.ts'
+import type { VideoEntry } from '../../../video/index.ts'
+import type { BucketKey } from '../../ensemble/buckets.ts'
+import { sha256 } from '../../ensemble/hash.ts'
+
+/** A row of a list, or a file in a folder: `id` is the name of a link to it, relative to the folder of all links. */
+export type DataRow = Pick<VideoEntry, 'id' | 'path' | 'label' | 'start' | 'end' | 'group' | 'split' | 'time'>
+
+export const columns = ['label', 'start', 'end', 'group', 'split', 'time'] as const
+export type Column = (typeof columns)[number]
+
+/** How the data is written down. */
+export interface DataForm {
+  readonly kind: 'list' | 'folder'
+  /** Of a list: it has these and no others, whatever the attacker does. */
+  readonly columns: readonly Column[]
+}
+
+/** Writes rows: a folder of links to their files, and a list of these. @returns what `CertifyVideosOptions.data` takes */
+export async function writeData(place: string, form: DataForm, rows: readonly DataRow[]): Promise<string> {
+  await rm(place, { recursive: true, force: true })
+  const folder = form.kind === 'list' ? path.join(place, linked) : place
+  await mkdir(folder, { recursive: true })
+  for (const { id, path: file } of rows) {
+    await mkdir(path.dirname(path.join(folder, id)), { recursive: true })
+    await symlink(path.resolve(file), path.join(folder, id))
+  }
+  if (form.kind === 'folder') return place
+  const lines = rows.map((row) => [nameInData(form, row), ...form.columns.map((name) => String(row[name] ?? ''))])
+  const list = path.join(place, 'list.csv')
+  await writeFile(
+    list,
+    [['path', ...form.columns], ...lines].map((fields) => `${fields.map(csvField).join(',')}\n`).join(''),
+  )
+  return list
+}
+
+const linked = 'videos'
+
+/** What a row is called where the data is read. */
+export function nameInData({ kind }: DataForm, { id }: Pick<DataRow, 'id'>): string {
+  return kind === 'list' ? `${linked}/${id}` : id
+}
+
+/** Files that an attacker makes, each once. */
+export class AttackFiles {
+  private readonly folder: string
+  private readonly digests = new Map<string, string | null>()
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  /**
+   * The same frames under other bytes: an empty box at the end of an MP4, which readers skip.
+   *
+   * @param variant another number gives other bytes
+   */
+  async disguised(file: string, variant: number): Promise<string> {
+    // Of a row that an earlier attack of the same trial has pointed at nothing.
+    if ((await this.digest(file)) === null) return this.missing
+    const box = Buffer.alloc(16)
+    box.writeUInt32BE(16, 0)
+    box.write('free', 4, 'latin1')
+    box.writeUInt32BE(variant, 8)
+    return this.written(`${shortName(file)}-${variant}.mp4`, async () => Buffer.concat([await readFile(file), box]))
+  }
+
+  /** The same bytes under another name. */
+  async copied(file: string): Promise<string> {
+    if ((await this.digest(file)) === null) return this.missing
+    return this.written(`${shortName(file)}-copy.mp4`, () => readFile(file))
+  }
+
+  /** What no decoder reads. */
+  async unreadable(variant: number): Promise<string> {
+    return this.written(`unreadable-${variant}.mp4`, async () => createHash('sha512').update(`${variant}`).digest())
+  }
+
+  /** A playlist called a video, which names one. */
+  async playlist(file: string): Promise<string> {
+    const text = `#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n${path.resolve(file)}\n#EXT-X-ENDLIST\n`
+    return this.written(`${shortName(file)}-playlist.mp4`, async () => Buffer.from(text))
+  }
+
+  /** Nothing lies there. */
+  get missing(): string {
+    return path.join(this.folder, 'missing.mp4')
+  }
+
+  /** SHA-256 of a file; null where there is none. Files of a data set do not change while it is attacked. */
+  async digest(file: string): Promise<string | null> {
+    const known = this.digests.get(file)
+    if (known !== undefined) return known
+    const digest = await digestFile(file).then(
+      (content) => content.digest,
+      () => null,
+    )
+    this.digests.set(file, digest)
+    return digest
+  }
+
+  private async written(name: string, content: () => Promise<Buffer>): Promise<string> {
+    const file = path.join(this.folder, name)
+    if (!this.digests.has(file)) {
+      await mkdir(this.folder, { recursive: true })
+      await writeFile(file, await content())
+      await this.digest(file)
+    }
+    return file
+  }
+}
+
+function shortName(file: string): string {
+  return sha256(path.resolve(file)).slice(0, 12)
+}
+
+/**
+ * How many units differ between two states of the data: contents, ids or sources of which not the same rows are there. What a row
+ * is called counts only where ids do.
+ */
+export async function unitsChanged(
+  before: readonly DataRow[],
+  after: readonly DataRow[],
+  by: Exclude<BucketKey, 'time'>,
+  files: AttackFiles,
+): Promise<number> {
+  const [was, is] = [await unitsOf(before, by, files), await unitsOf(after, by, files)]
+  return [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key)).length
+}
+
+async function unitsOf(rows: readonly DataRow[], by: Exclude<BucketKey, 'time'>, files: AttackFiles) {
+  const units = new Map<string, string[]>()
+  for (const row of rows) {
+    const content = await files.digest(row.path)
+    const key = by === 'content' ? content : by === 'id' ? row.id : (row.group ?? 'without a group')
+    if (key === null) continue // a row without a file is no video
+    const told = [content, ...columns.map((name) => row[name] ?? null), ...(by === 'content' ? [] : [row.id])]
+    units.set(key, [...(units.get(key) ?? []), JSON.stringify(told)])
+  }
+  return new Map([...units].map(([key, mine]) => [key, mine.sort().join('\n')]))
+}

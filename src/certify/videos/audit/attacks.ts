@@ -1,0 +1,138 @@
+/** What an attacker may do to the rows and files of a data set. */
+import path from 'node:path'
+import type { RandomStream } from '../../../core/random.ts'
+import type { AttackFiles, DataForm, DataRow } from './attacked-data.ts'
+
+/** Inserted: a video, one with a class that nobody knew, a second name for a video, and what cannot be used. */
+const insertions = [
+  'insert',
+  'insert an input',
+  'insert a new class',
+  'insert a second name',
+  'insert an unreadable file',
+  'insert a playlist',
+  'insert without a label',
+  'insert an odd split',
+] as const
+const changes = ['delete', 'delete the file', 'edit', 'other split', 'other group'] as const
+const relabelings = ['relabel', 'relabel to a new class', 'relabel all of a class'] as const
+
+export const attackKinds = [...insertions, ...changes, ...relabelings] as const
+export type AttackKind = (typeof attackKinds)[number]
+
+/** Where an attack may strike, and with what. */
+export interface Target {
+  readonly form: DataForm
+  /** Only labels change. */
+  readonly labelsOnly: boolean
+  readonly labels: readonly string[]
+  /** Files of videos to predict: copies of them with wrong labels are the strongest poison. */
+  readonly inputs: readonly string[]
+  /** Which rows are within reach: all, those of some sources, or of a stretch of time. */
+  readonly reach: (row: DataRow) => boolean
+  /** Group and time of an inserted row, where reach depends on them. */
+  readonly stamp: (stream: RandomStream) => Partial<Pick<DataRow, 'group' | 'time'>>
+}
+
+/** Names that sort before, between and behind others, that look like numbers, or like what stands for no class. */
+const inventions = ['!', '0', '00', 'aaa', 'b c', 'zzz', '~', 'ä', '(any other class)', 'null', '-1']
+const oddSplits = ['validation', 'tarin', 'test', 'train', '', '?']
+
+/**
+ * The rows after one act of a kind; null where it cannot be done here.
+ *
+ * @param number of the act: names of what is inserted
+ */
+export async function attacked(
+  rows: readonly DataRow[],
+  kind: AttackKind,
+  target: Target,
+  files: AttackFiles,
+  stream: RandomStream,
+  number: number,
+): Promise<DataRow[] | null> {
+  const { form, labels, inputs } = target
+  const within = rows.flatMap((row, i) => (target.reach(row) ? [i] : []))
+  const pick = <T>(items: readonly T[]): T => items[stream.integer(items.length)]
+  const victim = within.length === 0 ? -1 : pick(within)
+  const label = pick(labels)
+  const inserted = (file: string, more: Partial<DataRow>): DataRow[] => {
+    const row: DataRow = {
+      id: '',
+      path: file,
+      label,
+      ...splitOf(form, rows, 'train'),
+      ...target.stamp(stream),
+      ...more,
+    }
+    return [...rows, { ...row, id: form.kind === 'list' ? `inserted-${number}.mp4` : nameInFolder(rows, row, number) }]
+  }
+  const replaced = (at: number, more: Partial<DataRow>): DataRow[] =>
+    rows.map((row, i) => (i === at ? renamed(form, rows, { ...row, ...more }, row, number) : row))
+  if (kind.startsWith('insert')) {
+    const some = pick(rows).path
+    const disguise = () => files.disguised(some, stream.integer(16))
+    switch (kind) {
+      case 'insert':
+        return inserted(await disguise(), {})
+      case 'insert an input':
+        return inputs.length === 0 ? null : inserted(await files.disguised(pick(inputs), stream.integer(16)), {})
+      case 'insert a new class':
+        return inserted(await disguise(), { label: pick(inventions) })
+      case 'insert a second name':
+        return inserted(await files.copied(some), {})
+      case 'insert an unreadable file':
+        return inserted(await files.unreadable(stream.integer(8)), {})
+      case 'insert a playlist':
+        return inserted(await files.playlist(some), {})
+      case 'insert without a label':
+        return form.kind === 'folder' ? null : inserted(await disguise(), { label: undefined })
+      default:
+        return form.columns.includes('split') ? inserted(await disguise(), { split: pick(oddSplits) }) : null
+    }
+  }
+  if (victim < 0) return null
+  const row = rows[victim]
+  switch (kind) {
+    case 'delete':
+      return rows.filter((_, i) => i !== victim)
+    case 'delete the file':
+      return form.kind === 'folder' ? null : replaced(victim, { path: files.missing })
+    case 'edit':
+      return replaced(victim, { path: await files.disguised(row.path, stream.integer(16)) })
+    case 'other split':
+      return form.columns.includes('split') ? replaced(victim, { split: pick(oddSplits) }) : null
+    case 'other group':
+      return form.columns.includes('group') ? replaced(victim, { group: pick(rows).group }) : null
+    case 'relabel':
+      return replaced(victim, { label })
+    case 'relabel to a new class':
+      return replaced(victim, { label: pick(inventions) })
+    default: {
+      // The last videos of a class may be few: then the class itself is gone.
+      const mine = within.filter((i) => rows[i].label === row.label)
+      return rows.map((other, i) =>
+        mine.includes(i) ? renamed(form, rows, { ...other, label }, other, number * 1000 + i) : other,
+      )
+    }
+  }
+}
+
+export function kindsFor({ labelsOnly }: Pick<Target, 'labelsOnly'>): readonly AttackKind[] {
+  return labelsOnly ? relabelings : attackKinds
+}
+
+function splitOf(form: DataForm, rows: readonly DataRow[], split: string): Partial<DataRow> {
+  return form.columns.includes('split') && rows.some((row) => row.split !== undefined) ? { split } : {}
+}
+
+/** In a folder the class is the innermost folder, so what is labelled otherwise lies elsewhere. */
+function renamed(form: DataForm, rows: readonly DataRow[], row: DataRow, before: DataRow, number: number): DataRow {
+  if (form.kind === 'list' || row.label === before.label) return row
+  return { ...row, id: nameInFolder(rows, { ...row, id: before.id }, number) }
+}
+
+function nameInFolder(rows: readonly DataRow[], { id, label = '?' }: DataRow, number: number): string {
+  const outer = path.posix.dirname(path.posix.dirname(id === '' ? rows[0].id : id))
+  return path.posix.join(outer, label, `${number}-${path.posix.basename(id === '' ? 'new.mp4' : id)}`)
+}

@@ -1,0 +1,116 @@
+/**
+ * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
+ * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
+ */
+import { stat } from 'node:fs/promises'
+import { z } from 'zod'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { lineEnd } from '../../format/csv.ts'
+import { readRegularFile } from '../../format/regular-file.ts'
+import { decodeText } from '../../format/text-encoding.ts'
+import { sha256 } from '../ensemble/hash.ts'
+
+/**
+ * Stand for every name that is not in the data, where the classes are not declared. No learner has samples of them, ties go to
+ * them, and they come before all others: so every rule counts them among the rivals, and a class that an attacker invents, or two
+ * that he lifts at once in a run-off, do no better. No video may have such a label.
+ */
+export const otherClasses: readonly string[] = ['(any other class)', '(any other class, a second one)']
+
+export interface ClassList {
+  /** Null: any names. */
+  readonly declared: readonly string[] | null
+  /** `labels`, `declared`, or the file that was read. */
+  readonly from: string
+  /** SHA-256 of the bytes of that file; null without one. */
+  readonly sha256: string | null
+}
+
+/**
+ * Classes as they were declared: some names, or one file with a name in each line or with the `id2label` of a classifier.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_TOO_FEW`
+ */
+export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
+  if (given === undefined) return { declared: null, from: 'labels', sha256: null }
+  const [first] = given
+  const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
+  const bytes = file ? await readRegularFile(first, { maxBytes: largestClassFile }) : null
+  // As labels are read: accents composed.
+  const names = (bytes === null ? given : namesOf(textOf(bytes, first), first)).map((name) => name.normalize('NFC'))
+  if (names.some((name) => name.trim() === ''))
+    throw invalidArgument('classes', 'names that are not blank', names.join())
+  if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
+  const reserved = names.find((name) => otherClasses.includes(name))
+  if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
+  if (names.length < 2) throw tooFew(file ? first : 'the declared list', names, declaredHint)
+  return { declared: names, from: file ? first : 'declared', sha256: bytes === null ? null : sha256(bytes) }
+}
+
+/**
+ * The names that class indices count: the declared ones, or those of the labels behind two that stand for all others.
+ *
+ * @throws VideoMaeError `CLASSES_TOO_FEW`
+ */
+export function classNamesOf({ declared }: ClassList, labels: Iterable<string>, source: string): readonly string[] {
+  if (declared !== null) return declared
+  const found = [...new Set(labels)].sort(compareClassNames)
+  if (found.length < 2) throw tooFew(source, found, dataHint)
+  return [...otherClasses, ...found]
+}
+
+/**
+ * A total order of all names, fixed before any data: whole numbers by size, then other names by code units. The place of two
+ * names does not depend on a third.
+ */
+export function compareClassNames(a: string, b: string): number {
+  const [left, right] = [a, b].map((name) => (/^\d{1,15}$/.test(name) ? Number(name) : null))
+  if (left !== null && right !== null && left !== right) return left - right
+  if ((left === null) !== (right === null)) return left === null ? 1 : -1
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+function namesOf(text: string, file: string): string[] {
+  if (!file.endsWith('.json'))
+    return text
+      .split(lineEnd)
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+  const parsed = classifierSchema.safeParse(jsonOrNull(text))
+  if (!parsed.success)
+    throw invalidArgument('classes', 'a file with id2label, as config.json of a classifier has it', file)
+  return Object.entries(parsed.data.id2label)
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, name]) => name)
+}
+
+const classifierSchema = z.looseObject({ id2label: z.record(z.string().regex(/^\d+$/), z.string()) })
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** Names are few: a larger file is another one. Bytes. */
+const largestClassFile = 2 ** 24
+
+function textOf(bytes: Buffer, file: string): string {
+  const decoded = decodeText(bytes)
+  if (decoded.ok) return decoded.text
+  throw invalidArgument('classes', `a file in UTF-8 (line ${decoded.line}: ${decoded.reason})`, file)
+}
+
+const declaredHint = 'Name the classes, separated by commas, or an existing file with a name in each line.'
+const dataHint = 'In a folder, every class is a sub-folder; in a CSV, the second column is the class.'
+
+function tooFew(source: string, names: readonly string[], hint: string): VideoMaeError {
+  const found = names.length === 0 ? 'none' : `${names.length}: ${names.join()}`
+  return new VideoMaeError(`Expected at least two classes in ${source} but found ${found}.`, {
+    code: 'CLASSES_TOO_FEW',
+    exit: 'data',
+    hint,
+  })
+}

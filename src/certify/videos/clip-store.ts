@@ -1,0 +1,69 @@
+/** Decoded clips, kept like features: each video is read once, whatever asks for it later. */
+import { createHash } from 'node:crypto'
+import type { FrameSize } from '../../core/frame-size.ts'
+import { FeatureStore } from '../../inference/feature-store.ts'
+import { type ClipSampling, type DecoderName, loadClips, type VideoEntry } from '../../video/index.ts'
+
+export interface ClipStoreOptions {
+  /** Folder of the store. */
+  readonly cache: string
+  readonly workers?: number
+  readonly decoder?: DecoderName
+  /** Only number `index` of every `count` videos: a cluster job. */
+  readonly shard?: { readonly index: number; readonly count: number } | null
+  readonly signal?: AbortSignal
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface ClipKind {
+  /** What the stored rows depend on beside the content: plain JSON. */
+  readonly key: Readonly<Record<string, unknown>>
+  /** One clip each, all of the same number of frames; the middle of the picture. */
+  readonly samplings: readonly ClipSampling[]
+  /** Height and width of a clip, pixels; one number for both. */
+  readonly size: number | FrameSize
+  /** float32 values that are stored of one clip. */
+  readonly width: number
+  /** @param clip uint8 [frames, height, width, 3] @returns [width] */
+  readonly rowOf: (clip: Uint8Array) => Float32Array
+}
+
+/** @returns the store, the videos that are in it, and those that cannot be read */
+export async function storeClips<Video extends VideoEntry & { readonly digest: string | null }>(
+  all: readonly Video[],
+  { key, samplings, size, width, rowOf }: ClipKind,
+  { cache, workers, decoder = 'node-av', shard = null, signal, onProgress }: ClipStoreOptions,
+) {
+  const videos = shard === null ? all : all.filter((_, i) => i % shard.count === shard.index)
+  const whole = { ...key, decoder } // another decoder may give other colours
+  const id = createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
+  const store = await FeatureStore.open(cache, id, whole, width)
+  const known = videos.flatMap((video) => (video.digest === null ? [] : [{ video, digest: video.digest }]))
+  const missing = [...new Map(known.filter(({ digest }) => !store.has(digest)).map((v) => [v.digest, v])).values()]
+  const failures = videos.flatMap((video) =>
+    video.digest === null
+      ? [{ id: video.id, code: 'VIDEO_UNREADABLE', reason: `${video.path} cannot be read`, video }]
+      : [],
+  )
+  let done = videos.length - missing.length
+  const entries = missing.map(({ video }) => video)
+  for await (const loaded of loadClips({ entries, samplings, size, workers, decoder, signal })) {
+    if (loaded.ok) {
+      const views = loaded.views.map(({ frames, startSeconds }, clip) => {
+        const [firstFrame, lastFrame] = [frames[0], frames[frames.length - 1]]
+        return { clip, crop: 0, startSeconds, firstFrame, lastFrame }
+      })
+      const bytes = loaded.clips.length / views.length
+      const rows = new Float32Array(views.length * width)
+      for (const { clip } of views)
+        rows.set(rowOf(loaded.clips.subarray(clip * bytes, (clip + 1) * bytes)), clip * width)
+      await store.append({ digest: missing[loaded.index].digest, views }, rows)
+    } else {
+      // Its copies cannot be read either.
+      for (const { video } of known.filter(({ digest }) => digest === missing[loaded.index].digest))
+        failures.push({ id: video.id, code: loaded.code, reason: loaded.reason, video })
+    }
+    onProgress?.(++done, videos.length)
+  }
+  return { store, videos: known.filter(({ digest }) => store.has(digest)), failures }
+}

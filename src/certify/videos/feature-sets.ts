@@ -1,0 +1,116 @@
+/** Features of labelled videos in the form that certification reads. */
+
+import { VideoMaeError } from '../../core/errors.ts'
+import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { FeatureStore } from '../../inference/feature-store.ts'
+import { computeFeatures } from '../../inference/features.ts'
+import type { DecoderName } from '../../video/index.ts'
+import type { FeatureSet, TestSet } from '../ensemble/feature-set.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { samplesOfVideos } from './learners/video-set.ts'
+import { computePixels } from './pixels.ts'
+
+export interface VideoFeatureOptions {
+  /** Folder of the feature store. */
+  readonly cache: string
+  readonly engine?: string | null
+  readonly threads?: number
+  readonly workers?: number
+  readonly decoder?: DecoderName
+  /** Clips of each video. Default 1, the middle. */
+  readonly clips?: number
+  /** Compute only number `index` of every `count` videos. */
+  readonly shard?: { readonly index: number; readonly count: number } | null
+  readonly signal?: AbortSignal
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface VideoFailure {
+  readonly id: string
+  readonly code: string
+  readonly reason: string
+  /** The row itself: its id may be that of another row, too. */
+  readonly video: LabelledVideo
+}
+
+interface StoredVideos {
+  readonly store: FeatureStore
+  readonly videos: readonly { readonly video: LabelledVideo; readonly digest: string }[]
+  readonly failures: readonly VideoFailure[]
+}
+
+/**
+ * Computes what is missing in the store.
+ *
+ * Clips go through the engine one by one: in a common run, the last bits of a clip's features could depend on which other
+ * videos there are, and then one poison would reach every learner.
+ */
+export async function storeFeatures(
+  source: FeatureSource,
+  videos: readonly LabelledVideo[],
+  options: VideoFeatureOptions,
+): Promise<StoredVideos> {
+  if (source.kind === 'pixels') return computePixels(source, videos, options)
+  return computeFeatures(source.source, videos, { ...options, kind: 'pooled', batch: 1 })
+}
+
+/** Features of some videos, all clips of a video in neighbouring rows. */
+export interface VideoFeatures {
+  /** [rows, width] */
+  readonly features: Float32Array
+  readonly rows: number
+  readonly width: number
+  /** [rows] */
+  readonly owners: readonly LabelledVideo[]
+  readonly failures: readonly VideoFailure[]
+}
+
+/** @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what `computeFeatures` throws */
+export async function videoFeatures(
+  source: FeatureSource,
+  videos: readonly LabelledVideo[],
+  options: VideoFeatureOptions,
+): Promise<VideoFeatures> {
+  const stored = await storeFeatures(source, videos, { ...options, shard: null })
+  const { store, failures } = stored
+  const parts: Float32Array[] = []
+  const owners: LabelledVideo[] = []
+  for (const { video, digest } of stored.videos) {
+    const rows = await store.read(digest)
+    parts.push(rows)
+    for (let from = 0; from < rows.length; from += store.width) owners.push(video)
+  }
+  if (parts.length === 0) throw noVideos(videos.length, failures)
+  const features = new Float32Array(owners.length * store.width)
+  let at = 0
+  for (const part of parts) {
+    features.set(part, at)
+    at += part.length
+  }
+  return { features, rows: owners.length, width: store.width, owners, failures }
+}
+
+export function noVideos(videos: number, failures: readonly { readonly reason: string }[]): VideoMaeError {
+  return new VideoMaeError(`Expected videos that can be read, but none of ${videos} can.`, {
+    code: 'FEATURES_NONE',
+    exit: 'data',
+    hint: failures[0]?.reason ?? 'Name videos to train on and to predict.',
+  })
+}
+
+/** Parts of one file are one video: whoever inserts the file inserts all. */
+export function featureSetOf(videos: VideoFeatures, classNames: readonly string[]): FeatureSet {
+  const { features, width, owners } = videos
+  return { ...samplesOfVideos(owners, classNames), features, width }
+}
+
+export function testSetOf(videos: VideoFeatures): TestSet {
+  const { features, rows, width, owners } = videos
+  return {
+    features,
+    rows,
+    width,
+    labels: Int32Array.from(owners, (video) => video.class),
+    ids: owners.map((video) => video.id),
+  }
+}

@@ -1,0 +1,57 @@
+/** What turns a video into features here: an encoder, one that has learned nothing, or plain pixels. */
+import { invalidArgument } from '../../core/errors.ts'
+import { type EncoderSource, freshEncoder, openEncoder } from '../../inference/encoder-source.ts'
+import type { TestSampling } from '../../inference/views.ts'
+import { clipTiming } from '../../train/clip-timing.ts'
+
+export type FeatureSource =
+  /** A checkpoint; `path` is what was opened. */
+  | { readonly kind: 'encoder'; readonly name: string; readonly source: EncoderSource; readonly path: string }
+  /** The architecture of a checkpoint with fresh weights: a fixed function, no data took part in it. */
+  | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderSource }
+  /** Only sizes: every base learner begins with fresh weights of its own. */
+  | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderSource }
+  /** Colours of a small clip, `size` x `size` x `frames`: a fixed function too. */
+  | {
+      readonly kind: 'pixels'
+      readonly name: string
+      readonly size: number
+      readonly frames: number
+      readonly sampling: TestSampling
+    }
+
+export interface FeatureSourceOptions {
+  /** Frames from one frame of a clip to the next; default: as the encoder was trained, 1 for pixels. */
+  readonly stride?: number
+  /** Seed of the weights of an untrained encoder. Default 0. */
+  readonly seed?: number
+  /** Whether learners start from fresh weights of their own, so that only the sizes of the checkpoint count. */
+  readonly scratch?: boolean
+  /** Pixels: side of a frame, and frames. Default 16 and 8. */
+  readonly size?: number
+  readonly frames?: number
+}
+
+const untrained = 'untrained:'
+
+/**
+ * @param from a run folder, checkpoint or Hugging Face directory; `untrained:CHECKPOINT` for fresh weights of the same
+ *   sizes; `pixels` for no encoder at all
+ * @throws VideoMaeError as `openEncoder`; `INVALID_ARGUMENT`
+ */
+export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
+  const { stride, seed = 0, scratch = false, size = 16, frames = 8 } = options
+  if (from === 'pixels') {
+    if (scratch) throw invalidArgument('from', 'a checkpoint whose sizes learners from scratch take', from)
+    const sampling = { kind: 'dense' as const, stride: stride ?? 1, fps: null }
+    return { kind: 'pixels', name: from, size, frames, sampling }
+  }
+  const fresh = from.startsWith(untrained)
+  const place = fresh ? from.slice(untrained.length) : from
+  if (place === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
+  const opened = await openEncoder(place)
+  const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
+  if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
+  if (fresh) return { kind: 'untrained', name: from, source: freshEncoder(opened.configuration, sampling, seed) }
+  return { kind: 'encoder', name: from, source: { ...opened, sampling }, path: place }
+}

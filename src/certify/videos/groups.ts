@@ -1,0 +1,164 @@
+/**
+ * An encoder for each group of videos, for a certificate about whole videos where no trusted encoder exists: a poisoned
+ * video may change the encoder of its own group, and so all the heads on it, but no other group.
+ */
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { csvField } from '../../format/csv.ts'
+import type { RunConfiguration } from '../../train/configuration.ts'
+import { pretrain } from '../../train/pretrain.ts'
+import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
+import { sha256 } from '../ensemble/hash.ts'
+import type { EncoderProvenance } from '../threat/threat.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { videoSetOf } from './learners/video-set.ts'
+import { digestOf } from './provenance.ts'
+import { type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
+
+/** [videos] the group of each protected video: a function of its content, id or source alone. */
+export function groupsOf(
+  videos: readonly LabelledVideo[],
+  classNames: readonly string[],
+  by: BucketKey,
+  groups: number,
+): Int32Array {
+  return assignBuckets(videoSetOf(videos, classNames), { by, buckets: groups }).bucketOf
+}
+
+/** The videos that the encoder of a group is trained on. */
+export interface GroupList {
+  /** A CSV. */
+  readonly list: string
+  /** SHA-256 of the list and of all that its files hold. */
+  readonly contents: string
+}
+
+/** Writes `group-0.csv`, `group-1.csv`, ...: the protected videos of each group, without labels. */
+export async function writeGroupLists(
+  folder: string,
+  videos: readonly LabelledVideo[],
+  groupOf: Int32Array,
+  groups: number,
+): Promise<GroupList[]> {
+  const lists: GroupList[] = []
+  for (let group = 0; group < groups; group++) {
+    const mine = videos.filter((_, i) => groupOf[i] === group)
+    // In the order of their contents: the list of a group must not depend on how the data was listed.
+    const sorted = mine
+      .map((video) => ({ ...video, digest: video.digest ?? '' }))
+      .toSorted((a, b) => compareTexts(a.digest, b.digest) || compareTexts(a.path, b.path))
+    const rows = sorted.map(
+      ({ path: file, start, end }) => `${csvField(path.resolve(file))},${start ?? ''},${end ?? ''}`,
+    )
+    const list = path.join(folder, `group-${group}.csv`)
+    const text = `path,start,end\n${rows.join('\n')}\n`
+    await writeFileAtomic(list, text)
+    lists.push({ list, contents: sha256(JSON.stringify([text, sorted.map(({ digest }) => digest)])) })
+  }
+  return lists
+}
+
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/**
+ * Pretrains an encoder on each list, one after the other; finished ones are kept, an interrupted one goes on. The folder of a run is
+ * named after the contents of its videos: where these change under the same names, no earlier run is gone on with.
+ *
+ * @returns the folders of the runs
+ * @throws VideoMaeError as `pretrain`
+ */
+export async function pretrainGroups(
+  lists: readonly GroupList[],
+  configuration: RunConfiguration,
+  folder: string,
+  options: { readonly signal?: AbortSignal; readonly onNote?: (note: string) => void },
+): Promise<string[]> {
+  const runs: string[] = []
+  for (const [group, { list, contents }] of lists.entries()) {
+    const out = path.join(folder, `encoder-${group}-${contents.slice(0, 12)}`)
+    options.onNote?.(`encoder ${group} of ${lists.length}: ${list}`)
+    const data = { ...configuration.data, path: list }
+    try {
+      await pretrain({ ...configuration, data }, { out, resume: true, signal: options.signal })
+    } catch (error) {
+      options.signal?.throwIfAborted() // the caller's words for going on
+      throw error
+    }
+    runs.push(out)
+  }
+  return runs
+}
+
+/**
+ * What the encoders of all groups were trained on, checked: each on the protected videos of its own group, all of them and nothing
+ * else, by their contents. One of other data would be another encoder than the group makes, and what becomes of it under an attack
+ * nobody could say.
+ *
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH` naming the first encoder of other data, or whose training is not known
+ */
+export async function groupProvenance(
+  sources: readonly FeatureSource[],
+  videos: readonly LabelledVideo[],
+  groupOf: Int32Array,
+  options: { readonly scaledOn: readonly string[]; readonly signal?: AbortSignal },
+): Promise<EncoderProvenance> {
+  // Copies of one content may lie in several groups, where these are made by id or source.
+  const groupsOfDigest = new Map<string, Set<number>>()
+  for (const [i, video] of videos.entries()) {
+    const digest = fileDigestOf(video)
+    groupsOfDigest.set(digest, (groupsOfDigest.get(digest) ?? new Set()).add(groupOf[i]))
+  }
+  const manifests: TrainingManifest[] = []
+  for (const [group, source] of sources.entries()) {
+    if (source.kind !== 'encoder') continue // it has learned nothing
+    const outcome = await trainingManifestOf(source.path, options.signal)
+    if (!outcome.known) throw mismatch(group, source, `what it was trained on is not known: ${outcome.why}`)
+    requireOwnGroup(group, source, outcome.manifest.samples, groupsOfDigest)
+    manifests.push(outcome.manifest)
+  }
+  const { scaledOn } = options
+  const samples = new Set([...manifests.flatMap((manifest) => [...manifest.samples]), ...scaledOn])
+  return {
+    digest: sha256(sources.map((source) => digestOf(source, scaledOn)).join('\n')),
+    trust: scaledOn.some((digest) => groupsOfDigest.has(digest)) ? 'protected_set' : 'per_group',
+    labelsUsed: manifests.some(({ labelled }) => labelled),
+    trainedOn: { manifest: sha256(manifests.map(({ digest }) => digest).join('\n')), samples },
+  }
+}
+
+function requireOwnGroup(
+  group: number,
+  source: FeatureSource,
+  samples: ReadonlySet<string>,
+  groupsOfDigest: ReadonlyMap<string, ReadonlySet<number>>,
+): void {
+  const strays: number[] = []
+  let foreign = 0
+  for (const digest of samples) {
+    const groups = groupsOfDigest.get(digest)
+    if (groups === undefined) foreign++
+    else if (!groups.has(group)) strays.push(...groups)
+  }
+  if (strays.length > 0) {
+    const others = [...new Set(strays)].sort((a, b) => a - b).join(', ')
+    throw mismatch(group, source, `${strays.length} of its training videos are in group ${others}`)
+  }
+  if (foreign > 0) throw mismatch(group, source, `${foreign} of its training videos are not protected videos`)
+  const unseen = [...groupsOfDigest].filter(([digest, groups]) => groups.has(group) && !samples.has(digest)).length
+  if (unseen > 0) throw mismatch(group, source, `it has not seen ${unseen} of the videos of the group`)
+}
+
+function mismatch(group: number, source: FeatureSource, why: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected encoder ${group} (${source.name}) to be trained on the protected videos of group ${group} and on nothing else, but ${why}.`,
+    {
+      code: 'GROUP_ENCODER_MISMATCH',
+      exit: 'checkFailed',
+      hint: 'Name the encoders in the order of their groups, each pretrained from fresh weights on its list as it is now; --stage groups writes the lists.',
+    },
+  )
+}

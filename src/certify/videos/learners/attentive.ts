@@ -1,0 +1,88 @@
+/** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
+
+import { probeProbabilities, trainProbe } from '../../../finetune/probe.ts'
+import { type EncoderSource, featureProgram } from '../../../inference/encoder-source.ts'
+import type { FeatureRows } from '../../../inference/feature-rows.ts'
+import type { FeatureStore } from '../../../inference/feature-store.ts'
+import { chooseEngine } from '../../../train/engine-choice.ts'
+import { logarithm } from './from-frames.ts'
+import type { LearnerTrainer, Workplace } from './trainer.ts'
+import { addNoise, type Content } from './video-set.ts'
+
+export interface AttentiveOptions {
+  /** Default 20. */
+  readonly epochs?: number
+  /** Peak learning rate. Default 1e-3. */
+  readonly learningRate?: number
+  readonly engine?: string | null
+  /** What else the weights of learners depend on; see `Engine.variant`. */
+  readonly engineVariant?: string | null
+}
+
+/** Clips of which tokens are in memory at once when learners vote: 128 MiB of them. */
+const bytesAtOnce = 128 * 2 ** 20
+
+/**
+ * @param store tokens of all videos, one row of N x D each
+ * @param shape [N, D]
+ */
+export function attentiveTrainer(
+  source: EncoderSource,
+  store: FeatureStore,
+  shape: readonly number[],
+  { epochs = 20, learningRate = 1e-3, engine = null, engineVariant = null }: AttentiveOptions,
+): LearnerTrainer {
+  const width = shape[1]
+  const head = { kind: 'attentive' as const, heads: width % 64 === 0 ? width / 64 : 1, mlpWidth: 4 * width }
+  const programOf = async ({ sessions }: Workplace) => ({
+    ...{ head, threads: 1 },
+    engine: sessions.engine(await chooseEngine(engine)),
+  })
+  const rowsOf = async (contents: readonly Content[], labels: readonly number[]): Promise<FeatureRows> => {
+    const rows: Float32Array[] = []
+    for (const content of contents) {
+      const row = await store.read(content.key)
+      addNoise(row, content, 1)
+      rows.push(row)
+    }
+    return {
+      count: rows.length,
+      shape,
+      width: store.width,
+      labels: Int32Array.from(labels),
+      owners: Int32Array.from(rows.keys()),
+      videos: contents.map(({ key }, i) => ({ path: key, id: key, label: '', class: labels[i], digest: key })),
+      row: (i) => rows[i],
+    }
+  }
+  return {
+    description: {
+      kind: 'attentive',
+      // Sizes alone would let the learners of one encoder pass for those of another.
+      encoder: featureProgram(source, 'tokens', 1).digest,
+      store: store.id,
+      ...{ head, epochs, learningRate, shape, sampling: source.sampling, engine },
+      ...(engineVariant === null ? {} : { engineVariant }),
+    },
+    async train({ contents, labels, classNames }, seed, _folder, workplace) {
+      const { signal } = workplace
+      const program = await programOf(workplace)
+      const options = { ...program, classes: classNames.length, seed, epochs, learningRate, signal }
+      return (await trainProbe(await rowsOf(contents, labels), null, options)).state
+    },
+    async score(state, contents, classNames, workplace) {
+      const program = await programOf(workplace)
+      const classes = classNames.length
+      const scores = new Float32Array(contents.length * classes)
+      const turn = Math.max(1, Math.floor(bytesAtOnce / (4 * store.width)))
+      for (let from = 0; from < contents.length; from += turn) {
+        workplace.signal?.throwIfAborted()
+        const part = contents.slice(from, from + turn)
+        const rows = await rowsOf(part, new Array<number>(part.length).fill(0))
+        const probabilities = await probeProbabilities(rows, state, { ...program, classes })
+        for (const [i, mine] of probabilities.entries()) scores.set(mine.map(logarithm), (from + i) * classes)
+      }
+      return scores
+    },
+  }
+}

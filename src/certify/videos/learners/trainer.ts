@@ -1,0 +1,42 @@
+/** What trains one base learner on an engine. */
+
+import type { ModelState } from '../../../model/index.ts'
+import type { LearnerDescription } from '../../ensemble/learners.ts'
+import type { SessionPool } from './session-pool.ts'
+import type { Content } from './video-set.ts'
+
+/** The samples of one learner, in canonical order. */
+export interface LearnerSamples {
+  readonly contents: readonly Content[]
+  /** [contents] */
+  readonly labels: readonly number[]
+  readonly classNames: readonly string[]
+}
+
+/** What a trainer works with. */
+export interface Workplace {
+  /** Sessions that learners of the same shapes take over from each other. */
+  readonly sessions: SessionPool
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Trains learners one by one: batch shapes, statistics and the number of steps follow from a learner's own samples,
+ * everything random from its own seed.
+ */
+export interface LearnerTrainer {
+  readonly description: LearnerDescription
+  /**
+   * @param seed of this learner
+   * @param folder for what training writes; removed afterwards
+   * @returns the weights, by name
+   */
+  train(samples: LearnerSamples, seed: number, folder: string, workplace: Workplace): Promise<ModelState>
+  /** [contents, classes] logarithms of probabilities, each content seen once (the middle of the video). */
+  score(
+    state: ModelState,
+    contents: readonly Content[],
+    classNames: readonly string[],
+    workplace: Workplace,
+  ): Promise<Float32Array>
+}

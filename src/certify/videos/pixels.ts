@@ -1,0 +1,24 @@
+import { temporalViews } from '../../inference/views.ts'
+import type { VideoEntry } from '../../video/index.ts'
+import { type ClipStoreOptions, storeClips } from './clip-store.ts'
+import type { FeatureSource } from './feature-source.ts'
+
+/**
+ * The colours of small clips, from -1 to 1: what a head reads that has no encoder. Kept like features.
+ *
+ * @param options `clips`: temporal views of each video, default 1, the middle
+ */
+export function computePixels<Video extends VideoEntry & { readonly digest: string | null }>(
+  { size, frames, sampling }: Extract<FeatureSource, { kind: 'pixels' }>,
+  videos: readonly Video[],
+  { clips = 1, ...options }: ClipStoreOptions & { readonly clips?: number },
+) {
+  const kind = {
+    key: { encoder: 'pixels', views: { clips, crops: 1, sampling }, frames, size },
+    samplings: temporalViews(sampling, frames, clips),
+    size,
+    width: frames * size * size * 3,
+    rowOf: (clip: Uint8Array) => Float32Array.from(clip, (value) => value / 127.5 - 1),
+  }
+  return storeClips(videos, kind, options)
+}

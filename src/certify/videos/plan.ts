@@ -1,0 +1,199 @@
+/** What a certification of videos rests on, looked up before a single video is decoded. */
+import { stat } from 'node:fs/promises'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
+import { readingLines, type SourceReading } from '../../video/index.ts'
+import type { BucketKey } from '../ensemble/buckets.ts'
+import type { Periods } from '../ensemble/periods.ts'
+import type { Rule } from '../rules/certify-ballots.ts'
+import { checkThreat, type EncoderProvenance, type Threat } from '../threat/threat.ts'
+import { type ClassList, classNamesOf, declaredClasses } from './class-list.ts'
+import type { VideoFeatureOptions } from './feature-sets.ts'
+import { type FeatureSource, openFeatureSource } from './feature-source.ts'
+import { groupProvenance, groupsOf } from './groups.ts'
+import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/kinds.ts'
+import { videoSetOf } from './learners/video-set.ts'
+import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
+import {
+  type LeftOutRow,
+  leftOutSummary,
+  type ReadData,
+  type ReadingOptions,
+  readData,
+  requireBothSides,
+} from './reading.ts'
+import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
+import { type PeriodOptions, timeBounds } from './times.ts'
+import { type TrustedVideos, trustedVideos } from './trusted.ts'
+
+export interface CertifyVideosOptions
+  extends ReadingOptions,
+    VideoFeatureOptions,
+    Omit<ProvenanceOptions, 'scaledOn' | 'signal'> {
+  /** A folder per class or a list with labels, optional groups and an optional split column. */
+  readonly data: string
+  /** See `openFeatureSource`; several for encoder groups, in the order of the groups. */
+  readonly from: string | readonly string[]
+  /** The base learner. Default ridge heads. */
+  readonly learner?: LearnerOptions
+  /** With buckets by time: where periods end and how long they are. */
+  readonly periods?: PeriodOptions
+  /** Videos to predict, instead of a part of `data`. */
+  readonly test?: string
+  /** The classes, or one file with their names. Default: any names; see `otherClasses`. */
+  readonly classes?: readonly string[]
+  /** Videos out of the attacker's reach (labels not needed) that fix the scale of features. */
+  readonly trusted?: string
+  /** Frames from one frame of a clip to the next; default: as the encoder was trained. */
+  readonly stride?: number
+  /** Told what a user should know. */
+  readonly onNote?: (note: string) => void
+}
+
+/** Which videos are protected and which are predicted. */
+export interface Division {
+  readonly train: readonly LabelledVideo[]
+  readonly test: readonly LabelledVideo[]
+  readonly how: string
+  /** Rows that are neither. */
+  readonly leftOut: readonly LeftOutRow[]
+  /** All rows that were read. */
+  readonly rows: number
+  /** How each source was read. */
+  readonly sources: readonly SourceReading[]
+}
+
+/** What is known before a single video is decoded. */
+export interface CertifyVideosPlan {
+  /** One, or one for each encoder group. */
+  readonly sources: readonly FeatureSource[]
+  /** [protected videos] encoder group of each; null with one encoder. */
+  readonly groupOf: Int32Array | null
+  readonly periods: Periods | undefined
+  readonly learner: LearnerOptions
+  /** What class indices count: see `classNamesOf`. */
+  readonly classes: readonly string[]
+  /** Where the classes are from. */
+  readonly classList: ClassList
+  readonly division: Division
+  /** Videos to predict that learners or encoders have seen. */
+  readonly seen: SeenInputs
+  readonly encoder: EncoderProvenance
+  /** Null where nothing fixes the scale of features. */
+  readonly trusted: TrustedVideos | null
+}
+
+/**
+ * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
+ *
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource`,
+ *   `manifestOfData` and `trainingUse` throw
+ */
+export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
+  const { stride, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
+  checkLearner(learner)
+  const names = typeof options.from === 'string' ? [options.from] : options.from
+  if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
+  if (!isHeadKind(learner.kind)) {
+    const whose = `${learner.kind} learners`
+    if (names.length > 1) throw notGrouped(learner.kind)
+    if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
+    if (options.trusted !== undefined)
+      throw invalidArgument('trusted', `nothing with ${whose}: they need no scale`, options.trusted)
+    if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
+  }
+  const sources: FeatureSource[] = []
+  for (const name of names)
+    sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
+  for (const source of sources)
+    if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
+  const { classes, classList, division, trusted, periods } = await planVideos(options)
+  const scaledOn = (trusted?.videos ?? []).map(fileDigestOf)
+  const seen = await seenInputs(sources, division)
+  for (const remark of seenRemarks(seen)) onNote(`warning: ${remark}`)
+  const shared = { sources, learner, classes, classList, division, seen, trusted, periods }
+  if (sources.length > 1) {
+    const groupOf = groupsOf(division.train, classes, by, sources.length)
+    const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })
+    return { ...shared, groupOf, encoder }
+  }
+  const protectedDigests = division.train.map(fileDigestOf)
+  const { provenance, notes } = await encoderProvenance(sources[0], protectedDigests, { ...options, scaledOn })
+  for (const note of notes) onNote(note)
+  return { ...shared, groupOf: null, encoder: provenance }
+}
+
+/**
+ * The videos of a certification: which are protected, which are predicted, which fix the scale.
+ *
+ * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData`, `trustedVideos` and `requireBothSides` throw
+ */
+export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
+  const { data, test, signal, by, testShare = 0.2, onNote = () => {} } = options
+  if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
+  if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
+  const list = await declaredClasses(options.classes)
+  const times = options.periods === undefined ? null : timeBounds(options.periods)
+  const first = await readData(data, test === undefined ? null : 'training', list, times, options)
+  const read =
+    test === undefined
+      ? first
+      : joined(first, await readData(test, 'test', list, times, { ...options, split: undefined }))
+  // What is left out is said below.
+  for (const reading of read.sources)
+    for (const line of readingLines({ ...reading, unusable: [], repeated: [] })) onNote(line)
+  for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
+  if (read.leftOut.length > 0) onNote(`Of ${read.rows} rows ${leftOutSummary(read.leftOut)}.`)
+  requireBothSides(read)
+  const labels = [...read.training, ...read.test].map(({ label }) => label)
+  const classes = classNamesOf(list, labels, data)
+  const index = new Map(classes.map((name, i) => [name, i]))
+  const numbered = (videos: readonly LabelledVideo[]) =>
+    videos.map((video) => ({ ...video, class: index.get(video.label) ?? -1 }))
+  const { leftOut, rows, how, sources } = read
+  const sides = { train: numbered(read.training), test: numbered(read.test) }
+  const division: Division = { ...sides, how, leftOut, rows, sources }
+  const trusted = options.trusted === undefined ? null : await trustedVideos(options.trusted, signal, onNote)
+  return { classes, classList: list, division, trusted, periods: times?.periods }
+}
+
+function joined(training: ReadData, test: ReadData): ReadData {
+  return {
+    training: training.training,
+    test: test.test,
+    leftOut: [...training.leftOut, ...test.leftOut],
+    rows: training.rows + test.rows,
+    sources: [...training.sources, ...test.sources],
+    how: test.how,
+  }
+}
+
+/**
+ * Refuses a claim that the encoder's origin contradicts, and learners that a rule cannot have, before features are computed.
+ *
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`
+ */
+export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonly Rule[], threat: Threat): void {
+  const { train } = plan.division
+  if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
+  checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
+  if (by !== 'source') return
+  const without = train.find((video) => video.group === undefined)
+  if (without === undefined) return
+  throw new VideoMaeError(`Expected a group for every video, but ${without.id} has none.`, {
+    code: 'GROUP_MISSING',
+    exit: 'data',
+    hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
+  })
+}
+
+function idsHoldLabels(data: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected ids that stay when a label changes, but in the folder ${data} the path of a video holds its class: a relabelled one is another, in another bucket.`,
+    {
+      code: 'IDS_HOLD_LABELS',
+      exit: 'usage',
+      hint: 'Name a CSV with the columns path,label instead of the folder, or use --by content.',
+    },
+  )
+}

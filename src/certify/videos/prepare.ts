@@ -1,0 +1,258 @@
+/** Everything between a folder of videos and the mathematics of certificates. */
+
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { EncoderSource } from '../../inference/encoder-source.ts'
+import { computeFeatures } from '../../inference/features.ts'
+import { chooseEngine } from '../../train/engine-choice.ts'
+import { formatBytes, formatNeed, requireMemory } from '../../train/memory-need.ts'
+import { isTransientFailure } from '../../video/index.ts'
+import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../ensemble/feature-set.ts'
+import { threadCount } from '../ensemble/heads/pool.ts'
+import type { LearnerFamily } from '../ensemble/learners.ts'
+import type { EncoderProvenance } from '../threat/threat.ts'
+import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { attentiveTrainer } from './learners/attentive.ts'
+import { engineLearners } from './learners/family.ts'
+import { openFrames } from './learners/frames.ts'
+import { type FrameLearnerOptions, frameLearnerNeed, frameTrainer } from './learners/from-frames.ts'
+import { groupScaledHeads } from './learners/group-scales.ts'
+import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
+import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
+import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import type { LeftOutRow } from './reading.ts'
+import { applyScale, measureScale } from './scale.ts'
+
+/** What `certify`, `audit` and `doseLearner` take. */
+export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
+  readonly learners: LearnerFamily<Set, Inputs>
+  readonly set: Set
+  readonly test: Inputs
+  readonly encoder: EncoderProvenance
+  /** Videos of the plan that cannot be decoded. */
+  readonly leftOut: readonly LeftOutRow[]
+}
+
+/**
+ * Computes what the base learner of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
+ *
+ * @throws VideoMaeError `FEATURES_NONE` when no video can be read, `OUT_OF_MEMORY` where learners that train all weights do not fit, and
+ *   what computing features throws
+ */
+export async function prepareLearners<Result>(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  use: <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => Promise<Result>,
+): Promise<Result> {
+  const { learner, division, classes, encoder } = plan
+  const { kind } = learner
+  if (isHeadKind(kind))
+    return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
+  const source = encoderOf(plan.sources[0])
+  // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
+  const chosen = await chooseEngine(options.engine ?? null)
+  const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
+  if (isFrameKind(kind)) await requireLearnerMemory(plan, options, { ...learner, kind, engine: made.engine })
+  const all = [...division.train, ...division.test]
+  const { learners, videos, failures } = isFrameKind(kind)
+    ? await openFrames(source, all, options).then(({ frames, ...read }) => {
+        const trainer = frameTrainer(source, frames, { ...learner, kind, ...made })
+        return { ...read, learners: engineLearners(trainer, learner.seed) }
+      })
+    : await computeTokens(source, all, options).then(({ store, shape, ...read }) => {
+        const trainer = attentiveTrainer(source, store, shape, { ...learner, ...made })
+        return { ...read, learners: engineLearners(trainer, learner.seed) }
+      })
+  const tested = new Set(division.test)
+  const leftOut = undecoded(
+    failures,
+    // By the row itself: training and test data that are named apart may share ids.
+    (video) => (tested.has(video) ? 'test' : 'training'),
+    options,
+  )
+  const readable = new Set(videos.map(({ video }) => video))
+  const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
+  if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
+  return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder, leftOut })
+}
+
+/**
+ * Each learner is a training: whether as many as train side by side fit is known before a video is decoded.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY`
+ */
+async function requireLearnerMemory(
+  { sources, classes }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  learner: FrameLearnerOptions,
+): Promise<void> {
+  const source = encoderOf(sources[0])
+  const atOnce = threadCount(options)
+  const needOf = (learners: number) =>
+    frameLearnerNeed(source, learner, { classes: Math.max(2, classes.length), atOnce: learners })
+  const { start, memory } = await needOf(atOnce)
+  options.onNote?.(
+    `learners train ${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips a run, up to ${atOnce} at once on ${start.engine}`,
+  )
+  options.onNote?.(`memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
+  const { memory: one } = await needOf(1)
+  requireMemory(memory, () => {
+    const room = memory.available - one.program
+    const fitting = Math.floor(room / (one.total - one.program))
+    if (fitting >= 1) return `Let fewer learners train at once: --threads ${fitting}.`
+    return 'Not even one learner fits: take a smaller encoder, or a recipe (--recipe) with a smaller batch.perRun.'
+  })
+}
+
+/**
+ * For an audit of rule `groups`: heads whose encoders have a part of their own in each group, which is trained again.
+ *
+ * @throws VideoMaeError `LEARNER_NOT_GROUPED`, and what `prepareSets` throws
+ */
+export async function prepareGroups(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  groups: number,
+): Promise<Prepared<FeatureSet, TestSet>> {
+  const { kind, lambda } = plan.learner
+  if (!isHeadKind(kind)) throw notGrouped(kind)
+  return { ...(await prepareSets(plan, options)), learners: groupScaledHeads(headFamilyOf(kind, lambda), groups) }
+}
+
+/**
+ * Features of the protected and the predicted videos, for heads.
+ *
+ * @throws VideoMaeError `FEATURES_NONE` and what `computeFeatures` throws
+ */
+export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
+  const { sources, groupOf, classes, division, encoder } = plan
+  if (groupOf === null) return { ...(await setsOf(sources[0], division.train, plan, options)), encoder }
+  // Each group through its own encoder; the inputs through every one.
+  const parts: SetsOfSource[] = []
+  for (const [group, source] of sources.entries()) {
+    const mine = division.train.filter((_, i) => groupOf[i] === group)
+    parts.push(await setsOf(source, mine, plan, options))
+  }
+  const tests = parts.map(({ test }) => test)
+  const set = joined(
+    parts.map((part) => part.set),
+    classes,
+  )
+  const leftOut = parts.flatMap((part, group) => part.leftOut.filter(({ side }) => group === 0 || side === 'training'))
+  return { set, test: { ...tests[0], perGroup: tests }, encoder, leftOut }
+}
+
+interface SetsOfSource {
+  readonly set: FeatureSet
+  readonly test: TestSet
+  readonly leftOut: readonly LeftOutRow[]
+}
+
+async function setsOf(
+  source: FeatureSource,
+  videos: readonly LabelledVideo[],
+  { classes, division, trusted }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+): Promise<SetsOfSource> {
+  const train = await videoFeatures(source, videos, options)
+  const test = await videoFeatures(source, division.test, { ...options, clips: 1 })
+  const leftOut = [
+    ...undecoded(train.failures, () => 'training', options),
+    ...undecoded(test.failures, () => 'test', options),
+  ]
+  const sets = { set: featureSetOf(train, classes), test: testSetOf(test), leftOut }
+  if (trusted === null) return sets
+  const scaling = await videoFeatures(source, trusted.videos, { ...options, clips: 1 })
+  const scale = measureScale(scaling)
+  const lost = undecoded(scaling.failures, () => 'trusted', options)
+  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), leftOut: [...leftOut, ...lost] }
+}
+
+/**
+ * Videos that cannot be decoded are left out: that follows from their content. One that could not be decoded this time is not: a
+ * clean one that a busy machine drops would make another protected set.
+ *
+ * @throws VideoMaeError `VIDEO_NOT_DECIDED`
+ */
+function undecoded(
+  failures: readonly VideoFailure[],
+  sideOf: (video: LabelledVideo) => LeftOutRow['side'],
+  { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
+): LeftOutRow[] {
+  const undecided = failures.filter(({ code }) => isTransientFailure(code))
+  if (undecided.length > 0) {
+    const [{ id, code, reason }] = undecided
+    throw new VideoMaeError(
+      `Expected every video to be decoded or found damaged, but ${undecided.length} could not be decoded this time, the first of them ${id} (${code}): ${reason}.`,
+      {
+        code: 'VIDEO_NOT_DECIDED',
+        exit: 'environment',
+        hint: 'Run the same command again (what is finished is kept), with fewer --workers or while the machine does less. Remove a file from the data that does not pass then either.',
+      },
+    )
+  }
+  for (const { id, code, reason } of failures.slice(0, 10)) onNote?.(`left out: ${id}: ${reason} [${code}]`)
+  return failures.map(({ id, code, reason, video }) => ({ id, side: sideOf(video), code, reason }))
+}
+
+/** Rows of several sets one after the other. */
+function joined(sets: readonly FeatureSet[], classNames: readonly string[]): FeatureSet {
+  const { width } = sets[0]
+  const other = sets.find((set) => set.width !== width)
+  if (other !== undefined) {
+    throw new VideoMaeError(`Expected encoders of one width, but theirs are ${width} and ${other.width}.`, {
+      code: 'GROUP_ENCODER_MISMATCH',
+      exit: 'data',
+      hint: 'Pretrain the encoders of all groups with one recipe.',
+    })
+  }
+  const rows = sets.reduce((sum, set) => sum + set.rows, 0)
+  const features = new Float32Array(rows * width)
+  let at = 0
+  for (const set of sets) {
+    features.set(set.features, at)
+    at += set.features.length
+  }
+  return {
+    features,
+    rows,
+    width,
+    classNames,
+    labels: Int32Array.from(sets.flatMap((set) => [...set.labels])),
+    ids: sets.flatMap((set) => set.ids),
+    digests: sets.flatMap((set) => set.digests),
+    ...(sets.every((set) => set.groups !== undefined) ? { groups: sets.flatMap((set) => set.groups ?? []) } : {}),
+  }
+}
+
+/** Computes the share of the features, tokens or frames that one of several cluster jobs has to. */
+export async function prepareShare(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  shard: { readonly index: number; readonly count: number },
+): Promise<void> {
+  const { division, sources, trusted, groupOf } = plan
+  const { kind } = plan.learner
+  for (const [group, source] of sources.entries()) {
+    const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
+    const all = [...train, ...division.test]
+    if (isFrameKind(kind)) await openFrames(encoderOf(source), all, { ...options, shard })
+    else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
+    else {
+      await storeFeatures(source, train, { ...options, shard })
+      await storeFeatures(source, [...division.test, ...(trusted?.videos ?? [])], { ...options, clips: 1, shard })
+    }
+  }
+}
+
+/** Clips go through the engine one by one, as in `storeFeatures`. */
+function computeTokens(source: EncoderSource, videos: readonly LabelledVideo[], options: CertifyVideosOptions) {
+  return computeFeatures(source, videos, { ...options, kind: 'tokens', batch: 1, clips: 1 })
+}
+
+/** `planCertification` has refused pixels for these learners. */
+function encoderOf(source: FeatureSource): EncoderSource {
+  if (source.kind !== 'pixels') return source.source
+  throw invalidArgument('from', 'a checkpoint for learners that read tokens or frames', source.name)
+}

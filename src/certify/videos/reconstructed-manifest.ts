@@ -1,0 +1,178 @@
+/**
+ * What a run was trained on, of which the run wrote only where its videos lay and what they were called: they are read now,
+ * and nothing may show that they are not those of the training. It counts only for weights whose digests the run wrote into the
+ * state beside them: any others could lie in its folder. What was found is kept beside the run, for the next time.
+ */
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { fileDigest } from '../../format/file-digest.ts'
+import { readRegularText } from '../../format/regular-file.ts'
+import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
+import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
+import { weightsDigest } from '../../train/weights-digest.ts'
+import type { VideoEntry } from '../../video/index.ts'
+import { sha256 } from '../ensemble/hash.ts'
+import type { OwnTraining } from './training-manifest.ts'
+
+const stateSchema = z.object({
+  configuration: z.record(z.string(), z.unknown()),
+  data: z.object({ digest: z.string() }),
+  digests: z.record(z.string(), z.string()).optional(),
+})
+
+const configurationSchema = z.object({
+  data: z.object({ path: z.union([z.string(), z.array(z.string())]).nullable() }),
+  model: z.object({ from: z.string().nullable() }),
+  mode: z.string().optional(),
+})
+
+interface Run {
+  readonly folder: string
+  readonly configuration: z.output<typeof configurationSchema>
+  /** Digest of the names of its videos, where a checkpoint of pretraining says it. */
+  readonly list: string | null
+  /** Digest of the weights, by which what was found is kept; null where nothing shows that the run trained them. */
+  readonly weights: string | null
+}
+
+/**
+ * @param place folder of the weights
+ * @param name what the user calls them
+ */
+export async function reconstructed(
+  place: string,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<OwnTraining> {
+  const run = await openRun(place)
+  if (run === null)
+    return { labelled: false, samples: [], start: null, why: `${name} does not say what it was trained on` }
+  const { from, labelled } = { from: run.configuration.model.from, labelled: run.configuration.mode !== undefined }
+  const start = from === null || from === 'scratch' ? null : { from, weights: null }
+  return { labelled, start, ...(await samplesOf(run, place, signal)) }
+}
+
+/** Folder, configuration and list of the run that a checkpoint belongs to. */
+async function openRun(place: string): Promise<Run | null> {
+  // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
+  const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
+  const told = state.success ? state.data.configuration : null
+  const above = path.dirname(place)
+  const candidates = [
+    { folder: above, values: told },
+    { folder: above, values: await readJson(path.join(above, 'config.json')) },
+  ]
+  for (const { folder, values } of candidates) {
+    const parsed = configurationSchema.safeParse(values)
+    if (!parsed.success) continue
+    const list = state.success && parsed.data.mode === undefined ? state.data.data.digest : null
+    const weights = values === told ? await writtenWeights(place, state.data?.digests ?? {}) : null
+    return { folder, configuration: parsed.data, list, weights }
+  }
+  return null
+}
+
+/** Digest of the weights in a checkpoint folder; null unless every file of them is as training wrote it. */
+async function writtenWeights(place: string, digests: Readonly<Record<string, string>>): Promise<string | null> {
+  const names = (await readdir(place).catch(() => [])).filter((name) => name.endsWith('.safetensors'))
+  for (const name of names) if ((await fileDigest(path.join(place, name))) !== digests[name]) return null
+  return weightsDigest(place)
+}
+
+async function samplesOf(
+  { folder, configuration, list, weights }: Run,
+  place: string,
+  signal: AbortSignal | undefined,
+): Promise<Pick<OwnTraining, 'samples' | 'why'>> {
+  const nothing = (why: string) => ({ samples: [], why })
+  const { data, mode } = configuration
+  if (data.path === null) return nothing(`${folder} names no data`)
+  const split = mode === undefined ? null : await readRegularText(path.join(folder, 'split.csv')).catch(() => null)
+  const visited = mode === undefined ? list : split
+  if (visited === null) return nothing(`${folder} does not say which videos it visited`)
+  const binding = sha256(JSON.stringify([data.path, mode ?? null, visited]))
+  const kept = await readTrainingManifest(folder)
+  if (weights !== null && kept?.list === binding && kept.weights?.includes(weights) === true)
+    return { samples: kept.samples, why: null }
+  let entries: readonly VideoEntry[]
+  let same: boolean
+  try {
+    entries = listSources(typeof data.path === 'string' ? [data.path] : data.path)
+    same =
+      mode === undefined
+        ? entriesDigest(entries) === list
+        : placesOf(entries) === placesOf(listSources([path.join(folder, 'split.csv')]))
+  } catch (error) {
+    return nothing(`its videos are not where ${folder} says: ${(error as Error).message}`)
+  }
+  if (!same) return nothing(`the videos that ${folder} names are others by now`)
+  const { samples, lost, first, newest } = await contentsOf(entries, signal)
+  if (lost > 0) return { samples, why: `of ${folder}, ${unreadable(lost, first)}` }
+  if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(place, 'trainer-state.json')])))
+    return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
+  if (weights === null)
+    return { samples, why: `nothing shows that the weights in ${place} are those that ${folder} trained` }
+  const labelled = mode !== undefined
+  const schema = 'videomae.training-manifest/2' as const
+  const content = {
+    schema,
+    weights: [weights],
+    list: binding,
+    labelled,
+    samples: [...samples],
+    changed: 0,
+    start: null,
+  }
+  await writeTrainingManifest(folder, content).catch(() => {}) // a read-only run is read again next time
+  return { samples, why: null }
+}
+
+/** The parts of files that a list names, wherever it lies and whatever their order. */
+function placesOf(entries: readonly VideoEntry[]): string {
+  const places = entries.map(({ path: file, start, end }) => JSON.stringify([path.resolve(file), start, end]))
+  return [...new Set(places)].sort().join('\n')
+}
+
+/** The contents of files, sorted, how many cannot be read, and when a content or a name last changed (milliseconds). */
+export async function contentsOf(entries: readonly VideoEntry[], signal?: AbortSignal) {
+  const samples = new Set<string>()
+  let [lost, newest, first] = [0, 0, '']
+  for (const file of new Set(entries.map((entry) => entry.path))) {
+    signal?.throwIfAborted()
+    try {
+      const { mtimeMs, ctimeMs } = await stat(file)
+      samples.add(await fileDigest(file, { signal }))
+      newest = Math.max(newest, mtimeMs, ctimeMs)
+    } catch {
+      signal?.throwIfAborted()
+      if (lost++ === 0) first = file
+    }
+  }
+  return { samples: [...samples].sort(), lost, first, newest }
+}
+
+export function unreadable(count: number, first: string): string {
+  return `${count} of its training files cannot be read now, the first of them ${first}`
+}
+
+/** When the first of these files was written, milliseconds. */
+async function writtenAt(files: readonly string[]): Promise<number> {
+  const times = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Infinity,
+      ),
+    ),
+  )
+  return Math.min(...times)
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readRegularText(file))
+  } catch {
+    return null
+  }
+}

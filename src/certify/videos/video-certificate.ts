@@ -1,0 +1,144 @@
+/** What a certificate of videos says beside the mathematics: the rows, the classes and the options that it is about. */
+
+import { engineRecord } from '../../train/engine-choice.ts'
+import type { SourceReading } from '../../video/index.ts'
+import type { BucketManifest } from '../ensemble/buckets.ts'
+import type { CertificateFile } from '../files/certificate-file.ts'
+import { otherClasses } from './class-list.ts'
+import { isHeadKind } from './learners/kinds.ts'
+import { videoIdOf } from './learners/video-set.ts'
+import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import type { LeftOutRow } from './reading.ts'
+import type { SeenInputs } from './seen-inputs.ts'
+
+/** What of a list decides which rows there are; a folder has its files, which are named one by one in the buckets. */
+type ReadSource = Pick<SourceReading, 'source' | 'kind' | 'sha256' | 'format' | 'encoding' | 'columns' | 'unused'>
+
+function readSource({ source, kind, sha256, format, encoding, columns, unused }: SourceReading): ReadSource {
+  return { source, kind, sha256, format, encoding, columns, unused }
+}
+
+/** `certificate.json` of videos. */
+export interface VideoCertificate extends CertificateFile {
+  readonly data: {
+    /** What was read. */
+    readonly source: string
+    readonly test: string | null
+    /** Of each source, of the trusted videos, too: what tells whether another file is the same, and how it was read. */
+    readonly read: readonly ReadSource[]
+    /** How rows came to their sides, and all rows that were read: each is protected, predicted or left out. */
+    readonly division: string
+    readonly rows: number
+    readonly protected: number
+    readonly predicted: number
+    readonly leftOut: readonly LeftOutRow[]
+    /** The videos that fix the scale of features, and those of them that could not be read or decoded; null without. */
+    readonly trusted: {
+      readonly source: string
+      readonly videos: number
+      readonly leftOut: readonly LeftOutRow[]
+    } | null
+    /** Of the videos to predict, those that learners or encoders have seen. */
+    readonly seen: SeenInputs
+    /** `any`: the claim holds whatever classes there are; `declared`: for these classes, videos with other labels left out. */
+    readonly classes: 'any' | 'declared'
+    /** `labels`, `declared`, or the file that was read. */
+    readonly classesFrom: string
+    /** SHA-256 of that file. */
+    readonly classesDigest: string | null
+  }
+  /** Options that the predictions depend on, with the values that were used. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/**
+ * @param leftOut what preparing the learners left out, beside what the plan did
+ * @param manifests of all runs
+ */
+export async function videoCertificate(
+  certificate: CertificateFile,
+  plan: CertifyVideosPlan,
+  leftOut: readonly LeftOutRow[],
+  manifests: readonly BucketManifest[],
+  options: CertifyVideosOptions,
+): Promise<VideoCertificate> {
+  const { division, classes } = plan
+  const undecoded = (side: LeftOutRow['side']) =>
+    new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))
+  const [lostTraining, lostTest] = [undecoded('training'), undecoded('test')]
+  const inBuckets = new Set(manifests.flatMap(({ assignment }) => assignment.map(([id]) => id)))
+  const train = division.train.filter(({ id }) => !lostTraining.has(id))
+  const used = train.filter((video) => inBuckets.has(videoIdOf(video)))
+  // With rule `temporal`: from before the oldest period that any learner is trained on.
+  const older = train
+    .filter((video) => !inBuckets.has(videoIdOf(video)))
+    .map(
+      ({ id }): LeftOutRow => ({
+        id,
+        side: 'training',
+        code: 'outside the periods',
+        reason: 'it is older than all periods',
+      }),
+    )
+  const open = classes[0] === otherClasses[0]
+  const { threat } = certificate
+  return {
+    ...certificate,
+    threat: { ...threat, conditions: [...threat.conditions, ...conditionsOf(options, open)] },
+    data: {
+      source: options.data,
+      test: options.test ?? null,
+      read: [...division.sources, ...(plan.trusted?.sources ?? [])].map(readSource),
+      division: division.how,
+      rows: division.rows,
+      protected: used.length,
+      predicted: division.test.length - lostTest.size,
+      leftOut: [...division.leftOut, ...leftOut.filter(({ side }) => side !== 'trusted'), ...older],
+      trusted: trustedOf(plan, leftOut, options),
+      seen: plan.seen,
+      classes: open ? 'any' : 'declared',
+      classesFrom: plan.classList.from,
+      classesDigest: plan.classList.sha256,
+    },
+    options: await optionsOf(plan, options),
+  }
+}
+
+function trustedOf(
+  { trusted }: CertifyVideosPlan,
+  leftOut: readonly LeftOutRow[],
+  { trusted: source }: CertifyVideosOptions,
+): VideoCertificate['data']['trusted'] {
+  if (trusted === null || source === undefined) return null
+  const undecoded = new Map(leftOut.filter(({ side }) => side === 'trusted').map((row) => [row.id, row]))
+  const lost = trusted.videos.filter(({ id }) => undecoded.has(id)).length
+  return { source, videos: trusted.videos.length - lost, leftOut: [...trusted.leftOut, ...undecoded.values()] }
+}
+
+/** What the reading of the data rests on. */
+function conditionsOf({ data, test, split }: CertifyVideosOptions, open: boolean): string[] {
+  const sides = split === undefined ? '' : ` with --split ${split}`
+  return [
+    `${test === undefined ? data : `${data} and ${test}`} are read as they were${sides}: the attacker changes rows and files, not the header, the form or the encoding of a list`,
+    ...(open ? [] : ['the classes were declared without looking at the protected set']),
+  ]
+}
+
+async function optionsOf(
+  { sources, learner }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+): Promise<Record<string, unknown>> {
+  const {
+    testShare = 0.2,
+    seed = 0,
+    split = null,
+    clips = 1,
+    stride = null,
+    trusted = null,
+    decoder = 'node-av',
+  } = options
+  const needsEngine = !isHeadKind(learner.kind) || sources.some(({ kind }) => kind !== 'pixels')
+  const engine = needsEngine ? await engineRecord(options.engine ?? null) : null
+  const from = sources.map(({ name }) => name)
+  return { from, testShare, seed, split, clips, stride, trusted, decoder, engine }
+}

@@ -1,0 +1,23 @@
+/** Labelled videos and their splits. See docs/finetuning.md. */
+
+export { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from './dataset.ts'
+export {
+  partNames,
+  partOf,
+  type Split,
+  type SplitName,
+  type SplitOptions,
+  selectPart,
+  splitDataset,
+  splitWarnings,
+  videosOfSplit,
+} from './split.ts'
+export { writeSplitFile } from './split-file.ts'
+export {
+  formatSplitRecord,
+  type LeftOut,
+  type LeftOutCode,
+  recordOfSplit,
+  recordSplit,
+  type SplitRecord,
+} from './split-record.ts'

@@ -1,0 +1,185 @@
+/** Line charts as plain SVG text: axes, legend, steps, bands. No fonts, scripts or styles from elsewhere. */
+import { invalidArgument } from '../core/errors.ts'
+import { escapeXml } from './xml.ts'
+
+/** Patterns of lines, to tell curves of one colour apart. */
+const strokes = { solid: '', dashed: '6 4', dotted: '1.5 3', mixed: '8 3 1.5 3' } as const
+export type Stroke = keyof typeof strokes
+
+export interface Curve {
+  readonly name: string
+  readonly points: readonly (readonly [x: number, y: number])[]
+  /** `steps` holds each value to the next x, as certified accuracy does. Default `line`. */
+  readonly shape?: 'line' | 'steps' | 'points'
+  /** Default `solid`. */
+  readonly stroke?: Stroke
+  /** Lower and upper bound at the same x as the points. */
+  readonly band?: readonly (readonly [low: number, high: number])[]
+  /** Index of the colour; default: the position of the curve. */
+  readonly colour?: number
+}
+
+export interface ChartOptions {
+  readonly title: string
+  readonly xLabel: string
+  readonly yLabel: string
+  readonly curves: readonly Curve[]
+  readonly xScale?: 'linear' | 'log'
+  readonly yScale?: 'linear' | 'log'
+  readonly yRange?: readonly [number, number]
+  /** `whole`: marks at whole numbers only, where an axis counts something. Default: any. */
+  readonly xTicks?: 'any' | 'whole'
+  readonly yTicks?: 'any' | 'whole'
+  readonly width?: number
+  readonly height?: number
+}
+
+/** Okabe & Ito (2008): told apart with any kind of colour vision. */
+const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#8a8a00']
+
+const short = (value: number) => String(Number(value.toFixed(2)))
+
+interface Axis {
+  readonly place: (value: number) => number
+  readonly ticks: readonly number[]
+}
+
+function linearTicks(low: number, high: number, whole: boolean): number[] {
+  const rough = Math.max((high - low) / 6, whole ? 1 : 0)
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power
+  const ticks: number[] = []
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
+    ticks.push(Number((i * step).toPrecision(12)))
+  return ticks
+}
+
+function logTicks(low: number, high: number): number[] {
+  const ticks: number[] = []
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
+    for (const factor of high / low > 100 ? [1] : [1, 2, 5]) {
+      const tick = factor * 10 ** power
+      if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick)
+    }
+  return ticks
+}
+
+function axis(
+  values: readonly number[],
+  scale: 'linear' | 'log',
+  from: number,
+  to: number,
+  { fixed, whole = false }: { readonly fixed?: readonly [number, number]; readonly whole?: boolean } = {},
+): Axis {
+  let [low, high] = fixed ?? [Math.min(...values), Math.max(...values)]
+  if (scale === 'log') {
+    if (!(low > 0)) throw invalidArgument('curves', 'positive values on a logarithmic axis', low)
+    if (low === high) [low, high] = [low / 2, high * 2]
+    const span = Math.log(high / low)
+    return { place: (value) => from + ((to - from) * Math.log(value / low)) / span, ticks: logTicks(low, high) }
+  }
+  if (fixed === undefined && low > 0) low = 0
+  if (low === high) high = low + 1
+  return { place: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high, whole) }
+}
+
+/**
+ * @returns an SVG document
+ * @throws VideoMaeError `INVALID_ARGUMENT` without points or with values that are not finite
+ */
+export function renderChart(options: ChartOptions): string {
+  const { width = 760, height = 440, curves } = options
+  const all = curves.flatMap((curve) => curve.points)
+  if (all.length === 0) throw invalidArgument('curves', 'at least one point', 0)
+  const bad = all.flat().find((value) => !Number.isFinite(value))
+  if (bad !== undefined) throw invalidArgument('curves', 'finite numbers', bad)
+  const longest = Math.max(...curves.map((curve) => curve.name.length))
+  const [left, top, right, bottom] = [64, 40, Math.min(width / 3, 44 + longest * 6.4), 52]
+  const xs = all.map(([x]) => x)
+  const ys = [...all.map(([, y]) => y), ...curves.flatMap((curve) => curve.band?.flat() ?? [])]
+  const x = axis(xs, options.xScale ?? 'linear', left, width - right, { whole: options.xTicks === 'whole' })
+  const y = axis(ys, options.yScale ?? 'linear', height - bottom, top, {
+    ...(options.yRange === undefined ? {} : { fixed: options.yRange }),
+    whole: options.yTicks === 'whole',
+  })
+
+  const lines: string[] = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" role="img">`,
+    `<title>${escapeXml(options.title)}</title>`,
+    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    `<text x="${left}" y="22" font-size="15" font-weight="bold">${escapeXml(options.title)}</text>`,
+  ]
+  for (const tick of y.ticks) {
+    const at = short(y.place(tick))
+    lines.push(`<line x1="${left}" y1="${at}" x2="${short(width - right)}" y2="${at}" stroke="#e4e4e4"/>`)
+    lines.push(`<text x="${left - 8}" y="${at}" dy="4" text-anchor="end">${tick}</text>`)
+  }
+  for (const tick of x.ticks) {
+    const at = short(x.place(tick))
+    lines.push(`<line x1="${at}" y1="${height - bottom}" x2="${at}" y2="${height - bottom + 5}" stroke="#444444"/>`)
+    lines.push(`<text x="${at}" y="${height - bottom + 19}" text-anchor="middle">${tick}</text>`)
+  }
+  const corner = `M${left} ${top}V${height - bottom}H${short(width - right)}`
+  lines.push(`<path d="${corner}" fill="none" stroke="#444444"/>`)
+  const middle = (left + width - right) / 2
+  lines.push(`<text x="${short(middle)}" y="${height - 12}" text-anchor="middle">${escapeXml(options.xLabel)}</text>`)
+  const centre = (top + height - bottom) / 2
+  lines.push(
+    `<text transform="translate(16 ${short(centre)}) rotate(-90)" text-anchor="middle">${escapeXml(options.yLabel)}</text>`,
+  )
+  for (const [i, curve] of curves.entries()) {
+    const colour = colours[(curve.colour ?? i) % colours.length]
+    lines.push(...drawCurve(curve, colour, x, y))
+    const at = top + 8 + i * 19
+    const from = width - right + 12
+    const dash = dashOf(curve)
+    lines.push(
+      curve.shape === 'points'
+        ? `<circle cx="${short(from + 9)}" cy="${at}" r="3.5" fill="${colour}"/>`
+        : `<line x1="${short(from)}" y1="${at}" x2="${short(from + 18)}" y2="${at}" stroke="${colour}" stroke-width="2"${dash}/>`,
+      `<text x="${short(from + 24)}" y="${at + 4}">${escapeXml(curve.name)}</text>`,
+    )
+  }
+  lines.push('</svg>')
+  return `${lines.join('\n')}\n`
+}
+
+function dashOf({ stroke = 'solid' }: Curve): string {
+  return stroke === 'solid' ? '' : ` stroke-dasharray="${strokes[stroke]}"`
+}
+
+/** Without the points that lie within a pixel of the last one that is kept: a curve may have thousands. The last one stays. */
+function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['points'] {
+  let [lastX, lastY] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  return points.filter(([px, py], i) => {
+    const [atX, atY] = [x.place(px), y.place(py)]
+    if (i < points.length - 1 && Math.abs(atX - lastX) < 1 && Math.abs(atY - lastY) < 1) return false
+    ;[lastX, lastY] = [atX, atY]
+    return true
+  })
+}
+
+function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
+  const drawn: string[] = []
+  const at = ([px, py]: readonly [number, number]) => `${short(x.place(px))} ${short(y.place(py))}`
+  if (curve.band !== undefined) {
+    const upper = curve.points.map(([px], i) => at([px, curve.band?.[i][1] ?? 0]))
+    const lower = curve.points.map(([px], i) => at([px, curve.band?.[i][0] ?? 0])).reverse()
+    drawn.push(`<path d="M${[...upper, ...lower].join('L')}Z" fill="${colour}" fill-opacity="0.15"/>`)
+  }
+  if (curve.shape === 'points') {
+    for (const [px, py] of curve.points)
+      drawn.push(`<circle cx="${short(x.place(px))}" cy="${short(y.place(py))}" r="3.5" fill="${colour}"/>`)
+    return drawn
+  }
+  const points = distinguishable(curve.points, x, y)
+  const path =
+    curve.shape === 'steps'
+      ? points
+          .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.place(point[0]))}V${short(y.place(point[1]))}`))
+          .join('')
+      : `M${points.map(at).join('L')}`
+  const dash = dashOf(curve)
+  drawn.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>`)
+  return drawn
+}

@@ -1,0 +1,184 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import type { LabelledVideo } from '../dataset/dataset.ts'
+import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import type { TrainingUse } from '../train/training-use.ts'
+import { confusionSvg } from './confusion-picture.ts'
+import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
+import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
+import { comparesContents, formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
+
+export interface EvaluateOptions extends ViewOptions {
+  /** Seed of the bootstrap. */
+  readonly seed?: number
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface EvaluatedVideo {
+  /** Path within the data set. */
+  readonly id: string
+  readonly label: string
+  readonly predicted: string
+  /** Probability of the prediction. */
+  readonly confidence: number
+  /** Probability of every class, in the order of the labels. */
+  readonly probabilities: readonly number[]
+}
+
+export interface Evaluation {
+  readonly labels: readonly string[]
+  readonly views: { readonly clips: number; readonly crops: number }
+  readonly scores: Scores
+  readonly predictions: readonly EvaluatedVideo[]
+  /** Which of the scored videos trained the classifier, and the scores of the others. */
+  readonly trainedOn: TrainedOn
+  /** What a user should know of the scores, one sentence each. */
+  readonly warnings: readonly string[]
+  /** Videos that could not be read: counted, named, and not part of the scores. */
+  readonly failures: readonly VideoFailure[]
+}
+
+/**
+ * Tests a classifier on labelled videos from several views each. Videos that it was trained on are counted by their contents, where
+ * its training wrote them down.
+ *
+ * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` and `trainingUse` throw
+ */
+export async function evaluateVideos(
+  classifier: ClipClassifier,
+  videos: readonly LabelledVideo[],
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
+  const use = await useOf(classifier)
+  const compared = comparesContents(use) ? await withDigests(videos, loading.signal) : videos
+  const results: VideoResult[] = []
+  for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
+    const video = compared[prediction.index]
+    const { ok } = prediction
+    results.push(
+      ok
+        ? { video, probabilities: prediction.probabilities }
+        : { video, failure: { id: video.id, code: prediction.code, reason: prediction.reason } },
+    )
+    onProgress?.(prediction.index + 1, videos.length)
+  }
+  return evaluationOf(results, { labels: classifier.labels, clips, crops, seed, use })
+}
+
+export interface VideoFailure {
+  readonly id: string
+  readonly code: string
+  readonly reason: string
+}
+
+/** What came of one video: its merged probabilities, or why there are none. */
+export type VideoResult =
+  | { readonly video: LabelledVideo; readonly probabilities: Float64Array; readonly failure?: undefined }
+  | { readonly video: LabelledVideo; readonly probabilities?: undefined; readonly failure: VideoFailure }
+
+/**
+ * Scores results that are at hand.
+ *
+ * @throws VideoMaeError `NOTHING_TO_EVALUATE` when there are only failures
+ */
+export function evaluationOf(
+  results: readonly VideoResult[],
+  options: {
+    readonly labels: readonly string[]
+    readonly clips: number
+    readonly crops: number
+    readonly seed?: number
+    /** What the classifier was trained on. */
+    readonly use: TrainingUse
+  },
+): Evaluation {
+  const { labels, clips, crops, seed, use } = options
+  const tested = results.flatMap(({ video, probabilities }) => (probabilities ? [{ video, probabilities }] : []))
+  const failures = results.flatMap(({ failure }) => (failure ? [failure] : []))
+  if (tested.length === 0) {
+    const first = failures[0] === undefined ? 'there are none' : failures[0].reason
+    throw new VideoMaeError(`Expected at least one readable video to evaluate on: ${first}`, {
+      code: 'NOTHING_TO_EVALUATE',
+      exit: 'data',
+    })
+  }
+  const predictions = tested.map(({ video: { id, label }, probabilities }) => {
+    const best = largest(probabilities)
+    return {
+      id,
+      label,
+      predicted: labels[best],
+      confidence: probabilities[best],
+      probabilities: Array.from(probabilities),
+    }
+  })
+  const scoresOf = (results: typeof tested): Scores =>
+    scorePredictions(
+      results.map(({ probabilities }) => probabilities),
+      results.map(({ video }) => video.class),
+      { labels, groups: results.map(({ video }) => groupKey(video)), seed },
+    )
+  const scores = scoresOf(tested)
+  const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)
+  const warnings = [majorityWarning('top-1', scores.top1, scores.baseline), warning].filter((text) => text !== null)
+  return { labels, views: { clips, crops }, scores, trainedOn, warnings, predictions, failures }
+}
+
+/**
+ * Writes `evaluation.json`, `predictions.jsonl`, `confusion.json`, `confusion.svg` and `confusion.png` into a folder.
+ *
+ * @returns paths of the files
+ */
+export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
+  const { labels, views, scores, trainedOn, warnings, predictions, failures } = evaluation
+  await mkdir(folder, { recursive: true })
+  const { confusion, ...rest } = scores
+  const svg = confusionSvg(confusion, labels)
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+  const files: [string, string][] = [
+    ['evaluation.json', json({ views, ...rest, trainedOn, warnings, failures })],
+    ['predictions.jsonl', predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('')],
+    ['confusion.json', json({ labels, rows: 'true class', columns: 'predicted class', confusion })],
+    ['confusion.svg', svg],
+  ]
+  for (const [name, text] of files) await writeFileAtomic(path.join(folder, name), text)
+  const { default: sharp } = await import('sharp')
+  const picture = path.join(folder, 'confusion.png')
+  await replaceFile(picture, async (temporary) => {
+    await sharp(Buffer.from(svg)).png().toFile(temporary)
+  })
+  return [...files.map(([name]) => path.join(folder, name)), picture]
+}
+
+/** A few lines for people: scores with intervals, the classes that do worst, and what could not be read. */
+export function formatEvaluation({ labels, views, scores, trainedOn, warnings, failures }: Evaluation): string {
+  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
+  const estimate = ({ value, low, high }: { value: number; low: number; high: number }): string =>
+    `${percent(value)}  (95 %: ${percent(low)} to ${percent(high)})`
+  const { majority, chance } = scores.baseline
+  const lines = [
+    `${scores.videos} video${scores.videos === 1 ? '' : 's'}${scores.groups === scores.videos ? '' : ` in ${scores.groups} groups`}, ${views.clips} x ${views.crops} views each${failures.length === 0 ? '' : `, ${failures.length} unreadable`}`,
+    `top-1      ${estimate(scores.top1)}`,
+    `baselines  ${percent(majority.value)} always ${majority.label}, ${percent(chance)} chance of ${labels.length} classes`,
+    ...(scores.top5 === null ? [] : [`top-5      ${estimate(scores.top5)}`]),
+    `balanced   ${estimate(scores.balanced)}`,
+    `calibration error ${percent(scores.calibrationError)}, loss ${scores.loss.toFixed(4)}`,
+  ]
+  lines.push(`trained on ${formatTrainedOn(trainedOn)}`)
+  for (const warning of warnings) lines.push(`warning: ${warning}`)
+  const classes = [...scores.perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
+  const width = Math.max(...classes.map(({ label }) => label.length))
+  const shown = classes.slice(0, 20)
+  for (const { label, videos, recall, precision } of shown) {
+    const of = (value: number | null): string => (value === null ? '-' : percent(value)).padStart(8)
+    lines.push(
+      `  ${label.padEnd(width)}  ${String(videos).padStart(5)} videos  recall ${of(recall)}  precision ${of(precision)}`,
+    )
+  }
+  if (shown.length < classes.length) lines.push(`  and ${classes.length - shown.length} more classes that do better`)
+  for (const { reason } of failures.slice(0, 20)) lines.push(`unreadable: ${reason}`)
+  if (failures.length > 20) lines.push(`and ${failures.length - 20} more (evaluation.json)`)
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,299 @@
+import { createHash } from 'node:crypto'
+import { invalidArgument } from '../core/errors.ts'
+import type { FrameSize } from '../core/frame-size.ts'
+import { contentDigest } from '../dataset/dataset.ts'
+import type { EngineOptions } from '../engine/engine.ts'
+import { digestFile } from '../format/file-digest.ts'
+import { frameSize } from '../model/configuration.ts'
+import { positionsOf } from '../train/clip-timing.ts'
+import { chooseEngine, engineRecord } from '../train/engine-choice.ts'
+import { type ClipView, type DecoderName, loadClips, loadWindows, type VideoEntry } from '../video/index.ts'
+import { requireFiniteOutput, runClips } from './batches.ts'
+import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
+import { FeatureStore, type FeatureView } from './feature-store.ts'
+import { spatialViews, temporalViews } from './views.ts'
+
+/** Clips in one run where nothing else is asked for. */
+export const featureBatch = 8
+
+export interface FeatureOptions extends EngineOptions {
+  /** Default `pooled`. */
+  readonly kind?: FeatureKind
+  /**
+   * Folder of the store: features of the same content, encoder and views, made on the same engine in the same precision from
+   * frames of the same decoder, are computed once, whatever asks for them.
+   */
+  readonly cache: string
+  /** Temporal and spatial views of every video, a row each. Default 1 and 1: the middle. */
+  readonly clips?: number
+  readonly crops?: number
+  /** Sliding windows instead of views: positions from one start to the next, by frame (or by time with `fps`). */
+  readonly windowStep?: number | null
+  /** Compute only these videos: number `index` of every `count`. */
+  readonly shard?: { readonly index: number; readonly count: number } | null
+  /** Default: the best engine that this machine has. */
+  readonly engine?: string | null
+  /** Clips in one run. Default `featureBatch`. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
+  readonly batch?: number
+  readonly workers?: number
+  readonly decoder?: DecoderName
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+  /** Videos of this shard that are done. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** A video whose features can be looked up. */
+export interface FeaturedVideo<Video> {
+  readonly video: Video
+  readonly digest: string
+}
+
+/** A video whose features cannot be computed. */
+export interface FeatureFailure<Video> {
+  readonly id: string
+  readonly code: string
+  readonly reason: string
+  /** The row itself: rows of several sources may share an id. */
+  readonly video: Video
+}
+
+/** What is told of a failure: the row has the whole of its list behind it. */
+export const toldFailure = ({ id, code, reason }: FeatureFailure<unknown>) => ({ id, code, reason })
+
+export interface ComputedFeatures<Video extends VideoEntry> {
+  readonly store: FeatureStore
+  /** Shape of one row: [D] or [N, D]. */
+  readonly shape: readonly number[]
+  /** Readable videos in the order they were given, of this shard. */
+  readonly videos: readonly FeaturedVideo<Video>[]
+  readonly failures: readonly FeatureFailure<Video>[]
+  /** How many of them were computed now, not found in the store. */
+  readonly computed: number
+  /** SHA-256 of weights and architecture. */
+  readonly encoder: string
+}
+
+/**
+ * Features of videos, each computed once and kept by the digest of its content. A run that was stopped goes on where it
+ * was; shards may run at the same time on one folder.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, what the engine and the decoder throw; the signal's reason when aborted
+ */
+export async function computeFeatures<Video extends VideoEntry & { readonly digest?: string | null }>(
+  source: EncoderSource,
+  videos: readonly Video[],
+  options: FeatureOptions,
+): Promise<ComputedFeatures<Video>> {
+  const {
+    kind = 'pooled',
+    cache,
+    clips = 1,
+    crops = 1,
+    windowStep = null,
+    shard = null,
+    batch = featureBatch,
+    signal,
+  } = options
+  if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
+    throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
+  }
+  if (windowStep !== null && clips * crops !== 1) {
+    throw invalidArgument(
+      'clips and crops',
+      '1 with sliding windows, which are views of their own',
+      `${clips} and ${crops}`,
+    )
+  }
+  const { configuration, sampling } = source
+  const { frames } = configuration
+  const size = frameSize(configuration)
+  const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
+  const views =
+    windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
+  // `encoder` stands for everything in the configuration that decides the features.
+  const key = { encoder, kind, views, frames, size: sizeKey(size), run: await runOf(options) }
+  const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
+  const width = shape.reduce((a, b) => a * b, 1)
+  const store = await FeatureStore.open(cache, id, key, width)
+
+  const mine = shard === null ? videos : videos.filter((_, i) => i % shard.count === shard.index)
+  const { known, failures } = await withDigests(mine, signal)
+  const missing = [...new Map(known.filter(({ digest }) => !store.has(digest)).map((v) => [v.digest, v])).values()]
+  let done = mine.length - missing.length
+  options.onProgress?.(done, mine.length)
+  if (missing.length > 0) {
+    const engine = await chooseEngine(options.engine ?? null)
+    const session = await engine.open([program], {
+      threads: options.threads,
+      device: options.device,
+      precision: options.precision,
+    })
+    try {
+      await session.writeState(state)
+      const clipProgram = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
+      const collector = new Collector(
+        store,
+        (all) => runClips(clipProgram, all, [output]).then((out) => out[output]),
+        batch,
+      )
+      for await (const loaded of loadViews(
+        source,
+        missing.map(({ video }) => video),
+        options,
+      )) {
+        if (!loaded.ok) {
+          const { digest } = missing[loaded.index]
+          // Its copies cannot be read either.
+          for (const { video } of known.filter((other) => other.digest === digest))
+            failures.push({ id: video.id, code: loaded.code, reason: loaded.reason, video })
+          collector.drop(digest)
+        } else await collector.add(missing[loaded.index].digest, loaded)
+        if (!loaded.ok || loaded.last) options.onProgress?.(++done, mine.length)
+      }
+      await collector.flush()
+    } finally {
+      await session.close()
+    }
+  }
+  return {
+    store,
+    shape,
+    // By content, not by id: videos of two sources may share one.
+    videos: known.filter(({ digest }) => store.has(digest)),
+    failures,
+    computed: missing.filter(({ digest }) => store.has(digest)).length,
+    encoder,
+  }
+}
+
+/** One number for a square, as stores of earlier versions have it. */
+function sizeKey({ height, width, resize }: FrameSize): unknown {
+  return height === width && resize === undefined ? height : { height, width, resize }
+}
+
+/**
+ * How features are made, of the engine only its record: it need not run here where nothing is missing. bfloat16 changes
+ * them visibly, another decoder may give other colors, another engine or processor level rounds differently: rows of one
+ * store are all made alike. Certificates need to know that each clip was alone in its run (`alone`);
+ * how many clips larger runs have is left out: it moves only the last bits.
+ */
+async function runOf({ batch, engine, precision = 'float32', decoder = 'node-av' }: FeatureOptions) {
+  // By the name of the engine that runs: `auto` is none, and another engine gives other features.
+  return { alone: batch === 1, engine: await engineRecord(engine ?? null), precision, decoder }
+}
+
+async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(
+  videos: readonly Video[],
+  signal: AbortSignal | undefined,
+) {
+  const known: FeaturedVideo<Video>[] = []
+  const failures: FeatureFailure<Video>[] = []
+  for (const video of videos) {
+    signal?.throwIfAborted()
+    try {
+      if (typeof video.digest === 'string') known.push({ video, digest: video.digest })
+      else {
+        const content = await digestFile(video.path, { signal })
+        known.push({ video: { ...video, content }, digest: contentDigest(content.digest, video) })
+      }
+    } catch (error) {
+      signal?.throwIfAborted()
+      failures.push({ id: video.id, code: 'VIDEO_UNREADABLE', reason: (error as Error).message, video })
+    }
+  }
+  return { known, failures }
+}
+
+interface ViewBatch {
+  readonly clips: Uint8Array
+  readonly views: readonly FeatureView[]
+  /** Whether these are the last views of their video. */
+  readonly last: boolean
+}
+
+async function* loadViews(source: EncoderSource, entries: readonly VideoEntry[], options: FeatureOptions) {
+  const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, signal } = options
+  const { configuration, sampling } = source
+  const { frames } = configuration
+  const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, signal }
+  if (windowStep === null) {
+    const samplings = temporalViews(sampling, frames, clips)
+    for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {
+      if (!loaded.ok) yield loaded
+      else {
+        const views = loaded.views.map((view, i) => place(view, Math.floor(i / crops), i % crops))
+        yield { ...loaded, views, last: true }
+      }
+    }
+    return
+  }
+  for await (const loaded of loadWindows({ ...loading, frames, ...positionsOf(sampling), step: windowStep })) {
+    if (!loaded.ok) yield loaded
+    else {
+      const views = loaded.views.map((view, i) => place(view, loaded.first + i, 0))
+      yield { ...loaded, views, last: loaded.first + views.length === loaded.total }
+    }
+  }
+}
+
+function place({ frames, startSeconds }: ClipView, clip: number, crop: number): FeatureView {
+  return { clip, crop, startSeconds, firstFrame: frames[0], lastFrame: frames[frames.length - 1] }
+}
+
+/** Gathers clips of several videos into whole runs, and rows of one video into one entry of the store. */
+class Collector {
+  private readonly store: FeatureStore
+  private readonly run: (clips: Uint8Array) => Promise<Float32Array>
+  private readonly batch: number
+  private waiting: (ViewBatch & { readonly digest: string })[] = []
+  private readonly rows = new Map<string, { views: FeatureView[]; parts: Float32Array[] }>()
+
+  constructor(store: FeatureStore, run: (clips: Uint8Array) => Promise<Float32Array>, batch: number) {
+    this.store = store
+    this.run = run
+    this.batch = batch
+  }
+
+  async add(digest: string, views: ViewBatch): Promise<void> {
+    this.waiting.push({ digest, clips: views.clips, views: views.views, last: views.last })
+    const count = this.waiting.reduce((sum, item) => sum + item.views.length, 0)
+    if (count % this.batch === 0 || count >= 4 * this.batch) await this.flush()
+  }
+
+  /** A video of which a later window failed has no features. */
+  drop(digest: string): void {
+    this.waiting = this.waiting.filter((item) => item.digest !== digest)
+    this.rows.delete(digest)
+  }
+
+  async flush(): Promise<void> {
+    const waiting = this.waiting.splice(0)
+    if (waiting.length === 0) return
+    const features = await this.run(Buffer.concat(waiting.map(({ clips }) => clips)))
+    requireFiniteOutput('features', features)
+    let from = 0
+    for (const { digest, views, last } of waiting) {
+      const until = from + views.length * this.store.width
+      const video = this.rows.get(digest) ?? { views: [], parts: [] }
+      this.rows.set(digest, video)
+      video.views.push(...views)
+      video.parts.push(features.slice(from, until))
+      from = until
+      if (!last) continue
+      this.rows.delete(digest)
+      await this.store.append({ digest, views: video.views }, joined(video.parts))
+    }
+  }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,297 @@
+import { invalidArgument } from '../core/errors.ts'
+import { RandomStream } from '../core/random.ts'
+
+/**
+ * A value and the bounds of its 95 % interval. Shares of videos (top-1, top-5) have the interval of Wilson (1927) with as many
+ * trials as there are groups of videos, since videos of one group are not independent. Balanced accuracy has a bootstrap
+ * interval; where resamples do not differ (all videos are right, all are wrong, or so few groups are all alike), its bounds are the exact
+ * ones of Clopper and Pearson (1934) for as many trials as there are groups.
+ */
+export interface Estimate {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+/** What is right without looking at a video. */
+export interface Baseline {
+  /** Always answering the most frequent class of these videos: the class, and the share that is right. */
+  readonly majority: { readonly label: string; readonly value: number }
+  /** Answering one of all classes at random. */
+  readonly chance: number
+}
+
+export interface ClassScores {
+  readonly label: string
+  /** Videos of the class, and videos predicted to be of it. */
+  readonly videos: number
+  readonly predicted: number
+  /** Share of its videos that were found; null without videos. */
+  readonly recall: number | null
+  /** Share of its predictions that were right; null without predictions. */
+  readonly precision: number | null
+}
+
+export interface Scores {
+  readonly videos: number
+  /** Groups of videos that are independent of each other: trials of the intervals. */
+  readonly groups: number
+  readonly top1: Estimate
+  readonly baseline: Baseline
+  /** Null with five classes or fewer. */
+  readonly top5: Estimate | null
+  /** Mean recall over the classes that have videos. */
+  readonly balanced: Estimate
+  /** Mean negative log-likelihood, nats. */
+  readonly loss: number
+  /** Expected calibration error (Guo et al. 2017), 15 bins of equal width, 0 to 1. */
+  readonly calibrationError: number
+  readonly perClass: readonly ClassScores[]
+  /** [true class][predicted class] */
+  readonly confusion: readonly (readonly number[])[]
+}
+
+export interface ScoreOptions {
+  readonly labels: readonly string[]
+  /** Videos of one group (or parts of one file) are drawn together by the bootstrap, since they are not independent. */
+  readonly groups?: readonly (string | undefined)[]
+  readonly seed?: number
+  /** Default 2000. */
+  readonly resamples?: number
+}
+
+/**
+ * Scores of predictions.
+ *
+ * @param probabilities [videos, classes]
+ * @param truth class of each video
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function scorePredictions(
+  probabilities: readonly Float64Array[],
+  truth: readonly number[],
+  { labels, groups, seed = 0, resamples = 2000 }: ScoreOptions,
+): Scores {
+  const count = truth.length
+  const classes = labels.length
+  if (count === 0) throw invalidArgument('predictions', 'at least one readable video', count)
+  if (probabilities.length !== count) throw invalidArgument('probabilities', `${count} rows`, probabilities.length)
+  const ranks = probabilities.map((row, i) => rankOf(row, truth[i]))
+  const predicted = probabilities.map(largest)
+  const right = ranks.map((rank) => (rank === 0 ? 1 : 0))
+  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
+  for (let i = 0; i < count; i++) confusion[truth[i]][predicted[i]]++
+
+  const together = clusters(count, groups)
+  const draws = bootstrap(together, resamples, new RandomStream(seed, 'bootstrap'))
+  const estimate = (score: (rows: readonly number[]) => number): Estimate => {
+    const all = Array.from({ length: count }, (_, i) => i)
+    const values = draws.map(score).sort((a, b) => a - b)
+    const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(share * values.length))]
+    const value = score(all)
+    const [low, high] = [at(0.025), at(0.975)]
+    if (high - low > 1e-9) return { value, low, high }
+    const trials = together.length
+    const successes = value * trials
+    return {
+      value,
+      low: exactLowerBound(Math.floor(successes + 1e-9), trials),
+      high: 1 - exactLowerBound(Math.floor(trials - successes + 1e-9), trials),
+    }
+  }
+  const share = (hits: readonly number[]): Estimate =>
+    wilsonInterval(hits.reduce((sum, hit) => sum + hit, 0) / count, together.length)
+  return {
+    videos: count,
+    groups: together.length,
+    top1: share(right),
+    baseline: baselineOf(truth, labels),
+    top5: classes > 5 ? share(ranks.map((rank) => (rank < 5 ? 1 : 0))) : null,
+    balanced: estimate((rows) => meanRecall(rows, truth, right, classes)),
+    loss: probabilities.reduce((sum, row, i) => sum - Math.log(Math.max(row[truth[i]], 1e-12)), 0) / count,
+    calibrationError: calibrationError(
+      probabilities.map((row, i) => row[predicted[i]]),
+      right,
+    ),
+    perClass: labels.map((label, c) => classScores(label, c, confusion)),
+    confusion,
+  }
+}
+
+/** Two-sided 95 % quantile of the normal distribution. */
+const z = 1.959963984540054
+
+/**
+ * The score interval of a share (Wilson 1927, equation for p').
+ *
+ * @param value share of successes, 0 to 1; with groups it need not be a multiple of 1 / trials
+ * @param trials independent ones, at least 1
+ */
+export function wilsonInterval(value: number, trials: number): Estimate {
+  const center = (value + (z * z) / (2 * trials)) / (1 + (z * z) / trials)
+  const half =
+    (z / (1 + (z * z) / trials)) * Math.sqrt((value * (1 - value)) / trials + (z * z) / (4 * trials * trials))
+  // At the ends the formula gives the share itself, but for rounding.
+  return { value, low: Math.min(value, Math.max(0, center - half)), high: Math.max(value, Math.min(1, center + half)) }
+}
+
+/**
+ * What is right without looking at a video.
+ *
+ * @param truth class of each video, at least one
+ */
+export function baselineOf(truth: readonly number[], labels: readonly string[]): Baseline {
+  const counts = new Array<number>(labels.length).fill(0)
+  for (const c of truth) counts[c]++
+  const most = largest(counts)
+  return { majority: { label: labels[most], value: counts[most] / truth.length }, chance: 1 / labels.length }
+}
+
+/**
+ * An accuracy beside what is right without looking, and how many groups of videos it rests on.
+ *
+ * @param videos those that were predicted
+ */
+export function accuracyBeside(
+  accuracy: number,
+  videos: readonly { readonly class: number; readonly group?: string; readonly path: string }[],
+  labels: readonly string[],
+): { readonly accuracy: Estimate; readonly baseline: Baseline; readonly videos: number; readonly groups: number } {
+  const groups = new Set(videos.map(groupKey)).size
+  const baseline = baselineOf(
+    videos.map((video) => video.class),
+    labels,
+  )
+  return { accuracy: wilsonInterval(accuracy, groups), baseline, videos: videos.length, groups }
+}
+
+/** Videos of one group, and parts of one file, are not independent. */
+export function groupKey({ group, path }: { readonly group?: string; readonly path: string }): string {
+  return group ?? path
+}
+
+/** Says so where an accuracy may be no better than always giving the most frequent answer; else null. */
+export function majorityWarning(what: string, { value, low, high }: Estimate, { majority }: Baseline): string | null {
+  if (low > majority.value) return null
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+  return (
+    `${what} ${percent(value)} (95 %: ${percent(low)} to ${percent(high)}) is not shown to be better than always answering ` +
+    `${majority.label}, which is right for ${percent(majority.value)}.`
+  )
+}
+
+/** How many classes have a higher probability than the true one; equal ones count where they come first. */
+function rankOf(row: Float64Array, truth: number): number {
+  let rank = 0
+  for (let c = 0; c < row.length; c++) if (row[c] > row[truth] || (row[c] === row[truth] && c < truth)) rank++
+  return rank
+}
+
+export function largest(row: ArrayLike<number>): number {
+  let best = 0
+  for (let c = 1; c < row.length; c++) if (row[c] > row[best]) best = c
+  return best
+}
+
+function classScores(label: string, c: number, confusion: readonly (readonly number[])[]): ClassScores {
+  const videos = confusion[c].reduce((a, b) => a + b, 0)
+  const predicted = confusion.reduce((sum, row) => sum + row[c], 0)
+  const hits = confusion[c][c]
+  return {
+    label,
+    videos,
+    predicted,
+    recall: videos === 0 ? null : hits / videos,
+    precision: predicted === 0 ? null : hits / predicted,
+  }
+}
+
+function meanRecall(
+  rows: readonly number[],
+  truth: readonly number[],
+  right: readonly number[],
+  classes: number,
+): number {
+  const found = new Float64Array(classes)
+  const total = new Float64Array(classes)
+  for (const i of rows) {
+    found[truth[i]] += right[i]
+    total[truth[i]]++
+  }
+  let sum = 0
+  let present = 0
+  for (let c = 0; c < classes; c++) {
+    if (total[c] === 0) continue
+    sum += found[c] / total[c]
+    present++
+  }
+  return sum / present
+}
+
+/** Sum over bins of (share of videos in the bin) * |accuracy - mean confidence|. */
+export function calibrationError(confidence: readonly number[], right: readonly number[], bins = 15): number {
+  const sums = Array.from({ length: bins }, () => ({ count: 0, right: 0, confidence: 0 }))
+  for (const [i, value] of confidence.entries()) {
+    const bin = sums[Math.min(bins - 1, Math.floor(value * bins))]
+    bin.count++
+    bin.right += right[i]
+    bin.confidence += value
+  }
+  return sums.reduce((error, bin) => error + Math.abs(bin.right - bin.confidence), 0) / confidence.length
+}
+
+/** The share at which `successes` or more of `trials` have a probability of 2.5 %; 0 without any. */
+function exactLowerBound(successes: number, trials: number): number {
+  if (successes === 0) return 0
+  let first = 0
+  for (let i = 1; i <= successes; i++) first += Math.log((trials - successes + i) / i)
+  const tail = (share: number): number => {
+    let sum = 0
+    let choices = first
+    for (let hits = successes; hits <= trials; hits++) {
+      // With a share of 1 the last term is the only one, and 0 * log 0 is no number.
+      const misses = trials - hits
+      sum += Math.exp(choices + hits * Math.log(share) + (misses === 0 ? 0 : misses * Math.log1p(-share)))
+      choices += Math.log(misses / (hits + 1))
+    }
+    return sum
+  }
+  let [low, high] = [0, 1]
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2
+    if (tail(middle) < 0.025) low = middle
+    else high = middle
+  }
+  return (low + high) / 2
+}
+
+/** Rows that are drawn together. */
+function clusters(count: number, groups: readonly (string | undefined)[] | undefined): number[][] {
+  const byGroup = new Map<string, number[]>()
+  for (let i = 0; i < count; i++) {
+    const key = groups?.[i] === undefined ? `alone ${i}` : `group ${groups[i]}`
+    const rows = byGroup.get(key)
+    if (rows === undefined) byGroup.set(key, [i])
+    else rows.push(i)
+  }
+  return [...byGroup.values()]
+}
+
+function bootstrap(groups: readonly number[][], resamples: number, random: RandomStream): number[][] {
+  return Array.from({ length: resamples }, () =>
+    Array.from({ length: groups.length }, () => groups[random.integer(groups.length)]).flat(),
+  )
+}
+
+/** What checkpoints, epochs and strengths are chosen by. */
+export interface ValidationScores {
+  readonly accuracy: number
+  /** Mean -log of the probability of the true class. */
+  readonly loss: number
+}
+
+/** Higher accuracy, then lower loss; the earlier of equals stays. */
+export function isBetter(scores: ValidationScores, best: ValidationScores | null): boolean {
+  if (best === null) return true
+  return scores.accuracy > best.accuracy || (scores.accuracy === best.accuracy && scores.loss < best.loss)
+}
