@@ -9,7 +9,7 @@ const source = path.join(root, 'src')
 /** The column `knows`: folder -> folders that it may import from; null: all. */
 function documented(): Map<string, Set<string> | null> {
   const page = readFileSync(path.join(root, 'dev/architecture.md'), 'utf8')
-  const rows = [...page.matchAll(/^\| `([\w-]+)\/` \|[^|]*\|([^|]*)\|/gm)]
+  const rows = [...page.matchAll(/^\| `([\w/-]+)\/` \|[^|]*\|([^|]*)\|/gm)]
   return new Map(
     rows.map(([, folder, knows]) => {
       const names = knows
@@ -22,19 +22,32 @@ function documented(): Map<string, Set<string> | null> {
   )
 }
 
-/** Folder -> folder -> a file that imports so. Tests beside the source may import from anywhere. */
+/** The room of a file: the longest row of the table that its path begins with. */
+function roomOf(file: string, rows: readonly string[]): string | undefined {
+  const inside = rows.filter((row) => file.startsWith(`${row}/`))
+  return inside.toSorted((a, b) => b.length - a.length)[0]
+}
+
+/**
+ * Room -> room -> a file that imports so. Tests beside the source may import from anywhere; so may an `index.ts` beside rooms of
+ * its folder: it lists what is public.
+ */
 function imports(): Map<string, Map<string, string>> {
+  const rows = [...documented().keys()]
+  const lists = new Set(rows.filter((row) => rows.some((other) => other.startsWith(`${row}/`))).map((row) => `${row}/index.ts`))
   const found = new Map<string, Map<string, string>>()
-  for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-    const [from, ...rest] = file.split(path.sep)
-    if (rest.length === 0 || !file.endsWith('.ts') || file.endsWith('.test.ts')) continue
+  for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
+    const file = entry.replaceAll(path.sep, '/')
+    if (!file.includes('/') || !file.endsWith('.ts') || file.endsWith('.test.ts') || lists.has(file)) continue
+    const from = roomOf(file, rows)
+    if (from === undefined) throw new Error(`Expected a row of dev/architecture.md for ${file}.`)
     const others = found.get(from) ?? new Map<string, string>()
     found.set(from, others)
     for (const [, target] of readFileSync(path.join(source, file), 'utf8').matchAll(
       /\b(?:from|import)\s*\(?'(\.[^']+)'/g,
     )) {
-      const [to] = path.relative(source, path.resolve(source, path.dirname(file), target)).split(path.sep)
-      if (to !== from) others.set(to, file)
+      const to = roomOf(path.posix.join(path.posix.dirname(file), target), rows)
+      if (to !== undefined && to !== from) others.set(to, file)
     }
   }
   return found
