@@ -34,7 +34,9 @@ function roomOf(file: string, rows: readonly string[]): string | undefined {
  */
 function imports(): Map<string, Map<string, string>> {
   const rows = [...documented().keys()]
-  const lists = new Set(rows.filter((row) => rows.some((other) => other.startsWith(`${row}/`))).map((row) => `${row}/index.ts`))
+  const lists = new Set(
+    rows.filter((row) => rows.some((other) => other.startsWith(`${row}/`))).map((row) => `${row}/index.ts`),
+  )
   const found = new Map<string, Map<string, string>>()
   for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
     const file = entry.replaceAll(path.sep, '/')
