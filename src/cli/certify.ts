@@ -92,7 +92,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     if (from === null) return
     const videos = videoOptions(data, from, learner, options, signal)
     const plan = await planCertification(videos)
-    checkPlan(plan, by, rules, threat)
+    checkPlan(plan, by, rules, threat, options.whiteBox)
     if (shard !== null && stage === 'features') {
       await prepareShare(plan, videos, shard)
       return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)

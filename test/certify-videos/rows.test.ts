@@ -5,8 +5,10 @@ import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import {
   type CertifyVideosOptions,
+  checkPlan,
   compareClassNames,
   otherClasses,
+  planCertification,
   planVideos,
 } from '../../src/certify/videos/index.ts'
 
@@ -87,6 +89,36 @@ describe('an inserted row decides about itself only', () => {
     const timed = await plan(data, { by: 'time', periods: { until: '2024-02-01', length: '7d' } })
     expect(timed.leftOut).toEqual(['whenever.mp4 no time', 'late.mp4 outside the periods', 'seven.mp4 invalid time'])
     expect(timed.train).toHaveLength(17)
+  })
+})
+
+describe('the white-box certificate, which is about labels that become another class,', () => {
+  const rowsOf = (label: string) =>
+    clips.map((name, i) => `${name},${i === 5 ? label : labels[i]},${i % 4 === 0 ? 'test' : 'train'}`)
+  const check = async (rows: readonly string[], whiteBox: boolean, classes?: readonly string[]) => {
+    const data = list('labels.csv', 'path,label,split', rows)
+    const planned = await planCertification({ data, from: 'pixels', cache: place('cache'), classes })
+    checkPlan(planned, 'content', ['dpa'], 'label_flip', whiteBox)
+  }
+  const declared = ['walk', 'run', 'jump']
+
+  it.each([
+    ['that is empty', '', undefined],
+    ['that is not declared', 'zzz', declared],
+    ['that is reserved', otherClasses[0], undefined],
+  ])('has no answer where a label %s takes its sample out', async (_, label, classes) => {
+    await expect(check(rowsOf(label), true, classes)).rejects.toMatchObject({
+      code: 'WHITE_BOX_ROWS',
+      message: expect.stringContaining('clip-5.mp4'),
+    })
+    // Rules that count votes allow for a sample that is taken out.
+    await check(rowsOf(label), false, classes)
+  })
+
+  it('takes any other label, and rows to predict without one', async () => {
+    await check(rowsOf('run'), true, declared)
+    await check(rowsOf('a new class'), true)
+    await check([...rowsOf('run'), `${file('unlabelled.mp4')},,test`], true)
   })
 })
 

@@ -5,8 +5,8 @@
  *
  * Flips of one head add up, so the fewest that make class a beat class b are found greedily; a knapsack over the heads then
  * finds the fewest flips that close the lead. A head votes for classes only that it has samples of, so a class falls behind all others, too, when all of its
- * labels in the head are flipped. Not valid for inserted or deleted samples (they change alpha), nor for heads
- * trained by gradient steps. Idea family: EnsembleCert (arXiv 2604.11416); construction: ours.
+ * labels in the head are flipped. Not valid for inserted or deleted samples (they change alpha), also where a
+ * label that is taken away deletes its sample; nor for heads trained by gradient steps. Idea family: EnsembleCert (arXiv 2604.11416); construction: ours.
  *
  * The only floating-point part is comparing sums of alphas. Every comparison gives the attacker a margin of `slack` (far
  * above the rounding error of the scores), so rounding can only lower the radius.

@@ -16,6 +16,7 @@ import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
 import {
   type LeftOutRow,
+  labelCodes,
   leftOutSummary,
   type ReadData,
   type ReadingOptions,
@@ -171,12 +172,20 @@ function joined(training: ReadData, test: ReadData): ReadData {
 /**
  * Refuses a claim that the encoder's origin contradicts, and learners that a rule cannot have, before features are computed.
  *
- * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`
+ * @param whiteBox whether the white-box certificate of ridge heads is wanted
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`, `WHITE_BOX_ROWS`
  */
-export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonly Rule[], threat: Threat): void {
+export function checkPlan(
+  plan: CertifyVideosPlan,
+  by: BucketKey,
+  rules: readonly Rule[],
+  threat: Threat,
+  whiteBox = false,
+): void {
   const { train } = plan.division
   if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
+  if (whiteBox) requireLabelledRows(plan.division)
   if (by !== 'source') return
   const without = train.find((video) => video.group === undefined)
   if (without === undefined) return
@@ -185,6 +194,27 @@ export function checkPlan(plan: CertifyVideosPlan, by: BucketKey, rules: readonl
     exit: 'data',
     hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
   })
+}
+
+/**
+ * The white-box certificate holds for samples that stay and change their class. A row that its label takes out of the training
+ * set, or brings into it, changes what every other sample of its head contributes, more than any other label would. So there must be no
+ * such row: if an attacker makes one, there is no answer.
+ *
+ * @throws VideoMaeError `WHITE_BOX_ROWS`
+ */
+export function requireLabelledRows({ leftOut }: Pick<Division, 'leftOut'>): void {
+  const rows = leftOut.filter(({ side, code }) => side !== 'test' && labelCodes.includes(code))
+  if (rows.length === 0) return
+  const [first] = rows
+  throw new VideoMaeError(
+    `Expected a class for every row of the training data with the white-box certificate, but ${rows.length} ${rows.length === 1 ? 'is' : 'are'} left out because of the label. The first is ${first.id}: ${first.reason}.`,
+    {
+      code: 'WHITE_BOX_ROWS',
+      exit: 'data',
+      hint: 'Correct these rows, remove them, or leave out --white-box. Its bound is about labels that are changed to another class, not about samples that are added or removed.',
+    },
+  )
 }
 
 function idsHoldLabels(data: string): VideoMaeError {

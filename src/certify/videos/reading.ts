@@ -31,6 +31,9 @@ export interface LeftOutRow {
 export const splitRules = ['list', 'folders', 'hash'] as const
 export type SplitRule = (typeof splitRules)[number]
 
+/** Codes of rows that are left out for what their label says. */
+export const labelCodes: readonly string[] = ['no label', 'unknown class']
+
 export interface ReadingOptions {
   readonly by?: BucketKey
   /** Default: `list` for a list, `hash` for a folder. */

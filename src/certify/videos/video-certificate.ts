@@ -7,7 +7,7 @@ import type { CertificateFile } from '../files/certificate-file.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
-import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, requireLabelledRows } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
 import type { SeenInputs } from './seen-inputs.ts'
 
@@ -54,6 +54,7 @@ export interface VideoCertificate extends CertificateFile {
 /**
  * @param leftOut what preparing the learners left out, beside what the plan did
  * @param manifests of all runs
+ * @throws VideoMaeError `WHITE_BOX_ROWS` for a white-box certificate of data in which a label decides whether a row is a sample
  */
 export async function videoCertificate(
   certificate: CertificateFile,
@@ -63,6 +64,7 @@ export async function videoCertificate(
   options: CertifyVideosOptions,
 ): Promise<VideoCertificate> {
   const { division, classes } = plan
+  if (certificate.runs.some(({ rule }) => rule === 'dpa_white_box')) requireLabelledRows(division)
   const undecoded = (side: LeftOutRow['side']) =>
     new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))
   const [lostTraining, lostTest] = [undecoded('training'), undecoded('test')]

@@ -24,7 +24,8 @@ const pace = 1e9
 
 /**
  * Flips are counted in rows inside and in units outside: a unit (video or source) of q rows may flip q of them, so the
- * radius is divided by the largest q. It is never below that of DPA, which certifies the same predictor.
+ * radius is divided by the largest q. It is never below that of DPA, which certifies the same predictor. It is about labels that are
+ * changed to another class, known or new: a label whose loss takes a sample out of `set` is not covered.
  *
  * @param trained ridge heads on disjoint partitions of `set`
  * @returns [inputs]; the radius counts relabelled units, as the buckets of `trained` define them
