@@ -124,6 +124,33 @@ describe('options', () => {
   })
 })
 
+describe('keys of a recipe', () => {
+  /** Names of the keys of a JSON schema, of nested objects with dots: `mask.decoder.ratio`. */
+  function keys(schema: { readonly properties?: Record<string, object> }, prefix = ''): string[] {
+    return Object.entries(schema.properties ?? {}).flatMap(([name, value]) =>
+      'properties' in value ? keys(value, `${prefix}${name}.`) : [prefix + name],
+    )
+  }
+
+  test.each(['schema', 'finetune-schema'])('of models/%s.json are in docs/configuration.md', (name) => {
+    const page = read('docs/configuration.md')
+    const known = keys(JSON.parse(read(`models/${name}.json`)))
+    expect(known.length).toBeGreaterThan(40)
+    expect(known.filter((key) => !page.includes(`\`${key}\``))).toEqual([])
+  })
+
+  test('in the tables of docs/configuration.md exist', () => {
+    const known = new Set(
+      ['schema', 'finetune-schema'].flatMap((name) => keys(JSON.parse(read(`models/${name}.json`)))),
+    )
+    const named = [...read('docs/configuration.md').matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell]) =>
+      [...cell.matchAll(/`([a-z][\w.]*)`/gi)].map(([, key]) => key),
+    )
+    expect(named.length).toBeGreaterThan(80)
+    expect(named.filter((key) => !known.has(key))).toEqual([])
+  })
+})
+
 describe('pages', () => {
   const withoutCode = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '')
 
