@@ -125,10 +125,13 @@ describe('options', () => {
 })
 
 describe('keys of a recipe', () => {
-  /** Names of the keys of a JSON schema, of nested objects with dots: `mask.decoder.ratio`. */
-  function keys(schema: { readonly properties?: Record<string, object> }, prefix = ''): string[] {
-    return Object.entries(schema.properties ?? {}).flatMap(([name, value]) =>
-      'properties' in value ? keys(value, `${prefix}${name}.`) : [prefix + name],
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>
+  }
+  /** Names of the keys of a JSON schema, of nested objects with dots: `mask.ratio`. */
+  function keys({ properties = {} }: Schema, prefix = ''): string[] {
+    return Object.entries(properties).flatMap(([name, value]) =>
+      value.properties === undefined ? [prefix + name] : keys(value, `${prefix}${name}.`),
     )
   }
 
