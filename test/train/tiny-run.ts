@@ -39,7 +39,15 @@ export async function createTinyRun(folder: string): Promise<TinyRun> {
 export async function untilStep({ stderr, process: child }: StartedProgram, step: number): Promise<void> {
   const reached = (): boolean => [...stderr().matchAll(/^step (\d+)\//gm)].some((match) => Number(match[1]) >= step)
   while (!reached() && child.exitCode === null && child.signalCode === null) {
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        child.stderr?.off('data', done)
+        child.off('exit', done)
+        resolve()
+      }
+      child.stderr?.once('data', done)
+      child.once('exit', done)
+    })
   }
 }
 
