@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/order.ts'
 
 /**
  * Milliseconds. The limit ends a test that hangs; it says nothing about speed, which depends on what else the machine does.
@@ -13,6 +14,7 @@ export default defineConfig({
     hookTimeout: hang,
     teardownTimeout: 120_000,
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     globalSetup: 'test/temporary-folder.ts',
   },
 })

@@ -1,0 +1,54 @@
+/**
+ * Vitest starts files in the order of their sizes where it has not run before, on a fresh clone say. A short file can take minutes;
+ * when it starts last, the other worker waits for it. These start first, the longest one ahead. They take 15 s and more on two
+ * quiet cores. A file that should be listed and is not costs time, nothing else.
+ */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+export const longest: readonly string[] = [
+  'test/native/kernels.test.ts',
+  'test/train/resume.test.ts',
+  'test/certify-videos/certify-videos.test.ts',
+  'test/finetune/finetune.test.ts',
+  'test/train/resume-alone.test.ts',
+  'test/video/hostile-files.test.ts',
+  'test/privacy/left-behind.test.ts',
+  'test/certify-videos/training-manifest.test.ts',
+  'test/video/loader.test.ts',
+  'test/video/decoder.test.ts',
+  'test/finetune/trained-on.test.ts',
+  'test/package/packed.test.ts',
+  'test/finetune/dry-run.test.ts',
+  'test/certify-videos/learners.test.ts',
+  'test/finetune/run-folder.test.ts',
+  'test/certify-videos/class-list.test.ts',
+  'test/cli/classifier.test.ts',
+  'test/certify-videos/kept-results.test.ts',
+  'test/cuda/pretrain.test.ts',
+  'test/video/machine.test.ts',
+  'test/engines/operations.test.ts',
+  'test/cuda/operations.test.ts',
+  'test/cuda/sanitizer.test.ts',
+  'test/native/sanitizer.test.ts',
+  'test/certify-videos/votes-interruption.test.ts',
+  'test/cli/command-line.test.ts',
+  'test/certify-videos/list-audit.test.ts',
+  'test/finetune/non-square.test.ts',
+  'test/train/signals.test.ts',
+  'test/train/run-folder.test.ts',
+]
+
+/** The listed files first, in that order; the others as Vitest orders them. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const places = new Map(longest.map((name, place) => [name, place]))
+    const placeOf = ({ moduleId }: TestSpecification): number =>
+      places.get(path.relative(this.ctx.config.root, moduleId).replaceAll('\\', '/')) ?? longest.length
+    const gone = longest.filter((name) => !existsSync(path.join(this.ctx.config.root, name)))
+    if (gone.length > 0) throw new Error(`test/order.ts lists files that are not there: ${gone.join(', ')}.`)
+    const usual = await super.sort(files)
+    return usual.toSorted((a, b) => placeOf(a) - placeOf(b))
+  }
+}
