@@ -9,6 +9,7 @@ export { RandomStream } from './core/random.ts'
 export * from './dataset/index.ts'
 export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
 export * from './engine/index.ts'
+export type { ExportInput } from './export/check.ts'
 export {
   type ClassifierDirectory,
   type ClassifierExport,
@@ -18,7 +19,7 @@ export {
 } from './export/classifier.ts'
 export type { ExportPrecision } from './export/classifier-precision.ts'
 export { clipsForCheck } from './export/clips.ts'
-export { type ExportInput, type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
+export { type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
 export * from './finetune/index.ts'
 export { differentiate, Graph, type Program, Tensor } from './graph/index.ts'
 export * from './inference/index.ts'

@@ -28,27 +28,36 @@ function roomOf(file: string, rows: readonly string[]): string | undefined {
   return inside.toSorted((a, b) => b.length - a.length)[0]
 }
 
-/**
- * Room -> room -> a file that imports so. Tests beside the source may import from anywhere; so may an `index.ts` beside rooms of
- * its folder: it lists what is public.
- */
+/** File -> files that it imports, type imports included. Tests beside the source may import from anywhere. */
+function fileImports(): Map<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>()
+  for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
+    const file = entry.replaceAll(path.sep, '/')
+    if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue
+    const targets = readFileSync(path.join(source, file), 'utf8').matchAll(/\b(?:from|import)\s*\(?'(\.[^']+)'/g)
+    found.set(
+      file,
+      [...targets].map(([, target]) => path.posix.join(path.posix.dirname(file), target)),
+    )
+  }
+  return found
+}
+
+/** Room -> room -> a file that imports so. An `index.ts` beside rooms of its folder lists what is public: it may import from anywhere. */
 function imports(): Map<string, Map<string, string>> {
   const rows = [...documented().keys()]
   const lists = new Set(
     rows.filter((row) => rows.some((other) => other.startsWith(`${row}/`))).map((row) => `${row}/index.ts`),
   )
   const found = new Map<string, Map<string, string>>()
-  for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-    const file = entry.replaceAll(path.sep, '/')
-    if (!file.includes('/') || !file.endsWith('.ts') || file.endsWith('.test.ts') || lists.has(file)) continue
+  for (const [file, targets] of fileImports()) {
+    if (!file.includes('/') || lists.has(file)) continue
     const from = roomOf(file, rows)
     if (from === undefined) throw new Error(`Expected a row of dev/architecture.md for ${file}.`)
     const others = found.get(from) ?? new Map<string, string>()
     found.set(from, others)
-    for (const [, target] of readFileSync(path.join(source, file), 'utf8').matchAll(
-      /\b(?:from|import)\s*\(?'(\.[^']+)'/g,
-    )) {
-      const to = roomOf(path.posix.join(path.posix.dirname(file), target), rows)
+    for (const target of targets) {
+      const to = roomOf(target, rows)
       if (to !== undefined && to !== from) others.set(to, file)
     }
   }
@@ -76,4 +85,20 @@ test('no folder is reached from one that it knows', () => {
     return seen
   }
   for (const folder of actual.keys()) expect(reach(folder), folder).not.toContain(folder)
+})
+
+test('no file is reached from one that it imports', () => {
+  const graph = fileImports()
+  const circles: string[] = []
+  const finished = new Set<string>()
+  const visit = (file: string, way: readonly string[]): void => {
+    const start = way.indexOf(file)
+    if (start >= 0) circles.push([...way.slice(start), file].join(' -> '))
+    if (start >= 0 || finished.has(file)) return
+    for (const target of graph.get(file) ?? []) visit(target, [...way, file])
+    finished.add(file)
+  }
+  for (const file of graph.keys()) visit(file, [])
+  expect(graph.size).toBeGreaterThan(400)
+  expect(circles).toEqual([])
 })

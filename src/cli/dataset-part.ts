@@ -1,6 +1,7 @@
 /** The part of labelled data that a command works on, and the lines that say how the data was read. */
 import type { LabelledDataset, LabelledVideo } from '../dataset/dataset.ts'
-import { type SplitName, selectPart } from '../dataset/split.ts'
+import { selectPart } from '../dataset/split.ts'
+import type { SplitName } from '../dataset/split-part.ts'
 import { formatSplitRecord, recordSplit, type SplitRecord } from '../dataset/split-record.ts'
 import { readingLines } from '../video/index.ts'
 

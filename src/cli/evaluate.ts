@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { openDataset } from '../dataset/dataset.ts'
-import type { SplitName } from '../dataset/split.ts'
+import type { SplitName } from '../dataset/split-part.ts'
 import { evaluateVideos, formatEvaluation, writeEvaluation } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
 import type { ClipClassifier } from '../inference/predict-videos.ts'

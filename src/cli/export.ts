@@ -1,7 +1,8 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
+import type { ExportInput } from '../export/check.ts'
 import { clipsForCheck } from '../export/clips.ts'
-import { type ExportInput, exportEncoder } from '../export/encoder.ts'
+import { exportEncoder } from '../export/encoder.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 

@@ -2,7 +2,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { nearestKey, nearestNames } from '../core/nearest-key.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { readVideos, type SourceReading, type VideoEntry } from '../video/index.ts'
-import { partNames, partOf } from './split.ts'
+import { partNames, partOf } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
 /** A video with a class. */

@@ -1,18 +1,9 @@
 /** Labelled videos and their splits. See docs/finetuning.md. */
 
 export { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from './dataset.ts'
-export {
-  partNames,
-  partOf,
-  type Split,
-  type SplitName,
-  type SplitOptions,
-  selectPart,
-  splitDataset,
-  splitWarnings,
-  videosOfSplit,
-} from './split.ts'
+export { type Split, type SplitOptions, selectPart, splitDataset, splitWarnings, videosOfSplit } from './split.ts'
 export { writeSplitFile } from './split-file.ts'
+export { partNames, partOf, type SplitName } from './split-part.ts'
 export {
   formatSplitRecord,
   type LeftOut,

@@ -1,7 +1,8 @@
 import path from 'node:path'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { csvField } from '../format/csv.ts'
-import { type Split, splitNames } from './split.ts'
+import type { Split } from './split.ts'
+import { splitNames } from './split-part.ts'
 
 /** Writes a split as a list that every command reads: path,label,start,end,group,split. Paths are absolute. */
 export async function writeSplitFile(file: string, split: Split): Promise<void> {

@@ -3,7 +3,7 @@
  * results and certificates state this record, so that no row vanishes without a word.
  */
 import { VideoMaeError } from '../core/errors.ts'
-import type { SplitName } from './split.ts'
+import type { SplitName } from './split-part.ts'
 
 /**
  * Why a row is in no part:

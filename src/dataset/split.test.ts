@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LabelledVideo } from './dataset.ts'
-import { type Split, splitDataset, splitNames, splitWarnings } from './split.ts'
+import { type Split, splitDataset, splitWarnings } from './split.ts'
+import { splitNames } from './split-part.ts'
 
 function video(i: number, label: number, rest: Partial<LabelledVideo> = {}): LabelledVideo {
   return { path: `/v/${i}.mp4`, id: `${i}.mp4`, label: `c${label}`, class: label, digest: `d${i}`, ...rest }

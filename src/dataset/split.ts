@@ -1,10 +1,9 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { LabelledVideo } from './dataset.ts'
+import { partOf, type SplitName, splitNames } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
-export const splitNames = ['train', 'validation', 'test'] as const
-export type SplitName = (typeof splitNames)[number]
 export type Split = Readonly<Record<SplitName, readonly LabelledVideo[]>>
 
 export interface SplitOptions {
@@ -17,19 +16,6 @@ export interface SplitOptions {
   readonly shots?: number | null
   /** Use the split that the data gives, where it gives one. Default true. */
   readonly official?: boolean
-}
-
-const aliases: Readonly<Record<string, SplitName>> = {
-  train: 'train',
-  training: 'train',
-  val: 'validation',
-  valid: 'validation',
-  validation: 'validation',
-  validate: 'validation',
-  dev: 'validation',
-  development: 'validation',
-  test: 'test',
-  testing: 'test',
 }
 
 /**
@@ -210,14 +196,6 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
     hint: 'Add videos of these classes, lower the shares for validation and test, or use fewer groups per class.',
   })
 }
-
-/** The part that the list or the folder puts a video in; undefined where it says none, or a word that is none of `partNames`. */
-export function partOf({ split }: { readonly split?: string }): SplitName | undefined {
-  return split === undefined ? undefined : aliases[split.trim().toLowerCase()]
-}
-
-/** The words that a split column may have. */
-export const partNames: readonly string[] = Object.keys(aliases)
 
 /**
  * The videos of one part, and all others with the reason why they are left out. Without a split column, or with `all`, every

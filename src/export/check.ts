@@ -2,7 +2,9 @@ import type { Engine } from '../engine/engine.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { buildEncodeProgram, type ModelConfiguration, type ModelKind, type ModelState } from '../model/index.ts'
 import { pixelValues } from '../model/pixel-values.ts'
-import type { ExportInput } from './encoder.ts'
+
+/** What an exported file takes: frames as they are, or pixel values that the caller has normalized. */
+export type ExportInput = 'uint8' | 'float32'
 
 export interface ExportCheck {
   /** Engine the file was compared with. */

@@ -20,17 +20,10 @@ import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { measureRanges } from './calibration.ts'
+import type { ExportInput } from './check.ts'
 import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
-import {
-  bytesOfFiles,
-  describe,
-  type ExportInput,
-  exportMismatch,
-  exportNames,
-  packageVersion,
-  renamedInput,
-} from './encoder.ts'
+import { bytesOfFiles, describe, exportMismatch, exportNames, packageVersion, renamedInput } from './encoder.ts'
 
 export interface ClassifierExportOptions {
   /** The ONNX file to write. */

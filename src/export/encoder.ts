@@ -10,10 +10,8 @@ import { stateDigest } from '../model/digest.ts'
 import { buildEncodeProgram, type ModelConfiguration } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
-import { checkExport, type ExportCheck } from './check.ts'
+import { checkExport, type ExportCheck, type ExportInput } from './check.ts'
 import { modelName } from './model-name.ts'
-
-export type ExportInput = 'uint8' | 'float32'
 
 export interface ExportOptions {
   /** The ONNX file to write. */

@@ -7,7 +7,7 @@ import { type ClipClassifier, predictFrom } from '../inference/predict-videos.ts
 import { largest } from '../inference/scores.ts'
 import { temporalViews } from '../inference/views.ts'
 import { frameSize, initialise, type ModelState } from '../model/index.ts'
-import type { ParameterShapes } from '../model/parameters.ts'
+import type { ParameterShapes } from '../model/model-state.ts'
 import { stateNames } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
 import { entriesDigest, runLabels } from '../train/pretrain-data.ts'

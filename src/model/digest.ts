@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ModelConfiguration } from './configuration.ts'
-import type { ModelKind, ModelState } from './parameters.ts'
+import type { ModelState } from './model-state.ts'
+import type { ModelKind } from './parameters.ts'
 
 /**
  * SHA-256 of weights: for each tensor in the order of names, its name, its number of values and its float32 bytes

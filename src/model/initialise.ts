@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { elementCount } from '../graph/program.ts'
-import type { ParameterShapes } from './parameters.ts'
+import type { ParameterShapes } from './model-state.ts'
 
 /**
  * How weights start. `pretrain`: Xavier-uniform matrices, as the original pretraining. `finetune`: normal matrices of

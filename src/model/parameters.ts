@@ -5,12 +5,7 @@ import { clipShape, type ModelConfiguration } from './configuration.ts'
 import { decode } from './decoder.ts'
 import { encode } from './encoder.ts'
 import { classifierFeatures, linearHead } from './heads.ts'
-
-/** Parameter shapes by name, in the order in which the model asks for them. */
-export type ParameterShapes = ReadonlyMap<string, readonly number[]>
-
-/** Parameter values by name, row-major. */
-export type ModelState = ReadonlyMap<string, Float32Array>
+import type { ParameterShapes } from './model-state.ts'
 
 /** Which model a set of parameters is: encoder and decoder, encoder and classifier, or the encoder alone. */
 export const modelKinds = ['pretrain', 'classify', 'encoder'] as const

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
 import { type ModelConfiguration, tokenGrid } from './configuration.ts'
-import type { ModelState } from './parameters.ts'
+import type { ModelState } from './model-state.ts'
 
 /**
  * Sine-cosine position table over the flattened token index (Vaswani et al. 2017, 3.5; VideoMAE uses one axis, not

@@ -5,8 +5,9 @@ import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
 import { writeHuggingFaceConfiguration } from './huggingface.ts'
+import type { ModelState } from './model-state.ts'
 import { fileShape, huggingFaceTensors } from './names.ts'
-import { type ModelKind, type ModelState, parameterShapes } from './parameters.ts'
+import { type ModelKind, parameterShapes } from './parameters.ts'
 import { writeHuggingFacePreprocessor } from './preprocessing.ts'
 
 export interface SavedModel {

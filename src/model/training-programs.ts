@@ -2,7 +2,8 @@ import { invalidArgument } from '../core/errors.ts'
 import { differentiate } from '../graph/differentiate.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
 import type { AdamwEntry, AdamwUpdate, AverageUpdate, GradientSource, Program, Update } from '../graph/program.ts'
-import { decays, type ParameterShapes, shapesOf } from './parameters.ts'
+import type { ParameterShapes } from './model-state.ts'
+import { decays, shapesOf } from './parameters.ts'
 
 /** Names of the state that belongs to a parameter. */
 export const stateNames = {

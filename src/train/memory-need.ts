@@ -4,7 +4,7 @@ import { availableMemory } from '../core/available-memory.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type EstimateOptions, estimateMemory } from '../engine/memory-estimate.ts'
 import { elementCount, type Program } from '../graph/program.ts'
-import type { ParameterShapes } from '../model/parameters.ts'
+import type { ParameterShapes } from '../model/model-state.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 
 /** Bytes of memory of the machine. */

@@ -1,6 +1,6 @@
 import { initialise } from '../model/initialise.ts'
 import type { LoadedCheckpoint } from '../model/load-checkpoint.ts'
-import type { ModelState } from '../model/parameters.ts'
+import type { ModelState } from '../model/model-state.ts'
 import { withPositionsFor } from '../model/positions.ts'
 import { buildPretrainProgram } from '../model/pretrain.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'

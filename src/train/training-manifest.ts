@@ -11,7 +11,7 @@ import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { isMissing } from '../format/missing.ts'
 import { type FileState, fileState, readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
-import type { ModelState } from '../model/parameters.ts'
+import type { ModelState } from '../model/model-state.ts'
 import { averageFolder, recordFolders } from './open-checkpoint.ts'
 import { weightsDigest } from './weights-digest.ts'
 

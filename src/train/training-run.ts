@@ -3,7 +3,7 @@ import type { EngineSession, RunInputs } from '../engine/engine.ts'
 import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
-import type { ModelState } from '../model/parameters.ts'
+import type { ModelState } from '../model/model-state.ts'
 import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
 import type { BadFile, Loader } from '../video/index.ts'
 import {

@@ -10,7 +10,7 @@ import {
   resolveConfiguration,
   tokenGrid,
 } from '../../src/model/configuration.ts'
-import type { ParameterShapes } from '../../src/model/parameters.ts'
+import type { ParameterShapes } from '../../src/model/model-state.ts'
 
 /** A model small enough for the reference engine: 8 tokens of 24 values. */
 export function tinyConfiguration(options: Partial<ModelOptions> = {}): ModelConfiguration {

@@ -6,7 +6,7 @@
 import path from 'node:path'
 import { VideoMaeError, type VideoMaeErrorOptions } from '../../core/errors.ts'
 import { contentDigest, type LabelledVideo, leftOutOf } from '../../dataset/dataset.ts'
-import { partOf, type SplitName } from '../../dataset/split.ts'
+import { partOf, type SplitName } from '../../dataset/split-part.ts'
 import { type DigestedFile, digestFile } from '../../format/file-digest.ts'
 import { readVideos, type SourceReading, type VideoEntry } from '../../video/index.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'

@@ -13,7 +13,16 @@ import { readTrainingManifest, writeTrainingManifest } from '../../train/trainin
 import { weightsDigest } from '../../train/weights-digest.ts'
 import type { VideoEntry } from '../../video/index.ts'
 import { sha256 } from '../ensemble/hash.ts'
-import type { OwnTraining } from './training-manifest.ts'
+
+/** What is known of one run, without the weights that it started from. */
+export interface OwnTraining {
+  readonly labelled: boolean
+  readonly samples: readonly string[]
+  /** Why there may be more; null where this is all. */
+  readonly why: string | null
+  /** Digest of the weights: null where the run did not write it down. */
+  readonly start: { readonly from: string; readonly weights: string | null } | null
+}
 
 const stateSchema = z.object({
   configuration: z.record(z.string(), z.unknown()),

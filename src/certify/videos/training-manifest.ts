@@ -16,7 +16,7 @@ import {
   trainingManifestSchema,
 } from '../../train/training-manifest.ts'
 import { sha256 } from '../ensemble/hash.ts'
-import { contentsOf, reconstructed, unreadable } from './reconstructed-manifest.ts'
+import { contentsOf, type OwnTraining, reconstructed, unreadable } from './reconstructed-manifest.ts'
 
 /** What weights were trained on, with what the weights that their run started from were trained on. */
 export interface TrainingManifest {
@@ -31,16 +31,6 @@ export type ManifestOutcome =
   | { readonly known: true; readonly manifest: TrainingManifest }
   /** `why`: one sentence. `atLeast`: what is known to have taken part, and whether labels of anything did. */
   | { readonly known: false; readonly why: string; readonly atLeast: TrainingManifest }
-
-/** What is known of one run, without the weights that it started from. */
-export interface OwnTraining {
-  readonly labelled: boolean
-  readonly samples: readonly string[]
-  /** Why there may be more; null where this is all. */
-  readonly why: string | null
-  /** Digest of the weights: null where the run did not write it down. */
-  readonly start: { readonly from: string; readonly weights: string | null } | null
-}
 
 const earlierSchema = z.object({
   schema: z.literal('videomae.training-manifest/1'),
