@@ -1,5 +1,5 @@
 /**
- * Checks the rules against a file of test vectors (form: docs/certificates.md, "Vectors"). A section this program does not
+ * Checks the rules against a file of test vectors (form: docs/certificate-reference.md). A section this program does not
  * know is a mismatch, never skipped in silence.
  */
 import { z } from 'zod'

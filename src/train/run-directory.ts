@@ -7,7 +7,7 @@ import type { BadFile } from '../video/index.ts'
 import { jsonLines, readHistory } from './history.ts'
 import type { MetricsLine } from './metrics.ts'
 
-/** Names of what a run leaves; see docs/training.md. */
+/** Names of what a run leaves; see docs/formats.md. */
 const names = {
   configuration: 'config.json',
   metrics: 'metrics.jsonl',
