@@ -19,6 +19,7 @@ import { tokenGrid } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/index.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
+import { copyTrainingManifest, trainingManifestFile } from '../train/training-manifest.ts'
 import { measureRanges } from './calibration.ts'
 import type { ExportInput } from './check.ts'
 import { clipTensor, largestDifference } from './check.ts'
@@ -153,7 +154,11 @@ export async function exportClassifierDirectory(where: string, out: string): Pro
       { code: 'EXPORT_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
     )
   }
-  await replaceDirectory(out, (folder) => saveClassifier(folder, classifier))
+  await replaceDirectory(out, async (folder) => {
+    await saveClassifier(folder, classifier)
+    // Without it nobody could tell which labels the weights have seen.
+    await copyTrainingManifest(classifier.path, folder)
+  })
   return { warnings: [...classifier.warnings, ...foreignParts(classifier)] }
 }
 
@@ -184,7 +189,7 @@ function foreignParts({ head, configuration }: Classifier): string[] {
   return warnings
 }
 
-/** Everything that `saveClassifier` writes. */
+/** Everything that `exportClassifierDirectory` writes. */
 const classifierFiles: ReadonlySet<string> = new Set([
   'config.json',
   'model.safetensors',
@@ -192,6 +197,7 @@ const classifierFiles: ReadonlySet<string> = new Set([
   'clip.json',
   'classifier.json',
   'head.safetensors',
+  trainingManifestFile,
 ])
 
 async function compare(

@@ -73,6 +73,21 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
   })
 }
 
+/**
+ * Writes beside a copy of weights, in another layout, what training wrote beside the weights themselves; nothing where it wrote
+ * nothing.
+ *
+ * @param place folder or file of the weights
+ * @param copy folder with the copy
+ * @throws VideoMaeError what `recordedManifest` and `weightsDigest` throw
+ */
+export async function copyTrainingManifest(place: string, copy: string): Promise<void> {
+  const found = await recordedManifest(place)
+  if (found === null) return
+  const weights = found.named ? await weightsDigest(copy) : null
+  await writeTrainingManifest(copy, { ...found.content, weights: weights === null ? undefined : [weights] })
+}
+
 const versionSchema = z.object({ schema: z.string() })
 
 /** A manifest that training wrote beside weights. */

@@ -108,12 +108,28 @@ describe('the white-box certificate, which is about labels that become another c
     ['that is reserved', otherClasses[0], undefined],
   ])('has no answer where a label %s takes its sample out', async (_, label, classes) => {
     await expect(check(rowsOf(label), true, classes)).rejects.toMatchObject({
-      code: 'WHITE_BOX_ROWS',
+      code: 'ROWS_WITHOUT_CLASS',
       message: expect.stringContaining('clip-5.mp4'),
     })
     // Rules that count votes allow for a sample that is taken out.
     await check(rowsOf(label), false, classes)
   })
+
+  it.each([
+    ['that is empty', '', undefined],
+    ['that is not declared', 'zzz', declared],
+  ])(
+    'nor has one about labels with encoder groups: a label %s changes the data of an encoder',
+    async (_, label, classes) => {
+      const data = list('labels.csv', 'path,label,split', rowsOf(label))
+      const planned = await planCertification({ data, from: ['pixels', 'pixels'], cache: place('cache'), classes })
+      expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip')).toThrow(
+        expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS' }),
+      )
+      // Where videos may be removed, a label may be, too.
+      checkPlan(planned, 'content', ['groups'], 'general')
+    },
+  )
 
   it('takes any other label, and rows to predict without one', async () => {
     await check(rowsOf('run'), true, declared)

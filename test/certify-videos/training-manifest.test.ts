@@ -27,6 +27,7 @@ import {
   planCertification,
   trainingManifestOf,
 } from '../../src/certify/videos/index.ts'
+import { exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
 import { fileState } from '../../src/format/regular-file.ts'
@@ -516,6 +517,56 @@ describe('a run of an earlier program', () => {
       planCertification(options(place('split-run'), place('split-safe.csv'), { trainedOn }))
     expect((await named(place('elsewhere'))).encoder).toMatchObject({ trust: 'external', labelsUsed: false })
     expect((await named(place('split'))).encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
+  })
+})
+
+describe('a classifier', () => {
+  it.each(['full', 'ridge'] as const)(
+    '(%s) without a manifest is taken to have seen the labels of the protected set',
+    async (mode) => {
+      const files = await dataset(`bare-${mode}`, 25)
+      const list = listOf(`bare-${mode}.csv`, files)
+      await finetuneOn(list, place(`bare-run-${mode}`), 'scratch', mode)
+      const bare = place(`bare-classifier-${mode}`)
+      cpSync(place(`bare-run-${mode}`, 'best'), bare, { recursive: true })
+      rmSync(path.join(bare, 'training-manifest.json'))
+      const refuse = async (from: string) => {
+        const plan = await planCertification(options(from, list))
+        expect(plan.encoder.labelsUsed).toBe(true)
+        for (const threat of ['label_flip', 'general'] as const)
+          expect(() => checkPlan(plan, 'content', ['dpa'], threat)).toThrow(/labels of the protected set/)
+      }
+      await refuse(bare)
+      // Who says where the weights come from does not say that they have seen no labels.
+      const public_ = await planCertification(options(bare, list, { trust: 'public' }))
+      expect(public_.encoder.labelsUsed).toBe(true)
+      // An encoder that transformers took out of a classifier keeps the names of its classes.
+      const config = JSON.parse(readFileSync(path.join(bare, 'config.json'), 'utf8'))
+      const stripped = place(`bare-encoder-${mode}`)
+      cpSync(place('run', 'step-00000004'), stripped, { recursive: true })
+      for (const file of ['training-manifest.json', 'trainer-state.json']) rmSync(path.join(stripped, file))
+      const plain = await planCertification(options(stripped, list))
+      expect(plain.encoder).toMatchObject({ trust: 'public', labelsUsed: false })
+      const own = JSON.parse(readFileSync(path.join(stripped, 'config.json'), 'utf8'))
+      writeFileSync(path.join(stripped, 'config.json'), JSON.stringify({ ...own, id2label: config.id2label }))
+      await refuse(stripped)
+    },
+  )
+
+  it.each(['full', 'ridge'] as const)('(%s) keeps its manifest when it is exported', async (mode) => {
+    const files = await dataset(`exported-${mode}`, 26)
+    const run = place(`exported-run-${mode}`)
+    await finetuneOn(listOf(`exported-${mode}.csv`, files), run, 'scratch', mode)
+    const directory = place(`exported-classifier-${mode}`)
+    for (const time of ['first', 'second']) {
+      await exportClassifierDirectory(path.join(run, 'best'), directory)
+      expect(await known(directory), time).toEqual(await known(path.join(run, 'best')))
+    }
+    expect(await trainingUse(directory)).toEqual(await trainingUse(path.join(run, 'best')))
+    expect((await known(directory)).samples).toEqual(new Set(files.map(digestOf)))
+    // What is written is about the weights that are written.
+    cpSync(path.join(place('run'), 'step-00000004', 'model.safetensors'), path.join(directory, 'model.safetensors'))
+    await expect(trainingManifestOf(directory)).rejects.toMatchObject({ code: 'TRAINING_MANIFEST_FOREIGN' })
   })
 })
 

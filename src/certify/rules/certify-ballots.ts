@@ -38,7 +38,7 @@ export interface InputCertificate {
   readonly rivals: readonly number[]
   /** For Run-Off Election: the round in which that attack strikes. */
   readonly round?: 1 | 2
-  /** For `groups`: flipped labels (instead of videos) after which the prediction provably stays. */
+  /** For `groups`: labels changed to another class (instead of videos) after which the prediction provably stays. */
   readonly labelRadius?: number
   /** For `temporal`, where `radius` is the duration: newest periods that may be poisoned without limit. */
   readonly earliness?: number

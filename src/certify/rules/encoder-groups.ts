@@ -1,7 +1,8 @@
 /**
  * Two-level ensembles: the training set is split by content into groups, each group trains its own encoder, and the heads
  * on that encoder are trained on disjoint sub-buckets of the group's labels. A poisoned video may change its group's
- * encoder and so owns all votes of the group; a flipped label owns one vote. This is how a certificate against inserted
+ * encoder and so owns all votes of the group; a label that is changed to another class owns one vote. (One
+ * that is removed takes its video out of the group: it counts as a video.) This is how a certificate against inserted
  * and deleted videos survives without a trusted encoder.
  */
 import { invalidArgument } from '../../core/errors.ts'

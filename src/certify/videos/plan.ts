@@ -173,7 +173,7 @@ function joined(training: ReadData, test: ReadData): ReadData {
  * Refuses a claim that the encoder's origin contradicts, and learners that a rule cannot have, before features are computed.
  *
  * @param whiteBox whether the white-box certificate of ridge heads is wanted
- * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`, `WHITE_BOX_ROWS`
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`, `ROWS_WITHOUT_CLASS`
  */
 export function checkPlan(
   plan: CertifyVideosPlan,
@@ -185,7 +185,7 @@ export function checkPlan(
   const { train } = plan.division
   if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
-  if (whiteBox) requireLabelledRows(plan.division)
+  if (whiteBox || labelsMakeGroups(plan, threat)) requireLabelledRows(plan.division)
   if (by !== 'source') return
   const without = train.find((video) => video.group === undefined)
   if (without === undefined) return
@@ -197,22 +197,30 @@ export function checkPlan(
 }
 
 /**
- * The white-box certificate holds for samples that stay and change their class. A row that its label takes out of the training
- * set, or brings into it, changes what every other sample of its head contributes, more than any other label would. So there must be no
- * such row: if an attacker makes one, there is no answer.
+ * Whether a label that takes its row out also takes the video out of the training data of an encoder: then it changes more than one
+ * learner.
+ */
+export function labelsMakeGroups({ groupOf }: Pick<CertifyVideosPlan, 'groupOf'>, threat: Threat): boolean {
+  return threat === 'label_flip' && groupOf !== null
+}
+
+/**
+ * Some certificates hold only for samples that stay and change their class. A row that its label takes out of the training set, or
+ * brings into it, changes what every other sample of its ridge head contributes, and the training data of its group's encoder. So
+ * there must be no such row: if an attacker makes one, there is no answer.
  *
- * @throws VideoMaeError `WHITE_BOX_ROWS`
+ * @throws VideoMaeError `ROWS_WITHOUT_CLASS`
  */
 export function requireLabelledRows({ leftOut }: Pick<Division, 'leftOut'>): void {
   const rows = leftOut.filter(({ side, code }) => side !== 'test' && labelCodes.includes(code))
   if (rows.length === 0) return
   const [first] = rows
   throw new VideoMaeError(
-    `Expected a class for every row of the training data with the white-box certificate, but ${rows.length} ${rows.length === 1 ? 'is' : 'are'} left out because of the label. The first is ${first.id}: ${first.reason}.`,
+    `Expected a class for every row of the training data, but ${rows.length} ${rows.length === 1 ? 'is' : 'are'} left out because of the label. The first is ${first.id}: ${first.reason}.`,
     {
-      code: 'WHITE_BOX_ROWS',
+      code: 'ROWS_WITHOUT_CLASS',
       exit: 'data',
-      hint: 'Correct these rows, remove them, or leave out --white-box. Its bound is about labels that are changed to another class, not about samples that are added or removed.',
+      hint: 'Correct or remove these rows. With --white-box, and for label_flip with encoder groups, the bound is about labels that are changed to another class, not about samples that are added or removed.',
     },
   )
 }

@@ -8,9 +8,10 @@ import path from 'node:path'
 import { z } from 'zod'
 import { fileDigest } from '../../format/file-digest.ts'
 import { readRegularText } from '../../format/regular-file.ts'
+import { folderOf, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
-import { weightsDigest } from '../../train/weights-digest.ts'
+import { headFile, weightsDigest } from '../../train/weights-digest.ts'
 import type { VideoEntry } from '../../video/index.ts'
 import { sha256 } from '../ensemble/hash.ts'
 
@@ -55,11 +56,34 @@ export async function reconstructed(
   signal: AbortSignal | undefined,
 ): Promise<OwnTraining> {
   const run = await openRun(place)
+  const classifies = await isOfClassifier(place)
   if (run === null)
-    return { labelled: false, samples: [], start: null, why: `${name} does not say what it was trained on` }
-  const { from, labelled } = { from: run.configuration.model.from, labelled: run.configuration.mode !== undefined }
+    return { labelled: classifies, samples: [], start: null, why: `${name} does not say what it was trained on` }
+  const { from } = run.configuration.model
+  const labelled = classifies || run.configuration.mode !== undefined
   const start = from === null || from === 'scratch' ? null : { from, weights: null }
   return { labelled, start, ...(await samplesOf(run, place, signal)) }
+}
+
+/** What weights beside a configuration say of labels, in the Hugging Face layout. */
+const headSchema = z.object({
+  architectures: z.array(z.string()).nullish(),
+  id2label: z.record(z.string(), z.unknown()).nullish(),
+})
+
+/**
+ * Whether weights say themselves that labels took part, with nothing written down of their training: they have a last layer over
+ * classes, or lie beside such a layer, or their configuration names classes.
+ */
+async function isOfClassifier(place: string): Promise<boolean> {
+  const folder = folderOf(place)
+  const beside = await readdir(folder).catch((): string[] => [])
+  if (beside.includes(headFile) || beside.includes('classifier.json')) return true
+  const { architectures, id2label } = headSchema.safeParse(await readJson(path.join(folder, 'config.json'))).data ?? {}
+  // transformers gives classes that nobody has named the names LABEL_0, LABEL_1, ...
+  const named = Object.values(id2label ?? {}).some((label) => !/^LABEL_\d+$/.test(String(label)))
+  if (named || architectures?.some((architecture) => architecture.includes('Classification')) === true) return true
+  return (await openCheckpoint(place).catch(() => null))?.kind === 'classify'
 }
 
 /** Folder, configuration and list of the run that a checkpoint belongs to. */

@@ -7,7 +7,7 @@ import type { CertificateFile } from '../files/certificate-file.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
-import { type CertifyVideosOptions, type CertifyVideosPlan, requireLabelledRows } from './plan.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabelledRows } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
 import type { SeenInputs } from './seen-inputs.ts'
 
@@ -54,7 +54,7 @@ export interface VideoCertificate extends CertificateFile {
 /**
  * @param leftOut what preparing the learners left out, beside what the plan did
  * @param manifests of all runs
- * @throws VideoMaeError `WHITE_BOX_ROWS` for a white-box certificate of data in which a label decides whether a row is a sample
+ * @throws VideoMaeError `ROWS_WITHOUT_CLASS` for data in which a label decides whether a row is a sample, where that is not covered
  */
 export async function videoCertificate(
   certificate: CertificateFile,
@@ -64,7 +64,8 @@ export async function videoCertificate(
   options: CertifyVideosOptions,
 ): Promise<VideoCertificate> {
   const { division, classes } = plan
-  if (certificate.runs.some(({ rule }) => rule === 'dpa_white_box')) requireLabelledRows(division)
+  const whiteBox = certificate.runs.some(({ rule }) => rule === 'dpa_white_box')
+  if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabelledRows(division)
   const undecoded = (side: LeftOutRow['side']) =>
     new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))
   const [lostTraining, lostTest] = [undecoded('training'), undecoded('test')]
