@@ -140,8 +140,7 @@ console.log(available, detail)`
     () => {
       writeFileSync(
         path.join(consumer, 'native.mjs'),
-        `import { engineNamed, Graph } from 'videomae'
-import { add } from './node_modules/videomae/dist/graph/operations/elementwise.js'
+        `import { add, engineNamed, Graph } from 'videomae/graph'
 const graph = new Graph('sum')
 const program = graph.build({ y: add(graph.input('a', [3]), graph.input('b', [3])) })
 const engine = await engineNamed('native')

@@ -1,0 +1,143 @@
+/** `videomae/certify`: certified robustness to data poisoning, for videos and for features or votes of any program. See docs/certify.md. */
+import './core/require-node.ts'
+
+export { type AuditOptions, type AuditReport, assertAudit, audit } from './certify/audit/audit.ts'
+export { certify } from './certify/certify.ts'
+export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify/certify-plan.ts'
+export { type DoseLearnerOptions, doseLearner } from './certify/dose/dose-learner.ts'
+export {
+  checkStudy,
+  type DoseLearner,
+  type LethalDoseOptions,
+  type LethalDoseReport,
+  lethalDose,
+} from './certify/dose/lethal-dose.ts'
+export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './certify/dose/lethal-dose-report.ts'
+export {
+  assignBuckets,
+  type BucketKey,
+  type BucketManifest,
+  bucketManifest,
+  checkUnits,
+  poisonUnit,
+} from './certify/ensemble/buckets.ts'
+export {
+  checkFeatureSet,
+  digestRows,
+  type FeatureSet,
+  type SampleSet,
+  selectRows,
+  type TestInputs,
+  type TestSet,
+} from './certify/ensemble/feature-set.ts'
+export { headLearners } from './certify/ensemble/heads/family.ts'
+export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './certify/ensemble/heads/head.ts'
+export { mergeShards } from './certify/ensemble/heads/merge.ts'
+export type { TrainedLearners, TrainOptions } from './certify/ensemble/heads/plan.ts'
+export { trainLearners, voteLearners } from './certify/ensemble/heads/train.ts'
+export { certifyRidgeLabelFlips } from './certify/ensemble/heads/white-box.ts'
+export type {
+  EnsemblePlan,
+  LearnerDescription,
+  LearnerFamily,
+  LearnerRecord,
+  PoisonedRow,
+  PoolOptions,
+  Shard,
+  TrainedEnsemble,
+  VoteOptions,
+} from './certify/ensemble/learners.ts'
+export type { Periods } from './certify/ensemble/periods.ts'
+export {
+  type CertificateFile,
+  type CertificateRun,
+  certificateChart,
+  certificateRemarks,
+  certificateTable,
+  certifiedAccuracyCurve,
+  ruleStrokes,
+  writeCertificate,
+} from './certify/files/certificate-file.ts'
+export {
+  certifyImported,
+  type ImportedBallots,
+  type ImportedCertificate,
+  type ImportOptions,
+  importBallots,
+  importedCertificate,
+} from './certify/import-votes.ts'
+export { baggingRadius } from './certify/rules/bagging.ts'
+export { type Ballots, ballotsFromScores } from './certify/rules/ballot.ts'
+export {
+  certifyBallots,
+  certifyInputs,
+  type InputCertificate,
+  needsRankings,
+  needsSpread,
+  type Rule,
+  type RuleOptions,
+  rules,
+} from './certify/rules/certify-ballots.ts'
+export {
+  type CollectiveBound,
+  type CollectiveOptions,
+  certifyCollective,
+  loadSolver,
+} from './certify/rules/collective.ts'
+export { certifyFiniteAggregationExact } from './certify/rules/coverage.ts'
+export { certifyDpa, certifyTally } from './certify/rules/dpa.ts'
+export { certifyEncoderGroups } from './certify/rules/encoder-groups.ts'
+export { certifyFiniteAggregation } from './certify/rules/finite-aggregation.ts'
+export { certifyLabelFlips } from './certify/rules/label-flip.ts'
+export { type RobustnessSummary, summariseRadii } from './certify/rules/metrics.ts'
+export { certifyRunOff } from './certify/rules/run-off-election.ts'
+export { certifyRunOffFinite } from './certify/rules/run-off-finite.ts'
+export { publishedOffsets, spreadOffsets } from './certify/rules/spread.ts'
+export { certifyTemporal } from './certify/rules/temporal.ts'
+export {
+  checkThreat,
+  type EncoderProvenance,
+  type EncoderTrust,
+  type Threat,
+  type ThreatDeclaration,
+  type ThreatStatement,
+} from './certify/threat/threat.ts'
+export { checkVectors, type SectionResult } from './certify/vectors.ts'
+export { type AttackKind, attackKinds } from './certify/videos/audit/attacks.ts'
+export { auditLists, type ListAuditOptions, type ListAuditReport } from './certify/videos/audit/list-audit.ts'
+export { compareClassNames, otherClasses } from './certify/videos/class-list.ts'
+export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './certify/videos/feature-sets.ts'
+export { type FeatureSource, openFeatureSource } from './certify/videos/feature-source.ts'
+export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './certify/videos/groups.ts'
+export { engineLearners } from './certify/videos/learners/family.ts'
+export { groupScaledHeads } from './certify/videos/learners/group-scales.ts'
+export {
+  isHeadKind,
+  type LearnerKind,
+  type LearnerOptions,
+  learnerKinds,
+  ownOptions,
+  startsFresh,
+} from './certify/videos/learners/kinds.ts'
+export { SessionPool } from './certify/videos/learners/session-pool.ts'
+export type { LearnerSamples, LearnerTrainer, Workplace } from './certify/videos/learners/trainer.ts'
+export type { Content, VideoInputs, VideoSet } from './certify/videos/learners/video-set.ts'
+export {
+  type CertifyVideosOptions,
+  type CertifyVideosPlan,
+  checkPlan,
+  type Division,
+  planCertification,
+  planVideos,
+} from './certify/videos/plan.ts'
+export { type Prepared, prepareGroups, prepareLearners, prepareSets, prepareShare } from './certify/videos/prepare.ts'
+export { encoderProvenance } from './certify/videos/provenance.ts'
+export { type LeftOutRow, leftOutSummary, type SplitRule } from './certify/videos/reading.ts'
+export { applyScale, type FeatureScale, measureScale } from './certify/videos/scale.ts'
+export { type SeenInputs, seenInputs, seenRemarks } from './certify/videos/seen-inputs.ts'
+export type { PeriodOptions } from './certify/videos/times.ts'
+export { manifestOfData, type TrainingManifest, trainingManifestOf } from './certify/videos/training-manifest.ts'
+export { type VideoCertificate, videoCertificate } from './certify/videos/video-certificate.ts'
+export { KeptCertificates } from './certify/votes/kept-certificates.ts'
+export { describeReading, type VotesReading } from './certify/votes/reading.ts'
+export { type ChartOptions, type Curve, renderChart, type Stroke } from './format/chart.ts'
