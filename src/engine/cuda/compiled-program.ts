@@ -10,8 +10,8 @@ import type {
   ProductShape,
   Stream,
 } from './device.ts'
-import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep } from './lower/schedule.ts'
-import { updateChunk } from './lower/updates.ts'
+import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep } from './lowering/schedule.ts'
+import { updateChunk } from './lowering/updates.ts'
 import { ProgressMark } from './progress.ts'
 
 /** Where the session keeps what programs share. */

@@ -1,7 +1,7 @@
 import type { KernelSource } from './device.ts'
-import { updateChunk } from './lower/updates.ts'
-import { attentionTileDefines } from './operations/attention.ts'
-import { rowKernel } from './operations/layer-norm.ts'
+import { attentionTileDefines } from './lowering/attention.ts'
+import { rowKernel } from './lowering/layer-norm.ts'
+import { updateChunk } from './lowering/updates.ts'
 
 /** A kernel file with the definitions that it is compiled with. */
 export interface KernelVariant {

@@ -1,8 +1,8 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import type { FloatType } from '../plan/values.ts'
 import type { NativeLibrary, NativeMemory } from './library.ts'
-import { typed } from './lower/lowering.ts'
-import type { Schedule, Step, StepArgument, UpdateTable } from './lower/schedule.ts'
+import { typed } from './lowering/lowering.ts'
+import type { Schedule, Step, StepArgument, UpdateTable } from './lowering/schedule.ts'
 import { address, type Field, integer, piece, real, StepTable, type WrittenTable } from './step-table.ts'
 import { type BoundUpdate, bindUpdate, type Panels, type UpdateContext } from './update-tables.ts'
 

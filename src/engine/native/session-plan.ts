@@ -3,9 +3,9 @@ import { type RecomputeMode, recomputeActivations } from '../../graph/recompute.
 import { InputLayout } from '../plan/input-layout.ts'
 import { lifetimes, type MemoryPlan, planMemory } from '../plan/memory-plan.ts'
 import type { CopyForm, RowRange, Value } from '../plan/values.ts'
-import { lowerProgram } from './lower/lower-program.ts'
-import type { LoweringContext } from './lower/lowering.ts'
-import { type Schedule, stepValues } from './lower/schedule.ts'
+import { lowerProgram } from './lowering/lower-program.ts'
+import type { LoweringContext } from './lowering/lowering.ts'
+import { type Schedule, stepValues } from './lowering/schedule.ts'
 
 export interface PlannedProgram {
   readonly program: Program

@@ -1,6 +1,6 @@
 import type { ValueId } from '../plan/values.ts'
-import type { UpdateRow, UpdateTable } from './lower/schedule.ts'
-import { chunkElements } from './lower/updates.ts'
+import type { UpdateRow, UpdateTable } from './lowering/schedule.ts'
+import { chunkElements } from './lowering/updates.ts'
 import { address, type Field, integer, real } from './step-table.ts'
 
 /** Panels of the same rows of a state, in both forms; 0n: no program reads that form. */

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { resolveConfiguration } from '../../model/configuration.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
-import { lowerProgram } from '../cuda/lower/lower-program.ts'
-import { stepValues } from '../cuda/lower/schedule.ts'
+import { lowerProgram } from '../cuda/lowering/lower-program.ts'
+import { stepValues } from '../cuda/lowering/schedule.ts'
 import { alignment, type Lifetime, lifetimes, planMemory } from './memory-plan.ts'
 
 const lives = fc

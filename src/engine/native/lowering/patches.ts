@@ -1,6 +1,6 @@
 import { type PatchAttributes, type PatchifyAttributes, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
-import { integer, type Lowering, optional, refused, typed, value } from '../lower/lowering.ts'
+import { integer, type Lowering, optional, refused, typed, value } from './lowering.ts'
 
 export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
   const { tubelet, patch, mean, std, layout } = attributes as PatchifyAttributes

@@ -1,6 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { elementBytes } from '../../plan/values.ts'
-import { around, integer, type Lowering, refused, typed, value } from '../lower/lowering.ts'
+import { around, integer, type Lowering, refused, typed, value } from './lowering.ts'
 
 export function lowerReshape(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
   lowering.alias(y, x)
@@ -42,13 +42,6 @@ export function lowerPad(lowering: Lowering, { inputs: [x], outputs: [y], attrib
   const unit = inner * elementBytes[type]
   const sizes = [outer, Number(attributes.before) * unit, size * unit, Number(attributes.after) * unit].map(integer)
   lowering.step('pad_blocks', [value(lowering.write(y, type)), value(from), ...sizes])
-}
-
-export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
-  const type = lowering.join([x])
-  const from = lowering.read(x, type)
-  const sizes = [lowering.count(y) / lowering.count(x), lowering.count(x) * elementBytes[type]].map(integer)
-  lowering.step('repeat_blocks', [value(lowering.write(y, type)), value(from), ...sizes])
 }
 
 /** gatherTokens picks from its sample, gatherRows from one table for all. */

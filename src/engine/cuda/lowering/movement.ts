@@ -1,5 +1,5 @@
 import { elementCount, type ProgramNode } from '../../../graph/program.ts'
-import { type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { type Lowering, optional, u32, value } from './lowering.ts'
 
 /** Sizes before, at and behind an axis. */
 function around(shape: readonly number[], axis: number): { outer: number; size: number; inner: number } {
@@ -50,14 +50,6 @@ export function lowerPad(lowering: Lowering, { inputs: [x], outputs: [y], attrib
   const sizes = [outer, Number(attributes.before) * inner, size * inner, Number(attributes.after) * inner].map(u32)
   const list = [value(lowering.write(y, type)), value(from), ...sizes]
   lowering.each('copy-blocks', 'padBlocks', type, lowering.count(y), 1, list)
-}
-
-export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
-  const type = lowering.join([x])
-  const from = lowering.read(x, type)
-  const count = lowering.count(y)
-  const list = [value(lowering.write(y, type)), value(from), u32(count), u32(lowering.count(x))]
-  lowering.each('copy-blocks', 'repeatBlocks', type, count, lowering.pack(type), list)
 }
 
 /** gatherTokens picks from its sample, gatherRows from one table for all. */

@@ -1,6 +1,6 @@
 import { elementCount, type ProgramNode } from '../../../graph/program.ts'
-import type { FloatType, ValueId } from '../../plan/values.ts'
-import { integer, type Lowering, real, typed, value } from '../lower/lowering.ts'
+import { elementBytes, type FloatType, type ValueId } from '../../plan/values.ts'
+import { integer, type Lowering, real, typed, value } from './lowering.ts'
 
 interface RowSum {
   readonly x: ValueId
@@ -31,6 +31,13 @@ export function lowerSumLeading(lowering: Lowering, { inputs: [x], outputs: [y],
   const rows = elementCount(shape.slice(0, shape.length - Number(attributes.keep)))
   const to = lowering.write(y, 'float32')
   sumRows(lowering, { x: from, type, batch: 1, rows, columns: lowering.count(y), factor: 1, to })
+}
+
+export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const sizes = [lowering.count(y) / lowering.count(x), lowering.count(x) * elementBytes[type]].map(integer)
+  lowering.step('repeat_blocks', [value(lowering.write(y, type)), value(from), ...sizes])
 }
 
 export function lowerMeanTokens(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {

@@ -1,5 +1,5 @@
 import type { ProgramNode } from '../../../graph/program.ts'
-import { integer, type Lowering, optional, typed, value } from '../lower/lowering.ts'
+import { integer, type Lowering, optional, typed, value } from './lowering.ts'
 
 /** Parts that the rows of a loss are divided into, whatever the number of threads: sums have one order. */
 const lossParts = 16

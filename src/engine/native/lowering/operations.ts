@@ -1,27 +1,13 @@
 import type { OperationLowerings } from '../../plan/lower-in-order.ts'
-import type { Lowering } from '../lower/lowering.ts'
 import { lowerAttention, lowerAttentionGradient } from './attention.ts'
-import { lowerGelu, lowerGeluGradient, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
+import { lowerGelu, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
 import { lowerLayerNorm, lowerLayerNormGradient } from './layer-norm.ts'
 import { lowerLinear, lowerLinearGelu, lowerLinearInputGradient, lowerLinearParameterGradient } from './linear.ts'
-import {
-  lowerMeanSquaredError,
-  lowerMeanSquaredErrorGradient,
-  lowerSoftmax,
-  lowerSoftmaxCrossEntropy,
-  lowerSoftmaxCrossEntropyGradient,
-} from './losses.ts'
-import {
-  lowerBroadcastLeading,
-  lowerConcat,
-  lowerGather,
-  lowerPad,
-  lowerReshape,
-  lowerScatterTokens,
-  lowerSlice,
-} from './movement.ts'
+import { lowerCrossEntropy, lowerMeanSquaredError, lowerMeanSquaredErrorGradient, lowerSoftmax } from './losses.ts'
+import type { Lowering } from './lowering.ts'
+import { lowerConcat, lowerGather, lowerPad, lowerReshape, lowerScatterTokens, lowerSlice } from './movement.ts'
 import { lowerPatchify, lowerPatchTargets } from './patches.ts'
-import { lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
+import { lowerBroadcastLeading, lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
 
 export const operationLowerings: OperationLowerings<Lowering> = {
   add: lowerPair,
@@ -32,7 +18,7 @@ export const operationLowerings: OperationLowerings<Lowering> = {
   gatherRows: lowerGather,
   gatherTokens: lowerGather,
   gelu: lowerGelu,
-  geluGradient: lowerGeluGradient,
+  geluGradient: lowerGelu,
   layerNorm: lowerLayerNorm,
   layerNormGradient: lowerLayerNormGradient,
   layerNormGradientAdd: lowerLayerNormGradient,
@@ -56,7 +42,7 @@ export const operationLowerings: OperationLowerings<Lowering> = {
   scatterTokens: lowerScatterTokens,
   slice: lowerSlice,
   softmax: lowerSoftmax,
-  softmaxCrossEntropy: lowerSoftmaxCrossEntropy,
-  softmaxCrossEntropyGradient: lowerSoftmaxCrossEntropyGradient,
+  softmaxCrossEntropy: lowerCrossEntropy,
+  softmaxCrossEntropyGradient: lowerCrossEntropy,
   sumLeading: lowerSumLeading,
 }

@@ -1,8 +1,8 @@
 import { attentionSizes } from '../../../graph/operations/attention.ts'
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
 import { elementBytes, type FloatType, type ValueId } from '../../plan/values.ts'
-import { f32, type Lowering, u32, value } from '../lower/lowering.ts'
-import type { StepArgument } from '../lower/schedule.ts'
+import { f32, type Lowering, u32, value } from './lowering.ts'
+import type { StepArgument } from './schedule.ts'
 
 interface Layout {
   readonly batch: number

@@ -1,6 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { elementBytes, type FloatType } from '../../plan/values.ts'
-import { f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { f32, type Lowering, optional, u32, value } from './lowering.ts'
 
 const warpsPerBlock = 4
 

@@ -1,21 +1,19 @@
 import type { OperationLowerings } from '../../plan/lower-in-order.ts'
-import type { Lowering } from '../lower/lowering.ts'
 import { lowerAttention, lowerAttentionGradient } from './attention.ts'
-import { lowerGelu, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
+import { lowerGelu, lowerGeluGradient, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
 import { lowerLayerNorm, lowerLayerNormGradient } from './layer-norm.ts'
 import { lowerLinear, lowerLinearGelu, lowerLinearInputGradient, lowerLinearParameterGradient } from './linear.ts'
-import { lowerCrossEntropy, lowerMeanSquaredError, lowerMeanSquaredErrorGradient, lowerSoftmax } from './losses.ts'
 import {
-  lowerBroadcastLeading,
-  lowerConcat,
-  lowerGather,
-  lowerPad,
-  lowerReshape,
-  lowerScatterTokens,
-  lowerSlice,
-} from './movement.ts'
+  lowerMeanSquaredError,
+  lowerMeanSquaredErrorGradient,
+  lowerSoftmax,
+  lowerSoftmaxCrossEntropy,
+  lowerSoftmaxCrossEntropyGradient,
+} from './losses.ts'
+import type { Lowering } from './lowering.ts'
+import { lowerConcat, lowerGather, lowerPad, lowerReshape, lowerScatterTokens, lowerSlice } from './movement.ts'
 import { lowerPatchify, lowerPatchTargets } from './patches.ts'
-import { lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
+import { lowerBroadcastLeading, lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
 
 export const operationLowerings: OperationLowerings<Lowering> = {
   add: lowerPair,
@@ -26,7 +24,7 @@ export const operationLowerings: OperationLowerings<Lowering> = {
   gatherRows: lowerGather,
   gatherTokens: lowerGather,
   gelu: lowerGelu,
-  geluGradient: lowerGelu,
+  geluGradient: lowerGeluGradient,
   layerNorm: lowerLayerNorm,
   layerNormGradient: lowerLayerNormGradient,
   layerNormGradientAdd: lowerLayerNormGradient,
@@ -50,7 +48,7 @@ export const operationLowerings: OperationLowerings<Lowering> = {
   scatterTokens: lowerScatterTokens,
   slice: lowerSlice,
   softmax: lowerSoftmax,
-  softmaxCrossEntropy: lowerCrossEntropy,
-  softmaxCrossEntropyGradient: lowerCrossEntropy,
+  softmaxCrossEntropy: lowerSoftmaxCrossEntropy,
+  softmaxCrossEntropyGradient: lowerSoftmaxCrossEntropyGradient,
   sumLeading: lowerSumLeading,
 }

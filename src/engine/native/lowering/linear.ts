@@ -1,6 +1,6 @@
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
 import type { ValueId } from '../../plan/values.ts'
-import { integer, type Lowering, optional, typed, value } from '../lower/lowering.ts'
+import { integer, type Lowering, optional, typed, value } from './lowering.ts'
 
 /** `struct linear_product` of kernels/linear.h. */
 interface Product {

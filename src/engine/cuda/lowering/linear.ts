@@ -1,8 +1,8 @@
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
 import type { ValueId } from '../../plan/values.ts'
 import type { ProductShape } from '../device.ts'
-import type { Lowering } from '../lower/lowering.ts'
 import { launchGelu, launchGeluGradient } from './elementwise.ts'
+import type { Lowering } from './lowering.ts'
 import { sumRows } from './reductions.ts'
 
 /** Sizes of `x [rows, inner] w [outer, inner]^T`. */

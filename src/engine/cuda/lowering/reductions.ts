@@ -1,6 +1,6 @@
 import { elementCount, type ProgramNode } from '../../../graph/program.ts'
 import type { FloatType, ValueId } from '../../plan/values.ts'
-import { f32, type Lowering, u32, value } from '../lower/lowering.ts'
+import { f32, type Lowering, u32, value } from './lowering.ts'
 
 export interface RowSum {
   readonly x: ValueId
@@ -47,6 +47,14 @@ export function lowerSumLeading(lowering: Lowering, { inputs: [x], outputs: [y],
   const rows = elementCount(shape.slice(0, shape.length - Number(attributes.keep)))
   const to = lowering.write(y, 'float32')
   sumRows(lowering, { x: from, type, batch: 1, rows, columns: lowering.count(y), factor: 1, to })
+}
+
+export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
+  const type = lowering.join([x])
+  const from = lowering.read(x, type)
+  const count = lowering.count(y)
+  const list = [value(lowering.write(y, type)), value(from), u32(count), u32(lowering.count(x))]
+  lowering.each('copy-blocks', 'repeatBlocks', type, count, lowering.pack(type), list)
 }
 
 export function lowerMeanTokens(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {

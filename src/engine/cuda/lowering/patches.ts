@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../../../core/errors.ts'
 import { type PatchAttributes, type PatchifyAttributes, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
-import { type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { type Lowering, optional, u32, value } from './lowering.ts'
 
 export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
   const { tubelet, patch, mean, std, layout } = attributes as PatchifyAttributes

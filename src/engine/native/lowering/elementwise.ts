@@ -1,5 +1,5 @@
 import type { ProgramNode } from '../../../graph/program.ts'
-import { integer, type Lowering, real, typed, value } from '../lower/lowering.ts'
+import { integer, type Lowering, real, typed, value } from './lowering.ts'
 
 /** add, multiply: both operands in one type; the second repeats over the leading axes of the first. */
 export function lowerPair(lowering: Lowering, { operation, inputs, outputs: [y] }: ProgramNode): void {

@@ -1,5 +1,5 @@
 import type { ProgramNode } from '../../../graph/program.ts'
-import { f32, type Lowering, optional, u32, value } from '../lower/lowering.ts'
+import { f32, type Lowering, optional, u32, value } from './lowering.ts'
 
 export function lowerMeanSquaredError(lowering: Lowering, { inputs, outputs: [loss] }: ProgramNode): void {
   const [prediction, target, weight] = inputs

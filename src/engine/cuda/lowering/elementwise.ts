@@ -1,6 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import type { FloatType } from '../../plan/values.ts'
-import { f32, type Lowering, u32, value } from '../lower/lowering.ts'
+import { f32, type Lowering, u32, value } from './lowering.ts'
 
 /** add, multiply: both operands in one type; the second repeats over the leading axes of the first. */
 export function lowerPair(lowering: Lowering, { operation, inputs, outputs: [y] }: ProgramNode): void {

@@ -1,5 +1,5 @@
 import type { ProgramNode } from '../../../graph/program.ts'
-import { integer, type Lowering, optional, real, typed, value } from '../lower/lowering.ts'
+import { integer, type Lowering, optional, real, typed, value } from './lowering.ts'
 
 /** Parts that the rows of a gradient are divided into, whatever the number of threads: sums have one order. */
 const gradientParts = 16
