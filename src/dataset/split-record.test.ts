@@ -50,3 +50,10 @@ describe('selectPart', () => {
     expect(() => selectPart([video('a', 'test'), video('b', 'tset')], 'test')).toThrow(/b has "tset"/)
   })
 })
+
+it('takes what a repeated row is called for no video, although it may be the id of one', () => {
+  const videos = [{ id: 'v1' }, { id: 'v1 (line 3)' }]
+  const repeated = { id: 'v1 (line 3)', code: 'repeated', reason: 'line 3 names v1 again (line 2)' } as const
+  expect(recordSplit(videos, { train: videos }, [repeated])).toMatchObject({ rows: 3, train: 2 })
+  expect(() => recordSplit(videos, { train: videos, test: [{ id: 'v1' }] }, [repeated])).toThrow('in 2 places')
+})

@@ -49,7 +49,9 @@ export function recordSplit(
 ): SplitRecord {
   const { train = [], validation = [], test = [] } = parts
   const places = new Map<string, number>()
-  for (const { id } of [...train, ...validation, ...test, ...leftOut]) places.set(id, (places.get(id) ?? 0) + 1)
+  // What stands for a row that never became a video may read like the id of one.
+  const outOfVideos = leftOut.filter(({ code }) => code !== 'unusable' && code !== 'repeated')
+  for (const { id } of [...train, ...validation, ...test, ...outOfVideos]) places.set(id, (places.get(id) ?? 0) + 1)
   for (const { id } of videos) {
     const count = places.get(id) ?? 0
     if (count === 1) continue

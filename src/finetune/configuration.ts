@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { strideSchema } from '../train/clip-timing.ts'
 import {
   batchSchema,
   checkpointSchema,
@@ -50,7 +51,10 @@ const clipSchema = z
       .nullable()
       .default(null)
       .describe('dense: frames a stride apart (Kinetics); segments: spread over the video (Something-Something).'),
-    stride: count.nullable().default(null).describe('Frames from one to the next; null: as the encoder was trained.'),
+    stride: strideSchema
+      .nullable()
+      .default(null)
+      .describe('Frames from one to the next; null: as the encoder was trained.'),
     fps: fpsSchema.describe('Frames per second of the clip, by time; not together with a stride.'),
   })
   .check(refuseBothTimings)

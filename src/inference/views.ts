@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument } from '../core/errors.ts'
-import { type ClipTiming, positionsOf, storedTiming } from '../train/clip-timing.ts'
+import { type ClipTiming, positionsOf, rateSchema, storedTiming, strideSchema } from '../train/clip-timing.ts'
 import type { ClipSampling, CropChoice } from '../video/index.ts'
 
 /** Which frames of a video a classifier was trained on, and so should be tested on. */
@@ -13,8 +13,8 @@ export interface TestSampling extends ClipTiming {
 export const testSamplingSchema = z
   .object({
     kind: z.enum(['dense', 'segments']),
-    stride: z.int().min(1),
-    fps: z.number().positive().nullable(),
+    stride: strideSchema,
+    fps: rateSchema.nullable(),
   })
   .transform(({ kind, stride, fps }): TestSampling => {
     // Segments lie anywhere on the time line: no stride ever counted there.

@@ -23,6 +23,27 @@ function gaps(sampling: ClipSampling): number[] {
 
 const apart = (seconds: number) => new Array<number>(15).fill(Number(seconds.toFixed(6)))
 
+describe('a rate or a stride out of bounds', () => {
+  it.each([{ fps: 5e7 }, { fps: 1e12 }, { fps: 1e-300 }, { stride: 1e12 }])(
+    '%j is refused wherever it comes from',
+    (asked) => {
+      const name = Object.keys(asked)[0]
+      expect(() => clipTiming(asked, defaultTiming)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(`for ${name}`) }),
+      )
+      expect(() => runConfiguration({ clip: asked })).toThrow(`"clip.${name}"`)
+      expect(() => finetuneConfiguration({ clip: asked })).toThrow(`"clip.${name}"`)
+      const told = { kind: 'dense', stride: 1, fps: null, ...asked }
+      expect(testSamplingSchema.safeParse(told).error?.issues.map(({ path }) => path)).toEqual([[name]])
+    },
+  )
+
+  it('is one that nobody uses', () => {
+    for (const fps of [0.1, 12, 30, 240]) expect(clipTiming({ fps }, defaultTiming)).toEqual({ stride: 1, fps })
+    expect(clipTiming({ stride: 300 }, defaultTiming)).toEqual({ stride: 300, fps: null })
+  })
+})
+
 describe('frames of a clip', () => {
   it.each([12, 5, 60])('lie 1 / fps seconds apart in pretraining: %d', (fps) => {
     expect(gaps(pretrainSampling(runConfiguration({ clip: { fps } }).clip, 16))).toEqual(apart(1 / fps))

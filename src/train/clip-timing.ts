@@ -1,5 +1,6 @@
 /** How far apart the neighbouring frames of a clip are: the one place that knows what a stride and a rate mean together. */
-import { VideoMaeError } from '../core/errors.ts'
+import { z } from 'zod'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 
 export interface ClipTiming {
   /** Frames of the file from one frame of the clip to the next; 1 wherever there is a rate, which replaces it. */
@@ -13,6 +14,15 @@ export interface AskedTiming {
   readonly stride?: number | null
   readonly fps?: number | null
 }
+
+/** Frames from one frame of a clip to the next. With a larger stride than this, no video would have a second frame of the clip. */
+export const strideSchema = z.int().min(1).max(10_000)
+
+/**
+ * Frames of a clip per second. Each second of a video gets as many positions, so a rate without an upper bound takes any time and
+ * memory.
+ */
+export const rateSchema = z.number().min(0.001).max(1000)
 
 /** VideoMAE's on Kinetics. */
 export const defaultTiming: ClipTiming = { stride: 4, fps: null }
@@ -32,13 +42,17 @@ export function timingConflict({
 /**
  * What is asked for, else what a clip has anyway. A stride alone counts frames, whatever `otherwise` says.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` where a stride and a rate are asked for
+ * @throws VideoMaeError `INVALID_ARGUMENT` where a stride and a rate are asked for, or one that is out of bounds
  */
 export function clipTiming(asked: AskedTiming, otherwise: ClipTiming): ClipTiming {
   const { stride, fps } = asked
   const conflict = timingConflict(asked)
   if (conflict !== null)
     throw new VideoMaeError(`${conflict.message}.`, { code: 'INVALID_ARGUMENT', exit: 'usage', hint: conflict.hint })
+  if (typeof fps === 'number' && !rateSchema.safeParse(fps).success)
+    throw invalidArgument('fps', 'from 0.001 to 1000 frames per second', fps)
+  if (typeof stride === 'number' && !strideSchema.safeParse(stride).success)
+    throw invalidArgument('stride', 'a whole number of frames from 1 to 10000', stride)
   if (typeof fps === 'number') return { stride: 1, fps }
   return typeof stride === 'number' ? { stride, fps: null } : { stride: otherwise.stride, fps: otherwise.fps }
 }

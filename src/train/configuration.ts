@@ -3,7 +3,7 @@ import { recomputeModes } from '../graph/recompute.ts'
 import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
 import { positionKinds } from '../model/configuration.ts'
 import { presetNames } from '../model/presets.ts'
-import { clipTiming, defaultTiming, timingConflict } from './clip-timing.ts'
+import { clipTiming, defaultTiming, rateSchema, strideSchema, timingConflict } from './clip-timing.ts'
 import { durationSchema } from './duration.ts'
 
 const count = z.int().min(1)
@@ -40,7 +40,7 @@ const dataSchema = z
   .describe('Where the videos come from and how they are read.')
 
 /** The key `fps` of a section `clip`. */
-export const fpsSchema = z.number().positive().nullable().default(null)
+export const fpsSchema = rateSchema.nullable().default(null)
 
 /** Refuses a section `clip` with a stride and a rate. */
 export function refuseBothTimings(context: z.core.ParsePayload<{ stride: number | null; fps: number | null }>): void {
@@ -52,7 +52,7 @@ export function refuseBothTimings(context: z.core.ParsePayload<{ stride: number 
 
 const clipSchema = z
   .strictObject({
-    stride: count
+    stride: strideSchema
       .nullable()
       .default(null)
       .describe('Frames from one frame of the clip to the next, by frame index; null: 4, or 1 with fps.'),

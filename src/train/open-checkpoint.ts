@@ -7,7 +7,7 @@ import { hubHint } from '../format/foreign-weights.ts'
 import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/index.ts'
 import { findCheckpoint } from './checkpoint.ts'
-import { type ClipTiming, storedTiming } from './clip-timing.ts'
+import { type ClipTiming, rateSchema, storedTiming, strideSchema } from './clip-timing.ts'
 import { readJsonBesideWeights } from './json-file.ts'
 import { RunDirectory } from './run-directory.ts'
 
@@ -88,7 +88,7 @@ function isHeadRun(folder: string): boolean {
 const trainedSchema = z.object({
   configuration: z.object({
     clip: z
-      .object({ stride: z.number().positive().nullish(), fps: z.number().positive().nullish() })
+      .object({ stride: strideSchema.nullish(), fps: rateSchema.nullish() })
       .transform(({ stride, fps }) =>
         (stride ?? fps ?? null) === null ? null : storedTiming({ stride: stride ?? 1, fps: fps ?? null }),
       )

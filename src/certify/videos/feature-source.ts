@@ -43,7 +43,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   const { stride, seed = 0, scratch = false, size = 16, frames = 8 } = options
   if (from === 'pixels') {
     if (scratch) throw invalidArgument('from', 'a checkpoint whose sizes learners from scratch take', from)
-    const sampling = { kind: 'dense' as const, stride: stride ?? 1, fps: null }
+    const sampling = { kind: 'dense' as const, ...clipTiming({ stride }, { stride: 1, fps: null }) }
     return { kind: 'pixels', name: from, size, frames, sampling }
   }
   const fresh = from.startsWith(untrained)
