@@ -54,6 +54,7 @@ export function videoOptions(
   learner: LearnerOptions,
   options: VideoCommandOptions,
   signal: AbortSignal,
+  onNote: (note: string) => void = noteOf(options.quiet ?? false),
 ): CertifyVideosOptions {
   const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
   const {
@@ -97,13 +98,17 @@ export function videoOptions(
     signal,
     onDigest: progressOf(quiet, 'files read'),
     onProgress: progressOf(quiet, 'features'),
-    onNote: noteOf(quiet),
+    onNote,
   }
 }
 
+/** Prints each note once: several encoders, learners or numbers of partitions on the same data have the same ones to give. */
 export function noteOf(quiet: boolean): (note: string) => void {
+  const told = new Set<string>()
   return (note) => {
-    if (!quiet) process.stderr.write(`${note}\n`)
+    if (quiet || told.has(note)) return
+    told.add(note)
+    process.stderr.write(`${note}\n`)
   }
 }
 

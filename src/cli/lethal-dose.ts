@@ -23,6 +23,7 @@ import {
   bucketsOf,
   learnerOf,
   listOf,
+  noteOf,
   numbersOf,
   sharesOf,
   type VideoCommandOptions,
@@ -60,12 +61,13 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
   try {
     const { signal } = interrupt
     // All of them first: a claim that one encoder's origin contradicts is refused before features of another are computed.
+    const onNote = noteOf(quiet)
     const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
     for (const encoder of from) {
       for (const kind of kinds) {
         // Options of one kind may stand beside others: each takes what is its own.
         const own = ownOptions(await learnerOf({ ...options, learner: kind }, kind))
-        const videos = videoOptions(data, encoder, own, { ...options, by, learner: kind }, signal)
+        const videos = videoOptions(data, encoder, own, { ...options, by, learner: kind }, signal, onNote)
         const plan = await planCertification(videos)
         checkPlan(plan, by, ['dpa'], threat)
         const name = startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`

@@ -49,6 +49,13 @@ test('more partitions than videos, empty learners and learners of one class are 
   )
   expect(notes[0]).toContain('K = 50 partitions of 32 units')
   expect(certificateRemarks(certificate).join('\n')).toContain('warning: DPA K=50: ')
+  // Rules that count the votes of the same learners have the same warnings: each is printed once, with all it is about.
+  const [plain, runOff] = ['dpa', 'roe'].map((rule) => ({ ...many, rule: rule as 'dpa' | 'roe', spread: 1 }))
+  const remarks = certificateRemarks({ ...certificate, runs: [plain, runOff] })
+  for (const warning of many.warnings)
+    expect(remarks.filter((remark) => remark.includes(warning))).toEqual([
+      `warning: DPA K=50, DPA+ROE K=50: ${warning}`,
+    ])
   expect(certificate.mostFrequentClass.accuracy).toBeGreaterThan(0)
   expect(certificate.runs[1]).toMatchObject({ rule: 'fa_exact', exactRadii: 12 })
   expect(certificate.runs[1].inputs?.every(({ exact }) => exact === true)).toBe(true)

@@ -163,13 +163,21 @@ export function certificateRemarks(certificate: CertificateFile): readonly strin
   const { name, accuracy } = certificate.mostFrequentClass
   return [
     `always ${name}, the most frequent class: ${(100 * accuracy).toFixed(1)}% right`,
+    ...warningsOf(certificate.runs),
     ...certificate.runs.flatMap((run) => [
-      ...run.warnings.map((warning) => `warning: ${runName(run)}: ${warning}`),
       ...(run.exactRadii === null || run.exactRadii === run.summary.inputs
         ? []
         : [`${runName(run)}: ${run.exactRadii} of ${run.summary.inputs} radii are exact, the others are lower bounds`]),
     ]),
   ]
+}
+
+/** Each warning once, with the names of the runs that it is about: rules that count the votes of the same learners have the same ones. */
+function warningsOf(runs: readonly CertificateRun[]): string[] {
+  const names = new Map<string, string[]>()
+  for (const run of runs)
+    for (const warning of run.warnings) names.set(warning, [...(names.get(warning) ?? []), runName(run)])
+  return [...names].map(([warning, about]) => `warning: ${about.join(', ')}: ${warning}`)
 }
 
 /**
