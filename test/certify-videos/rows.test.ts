@@ -131,6 +131,32 @@ describe('the white-box certificate, which is about labels that become another c
     },
   )
 
+  it('has none for folders, where a label is a path and can hide a video', async () => {
+    for (const name of ['train/walk/1', 'train/run/2', 'train/run/3', 'test/walk/4'])
+      file(`parts-of-labels/${name}.mp4`)
+    const data = place('parts-of-labels')
+    for (const from of ['pixels', ['pixels', 'pixels']]) {
+      const planned = await planCertification({ data, from, split: 'folders', cache: place('cache') })
+      expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip', true)).toThrow(
+        expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS', message: expect.stringContaining('is a folder') }),
+      )
+      checkPlan(planned, 'content', [from === 'pixels' ? 'dpa' : 'groups'], 'general')
+    }
+    // The videos to predict may lie in one: their labels are not the attacker's.
+    const list_ = list(
+      'labels.csv',
+      'path,label',
+      clips.map((name, i) => `${name},${labels[i]}`),
+    )
+    const planned = await planCertification({
+      data: list_,
+      test: place('parts-of-labels', 'test'),
+      from: 'pixels',
+      cache: place('cache'),
+    })
+    checkPlan(planned, 'content', ['dpa'], 'label_flip', true)
+  })
+
   it('takes any other label, and rows to predict without one', async () => {
     await check(rowsOf('run'), true, declared)
     await check(rowsOf('a new class'), true)

@@ -207,11 +207,22 @@ export function labelsMakeGroups({ groupOf }: Pick<CertifyVideosPlan, 'groupOf'>
 /**
  * Some certificates hold only for samples that stay and change their class. A row that its label takes out of the training set, or
  * brings into it, changes what every other sample of its ridge head contributes, and the training data of its group's encoder. So
- * there must be no such row: if an attacker makes one, there is no answer.
+ * there must be no such row: if an attacker makes one, there is no answer. In a folder the label is a part of the path, and what a
+ * path can do to a video is not all seen in the rows (a hidden folder has none), so there it must be a list.
  *
  * @throws VideoMaeError `ROWS_WITHOUT_CLASS`
  */
-export function requireLabelledRows({ leftOut }: Pick<Division, 'leftOut'>): void {
+export function requireLabelledRows({ leftOut, sources }: Pick<Division, 'leftOut' | 'sources'>): void {
+  const [data] = sources
+  if (data?.kind === 'folder')
+    throw new VideoMaeError(
+      `Expected a list with labels, but ${data.source} is a folder, where a label is a part of the path: one that is changed can take the video out of the data.`,
+      {
+        code: 'ROWS_WITHOUT_CLASS',
+        exit: 'data',
+        hint: 'Name a CSV with the columns path,label instead of the folder. --white-box, and label_flip with encoder groups, are about labels that are changed to another class.',
+      },
+    )
   const rows = leftOut.filter(({ side, code }) => side !== 'test' && labelCodes.includes(code))
   if (rows.length === 0) return
   const [first] = rows
