@@ -21,6 +21,8 @@ export { type SafetensorsTensor, writeSafetensors } from './safetensors-write.ts
 
 /** An open checkpoint, one file or several shards. Headers are in memory, tensors are read when asked for. */
 export interface SafetensorsFile {
+  /** Every file that was opened: the index of shards, where there is one, then those with tensors. */
+  readonly files: readonly string[]
   /** Names of all tensors, in the order of the header (shards one after the other). */
   readonly names: readonly string[]
   /** The free-form `__metadata__` strings; those of later shards win. */
@@ -104,7 +106,7 @@ async function openSharded(indexPath: string): Promise<SafetensorsFile> {
       if ((await kindOf(path)) !== 'file') throw malformed(indexPath, `its shard ${JSON.stringify(name)} is missing`)
       shards.push(await openShard(path))
     }
-    const opened = openShards(shards)
+    const opened = openShards(shards, indexPath)
     for (const [tensor, name] of weightMap) {
       const shard = shards.find((candidate) => basename(candidate.path) === name)
       if (!shard?.header.tensors.has(tensor)) {
@@ -138,7 +140,8 @@ async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   return weightMap
 }
 
-function openShards(shards: readonly Shard[]): SafetensorsFile {
+/** @param index the file that names the shards, where there is one */
+function openShards(shards: readonly Shard[], index?: string): SafetensorsFile {
   const owners = new Map<string, Shard>()
   for (const shard of shards) {
     for (const name of shard.header.tensors.keys()) {
@@ -161,6 +164,7 @@ function openShards(shards: readonly Shard[]): SafetensorsFile {
     return viewAs(entry.dtype, bytes.buffer)
   }
   return {
+    files: [...(index === undefined ? [] : [index]), ...shards.map((shard) => shard.path)],
     names: [...owners.keys()],
     metadata: Object.assign({}, ...shards.map((shard) => shard.header.metadata)),
     has: (name) => owners.has(name),

@@ -33,6 +33,11 @@ export const trainingManifestSchema = z.object({
   withLabels: digests.optional(),
   /** Those of `samples` that trained nothing: a run was only tested on them, or left them out. */
   heldOut: digests.optional(),
+  /**
+   * Those of `samples` whose labels a run has read at all: also to draw a split or to list the classes. Absent where that is not known;
+   * then it may be all of them, if labels took part.
+   */
+  labelsRead: digests.optional(),
   /** Files that changed while they were trained on: what was seen of them is not known. */
   changed: z.int().min(0),
   /** Weights that the run started from and whose training is not in `samples`. */
@@ -232,11 +237,15 @@ export class TrainingRecord {
         digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest],
       )
     const [trained, tested] = [part(false), part(true)]
-    const { withLabels: _, heldOut: __, weights: ___, ...kept } = base
+    const { withLabels: _, heldOut: __, weights: ___, labelsRead: before, ...kept } = base
     return {
       ...kept,
       labelled: base.labelled || labelled,
       samples: [...new Set([...base.samples, ...trained, ...tested])].sort(),
+      // Where an earlier run with labels did not say whose they were, nobody knows it later.
+      ...(base.labelled && before === undefined
+        ? {}
+        : { labelsRead: [...new Set([...(before ?? []), ...(labelled ? [...trained, ...tested] : [])])].sort() }),
       ...useAfter(base, { labelled, trained, heldOut: tested }),
     }
   }
@@ -279,6 +288,7 @@ export class TrainingRecord {
       samples: [],
       withLabels: [],
       heldOut: [],
+      labelsRead: [],
       changed: 0,
       start: start === null ? null : { from: start.from, weights: stateDigest(start.state) },
     }

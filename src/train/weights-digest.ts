@@ -33,6 +33,18 @@ export async function weightsDigest(place: string): Promise<string | null> {
   return hash.digest('hex')
 }
 
+/**
+ * The files that `weightsDigest` reads. Others beside them, features for instance, are no weights.
+ *
+ * @throws VideoMaeError what `readSafetensors` throws
+ */
+export async function weightFiles(place: string): Promise<string[]> {
+  const opened = await readSafetensors(place)
+  await opened.close()
+  const beside = await readdir(place).catch((): string[] => [])
+  return [...opened.files, ...(beside.includes(headFile) ? [path.join(place, headFile)] : [])]
+}
+
 async function addTensors(hash: Hash, place: string): Promise<void> {
   const file = await readSafetensors(place)
   try {

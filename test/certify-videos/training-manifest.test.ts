@@ -36,6 +36,7 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { type TrainingManifestContent, TrainingRecord } from '../../src/train/training-manifest.ts'
 import { trainingUse } from '../../src/train/training-use.ts'
+import { weightsDigest } from '../../src/train/weights-digest.ts'
 import { probeDecoders } from '../../src/video/decoder.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
@@ -405,6 +406,18 @@ describe('a run of an earlier program', () => {
     expect([...(await known(place('whole-run'))).samples]).toEqual(others.sort())
   })
 
+  it('is known with files beside the weights that are none, as for weightsDigest', async () => {
+    await old('beside', 28)
+    const step = place('beside-run', 'step-00000004')
+    const digest = await weightsDigest(step)
+    writeFileSync(path.join(step, 'features.safetensors'), readFileSync(path.join(step, 'model.safetensors')))
+    expect(await weightsDigest(step)).toBe(digest)
+    expect((await known(step)).samples.size).toBe(6)
+    // The head of a classifier is weights: one that training did not write leaves them unknown.
+    cpSync(path.join(step, 'model.safetensors'), path.join(step, 'head.safetensors'))
+    expect(await trainingManifestOf(step)).toMatchObject({ known: false })
+  })
+
   it('is unknown where its weights were replaced', async () => {
     cpSync(place('run'), place('swapped'), { recursive: true })
     withoutManifests(place('swapped'))
@@ -550,6 +563,38 @@ describe('a classifier', () => {
       const own = JSON.parse(readFileSync(path.join(stripped, 'config.json'), 'utf8'))
       writeFileSync(path.join(stripped, 'config.json'), JSON.stringify({ ...own, id2label: config.id2label }))
       await refuse(stripped)
+    },
+  )
+
+  it.each(['full', 'ridge'] as const)(
+    '(%s) of other videos, whose pretraining alone saw the protected ones, allows a claim about labels only',
+    async (mode) => {
+      const files = await dataset(`seen-${mode}`, 27)
+      const others = await dataset(`tuned-${mode}`, 28)
+      const list = listOf(`seen-${mode}.csv`, files)
+      await pretrainOn(place(`seen-${mode}`), place(`seen-run-${mode}`))
+      const tune = (name: string, videos: readonly string[]) =>
+        finetuneOn(listOf(`${name}.csv`, videos), place(name), place(`seen-run-${mode}`), mode)
+      await tune(`apart-${mode}`, others)
+      const plan = await planCertification(options(place(`apart-${mode}`), list))
+      expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: false })
+      checkPlan(plan, 'content', ['dpa'], 'label_flip')
+      expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/inserted or deleted video may change/)
+      // One protected video among those with labels, whatever part it had: its label helped to draw the split.
+      for (const [i, file] of files.entries()) {
+        if (mode === 'full' && i > 0) break
+        await tune(`mixed-${mode}-${i}`, [...others, file])
+        const mixed = await planCertification(options(place(`mixed-${mode}-${i}`), list))
+        expect(mixed.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
+      }
+      // A manifest of an earlier version does not say whose labels were read: they may be those of any of its videos.
+      const folder = place(`apart-${mode}`, 'best')
+      const manifest = JSON.parse(readFileSync(path.join(folder, 'training-manifest.json'), 'utf8'))
+      expect(new Set(manifest.labelsRead)).toEqual(new Set(others.map(digestOf)))
+      delete manifest.labelsRead
+      writeFileSync(path.join(folder, 'training-manifest.json'), JSON.stringify(manifest))
+      const earlier = await planCertification(options(folder, list))
+      expect(earlier.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
     },
   )
 

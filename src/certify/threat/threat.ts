@@ -97,7 +97,7 @@ export function checkThreat(
   if (encoder.labelsUsed) {
     throw refuse(
       threat,
-      'labels of the protected set took part in making or choosing the encoder, or may have, so one flipped label may change every learner.',
+      'labels of the protected set took part in making or choosing the encoder (to train it, to choose a checkpoint, to draw a split), or it is not known whose labels did, so one flipped label may change every learner.',
       'nothing. Train the encoder without these labels (its checkpoint chosen without them too), or on other videos.',
     )
   }
@@ -206,7 +206,7 @@ function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance,
   if (threat === 'label_flip') conditions.push('the videos themselves are trusted')
   if (threat === 'label_flip' && (encoder.trust === 'protected_set' || encoder.trust === 'per_group' || overlap !== 0))
     conditions.push(
-      'the encoder was trained, and its checkpoint chosen, without labels, class folders or label-based filters',
+      'the encoder was trained, and its checkpoint chosen, without labels of the protected videos, and without class folders or filters that follow from them',
     )
   if (threat !== 'label_flip' && encoder.trust === 'public')
     conditions.push('the corpus behind the published weights is not poisoned and holds none of the protected videos')

@@ -44,8 +44,11 @@ export async function encoderProvenance(
   // Only a manifest of all training data can back the claim that it shares nothing.
   const complete = training === null || training.complete
   const concluded: EncoderTrust = shared > 0 ? 'protected_set' : fixed ? 'fixed' : complete ? 'external' : 'public'
-  // Labels of data that is not known may be those of the protected set.
-  const labelsUsed = training?.manifest.labelled === true && (shared > 0 || !complete)
+  // Labels of data that is not known may be those of the protected set. Where all is known, it depends on whose labels were read:
+  // those of other videos leave the encoder what it is when a protected label is flipped, also if it was pretrained on the video.
+  const labels = training?.manifest.labelsRead
+  const readProtected = labels !== undefined && protectedDigests.some((digest) => labels.has(digest))
+  const labelsUsed = training?.manifest.labelled === true && (readProtected || !complete)
   return {
     provenance: {
       digest: digestOf(source, scaledOn),

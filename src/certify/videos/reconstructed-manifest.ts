@@ -11,7 +11,7 @@ import { readRegularText } from '../../format/regular-file.ts'
 import { folderOf, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
-import { headFile, weightsDigest } from '../../train/weights-digest.ts'
+import { headFile, weightFiles, weightsDigest } from '../../train/weights-digest.ts'
 import type { VideoEntry } from '../../video/index.ts'
 import { sha256 } from '../ensemble/hash.ts'
 
@@ -19,6 +19,8 @@ import { sha256 } from '../ensemble/hash.ts'
 export interface OwnTraining {
   readonly labelled: boolean
   readonly samples: readonly string[]
+  /** Absent where it is not known whose labels took part. */
+  readonly labelsRead?: readonly string[] | undefined
   /** Why there may be more; null where this is all. */
   readonly why: string | null
   /** Digest of the weights: null where the run did not write it down. */
@@ -108,8 +110,9 @@ async function openRun(place: string): Promise<Run | null> {
 
 /** Digest of the weights in a checkpoint folder; null unless every file of them is as training wrote it. */
 async function writtenWeights(place: string, digests: Readonly<Record<string, string>>): Promise<string | null> {
-  const names = (await readdir(place).catch(() => [])).filter((name) => name.endsWith('.safetensors'))
-  for (const name of names) if ((await fileDigest(path.join(place, name))) !== digests[name]) return null
+  const files = await weightFiles(place).catch(() => null)
+  if (files === null) return null
+  for (const file of files) if ((await fileDigest(file)) !== digests[path.basename(file)]) return null
   return weightsDigest(place)
 }
 

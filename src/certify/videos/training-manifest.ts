@@ -25,6 +25,8 @@ export interface TrainingManifest {
   readonly labelled: boolean
   /** SHA-256 of every file that took part, in this run or in one it started from. */
   readonly samples: ReadonlySet<string>
+  /** Those of `samples` whose labels may have taken part in any way: all, where labels did and nothing says whose. */
+  readonly labelsRead: ReadonlySet<string>
 }
 
 export type ManifestOutcome =
@@ -108,12 +110,12 @@ async function manifestBehind(
 
 /** @param named whether it is known to be about the weights in question */
 function ownOf(
-  { labelled, samples, changed, start }: TrainingManifestContent,
+  { labelled, samples, labelsRead, changed, start }: TrainingManifestContent,
   name: string,
   named: boolean,
 ): OwnTraining {
   const moved = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
-  return { labelled, samples, start, why: named ? moved : namesNoWeights }
+  return { labelled, samples, labelsRead, start, why: named ? moved : namesNoWeights }
 }
 
 /** One run together with what came before it. */
@@ -123,14 +125,17 @@ async function withStart(
   above: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ManifestOutcome> {
-  const mine = described(own.samples, own.labelled)
+  const mine = described(own.samples, own.labelled, own.labelsRead)
   if (own.start === null) return own.why === null ? { known: true, manifest: mine } : unknown(own.why, mine)
   const { from, weights } = own.start
   if (weights !== null && weights !== (await weightsAt(from)))
     return unknown(own.why ?? `the weights that ${name} started from are not at ${from} any more`, mine)
   const before = await manifestBehind(from, above, signal)
   const all = before.known ? before.manifest : before.atLeast
-  const both = described([...mine.samples, ...all.samples], mine.labelled || all.labelled)
+  const both = described([...mine.samples, ...all.samples], mine.labelled || all.labelled, [
+    ...mine.labelsRead,
+    ...all.labelsRead,
+  ])
   if (own.why !== null) return unknown(own.why, both)
   if (before.known) return { known: true, manifest: both }
   return unknown(`${name} started from other weights, and ${before.why}`, both)
@@ -149,16 +154,26 @@ function unknown(why: string, atLeast: TrainingManifest): ManifestOutcome {
   return { known: false, why, atLeast }
 }
 
-function described(samples: Iterable<string>, labelled: boolean): TrainingManifest {
+function described(
+  samples: Iterable<string>,
+  labelled: boolean,
+  labelsRead: Iterable<string> | undefined = undefined,
+): TrainingManifest {
   const body = [...new Set(samples)].sort()
-  return { digest: sha256(JSON.stringify([labelled, body])), labelled, samples: new Set(body) }
+  const read = new Set(labelled ? (labelsRead ?? body) : [])
+  return { digest: sha256(JSON.stringify([labelled, body])), labelled, samples: new Set(body), labelsRead: read }
 }
 
-/** Both together, for weights that two sources of knowledge describe. */
+/**
+ * Both together, for weights that two sources of knowledge describe.
+ *
+ * @param b where labels took part in `a`, those of `b` may have been among them
+ */
 export function joinManifests(a: TrainingManifest, b: TrainingManifest): TrainingManifest {
   return {
     digest: sha256([a.digest, b.digest].join('\n')),
     labelled: a.labelled || b.labelled,
     samples: new Set([...a.samples, ...b.samples]),
+    labelsRead: new Set([...a.labelsRead, ...b.labelsRead, ...(a.labelled ? b.samples : [])]),
   }
 }
