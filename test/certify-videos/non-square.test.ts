@@ -11,7 +11,9 @@ import {
   prepareLearners,
   prepareSets,
 } from '../../src/certify/videos/index.ts'
+import { openFrames } from '../../src/certify/videos/learners/frames.ts'
 import { RandomStream } from '../../src/core/random.ts'
+import { fileDigest } from '../../src/format/file-digest.ts'
 import { saveClassifier } from '../../src/inference/classifier.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
@@ -84,3 +86,51 @@ it.each(['attentive', 'full', 'scratch'] as const)('%s learners are trained and 
   expect(inputs).toHaveLength(plan.division.test.length)
   expect(abstentions).toBe(0)
 })
+
+/** [width, height] of a video, and the rectangle of it that a model with frames of 8 x 16 shows: the middle, in its proportions. */
+const shown = [
+  { video: [16, 8], from: [0, 0], size: [16, 8] },
+  { video: [96, 24], from: [24, 0], size: [48, 24] },
+  { video: [32, 48], from: [0, 16], size: [32, 16] },
+] as const
+
+/** Red grows to the right and green downwards over the rectangle that is shown; all else is blue. */
+function colorAt(x: number, y: number, { from, size }: (typeof shown)[number]): [number, number, number] {
+  const [u, v] = [(x + 0.5 - from[0]) / size[0], (y + 0.5 - from[1]) / size[1]]
+  return u < 0 || u > 1 || v < 0 || v > 1 ? [0, 0, 255] : [20 + 200 * u, 20 + 200 * v, 40]
+}
+
+it.each(shown)(
+  'learners on frames see the middle of a video of $video, in the proportions of the encoder',
+  async (kind) => {
+    const [width, height] = kind.video
+    const file = place(`colors-${width}-${height}.mp4`)
+    const frame = Uint8Array.from(
+      Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => colorAt(x, y, kind))).flat(2),
+    )
+    const frames = new Uint8Array(8 * frame.length)
+    for (let t = 0; t < 8; t++) frames.set(frame, t * frame.length)
+    await encodeVideo(file, frames, { width, height, framesPerSecond: 8, quality: 1 })
+    const encoder = await openEncoder(place('checkpoint'))
+    const video = { path: file, id: file, digest: await fileDigest(file) }
+    const opened = await openFrames(encoder, [video], { cache: place('colors'), workers: 1 })
+    const content = { key: video.digest, noise: null }
+    const sampling = { kind: 'dense', stride: 1, fps: null } as const
+    let clips = 0
+    for await (const view of opened.frames.middleClips([content], { configuration: encoder.configuration, sampling })) {
+      if (!view.ok) throw new Error(view.reason)
+      clips++
+      // At the edges of what is shown, colors mix with what is not.
+      for (let t = 0; t < 4; t++)
+        for (let y = 1; y < 7; y++)
+          for (let x = 2; x < 14; x++) {
+            const expected = colorAt(x, y, shown[0])
+            for (let c = 0; c < 3; c++) {
+              const found = view.clips[((t * 8 + y) * 16 + x) * 3 + c]
+              expect(Math.abs(found - expected[c]), `${[t, y, x, c]}`).toBeLessThan(16)
+            }
+          }
+    }
+    expect(clips).toBe(1)
+  },
+)
