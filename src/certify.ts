@@ -105,7 +105,15 @@ export {
 export { checkVectors, type SectionResult } from './certify/vectors.ts'
 export { type AttackKind, attackKinds } from './certify/videos/audit/attacks.ts'
 export { auditLists, type ListAuditOptions, type ListAuditReport } from './certify/videos/audit/list-audit.ts'
+export { type AuditVideosJob, assertVideoAudit, auditVideos, type VideoAudit } from './certify/videos/audit-videos.ts'
+export {
+  type CertifiedVideos,
+  type CertifyVideosJob,
+  certifyVideos,
+  certifyVideosShare,
+} from './certify/videos/certify-videos.ts'
 export { compareClassNames, otherClasses } from './certify/videos/class-list.ts'
+export { type LethalDoseOfVideosJob, lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './certify/videos/feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './certify/videos/feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './certify/videos/groups.ts'
@@ -135,6 +143,7 @@ export { encoderProvenance } from './certify/videos/provenance.ts'
 export { type LeftOutRow, leftOutSummary, type SplitRule } from './certify/videos/reading.ts'
 export { applyScale, type FeatureScale, measureScale } from './certify/videos/scale.ts'
 export { type SeenInputs, seenInputs, seenRemarks } from './certify/videos/seen-inputs.ts'
+export type { CertifyStage, VideoStudyOptions } from './certify/videos/study.ts'
 export type { PeriodOptions } from './certify/videos/times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './certify/videos/training-manifest.ts'
 export { type VideoCertificate, videoCertificate } from './certify/videos/video-certificate.ts'

@@ -5,6 +5,9 @@
  */
 import './core/require-node.ts'
 
+export { auditVideos } from './certify/videos/audit-videos.ts'
+export { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from './certify/videos/certify-videos.ts'
+export { lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
 export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'
 export { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from './dataset/dataset.ts'
 export { videosOfSplit } from './dataset/split.ts'

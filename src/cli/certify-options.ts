@@ -1,7 +1,6 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
-import path from 'node:path'
 import type { BucketKey, EncoderTrust, Rule, Threat } from '../certify/index.ts'
-import type { CertifyVideosOptions, LearnerKind, LearnerOptions, SplitRule } from '../certify/videos/index.ts'
+import type { LearnerKind, LearnerOptions, SplitRule, VideoStudyOptions } from '../certify/videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
@@ -43,9 +42,15 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly quiet?: boolean
 }
 
-/** @param what is counted, e.g. `learners` */
-export function progressOf(quiet: boolean, what: string): (done: number, total: number) => void {
-  return new ProgressDisplay({ stream: process.stderr, quiet }).counter(what)
+/** Displays of progress, one for each stage. */
+export function progressOf(quiet: boolean): (stage: string, done: number, total: number) => void {
+  const display = new ProgressDisplay({ stream: process.stderr, quiet })
+  const counters = new Map<string, (done: number, total: number) => void>()
+  return (stage, done, total) => {
+    const counter = counters.get(stage) ?? display.counter(stage)
+    counters.set(stage, counter)
+    counter(done, total)
+  }
 }
 
 export function videoOptions(
@@ -54,51 +59,19 @@ export function videoOptions(
   learner: LearnerOptions,
   options: VideoCommandOptions,
   signal: AbortSignal,
-  onNote: (note: string) => void = noteOf(options.quiet ?? false),
-): CertifyVideosOptions {
+): VideoStudyOptions & { readonly from: string | readonly string[] } {
   const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
-  const {
-    threads,
-    workers,
-    decoder,
-    seed,
-    out,
-    cache,
-    engine,
-    quiet = false,
-    classes,
-    period,
-    until,
-    coverage,
-  } = options
+  const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
+  const { period, until, coverage } = options
   return {
-    ...{
-      test,
-      testShare,
-      split,
-      by,
-      trusted,
-      trainedOn,
-      trust,
-      labelsUsed,
-      clips,
-      stride,
-      threads,
-      workers,
-      decoder,
-      seed,
-    },
-    data,
-    from,
-    learner,
-    cache: cache ?? path.join(out, 'store'),
+    ...{ data, from, learner, test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride },
+    ...{ threads, workers, decoder, seed, out, signal },
+    ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,
     ...(classes === undefined ? {} : { classes: listOf('--classes', classes) }),
     ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
-    signal,
-    onDigest: progressOf(quiet, 'files read'),
-    onProgress: progressOf(quiet, 'features'),
-    onNote,
+    onProgress: progressOf(quiet),
+    onNote: noteOf(quiet),
   }
 }
 

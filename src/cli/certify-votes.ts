@@ -142,6 +142,7 @@ async function certifyRules(
   },
 ): Promise<RuleResult[]> {
   const { out, quiet, perInput, names } = about
+  const progress = progressOf(quiet)
   const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
   const results: RuleResult[] = []
   const kept: KeptCertificates[] = []
@@ -154,7 +155,7 @@ async function certifyRules(
         signal: interrupt.signal,
         known: keep.known,
         onCertificate: (certificate) => keep.add(certificate),
-        onProgress: progressOf(quiet, `${rule.rule}: inputs`),
+        onProgress: (done, total) => progress(`${rule.rule}: inputs`, done, total),
       }).finally(() => keep.flush())
       const certificate = { ...importedCertificate(imported, rule, certified), classNames: names }
       const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)

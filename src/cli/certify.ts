@@ -1,34 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { certificateRemarks, certificateTable, checkRules, type Threat } from '../certify/index.ts'
 import {
-  type CertifyOptions,
-  certificateRemarks,
-  certificateTable,
-  certify,
-  checkRules,
-  type SampleSet,
-  type TestInputs,
-  type Threat,
-  trainShare,
-  writeCertificate,
-} from '../certify/index.ts'
-import {
-  type CertifyVideosOptions,
-  checkPlan,
+  type CertifiedVideos,
+  type CertifyVideosJob,
+  certifyVideos,
+  certifyVideosShare,
   groupsOf,
-  type LearnerKind,
   type LearnerOptions,
   leftOutSummary,
-  type Prepared,
-  planCertification,
   planVideos,
-  prepareLearners,
-  prepareShare,
   pretrainGroups,
   seenRemarks,
   startsFresh,
-  type VideoCertificate,
-  videoCertificate,
+  videosOf,
   writeGroupLists,
 } from '../certify/videos/index.ts'
 import { invalidArgument } from '../core/errors.ts'
@@ -41,7 +26,6 @@ import {
   learnerOf,
   noteOf,
   numbersOf,
-  progressOf,
   rulesOf,
   type VideoCommandOptions,
   videoOptions,
@@ -90,34 +74,20 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     await mkdir(out, { recursive: true })
     const from = await encodersOf(data, learner, options, signal)
     if (from === null) return
-    const videos = videoOptions(data, from, learner, options, signal)
-    const plan = await planCertification(videos)
-    checkPlan(plan, by, rules, threat, options.whiteBox)
-    if (shard !== null && stage === 'features') {
-      await prepareShare(plan, videos, shard)
-      return report(json, { stage, shard: options.shard }, `features of part ${options.shard} are in ${videos.cache}`)
+    const job: CertifyVideosJob = {
+      ...videoOptions(data, from, learner, options, signal),
+      ...{ by, threat, partitions, rules, groups, collective },
+      spread: options.spread,
+      whiteBox: options.whiteBox,
+      perInput: options.perInput,
+      seedsPerPartition: options.seedsPerPartition,
     }
-    await prepareLearners(plan, videos, async (prepared) => {
-      const numbers = { partitions, rules, groups, by, collective, periods: plan.periods }
-      const mathematics = mathematicsOf(prepared, options, numbers, signal)
-      if (shard !== null) {
-        await trainShare(prepared.set, mathematics, shard)
-        return report(json, { stage, shard: options.shard }, `learners of part ${options.shard} are in ${out}`)
-      }
-      const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, mathematics)
-      const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
-      const files = await writeCertificate(out, certificate, manifests)
-      const about = {
-        files,
-        from,
-        learner: plan.learner.kind,
-        test: prepared.test.rows,
-        how: plan.division.how,
-        out,
-        json,
-      }
-      reportCertificate(certificate, about)
-    })
+    if (shard !== null && (stage === 'features' || stage === 'learners')) {
+      await certifyVideosShare(job, { stage, shard })
+      const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
+      return report(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
+    }
+    reportCertificate(await certifyVideos(job), { from, out, json })
   } finally {
     interrupt.dispose()
   }
@@ -139,7 +109,7 @@ async function encodersOf(
   }
   if (groups === undefined || groups < 2 || from.length > 0)
     throw invalidArgument('--groups', 'a number of at least 2, without --from', groups)
-  const all: CertifyVideosOptions = videoOptions(data, [], learner, options, signal)
+  const all = videosOf(videoOptions(data, [], learner, options, signal), by)
   const { division, classes } = await planVideos(all)
   const folder = path.join(out, 'groups')
   await mkdir(folder, { recursive: true })
@@ -162,41 +132,12 @@ async function encodersOf(
   return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
 }
 
-function mathematicsOf<Set extends SampleSet, Inputs extends TestInputs>(
-  { learners, encoder }: Prepared<Set, Inputs>,
-  options: CertifyCommandOptions,
-  numbers: Pick<CertifyOptions<Set, Inputs>, 'partitions' | 'rules' | 'groups' | 'by' | 'periods' | 'collective'>,
-  signal: AbortSignal,
-): CertifyOptions<Set, Inputs> {
-  const { threat = 'general', out, spread, seed, threads, whiteBox, perInput, quiet = false } = options
-  return {
-    ...{ learners, spread, seed, threads, whiteBox, perInput, signal },
-    threat: { threat, encoder },
-    ...numbers,
-    seeds: options.seedsPerPartition,
-    directory: path.join(out, 'learners'),
-    onProgress: progressOf(quiet, 'learners'),
-    onVotes: progressOf(quiet, 'votes of learners'),
-    onCertified: progressOf(quiet, 'certificates'),
-    onNote: noteOf(quiet),
-  }
-}
-
 function reportCertificate(
-  certificate: VideoCertificate,
-  about: {
-    /** That were written. */
-    readonly files: readonly string[]
-    readonly from: readonly string[]
-    readonly learner: LearnerKind
-    /** Inputs that are predicted. */
-    readonly test: number
-    readonly how: string
-    readonly out: string
-    readonly json: boolean
-  },
+  { certificate, files, inputs: test, plan }: CertifiedVideos,
+  { from, out, json }: { readonly from: readonly string[]; readonly out: string; readonly json: boolean },
 ): void {
-  const { files, from, learner, test, how, out, json } = about
+  const { how } = plan.division
+  const learner = plan.learner.kind
   const { threat: statement, runs, data, ...rest } = certificate
   const { encoder } = statement
   const summary = {

@@ -1,0 +1,141 @@
+/** Attacks on the certificates of a folder or list of videos, in one call. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { type AuditOptions, type AuditReport, assertAudit, audit } from '../audit/audit.ts'
+import { checkRules } from '../certify-plan.ts'
+import type { BucketKey } from '../ensemble/buckets.ts'
+import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
+import type { Rule } from '../rules/certify-ballots.ts'
+import type { Threat } from '../threat/threat.ts'
+import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
+import { isHeadKind } from './learners/kinds.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { type Prepared, prepareGroups, prepareLearners } from './prepare.ts'
+import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
+
+/** Options of `auditVideos`. */
+export interface AuditVideosJob
+  extends VideoStudyOptions,
+    Partial<Pick<AuditOptions<SampleSet, TestInputs>, 'partitions' | 'rule'>>,
+    Pick<AuditOptions<SampleSet, TestInputs>, 'spread' | 'groups' | 'trials' | 'attacks' | 'largestBudget'> {
+  /** DPA*: learners of each partition. Default 1. */
+  readonly seedsPerPartition?: number
+  /** Attacks on the list or folder itself, through everything that `certifyVideos` does. Default 20, or 2 for trained networks. */
+  readonly listTrials?: number
+}
+
+/** `audit.json`: what poisoned features did, and attacks on rows and files. */
+export interface VideoAudit extends AuditReport {
+  /** Null where they were not asked for, or cannot be made: `listsSkipped` says why. */
+  readonly lists: ListAuditReport | null
+  readonly listsSkipped: string | null
+}
+
+/**
+ * Poisons the training set many times, trains again and compares certified predictions. Writes `audit.json` into `out`.
+ *
+ * @returns the report, and the path of `audit.json`; violations are in the report, see `assertVideoAudit`
+ * @throws VideoMaeError as `certifyVideos`
+ */
+export async function auditVideos(
+  job: AuditVideosJob,
+): Promise<{ readonly report: VideoAudit; readonly file: string }> {
+  const { partitions = 50, rule = 'dpa', groups, out } = job
+  const { by } = claimOf([rule], job)
+  checkRules({ rules: [rule], partitions, groups, by })
+  const videos = videosOf(job, by)
+  const plan = await planCertification(videos)
+  const auditOf = <Set extends SampleSet, Inputs extends TestInputs>({
+    set,
+    test,
+    learners,
+  }: Prepared<Set, Inputs>) => {
+    const { trials, attacks, largestBudget, spread, seed, threads, signal } = job
+    return audit(set, test, {
+      ...{ learners, by, partitions, rule, groups, trials, attacks, largestBudget, spread, seed, threads, signal },
+      periods: plan.periods,
+      seeds: job.seedsPerPartition,
+      onProgress: stage(job.onProgress, 'poisonings'),
+    })
+  }
+  const counted =
+    rule === 'groups' && groups !== undefined
+      ? await auditOf(await prepareGroups(plan, videos, groups))
+      : await prepareLearners(plan, videos, auditOf)
+  const report: VideoAudit = { ...counted, ...(await attackLists(videos, plan, { ...job, rule, partitions, by })) }
+  await mkdir(out, { recursive: true })
+  const file = path.join(out, 'audit.json')
+  await writeFileAtomic(file, `${JSON.stringify(report)}\n`)
+  return { report, file }
+}
+
+/** The same way that `certifyVideos` goes, where the encoder can be taken as given. */
+async function attackLists(
+  videos: CertifyVideosOptions,
+  plan: CertifyVideosPlan,
+  job: AuditVideosJob & { readonly rule: Rule; readonly partitions: number; readonly by: BucketKey },
+): Promise<Pick<VideoAudit, 'lists' | 'listsSkipped'>> {
+  const { rule, partitions, groups, by, spread, seed, threads, signal, out } = job
+  const trials = job.listTrials ?? (isHeadKind(plan.learner.kind) ? 20 : 2)
+  const skipped = (why: string) => ({ lists: null, listsSkipped: why })
+  if (trials === 0) return skipped('not asked for')
+  if (plan.sources.length > 1)
+    return skipped('the encoders of groups would have to be pretrained again for each attack')
+  const threat = threatOf(plan, by, rule)
+  if (threat === null) return skipped('no claim holds with this encoder')
+  const lists = await auditLists({
+    ...{ videos, rules: [rule], partitions, threat, groups, spread, trials, seed, threads, signal },
+    seeds: job.seedsPerPartition,
+    folder: path.join(out, `attacked-${process.pid}`),
+    onProgress: stage(job.onProgress, 'attacks on rows and files'),
+  })
+  return { lists, listsSkipped: null }
+}
+
+/** The strongest claim that the encoder allows; null where none does. */
+function threatOf(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Threat | null {
+  for (const threat of [by === 'source' ? 'source' : by === 'time' ? 'temporal' : 'general', 'label_flip'] as const) {
+    try {
+      checkPlan(plan, by, [rule], threat)
+      return threat
+    } catch (error) {
+      if (!(error instanceof VideoMaeError) || error.code !== 'THREAT_NOT_CERTIFIED') throw error
+    }
+  }
+  return null
+}
+
+/** @throws VideoMaeError `AUDIT_FAILED` where anything changed that must not, `AUDIT_NOTHING_CHECKED` where nothing was compared */
+export function assertVideoAudit(report: VideoAudit): void {
+  assertAudit(report)
+  assertLists(report)
+  assertChecked(report)
+}
+
+function assertLists({ lists }: VideoAudit): void {
+  if (lists === null || lists.violations.length === 0) return
+  const [{ what, acts }] = lists.violations
+  throw new VideoMaeError(
+    `Expected certified predictions to stay under attacks on rows and files, but ${lists.violations.length} changed; the first: ${what} (${acts.join(', ')}).`,
+    {
+      code: 'AUDIT_FAILED',
+      exit: 'checkFailed',
+      hint: 'Do not use the certificates of this set-up; report the case with its seed.',
+    },
+  )
+}
+
+/** A check that had nothing to check has not passed. */
+function assertChecked({ checkedPredictions, attacks, lists, inputs }: VideoAudit): void {
+  if (checkedPredictions + attacks.triedWithin + (lists?.checkedPredictions ?? 0) > 0) return
+  throw new VideoMaeError(
+    `Expected certified predictions to check, but nothing was checked: no attack was within the radius of any of the ${inputs} inputs.`,
+    {
+      code: 'AUDIT_NOTHING_CHECKED',
+      exit: 'nothingChecked',
+      hint: 'Radii are 0, or no attacks were asked for. Take another K or a more accurate learner, more --trials, or a smaller --budget.',
+    },
+  )
+}

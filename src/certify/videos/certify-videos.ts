@@ -1,0 +1,138 @@
+/** From labelled videos and an encoder to a certificate and its files, in one call. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { certify } from '../certify.ts'
+import { type CertifyOptions, checkRules, defaultRules, trainShare } from '../certify-plan.ts'
+import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
+import type { Shard } from '../ensemble/learners.ts'
+import { writeCertificate } from '../files/certificate-file.ts'
+import type { Threat } from '../threat/threat.ts'
+import { type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { type Prepared, prepareLearners, prepareShare } from './prepare.ts'
+import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
+import { type VideoCertificate, videoCertificate } from './video-certificate.ts'
+
+/** Options of `certifyVideos`: the videos and what is to be certified. */
+export interface CertifyVideosJob
+  extends VideoStudyOptions,
+    Pick<
+      CertifyOptions<SampleSet, TestInputs>,
+      'partitions' | 'rules' | 'spread' | 'groups' | 'whiteBox' | 'collective' | 'perInput'
+    > {
+  /** What the attacker may do. Default `general`, with rule `temporal` that. */
+  readonly threat?: Threat
+  /** DPA*: learners of each partition, from different seeds. Default 1. */
+  readonly seedsPerPartition?: number
+}
+
+/** What `certifyVideos` found and wrote. */
+export interface CertifiedVideos {
+  readonly certificate: VideoCertificate
+  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K. */
+  readonly files: readonly string[]
+  /** Inputs that were predicted. */
+  readonly inputs: number
+  readonly plan: CertifyVideosPlan
+}
+
+/**
+ * Certifies predictions of an ensemble against poisoned training videos. What can be refused is refused before a video is
+ * decoded. Finished features and learners are kept in `out`: the same call goes on after an interruption.
+ *
+ * Sources: DPA (Levine and Feizi, ICLR 2021), FA (Wang et al., ICML 2022), ROE (Rezaei et al., ICML 2023); docs/certificates.md.
+ *
+ * @returns the certificate; radii are in units of `certificate.threat.unit`
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `THREAT_NOT_CERTIFIED`, `CANCELLED`, and what
+ *   `planCertification`, `prepareLearners`, `certify` and `videoCertificate` throw
+ * @example
+ * const { certificate } = await certifyVideos({
+ *   data: 'labels.csv', from: 'checkpoints/run', partitions: [25, 50], rules: ['dpa', 'roe'], out: 'checkpoints/certify',
+ * })
+ */
+export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVideos> {
+  const { plan, videos, by, out } = await planJob(job)
+  return prepareLearners(plan, videos, async (prepared) => {
+    const { certificate: counted, manifests } = await certify(
+      prepared.set,
+      prepared.test,
+      certifyOptions(job, by, plan, prepared),
+    )
+    const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
+    const files = await writeCertificate(out, certificate, manifests)
+    return { certificate, files, inputs: prepared.test.rows, plan }
+  })
+}
+
+/**
+ * The share that one of several cluster jobs has of the features or the learners of `certifyVideos`. When all shares of both
+ * are there, `certifyVideos` with the same options trains nothing.
+ *
+ * @throws VideoMaeError as `certifyVideos`
+ */
+export async function certifyVideosShare(
+  job: CertifyVideosJob,
+  { stage: part, shard }: { readonly stage: 'features' | 'learners'; readonly shard: Shard },
+): Promise<void> {
+  const { plan, videos, by } = await planJob(job)
+  if (part === 'features') return prepareShare(plan, videos, shard)
+  return prepareLearners(plan, videos, (prepared) =>
+    trainShare(prepared.set, certifyOptions(job, by, plan, prepared), shard),
+  )
+}
+
+/** Everything that can be refused before a feature is computed. */
+async function planJob(job: CertifyVideosJob) {
+  const { partitions, rules = defaultRules, groups, whiteBox, out } = job
+  const { by, threat } = claimOf(rules, job)
+  checkRules({ partitions, rules, groups, by, whiteBox })
+  await mkdir(out, { recursive: true })
+  const videos = videosOf(job, by)
+  const plan = await planCertification(videos)
+  checkPlan(plan, by, rules, threat, whiteBox)
+  return { plan, videos, by, out }
+}
+
+function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
+  job: CertifyVideosJob,
+  by: CertifyOptions<Set, Inputs>['by'],
+  { periods }: CertifyVideosPlan,
+  { learners, encoder }: Prepared<Set, Inputs>,
+): CertifyOptions<Set, Inputs> {
+  const {
+    partitions,
+    rules = defaultRules,
+    groups,
+    spread,
+    seed,
+    threads,
+    whiteBox,
+    collective,
+    perInput,
+    signal,
+  } = job
+  const { threat } = claimOf(rules, job)
+  return {
+    ...{
+      learners,
+      by,
+      partitions,
+      rules,
+      groups,
+      periods,
+      spread,
+      seed,
+      threads,
+      whiteBox,
+      collective,
+      perInput,
+      signal,
+    },
+    threat: { threat, encoder },
+    seeds: job.seedsPerPartition,
+    directory: path.join(job.out, 'learners'),
+    onProgress: stage(job.onProgress, 'learners'),
+    onVotes: stage(job.onProgress, 'votes of learners'),
+    onCertified: stage(job.onProgress, 'certificates'),
+    onNote: job.onNote,
+  }
+}

@@ -1,0 +1,67 @@
+/** How many poisoned videos ensembles tolerate against how many samples one learner needs, for several learners, in one call. */
+import { doseLearner } from '../dose/dose-learner.ts'
+import {
+  checkStudy,
+  type DoseLearner,
+  type LethalDoseOptions,
+  type LethalDoseReport,
+  lethalDose,
+} from '../dose/lethal-dose.ts'
+import { writeLethalDose } from '../dose/lethal-dose-report.ts'
+import type { Threat } from '../threat/threat.ts'
+import { type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { prepareLearners } from './prepare.ts'
+import { seenRemarks } from './seen-inputs.ts'
+import { claimOf, type VideoStudyOptions, videosOf } from './study.ts'
+
+/** Options of `lethalDoseOfVideos`. */
+export interface LethalDoseOfVideosJob
+  extends Omit<VideoStudyOptions, 'from' | 'learner' | 'periods'>,
+    Pick<LethalDoseOptions, 'partitions' | 'subsets' | 'accuracies' | 'targets'> {
+  /** Encoders: each kind of learner on each of them is one learner of the study. */
+  readonly from: readonly string[]
+  /** Default: ridge heads. Options that a kind does not have are left out. */
+  readonly learners?: readonly LearnerOptions[]
+  readonly threat?: Threat
+  /** Called with what is being measured. */
+  readonly onMeasure?: (what: string) => void
+}
+
+/**
+ * Compares learners by the samples they need and the poisoned samples that their ensembles tolerate. Writes its files into `out`.
+ *
+ * Source: the Lethal Dose Conjecture (Wang et al., NeurIPS 2022); docs/certificates.md.
+ *
+ * @throws VideoMaeError as `certifyVideos` and `checkStudy`
+ */
+export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<LethalDoseReport> {
+  const { from, learners = [{ kind: 'ridge' }], partitions, subsets, accuracies, targets, seed, threads, signal } = job
+  const { by, threat } = claimOf(['dpa'], job)
+  const study = { partitions, subsets, targets, seed, ...(accuracies === undefined ? {} : { accuracies }) }
+  checkStudy(study) // before a feature is computed
+  // All of them first: a claim that one encoder's origin contradicts is refused before features of another are computed.
+  const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
+  for (const encoder of from) {
+    for (const learner of learners) {
+      const videos = videosOf({ ...job, from: encoder, learner: ownOptions(learner) }, by)
+      const plan = await planCertification(videos)
+      checkPlan(plan, by, ['dpa'], threat)
+      const { kind } = learner
+      planned.push({ name: startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`, plan, videos })
+    }
+  }
+  const measured: DoseLearner[] = []
+  for (const { name, plan, videos } of planned)
+    measured.push(
+      await prepareLearners(plan, videos, async ({ set, test, learners: family, encoder }) =>
+        doseLearner(set, test, {
+          ...{ name, learners: family, by, threat: { threat, encoder }, threads, signal },
+          remarks: seenRemarks(plan.seen),
+        }),
+      ),
+    )
+  const report = await lethalDose(measured, { ...study, signal, onProgress: job.onMeasure })
+  await writeLethalDose(job.out, report)
+  return report
+}
