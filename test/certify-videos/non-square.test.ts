@@ -15,11 +15,12 @@ import { openFrames } from '../../src/certify/videos/learners/frames.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { saveClassifier } from '../../src/inference/classifier.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { featureProgram, openEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
+import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 
 // Against hanging only.
@@ -94,25 +95,30 @@ const shown = [
   { video: [32, 48], from: [0, 16], size: [32, 16] },
 ] as const
 
-/** Red grows to the right and green downwards over the rectangle that is shown; all else is blue. */
+/** Red grows to the right and green downwards: from 20 to 220 over the rectangle that is shown, and on in the same way around it. */
 function colorAt(x: number, y: number, { from, size }: (typeof shown)[number]): [number, number, number] {
   const [u, v] = [(x + 0.5 - from[0]) / size[0], (y + 0.5 - from[1]) / size[1]]
-  return u < 0 || u > 1 || v < 0 || v > 1 ? [0, 0, 255] : [20 + 200 * u, 20 + 200 * v, 40]
+  const grown = (share: number): number => Math.min(255, Math.max(0, 20 + 200 * share))
+  return [grown(u), grown(v), 40]
+}
+
+/** A file of 8 frames with these colors. */
+async function colors(kind: (typeof shown)[number]) {
+  const [width, height] = kind.video
+  const file = place(`colors-${width}-${height}.mp4`)
+  const frame = Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (_, x) => colorAt(x, y, kind)),
+  ).flat(2)
+  const frames = Uint8Array.from(Array(8).fill(frame).flat())
+  await encodeVideo(file, frames, { width, height, framesPerSecond: 8, quality: 1 })
+  return { path: file, id: file, digest: await fileDigest(file) }
 }
 
 it.each(shown)(
   'learners on frames see the middle of a video of $video, in the proportions of the encoder',
   async (kind) => {
-    const [width, height] = kind.video
-    const file = place(`colors-${width}-${height}.mp4`)
-    const frame = Uint8Array.from(
-      Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => colorAt(x, y, kind))).flat(2),
-    )
-    const frames = new Uint8Array(8 * frame.length)
-    for (let t = 0; t < 8; t++) frames.set(frame, t * frame.length)
-    await encodeVideo(file, frames, { width, height, framesPerSecond: 8, quality: 1 })
+    const video = await colors(kind)
     const encoder = await openEncoder(place('checkpoint'))
-    const video = { path: file, id: file, digest: await fileDigest(file) }
     const opened = await openFrames(encoder, [video], { cache: place('colors'), workers: 1 })
     const content = { key: video.digest, noise: null }
     const sampling = { kind: 'dense', stride: 1, fps: null } as const
@@ -134,3 +140,32 @@ it.each(shown)(
     expect(clips).toBe(1)
   },
 )
+
+it.each(shown.slice(1))('learners on tokens see the same of a video of $video', async (kind) => {
+  const video = await colors(kind)
+  const encoder = await openEncoder(place('checkpoint'))
+  // What `attentive` learners read.
+  const options = { cache: place('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1 } as const
+  const { store } = await computeFeatures(encoder, [video], { ...options, kind: 'tokens', batch: 1 })
+  const found = await store.read(video.digest)
+  const { program, output, state } = featureProgram(encoder, 'tokens', 1)
+  const session = await (await chooseEngine('reference')).open([program])
+  await session.writeState(new Map(program.state.map(({ name }) => [name, state.get(name)!])))
+  /** Tokens of 4 frames of 8 x 16 in which a pixel has the color at some place of the picture. */
+  const tokensOf = async (colorOf: (x: number, y: number) => [number, number, number]) => {
+    const frame = Array.from({ length: 8 }, (_, y) => Array.from({ length: 16 }, (_, x) => colorOf(x, y))).flat(2)
+    return (await session.run(program.name, { frames: Uint8Array.from(Array(4).fill(frame).flat()) }))[
+      output
+    ] as Float32Array
+  }
+  const differenceFrom = (tokens: Float32Array): number =>
+    Math.hypot(...tokens.map((value, i) => value - found[i])) / Math.hypot(...tokens)
+  const whole = kind.video
+  expect(differenceFrom(await tokensOf((x, y) => colorAt(x, y, shown[0])))).toBeLessThan(0.1)
+  // Not those of the whole picture squeezed to the proportions, where there is more than the middle.
+  const squeezed = await tokensOf((x, y) =>
+    colorAt(((x + 0.5) / 16) * whole[0] - 0.5, ((y + 0.5) / 8) * whole[1] - 0.5, kind),
+  )
+  expect(differenceFrom(squeezed)).toBeGreaterThan(0.2)
+  await session.close()
+})
