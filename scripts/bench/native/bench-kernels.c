@@ -100,7 +100,7 @@ static void layer(const char *label, int bf16, int64_t rows, int64_t inner, int6
   struct array x = make_array(bf16, rows * inner, 1), w = make_array(0, outer * inner, 0.05), b = make_array(0, outer, 1);
   struct array y = make_array(bf16, rows * outer, 1), after = make_array(bf16, rows * outer, 1), dw = make_array(0, outer * inner, 1), db = make_array(0, outer, 1);
   int64_t (*bytes)(int64_t, int64_t) = bf16 ? linear_panels_bf16_bytes : linear_panels_f32_bytes;
-  struct linear_weights weights = {w.data, allocate(bytes(inner, outer)), allocate(bytes(outer, inner)), outer, inner};
+  struct linear_weights weights = {w.data, allocate(bytes(inner, outer)), bf16 ? allocate(bytes(outer, inner)) : NULL, outer, inner};
   call(bf16 ? linear_pack_bf16 : linear_pack_f32, NULL, &weights, 1);
   const double flops = 2.0 * (double)(rows * inner * outer);
   kernel_function *product = bf16 ? linear_product_bf16 : linear_product_f32;
@@ -108,9 +108,10 @@ static void layer(const char *label, int bf16, int64_t rows, int64_t inner, int6
   struct linear_product f = {x.data, weights.forward, b.data, NULL, NULL, y.data, gelu ? after.data : NULL, rows, inner, outer, inner, outer};
   snprintf(name, sizeof name, "%s %ld x %ld -> %ld%s", label, (long)rows, (long)inner, (long)outer, gelu ? " gelu" : "");
   report(name, bf16, flops, product, scratch, &f);
-  struct linear_product g = {y.data, weights.gradient, NULL, NULL, NULL, x.data, NULL, rows, outer, inner, outer, inner};
+  struct linear_product g = {y.data, bf16 ? weights.gradient : w.data, NULL, NULL, NULL, x.data, NULL, rows, outer, inner, outer, inner};
   snprintf(name, sizeof name, "%s %ld x %ld <- %ld dx", label, (long)rows, (long)inner, (long)outer);
-  report(name, bf16, flops, product, scratch, &g);
+  if (bf16) report(name, 1, flops, product, scratch, &g);
+  else report(name, 0, flops, linear_product_plain_f32, linear_product_plain_f32_scratch, &g);
   struct linear_weight_gradient d = {y.data, x.data, dw.data, db.data, rows, outer, inner, outer, inner, 0};
   snprintf(name, sizeof name, "%s %ld x %ld    %ld dw", label, (long)rows, (long)inner, (long)outer);
   report(name, bf16, flops, bf16 ? linear_weight_gradient_bf16 : linear_weight_gradient_f32, bf16 ? linear_weight_gradient_bf16_scratch : linear_weight_gradient_f32_scratch, &d);

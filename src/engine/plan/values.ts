@@ -23,7 +23,7 @@ export type ValueHome =
 
 /**
  * `elements`: the values in the type of activations, in their own order. `panels` and `transposedPanels`: packed for the
- * products of the native engine, as the right operand of `x w^T` and of `dy w`.
+ * products of the native engine, as the right operand of `x w^T` and of `dy w` (bfloat16 only).
  */
 export type CopyForm = 'elements' | 'panels' | 'transposedPanels'
 

@@ -4,7 +4,8 @@
  * column is zero.
  *
  * w is [outer, inner]. The forward panels are those of w^T: a unit lies within a row of w, so packing transposes blocks
- * of LANES x LANES units. The gradient panels are those of w: a pair takes from two rows of w.
+ * of LANES x LANES units. The gradient panels are those of w: a pair takes from two rows of w. There are none of floats,
+ * whose units are w's own: linear_product_plain_f32 reads them there.
  */
 #include "linear-tile.h"
 #include "linear.h"
@@ -56,21 +57,17 @@ INLINE void pack_forward(const int pairs, const int past, const struct linear_we
   }
 }
 
-/* Rows first to end of w into all gradient panels; `first` is even. */
-INLINE void pack_gradient(const int pairs, const int past, const struct linear_weights *w, int64_t first, int64_t end) {
-  const int64_t units = units_of(pairs, w->outer);
-  for (int64_t row = first; row < end; row += PER_UNIT(pairs)) {
+/* Rows first to end of w into all gradient panels, of pairs; `first` is even. */
+INLINE void pack_gradient(const int past, const struct linear_weights *w, int64_t first, int64_t end) {
+  const int64_t units = units_of(1, w->outer);
+  for (int64_t row = first; row < end; row += 2) {
     const float *const low = w->w + row * w->inner;
-    const int64_t unit = row / PER_UNIT(pairs);
+    const int64_t unit = row / 2;
     for (int64_t j = 0; j < panels_of(w->inner); j++) {
       uint32_t *const to = (uint32_t *)w->gradient + (j * units + unit) * PANEL;
       UNROLL for (int v = 0; v < VECTORS; v++) {
         const int64_t column = j * PANEL + v * LANES;
         const vf a = load_up_to(low + column, w->inner - column);
-        if (!pairs) {
-          put(past, to + v * LANES, (vu)a);
-          continue;
-        }
         const vf b = row + 1 < end ? load_up_to(low + w->inner + column, w->inner - column) : (vf){0};
         put(past, to + v * LANES, narrow_pairs(a, b));
       }
@@ -82,7 +79,7 @@ INLINE void pack_rows(const int pairs, const int past, const struct linear_weigh
   for (int64_t row = first; row < end; row += PANEL) {
     const int64_t stop = row + PANEL < end ? row + PANEL : end;
     if (w->forward != NULL) pack_forward(pairs, past, w, row, stop);
-    if (w->gradient != NULL) pack_gradient(pairs, past, w, row, stop);
+    if (pairs && w->gradient != NULL) pack_gradient(past, w, row, stop);
   }
   if (past) stream_end();
 }

@@ -156,7 +156,7 @@ INLINE void weight_gradient(const int pairs, const struct linear_weight_gradient
           const char *const panel = (const char *)(x + (j - first) * block.units * PANEL);
           for (int64_t row = chunk; row < stop; row += ROWS) {
             const char *const a = (const char *)(dy + (row - chunk) * block.units);
-            tile(pairs, ROWS, a, 4, ROWS * 4, panel, block.units, 0, a, c);
+            tile(pairs, ROWS, a, 4, ROWS * 4, panel, block.units, 0, (struct ahead){a, 64}, c);
             write_dw(p, c, row, j, add);
           }
         }

@@ -6,7 +6,8 @@
  * Every result has the same bits whatever the number of threads.
  *
  * Products read weights as packed panels of PANEL columns (see linear-pack.c for the layout, which differs between
- * processor levels): the forward panels hold w^T, the gradient panels hold w.
+ * processor levels): the forward panels hold w^T, the gradient panels hold w. In float input gradients read w itself,
+ * which saves the memory of the gradient panels.
  */
 #ifndef VIDEOMAE_LINEAR_H
 #define VIDEOMAE_LINEAR_H
@@ -15,14 +16,15 @@
 
 /*
  * y = gelu_gradient(x B + bias) + residual, where B [inner, columns] are panels. Kernels linear_product_f32, _bf16.
+ * linear_product_plain_f32: B is not packed, gelu must be NULL.
  * Forward: inner and columns as the layer has them, the forward panels. Input gradient: x is dy [rows, outer], inner =
- * outer, columns = inner, the gradient panels. May be NULL: bias, residual, gelu_input, gelu (and y, where gelu is
- * given and nobody needs what stands before it). residual, gelu_input, gelu and y have the same stride; residual may be
- * y itself, and gelu_input too.
+ * outer, columns = inner, the gradient panels, or w as a plain B. May be NULL: bias, residual, gelu_input, gelu (and y,
+ * where gelu is given and nobody needs what stands before it). residual, gelu_input, gelu and y have the same stride;
+ * residual may be y itself, and gelu_input too.
  */
 struct linear_product {
   const void *x;          /* [rows, inner] */
-  const void *panels;     /* B */
+  const void *panels;     /* B; plain: [inner, columns], no gaps */
   const float *bias;      /* [columns], added first */
   const void *gelu_input; /* [rows, columns]: the sum is multiplied by the derivative of gelu at these */
   const void *residual;   /* [rows, columns], added after that */
@@ -33,8 +35,10 @@ struct linear_product {
 };
 void linear_product_f32(const void *arguments, const struct worker *worker);
 void linear_product_bf16(const void *arguments, const struct worker *worker);
+void linear_product_plain_f32(const void *arguments, const struct worker *worker);
 int64_t linear_product_f32_scratch(const void *arguments, int64_t threads);
 int64_t linear_product_bf16_scratch(const void *arguments, int64_t threads);
+int64_t linear_product_plain_f32_scratch(const void *arguments, int64_t threads);
 
 /* dw = dy^T x and db = sum of the rows of dy, or added to them. Kernels linear_weight_gradient_f32, _bf16. */
 struct linear_weight_gradient {
@@ -55,7 +59,7 @@ int64_t linear_weight_gradient_bf16_scratch(const void *arguments, int64_t threa
 struct linear_weights {
   const float *w; /* [outer, inner], no gaps; rows of a larger parameter will do */
   void *forward;  /* panels of w^T (inner x outer), or NULL */
-  void *gradient; /* panels of w (outer x inner), or NULL */
+  void *gradient; /* panels of w (outer x inner), or NULL; _bf16 only */
   int64_t outer, inner;
 };
 void linear_pack_f32(const void *arguments, const struct worker *worker);

@@ -51,6 +51,7 @@ void convert_to_f32(const void *arguments, const struct worker *worker);
 
 const struct kernel_entry kernel_entries[] = {
     TWO_WITH_SCRATCH(linear_product),
+    ONE(linear_product_plain_f32, linear_product, linear_product_plain_f32_scratch),
     TWO_WITH_SCRATCH(linear_weight_gradient),
     TWO(linear_pack, linear_weights),
     TWO_WITH_SCRATCH(attention),

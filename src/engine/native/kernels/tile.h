@@ -36,15 +36,20 @@ INLINE int64_t units_of(const int pairs, int64_t count) { return pairs ? (count 
 INLINE int64_t round_up(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 INLINE int64_t panels_of(int64_t columns) { return (columns + PANEL - 1) / PANEL; }
 
-/* One step: units of A at a + r * row. */
-INLINE void tile_step(const int pairs, const int rows, const int vectors, const char *a, int64_t row, const char *b,
-                      vf sum[MOST_ROWS][MOST_VECTORS]) {
+/* One step: units of A at a + r * row. `copies`: what it has loaded of B is written to `copy`. */
+INLINE void tile_step_copying(const int pairs, const int rows, const int vectors, const char *a, int64_t row,
+                              const char *b, const int copies, char *copy, vf sum[MOST_ROWS][MOST_VECTORS]) {
   vu column[MOST_VECTORS];
   UNROLL for (int v = 0; v < vectors; v++) column[v] = load_bits(b + v * LANES * 4);
+  if (copies) UNROLL for (int v = 0; v < vectors; v++) store_bits(copy + v * LANES * 4, column[v]);
   UNROLL for (int r = 0; r < rows; r++) {
     const vu spread = splat_from(a + r * row);
     UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = multiply_add(pairs, sum[r][v], spread, column[v]);
   }
+}
+INLINE void tile_step(const int pairs, const int rows, const int vectors, const char *a, int64_t row, const char *b,
+                      vf sum[MOST_ROWS][MOST_VECTORS]) {
+  tile_step_copying(pairs, rows, vectors, a, row, b, 0, NULL, sum);
 }
 
 /*

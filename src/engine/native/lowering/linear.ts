@@ -5,6 +5,7 @@ import { integer, type Lowering, optional, typed, value } from './lowering.ts'
 /** `struct linear_product` of kernels/linear.h. */
 interface Product {
   readonly x: ValueId
+  /** The right operand [inner, columns], packed or not. */
   readonly panels: ValueId
   readonly bias: ValueId | null
   readonly geluInput: ValueId | null
@@ -18,8 +19,8 @@ interface Product {
 
 const nothing = { bias: null, geluInput: null, residual: null, gelu: null }
 
-function product(lowering: Lowering, p: Product): void {
-  lowering.step(typed('linear_product', lowering.precision), [
+function product(lowering: Lowering, p: Product, kernel: string = typed('linear_product', lowering.precision)): void {
+  lowering.step(kernel, [
     ...[value(p.x), value(p.panels)],
     ...[p.bias, p.geluInput, p.residual, p.y, p.gelu].map(optional),
     ...[p.rows, p.inner, p.columns, p.inner, p.columns].map(integer),
@@ -63,13 +64,16 @@ export function lowerLinearInputGradient(lowering: Lowering, node: ProgramNode):
   const [dy, w, beforeGelu] = node.inputs
   const type = lowering.precision
   const [outer, inner] = lowering.shape(w)
+  // Panels of float32 would be a copy of w: the kernel reads its rows.
+  const plain = type === 'float32'
   const operands = {
     x: lowering.read(dy, type),
-    panels: lowering.panels(w, 'transposedPanels'),
+    panels: plain ? lowering.read(w, type) : lowering.panels(w, 'transposedPanels'),
     geluInput: beforeGelu === undefined ? null : lowering.read(beforeGelu, type),
   }
   const sizes = { rows: lowering.count(dy) / outer, inner: outer, columns: inner }
-  product(lowering, { ...nothing, ...operands, ...sizes, y: lowering.write(node.outputs[0], type) })
+  const y = lowering.write(node.outputs[0], type)
+  product(lowering, { ...nothing, ...operands, ...sizes, y }, plain ? 'linear_product_plain_f32' : undefined)
 }
 
 /** Parameter gradients are float32 whatever the activations are. */

@@ -69,7 +69,7 @@ export class Lowering extends TensorValues {
   /**
    * A weight w [outer, inner] as products read it.
    *
-   * @param form `panels` for x w^T, `transposedPanels` for dy w
+   * @param form `panels` for x w^T, `transposedPanels` for dy w in bfloat16
    */
   panels(w: TensorId, form: Exclude<CopyForm, 'elements'>): ValueId {
     const id = this.read(w, 'float32')
