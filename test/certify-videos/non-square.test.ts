@@ -14,10 +14,10 @@ import {
 import { openFrames } from '../../src/certify/videos/learners/frames.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
-import { saveClassifier } from '../../src/inference/classifier.ts'
 import { featureProgram, openEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
+import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
@@ -32,10 +32,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 beforeAll(async () => {
   const configuration = tinyConfiguration({ imageSize: [8, 16] })
-  const state = shakenState(parameterShapes(configuration, 'classify', 2))
-  const sampling = { kind: 'dense', stride: 1, fps: null } as const
-  const labels = ['left', 'up']
-  await saveClassifier(place('checkpoint'), { configuration, head: { kind: 'linear' }, state, labels, sampling })
+  const state = shakenState(parameterShapes(configuration, 'encoder'))
+  await saveCheckpointDirectory(place('checkpoint'), { configuration, kind: 'encoder', state })
   for (const kind of ['left', 'up'] as const) {
     mkdirSync(place('data', kind), { recursive: true })
     for (let i = 0; i < 6; i++) {

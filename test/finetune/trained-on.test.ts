@@ -119,6 +119,9 @@ describe('evaluate', () => {
     await shown(() =>
       exportClassifierCommand(place('head'), { format: 'huggingface', out: place('foreign'), json: true }),
     )
+    const kept = await evaluate(place('all.csv'), place('foreign'))
+    expect(kept.trainedOn).toMatchObject({ known: true })
+    rmSync(place('foreign', 'training-manifest.json'))
     const unknown = await evaluate(place('all.csv'), place('foreign'))
     expect(unknown.trainedOn).toMatchObject({ known: false, withLabels: [], others: null })
     const from = place('foreign')
