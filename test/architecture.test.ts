@@ -43,15 +43,12 @@ function fileImports(): Map<string, readonly string[]> {
   return found
 }
 
-/** Room -> room -> a file that imports so. An `index.ts` beside rooms of its folder lists what is public: it may import from anywhere. */
+/** Room -> room -> a file that imports so. */
 function imports(): Map<string, Map<string, string>> {
   const rows = [...documented().keys()]
-  const lists = new Set(
-    rows.filter((row) => rows.some((other) => other.startsWith(`${row}/`))).map((row) => `${row}/index.ts`),
-  )
   const found = new Map<string, Map<string, string>>()
   for (const [file, targets] of fileImports()) {
-    if (!file.includes('/') || lists.has(file)) continue
+    if (!file.includes('/')) continue
     const from = roomOf(file, rows)
     if (from === undefined) throw new Error(`Expected a row of dev/architecture.md for ${file}.`)
     const others = found.get(from) ?? new Map<string, string>()

@@ -10,7 +10,9 @@
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../../src/core/random.ts'
 import { type ClipRequest, type ClipResult, clipBytes, readClip } from '../../src/video/clip.ts'
-import { createDecoder, listVideos, type VideoEntry } from '../../src/video/index.ts'
+import { createDecoder } from '../../src/video/decoder.ts'
+import { listVideos } from '../../src/video/source.ts'
+import type { VideoEntry } from '../../src/video/types.ts'
 import { type Rival, startProgram, startPyav } from './decode-rivals.ts'
 
 const { values, positionals } = parseArgs({

@@ -16,8 +16,8 @@ import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { renderChart } from '../../src/format/chart.ts'
-import { buildPretrainProgram } from '../../src/model/index.ts'
 import { initialise } from '../../src/model/initialise.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { openRealData } from './gpu-data.ts'
 
 const { values, positionals } = parseArgs({

@@ -1,18 +1,13 @@
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs } from '../../src/engine/engine.ts'
 import { createMask } from '../../src/mask/mask.ts'
-import {
-  buildFinetuneProgram,
-  buildPretrainProgram,
-  clipShape,
-  type ModelConfiguration,
-  parameterShapes,
-  presetConfiguration,
-  resolveConfiguration,
-  type TrainingPrograms,
-  tokenGrid,
-} from '../../src/model/index.ts'
+import { buildFinetuneProgram } from '../../src/model/classify.ts'
+import { clipShape, type ModelConfiguration, resolveConfiguration, tokenGrid } from '../../src/model/configuration.ts'
 import { initialise } from '../../src/model/initialise.ts'
+import { parameterShapes } from '../../src/model/parameters.ts'
+import { presetConfiguration } from '../../src/model/presets.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
+import type { TrainingPrograms } from '../../src/model/training-programs.ts'
 
 export interface GpuCase {
   readonly name: string

@@ -10,8 +10,8 @@
 import { parseArgs } from 'node:util'
 import { invalidArgument } from '../../src/core/errors.ts'
 import { openCudaSession } from '../../src/engine/cuda/index.ts'
-import { buildPretrainProgram } from '../../src/model/index.ts'
 import { initialise } from '../../src/model/initialise.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { openRealData } from './gpu-data.ts'
 
 const { values, positionals } = parseArgs({

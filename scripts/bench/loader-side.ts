@@ -1,5 +1,5 @@
 // One side of scripts/bench/loader.ts, in a process of its own: prints what it measured as one line of JSON.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -34,9 +34,12 @@ export interface LoaderFigures {
 const { root, kind, folder, size, frames, stride, batch, samples, workers, seconds } = JSON.parse(
   process.argv[2],
 ) as LoaderCase
-type Video = typeof import('../../src/video/index.ts')
+type Video = typeof import('../../src/video.ts')
 // The program of another checkout, seen through the types of this one.
-const video = (await import(pathToFileURL(path.join(root, 'src/video/index.ts')).href)) as Video
+// Older checkouts list these names in the folder.
+const entry = ['src/video.ts', 'src/video/index.ts'].map((file) => path.join(root, file)).find(existsSync)
+if (entry === undefined) throw new Error(`Expected a checkout of this program at ${root}.`)
+const video = (await import(pathToFileURL(entry).href)) as Video
 const entries = video.listVideos(folder)
 const sampling = { kind: 'strided', frames, stride } as const
 

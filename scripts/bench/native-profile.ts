@@ -13,14 +13,12 @@ import type { RunInputs } from '../../src/engine/engine.ts'
 import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { openNativeSession } from '../../src/engine/native/index.ts'
 import type { RecomputeMode } from '../../src/graph/recompute.ts'
-import {
-  buildEncodeProgram,
-  buildFinetuneProgram,
-  buildPretrainProgram,
-  clipShape,
-  initialise,
-  parameterShapes,
-} from '../../src/model/index.ts'
+import { buildFinetuneProgram } from '../../src/model/classify.ts'
+import { clipShape } from '../../src/model/configuration.ts'
+import { buildEncodeProgram } from '../../src/model/encode-program.ts'
+import { initialise } from '../../src/model/initialise.ts'
+import { parameterShapes } from '../../src/model/parameters.ts'
+import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { productFlops } from './product-flops.ts'
 import { stepTokens, trainStepCases } from './train-step-cases.ts'
 

@@ -4,13 +4,10 @@ import type { ParseArgsConfig } from 'node:util'
 import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { votesOfInput } from '../../src/certify/rules/ballot.ts'
-import {
-  type CertifyVideosOptions,
-  type LearnerOptions,
-  planCertification,
-  prepareSets,
-} from '../../src/certify/videos/index.ts'
+import type { LearnerOptions } from '../../src/certify/videos/learners/kinds.ts'
 import { startsFresh } from '../../src/certify/videos/learners/kinds.ts'
+import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
 import { beginPretraining, numberOr, pretrainOnce, type SmallModel, smallPretraining } from './study.ts'
 

@@ -8,10 +8,11 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
 import type { Threat } from '../../src/certify/threat/threat.ts'
-import { auditLists, type CertifyVideosOptions, type ListAuditReport } from '../../src/certify/videos/index.ts'
+import { auditLists, type ListAuditReport } from '../../src/certify/videos/audit/list-audit.ts'
+import type { CertifyVideosOptions } from '../../src/certify/videos/plan.ts'
 import { exitCodes } from '../../src/core/errors.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { listVideos } from '../../src/video/index.ts'
+import { listVideos } from '../../src/video/source.ts'
 
 const { values } = parseArgs({
   options: {

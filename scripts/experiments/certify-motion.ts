@@ -11,8 +11,11 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type DoseLearner, doseLearner, lethalDose, lethalDoseTable, writeLethalDose } from '../../src/certify/index.ts'
-import { planCertification, prepareLearners } from '../../src/certify/videos/index.ts'
+import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
+import { type DoseLearner, lethalDose } from '../../src/certify/dose/lethal-dose.ts'
+import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
+import { planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import {
   chooseLambda,

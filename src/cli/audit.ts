@@ -1,5 +1,5 @@
-import type { Rule } from '../certify/index.ts'
-import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/index.ts'
+import type { Rule } from '../certify/rules/certify-ballots.ts'
+import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
 import { report } from './certify.ts'
 import { bucketsOf, groupCount, learnerOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'

@@ -1,6 +1,10 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
-import type { BucketKey, EncoderTrust, Rule, Threat } from '../certify/index.ts'
-import type { LearnerKind, LearnerOptions, SplitRule, VideoStudyOptions } from '../certify/videos/index.ts'
+import type { BucketKey } from '../certify/ensemble/buckets.ts'
+import type { Rule } from '../certify/rules/certify-ballots.ts'
+import type { EncoderTrust, Threat } from '../certify/threat/threat.ts'
+import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
+import type { SplitRule } from '../certify/videos/reading.ts'
+import type { VideoStudyOptions } from '../certify/videos/study.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'

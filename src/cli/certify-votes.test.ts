@@ -3,7 +3,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { certifyBallots, importBallots, KeptCertificates } from '../certify/index.ts'
+import { importBallots } from '../certify/import-votes.ts'
+import { certifyBallots } from '../certify/rules/certify-ballots.ts'
+import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))

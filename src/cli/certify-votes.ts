@@ -1,20 +1,22 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { checkRules } from '../certify/certify-plan.ts'
 import {
-  certifyInputs,
-  checkRules,
-  describeReading,
   type ImportedBallots,
   type ImportedCertificate,
   type ImportOptions,
   importBallots,
   importedCertificate,
-  KeptCertificates,
+} from '../certify/import-votes.ts'
+import {
+  certifyInputs,
   needsRankings,
   needsSpread,
   type Rule,
   type RuleOptions,
-} from '../certify/index.ts'
+} from '../certify/rules/certify-ballots.ts'
+import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
+import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'

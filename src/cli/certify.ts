@@ -1,21 +1,20 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { certificateRemarks, certificateTable, checkRules, type Threat } from '../certify/index.ts'
+import { checkRules } from '../certify/certify-plan.ts'
+import { certificateRemarks, certificateTable } from '../certify/files/certificate-file.ts'
+import type { Threat } from '../certify/threat/threat.ts'
 import {
   type CertifiedVideos,
   type CertifyVideosJob,
   certifyVideos,
   certifyVideosShare,
-  groupsOf,
-  type LearnerOptions,
-  leftOutSummary,
-  planVideos,
-  pretrainGroups,
-  seenRemarks,
-  startsFresh,
-  videosOf,
-  writeGroupLists,
-} from '../certify/videos/index.ts'
+} from '../certify/videos/certify-videos.ts'
+import { groupsOf, pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
+import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kinds.ts'
+import { planVideos } from '../certify/videos/plan.ts'
+import { leftOutSummary } from '../certify/videos/reading.ts'
+import { seenRemarks } from '../certify/videos/seen-inputs.ts'
+import { videosOf } from '../certify/videos/study.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'

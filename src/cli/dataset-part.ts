@@ -3,7 +3,7 @@ import type { LabelledDataset, LabelledVideo } from '../dataset/dataset.ts'
 import { selectPart } from '../dataset/split.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import { formatSplitRecord, recordSplit, type SplitRecord } from '../dataset/split-record.ts'
-import { readingLines } from '../video/index.ts'
+import { readingLines } from '../video/reading.ts'
 
 export interface DatasetPart {
   readonly videos: readonly LabelledVideo[]

@@ -112,7 +112,7 @@ async function providers(): Promise<Finding[]> {
 }
 
 async function decoders(): Promise<Finding[]> {
-  const { probeDecoders } = await import('../video/index.ts')
+  const { probeDecoders } = await import('../video/decoder.ts')
   const probes = await probeDecoders()
   const present = probes.some(({ available }) => available)
   return probes.map(({ name, available, detail }) => ({

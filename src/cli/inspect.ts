@@ -1,10 +1,6 @@
-import {
-  type DecoderName,
-  type InspectedVideo,
-  type InspectReport,
-  inspectVideos,
-  readingLines,
-} from '../video/index.ts'
+import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
+import { readingLines } from '../video/reading.ts'
+import type { DecoderName } from '../video/types.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface InspectCommandOptions extends CommonOptions {

@@ -1,5 +1,7 @@
-import { lethalDoseTable, type Threat } from '../certify/index.ts'
-import { type LearnerKind, type LearnerOptions, lethalDoseOfVideos } from '../certify/videos/index.ts'
+import { lethalDoseTable } from '../certify/dose/lethal-dose-report.ts'
+import type { Threat } from '../certify/threat/threat.ts'
+import { lethalDoseOfVideos } from '../certify/videos/dose-videos.ts'
+import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
 import { report } from './certify.ts'
 import {
   bucketsOf,

@@ -1,7 +1,7 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { predict } from '../inference/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { readingLines, type SourceReading } from '../video/index.ts'
+import { readingLines, type SourceReading } from '../video/reading.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 

@@ -1,6 +1,6 @@
 import type { MaskKind } from '../mask/mask.ts'
 import { reconstruct } from '../report/reconstruct.ts'
-import type { DecoderName } from '../video/index.ts'
+import type { DecoderName } from '../video/types.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface ReconstructCommandOptions extends CommonOptions {

@@ -1,7 +1,9 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { nearestKey, nearestNames } from '../core/nearest-key.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
-import { readVideos, type SourceReading, type VideoEntry } from '../video/index.ts'
+import type { SourceReading } from '../video/reading.ts'
+import { readVideos } from '../video/source.ts'
+import type { VideoEntry } from '../video/types.ts'
 import { partNames, partOf } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { Graph, type Program, type Tensor } from '../graph/index.ts'
+import { Graph, type Tensor } from '../graph/graph.ts'
 import { gatherRows, gatherTokens, reshape, scatterTokens } from '../graph/operations/movement.ts'
 import { patchify, patchTargets } from '../graph/operations/patches.ts'
+import type { Program } from '../graph/program.ts'
 import { checkStateNames, collectStates, inputCheck, stateBytes } from './check.ts'
 import { ExclusiveUse } from './exclusive.ts'
 

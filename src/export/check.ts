@@ -1,6 +1,9 @@
 import type { Engine } from '../engine/engine.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
-import { buildEncodeProgram, type ModelConfiguration, type ModelKind, type ModelState } from '../model/index.ts'
+import type { ModelConfiguration } from '../model/configuration.ts'
+import { buildEncodeProgram } from '../model/encode-program.ts'
+import type { ModelState } from '../model/model-state.ts'
+import type { ModelKind } from '../model/parameters.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 
 /** What an exported file takes: frames as they are, or pixel values that the caller has normalized. */

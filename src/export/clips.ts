@@ -5,7 +5,7 @@ import { temporalViews } from '../inference/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
-import { loadClips } from '../video/index.ts'
+import { loadClips } from '../video/load-clips.ts'
 
 /**
  * Clips to compare an exported file on: the middle clip of a video, or two generated ones where none is given.

@@ -20,7 +20,7 @@ import { lockRun } from '../train/run-lock.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
-import { readingLines, type SourceReading } from '../video/index.ts'
+import { readingLines, type SourceReading } from '../video/reading.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,

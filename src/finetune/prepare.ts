@@ -11,7 +11,8 @@ import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import { checkpointPlace } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
-import { type ClipReader, listVideos } from '../video/index.ts'
+import type { ClipReader } from '../video/pool.ts'
+import { listVideos } from '../video/source.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */

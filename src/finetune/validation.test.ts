@@ -4,7 +4,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { type Classifier, classifierShapes, openClassifier } from '../inference/classifier.ts'
-import { initialise, resolveConfiguration } from '../model/index.ts'
+import { resolveConfiguration } from '../model/configuration.ts'
+import { initialise } from '../model/initialise.ts'
 import { BestCheckpoint } from './validation.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-validation-'))

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { initialise, resolveConfiguration } from '../model/index.ts'
+import { resolveConfiguration } from '../model/configuration.ts'
+import { initialise } from '../model/initialise.ts'
 import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))

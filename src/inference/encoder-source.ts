@@ -1,13 +1,11 @@
 import { VideoMaeError } from '../core/errors.ts'
 import type { Program } from '../graph/program.ts'
+import type { ModelConfiguration } from '../model/configuration.ts'
 import { encoderDigest } from '../model/digest.ts'
-import {
-  buildEncodeProgram,
-  initialise,
-  type ModelConfiguration,
-  type ModelKind,
-  type ModelState,
-} from '../model/index.ts'
+import { buildEncodeProgram } from '../model/encode-program.ts'
+import { initialise } from '../model/initialise.ts'
+import type { ModelState } from '../model/model-state.ts'
+import type { ModelKind } from '../model/parameters.ts'
 import { parameterShapes } from '../model/parameters.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { readSampling } from './classifier.ts'

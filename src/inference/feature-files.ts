@@ -3,7 +3,7 @@ import path from 'node:path'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { writeNpy } from '../format/npy.ts'
 import { writeSafetensors } from '../format/safetensors.ts'
-import type { VideoEntry } from '../video/index.ts'
+import type { VideoEntry } from '../video/types.ts'
 import { type ComputedFeatures, toldFailure } from './features.ts'
 
 export interface FeatureFiles {

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import { readVideos, type SourceReading, type VideoListing } from '../video/index.ts'
+import type { SourceReading } from '../video/reading.ts'
+import { readVideos, type VideoListing } from '../video/source.ts'
 import { openClassifier } from './classifier.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
-import type { LoadedVideo } from '../video/index.ts'
+import type { LoadedVideo } from '../video/load-clips.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
 import { accuracyBeside, calibrationError, majorityWarning, scorePredictions, wilsonInterval } from './scores.ts'
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { invalidArgument } from '../core/errors.ts'
 import { type ClipTiming, positionsOf, rateSchema, storedTiming, strideSchema } from '../train/clip-timing.ts'
-import type { ClipSampling, CropChoice } from '../video/index.ts'
+import type { CropChoice } from '../video/crop.ts'
+import type { ClipSampling } from '../video/sampling.ts'
 
 /** Which frames of a video a classifier was trained on, and so should be tested on. */
 export interface TestSampling extends ClipTiming {

@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
-import { resolveConfiguration } from '../model/index.ts'
+import { resolveConfiguration } from '../model/configuration.ts'
 import { reconstructionAnimation, reconstructionSheet } from './pictures.ts'
 import { paintReconstruction } from './reconstruction.ts'
 import { drawText, textWidth, wrapText } from './text.ts'

@@ -1,4 +1,5 @@
-import { hidePatches, type ModelConfiguration, paintPatches } from '../model/index.ts'
+import type { ModelConfiguration } from '../model/configuration.ts'
+import { hidePatches, paintPatches } from '../model/paint-patches.ts'
 
 /** Clips of one shape, uint8 [T, H, W, 3]. */
 export interface PaintedClips {

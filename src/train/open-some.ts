@@ -1,7 +1,7 @@
 /** A look at some videos before a run: whether they can be read at all. */
 import { availableParallelism } from 'node:os'
 import { VideoMaeError } from '../core/errors.ts'
-import { loadClips } from '../video/index.ts'
+import { loadClips } from '../video/load-clips.ts'
 
 /** Videos that a dry run opens. */
 const openedVideos = 8

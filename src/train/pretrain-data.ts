@@ -2,15 +2,12 @@ import { createHash } from 'node:crypto'
 import type { FileState } from '../format/regular-file.ts'
 import { clipShape, frameSize } from '../model/configuration.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
-import {
-  type BadFile,
-  type ClipSampling,
-  type CropChoice,
-  createLoader,
-  type Loader,
-  type VideoEntry,
-} from '../video/index.ts'
+import type { CropChoice } from '../video/crop.ts'
+import type { BadFile } from '../video/epoch-order.ts'
+import { createLoader, type Loader } from '../video/loader.ts'
+import type { ClipSampling } from '../video/sampling.ts'
 import { listVideos } from '../video/source.ts'
+import type { VideoEntry } from '../video/types.ts'
 import { positionsOf } from './clip-timing.ts'
 import type { RunConfiguration } from './configuration.ts'
 import type { TrainingBatch } from './loop.ts'

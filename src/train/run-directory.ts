@@ -3,7 +3,7 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
-import type { BadFile } from '../video/index.ts'
+import type { BadFile } from '../video/epoch-order.ts'
 import { jsonLines, readHistory } from './history.ts'
 import type { MetricsLine } from './metrics.ts'
 

@@ -5,7 +5,8 @@ import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.t
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
-import type { BadFile, Loader } from '../video/index.ts'
+import type { BadFile } from '../video/epoch-order.ts'
+import type { Loader } from '../video/loader.ts'
 import {
   type FoundCheckpoint,
   findCheckpoint,

@@ -4,14 +4,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
-import {
-  type CertifyVideosOptions,
-  checkPlan,
-  planCertification,
-  prepareSets,
-  trainingManifestOf,
-  type VideoCertificate,
-} from '../../src/certify/videos/index.ts'
+import { type CertifyVideosOptions, checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareSets } from '../../src/certify/videos/prepare.ts'
+import { trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
+import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'

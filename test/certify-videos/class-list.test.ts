@@ -7,16 +7,13 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
-import {
-  type CertifyVideosOptions,
-  type LearnerKind,
-  planCertification,
-  prepareLearners,
-} from '../../src/certify/videos/index.ts'
+import type { LearnerKind } from '../../src/certify/videos/learners/kinds.ts'
+import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
-import { listVideos } from '../../src/video/index.ts'
+import { listVideos } from '../../src/video/source.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -9,23 +9,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { LethalDoseReport } from '../../src/certify/dose/lethal-dose.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
-import {
-  type CertifyVideosOptions,
-  type LearnerKind,
-  type Prepared,
-  planCertification,
-  prepareLearners,
-  prepareSets,
-  type VideoInputs,
-  type VideoSet,
-} from '../../src/certify/videos/index.ts'
+import type { LearnerKind } from '../../src/certify/videos/learners/kinds.ts'
+import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/video-set.ts'
+import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
+import { type Prepared, prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
-import { listVideos } from '../../src/video/index.ts'
+import { listVideos } from '../../src/video/source.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)

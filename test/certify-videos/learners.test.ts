@@ -6,31 +6,22 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { assertAudit, audit } from '../../src/certify/audit/audit.ts'
+import { certify } from '../../src/certify/certify.ts'
+import { trainShare } from '../../src/certify/certify-plan.ts'
 import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
-import { assertAudit, audit, certify, trainShare } from '../../src/certify/index.ts'
 import { ballotsOfInput } from '../../src/certify/rules/ballot.ts'
 import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
 import { learnersOfBucket, spreadOffsets } from '../../src/certify/rules/spread.ts'
-import {
-  type CertifyVideosOptions,
-  checkPlan,
-  engineLearners,
-  groupsOf,
-  type LearnerOptions,
-  type LearnerTrainer,
-  ownOptions,
-  type Prepared,
-  planCertification,
-  planVideos,
-  prepareGroups,
-  prepareLearners,
-  pretrainGroups,
-  SessionPool,
-  type VideoInputs,
-  type VideoSet,
-  writeGroupLists,
-} from '../../src/certify/videos/index.ts'
+import { groupsOf, pretrainGroups, writeGroupLists } from '../../src/certify/videos/groups.ts'
+import { engineLearners } from '../../src/certify/videos/learners/family.ts'
 import { resample } from '../../src/certify/videos/learners/frames.ts'
+import { type LearnerOptions, ownOptions } from '../../src/certify/videos/learners/kinds.ts'
+import { SessionPool } from '../../src/certify/videos/learners/session-pool.ts'
+import type { LearnerTrainer } from '../../src/certify/videos/learners/trainer.ts'
+import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/video-set.ts'
+import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
+import { type Prepared, prepareGroups, prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { type RunInput, runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { auditLists, type ListAuditOptions } from '../../src/certify/videos/index.ts'
+import { auditLists, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { listVideos } from '../../src/video/index.ts'
+import { listVideos } from '../../src/video/source.ts'
 import { videomae } from '../cli/run-program.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

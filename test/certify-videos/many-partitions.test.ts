@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it, vi } from 'vitest'
-import type { VideoCertificate } from '../../src/certify/videos/index.ts'
+import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../cli/run-program.ts'
 

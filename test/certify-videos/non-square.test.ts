@@ -4,14 +4,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
-import {
-  type CertifyVideosOptions,
-  type LearnerOptions,
-  planCertification,
-  prepareLearners,
-  prepareSets,
-} from '../../src/certify/videos/index.ts'
 import { openFrames } from '../../src/certify/videos/learners/frames.ts'
+import type { LearnerOptions } from '../../src/certify/videos/learners/kinds.ts'
+import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { featureProgram, openEncoder } from '../../src/inference/encoder-source.ts'

@@ -4,7 +4,8 @@ import { cp } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it, vi } from 'vitest'
-import { planCertification, prepareSets } from '../../src/certify/videos/index.ts'
+import { planCertification } from '../../src/certify/videos/plan.ts'
+import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 
 // Against hanging only.

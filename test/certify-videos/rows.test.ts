@@ -3,14 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import {
-  type CertifyVideosOptions,
-  checkPlan,
-  compareClassNames,
-  otherClasses,
-  planCertification,
-  planVideos,
-} from '../../src/certify/videos/index.ts'
+import { compareClassNames, otherClasses } from '../../src/certify/videos/class-list.ts'
+import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)

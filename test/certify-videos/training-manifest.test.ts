@@ -20,13 +20,8 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type CertifyVideosOptions,
-  checkPlan,
-  manifestOfData,
-  planCertification,
-  trainingManifestOf,
-} from '../../src/certify/videos/index.ts'
+import { type CertifyVideosOptions, checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'

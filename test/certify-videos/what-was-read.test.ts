@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import type { VideoCertificate } from '../../src/certify/videos/index.ts'
+import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../cli/run-program.ts'
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type ExportClassifierCommandOptions, exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
-import type { ModelOptions } from '../../src/model/index.ts'
+import type { ModelOptions } from '../../src/model/configuration.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 

@@ -4,10 +4,12 @@
  */
 import { expect, test } from 'vitest'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
-import { differentiate, Graph, type Program, type Update } from '../../src/graph/index.ts'
+import { differentiate } from '../../src/graph/differentiate.ts'
+import { Graph } from '../../src/graph/graph.ts'
 import { add, multiply, scale } from '../../src/graph/operations/elementwise.ts'
 import { gatherTokens } from '../../src/graph/operations/movement.ts'
 import { sumLeading } from '../../src/graph/operations/reductions.ts'
+import type { Program, Update } from '../../src/graph/program.ts'
 import { describeEngines, withSession } from './engines.ts'
 
 const array = (...values: number[]): Float32Array => Float32Array.from(values)

@@ -5,7 +5,8 @@
  */
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs } from '../../src/engine/engine.ts'
-import { type AdamwEntry, differentiate, Graph, type Program, type Tensor, type Update } from '../../src/graph/index.ts'
+import { differentiate } from '../../src/graph/differentiate.ts'
+import { Graph, type Tensor } from '../../src/graph/graph.ts'
 import { attention } from '../../src/graph/operations/attention.ts'
 import { add, gelu, scale, scaleSamples } from '../../src/graph/operations/elementwise.ts'
 import { layerNorm } from '../../src/graph/operations/layer-norm.ts'
@@ -14,6 +15,7 @@ import { meanSquaredError, softmaxCrossEntropy } from '../../src/graph/operation
 import { concat, gatherRows, gatherTokens, reshape, slice } from '../../src/graph/operations/movement.ts'
 import { patchify, patchTargets } from '../../src/graph/operations/patches.ts'
 import { broadcastLeading, meanTokens } from '../../src/graph/operations/reductions.ts'
+import type { AdamwEntry, Program, Update } from '../../src/graph/program.ts'
 
 const batch = 2
 const [frames, side, tubelet, patch] = [4, 24, 2, 8]

@@ -26,7 +26,7 @@ import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
-import { loadClips } from '../../src/video/index.ts'
+import { loadClips } from '../../src/video/load-clips.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-non-square-'))

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { drawMix, mixClips, mixTargets } from '../../src/finetune/mix.ts'
 import { spatialViews, temporalViews } from '../../src/inference/views.ts'
-import { dropPathFactors, dropPathRates, layerWiseScale } from '../../src/model/index.ts'
+import { dropPathFactors, dropPathRates } from '../../src/model/drop-path.ts'
+import { layerWiseScale } from '../../src/model/parameters.ts'
 import { createSchedule, scaledLearningRate } from '../../src/train/schedule.ts'
-import { sampleClip } from '../../src/video/index.ts'
+import { sampleClip } from '../../src/video/sampling.ts'
 
 /** Oracle of this file: the published code and paper. */
 describe('layer-wise learning rates', () => {

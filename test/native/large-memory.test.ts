@@ -4,10 +4,11 @@
  */
 import { totalmem } from 'node:os'
 import { expect, test, vi } from 'vitest'
-import { Graph, type Program } from '../../src/graph/index.ts'
+import { Graph } from '../../src/graph/graph.ts'
 import { multiply } from '../../src/graph/operations/elementwise.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
 import { sumLeading } from '../../src/graph/operations/reductions.ts'
+import type { Program } from '../../src/graph/program.ts'
 import { libraryOf, nativeMissing, nativeTimeouts, openNative, testedLevels } from './native-cases.ts'
 
 vi.setConfig(nativeTimeouts)

@@ -5,7 +5,7 @@
  */
 import fc from 'fast-check'
 import { openNativeSession } from '../../src/engine/native/index.ts'
-import { Graph } from '../../src/graph/index.ts'
+import { Graph } from '../../src/graph/graph.ts'
 import { add } from '../../src/graph/operations/elementwise.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
 import { roundLeaves } from '../cuda/run-program.ts'

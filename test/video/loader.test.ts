@@ -9,16 +9,12 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
-import {
-  type BadFile,
-  createLoader,
-  inspectVideos,
-  type Loader,
-  type LoaderOptions,
-  listVideos,
-  loadClips,
-} from '../../src/video/index.ts'
+import type { BadFile } from '../../src/video/epoch-order.ts'
+import { inspectVideos } from '../../src/video/inspect.ts'
+import { loadClips } from '../../src/video/load-clips.ts'
+import { createLoader, type Loader, type LoaderOptions } from '../../src/video/loader.ts'
 import { DecodePool } from '../../src/video/pool.ts'
+import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
 import { encodeFixture, readFrameNumber, temporaryFolder } from './fixtures.ts'
 

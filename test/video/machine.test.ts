@@ -8,7 +8,7 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
-import { loadClips } from '../../src/video/index.ts'
+import { loadClips } from '../../src/video/load-clips.ts'
 import { DecodePool } from '../../src/video/pool.ts'
 import { encodeFixture, temporaryFolder } from './fixtures.ts'
 

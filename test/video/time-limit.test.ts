@@ -5,8 +5,8 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import { groupSeconds, processSeconds } from '../../src/video/cpu-time.ts'
-import { isTransientFailure } from '../../src/video/index.ts'
 import { DecodePool } from '../../src/video/pool.ts'
+import { isTransientFailure } from '../../src/video/video-errors.ts'
 import { encodeFixture, temporaryFolder } from './fixtures.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>

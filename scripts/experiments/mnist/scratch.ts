@@ -1,5 +1,5 @@
 /** Small video models that are trained from scratch on still clips of digits, one for each partition. */
-import { engineLearners } from '../../../src/certify/videos/index.ts'
+import { engineLearners } from '../../../src/certify/videos/learners/family.ts'
 import { FrameStore } from '../../../src/certify/videos/learners/frames.ts'
 import { frameTrainer } from '../../../src/certify/videos/learners/from-frames.ts'
 import type { VideoInputs, VideoSet } from '../../../src/certify/videos/learners/video-set.ts'

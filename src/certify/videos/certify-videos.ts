@@ -98,35 +98,11 @@ function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
   { periods }: CertifyVideosPlan,
   { learners, encoder }: Prepared<Set, Inputs>,
 ): CertifyOptions<Set, Inputs> {
-  const {
-    partitions,
-    rules = defaultRules,
-    groups,
-    spread,
-    seed,
-    threads,
-    whiteBox,
-    collective,
-    perInput,
-    signal,
-  } = job
+  const { rules = defaultRules } = job
   const { threat } = claimOf(rules, job)
   return {
-    ...{
-      learners,
-      by,
-      partitions,
-      rules,
-      groups,
-      periods,
-      spread,
-      seed,
-      threads,
-      whiteBox,
-      collective,
-      perInput,
-      signal,
-    },
+    ...job,
+    ...{ learners, by, rules, periods },
     threat: { threat, encoder },
     seeds: job.seedsPerPartition,
     directory: path.join(job.out, 'learners'),

@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { FrameSize } from '../../core/frame-size.ts'
 import { FeatureStore } from '../../inference/feature-store.ts'
-import { type ClipSampling, type DecoderName, loadClips, type VideoEntry } from '../../video/index.ts'
+import { loadClips } from '../../video/load-clips.ts'
+import type { ClipSampling } from '../../video/sampling.ts'
+import type { DecoderName, VideoEntry } from '../../video/types.ts'
 
 export interface ClipStoreOptions {
   /** Folder of the store. */

@@ -1,5 +1,5 @@
 import { temporalViews } from '../../inference/views.ts'
-import type { VideoEntry } from '../../video/index.ts'
+import type { VideoEntry } from '../../video/types.ts'
 import { type ClipStoreOptions, storeClips } from './clip-store.ts'
 import type { FeatureSource } from './feature-source.ts'
 

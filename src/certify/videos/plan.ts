@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
-import { readingLines, type SourceReading } from '../../video/index.ts'
+import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
 import type { Rule } from '../rules/certify-ballots.ts'

@@ -12,7 +12,7 @@ import { folderOf, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
 import { headFile, weightFiles, weightsDigest } from '../../train/weights-digest.ts'
-import type { VideoEntry } from '../../video/index.ts'
+import type { VideoEntry } from '../../video/types.ts'
 import { sha256 } from '../ensemble/hash.ts'
 
 /** What is known of one run, without the weights that it started from. */

@@ -4,7 +4,8 @@
  * whoever repeats the certificate needs the same scale.
  */
 import { contentDigest, type LabelledVideo, leftOutOf } from '../../dataset/dataset.ts'
-import { readingLines, readVideos, type SourceReading } from '../../video/index.ts'
+import { readingLines, type SourceReading } from '../../video/reading.ts'
+import { readVideos } from '../../video/source.ts'
 import { noVideos } from './feature-sets.ts'
 import { digestOrError, type LeftOutRow, leftOutSummary } from './reading.ts'
 

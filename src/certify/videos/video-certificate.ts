@@ -1,7 +1,7 @@
 /** What a certificate of videos says beside the mathematics: the rows, the classes and the options that it is about. */
 
 import { engineRecord } from '../../train/engine-choice.ts'
-import type { SourceReading } from '../../video/index.ts'
+import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
 import { otherClasses } from './class-list.ts'

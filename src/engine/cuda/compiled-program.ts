@@ -1,3 +1,4 @@
+import type { UpdateRow } from '../plan/update-rows.ts'
 import type { ValueId } from '../plan/values.ts'
 import type {
   Activity,
@@ -10,7 +11,7 @@ import type {
   ProductShape,
   Stream,
 } from './device.ts'
-import type { LaunchStep, Schedule, Step, StepArgument, TableRow, TableStep } from './lowering/schedule.ts'
+import type { LaunchStep, Schedule, Step, StepArgument, TableStep } from './lowering/schedule.ts'
 import { updateChunk } from './lowering/updates.ts'
 import { ProgressMark } from './progress.ts'
 
@@ -218,7 +219,7 @@ function bindArgument(argument: StepArgument, addressOf: (value: ValueId) => Dev
 
 /** `struct Entry` of updates.cu: five addresses, the count, two factors, padding: 56 bytes. */
 function packEntries(
-  rows: readonly TableRow[],
+  rows: readonly UpdateRow[],
   addressOf: (value: ValueId) => DeviceAddress,
   placement: Placement,
 ): Uint8Array {

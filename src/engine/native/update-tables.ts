@@ -1,5 +1,6 @@
+import type { UpdateRow } from '../plan/update-rows.ts'
 import type { ValueId } from '../plan/values.ts'
-import type { UpdateRow, UpdateTable } from './lowering/schedule.ts'
+import type { UpdateTable } from './lowering/schedule.ts'
 import { chunkElements } from './lowering/updates.ts'
 import { address, type Field, integer, real } from './step-table.ts'
 

@@ -5,16 +5,13 @@ import { relativeError } from '../../../test/engines/operation-cases.ts'
 import { RandomStream } from '../../core/random.ts'
 import { encodeModel } from '../../format/onnx.ts'
 import type { Program } from '../../graph/program.ts'
-import {
-  buildClassifyProgram,
-  buildEncodeProgram,
-  buildHeadProgram,
-  buildPretrainProgram,
-  initialise,
-  type ModelState,
-  parameterShapes,
-  resolveConfiguration,
-} from '../../model/index.ts'
+import { buildClassifyProgram, buildHeadProgram } from '../../model/classify.ts'
+import { resolveConfiguration } from '../../model/configuration.ts'
+import { buildEncodeProgram } from '../../model/encode-program.ts'
+import { initialise } from '../../model/initialise.ts'
+import type { ModelState } from '../../model/model-state.ts'
+import { parameterShapes } from '../../model/parameters.ts'
+import { buildPretrainProgram } from '../../model/pretrain.ts'
 import { referenceEngine } from '../reference/index.ts'
 import { lowerProgram } from './lowering/lower-program.ts'
 

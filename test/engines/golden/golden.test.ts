@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { evaluate } from '../../../src/engine/reference/evaluate.ts'
 import { applyUpdates } from '../../../src/engine/reference/updates.ts'
-import { type AdamwEntry, elementCount, Graph, type Tensor } from '../../../src/graph/index.ts'
+import { Graph, type Tensor } from '../../../src/graph/graph.ts'
 import { attentionGradient, attentionOperation } from '../../../src/graph/operations/attention.ts'
 import { gelu, geluGradient } from '../../../src/graph/operations/elementwise.ts'
 import { layerNormGradient, layerNormOperation } from '../../../src/graph/operations/layer-norm.ts'
@@ -21,6 +21,7 @@ import {
 import { gatherRows, gatherTokens, scatterTokens } from '../../../src/graph/operations/movement.ts'
 import { patchify, patchTargets } from '../../../src/graph/operations/patches.ts'
 import { meanTokens, meanTokensGradient } from '../../../src/graph/operations/reductions.ts'
+import { type AdamwEntry, elementCount } from '../../../src/graph/program.ts'
 import { relativeError } from '../case-builder.ts'
 
 const golden = JSON.parse(readFileSync(new URL('./operations.json', import.meta.url), 'utf8')) as Record<

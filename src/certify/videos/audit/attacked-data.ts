@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { csvField } from '../../../format/csv.ts'
 import { digestFile } from '../../../format/file-digest.ts'
-import type { VideoEntry } from '../../../video/index.ts'
+import type { VideoEntry } from '../../../video/types.ts'
 import type { BucketKey } from '../../ensemble/buckets.ts'
 import { sha256 } from '../../ensemble/hash.ts'
 

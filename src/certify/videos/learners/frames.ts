@@ -7,16 +7,10 @@ import type { EncoderSource } from '../../../inference/encoder-source.ts'
 import type { FeatureStore } from '../../../inference/feature-store.ts'
 import { type TestSampling, temporalViews } from '../../../inference/views.ts'
 import { frameSize } from '../../../model/configuration.ts'
-import {
-  type ClipReader,
-  clipBytes,
-  type Decoder,
-  type Geometry,
-  type LoadedVideo,
-  readClip,
-  type Size,
-  type VideoEntry,
-} from '../../../video/index.ts'
+import { clipBytes, readClip } from '../../../video/clip.ts'
+import type { LoadedVideo } from '../../../video/load-clips.ts'
+import type { ClipReader } from '../../../video/pool.ts'
+import type { Decoder, Geometry, Size, VideoEntry } from '../../../video/types.ts'
 import { type ClipStoreOptions, storeClips } from '../clip-store.ts'
 import { addNoise, type Content } from './video-set.ts'
 

@@ -18,7 +18,7 @@ import { nullIfMissing } from '../../../format/missing.ts'
 import { readRegularFile } from '../../../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../../format/safetensors.ts'
 import { stateDigest } from '../../../model/digest.ts'
-import type { ModelState } from '../../../model/index.ts'
+import type { ModelState } from '../../../model/model-state.ts'
 import { checkPlan } from '../../ensemble/heads/store.ts'
 import type { LearnerRecord } from '../../ensemble/learners.ts'
 

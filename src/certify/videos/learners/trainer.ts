@@ -1,6 +1,6 @@
 /** What trains one base learner on an engine. */
 
-import type { ModelState } from '../../../model/index.ts'
+import type { ModelState } from '../../../model/model-state.ts'
 import type { LearnerDescription } from '../../ensemble/learners.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { Content } from './video-set.ts'

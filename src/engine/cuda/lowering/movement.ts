@@ -1,10 +1,6 @@
-import { elementCount, type ProgramNode } from '../../../graph/program.ts'
+import type { ProgramNode } from '../../../graph/program.ts'
+import { around } from '../../plan/axis.ts'
 import { type Lowering, optional, u32, value } from './lowering.ts'
-
-/** Sizes before, at and behind an axis. */
-function around(shape: readonly number[], axis: number): { outer: number; size: number; inner: number } {
-  return { outer: elementCount(shape.slice(0, axis)), size: shape[axis], inner: elementCount(shape.slice(axis + 1)) }
-}
 
 export function lowerReshape(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
   lowering.alias(y, x)

@@ -1,3 +1,4 @@
+import type { UpdateRow } from '../../plan/update-rows.ts'
 import type { ScheduleOf, ValueId } from '../../plan/values.ts'
 import type { KernelSource, ProductShape } from '../device.ts'
 
@@ -46,22 +47,10 @@ export interface TableStep {
   readonly kind: 'table'
   readonly label: string
   readonly entry: 'gradientSquares' | 'adamw' | 'accumulate' | 'average' | 'zero'
-  readonly rows: readonly TableRow[]
+  readonly rows: readonly UpdateRow[]
   /** Arguments behind the two tables (behind the output for gradientSquares, which comes first). */
   readonly before: readonly StepArgument[]
   readonly arguments: readonly StepArgument[]
-}
-
-export interface TableRow {
-  readonly target: ValueId
-  readonly source: ValueId | null
-  readonly first: ValueId | null
-  readonly second: ValueId | null
-  readonly count: number
-  readonly decayScale: number
-  readonly learningRateScale: number
-  /** State whose working copy, where there is one, follows the target. */
-  readonly state: string
 }
 
 export type Step = LaunchStep | ProductStep | CopyStep | TableStep

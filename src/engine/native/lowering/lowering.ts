@@ -1,4 +1,4 @@
-import { elementCount, type Program, type TensorId } from '../../../graph/program.ts'
+import type { Program, TensorId } from '../../../graph/program.ts'
 import { TensorValues } from '../../plan/tensor-values.ts'
 import { type CopyForm, elementBytes, type FloatType, type RowRange, type ValueId } from '../../plan/values.ts'
 import type { Step, StepArgument } from './schedule.ts'
@@ -106,9 +106,4 @@ export class Lowering extends TensorValues {
       at = home.of
     }
   }
-}
-
-/** Sizes before, at and behind an axis. */
-export function around(shape: readonly number[], axis: number): { outer: number; size: number; inner: number } {
-  return { outer: elementCount(shape.slice(0, axis)), size: shape[axis], inner: elementCount(shape.slice(axis + 1)) }
 }

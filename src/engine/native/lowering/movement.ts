@@ -1,6 +1,7 @@
 import type { ProgramNode } from '../../../graph/program.ts'
+import { around } from '../../plan/axis.ts'
 import { elementBytes } from '../../plan/values.ts'
-import { around, integer, type Lowering, refused, typed, value } from './lowering.ts'
+import { integer, type Lowering, refused, typed, value } from './lowering.ts'
 
 export function lowerReshape(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
   lowering.alias(y, x)

@@ -1,18 +1,14 @@
 import { type PatchAttributes, type PatchifyAttributes, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode } from '../../../graph/program.ts'
+import { pixelFactors } from '../../plan/pixel-factors.ts'
 import { integer, type Lowering, optional, refused, typed, value } from './lowering.ts'
 
 export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
-  const { tubelet, patch, mean, std, layout } = attributes as PatchifyAttributes
+  const { tubelet, patch, layout } = attributes as PatchifyAttributes
   const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
   const { batch, tokens, frames, height, width, channels } = patchGrid('patchify', specs, { tubelet, patch }, layout)
   const [video, indices] = inputs
   const bytes = specs[0].dtype === 'uint8'
-  // pixel * factor + offset
-  const factors = new Float32Array([
-    ...std.map((deviation) => (bytes ? 1 / (255 * deviation) : 1)),
-    ...mean.map((average, c) => (bytes ? -average / std[c] : 0)),
-  ])
   const type = lowering.precision
   const from = bytes ? lowering.raw(video) : lowering.read(video, 'float32')
   const sizes = [batch, tokens, frames, height, width, channels, tubelet, patch, layout === 'BTCHW' ? 1 : 0]
@@ -20,7 +16,7 @@ export function lowerPatchify(lowering: Lowering, { inputs, outputs: [y], attrib
     value(lowering.write(y, type)),
     value(from),
     optional(indices === undefined ? null : lowering.raw(indices)),
-    value(lowering.constant(factors)),
+    value(lowering.constant(pixelFactors(attributes as PatchifyAttributes, bytes))),
     refused,
     ...sizes.map(integer),
   ])

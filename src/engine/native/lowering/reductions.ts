@@ -1,17 +1,7 @@
-import { elementCount, type ProgramNode } from '../../../graph/program.ts'
-import { elementBytes, type FloatType, type ValueId } from '../../plan/values.ts'
+import type { ProgramNode } from '../../../graph/program.ts'
+import { leadingSum, type RowSum, tokenMean } from '../../plan/row-sums.ts'
+import { elementBytes, type FloatType } from '../../plan/values.ts'
 import { integer, type Lowering, real, typed, value } from './lowering.ts'
-
-interface RowSum {
-  readonly x: ValueId
-  readonly type: FloatType
-  /** x is [batch, rows, columns]; the sum over rows goes to `to`. */
-  readonly batch: number
-  readonly rows: number
-  readonly columns: number
-  readonly factor: number
-  readonly to: ValueId
-}
 
 /** Sums over rows in two stages: chunks of rows, then the chunks in order. */
 function sumRows(lowering: Lowering, { x, type, batch, rows, columns, factor, to }: RowSum): void {
@@ -23,14 +13,8 @@ function sumRows(lowering: Lowering, { x, type, batch, rows, columns, factor, to
   lowering.step(typed('sum_chunks', lowering.typeOf(to) as FloatType), list)
 }
 
-/** The sum is float32: it is mostly the gradient of a bias or a token. */
-export function lowerSumLeading(lowering: Lowering, { inputs: [x], outputs: [y], attributes }: ProgramNode): void {
-  const type = lowering.join([x])
-  const from = lowering.read(x, type)
-  const shape = lowering.shape(x)
-  const rows = elementCount(shape.slice(0, shape.length - Number(attributes.keep)))
-  const to = lowering.write(y, 'float32')
-  sumRows(lowering, { x: from, type, batch: 1, rows, columns: lowering.count(y), factor: 1, to })
+export function lowerSumLeading(lowering: Lowering, node: ProgramNode): void {
+  sumRows(lowering, leadingSum(lowering, node))
 }
 
 export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
@@ -40,11 +24,8 @@ export function lowerBroadcastLeading(lowering: Lowering, { inputs: [x], outputs
   lowering.step('repeat_blocks', [value(lowering.write(y, type)), value(from), ...sizes])
 }
 
-export function lowerMeanTokens(lowering: Lowering, { inputs: [x], outputs: [y] }: ProgramNode): void {
-  const type = lowering.precision
-  const from = lowering.read(x, type)
-  const [batch, rows, columns] = lowering.shape(x)
-  sumRows(lowering, { x: from, type, batch, rows, columns, factor: 1 / rows, to: lowering.write(y, type) })
+export function lowerMeanTokens(lowering: Lowering, node: ProgramNode): void {
+  sumRows(lowering, tokenMean(lowering, node))
 }
 
 export function lowerMeanTokensGradient(lowering: Lowering, { inputs: [dy], outputs: [dx] }: ProgramNode): void {

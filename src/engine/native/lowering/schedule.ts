@@ -1,3 +1,4 @@
+import type { UpdateRow } from '../../plan/update-rows.ts'
 import type { ScheduleOf, ValueId } from '../../plan/values.ts'
 
 /** A field of a kernel's argument struct; each has 8 bytes (kernels/kernel.h). */
@@ -20,17 +21,6 @@ export interface UpdateTable {
   readonly rows: readonly UpdateRow[]
   /** Whether the update changes its targets, so that their panels have to follow. */
   readonly writes: boolean
-}
-
-export interface UpdateRow {
-  readonly state: string
-  readonly target: ValueId
-  readonly source: ValueId | null
-  readonly first: ValueId | null
-  readonly second: ValueId | null
-  readonly count: number
-  readonly decayScale: number
-  readonly learningRateScale: number
 }
 
 export interface Step {

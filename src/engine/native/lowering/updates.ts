@@ -1,43 +1,28 @@
-import type { AccumulateUpdate, AdamwUpdate, AverageUpdate, Update } from '../../../graph/program.ts'
+import type { AdamwUpdate, Update } from '../../../graph/program.ts'
 import type { StateSizes } from '../../plan/state-sizes.ts'
+import { type UpdateRow, UpdateRows } from '../../plan/update-rows.ts'
 import type { ScheduledOutput } from '../../plan/values.ts'
 import { type Lowering, optional, real, typed, value } from './lowering.ts'
-import type { StepArgument, UpdateRow, UpdateTable } from './schedule.ts'
+import type { StepArgument, UpdateTable } from './schedule.ts'
 
 /** Elements of a chunk, the piece of an update that one thread takes; a packed weight's are rounded to whole panels. */
 export const chunkElements = 32_768
 
 /** @returns the outputs that the update reports */
 export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSizes): ScheduledOutput[] {
+  const of = new UpdateRows(lowering, sizes)
   switch (update.kind) {
     case 'adamw':
-      return [lowerAdamw(lowering, update, sizes)]
+      return [lowerAdamw(lowering, update, of.adamw(update))]
     case 'average':
-      lowerAverage(lowering, update, sizes)
+      simple(lowering, 'average', of.average(update), value(lowering.read(update.decay, 'float32')))
       return []
     case 'accumulate':
-      lowerAccumulate(lowering, update, sizes)
+      simple(lowering, 'accumulate', of.accumulate(update), optional(lowering.read(update.weight, 'float32')))
       return []
-    case 'zero': {
-      const rows = update.states.map((name) => row(lowering, sizes, name, {}))
-      simple(lowering, 'zero', rows, { kind: 'null' })
+    case 'zero':
+      simple(lowering, 'zero', of.zero(update), { kind: 'null' })
       return []
-    }
-  }
-}
-
-function row(lowering: Lowering, sizes: StateSizes, name: string, more: Partial<UpdateRow>): UpdateRow {
-  const count = sizes.get(name) ?? 0
-  return {
-    state: name,
-    target: lowering.state(name, count),
-    source: null,
-    first: null,
-    second: null,
-    count,
-    decayScale: 0,
-    learningRateScale: 0,
-    ...more,
   }
 }
 
@@ -59,18 +44,7 @@ function simple(
   ])
 }
 
-function lowerAdamw(lowering: Lowering, update: AdamwUpdate, sizes: StateSizes): ScheduledOutput {
-  const stateOf = (name: string) => lowering.state(name, sizes.get(name) ?? 0)
-  const rows = update.entries.map((entry) =>
-    row(lowering, sizes, entry.parameter, {
-      source:
-        'tensor' in entry.gradient ? lowering.read(entry.gradient.tensor, 'float32') : stateOf(entry.gradient.state),
-      first: stateOf(entry.firstMoment),
-      second: stateOf(entry.secondMoment),
-      decayScale: entry.decayScale,
-      learningRateScale: entry.learningRateScale,
-    }),
-  )
+function lowerAdamw(lowering: Lowering, update: AdamwUpdate, rows: readonly UpdateRow[]): ScheduledOutput {
   const { beta1, beta2, epsilon, gradientScale, clipNorm } = update
   const reading: UpdateTable = { rows, writes: false }
   const chunks = rows.reduce((sum, { count }) => sum + Math.ceil(count / chunkElements), 0)
@@ -103,18 +77,4 @@ function lowerAdamw(lowering: Lowering, update: AdamwUpdate, sizes: StateSizes):
     ...[beta1, beta2, epsilon].map(real),
   ])
   return { name: update.gradientNormOutput, value: norm, count: 1 }
-}
-
-function lowerAverage(lowering: Lowering, update: AverageUpdate, sizes: StateSizes): void {
-  const rows = update.entries.map(({ average, source }) =>
-    row(lowering, sizes, average, { source: lowering.state(source, sizes.get(source) ?? 0) }),
-  )
-  simple(lowering, 'average', rows, value(lowering.read(update.decay, 'float32')))
-}
-
-function lowerAccumulate(lowering: Lowering, update: AccumulateUpdate, sizes: StateSizes): void {
-  const rows = update.entries.map(({ accumulator, gradient }) =>
-    row(lowering, sizes, accumulator, { source: lowering.read(gradient, 'float32') }),
-  )
-  simple(lowering, 'accumulate', rows, optional(lowering.read(update.weight, 'float32')))
 }
