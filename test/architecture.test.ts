@@ -1,5 +1,5 @@
 /** The table of folders in dev/architecture.md is what the imports say. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -98,4 +98,24 @@ test('no file is reached from one that it imports', () => {
   for (const file of graph.keys()) visit(file, [])
   expect(graph.size).toBeGreaterThan(400)
   expect(circles).toEqual([])
+})
+
+test('what scripts in plain JavaScript import from dist/ is exported by the same file of src/', () => {
+  const missing: string[] = []
+  let seen = 0
+  for (const entry of readdirSync(path.join(root, 'scripts'), { recursive: true, encoding: 'utf8' })) {
+    if (!/\.m?js$/.test(entry)) continue
+    const text = readFileSync(path.join(root, 'scripts', entry), 'utf8')
+    for (const [, list, target] of text.matchAll(/import \{([^}]*)\} from '[./]*\/dist\/([^']+)\.js'/g)) {
+      const file = path.join(source, `${target}.ts`)
+      const exported = existsSync(file) ? readFileSync(file, 'utf8') : ''
+      for (const name of list.split(',').flatMap((part) => part.trim() || [])) {
+        seen++
+        const found = new RegExp(`^export (async )?(function|const|class) ${name}\\b`, 'm').test(exported)
+        if (!found) missing.push(`scripts/${entry}: ${name} of src/${target}.ts`)
+      }
+    }
+  }
+  expect(seen).toBeGreaterThan(10)
+  expect(missing).toEqual([])
 })

@@ -6,14 +6,12 @@
 import { createInterface } from 'node:readline'
 import { RandomStream } from '../../dist/core/random.js'
 import { engineNamed } from '../../dist/engine/index.js'
-import {
-  buildEncodeProgram,
-  buildFinetuneProgram,
-  buildPretrainProgram,
-  clipShape,
-  initialise,
-  parameterShapes,
-} from '../../dist/model/index.js'
+import { buildFinetuneProgram } from '../../dist/model/classify.js'
+import { clipShape } from '../../dist/model/configuration.js'
+import { buildEncodeProgram } from '../../dist/model/encode-program.js'
+import { initialise } from '../../dist/model/initialise.js'
+import { parameterShapes } from '../../dist/model/parameters.js'
+import { buildPretrainProgram } from '../../dist/model/pretrain.js'
 
 const { job, configuration, batch, visible, predicted, total, dual, engine, precision, threads, device } = JSON.parse(
   process.argv[2],
