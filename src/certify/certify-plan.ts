@@ -1,6 +1,6 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, requireDistinct, VideoMaeError } from '../core/errors.ts'
 import { type BucketKey, checkUnits } from './ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
 import {
@@ -69,7 +69,7 @@ export const defaultRules: readonly Rule[] = ['dpa', 'roe']
 /**
  * What can be refused before a feature is computed.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, a value that a list has twice, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
  */
 export function checkRules({
   rules = defaultRules,
@@ -77,10 +77,14 @@ export function checkRules({
   groups,
   by,
   whiteBox = false,
-}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups' | 'by' | 'whiteBox'>): void {
+  collective = [],
+}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups' | 'by' | 'whiteBox' | 'collective'>): void {
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
     throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+  requireDistinct('rules', rules)
+  requireDistinct('partitions', [partitions].flat())
+  requireDistinct('collective', collective)
   if (rules.includes('temporal')) {
     const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
     if (beside) throw notCombined(beside)

@@ -65,7 +65,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const partitions = numbersOf('--partitions', options.partitions ?? '50')
   const collective = options.collective === undefined ? undefined : numbersOf('--collective', options.collective)
   const groups = groupCount(options.groups, options.from ?? [])
-  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, whiteBox: options.whiteBox })
+  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, collective, whiteBox: options.whiteBox })
   const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
   try {
     const { signal } = interrupt

@@ -68,3 +68,14 @@ export function invalidArgument(name: string, expected: string, received: unknow
 export function requirePath(name: string, value: string): void {
   if (value.trim() === '') throw invalidArgument(name, 'a path that is not blank', value)
 }
+
+/**
+ * Refuses a list that has a value twice. The work for it would be done and reported twice.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` naming the value
+ */
+export function requireDistinct(name: string, values: readonly (string | number)[]): void {
+  const twice = values.find((value, i) => values.indexOf(value) !== i)
+  if (twice === undefined) return
+  throw invalidArgument(name, 'each value once', values.join(','), `Remove the second ${twice} from the list.`)
+}

@@ -53,6 +53,18 @@ describe('sources', () => {
     expect(messageOf(() => listVideos(list))).toMatch(/list\.csv:2: expected one label for z\.mp4, but line 1/)
   })
 
+  test('a source that is named twice, also through a link, is refused: its videos would count twice', () => {
+    const [again, link] = [path.join(folder, 'b class/'), path.join(folder, 'link')]
+    symlinkSync(path.join(folder, 'b class'), link)
+    for (const second of [again, link])
+      expect(messageOf(() => listVideos([path.join(folder, 'b class'), second]))).toMatch(
+        /^INVALID_ARGUMENT .*each value once for sources/,
+      )
+    const others = [path.join(folder, 'b class/deep'), path.join(folder, 'z.mp4')]
+    expect(listVideos(others).map(({ id }) => id)).toEqual(['0/c.webm', '1/z.mp4'])
+    rmSync(link)
+  })
+
   test('one file, nothing, and nothing useful', () => {
     expect(listVideos(path.join(folder, 'z.mp4'))).toEqual([{ path: path.join(folder, 'z.mp4'), id: 'z.mp4' }])
     expect(messageOf(() => listVideos(path.join(folder, 'absent')))).toMatch(/^VIDEO_SOURCE_NOT_FOUND/)

@@ -1,6 +1,6 @@
-import { type Stats, statSync } from 'node:fs'
+import { realpathSync, type Stats, statSync } from 'node:fs'
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
+import { requireDistinct, VideoMaeError } from '../core/errors.ts'
 import { hasVideoExtension } from './extensions.ts'
 import { readFolderSource } from './folder-source.ts'
 import { readListSource } from './list-source.ts'
@@ -19,9 +19,9 @@ export interface VideoListing {
 /**
  * The videos of a source: a folder (searched with its subfolders, in the order of their paths), a list (see `parseList`), or one video file.
  * With several sources the videos come one source after the other, and every id begins with the number of its source, since
- * names may repeat.
+ * names may repeat. A source that is named twice, also through a link, is refused: each of its videos would count twice.
  *
- * @throws VideoMaeError `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_UNREADABLE`, `VIDEO_SOURCE_EMPTY`, `MANIFEST_ENCODING`, or
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_UNREADABLE`, `VIDEO_SOURCE_EMPTY`, `MANIFEST_ENCODING`, or
  *   `MANIFEST_INVALID` or `LIST_FORM_OPEN` with file and line
  */
 export function readVideos(source: string | readonly string[], options: ListOptions = {}): VideoListing {
@@ -32,6 +32,10 @@ export function readVideos(source: string | readonly string[], options: ListOpti
     return { entries, sources: [reading] }
   }
   const all = names.map((name) => readSource(name, options))
+  requireDistinct(
+    'sources',
+    names.map((name) => realpathSync(name)),
+  )
   return {
     entries: all.flatMap(({ entries }, i) => entries.map((entry) => ({ ...entry, id: `${i}/${entry.id}` }))),
     sources: all.map(({ reading }) => reading),

@@ -45,12 +45,16 @@ describe('options are refused before anything is trained or read', () => {
     const untouched = () => Promise.reject(new Error('something was trained'))
     const learner = { name: 'any', samples: 20, labels: [0], voteOfSubsets: untouched, voteOfPartitions: untouched }
     const refused = (more: object) =>
-      expect(lethalDose([learner, { ...learner, samples: 8 }], { ...study, ...more })).rejects
+      expect(lethalDose([learner, { ...learner, name: 'other', samples: 8 }], { ...study, ...more })).rejects
     await refused({ accuracies: [0.5, Number.NaN] }).toThrow(/shares from 0 to 1 for accuracies/)
     await refused({ targets: [60] }).toThrow(/shares from 0 to 1 for targets/)
     await refused({ subsets: 9 }).toThrow(/at least 10/)
     await refused({ partitions: [] }).toThrow(/partitions/)
     await refused({ partitions: [2.5] }).toThrow(/partitions/)
+    await refused({ partitions: [4, 5, 4] }).toThrow(/each value once for partitions but received "4,5,4"/)
+    await refused({ accuracies: [0.5, 0.5] }).toThrow(/each value once for accuracies/)
+    await refused({ targets: [0.5, 0.5] }).toThrow(/each value once for targets/)
+    await expect(lethalDose([learner, learner], study)).rejects.toThrow(/each value once for learners/)
     await refused({}).toThrow(/integers from 1 to 8 for partitions/) // the second learner has too few for 10
     await refused({ partitions: [4] }).toThrow(/was trained/)
   })
@@ -61,9 +65,16 @@ describe('options are refused before anything is trained or read', () => {
     await dose({ accuracies: '0.5,60%' }).toThrow(/--accuracies/)
     await dose({ subsets: 9 }).toThrow(/subsets/)
     await dose({ partitions: '0' }).toThrow(/--partitions/)
+    await dose({ partitions: '4,4' }).toThrow(/each value once for partitions/)
+    await dose({ accuracies: '0.5,0.50' }).toThrow(/each value once for accuracies/)
+    await dose({ learner: 'ridge,ridge' }).toThrow(/each value once for learners/)
+    await dose({ from: ['checkpoints/a', 'checkpoints/a/'] }).toThrow(/each value once for from/)
     const certificate = (more: object) => expect(certifyCommand('/nowhere', { ...common, ...more })).rejects
     await certificate({ collective: '1,x' }).toThrow(/--collective/)
     await certificate({ partitions: '5,x' }).toThrow(/--partitions/)
+    await certificate({ partitions: '4,4' }).toThrow(/each value once for partitions but received "4,4"/)
+    await certificate({ rule: 'dpa,roe,dpa' }).toThrow(/each value once for rules/)
+    await certificate({ collective: '1,2,1' }).toThrow(/each value once for collective/)
     const groups = { from: undefined, rule: 'groups', groups: 3, groupRecipe: 'laptop-pretrain' }
     await certificate({ ...groups, partitions: '10' }).toThrow(/a multiple of the 3 encoder groups/)
   })

@@ -5,7 +5,7 @@
  * Prediction for one input: r = K/2 (p - q), where p and q are the shares of learners of N/K samples that vote for its
  * winner and for its best rival.
  */
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, requireDistinct } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { scoredRadii } from '../certify.ts'
 import { type Ballots, votesOfInput } from '../rules/ballot.ts'
@@ -105,11 +105,13 @@ export function checkStudy({ partitions, subsets = 40, accuracies = [], targets 
   const noCount = partitions.find((k) => !Number.isInteger(k) || k < 1)
   if (noCount !== undefined || partitions.length === 0)
     throw invalidArgument('partitions', 'positive integers', noCount ?? '')
+  requireDistinct('partitions', partitions)
   if (!(Number.isInteger(subsets) && subsets >= 10))
     throw invalidArgument('subsets', 'an integer of at least 10', subsets)
   for (const [name, values] of Object.entries({ accuracies, targets })) {
     const outside = values.find((value) => !(value >= 0 && value <= 1))
     if (outside !== undefined) throw invalidArgument(name, 'shares from 0 to 1', outside)
+    requireDistinct(name, values)
   }
 }
 
@@ -121,6 +123,8 @@ export async function lethalDose(
   const { subsets = 40, accuracies = [0.5, 0.6, 0.7], seed = 0 } = options
   checkStudy(options)
   if (learners.length === 0) throw invalidArgument('learners', 'at least one', 0)
+  const names = learners.map(({ name }) => name)
+  requireDistinct('learners', names) // the report tells learners apart by their names
   const partitions = options.partitions.toSorted((a, b) => b - a)
   const fewest = Math.min(...learners.map(({ samples }) => samples))
   if (partitions[0] > fewest) throw invalidArgument('partitions', `integers from 1 to ${fewest}`, partitions[0])

@@ -82,9 +82,9 @@ export async function certifyVideosShare(
 
 /** Everything that can be refused before a feature is computed. */
 async function planJob(job: CertifyVideosJob) {
-  const { partitions, rules = defaultRules, groups, whiteBox, out } = job
+  const { partitions, rules = defaultRules, groups, whiteBox, collective, out } = job
   const { by, threat } = claimOf(rules, job)
-  checkRules({ partitions, rules, groups, by, whiteBox })
+  checkRules({ partitions, rules, groups, by, whiteBox, collective })
   await mkdir(out, { recursive: true })
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)

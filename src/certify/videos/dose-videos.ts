@@ -1,4 +1,6 @@
 /** How many poisoned videos ensembles tolerate against how many samples one learner needs, for several learners, in one call. */
+import path from 'node:path'
+import { requireDistinct } from '../../core/errors.ts'
 import { doseLearner } from '../dose/dose-learner.ts'
 import {
   checkStudy,
@@ -40,6 +42,15 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   const { by, threat } = claimOf(['dpa'], job)
   const study = { partitions, subsets, targets, seed, ...(accuracies === undefined ? {} : { accuracies }) }
   checkStudy(study) // before a feature is computed
+  requireDistinct(
+    'from',
+    from.map((encoder) => path.normalize(`${encoder}/`)),
+  )
+  // The report tells learners apart by encoder and kind.
+  requireDistinct(
+    'learners',
+    learners.map(({ kind }) => kind),
+  )
   // All of them first: a claim that one encoder's origin contradicts is refused before features of another are computed.
   const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
   for (const encoder of from) {
