@@ -2,15 +2,25 @@
  * The native engine's matrix products and attention against plain loops in double, by two C programs that are compiled
  * with the kernels: at every level of this processor, without vector instructions beyond the base ones, under the
  * address sanitizer, by clang where it is installed, and for 64-bit ARM where a cross compiler and qemu-user are.
+ *
+ * Compiling takes most of the time. The levels that only tests use are compiled once, as whole libraries, and left in the cache,
+ * where the other tests find them.
  */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type Compiler, compilerOptions, findCommand, findCompiler } from '../../src/engine/native/build/compiler.ts'
+import {
+  type Compiler,
+  compileLibrary,
+  compilerOptions,
+  findCommand,
+  findCompiler,
+} from '../../src/engine/native/build/compiler.ts'
 import { levelOptions, processorLevels } from '../../src/engine/native/build/levels.ts'
+import { cachedLibrary } from '../../src/engine/native/build/library-file.ts'
 import { kernelDirectory, kernelSources } from '../../src/engine/native/build/sources.ts'
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 60_000 })
@@ -24,6 +34,8 @@ interface Variant {
   readonly compiler: Compiler
   readonly options: readonly string[]
   readonly rounds: number
+  /** Where the whole library goes. Null: only the files that are checked are compiled. */
+  readonly library?: string
   /** What runs programs of another processor. */
   readonly emulator?: readonly string[]
   /** Why it is skipped. */
@@ -33,10 +45,19 @@ interface Variant {
 function variants(): readonly Variant[] {
   if (compiler === null || levels.length === 0) return []
   const usual = { compiler, rounds: 40 }
-  const ofLevels = levels.map((level) => ({ ...usual, name: level, options: compilerOptions(level, false) }))
+  const ofLevels = levels.map((level, i) => ({
+    ...usual,
+    name: level,
+    options: compilerOptions(level, false),
+    // Other tests begin at once with the best level, and compile it themselves.
+    library: i === 0 ? undefined : cachedLibrary(level, compiler, false),
+  }))
   const extra = new Set(levelOptions[levels[0]])
   const base = compilerOptions(levels[0], false).filter((option) => !extra.has(option))
-  const sanitized = { name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 }
+  const sanitized = {
+    ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
+    library: cachedLibrary(levels[0], compiler, true),
+  }
   return [
     ...ofLevels,
     { ...usual, name: 'base instructions', options: base, rounds: 20 },
@@ -57,6 +78,18 @@ function otherCompiler(): readonly Variant[] {
   return [{ ...common, compiler: clang }]
 }
 
+/** Compiles the whole library, leaves it at `library`, and returns the folder of the objects that it was made from. */
+async function objectsOf({ name, compiler, options }: Variant, library: string, folder: string): Promise<string> {
+  const objects = path.join(folder, name.replaceAll(/\W/g, ''))
+  await mkdir(objects)
+  const made = await compileLibrary(compiler, kernelSources().files, options, objects)
+  await mkdir(path.dirname(library), { recursive: true })
+  // Renamed beside the target, so that nobody finds half of it.
+  await copyFile(made, `${library}.${process.pid}`)
+  await rename(`${library}.${process.pid}`, library)
+  return objects
+}
+
 /** Kernels for 64-bit ARM, run by an emulator. */
 function otherProcessor(fallback: Compiler): readonly Variant[] {
   const cross = findCommand('aarch64-linux-gnu-gcc')
@@ -74,16 +107,19 @@ describe.skipIf(missing !== null)(`kernels of the native engine${missing === nul
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  for (const { name, compiler, options, rounds, emulator = [], missing: why } of variants()) {
+  for (const variant of variants()) {
+    const { name, compiler, options, rounds, emulator = [], library, missing: why } = variant
+    let objects: Promise<string> | undefined
     const title = why === undefined ? name : `${name} (${why})`
     it.skipIf(why !== undefined).each(['linear', 'attention'])(`${title}: %s`, async (family) => {
       const files = kernelSources().files.filter((file) => file.startsWith(family))
       expect(files.length).toBeGreaterThan(1)
       const program = path.join(folder, `${family}-${name.replaceAll(/\W/g, '')}`)
-      const sources = [
-        path.join(import.meta.dirname, `check-${family}.c`),
-        ...files.map((file) => path.join(kernelDirectory, file)),
-      ]
+      if (library !== undefined) objects ??= objectsOf(variant, library, folder)
+      const made = await objects
+      const inputOf = (file: string) =>
+        made === undefined ? path.join(kernelDirectory, file) : path.join(made, `${file}.o`)
+      const sources = [path.join(import.meta.dirname, `check-${family}.c`), ...files.map(inputOf)]
       await execute(compiler.command, [...options, ...sources, '-o', program, '-lm', '-lpthread'], {
         timeout: 400_000,
         maxBuffer: 2 ** 24,

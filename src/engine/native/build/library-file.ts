@@ -54,15 +54,12 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   }
   const compiler = findCompiler()
   const { directory } = CacheDirectory.of('native')
-  const cached =
-    compiler === null
-      ? anyCached(directory, level, sources)
-      : path.join(directory, cachedName(level, sources, compiler))
+  const cached = compiler === null ? anyCached(directory, level, sources) : cachedLibrary(level, compiler)
   if (cached !== null && (compiler === null || loads(cached))) {
     return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
   }
   if (compiler !== null) {
-    const failed = CacheDirectory.of('native').read(failureName(level, sources, compiler))
+    const failed = CacheDirectory.of('native').read(failureName(level, compiler))
     if (failed === null) return { kind: 'compilable', level, compiler }
     return { kind: 'missing', why: `${compiler.command} could not compile the native engine: ${failed}` }
   }
@@ -89,25 +86,27 @@ function loads(file: string): boolean {
 }
 
 /** Names begin with what a machine that has lost its compiler still knows. */
-function namePrefix(level: Level, { digest }: KernelSources): string {
-  return `${level}${sanitizes() ? '-sanitize' : ''}-${digest.slice(0, 32)}-`
+function namePrefix(level: Level, { digest }: KernelSources, sanitized: boolean): string {
+  return `${level}${sanitized ? '-sanitize' : ''}-${digest.slice(0, 32)}-`
 }
 
-function cachedName(level: Level, sources: KernelSources, { fingerprint }: Compiler): string {
+/** Where the cache has, or will have, the library of these sources for a level and a compiler. */
+export function cachedLibrary(level: Level, { fingerprint }: Compiler, sanitized = sanitizes()): string {
   const key = createHash('sha256')
-    .update([fingerprint, ...compilerOptions(level, sanitizes())].join('\0'))
+    .update([fingerprint, ...compilerOptions(level, sanitized)].join('\0'))
     .digest('hex')
-  return `${namePrefix(level, sources)}${key.slice(0, 16)}.so`
+  const name = `${namePrefix(level, kernelSources(), sanitized)}${key.slice(0, 16)}.so`
+  return path.join(CacheDirectory.of('native').directory, name)
 }
 
 /** What is left of a compilation that the compiler refused, so that it is not tried again with the same compiler. */
-function failureName(level: Level, sources: KernelSources, compiler: Compiler): string {
-  return cachedName(level, sources, compiler).replace(/\.so$/, '.failed')
+function failureName(level: Level, compiler: Compiler): string {
+  return path.basename(cachedLibrary(level, compiler)).replace(/\.so$/, '.failed')
 }
 
 function anyCached(directory: string, level: Level, sources: KernelSources): string | null {
   try {
-    const prefix = namePrefix(level, sources)
+    const prefix = namePrefix(level, sources, sanitizes())
     const names = readdirSync(directory).filter((name) => name.startsWith(prefix) && name.endsWith('.so'))
     return names.map((name) => path.join(directory, name)).find(loads) ?? null
   } catch {
@@ -130,14 +129,14 @@ export async function obtainLibrary(report: (line: string) => void, wanted?: Lev
     `Compiling the kernels of the native engine for ${level} with ${await compilerVersion(compiler)}, once for this machine.`,
   )
   const sources = kernelSources()
-  const target = path.join(CacheDirectory.of('native').directory, cachedName(level, sources, compiler))
+  const target = cachedLibrary(level, compiler)
   const folder = workFolder(path.dirname(target))
   const options = compilerOptions(level, sanitizes())
   const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: VideoMaeError) => {
     rmSync(folder, { recursive: true, force: true })
     const refusal = refusalOf(error)
     if (refusal === null) throw error
-    CacheDirectory.of('native').write(failureName(level, sources, compiler), refusal)
+    CacheDirectory.of('native').write(failureName(level, compiler), refusal)
     throw error
   })
   if (!loads(made)) {
