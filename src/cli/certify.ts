@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
 import { certificateRemarks, certificateTable } from '../certify/files/certificate-file.ts'
+import type { Rule } from '../certify/rules/certify-ballots.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import {
   type CertifiedVideos,
@@ -9,14 +10,14 @@ import {
   certifyVideos,
   certifyVideosShare,
 } from '../certify/videos/certify-videos.ts'
-import { groupsOf, pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
+import { type GroupClaim, planGroups, requireFreshStart } from '../certify/videos/group-plan.ts'
+import { pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
 import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kinds.ts'
-import { planVideos } from '../certify/videos/plan.ts'
 import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
 import { videosOf } from '../certify/videos/study.ts'
 import { invalidArgument } from '../core/errors.ts'
-import { runSchema } from '../train/configuration.ts'
+import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { recipeFile } from '../train/recipes.ts'
 import {
@@ -71,7 +72,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     const { signal } = interrupt
     const learner = await learnerOf(options, options.learner)
     await mkdir(out, { recursive: true })
-    const from = await encodersOf(data, learner, options, signal)
+    const from = await encodersOf(data, learner, { ...options, rules }, signal)
     if (from === null) return
     const job: CertifyVideosJob = {
       ...videoOptions(data, from, learner, options, signal),
@@ -96,10 +97,10 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
 async function encodersOf(
   data: string,
   learner: LearnerOptions,
-  options: CertifyCommandOptions,
+  options: CertifyCommandOptions & Pick<GroupClaim, 'by' | 'threat'> & { readonly rules: readonly Rule[] },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
-  const { from = [], groups, groupRecipe, stage, out, by = 'content', json = false, quiet = false } = options
+  const { from = [], groups, groupRecipe, stage, out, by, threat, rules, json = false, quiet = false } = options
   if (groups !== undefined && from.length === 1)
     throw invalidArgument('--groups', 'one --from for each group, or none and --group-recipe', groups)
   if (stage !== 'groups' && groupRecipe === undefined) {
@@ -108,12 +109,15 @@ async function encodersOf(
   }
   if (groups === undefined || groups < 2 || from.length > 0)
     throw invalidArgument('--groups', 'a number of at least 2, without --from', groups)
+  // Before hours of pretraining: a recipe that cannot be used, and what certification would refuse behind it.
+  const configuration = groupRecipe === undefined ? null : await groupConfiguration(groupRecipe, options)
   const all = videosOf(videoOptions(data, [], learner, options, signal), by)
-  const { division, classes } = await planVideos(all)
+  const claim = { groups, by, threat, rules: configuration === null ? null : rules }
+  const { videos, groupOf } = await planGroups(all, claim)
   const folder = path.join(out, 'groups')
   await mkdir(folder, { recursive: true })
-  const lists = await writeGroupLists(folder, division.train, groupsOf(division.train, classes, by, groups), groups)
-  if (groupRecipe === undefined) {
+  const lists = await writeGroupLists(folder, videos, groupOf, groups)
+  if (configuration === null) {
     report(
       json,
       { stage, lists: lists.map(({ list }) => list) },
@@ -121,14 +125,21 @@ async function encodersOf(
     )
     return null
   }
-  const file = recipeFile(groupRecipe, 'pretrain')
-  const overrides = [
-    { path: ['engine', 'name'], value: options.engine, origin: '--engine' },
-    { path: ['engine', 'threads'], value: options.threads, origin: '--threads' },
-    { path: ['data', 'workers'], value: options.workers, origin: '--workers' },
-  ].filter(({ value }) => value !== undefined)
-  const configuration = await loadConfiguration(runSchema, { file, overrides })
   return pretrainGroups(lists, configuration, folder, { signal, onNote: noteOf(quiet) })
+}
+
+async function groupConfiguration(
+  recipe: string,
+  { engine, threads, workers }: CertifyCommandOptions,
+): Promise<RunConfiguration> {
+  const overrides = [
+    { path: ['engine', 'name'], value: engine, origin: '--engine' },
+    { path: ['engine', 'threads'], value: threads, origin: '--threads' },
+    { path: ['data', 'workers'], value: workers, origin: '--workers' },
+  ].filter(({ value }) => value !== undefined)
+  const configuration = await loadConfiguration(runSchema, { file: recipeFile(recipe, 'pretrain'), overrides })
+  requireFreshStart(configuration)
+  return configuration
 }
 
 function reportCertificate(

@@ -3,7 +3,7 @@
  * video may change the encoder of its own group, and so all the heads on it, but no other group.
  */
 import path from 'node:path'
-import { VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
@@ -11,10 +11,10 @@ import type { RunConfiguration } from '../../train/configuration.ts'
 import { pretrain } from '../../train/pretrain.ts'
 import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
 import { sha256 } from '../ensemble/hash.ts'
-import type { EncoderProvenance } from '../threat/threat.ts'
+import type { EncoderProvenance, EncoderTrust } from '../threat/threat.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { videoSetOf } from './learners/video-set.ts'
-import { digestOf } from './provenance.ts'
+import { digestOf, type ProvenanceOptions } from './provenance.ts'
 import { type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
 
 /** [videos] the group of each protected video: a function of its content, id or source alone. */
@@ -104,7 +104,7 @@ export async function groupProvenance(
   sources: readonly FeatureSource[],
   videos: readonly LabelledVideo[],
   groupOf: Int32Array,
-  options: { readonly scaledOn: readonly string[]; readonly signal?: AbortSignal },
+  options: { readonly scaledOn: readonly string[]; readonly labelsUsed?: boolean; readonly signal?: AbortSignal },
 ): Promise<EncoderProvenance> {
   // Copies of one content may lie in several groups, where these are made by id or source.
   const groupsOfDigest = new Map<string, Set<number>>()
@@ -124,10 +124,30 @@ export async function groupProvenance(
   const samples = new Set([...manifests.flatMap((manifest) => [...manifest.samples]), ...scaledOn])
   return {
     digest: sha256(sources.map((source) => digestOf(source, scaledOn)).join('\n')),
-    trust: scaledOn.some((digest) => groupsOfDigest.has(digest)) ? 'protected_set' : 'per_group',
-    labelsUsed: manifests.some(({ labelled }) => labelled),
+    trust: trustOfGroups(scaledOn, groupsOfDigest),
+    labelsUsed: options.labelsUsed === true || manifests.some(({ labelled }) => labelled),
     trainedOn: { manifest: sha256(manifests.map(({ digest }) => digest).join('\n')), samples },
   }
+}
+
+/**
+ * Encoders of groups have one origin: the videos of their groups. What a user says of it could only contradict that.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireOwnProvenance({ trust, trainedOn }: Pick<ProvenanceOptions, 'trust' | 'trainedOn'>): void {
+  const hint =
+    'Each encoder is trained on the videos of its group. Its training manifest is checked, so nothing needs to be declared.'
+  if (trust !== undefined) throw invalidArgument('trust', 'nothing with several encoders', trust, hint)
+  if (trainedOn !== undefined) throw invalidArgument('trainedOn', 'nothing with several encoders', trainedOn, hint)
+}
+
+/** A scale that a protected video fixes is shared by the encoders of all groups. */
+export function trustOfGroups(
+  scaledOn: readonly string[],
+  protectedDigests: { readonly has: (digest: string) => boolean },
+): EncoderTrust {
+  return scaledOn.some((digest) => protectedDigests.has(digest)) ? 'protected_set' : 'per_group'
 }
 
 function requireOwnGroup(

@@ -5,12 +5,12 @@ import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
-import type { Rule } from '../rules/certify-ballots.ts'
+import { needsSpread, type Rule } from '../rules/certify-ballots.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../threat/threat.ts'
 import { type ClassList, classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
-import { groupProvenance, groupsOf } from './groups.ts'
+import { groupProvenance, groupsOf, requireOwnProvenance } from './groups.ts'
 import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/kinds.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
@@ -95,6 +95,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   checkLearner(learner)
   const names = typeof options.from === 'string' ? [options.from] : options.from
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
+  if (names.length > 1) requireOwnProvenance(options)
   if (!isHeadKind(learner.kind)) {
     const whose = `${learner.kind} learners`
     if (names.length > 1) throw notGrouped(learner.kind)
@@ -115,7 +116,8 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   const shared = { sources, learner, classes, classList, division, seen, trusted, periods }
   if (sources.length > 1) {
     const groupOf = groupsOf(division.train, classes, by, sources.length)
-    const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, signal })
+    const { labelsUsed } = options
+    const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, labelsUsed, signal })
     return { ...shared, groupOf, encoder }
   }
   const protectedDigests = division.train.map(fileDigestOf)
@@ -184,6 +186,7 @@ export function checkPlan(
 ): void {
   const { train } = plan.division
   if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
+  if (plan.groupOf !== null) requireNoSpread(rules)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
   if (whiteBox || labelsMakeGroups(plan, threat)) requireLabelledRows(plan.division)
   if (by !== 'source') return
@@ -194,6 +197,17 @@ export function checkPlan(
     exit: 'data',
     hint: 'Use a CSV with the columns path,label,group, where a group is an uploader, a camera or a batch.',
   })
+}
+
+/**
+ * A learner of Finite Aggregation reads several partitions, and an encoder of a group only one group of them.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireNoSpread(rules: readonly Rule[]): void {
+  const spread = rules.find(needsSpread)
+  if (spread !== undefined)
+    throw invalidArgument('rules', 'rules on disjoint partitions with encoders of groups', spread)
 }
 
 /**
