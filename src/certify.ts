@@ -3,7 +3,13 @@ import './core/require-node.ts'
 
 export { type AuditOptions, type AuditReport, assertAudit, audit } from './certify/audit/audit.ts'
 export { certify } from './certify/certify.ts'
-export { type CertifyOptions, checkRules, checkShares, trainShare } from './certify/certify-plan.ts'
+export {
+  type CertifyOptions,
+  checkRules,
+  checkShares,
+  type EnsembleToKeep,
+  trainShare,
+} from './certify/certify-plan.ts'
 export { type DoseLearnerOptions, doseLearner } from './certify/dose/dose-learner.ts'
 export {
   checkStudy,
@@ -31,7 +37,13 @@ export {
   type TestSet,
 } from './certify/ensemble/feature-set.ts'
 export { headLearners } from './certify/ensemble/heads/family.ts'
-export type { HeadOptions, NearestMeanHead, RidgeHead, SoftmaxHead } from './certify/ensemble/heads/head.ts'
+export type {
+  HeadOptions,
+  NearestMeanHead,
+  RidgeHead,
+  SoftmaxHead,
+  TrainedHeads,
+} from './certify/ensemble/heads/head.ts'
 export { mergeShards } from './certify/ensemble/heads/merge.ts'
 export type { TrainedLearners, TrainOptions } from './certify/ensemble/heads/plan.ts'
 export { trainLearners, voteLearners } from './certify/ensemble/heads/train.ts'
@@ -55,6 +67,7 @@ export {
   certificateRemarks,
   certificateTable,
   certifiedAccuracyCurve,
+  type EnsembleReference,
   ruleStrokes,
   writeCertificate,
 } from './certify/files/certificate-file.ts'
@@ -114,6 +127,14 @@ export {
 } from './certify/videos/certify-videos.ts'
 export { compareClassNames, otherClasses } from './certify/videos/class-list.ts'
 export { type LethalDoseOfVideosJob, lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
+export {
+  type CertifiedClass,
+  type CertifiedEnsemble,
+  type CertifiedEnsembleOptions,
+  type CertifiedVideo,
+  openCertifiedEnsemble,
+  type PredictCertifiedOptions,
+} from './certify/videos/ensemble/open-ensemble.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './certify/videos/feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './certify/videos/feature-source.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './certify/videos/groups.ts'

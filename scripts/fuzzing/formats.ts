@@ -20,6 +20,7 @@ import { emptyMetrics } from '../../src/train/metrics.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
 import { listVideos, readVideos } from '../../src/video/source.ts'
+import { ensembleFormats } from './ensemble-format.ts'
 import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
 import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
 import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
@@ -280,5 +281,6 @@ export const formats: readonly Format[] = [
     (place) => readTrainingManifest(path.dirname(place)),
   ),
   featureStore(),
+  ...ensembleFormats,
   ...runFormats,
 ]

@@ -10,11 +10,13 @@ import {
   type PoolOptions,
   type Shard,
   spreadOfPlan,
+  type TrainedEnsemble,
 } from './ensemble/learners.ts'
 import type { Periods } from './ensemble/periods.ts'
+import type { EnsembleReference } from './files/certificate-file.ts'
 import { rules as allRules, needsSpread, type Rule } from './rules/certify-ballots.ts'
 import { spreadOffsets } from './rules/spread.ts'
-import type { ThreatDeclaration } from './threat/threat.ts'
+import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
 
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
@@ -59,8 +61,26 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly onNote?: (note: string) => void
   /** Whether the file lists every input. Default true. */
   readonly perInput?: boolean
+  /**
+   * Keeps the learners of an ensemble for inputs that come later; called once for each ensemble, when its learners are trained.
+   * What it returns stands in the runs of the ensemble.
+   */
+  readonly keepEnsemble?: (ensemble: EnsembleToKeep<Inputs>) => Promise<EnsembleReference | null>
   /** Learners that have voted (`onProgress` tells of those that are trained). */
   readonly onVotes?: (done: number, total: number) => void
+}
+
+/** A trained ensemble with what its certificates say about it. */
+export interface EnsembleToKeep<Inputs extends TestInputs> {
+  readonly k: number
+  readonly d: number
+  readonly rules: readonly Rule[]
+  /** For example `k50-d1`: tells the ensembles of one certification apart. */
+  readonly name: string
+  readonly trained: TrainedEnsemble<Inputs>
+  readonly threat: ThreatStatement
+  readonly bucketManifest: string
+  readonly warnings: readonly string[]
 }
 
 /** Both count votes of the same learners. */
@@ -113,6 +133,8 @@ export interface Ensemble {
   readonly k: number
   readonly d: number
   readonly rules: readonly Rule[]
+  /** For example `k50-d1`: tells the ensembles of one certification apart. */
+  readonly name: string
   readonly plan: EnsemblePlan
 }
 
@@ -134,7 +156,7 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
         throw invalidArgument('rules', 'rules on disjoint partitions with encoders of groups', mine.join(', '))
       const d = spreads ? spread : 1
       const covers = periods === undefined ? '' : `-n${periods.coverage}`
-      const folder = `k${k}-d${d}${covers}${seeds > 1 ? `-s${seeds}` : ''}`
+      const name = `k${k}-d${d}${covers}${seeds > 1 ? `-s${seeds}` : ''}`
       const plan: EnsemblePlan = {
         ...poolOf(options),
         by: options.by,
@@ -143,9 +165,9 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
         seeds,
         // Where each group has an encoder of its own, the partitions of every rule lie inside the groups.
         ...(mine.includes('groups') || perGroup ? { groups: options.groups } : {}),
-        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, folder) }),
+        ...(options.directory === undefined ? {} : { directory: path.join(options.directory, name) }),
       }
-      return [{ k, d, rules: mine, plan }]
+      return [{ k, d, rules: mine, name, plan }]
     }),
   )
 }

@@ -11,7 +11,7 @@ import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './ense
 import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
 import { type Ballots, rankBytes, votesOfInput } from './rules/ballot.ts'
-import { certifyInputs, type InputCertificate, needsRankings, type Rule } from './rules/certify-ballots.ts'
+import { certifyInputs, type InputCertificate, needsRankings, type Rule, ruleOptions } from './rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
 import { summariseRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
@@ -51,7 +51,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
 
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
-  for (const { k, d, rules: mine, plan } of ensembles) {
+  for (const { k, d, rules: mine, name, plan } of ensembles) {
     const trained = await learners.train(set, plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
@@ -60,6 +60,8 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
     for (const warning of ensembleWarnings(facts, trained.learners))
       options.onNote?.(`warning: K = ${k}${d > 1 ? `, d = ${d}` : ''}: ${warning}`)
+    const ensemble = { k, d, rules: mine, name, trained, threat, bucketManifest: manifest.digest, warnings }
+    const kept = (await options.keepEnsemble?.(ensemble)) ?? null
     const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
     if (options.whiteBox === true && trained.certifyLabelFlips !== undefined)
       byRule.set(
@@ -81,6 +83,8 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         groups: rule === 'groups' ? (options.groups ?? null) : null,
         bucketManifest: manifest.digest,
         learnersDigest: digestOfEnsemble(trained.records),
+        // That certificate looks at the training samples.
+        ensemble: rule === 'dpa_white_box' ? null : kept,
         ...facts,
         warnings,
         baseAccuracy,
@@ -151,20 +155,13 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const keep = rankings ? 'rankings' : 'votes'
     const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), onProgress: options.onVotes, keep })
     right += rightVotes(ballots, test.labels.subarray(from, to))
-    const { offsets } = trained
-    const shared = { groups: options.groups, coverage: options.periods?.coverage }
-    // Learners of periods have offsets too, towards their neighbours; what counts there is the coverage.
-    const reach = options.periods === undefined ? { offsets } : {}
+    const { groups, periods } = options
     for (const [r, rule] of rules.entries()) {
-      const certified = await certifyInputs(
-        ballots,
-        { rule, ...shared, ...reach },
-        {
-          signal: options.signal,
-          onProgress: (done) =>
-            options.onCertified?.(rules.length * from + r * (to - from) + done, rules.length * test.rows),
-        },
-      )
+      const certified = await certifyInputs(ballots, ruleOptions(rule, { offsets: trained.offsets, groups, periods }), {
+        signal: options.signal,
+        onProgress: (done) =>
+          options.onCertified?.(rules.length * from + r * (to - from) + done, rules.length * test.rows),
+      })
       const all = byRule.get(rule)
       for (const certificate of certified) all?.push(certificate)
     }

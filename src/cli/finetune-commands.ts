@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { invalidArgument } from '../core/errors.ts'
 import { collect, count, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
@@ -11,10 +12,7 @@ const quiet = () => new Option('--quiet', 'no progress')
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
 const classifier = () =>
-  new Option(
-    '--from <place>',
-    'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file',
-  ).makeOptionMandatory()
+  new Option('--from <place>', 'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file')
 
 /** Adds `finetune`, `evaluate`, `predict` and `features`. */
 export function addFinetuneCommands(program: Command): void {
@@ -78,7 +76,7 @@ function addEvaluate(program: Command): void {
         'be read are counted and named. A run folder has the list of its own split: split.csv.',
     )
     .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
-    .addOption(classifier())
+    .addOption(classifier().makeOptionMandatory())
     .addOption(
       new Option('--split <part>', 'part of a list with a split column')
         .choices(['train', 'validation', 'test', 'all'])
@@ -101,12 +99,20 @@ function addEvaluate(program: Command): void {
 }
 
 function addPredict(program: Command): void {
-  program
+  const command = program
     .command('predict')
     .summary('name what videos show')
-    .description('Prints the most probable classes of each video. An exported .onnx file is all that is needed.')
+    .description(
+      'Prints the most probable classes of each video. An exported .onnx file is all that is needed.\n' +
+        'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Ends with\n' +
+        '8 when the ensemble abstained on a video because its radius is below --require-radius.',
+    )
     .argument('<videos...>', 'videos, folders or lists (.csv, .tsv, .txt)')
     .addOption(classifier())
+    .option('--certified <place>', 'ensemble file, certificate.json or its folder, instead of --from')
+    .option('--encoder <place>', '[certified] the encoder, once for each group; default: as certified', collect)
+    .option('--rule <name>', '[certified] the rule, where the ensemble was certified by several')
+    .option('--require-radius <r>', '[certified] abstain where the certified radius is below this', wholeNumber)
     .option('--top <n>', 'classes to print', count, 5)
     .option('--clips <n>', 'temporal views of every video', count, 1)
     .option('--crops <n>', 'spatial views', count, 1)
@@ -114,9 +120,35 @@ function addPredict(program: Command): void {
     .addOption(threads())
     .addOption(decoder())
     .addOption(json())
-    .action((videos, options) =>
-      runCommand(options, async () => (await import('./predict.ts')).predictCommand(videos, options)),
-    )
+  command.action((videos, options) =>
+    runCommand(options, async () => {
+      refuseUnused(command)
+      if (options.certified === undefined) return (await import('./predict.ts')).predictCommand(videos, options)
+      // The default decoder is that of the ensemble.
+      const decoder = isGiven(command, 'decoder') ? options.decoder : undefined
+      return (await import('./predict-certified.ts')).predictCertifiedCommand(videos, { ...options, decoder })
+    }),
+  )
+}
+
+const isGiven = (command: Command, name: string): boolean => command.getOptionValueSource(name) === 'cli'
+
+/**
+ * Options of `predict` that would be without effect, and a classifier or an ensemble that is missing.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+function refuseUnused(command: Command): void {
+  const certified = isGiven(command, 'certified')
+  if (!certified && !isGiven(command, 'from'))
+    throw invalidArgument('--from', 'a classifier, or --certified and an ensemble', undefined)
+  const others = certified ? ['from', 'top'] : ['encoder', 'rule', 'requireRadius']
+  const unused = command.options.find(
+    (option) => others.includes(option.attributeName()) && isGiven(command, option.attributeName()),
+  )
+  if (unused === undefined) return
+  const value = String(command.getOptionValue(unused.attributeName()))
+  throw invalidArgument(unused.long ?? unused.flags, `nothing ${certified ? 'with' : 'without'} --certified`, value)
 }
 
 function addFeatures(program: Command): void {

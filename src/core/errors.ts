@@ -17,6 +17,8 @@ export const exitCodes = {
   checkFailed: 6,
   /** A check that found nothing to check: neither passed nor failed. */
   nothingChecked: 7,
+  /** A prediction was withheld: it is certified for less poison than was asked for. */
+  abstained: 8,
   /** Stopped by Ctrl-C, SIGTERM or SIGHUP after saving. */
   interrupted: 130,
 } as const

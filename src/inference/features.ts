@@ -11,8 +11,8 @@ import type { ClipView } from '../video/clip.ts'
 import { loadClips } from '../video/load-clips.ts'
 import { loadWindows } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
-import { requireFiniteOutput, runClips } from './batches.ts'
 import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
+import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
 
@@ -127,19 +127,10 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   options.onProgress?.(done, mine.length)
   if (missing.length > 0) {
     const engine = await chooseEngine(options.engine ?? null)
-    const session = await engine.open([program], {
-      threads: options.threads,
-      device: options.device,
-      precision: options.precision,
-    })
+    const clipBytes = frames * size.height * size.width * 3
+    const session = await openFeatureSession(engine, { program, output, state }, { batch, clipBytes }, options)
     try {
-      await session.writeState(state)
-      const clipProgram = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
-      const collector = new Collector(
-        store,
-        (all) => runClips(clipProgram, all, [output]).then((out) => out[output]),
-        batch,
-      )
+      const collector = new Collector(store, (all) => session.features(all), batch)
       for await (const loaded of loadViews(
         source,
         missing.map(({ video }) => video),
@@ -274,7 +265,6 @@ class Collector {
     const waiting = this.waiting.splice(0)
     if (waiting.length === 0) return
     const features = await this.run(Buffer.concat(waiting.map(({ clips }) => clips)))
-    requireFiniteOutput('features', features)
     let from = 0
     for (const { digest, views, last } of waiting) {
       const until = from + views.length * this.store.width

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
+import type { VideoEntry } from '../video/types.ts'
 import { openClassifier } from './classifier.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import {
@@ -38,13 +39,20 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
 }
 
 /** `video` is the path; `part` says which seconds of it a list names. */
-export type Prediction = {
+export interface PredictedVideo {
   readonly video: string
   readonly part?: { readonly start?: number; readonly end?: number }
-} & (
-  | { readonly ok: true; readonly classes: readonly { readonly label: string; readonly probability: number }[] }
-  | { readonly ok: false; readonly code: string; readonly reason: string }
-)
+}
+
+export function predictedVideo({ path: video, start, end }: VideoEntry): PredictedVideo {
+  return start === undefined && end === undefined ? { video } : { video, part: { start, end } }
+}
+
+export type Prediction = PredictedVideo &
+  (
+    | { readonly ok: true; readonly classes: readonly { readonly label: string; readonly probability: number }[] }
+    | { readonly ok: false; readonly code: string; readonly reason: string }
+  )
 
 /**
  * The most probable classes of videos, of all videos in folders, and of those that lists (`.csv`, `.tsv`, `.txt`) name, one view each unless told otherwise. A video that cannot be read is returned as a
@@ -62,8 +70,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
     const predictions: Prediction[] = []
     for await (const result of predictVideos(classifier, entries, { ...rest, clips, crops })) {
-      const { path: video, start, end } = result.entry
-      const named = start === undefined && end === undefined ? { video } : { video, part: { start, end } }
+      const named = predictedVideo(result.entry)
       onProgress?.(result.index + 1, entries.length)
       if (!result.ok) {
         predictions.push({ ...named, ok: false, code: result.code, reason: result.reason })
@@ -84,7 +91,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
 const listExtensions: ReadonlySet<string> = new Set(['.csv', '.tsv', '.txt'])
 
 /** Whatever else is named is a video: one that is missing or no video becomes a failure beside the other predictions. */
-function readGiven(names: readonly string[]): VideoListing {
+export function readGiven(names: readonly string[]): VideoListing {
   const all = names.map((name): VideoListing => {
     if (isFolder(name) || listExtensions.has(path.extname(name).toLowerCase())) return readVideos(name)
     return { entries: [{ path: name, id: name }], sources: [] }

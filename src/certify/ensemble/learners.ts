@@ -9,6 +9,7 @@ import type { InputCertificate } from '../rules/certify-ballots.ts'
 import { checkOffsets } from '../rules/finite-aggregation.ts'
 import type { BucketAssignment, BucketKey } from './buckets.ts'
 import type { SampleSet, TestInputs } from './feature-set.ts'
+import type { TrainedHeads } from './heads/head.ts'
 import { checkPeriods, type Periods } from './periods.ts'
 
 export interface PoolOptions {
@@ -71,6 +72,8 @@ export interface TrainedEnsemble<Inputs extends TestInputs> {
   readonly resumed: number
   /** Ballots of all learners on inputs `from`..`to` - 1. */
   vote(inputs: Inputs, range: { readonly from: number; readonly to: number }, options: VoteOptions): Promise<Ballots>
+  /** What votes, where the learners are matrices on features: it can be kept and used without the training set. */
+  readonly heads?: TrainedHeads
   /** The label-flip certificate that looks inside the learners, where there is one (ridge heads). */
   readonly certifyLabelFlips?: (
     inputs: Inputs,

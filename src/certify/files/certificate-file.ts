@@ -28,6 +28,14 @@ export interface CertificateFile {
   readonly runs: readonly CertificateRun[]
 }
 
+/** A file that predicts new inputs with the learners of a run. */
+export interface EnsembleReference {
+  /** Its name; it lies beside the certificate. */
+  readonly file: string
+  /** The digest that the file holds of its own content: SHA-256, hexadecimal. */
+  readonly digest: string
+}
+
 /** One rule at one number of partitions. */
 export interface CertificateRun {
   readonly rule: Rule | 'dpa_white_box'
@@ -47,6 +55,8 @@ export interface CertificateRun {
   readonly bucketManifest: string
   /** SHA-256 over the digests of all learners: training again must give it again. */
   readonly learnersDigest: string
+  /** Null where the learners are not kept: they are no matrices on features, or the rule needs the training set. */
+  readonly ensemble: EnsembleReference | null
   readonly emptyLearners: number
   /** Learners whose samples are all of one class. */
   readonly singleClassLearners: number

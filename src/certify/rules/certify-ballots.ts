@@ -30,6 +30,22 @@ export interface RuleOptions {
   readonly coverage?: number
 }
 
+/** What a rule needs to know of an ensemble. */
+export function ruleOptions(
+  rule: Rule,
+  ensemble: {
+    /** [d] spread; [0] for disjoint partitions. */
+    readonly offsets: readonly number[]
+    readonly groups?: number | null
+    readonly periods?: { readonly coverage: number } | null
+  },
+): RuleOptions {
+  const { offsets, groups, periods } = ensemble
+  const shared = { rule, groups: groups ?? undefined, coverage: periods?.coverage }
+  // Learners of periods have offsets too, towards their neighbours; what counts there is the coverage.
+  return (periods ?? null) === null ? { ...shared, offsets } : shared
+}
+
 export interface InputCertificate {
   readonly prediction: number
   /** Poisons after which the prediction provably stays. */

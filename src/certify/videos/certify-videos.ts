@@ -7,6 +7,7 @@ import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import type { Shard } from '../ensemble/learners.ts'
 import { writeCertificate } from '../files/certificate-file.ts'
 import type { Threat } from '../threat/threat.ts'
+import { keepEnsemble } from './ensemble/keep.ts'
 import { type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { type Prepared, prepareLearners, prepareShare } from './prepare.ts'
 import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
@@ -28,7 +29,7 @@ export interface CertifyVideosJob
 /** What `certifyVideos` found and wrote. */
 export interface CertifiedVideos {
   readonly certificate: VideoCertificate
-  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K. */
+  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, ensembles. */
   readonly files: readonly string[]
   /** Inputs that were predicted. */
   readonly inputs: number
@@ -52,14 +53,15 @@ export interface CertifiedVideos {
 export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVideos> {
   const { plan, videos, by, out } = await planJob(job)
   return prepareLearners(plan, videos, async (prepared) => {
-    const { certificate: counted, manifests } = await certify(
-      prepared.set,
-      prepared.test,
-      certifyOptions(job, by, plan, prepared),
-    )
+    const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, {
+      ...certifyOptions(job, by, plan, prepared),
+      keepEnsemble: (ensemble) => keepEnsemble(out, ensemble, plan, prepared, { ...videos, groups: job.groups }),
+    })
     const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
+    const ensembles = new Set(certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file])))
     const files = await writeCertificate(out, certificate, manifests)
-    return { certificate, files, inputs: prepared.test.rows, plan }
+    const kept = [...ensembles].map((file) => path.join(out, file))
+    return { certificate, files: [...files, ...kept], inputs: prepared.test.rows, plan }
   })
 }
 

@@ -3,6 +3,11 @@ import type { VideoEntry } from '../../video/types.ts'
 import { type ClipStoreOptions, storeClips } from './clip-store.ts'
 import type { FeatureSource } from './feature-source.ts'
 
+/** The values of a clip, uint8 [frames, size, size, 3], from -1 to 1. */
+export function pixelRow(clip: Uint8Array): Float32Array {
+  return Float32Array.from(clip, (value) => value / 127.5 - 1)
+}
+
 /**
  * The colours of small clips, from -1 to 1: what a head reads that has no encoder. Kept like features.
  *
@@ -18,7 +23,7 @@ export function computePixels<Video extends VideoEntry & { readonly digest: stri
     samplings: temporalViews(sampling, frames, clips),
     size,
     width: frames * size * size * 3,
-    rowOf: (clip: Uint8Array) => Float32Array.from(clip, (value) => value / 127.5 - 1),
+    rowOf: pixelRow,
   }
   return storeClips(videos, kind, options)
 }

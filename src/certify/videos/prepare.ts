@@ -22,7 +22,7 @@ import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/ki
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
-import { applyScale, measureScale } from './scale.ts'
+import { applyScale, type FeatureScale, measureScale } from './scale.ts'
 
 /** What `certify`, `audit` and `doseLearner` take. */
 export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
@@ -30,6 +30,8 @@ export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
   readonly set: Set
   readonly test: Inputs
   readonly encoder: EncoderProvenance
+  /** [encoders] what scales the features of `set` and `test`; null where they are not scaled, absent for learners without features. */
+  readonly scales?: readonly FeatureScale[] | null
   /** Videos of the plan that cannot be decoded. */
   readonly leftOut: readonly LeftOutRow[]
 }
@@ -127,7 +129,10 @@ export async function prepareGroups(
  */
 export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
   const { sources, groupOf, classes, division, encoder } = plan
-  if (groupOf === null) return { ...(await setsOf(sources[0], division.train, plan, options)), encoder }
+  if (groupOf === null) {
+    const { set, test, scale, leftOut } = await setsOf(sources[0], division.train, plan, options)
+    return { set, test, encoder, scales: scale === null ? null : [scale], leftOut }
+  }
   // Each group through its own encoder; the inputs through every one.
   const parts: SetsOfSource[] = []
   for (const [group, source] of sources.entries()) {
@@ -140,12 +145,15 @@ export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideo
     classes,
   )
   const leftOut = parts.flatMap((part, group) => part.leftOut.filter(({ side }) => group === 0 || side === 'training'))
-  return { set, test: { ...tests[0], perGroup: tests }, encoder, leftOut }
+  const scales = parts.map(({ scale }) => scale).filter((scale) => scale !== null)
+  const scaled = scales.length > 0 ? scales : null
+  return { set, test: { ...tests[0], perGroup: tests }, encoder, scales: scaled, leftOut }
 }
 
 interface SetsOfSource {
   readonly set: FeatureSet
   readonly test: TestSet
+  readonly scale: FeatureScale | null
   readonly leftOut: readonly LeftOutRow[]
 }
 
@@ -162,11 +170,12 @@ async function setsOf(
     ...undecoded(test.failures, () => 'test', options),
   ]
   const sets = { set: featureSetOf(train, classes), test: testSetOf(test), leftOut }
-  if (trusted === null) return sets
+  if (trusted === null) return { ...sets, scale: null }
   const scaling = await videoFeatures(source, trusted.videos, { ...options, clips: 1 })
   const scale = measureScale(scaling)
   const lost = undecoded(scaling.failures, () => 'trusted', options)
-  return { set: applyScale(sets.set, scale), test: applyScale(sets.test, scale), leftOut: [...leftOut, ...lost] }
+  const [set, tested] = [applyScale(sets.set, scale), applyScale(sets.test, scale)]
+  return { set, test: tested, scale, leftOut: [...leftOut, ...lost] }
 }
 
 /**

@@ -90,7 +90,8 @@ export function digestOf(source: FeatureSource, scaledOn: readonly string[]): st
   return scaledOn.length === 0 ? weights : sha256([weights, ...[...scaledOn].sort()].join('\n'))
 }
 
-function weightsOf(source: FeatureSource): string {
+/** SHA-256 of weights and architecture that features are computed with. */
+export function weightsOf(source: FeatureSource): string {
   if (source.kind === 'pixels') return sha256(JSON.stringify(['pixels', source.size, source.frames, source.sampling]))
   if (source.kind === 'scratch') return sha256(JSON.stringify(['scratch', source.source.configuration]))
   return featureProgram(source.source, 'pooled', 1).digest

@@ -4,6 +4,7 @@ import { engineRecord } from '../../train/engine-choice.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
+import type { ThreatStatement } from '../threat/threat.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
@@ -83,11 +84,10 @@ export async function videoCertificate(
         reason: 'it is older than all periods',
       }),
     )
-  const open = classes[0] === otherClasses[0]
-  const { threat } = certificate
+  const open = opensClasses(classes)
   return {
     ...certificate,
-    threat: { ...threat, conditions: [...threat.conditions, ...conditionsOf(options, open)] },
+    threat: threatOfVideos(certificate.threat, plan, options),
     data: {
       source: options.data,
       test: options.test ?? null,
@@ -105,6 +105,20 @@ export async function videoCertificate(
     },
     options: await optionsOf(plan, options),
   }
+}
+
+/** Whether a claim holds for any classes. */
+export function opensClasses(classes: readonly string[]): boolean {
+  return classes[0] === otherClasses[0]
+}
+
+/** A claim with the conditions that the reading of the data adds. */
+export function threatOfVideos(
+  threat: ThreatStatement,
+  { classes }: Pick<CertifyVideosPlan, 'classes'>,
+  options: CertifyVideosOptions,
+): ThreatStatement {
+  return { ...threat, conditions: [...threat.conditions, ...conditionsOf(options, opensClasses(classes))] }
 }
 
 function trustedOf(

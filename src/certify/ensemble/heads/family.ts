@@ -54,6 +54,7 @@ function ensembleOf(set: FeatureSet, trained: TrainedLearners): TrainedEnsemble<
   const { head, offsets } = trained
   return {
     ...trained,
+    heads: trained,
     vote: (test, { from, to }, options) =>
       test.perGroup === undefined
         ? voteLearners(trained, rowsOf(test, from, to), options)

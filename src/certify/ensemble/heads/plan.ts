@@ -4,7 +4,7 @@ import { bucketsOfLearner } from '../../rules/spread.ts'
 import { assignBuckets, type BucketAssignment } from '../buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../feature-set.ts'
 import { checkEnsemblePlan, type EnsemblePlan, type LearnerRecord, spreadOfPlan } from '../learners.ts'
-import { type HeadOptions, type ResolvedHead, resolveHead, weightsLength } from './head.ts'
+import { type HeadOptions, type ResolvedHead, resolveHead, type TrainedHeads, weightsLength } from './head.ts'
 import type { TrainJob } from './job.ts'
 
 /**
@@ -18,17 +18,9 @@ export interface TrainOptions extends Omit<EnsemblePlan, 'seeds'> {
   readonly head: HeadOptions
 }
 
-export interface TrainedLearners {
-  readonly head: ResolvedHead
-  readonly classes: number
-  readonly width: number
-  readonly learners: number
+export interface TrainedLearners extends TrainedHeads {
   readonly offsets: readonly number[]
   readonly assignment: BucketAssignment
-  /** [learners, classes, width + 1] float32, bias last. */
-  readonly weights: Float32Array
-  /** [learners, classes] 1 where a learner has samples of a class. */
-  readonly knows: Uint8Array
   /** [learners] */
   readonly records: readonly LearnerRecord[]
   /** Learners found in `directory` and not trained again. */

@@ -3,7 +3,7 @@ import { invalidArgument } from '../../../core/errors.ts'
 import { type Ballots, emptyBallots } from '../../rules/ballot.ts'
 import { type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
 import { type LearnerRecord, learnersOfShard, type PoolOptions, type Shard, type VoteOptions } from '../learners.ts'
-import { weightsLength } from './head.ts'
+import { type TrainedHeads, weightsLength } from './head.ts'
 import {
   type PreparedTraining,
   planDigest,
@@ -94,13 +94,13 @@ function splitMissing(records: readonly (LearnerRecord | undefined)[], from: num
  * @throws VideoMaeError `INVALID_ARGUMENT` when the widths differ or learners are missing
  */
 export async function voteLearners(
-  trained: TrainedLearners,
+  trained: TrainedHeads & Partial<Pick<TrainedLearners, 'records'>>,
   test: TestSet,
   options: VoteOptions = {},
 ): Promise<Ballots> {
   const { classes, width, learners } = trained
   if (test.width !== width) throw invalidArgument('test.width', `${width}, as in training`, test.width)
-  if (trained.records.length !== learners)
+  if (trained.records !== undefined && trained.records.length !== learners)
     throw invalidArgument('trained', `all ${learners} learners`, trained.records.length, 'Merge the shards first.')
   const ballots = emptyBallots(test.rows, learners, classes, options.keep === 'votes' ? 1 : classes)
   const scaled = trained.head.scaling === 'unit' ? unitRows(test.features, test.rows, width) : test.features
@@ -128,7 +128,7 @@ export async function voteLearners(
  * @param tests [groups] the same inputs, as each group's encoder sees them; learners are split evenly, in order
  */
 export async function voteInGroups(
-  trained: TrainedLearners,
+  trained: TrainedHeads & Partial<Pick<TrainedLearners, 'records'>>,
   tests: readonly TestSet[],
   options: VoteOptions = {},
 ): Promise<Ballots> {
@@ -146,7 +146,7 @@ export async function voteInGroups(
         learners: size,
         weights: trained.weights.subarray(first * length, (first + size) * length),
         knows: trained.knows.subarray(first * classes, (first + size) * classes),
-        records: trained.records.slice(first, first + size),
+        records: trained.records?.slice(first, first + size),
       },
       test,
       options,

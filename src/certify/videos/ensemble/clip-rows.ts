@@ -1,0 +1,80 @@
+/** Features of new videos, made as `certify` made those of its inputs: the middle clip, alone in its run. */
+import type { EngineOptions } from '../../../engine/engine.ts'
+import { featureProgram } from '../../../inference/encoder-source.ts'
+import { openFeatureSession } from '../../../inference/feature-session.ts'
+import { temporalViews } from '../../../inference/views.ts'
+import { chooseEngine } from '../../../train/engine-choice.ts'
+import { loadClips } from '../../../video/load-clips.ts'
+import type { DecoderName, VideoEntry } from '../../../video/types.ts'
+import type { FeatureSource } from '../feature-source.ts'
+import { pixelRow } from '../pixels.ts'
+import type { EnsembleEncoder } from './description.ts'
+
+/** An encoder that is open, with the clips that it reads. */
+export interface RowSource {
+  readonly clip: Pick<EnsembleEncoder, 'frames' | 'size' | 'sampling'>
+  /** @param clip uint8 [T, H, W, 3] @returns [width] */
+  row(clip: Uint8Array): Promise<Float32Array>
+  close(): Promise<void>
+}
+
+/** @throws VideoMaeError what choosing an engine and opening a session throw */
+export async function openRowSource(
+  source: FeatureSource,
+  { frames, size, sampling }: EnsembleEncoder,
+  { engine, threads }: Pick<EngineOptions, 'threads'> & { readonly engine: string | null },
+): Promise<RowSource> {
+  const clip = { frames, size, sampling }
+  if (source.kind === 'pixels')
+    return { clip, row: (bytes) => Promise.resolve(pixelRow(bytes)), close: () => Promise.resolve() }
+  const chosen = await chooseEngine(engine)
+  const run = { batch: 1, clipBytes: frames * size.height * size.width * 3 }
+  const session = await openFeatureSession(chosen, featureProgram(source.source, 'pooled', 1), run, { threads })
+  return { clip, row: (bytes) => session.features(bytes), close: () => session.close() }
+}
+
+/** Why a video has no features. */
+export interface RowFailure {
+  readonly code: string
+  readonly reason: string
+}
+
+/**
+ * Decodes each video once for all encoders that read the same clips.
+ *
+ * @returns [videos] the rows of all encoders, or why there are none
+ * @throws VideoMaeError `OUTPUT_NOT_FINITE`, `DECODER_MISSING`; the signal's reason when aborted
+ */
+export async function rowsOfVideos(
+  encoders: readonly RowSource[],
+  entries: readonly VideoEntry[],
+  options: {
+    readonly decoder: DecoderName
+    readonly workers?: number
+    readonly timeoutSeconds?: number
+    readonly signal?: AbortSignal
+    readonly onProgress?: (done: number, total: number) => void
+  },
+): Promise<(readonly Float32Array[] | RowFailure)[]> {
+  const { onProgress, ...loading } = options
+  const kinds = new Map<string, number[]>()
+  for (const [e, { clip }] of encoders.entries()) {
+    const kind = JSON.stringify([clip.frames, clip.size.height, clip.size.width, clip.size.resize, clip.sampling])
+    kinds.set(kind, [...(kinds.get(kind) ?? []), e])
+  }
+  const rows = entries.map((): Float32Array[] => [])
+  const failures = new Map<number, RowFailure>()
+  let done = 0
+  for (const members of kinds.values()) {
+    const { frames, size, sampling } = encoders[members[0]].clip
+    const samplings = temporalViews(sampling, frames, 1)
+    for await (const loaded of loadClips({ ...loading, entries, samplings, size })) {
+      loading.signal?.throwIfAborted()
+      const { index } = loaded
+      if (loaded.ok) for (const e of members) rows[index][e] = await encoders[e].row(loaded.clips)
+      else failures.set(index, { code: loaded.code, reason: loaded.reason })
+      onProgress?.(++done, entries.length * kinds.size)
+    }
+  }
+  return rows.map((row, index) => failures.get(index) ?? row)
+}

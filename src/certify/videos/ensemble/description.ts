@@ -1,0 +1,121 @@
+/** What an ensemble file says beside the numbers of its heads: everything that prediction and radius depend on, and the claim. */
+import { z } from 'zod'
+import { largestResize } from '../../../core/frame-size.ts'
+import { testSamplingSchema } from '../../../inference/views.ts'
+import { needsSpread, rules } from '../../rules/certify-ballots.ts'
+import { mostClasses } from '../../rules/plurality.ts'
+import { threats } from '../../threat/threat.ts'
+
+const whole = z.int().min(1).max(mostClasses)
+const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal')
+/** Pixels of a side, and frames of a clip: far above what any encoder takes. */
+const side = z.int().min(1).max(largestResize)
+
+/** How the clip of a video is made that an encoder reads: its middle, one view. */
+const encoderSchema = z.strictObject({
+  /** As it was given: a folder, `untrained:CHECKPOINT` or `pixels`. */
+  name: z.string().min(1),
+  digest,
+  frames: side,
+  size: z.strictObject({
+    height: side,
+    width: side,
+    resize: z.union([z.strictObject({ shortEdge: side }), z.strictObject({ height: side, width: side })]).optional(),
+  }),
+  sampling: testSamplingSchema,
+})
+
+const scaling = z.enum(['unit', 'none'])
+const headSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('ridge'), lambda: z.number().positive(), scaling }),
+  z.strictObject({ kind: z.literal('nearest_mean'), scaling }),
+  z.strictObject({
+    ...{ kind: z.literal('softmax'), steps: whole, learningRate: z.number(), weightDecay: z.number(), scaling },
+  }),
+])
+
+const threatSchema = z.strictObject({
+  threat: z.enum(threats),
+  unit: z.string(),
+  claim: z.string().min(1),
+  conditions: z.array(z.string()),
+  notCovered: z.array(z.string()),
+  encoder: z.strictObject({
+    digest,
+    trust: z.enum(['external', 'public', 'protected_set', 'per_group', 'fixed']),
+    labelsUsed: z.boolean(),
+    trainedOn: z.string().nullable(),
+    overlap: z.int().nullable(),
+  }),
+})
+
+export const descriptionSchema = z.strictObject({
+  schema: z.literal('videomae.ensemble/1'),
+  /** The rules that may be used with these learners: those that `certify` was asked for. */
+  rules: z.array(z.enum(rules)).min(1),
+  partitions: whole,
+  spread: whole,
+  /** [spread] the learners that partition 0 reached; none with rule `temporal`. */
+  offsets: z.array(z.int().min(0)),
+  groups: whole.nullable(),
+  periods: z.strictObject({ until: z.number(), length: z.number().positive(), coverage: whole }).nullable(),
+  /** Of the split, the spread and fresh weights. */
+  seed: z.int(),
+  /** Models of each partition whose scores are summed. Heads draw no random numbers, so it is 1. */
+  seeds: z.literal(1),
+  by: z.enum(['content', 'id', 'source', 'time']),
+  /** Digests of `certificate.json`, too: which sample is in which partition, and the trained learners. */
+  bucketManifest: digest,
+  learnersDigest: digest,
+  classes: z.enum(['any', 'declared']),
+  classNames: z
+    .array(z.string())
+    .min(2)
+    .refine((names) => new Set(names).size === names.length, 'names that differ'),
+  head: headSchema,
+  threat: threatSchema,
+  /** What makes the ensemble look stronger than it is. */
+  warnings: z.array(z.string()),
+  features: z.strictObject({
+    kind: z.literal('pooled'),
+    /** Name and variant of the engine; null without an encoder. */
+    engine: z.string().min(1).nullable(),
+    decoder: z.enum(['node-av', 'ffmpeg']),
+    /** One, or one for each encoder group. */
+    encoders: z.array(encoderSchema).min(1),
+  }),
+})
+
+/** The description of an ensemble file, schema `videomae.ensemble/1`. */
+export type EnsembleDescription = z.output<typeof descriptionSchema>
+export type EnsembleEncoder = EnsembleDescription['features']['encoders'][number]
+
+/**
+ * What does not fit together in a description, with the field in front; null where everything does. A rule that counts one vote for
+ * each poison would give a wrong radius where a poison reaches several.
+ *
+ * @param learners in the file
+ */
+export function contradiction(description: EnsembleDescription, learners: number): string | null {
+  const { rules: mine, partitions, spread, offsets, groups, periods, by, features } = description
+  const spreads = mine.map(needsSpread)
+  const temporal = mine.includes('temporal')
+  if (partitions * spread !== learners)
+    return `partitions: ${partitions} x ${spread} (spread) are not the ${learners} learners of heads`
+  if (new Set(mine).size !== mine.length) return 'rules: one of them is named twice'
+  if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some have none'
+  if (!spreads[0] && spread !== 1)
+    return `spread: ${spread} with rule ${mine[0]}, which counts one vote for each poison`
+  if (temporal && mine.length > 1) return 'rules: temporal stands alone'
+  if (temporal !== (periods !== null) || temporal !== (by === 'time'))
+    return 'periods: they belong to rule temporal and partitions by time, and to nothing else'
+  if (offsets.length !== (temporal ? 0 : spread)) return `offsets: ${offsets.length} of them with spread ${spread}`
+  if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
+    return `offsets: expected different learners below ${learners}`
+  if (!temporal && !spreads[0] && offsets[0] !== 0) return `offsets: ${offsets[0]} without a spread`
+  if (mine.includes('groups') && groups === null) return 'groups: rule groups needs their number'
+  if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} learners`
+  const { length } = features.encoders
+  if (length > 1 && length !== groups) return `features.encoders: ${length} of them with ${groups ?? 'no'} groups`
+  return null
+}

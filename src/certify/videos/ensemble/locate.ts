@@ -1,0 +1,87 @@
+/** Which file a user means: an ensemble, or the certificate (or its folder) that names one. */
+import { stat } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { VideoMaeError } from '../../../core/errors.ts'
+import { nullIfMissing } from '../../../format/missing.ts'
+import { readRegularText } from '../../../format/regular-file.ts'
+
+export interface EnsemblePlace {
+  readonly file: string
+  /** What a certificate says the digest is; null where the file itself was named. */
+  readonly digest: string | null
+}
+
+/** The part of `certificate.json` that is read here. */
+const certificateSchema = z.object({
+  learner: z.object({ kind: z.string() }),
+  runs: z.array(
+    z.object({
+      ensemble: z
+        .object({ file: z.string().regex(/^ensemble-[\w-]+\.safetensors$/), digest: z.string() })
+        .nullable()
+        .optional(),
+    }),
+  ),
+})
+
+/**
+ * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
+ * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `LEARNER_NOT_KEPT` for learners that are no matrices on features
+ */
+export async function locateEnsemble(where: string): Promise<EnsemblePlace> {
+  const found = await stat(where).catch(nullIfMissing)
+  if (found === null) throw notFound(`Expected a certified ensemble at ${where}, which does not exist.`)
+  const certificate = found.isDirectory() ? path.join(where, 'certificate.json') : where
+  if (!certificate.endsWith('.json')) return { file: where, digest: null }
+  const text = await readRegularText(certificate).catch(nullIfMissing)
+  if (text === null) throw notFound(`Expected certificate.json in ${where}, which has none.`)
+  const { learner, runs } = parse(certificate, text)
+  const ensembles = new Map(runs.flatMap(({ ensemble }) => (ensemble ? [[ensemble.file, ensemble.digest]] : [])))
+  const [first] = ensembles
+  if (first === undefined) throw notKept(certificate, learner.kind)
+  if (ensembles.size > 1)
+    throw notFound(
+      `Expected one ensemble, but ${certificate} has ${ensembles.size}: ${[...ensembles.keys()].join(', ')}.`,
+      'Name one of these files.',
+    )
+  return { file: path.join(path.dirname(certificate), first[0]), digest: first[1] }
+}
+
+function parse(file: string, text: string): z.output<typeof certificateSchema> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = null
+  }
+  const parsed = certificateSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw notFound(`Expected a certificate of videos in ${file}: ${z.prettifyError(parsed.error).slice(0, 500)}.`)
+}
+
+function notFound(
+  message: string,
+  hint = '`videomae certify` writes ensemble-*.safetensors beside certificate.json.',
+): VideoMaeError {
+  return new VideoMaeError(message, { code: 'ENSEMBLE_NOT_FOUND', exit: 'data', hint })
+}
+
+/** What can be kept: heads on pooled features. */
+const keptKinds: readonly string[] = ['ridge', 'nearest_mean', 'softmax']
+
+function notKept(certificate: string, kind: string): VideoMaeError {
+  if (keptKinds.includes(kind))
+    return notFound(
+      `Expected an ensemble beside ${certificate}, which names none: an earlier version wrote it.`,
+      'Run the same `videomae certify` again: finished learners are kept.',
+    )
+  return new VideoMaeError(
+    `Expected learners that are kept in one file, but those of ${certificate} are of kind ${kind}: each of them is a trained network.`,
+    {
+      code: 'LEARNER_NOT_KEPT',
+      exit: 'data',
+      hint: 'Certify with --learner ridge, nearest_mean or linear, or predict new videos with `videomae certify DATA --test VIDEOS`.',
+    },
+  )
+}

@@ -1,0 +1,286 @@
+/** A certified ensemble on new inputs: the same features, votes and radii as `certify` finds, without the training set. */
+import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { type PredictedVideo, predictedVideo, readGiven } from '../../../inference/predict.ts'
+import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
+import type { SourceReading } from '../../../video/reading.ts'
+import type { DecoderName } from '../../../video/types.ts'
+import type { InputCertificate, Rule } from '../../rules/certify-ballots.ts'
+import type { ThreatStatement } from '../../threat/threat.ts'
+import { otherClasses } from '../class-list.ts'
+import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
+import { weightsOf } from '../provenance.ts'
+import { clipFacts } from './clip-facts.ts'
+import { openRowSource, type RowSource, rowsOfVideos } from './clip-rows.ts'
+import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
+import { readEnsemble } from './ensemble-file.ts'
+import { locateEnsemble } from './locate.ts'
+import { type VotedInput, voteOnRows } from './votes.ts'
+
+export interface CertifiedEnsembleOptions {
+  /** One of the rules that the ensemble was certified by. Needed where there are several: their predictions differ. */
+  readonly rule?: Rule
+  /** The encoder, or one for each encoder group. Default: the place that `certify` was given. Its digest must be the recorded one. */
+  readonly encoder?: string | readonly string[]
+  /** Default: the engine that computed the features of the training set. Another one changes their last bits. */
+  readonly engine?: string | null
+  readonly threads?: number
+  /** Decoding processes. Default: one per core. */
+  readonly workers?: number
+  /** Must be that of the ensemble, which is the default: another decoder may give other colors. */
+  readonly decoder?: DecoderName
+  /** Views of every video. Must be 1, as `certify` predicts. */
+  readonly clips?: number
+  readonly crops?: number
+  /** The classes that the caller counts on, in this order; others are refused. */
+  readonly classes?: readonly string[]
+}
+
+export interface PredictCertifiedOptions {
+  /** Abstain where the radius is below this. Default 0: never. */
+  readonly requireRadius?: number
+  /** Processor seconds after which a file counts as unreadable. */
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+  /** Told how folders and lists were read, before the first prediction. */
+  readonly onSources?: (sources: readonly SourceReading[]) => void
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** One prediction with its certificate. What the radius counts is `threat.unit` of the ensemble. */
+export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'rivals'> {
+  readonly ok: true
+  /** Null where the ensemble abstains: the radius is below what was asked for. */
+  readonly label: string | null
+  /** The class that it would have been. */
+  readonly withheld?: string
+  /** Learners that vote for the class. */
+  readonly votes: number
+  /** The other class with most votes, ties to the smaller index; null where no other has any. */
+  readonly runnerUp: { readonly label: string; readonly votes: number } | null
+  /** Classes that the cheapest conceivable attack has to lift. */
+  readonly rivals: readonly string[]
+}
+
+export type CertifiedVideo = PredictedVideo &
+  (CertifiedClass | { readonly ok: false; readonly code: string; readonly reason: string })
+
+/** An ensemble that is open for predictions. */
+export interface CertifiedEnsemble {
+  readonly file: string
+  /** SHA-256 of its content, as `certificate.json` names it. */
+  readonly digest: string
+  readonly rule: Rule
+  readonly partitions: number
+  readonly spread: number
+  readonly learners: number
+  readonly classNames: readonly string[]
+  /** What a radius is a promise against, with its conditions. Never show a radius without it. */
+  readonly threat: ThreatStatement
+  /** What a user should know, one sentence each. */
+  readonly warnings: readonly string[]
+  /**
+   * Predictions of videos, of all videos in folders, and of those that lists name, in this order. A video that cannot be read is
+   * returned as a failure. Calls wait for each other.
+   *
+   * @throws VideoMaeError `INVALID_ARGUMENT`, and what decoding and the engine throw; the signal's reason when aborted
+   */
+  predict(videos: readonly string[], options?: PredictCertifiedOptions): Promise<CertifiedVideo[]>
+  close(): Promise<void>
+}
+
+/**
+ * Opens an ensemble that `certifyVideos` wrote.
+ *
+ * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
+ * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `ENSEMBLE_INVALID`, `LEARNER_NOT_KEPT`; `ENSEMBLE_MISMATCH` where encoder, decoder, clips
+ *   or classes differ from those that were certified; `INVALID_ARGUMENT` for a rule that it was not certified by; what
+ *   `openFeatureSource` and `chooseEngine` throw
+ * @example
+ * const ensemble = await openCertifiedEnsemble('checkpoints/certify/ensemble-k50-d1.safetensors', { rule: 'roe' })
+ * const [prediction] = await ensemble.predict(['new.mp4'], { requireRadius: 2 })
+ * await ensemble.close()
+ */
+export async function openCertifiedEnsemble(
+  where: string,
+  options: CertifiedEnsembleOptions = {},
+): Promise<CertifiedEnsemble> {
+  const { file, digest: expected } = await locateEnsemble(where)
+  const stored = await readEnsemble(file)
+  const { description, digest, heads } = stored
+  if (expected !== null && expected !== digest)
+    throw mismatch('digest', `${expected}, as the certificate says`, digest, 'Run the same `videomae certify` again.')
+  const rule = ruleOf(description, options.rule)
+  checkSettings(description, options)
+  const sources = await openSources(description, options)
+  const { engine, warnings } = await engineFor(description.features.engine, options.engine ?? null)
+  const encoders = await openAll(sources, description, { engine, threads: options.threads })
+  const { partitions, spread, classNames, threat } = description
+  const { decoder } = description.features
+  const { threads, workers } = options
+
+  async function predict(videos: readonly string[], asked: PredictCertifiedOptions): Promise<CertifiedVideo[]> {
+    const { requireRadius = 0, signal, onSources, onProgress, timeoutSeconds } = asked
+    if (!Number.isInteger(requireRadius) || requireRadius < 0)
+      throw invalidArgument('requireRadius', 'a whole number from 0', requireRadius)
+    const { entries, sources: read } = readGiven(videos)
+    onSources?.(read)
+    const loading = { decoder, workers, timeoutSeconds, signal, onProgress }
+    const rows = await rowsOfVideos(encoders, entries, loading)
+    const readable = rows.filter((row) => 'length' in row)
+    const voted = await voteOnRows(stored, rule, readable, { threads, signal })
+    let next = 0
+    return rows.map((row, i) => {
+      const video = predictedVideo(entries[i])
+      if (!('length' in row)) return { ...video, ok: false, ...row }
+      return { ...video, ...named(voted[next++], classNames, requireRadius) }
+    })
+  }
+
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    ...{ file, digest, rule, partitions, spread, learners: heads.learners, classNames, threat },
+    warnings: [...sources.flatMap(warningsOf), ...warnings, ...description.warnings],
+    predict(videos, asked = {}) {
+      const mine = last.then(() => predict(videos, asked))
+      last = mine.catch(() => undefined)
+      return mine
+    },
+    async close() {
+      await last
+      for (const encoder of encoders) await encoder.close()
+    },
+  }
+}
+
+function named(
+  { certificate, counts }: VotedInput,
+  classNames: readonly string[],
+  requireRadius: number,
+): CertifiedClass {
+  const { prediction, rivals, ...rest } = certificate
+  let next = -1
+  for (let c = 0; c < counts.length; c++)
+    if (c !== prediction && counts[c] > 0 && (next < 0 || counts[c] > counts[next])) next = c
+  const name = classNames[prediction]
+  return {
+    ok: true,
+    ...(rest.radius < requireRadius ? { label: null, withheld: name } : { label: name }),
+    ...rest,
+    votes: counts[prediction],
+    runnerUp: next < 0 ? null : { label: classNames[next], votes: counts[next] },
+    rivals: rivals.map((c) => classNames[c]),
+  }
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+function ruleOf({ rules }: EnsembleDescription, asked: Rule | undefined): Rule {
+  if (asked === undefined && rules.length === 1) return rules[0]
+  if (asked !== undefined && rules.includes(asked)) return asked
+  const hint = 'Each rule is a predictor of its own: a radius belongs to the prediction of its rule.'
+  throw invalidArgument('rule', `one of ${rules.join(', ')}, which the ensemble was certified by`, asked, hint)
+}
+
+/** @throws VideoMaeError `ENSEMBLE_MISMATCH` */
+function checkSettings({ features, classNames }: EnsembleDescription, options: CertifiedEnsembleOptions): void {
+  const { decoder = features.decoder, clips = 1, crops = 1, classes } = options
+  if (decoder !== features.decoder) throw mismatch('decoder', features.decoder, decoder, 'Leave the decoder out.')
+  if (clips !== 1) throw mismatch('clips', '1, the middle of each video', String(clips), 'Leave clips out.')
+  if (crops !== 1) throw mismatch('crops', '1, the middle of the picture', String(crops), 'Leave crops out.')
+  if (classes === undefined) return
+  const own = classNames.filter((name) => !otherClasses.includes(name))
+  const differs = Array.from({ length: Math.max(own.length, classes.length) }, (_, i) => i).find(
+    (i) => own[i] !== classes[i],
+  )
+  if (differs !== undefined)
+    throw mismatch(
+      'classes',
+      `${own.length} classes, number ${differs + 1} of them ${own[differs] ?? 'missing'}`,
+      classes[differs] ?? 'none there',
+      'Use the classes of the ensemble.',
+    )
+}
+
+/** The encoders, each compared with what was certified. */
+async function openSources(
+  { features, seed }: EnsembleDescription,
+  { encoder }: CertifiedEnsembleOptions,
+): Promise<FeatureSource[]> {
+  const { encoders } = features
+  const names = encoder === undefined ? encoders.map(({ name }) => name) : [encoder].flat()
+  if (names.length !== encoders.length)
+    throw invalidArgument('encoder', `${encoders.length}, in the order of the groups`, names.length)
+  const sources: FeatureSource[] = []
+  for (const [e, name] of names.entries()) sources.push(await openOne(name, encoders[e], seed))
+  return sources
+}
+
+async function openOne(name: string, certified: EnsembleEncoder, seed: number): Promise<FeatureSource> {
+  // How clips are sampled is a part of the function only without an encoder.
+  const stride = name === 'pixels' ? certified.sampling.stride : undefined
+  const source = await openFeatureSource(name, { seed, stride })
+  const digest = weightsOf(source)
+  const hint = `Name the encoder that was certified: it was ${certified.name}.`
+  if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)
+  const { size } = clipFacts(source)
+  const [wanted, found] = [certified.size, size].map(({ height, width, resize = null }) =>
+    JSON.stringify([height, width, resize]),
+  )
+  if (wanted !== found) throw mismatch(`size of frames of the encoder ${name}`, wanted, found, hint)
+  return source
+}
+
+function warningsOf(source: FeatureSource): string[] {
+  return source.kind === 'encoder' ? source.source.warnings.map((warning) => `${source.name}: ${warning}`) : []
+}
+
+/** @param recorded name and variant of the engine that computed the features of the training set */
+async function engineFor(
+  recorded: string | null,
+  asked: string | null,
+): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
+  if (recorded === null) return { engine: null, warnings: [] }
+  const engine = asked ?? recorded.split(' ')[0]
+  if (asked === null) await requireEngine(engine)
+  const here = await engineRecord(engine)
+  const differs = `The ensemble was certified with the engine ${recorded}, and this is ${here}: features differ in their last bits, so a vote that is almost a tie may be another than in the certificate.`
+  return { engine, warnings: here === recorded ? [] : [differs] }
+}
+
+/** @throws VideoMaeError `ENGINE_UNAVAILABLE` with what else may be done here */
+async function requireEngine(engine: string): Promise<void> {
+  try {
+    await chooseEngine(engine)
+  } catch (cause) {
+    if (!(cause instanceof VideoMaeError) || cause.code !== 'ENGINE_UNAVAILABLE') throw cause
+    throw new VideoMaeError(cause.message, {
+      code: 'ENGINE_UNAVAILABLE',
+      exit: 'environment',
+      hint: 'Name another engine (--engine auto) if features that differ in their last bits will do.',
+      cause,
+    })
+  }
+}
+
+async function openAll(
+  sources: readonly FeatureSource[],
+  { features }: EnsembleDescription,
+  options: { readonly engine: string | null; readonly threads?: number },
+): Promise<RowSource[]> {
+  const opened: RowSource[] = []
+  try {
+    for (const [e, source] of sources.entries()) opened.push(await openRowSource(source, features.encoders[e], options))
+    return opened
+  } catch (error) {
+    for (const encoder of opened) await encoder.close()
+    throw error
+  }
+}
+
+/** What would be another predictor than the one that was certified. */
+function mismatch(what: string, certified: string, found: string, hint: string): VideoMaeError {
+  return new VideoMaeError(`Expected the ${what} of the certified ensemble, ${certified}, but received ${found}.`, {
+    code: 'ENSEMBLE_MISMATCH',
+    exit: 'data',
+    hint,
+  })
+}

@@ -1,0 +1,77 @@
+/** Votes and certificates of an ensemble on features that have just been computed. */
+import type { TestSet } from '../../ensemble/feature-set.ts'
+import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
+import { voteInGroups, voteLearners } from '../../ensemble/heads/train.ts'
+import type { PoolOptions } from '../../ensemble/learners.ts'
+import { type Ballots, rankBytes, votesOfInput } from '../../rules/ballot.ts'
+import {
+  certifyInputs,
+  type InputCertificate,
+  needsRankings,
+  type Rule,
+  ruleOptions,
+} from '../../rules/certify-ballots.ts'
+import { tally } from '../../rules/plurality.ts'
+import { applyScale } from '../scale.ts'
+import type { StoredEnsemble } from './ensemble-file.ts'
+
+/** The certificate of one input, with its votes. */
+export interface VotedInput {
+  readonly certificate: InputCertificate
+  /** [classes] first choices. */
+  readonly counts: Int32Array
+}
+
+/** Bytes of ballots held at once. */
+const ballotBytes = 64 * 2 ** 20
+/** Multiplications that one thread does in a moment: a pool of threads would take longer to start. */
+const mostHere = 2.5e8
+
+/**
+ * @param rows [inputs][encoders] features of each input
+ * @returns [inputs]
+ * @throws VideoMaeError `INVALID_ARGUMENT` where the width of the features is not that of the heads; the reason of `signal`
+ */
+export async function voteOnRows(
+  ensemble: StoredEnsemble,
+  rule: Rule,
+  rows: readonly (readonly Float32Array[])[],
+  options: PoolOptions = {},
+): Promise<VotedInput[]> {
+  const { heads, description } = ensemble
+  const { learners, classes, width } = heads
+  const keep = needsRankings(rule) ? 'rankings' : 'votes'
+  const perInput = learners * (keep === 'rankings' ? classes : 1) * rankBytes(classes)
+  const turn = Math.max(1, Math.min(1024, Math.floor(ballotBytes / perInput)))
+  const all: VotedInput[] = []
+  for (let from = 0; from < rows.length; from += turn) {
+    const mine = rows.slice(from, from + turn)
+    const work = mine.length * learners * weightsLength(classes, width)
+    const pool = work < mostHere ? { ...options, threads: 1 } : options
+    const ballots = await ballotsOf(heads, testSets(ensemble, mine), { ...pool, keep })
+    const certificates = await certifyInputs(ballots, ruleOptions(rule, description), { signal: options.signal })
+    for (const [t, certificate] of certificates.entries())
+      all.push({ certificate, counts: tally(votesOfInput(ballots, t), classes).slice() })
+  }
+  return all
+}
+
+/** One set of inputs, or one for each encoder group. */
+function testSets({ scales }: StoredEnsemble, rows: readonly (readonly Float32Array[])[]): TestSet[] {
+  return rows[0].map((_, e) => {
+    const width = rows[0][e].length
+    const features = new Float32Array(rows.length * width)
+    for (const [t, row] of rows.entries()) features.set(row[e], t * width)
+    const labels = new Int32Array(rows.length) // Not known, and not read.
+    const set = { features, rows: rows.length, width, labels }
+    return scales === null ? set : applyScale(set, scales[e])
+  })
+}
+
+function ballotsOf(
+  heads: TrainedHeads,
+  tests: readonly TestSet[],
+  options: PoolOptions & { readonly keep: 'rankings' | 'votes' },
+): Promise<Ballots> {
+  return tests.length === 1 ? voteLearners(heads, tests[0], options) : voteInGroups(heads, tests, options)
+}
