@@ -11,6 +11,7 @@ import type { Rule } from '../rules/certify-ballots.ts'
 import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
 import { isHeadKind } from './learners/kinds.ts'
+import { ensembleSize } from './memory.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from './prepare.ts'
 import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
@@ -60,10 +61,12 @@ export async function auditVideos(
       onProgress: stage(job.onProgress, 'poisonings'),
     })
   }
+  const coverage = job.periods?.coverage
+  const size = ensembleSize({ partitions: [partitions], rules: [rule], spread: job.spread, coverage })
   const counted =
     rule === 'groups' && groups !== undefined
-      ? await auditOf(await prepareGroups(plan, videos, groups))
-      : await prepareLearners(plan, videos, auditOf)
+      ? await auditOf(await prepareGroups(plan, videos, groups, size))
+      : await prepareLearners(plan, videos, auditOf, size)
   const report: VideoAudit = { ...counted, ...(await attackLists(videos, plan, { ...job, rule, partitions, by })) }
   await mkdir(out, { recursive: true })
   const file = path.join(out, 'audit.json')

@@ -8,6 +8,7 @@ import type { Shard } from '../ensemble/learners.ts'
 import { writeCertificate } from '../files/certificate-file.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
+import { type EnsembleSize, ensembleSize } from './memory.ts'
 import { type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { type Prepared, prepareLearners, prepareShare } from './prepare.ts'
 import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
@@ -52,7 +53,7 @@ export interface CertifiedVideos {
  */
 export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVideos> {
   const { plan, videos, by, out } = await planJob(job)
-  return prepareLearners(plan, videos, async (prepared) => {
+  const certifyPrepared = async <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => {
     const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, {
       ...certifyOptions(job, by, plan, prepared),
       keepEnsemble: (ensemble) => keepEnsemble(out, ensemble, plan, prepared, { ...videos, groups: job.groups }),
@@ -62,7 +63,8 @@ export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVid
     const files = await writeCertificate(out, certificate, manifests)
     const kept = [...ensembles].map((file) => path.join(out, file))
     return { certificate, files: [...files, ...kept], inputs: prepared.test.rows, plan }
-  })
+  }
+  return prepareLearners(plan, videos, certifyPrepared, sizeOf(job))
 }
 
 /**
@@ -77,9 +79,16 @@ export async function certifyVideosShare(
 ): Promise<void> {
   const { plan, videos, by } = await planJob(job)
   if (part === 'features') return prepareShare(plan, videos, shard)
-  return prepareLearners(plan, videos, (prepared) =>
-    trainShare(prepared.set, certifyOptions(job, by, plan, prepared), shard),
+  return prepareLearners(
+    plan,
+    videos,
+    (prepared) => trainShare(prepared.set, certifyOptions(job, by, plan, prepared), shard),
+    sizeOf(job),
   )
+}
+
+function sizeOf({ partitions, rules = defaultRules, spread, periods }: CertifyVideosJob): EnsembleSize {
+  return ensembleSize({ partitions: [partitions].flat(), rules, spread, coverage: periods?.coverage })
 }
 
 /** Everything that can be refused before a feature is computed. */

@@ -12,6 +12,7 @@ import {
 import { writeLethalDose } from '../dose/lethal-dose-report.ts'
 import type { Threat } from '../threat/threat.ts'
 import { type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
+import { ensembleSize } from './memory.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { prepareLearners } from './prepare.ts'
 import { seenRemarks } from './seen-inputs.ts'
@@ -65,11 +66,15 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   const measured: DoseLearner[] = []
   for (const { name, plan, videos } of planned)
     measured.push(
-      await prepareLearners(plan, videos, async ({ set, test, learners: family, encoder }) =>
-        doseLearner(set, test, {
-          ...{ name, learners: family, by, threat: { threat, encoder }, threads, signal },
-          remarks: seenRemarks(plan.seen),
-        }),
+      await prepareLearners(
+        plan,
+        videos,
+        async ({ set, test, learners: family, encoder }) =>
+          doseLearner(set, test, {
+            ...{ name, learners: family, by, threat: { threat, encoder }, threads, signal },
+            remarks: seenRemarks(plan.seen),
+          }),
+        ensembleSize({ partitions, rules: ['dpa'] }),
       ),
     )
   const report = await lethalDose(measured, { ...study, signal, onProgress: job.onMeasure })

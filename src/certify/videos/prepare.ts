@@ -5,10 +5,8 @@ import type { LabelledVideo } from '../../dataset/dataset.ts'
 import type { EncoderSource } from '../../inference/encoder-source.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
-import { formatBytes, formatNeed, requireMemory } from '../../train/memory-need.ts'
 import { isTransientFailure } from '../../video/video-errors.ts'
 import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../ensemble/feature-set.ts'
-import { threadCount } from '../ensemble/heads/pool.ts'
 import type { LearnerFamily } from '../ensemble/learners.ts'
 import type { EncoderProvenance } from '../threat/threat.ts'
 import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
@@ -16,10 +14,11 @@ import type { FeatureSource } from './feature-source.ts'
 import { attentiveTrainer } from './learners/attentive.ts'
 import { engineLearners } from './learners/family.ts'
 import { openFrames } from './learners/frames.ts'
-import { type FrameLearnerOptions, frameLearnerNeed, frameTrainer } from './learners/from-frames.ts'
+import { frameTrainer } from './learners/from-frames.ts'
 import { groupScaledHeads } from './learners/group-scales.ts'
 import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
+import { type EnsembleSize, requireFeatureMemory, requireStudyMemory } from './memory.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
 import { applyScale, type FeatureScale, measureScale } from './scale.ts'
@@ -39,23 +38,25 @@ export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
 /**
  * Computes what the base learner of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
  *
- * @throws VideoMaeError `FEATURES_NONE` when no video can be read, `OUT_OF_MEMORY` where learners that train all weights do not fit, and
- *   what computing features throws
+ * @param size of the ensemble, for the estimate of memory; without it the videos of a learner do not count
+ * @throws VideoMaeError `FEATURES_NONE` when no video can be read, `OUT_OF_MEMORY` where features or learners do not fit, and what
+ *   computing features throws
  */
 export async function prepareLearners<Result>(
   plan: CertifyVideosPlan,
   options: CertifyVideosOptions,
   use: <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => Promise<Result>,
+  size?: EnsembleSize,
 ): Promise<Result> {
   const { learner, division, classes, encoder } = plan
   const { kind } = learner
+  await requireStudyMemory(plan, options, size)
   if (isHeadKind(kind))
     return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
   const source = encoderOf(plan.sources[0])
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
   const chosen = await chooseEngine(options.engine ?? null)
   const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
-  if (isFrameKind(kind)) await requireLearnerMemory(plan, options, { ...learner, kind, engine: made.engine })
   const all = [...division.train, ...division.test]
   const { learners, videos, failures } = isFrameKind(kind)
     ? await openFrames(source, all, options).then(({ frames, ...read }) => {
@@ -80,34 +81,6 @@ export async function prepareLearners<Result>(
 }
 
 /**
- * Each learner is a training: whether as many as train side by side fit is known before a video is decoded.
- *
- * @throws VideoMaeError `OUT_OF_MEMORY`
- */
-async function requireLearnerMemory(
-  { sources, classes }: CertifyVideosPlan,
-  options: CertifyVideosOptions,
-  learner: FrameLearnerOptions,
-): Promise<void> {
-  const source = encoderOf(sources[0])
-  const atOnce = threadCount(options)
-  const needOf = (learners: number) =>
-    frameLearnerNeed(source, learner, { classes: Math.max(2, classes.length), atOnce: learners })
-  const { start, memory } = await needOf(atOnce)
-  options.onNote?.(
-    `learners train ${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips a run, up to ${atOnce} at once on ${start.engine}`,
-  )
-  options.onNote?.(`memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
-  const { memory: one } = await needOf(1)
-  requireMemory(memory, () => {
-    const room = memory.available - one.program
-    const fitting = Math.floor(room / (one.total - one.program))
-    if (fitting >= 1) return `Let fewer learners train at once: --threads ${fitting}.`
-    return 'Not even one learner fits: take a smaller encoder, or a recipe (--recipe) with a smaller batch.perRun.'
-  })
-}
-
-/**
  * For an audit of rule `groups`: heads whose encoders have a part of their own in each group, which is trained again.
  *
  * @throws VideoMaeError `LEARNER_NOT_GROUPED`, and what `prepareSets` throws
@@ -116,9 +89,11 @@ export async function prepareGroups(
   plan: CertifyVideosPlan,
   options: CertifyVideosOptions,
   groups: number,
+  size?: EnsembleSize,
 ): Promise<Prepared<FeatureSet, TestSet>> {
   const { kind, lambda } = plan.learner
   if (!isHeadKind(kind)) throw notGrouped(kind)
+  await requireStudyMemory(plan, options, size)
   return { ...(await prepareSets(plan, options)), learners: groupScaledHeads(headFamilyOf(kind, lambda), groups) }
 }
 
@@ -243,6 +218,7 @@ export async function prepareShare(
 ): Promise<void> {
   const { division, sources, trusted, groupOf } = plan
   const { kind } = plan.learner
+  await requireFeatureMemory(plan, options)
   for (const [group, source] of sources.entries()) {
     const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
     const all = [...train, ...division.test]

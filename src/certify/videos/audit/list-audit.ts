@@ -15,6 +15,7 @@ import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import { middleOfPeriod, periodOf } from '../../ensemble/periods.ts'
 import type { Rule } from '../../rules/certify-ballots.ts'
 import type { Threat } from '../../threat/threat.ts'
+import { ensembleSize } from '../memory.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification } from '../plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from '../prepare.ts'
 import { timeBounds, timesOf } from '../times.ts'
@@ -308,9 +309,10 @@ async function certifyData(data: string, options: ListAuditOptions): Promise<Out
     return (await certify(prepared.set, prepared.test, mathematics)).certificate
   }
   const grouped = rules.includes('groups') && groups !== undefined
+  const size = ensembleSize({ partitions: [partitions].flat(), rules, spread, coverage: videos.periods?.coverage })
   const certificate = grouped
-    ? await run(await prepareGroups(plan, videos, groups))
-    : await prepareLearners(plan, videos, run)
+    ? await run(await prepareGroups(plan, videos, groups, size))
+    : await prepareLearners(plan, videos, run, size)
   const { classNames } = certificate
   return new Map(
     certificate.runs.map(({ rule, inputs }) => [

@@ -1,10 +1,13 @@
 /** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
 
-import { probeProbabilities, trainProbe } from '../../../finetune/probe.ts'
+import { headShape, probeProbabilities, probeSettings, trainProbe } from '../../../finetune/probe.ts'
 import { type EncoderSource, featureProgram } from '../../../inference/encoder-source.ts'
 import type { FeatureRows } from '../../../inference/feature-rows.ts'
 import type { FeatureStore } from '../../../inference/feature-store.ts'
+import { buildHeadProgram } from '../../../model/classify.ts'
+import { parameterCount } from '../../../model/parameters.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
+import { type MemoryNeed, programsNeed, weightBytes } from '../../../train/memory-need.ts'
 import { logarithm } from './from-frames.ts'
 import type { LearnerTrainer, Workplace } from './trainer.ts'
 import { addNoise, type Content } from './video-set.ts'
@@ -22,6 +25,58 @@ export interface AttentiveOptions {
 /** Clips of which tokens are in memory at once when learners vote: 128 MiB of them. */
 const bytesAtOnce = 128 * 2 ** 20
 
+const headOf = (width: number) => ({
+  kind: 'attentive' as const,
+  heads: width % 64 === 0 ? width / 64 : 1,
+  mlpWidth: 4 * width,
+})
+
+/**
+ * The memory that learners need side by side: the programs of each, and the tokens of its videos or of the inputs it votes on.
+ *
+ * @param options `rows`: videos that one learner reads; `tests`: inputs; `atOnce`: learners that train side by side
+ * @returns the need, and what each learner is
+ */
+export function attentiveLearnerNeed(
+  source: EncoderSource,
+  options: {
+    readonly engine: string
+    readonly classes: number
+    readonly rows: number
+    readonly tests: number
+    readonly atOnce: number
+  },
+): { readonly memory: MemoryNeed; readonly what: string } {
+  const { engine, classes, rows, tests, atOnce } = options
+  const { shape } = featureProgram(source, 'tokens', 1)
+  const [tokens, width] = shape
+  const head = headOf(width)
+  const { batch } = probeSettings(head, rows, {})
+  const sizes = { ...headShape(head, shape), batch, classes }
+  const training = buildHeadProgram({ ...sizes, optimiser: { beta2: 0.999 } })
+  const testing = buildHeadProgram({ ...sizes, optimiser: null, name: 'probe.test' })
+  const rowBytes = 4 * tokens * width
+  const { program, available, ...one } = programsNeed({
+    ...{ engine, programs: [...training.programs, ...testing.programs], workers: 0 },
+    saving: weightBytes(training.parameters),
+    data: Math.max(rows * rowBytes, Math.min(bytesAtOnce, tests * rowBytes)),
+  })
+  const encoder = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const parts = {
+    state: atOnce * one.state,
+    workspace: atOnce * one.workspace,
+    saving: atOnce * one.saving,
+    data: atOnce * one.data,
+    program: program + encoder,
+  }
+  const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
+  const parameters = `${(parameterCount(training.parameters) / 1e6).toFixed(1)} million parameters`
+  return {
+    memory: { ...parts, total, available },
+    what: `an attentive head on ${tokens} tokens of width ${width}; ${parameters}, ${batch} clips a run, about ${rows} ${rows === 1 ? 'video' : 'videos'} each`,
+  }
+}
+
 /**
  * @param store tokens of all videos, one row of N x D each
  * @param shape [N, D]
@@ -33,7 +88,7 @@ export function attentiveTrainer(
   { epochs = 20, learningRate = 1e-3, engine = null, engineVariant = null }: AttentiveOptions,
 ): LearnerTrainer {
   const width = shape[1]
-  const head = { kind: 'attentive' as const, heads: width % 64 === 0 ? width / 64 : 1, mlpWidth: 4 * width }
+  const head = headOf(width)
   const programOf = async ({ sessions }: Workplace) => ({
     ...{ head, threads: 1 },
     engine: sessions.engine(await chooseEngine(engine)),

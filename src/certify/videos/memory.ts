@@ -1,0 +1,166 @@
+/** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
+import { availableParallelism } from 'node:os'
+import { availableMemory } from '../../core/available-memory.ts'
+import { type EncoderSource, featureProgram } from '../../inference/encoder-source.ts'
+import { chooseEngine } from '../../train/engine-choice.ts'
+import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
+import { threadCount } from '../ensemble/heads/pool.ts'
+import { needsSpread, type Rule } from '../rules/certify-ballots.ts'
+import type { FeatureSource } from './feature-source.ts'
+import { attentiveLearnerNeed } from './learners/attentive.ts'
+import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-frames.ts'
+import { isFrameKind, isHeadKind } from './learners/kinds.ts'
+import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+
+/** Resident memory of the program without an engine. Measured. */
+const programBytes = 100e6
+
+/** How large the ensemble is, where it is known before it is planned in full. */
+export interface EnsembleSize {
+  /** Largest number of base learners in one ensemble. */
+  readonly learners: number
+  /** Largest part of the protected videos that one base learner reads, on average over partitions, 0 to 1. */
+  readonly share: number
+}
+
+/** The size of the largest ensemble, and the largest share of one learner, of several numbers of partitions and rules. */
+export function ensembleSize(of: {
+  readonly partitions: readonly number[]
+  readonly rules: readonly Rule[]
+  readonly spread?: number
+  /** Rule `temporal`: periods that each learner reads. */
+  readonly coverage?: number
+}): EnsembleSize {
+  const { partitions, rules, spread = 4, coverage = 1 } = of
+  return {
+    learners: Math.max(...partitions) * (rules.some(needsSpread) ? spread : 1),
+    share: Math.min(1, coverage / Math.min(...partitions)),
+  }
+}
+
+/**
+ * Tells what the features and the learners need and refuses what does not fit.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers
+ */
+export async function requireStudyMemory(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  size: EnsembleSize = { learners: 1, share: 0 },
+): Promise<void> {
+  const { kind } = plan.learner
+  await requireFeatureMemory(plan, options)
+  if (isHeadKind(kind)) return requireHeadMemory(plan, options, size)
+  const [source] = encodersOf(plan.sources)
+  const atOnce = Math.min(threadCount(options), size.learners > 1 ? size.learners : threadCount(options))
+  const { name: engine } = await chooseEngine(options.engine ?? null)
+  const classes = Math.max(2, plan.classes.length)
+  const rows = Math.max(1, Math.ceil(plan.division.train.length * size.share))
+  if (isFrameKind(kind)) {
+    const learner: FrameLearnerOptions = { ...plan.learner, kind, engine }
+    return requireLearnerMemory(options, atOnce, (learners) =>
+      frameLearnerNeed(source, learner, { classes, atOnce: learners }).then(({ start, memory }) => ({
+        memory,
+        what: `${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips a run`,
+        engine: start.engine,
+        smaller: 'a smaller encoder, or a recipe (--recipe) with a smaller batch.perRun',
+      })),
+    )
+  }
+  const tests = plan.division.test.length
+  return requireLearnerMemory(options, atOnce, async (learners) => ({
+    ...attentiveLearnerNeed(source, { engine, classes, rows, tests, atOnce: learners }),
+    engine,
+    smaller:
+      'more --partitions, a smaller encoder, or --learner ridge, which keeps one row of a clip and not all its tokens',
+  }))
+}
+
+interface LearnerNeed {
+  readonly memory: MemoryNeed
+  /** What each learner is. */
+  readonly what: string
+  readonly engine: string
+  /** What to take where not even one learner fits. */
+  readonly smaller: string
+}
+
+async function requireLearnerMemory(
+  { onNote }: CertifyVideosOptions,
+  atOnce: number,
+  needOf: (learners: number) => Promise<LearnerNeed>,
+): Promise<void> {
+  const { memory, what, engine, smaller } = await needOf(atOnce)
+  onNote?.(`learners train ${what}, up to ${atOnce} at once on ${engine}`)
+  onNote?.(`memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
+  const { memory: one } = await needOf(1)
+  requireMemory(memory, () => {
+    const room = memory.available - one.program
+    const fitting = Math.floor(room / (one.total - one.program))
+    if (fitting >= 1) return `Let fewer learners train at once: --threads ${fitting}.`
+    return `Not even one learner fits: take ${smaller}.`
+  })
+}
+
+/**
+ * The program of the largest encoder, its weights and the decoding processes. Encoders of groups run one after the other. Frames and
+ * pixels need no encoder.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers
+ */
+export async function requireFeatureMemory(
+  { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
+  { engine, workers, onNote }: Pick<CertifyVideosOptions, 'engine' | 'workers' | 'onNote'>,
+): Promise<void> {
+  const sources = encodersOf(named)
+  if (sources.length === 0 || isFrameKind(learner.kind)) return
+  const { name } = await chooseEngine(engine ?? null)
+  const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
+  const held = sources.reduce((sum, source) => sum + weightsOf(source), 0)
+  const needs = sources.map((source) =>
+    programsNeed({
+      ...{ engine: name, programs: [featureProgram(source, kind, 1).program], saving: held },
+      workers: workers ?? availableParallelism(),
+    }),
+  )
+  const memory = needs.reduce((a, b) => (b.total > a.total ? b : a))
+  onNote?.(`features: memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
+  requireMemory(memory, () => 'Take a smaller encoder, fewer --workers, or a machine with more memory.')
+}
+
+/** Features in float32, once as they are read and once shared by threads, the heads, and float64 working memory of each thread. */
+function requireHeadMemory(
+  { division, sources, classes }: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  { learners, share }: EnsembleSize,
+): void {
+  const width = Math.max(...sources.map(widthOf)) + 1 // and the bias
+  const { clips = 1 } = options
+  const trained = division.train.length * clips
+  const rows = trained + division.test.length * sources.length
+  const each = Math.max(1, Math.ceil(trained * share))
+  const working = 8 * (each * width + 2 * Math.min(each, width) ** 2)
+  const parts = {
+    state: 4 * learners * classes.length * width,
+    workspace: threadCount(options) * working,
+    saving: 0,
+    data: 2 * 4 * rows * width,
+    program: programBytes,
+  }
+  const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
+  const need: MemoryNeed = { ...parts, total, available: availableMemory() }
+  options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
+  requireMemory(need, () => 'Take fewer --partitions, fewer --clips, fewer --threads, or a machine with more memory.')
+}
+
+function widthOf(source: FeatureSource): number {
+  return source.kind === 'pixels' ? source.size ** 2 * source.frames * 3 : source.source.configuration.encoder.width
+}
+
+function weightsOf({ state }: EncoderSource): number {
+  return [...state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+function encodersOf(sources: readonly FeatureSource[]): EncoderSource[] {
+  return sources.flatMap((source) => (source.kind === 'pixels' ? [] : [source.source]))
+}
