@@ -1,5 +1,5 @@
 /** From labelled videos and an encoder to a certificate and its files, in one call. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { certify } from '../certify.ts'
 import { type CertifyOptions, checkRules, defaultRules, trainShare } from '../certify-plan.ts'
@@ -56,10 +56,13 @@ export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVid
   const certifyPrepared = async <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => {
     const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, {
       ...certifyOptions(job, by, plan, prepared),
-      keepEnsemble: (ensemble) => keepEnsemble(out, ensemble, plan, prepared, { ...videos, groups: job.groups }),
+      // Beside the learners until everything is counted: without its certificate an ensemble claims too much.
+      keepEnsemble: (ensemble) =>
+        keepEnsemble(learnersOf(out), ensemble, plan, prepared, { ...videos, groups: job.groups }),
     })
     const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
     const ensembles = new Set(certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file])))
+    for (const file of ensembles) await rename(path.join(learnersOf(out), file), path.join(out, file))
     const files = await writeCertificate(out, certificate, manifests)
     const kept = [...ensembles].map((file) => path.join(out, file))
     return { certificate, files: [...files, ...kept], inputs: prepared.test.rows, plan }
@@ -103,6 +106,9 @@ async function planJob(job: CertifyVideosJob) {
   return { plan, videos, by, out }
 }
 
+/** Where trained learners are kept. */
+const learnersOf = (out: string): string => path.join(out, 'learners')
+
 function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
   job: CertifyVideosJob,
   by: CertifyOptions<Set, Inputs>['by'],
@@ -116,7 +122,7 @@ function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
     ...{ learners, by, rules, periods },
     threat: { threat, encoder },
     seeds: job.seedsPerPartition,
-    directory: path.join(job.out, 'learners'),
+    directory: learnersOf(job.out),
     onProgress: stage(job.onProgress, 'learners'),
     onVotes: stage(job.onProgress, 'votes of learners'),
     onCertified: stage(job.onProgress, 'certificates'),

@@ -1,4 +1,5 @@
 /** From the trained learners of a certification to an ensemble file. */
+import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { engineRecord } from '../../../train/engine-choice.ts'
 import type { EnsembleToKeep } from '../../certify-plan.ts'
@@ -24,7 +25,7 @@ const encoderOf = (source: FeatureSource): EnsembleEncoder => ({
 const ensembleFile = (name: string): string => `ensemble-${name}.safetensors`
 
 /**
- * Writes an ensemble beside the certificate.
+ * Writes an ensemble into a folder.
  *
  * @returns null where its learners are no matrices on features
  * @throws VideoMaeError as `writeEnsemble`
@@ -56,6 +57,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
     },
   }
   const file = ensembleFile(name)
+  await mkdir(folder, { recursive: true })
   return { file, digest: await writeEnsemble(path.join(folder, file), { description, heads, scales }) }
 }
 
