@@ -66,6 +66,11 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
    * What it returns stands in the runs of the ensemble.
    */
   readonly keepEnsemble?: (ensemble: EnsembleToKeep<Inputs>) => Promise<EnsembleReference | null>
+  /**
+   * Folder of the certificate, where the votes that it follows from are kept for `verifyCertificate`. Default: they are not kept, nor
+   * with `perInput` false.
+   */
+  readonly votesDirectory?: string
   /** Learners that have voted (`onProgress` tells of those that are trained). */
   readonly onVotes?: (done: number, total: number) => void
 }

@@ -2,14 +2,27 @@
  * From features to a certificate: buckets, learners, votes, rules, for every number of partitions asked for, from one
  * feature cache.
  */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import { type CertifyOptions, checkProtected, checkRules, defaultRules, ensemblesOf, poolOf } from './certify-plan.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import {
+  type CertifyOptions,
+  checkProtected,
+  checkRules,
+  defaultRules,
+  type Ensemble,
+  ensemblesOf,
+  poolOf,
+} from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './ensemble/buckets.ts'
 import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble/ensemble-facts.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
-import { digestOfEnsemble, type PoolOptions, type TrainedEnsemble } from './ensemble/learners.ts'
+import { flipFacts } from './ensemble/heads/white-box.ts'
+import { digestOfEnsemble, digestsOfLearners, type PoolOptions, type TrainedEnsemble } from './ensemble/learners.ts'
 import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
+import { type StoredBallots, type StoredFlips, writeBallots, writeFlips } from './files/stored-votes.ts'
 import { type Ballots, rankBytes, votesOfInput } from './rules/ballot.ts'
 import { certifyInputs, type InputCertificate, needsRankings, type Rule, ruleOptions } from './rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
@@ -49,10 +62,12 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     if (warning !== null) options.onNote?.(`warning: ${warning}`)
   }
 
+  if (options.votesDirectory !== undefined) await mkdir(options.votesDirectory, { recursive: true })
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
-  for (const { k, d, rules: mine, name, plan } of ensembles) {
-    const trained = await learners.train(set, plan)
+  for (const ensemble of ensembles) {
+    const { k, d } = ensemble
+    const trained = await learners.train(set, ensemble.plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
     const facts = ensembleFacts(set, trained)
@@ -60,18 +75,19 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
     for (const warning of ensembleWarnings(facts, trained.learners))
       options.onNote?.(`warning: K = ${k}${d > 1 ? `, d = ${d}` : ''}: ${warning}`)
-    const ensemble = { k, d, rules: mine, name, trained, threat, bucketManifest: manifest.digest, warnings }
-    const kept = (await options.keepEnsemble?.(ensemble)) ?? null
-    const { byRule, baseAccuracy } = await certifyInTurns(trained, test, mine, options)
-    if (options.whiteBox === true && trained.certifyLabelFlips !== undefined)
-      byRule.set(
-        'dpa_white_box',
-        await trained.certifyLabelFlips(test, {
-          ...{ threads: options.threads, signal: options.signal, onNote: options.onNote },
-          onProgress: options.onCertified,
-        }),
-      )
-    for (const [rule, certificates] of byRule) {
+    const toKeep = {
+      k,
+      d,
+      rules: ensemble.rules,
+      name: ensemble.name,
+      trained,
+      threat,
+      bucketManifest: manifest.digest,
+      warnings,
+    }
+    const kept = (await options.keepEnsemble?.(toKeep)) ?? null
+    const found = await certifyEnsemble(set, test, trained, ensemble, options)
+    for (const { rule, certificates, flips } of found.rules) {
       const collective = await collectiveOf(rule, trained, test, certificates, options)
       runs.push({
         rule,
@@ -87,7 +103,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         ensemble: rule === 'dpa_white_box' ? null : kept,
         ...facts,
         warnings,
-        baseAccuracy,
+        baseAccuracy: found.baseAccuracy,
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
         exactRadii: rule === 'fa_exact' ? certificates.filter(({ exact }) => exact === true).length : null,
@@ -99,6 +115,9 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
             }
           : {}),
         inputs: options.perInput === false ? null : perInput(certificates, test),
+        ballots: found.ballots,
+        ...(rule === 'dpa_white_box' ? { flips } : {}),
+        learnersFile: found.learnersFile,
       })
     }
   }
@@ -114,6 +133,57 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     runs,
   }
   return { certificate, manifests }
+}
+
+/** The certificates of one ensemble, and the files that they can be verified from. */
+interface CertifiedEnsemble {
+  readonly rules: readonly {
+    readonly rule: CertificateRun['rule']
+    readonly certificates: readonly InputCertificate[]
+    readonly flips: StoredFlips | null
+  }[]
+  readonly baseAccuracy: number
+  readonly ballots: StoredBallots | null
+  readonly learnersFile: string | null
+}
+
+/** Certifies by all rules of one ensemble, and keeps the votes where they are wanted. */
+async function certifyEnsemble<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  trained: TrainedEnsemble<Inputs>,
+  { name, rules }: Ensemble,
+  options: CertifyOptions<Set, Inputs>,
+): Promise<CertifiedEnsemble> {
+  const folder = options.perInput === false ? undefined : options.votesDirectory
+  const { learners, classes } = trained
+  const shape = { inputs: test.rows, learners, classes, places: rules.some(needsRankings) ? classes : 1 }
+  const count = (onBallots?: (ballots: Ballots) => Promise<void>) =>
+    certifyInTurns(trained, test, rules, { ...options, onBallots })
+  const counted =
+    folder === undefined ? { stored: null, result: await count() } : await writeBallots(folder, name, shape, count)
+  const { byRule, baseAccuracy } = counted.result
+  const certified: CertifiedEnsemble['rules'][number][] = [...byRule].map(([rule, certificates]) => ({
+    rule,
+    certificates,
+    flips: null,
+  }))
+  const { certifyLabelFlips } = trained
+  if (options.whiteBox === true && certifyLabelFlips !== undefined) {
+    const flip = (onCosts?: (costs: Float32Array) => Promise<void>) =>
+      certifyLabelFlips(test, {
+        ...{ threads: options.threads, signal: options.signal, onNote: options.onNote, onCosts },
+        onProgress: options.onCertified,
+      })
+    const flipped =
+      folder === undefined ? { stored: null, result: await flip() } : await writeFlips(folder, name, shape, flip)
+    const flips = flipped.stored === null ? null : { ...flipped.stored, ...flipFacts(set, trained.assignment) }
+    certified.push({ rule: 'dpa_white_box', certificates: flipped.result, flips })
+  }
+  const learnersFile = folder === undefined ? null : `learners-${name}.txt`
+  if (folder !== undefined && learnersFile !== null)
+    await writeFileAtomic(path.join(folder, learnersFile), digestsOfLearners(trained.records))
+  return { rules: certified, baseAccuracy, ballots: counted.stored, learnersFile }
 }
 
 /** What always answering the most frequent class of the training set gets right: the accuracy to beat. */
@@ -143,9 +213,13 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   rules: readonly Rule[],
-  options: PoolOptions & Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onVotes' | 'onCertified'>,
-): Promise<{ byRule: Map<Rule | 'dpa_white_box', InputCertificate[]>; baseAccuracy: number }> {
-  const byRule = new Map<Rule | 'dpa_white_box', InputCertificate[]>(rules.map((rule) => [rule, []]))
+  options: PoolOptions &
+    Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onVotes' | 'onCertified'> & {
+      /** Called with the ballots of the next inputs. */
+      readonly onBallots?: (ballots: Ballots) => Promise<void>
+    },
+): Promise<{ byRule: Map<Rule, InputCertificate[]>; baseAccuracy: number }> {
+  const byRule = new Map<Rule, InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
   const perInput = trained.learners * (rankings ? trained.classes : 1) * rankBytes(trained.classes)
   const turn = Math.max(1, Math.min(test.rows, mostInputs, Math.floor(ballotBytes / perInput)))
@@ -154,6 +228,7 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const to = Math.min(test.rows, from + turn)
     const keep = rankings ? 'rankings' : 'votes'
     const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), onProgress: options.onVotes, keep })
+    await options.onBallots?.(ballots)
     right += rightVotes(ballots, test.labels.subarray(from, to))
     const { groups, periods } = options
     for (const [r, rule] of rules.entries()) {

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { scoredRadii } from './certify.ts'
+import type { StoredBallots } from './files/stored-votes.ts'
 import { type Ballots, emptyBallots, writeBallot } from './rules/ballot.ts'
 import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './rules/certify-ballots.ts'
 import { type RobustnessSummary, summariseRadii } from './rules/metrics.ts'
@@ -201,16 +202,37 @@ export interface ImportedCertificate {
   /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
   readonly exactRadii: number | null
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]
+  /** The votes as they were read, for `verifyCertificate`; null where they were not kept. */
+  readonly ballots: StoredBallots | null
+}
+
+/**
+ * What an imported certificate rests on and the program cannot know.
+ *
+ * @param reordered whether columns were ordered by the numbers in their names
+ */
+export function importedConditions(rule: RuleOptions, learners: number, reordered: boolean): string[] {
+  return [
+    'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
+    'the bucket of a sample is a function of that sample alone',
+    'the list of classes and their order were fixed before, and no sample can change them',
+    columnsOf(rule, learners, reordered),
+    rule.rule === 'temporal'
+      ? 'the radius counts neighbouring periods'
+      : 'what one poison is follows from how the buckets were made',
+  ]
 }
 
 /** How the columns of a file must have been trained for a rule to count right. */
-function columnsOf({ rule, offsets = [0], groups = 1, coverage }: RuleOptions, imported: ImportedBallots): string {
-  const { learners } = imported.ballots
+function columnsOf(
+  { rule, offsets = [0], groups = 1, coverage }: RuleOptions,
+  learners: number,
+  reordered: boolean,
+): string {
   if (rule === 'temporal') return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
-  const column =
-    imported.reading?.reordered === true
-      ? 'the number in the name of a column is that of its learner'
-      : 'column i of the file is learner i'
+  const column = reordered
+    ? 'the number in the name of a column is that of its learner'
+    : 'column i of the file is learner i'
   if (needsSpread(rule))
     return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
   const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
@@ -259,15 +281,7 @@ export function importedCertificate(
     rule,
     learners: ballots.learners,
     classNames: null,
-    conditions: [
-      'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
-      'the bucket of a sample is a function of that sample alone',
-      'the list of classes and their order were fixed before, and no sample can change them',
-      columnsOf(rule, imported),
-      rule.rule === 'temporal'
-        ? 'the radius counts neighbouring periods'
-        : 'what one poison is follows from how the buckets were made',
-    ],
+    conditions: importedConditions(rule, ballots.learners, imported.reading?.reordered === true),
     summary: known.length === 0 ? null : summariseRadii(radii),
     exactRadii: rule.rule === 'fa_exact' ? certified.filter(({ exact }) => exact === true).length : null,
     inputs: certified.map((certificate, t) => ({
@@ -275,5 +289,6 @@ export function importedCertificate(
       label: labels?.[t] ?? null,
       ...certificate,
     })),
+    ballots: null,
   }
 }

@@ -15,6 +15,7 @@ const labelled = 'a folder per class, or a list with path,label[,group][,split][
 /** Commands about poisoned training data. */
 export function addCertifyCommands(program: Command): void {
   addCertify(program)
+  addVerify(program)
   addAudit(program)
   addLethalDose(program)
 }
@@ -202,6 +203,23 @@ function refuseUnused(command: Command, data: string | undefined, votes: string 
           'How the learners were made, and so what one poison is, was decided by the system that made the file.',
         )
   }
+}
+
+function addVerify(program: Command): void {
+  program
+    .command('verify')
+    .summary('check a certificate of others from the votes that come with it')
+    .description(
+      'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
+        'Nothing is trained and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
+        'votes to verify it from. Says what it did not check.',
+    )
+    .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
+    .option('--json', 'print JSON instead of text')
+    .option('--quiet', 'no progress')
+    .action((certificate, options) =>
+      runCommand(options, async () => (await import('./verify.ts')).verifyCommand(certificate, options)),
+    )
 }
 
 function addAudit(program: Command): void {

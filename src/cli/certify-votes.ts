@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
+import { ballotsDigest, writeBallots } from '../certify/files/stored-votes.ts'
 import {
   type ImportedBallots,
   type ImportedCertificate,
@@ -149,6 +150,10 @@ async function certifyRules(
   const results: RuleResult[] = []
   const kept: KeptCertificates[] = []
   try {
+    const name = `imported-${ballotsDigest(imported.ballots).slice(0, 12)}`
+    const stored = perInput
+      ? (await writeBallots(out, name, imported.ballots, (add) => add(imported.ballots))).stored
+      : null
     for (const rule of rules) {
       const name = path.join(out, `imported-certificate-${rule.rule}`)
       const keep = await KeptCertificates.open(`${name}.part.jsonl`, imported.ballots, rule)
@@ -159,7 +164,7 @@ async function certifyRules(
         onCertificate: (certificate) => keep.add(certificate),
         onProgress: (done, total) => progress(`${rule.rule}: inputs`, done, total),
       }).finally(() => keep.flush())
-      const certificate = { ...importedCertificate(imported, rule, certified), classNames: names }
+      const certificate = { ...importedCertificate(imported, rule, certified), classNames: names, ballots: stored }
       const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)
       const shown = perInput ? certificate : { ...certificate, inputs: null }
       await writeFileAtomic(`${name}.json`, `${JSON.stringify(shown)}\n`)

@@ -19,6 +19,8 @@ export const exitCodes = {
   nothingChecked: 7,
   /** A prediction was withheld: it is certified for less poison than was asked for. */
   abstained: 8,
+  /** A certificate says something else than follows from the files that it comes with. */
+  certificateDiffers: 9,
   /** Stopped by Ctrl-C, SIGTERM or SIGHUP after saving. */
   interrupted: 130,
 } as const

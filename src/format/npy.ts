@@ -184,6 +184,18 @@ export async function writeNpy(
   if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || elementCount(shape) !== data.length) {
     throw invalidArgument('npy shape', `sizes whose product is ${data.length}`, `(${shape.join(', ')})`)
   }
+  const file = await open(path, 'w')
+  try {
+    await writeFully(file, npyHeader(shape, dtype))
+    await writeFully(file, bytesOf(data))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** What stands before the values: version 1.0, row-major, little-endian, padded to a multiple of 64 bytes. */
+export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const descr = (widths[dtype] === 1 ? '|' : '<') + dtype
   const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
@@ -193,14 +205,7 @@ export async function writeNpy(
   header.set([1, 0, (total - 10) & 255, (total - 10) >> 8], 6)
   header.set(new TextEncoder().encode(dictionary), 10)
   header[total - 1] = 0x0a
-  const file = await open(path, 'w')
-  try {
-    await writeFully(file, header)
-    await writeFully(file, bytesOf(data))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  return header
 }
 
 function dtypeOf(data: NpyArray): NpyDtype {

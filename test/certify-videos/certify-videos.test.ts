@@ -179,6 +179,10 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(certificate.trainingVideos + certificate.runs[0].inputs!.length).toBe(24)
     expect(certificate.data).toMatchObject({ rows: 24, leftOut: [], classes: 'any', classesFrom: 'labels', test: null })
     expect(certificate.data.protected + certificate.data.predicted).toBe(24)
+    // What was written can be verified by whoever gets it.
+    const verified = await videomae('verify', path.join(out, 'certificate.json'), '--json', '--quiet')
+    expect(JSON.parse(verified.stdout)).toMatchObject({ verified: true, differences: [] })
+    expect(verified.code).toBe(0)
     expect(certificate.options).toMatchObject({ from: [run], testShare: 0.3, seed: 0, clips: 1, decoder: 'node-av' })
     expect(certificate.threat.conditions.join()).toContain('not the header, the form or the encoding of a list')
     for (const file of ['certified-accuracy.svg', 'table.md', 'buckets-3.json', 'buckets-6.json'])
@@ -245,6 +249,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(shown.runs[0]).toMatchObject({ rule: 'temporal', partitions: 5, learners: 5, periods })
     const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as CertificateFile
     expect(certificate.buckets).toMatchObject({ by: 'time' })
+    expect((await videomae('verify', path.join(out, 'certificate.json'), '--quiet')).code).toBe(0)
     for (const input of certificate.runs[0].inputs!) expect(input.earliness).toBeGreaterThanOrEqual(input.radius)
     // Days 0, 3, 6 are in the first week, 9 and 12 in the second, and so on.
     const manifest = JSON.parse(readFileSync(path.join(out, 'buckets-6.json'), 'utf8')) as { sizes: number[] }

@@ -77,7 +77,10 @@ export interface TrainedEnsemble<Inputs extends TestInputs> {
   /** The label-flip certificate that looks inside the learners, where there is one (ridge heads). */
   readonly certifyLabelFlips?: (
     inputs: Inputs,
-    options?: PoolOptions & { readonly onNote?: (note: string) => void },
+    options?: PoolOptions & {
+      readonly onNote?: (note: string) => void
+      readonly onCosts?: (costs: Float32Array) => Promise<void>
+    },
   ) => Promise<InputCertificate[]>
 }
 
@@ -184,9 +187,12 @@ export function requireAll(records: readonly (LearnerRecord | undefined)[], dire
   )
 }
 
+/** The digests of all learners, one in each line. */
+export function digestsOfLearners(records: readonly LearnerRecord[]): string {
+  return records.map((record) => record.sha256).join('\n')
+}
+
 /** SHA-256 over the digests of all learners: training again must give it again. */
 export function digestOfEnsemble(records: readonly LearnerRecord[]): string {
-  return createHash('sha256')
-    .update(records.map((record) => record.sha256).join('\n'))
-    .digest('hex')
+  return createHash('sha256').update(digestsOfLearners(records)).digest('hex')
 }

@@ -10,6 +10,7 @@ import type { Periods } from '../ensemble/periods.ts'
 import type { InputCertificate, Rule } from '../rules/certify-ballots.ts'
 import type { RobustnessSummary } from '../rules/metrics.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
+import type { StoredBallots, StoredFlips } from './stored-votes.ts'
 
 /** `certificate.json`. Readers refuse a schema they do not know. */
 export interface CertificateFile {
@@ -81,6 +82,12 @@ export interface CertificateRun {
     | readonly { readonly budget: number; readonly changedAtMost: number; readonly certifiedAccuracy: number }[]
     | null
   readonly inputs: readonly ({ readonly id: string; readonly label: number } & InputCertificate)[] | null
+  /** The votes that all of this follows from, for `verifyCertificate`; null where they were not kept. */
+  readonly ballots: StoredBallots | null
+  /** For `dpa_white_box`: what it counts besides the votes; null where it was not kept. */
+  readonly flips?: StoredFlips | null
+  /** File with the SHA-256 of each learner, one in each line; `learnersDigest` is the SHA-256 of the file. Null where not kept. */
+  readonly learnersFile: string | null
 }
 
 const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {

@@ -12,6 +12,7 @@
  * above the rounding error of the scores), so rounding can only lower the radius.
  */
 import { invalidArgument } from '../../core/errors.ts'
+import { certifyDpa } from './dpa.ts'
 import { type CertifiedPrediction, lead, plurality, weakest } from './plurality.ts'
 
 /** One head at one input. */
@@ -92,6 +93,39 @@ export function certifyHeadCosts(
     })
     return Math.min(samples, cheapest(offers, lead(counts, prediction, c)) - 1)
   })
+}
+
+/** What a white-box certificate counts besides the votes. */
+export interface FlipFacts {
+  /** Training rows of all heads together. */
+  readonly samples: number
+  /** Most rows of one unit (video or source), all of which one poison may relabel. */
+  readonly largestUnit: number
+}
+
+/**
+ * The white-box certificate of one input, never below that of DPA, which certifies the same predictor.
+ *
+ * @param costs [learners, classes + 1] flips to each class, then to any other than the vote
+ * @param votes [learners] as cast; `classes` for a head without samples
+ * @returns the radius counts relabeled units
+ */
+export function certifyUnitFlips(
+  costs: Float32Array,
+  votes: ArrayLike<number>,
+  classes: number,
+  { samples, largestUnit }: FlipFacts,
+): CertifiedPrediction {
+  const width = classes + 1
+  const heads = Array.from({ length: votes.length }, (_, i): HeadCosts => {
+    const at = i * width
+    return { become: costs.subarray(at, at + classes), leave: costs[at + classes] }
+  })
+  const inside = certifyHeadCosts(heads, votes, classes, samples)
+  const outside = certifyDpa(votes, classes)
+  const radius = Math.floor(inside.radius / largestUnit)
+  const { prediction, rival } = radius > outside.radius ? inside : outside
+  return { prediction, radius: Math.max(radius, outside.radius), rival }
 }
 
 /**

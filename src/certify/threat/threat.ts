@@ -90,8 +90,24 @@ export function checkThreat(
   rules: readonly Rule[],
   { threat, encoder }: ThreatDeclaration,
 ): ThreatStatement {
+  const { digest, trust, labelsUsed, trainedOn } = encoder
+  const facts = { digest, trust, labelsUsed, trainedOn: trainedOn?.manifest ?? null, overlap: overlapOf(set, encoder) }
+  return threatStatement(threat, by, rules, facts)
+}
+
+/**
+ * The statement that follows from what is known of the encoder. A verifier derives it again from a certificate.
+ *
+ * @throws VideoMaeError `THREAT_NOT_CERTIFIED` with the certificate that does hold in its hint
+ */
+export function threatStatement(
+  threat: Threat,
+  by: BucketKey,
+  rules: readonly Rule[],
+  encoder: ThreatStatement['encoder'],
+): ThreatStatement {
   if (!threats.includes(threat)) throw invalidArgument('threat', `one of ${threats.join(', ')}`, threat)
-  const overlap = overlapOf(set, encoder)
+  const { overlap } = encoder
   const seen = encoder.trust === 'protected_set' || encoder.trust === 'per_group' || (overlap ?? 0) > 0
 
   if (encoder.labelsUsed) {
@@ -150,16 +166,26 @@ export function checkThreat(
     threat,
     unit: threat === 'label_flip' ? labelUnit[by] : poisonUnit[by],
     claim: claimOf(threat, by, encoder),
-    conditions: conditionsOf(threat, by, encoder, overlap),
+    conditions: conditionsOf(threat, by, encoder),
     notCovered,
-    encoder: {
-      digest: encoder.digest,
-      trust: encoder.trust,
-      labelsUsed: encoder.labelsUsed,
-      trainedOn: encoder.trainedOn?.manifest ?? null,
-      overlap,
-    },
+    encoder,
   }
+}
+
+/**
+ * What the reading of labeled videos adds to the conditions.
+ *
+ * @param anyClasses whether the classes were not declared
+ */
+export function readingConditions(
+  { source, test, split }: { readonly source: string; readonly test: string | null; readonly split: string | null },
+  anyClasses: boolean,
+): string[] {
+  const sides = split === null ? '' : ` with --split ${split}`
+  return [
+    `${test === null ? source : `${source} and ${test}`} are read as they were${sides}: the attacker changes rows and files, not the header, the form or the encoding of a list`,
+    ...(anyClasses ? [] : ['the classes were declared without looking at the protected set']),
+  ]
 }
 
 const labelUnit: Readonly<Record<BucketKey, string>> = {
@@ -177,7 +203,7 @@ function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
   return overlap
 }
 
-function claimOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance): string {
+function claimOf(threat: Threat, by: BucketKey, encoder: ThreatStatement['encoder']): string {
   const change = {
     label_flip: `the labels of any r ${by === 'time' ? 'neighbouring periods' : 'units'} are changed to anything`,
     general: 'any r units are inserted or deleted in any combination',
@@ -192,8 +218,8 @@ function claimOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance): str
 const comparedByBytes =
   "no protected video is in the encoder's training data in another form: files are compared by their bytes, so copies that were cut or encoded again are not found"
 
-/** @param overlap samples of the protected set that the encoder was trained on; null where nobody knows */
-function conditionsOf(threat: Threat, by: BucketKey, encoder: EncoderProvenance, overlap: number | null): string[] {
+function conditionsOf(threat: Threat, by: BucketKey, encoder: ThreatStatement['encoder']): string[] {
+  const { overlap } = encoder
   const conditions = [
     'the options, a declared class list and the program stay the same, and none of them was chosen by looking at the protected set',
   ]

@@ -123,6 +123,7 @@ function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
     threat: { threat, encoder },
     seeds: job.seedsPerPartition,
     directory: learnersOf(job.out),
+    votesDirectory: job.out,
     onProgress: stage(job.onProgress, 'learners'),
     onVotes: stage(job.onProgress, 'votes of learners'),
     onCertified: stage(job.onProgress, 'certificates'),

@@ -4,7 +4,7 @@ import { engineRecord } from '../../train/engine-choice.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
-import type { ThreatStatement } from '../threat/threat.ts'
+import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
 import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
@@ -118,7 +118,9 @@ export function threatOfVideos(
   { classes }: Pick<CertifyVideosPlan, 'classes'>,
   options: CertifyVideosOptions,
 ): ThreatStatement {
-  return { ...threat, conditions: [...threat.conditions, ...conditionsOf(options, opensClasses(classes))] }
+  const { data: source, test = null, split = null } = options
+  const reading = readingConditions({ source, test, split }, opensClasses(classes))
+  return { ...threat, conditions: [...threat.conditions, ...reading] }
 }
 
 function trustedOf(
@@ -130,15 +132,6 @@ function trustedOf(
   const undecoded = new Map(leftOut.filter(({ side }) => side === 'trusted').map((row) => [row.id, row]))
   const lost = trusted.videos.filter(({ id }) => undecoded.has(id)).length
   return { source, videos: trusted.videos.length - lost, leftOut: [...trusted.leftOut, ...undecoded.values()] }
-}
-
-/** What the reading of the data rests on. */
-function conditionsOf({ data, test, split }: CertifyVideosOptions, open: boolean): string[] {
-  const sides = split === undefined ? '' : ` with --split ${split}`
-  return [
-    `${test === undefined ? data : `${data} and ${test}`} are read as they were${sides}: the attacker changes rows and files, not the header, the form or the encoding of a list`,
-    ...(open ? [] : ['the classes were declared without looking at the protected set']),
-  ]
 }
 
 async function optionsOf(

@@ -1,9 +1,9 @@
 /** Label-flip certificates that look inside ridge heads, for whole test sets. */
 import { invalidArgument } from '../../../core/errors.ts'
 import type { InputCertificate } from '../../rules/certify-ballots.ts'
-import { certifyDpa } from '../../rules/dpa.ts'
-import { certifyHeadCosts, type HeadCosts } from '../../rules/label-flip.ts'
-import { type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
+import { certifyUnitFlips, type FlipFacts } from '../../rules/label-flip.ts'
+import type { BucketAssignment } from '../buckets.ts'
+import { type FeatureSet, type SampleSet, type TestSet, unitRows } from '../feature-set.ts'
 import type { PoolOptions } from '../learners.ts'
 import { rowsOfUnits } from '../poison.ts'
 import type { FlipJob } from './flips.ts'
@@ -15,6 +15,14 @@ import { workOf } from './work.ts'
 export interface WhiteBoxOptions extends PoolOptions {
   /** Called before it begins, with the memory and the time that it will take. */
   readonly onNote?: (note: string) => void
+  /** Called with the costs of the next inputs, [inputs, learners, classes + 1]: what `certifyUnitFlips` takes. */
+  readonly onCosts?: (costs: Float32Array) => Promise<void>
+}
+
+/** What the certificates of a set count besides votes and costs. */
+export function flipFacts(set: SampleSet, { by, order }: Pick<BucketAssignment, 'by' | 'order'>): FlipFacts {
+  const largestUnit = rowsOfUnits(set, by).reduce((most, rows) => Math.max(most, rows.length), 1)
+  return { samples: order.length, largestUnit }
 }
 
 /** Costs held at once; more inputs are looked at in turns. */
@@ -43,7 +51,7 @@ export async function certifyRidgeLabelFlips(
   if (trained.offsets.length !== 1) throw invalidArgument('offsets', 'disjoint partitions', trained.offsets.join(','))
   const scale = (features: Float32Array, rows: number) =>
     head.scaling === 'unit' ? unitRows(features, rows, width) : features
-  const largestUnit = rowsOfUnits(set, assignment.by).reduce((most, rows) => Math.max(most, rows.length), 1)
+  const facts = flipFacts(set, assignment)
   const ballots = await voteLearners(trained, test, { ...options, keep: 'votes', onProgress: undefined })
   const scaledTest = scale(test.features, test.rows)
   const turn = Math.max(1, Math.min(test.rows, Math.floor(costNumbers / (learners * (classes + 1)))))
@@ -69,6 +77,7 @@ export async function certifyRidgeLabelFlips(
       ...options,
       onProgress: (done) => onProgress?.(from * learners + done * count, test.rows * learners),
     })
+    await options.onCosts?.(job.costs)
     let pause = performance.now()
     for (let t = 0; t < count; t++) {
       if (performance.now() - pause > 50) {
@@ -76,28 +85,25 @@ export async function certifyRidgeLabelFlips(
         pause = performance.now()
       }
       signal?.throwIfAborted()
-      certificates.push(certifyInput(job, t, assignment.order.length, largestUnit))
+      certificates.push(certifyInput(job, t, facts))
     }
   }
   return certificates
 }
 
-/** @param samples of all heads together */
-function certifyInput(job: FlipJob, t: number, samples: number, largestUnit: number): InputCertificate {
+function certifyInput(job: FlipJob, t: number, facts: FlipFacts): InputCertificate {
   const { classes, learners } = job
   const votes = job.votes.subarray(t * learners, (t + 1) * learners)
-  const width = classes + 1
-  const costs = Array.from({ length: learners }, (_, i): HeadCosts => {
-    const at = (t * learners + i) * width
-    return { become: job.costs.subarray(at, at + classes), leave: job.costs[at + classes] }
-  })
-  const inside = certifyHeadCosts(costs, votes, classes, samples)
-  const outside = certifyDpa(votes, classes)
-  const radius = Math.floor(inside.radius / largestUnit)
-  const { prediction, rival } = radius > outside.radius ? inside : outside
+  const size = learners * (classes + 1)
+  const { prediction, radius, rival } = certifyUnitFlips(
+    job.costs.subarray(t * size, (t + 1) * size),
+    votes,
+    classes,
+    facts,
+  )
   let abstentions = 0
   for (let i = 0; i < learners; i++) if (votes[i] === classes) abstentions++
-  return { prediction, radius: Math.max(radius, outside.radius), rivals: [rival], abstentions }
+  return { prediction, radius, rivals: [rival], abstentions }
 }
 
 function withBias(features: Float32Array, from: number, count: number, width: number): Float64Array {

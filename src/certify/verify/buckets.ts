@@ -1,0 +1,115 @@
+/** The facts of buckets that are published beside a certificate, checked against each other and against the votes. */
+import { bucketRule, poisonUnit } from '../ensemble/buckets.ts'
+import { ensembleWarnings } from '../ensemble/ensemble-facts.ts'
+import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
+import { bucketsOfLearner, spreadOffsets } from '../rules/spread.ts'
+import type { Differences } from './differences.ts'
+import type { Recount } from './recount.ts'
+import type { ReadBuckets, ReadCertificate, ReadRun } from './schema.ts'
+
+/** Buckets of a run: with `temporal` there are more periods than learners. */
+export function bucketCount({ learners, periods }: ReadRun): number {
+  return learners + (periods?.coverage ?? 1) - 1
+}
+
+/** Values of a run that follow from each other without votes. */
+export function compareLayout(run: ReadRun, name: string, at: string, seed: unknown, differences: Differences): void {
+  const about = { run: name }
+  differences.compare(`${at}learners`, run.learners, run.partitions * run.spread, about)
+  if (run.rule !== 'groups') differences.compare(`${at}groups`, run.groups, null, about)
+  if (run.rule === 'temporal') {
+    differences.compare(`${at}offsets`, run.offsets, [], about)
+    differences.compare(`${at}spread`, run.spread, 1, about)
+    return
+  }
+  differences.compare(`${at}spread`, run.spread, run.offsets.length, about)
+  if (run.spread === 1) differences.compare(`${at}offsets`, run.offsets, [0], about)
+  // Beyond this the spread is not that of this program; drawing it would only cost time.
+  if (Number.isInteger(seed) && run.partitions * run.spread === run.learners && run.spread <= run.learners)
+    differences.compare(`${at}offsets`, run.offsets, spreadOffsets(run.partitions, run.spread, Number(seed)), about)
+}
+
+/** The file of buckets: its digest, what it says of itself, and what the run says of its learners. */
+export function compareBuckets(
+  { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
+  manifest: ReadBuckets,
+  { buckets: { by } }: ReadCertificate,
+  counted: Recount | null,
+  differences: Differences,
+): void {
+  const about = { run: name }
+  const file = `buckets-${manifest.buckets}.json: `
+  const { digest, ...found } = manifest
+  const { sizes, assignment, periods } = found
+  // In the order in which they are written: the digest is of the text.
+  const body = {
+    schema: found.schema,
+    hash: bucketRule(by),
+    by,
+    buckets: found.buckets,
+    groups: found.groups,
+    unit: poisonUnit[by],
+    ...(periods === undefined ? {} : { periods }),
+    rows: sizes.reduce((sum, size) => sum + size, 0),
+    videos: assignment.length,
+    sizes,
+    empty: sizes.flatMap((size, bucket) => (size === 0 ? [bucket] : [])),
+    assignment: by === 'id' ? assignment.map(([id]) => [id, bucketOf(id, found)] as const) : assignment,
+  }
+  differences.compare(file, found, body, about)
+  differences.compare(`${file}digest`, digest, sha256(JSON.stringify(body)), about)
+  differences.compare(`${at}bucketManifest`, run.bucketManifest, digest, about)
+  differences.compare(`${file}periods`, periods, run.periods, about)
+  if (run.rule === 'dpa_white_box') differences.compare(`${at}flips.samples`, run.flips?.samples, body.rows, about)
+  const videos = new Int32Array(sizes.length)
+  for (const [, bucket] of assignment) videos[bucket]++
+  for (const [bucket, count] of videos.entries())
+    if (count > sizes[bucket]) differences.compare(`${file}sizes[${bucket}]`, sizes[bucket], count, about)
+  compareSizes({ run, name, at }, sizes, counted, differences)
+}
+
+function bucketOf(id: string, { buckets, groups }: Pick<ReadBuckets, 'buckets' | 'groups'>): number {
+  const key = sha256(id)
+  if (groups === null) return bucketOfDigest(key, buckets)
+  const inside = Math.max(1, Math.floor(buckets / groups))
+  return bucketOfDigest(key, groups) * inside + bucketOfDigest(key, inside, 8)
+}
+
+/** Rows of each learner; one without any has no vote. */
+function compareSizes(
+  { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
+  sizes: readonly number[],
+  counted: Recount | null,
+  differences: Differences,
+): void {
+  const about = { run: name }
+  const { learners, periods } = run
+  const offsets =
+    periods === undefined
+      ? run.offsets
+      : Array.from({ length: periods.coverage }, (_, i) => (sizes.length - i) % sizes.length)
+  const rows = Array.from({ length: learners }, (_, learner) =>
+    bucketsOfLearner(learner, sizes.length, offsets).reduce((sum, bucket) => sum + sizes[bucket], 0),
+  )
+  const sorted = rows.toSorted((a, b) => a - b)
+  const empty = rows.filter((count) => count === 0).length
+  differences.compare(`${at}emptyLearners`, run.emptyLearners, empty, about)
+  differences.compare(
+    `${at}samples`,
+    run.samples,
+    { fewest: sorted[0], median: sorted[Math.floor((learners - 1) / 2)], most: sorted[learners - 1] },
+    about,
+  )
+  const expected = ensembleWarnings({ ...run, emptyLearners: empty }, learners)
+  for (const warning of expected)
+    differences.compare(`${at}warnings`, run.warnings.includes(warning) ? warning : null, warning, about)
+  if (counted === null) return
+  for (const [learner, count] of rows.entries())
+    if (count === 0)
+      differences.compare(
+        `${at}ballots: inputs without a vote of learner ${learner}, which has no training row`,
+        counted.silent[learner],
+        counted.certificates.length,
+        about,
+      )
+}

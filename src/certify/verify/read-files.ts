@@ -1,0 +1,84 @@
+/** Certificate files of other people, read within bounds and checked field by field. */
+import path from 'node:path'
+import type { z } from 'zod'
+import { VideoMaeError } from '../../core/errors.ts'
+import { nullIfMissing } from '../../format/missing.ts'
+import { readRegularText } from '../../format/regular-file.ts'
+import {
+  bucketsSchema,
+  certificateSchema,
+  importedCertificateSchema,
+  type ReadBuckets,
+  type ReadCertificate,
+  type ReadImportedCertificate,
+} from './schema.ts'
+
+/** A million inputs in ten runs need less. */
+const largestDocument = 400_000_000
+
+/** @throws VideoMaeError `CERTIFICATE_INVALID` naming file and field, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR` */
+export async function readCertificate(file: string): Promise<ReadCertificate | ReadImportedCertificate> {
+  const text = await readRegularText(file, { maxBytes: largestDocument }).catch(nullIfMissing)
+  if (text === null)
+    throw new VideoMaeError(`Expected a certificate, but there is no ${file}.`, {
+      code: 'CERTIFICATE_FILE_MISSING',
+      exit: 'data',
+      hint: 'Name certificate.json or imported-certificate-RULE.json.',
+    })
+  const document = parsed(file, text)
+  const schema =
+    typeof document === 'object' && document !== null && 'schema' in document ? String(document.schema) : ''
+  if (schema.startsWith('videomae.imported-certificate/')) return checked(file, importedCertificateSchema, document)
+  return checked(file, certificateSchema, document)
+}
+
+/** `buckets-N.json` beside a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
+export async function readBuckets(folder: string, buckets: number): Promise<ReadBuckets | null> {
+  const file = path.join(folder, `buckets-${buckets}.json`)
+  const text = await readRegularText(file, { maxBytes: largestDocument }).catch(nullIfMissing)
+  if (text === null) return null
+  const manifest = checked(file, bucketsSchema, parsed(file, text))
+  if (manifest.buckets !== buckets || manifest.sizes.length !== buckets)
+    throw invalidCertificate(file, `${buckets} sizes of buckets`, `${manifest.sizes.length} of ${manifest.buckets}`)
+  const wrong = manifest.assignment.find(([, bucket]) => bucket >= buckets)
+  if (wrong !== undefined) throw invalidCertificate(file, `a bucket below ${buckets} for ${wrong[0]}`, `${wrong[1]}`)
+  return manifest
+}
+
+/** The digests of learners beside a certificate, one in each line; null where they are not there. */
+export async function readLearnerDigests(folder: string, name: string): Promise<string | null> {
+  return readRegularText(path.join(folder, name), { maxBytes: largestDocument }).catch(nullIfMissing)
+}
+
+function parsed(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw invalidCertificate(file, 'JSON', error instanceof Error ? error.message : String(error))
+  }
+}
+
+function checked<Schema extends z.ZodType>(file: string, schema: Schema, document: unknown): z.infer<Schema> {
+  const { success, error, data } = schema.safeParse(document)
+  if (success) return data
+  const [issue] = error.issues
+  const field = issue.path.reduce<string>(
+    (where, key) =>
+      typeof key === 'number' ? `${where}[${key}]` : where === '' ? String(key) : `${where}.${String(key)}`,
+    '',
+  )
+  throw invalidCertificate(
+    file,
+    `a field ${field === '' ? 'of a certificate' : field} that fits its schema`,
+    issue.message,
+  )
+}
+
+export function invalidCertificate(file: string, expected: string, found: string): VideoMaeError {
+  const shown = found.length <= 300 ? found : `${found.slice(0, 300)}...`
+  return new VideoMaeError(`Expected ${expected} in ${file}, but: ${shown}.`, {
+    code: 'CERTIFICATE_INVALID',
+    exit: 'data',
+    hint: 'The form of the files is in docs/schema. A certificate of a later version needs that version.',
+  })
+}

@@ -1,0 +1,336 @@
+/** Recomputes everything in a certificate that follows from the votes that are published with it. */
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import { scoredRadii } from '../certify.ts'
+import { sha256 } from '../ensemble/hash.ts'
+import { runName } from '../files/certificate-file.ts'
+import { importedConditions } from '../import-votes.ts'
+import type { InputCertificate, RuleOptions } from '../rules/certify-ballots.ts'
+import { certifyCollective, loadSolver } from '../rules/collective.ts'
+import { summariseRadii } from '../rules/metrics.ts'
+import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
+import { type Difference, Differences, describeDifference } from './differences.ts'
+import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
+import { type Recount, recount } from './recount.ts'
+import type { ReadCertificate, ReadImportedCertificate, ReadRun } from './schema.ts'
+import { compareCounts, compareStatement } from './statement.ts'
+
+export interface VerifyVotesOptions {
+  readonly signal?: AbortSignal
+  /** Called with the name of a run and the inputs of it that are done. */
+  readonly onProgress?: (stage: string, done: number, total: number) => void
+}
+
+/** One rule at one K, or the one rule of an imported certificate. */
+export interface VerifiedRun {
+  readonly run: string
+  readonly inputs: number
+  /** Null: recomputed from its votes. Otherwise why not. */
+  readonly skipped: string | null
+}
+
+export interface VerificationReport {
+  readonly schema: 'videomae.verification/1'
+  /** The file that was verified. */
+  readonly certificate: string
+  /** The sentence that a radius must be quoted with; null for imported certificates, whose conditions say it. */
+  readonly claim: string | null
+  readonly runs: readonly VerifiedRun[]
+  /** Values that were compared. */
+  readonly compared: number
+  readonly checked: readonly string[]
+  /** What no figure of this report says anything about. */
+  readonly notChecked: readonly string[]
+  /** At most 1000 of them. */
+  readonly differences: readonly Difference[]
+  readonly differencesFound: number
+}
+
+/** A linear program of more learners than this is none that `certify` has solved. */
+const mostLearnersOfBound = 100_000
+
+/**
+ * Verifies a certificate from the files beside it. Nothing is trained and no video is read.
+ *
+ * @param file `certificate.json` or `imported-certificate-RULE.json`
+ * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR`; differences are reported,
+ *   not thrown (see `assertVerified`)
+ */
+export async function verifyVotes(file: string, options: VerifyVotesOptions = {}): Promise<VerificationReport> {
+  const certificate = await readCertificate(file)
+  const verifier = new Verifier(file, options)
+  if (certificate.schema === 'videomae.certificate/1') await verifier.certificate(certificate)
+  else await verifier.imported(certificate)
+  const { differences, runs, checked, notChecked } = verifier
+  return {
+    schema: 'videomae.verification/1',
+    certificate: file,
+    claim: certificate.schema === 'videomae.certificate/1' ? certificate.threat.claim : null,
+    runs,
+    compared: differences.compared,
+    checked: [...checked],
+    notChecked: [...notChecked],
+    differences: differences.listed,
+    differencesFound: differences.found,
+  }
+}
+
+class Verifier {
+  readonly differences = new Differences()
+  readonly runs: VerifiedRun[] = []
+  readonly checked = new Set<string>()
+  readonly notChecked = new Set<string>()
+  private readonly file: string
+  private readonly folder: string
+  private readonly options: VerifyVotesOptions
+
+  constructor(file: string, options: VerifyVotesOptions) {
+    this.file = file
+    this.folder = path.dirname(file)
+    this.options = options
+  }
+
+  async certificate(certificate: ReadCertificate): Promise<void> {
+    const { differences } = this
+    compareStatement(certificate, differences)
+    compareCounts(certificate, differences)
+    this.checked.add('claim, unit, conditions and limits follow from threat, buckets and encoder as they are stated')
+    const manifests = new Map<number, { readonly rows: number; readonly videos: number } | null>()
+    for (const [r, run] of certificate.runs.entries()) {
+      const [name, at] = [runName(run), `runs[${r}].`]
+      compareLayout(run, name, at, certificate.options?.seed, differences)
+      const counted = await this.run(run, name, at, certificate.classNames.length)
+      const manifest = await readBuckets(this.folder, bucketCount(run))
+      manifests.set(bucketCount(run), manifest)
+      if (manifest === null)
+        this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not beside the certificate`)
+      else {
+        compareBuckets({ run, name, at }, manifest, certificate, counted, differences)
+        this.checked.add('the files of buckets: digests, sizes, and which learners have no training row')
+      }
+      await this.learners(run, name, at)
+    }
+    this.sameInputs(certificate)
+    const known = [...manifests.values()].filter((manifest) => manifest !== null)
+    if (known.length === manifests.size) {
+      differences.compare('trainingRows', certificate.trainingRows, Math.max(...known.map(({ rows }) => rows)))
+      differences.compare('trainingVideos', certificate.trainingVideos, Math.max(...known.map(({ videos }) => videos)))
+    }
+    for (const what of [
+      'whether the votes are those of learners trained on this data: needs the data and training again (--data, --retrain)',
+      'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)',
+      'the encoder, what it was trained on, and the conditions of the claim',
+      'table.md, certified-accuracy.svg and ensemble files',
+    ])
+      this.notChecked.add(what)
+  }
+
+  async imported(certificate: ReadImportedCertificate): Promise<void> {
+    const { differences } = this
+    const { rule, inputs, ballots = null, votes, classNames } = certificate
+    const reading = votes?.reordered === true
+    differences.compare('conditions', certificate.conditions, importedConditions(rule, certificate.learners, reading))
+    this.checked.add('the conditions follow from the rule')
+    const name = rule.rule
+    this.notChecked.add('the conditions, and whether the votes are those that the other system cast')
+    if (inputs === null || ballots === null) {
+      this.skip(name, inputs === null ? 'it lists no inputs (--no-per-input)' : 'it names no stored votes')
+      return
+    }
+    const classes = classNames?.length ?? votes?.classes ?? ballots.classes
+    const fits = this.fits({ learners: certificate.learners, classes, inputs: inputs.length }, ballots, name, '')
+    if (!fits) return
+    const counted = await this.count({ ballots, flips: null, rule, inputs, run: name, at: '', keepRight: false })
+    const { certificates } = counted
+    const known = certificates.flatMap((each, t) =>
+      inputs[t].label === null ? [] : [{ each, label: inputs[t].label }],
+    )
+    const radii = scoredRadii(
+      known.map(({ each }) => each),
+      known.map(({ label }) => label),
+    )
+    differences.compare('summary', certificate.summary, known.length === 0 ? null : summariseRadii(radii))
+    differences.compare('exactRadii', certificate.exactRadii, exactRadii(rule.rule, certificates))
+    if (votes === null) return
+    differences.compare('votes.inputs', votes.inputs, inputs.length)
+    differences.compare('votes.learners', votes.learners, ballots.learners)
+    differences.compare('votes.classes', votes.classes, ballots.classes)
+    differences.compare('votes.abstentions', votes.abstentions, sumOf(certificates))
+    differences.compare(
+      'votes.unknownLabels',
+      votes.unknownLabels,
+      votes.labels === null ? 0 : inputs.length - known.length,
+    )
+    this.notChecked.add(`${votes.file}, the file that the votes were read from`)
+  }
+
+  private skip(run: string, skipped: string, inputs = 0): void {
+    this.runs.push({ run, inputs, skipped })
+  }
+
+  /** Whether votes and list of inputs are of one size; what differs is noted. */
+  private fits(
+    stated: { readonly learners: number; readonly classes: number; readonly inputs: number },
+    ballots: NonNullable<ReadRun['ballots']>,
+    run: string,
+    at: string,
+  ): boolean {
+    const before = this.differences.found
+    for (const key of ['inputs', 'learners', 'classes'] as const)
+      this.differences.compare(`${at}ballots.${key}`, ballots[key], stated[key], { run })
+    if (ballots.places !== 1) this.differences.compare(`${at}ballots.places`, ballots.places, ballots.classes, { run })
+    if (this.differences.found === before) return true
+    this.skip(run, 'its votes are of another size than it says')
+    return false
+  }
+
+  private async count(job: Omit<Parameters<typeof recount>[0], 'folder'>): Promise<Recount> {
+    const { signal, onProgress } = this.options
+    const run = job.run ?? ''
+    const counted = await recount(
+      { ...job, folder: this.folder, signal, onProgress: (done, total) => onProgress?.(run, done, total) },
+      this.differences,
+    ).catch((error: unknown) => {
+      // What does not fit was stated by the file, and not typed by a user.
+      if (!(error instanceof VideoMaeError && error.code === 'INVALID_ARGUMENT')) throw error
+      throw invalidCertificate(
+        this.file,
+        `values of ${job.at === '' ? 'the rule' : job.at.slice(0, -1)} that fit its votes`,
+        error.message,
+      )
+    })
+    this.runs.push({ run, inputs: counted.certificates.length, skipped: null })
+    this.checked.add('prediction, radius, rivals and abstentions of every input, from the votes')
+    this.checked.add('accuracies, medians and certified accuracies, from the radii')
+    return counted
+  }
+
+  private async run(run: ReadRun, name: string, at: string, classes: number): Promise<Recount | null> {
+    const { differences } = this
+    const { inputs, ballots = null, flips = null, rule } = run
+    if (inputs === null) this.skip(name, 'it lists no inputs (--no-per-input)')
+    else if (ballots === null) this.skip(name, 'it names no stored votes', inputs.length)
+    else if (rule === 'dpa_white_box' && flips === null) this.skip(name, 'it names no stored flips', inputs.length)
+    if (inputs === null || ballots === null || (rule === 'dpa_white_box' && flips === null)) return null
+    const stated = { learners: run.learners, classes, inputs: inputs.length }
+    if (!this.fits(stated, ballots, name, at)) return null
+    const counted = await this.count({
+      ...{ ballots, inputs, at, run: name, rule: ruleOptionsOf(run), keepRight: run.collective !== null },
+      flips: rule === 'dpa_white_box' ? flips : null,
+    })
+    const { certificates } = counted
+    const labels = inputs.map(({ label }) => label)
+    const about = { run: name }
+    differences.compare(`${at}summary`, run.summary, summariseRadii(scoredRadii(certificates, labels)), about)
+    const earliness =
+      rule === 'temporal'
+        ? summariseRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
+        : undefined
+    differences.compare(`${at}earliness`, run.earliness, earliness, about)
+    differences.compare(`${at}exactRadii`, run.exactRadii, exactRadii(rule, certificates), about)
+    differences.compare(`${at}abstentions`, run.abstentions, sumOf(certificates), about)
+    const votes = inputs.length * run.learners
+    differences.compare(`${at}baseAccuracy`, run.baseAccuracy, counted.rightVotes / votes, about)
+    await this.collective(run, name, at, classes, counted)
+    return counted
+  }
+
+  /** The bounds on the whole test set: the linear programs are solved again and verified in integers. */
+  private async collective(run: ReadRun, name: string, at: string, classes: number, counted: Recount): Promise<void> {
+    const { collective, learners, offsets } = run
+    if (collective === null) return
+    if (!['dpa', 'fa', 'fa_exact'].includes(run.rule) || learners > mostLearnersOfBound) {
+      this.differences.compare(`${at}collective`, collective, null, { run: name })
+      return
+    }
+    const solver = await loadSolver()
+    const bounds: NonNullable<ReadRun['collective']> = []
+    for (const { budget } of collective) {
+      const { signal } = this.options
+      const { changedAtMost } = await certifyCollective(counted.right, classes, { budget, offsets, solver, signal })
+      const certifiedAccuracy = (counted.right.length - changedAtMost) / counted.certificates.length
+      bounds.push({ budget, changedAtMost, certifiedAccuracy })
+    }
+    this.differences.compare(`${at}collective`, collective, bounds, { run: name })
+    this.checked.add('collective bounds, solved again')
+  }
+
+  private async learners(
+    { learnersFile = null, learnersDigest, learners }: ReadRun,
+    run: string,
+    at: string,
+  ): Promise<void> {
+    const text = learnersFile === null ? null : await readLearnerDigests(this.folder, learnersFile)
+    if (text === null) {
+      this.notChecked.add('the digests of single learners, which are not beside the certificate')
+      return
+    }
+    this.differences.compare(`${at}learnersDigest`, learnersDigest, sha256(text), { run })
+    this.differences.compare(`${learnersFile}: lines`, text.split('\n').length, learners, { run })
+    this.checked.add('the digest of all learners follows from their digests')
+  }
+
+  /** All runs are about the same inputs, and what the most frequent class gets right follows from their labels. */
+  private sameInputs({ runs, mostFrequentClass, classNames }: ReadCertificate): void {
+    const listed = runs.flatMap((run, r) => (run.inputs === null ? [] : [{ r, run: runName(run), inputs: run.inputs }]))
+    const [first, ...others] = listed
+    if (first === undefined) return
+    const who = (inputs: readonly { readonly id: string; readonly label: number }[]) =>
+      inputs.map(({ id, label }) => ({ id, label }))
+    for (const { r, run, inputs } of others)
+      this.differences.compare(`runs[${r}].inputs`, who(inputs), who(first.inputs), { run })
+    for (const { r, run, inputs } of listed)
+      for (const [t, { id, label }] of inputs.entries())
+        if (label >= classNames.length)
+          this.differences.compare(`runs[${r}].inputs[${t}].label`, label, `below ${classNames.length}`, {
+            run,
+            input: id,
+          })
+    const most = classNames.indexOf(mostFrequentClass.name)
+    const right = first.inputs.reduce((sum, { label }) => sum + (label === most ? 1 : 0), 0)
+    this.differences.compare('mostFrequentClass.accuracy', mostFrequentClass.accuracy, right / first.inputs.length)
+  }
+}
+
+/** What `certify` gave the rule. */
+function ruleOptionsOf({ rule, offsets, groups, periods }: ReadRun): RuleOptions {
+  if (rule === 'temporal') return { rule, coverage: periods?.coverage }
+  if (rule === 'groups') return { rule, offsets, groups: groups ?? undefined }
+  return { rule: rule === 'dpa_white_box' ? 'dpa' : rule, offsets }
+}
+
+function exactRadii(rule: ReadRun['rule'], certificates: readonly InputCertificate[]): number | null {
+  return rule === 'fa_exact' ? certificates.filter(({ exact }) => exact === true).length : null
+}
+
+function sumOf(certificates: readonly InputCertificate[]): number {
+  return certificates.reduce((sum, { abstentions }) => sum + abstentions, 0)
+}
+
+/**
+ * @throws VideoMaeError `CERTIFICATE_DIFFERS` where anything in the certificate is not what follows from its files;
+ *   `CERTIFICATE_NOT_VERIFIED` where a run has no votes that it could be recomputed from
+ */
+export function assertVerified({ differences, differencesFound, runs }: VerificationReport): void {
+  if (differencesFound > 0) {
+    const [first] = differences
+    throw new VideoMaeError(
+      `Expected a certificate that follows from its files, but ${differencesFound} value(s) differ, first ${describeDifference(first)}.`,
+      {
+        code: 'CERTIFICATE_DIFFERS',
+        exit: 'certificateDiffers',
+        hint: 'Do not use this certificate: it was changed, its files belong to another one, or another version of the program made it.',
+      },
+    )
+  }
+  const skipped = runs.filter((run) => run.skipped !== null)
+  if (skipped.length === 0) return
+  throw new VideoMaeError(
+    `Expected votes for every run, but ${skipped.length} of ${runs.length} could not be verified, first ${skipped[0].run}: ${skipped[0].skipped}.`,
+    {
+      code: 'CERTIFICATE_NOT_VERIFIED',
+      exit: 'nothingChecked',
+      hint: 'Ask for a certificate with its votes: certify keeps them unless --no-per-input is given.',
+    },
+  )
+}

@@ -1,0 +1,59 @@
+import { describeDifference } from '../certify/verify/differences.ts'
+import { assertVerified, type VerificationReport, verifyVotes } from '../certify/verify/verify-votes.ts'
+import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { progressOf } from './certify-options.ts'
+import { interruptSignal } from './interrupt.ts'
+import { type CommonOptions, errorDocument } from './run.ts'
+
+export interface VerifyCommandOptions extends CommonOptions {
+  readonly quiet?: boolean
+}
+
+/** `videomae verify`. */
+export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {
+  const { json = false, quiet = false } = options
+  const interrupt = interruptSignal('Nothing was written; run the same command again.')
+  try {
+    const report = await verifyVotes(file, { signal: interrupt.signal, onProgress: progressOf(quiet) })
+    const error = problemOf(report)
+    if (json) {
+      const shown = { ...report, verified: error === null, ...(error === null ? {} : errorDocument(error)) }
+      process.stdout.write(`${JSON.stringify(shown)}\n`)
+      if (error !== null) process.exitCode = exitCodes[error.exit]
+      return
+    }
+    process.stdout.write(textOf(report))
+    if (error !== null) throw error
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+function problemOf(report: VerificationReport): VideoMaeError | null {
+  try {
+    assertVerified(report)
+    return null
+  } catch (error) {
+    if (error instanceof VideoMaeError) return error
+    throw error
+  }
+}
+
+/** Differences that are printed; `--json` lists more. */
+const mostPrinted = 20
+
+function textOf({ runs, compared, checked, notChecked, differences, differencesFound, claim }: VerificationReport) {
+  const more = differencesFound - Math.min(mostPrinted, differences.length)
+  return [
+    ...runs.map(({ run, inputs, skipped }) =>
+      skipped === null ? `${run}: ${inputs} inputs counted again` : `${run}: NOT VERIFIED, ${skipped}`,
+    ),
+    `${compared} values compared, ${differencesFound} differ`,
+    ...differences.slice(0, mostPrinted).map((difference) => `  differs: ${describeDifference(difference)}`),
+    ...(more > 0 && differencesFound > mostPrinted ? [`  and ${more} more`] : []),
+    ...checked.map((what) => `checked: ${what}`),
+    ...notChecked.map((what) => `not checked: ${what}`),
+    ...(differencesFound === 0 && claim !== null ? [`claim: ${claim}`] : []),
+    '',
+  ].join('\n')
+}
