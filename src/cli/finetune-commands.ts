@@ -72,8 +72,9 @@ function addEvaluate(program: Command): void {
     .summary('test a classifier on labelled videos')
     .description(
       'Shows every video in several clips and crops, merges them as the mean of their softmax, and prints top-1, top-5 and\n' +
-        'balanced accuracy with 95 % bootstrap intervals, a table of classes and the calibration error. Videos that cannot\n' +
-        'be read are counted and named. A run folder has the list of its own split: split.csv.',
+        'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, bootstrap for balanced accuracy), a table of\n' +
+        'classes and the calibration error. Videos that cannot be read are counted and named. A run folder has the list of\n' +
+        'its own split: split.csv.',
     )
     .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
     .addOption(classifier().makeOptionMandatory())
@@ -90,7 +91,7 @@ function addEvaluate(program: Command): void {
     .addOption(threads())
     .addOption(workers())
     .addOption(decoder())
-    .option('--seed <n>', 'seed of the bootstrap', wholeNumber, 0)
+    .option('--seed <n>', 'seed of the bootstrap interval of balanced accuracy', wholeNumber, 0)
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>

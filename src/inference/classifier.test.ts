@@ -44,6 +44,23 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
 })
 
 it.each([
+  ['clip.json', { kind: 'dense', stride: 2, fps: null, frames: 8 }, 'frames'],
+  ['classifier.json', { dropout: 0.5 }, 'dropout'],
+  ['classifier.json', { head: { kind: 'attentive', heads: 1, mlpWidth: 16, depth: 2 } }, 'depth'],
+])('refuses a key of %s that it does not know', async (name, change, key) => {
+  const place = path.join(folder, 'unknown-key')
+  mkdirSync(place, { recursive: true })
+  const sampling = { kind: 'dense', stride: 2, fps: null } as const
+  await saveClassifier(place, { ...shape, state: initialise(classifierShapes(shape), 0), sampling })
+  const file = path.join(place, name)
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
+  await expect(openClassifier(place)).rejects.toMatchObject({
+    code: 'CHECKPOINT_INVALID',
+    message: expect.stringMatching(new RegExp(`${name}[^]*"${key}"`)),
+  })
+})
+
+it.each([
   ['sizes beyond any model', { head: { kind: 'attentive', heads: 2 ** 31 - 1, mlpWidth: 2 ** 31 - 1 } }, 'heads'],
   ['heads that do not divide the width', { head: { kind: 'attentive', heads: 3, mlpWidth: 16 } }, 'does not divide'],
   ['one class', { labels: ['a'] }, 'labels'],

@@ -44,10 +44,10 @@ const files = { sampling: 'clip.json', head: headFile, description: 'classifier.
 /** Of a head: a hundred times that of the largest models. */
 const largestSize = 2 ** 20
 
-const descriptionSchema = z.object({
+const descriptionSchema = z.strictObject({
   format: z.literal('videomae-classifier'),
   version: z.literal(1),
-  head: z.object({
+  head: z.strictObject({
     kind: z.literal('attentive'),
     heads: z.int().min(1).max(largestSize),
     mlpWidth: z.int().min(1).max(largestSize),

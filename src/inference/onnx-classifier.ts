@@ -6,6 +6,7 @@ import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
 import { float16ToFloat32 } from '../format/half.ts'
 import { type OnnxModel, readModel } from '../format/onnx.ts'
+import { isUsableMean, isUsableStd, meanExpected, stdExpected } from '../model/pixel-range.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
@@ -146,6 +147,17 @@ function requireAgreement(description: Description, { graph }: OnnxModel): void 
   }
 }
 
+function perChannelOf(
+  metadata: Readonly<Record<string, string>>,
+  key: string,
+  usable: (value: number) => boolean,
+  expected: string,
+): number[] {
+  const values = perChannel.parse(JSON.parse(metadata[key]))
+  if (!values.every(usable)) throw new Error(`its ${key} is ${values.join(', ')}, not ${expected}`)
+  return values
+}
+
 function describe(file: string, model: OnnxModel): Description {
   const metadata = model.metadata ?? {}
   try {
@@ -157,14 +169,15 @@ function describe(file: string, model: OnnxModel): Description {
       frames: z.coerce.number().int().min(1).parse(metadata['videomae.frames']),
       imageSize: z.tuple([side, side]).parse(JSON.parse(metadata['videomae.image_size'])),
       resize: metadata[resizeKey] === undefined ? undefined : resizeSchema.parse(JSON.parse(metadata[resizeKey])),
-      mean: perChannel.parse(JSON.parse(metadata['videomae.mean'])),
-      std: perChannel.refine((values) => values.every((std) => std > 0)).parse(JSON.parse(metadata['videomae.std'])),
+      mean: perChannelOf(metadata, 'videomae.mean', isUsableMean, meanExpected),
+      std: perChannelOf(metadata, 'videomae.std', isUsableStd, stdExpected),
     }
     requireAgreement(description, model)
     return description
   } catch (cause) {
+    const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message
     throw new VideoMaeError(
-      `Expected a classifier that \`videomae export\` wrote in ${file}: ${(cause as Error).message.split('\n')[0]}.`,
+      `Expected a classifier that \`videomae export\` wrote in ${file}: ${problem.split('\n')[0]}.`,
       { code: 'NOT_A_CLASSIFIER', exit: 'data', hint: 'Export it again from its checkpoint.', cause },
     )
   }

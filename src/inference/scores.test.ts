@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import type { LoadedVideo } from '../video/load-clips.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
-import { accuracyBeside, calibrationError, majorityWarning, scorePredictions, wilsonInterval } from './scores.ts'
+import {
+  accuracyBeside,
+  calibrationError,
+  effectiveTrials,
+  majorityWarning,
+  scorePredictions,
+  wilsonInterval,
+} from './scores.ts'
 
 const rows = (...values: number[][]) => values.map((row) => Float64Array.from(row))
 
@@ -62,6 +69,28 @@ describe('intervals', () => {
       return high - low
     }
     expect(width(10)).toBeGreaterThan(1.8 * width(1))
+  })
+
+  it('hold the truth where one group is as large as all others together', () => {
+    const [runs, large, single] = [200, 30, 30]
+    let held = 0
+    for (let seed = 0; seed < runs; seed++) {
+      const stream = new RandomStream(seed, 'unequal')
+      const outcomes = Array.from({ length: single + 1 }, () => stream.uniform() < 0.7)
+      const groupOf = Array.from({ length: large + single }, (_, i) => Math.max(0, i - large + 1))
+      const { top1, groups } = scorePredictions(
+        groupOf.map(() => Float64Array.of(0.9, 0.1)),
+        groupOf.map((group) => (outcomes[group] ? 0 : 1)),
+        { labels: ['a', 'b'], groups: groupOf.map(String), seed, resamples: 20 },
+      )
+      expect(groups).toBe(single + 1)
+      if (top1.low <= 0.7 && 0.7 <= top1.high) held++
+    }
+    expect(held / runs).toBeGreaterThan(0.9)
+    expect(effectiveTrials([3, 3, 3])).toBe(3)
+    expect(effectiveTrials([30, ...new Array<number>(30).fill(1)])).toBeCloseTo(3600 / 930, 12)
+    const videos = [0, 0, 0, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i) }))
+    expect(accuracyBeside(0.75, videos, ['a', 'b'])).toMatchObject({ groups: 2, accuracy: wilsonInterval(0.75, 1.6) })
   })
 
   it('stay open where every video is right or wrong: nothing varies, but few videos prove little', () => {

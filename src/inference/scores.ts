@@ -2,8 +2,8 @@ import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 
 /**
- * A value and the bounds of its 95 % interval. Shares of videos (top-1, top-5) have the interval of Wilson (1927) with as many
- * trials as there are groups of videos, since videos of one group are not independent. Balanced accuracy has a bootstrap
+ * A value and the bounds of its 95 % interval. Shares of videos (top-1, top-5) have the interval of Wilson (1927). Videos of one
+ * group are not independent, so the number of trials is that of groups, fewer where groups differ in size: `effectiveTrials`. Balanced accuracy has a bootstrap
  * interval; where resamples do not differ (all videos are right, all are wrong, or so few groups are all alike), its bounds are the exact
  * ones of Clopper and Pearson (1934) for as many trials as there are groups.
  */
@@ -83,6 +83,7 @@ export function scorePredictions(
   for (let i = 0; i < count; i++) confusion[truth[i]][predicted[i]]++
 
   const together = clusters(count, groups)
+  const independent = effectiveTrials(together.map((rows) => rows.length))
   const draws = bootstrap(together, resamples, new RandomStream(seed, 'bootstrap'))
   const estimate = (score: (rows: readonly number[]) => number): Estimate => {
     const all = Array.from({ length: count }, (_, i) => i)
@@ -91,7 +92,7 @@ export function scorePredictions(
     const value = score(all)
     const [low, high] = [at(0.025), at(0.975)]
     if (high - low > 1e-9) return { value, low, high }
-    const trials = together.length
+    const trials = Math.max(1, Math.floor(independent + 1e-9))
     const successes = value * trials
     return {
       value,
@@ -100,7 +101,7 @@ export function scorePredictions(
     }
   }
   const share = (hits: readonly number[]): Estimate =>
-    wilsonInterval(hits.reduce((sum, hit) => sum + hit, 0) / count, together.length)
+    wilsonInterval(hits.reduce((sum, hit) => sum + hit, 0) / count, independent)
   return {
     videos: count,
     groups: together.length,
@@ -125,7 +126,7 @@ const z = 1.959963984540054
  * The score interval of a share (Wilson 1927, equation for p').
  *
  * @param value share of successes, 0 to 1; with groups it need not be a multiple of 1 / trials
- * @param trials independent ones, at least 1
+ * @param trials independent ones, at least 1; an effective number need not be whole
  */
 export function wilsonInterval(value: number, trials: number): Estimate {
   const center = (value + (z * z) / (2 * trials)) / (1 + (z * z) / trials)
@@ -133,6 +134,17 @@ export function wilsonInterval(value: number, trials: number): Estimate {
     (z / (1 + (z * z) / trials)) * Math.sqrt((value * (1 - value)) / trials + (z * z) / (4 * trials * trials))
   // At the ends the formula gives the share itself, but for rounding.
   return { value, low: Math.min(value, Math.max(0, center - half)), high: Math.max(value, Math.min(1, center + half)) }
+}
+
+/**
+ * The number of independent trials that groups of videos are worth where the videos of a group are right or wrong together:
+ * (sum n)^2 / sum n^2 (Kish 1965). Groups of one size count one each. A large group beside small ones counts less than they do.
+ *
+ * @param sizes videos of each group
+ */
+export function effectiveTrials(sizes: readonly number[]): number {
+  const sum = sizes.reduce((total, size) => total + size, 0)
+  return (sum * sum) / sizes.reduce((total, size) => total + size * size, 0)
 }
 
 /**
@@ -157,12 +169,13 @@ export function accuracyBeside(
   videos: readonly { readonly class: number; readonly group?: string; readonly path: string }[],
   labels: readonly string[],
 ): { readonly accuracy: Estimate; readonly baseline: Baseline; readonly videos: number; readonly groups: number } {
-  const groups = new Set(videos.map(groupKey)).size
+  const sizes = clusters(videos.length, videos.map(groupKey)).map((rows) => rows.length)
   const baseline = baselineOf(
     videos.map((video) => video.class),
     labels,
   )
-  return { accuracy: wilsonInterval(accuracy, groups), baseline, videos: videos.length, groups }
+  const interval = wilsonInterval(accuracy, effectiveTrials(sizes))
+  return { accuracy: interval, baseline, videos: videos.length, groups: sizes.length }
 }
 
 /** Videos of one group, and parts of one file, are not independent. */

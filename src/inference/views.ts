@@ -12,7 +12,7 @@ export interface TestSampling extends ClipTiming {
 
 /** The sampling that a file tells. */
 export const testSamplingSchema = z
-  .object({
+  .strictObject({
     kind: z.enum(['dense', 'segments']),
     stride: strideSchema,
     fps: rateSchema.nullable(),

@@ -67,6 +67,8 @@ describe('resolveConfiguration', () => {
     ['two MLP sizes', { encoder: { ...encoder, mlpRatio: 4, mlpWidth: 8 } }, /mlpRatio/],
     ['mean', { encoder, mean: [0.5] }, /mean.*\[0\.5\]/],
     ['std', { encoder, std: [0.5, 0, 0.5] }, /std/],
+    ['a std that overflows', { encoder, std: [0.5, 1e-30, 0.5] }, /numbers from 0\.0001 to 10000.*std/],
+    ['a mean that hides pixels', { encoder, mean: [0.5, 1e30, 0.5] }, /numbers from -10000 to 10000.*mean/],
     ['epsilon', { encoder, layerNormEpsilon: 0 }, /layerNormEpsilon/],
     ['position grid', { encoder, positionGrid: { t: 0, h: 1, w: 1 } }, /positionGrid\.t/],
     ['one-pixel patches', { encoder, patch: 1, tubelet: 1, imageSize: 4 }, /several pixels/],

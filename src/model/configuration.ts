@@ -1,6 +1,7 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { type FrameSize, largestResize, type Resize } from '../core/frame-size.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
+import { isUsableMean, isUsableStd, meanExpected, stdExpected } from './pixel-range.ts'
 
 /** Size of a stack of transformer blocks. */
 export interface TransformerSize {
@@ -204,8 +205,8 @@ function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
       throw invalidArgument(`configuration.${field}`, 'a number between 0 and 1', c[field])
     }
   }
-  perChannel('configuration.mean', c.mean, c.channels, (x) => Number.isFinite(x), 'finite numbers')
-  perChannel('configuration.std', c.std, c.channels, (x) => x > 0 && Number.isFinite(x), 'positive numbers')
+  perChannel('configuration.mean', c.mean, c.channels, isUsableMean, meanExpected)
+  perChannel('configuration.std', c.std, c.channels, isUsableStd, stdExpected)
   if (c.normaliseTargets && c.tubelet * c.patch * c.patch < 2) {
     throw invalidArgument('configuration.patch', 'patches of several pixels, since targets are normalised', c.patch)
   }

@@ -62,7 +62,12 @@ describe('pixel values', () => {
   it.each([
     [{ image_mean: [0.5] }, /image_mean/],
     [{ image_std: [0.5, 0, 0.5] }, /image_std/],
+    [{ image_std: [0.2, 1e-30, 0.2] }, /numbers from 0\.0001 to 10000 for image_std in preprocessor_config\.json/],
+    [{ image_std: 1e30 }, /image_std/],
+    [{ image_mean: 1e30 }, /image_mean/],
     [{ rescale_factor: 0 }, /rescale_factor/],
+    [{ rescale_factor: 1e-30 }, /rescale_factor/],
+    [{ rescale_factor: 1e30 }, /rescale_factor/],
     [{ do_normalize: 'no' }, /do_normalize: .*it is "no"/],
   ])('%j is refused by its key', (change, message) => {
     expect(() => read(change)).toThrow(message)

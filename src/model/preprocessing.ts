@@ -3,6 +3,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import type { Resize } from '../core/frame-size.ts'
 import { imagenetMean, imagenetStd, type ModelConfiguration } from './configuration.ts'
 import { keysNamed, parseFile } from './json-keys.ts'
+import { isUsableMean, isUsableStd, meanExpected, stdExpected } from './pixel-range.ts'
 
 /** How pixels become a model's input, and how pictures are scaled to its frames. */
 export interface Preprocessing {
@@ -122,10 +123,15 @@ function readNormalisation(p: File, channels: number): Pick<Preprocessing, 'mean
   const m = normalizes ? channelValues('image_mean', p.image_mean ?? 0.5, channels) : Array<number>(channels).fill(0)
   const s = normalizes ? channelValues('image_std', p.image_std ?? 0.5, channels) : Array<number>(channels).fill(1)
   if (s.some((deviation) => deviation <= 0)) throw invalid('image_std', 'positive numbers', s)
+  if (!m.every(isUsableMean)) throw invalid('image_mean', meanExpected, m)
+  if (!s.every(isUsableStd)) throw invalid('image_std', stdExpected, s)
   const shift = offset ? 1 : 0
   // 255 / 255 is 1 exactly, so that files with the usual factor keep their numbers to the bit.
   const range = Math.abs(255 * factor - 1) < 1e-9 ? 1 : 255 * factor
-  return { mean: m.map((value) => (value + shift) / range), std: s.map((value) => value / range) }
+  const [mean, std] = [m.map((value) => (value + shift) / range), s.map((value) => value / range)]
+  if (!mean.every(isUsableMean) || !std.every(isUsableStd))
+    throw invalid('rescale_factor', 'a factor that brings bytes near to the range from 0 to 1, usually 1/255', factor)
+  return { mean, std }
 }
 
 function channelValues(key: string, value: number | readonly number[], channels: number): number[] {

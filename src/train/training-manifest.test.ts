@@ -1,6 +1,6 @@
 /** Reading the files of a run beside the training: it must neither wait for what never comes nor keep the program from ending. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -42,6 +42,21 @@ test('what is read when the run is aborted is written', async () => {
   await record.write(folder)
   expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(place('video'))])
   record.stop()
+})
+
+test('a manifest with a key that is not known is refused: a misspelled one would take samples out of it', async () => {
+  const record = recordOf(['video'])
+  await record.begin(null)
+  await record.write(folder)
+  record.stop()
+  const file = place(trainingManifestFile)
+  const content = JSON.parse(readFileSync(file, 'utf8')) as object
+  writeFileSync(file, JSON.stringify({ ...content, labelRead: [] }))
+  await expect(readTrainingManifest(folder)).rejects.toMatchObject({
+    code: 'CHECKPOINT_DAMAGED',
+    message: expect.stringContaining('labelRead'),
+  })
+  writeFileSync(file, JSON.stringify(content))
 })
 
 test.skipIf(process.platform === 'win32')('what is no file holds nothing up', async () => {

@@ -19,7 +19,7 @@ export const trainingManifestFile = 'training-manifest.json'
 
 const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
 
-export const trainingManifestSchema = z.object({
+export const trainingManifestSchema = z.strictObject({
   schema: z.literal('videomae.training-manifest/2'),
   /** `weightsDigest` of the weights that it is about: those beside it, and their average. Absent in files of earlier versions. */
   weights: digests.optional(),
@@ -41,7 +41,7 @@ export const trainingManifestSchema = z.object({
   /** Files that changed while they were trained on: what was seen of them is not known. */
   changed: z.int().min(0),
   /** Weights that the run started from and whose training is not in `samples`. */
-  start: z.object({ from: z.string(), weights: z.string() }).nullable(),
+  start: z.strictObject({ from: z.string(), weights: z.string() }).nullable(),
 })
 
 /** `training-manifest.json`. */

@@ -81,7 +81,7 @@ function promises(learners: readonly LearnerDose[]): string[] {
 export function lethalDoseTable(report: LethalDoseReport): string {
   const lines = [
     ...promises(report.learners),
-    '| learner | N | accuracy of one learner | n | interval | dose N/n |',
+    '| learner | N | accuracy of one learner | n | 90 % interval (bootstrap) | dose N/n |',
     '|---|---|---|---|---|---|',
   ]
   for (const learner of report.learners)

@@ -34,7 +34,7 @@ export type ManifestOutcome =
   /** `why`: one sentence. `atLeast`: what is known to have taken part, and whether labels of anything did. */
   | { readonly known: false; readonly why: string; readonly atLeast: TrainingManifest }
 
-const earlierSchema = z.object({
+const earlierSchema = z.strictObject({
   schema: z.literal('videomae.training-manifest/1'),
   labelled: z.boolean(),
   samples: z.array(z.tuple([z.string(), z.string().nullable()])),

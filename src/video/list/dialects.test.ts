@@ -225,6 +225,14 @@ describe('columns', () => {
 
   test('two columns for one thing are refused, unless one name says it more clearly', () => {
     expect(messageOf('path,subject,person\nv/a.mp4,1,2')).toMatch(/list:1: .*subject and person are both/)
+    // A column that could be called group is named only where none is.
+    const grouped = list('path,label,group,old_group,my_split\nv/a.mp4,red,1,2,3')
+    expect(grouped.warnings).toEqual([expect.stringMatching(/my_split is not used/)])
+    expect(grouped.unused.map(({ name }) => name)).toEqual(['old_group', 'my_split'])
+    expect(list('path,label,old_group,group\nv/a.mp4,red,2,1').warnings).toEqual([])
+    expect(list('path,label,old_group\nv/a.mp4,red,2').warnings).toEqual([
+      expect.stringMatching(/old_group is not used; call it group/),
+    ])
     const { rows, warnings } = list('path,group,subject\nv/a.mp4,1,2')
     expect(rows[0].group).toBe('1')
     expect(warnings).toEqual([expect.stringMatching(/subject is not used, since group is the group/)])

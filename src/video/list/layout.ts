@@ -71,12 +71,13 @@ function fromHeader(
   const byRole = new Map<Role, { name: string; index: number; rank: number }[]>()
   const unused: { name: string; why?: string }[] = shift === 1 ? [{ name: 'row names' }] : []
   const warnings: string[] = []
+  const unknown: string[] = []
   for (const [column, name] of names.entries()) {
     const found = column === pathIndex ? { role: 'path' as const, rank: -1 } : roleOf(name)
     const isEmpty = records.every(({ fields }) => (fields[at(column)] ?? '').trim() === '')
     if (found === undefined) {
       unused.push({ name: name === '' ? (isEmpty ? 'an empty column' : 'row names') : name })
-      if (name !== '' && !isEmpty) checkUnknown(name, header.line, report, warnings)
+      if (name !== '' && !isEmpty) unknown.push(name)
       continue
     }
     if (trimmed && (found.role === 'start' || found.role === 'end')) {
@@ -85,6 +86,7 @@ function fromHeader(
     }
     byRole.set(found.role, [...(byRole.get(found.role) ?? []), { name, index: at(column), rank: found.rank }])
   }
+  for (const name of unknown) checkUnknown(name, header.line, { report, warnings, taken: byRole })
   const used: UsedColumn[] = []
   const take = (role: Role, { name, index }: { name: string; index: number }): void => {
     used.push({ role, name, index })
@@ -131,8 +133,16 @@ function missingPath(names: readonly string[]): string {
   return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists; beside a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
 }
 
-/** Refuses names that a typing error made of one that changes what is learned; warns of others that look so. */
-function checkUnknown(name: string, line: number, report: Report, warnings: string[]): void {
+/**
+ * Refuses names that a typing error made of one that changes what is learned. Warns of others that look so, unless another column has
+ * the role already.
+ */
+function checkUnknown(
+  name: string,
+  line: number,
+  about: { readonly report: Report; readonly warnings: string[]; readonly taken: ReadonlyMap<Role, unknown> },
+): void {
+  const { report, warnings, taken } = about
   const found = suspicion(name)
   if (found === undefined) return
   if (found.kind === 'typo') {
@@ -141,7 +151,8 @@ function checkUnknown(name: string, line: number, report: Report, warnings: stri
       `expected columns whose names are known, but ${name} is near to ${found.spelling} (${found.role}): rename it to that, or to something else, or take it out`,
     )
   }
-  warnings.push(`the column ${name} is not used; call it ${found.role} if that is what it is`)
+  if (!taken.has(found.role))
+    warnings.push(`the column ${name} is not used; call it ${found.role} if that is what it is`)
 }
 
 /**

@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { writeModel } from '../format/onnx.ts'
+import { openOnnxClassifier } from './onnx-classifier.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-onnx-classifier-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const metadata = {
+  'videomae.task': 'classify',
+  'videomae.labels': '["a","b"]',
+  'videomae.sampling': '{"kind":"dense","stride":2,"fps":null}',
+  'videomae.input': 'uint8',
+  'videomae.frames': '2',
+  'videomae.image_size': '[8,8]',
+  'videomae.mean': '[0.5,0.5,0.5]',
+  'videomae.std': '[0.5,0.5,0.5]',
+}
+
+it.each([
+  ['videomae.std', '[0.5,1e-30,0.5]', 'videomae.std is 0.5, 1e-30, 0.5, not numbers from 0.0001'],
+  ['videomae.std', '[0.5,0,0.5]', 'videomae.std'],
+  ['videomae.mean', '[0.5,1e30,0.5]', 'videomae.mean'],
+  ['videomae.sampling', '{"kind":"dense","stride":2,"fps":null,"frames":4}', 'Unrecognized key: "frames"'],
+])('metadata %s = %s is refused when the file is read', async (key, value, message) => {
+  const file = path.join(folder, 'classifier.onnx')
+  const frames = { name: 'frames', type: 'uint8' as const, shape: ['n', 2, 8, 8, 3] }
+  const graph = { name: 'g', inputs: [frames], outputs: [], initializers: [], nodes: [] }
+  const opsets = [{ domain: '', version: 17 }]
+  await writeModel(file, { irVersion: 8, opsets, metadata: { ...metadata, [key]: value }, graph })
+  await expect(openOnnxClassifier(file)).rejects.toMatchObject({
+    code: 'NOT_A_CLASSIFIER',
+    message: expect.stringContaining(message),
+  })
+  // The rest of the metadata is as it must be: what is missing is an output.
+  await writeModel(file, { irVersion: 8, opsets, metadata, graph })
+  await expect(openOnnxClassifier(file)).rejects.toThrow('no output called probabilities')
+})
