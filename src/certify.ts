@@ -128,6 +128,12 @@ export {
 export { compareClassNames, otherClasses } from './certify/videos/class-list.ts'
 export { type LethalDoseOfVideosJob, lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
 export {
+  type EnsembleExport,
+  type EnsembleExportOptions,
+  type EnsembleInput,
+  exportEnsemble,
+} from './certify/videos/ensemble/export-ensemble.ts'
+export {
   type CertifiedClass,
   type CertifiedEnsemble,
   type CertifiedEnsembleOptions,

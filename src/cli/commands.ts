@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { exitCodes } from '../core/errors.ts'
+import { exitCodes, invalidArgument } from '../core/errors.ts'
 import { collect, count, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
@@ -145,18 +145,26 @@ function addExport(program: Command): void {
     .summary('write the encoder as an ONNX file and check it')
     .description(
       'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
-        'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.',
+        'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.\n' +
+        'With --certified: frames in, the scores and votes of all learners of an ensemble of `certify` out.',
     )
     .argument('<checkpoint>', 'a checkpoint folder, or a run folder (its newest checkpoint)')
-    .option('--out <place>', 'ONNX file or folder; default: encoder.onnx, classifier.onnx or classifier/')
+    .option(
+      '--out <place>',
+      'ONNX file or folder; default: encoder.onnx, classifier.onnx, classifier/ or certified.onnx',
+    )
     .addOption(
-      new Option('--input <kind>', 'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]')
-        .choices(['uint8', 'float32'])
+      new Option(
+        '--input <kind>',
+        'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]; pooled: features (certified)',
+      )
+        .choices(['uint8', 'float32', 'pooled'])
         .default('uint8'),
     )
     .option('--check <video>', 'clip to compare on; default: two generated ones')
     .addOption(engine())
     .option('--classifier', 'write the whole classifier of a fine-tuning run, labels and preprocessing inside')
+    .option('--certified <place>', 'write the encoder with an ensemble: its file, certificate.json or its folder')
     .addOption(
       new Option('--precision <kind>', 'of a classifier; default: float32').choices([
         'float32',
@@ -179,11 +187,15 @@ function addExport(program: Command): void {
     .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
     .addOption(json())
     .action((checkpoint, options) =>
-      runCommand(options, async () =>
-        options.classifier === true
+      runCommand(options, async () => {
+        if (options.certified !== undefined)
+          return (await import('./export-certified.ts')).exportCertifiedCommand(checkpoint, options)
+        if (options.input === 'pooled')
+          throw invalidArgument('--input', 'uint8 or float32 without --certified', 'pooled')
+        return options.classifier === true
           ? (await import('./export-classifier.ts')).exportClassifierCommand(checkpoint, options)
-          : (await import('./export.ts')).exportCommand(checkpoint, options),
-      ),
+          : (await import('./export.ts')).exportCommand(checkpoint, options)
+      }),
     )
 }
 

@@ -25,19 +25,26 @@ const classifierOptions = {
   evaluate: '--evaluate',
 } as const
 
-/** `videomae export`. */
-export async function exportCommand(
-  checkpoint: string,
-  options: ExportCommandOptions & { readonly [name in keyof typeof classifierOptions]?: unknown },
-): Promise<void> {
+export type ClassifierOptions = { readonly [name in keyof typeof classifierOptions]?: unknown }
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export function refuseClassifierOptions(options: ClassifierOptions, what: string): void {
   for (const [name, written] of Object.entries(classifierOptions)) {
     if (options[name as keyof typeof classifierOptions] === undefined) continue
-    throw new VideoMaeError(`Expected --classifier beside ${written}, which says nothing about an encoder.`, {
+    throw new VideoMaeError(`Expected --classifier beside ${written}, which says nothing about ${what}.`, {
       code: 'INVALID_ARGUMENT',
       exit: 'usage',
       hint: `Add --classifier, or leave ${written} out.`,
     })
   }
+}
+
+/** `videomae export`. */
+export async function exportCommand(
+  checkpoint: string,
+  options: ExportCommandOptions & ClassifierOptions,
+): Promise<void> {
+  refuseClassifierOptions(options, 'an encoder')
   const { json, out = 'encoder.onnx', input, check, engine } = options
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt

@@ -5,8 +5,10 @@ import { z } from 'zod'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { nullIfMissing } from '../../../format/missing.ts'
 import { readRegularText } from '../../../format/regular-file.ts'
+import { readEnsemble, type StoredEnsemble } from './ensemble-file.ts'
+import { mismatch } from './mismatch.ts'
 
-export interface EnsemblePlace {
+interface EnsemblePlace {
   readonly file: string
   /** What a certificate says the digest is; null where the file itself was named. */
   readonly digest: string | null
@@ -26,10 +28,25 @@ const certificateSchema = z.object({
 })
 
 /**
+ * Reads the ensemble that is meant; where a certificate names it, it must be the one that was certified.
+ *
  * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
- * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `LEARNER_NOT_KEPT` for learners that are no matrices on features
+ * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `LEARNER_NOT_KEPT` for learners that are no matrices on features, `ENSEMBLE_MISMATCH`
+ *   where the file beside a certificate is another one; as `readEnsemble`
  */
-export async function locateEnsemble(where: string): Promise<EnsemblePlace> {
+export async function locateEnsemble(
+  where: string,
+): Promise<StoredEnsemble & { readonly file: string; readonly digest: string }> {
+  const { file, digest: expected } = await locate(where)
+  const stored = await readEnsemble(file)
+  if (expected !== null && expected !== stored.digest) {
+    const hint = 'Run the same `videomae certify` again.'
+    throw mismatch('digest', `${expected}, as the certificate says`, stored.digest, hint)
+  }
+  return { ...stored, file }
+}
+
+async function locate(where: string): Promise<EnsemblePlace> {
   const found = await stat(where).catch(nullIfMissing)
   if (found === null) throw notFound(`Expected a certified ensemble at ${where}, which does not exist.`)
   const certificate = found.isDirectory() ? path.join(where, 'certificate.json') : where

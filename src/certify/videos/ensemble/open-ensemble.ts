@@ -1,19 +1,16 @@
 /** A certified ensemble on new inputs: the same features, votes and radii as `certify` finds, without the training set. */
-import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { invalidArgument } from '../../../core/errors.ts'
 import { type PredictedVideo, predictedVideo, readGiven } from '../../../inference/predict.ts'
-import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
 import type { SourceReading } from '../../../video/reading.ts'
 import type { DecoderName } from '../../../video/types.ts'
 import type { InputCertificate, Rule } from '../../rules/certify-ballots.ts'
 import type { ThreatStatement } from '../../threat/threat.ts'
 import { otherClasses } from '../class-list.ts'
-import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
-import { weightsOf } from '../provenance.ts'
-import { clipFacts } from './clip-facts.ts'
-import { openRowSource, type RowSource, rowsOfVideos } from './clip-rows.ts'
-import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
-import { readEnsemble } from './ensemble-file.ts'
+import { rowsOfVideos } from './clip-rows.ts'
+import type { EnsembleDescription } from './description.ts'
+import { engineFor, openAll, openSources, warningsOf } from './encoders.ts'
 import { locateEnsemble } from './locate.ts'
+import { mismatch } from './mismatch.ts'
 import { type VotedInput, voteOnRows } from './votes.ts'
 
 export interface CertifiedEnsembleOptions {
@@ -104,11 +101,8 @@ export async function openCertifiedEnsemble(
   where: string,
   options: CertifiedEnsembleOptions = {},
 ): Promise<CertifiedEnsemble> {
-  const { file, digest: expected } = await locateEnsemble(where)
-  const stored = await readEnsemble(file)
-  const { description, digest, heads } = stored
-  if (expected !== null && expected !== digest)
-    throw mismatch('digest', `${expected}, as the certificate says`, digest, 'Run the same `videomae certify` again.')
+  const stored = await locateEnsemble(where)
+  const { description, file, digest, heads } = stored
   const rule = ruleOf(description, options.rule)
   checkSettings(description, options)
   const sources = await openSources(description, options)
@@ -198,89 +192,4 @@ function checkSettings({ features, classNames }: EnsembleDescription, options: C
       classes[differs] ?? 'none there',
       'Use the classes of the ensemble.',
     )
-}
-
-/** The encoders, each compared with what was certified. */
-async function openSources(
-  { features, seed }: EnsembleDescription,
-  { encoder }: CertifiedEnsembleOptions,
-): Promise<FeatureSource[]> {
-  const { encoders } = features
-  const names = encoder === undefined ? encoders.map(({ name }) => name) : [encoder].flat()
-  if (names.length !== encoders.length)
-    throw invalidArgument('encoder', `${encoders.length}, in the order of the groups`, names.length)
-  const sources: FeatureSource[] = []
-  for (const [e, name] of names.entries()) sources.push(await openOne(name, encoders[e], seed))
-  return sources
-}
-
-async function openOne(name: string, certified: EnsembleEncoder, seed: number): Promise<FeatureSource> {
-  // How clips are sampled is a part of the function only without an encoder.
-  const stride = name === 'pixels' ? certified.sampling.stride : undefined
-  const source = await openFeatureSource(name, { seed, stride })
-  const digest = weightsOf(source)
-  const hint = `Name the encoder that was certified: it was ${certified.name}.`
-  if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)
-  const { size } = clipFacts(source)
-  const [wanted, found] = [certified.size, size].map(({ height, width, resize = null }) =>
-    JSON.stringify([height, width, resize]),
-  )
-  if (wanted !== found) throw mismatch(`size of frames of the encoder ${name}`, wanted, found, hint)
-  return source
-}
-
-function warningsOf(source: FeatureSource): string[] {
-  return source.kind === 'encoder' ? source.source.warnings.map((warning) => `${source.name}: ${warning}`) : []
-}
-
-/** @param recorded name and variant of the engine that computed the features of the training set */
-async function engineFor(
-  recorded: string | null,
-  asked: string | null,
-): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
-  if (recorded === null) return { engine: null, warnings: [] }
-  const engine = asked ?? recorded.split(' ')[0]
-  if (asked === null) await requireEngine(engine)
-  const here = await engineRecord(engine)
-  const differs = `The ensemble was certified with the engine ${recorded}, and this is ${here}: features differ in their last bits, so a vote that is almost a tie may be another than in the certificate.`
-  return { engine, warnings: here === recorded ? [] : [differs] }
-}
-
-/** @throws VideoMaeError `ENGINE_UNAVAILABLE` with what else may be done here */
-async function requireEngine(engine: string): Promise<void> {
-  try {
-    await chooseEngine(engine)
-  } catch (cause) {
-    if (!(cause instanceof VideoMaeError) || cause.code !== 'ENGINE_UNAVAILABLE') throw cause
-    throw new VideoMaeError(cause.message, {
-      code: 'ENGINE_UNAVAILABLE',
-      exit: 'environment',
-      hint: 'Name another engine (--engine auto) if features that differ in their last bits will do.',
-      cause,
-    })
-  }
-}
-
-async function openAll(
-  sources: readonly FeatureSource[],
-  { features }: EnsembleDescription,
-  options: { readonly engine: string | null; readonly threads?: number },
-): Promise<RowSource[]> {
-  const opened: RowSource[] = []
-  try {
-    for (const [e, source] of sources.entries()) opened.push(await openRowSource(source, features.encoders[e], options))
-    return opened
-  } catch (error) {
-    for (const encoder of opened) await encoder.close()
-    throw error
-  }
-}
-
-/** What would be another predictor than the one that was certified. */
-function mismatch(what: string, certified: string, found: string, hint: string): VideoMaeError {
-  return new VideoMaeError(`Expected the ${what} of the certified ensemble, ${certified}, but received ${found}.`, {
-    code: 'ENSEMBLE_MISMATCH',
-    exit: 'data',
-    hint,
-  })
 }

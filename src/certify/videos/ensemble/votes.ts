@@ -56,8 +56,11 @@ export async function voteOnRows(
   return all
 }
 
-/** One set of inputs, or one for each encoder group. */
-function testSets({ scales }: StoredEnsemble, rows: readonly (readonly Float32Array[])[]): TestSet[] {
+/** One set of inputs, or one for each encoder group; scaled as the features of the training set were. */
+export function testSets(
+  { scales }: Pick<StoredEnsemble, 'scales'>,
+  rows: readonly (readonly Float32Array[])[],
+): TestSet[] {
   return rows[0].map((_, e) => {
     const width = rows[0][e].length
     const features = new Float32Array(rows.length * width)

@@ -1,0 +1,89 @@
+/** The encoders of a certified ensemble, and the engine they run on. */
+import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
+import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
+import { weightsOf } from '../provenance.ts'
+import { clipFacts } from './clip-facts.ts'
+import { openRowSource, type RowSource } from './clip-rows.ts'
+import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
+import { mismatch } from './mismatch.ts'
+
+/**
+ * The encoders, each compared with what was certified.
+ *
+ * @throws VideoMaeError `ENSEMBLE_MISMATCH`, `INVALID_ARGUMENT` for another number of them, what `openFeatureSource` throws
+ */
+export async function openSources(
+  { features, seed }: EnsembleDescription,
+  { encoder }: { readonly encoder?: string | readonly string[] },
+): Promise<FeatureSource[]> {
+  const { encoders } = features
+  const names = encoder === undefined ? encoders.map(({ name }) => name) : [encoder].flat()
+  if (names.length !== encoders.length)
+    throw invalidArgument('encoder', `${encoders.length}, in the order of the groups`, names.length)
+  const sources: FeatureSource[] = []
+  for (const [e, name] of names.entries()) sources.push(await openOne(name, encoders[e], seed))
+  return sources
+}
+
+async function openOne(name: string, certified: EnsembleEncoder, seed: number): Promise<FeatureSource> {
+  // How clips are sampled is a part of the function only without an encoder.
+  const stride = name === 'pixels' ? certified.sampling.stride : undefined
+  const source = await openFeatureSource(name, { seed, stride })
+  const digest = weightsOf(source)
+  const hint = `Name the encoder that was certified: it was ${certified.name}.`
+  if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)
+  const { size } = clipFacts(source)
+  const [wanted, found] = [certified.size, size].map(({ height, width, resize = null }) =>
+    JSON.stringify([height, width, resize]),
+  )
+  if (wanted !== found) throw mismatch(`size of frames of the encoder ${name}`, wanted, found, hint)
+  return source
+}
+
+export function warningsOf(source: FeatureSource): string[] {
+  return source.kind === 'encoder' ? source.source.warnings.map((warning) => `${source.name}: ${warning}`) : []
+}
+
+/** @param recorded name and variant of the engine that computed the features of the training set */
+export async function engineFor(
+  recorded: string | null,
+  asked: string | null,
+): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
+  if (recorded === null) return { engine: null, warnings: [] }
+  const engine = asked ?? recorded.split(' ')[0]
+  if (asked === null) await requireEngine(engine)
+  const here = await engineRecord(engine)
+  const differs = `The ensemble was certified with the engine ${recorded}, and this is ${here}: features differ in their last bits, so a vote that is almost a tie may be another than in the certificate.`
+  return { engine, warnings: here === recorded ? [] : [differs] }
+}
+
+/** @throws VideoMaeError `ENGINE_UNAVAILABLE` with what else may be done here */
+async function requireEngine(engine: string): Promise<void> {
+  try {
+    await chooseEngine(engine)
+  } catch (cause) {
+    if (!(cause instanceof VideoMaeError) || cause.code !== 'ENGINE_UNAVAILABLE') throw cause
+    throw new VideoMaeError(cause.message, {
+      code: 'ENGINE_UNAVAILABLE',
+      exit: 'environment',
+      hint: 'Name another engine (--engine auto) if features that differ in their last bits will do.',
+      cause,
+    })
+  }
+}
+
+export async function openAll(
+  sources: readonly FeatureSource[],
+  { features }: EnsembleDescription,
+  options: { readonly engine: string | null; readonly threads?: number },
+): Promise<RowSource[]> {
+  const opened: RowSource[] = []
+  try {
+    for (const [e, source] of sources.entries()) opened.push(await openRowSource(source, features.encoders[e], options))
+    return opened
+  } catch (error) {
+    for (const encoder of opened) await encoder.close()
+    throw error
+  }
+}

@@ -1,0 +1,42 @@
+import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
+import { invalidArgument } from '../core/errors.ts'
+import { type ClassifierOptions, refuseClassifierOptions } from './export.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
+
+export interface ExportCertifiedCommandOptions extends CommonOptions, ClassifierOptions {
+  /** Ensemble file, `certificate.json` or its folder. */
+  readonly certified: string
+  /** Default `certified.onnx`. */
+  readonly out?: string
+  readonly input?: EnsembleInput
+  readonly engine?: string
+  /** Options of the other exports; refused here. */
+  readonly classifier?: boolean
+  readonly check?: string
+}
+
+/** `videomae export CHECKPOINT --certified`. */
+export async function exportCertifiedCommand(encoder: string, options: ExportCertifiedCommandOptions): Promise<void> {
+  const { json = false, certified, out = 'certified.onnx', input, engine, classifier, check } = options
+  if (classifier === true) throw invalidArgument('--classifier', 'nothing with --certified', true)
+  if (check !== undefined)
+    throw invalidArgument('--check', 'nothing with --certified: generated clips are voted on', check)
+  refuseClassifierOptions(options, 'a certified ensemble')
+  const interrupt = interruptSignal('Run the command again.')
+  const { signal } = interrupt
+  const result = await exportEnsemble(certified, { out, input, encoder, compareWith: engine ?? null, signal }).finally(
+    () => interrupt.dispose(),
+  )
+  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
+  if (json) {
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    return
+  }
+  const { files, bytes, digest, check: found } = result
+  process.stdout.write(
+    `wrote      ${files.join(', ')} (${(bytes / 1e6).toFixed(1)} MB)\nensemble   ${digest}\n` +
+      `checked    ${found.votes} votes on ${found.clips} clips${found.engine === null ? '' : ` against the ${found.engine} engine`}: ` +
+      `${found.differentVotes} differ; largest difference of a score ${found.largestDifference.toExponential(2)} (limit 1e-4)\n`,
+  )
+}
