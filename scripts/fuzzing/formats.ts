@@ -20,6 +20,7 @@ import { emptyMetrics } from '../../src/train/metrics.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
 import { listVideos, readVideos } from '../../src/video/source.ts'
+import { certificateFormats } from './certificate-format.ts'
 import { ensembleFormats } from './ensemble-format.ts'
 import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
 import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
@@ -282,5 +283,6 @@ export const formats: readonly Format[] = [
   ),
   featureStore(),
   ...ensembleFormats,
+  ...certificateFormats,
   ...runFormats,
 ]

@@ -12,21 +12,31 @@ export function bucketCount({ learners, periods }: ReadRun): number {
   return learners + (periods?.coverage ?? 1) - 1
 }
 
-/** Values of a run that follow from each other without votes. */
-export function compareLayout(run: ReadRun, name: string, at: string, seed: unknown, differences: Differences): void {
+/**
+ * Values of a run that follow from each other.
+ *
+ * @param seed of the options; the spread is drawn again from it
+ * @param votesRead whether there are votes of as many learners: a number alone must not make work
+ */
+export function compareLayout(
+  { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
+  seed: unknown,
+  votesRead: boolean,
+  differences: Differences,
+): void {
   const about = { run: name }
-  differences.compare(`${at}learners`, run.learners, run.partitions * run.spread, about)
+  const { learners, partitions, spread, offsets } = run
+  differences.compare(`${at}learners`, learners, partitions * spread, about)
   if (run.rule !== 'groups') differences.compare(`${at}groups`, run.groups, null, about)
   if (run.rule === 'temporal') {
-    differences.compare(`${at}offsets`, run.offsets, [], about)
-    differences.compare(`${at}spread`, run.spread, 1, about)
+    differences.compare(`${at}offsets`, offsets, [], about)
+    differences.compare(`${at}spread`, spread, 1, about)
     return
   }
-  differences.compare(`${at}spread`, run.spread, run.offsets.length, about)
-  if (run.spread === 1) differences.compare(`${at}offsets`, run.offsets, [0], about)
-  // Beyond this the spread is not that of this program; drawing it would only cost time.
-  if (Number.isInteger(seed) && run.partitions * run.spread === run.learners && run.spread <= run.learners)
-    differences.compare(`${at}offsets`, run.offsets, spreadOffsets(run.partitions, run.spread, Number(seed)), about)
+  differences.compare(`${at}spread`, spread, offsets.length, about)
+  if (spread === 1) differences.compare(`${at}offsets`, offsets, [0], about)
+  else if (votesRead && Number.isInteger(seed) && partitions * spread === learners)
+    differences.compare(`${at}offsets`, offsets, spreadOffsets(partitions, spread, Number(seed)), about)
 }
 
 /** The file of buckets: its digest, what it says of itself, and what the run says of its learners. */

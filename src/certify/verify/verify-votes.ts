@@ -98,8 +98,8 @@ class Verifier {
     const manifests = new Map<number, { readonly rows: number; readonly videos: number } | null>()
     for (const [r, run] of certificate.runs.entries()) {
       const [name, at] = [runName(run), `runs[${r}].`]
-      compareLayout(run, name, at, certificate.options?.seed, differences)
       const counted = await this.run(run, name, at, certificate.classNames.length)
+      compareLayout({ run, name, at }, certificate.options?.seed, counted !== null, differences)
       const manifest = await readBuckets(this.folder, bucketCount(run))
       manifests.set(bucketCount(run), manifest)
       if (manifest === null)

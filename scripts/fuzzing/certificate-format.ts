@@ -1,0 +1,81 @@
+/** A certificate with its files, as `videomae verify` reads those of strangers. */
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { certify } from '../../src/certify/certify.ts'
+import { digestRows } from '../../src/certify/ensemble/feature-set.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
+import { writeBallots } from '../../src/certify/files/stored-votes.ts'
+import { certifyImported } from '../../src/certify/import-votes.ts'
+import { ballotsFromScores } from '../../src/certify/rules/ballot.ts'
+import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import { writeFileAtomic } from '../../src/format/atomic.ts'
+import { type Format, mutateDocument, single } from './format.ts'
+import { mutateBytes } from './mutations.ts'
+
+const classNames = ['left', 'right', 'up']
+
+/** Samples of three classes on features of width 2. */
+function samples(rows: number, seed: number) {
+  const stream = new RandomStream(seed, 'samples')
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % 3)
+  const features = Float32Array.from({ length: 2 * rows }, (_, i) => stream.normal(labels[i >> 1] * (i % 2), 1))
+  const ids = Array.from({ length: rows }, (_, row) => `v${row}`)
+  return { rows, width: 2, labels, features, classNames, ids, digests: digestRows(features, rows, 2) }
+}
+
+async function writeSample(place: string): Promise<void> {
+  const folder = path.dirname(place)
+  const { certificate, manifests } = await certify(samples(40, 1), samples(5, 2), {
+    learners: headLearners({ kind: 'ridge' }),
+    threat: {
+      threat: 'label_flip',
+      encoder: { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null },
+    },
+    ...{ by: 'content', partitions: 4, rules: ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'], spread: 2, threads: 1 },
+    ...{ whiteBox: true, collective: [1], votesDirectory: folder },
+  })
+  await writeCertificate(folder, certificate, manifests)
+}
+
+async function writeImported(place: string): Promise<void> {
+  const stream = new RandomStream(3, 'scores')
+  const scores = Float64Array.from({ length: 4 * 6 * 3 }, () => stream.integer(4))
+  const ballots = ballotsFromScores(scores, 4, 6, 3)
+  const { stored } = await writeBallots(path.dirname(place), 'imported', ballots, (add) => add(ballots))
+  const imported = { ballots, ids: undefined, labels: [0, 1, null, 2] }
+  const certificate = certifyImported(imported, { rule: 'roe_fa', offsets: [0, 2] })
+  await writeFileAtomic(place, JSON.stringify({ ...certificate, ballots: stored }))
+}
+
+/** The certificate beside a file of it. */
+const verify = (place: string) => verifyVotes(path.join(path.dirname(place), 'certificate.json'))
+
+/** One file beside a certificate, which changes. */
+function beside(name: string, folder: string, file: string, mutate: typeof mutateBytes): Format {
+  return single(
+    name,
+    `${folder}/${file}`,
+    async (place) => {
+      await writeSample(place)
+      if (!readdirSync(path.dirname(place)).includes(file)) throw new Error(`expected certify to write ${file}`)
+    },
+    mutate,
+    verify,
+  )
+}
+
+export const certificateFormats: readonly Format[] = [
+  single('certificate', 'certificate/certificate.json', writeSample, mutateDocument, verify),
+  single(
+    'imported certificate',
+    'imported/imported-certificate-roe_fa.json',
+    writeImported,
+    mutateDocument,
+    verifyVotes,
+  ),
+  beside('votes of a certificate', 'votes', 'ballots-k4-d1.npy', mutateBytes),
+  beside('flips of a certificate', 'flips', 'flips-k4-d1.npy', mutateBytes),
+  beside('buckets of a certificate', 'buckets', 'buckets-8.json', mutateDocument),
+]
