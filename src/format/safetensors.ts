@@ -5,6 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { readFully } from './file-bytes.ts'
 import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
+import { isMissing } from './missing.ts'
 import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
   headerSize,
@@ -73,8 +74,7 @@ async function kindOf(path: string): Promise<'file' | 'directory' | 'none'> {
   try {
     return (await stat(path)).isDirectory() ? 'directory' : 'file'
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'none'
+    if (isMissing(error)) return 'none'
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsFile } from '../format/safetensors.ts'
 import { classifierProblem } from './classifier-meaning.ts'
@@ -219,8 +220,7 @@ async function readJson(path: string): Promise<unknown> {
   try {
     text = await readRegularText(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
+    return nullIfMissing(error)
   }
   try {
     return JSON.parse(text)
