@@ -81,16 +81,7 @@ export {
 } from './certify/import-votes.ts'
 export { baggingRadius } from './certify/rules/bagging.ts'
 export { type Ballots, ballotsFromScores } from './certify/rules/ballot.ts'
-export {
-  certifyBallots,
-  certifyInputs,
-  type InputCertificate,
-  needsRankings,
-  needsSpread,
-  type Rule,
-  type RuleOptions,
-  rules,
-} from './certify/rules/certify-ballots.ts'
+export { certifyBallots, certifyInputs, type RuleOptions } from './certify/rules/certify-ballots.ts'
 export {
   type CollectiveBound,
   type CollectiveOptions,
@@ -102,7 +93,9 @@ export { certifyDpa, certifyTally } from './certify/rules/dpa.ts'
 export { certifyEncoderGroups } from './certify/rules/encoder-groups.ts'
 export { certifyFiniteAggregation } from './certify/rules/finite-aggregation.ts'
 export { certifyLabelFlips } from './certify/rules/label-flip.ts'
+export { needsRankings, needsSpread, type Rule, rules } from './certify/rules/list.ts'
 export { type RobustnessSummary, summariseRadii } from './certify/rules/metrics.ts'
+export type { InputCertificate } from './certify/rules/rule.ts'
 export { certifyRunOff } from './certify/rules/run-off-election.ts'
 export { certifyRunOffFinite } from './certify/rules/run-off-finite.ts'
 export { publishedOffsets, spreadOffsets } from './certify/rules/spread.ts'

@@ -11,7 +11,7 @@ import { type AuditReport, assertAudit, audit } from '../../src/certify/audit/au
 import { type FeatureSet, selectRows, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { LearnerFamily } from '../../src/certify/ensemble/learners.ts'
-import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import type { Rule } from '../../src/certify/rules/list.ts'
 import { groupScaledHeads } from '../../src/certify/videos/learners/group-scales.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import type { Rule } from '../../src/certify/rules/list.ts'
 import type { Threat } from '../../src/certify/threat/threat.ts'
 import { auditLists, type ListAuditReport } from '../../src/certify/videos/audit/list-audit.ts'
 import type { CertifyVideosOptions } from '../../src/certify/videos/plan.ts'

@@ -11,7 +11,7 @@ import {
   ruleStrokes,
   runName,
 } from '../../src/certify/files/certificate-file.ts'
-import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import type { Rule } from '../../src/certify/rules/list.ts'
 import { summariseRadii } from '../../src/certify/rules/metrics.ts'
 import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'

@@ -1,6 +1,6 @@
 /** A certified ensemble: read, and asked for votes, certificates under each of its rules. */
 import { createHash } from 'node:crypto'
-import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import type { Rule } from '../../src/certify/rules/list.ts'
 import type { EnsembleDescription } from '../../src/certify/videos/ensemble/description.ts'
 import { readEnsemble, type StoredEnsemble, writeEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
 import { voteOnRows } from '../../src/certify/videos/ensemble/votes.ts'

@@ -14,7 +14,7 @@ import {
 } from './ensemble/learners.ts'
 import type { Periods } from './ensemble/periods.ts'
 import type { EnsembleReference } from './files/certificate-file.ts'
-import { rules as allRules, needsSpread, type Rule } from './rules/certify-ballots.ts'
+import { rules as allRules, defaultRules, needsGroups, needsPeriods, needsSpread, type Rule } from './rules/list.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
 
@@ -88,9 +88,6 @@ export interface EnsembleToKeep<Inputs extends TestInputs> {
   readonly warnings: readonly string[]
 }
 
-/** Both count votes of the same learners. */
-export const defaultRules: readonly Rule[] = ['dpa', 'roe']
-
 /**
  * What can be refused before a feature is computed.
  *
@@ -110,7 +107,7 @@ export function checkRules({
   requireDistinct('rules', rules)
   requireDistinct('partitions', [partitions].flat())
   requireDistinct('collective', collective)
-  if (rules.includes('temporal')) {
+  if (rules.some(needsPeriods)) {
     const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
     if (beside) throw notCombined(beside)
     if (by !== 'time') throw invalidArgument('by', '"time" with rule temporal', by)
@@ -118,7 +115,7 @@ export function checkRules({
   if (whiteBox && groups !== undefined)
     throw invalidArgument('whiteBox', 'one encoder for all learners, without groups', groups)
   if (groups === undefined) {
-    if (rules.includes('groups')) throw invalidArgument('groups', 'the number of encoder groups', groups)
+    if (rules.some(needsGroups)) throw invalidArgument('groups', 'the number of encoder groups', groups)
     return
   }
   const odd = [partitions].flat().find((k) => k % groups !== 0)
@@ -169,7 +166,7 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
         ...(periods === undefined ? { offsets: spreadOffsets(k, d, seed) } : { periods }),
         seeds,
         // Where each group has an encoder of its own, the partitions of every rule lie inside the groups.
-        ...(mine.includes('groups') || perGroup ? { groups: options.groups } : {}),
+        ...(mine.some(needsGroups) || perGroup ? { groups: options.groups } : {}),
         ...(options.directory === undefined ? {} : { directory: path.join(options.directory, name) }),
       }
       return [{ k, d, rules: mine, name, plan }]

@@ -6,15 +6,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
-import {
-  type CertifyOptions,
-  checkProtected,
-  checkRules,
-  defaultRules,
-  type Ensemble,
-  ensemblesOf,
-  poolOf,
-} from './certify-plan.ts'
+import { type CertifyOptions, checkProtected, checkRules, type Ensemble, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './ensemble/buckets.ts'
 import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble/ensemble-facts.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
@@ -24,10 +16,20 @@ import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
 import { type StoredBallots, type StoredFlips, writeBallots, writeFlips } from './files/stored-votes.ts'
 import { type Ballots, rankBytes, votesOfInput } from './rules/ballot.ts'
-import { certifyInputs, type InputCertificate, needsRankings, type Rule, ruleOptions } from './rules/certify-ballots.ts'
+import { certifyInputs, ruleOptions } from './rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
+import {
+  defaultRules,
+  exactRadii,
+  needsGroups,
+  needsPeriods,
+  needsRankings,
+  type Rule,
+  ruleNamed,
+} from './rules/list.ts'
 import { summariseRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
+import type { InputCertificate } from './rules/rule.ts'
 import { checkThreat } from './threat/threat.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
@@ -88,6 +90,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const kept = (await options.keepEnsemble?.(toKeep)) ?? null
     const found = await certifyEnsemble(set, test, trained, ensemble, options)
     for (const { rule, certificates, flips } of found.rules) {
+      const periods = needsPeriods(rule)
       const collective = await collectiveOf(rule, trained, test, certificates, options)
       runs.push({
         rule,
@@ -95,8 +98,8 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         spread: d,
         seeds: options.seeds ?? 1,
         learners: trained.learners,
-        offsets: rule === 'temporal' ? [] : trained.offsets,
-        groups: rule === 'groups' ? (options.groups ?? null) : null,
+        offsets: periods ? [] : trained.offsets,
+        groups: needsGroups(rule) ? (options.groups ?? null) : null,
         bucketManifest: manifest.digest,
         learnersDigest: digestOfEnsemble(trained.records),
         // That certificate looks at the training samples.
@@ -106,9 +109,9 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         baseAccuracy: found.baseAccuracy,
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
-        exactRadii: rule === 'fa_exact' ? certificates.filter(({ exact }) => exact === true).length : null,
+        exactRadii: exactRadii(rule, certificates),
         summary: summariseRadii(scoredRadii(certificates, test.labels)),
-        ...(rule === 'temporal'
+        ...(periods
           ? {
               periods: options.periods,
               earliness: summariseRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
@@ -200,7 +203,7 @@ function checkGroups(
   { threat, groups, rules = [] }: Pick<CertifyOptions<never, never>, 'threat' | 'groups' | 'rules'>,
 ): void {
   if (test.perGroup === undefined) {
-    if (threat.encoder.trust === 'per_group' && rules.includes('groups'))
+    if (threat.encoder.trust === 'per_group' && rules.some(needsGroups))
       throw invalidArgument('test.perGroup', 'the inputs as each group encoder sees them', test.perGroup)
     return
   }
@@ -261,7 +264,7 @@ async function collectiveOf<Inputs extends TestInputs>(
   certificates: readonly InputCertificate[],
   options: PoolOptions & { readonly collective?: readonly number[] },
 ): Promise<CertificateRun['collective']> {
-  if (options.collective === undefined || !['dpa', 'fa', 'fa_exact'].includes(rule)) return null
+  if (options.collective === undefined || !ruleNamed(rule).collective) return null
   const ballots = await trained.vote(test, { from: 0, to: test.rows }, { ...poolOf(options), keep: 'votes' })
   const right = certificates.flatMap(({ prediction }, t) =>
     prediction === test.labels[t] ? [votesOfInput(ballots, t)] : [],

@@ -4,9 +4,11 @@ import { invalidArgument } from '../core/errors.ts'
 import { scoredRadii } from './certify.ts'
 import type { StoredBallots } from './files/stored-votes.ts'
 import { type Ballots, emptyBallots, writeBallot } from './rules/ballot.ts'
-import { certifyBallots, type InputCertificate, needsSpread, type RuleOptions } from './rules/certify-ballots.ts'
+import { certifyBallots, type RuleOptions } from './rules/certify-ballots.ts'
+import { exactRadii, needsGroups, needsPeriods, needsSpread } from './rules/list.ts'
 import { type RobustnessSummary, summariseRadii } from './rules/metrics.ts'
 import { checkClasses } from './rules/plurality.ts'
+import type { InputCertificate } from './rules/rule.ts'
 import { abstention, ClassReader, ScoreReader } from './votes/cells.ts'
 import { readVotesTable } from './votes/read-votes.ts'
 import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes/reading.ts'
@@ -217,7 +219,7 @@ export function importedConditions(rule: RuleOptions, learners: number, reordere
     'the bucket of a sample is a function of that sample alone',
     'the list of classes and their order were fixed before, and no sample can change them',
     columnsOf(rule, learners, reordered),
-    rule.rule === 'temporal'
+    needsPeriods(rule.rule)
       ? 'the radius counts neighbouring periods'
       : 'what one poison is follows from how the buckets were made',
   ]
@@ -229,14 +231,14 @@ function columnsOf(
   learners: number,
   reordered: boolean,
 ): string {
-  if (rule === 'temporal') return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
+  if (needsPeriods(rule)) return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
   const column = reordered
     ? 'the number in the name of a column is that of its learner'
     : 'column i of the file is learner i'
   if (needsSpread(rule))
     return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
   const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
-  if (rule !== 'groups') return disjoint
+  if (!needsGroups(rule)) return disjoint
   return `${disjoint} but through an encoder, which ${learners / groups} neighbouring columns share, counted from the first`
 }
 
@@ -283,7 +285,7 @@ export function importedCertificate(
     classNames: null,
     conditions: importedConditions(rule, ballots.learners, imported.reading?.reordered === true),
     summary: known.length === 0 ? null : summariseRadii(radii),
-    exactRadii: rule.rule === 'fa_exact' ? certified.filter(({ exact }) => exact === true).length : null,
+    exactRadii: exactRadii(rule.rule, certified),
     inputs: certified.map((certificate, t) => ({
       id: imported.ids?.[t] ?? String(t),
       label: labels?.[t] ?? null,

@@ -1,4 +1,4 @@
-import type { Rule } from '../certify/rules/certify-ballots.ts'
+import type { Rule } from '../certify/rules/list.ts'
 import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
 import { report } from './certify.ts'
 import { bucketsOf, groupCount, learnerOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'

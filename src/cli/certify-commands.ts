@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
+import { combinedRules, rules } from '../certify/rules/list.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
-const ruleNames = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa']
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
 const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
 const sources =
@@ -116,7 +116,7 @@ function addCertify(program: Command): void {
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
     .option(
       '--rule <list>',
-      `some of ${ruleNames.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
+      `some of ${combinedRules.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
         'with --votes what the file allows: dpa, or fa with --offsets; for scores also roe, or roe_fa',
     )
     .addOption(
@@ -234,7 +234,7 @@ function addAudit(program: Command): void {
     .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, collect)
     .option('--partitions <k>', 'K', count, 50)
-    .addOption(new Option('--rule <name>', 'one rule').choices([...ruleNames, 'groups', 'temporal']).default('dpa'))
+    .addOption(new Option('--rule <name>', 'one rule').choices(rules).default('dpa'))
     .option(
       '--groups <n>',
       '[rule groups] encoder groups; the encoders are given, their scales are trained again',

@@ -1,6 +1,6 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 import type { BucketKey } from '../certify/ensemble/buckets.ts'
-import type { Rule } from '../certify/rules/certify-ballots.ts'
+import { needsPeriods, type Rule } from '../certify/rules/list.ts'
 import type { EncoderTrust, Threat } from '../certify/threat/threat.ts'
 import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
 import type { SplitRule } from '../certify/videos/reading.ts'
@@ -98,7 +98,7 @@ export function bucketsOf(
   rules: readonly Rule[],
   { by, threat, period, until, coverage }: VideoCommandOptions & { readonly threat?: Threat },
 ): { readonly by: BucketKey; readonly threat: Threat } {
-  if (!rules.includes('temporal')) {
+  if (!rules.some(needsPeriods)) {
     const beside = period ?? until ?? coverage
     if (beside !== undefined)
       throw invalidArgument('--period, --until and --coverage', 'nothing without rule temporal', beside)

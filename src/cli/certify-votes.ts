@@ -9,13 +9,8 @@ import {
   importBallots,
   importedCertificate,
 } from '../certify/import-votes.ts'
-import {
-  certifyInputs,
-  needsRankings,
-  needsSpread,
-  type Rule,
-  type RuleOptions,
-} from '../certify/rules/certify-ballots.ts'
+import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
+import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument } from '../core/errors.ts'
@@ -68,14 +63,14 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
       offsets,
     )
-  if (groups !== undefined && !rules.includes('groups'))
+  if (groups !== undefined && !rules.some(needsGroups))
     throw invalidArgument('--groups', 'nothing without rule groups', groups)
-  if (coverage !== undefined && !rules.includes('temporal'))
+  if (coverage !== undefined && !rules.some(needsPeriods))
     throw invalidArgument('--coverage', 'nothing without rule temporal', coverage)
   const imported = await importBallots(file, importOptions(options, kind, number, names))
   const { learners } = imported.ballots
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
-  const by = rules.includes('temporal') ? 'time' : 'content' // what stands for the columns
+  const by = rules.some(needsPeriods) ? 'time' : 'content' // what stands for the columns
   checkRules({ rules, partitions: learners, groups, by })
   const { reading } = imported
   if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
@@ -85,8 +80,8 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     imported,
     rules.map((rule) => ({
       ...{ rule, offsets },
-      ...(rule === 'groups' && groups !== undefined ? { groups } : {}),
-      ...(rule === 'temporal' ? { coverage: coverage ?? 1 } : {}),
+      ...(needsGroups(rule) && groups !== undefined ? { groups } : {}),
+      ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
     })),
     { out, quiet, perInput, names },
   )

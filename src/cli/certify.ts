@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
 import { certificateRemarks, certificateTable } from '../certify/files/certificate-file.ts'
-import type { Rule } from '../certify/rules/certify-ballots.ts'
+import type { Rule } from '../certify/rules/list.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import {
   type CertifiedVideos,

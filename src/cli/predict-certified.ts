@@ -1,4 +1,4 @@
-import type { Rule } from '../certify/rules/certify-ballots.ts'
+import type { Rule } from '../certify/rules/list.ts'
 import {
   type CertifiedClass,
   type CertifiedEnsemble,

@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { allRankings, combinations, disjointReach, spreadReach } from '../../src/certify/rules/brute-force.ts'
-import type { Rule } from '../../src/certify/rules/certify-ballots.ts'
+import type { Rule } from '../../src/certify/rules/list.ts'
 import type { CertifyVotesOptions } from '../../src/cli/certify-votes.ts'
 import type { RandomStream } from '../../src/core/random.ts'
 import { type NpyArray, type NpyDtype, writeNpy } from '../../src/format/npy.ts'

@@ -18,7 +18,8 @@ import type {
 import type { Periods } from '../ensemble/periods.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from '../ensemble/poison.ts'
 import { votesOfInput } from '../rules/ballot.ts'
-import { type InputCertificate, needsSpread, type Rule } from '../rules/certify-ballots.ts'
+import { needsGroups, needsSpread, type Rule } from '../rules/list.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 import { attackRows } from '../threat/attack.ts'
 import { type Exposure, hashedExposure, temporalExposure } from '../threat/exposure.ts'
@@ -120,7 +121,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   const learners = partitions * spread
   const offsets = spreadOffsets(partitions, spread, seed)
   const pool: PoolOptions = { threads: options.threads, signal: options.signal }
-  const layout = { periods, ...(rule === 'groups' ? { groups } : {}) }
+  const layout = { periods, ...(needsGroups(rule) ? { groups } : {}) }
   const plan = { ...pool, ...layout, by, learners, seeds, ...(periods === undefined ? { offsets } : {}) }
   checkProtected(set, plan)
   const train = (rows: readonly PoisonedRow[]) =>
@@ -158,7 +159,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     retrained: options.learners.retrained ?? 'the learners; an encoder that they share is given',
     partitions,
     spread,
-    groups: rule === 'groups' ? (groups ?? null) : null,
+    groups: needsGroups(rule) ? (groups ?? null) : null,
     seeds,
     learners,
     inputs: test.rows,

@@ -7,8 +7,9 @@ import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
 import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
 import type { Periods } from '../ensemble/periods.ts'
-import type { InputCertificate, Rule } from '../rules/certify-ballots.ts'
+import { type Rule, ruleNamed } from '../rules/list.ts'
 import type { RobustnessSummary } from '../rules/metrics.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
 import type { StoredBallots, StoredFlips } from './stored-votes.ts'
 
@@ -90,20 +91,10 @@ export interface CertificateRun {
   readonly learnersFile: string | null
 }
 
-const ruleNames: Readonly<Record<CertificateRun['rule'], string>> = {
-  dpa: 'DPA',
-  fa: 'FA',
-  fa_exact: 'FA exact',
-  roe: 'DPA+ROE',
-  roe_fa: 'FA+ROE',
-  groups: 'groups',
-  temporal: 'temporal',
-  dpa_white_box: 'DPA white-box',
-}
-
 /** For example `DPA*+ROE K=50 D=3`: the star and D where each partition has several learners. */
 export function runName({ rule, partitions, spread, seeds, periods }: CertificateRunKey): string {
-  const name = seeds > 1 ? ruleNames[rule].replace(/^\w+/, '$&*') : ruleNames[rule]
+  const { title } = ruleNamed(rule)
+  const name = seeds > 1 ? title.replace(/^\w+/, '$&*') : title
   const covers = periods === undefined ? '' : ` n=${periods.coverage}`
   return `${name} K=${partitions}${covers}${spread > 1 ? ` d=${spread}` : ''}${seeds > 1 ? ` D=${seeds}` : ''}`
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../core/random.ts'
 import { type Ballots, ballotsFromScores, ballotsOfInput, emptyBallots, votesOfInput, writeBallot } from './ballot.ts'
-import { certifyBallots, needsRankings, type RuleOptions, rules } from './certify-ballots.ts'
+import { certifyBallots, type RuleOptions } from './certify-ballots.ts'
+import { needsRankings, rules } from './list.ts'
 import { spreadOffsets } from './spread.ts'
 
 const optionsOf: Readonly<Record<(typeof rules)[number], Omit<RuleOptions, 'rule'>>> = {

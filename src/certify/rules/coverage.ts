@@ -12,6 +12,7 @@ import { greedyCover } from './cover-greedy.ts'
 import { searchCover } from './cover-search.ts'
 import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
+import { type AggregationRule, ofOneRival } from './rule.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
   /** Any of the classes that need the same number of poisons, not always the smallest. */
@@ -165,3 +166,15 @@ class Coverage {
     return powers
   }
 }
+
+/** The ensemble of Finite Aggregation; overlaps of buckets are counted once (slower, never below `fa`). */
+export const finiteAggregationExact = {
+  ...{ name: 'fa_exact', title: 'FA exact', layout: 'spread', counts: 'votes' },
+  ...{ collective: true, saysExact: true },
+  certifier:
+    ({ classes, offsets }) =>
+    (votes) => {
+      const certified = certifyFiniteAggregationExact(votes, classes, offsets)
+      return { ...ofOneRival(certified), exact: certified.exact }
+    },
+} as const satisfies AggregationRule

@@ -3,6 +3,7 @@
  * learner, the ensemble is their plurality.
  */
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
+import { type AggregationRule, ofOneRival } from './rule.ts'
 
 /**
  * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
@@ -28,3 +29,13 @@ export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
 export function certifyDpa(votes: ArrayLike<number>, classes: number): CertifiedPrediction {
   return certifyTally(tally(votes, classes))
 }
+
+/** Plurality of disjoint partitions. */
+export const dpa = {
+  ...{ name: 'dpa', title: 'DPA', layout: 'partitions', counts: 'votes' },
+  ...{ collective: true, saysExact: false },
+  certifier:
+    ({ classes }) =>
+    (votes) =>
+      ofOneRival(certifyDpa(votes, classes)),
+} as const satisfies AggregationRule

@@ -7,6 +7,7 @@
  */
 import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
+import { type AggregationRule, ofOneRival } from './rule.ts'
 
 export interface EncoderGroupsPrediction extends CertifiedPrediction {
   /** Label flips alone (each takes one vote); `radius` is that of videos alone (each takes a whole group). */
@@ -68,3 +69,17 @@ function checkPartition(groups: readonly (readonly number[])[], learners: number
   }
   if (seen.size !== learners) throw invalidArgument('groups', `all ${learners} learners`, `${seen.size} of them`)
 }
+
+/** Plurality of heads on per-group encoders; the radius counts videos. */
+export const encoderGroups = {
+  ...{ name: 'groups', title: 'groups', layout: 'groups', counts: 'votes' },
+  ...{ collective: false, saysExact: false },
+  certifier({ classes, learners, groups }) {
+    const size = learners / groups
+    const members = Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
+    return (votes) => {
+      const certified = certifyEncoderGroups(votes, classes, members)
+      return { ...ofOneRival(certified), labelRadius: certified.labels }
+    }
+  },
+} as const satisfies AggregationRule

@@ -5,6 +5,7 @@
  */
 import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
+import { type AggregationRule, ofOneRival } from './rule.ts'
 
 /** Throws unless `offsets` are distinct integers in 0..learners-1. */
 export function checkOffsets(offsets: readonly number[], learners: number): void {
@@ -117,3 +118,13 @@ export function certifyFiniteAggregationNaive(
     (c) => Math.ceil(lead(counts, prediction, c) / (2 * d)) - 1,
   )
 }
+
+/** Finite Aggregation; the powers of buckets are added up. */
+export const finiteAggregation = {
+  ...{ name: 'fa', title: 'FA', layout: 'spread', counts: 'votes' },
+  ...{ collective: true, saysExact: false },
+  certifier:
+    ({ classes, offsets }) =>
+    (votes) =>
+      ofOneRival(certifyFiniteAggregation(votes, classes, offsets)),
+} as const satisfies AggregationRule

@@ -9,6 +9,7 @@
  */
 import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality } from './plurality.ts'
+import type { AggregationRule, InputCertificate } from './rule.ts'
 
 export interface RunOffPrediction extends CertifiedPrediction {
   /** Round 1 counts. */
@@ -158,3 +159,23 @@ function cheapestPair(counts: ArrayLike<number>, y: number): Attack {
   const partner = gaps.findIndex((gap, at) => at > r && fewestForTwoGaps(gaps[r], gap) <= cost)
   return { cost, rivals: [rivals[r], rivals[partner]] }
 }
+
+/** The certificate of an election: its rivals, and the round in which the cheapest attack strikes. */
+export function ofRunOff({
+  prediction,
+  radius,
+  rivals,
+  bindingRound,
+}: RunOffPrediction): Omit<InputCertificate, 'abstentions'> {
+  return { prediction, radius, rivals, round: bindingRound }
+}
+
+/** Run-Off Election on disjoint partitions. */
+export const runOffElection = {
+  ...{ name: 'roe', title: 'DPA+ROE', layout: 'partitions', counts: 'rankings' },
+  ...{ collective: false, saysExact: false },
+  certifier:
+    ({ classes }) =>
+    (_, ballots) =>
+      ofRunOff(certifyRunOff(ballots, classes)),
+} as const satisfies AggregationRule

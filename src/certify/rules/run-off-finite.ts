@@ -1,12 +1,14 @@
 /** Run-Off Election on Finite Aggregation: a poison takes the d learners that a bucket reaches. */
 import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
 import { distinctRivals, lead } from './plurality.ts'
+import type { AggregationRule } from './rule.ts'
 import {
   type Attack,
   type Election,
   elect,
   finalLeads,
   impossible,
+  ofRunOff,
   type RunOffPrediction,
   weaker,
 } from './run-off-election.ts'
@@ -195,3 +197,13 @@ function fewestOf(sums: Int32Array, gap: number): number {
   }
   return low < sums.length ? low : Number.POSITIVE_INFINITY
 }
+
+/** Run-Off Election on the ensemble of Finite Aggregation. */
+export const runOffFinite = {
+  ...{ name: 'roe_fa', title: 'FA+ROE', layout: 'spread', counts: 'rankings' },
+  ...{ collective: false, saysExact: false },
+  certifier:
+    ({ classes, offsets }) =>
+    (_, ballots) =>
+      ofRunOff(certifyRunOffFinite(ballots, classes, offsets)),
+} as const satisfies AggregationRule

@@ -4,6 +4,7 @@
  */
 import { invalidArgument } from '../../core/errors.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
+import { type AggregationRule, ofOneRival } from './rule.ts'
 
 export interface TemporalPrediction {
   readonly prediction: number
@@ -47,3 +48,15 @@ function worstWindow(sums: Int32Array, width: number): number {
   for (let end = width; end < sums.length; end++) worst = Math.max(worst, sums[end] - sums[end - width])
   return worst
 }
+
+/** Plurality of learners of consecutive periods; the radius counts neighboring periods, the duration. */
+export const temporal = {
+  ...{ name: 'temporal', title: 'temporal', layout: 'periods', counts: 'votes' },
+  ...{ collective: false, saysExact: false },
+  certifier:
+    ({ classes, coverage }) =>
+    (votes) => {
+      const { prediction, duration, earliness, rival } = certifyTemporal(votes, classes, coverage)
+      return { ...ofOneRival({ prediction, radius: duration, rival }), earliness }
+    },
+} as const satisfies AggregationRule

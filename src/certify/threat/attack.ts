@@ -7,7 +7,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
 import type { PoisonedRow } from '../ensemble/learners.ts'
-import type { InputCertificate } from '../rules/certify-ballots.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 
 /**
  * Buckets for `count` poisons, greedily by what their learners still have to give.

@@ -4,7 +4,7 @@ import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
 import { middleOfPeriod, type Periods } from '../ensemble/periods.ts'
 import { type Poisoning, type PoisonKind, poisonAtRandom, poisonPeriods } from '../ensemble/poison.ts'
-import type { InputCertificate } from '../rules/certify-ballots.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 import { learnersOfBucket } from '../rules/spread.ts'
 import { chooseBuckets, choosePeriods } from './attack.ts'
 

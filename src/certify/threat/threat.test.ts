@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { gaussians } from '../../../test/certify/gaussians.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
-import type { Rule } from '../rules/certify-ballots.ts'
+import type { Rule } from '../rules/list.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from './threat.ts'
 
 const set = gaussians({ rows: 20, seed: 1 })

@@ -8,7 +8,7 @@
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { type BucketKey, poisonUnit } from '../ensemble/buckets.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
-import type { Rule } from '../rules/certify-ballots.ts'
+import { needsGroups, type Rule } from '../rules/list.ts'
 
 /**
  * `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are.
@@ -146,7 +146,7 @@ export function threatStatement(
         'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, or one for each bucket group with rule "groups".',
       )
     }
-    const other = rules.find((rule) => rule !== 'groups')
+    const other = rules.find((rule) => !needsGroups(rule))
     if (other !== undefined) {
       throw refuse(
         threat,

@@ -2,6 +2,7 @@
 import { bucketRule, poisonUnit } from '../ensemble/buckets.ts'
 import { ensembleWarnings } from '../ensemble/ensemble-facts.ts'
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
+import { needsGroups, needsPeriods } from '../rules/list.ts'
 import { bucketsOfLearner, spreadOffsets } from '../rules/spread.ts'
 import type { Differences } from './differences.ts'
 import type { Recount } from './recount.ts'
@@ -27,8 +28,8 @@ export function compareLayout(
   const about = { run: name }
   const { learners, partitions, spread, offsets } = run
   differences.compare(`${at}learners`, learners, partitions * spread, about)
-  if (run.rule !== 'groups') differences.compare(`${at}groups`, run.groups, null, about)
-  if (run.rule === 'temporal') {
+  if (!needsGroups(run.rule)) differences.compare(`${at}groups`, run.groups, null, about)
+  if (needsPeriods(run.rule)) {
     differences.compare(`${at}offsets`, offsets, [], about)
     differences.compare(`${at}spread`, spread, 1, about)
     return

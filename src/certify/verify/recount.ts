@@ -1,8 +1,9 @@
 /** Counts stored votes again: certificates of all inputs of one run, compared with what is stated. */
 import { readStored, type StoredBallots, type StoredFlips } from '../files/stored-votes.ts'
 import { votesOfInput } from '../rules/ballot.ts'
-import { certifyInputs, type InputCertificate, type RuleOptions } from '../rules/certify-ballots.ts'
+import { certifyInputs, type RuleOptions } from '../rules/certify-ballots.ts'
 import { certifyUnitFlips } from '../rules/label-flip.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 import type { Differences } from './differences.ts'
 
 /** An input as a certificate states it. */

@@ -1,6 +1,6 @@
 /** The form of the certificate files, for readers of other people's files and as JSON schemas (docs/schema). */
 import { z } from 'zod'
-import { rules } from '../rules/certify-ballots.ts'
+import { rules } from '../rules/list.ts'
 import { mostClasses } from '../rules/plurality.ts'
 import { threats } from '../threat/threat.ts'
 

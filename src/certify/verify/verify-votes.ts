@@ -5,9 +5,11 @@ import { scoredRadii } from '../certify.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { runName } from '../files/certificate-file.ts'
 import { importedConditions } from '../import-votes.ts'
-import type { InputCertificate, RuleOptions } from '../rules/certify-ballots.ts'
+import type { RuleOptions } from '../rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from '../rules/collective.ts'
+import { exactRadii, needsGroups, needsPeriods } from '../rules/list.ts'
 import { summariseRadii } from '../rules/metrics.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
 import { type Difference, Differences, describeDifference } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
@@ -222,10 +224,9 @@ class Verifier {
     const labels = inputs.map(({ label }) => label)
     const about = { run: name }
     differences.compare(`${at}summary`, run.summary, summariseRadii(scoredRadii(certificates, labels)), about)
-    const earliness =
-      rule === 'temporal'
-        ? summariseRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
-        : undefined
+    const earliness = needsPeriods(rule)
+      ? summariseRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
+      : undefined
     differences.compare(`${at}earliness`, run.earliness, earliness, about)
     differences.compare(`${at}exactRadii`, run.exactRadii, exactRadii(rule, certificates), about)
     differences.compare(`${at}abstentions`, run.abstentions, sumOf(certificates), about)
@@ -294,13 +295,10 @@ class Verifier {
 
 /** What `certify` gave the rule. */
 function ruleOptionsOf({ rule, offsets, groups, periods }: ReadRun): RuleOptions {
-  if (rule === 'temporal') return { rule, coverage: periods?.coverage }
-  if (rule === 'groups') return { rule, offsets, groups: groups ?? undefined }
-  return { rule: rule === 'dpa_white_box' ? 'dpa' : rule, offsets }
-}
-
-function exactRadii(rule: ReadRun['rule'], certificates: readonly InputCertificate[]): number | null {
-  return rule === 'fa_exact' ? certificates.filter(({ exact }) => exact === true).length : null
+  const counted = rule === 'dpa_white_box' ? 'dpa' : rule
+  if (needsPeriods(counted)) return { rule: counted, coverage: periods?.coverage }
+  if (needsGroups(counted)) return { rule: counted, offsets, groups: groups ?? undefined }
+  return { rule: counted, offsets }
 }
 
 function sumOf(certificates: readonly InputCertificate[]): number {

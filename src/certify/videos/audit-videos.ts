@@ -7,7 +7,7 @@ import { type AuditOptions, type AuditReport, assertAudit, audit } from '../audi
 import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
-import type { Rule } from '../rules/certify-ballots.ts'
+import { needsGroups, type Rule } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
 import { isHeadKind } from './learners/kinds.ts'
@@ -64,7 +64,7 @@ export async function auditVideos(
   const coverage = job.periods?.coverage
   const size = ensembleSize({ partitions: [partitions], rules: [rule], spread: job.spread, coverage })
   const counted =
-    rule === 'groups' && groups !== undefined
+    needsGroups(rule) && groups !== undefined
       ? await auditOf(await prepareGroups(plan, videos, groups, size))
       : await prepareLearners(plan, videos, auditOf, size)
   const report: VideoAudit = { ...counted, ...(await attackLists(videos, plan, { ...job, rule, partitions, by })) }

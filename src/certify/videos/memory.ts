@@ -5,7 +5,7 @@ import { type EncoderSource, featureProgram } from '../../inference/encoder-sour
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
 import { threadCount } from '../ensemble/heads/pool.ts'
-import { needsSpread, type Rule } from '../rules/certify-ballots.ts'
+import { needsSpread, type Rule } from '../rules/list.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { attentiveLearnerNeed } from './learners/attentive.ts'
 import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-frames.ts'

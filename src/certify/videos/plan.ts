@@ -5,7 +5,7 @@ import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
-import { needsSpread, type Rule } from '../rules/certify-ballots.ts'
+import { needsGroups, needsSpread, type Rule } from '../rules/list.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../threat/threat.ts'
 import { type ClassList, classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
@@ -185,7 +185,7 @@ export function checkPlan(
   whiteBox = false,
 ): void {
   const { train } = plan.division
-  if (rules.includes('groups') && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
+  if (rules.some(needsGroups) && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   if (plan.groupOf !== null) requireNoSpread(rules)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
   if (whiteBox || labelsMakeGroups(plan, threat)) requireLabelledRows(plan.division)

@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { invalidArgument } from '../../core/errors.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
-import type { Rule } from '../rules/certify-ballots.ts'
+import { needsPeriods, type Rule } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import type { CertifyVideosOptions } from './plan.ts'
 
@@ -49,7 +49,7 @@ export function claimOf(
   rules: readonly Rule[],
   { by, threat, periods }: Pick<CertifyVideosOptions, 'by' | 'periods'> & { readonly threat?: Threat },
 ): { readonly by: BucketKey; readonly threat: Threat } {
-  if (!rules.includes('temporal')) {
+  if (!rules.some(needsPeriods)) {
     if (periods !== undefined) throw invalidArgument('periods', 'nothing without rule temporal', periods)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }

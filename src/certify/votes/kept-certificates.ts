@@ -6,7 +6,8 @@ import { crc32c } from '../../format/crc32c.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import type { Ballots } from '../rules/ballot.ts'
-import type { InputCertificate, RuleOptions } from '../rules/certify-ballots.ts'
+import type { RuleOptions } from '../rules/certify-ballots.ts'
+import type { InputCertificate } from '../rules/rule.ts'
 
 /** Raise it with every change after which a rule gives other certificates for the same ballots. */
 const rulesVersion = 1

@@ -1,7 +1,7 @@
 /** Label-flip certificates that look inside ridge heads, for whole test sets. */
 import { invalidArgument } from '../../../core/errors.ts'
-import type { InputCertificate } from '../../rules/certify-ballots.ts'
 import { certifyUnitFlips, type FlipFacts } from '../../rules/label-flip.ts'
+import type { InputCertificate } from '../../rules/rule.ts'
 import type { BucketAssignment } from '../buckets.ts'
 import { type FeatureSet, type SampleSet, type TestSet, unitRows } from '../feature-set.ts'
 import type { PoolOptions } from '../learners.ts'

@@ -13,7 +13,7 @@ import type { CertifyOptions } from '../../certify-plan.ts'
 import type { BucketKey } from '../../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import { middleOfPeriod, periodOf } from '../../ensemble/periods.ts'
-import type { Rule } from '../../rules/certify-ballots.ts'
+import { needsGroups, type Rule } from '../../rules/list.ts'
 import type { Threat } from '../../threat/threat.ts'
 import { ensembleSize } from '../memory.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification } from '../plan.ts'
@@ -308,7 +308,7 @@ async function certifyData(data: string, options: ListAuditOptions): Promise<Out
     }
     return (await certify(prepared.set, prepared.test, mathematics)).certificate
   }
-  const grouped = rules.includes('groups') && groups !== undefined
+  const grouped = rules.some(needsGroups) && groups !== undefined
   const size = ensembleSize({ partitions: [partitions].flat(), rules, spread, coverage: videos.periods?.coverage })
   const certificate = grouped
     ? await run(await prepareGroups(plan, videos, groups, size))

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { largestResize } from '../../../core/frame-size.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
-import { needsSpread, rules } from '../../rules/certify-ballots.ts'
+import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
 import { threats } from '../../threat/threat.ts'
 
@@ -99,7 +99,7 @@ export type EnsembleEncoder = EnsembleDescription['features']['encoders'][number
 export function contradiction(description: EnsembleDescription, learners: number): string | null {
   const { rules: mine, partitions, spread, offsets, groups, periods, by, features } = description
   const spreads = mine.map(needsSpread)
-  const temporal = mine.includes('temporal')
+  const temporal = mine.some(needsPeriods)
   if (partitions * spread !== learners)
     return `partitions: ${partitions} x ${spread} (spread) are not the ${learners} learners of heads`
   if (new Set(mine).size !== mine.length) return 'rules: one of them is named twice'
@@ -113,7 +113,7 @@ export function contradiction(description: EnsembleDescription, learners: number
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
     return `offsets: expected different learners below ${learners}`
   if (!temporal && !spreads[0] && offsets[0] !== 0) return `offsets: ${offsets[0]} without a spread`
-  if (mine.includes('groups') && groups === null) return 'groups: rule groups needs their number'
+  if (mine.some(needsGroups) && groups === null) return 'groups: rule groups needs their number'
   if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} learners`
   const { length } = features.encoders
   if (length > 1 && length !== groups) return `features.encoders: ${length} of them with ${groups ?? 'no'} groups`

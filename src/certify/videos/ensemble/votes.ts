@@ -4,14 +4,10 @@ import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
 import { voteInGroups, voteLearners } from '../../ensemble/heads/train.ts'
 import type { PoolOptions } from '../../ensemble/learners.ts'
 import { type Ballots, rankBytes, votesOfInput } from '../../rules/ballot.ts'
-import {
-  certifyInputs,
-  type InputCertificate,
-  needsRankings,
-  type Rule,
-  ruleOptions,
-} from '../../rules/certify-ballots.ts'
+import { certifyInputs, ruleOptions } from '../../rules/certify-ballots.ts'
+import { needsRankings, type Rule } from '../../rules/list.ts'
 import { tally } from '../../rules/plurality.ts'
+import type { InputCertificate } from '../../rules/rule.ts'
 import { applyScale } from '../scale.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
 

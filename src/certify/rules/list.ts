@@ -1,0 +1,69 @@
+/** The aggregation rules. What is outside this folder asks a rule for its facts, by its name. */
+import { invalidArgument } from '../../core/errors.ts'
+import { finiteAggregationExact } from './coverage.ts'
+import { dpa } from './dpa.ts'
+import { encoderGroups } from './encoder-groups.ts'
+import { finiteAggregation } from './finite-aggregation.ts'
+import type { AggregationRule, InputCertificate } from './rule.ts'
+import { runOffElection } from './run-off-election.ts'
+import { runOffFinite } from './run-off-finite.ts'
+import { temporal } from './temporal.ts'
+
+const list = [dpa, finiteAggregation, finiteAggregationExact, runOffElection, runOffFinite, encoderGroups, temporal]
+
+export type Rule = (typeof list)[number]['name']
+
+/**
+ * The plurality of disjoint partitions once more, certified by looking into ridge heads (`label-flip.ts`), so not from ballots
+ * alone: nobody asks for it as a rule, but a certification can have a run of it.
+ */
+const whiteBoxDpa = {
+  ...{ ...dpa, name: 'dpa_white_box', title: 'DPA white-box', collective: false },
+} as const satisfies AggregationRule
+
+/** What a run of a certification goes by. */
+export type RunRule = Rule | (typeof whiteBoxDpa)['name']
+
+/** Names of all rules. */
+export const rules: readonly Rule[] = list.map(({ name }) => name)
+
+/** Rules that stand beside each other in one certification: the others are certified alone. */
+export const combinedRules: readonly Rule[] = rules.filter((rule) =>
+  ['partitions', 'spread'].includes(ruleNamed(rule).layout),
+)
+
+/** Both count votes of the same learners. */
+export const defaultRules: readonly Rule[] = [dpa.name, runOffElection.name]
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` for another name */
+export function ruleNamed(name: RunRule): AggregationRule {
+  const rule = [...list, whiteBoxDpa].find((each) => each.name === name)
+  if (rule === undefined) throw invalidArgument('rules', `some of ${rules.join(', ')}`, name)
+  return rule
+}
+
+/** Whether the rule counts second preferences, so that ballots need all their ranks. */
+export function needsRankings(rule: RunRule): boolean {
+  return ruleNamed(rule).counts === 'rankings'
+}
+
+/** Whether the rule belongs to an ensemble whose buckets reach several learners. */
+export function needsSpread(rule: RunRule): boolean {
+  return ruleNamed(rule).layout === 'spread'
+}
+
+/** Whether the learners of the rule share encoders in groups. */
+export function needsGroups(rule: RunRule): boolean {
+  return ruleNamed(rule).layout === 'groups'
+}
+
+/** Whether the learners of the rule are those of periods of time. */
+export function needsPeriods(rule: RunRule): boolean {
+  return ruleNamed(rule).layout === 'periods'
+}
+
+/** Of how many inputs the radius is exact; null where the rule does not say. For the others it is a lower bound. */
+export function exactRadii(rule: RunRule, certificates: readonly InputCertificate[]): number | null {
+  if (!ruleNamed(rule).saysExact) return null
+  return certificates.filter(({ exact }) => exact === true).length
+}

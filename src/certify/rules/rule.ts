@@ -1,0 +1,78 @@
+/** What an aggregation rule is. A new one is an object of this kind in a file of its own, and an entry in `list.ts`. */
+import type { CertifiedPrediction } from './plurality.ts'
+
+/**
+ * What the base classifiers of an ensemble are trained on, which decides what a poisoned sample reaches.
+ *
+ * - `partitions`: disjoint partitions, one for each base classifier
+ * - `spread`: buckets that reach several base classifiers each
+ * - `groups`: disjoint partitions whose base classifiers share an encoder in groups
+ * - `periods`: consecutive periods of time
+ */
+export type Layout = 'partitions' | 'spread' | 'groups' | 'periods'
+
+/** The ensemble whose ballots are counted. */
+export interface EnsembleShape {
+  readonly classes: number
+  readonly learners: number
+  /** The learners that bucket 0 reached; [0] but for layout `spread`. */
+  readonly offsets: readonly number[]
+  /** Encoder groups, for layout `groups`: learners are split evenly, in order. */
+  readonly groups: number
+  /** Periods that each learner is trained on, for layout `periods`; learners are in order of time, oldest first. */
+  readonly coverage: number
+}
+
+export interface InputCertificate {
+  readonly prediction: number
+  /** Poisons after which the prediction provably stays. */
+  readonly radius: number
+  /** Classes that the cheapest conceivable attack has to lift; two only when Run-Off Election breaks in round 1. */
+  readonly rivals: readonly number[]
+  /** For Run-Off Election: the round in which that attack strikes. */
+  readonly round?: 1 | 2
+  /** For `groups`: labels changed to another class (instead of videos) after which the prediction provably stays. */
+  readonly labelRadius?: number
+  /** For `temporal`, where `radius` is the duration: newest periods that may be poisoned without limit. */
+  readonly earliness?: number
+  /** For `fa_exact`: whether the radius is exact. False: the search was cut short, the radius is a lower bound. */
+  readonly exact?: boolean
+  /** Learners without a vote on this input. */
+  readonly abstentions: number
+}
+
+/**
+ * The certificate of one input.
+ *
+ * @param votes [learners] first choices; `classes` for an abstention
+ * @param ballots [learners, places] ranks
+ */
+export type CertifyInput = (
+  votes: ArrayLike<number>,
+  ballots: ArrayLike<number>,
+) => Omit<InputCertificate, 'abstentions'>
+
+export interface AggregationRule {
+  /** In options and files. */
+  readonly name: string
+  /** In tables and figures. */
+  readonly title: string
+  readonly layout: Layout
+  /** Whether first choices (`votes`) are enough, or every rank is counted. */
+  readonly counts: 'votes' | 'rankings'
+  /** Whether the bound on a whole test set (`collective.ts`) holds: the rule is the plurality of its votes. */
+  readonly collective: boolean
+  /** Whether the certificates say if the radius is exact. */
+  readonly saysExact: boolean
+  /** @throws VideoMaeError `INVALID_ARGUMENT` for a shape that does not fit the rule */
+  certifier(shape: EnsembleShape): CertifyInput
+}
+
+/** The certificate of a rule that lifts one rival. */
+export function ofOneRival({
+  prediction,
+  radius,
+  rival,
+}: Pick<CertifiedPrediction, 'prediction' | 'radius' | 'rival'>): Omit<InputCertificate, 'abstentions'> {
+  return { prediction, radius, rivals: [rival] }
+}
