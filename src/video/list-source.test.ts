@@ -239,6 +239,28 @@ describe('rows of lists', () => {
     rmSync(place('w'), { recursive: true, force: true })
   })
 
+  test('in a fixed form a file whose name is a path with its label does not take over the row', () => {
+    const list = write('path label split\nv/a.mp4 blue train\nv/b.mp4 red test\n')
+    const before = listVideos(list, { fixedForm: true })
+    expect(before.map(({ id, label, split }) => [id, label, split])).toEqual([
+      ['v/a.mp4', 'blue', 'train'],
+      ['v/b.mp4', 'red', 'test'],
+    ])
+    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) writeFileSync(place(name), name)
+    expect(listVideos(list, { fixedForm: true })).toEqual(before)
+    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) rmSync(place(name))
+  })
+
+  test('in a fixed form a path with blanks has to be quoted', () => {
+    writeFileSync(place('v/my clip.mp4'), 'clip')
+    const bare = write('path label\nv/a.mp4 red\nv/my clip.mp4 red\n')
+    expect(listVideos(bare).map(({ id }) => id)).toEqual(['v/a.mp4', 'v/my clip.mp4'])
+    expect(messageOf(() => readVideos(bare, { fixedForm: true }))).toMatch(/^LIST_FORM_OPEN .*list\.csv:3/)
+    const quoted = write('path label\nv/a.mp4 red\n"v/my clip.mp4" red\n')
+    expect(listVideos(quoted, { fixedForm: true }).map(({ id }) => id)).toEqual(['v/a.mp4', 'v/my clip.mp4'])
+    rmSync(place('v/my clip.mp4'))
+  })
+
   test('several sources: ids begin with the number of their source', () => {
     const list = write('v/a.mp4\nv/b.mp4\n')
     const { entries, sources } = readVideos([list, place('v/a.mp4')])

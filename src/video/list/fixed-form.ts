@@ -57,7 +57,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
     refuse(
       odd.line,
       `this row has ${odd.fields.length} fields and the header ${header.fields.length}: which column is which is concluded from the other rows`,
-      'Give every column a name in the header, and every row as many fields.',
+      `Give every column a name in the header, and every row as many fields.${separator === 'blanks' ? ' Quote paths that hold blanks.' : ''}`,
     )
   const long = records.find((record) => record.lastLine > record.line)
   if (long !== undefined)

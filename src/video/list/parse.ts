@@ -68,7 +68,7 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
   }
   const content = text.replace(/^\uFEFF/, '')
   if (isJson(content)) throw jsonList(content, file)
-  const read = readListTable(content, exists, report)
+  const read = readListTable(content, exists, report, fixedForm)
   // Which files exist must not decide how rows of an attacker are read.
   const table = fixedForm ? read : withTrimmedClips(read, exists)
   const layout = layoutOf(table, exists, report)

@@ -39,8 +39,10 @@ const sampleSize = 50
  * exist; where none exists, that of the first record. A line that begins with `#` is a comment, unless it names a file.
  *
  * @param report called for records that cannot be read
+ * @param fixedForm separate fields at every blank outside quotes in a list that is separated by blanks. Elsewhere a path may hold
+ *   blanks where it exists, and then a file that is added could take over the row of another
  */
-export function readListTable(content: string, exists: Exists, report: ReportLine): ListTable {
+export function readListTable(content: string, exists: Exists, report: ReportLine, fixedForm = false): ListTable {
   const { text, separator: said, directives } = readDirective(content)
   const total = content.split(lineEnd).length - (/[\r\n]$/.test(content) || content === '' ? 1 : 0)
   const header = hashHeader(text)
@@ -48,7 +50,7 @@ export function readListTable(content: string, exists: Exists, report: ReportLin
   const isComment = (line: string): boolean => line.startsWith('#') && !namesFile(line, exists)
   const read = (separator: Separator, onProblem: ReportLine, most = Number.POSITIVE_INFINITY): CsvTable =>
     separator === 'blanks' || separator === 'lines'
-      ? readLines(body, separator, exists, isComment, most, header?.fields.length ?? null)
+      ? readLines(body, { separator, exists, isComment, most, named: header?.fields.length ?? null, fixedForm })
       : readTable(body, separator, onProblem, isComment)
   const separator = said ?? header?.separator ?? chooseSeparator(body, read, exists, isComment)
   const table = read(separator, report)
@@ -176,11 +178,21 @@ function namesFile(line: string, exists: Exists): boolean {
  */
 function readLines(
   text: string,
-  separator: 'blanks' | 'lines',
-  exists: Exists,
-  isComment: (line: string) => boolean,
-  most: number,
-  named: number | null,
+  {
+    separator,
+    exists,
+    isComment,
+    most,
+    named,
+    fixedForm,
+  }: {
+    readonly separator: 'blanks' | 'lines'
+    readonly exists: Exists
+    readonly isComment: (line: string) => boolean
+    readonly most: number
+    readonly named: number | null
+    readonly fixedForm: boolean
+  },
 ): CsvTable {
   const records: CsvRecord[] = []
   const comments: number[] = []
@@ -191,16 +203,17 @@ function readLines(
   const names = head === undefined ? [] : wordsOf(head.trim()).map((word) => word.text)
   // A header says how many words a line has.
   const columns = named ?? (names.length > 1 && isHeader(names, exists) ? names.length : null)
+  const fieldsOf = (trimmed: string): string[] => {
+    if (separator === 'lines') return [unquoted(trimmed)]
+    return fixedForm ? wordsOf(trimmed).map((word) => word.text) : splitAtBlanks(trimmed, exists, columns)
+  }
   for (const [i, whole] of lines.entries()) {
     if (records.length === most) break
     const line = i + 1
     const trimmed = whole.trim()
     if (trimmed === '') empty.push(line)
     else if (isComment(whole)) comments.push(line)
-    else {
-      const fields = separator === 'lines' ? [unquoted(trimmed)] : splitAtBlanks(trimmed, exists, columns)
-      records.push({ line, lastLine: line, fields })
-    }
+    else records.push({ line, lastLine: line, fields: fieldsOf(trimmed) })
   }
   return { records, comments, empty, quotes: 'doubled' }
 }
