@@ -124,4 +124,26 @@ describe('votes', () => {
     const [disjoint] = await voteOnRows(voting([2, 2, 2, 2, 2, 2]), 'dpa', [row])
     expect(disjoint.certificate).toMatchObject({ prediction: 2, radius: 2 })
   })
+
+  it('of each encoder group are on the features of its own encoder', async () => {
+    const grouped = { rules: ['groups'], groups: 2 } as Partial<EnsembleDescription>
+    const { description, heads } = voting([0, 0, 0, 0, 0, 0], grouped)
+    // By the sign of the feature: class 2 above 0, class 1 below.
+    const weights = Float32Array.from({ length: 36 }, (_, i) => [0, 0, -1, 0, 1, 0][i % 6])
+    const ensemble = { description, heads: { ...heads, weights }, scales: null }
+    const [up, down] = [Float32Array.of(1), Float32Array.of(-1)]
+    const voted = await voteOnRows(ensemble, 'groups', [
+      [up, down],
+      [up, up],
+    ])
+    expect(voted.map(({ counts }) => [...counts])).toEqual([
+      [0, 3, 3],
+      [0, 0, 6],
+    ])
+    expect(voted.map(({ certificate }) => certificate.prediction)).toEqual([1, 2])
+    // Each scaled by the mean of its own group: 1 - 2 is below 0.
+    const scale = (mean: number) => ({ mean: Float64Array.of(mean), deviation: Float64Array.of(1) })
+    const [scaled] = await voteOnRows({ ...ensemble, scales: [scale(2), scale(0)] }, 'groups', [[up, up]])
+    expect([...scaled.counts]).toEqual([0, 3, 3])
+  })
 })
