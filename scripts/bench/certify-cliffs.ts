@@ -92,6 +92,7 @@ for (const [k, d] of [
   [50, 16],
   [250, 16],
   [1200, 4],
+  [1200, 32],
 ] as const) {
   for (const share of [0.4, 0.9]) {
     const stream = new RandomStream(k, d, 'coverage')

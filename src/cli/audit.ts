@@ -1,4 +1,5 @@
 import type { Rule } from '../certify/rules/list.ts'
+import type { ListAuditReport } from '../certify/videos/audit/list-audit.ts'
 import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
 import { report } from './certify.ts'
 import { bucketsOf, groupCount, learnerOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
@@ -21,6 +22,8 @@ export interface AuditCommandOptions extends VideoCommandOptions {
   readonly budget?: number
   /** Attacks on the list or folder itself, through everything that `certify` does. */
   readonly listTrials?: number
+  /** Also flips of labels against the white-box certificate of ridge heads. */
+  readonly whiteBox?: boolean
 }
 
 /** `videomae audit`. */
@@ -37,6 +40,7 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
       largestBudget: budget,
       seedsPerPartition: options.seedsPerPartition,
       listTrials: options.listTrials,
+      whiteBox: options.whiteBox,
     })
     // A failed audit is one JSON document too: the error names what changed, the file has the rest.
     assertVideoAudit(result)
@@ -47,10 +51,7 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
 }
 
 function textOf(result: VideoAudit): string {
-  const { actions, attacks, lists } = result
-  const counts = (of: Readonly<Record<string, number>>) =>
-    Object.entries(of).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`]))
-  const refused = lists === null ? [] : counts(lists.refused)
+  const { actions, attacks, lists, labelFlips } = result
   return (
     `${result.trials} poisonings of ${result.poisons} poisons (${counts(actions).join(', ')}), rule ${result.rule}, ${result.learners} learners\n` +
     `trained again each time: ${result.retrained}\n` +
@@ -60,7 +61,18 @@ function textOf(result: VideoAudit): string {
     `attacks on ${attacks.tried} inputs: ${attacks.beyond} succeed with radius + 1 poisons, ${attacks.within} of ${attacks.triedWithin} with the radius\n` +
     (lists === null
       ? `attacks on rows and files: none (${result.listsSkipped})`
-      : `attacks on rows and files: ${lists.trials} of ${lists.units} units on a ${lists.form} of ${lists.rows} rows, threat ${lists.threat} (${counts(lists.acts).join(', ')})\n` +
-        `certified predictions  ${lists.checkedPredictions} checked, none changed${refused.length > 0 ? `; no answer: ${refused.join(', ')}` : ''}`)
+      : textOfLists('attacks on rows and files', lists)) +
+    (labelFlips === null ? '' : `\n${textOfLists('flipped labels, with the white-box certificate', labelFlips)}`)
+  )
+}
+
+const counts = (of: Readonly<Record<string, number>>): string[] =>
+  Object.entries(of).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`]))
+
+function textOfLists(what: string, lists: ListAuditReport): string {
+  const refused = counts(lists.refused)
+  return (
+    `${what}: ${lists.trials} of ${lists.units} units on a ${lists.form} of ${lists.rows} rows, threat ${lists.threat} (${counts(lists.acts).join(', ')})\n` +
+    `certified predictions  ${lists.checkedPredictions} checked, none changed${refused.length > 0 ? `; no answer: ${refused.join(', ')}` : ''}`
   )
 }

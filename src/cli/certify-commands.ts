@@ -7,8 +7,8 @@ import { runCommand } from './run.ts'
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
 const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
 const sources =
-  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for the same sizes with fresh\n' +
-  'weights; pixels for no encoder'
+  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
+  'pixels: no encoder'
 
 const labelled = 'a folder per class, or a list with path,label[,group][,split][,time]'
 
@@ -23,13 +23,13 @@ export function addCertifyCommands(program: Command): void {
 /** How videos become features, and features learners; the same for all three commands. */
 function addShared(command: Command, out: string): Command {
   return command
-    .option('--test <data>', 'videos to predict; default: the test part of DATA')
-    .option('--test-share <share>', 'share of DATA to predict where it has no split column', fraction)
+    .option('--test <data>', 'videos to predict; default: the test split of DATA')
+    .option('--test-share <share>', 'share of DATA to predict if it has no split column', fraction)
     .addOption(
       new Option(
         '--split <rule>',
-        'how videos come to their sides: list: as the list says, by hash where it says nothing; folders: by a folder\n' +
-          'train, validation or test; hash; default: list for a list, hash for a folder',
+        'how videos are split into protected and predicted: list: by the split column, by hash if it is empty; folders: by\n' +
+          'folders named train, validation or test; hash: by hash; default: list for a list, hash for a folder',
       ).choices(['list', 'folders', 'hash']),
     )
     .option(
@@ -40,26 +40,33 @@ function addShared(command: Command, out: string): Command {
     .addOption(
       new Option(
         '--by <key>',
-        'what decides the bucket of a video; the radius counts these; default: content (periods with rule temporal)',
+        'key that assigns a video to a partition; the radius counts these units; default: content (periods with rule temporal)',
       ).choices(['content', 'id', 'source']),
     )
-    .option('--trusted <data>', "videos out of the attacker's reach that fix the scale of features; no labels needed")
+    .option(
+      '--trusted <data>',
+      'videos that the attacker cannot change; their features set the scale of all features; no labels needed',
+    )
     .option('--clips <n>', 'clips of each training video', count)
-    .option('--stride <n>', 'frames between two frames of a clip; default: as the encoder was trained', count)
-    .option('--lambda <value>', '[ridge] regularisation', positive)
-    .option('--epochs <n>', '[attentive, full, scratch] passes over the videos of a learner', count)
+    .option(
+      '--stride <n>',
+      'frames between two frames of a clip; default: the stride the encoder was trained with',
+      count,
+    )
+    .option('--lambda <value>', '[ridge] regularization strength', positive)
+    .option('--epochs <n>', '[attentive, full, scratch] epochs of training for each base classifier', count)
     .option('--learning-rate <value>', '[attentive] peak learning rate', positive)
     .option('--recipe <name>', '[full, scratch] a fine-tuning recipe, by name or as a YAML file')
-    .option('--out <folder>', 'where everything goes', out)
-    .option('--cache <folder>', 'store of computed features; default: OUT/store')
-    .option('--seed <n>', 'seed of the split, the spread and everything drawn', wholeNumber)
+    .option('--out <folder>', 'output folder', out)
+    .option('--cache <folder>', 'folder of cached features; default: OUT/store')
+    .option('--seed <n>', 'seed of the split, the spread and all random numbers', wholeNumber)
     .option(
       '--engine <name>',
       'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
     )
-    .option('--threads <n>', 'threads of the engine and of learners', count)
+    .option('--threads <n>', 'threads of the engine and of base classifiers', count)
     .option('--workers <n>', 'decoding processes', count)
-    .addOption(new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']))
+    .addOption(new Option('--decoder <name>', 'video decoder').choices(['node-av', 'ffmpeg']))
     .option('--json', 'print JSON instead of text')
     .option('--quiet', 'no progress and no notes')
 }
@@ -69,12 +76,14 @@ function addProvenance(command: Command): Command {
   return command
     .option('--trained-on <data>', 'data the encoder was trained on, or its training-manifest.json')
     .addOption(
-      new Option(
-        '--trust <origin>',
-        'where the encoder comes from; default: concluded from its training manifest',
-      ).choices(['external', 'public', 'protected_set', 'fixed']),
+      new Option('--trust <origin>', 'origin of the encoder; default: read from its training manifest').choices([
+        'external',
+        'public',
+        'protected_set',
+        'fixed',
+      ]),
     )
-    .option('--labels-used', 'labels of DATA took part in training or choosing the encoder')
+    .option('--labels-used', 'labels of DATA were used to train or choose the encoder')
 }
 
 const spread = () => new Option('--spread <d>', 'spread of Finite Aggregation').argParser(count)
@@ -82,34 +91,40 @@ const spread = () => new Option('--spread <d>', 'spread of Finite Aggregation').
 /** The bounds of rule `temporal`. */
 function addPeriods(command: Command): Command {
   return command
-    .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number where times are numbers')
+    .option('--period <length>', '[rule temporal] length of a period: 12h, 7d, 4w, or a number if times are numbers')
     .option('--until <time>', '[rule temporal] the first time after the newest period, e.g. 2024-06-01')
-    .option('--coverage <n>', '[rule temporal] periods that each of the K learners is trained on; default: 1', count)
+    .option(
+      '--coverage <n>',
+      '[rule temporal] periods that each of the K base classifiers is trained on; default: 1',
+      count,
+    )
 }
 
 const oneLearner = () =>
   new Option(
     '--learner <kind>',
-    'base learner: ridge, nearest_mean, linear: heads on pooled features; attentive: on tokens;\n' +
-      'full: all weights fine-tuned for each partition; scratch, scratch_augmented: trained from fresh weights',
+    'base classifier: ridge, nearest_mean, linear: a head on pooled features; attentive: a head on tokens;\n' +
+      'full: fine-tunes all weights for each partition; scratch, scratch_augmented: trains from fresh weights',
   )
     .choices(learnerNames)
     .default('ridge')
 
 const severalSeeds = () =>
-  new Option('--seeds-per-partition <n>', 'DPA*: learners of one partition, their scores added up').argParser(count)
+  new Option('--seeds-per-partition <n>', 'DPA*: base classifiers per partition; their scores are summed').argParser(
+    count,
+  )
 
 function addCertify(program: Command): void {
   const command = program
     .command('certify')
-    .summary('prove up to how many poisoned training videos each prediction stays')
+    .summary('prove how many poisoned training videos cannot change each prediction')
     .description(
-      'Splits the training videos into K partitions by the hash of their content, trains a learner on each, lets them vote\n' +
-        'and proves for every prediction a radius: that many videos inserted, deleted or relabelled cannot change it.\n' +
-        'Rule temporal: any number of them, all collected in a stretch of that many periods (a list with times).\n' +
-        'Writes certificate.json, certified-accuracy.svg, table.md and the buckets. Ends with 6 when the threat does not\n' +
-        'hold, for example because the encoder was trained on the videos it should protect.\n' +
-        'A killed command goes on where it was. With --votes FILE it certifies the votes or scores of another system.',
+      'Splits the training videos into K partitions by the hash of their content and trains a base classifier on each. The\n' +
+        'base classifiers vote. For each prediction the command proves a radius: inserting, deleting or relabeling that many\n' +
+        'videos cannot change it. With rule temporal, the radius counts periods of time, with any number of videos in them\n' +
+        '(DATA is a list with times). Writes certificate.json, certified-accuracy.svg, table.md and the partitions.\n' +
+        'Exits with 6 if the claim is not valid, for example because the encoder was trained on the videos it should protect.\n' +
+        'Run an interrupted command again to continue. With --votes FILE it certifies the votes or scores of another system.',
     )
     .argument('[data]', labelled)
     .option('--from <encoder>', `${sources}; once for each encoder group`, collect)
@@ -117,13 +132,13 @@ function addCertify(program: Command): void {
     .option(
       '--rule <list>',
       `some of ${combinedRules.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
-        'with --votes what the file allows: dpa, or fa with --offsets; for scores also roe, or roe_fa',
+        'with --votes: dpa, or fa with --offsets; for scores also roe, or roe_fa',
     )
     .addOption(
       new Option(
         '--threat <kind>',
-        'general: videos inserted and deleted; label_flip: labels only; source: whole sources; temporal: anything in\n' +
-          'a stretch of time; default: general (temporal with rule temporal)',
+        'what the attacker may do: general: insert and delete videos; label_flip: change labels; source: change whole\n' +
+          'sources; temporal: change anything within some periods; default: general (temporal with rule temporal)',
       ).choices(['general', 'label_flip', 'source', 'temporal']),
     )
     .addOption(oneLearner())
@@ -132,22 +147,23 @@ function addCertify(program: Command): void {
     .option('--groups <n>', '[rule groups] encoder groups', count)
     .option(
       '--group-recipe <name>',
-      '[rule groups] pretrain an encoder on each group with this recipe, instead of --from',
+      '[rule groups] pretrain an encoder for each group with this recipe instead of naming encoders with --from',
     )
-    .option('--white-box', 'also the tighter label-flip certificate of ridge heads')
-    .option('--collective <budgets>', 'also bounds on the whole test set under these budgets, e.g. 1,2,5')
-    .option('--no-per-input', 'leave single inputs out of certificate.json')
-    .option('--shard <i/n>', 'the i-th of n cluster jobs on one --out; needs --stage')
+    .option('--white-box', 'also compute the tighter label-flip certificate of ridge heads')
+    .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
+    .option('--no-per-input', 'do not list inputs in certificate.json')
+    .option('--shard <i/n>', 'run the i-th of n cluster jobs that share one --out; needs --stage')
     .addOption(
       new Option(
         '--stage <what>',
-        'features, then learners: what cluster jobs do, before a last run without; groups: write the list of each encoder group',
+        'part to run and stop: features, then learners, in cluster jobs, before a final run without --stage; groups: write the\n' +
+          'list of each encoder group',
       ).choices(['groups', 'features', 'learners']),
     )
     .option('--votes <file>', 'votes or scores of another system, npy or CSV, instead of DATA')
     .option(
       '--learners <n>',
-      '[votes] learners in the file; needed where names of columns do not say which they are',
+      '[votes] base classifiers in the file; required if the column names do not identify them',
       count,
     )
     .option('--label-column <name>', '[votes] column of true classes; default: label, y, target, truth and the like')
@@ -155,14 +171,14 @@ function addCertify(program: Command): void {
     .addOption(
       new Option(
         '--header <whether>',
-        '[votes] whether the first line of a CSV names its columns; default: concluded, refused where it could be both',
+        '[votes] whether the first line of a CSV is a header; default: detected; refused if it is unclear',
       ).choices(['yes', 'no']),
     )
-    .option('--first-class <n>', '[votes] 1 where the file counts classes from 1; default: 0', wholeNumber)
-    .addOption(new Option('--kind <kind>', '[votes] what the file holds').choices(['votes', 'scores']).default('votes'))
+    .option('--first-class <n>', '[votes] 1 if the file counts classes from 1; default: 0', wholeNumber)
+    .addOption(new Option('--kind <kind>', '[votes] content of the file').choices(['votes', 'scores']).default('votes'))
     .option(
       '--offsets <list>',
-      '[votes] the learners that bucket 0 reached, e.g. 0,7,19; for rules with a spread (fa, fa_exact, roe_fa)',
+      '[votes] base classifiers that partition 0 reached, e.g. 0,7,19; for rules with a spread (fa, fa_exact, roe_fa)',
     )
   addPeriods(addProvenance(addShared(command, 'checkpoints/certify'))).action((data, options) =>
     runCommand(options, async () => {
@@ -225,11 +241,11 @@ function addVerify(program: Command): void {
 function addAudit(program: Command): void {
   const command = program
     .command('audit')
-    .summary('poison the training set at random and check that the certificates hold')
+    .summary('poison the training set at random and check the certificates')
     .description(
-      'Inserts, deletes, edits and relabels training videos at random, trains everything again each time and fails (6)\n' +
-        'if a learner changed that should not have, or a certified prediction did. Then attacks single inputs with\n' +
-        'radius + 1 poisons, to show how tight the radii are.',
+      'Inserts, deletes, edits and relabels training videos at random and trains everything again each time. Exits with 6\n' +
+        'if a certified prediction changed, or a base classifier changed that should not have. Then attacks single inputs\n' +
+        'with radius + 1 poisoned samples to show how tight the radii are.',
     )
     .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, collect)
@@ -237,21 +253,25 @@ function addAudit(program: Command): void {
     .addOption(new Option('--rule <name>', 'one rule').choices(rules).default('dpa'))
     .option(
       '--groups <n>',
-      '[rule groups] encoder groups; the encoders are given, their scales are trained again',
+      '[rule groups] encoder groups; encoders are not trained again, the scales of their features are',
       count,
     )
     .addOption(oneLearner())
     .addOption(severalSeeds())
     .addOption(spread())
-    .option('--trials <n>', 'random poisonings', wholeNumber, 200)
-    .option('--attacks <n>', 'inputs that are attacked', wholeNumber, 20)
+    .option('--trials <n>', 'number of random poisonings', wholeNumber, 200)
+    .option('--attacks <n>', 'number of inputs to attack', wholeNumber, 20)
     .option(
       '--list-trials <n>',
-      'attacks on rows and files of DATA (new classes, deleted files, other splits, ...), through all that certify does;\n' +
-        'default: 20, for learners on tokens or frames 2',
+      'number of attacks on rows and files of DATA (new classes, deleted files, other splits, ...); each runs everything\n' +
+        'that certify does; default: 20, or 2 for base classifiers on tokens or frames',
       wholeNumber,
     )
-    .option('--budget <n>', 'most poisons in one trial; default: the largest radius', count)
+    .option(
+      '--white-box',
+      'also flip labels in the rows of a list against the white-box certificate of ridge heads (rule dpa)',
+    )
+    .option('--budget <n>', 'maximum number of poisoned samples in one trial; default: the largest radius', count)
   addPeriods(addShared(command, 'checkpoints/audit')).action((data, options) =>
     runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),
   )
@@ -260,26 +280,26 @@ function addAudit(program: Command): void {
 function addLethalDose(program: Command): void {
   const command = program
     .command('lethal-dose')
-    .summary('how much poison a learner can stand, from its learning curve')
+    .summary('predict from learning curves how much poison an ensemble tolerates')
     .description(
-      'Measures how many clean videos a learner needs (n), predicts the dose N/n and the median radius at each K from it,\n' +
-        'then trains the real partitions and compares. Several --from and learners are compared with each other.\n' +
-        'Ends with 6 when the threat does not hold for one of them, as certify does.\n' +
+      'Measures how many clean videos (n) a base classifier needs. Predicts the dose N/n and the median radius at each K,\n' +
+        'then trains the real partitions and compares. Name several --from and --learner to compare them with each other.\n' +
+        'Exits with 6 if the claim is not valid for one of them, as certify does.\n' +
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
     .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources} (repeatable)`, collect)
     .option('--learner <list>', learnerNames.join(', '), 'ridge')
-    .option('--partitions <list>', 'the K to sweep', '5,10,20,50')
+    .option('--partitions <list>', 'values of K to sweep', '5,10,20,50')
     .addOption(
-      new Option('--threat <kind>', 'what the radii are a promise against, as for certify; default: general').choices([
+      new Option('--threat <kind>', 'what the attacker may do, as for certify; default: general').choices([
         'general',
         'label_flip',
         'source',
       ]),
     )
-    .option('--subsets <n>', 'random subsets of each size', count, 40)
-    .option('--accuracies <list>', 'accuracies of one learner at which n is read off', '0.5,0.6,0.7')
+    .option('--subsets <n>', 'number of random subsets of each size', count, 40)
+    .option('--accuracies <list>', 'accuracies of one base classifier at which n is measured', '0.5,0.6,0.7')
   addProvenance(addShared(command, 'checkpoints/lethal-dose')).action((data, options) =>
     runCommand(options, async () => (await import('./lethal-dose.ts')).lethalDoseCommand(data, options)),
   )

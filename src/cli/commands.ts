@@ -70,36 +70,34 @@ function addInspect(program: Command): void {
 function addPretrain(program: Command): void {
   program
     .command('pretrain')
-    .summary('train a video encoder on unlabelled videos')
+    .summary('pretrain a video encoder on unlabeled videos')
     .description(
-      'Pretrains VideoMAE on a folder of videos: most patches are hidden, the model learns to reconstruct them.\n' +
-        'The learning rate is scaled as lr = base_lr * global_batch / 256; repeated samples of one clip do not count.\n' +
-        'Ctrl-C saves a checkpoint and exits with 130; --resume continues with bit-identical losses.',
+      'Pretrains VideoMAE on videos: most patches are masked, and the model learns to reconstruct them.\n' +
+        'The learning rate is scaled as lr = base_lr * global_batch / 256. Repeated samples of one clip are not counted.\n' +
+        'Ctrl-C saves a checkpoint and exits with 130. --resume continues with bit-identical losses.',
     )
-    .argument('[data...]', 'folders, lists or videos; default: as the recipe, or as the run that is resumed')
+    .argument('[data...]', 'folders, lists or videos; default: from the recipe or the resumed run')
     .option(
       '--recipe <name>',
       'a recipe of models/ by name, a YAML file, or config.json of a run; default: laptop-pretrain',
     )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
-    .option('--resume', 'continue the run in --out from its newest whole checkpoint, with its own config.json')
-    .option('--keep <n>', 'how many checkpoints stay', count)
+    .option('--resume', 'continue the run in --out from its newest complete checkpoint, with its config.json')
+    .option('--keep <n>', 'number of checkpoints to keep', count)
     .addOption(engine())
     .addOption(threads())
-    .addOption(
-      new Option('--decoder <name>', 'what decodes videos; default: as the recipe').choices(['node-av', 'ffmpeg']),
-    )
+    .addOption(new Option('--decoder <name>', 'video decoder; default: from the recipe').choices(['node-av', 'ffmpeg']))
     .addOption(workers())
     .option(
       '--timeout <seconds>',
-      'processor seconds after which a file counts as unreadable; default: as the recipe',
+      'CPU seconds after which a file counts as unreadable; default: from the recipe',
       positive,
     )
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
-    .option('--print-config', 'print every resolved value and stop')
+    .option('--print-config', 'print all resolved values and stop')
     .option('--dry-run', 'check everything up to the first step (list, memory, some videos) and stop')
-    .option('--force', 'start although the memory that is available does not seem to suffice')
+    .option('--force', 'start even if the estimated memory exceeds the available memory')
     .addOption(json())
     .option('--quiet', 'no progress')
     .action((data, options) =>

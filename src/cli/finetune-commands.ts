@@ -25,20 +25,20 @@ export function addFinetuneCommands(program: Command): void {
 function addFinetune(program: Command): void {
   program
     .command('finetune')
-    .summary('train a classifier from labelled videos')
+    .summary('train a classifier on labeled videos')
     .description(
-      'Trains a classifier from an encoder and labelled videos, keeps the checkpoint that is best on validation videos and\n' +
-        'tests it on videos that nothing else has seen. Videos of one group, and copies of one file, stay on one side.\n' +
+      'Trains a classifier on labeled videos, starting from an encoder. Keeps the checkpoint with the best validation\n' +
+        'accuracy and tests it on held-out videos. Videos of one group and copies of one file stay in one split.\n' +
         'Modes: full (all weights), linear, attentive, ridge (a head on features that are computed once).',
     )
     .argument(
       '[data...]',
-      'folders per class, or lists: path,label[,start,end][,group][,split]; default: as the recipe, or as the run that is resumed',
+      'folders per class, or lists: path,label[,start,end][,group][,split]; default: from the recipe or the resumed run',
     )
     .option('--from <place>', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights')
 
     .addOption(
-      new Option('--mode <mode>', 'what learns; default: as the recipe, else full').choices([
+      new Option('--mode <mode>', 'what is trained; default: from the recipe, else full').choices([
         'full',
         'linear',
         'attentive',
@@ -52,13 +52,20 @@ function addFinetune(program: Command): void {
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--shots <k>', 'keep only k training videos per class; default: all', count)
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
-    .option('--resume', 'go on from the newest whole checkpoint in --out (full) or from its features (other modes)')
+    .option(
+      '--resume',
+      'continue from the newest complete checkpoint in --out (full) or from its features (other modes)',
+    )
     .addOption(engine())
     .addOption(threads())
-    .option('--seed <n>', 'seed of split, weights, order and augmentation; default: as the recipe, else 0', wholeNumber)
-    .option('--print-config', 'print every value, as a recipe, and stop')
+    .option(
+      '--seed <n>',
+      'seed of split, weights, order and augmentation; default: from the recipe, else 0',
+      wholeNumber,
+    )
+    .option('--print-config', 'print all values as a recipe and stop')
     .option('--dry-run', 'check everything up to the first step (data, split, memory, some videos) and stop')
-    .option('--force', 'start although the memory that is available does not seem to suffice')
+    .option('--force', 'start even if the estimated memory exceeds the available memory')
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>
@@ -69,7 +76,7 @@ function addFinetune(program: Command): void {
 function addEvaluate(program: Command): void {
   program
     .command('evaluate')
-    .summary('test a classifier on labelled videos')
+    .summary('test a classifier on labeled videos')
     .description(
       'Shows every video in several clips and crops, merges them as the mean of their softmax, and prints top-1, top-5 and\n' +
         'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, bootstrap for balanced accuracy), a table of\n' +

@@ -89,7 +89,7 @@ const maskSchema = z
       .min(maskRatioRange.minimum)
       .max(maskRatioRange.maximum)
       .default(0.9)
-      .describe('Share of tokens hidden from the encoder; .9 is usual, .75 for small data sets.'),
+      .describe('Share of tokens hidden from the encoder; 0.9 is usual, 0.75 for small data sets.'),
     decoder: decoderMaskSchema
       .nullable()
       .default(null)

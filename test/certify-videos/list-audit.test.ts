@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { auditLists, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
+import { auditLists, certifyData, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { videomae } from '../cli/run-program.ts'
@@ -67,6 +67,54 @@ describe('certificates of videos', () => {
   })
 })
 
+describe('the white-box certificate of ridge heads', () => {
+  const ridge = (data: string, more: Partial<ListAuditOptions>) =>
+    options(data, {
+      videos: { ...options(data).videos, learner: { kind: 'ridge' } },
+      ...{ rules: ['dpa'], partitions: 3, threat: 'label_flip', whiteBox: true, trials: 8 },
+      ...more,
+    })
+
+  it('stands labels that are flipped in the rows', async () => {
+    const data = list('flips.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
+    const seen = new Set<string>()
+    const radii = new Map<string, number>()
+    const report = await auditLists(
+      ridge(data, {
+        certified: async (attacked, given) => {
+          const outcome = await certifyData(attacked, given)
+          for (const [rule, inputs] of outcome) {
+            seen.add(rule)
+            radii.set(rule, Math.max(radii.get(rule) ?? 0, ...[...inputs.values()].map(({ radius }) => radius)))
+          }
+          return outcome
+        },
+      }),
+    )
+    expect([...seen].sort()).toEqual(['dpa', 'dpa_white_box'])
+    expect(radii.get('dpa_white_box')).toBeGreaterThan(0)
+    expect(report.violations).toEqual([])
+    expect(report.checkedPredictions).toBeGreaterThan(0)
+    const kinds = Object.entries(report.acts).flatMap(([kind, count]) => (count > 0 ? [kind] : []))
+    expect(kinds.length).toBeGreaterThan(0)
+    expect(kinds.every((kind) => kind.startsWith('relabel'))).toBe(true)
+  })
+
+  it('that promises too much is found out', async () => {
+    const data = list('flips.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
+    const certified: ListAuditOptions['certified'] = async (attacked, given) => {
+      const outcome = await certifyData(attacked, given)
+      return new Map(
+        [...outcome].map(([rule, inputs]) => [
+          rule,
+          new Map([...inputs].map(([id, one]) => [id, { ...one, radius: 12 }])),
+        ]),
+      )
+    }
+    expect((await auditLists(ridge(data, { certified }))).violations.length).toBeGreaterThan(0)
+  })
+})
+
 describe('videomae audit', () => {
   const command = ['audit', videos, '--from', 'pixels', '--learner', 'nearest_mean', '--threads', '1', '--workers', '1']
   const common = [...command, '--cache', place('store'), '--trials', '3', '--attacks', '2', '--json']
@@ -88,6 +136,20 @@ describe('videomae audit', () => {
       lists: { trials: number; rows: number; form: string; violations: unknown[] }
     }
     expect(lists).toMatchObject({ trials: 2, rows: 30, form: 'folder', threat: 'general', violations: [] })
+  })
+
+  it('flips labels against the white-box certificate, and refuses it where it does not hold', async () => {
+    const data = list('white-box.csv', (i) => (i % 3 === 0 ? 'test' : 'train'))
+    const ridge = ['audit', data, '--from', 'pixels', '--white-box', '--threads', '1', '--workers', '1', '--json']
+    const few = ['--trials', '2', '--attacks', '1', '--partitions', '3', '--list-trials', '4']
+    const audited = await videomae(...ridge, ...few, '--cache', place('store'), '--out', place('white-box'))
+    expect(audited.code, audited.stdout).toBe(0)
+    const { labelFlips } = JSON.parse(audited.stdout) as { labelFlips: object }
+    expect(labelFlips).toMatchObject({ trials: 4, threat: 'label_flip', violations: [] })
+    const folder = await videomae(...common, '--learner', 'ridge', '--white-box', '--out', place('refused'))
+    expect(folder.stdout).toContain('ROWS_WITHOUT_CLASS')
+    const other = await videomae(...common, '--white-box', '--out', place('refused'))
+    expect(other).toMatchObject({ code: 2, stdout: expect.stringContaining('ridge heads') })
   })
 
   it('ends with a code of its own where there was nothing to check', async () => {

@@ -1,7 +1,7 @@
 /** Attacks on the certificates of a folder or list of videos, in one call. */
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type AuditOptions, type AuditReport, assertAudit, audit } from '../audit/audit.ts'
 import { checkRules } from '../certify-plan.ts'
@@ -25,6 +25,10 @@ export interface AuditVideosJob
   readonly seedsPerPartition?: number
   /** Attacks on the list or folder itself, through everything that `certifyVideos` does. Default 20, or 2 for trained networks. */
   readonly listTrials?: number
+  /**
+   * Also attacks on labels in the rows, against the white-box label-flip certificate: ridge heads, rule `dpa` and a list. Default false.
+   */
+  readonly whiteBox?: boolean
 }
 
 /** `audit.json`: what poisoned features did, and attacks on rows and files. */
@@ -32,6 +36,8 @@ export interface VideoAudit extends AuditReport {
   /** Null where they were not asked for, or cannot be made: `listsSkipped` says why. */
   readonly lists: ListAuditReport | null
   readonly listsSkipped: string | null
+  /** Labels flipped in the rows against the white-box certificate and that of the votes; null where not asked for. */
+  readonly labelFlips: ListAuditReport | null
 }
 
 /**
@@ -43,11 +49,16 @@ export interface VideoAudit extends AuditReport {
 export async function auditVideos(
   job: AuditVideosJob,
 ): Promise<{ readonly report: VideoAudit; readonly file: string }> {
-  const { partitions = 50, rule = 'dpa', groups, out } = job
+  const { partitions = 50, rule = 'dpa', groups, out, whiteBox = false } = job
   const { by } = claimOf([rule], job)
-  checkRules({ rules: [rule], partitions, groups, by })
+  checkRules({ rules: [rule], partitions, groups, by, whiteBox })
+  if (whiteBox && rule !== 'dpa') throw invalidArgument('whiteBox', 'rule "dpa"', rule)
+  if (whiteBox && (job.learner ?? { kind: 'ridge' }).kind !== 'ridge')
+    throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
+  // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.
+  if (whiteBox) checkPlan(plan, by, [rule], 'label_flip', true)
   const auditOf = <Set extends SampleSet, Inputs extends TestInputs>({
     set,
     test,
@@ -79,22 +90,30 @@ async function attackLists(
   videos: CertifyVideosOptions,
   plan: CertifyVideosPlan,
   job: AuditVideosJob & { readonly rule: Rule; readonly partitions: number; readonly by: BucketKey },
-): Promise<Pick<VideoAudit, 'lists' | 'listsSkipped'>> {
-  const { rule, partitions, groups, by, spread, seed, threads, signal, out } = job
+): Promise<Pick<VideoAudit, 'lists' | 'listsSkipped' | 'labelFlips'>> {
+  const { rule, partitions, groups, by, spread, seed, threads, signal, out, whiteBox = false } = job
   const trials = job.listTrials ?? (isHeadKind(plan.learner.kind) ? 20 : 2)
-  const skipped = (why: string) => ({ lists: null, listsSkipped: why })
+  const skipped = (why: string) => ({ lists: null, listsSkipped: why, labelFlips: null })
   if (trials === 0) return skipped('not asked for')
   if (plan.sources.length > 1)
     return skipped('the encoders of groups would have to be pretrained again for each attack')
   const threat = threatOf(plan, by, rule)
   if (threat === null) return skipped('no claim holds with this encoder')
-  const lists = await auditLists({
-    ...{ videos, rules: [rule], partitions, threat, groups, spread, trials, seed, threads, signal },
+  const shared = {
+    ...{ videos, rules: [rule], partitions, groups, spread, trials, seed, threads, signal },
     seeds: job.seedsPerPartition,
     folder: path.join(out, `attacked-${process.pid}`),
+  }
+  const lists = await auditLists({
+    ...{ ...shared, threat },
     onProgress: stage(job.onProgress, 'attacks on rows and files'),
   })
-  return { lists, listsSkipped: null }
+  if (!whiteBox) return { lists, listsSkipped: null, labelFlips: null }
+  const labelFlips = await auditLists({
+    ...{ ...shared, threat: 'label_flip', whiteBox },
+    onProgress: stage(job.onProgress, 'flipped labels'),
+  })
+  return { lists, listsSkipped: null, labelFlips }
 }
 
 /** The strongest claim that the encoder allows; null where none does. */
@@ -113,11 +132,12 @@ function threatOf(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Threat | 
 /** @throws VideoMaeError `AUDIT_FAILED` where anything changed that must not, `AUDIT_NOTHING_CHECKED` where nothing was compared */
 export function assertVideoAudit(report: VideoAudit): void {
   assertAudit(report)
-  assertLists(report)
+  assertLists(report.lists)
+  assertLists(report.labelFlips)
   assertChecked(report)
 }
 
-function assertLists({ lists }: VideoAudit): void {
+function assertLists(lists: ListAuditReport | null): void {
   if (lists === null || lists.violations.length === 0) return
   const [{ what, acts }] = lists.violations
   throw new VideoMaeError(
@@ -131,8 +151,9 @@ function assertLists({ lists }: VideoAudit): void {
 }
 
 /** A check that had nothing to check has not passed. */
-function assertChecked({ checkedPredictions, attacks, lists, inputs }: VideoAudit): void {
-  if (checkedPredictions + attacks.triedWithin + (lists?.checkedPredictions ?? 0) > 0) return
+function assertChecked({ checkedPredictions, attacks, lists, labelFlips, inputs }: VideoAudit): void {
+  const ofRows = (lists?.checkedPredictions ?? 0) + (labelFlips?.checkedPredictions ?? 0)
+  if (checkedPredictions + attacks.triedWithin + ofRows > 0) return
   throw new VideoMaeError(
     `Expected certified predictions to check, but nothing was checked: no attack was within the radius of any of the ${inputs} inputs.`,
     {

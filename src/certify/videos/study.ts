@@ -15,6 +15,7 @@ export type CertifyStage =
   | 'certificates'
   | 'poisonings'
   | 'attacks on rows and files'
+  | 'flipped labels'
 
 /** Videos, encoders and base learners, where results go, and what is told on the way. */
 export interface VideoStudyOptions extends Omit<CertifyVideosOptions, 'cache' | 'onDigest' | 'onProgress'> {

@@ -40,6 +40,8 @@ export interface ListAuditOptions {
   readonly groups?: number
   readonly spread?: number
   readonly seeds?: number
+  /** Also the white-box label-flip certificate of ridge heads (threat `label_flip` only). */
+  readonly whiteBox?: boolean
   /** Attacks. Default 20. */
   readonly trials?: number
   /** Most rows of the data that are used, an even choice. Default 400: every attack reads all of them again. */
@@ -181,13 +183,16 @@ async function attackOnce(attacking: Attacking, stream: RandomStream): Promise<A
   const most = Math.max(1, aim.radius, aim.earliness ?? 0)
   const names = [...new Set(attacking.rows.map(({ label = '?' }) => label))]
   const labelsOnly = options.threat === 'label_flip'
-  const aimed = stream.integer(2) === 0 && !labelsOnly
+  const aimed = stream.integer(2) === 0
+  // Aimed flips take labels from the winner of an input and give them to its rivals, all that the budget allows.
+  const ofWinner = (row: DataRow) => row.label === aim.prediction
   const target: Target = {
-    ...{ form, labelsOnly, reach: () => true, stamp: () => ({}) },
+    ...{ form, labelsOnly, reach: aimed && labelsOnly ? ofWinner : () => true, stamp: () => ({}) },
     labels: aimed ? [...aim.rivals.filter((name) => names.includes(name)), 'a class of the attacker'] : names,
     inputs: inputs.filter((input) => !aimed || input.id === id).map(({ file }) => file),
   }
-  const kinds: readonly AttackKind[] = aimed ? ['insert an input'] : kindsFor(target)
+  const strongest: AttackKind = labelsOnly ? 'relabel' : 'insert an input'
+  const kinds: readonly AttackKind[] = aimed ? [strongest] : kindsFor(target)
   const spend = { kinds, budget: aimed ? most : 1 + stream.integer(most) }
   if (by === 'time') return inStretch(attacking, target, spend.budget, stream)
   const { rows, acts, cost } = await spendOn(
@@ -293,15 +298,15 @@ function compare(clean: Outcome, after: Outcome, { holdsFor, cost }: Attack, unt
 }
 
 /** The way that `certify` goes, from data to certificates. */
-async function certifyData(data: string, options: ListAuditOptions): Promise<Outcome> {
-  const { rules, partitions, groups, spread, seeds, seed, threads, threat, signal } = options
+export async function certifyData(data: string, options: ListAuditOptions): Promise<Outcome> {
+  const { rules, partitions, groups, spread, seeds, seed, threads, threat, whiteBox, signal } = options
   const videos: CertifyVideosOptions = { ...options.videos, data, onNote: undefined, onProgress: undefined }
   const { by = 'content' } = videos
   const plan = await planCertification(videos)
-  checkPlan(plan, by, rules, threat)
+  checkPlan(plan, by, rules, threat, whiteBox)
   const run = async <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => {
     const mathematics: CertifyOptions<Set, Inputs> = {
-      ...{ rules, partitions, groups, spread, seeds, seed, threads, signal, by },
+      ...{ rules, partitions, groups, spread, seeds, seed, threads, whiteBox, signal, by },
       learners: prepared.learners,
       threat: { threat, encoder: prepared.encoder },
       periods: plan.periods,
