@@ -34,7 +34,7 @@ function addShared(command: Command, out: string): Command {
     )
     .option(
       '--classes <names>',
-      'the classes, separated by commas, or a file with a name in each line (or config.json of a classifier): videos with\n' +
+      'the classes, separated by commas, or a file with one name per line (or config.json of a classifier); videos with\n' +
         'other labels are left out; default: any classes',
     )
     .addOption(
