@@ -167,6 +167,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
   const ballots = emptyBallots(inputs, learners, classes, classes)
   const sums = new Float64Array(classes)
   let ties = 0
+  let thousands: string | null = null
   for (let row = 0; row < inputs; row++) {
     for (let i = 0; i < learners; i++) {
       sums.fill(0)
@@ -174,7 +175,16 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       for (let at = first; at < first + classes * seeds; at++) {
         const score = reader.score(table.value(row, at))
         if (!score.ok) throw invalidVotes(file, `${table.place(row, at)} ${score.problem}`)
-        sums[(at - first) % classes] += score.value
+        if (thousands === null && reader.mayBeThousands)
+          thousands = `${table.place(row, at)} is ${JSON.stringify(table.value(row, at))}`
+        const c = (at - first) % classes
+        const sum = sums[c] + score.value
+        if (!isExactSum(sums[c], score.value, sum))
+          throw invalidVotes(
+            file,
+            `${table.place(row, at)} makes the sum of ${seeds} seeds a whole number that a 64-bit float does not hold`,
+          )
+        sums[c] = sum
       }
       const highest = sums.reduce((most, sum) => Math.max(most, sum), Number.NEGATIVE_INFINITY)
       if (!Number.isFinite(highest))
@@ -186,7 +196,19 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       writeBallot(sums, 0, classes, ballots.ranks, (row * learners + i) * classes, classes)
     }
   }
+  if (thousands !== null && reader.mayBeThousands)
+    throw invalidVotes(
+      file,
+      `${thousands}, which may have a decimal comma or a separator of thousands, and no other number shows which`,
+      'Write scores with a decimal point and without separators of thousands.',
+    )
   return { ballots, abstentions: 0, ties, lowest: 0 }
+}
+
+/** Whether whole numbers were added up without rounding; sums of others are rounded as usual. */
+function isExactSum(a: number, b: number, sum: number): boolean {
+  if (Math.abs(sum) <= Number.MAX_SAFE_INTEGER || !Number.isInteger(a) || !Number.isInteger(b)) return true
+  return !Number.isFinite(sum) || BigInt(a) + BigInt(b) === BigInt(sum)
 }
 
 /** A certificate of votes that this program did not make. */

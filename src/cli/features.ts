@@ -47,11 +47,11 @@ export async function featuresCommand(data: readonly string[], options: Features
     const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
     const { entries, sources: read } = readVideos(data, { labelFromFolder: true })
     if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
-    const labelled = entries.every(({ label }) => label !== undefined)
-    const classes = labelled ? sortClasses(new Set(entries.map(({ label }) => label!))) : null
-    const videos = entries.map((entry) =>
-      classes === null ? entry : { ...entry, class: classes.indexOf(entry.label!) },
-    )
+    const { classes, videos, unlabeled } = withClasses(entries)
+    if (classes !== null && unlabeled > 0)
+      display.note(
+        `${unlabeled} of ${entries.length} videos ${unlabeled === 1 ? 'has' : 'have'} no label: -1 in labels of features.safetensors, null in index.json`,
+      )
     const shard = options.shard === undefined ? null : parseShard(options.shard)
     const { kind, clips, crops, batch, threads, decoder, workers } = options
     const computed = await computeFeatures(source, videos, {
@@ -104,6 +104,25 @@ export async function featuresCommand(data: readonly string[], options: Features
     display.end()
     interrupt.dispose()
   }
+}
+
+/** Videos with the index of their class, where any has a label; one without a label has no class. */
+export function withClasses<Video extends { readonly label?: string }>(
+  entries: readonly Video[],
+): {
+  /** Sorted; null where no video has a label. */
+  readonly classes: readonly string[] | null
+  readonly videos: readonly (Video & { readonly class?: number })[]
+  readonly unlabeled: number
+} {
+  const labels = entries.flatMap(({ label }) => (label === undefined ? [] : [label]))
+  const unlabeled = entries.length - labels.length
+  if (labels.length === 0) return { classes: null, videos: entries, unlabeled }
+  const classes = sortClasses(new Set(labels))
+  const videos = entries.map((entry) =>
+    entry.label === undefined ? entry : { ...entry, class: classes.indexOf(entry.label) },
+  )
+  return { classes, videos, unlabeled }
 }
 
 /** `3/16` -> number 2 of 16, counted from 0. */

@@ -14,7 +14,7 @@ export interface FeatureFiles {
 
 /**
  * Writes features of all views of all videos: `features.npy` [rows, D] or [rows, N, D], `features.safetensors` with the
- * tensors `features` and, where videos have labels, `labels` (int64), and `index.json`, which says of every row which
+ * tensors `features` and, where `classes` are given, `labels` (int64, -1 for a video without a label), and `index.json`, which says of every row which
  * video and which frames it is.
  */
 export async function writeFeatureFiles<Video extends VideoEntry & { readonly class?: number }>(
@@ -25,11 +25,12 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
   const { store, videos, shape, failures, encoder } = computed
   const index: Record<string, unknown>[] = []
   for (const { video, digest } of videos) {
-    const { id, label, group, split } = video
+    const { id, group, split } = video
+    const label = classes === null ? video.label : (video.label ?? null)
     for (const view of store.views(digest)) index.push({ id, label, group, split, digest, ...view })
   }
   const data = new Float32Array(index.length * store.width)
-  const labels = new BigInt64Array(index.length)
+  const labels = new BigInt64Array(index.length).fill(-1n)
   let row = 0
   for (const { video, digest } of videos) {
     const rows = await store.read(digest)

@@ -18,13 +18,22 @@ type Time = { readonly kind: 'date' | 'number'; readonly value: number }
 const dateForm = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
 const lengths: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
+/** Whether the calendar has the day of a date: `Date.parse` takes February 30 for March 1. */
+function isCalendarDay(day: string): boolean {
+  const value = Date.parse(day)
+  return Number.isFinite(value) && new Date(value).toISOString().startsWith(day)
+}
+
 /** A number as it is, a date as milliseconds since 1970; without a time zone it is in UTC, on every machine. */
 function parseTime(text: string): Time | null {
   const date = dateForm.test(text)
   const [day, clock] = text.split(/[T ]/)
   const zoned = clock === undefined || /Z|[+-]/.test(clock)
   const value = date ? Date.parse(clock === undefined ? day : `${day}T${clock}${zoned ? '' : 'Z'}`) : Number(text)
-  return Number.isFinite(value) && text !== '' ? { kind: date ? 'date' : 'number', value } : null
+  if (date && !isCalendarDay(day)) return null
+  // Above 2^53 neighboring whole numbers are one double: times in nanoseconds would move across the border of a period.
+  if (!date && Number.isInteger(value) && !Number.isSafeInteger(value)) return null
+  return Number.isFinite(value) && text.trim() !== '' ? { kind: date ? 'date' : 'number', value } : null
 }
 
 /** [videos] undefined where a video has no time, one that cannot be read, or one of another kind. */

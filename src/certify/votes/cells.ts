@@ -20,6 +20,18 @@ export function parseNumber(cell: string): number | undefined {
   return plusInfinity.test(text) ? Number.POSITIVE_INFINITY : undefined
 }
 
+const wholeNumber = /^([+-]?\d+)(?:\.(\d*))?$/
+
+/** Whether a double holds this number, where it is written as a whole number or is above 2^53. Others are rounded as usual. */
+function isExact(text: string, value: number): boolean {
+  const [, whole, fraction = ''] = wholeNumber.exec(text) ?? []
+  if (whole === undefined || !Number.isFinite(value) || Math.abs(value) < 2 ** 53) return true
+  return /^0*$/.test(fraction) && BigInt(whole) === BigInt(value)
+}
+
+const notExact =
+  'a whole number that a 64-bit float does not hold: it would be rounded, and scores would change their order'
+
 /** A vote that says nothing. */
 export const abstention = -1
 
@@ -104,11 +116,19 @@ function shown(cell: number | string): string {
 export class ScoreReader {
   private mark: '.' | ',' | null
   private readonly comma: boolean
+  /** A number has shown that its comma is no separator of thousands. */
+  private proven: boolean
 
   /** @param separator of cells */
   constructor(separator: string | null) {
     this.comma = separator !== null && separator !== ','
     this.mark = null
+    this.proven = false
+  }
+
+  /** Whether numbers had a comma, and all of them may be thousands: `1,234`. */
+  get mayBeThousands(): boolean {
+    return this.mark === ',' && !this.proven
   }
 
   /** A finite number, or minus infinity. */
@@ -119,10 +139,13 @@ export class ScoreReader {
     if (this.comma && /^[+-]?\d*,\d+(?:e[+-]?\d+)?$/i.test(text)) {
       if (this.mark === '.') return refused(`is ${shown(cell)}, with a comma, while other numbers have a point`)
       this.mark = ','
-      return checked(Number(text.replace(',', '.')))
+      if (!/^[+-]?[1-9]\d{0,2},\d{3}$/.test(text)) this.proven = true
+      const pointed = text.replace(',', '.')
+      return isExact(pointed, Number(pointed)) ? checked(Number(pointed)) : refused(`is ${text}, ${notExact}`)
     }
     const number = parseNumber(text)
     if (number === undefined) return refused(`is ${shown(cell)}, which is no number`)
+    if (!isExact(text, number)) return refused(`is ${text}, ${notExact}`)
     if (text.includes('.')) {
       if (this.mark === ',') return refused(`is ${shown(cell)}, with a point, while other numbers have a comma`)
       this.mark = '.'

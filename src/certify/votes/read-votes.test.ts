@@ -300,6 +300,64 @@ test('scores in text: learner and class by name, decimal commas, seeds', async (
   await expect(scores('id,l0_c0,l0_c1,l0_c2\na,0,1,2\n')).rejects.toThrow(/does not count 2 classes/)
 })
 
+describe('whole numbers that a double does not hold', () => {
+  const [even, odd] = [2n ** 53n, 2n ** 53n + 1n]
+
+  test.each<[NpyDtype, NpyArray]>([
+    ['i8', BigInt64Array.of(even, odd, -1n)],
+    ['u8', BigUint64Array.of(even, odd, 1n)],
+  ])('are refused as scores of type %s', async (dtype, data) => {
+    const place = file('', `${dtype}-large.npy`)
+    await writeNpy(place, [1, 1, 3], data, dtype)
+    await expect(importBallots(place, { kind: 'scores', classes: 3 })).rejects.toMatchObject({
+      code: 'VOTES_INVALID',
+      message: expect.stringMatching(/score at \[0, 0, 1\] is 9007199254740993, a whole number/),
+    })
+  })
+
+  test('are refused in text, and as sums of seeds; exact ones are read', async () => {
+    const scores = (content: string, seeds = 1) =>
+      importBallots(file(content), { kind: 'scores', classes: 2, seeds }).then(({ ballots }) => [...ballots.ranks])
+    for (const large of ['9007199254740993', '-9007199254740993.0', '9007199254740993.5'])
+      await expect(scores(`id,s0,s1\na,1,${large}\n`)).rejects.toThrow(`line 2, column s1 is ${large}, a whole number`)
+    await expect(scores('id;s0;s1\na;0,5;9007199254740993,0\n')).rejects.toThrow(/9007199254740993,0, a whole number/)
+    expect(await scores('id,s0,s1\na,9007199254740992,9007199254740994\n')).toEqual([1, 0])
+    // A float that is written in full, and one that is rounded as any fraction is.
+    expect(await scores('id,s0,s1\na,1e300,0.12345678901234567890\n')).toEqual([0, 1])
+    await expect(scores('id,s0,s1,s2,s3\na,9007199254740991,1,2,1\n', 2)).rejects.toThrow(/column s2 makes the sum/)
+    expect(await scores('id,s0,s1,s2,s3\na,9007199254740991,1,1,1\n', 2)).toEqual([0, 1])
+  })
+
+  test('are no class', async () => {
+    const place = file('', 'class.npy')
+    await writeNpy(place, [1, 1], BigInt64Array.of(odd), 'i8')
+    await expect(importBallots(place, { kind: 'votes', classes: 3 })).rejects.toThrow(/9007199254740993.* no class/)
+  })
+})
+
+describe('a comma in a score', () => {
+  const scores = (content: string) =>
+    importBallots(file(content), { kind: 'scores', classes: 2 }).then(({ ballots }) => [...ballots.ranks])
+
+  test.each(['id\ts0\ts1\na\t1,234\t5\n', 'id;s0;s1\na;5;-1,250\n', 'id|s0|s1\na|12,345|1,000\n'])(
+    'is refused where it may separate thousands: %j',
+    async (content) => {
+      await expect(scores(content)).rejects.toMatchObject({
+        code: 'VOTES_INVALID',
+        message: expect.stringMatching(/line 2, column s[01] is "[-\d,]+", which may have a decimal comma or/),
+        hint: expect.stringMatching(/decimal point/),
+      })
+    },
+  )
+
+  test('is a decimal comma where another number shows it, before or after', async () => {
+    expect(await scores('id\ts0\ts1\na\t1,234\t5\nb\t0,567\t5\n')).toEqual([1, 0, 1, 0])
+    expect(await scores('id;s0;s1\na;1,5;5\nb;5;1,234\n')).toEqual([1, 0, 0, 1])
+    expect(await scores('id;s0;s1\na;1,2345;1\nb;5;1,234\n')).toEqual([0, 1, 0, 1])
+    await expect(scores('id\ts0\ts1\na\t1,234,567\t5\n')).rejects.toThrow(/no number/)
+  })
+})
+
 test('a file that is not there, or behind links in a circle, is named', async () => {
   symlinkSync('circle', path.join(folder, 'circle'))
   for (const [name, code] of [

@@ -92,7 +92,7 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
     separator: null,
     inputs,
     width,
-    value: (row, column) => Number(numbers[row * width + column]),
+    value: (row, column) => numberOrDigits(numbers[row * width + column]),
     place: (row, column) =>
       kind === 'votes'
         ? `the vote at [${row}, ${column}]`
@@ -103,6 +103,12 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
     labels: null,
     notUsed: [],
   }
+}
+
+/** A 64-bit integer that no double holds stays text, so that what reads it sees all digits. */
+function numberOrDigits(value: number | bigint): number | string {
+  const number = Number(value)
+  return typeof value === 'bigint' && BigInt(number) !== value ? String(value) : number
 }
 
 function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesTable {
