@@ -109,6 +109,8 @@ export {
   type ThreatStatement,
 } from './certify/threat/threat.ts'
 export { checkVectors, type SectionResult } from './certify/vectors.ts'
+export type { Difference } from './certify/verify/differences.ts'
+export { assertVerified, type VerificationReport, type VerifiedRun } from './certify/verify/verify-votes.ts'
 export { type AttackKind, attackKinds } from './certify/videos/audit/attacks.ts'
 export { auditLists, type ListAuditOptions, type ListAuditReport } from './certify/videos/audit/list-audit.ts'
 export { type AuditVideosJob, assertVideoAudit, auditVideos, type VideoAudit } from './certify/videos/audit-videos.ts'
@@ -166,6 +168,7 @@ export { type SeenInputs, seenInputs, seenRemarks } from './certify/videos/seen-
 export type { CertifyStage, VideoStudyOptions } from './certify/videos/study.ts'
 export type { PeriodOptions } from './certify/videos/times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './certify/videos/training-manifest.ts'
+export { type VerifyCertificateOptions, verifyCertificate } from './certify/videos/verify-videos.ts'
 export { type VideoCertificate, videoCertificate } from './certify/videos/video-certificate.ts'
 export { KeptCertificates } from './certify/votes/kept-certificates.ts'
 export { describeReading, type VotesReading } from './certify/votes/reading.ts'

@@ -231,6 +231,11 @@ function addVerify(program: Command): void {
         'votes to verify it from. Says what it did not check.',
     )
     .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
+    .option(
+      '--data <data>',
+      'the videos that were certified: their partitions and labels are checked, too; none is decoded',
+    )
+    .option('--test <data>', 'with --data: the videos to predict, where the certificate has others than a part of DATA')
     .option('--json', 'print JSON instead of text')
     .option('--quiet', 'no progress')
     .action((certificate, options) =>

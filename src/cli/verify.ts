@@ -1,20 +1,25 @@
 import { describeDifference } from '../certify/verify/differences.ts'
-import { assertVerified, type VerificationReport, verifyVotes } from '../certify/verify/verify-votes.ts'
+import { assertVerified, type VerificationReport } from '../certify/verify/verify-votes.ts'
+import { verifyCertificate } from '../certify/videos/verify-videos.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { progressOf } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
 export interface VerifyCommandOptions extends CommonOptions {
+  /** The videos that were certified. */
+  readonly data?: string
+  readonly test?: string
   readonly quiet?: boolean
 }
 
 /** `videomae verify`. */
 export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {
-  const { json = false, quiet = false } = options
+  const { json = false, quiet = false, data, test } = options
   const interrupt = interruptSignal('Nothing was written; run the same command again.')
   try {
-    const report = await verifyVotes(file, { signal: interrupt.signal, onProgress: progressOf(quiet) })
+    const { signal } = interrupt
+    const report = await verifyCertificate(file, { data, test, signal, onProgress: progressOf(quiet) })
     const error = problemOf(report)
     if (json) {
       const shown = { ...report, verified: error === null, ...(error === null ? {} : errorDocument(error)) }

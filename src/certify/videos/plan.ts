@@ -131,7 +131,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
  *
  * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData`, `trustedVideos` and `requireBothSides` throw
  */
-export async function planVideos(options: Omit<CertifyVideosOptions, 'from'>) {
+export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'cache'> & { readonly cache?: string }) {
   const { data, test, signal, by, testShare = 0.2, onNote = () => {} } = options
   if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
   if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)

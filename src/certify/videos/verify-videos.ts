@@ -1,0 +1,208 @@
+/** Verifies a certificate: from its votes alone and, where the videos are at hand, its partitions and protected set too. */
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import type { LabelledVideo } from '../../dataset/dataset.ts'
+import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
+import { ensembleFacts } from '../ensemble/ensemble-facts.ts'
+import type { SampleSet } from '../ensemble/feature-set.ts'
+import { spreadOfPlan } from '../ensemble/learners.ts'
+import { runName } from '../files/certificate-file.ts'
+import { plurality } from '../rules/plurality.ts'
+import { bucketCount } from '../verify/buckets.ts'
+import { Differences } from '../verify/differences.ts'
+import { invalidCertificate, readBuckets, readCertificate } from '../verify/read-files.ts'
+import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
+import { type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
+import { samplesOfVideos } from './learners/video-set.ts'
+import { planVideos } from './plan.ts'
+import { splitRules } from './reading.ts'
+
+export interface VerifyCertificateOptions extends VerifyVotesOptions {
+  /** The folder or list that was certified, as it was then: its videos are hashed again, none is decoded. */
+  readonly data?: string
+  /** The videos to predict, where the certificate names others than a part of `data`. */
+  readonly test?: string
+}
+
+/**
+ * Verifies a certificate from the files beside it. With `data` also which videos are protected and predicted, their labels, and the
+ * partition of each.
+ *
+ * @param file `certificate.json` or `imported-certificate-RULE.json`
+ * @returns what was checked, what was not, and every difference; see `assertVerified`
+ * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
+ *   with `data` what `planVideos` throws
+ * @example
+ * const report = await verifyCertificate('checkpoints/certify/certificate.json')
+ * assertVerified(report)
+ */
+export async function verifyCertificate(
+  file: string,
+  options: VerifyCertificateOptions = {},
+): Promise<VerificationReport> {
+  const { data, test } = options
+  if (data === undefined && test !== undefined) throw invalidArgument('test', 'nothing without data', test)
+  const report = await verifyVotes(file, options)
+  if (data === undefined) return report
+  const certificate = await readCertificate(file)
+  if (certificate.schema !== 'videomae.certificate/1' || certificate.data === undefined)
+    throw invalidArgument('data', 'nothing: the certificate is not of videos', data)
+  if ((certificate.data.test !== null) !== (test !== undefined))
+    throw invalidArgument(
+      'test',
+      certificate.data.test === null ? 'nothing' : `the videos of ${certificate.data.test}`,
+      test,
+    )
+  const differences = new Differences()
+  const notChecked = await compareVideos(file, certificate, { ...options, data }, differences)
+  return {
+    ...report,
+    compared: report.compared + differences.compared,
+    checked: [
+      ...report.checked,
+      'the data: lists, protected and predicted videos, rows left out, labels, classes, and the partition of each video',
+    ],
+    notChecked: [...report.notChecked.filter((what) => !what.includes('(--data)')), ...notChecked],
+    differences: [...report.differences, ...differences.listed],
+    differencesFound: report.differencesFound + differences.found,
+  }
+}
+
+/** @returns what was not checked */
+async function compareVideos(
+  file: string,
+  certificate: ReadCertificate,
+  options: VerifyCertificateOptions & { readonly data: string },
+  differences: Differences,
+): Promise<string[]> {
+  const { data } = certificate
+  if (data === undefined) return []
+  const { classes, division } = await planAgain(file, certificate, options)
+  differences.compare('classNames', certificate.classNames, classes)
+  differences.compare('data.rows', data.rows, division.rows)
+  differences.compare('data.division', data.division, division.how)
+  for (const [i, { sha256 }] of division.sources.entries())
+    differences.compare(`data.read[${i}].sha256`, data.read[i]?.sha256, sha256)
+  const what = ({ id, side, code }: (typeof data.leftOut)[number]) => ({ id, side, code })
+  for (const [i, row] of division.leftOut.entries()) {
+    const stated = data.leftOut[i]
+    differences.compare(`data.leftOut[${i}]`, stated === undefined ? null : what(stated), what(row))
+  }
+  // What was left out later could not be decoded, which only decoding shows; with `temporal` it may also be too old.
+  const later = data.leftOut.slice(division.leftOut.length)
+  const lost = (side: 'training' | 'test') =>
+    new Set(later.filter((row) => row.side === side && row.code !== 'outside the periods').map(({ id }) => id))
+  const [lostTraining, lostTest] = [lost('training'), lost('test')]
+  const train = division.train.filter(({ id }) => !lostTraining.has(id))
+  const predicted = division.test.filter(({ id }) => !lostTest.has(id))
+  const set = samplesOfVideos(train, classes)
+  for (const [r, run] of certificate.runs.entries())
+    await compareRun(path.dirname(file), certificate, { run, name: runName(run), at: `runs[${r}].` }, set, differences)
+  compareInputs(certificate, predicted, differences)
+  const old = later.filter(({ code }) => code === 'outside the periods').length
+  differences.compare('data.protected', data.protected, train.length - old)
+  differences.compare('data.predicted', data.predicted, predicted.length)
+  const undecoded = lostTraining.size + lostTest.size
+  if (oneRowEach(certificate)) {
+    const counts = new Int32Array(classes.length)
+    for (const label of set.labels) counts[label]++
+    differences.compare('mostFrequentClass.name', certificate.mostFrequentClass.name, classes[plurality(counts)])
+  }
+  return [
+    'the contents of the videos, except for the side and the partition that their hashes give',
+    'whether the votes are those of learners trained on this data: certify again with the same options, and compare learnersDigest',
+    ...(undecoded === 0
+      ? []
+      : [`whether ${undecoded} videos that are stated to be undecodable are: no video was decoded`]),
+    ...(data.trusted === null ? [] : ['the trusted videos that fix the scale of features']),
+  ]
+}
+
+/** Whether each row of the learners is a video: with several clips their number depends on decoding. */
+function oneRowEach({ options }: ReadCertificate): boolean {
+  return options?.clips === 1
+}
+
+/** The division of the videos, by the options of the certificate. */
+async function planAgain(
+  file: string,
+  { data, options = {}, buckets, classNames, runs }: ReadCertificate,
+  { data: source, test, signal }: VerifyCertificateOptions & { readonly data: string },
+) {
+  const { split, seed, testShare } = options
+  const rule = splitRules.find((each) => each === split)
+  if (typeof seed !== 'number' || typeof testShare !== 'number' || (split !== null && rule === undefined))
+    throw invalidCertificate(
+      file,
+      'options.seed, options.testShare and options.split',
+      JSON.stringify({ seed, testShare, split }),
+    )
+  const base = {
+    ...{ data: source, test, signal, seed, testShare, by: buckets.by },
+    ...(rule === undefined ? {} : { split: rule }),
+    ...(data?.classes === 'declared' ? { classes: classNames } : {}),
+  }
+  const periods = runs.find((run) => run.periods !== undefined)?.periods
+  if (periods === undefined) return planVideos(base)
+  const { until, length, coverage } = periods
+  try {
+    return await planVideos({ ...base, periods: { until: String(until), length: String(length), coverage } })
+  } catch (error) {
+    // The certificate does not say whether its times are numbers or dates.
+    if (!(error instanceof VideoMaeError && error.code === 'TIME_INVALID')) throw error
+    const dated = { until: new Date(until).toISOString(), length: `${length / 3_600_000}h`, coverage }
+    return planVideos({ ...base, periods: dated })
+  }
+}
+
+async function compareRun(
+  folder: string,
+  certificate: ReadCertificate,
+  { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
+  set: SampleSet,
+  differences: Differences,
+): Promise<void> {
+  const about = { run: name }
+  const { by } = certificate.buckets
+  const { periods, learners } = run
+  const published = await readBuckets(folder, bucketCount(run))
+  // More partitions than this no run has whose votes were read.
+  if (run.ballots?.learners !== learners) return
+  const { buckets, offsets } = spreadOfPlan({ by, learners, offsets: run.offsets, periods })
+  const groups = published?.groups ?? run.groups ?? undefined
+  if (groups !== undefined && buckets % groups !== 0) {
+    differences.compare(`${at}groups`, groups, `a divisor of ${buckets}`, about)
+    return
+  }
+  const assignment = assignBuckets(set, { by, buckets, periods, groups })
+  const again = bucketManifest(set, assignment)
+  if (published !== null)
+    differences.compare(
+      `buckets-${buckets}.json: assignment`,
+      Object.fromEntries(published.assignment),
+      Object.fromEntries(again.assignment),
+      about,
+    )
+  if (oneRowEach(certificate)) differences.compare(`${at}bucketManifest`, run.bucketManifest, again.digest, about)
+  const { singleClassLearners, emptyLearners } = ensembleFacts(set, { assignment, offsets, learners })
+  differences.compare(`${at}singleClassLearners`, run.singleClassLearners, singleClassLearners, about)
+  differences.compare(`${at}emptyLearners`, run.emptyLearners, emptyLearners, about)
+}
+
+/** The inputs of every run are the videos to predict, with their labels. */
+function compareInputs(
+  { runs }: ReadCertificate,
+  predicted: readonly (LabelledVideo & { readonly class: number })[],
+  differences: Differences,
+): void {
+  for (const [r, run] of runs.entries()) {
+    if (run.inputs === null) continue
+    const about = { run: runName(run) }
+    differences.compare(`runs[${r}].inputs.length`, run.inputs.length, predicted.length, about)
+    for (const [t, { id, label }] of run.inputs.entries()) {
+      if (t >= predicted.length) break
+      const found = { id: predicted[t].id, label: predicted[t].class }
+      differences.compare(`runs[${r}].inputs[${t}]`, { id, label }, found, { ...about, input: id })
+    }
+  }
+}
