@@ -50,7 +50,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   const reader = new ClassReader(options)
   const labels = table.labels === null ? undefined : labelsOf(file, table.labels, reader)
   const cast = kind === 'votes' ? castVotes(file, table, reader, options) : castScores(file, table, options)
-  const notes: string[] = []
+  const notes: string[] = [...table.notes]
   const lowest =
     labels?.reduce<number>((least, label) => (label === null ? least : Math.min(least, label)), classes) ?? classes
   if (kind === 'votes' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)

@@ -3,6 +3,8 @@
  * class, and radii would grow without a reason.
  */
 import { parseNumber } from './cells.ts'
+import { type ClassColumns, classColumns } from './class-words.ts'
+import { familyOf, gridSizes, isGrid, orderOf, type Parts, parts } from './column-order.ts'
 import type { ReadOptions } from './reading.ts'
 
 export type Role = 'id' | 'index' | 'label'
@@ -54,6 +56,8 @@ export interface Columns {
   /** Indices of the columns of learners, in the order of learners. */
   readonly learners: readonly number[]
   readonly reordered: boolean
+  /** Which order was taken, where that is worth a look. */
+  readonly notes: readonly string[]
   readonly id: number | null
   readonly label: number | null
   readonly notUsed: readonly string[]
@@ -112,13 +116,10 @@ function describe(name: string): string {
   return name === '' ? 'row names' : JSON.stringify(name)
 }
 
+type Found = Pick<Columns, 'learners' | 'reordered' | 'notes'>
+
 /** The columns that are left must be learners, all of them, by their names or by their number. */
-function learnersOf(
-  names: readonly string[],
-  rest: readonly number[],
-  options: ReadOptions,
-  refuse: Refuse,
-): Pick<Columns, 'learners' | 'reordered'> {
+function learnersOf(names: readonly string[], rest: readonly number[], options: ReadOptions, refuse: Refuse): Found {
   const { kind, classes, seeds = 1, learners } = options
   const perLearner = kind === 'scores' ? classes * seeds : 1
   const shown = list(rest.map((column) => describe(names[column])))
@@ -138,32 +139,65 @@ function learnersOf(
         'If all of them are learners (or scores of learners), in this order, say how many there are: --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
       )
   }
-  if (family === null || !isGrid(parsed.map(({ numbers }) => numbers))) return { learners: rest, reordered: false }
-  const order = rest.map((_, i) => i).sort((a, b) => compare(parsed[a].numbers, parsed[b].numbers))
-  return { learners: order.map((i) => rest[i]), reordered: order.some((at, i) => at !== i) }
+  return ordered(names, rest, options, (why) =>
+    refuse(
+      `${why}: ${shown}`,
+      'Put the columns in the order of learners, and of classes for each learner, or give them names that do not say another order, such as l0_c0, l0_c1, l1_c0.',
+    ),
+  )
 }
 
-/** A name, cut into words and numbers: `l0_c12` is `l`, 0, `c`, 12. */
-interface Parts {
-  readonly words: readonly string[]
-  readonly numbers: readonly number[]
-}
-
-function parts(name: string): Parts {
-  const plain = name.toLowerCase().replace(/[\s_.-]/g, ' ')
+/** The columns of learners in the order that their names say, and a note where they say none. */
+function ordered(
+  names: readonly string[],
+  rest: readonly number[],
+  { kind, classes, classNames = [], seeds = 1 }: ReadOptions,
+  contradicts: (why: string) => never,
+): Found {
+  const perLearner = kind === 'scores' ? classes : 1
+  const byClass: ClassColumns =
+    kind === 'scores'
+      ? classColumns(
+          rest.map((column) => names[column]),
+          classNames,
+        )
+      : { kind: 'none' }
+  if (byClass.kind === 'unclear') contradicts(byClass.why)
+  if (byClass.kind === 'none') {
+    const parsed = rest.map((column) => parts(names[column]))
+    const { order, said } = orderOf(parsed, { perLearner, seeds }, contradicts)
+    const reordered = order.some((at, i) => at !== i)
+    return {
+      learners: order.map((i) => rest[i]),
+      reordered,
+      notes: said ? [] : [fileOrderNote(kind, classes, classNames)],
+    }
+  }
+  const { columns } = byClass
+  const learners = [...new Set(columns.map((column) => column.rest))]
+  const { order, said } = orderOf(learners.map(parts), { perLearner: 1, seeds }, contradicts)
+  const rank = new Map(order.map((at, i) => [learners[at], i]))
+  const placeOf = (i: number) => rank.get(columns[i].rest)! * classes + columns[i].class
+  const places = rest.map((_, i) => i).sort((a, b) => placeOf(a) - placeOf(b))
+  const moved = places.some((at, i) => at !== i)
+  const shown = list(places.map((i) => describe(names[rest[i]])))
   return {
-    words: plain.split(/\d+/).map((word) => word.replaceAll(' ', '')),
-    numbers: [...plain.matchAll(/\d+/g)].map(([digits]) => Number(digits)),
+    learners: places.map((i) => rest[i]),
+    reordered: moved && said && learners.length > 1,
+    notes: [
+      ...(moved ? [`columns are scores of the classes in their names, and were put in the order ${shown}`] : []),
+      ...(said || learners.length === 1
+        ? []
+        : ['the names of columns do not say the order of learners: it is that of the file']),
+    ],
   }
 }
 
-/** The words that all names share, where they differ in their numbers only. */
-function familyOf(parsed: readonly Parts[]): readonly string[] | null {
-  const [{ words: shared, numbers }] = parsed
-  const alike = parsed.every(
-    ({ words: mine }) => mine.length === shared.length && mine.every((word, i) => word === shared[i]),
-  )
-  return alike && numbers.length > 0 ? shared : null
+/** What is said where no name of a column says what it is. */
+export function fileOrderNote(kind: ReadOptions['kind'], classes: number, classNames: readonly string[] = []): string {
+  if (kind === 'votes') return 'the names of columns do not say the order of learners: it is that of the file'
+  const order = classNames.length > 0 ? list(classNames) : `0 to ${classes - 1}`
+  return `the names of columns do not say which learner and class they are of: they were taken in the order of the file, each learner with its classes in the order ${order}`
 }
 
 /** Why names that are alike are not surely those of learners; null where they are. */
@@ -192,29 +226,6 @@ function doubt(
   return depth === 3 && sizes[1] === seeds && seedWords.has(family[1])
     ? null
     : `their names do not count learners, ${seeds} seeds and classes`
-}
-
-/** How many different values each number has. */
-function gridSizes(numbers: readonly (readonly number[])[]): number[] {
-  return numbers[0].map((_, axis) => new Set(numbers.map((mine) => mine[axis])).size)
-}
-
-/** Whether the numbers are all combinations, each once, of counts from 0 or from 1. */
-function isGrid(numbers: readonly (readonly number[])[]): boolean {
-  const sizes = gridSizes(numbers)
-  const complete = sizes.reduce((product, size) => product * size, 1) === numbers.length
-  const distinct = new Set(numbers.map((mine) => mine.join())).size === numbers.length
-  const counted = sizes.every((size, axis) => {
-    const least = numbers.reduce((smallest, mine) => Math.min(smallest, mine[axis]), Number.POSITIVE_INFINITY)
-    const most = numbers.reduce((largest, mine) => Math.max(largest, mine[axis]), 0)
-    return least <= 1 && most - least === size - 1
-  })
-  return complete && distinct && counted
-}
-
-function compare(a: readonly number[], b: readonly number[]): number {
-  const axis = a.findIndex((value, i) => value !== b[i])
-  return axis < 0 ? 0 : a[axis] - b[axis]
 }
 
 function list(names: readonly string[]): string {

@@ -7,7 +7,7 @@ import { kindByBytes } from '../../format/known-bytes.ts'
 import { isMissing } from '../../format/missing.ts'
 import { readNpy } from '../../format/npy.ts'
 import { openRegularFile, readRegularFile } from '../../format/regular-file.ts'
-import { columnsOf } from './columns.ts'
+import { columnsOf, fileOrderNote } from './columns.ts'
 import { invalidVotes, numberOf, type ReadOptions, type VotesTable } from './reading.ts'
 import { readTextTable, type TextTable } from './text-table.ts'
 
@@ -99,6 +99,7 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
         : `the score at [${row}, ${Math.floor(column / classes)}, ${column % classes}]`,
     columns: null,
     reordered: false,
+    notes: [],
     ids: null,
     labels: null,
     notUsed: [],
@@ -117,7 +118,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
   if (header === null) return withoutHeader(file, table, options)
   const { names, line } = header
   const isEmpty = (column: number) => records.every(({ fields }) => fields[column] === '')
-  const { learners, reordered, id, label, notUsed } = columnsOf(names, isEmpty, options, (problem, hint) => {
+  const { learners, reordered, notes, id, label, notUsed } = columnsOf(names, isEmpty, options, (problem, hint) => {
     throw invalidVotes(file, `line ${line}: ${problem}`, hint)
   })
   const at = (row: number) => `line ${records[row].line}`
@@ -134,6 +135,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
     place: (row, column) => `${at(row)}, column ${names[learners[column]]}`,
     columns: learners.map((column) => names[column]),
     reordered,
+    notes,
     ids,
     labels:
       label === null
@@ -146,7 +148,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
 function withoutHeader(
   file: string,
   { format, separator, records }: TextTable,
-  { kind, classes, seeds = 1, learners, idColumn, labelColumn }: ReadOptions,
+  { kind, classes, classNames, seeds = 1, learners, idColumn, labelColumn }: ReadOptions,
 ): VotesTable {
   const width = records[0].fields.length
   const perLearner = kind === 'scores' ? classes * seeds : 1
@@ -172,6 +174,7 @@ function withoutHeader(
     place: (row, column) => `line ${records[row].line}, column ${column + 1}`,
     columns: null,
     reordered: false,
+    notes: width === 1 ? [] : [fileOrderNote(kind, classes, classNames)],
     ids: null,
     labels: null,
     notUsed: [],

@@ -67,6 +67,8 @@ export interface VotesTable {
   readonly columns: readonly string[] | null
   readonly reordered: boolean
   readonly ids: { readonly name: string; readonly values: readonly string[] } | null
+  /** Which order of columns was taken, where that is worth a look. */
+  readonly notes: readonly string[]
   /** Cells of true classes as they stand, with the place of each. */
   readonly labels: { readonly name: string; readonly values: readonly string[]; place(row: number): string } | null
   readonly notUsed: readonly string[]
