@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { writeSafetensors } from '../../../format/safetensors.ts'
 import { digestOfLearner, LearnerFiles } from './learner-files.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learner-files-'))
@@ -39,6 +40,17 @@ test('a learner that is missing or damaged is trained again; one that cannot be 
   }
   await expect(files.read(1)).rejects.toMatchObject({ code: 'ELOOP' })
   await expect(scores()).rejects.toMatchObject({ code: 'ELOOP' })
+})
+
+test('a number of seeds that the file has no tensors for takes no memory', async () => {
+  const directory = path.join(folder, 'seeds')
+  const files = await LearnerFiles.open(directory, 'plan', 1, 'kind')
+  const tensors = new Map([['0/weight', { shape: [1], data: Float32Array.of(1) }]])
+  const metadata = { samples: '4', seeds: '100000000', classNames: '["a","b"]', sha256: 'a'.repeat(64) }
+  await writeSafetensors(path.join(directory, 'learner-00000-of-00001.safetensors'), tensors, metadata)
+  const before = process.memoryUsage().rss
+  expect(await files.read(0)).toBeNull()
+  expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 28)
 })
 
 test('scores that were changed, cut short or belong to other inputs are computed again', async () => {

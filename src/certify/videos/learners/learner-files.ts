@@ -69,6 +69,8 @@ export class LearnerFiles {
         const { sha256, seeds } = file.metadata
         const samples = Number(file.metadata.samples)
         const classNames = JSON.parse(file.metadata.classNames) as string[]
+        // Each has tensors, so that a number alone takes no memory.
+        if (!(Number(seeds) <= file.names.length)) return null
         const states = Array.from({ length: Number(seeds) }, () => new Map<string, Float32Array>())
         for (const name of file.names) {
           const [seed, parameter] = splitOnce(name)
