@@ -15,13 +15,14 @@ import {
   type NamingStyle,
   namingStyle,
   originalTensors,
-  stripWrappers,
 } from './names.ts'
 import { encoderPrefixOf, hintsFromModelConfig, type OriginalHints, originalConfiguration } from './original.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
 import { readPreprocessing } from './preprocessing.ts'
 import { candidates, fusedBias, readState } from './read-state.ts'
+import { preprocessorFiles, requireSamePreprocessing } from './second-preprocessor.ts'
 import { storedPositions } from './stored-positions.ts'
+import { namesWithoutWrappers } from './stored-twice.ts'
 import { harmlessTensors } from './unused-tensors.ts'
 
 export interface LoadOptions extends OriginalHints {
@@ -56,7 +57,7 @@ export interface LoadedCheckpoint {
  * Loads a model: a directory with `model.safetensors` (or shards) and `config.json` as Hugging Face has them, or a
  * directory or `.safetensors` file with an original VideoMAE / VideoMAE V2 state dict.
  *
- * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `CHECKPOINT_INVALID`, `WEIGHTS_NOT_FINITE`,
+ * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `TENSOR_AMBIGUOUS`, `CHECKPOINT_INVALID`, `WEIGHTS_NOT_FINITE`,
  *   `MODEL_UNSUPPORTED` for a model that is not computed here, and what `readSafetensors` throws
  */
 export async function loadCheckpointDirectory(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
@@ -85,15 +86,17 @@ function notOnnx(path: string): VideoMaeError {
 interface Descriptions {
   readonly config: unknown
   readonly preprocessor: unknown
+  /** A second file of the same kind, null where there is none: it may say nothing else. */
+  readonly secondPreprocessor: unknown
 }
 
 async function loadFrom(
   path: string,
   file: SafetensorsFile,
-  { config, preprocessor }: Descriptions,
+  { config, preprocessor, secondPreprocessor }: Descriptions,
   options: LoadOptions,
 ): Promise<LoadedCheckpoint> {
-  const inFile = new Map(file.names.map((name) => [stripWrappers(name), name]))
+  const inFile = await namesWithoutWrappers(path, file)
   const names = [...inFile.keys()]
   const style = namingStyle(names)
   if (style === null) throw otherTensors(path, file, config)
@@ -105,6 +108,8 @@ async function loadFrom(
   const headShape = shapeOf('classifier.weight') ?? shapeOf('head.weight')
   const classes = kind === 'classify' && headShape !== null ? headShape[0] : null
   const described = describeModel({ path, config, preprocessor, names, shapeOf, kind, style }, options)
+  if (secondPreprocessor !== null)
+    requireSamePreprocessing(path, preprocessor, secondPreprocessor, described.configuration, options)
   const loadedKind: ModelKind = options.encoderOnly === true ? 'encoder' : kind
   const { configuration, fixed } = await storedPositions(path, file, inFile, described.configuration, {
     style,
@@ -146,7 +151,7 @@ async function loadFrom(
   }
 }
 
-interface Found extends Descriptions {
+interface Found extends Omit<Descriptions, 'secondPreprocessor'> {
   readonly path: string
   readonly names: readonly string[]
   readonly shapeOf: (name: string) => readonly number[] | null
@@ -208,11 +213,11 @@ function hasEncoderNorm(configuration: ModelConfiguration, kind: ModelKind, load
 
 async function readDescriptions(directory: string): Promise<Descriptions> {
   const config = await readJson(join(directory, 'config.json'))
-  for (const name of ['preprocessor_config.json', 'video_preprocessor_config.json']) {
-    const preprocessor = await readJson(join(directory, name))
-    if (preprocessor !== null) return { config, preprocessor }
-  }
-  return { config, preprocessor: null }
+  const image = await readJson(join(directory, preprocessorFiles[0]))
+  const video = await readJson(join(directory, preprocessorFiles[1]))
+  return image === null
+    ? { config, preprocessor: video, secondPreprocessor: null }
+    : { config, preprocessor: image, secondPreprocessor: video }
 }
 
 async function readJson(path: string): Promise<unknown> {

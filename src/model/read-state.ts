@@ -3,8 +3,9 @@ import { requireFiniteTensor } from '../format/finite.ts'
 import type { SafetensorsFile } from '../format/safetensors.ts'
 import { elementCount, sameShape } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
-import { type FileTensor, fileShape } from './names.ts'
+import { type FileTensor, fileShape, originalTensors } from './names.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
+import { ambiguous, equalValues, requireEqual } from './stored-twice.ts'
 
 /** Which parameters are read. */
 export interface StateRequest {
@@ -24,7 +25,7 @@ export function fusedBias(parameter: string): string | null {
  *
  * @param inFile names in the file by the names without wrappers
  * @param tensorsOf the tensors that hold a parameter, joined along the first axis
- * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `WEIGHTS_NOT_FINITE`
+ * @throws VideoMaeError `TENSOR_MISSING` naming all missing tensors, `TENSOR_SHAPE`, `TENSOR_AMBIGUOUS`, `WEIGHTS_NOT_FINITE`
  */
 export async function readState(
   path: string,
@@ -39,14 +40,14 @@ export async function readState(
     const tensors = tensorsOf(parameter)
     const expected = fileShape(parameter, shape, tensors.length, configuration)
     // Nothing is allocated before the file is known to hold as much: its config.json may ask for anything.
-    const found = tensors.map((tensor) => {
-      const name = candidates([tensor]).find((candidate) => inFile.has(candidate))
-      if (name === undefined) return null
-      const raw = inFile.get(name)!
+    const stored = tensors.map((tensor) => storedNames(inFile, tensor))
+    const found = stored.map(([raw]) => {
+      if (raw === undefined) return null
       const actual = file.info(raw).shape
       if (!sameShape(actual, expected)) throw shapeMismatch(path, raw, expected, actual)
       return raw
     })
+    for (const raws of stored) if (raws.length > 1) await requireEqual(path, file, ...raws)
     const absent = tensors.filter((_, i) => found[i] === null).map(({ name }) => name)
     if (absent.length > 0) {
       const fused = await readFusedBias(path, file, inFile, parameter, elementCount(shape))
@@ -60,6 +61,7 @@ export async function readState(
       requireFiniteTensor(path, raw!, read)
       values.set(read, i * elementCount(expected))
     }
+    await checkFusedBias(path, file, inFile, parameter, found[0]!, values)
     state.set(parameter, values)
   }
   if (missing.length > 0) {
@@ -83,14 +85,44 @@ async function readFusedBias(
   parameter: string,
   width: number,
 ): Promise<Float32Array | null> {
-  const name = fusedBias(parameter)
-  const raw = name === null ? undefined : [name, name.replace(/^encoder\./, '')].map((n) => inFile.get(n)).find(Boolean)
+  const raws = fusedNames(inFile, parameter)
+  const [raw] = raws
   if (raw === undefined) return null
+  await requireEqual(path, file, ...raws)
   const { shape } = file.info(raw)
   if (!sameShape(shape, [3 * width])) throw shapeMismatch(path, raw, [3 * width], shape)
   const all = await file.readFloat32(raw)
   requireFiniteTensor(path, raw, all)
   return parameter.endsWith('q_bias') ? all.slice(0, width) : all.slice(2 * width)
+}
+
+/** The names in the file under which the fused bias stands. */
+function fusedNames(inFile: ReadonlyMap<string, string>, parameter: string): readonly string[] {
+  const name = fusedBias(parameter)
+  return name === null ? [] : originalTensors(name).flatMap((tensor) => storedNames(inFile, tensor))
+}
+
+/** A fused bias beside `q_bias` or `v_bias`, as some files keep it for the original's code, holds the same values. */
+async function checkFusedBias(
+  path: string,
+  file: SafetensorsFile,
+  inFile: ReadonlyMap<string, string>,
+  parameter: string,
+  name: string,
+  values: Float32Array,
+): Promise<void> {
+  const [raw] = fusedNames(inFile, parameter)
+  if (raw === undefined) return
+  const fused = await readFusedBias(path, file, inFile, parameter, values.length)
+  if (fused !== null && !equalValues(fused, values)) throw ambiguous(path, name, raw)
+}
+
+/** The names in the file of one tensor, the preferred one first. */
+function storedNames(inFile: ReadonlyMap<string, string>, tensor: FileTensor): readonly string[] {
+  // Beside an encoder with its prefix, a position table without one is the decoder's (`storedPositions`).
+  const isPrefixed = inFile.has('encoder.patch_embed.proj.weight')
+  const names = tensor.name === 'encoder.pos_embed' && isPrefixed ? [tensor.name] : candidates([tensor])
+  return names.flatMap((name) => inFile.get(name) ?? [])
 }
 
 /** All names under which the tensors of a parameter may stand in a file. */
