@@ -1,5 +1,6 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
+import { learnerCount, requireCount } from '../core/counts.ts'
 import { invalidArgument, requireDistinct, VideoMaeError } from '../core/errors.ts'
 import { type BucketKey, checkUnits } from './ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
@@ -14,9 +15,20 @@ import {
 } from './ensemble/learners.ts'
 import type { Periods } from './ensemble/periods.ts'
 import type { EnsembleReference } from './files/certificate-file.ts'
-import { rules as allRules, defaultRules, needsGroups, needsPeriods, needsSpread, type Rule } from './rules/list.ts'
+import {
+  rules as allRules,
+  defaultRules,
+  needsGroups,
+  needsPeriods,
+  needsSpread,
+  type Rule,
+  ruleNamed,
+} from './rules/list.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
+
+/** d of Finite Aggregation where nothing else is asked for. */
+const defaultSpread = 4
 
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
@@ -91,7 +103,7 @@ export interface EnsembleToKeep<Inputs extends TestInputs> {
 /**
  * What can be refused before a feature is computed.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, a value that a list has twice, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, a value that a list has twice, a count out of its bounds, an option that no rule uses, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
  */
 export function checkRules({
   rules = defaultRules,
@@ -99,14 +111,19 @@ export function checkRules({
   groups,
   by,
   whiteBox = false,
-  collective = [],
-}: Pick<CertifyOptions<never, never>, 'rules' | 'partitions' | 'groups' | 'by' | 'whiteBox' | 'collective'>): void {
+  collective,
+  spread,
+  seeds,
+}: Pick<
+  CertifyOptions<never, never>,
+  'rules' | 'partitions' | 'groups' | 'by' | 'whiteBox' | 'collective' | 'spread' | 'seeds'
+>): void {
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
     throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
   requireDistinct('rules', rules)
   requireDistinct('partitions', [partitions].flat())
-  requireDistinct('collective', collective)
+  checkCounts({ rules, partitions, groups, collective, spread, seeds })
   if (rules.some(needsPeriods)) {
     const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
     if (beside) throw notCombined(beside)
@@ -120,6 +137,35 @@ export function checkRules({
   }
   const odd = [partitions].flat().find((k) => k % groups !== 0)
   if (odd !== undefined) throw invalidArgument('partitions', `a multiple of the ${groups} encoder groups`, odd)
+}
+
+/** Counts out of their bounds, and those that no rule uses: somebody relies on an option that is given. */
+function checkCounts({
+  rules,
+  partitions,
+  groups,
+  collective,
+  spread,
+  seeds = 1,
+}: Pick<CertifyOptions<never, never>, 'partitions' | 'groups' | 'collective' | 'spread' | 'seeds'> & {
+  readonly rules: readonly Rule[]
+}): void {
+  const named = rules.join(', ')
+  if (spread !== undefined && !rules.some(needsSpread))
+    throw invalidArgument('spread', `nothing with rules ${named}, which have no spread`, spread)
+  const reach = rules.some(needsSpread) ? (spread ?? defaultSpread) : 1
+  for (const k of [partitions].flat()) learnerCount(k, reach, seeds)
+  if (groups !== undefined) requireCount('groups', groups)
+  if (collective === undefined) return
+  if (!rules.some((rule) => ruleNamed(rule).collective))
+    throw invalidArgument(
+      'collective',
+      `nothing with rules ${named}, which have no bound on the whole test set`,
+      collective.join(','),
+      `Add one of the rules ${allRules.filter((rule) => ruleNamed(rule).collective).join(', ')}.`,
+    )
+  requireDistinct('collective', collective)
+  for (const budget of collective) requireCount('budget', budget, 'collective', 0)
 }
 
 function notCombined(beside: string): VideoMaeError {
@@ -148,7 +194,7 @@ export interface Ensemble {
 export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
   options: CertifyOptions<Set, Inputs>,
 ): Ensemble[] {
-  const { rules = defaultRules, spread = 4, seed = 0, seeds = 1, periods } = options
+  const { rules = defaultRules, spread = defaultSpread, seed = 0, seeds = 1, periods } = options
   const perGroup = options.threat.encoder.trust === 'per_group'
   return [options.partitions].flat().flatMap((k) =>
     [false, true].flatMap((spreads): Ensemble[] => {

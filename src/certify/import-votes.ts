@@ -1,5 +1,6 @@
 /** Votes or scores of any other system, to certify those. */
 import path from 'node:path'
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { scoredRadii } from './certify.ts'
 import type { StoredBallots } from './files/stored-votes.ts'
@@ -37,7 +38,7 @@ export interface ImportedBallots {
 export async function importBallots(file: string, options: ImportOptions): Promise<ImportedBallots> {
   const { kind, classes, classNames, firstClass = 0, seeds = 1, learners } = options
   checkClasses(classes)
-  if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a positive integer', seeds)
+  requireCount('seedsPerPartition', seeds, 'seeds')
   if (learners !== undefined && (!Number.isInteger(learners) || learners < 1))
     throw invalidArgument('learners', 'a positive integer', learners)
   if (firstClass !== 0 && firstClass !== 1) throw invalidArgument('firstClass', '0 or 1', firstClass)

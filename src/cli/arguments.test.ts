@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { createProgram } from './commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
@@ -10,7 +10,7 @@ afterEach(() => void vi.restoreAllMocks())
 describe('values of options', () => {
   test.each([
     [wholeNumber, ['0', '7', '1e3'], ['-1', '1.5', '', ' ', 'x', 'NaN', 'Infinity', '1e300']],
-    [count, ['1', '16'], ['0', '-1', '1.5', '', 'x', 'Infinity', '9007199254740993']],
+    [countOf('shots'), ['1', '16'], ['0', '-1', '1.5', '', 'x', 'Infinity', '9007199254740993']],
     [positive, ['0.5', '1e-9', '30'], ['0', '-1', '', 'x', 'Infinity', 'NaN']],
     [fraction, ['0.5', '1e-9'], ['0', '1', '-0.5', '', '60%']],
   ] as const)('%o', (parse, good, bad) => {
@@ -95,4 +95,29 @@ test.each(blanks)('$command refuses a blank $what before it begins', async ({ co
       message: expect.stringContaining(what),
     })
   }
+})
+
+describe('counts that nobody can mean are refused before the command begins', () => {
+  const values = createProgram().commands.flatMap((command) =>
+    command.options.flatMap((option) => {
+      // Numbers that stand for themselves: nothing is made for them.
+      const free = ['--seed', '--require-radius', '--first-class', '--timeout', '--fps', '--lambda', '--learning-rate']
+      if (option.parseArg === undefined || option.parseArg === collect || free.includes(option.long ?? '')) return []
+      return option.argChoices === undefined ? [{ command: command.name(), option }] : []
+    }),
+  )
+
+  test('all of them', () => {
+    expect(values.length).toBeGreaterThan(40)
+    for (const { command, option } of values) {
+      if (['--test-share', '--mask-ratio'].includes(option.long ?? '')) continue // fractions
+      expect(() => option.parseArg?.('9007199254740991', undefined), `${command} ${option.long}`).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_ARGUMENT',
+          exit: 'usage',
+          message: expect.stringContaining(`for ${option.long} `),
+        }),
+      )
+    }
+  })
 })

@@ -1,5 +1,6 @@
 /** How values of options are read, for all commands: a value out of its bounds is refused before a command begins. */
 import { type Command, InvalidArgumentError } from 'commander'
+import { type CountName, requireCount } from '../core/counts.ts'
 
 /** A number that is written out: an empty value is none. */
 function numberOf(value: string): number {
@@ -17,8 +18,23 @@ function wholeFrom(least: number): (value: string) => number {
 /** Seeds, and numbers of things of which there may be none. */
 export const wholeNumber = wholeFrom(0)
 
-/** Numbers of things of which there has to be one. */
-export const count = wholeFrom(1)
+/**
+ * Numbers of things.
+ *
+ * @param name what is counted, which says how many there can be; `option` is its option, where that has another name
+ * @returns what reads the value; it throws VideoMaeError `INVALID_ARGUMENT` for more than `largestCounts`
+ */
+export function countOf(name: CountName, option = optionOf(name), least: 0 | 1 = 1): (value: string) => number {
+  const parse = wholeFrom(least)
+  return (value) => {
+    const number = parse(value)
+    requireCount(name, number, option, least)
+    return number
+  }
+}
+
+/** `windowStep` is given as `--window-step`. */
+const optionOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 /** Sizes and rates. */
 export function positive(value: string): number {

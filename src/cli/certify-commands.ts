@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { combinedRules, rules } from '../certify/rules/list.ts'
 import { invalidArgument } from '../core/errors.ts'
-import { collect, count, fraction, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
@@ -47,14 +47,14 @@ function addShared(command: Command, out: string): Command {
       '--trusted <data>',
       'videos that the attacker cannot change; their features set the scale of all features; no labels needed',
     )
-    .option('--clips <n>', 'clips of each training video', count)
+    .option('--clips <n>', 'clips of each training video', countOf('clips'))
     .option(
       '--stride <n>',
       'frames between two frames of a clip; default: the stride the encoder was trained with',
-      count,
+      countOf('stride'),
     )
     .option('--lambda <value>', '[ridge] regularization strength', positive)
-    .option('--epochs <n>', '[attentive, full, scratch] epochs of training for each base classifier', count)
+    .option('--epochs <n>', '[attentive, full, scratch] epochs of training for each base classifier', countOf('epochs'))
     .option('--learning-rate <value>', '[attentive] peak learning rate', positive)
     .option('--recipe <name>', '[full, scratch] a fine-tuning recipe, by name or as a YAML file')
     .option('--out <folder>', 'output folder', out)
@@ -64,8 +64,8 @@ function addShared(command: Command, out: string): Command {
       '--engine <name>',
       'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
     )
-    .option('--threads <n>', 'threads of the engine and of base classifiers', count)
-    .option('--workers <n>', 'decoding processes', count)
+    .option('--threads <n>', 'threads of the engine and of base classifiers', countOf('threads'))
+    .option('--workers <n>', 'decoding processes', countOf('workers'))
     .addOption(new Option('--decoder <name>', 'video decoder').choices(['node-av', 'ffmpeg']))
     .option('--json', 'print JSON instead of text')
     .option('--quiet', 'no progress and no notes')
@@ -86,7 +86,7 @@ function addProvenance(command: Command): Command {
     .option('--labels-used', 'labels of DATA were used to train or choose the encoder')
 }
 
-const spread = () => new Option('--spread <d>', 'spread of Finite Aggregation').argParser(count)
+const spread = () => new Option('--spread <d>', 'spread of Finite Aggregation').argParser(countOf('spread'))
 
 /** The bounds of rule `temporal`. */
 function addPeriods(command: Command): Command {
@@ -96,7 +96,7 @@ function addPeriods(command: Command): Command {
     .option(
       '--coverage <n>',
       '[rule temporal] periods that each of the K base classifiers is trained on; default: 1',
-      count,
+      countOf('coverage'),
     )
 }
 
@@ -111,7 +111,7 @@ const oneLearner = () =>
 
 const severalSeeds = () =>
   new Option('--seeds-per-partition <n>', 'DPA*: base classifiers per partition; their scores are summed').argParser(
-    count,
+    countOf('seedsPerPartition'),
   )
 
 function addCertify(program: Command): void {
@@ -144,7 +144,7 @@ function addCertify(program: Command): void {
     .addOption(oneLearner())
     .addOption(severalSeeds())
     .addOption(spread())
-    .option('--groups <n>', '[rule groups] encoder groups', count)
+    .option('--groups <n>', '[rule groups] encoder groups', countOf('groups'))
     .option(
       '--group-recipe <name>',
       '[rule groups] pretrain an encoder for each group with this recipe instead of naming encoders with --from',
@@ -164,7 +164,7 @@ function addCertify(program: Command): void {
     .option(
       '--learners <n>',
       '[votes] base classifiers in the file; required if the column names do not identify them',
-      count,
+      countOf('learners'),
     )
     .option('--label-column <name>', '[votes] column of true classes; default: label, y, target, truth and the like')
     .option('--id-column <name>', '[votes] column of ids; default: id, path, name and the like, else row numbers')
@@ -254,29 +254,33 @@ function addAudit(program: Command): void {
     )
     .argument('<data>', labelled)
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, collect)
-    .option('--partitions <k>', 'K', count, 50)
+    .option('--partitions <k>', 'K', countOf('partitions'), 50)
     .addOption(new Option('--rule <name>', 'one rule').choices(rules).default('dpa'))
     .option(
       '--groups <n>',
       '[rule groups] encoder groups; encoders are not trained again, the scales of their features are',
-      count,
+      countOf('groups'),
     )
     .addOption(oneLearner())
     .addOption(severalSeeds())
     .addOption(spread())
-    .option('--trials <n>', 'number of random poisonings', wholeNumber, 200)
-    .option('--attacks <n>', 'number of inputs to attack', wholeNumber, 20)
+    .option('--trials <n>', 'number of random poisonings', countOf('trials', '--trials', 0), 200)
+    .option('--attacks <n>', 'number of inputs to attack', countOf('attacks', '--attacks', 0), 20)
     .option(
       '--list-trials <n>',
       'number of attacks on rows and files of DATA (new classes, deleted files, other splits, ...); each runs everything\n' +
         'that certify does; default: 20, or 2 for base classifiers on tokens or frames',
-      wholeNumber,
+      countOf('listTrials', '--list-trials', 0),
     )
     .option(
       '--white-box',
       'also flip labels in the rows of a list against the white-box certificate of ridge heads (rule dpa)',
     )
-    .option('--budget <n>', 'maximum number of poisoned samples in one trial; default: the largest radius', count)
+    .option(
+      '--budget <n>',
+      'maximum number of poisoned samples in one trial; default: the largest radius',
+      countOf('budget'),
+    )
   addPeriods(addShared(command, 'checkpoints/audit')).action((data, options) =>
     runCommand(options, async () => (await import('./audit.ts')).auditCommand(data, options)),
   )
@@ -303,7 +307,7 @@ function addLethalDose(program: Command): void {
         'source',
       ]),
     )
-    .option('--subsets <n>', 'number of random subsets of each size', count, 40)
+    .option('--subsets <n>', 'number of random subsets of each size', countOf('subsets'), 40)
     .option('--accuracies <list>', 'accuracies of one base classifier at which n is measured', '0.5,0.6,0.7')
   addProvenance(addShared(command, 'checkpoints/lethal-dose')).action((data, options) =>
     runCommand(options, async () => (await import('./lethal-dose.ts')).lethalDoseCommand(data, options)),

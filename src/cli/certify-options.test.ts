@@ -3,7 +3,7 @@ import { listOf, noteOf, numbersOf, rulesOf, sharesOf } from './certify-options.
 
 test('parts of a list are trimmed', () => {
   expect(listOf('--classes', ' a, b c ,d')).toEqual(['a', 'b c', 'd'])
-  expect(numbersOf('--partitions', '50, 100')).toEqual([50, 100])
+  expect(numbersOf('--partitions', '50, 100', 'partitions')).toEqual([50, 100])
   expect(sharesOf('--accuracies', '0.5,1')).toEqual([0.5, 1])
 })
 
@@ -12,7 +12,7 @@ test.each(['', ' ', ',', 'a,', ',a', 'a,,b', 'a, ,b'])('the list %j is refused: 
     expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('--classes') }),
   )
   expect(() => rulesOf(text.replace('a', 'dpa'))).toThrow('--rule')
-  expect(() => numbersOf('--partitions', text.replace(/\w/g, '5'))).toThrow('without blank parts')
+  expect(() => numbersOf('--partitions', text.replace(/\w/g, '5'), 'partitions')).toThrow('without blank parts')
   expect(() => sharesOf('--accuracies', text.replace(/\w/g, '1'))).toThrow('without blank parts')
 })
 

@@ -5,6 +5,7 @@ import type { EncoderTrust, Threat } from '../certify/threat/threat.ts'
 import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
 import type { SplitRule } from '../certify/videos/reading.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
+import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
@@ -148,11 +149,11 @@ export function rulesOf(text: string): Rule[] {
 }
 
 /** Whole numbers. @throws VideoMaeError `INVALID_ARGUMENT` */
-export function numbersOf(name: string, text: string, least = 1): number[] {
+export function numbersOf(name: string, text: string, kind: CountName, least = 1): number[] {
   const numbers = listOf(name, text).map(Number)
-  const wrong = numbers.find((value) => !Number.isInteger(value) || value < least)
-  if (wrong === undefined) return numbers
-  throw invalidArgument(name, `whole numbers from ${least} such as 50,100,200`, text)
+  const most = largestCounts[kind]
+  if (numbers.every((value) => Number.isInteger(value) && value >= least && value <= most)) return numbers
+  throw invalidArgument(name, `whole numbers from ${least} to ${most} such as 50,100,200`, text)
 }
 
 /** Shares of a whole. @throws VideoMaeError `INVALID_ARGUMENT` */

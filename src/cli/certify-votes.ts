@@ -55,7 +55,7 @@ export interface CertifyVotesOptions extends CommonOptions {
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
   const { number, names } = classesOf(options.classes)
-  const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 0)
+  const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
   if (offsets === undefined && rules.some(needsSpread))
     throw invalidArgument(

@@ -63,10 +63,12 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
-  const partitions = numbersOf('--partitions', options.partitions ?? '50')
-  const collective = options.collective === undefined ? undefined : numbersOf('--collective', options.collective)
+  const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
+  const collective =
+    options.collective === undefined ? undefined : numbersOf('--collective', options.collective, 'budget')
   const groups = groupCount(options.groups, options.from ?? [])
-  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, collective, whiteBox: options.whiteBox })
+  const { spread, seedsPerPartition: seeds, whiteBox } = options
+  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, collective, spread, seeds, whiteBox })
   const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
   try {
     const { signal } = interrupt

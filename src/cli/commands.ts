@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
-import { collect, count, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
+import { collect, countOf, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 import { runCommand } from './run.ts'
@@ -43,10 +43,12 @@ const engine = () =>
     '--engine <name>',
     'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx',
   )
-const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
+const threads = () =>
+  new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(countOf('threads'))
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
-const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
+const workers = () =>
+  new Option('--workers <n>', 'decoding processes; default: one per core').argParser(countOf('workers'))
 
 function addInspect(program: Command): void {
   program
@@ -84,7 +86,7 @@ function addPretrain(program: Command): void {
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option('--out <folder>', 'run folder; default: checkpoints/<recipe>')
     .option('--resume', 'continue the run in --out from its newest complete checkpoint, with its config.json')
-    .option('--keep <n>', 'number of checkpoints to keep', count)
+    .option('--keep <n>', 'number of checkpoints to keep', countOf('keep'))
     .addOption(engine())
     .addOption(threads())
     .addOption(new Option('--decoder <name>', 'video decoder; default: from the recipe').choices(['node-av', 'ffmpeg']))
@@ -124,7 +126,7 @@ function addReconstruct(program: Command): void {
         'frame',
       ]),
     )
-    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', count)
+    .option('--stride <n>', 'frames from one frame of the clip to the next; default: as trained', countOf('stride'))
     .option('--out <path>', 'file name without extension', 'reconstruction')
     .option('--seed <n>', 'seed of the mask', wholeNumber, 0)
     .addOption(engine())
@@ -175,7 +177,7 @@ function addExport(program: Command): void {
     .option('--fp16', 'short for --precision float16')
     .option('--int8', 'short for --precision int8-static with --calibrate, int8-dynamic without')
     .option('--calibrate <source>', 'videos on which the bounds of activations are measured, for --int8')
-    .option('--calibration-clips <n>', 'how many of them; default: 32', count)
+    .option('--calibration-clips <n>', 'how many of them; default: 32', countOf('calibrationClips'))
     .addOption(
       new Option(
         '--format <format>',
@@ -206,8 +208,8 @@ function addDemo(program: Command): void {
         'exports the encoder, checks it, and says where everything is.',
     )
     .option('--out <folder>', 'where everything goes', 'demo-output')
-    .option('--clips <n>', 'how many videos are generated', count)
-    .option('--steps <n>', 'training steps', count)
+    .option('--clips <n>', 'how many videos are generated', countOf('generatedVideos', '--clips'))
+    .option('--steps <n>', 'training steps', countOf('steps'))
     .addOption(engine())
     .addOption(threads())
     .addOption(json())

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../dataset/dataset.ts'
 import { type FeatureKind, openEncoder } from '../inference/encoder-source.ts'
@@ -132,5 +133,6 @@ export function parseShard(text: string): { readonly index: number; readonly cou
   if (match === null || index < 1 || index > count) {
     throw invalidArgument('--shard', 'NUMBER/COUNT such as 3/16, counted from 1', text)
   }
+  requireCount('shards', count, '--shard')
   return { index: index - 1, count }
 }

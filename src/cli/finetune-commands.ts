@@ -1,13 +1,15 @@
 import { type Command, Option } from 'commander'
 import { invalidArgument } from '../core/errors.ts'
-import { collect, count, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 const json = () => new Option('--json', 'print JSON instead of text')
 const engine = () =>
   new Option('--engine <name>', 'see `videomae doctor`; default: auto, native where it can run, else onnx')
-const threads = () => new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(count)
-const workers = () => new Option('--workers <n>', 'decoding processes; default: one per core').argParser(count)
+const threads = () =>
+  new Option('--threads <n>', 'threads of the engine; default: all cores').argParser(countOf('threads'))
+const workers = () =>
+  new Option('--workers <n>', 'decoding processes; default: one per core').argParser(countOf('workers'))
 const quiet = () => new Option('--quiet', 'no progress')
 const decoder = () =>
   new Option('--decoder <name>', 'what decodes videos').choices(['node-av', 'ffmpeg']).default('node-av')
@@ -50,7 +52,7 @@ function addFinetune(program: Command): void {
       'a recipe by name (finetune-laptop, finetune-k400-b, ...), a YAML file, or config.json of a run',
     )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
-    .option('--shots <k>', 'keep only k training videos per class; default: all', count)
+    .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
     .option(
       '--resume',
@@ -90,9 +92,9 @@ function addEvaluate(program: Command): void {
         .choices(['train', 'validation', 'test', 'all'])
         .default('test'),
     )
-    .option('--clips <n>', 'temporal views of every video', count, 5)
-    .option('--crops <n>', 'spatial views', count, 3)
-    .option('--batch <n>', 'clips in one run', count, 4)
+    .option('--clips <n>', 'temporal views of every video', countOf('clips'), 5)
+    .option('--crops <n>', 'spatial views', countOf('crops'), 3)
+    .option('--batch <n>', 'clips in one run', countOf('batch'), 4)
     .option('--out <folder>', 'write scores, predictions and the confusion matrix (JSON, SVG, PNG) there')
     .addOption(engine())
     .addOption(threads())
@@ -121,9 +123,9 @@ function addPredict(program: Command): void {
     .option('--encoder <place>', '[certified] the encoder, once for each group; default: as certified', collect)
     .option('--rule <name>', '[certified] the rule, where the ensemble was certified by several')
     .option('--require-radius <r>', '[certified] abstain where the certified radius is below this', wholeNumber)
-    .option('--top <n>', 'classes to print', count, 5)
-    .option('--clips <n>', 'temporal views of every video', count, 1)
-    .option('--crops <n>', 'spatial views', count, 1)
+    .option('--top <n>', 'classes to print', countOf('top'), 5)
+    .option('--clips <n>', 'temporal views of every video', countOf('clips'), 1)
+    .option('--crops <n>', 'spatial views', countOf('crops'), 1)
     .addOption(engine())
     .addOption(threads())
     .addOption(decoder())
@@ -175,15 +177,15 @@ function addFeatures(program: Command): void {
         .choices(['pooled', 'tokens', 'classifier'])
         .default('pooled'),
     )
-    .option('--clips <n>', 'temporal views of every video, a row each', count, 1)
-    .option('--crops <n>', 'spatial views', count, 1)
-    .option('--window-step <n>', 'sliding windows instead: frames from one start to the next', count)
-    .option('--stride <n>', 'frames from one frame of a clip to the next; default: as trained', count)
+    .option('--clips <n>', 'temporal views of every video, a row each', countOf('clips'), 1)
+    .option('--crops <n>', 'spatial views', countOf('crops'), 1)
+    .option('--window-step <n>', 'sliding windows instead: frames from one start to the next', countOf('windowStep'))
+    .option('--stride <n>', 'frames from one frame of a clip to the next; default: as trained', countOf('stride'))
     .option('--fps <rate>', 'frames per second of a clip, by time; not together with --stride', positive)
     .option('--shard <i/n>', 'only this part of the videos, e.g. 3/16')
     .option('--out <folder>', 'where the files go', 'features')
     .option('--cache <folder>', 'the store; default: store/ in --out')
-    .option('--batch <n>', 'clips in one run', count, 8)
+    .option('--batch <n>', 'clips in one run', countOf('batch'), 8)
     .addOption(engine())
     .addOption(threads())
     .addOption(workers())

@@ -41,7 +41,7 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
     const result = await lethalDoseOfVideos({
       ...videos,
       ...{ from, learners, by, threat, subsets },
-      partitions: numbersOf('--partitions', partitions),
+      partitions: numbersOf('--partitions', partitions, 'partitions'),
       ...(accuracies === undefined ? {} : { accuracies: sharesOf('--accuracies', accuracies) }),
       onMeasure: (what) => {
         if (!quiet && process.stderr.isTTY) process.stderr.write(`${what}\n`)

@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { LabelledVideo } from './dataset.ts'
@@ -176,7 +177,7 @@ function fewShots(
   shots: number,
   seed: number,
 ): readonly LabelledVideo[] {
-  if (!Number.isInteger(shots) || shots < 1) throw invalidArgument('shots', 'a positive integer', shots)
+  requireCount('shots', shots)
   const chosen = new Set<LabelledVideo>()
   for (let c = 0; c < classes; c++) {
     const own = train.filter((video) => video.class === c)

@@ -14,10 +14,10 @@ import {
   textSchema,
 } from '../train/configuration.ts'
 import { type ConfigurationSource, checkedConfiguration, loadConfiguration } from '../train/configuration-file.ts'
+import { countSchema } from '../train/count-schema.ts'
 import { durationSchema, formatDuration } from '../train/duration.ts'
 import { plainConfiguration } from '../train/resolve.ts'
 
-const count = z.int().min(1)
 const share = z.number().min(0).lt(1)
 
 /** How much of the model learns. */
@@ -36,8 +36,8 @@ const dataSchema = z
     validation: share.default(0.1).describe('Share of the videos to choose the best checkpoint on.'),
     test: share.default(0.2).describe('Share of the videos that only the finished classifier sees.'),
     official: z.boolean().default(true).describe('Use the split column of the list, where it has one.'),
-    shots: count.nullable().default(null).describe('Training videos kept per class; null: all.'),
-    samplesPerClip: count
+    shots: countSchema('shots').nullable().default(null).describe('Training videos kept per class; null: all.'),
+    samplesPerClip: countSchema('samplesPerClip')
       .default(1)
       .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
     ...decodingOptions,
@@ -64,7 +64,7 @@ const augmentSchema = z
   .strictObject({
     randAugment: z
       .strictObject({
-        operations: count.default(4),
+        operations: countSchema('operations').default(4),
         magnitude: z.number().min(0).max(10).default(7),
         deviation: z.number().nonnegative().default(0.5),
         probability: z.number().min(0).max(1).default(0.5),
@@ -99,12 +99,15 @@ const regularisationSchema = z
 
 const probeSchema = z
   .strictObject({
-    epochs: count.nullable().default(null).describe('null: 100 (linear), 20 (attentive).'),
-    batch: count.nullable().default(null).describe('null: 64 (linear), 16 (attentive).'),
+    epochs: countSchema('epochs').nullable().default(null).describe('null: 100 (linear), 20 (attentive).'),
+    batch: countSchema('batch').nullable().default(null).describe('null: 64 (linear), 16 (attentive).'),
     learningRate: z.number().positive().nullable().default(null).describe('null: 3e-3 (linear), 1e-3 (attentive).'),
     weightDecay: z.number().nonnegative().default(0.05),
-    heads: count.nullable().default(null).describe('Attention heads of the attentive head; null: heads of 64 values.'),
-    clips: count.default(1).describe('Temporal views of each training video; a row of features each.'),
+    heads: countSchema('heads')
+      .nullable()
+      .default(null)
+      .describe('Attention heads of the attentive head; null: heads of 64 values.'),
+    clips: countSchema('clips').default(1).describe('Temporal views of each training video; a row of features each.'),
     cache: textSchema.nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
   })
   .describe('Heads on frozen features (modes linear, attentive, ridge).')
@@ -115,9 +118,9 @@ const evaluationSchema = z
       .nullable()
       .default(null)
       .describe('From one look at the validation videos to the next; null: twenty times in the run.'),
-    clips: count.default(5).describe('Temporal views of every test video.'),
-    crops: count.default(3).describe('Spatial views.'),
-    batch: count.default(4).describe('Clips in one run.'),
+    clips: countSchema('clips').default(5).describe('Temporal views of every test video.'),
+    crops: countSchema('crops').default(3).describe('Spatial views.'),
+    batch: countSchema('batch').default(4).describe('Clips in one run.'),
   })
   .describe('How checkpoints are chosen and the chosen one is tested.')
 
@@ -146,7 +149,7 @@ export const finetuneSchema = z
     augment: augmentSchema.prefault({}),
     regularisation: regularisationSchema.prefault({}),
     batch: batchSchema
-      .extend({ size: count.default(32).describe('Clips per optimiser step, repeats included.') })
+      .extend({ size: countSchema('batchSize').default(32).describe('Clips per optimiser step, repeats included.') })
       .prefault({}),
     optimiser: optimiserSchema
       .extend({
@@ -166,7 +169,9 @@ export const finetuneSchema = z
     evaluation: evaluationSchema.prefault({}),
     engine: engineSchema.prefault({}),
     checkpoint: checkpointSchema
-      .extend({ keep: count.default(1).describe('How many of the newest checkpoints stay, beside the best one.') })
+      .extend({
+        keep: countSchema('keep').default(1).describe('How many of the newest checkpoints stay, beside the best one.'),
+      })
       .prefault({}),
     log: logSchema.prefault({}),
   })

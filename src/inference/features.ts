@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { contentDigest } from '../dataset/dataset.ts'
@@ -98,6 +99,12 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     batch = featureBatch,
     signal,
   } = options
+  requireCount('clips', clips)
+  requireCount('crops', crops)
+  requireCount('batch', batch)
+  if (windowStep !== null) requireCount('windowStep', windowStep)
+  if (options.workers !== undefined) requireCount('workers', options.workers)
+  if (options.threads !== undefined) requireCount('threads', options.threads)
   if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
     throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
   }

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { invalidArgument } from '../core/errors.ts'
+import { requireCount } from '../core/counts.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -62,7 +62,7 @@ export type Prediction = PredictedVideo &
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
   const { from, top = 5, clips = 1, crops = 1, onProgress, onSources, onWarning, ...rest } = options
-  if (!Number.isInteger(top) || top < 1) throw invalidArgument('top', 'a positive integer', top)
+  requireCount('top', top)
   const { entries, sources } = readGiven(videos)
   onSources?.(sources)
   const classifier = await openAnyClassifier(from, rest)

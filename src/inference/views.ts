@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../core/errors.ts'
+import { requireCount } from '../core/counts.ts'
 import { type ClipTiming, positionsOf, rateSchema, storedTiming, strideSchema } from '../train/clip-timing.ts'
 import type { CropChoice } from '../video/crop.ts'
 import type { ClipSampling } from '../video/sampling.ts'
@@ -23,9 +23,13 @@ export const testSamplingSchema = z
     return { kind, ...storedTiming({ stride: applied, fps }) }
   })
 
-/** Samplings of the `count` temporal views of a test (VideoMAE: 5 on Kinetics, 2 on Something-Something). */
+/**
+ * Samplings of the `count` temporal views of a test (VideoMAE: 5 on Kinetics, 2 on Something-Something).
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
 export function temporalViews(sampling: TestSampling, frames: number, count: number): ClipSampling[] {
-  if (!Number.isInteger(count) || count < 1) throw invalidArgument('clips', 'a positive integer', count)
+  requireCount('clips', count)
   const { stride, fps } = positionsOf(sampling)
   return Array.from({ length: count }, (_, view) =>
     sampling.kind === 'dense'
@@ -34,9 +38,13 @@ export function temporalViews(sampling: TestSampling, frames: number, count: num
   )
 }
 
-/** The `count` spatial views: the centre, or that many along the long side. */
+/**
+ * The `count` spatial views: the center, or that many along the long side.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
 export function spatialViews(count: number): CropChoice[] {
-  if (!Number.isInteger(count) || count < 1) throw invalidArgument('crops', 'a positive integer', count)
+  requireCount('crops', count)
   if (count === 1) return [{ kind: 'center' }]
   return Array.from({ length: count }, (_, index) => ({ kind: 'along', index, count }))
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { requireCount } from '../core/counts.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
 import { meanTokens } from '../graph/operations/reductions.ts'
 import type { Program } from '../graph/program.ts'
@@ -44,7 +44,7 @@ export function clipInput(
   graph: Graph,
   { configuration, batch, input = 'uint8', layout = 'BTHWC' }: ClipOptions,
 ): Tensor {
-  if (!Number.isInteger(batch) || batch < 1) throw invalidArgument('batch', 'a positive integer', batch)
+  requireCount('batch', batch)
   const [b, t, h, w, c] = clipShape(configuration, batch)
   return graph.input('frames', layout === 'BTHWC' ? [b, t, h, w, c] : [b, t, c, h, w], input)
 }

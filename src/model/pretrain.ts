@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
 import { meanSquaredError } from '../graph/operations/losses.ts'
@@ -67,7 +68,7 @@ function pretrainLoss(graph: Graph, options: PretrainProgramOptions): { loss: Te
   const { configuration, batch, objective } = options
   const { patch, tubelet } = configuration
   const { visible: seen, predicted, weighted } = checkTokens(configuration, options)
-  if (!Number.isInteger(batch) || batch < 1) throw invalidArgument('batch', 'a positive integer', batch)
+  requireCount('batch', batch)
   const frames = graph.input('frames', clipShape(configuration, batch), 'uint8')
   const visible = graph.input('visible', [batch, seen], 'int32')
   const masked = graph.input('masked', [batch, predicted], 'int32')

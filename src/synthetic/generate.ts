@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { encodeVideo } from './encode.ts'
@@ -37,10 +38,10 @@ export interface GeneratedDataset {
  */
 export async function generateMotionDataset(folder: string, options: GenerateOptions): Promise<GeneratedDataset> {
   const { clips, size = 64, frames = 24, framesPerSecond = 12, seed = 0, classes = motionClasses } = options
-  if (!Number.isInteger(clips) || clips < 1) throw invalidArgument('clips', 'a whole number of at least 1', clips)
+  requireCount('generatedVideos', clips, 'clips')
   if (!Number.isInteger(size) || size < 16 || size % 2 !== 0)
     throw invalidArgument('size', 'an even number of at least 16', size)
-  if (!Number.isInteger(frames) || frames < 1) throw invalidArgument('frames', 'a whole number of at least 1', frames)
+  requireCount('generatedFrames', frames, 'frames')
   const files: string[] = []
   const labels: MotionClass[] = []
   await Promise.all(classes.map((label) => mkdir(path.join(folder, label), { recursive: true })))

@@ -1,6 +1,7 @@
 /** How far apart the neighbouring frames of a clip are: the one place that knows what a stride and a rate mean together. */
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { countSchema } from './count-schema.ts'
 
 export interface ClipTiming {
   /** Frames of the file from one frame of the clip to the next; 1 wherever there is a rate, which replaces it. */
@@ -16,7 +17,7 @@ export interface AskedTiming {
 }
 
 /** Frames from one frame of a clip to the next. With a larger stride than this, no video would have a second frame of the clip. */
-export const strideSchema = z.int().min(1).max(10_000)
+export const strideSchema = countSchema('stride')
 
 /**
  * Frames of a clip per second. Each second of a video gets as many positions, so a rate without an upper bound takes any time and

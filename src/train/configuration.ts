@@ -4,14 +4,15 @@ import { decoderMaskKinds, maskKinds, maskRatioRange } from '../mask/mask.ts'
 import { positionKinds } from '../model/configuration.ts'
 import { presetNames } from '../model/presets.ts'
 import { clipTiming, defaultTiming, rateSchema, strideSchema, timingConflict } from './clip-timing.ts'
+import { countSchema } from './count-schema.ts'
 import { durationSchema } from './duration.ts'
 
-const count = z.int().min(1)
+const size = z.int().min(1) // what a model can have is checked with the model
 const rate = z.number().nonnegative()
 
 /** How videos are decoded, in every configuration. */
 export const decodingOptions = {
-  workers: count.nullable().default(null).describe('Decoding processes; null: one per core.'),
+  workers: countSchema('workers').nullable().default(null).describe('Decoding processes; null: one per core.'),
   decoder: z.enum(['node-av', 'ffmpeg']).default('node-av').describe('Which decoder reads the videos.'),
   timeoutSeconds: z
     .number()
@@ -32,7 +33,7 @@ const dataSchema = z
       .nullable()
       .default(null)
       .describe('Folders, video files, lists or manifests; the DATA argument of the command replaces it.'),
-    samplesPerClip: count
+    samplesPerClip: countSchema('samplesPerClip')
       .default(4)
       .describe('Crops and masks made of every decoded clip; decoding is paid once for all of them.'),
     ...decodingOptions,
@@ -100,9 +101,9 @@ const maskSchema = z
 /** @see modelConfiguration for what null means */
 const decoderSchema = z
   .strictObject({
-    width: count.nullable().default(null),
-    depth: count.nullable().default(null),
-    heads: count.nullable().default(null),
+    width: size.nullable().default(null),
+    depth: size.nullable().default(null),
+    heads: size.nullable().default(null),
   })
   .describe('Decoder sizes; null: as the preset has them, half the encoder where its width was changed.')
 
@@ -119,17 +120,17 @@ export const modelSchema = z
       .nullable()
       .default(null)
       .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
-    frames: count.nullable().default(null).describe('Frames of a clip; null: 16, or as "from" has them.'),
+    frames: size.nullable().default(null).describe('Frames of a clip; null: 16, or as "from" has them.'),
     resolution: z
-      .union([count, z.tuple([count, count])])
+      .union([size, z.tuple([size, size])])
       .nullable()
       .default(null)
       .describe('Height and width of a frame in pixels, or one number for both; null: 224, or as "from" has them.'),
-    patch: count.nullable().default(null).describe('Pixels on each side of a patch.'),
-    tubelet: count.nullable().default(null).describe('Frames of one patch.'),
-    width: count.nullable().default(null),
-    depth: count.nullable().default(null),
-    heads: count.nullable().default(null),
+    patch: size.nullable().default(null).describe('Pixels on each side of a patch.'),
+    tubelet: size.nullable().default(null).describe('Frames of one patch.'),
+    width: size.nullable().default(null),
+    depth: size.nullable().default(null),
+    heads: size.nullable().default(null),
     decoder: decoderSchema.prefault({}),
     positions: z
       .enum(positionKinds)
@@ -147,8 +148,10 @@ export const modelSchema = z
 
 export const batchSchema = z
   .strictObject({
-    size: count.default(256).describe('Clips shown to the model per optimiser step, repeats included.'),
-    perRun: count
+    size: countSchema('batchSize')
+      .default(256)
+      .describe('Clips shown to the model per optimiser step, repeats included.'),
+    perRun: countSchema('batch')
       .nullable()
       .default(null)
       .describe(
@@ -197,7 +200,7 @@ export const engineSchema = z
       .describe(
         'auto, native, onnx, cuda or reference. auto, or null: native where it can run, else onnx. cuda is used where it is asked for.',
       ),
-    threads: count.nullable().default(null).describe('null: the cores this process may use.'),
+    threads: countSchema('threads').nullable().default(null).describe('null: the cores this process may use.'),
     device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),
     recompute: z
@@ -212,7 +215,7 @@ export const engineSchema = z
 export const checkpointSchema = z
   .strictObject({
     every: durationSchema.prefault('500 steps').describe('A checkpoint is also written at the end and when stopped.'),
-    keep: count.default(3).describe('How many of the newest checkpoints stay.'),
+    keep: countSchema('keep').default(3).describe('How many of the newest checkpoints stay.'),
   })
   .describe('When the run is saved.')
 

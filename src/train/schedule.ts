@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 
 /** Values that change with every optimiser step. */
@@ -33,7 +34,7 @@ export type Schedule = (step: number) => ScheduledValues
  */
 export function createSchedule(options: ScheduleOptions): Schedule {
   const { steps, warmupSteps, learningRate, minimumLearningRate, weightDecay } = options
-  if (!Number.isInteger(steps) || steps < 1) throw invalidArgument('steps', 'a positive integer', steps)
+  requireCount('steps', steps)
   if (!Number.isInteger(warmupSteps) || warmupSteps < 0 || warmupSteps > steps) {
     throw invalidArgument('warmupSteps', `an integer from 0 to the ${steps} steps of the run`, warmupSteps)
   }

@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import type { RandomStream } from '../core/random.ts'
@@ -133,7 +134,7 @@ export function randomResizedCrop(
  * trunc(index * free / (count - 1)) along each side that is free (three crops: start, middle, end).
  */
 export function alongCrop(picture: Size, output: FrameSize, index: number, count: number): Geometry {
-  if (!Number.isInteger(count) || count < 1) throw invalidArgument('count', 'a positive integer', count)
+  requireCount('crops', count, 'count')
   if (!Number.isInteger(index) || index < 0 || index >= count) {
     throw invalidArgument('index', `an integer in [0, ${count})`, index)
   }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { requireCount } from '../core/counts.ts'
 import { frameSizeOf } from '../core/frame-size.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { LoadClipsOptions } from './load-clips.ts'
@@ -45,7 +45,7 @@ const windowsAtOnce = 16
  */
 export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<LoadedWindows, void, undefined> {
   const { entries, frames, stride, fps, step, size, seed = 0, signal } = options
-  if (!Number.isInteger(step) || step < 1) throw invalidArgument('step', 'a positive integer', step)
+  requireCount('windowStep', step, 'step')
   if (entries.length === 0) return
   const request = (index: number, start: number): ClipRequest => ({
     entry: entries[index],

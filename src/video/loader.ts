@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
 import type { FileState } from '../format/regular-file.ts'
@@ -124,6 +125,8 @@ class VideoLoader implements Loader {
     for (const [name, value] of Object.entries({ batchSize, samplesPerClip, height, width })) {
       if (!Number.isInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value)
     }
+    requireCount('batch', batchSize, 'batchSize')
+    requireCount('samplesPerClip', samplesPerClip)
     if (batchSize % samplesPerClip !== 0) {
       throw invalidArgument('batchSize', `a multiple of samplesPerClip (${samplesPerClip})`, batchSize)
     }

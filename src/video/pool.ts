@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { requireCount } from '../core/counts.ts'
+import { VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
@@ -76,7 +77,7 @@ export class DecodePool {
   constructor(options: PoolOptions) {
     this.options = options
     const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY } = options
-    if (!Number.isInteger(workers) || workers < 1) throw invalidArgument('workers', 'a positive integer', workers)
+    requireCount('workers', workers)
     this.places = Array.from({ length: Math.min(workers, mostRequests) }, () => ({ misses: 0 }))
     for (const [i, place] of this.places.entries()) {
       try {

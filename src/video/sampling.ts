@@ -1,3 +1,4 @@
+import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 
@@ -153,7 +154,7 @@ export function segmentView(length: number, frames: number, view: number, views:
 }
 
 function requireView(view: number, views: number): void {
-  if (!Number.isInteger(views) || views < 1) throw invalidArgument('views', 'a positive integer', views)
+  requireCount('clips', views, 'views')
   if (!Number.isInteger(view) || view < 0 || view >= views)
     throw invalidArgument('view', `an integer in [0, ${views})`, view)
 }

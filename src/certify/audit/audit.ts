@@ -2,6 +2,7 @@
  * Checks the chain from samples to predictions by breaking it: poison the training set at random, train everything again,
  * and look whether any learner changed that should not have, or any certified prediction.
  */
+import { requireCount } from '../../core/counts.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { certifyInTurns } from '../certify.ts'
@@ -107,6 +108,21 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
 }
 
 /**
+ * How much is tried.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function checkAudit({
+  trials = 0,
+  attacks = 0,
+  largestBudget,
+}: Pick<AuditOptions<never, never>, 'trials' | 'attacks' | 'largestBudget'>): void {
+  requireCount('trials', trials, 'trials', 0)
+  requireCount('attacks', attacks, 'attacks', 0)
+  if (largestBudget !== undefined) requireCount('budget', largestBudget, 'largestBudget')
+}
+
+/**
  * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SPLIT`; violations are reported, not thrown (see `assertAudit`)
  */
 export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
@@ -114,8 +130,9 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   test: Inputs,
   options: AuditOptions<Set, Inputs>,
 ): Promise<AuditReport> {
-  const { rule, partitions, seed = 0, trials = 200, by, groups, periods, seeds = 1 } = options
-  checkRules({ rules: [rule], partitions, groups, by })
+  const { rule, partitions, seed = 0, trials = 200, attacks = 20, by, groups, periods, seeds = 1 } = options
+  checkRules({ rules: [rule], partitions, groups, by, seeds, spread: options.spread })
+  checkAudit({ trials, attacks, largestBudget: options.largestBudget })
   options.learners.check(set, test)
   const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
   const learners = partitions * spread

@@ -5,6 +5,7 @@
  * Prediction for one input: r = K/2 (p - q), where p and q are the shares of learners of N/K samples that vote for its
  * winner and for its best rival.
  */
+import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, requireDistinct } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { scoredRadii } from '../certify.ts'
@@ -102,12 +103,11 @@ export interface LethalDoseReport {
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function checkStudy({ partitions, subsets = 40, accuracies = [], targets = [] }: LethalDoseOptions): void {
-  const noCount = partitions.find((k) => !Number.isInteger(k) || k < 1)
-  if (noCount !== undefined || partitions.length === 0)
-    throw invalidArgument('partitions', 'positive integers', noCount ?? '')
+  if (partitions.length === 0) throw invalidArgument('partitions', 'positive integers', '')
+  for (const k of partitions) requireCount('partitions', k)
   requireDistinct('partitions', partitions)
-  if (!(Number.isInteger(subsets) && subsets >= 10))
-    throw invalidArgument('subsets', 'an integer of at least 10', subsets)
+  requireCount('subsets', subsets)
+  if (subsets < 10) throw invalidArgument('subsets', 'an integer of at least 10', subsets)
   for (const [name, values] of Object.entries({ accuracies, targets })) {
     const outside = values.find((value) => !(value >= 0 && value <= 1))
     if (outside !== undefined) throw invalidArgument(name, 'shares from 0 to 1', outside)

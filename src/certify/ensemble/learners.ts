@@ -3,6 +3,7 @@
  * Heads on frozen features (`headLearners`) are one family; learners that need a training engine are in certify/videos.
  */
 import { createHash } from 'node:crypto'
+import { learnerCount, requireCount } from '../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Ballots } from '../rules/ballot.ts'
 import { checkOffsets } from '../rules/finite-aggregation.ts'
@@ -162,8 +163,8 @@ export function spreadOfPlan({ learners, offsets = [0], periods }: EnsemblePlan)
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` where the values of a plan do not fit together */
 export function checkEnsemblePlan({ learners, offsets, shard, directory, seeds = 1, ...plan }: EnsemblePlan): void {
-  if (!Number.isInteger(learners) || learners < 1) throw invalidArgument('learners', 'a positive integer', learners)
-  if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a positive integer', seeds)
+  requireCount('learners', learners)
+  learnerCount(learners, 1, seeds)
   if (offsets !== undefined) checkOffsets(offsets, learners)
   if (plan.periods !== undefined) checkPeriods(plan.periods)
   if ((plan.by === 'time') !== (plan.periods !== undefined))

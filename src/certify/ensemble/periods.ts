@@ -2,6 +2,7 @@
  * Time cut into periods of one length, counted back from a declared end. Neither may follow from the data: an end at the
  * newest video, or periods of equal size, would let one poison move the bounds of all of them.
  */
+import { requireCount } from '../../core/counts.ts'
 import { invalidArgument } from '../../core/errors.ts'
 
 export interface Periods {
@@ -17,8 +18,7 @@ export interface Periods {
 export function checkPeriods({ until, length, coverage }: Periods): void {
   if (!Number.isFinite(until)) throw invalidArgument('periods.until', 'a time', until)
   if (!(length > 0 && Number.isFinite(length))) throw invalidArgument('periods.length', 'a positive length', length)
-  if (!Number.isInteger(coverage) || coverage < 1)
-    throw invalidArgument('periods.coverage', 'a positive integer', coverage)
+  requireCount('coverage', coverage, 'periods.coverage')
 }
 
 /** The period of a time, 0 the oldest of `count`; -1 where it is older than all of them, or not before the end. */

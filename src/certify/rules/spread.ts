@@ -2,13 +2,8 @@
  * Offsets of Finite Aggregation: which d of the kd learners a bucket reaches. Any fixed choice that does not look at data is
  * valid; a choice that repeats with a period makes buckets share their learners and wastes what the method gains.
  */
-import { invalidArgument } from '../../core/errors.ts'
+import { learnerCount } from '../../core/counts.ts'
 import { RandomStream } from '../../core/random.ts'
-
-function checkSize(k: number, d: number): void {
-  if (!Number.isInteger(k) || k < 1) throw invalidArgument('k', 'a positive integer', k)
-  if (!Number.isInteger(d) || d < 1) throw invalidArgument('d', 'a positive integer', d)
-}
 
 /** Whether moving every offset by some p leaves the same set: then buckets j and j + p reach the same learners. */
 export function isPeriodic(offsets: readonly number[], learners: number): boolean {
@@ -24,10 +19,10 @@ export function isPeriodic(offsets: readonly number[], learners: number): boolea
  *
  * @param k inverse sensitivity: every sample reaches 1/k of the learners
  * @param d spread degree; 1 is plain partition aggregation
+ * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function spreadOffsets(k: number, d: number, seed = 0): number[] {
-  checkSize(k, d)
-  const learners = k * d
+  const learners = learnerCount(k, d)
   if (d === 1) return [0]
   for (let attempt = 0; ; attempt++) {
     const order = new RandomStream(seed, k, d, attempt, 'spread offsets').permutation(learners)
@@ -51,8 +46,7 @@ export function learnersOfBucket(bucket: number, learners: number, offsets: read
  * `random.seed(1000000207)`. For comparing with its stored votes; for new runs `spreadOffsets` is as good.
  */
 export function publishedOffsets(k: number, d: number): number[] {
-  checkSize(k, d)
-  const learners = k * d
+  const learners = learnerCount(k, d)
   const next = mersenneTwister(1_000_000_207)
   const below = (n: number): number => {
     const bits = 32 - Math.clz32(n)

@@ -2,7 +2,7 @@
  * Temporal aggregation (Wang & Feizi, NeurIPS 2023): learner i is trained on `coverage` consecutive periods, the newest
  * learners vote. Poison is bounded in time, not in number: any amount of it inside the window is allowed.
  */
-import { invalidArgument } from '../../core/errors.ts'
+import { requireCount } from '../../core/counts.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 
@@ -21,7 +21,7 @@ export interface TemporalPrediction {
  * @param coverage periods each learner is trained on
  */
 export function certifyTemporal(votes: ArrayLike<number>, classes: number, coverage: number): TemporalPrediction {
-  if (!Number.isInteger(coverage) || coverage < 1) throw invalidArgument('coverage', 'a positive integer', coverage)
+  requireCount('coverage', coverage)
   const counts = tally(votes, classes)
   const learners = votes.length
   const prediction = plurality(counts)

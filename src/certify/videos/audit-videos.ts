@@ -1,9 +1,10 @@
 /** Attacks on the certificates of a folder or list of videos, in one call. */
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
-import { type AuditOptions, type AuditReport, assertAudit, audit } from '../audit/audit.ts'
+import { type AuditOptions, type AuditReport, assertAudit, audit, checkAudit } from '../audit/audit.ts'
 import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
@@ -51,10 +52,15 @@ export async function auditVideos(
 ): Promise<{ readonly report: VideoAudit; readonly file: string }> {
   const { partitions = 50, rule = 'dpa', groups, out, whiteBox = false } = job
   const { by } = claimOf([rule], job)
-  checkRules({ rules: [rule], partitions, groups, by, whiteBox })
+  checkRules({
+    ...{ rules: [rule], partitions, groups, by, whiteBox },
+    ...{ spread: job.spread, seeds: job.seedsPerPartition },
+  })
   if (whiteBox && rule !== 'dpa') throw invalidArgument('whiteBox', 'rule "dpa"', rule)
   if (whiteBox && (job.learner ?? { kind: 'ridge' }).kind !== 'ridge')
     throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
+  checkAudit(job)
+  if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.

@@ -97,9 +97,9 @@ function sizeOf({ partitions, rules = defaultRules, spread, periods }: CertifyVi
 
 /** Everything that can be refused before a feature is computed. */
 async function planJob(job: CertifyVideosJob) {
-  const { partitions, rules = defaultRules, groups, whiteBox, collective, out } = job
+  const { partitions, rules = defaultRules, groups, whiteBox, collective, spread, out } = job
   const { by, threat } = claimOf(rules, job)
-  checkRules({ partitions, rules, groups, by, whiteBox, collective })
+  checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: job.seedsPerPartition })
   await mkdir(out, { recursive: true })
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)

@@ -1,5 +1,6 @@
 /** What a certification of videos rests on, looked up before a single video is decoded. */
 import { stat } from 'node:fs/promises'
+import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
@@ -93,6 +94,7 @@ export interface CertifyVideosPlan {
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
   const { stride, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
   checkLearner(learner)
+  if (options.clips !== undefined) requireCount('clips', options.clips)
   const names = typeof options.from === 'string' ? [options.from] : options.from
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
   if (names.length > 1) requireOwnProvenance(options)
@@ -135,6 +137,8 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   const { data, test, signal, by, testShare = 0.2, onNote = () => {} } = options
   if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
   if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
+  if (test !== undefined && options.testShare !== undefined)
+    throw invalidArgument('testShare', 'nothing with test: all other videos are protected', options.testShare)
   const list = await declaredClasses(options.classes)
   const times = options.periods === undefined ? null : timeBounds(options.periods)
   const first = await readData(data, test === undefined ? null : 'training', list, times, options)

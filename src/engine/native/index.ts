@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
@@ -55,7 +56,7 @@ export async function openNativeSession(
   options: EngineOptions = {},
 ): Promise<NativeSession> {
   const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none' } = options
-  if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
+  requireCount('threads', threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
   const library = await obtainLibrary(() => undefined)

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
@@ -24,7 +25,7 @@ export const inThreadOnnxEngine: Engine = {
 
   async open(programs, options: EngineOptions = {}) {
     const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none' } = options
-    if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
+    requireCount('threads', threads)
     if (precision !== 'float32') {
       throw invalidArgument('precision', 'float32', precision, 'ONNX Runtime has no bfloat16 products on CPUs.')
     }

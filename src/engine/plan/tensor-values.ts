@@ -62,7 +62,7 @@ export abstract class TensorValues {
     if (count >= this.largestCount) {
       throw new VideoMaeError(
         `${label} has ${count} values; this engine's kernels count to 2^${Math.log2(this.largestCount)}.`,
-        { code: 'PROGRAM_UNSUPPORTED', hint: 'Use a smaller batch.' },
+        { code: 'PROGRAM_UNSUPPORTED', exit: 'usage', hint: 'Use a smaller batch.' },
       )
     }
     this.values.push({ home, type, count, bytes, label })

@@ -1,4 +1,5 @@
 /** The kinds of base learner on frozen features, and what a trained one is. */
+import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument } from '../../../core/errors.ts'
 
 /** Regularised least squares on one-hot targets, closed form in float64. */
@@ -54,7 +55,7 @@ export function resolveHead(head: HeadOptions): ResolvedHead {
       return { kind: 'nearest_mean', scaling }
     case 'softmax': {
       const { steps = 100, learningRate = 1, weightDecay = 0.001 } = head
-      if (!Number.isInteger(steps) || steps < 1) throw invalidArgument('head.steps', 'a positive integer', steps)
+      requireCount('steps', steps, 'head.steps')
       if (!(learningRate > 0)) throw invalidArgument('head.learningRate', 'a positive number', learningRate)
       if (!(weightDecay >= 0)) throw invalidArgument('head.weightDecay', 'a non-negative number', weightDecay)
       return { kind: 'softmax', steps, learningRate, weightDecay, scaling }

@@ -1,5 +1,7 @@
 /** What the learners of one run depend on, laid out for training. */
 import { createHash } from 'node:crypto'
+import { availableMemory } from '../../../core/available-memory.ts'
+import { VideoMaeError } from '../../../core/errors.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
 import { assignBuckets, type BucketAssignment } from '../buckets.ts'
 import { checkFeatureSet, type FeatureSet, unitRows } from '../feature-set.ts'
@@ -93,6 +95,19 @@ export function trainOnBuckets(
   return { job: layOut(set, resolveHead(head), buckets.length, [0], order, starts), assignment }
 }
 
+/** @throws VideoMaeError `OUT_OF_MEMORY` with the numbers */
+function requireRoom(learners: number, classes: number, { rows, width }: FeatureSet): void {
+  const heads = learners * (4 * weightsLength(classes, width) + classes)
+  const features = 4 * rows * width
+  const available = availableMemory()
+  if (heads + features <= available) return
+  const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+  throw new VideoMaeError(
+    `Expected ${gigabytes(heads + features)} for ${learners} heads of ${classes} classes on ${width} features, but ${gigabytes(available)} of memory are available.`,
+    { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Take fewer partitions or a smaller spread.' },
+  )
+}
+
 function layOut(
   set: FeatureSet,
   head: ResolvedHead,
@@ -103,6 +118,7 @@ function layOut(
 ): TrainJob {
   const { classNames } = set
   const classes = classNames.length
+  requireRoom(learners, classes, set)
   const knows = new Uint8Array(learners * classes)
   for (let learner = 0; learner < learners; learner++) {
     for (const bucket of bucketsOfLearner(learner, starts.length - 1, offsets))

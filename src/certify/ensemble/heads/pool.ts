@@ -1,8 +1,8 @@
 /** Runs ranges of a job on worker threads, or here when one thread is asked for. Results do not depend on the number. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { requireCount } from '../../../core/counts.ts'
 import { compiledEntry } from '../../../core/entry.ts'
-import { invalidArgument } from '../../../core/errors.ts'
 import type { LearnerRecord, PoolOptions } from '../learners.ts'
 import type { FlipJob } from './flips.ts'
 import type { TrainJob, VoteJob } from './job.ts'
@@ -13,7 +13,7 @@ export type Range = readonly [from: number, to: number]
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function threadCount(options: PoolOptions): number {
   const threads = options.threads ?? Math.min(16, availableParallelism())
-  if (!Number.isInteger(threads) || threads < 1) throw invalidArgument('threads', 'a positive integer', threads)
+  requireCount('threads', threads)
   return threads
 }
 

@@ -1,5 +1,6 @@
 /** The base learners that a user may name. */
 
+import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
 import { headLearners } from '../../ensemble/heads/family.ts'
@@ -48,6 +49,7 @@ export function checkLearner({ kind, lambda, epochs, learningRate, recipe }: Lea
     if (value !== undefined) throw invalidArgument(name, `a learner of kind ${whose}`, kind)
   }
   if (kind !== 'ridge') refuse('lambda', lambda, 'ridge')
+  if (epochs !== undefined) requireCount('epochs', epochs)
   if (isHeadKind(kind)) refuse('epochs', epochs, 'attentive, full or scratch')
   if (kind !== 'attentive') refuse('learningRate', learningRate, 'attentive')
   if (!isFrameKind(kind)) refuse('recipe', recipe, 'full or scratch')
