@@ -5,6 +5,7 @@ import type { SplitName } from '../dataset/split-part.ts'
 import type { ExportInput } from '../export/check.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
+import { requireOnnxTarget } from '../format/onnx-target.ts'
 import { type Classifier, openClassifier } from '../inference/classifier.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
@@ -59,6 +60,7 @@ export async function exportClassifierCommand(
     process.stdout.write(json ? `${JSON.stringify({ files: [out], warnings })}\n` : `wrote      ${out}\n`)
     return
   }
+  await requireOnnxTarget(out) // before videos are read
   const display = new ProgressDisplay({ stream: process.stderr })
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt

@@ -3,6 +3,7 @@ import { RandomStream } from '../core/random.ts'
 import type { ExportInput } from '../export/check.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { exportEncoder } from '../export/encoder.ts'
+import { requireOnnxTarget } from '../format/onnx-target.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -46,6 +47,7 @@ export async function exportCommand(
 ): Promise<void> {
   refuseClassifierOptions(options, 'an encoder')
   const { json, out = 'encoder.onnx', input, check, engine } = options
+  await requireOnnxTarget(out)
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
   const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))

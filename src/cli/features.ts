@@ -3,7 +3,7 @@ import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../dataset/dataset.ts'
 import { type FeatureKind, openEncoder } from '../inference/encoder-source.ts'
-import { writeFeatureFiles } from '../inference/feature-files.ts'
+import { requireFeatureFolder, writeFeatureFiles } from '../inference/feature-files.ts'
 import { computeFeatures, toldFailure } from '../inference/features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
@@ -39,6 +39,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 /** `videomae features`. */
 export async function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
   const { json = false, quiet = false, out = 'features', from, engine, windowStep } = options
+  await requireFeatureFolder(out)
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { EngineSession } from '../engine/engine.ts'
@@ -6,6 +6,7 @@ import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
+import { outputTaken, requireOnnxTarget } from '../format/onnx-target.ts'
 import {
   buildClassifierProgram,
   type Classifier,
@@ -71,11 +72,12 @@ export interface ClassifierExport {
  * the engine; float32 must agree, the difference of the other precisions is measured and returned. Only then does it take
  * its place: an earlier file there outlives a failure.
  *
- * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind, `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
  *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
   const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4, signal } = options
+  await requireOnnxTarget(out)
   const classifier = await openClassifier(where)
   const { configuration, state, labels, sampling } = classifier
   const split = (name: string, all: Uint8Array): Uint8Array[] => {
@@ -142,10 +144,12 @@ export interface ClassifierDirectory {
  * Writes a classifier as a directory in the Hugging Face layout, which transformers reads as the same classifier unless a
  * warning says why not; `openClassifier` always does. An earlier export there is replaced.
  *
- * @throws VideoMaeError `EXPORT_FOLDER` for a folder with anything else in it, and what `openClassifier` throws
+ * @throws VideoMaeError `OUTPUT_TAKEN` for the folder that is read, `EXPORT_FOLDER` for a folder with anything else in it, and what `openClassifier` throws
  */
 export async function exportClassifierDirectory(where: string, out: string): Promise<ClassifierDirectory> {
   const classifier = await openClassifier(where)
+  const [read, written] = await Promise.all([classifier.path, out].map((place) => realpath(place).catch(() => null)))
+  if (written !== null && read === written) throw outputTaken(out, 'a folder other than the checkpoint that is read')
   const present = await readdir(out).catch((): string[] => [])
   const other = present.filter((name) => !classifierFiles.has(name))
   if (other.length > 0) {

@@ -3,6 +3,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
+import { requireOnnxTarget } from '../format/onnx-target.ts'
 import { recordedSampling } from '../inference/classifier.ts'
 import { classifierKeys, resizeKey } from '../inference/onnx-classifier.ts'
 import type { TestSampling } from '../inference/views.ts'
@@ -49,11 +50,12 @@ export const exportNames = { uint8: 'frames', float32: 'pixel_values', tokens: '
  * Writes the encoder of a checkpoint as ONNX (opset 17, standard operators, any batch size), runs the written file and
  * compares it with the training engine. Only then does it take its place: an earlier file there outlives a failure.
  *
- * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
  *   when aborted
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
   const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = automatic, signal } = options
+  await requireOnnxTarget(out)
   const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
   const { configuration, kind, state } = opened
   const clipBytes = clipSize(configuration)

@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { writeNpy } from '../format/npy.ts'
+import { outputTaken } from '../format/onnx-target.ts'
 import { writeSafetensors } from '../format/safetensors.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { type ComputedFeatures, toldFailure } from './features.ts'
@@ -10,6 +11,23 @@ export interface FeatureFiles {
   readonly files: readonly string[]
   readonly rows: number
   readonly shape: readonly number[]
+}
+
+/**
+ * Refuses a folder whose `index.json` is not that of features: the name is a common one.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export async function requireFeatureFolder(folder: string): Promise<void> {
+  const index = path.join(folder, 'index.json')
+  const text = await readFile(index, 'utf8').catch(() => null)
+  if (text === null || text === '') return
+  const described: unknown = await Promise.resolve(text)
+    .then(JSON.parse)
+    .catch(() => null)
+  const own = ['encoder', 'shape', 'rows']
+  if (typeof described === 'object' && described !== null && own.every((key) => key in described)) return
+  throw outputTaken(index, 'the index.json of earlier features')
 }
 
 /**
@@ -40,6 +58,7 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
     row += count
   }
   const whole = [index.length, ...shape]
+  await requireFeatureFolder(folder)
   await mkdir(folder, { recursive: true })
   const file = (name: string): string => path.join(folder, name)
   await replaceFile(file('features.npy'), (temporary) => writeNpy(temporary, whole, data))

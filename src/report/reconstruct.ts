@@ -1,8 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { RandomStream } from '../core/random.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { outputTaken } from '../format/onnx-target.ts'
 import { createMask, type MaskKind } from '../mask/mask.ts'
 import { frameSize, tokenGrid } from '../model/configuration.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
@@ -57,13 +59,14 @@ export interface ReconstructResult {
  * Shows what a pretrained model makes of the hidden patches of the middle clip of a video.
  *
  * @param checkpoint run folder, checkpoint folder or Hugging Face directory of a pretrained model
- * @throws VideoMaeError `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
+ * @throws VideoMaeError `OUTPUT_TAKEN` where another file has the name of a picture; `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
  */
 export async function reconstruct(
   checkpoint: string,
   video: string,
   options: ReconstructOptions,
 ): Promise<ReconstructResult> {
+  const { picture, animation } = await picturePlaces(options.out, video)
   const opened = await openCheckpoint(checkpoint)
   const { configuration, kind, state, clip, mask: trained, path: source, warnings } = opened
   if (kind !== 'pretrain') {
@@ -103,10 +106,8 @@ export async function reconstruct(
     const outputs = await session.run(program.name, { frames, visible: mask.visible, masked: mask.masked })
     const { pixelError, ...clips } = paintReconstruction(configuration, frames, mask.masked, outputs.prediction)
     const size: PictureSize = { frames: configuration.frames, height, width, frameNumbers: indices }
-    const picture = `${path.resolve(options.out)}.png`
-    const animation = `${path.resolve(options.out)}.webp`
-    await writeFile(picture, await reconstructionSheet(clips, size))
-    await writeFile(animation, await reconstructionAnimation(clips, size))
+    await writeFileAtomic(picture, await reconstructionSheet(clips, size))
+    await writeFileAtomic(animation, await reconstructionAnimation(clips, size))
     return {
       picture,
       animation,
@@ -121,6 +122,40 @@ export async function reconstruct(
     }
   } finally {
     await session.close()
+  }
+}
+
+/**
+ * Where the pictures go.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN` where a file of another kind, or the video itself, is there
+ */
+async function picturePlaces(
+  out: string,
+  video: string,
+): Promise<{ readonly picture: string; readonly animation: string }> {
+  const [picture, animation] = [`${path.resolve(out)}.png`, `${path.resolve(out)}.webp`]
+  const read = await realpath(video).catch(() => null)
+  for (const [place, kind, at, signature] of [
+    [picture, 'PNG', 1, 'PNG'],
+    [animation, 'WebP', 8, 'WEBP'],
+  ] as const) {
+    const found = await realpath(place).catch(() => null)
+    if (found === null || !(await stat(found)).isFile()) continue
+    const bytes = await readStart(found, at + signature.length)
+    if (found === read || (bytes.length > 0 && bytes.toString('latin1', at) !== signature))
+      throw outputTaken(place, `a ${kind} picture`)
+  }
+  return { picture, animation }
+}
+
+async function readStart(file: string, bytes: number): Promise<Buffer> {
+  const handle = await open(file, 'r')
+  try {
+    const buffer = Buffer.alloc(bytes)
+    return buffer.subarray(0, (await handle.read(buffer, 0, bytes, 0)).bytesRead)
+  } finally {
+    await handle.close()
   }
 }
 

@@ -13,6 +13,7 @@ import {
   renamedInput,
 } from '../../../export/encoder.ts'
 import { type OnnxModel, writeCheckedModel } from '../../../format/onnx.ts'
+import { requireOnnxTarget } from '../../../format/onnx-target.ts'
 import { type EncoderSource, featureProgram } from '../../../inference/encoder-source.ts'
 import { classifierKeys } from '../../../inference/onnx-classifier.ts'
 import { buildEncodeProgram } from '../../../model/encode-program.ts'
@@ -75,10 +76,11 @@ export interface EnsembleExport {
  * The rules are not in the file: they count the votes, and `certifyBallots` or `certify --votes` does that.
  *
  * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
- * @throws VideoMaeError `EXPORT_MISMATCH` (exit `checkFailed`); `INVALID_ARGUMENT` for an ensemble of encoder groups, frames without an
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`); `INVALID_ARGUMENT` for an ensemble of encoder groups, frames without an
  *   encoder, or bytes that are no whole clips; as `openCertifiedEnsemble`; the signal's reason when aborted
  */
 export async function exportEnsemble(where: string, options: EnsembleExportOptions): Promise<EnsembleExport> {
+  await requireOnnxTarget(options.out)
   const { out, input = 'uint8', tolerance = 1e-4, compareWith = null, encoder } = options
   const stored = await locateEnsemble(where)
   const { features } = stored.description
