@@ -12,7 +12,7 @@ import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-fram
 import { isFrameKind, isHeadKind } from './learners/kinds.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 
-/** Resident memory of the program without an engine. Measured. */
+/** Resident memory of the program without an engine: an assumption, beside which features and learners count. */
 const programBytes = 100e6
 
 /** How large the ensemble is, where it is known before it is planned in full. */
