@@ -68,7 +68,6 @@ export {
   certificateTable,
   certifiedAccuracyCurve,
   type EnsembleReference,
-  ruleStrokes,
   writeCertificate,
 } from './certify/files/certificate-file.ts'
 export {

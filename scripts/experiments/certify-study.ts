@@ -5,13 +5,8 @@ import path from 'node:path'
 import { certify, scoredRadii } from '../../src/certify/certify.ts'
 import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import {
-  type CertificateRun,
-  certifiedAccuracyCurve,
-  ruleStrokes,
-  runName,
-} from '../../src/certify/files/certificate-file.ts'
-import type { Rule } from '../../src/certify/rules/list.ts'
+import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/files/certificate-file.ts'
+import { type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
 import { summariseRadii } from '../../src/certify/rules/metrics.ts'
 import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
@@ -231,7 +226,7 @@ async function writeChart(
   const curves = shown.map((row) => ({
     ...certifiedAccuracyCurve(`${row.learner}, ${runName(row)}`, row.summary),
     colour: names.indexOf(row.learner),
-    stroke: ruleStrokes[row.rule],
+    stroke: ruleNamed(row.rule).stroke,
   }))
   const axes = { xLabel: `poisons (${unit})`, yLabel: 'certified accuracy', yRange: [0, 1] as const, width: 860 }
   await writeFileAtomic(file, renderChart({ title, ...axes, curves }))

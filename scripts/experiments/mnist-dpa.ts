@@ -16,8 +16,8 @@ import type { FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { HeadOptions } from '../../src/certify/ensemble/heads/head.ts'
-import { type CertificateRun, certifiedAccuracyCurve, ruleStrokes } from '../../src/certify/files/certificate-file.ts'
-import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
+import { type CertificateRun, certifiedAccuracyCurve } from '../../src/certify/files/certificate-file.ts'
+import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
 import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
 import { renderChart } from '../../src/format/chart.ts'
 import { trainedSpread } from './certify-learners.ts'
@@ -242,7 +242,7 @@ writeFileSync(
       .map((row) => ({
         ...certifiedAccuracyCurve(`${row.learner}, ${ruleOf(row)}`, row.summary),
         colour: names.indexOf(row.learner),
-        stroke: ruleStrokes[row.rule],
+        stroke: ruleNamed(row.rule).stroke,
       })),
     width: 860,
   }),

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../../format/atomic.ts'
-import { type ChartOptions, type Curve, renderChart, type Stroke } from '../../format/chart.ts'
+import { type ChartOptions, type Curve, renderChart } from '../../format/chart.ts'
 import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
 import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
@@ -115,18 +115,6 @@ function summariesOf(run: CertificateRun): [name: string, summary: RobustnessSum
 export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary): Curve {
   const points = summary.certifiedAccuracy.map((accuracy, r) => [r, accuracy] as const)
   return { name, shape: 'steps', points: [...points, [summary.certifiedAccuracy.length, 0]] }
-}
-
-/** Patterns by which curves of one learner under several rules are told apart. */
-export const ruleStrokes: Readonly<Record<CertificateRun['rule'], Stroke>> = {
-  dpa: 'solid',
-  groups: 'solid',
-  temporal: 'solid',
-  roe: 'dashed',
-  dpa_white_box: 'dashed',
-  fa: 'dotted',
-  fa_exact: 'dotted',
-  roe_fa: 'mixed',
 }
 
 export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {

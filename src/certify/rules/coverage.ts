@@ -170,7 +170,7 @@ class Coverage {
 /** The ensemble of Finite Aggregation; overlaps of buckets are counted once (slower, never below `fa`). */
 export const finiteAggregationExact = {
   ...{ name: 'fa_exact', title: 'FA exact', layout: 'spread', counts: 'votes' },
-  ...{ collective: true, saysExact: true },
+  ...{ collective: true, saysExact: true, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>
     (votes) => {

@@ -33,7 +33,7 @@ export function certifyDpa(votes: ArrayLike<number>, classes: number): Certified
 /** Plurality of disjoint partitions. */
 export const dpa = {
   ...{ name: 'dpa', title: 'DPA', layout: 'partitions', counts: 'votes' },
-  ...{ collective: true, saysExact: false },
+  ...{ collective: true, saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes }) =>
     (votes) =>

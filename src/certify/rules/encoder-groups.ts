@@ -73,7 +73,7 @@ function checkPartition(groups: readonly (readonly number[])[], learners: number
 /** Plurality of heads on per-group encoders; the radius counts videos. */
 export const encoderGroups = {
   ...{ name: 'groups', title: 'groups', layout: 'groups', counts: 'votes' },
-  ...{ collective: false, saysExact: false },
+  ...{ collective: false, saysExact: false, stroke: 'solid' },
   certifier({ classes, learners, groups }) {
     const size = learners / groups
     const members = Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))

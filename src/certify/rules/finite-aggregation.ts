@@ -122,7 +122,7 @@ export function certifyFiniteAggregationNaive(
 /** Finite Aggregation; the powers of buckets are added up. */
 export const finiteAggregation = {
   ...{ name: 'fa', title: 'FA', layout: 'spread', counts: 'votes' },
-  ...{ collective: true, saysExact: false },
+  ...{ collective: true, saysExact: false, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>
     (votes) =>

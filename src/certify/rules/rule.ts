@@ -64,6 +64,8 @@ export interface AggregationRule {
   readonly collective: boolean
   /** Whether the certificates say if the radius is exact. */
   readonly saysExact: boolean
+  /** Pattern of its curves, by which the rules on one learner are told apart in figures. */
+  readonly stroke: 'solid' | 'dashed' | 'dotted' | 'mixed'
   /** @throws VideoMaeError `INVALID_ARGUMENT` for a shape that does not fit the rule */
   certifier(shape: EnsembleShape): CertifyInput
 }

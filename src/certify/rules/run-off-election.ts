@@ -173,7 +173,7 @@ export function ofRunOff({
 /** Run-Off Election on disjoint partitions. */
 export const runOffElection = {
   ...{ name: 'roe', title: 'DPA+ROE', layout: 'partitions', counts: 'rankings' },
-  ...{ collective: false, saysExact: false },
+  ...{ collective: false, saysExact: false, stroke: 'dashed' },
   certifier:
     ({ classes }) =>
     (_, ballots) =>

@@ -201,7 +201,7 @@ function fewestOf(sums: Int32Array, gap: number): number {
 /** Run-Off Election on the ensemble of Finite Aggregation. */
 export const runOffFinite = {
   ...{ name: 'roe_fa', title: 'FA+ROE', layout: 'spread', counts: 'rankings' },
-  ...{ collective: false, saysExact: false },
+  ...{ collective: false, saysExact: false, stroke: 'mixed' },
   certifier:
     ({ classes, offsets }) =>
     (_, ballots) =>

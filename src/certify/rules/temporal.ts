@@ -52,7 +52,7 @@ function worstWindow(sums: Int32Array, width: number): number {
 /** Plurality of learners of consecutive periods; the radius counts neighboring periods, the duration. */
 export const temporal = {
   ...{ name: 'temporal', title: 'temporal', layout: 'periods', counts: 'votes' },
-  ...{ collective: false, saysExact: false },
+  ...{ collective: false, saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes, coverage }) =>
     (votes) => {
