@@ -49,7 +49,12 @@ export async function exportClassifierCommand(
   const out = options.out ?? (format === 'onnx' ? 'classifier.onnx' : 'classifier')
   const precision = precisionOf(options)
   if (check !== undefined) throw invalidArgument('--check', '--evaluate beside --classifier', check)
+  if (options.calibrationClips !== undefined && calibrate === undefined)
+    throw invalidArgument('--calibration-clips', 'nothing without --calibrate', options.calibrationClips)
   if (format === 'huggingface') {
+    if (input === 'float32') throw invalidArgument('--input', 'nothing with a Hugging Face directory', input)
+    if (engine !== undefined)
+      throw invalidArgument('--engine', 'nothing with a Hugging Face directory, which is not run', engine)
     if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
     if (evaluate !== undefined) {
       const hint = 'Use `videomae evaluate` on the directory.'

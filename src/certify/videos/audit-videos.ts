@@ -60,6 +60,8 @@ export async function auditVideos(
   if (whiteBox && (job.learner ?? { kind: 'ridge' }).kind !== 'ridge')
     throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
   checkAudit(job)
+  if (groups !== undefined && !needsGroups(rule) && [job.from].flat().length <= 1)
+    throw invalidArgument('groups', 'nothing without rule groups', groups)
   if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
