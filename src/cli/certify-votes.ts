@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
-import { ballotsDigest, writeBallots } from '../certify/files/stored-votes.ts'
+import { ballotsDigest, type StoredBallots, writeBallots } from '../certify/files/stored-votes.ts'
 import {
   type ImportedBallots,
   type ImportedCertificate,
@@ -145,10 +145,7 @@ async function certifyRules(
   const results: RuleResult[] = []
   const kept: KeptCertificates[] = []
   try {
-    const name = `imported-${ballotsDigest(imported.ballots).slice(0, 12)}`
-    const stored = perInput
-      ? (await writeBallots(out, name, imported.ballots, (add) => add(imported.ballots))).stored
-      : null
+    let stored: StoredBallots | null = null
     for (const rule of rules) {
       const name = path.join(out, `imported-certificate-${rule.rule}`)
       const keep = await KeptCertificates.open(`${name}.part.jsonl`, imported.ballots, rule)
@@ -159,6 +156,8 @@ async function certifyRules(
         onCertificate: (certificate) => keep.add(certificate),
         onProgress: (done, total) => progress(`${rule.rule}: inputs`, done, total),
       }).finally(() => keep.flush())
+      // With the first certificate, so that an interrupted command leaves none of them.
+      if (perInput) stored ??= await storeBallots(out, imported)
       const certificate = { ...importedCertificate(imported, rule, certified), classNames: names, ballots: stored }
       const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)
       const shown = perInput ? certificate : { ...certificate, inputs: null }
@@ -170,6 +169,12 @@ async function certifyRules(
   } finally {
     interrupt.dispose()
   }
+}
+
+/** Keeps the ballots in a file that is named by what is in it. */
+async function storeBallots(out: string, { ballots }: ImportedBallots): Promise<StoredBallots> {
+  const name = `imported-${ballotsDigest(ballots).slice(0, 12)}`
+  return (await writeBallots(out, name, ballots, (add) => add(ballots))).stored
 }
 
 /** What is printed of one rule. */
