@@ -11,7 +11,7 @@ import { type AuditReport, assertAudit, audit } from '../../src/certify/audit/au
 import { type FeatureSet, selectRows, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { LearnerFamily } from '../../src/certify/ensemble/learners.ts'
-import type { Rule } from '../../src/certify/rules/list.ts'
+import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
 import { groupScaledHeads } from '../../src/certify/videos/learners/group-scales.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
@@ -92,10 +92,13 @@ async function features(): Promise<{ set: FeatureSet; test: TestSet }> {
 
 const { set, test } = await features()
 // 20 clips an attacker's video: one poison may be a long video.
-const common = { by: 'content', spread: 2, trials, attacks, threads, onProgress: progress } as const
+const common = { by: 'content', trials, attacks, threads, onProgress: progress } as const
 const ridge = headLearners({ kind: 'ridge' })
 const onFeatures = (rule: Rule, learners: LearnerFamily<FeatureSet, TestSet>, groups?: number) => () =>
-  audit(set, test, { ...common, rule, learners, groups, partitions: k, attackClips: 20 })
+  audit(set, test, {
+    ...{ ...common, rule, learners, groups, partitions: k, attackClips: 20 },
+    ...(needsSpread(rule) ? { spread: 2 } : {}),
+  })
 const cases: { readonly name: string; readonly run: () => Promise<AuditReport> }[] = [
   { name: 'dpa', run: onFeatures('dpa', ridge) },
   { name: 'roe', run: onFeatures('roe', headLearners({ kind: 'softmax', steps: 50 })) },

@@ -53,8 +53,6 @@ export async function exportClassifierCommand(
     throw invalidArgument('--calibration-clips', 'nothing without --calibrate', options.calibrationClips)
   if (format === 'huggingface') {
     if (input === 'float32') throw invalidArgument('--input', 'nothing with a Hugging Face directory', input)
-    if (engine !== undefined)
-      throw invalidArgument('--engine', 'nothing with a Hugging Face directory, which is not run', engine)
     if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
     if (evaluate !== undefined) {
       const hint = 'Use `videomae evaluate` on the directory.'

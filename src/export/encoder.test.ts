@@ -48,10 +48,11 @@ describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
   it('takes its place when its check has passed, and not before', async () => {
     await mkdir(at(kind))
     const out = at(kind, 'model.onnx')
-    await writeFile(out, 'an earlier one')
+    const earlier = Buffer.from([0x08, 0x08, 0x3a, 0x00]) // a format version and an empty graph
+    await writeFile(out, earlier)
     // Nothing is as near as that: the check fails.
     await expect(exported(out, -1)).rejects.toMatchObject({ code: 'EXPORT_MISMATCH', exit: 'checkFailed' })
-    expect(await readFile(out, 'utf8')).toBe('an earlier one')
+    expect(await readFile(out)).toEqual(earlier)
     expect(await readdir(at(kind))).toEqual(['model.onnx'])
 
     const { files, bytes } = await exported(out)

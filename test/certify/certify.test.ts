@@ -386,7 +386,7 @@ describe('audit', () => {
       rule,
       by,
       partitions: 15,
-      spread: 2,
+      ...(rule === 'fa' || rule === 'roe_fa' ? { spread: 2 } : {}),
       trials: 12,
       attacks: 6,
       threads: 1,
