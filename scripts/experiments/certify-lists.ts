@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Rule } from '../../src/certify/rules/list.ts'
+import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
 import type { Threat } from '../../src/certify/threat/threat.ts'
 import { auditLists, type ListAuditReport } from '../../src/certify/videos/audit/list-audit.ts'
 import type { CertifyVideosOptions } from '../../src/certify/videos/plan.ts'
@@ -130,7 +130,8 @@ for (const { name, data: source, rules, threat, options = {}, partitions = 12, g
       seed: 1,
       ...options,
     },
-    ...{ rules, threat, partitions, groups, trials, spread: 2, seed: 1, threads: 1 },
+    ...{ rules, threat, partitions, groups, trials, seed: 1, threads: 1 },
+    ...(rules.some(needsSpread) ? { spread: 2 } : {}),
     folder: path.join(out, 'attacked'),
   })
   violations += report.violations.length

@@ -6,7 +6,7 @@ import { certify, scoredRadii } from '../../src/certify/certify.ts'
 import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/files/certificate-file.ts'
-import { type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
+import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
 import { summariseRadii } from '../../src/certify/rules/metrics.ts'
 import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
@@ -112,7 +112,7 @@ async function certifyOnce(
       by,
       partitions: k,
       rules,
-      spread,
+      ...(rules.some(needsSpread) ? { spread } : {}),
       threads: kept === null ? 1 : videos.threads,
       ...(kept === null ? {} : { directory: path.join(out, 'learners', kept) }),
     })

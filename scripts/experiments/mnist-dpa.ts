@@ -143,13 +143,14 @@ for (const features of new Set(wanted.map((head) => head.features))) {
       await once(learner.name, name, [learner, k, values.spread], async () => {
         sets ??= setsOf(features)
         const { train, test, encoder } = await sets
+        // d times as many learners: left out where they are most, to keep the default run short; --spread 2 has them at K = 3,000.
+        const rules = learner.rules.filter((rule) => !needsSpread(rule) || k * Number(values.spread) <= 6000)
         return certify(train, test, {
           threat: { threat: 'general', encoder },
           by: 'content',
           partitions: k,
-          // d times as many learners: left out where they are most, to keep the default run short; --spread 2 has them at K = 3,000.
-          rules: learner.rules.filter((rule) => !needsSpread(rule) || k * Number(values.spread) <= 6000),
-          spread: Number(values.spread),
+          rules,
+          ...(rules.some(needsSpread) ? { spread: Number(values.spread) } : {}),
           learners: headLearners(learner.head),
           threads,
           perInput: false,

@@ -207,9 +207,9 @@ describe('the family', () => {
       threat,
       directory: place('spread'),
     } as const
-    const runsOf = async (rules: readonly Rule[], d: number) =>
+    const runsOf = async (rules: readonly Rule[], d?: number) =>
       (await certify(set, test, { ...declared, rules, spread: d })).certificate.runs
-    const [disjoint] = await runsOf(['dpa', 'roe'], 2)
+    const [disjoint] = await runsOf(['dpa', 'roe'])
     const finite = await runsOf(['fa', 'roe_fa'], 2)
     expect(finite.map(({ learners }) => learners)).toEqual([6, 6])
     seedsDrawn.length = 0

@@ -71,7 +71,7 @@ describe('the white-box certificate of ridge heads', () => {
   const ridge = (data: string, more: Partial<ListAuditOptions>) =>
     options(data, {
       videos: { ...options(data).videos, learner: { kind: 'ridge' } },
-      ...{ rules: ['dpa'], partitions: 3, threat: 'label_flip', whiteBox: true, trials: 8 },
+      ...{ rules: ['dpa'], partitions: 3, spread: undefined, threat: 'label_flip', whiteBox: true, trials: 8 },
       ...more,
     })
 

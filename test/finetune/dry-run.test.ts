@@ -21,15 +21,22 @@ beforeAll(async () => {
   const rows = files.map((file, k) => `${file},${labels[k]},${k < 6 ? 'train' : k < 8 ? 'val' : 'test'}`)
   writeFileSync(place('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
   writeFileSync(place('recipe.yaml'), model + common)
+  // Many parts of the last video to test on: with all views of each, features that fit into no memory.
+  const rest = rows.slice(0, 9).map((row) => `${row},,`)
+  const parts = Array.from({ length: 2000 }, (_, k) => `${rows[9]},0,${0.1 + k / 1e6}`)
+  writeFileSync(place('parts.csv'), `path,label,split,start,end\n${[...rest, ...parts].join('\n')}\n`)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const finetune = (mode: string, ...more: string[]) =>
+const finetune = (mode: string, ...more: string[]) => finetuneOn('list.csv', mode, ...more)
+const finetuneOn = (list: string, mode: string, ...more: string[]) =>
   videomae(
-    ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', mode],
+    ...['finetune', place(list), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', mode],
     ...['--out', place('run'), '--engine', 'onnx', '--threads', '1', ...more],
   )
 const files = (): string[] => readdirSync(folder, { recursive: true }).map(String).sort()
+
+const large = ['model.width=768', 'model.heads=12']
 
 describe('finetune --dry-run', () => {
   it.each([
@@ -55,25 +62,44 @@ describe('finetune --dry-run', () => {
   it.each([
     [
       'full',
+      'list.csv',
       ['batch.size=4096', 'batch.perRun=4096', 'model.resolution=224', 'model.width=192'],
       /^ {2}Set batch\.perRun=\d+ \(/m,
     ],
-    ['attentive', ['probe.clips=100000000'], /^ {2}Show each video fewer times .*--mode linear or ridge/m],
-    ['linear', ['evaluation.clips=100000000'], /^ {2}Show each video fewer times .*--force/m],
-    ['ridge', ['probe.clips=1000000000'], /^ {2}Show each video fewer times/m],
-  ])('in mode %s is refused with numbers where the run does not fit, and so is the run', async (mode, sets, hint) => {
-    const before = files()
-    for (const more of [['--dry-run'], []]) {
-      const { code, stderr } = await finetune(mode, ...more, ...sets.flatMap((set) => ['--set', set]))
-      expect(code, stderr).toBe(4)
-      expect(stderr).toMatch(
-        /fits into the .* of memory that are available, but it needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]/,
-      )
-      expect(stderr).toMatch(hint)
-    }
-    expect(files().filter((name) => !name.startsWith('run'))).toEqual(before)
-    expect(files().filter((name) => /config|split|step|best|features/.test(name))).toEqual([])
-  })
+    [
+      'attentive',
+      'list.csv',
+      [...large, 'model.resolution=448', 'model.frames=16', 'probe.clips=1024'],
+      /^ {2}Show each video fewer times .*--mode linear or ridge/m,
+    ],
+    [
+      'linear',
+      'parts.csv',
+      [...large, 'evaluation.clips=1024', 'evaluation.crops=64'],
+      /^ {2}Show each video fewer times .*--force/m,
+    ],
+    [
+      'ridge',
+      'parts.csv',
+      [...large, 'evaluation.clips=1024', 'evaluation.crops=64'],
+      /^ {2}Show each video fewer times/m,
+    ],
+  ])(
+    'in mode %s is refused with numbers where the run does not fit, and so is the run',
+    async (mode, list, sets, hint) => {
+      const before = files()
+      for (const more of [['--dry-run'], []]) {
+        const { code, stderr } = await finetuneOn(list, mode, ...more, ...sets.flatMap((set) => ['--set', set]))
+        expect(code, stderr).toBe(4)
+        expect(stderr).toMatch(
+          /fits into the .* of memory that are available, but it needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]/,
+        )
+        expect(stderr).toMatch(hint)
+      }
+      expect(files().filter((name) => !name.startsWith('run'))).toEqual(before)
+      expect(files().filter((name) => /config|split|step|best|features/.test(name))).toEqual([])
+    },
+  )
 
   it('refuses the folder of another purpose, as the run does', async () => {
     const { code, stderr } = await videomae(
@@ -97,9 +123,10 @@ describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
     const made = await videomae(
       ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', 'full'],
       ...['--out', encoder, '--engine', 'onnx', '--threads', '1'],
+      ...['model.width=96', 'model.heads=4', 'model.resolution=64', 'model.frames=8'].flatMap((set) => ['--set', set]),
     )
     expect(made.code, made.stderr).toBe(0)
-    writeFileSync(place('large.yaml'), 'batch: {size: 4194304, perRun: 4194304}\n')
+    writeFileSync(place('large.yaml'), 'batch: {size: 65536, perRun: 65536}\n')
     const out = place(`certificate-${learner}`)
     const { code, stderr } = await videomae(
       ...[
@@ -115,7 +142,7 @@ describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
       ...['--partitions', '2', '--engine', 'onnx', '--threads', '2', '--out', out],
     )
     expect(code, stderr).toBe(4)
-    expect(stderr).toMatch(/^learners train width 16, .* 4194304 clips a run, up to 2 at once on onnx$/m)
+    expect(stderr).toMatch(/^learners train width 96, .* 65536 clips a run, up to 2 at once on onnx$/m)
     expect(stderr).toMatch(/needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]\n {2}Not even one learner fits/)
     expect(readdirSync(out)).toEqual([])
   })

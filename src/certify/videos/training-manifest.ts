@@ -36,6 +36,7 @@ export type ManifestOutcome =
 
 const earlierSchema = z.strictObject({
   schema: z.literal('videomae.training-manifest/1'),
+  list: z.string().nullable().optional(),
   labelled: z.boolean(),
   samples: z.array(z.tuple([z.string(), z.string().nullable()])),
 })
