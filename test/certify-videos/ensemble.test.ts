@@ -238,7 +238,8 @@ describe('videomae predict --certified', () => {
     // Learners of few videos agree on a class that most are of, not on all inputs.
     const { division } = await planVideos({ data: videos, cache: place('store') })
     const rows = [...division.train, ...division.test].map(
-      ({ path: file }, i) => `${file},${i % 3 === 0 ? 'rare' : 'usual'},${i < 20 ? 'train' : 'test'}`,
+      ({ path: file }, i) =>
+        `${path.relative(place(), file)},${i % 3 === 0 ? 'rare' : 'usual'},${i < 20 ? 'train' : 'test'}`,
     )
     writeFileSync(place('mostly.csv'), `path,label,split\n${rows.join('\n')}\n`)
     const data = place('mostly.csv')
