@@ -15,7 +15,7 @@ import { digestOfEnsemble, digestsOfLearners, type PoolOptions, type TrainedEnse
 import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
 import { type StoredBallots, type StoredFlips, writeBallots, writeFlips } from './files/stored-votes.ts'
-import { type Ballots, rankBytes, votesOfInput } from './rules/ballot.ts'
+import { type Ballots, inputsPerTurn, votesOfInput } from './rules/ballot.ts'
 import { certifyInputs, ruleOptions } from './rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from './rules/collective.ts'
 import {
@@ -25,6 +25,7 @@ import {
   needsPeriods,
   needsRankings,
   type Rule,
+  type RunRule,
   ruleNamed,
 } from './rules/list.ts'
 import { summariseRadii } from './rules/metrics.ts'
@@ -224,8 +225,9 @@ export async function certifyInTurns<Inputs extends TestInputs>(
 ): Promise<{ byRule: Map<Rule, InputCertificate[]>; baseAccuracy: number }> {
   const byRule = new Map<Rule, InputCertificate[]>(rules.map((rule) => [rule, []]))
   const rankings = rules.some(needsRankings)
-  const perInput = trained.learners * (rankings ? trained.classes : 1) * rankBytes(trained.classes)
-  const turn = Math.max(1, Math.min(test.rows, mostInputs, Math.floor(ballotBytes / perInput)))
+  const { learners, classes } = trained
+  const places = rankings ? classes : 1
+  const turn = Math.min(test.rows, mostInputs, inputsPerTurn({ learners, classes, places }, ballotBytes))
   let right = 0
   for (let from = 0; from < test.rows; from += turn) {
     const to = Math.min(test.rows, from + turn)
@@ -258,7 +260,7 @@ function rightVotes(ballots: Ballots, labels: Int32Array): number {
 
 /** The collective bound over the inputs that are predicted right, for the rules that are pluralities. */
 async function collectiveOf<Inputs extends TestInputs>(
-  rule: Rule | 'dpa_white_box',
+  rule: RunRule,
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   certificates: readonly InputCertificate[],

@@ -7,7 +7,7 @@ import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
 import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
 import type { Periods } from '../ensemble/periods.ts'
-import { type Rule, ruleNamed } from '../rules/list.ts'
+import { type RunRule, ruleNamed } from '../rules/list.ts'
 import type { RobustnessSummary } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
@@ -40,7 +40,7 @@ export interface EnsembleReference {
 
 /** One rule at one number of partitions. */
 export interface CertificateRun {
-  readonly rule: Rule | 'dpa_white_box'
+  readonly rule: RunRule
   /** K: a poison touches one K-th of the learners. */
   readonly partitions: number
   /** d of Finite Aggregation, 1 without. */

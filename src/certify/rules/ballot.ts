@@ -23,6 +23,19 @@ export function rankBytes(classes: number): 1 | 2 | 4 {
   return classes < 2 ** 16 ? 2 : 4
 }
 
+/**
+ * How many inputs can be voted on at once.
+ *
+ * @param bytes that their ballots may take
+ * @param places ranks kept of each ballot
+ */
+export function inputsPerTurn(
+  { learners, classes, places }: { readonly learners: number; readonly classes: number; readonly places: number },
+  bytes: number,
+): number {
+  return Math.max(1, Math.floor(bytes / (learners * places * rankBytes(classes))))
+}
+
 function ranksIn(buffer: ArrayBufferLike, bytes: 1 | 2 | 4): Ranks {
   if (bytes === 1) return new Uint8Array(buffer)
   return bytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer)

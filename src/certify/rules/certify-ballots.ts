@@ -1,7 +1,7 @@
 /** One rule over the ballots of many inputs. */
 import { invalidArgument } from '../../core/errors.ts'
 import { type Ballots, ballotsOfInput, votesOfInput } from './ballot.ts'
-import { needsSpread, type Rule, ruleNamed, rules } from './list.ts'
+import { needsPeriods, needsSpread, type Rule, ruleNamed, rules } from './list.ts'
 import type { InputCertificate } from './rule.ts'
 
 export interface RuleOptions {
@@ -26,8 +26,8 @@ export function ruleOptions(
 ): RuleOptions {
   const { offsets, groups, periods } = ensemble
   const shared = { rule, groups: groups ?? undefined, coverage: periods?.coverage }
-  // Learners of periods have offsets too, towards their neighbours; what counts there is the coverage.
-  return (periods ?? null) === null ? { ...shared, offsets } : shared
+  // Learners of periods have offsets too, towards their neighbors; what counts there is the coverage.
+  return needsPeriods(rule) ? shared : { ...shared, offsets }
 }
 
 /**

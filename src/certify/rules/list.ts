@@ -24,6 +24,14 @@ const whiteBoxDpa = {
 /** What a run of a certification goes by. */
 export type RunRule = Rule | (typeof whiteBoxDpa)['name']
 
+/** Names of what runs go by. */
+export const runRules: readonly RunRule[] = [...list, whiteBoxDpa].map(({ name }) => name)
+
+/** The rule by which the ballots of a run are counted. */
+export function ballotRule(rule: RunRule): Rule {
+  return rule === whiteBoxDpa.name ? dpa.name : rule
+}
+
 /** Names of all rules. */
 export const rules: readonly Rule[] = list.map(({ name }) => name)
 

@@ -1,6 +1,6 @@
 /** The form of the certificate files, for readers of other people's files and as JSON schemas (docs/schema). */
 import { z } from 'zod'
-import { rules } from '../rules/list.ts'
+import { rules, runRules } from '../rules/list.ts'
 import { mostClasses } from '../rules/plurality.ts'
 import { threats } from '../threat/threat.ts'
 
@@ -13,7 +13,6 @@ const fileName = z
   .string()
   .max(200)
   .regex(/^[\w-][\w.-]*$/)
-const runRules = [...rules, 'dpa_white_box'] as const
 
 const storedBallots = z.strictObject({
   file: fileName,

@@ -5,9 +5,9 @@ import { scoredRadii } from '../certify.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { runName } from '../files/certificate-file.ts'
 import { importedConditions } from '../import-votes.ts'
-import type { RuleOptions } from '../rules/certify-ballots.ts'
+import { ruleOptions } from '../rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from '../rules/collective.ts'
-import { exactRadii, needsGroups, needsPeriods } from '../rules/list.ts'
+import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { summariseRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
@@ -217,7 +217,14 @@ class Verifier {
     const stated = { learners: run.learners, classes, inputs: inputs.length }
     if (!this.fits(stated, ballots, name, at)) return null
     const counted = await this.count({
-      ...{ ballots, inputs, at, run: name, rule: ruleOptionsOf(run), keepRight: run.collective !== null },
+      ...{
+        ballots,
+        inputs,
+        at,
+        run: name,
+        rule: ruleOptions(ballotRule(rule), run),
+        keepRight: run.collective !== null,
+      },
       flips: rule === 'dpa_white_box' ? flips : null,
     })
     const { certificates } = counted
@@ -291,14 +298,6 @@ class Verifier {
     const right = first.inputs.reduce((sum, { label }) => sum + (label === most ? 1 : 0), 0)
     this.differences.compare('mostFrequentClass.accuracy', mostFrequentClass.accuracy, right / first.inputs.length)
   }
-}
-
-/** What `certify` gave the rule. */
-function ruleOptionsOf({ rule, offsets, groups, periods }: ReadRun): RuleOptions {
-  const counted = rule === 'dpa_white_box' ? 'dpa' : rule
-  if (needsPeriods(counted)) return { rule: counted, coverage: periods?.coverage }
-  if (needsGroups(counted)) return { rule: counted, offsets, groups: groups ?? undefined }
-  return { rule: counted, offsets }
 }
 
 function sumOf(certificates: readonly InputCertificate[]): number {

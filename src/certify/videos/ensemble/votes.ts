@@ -3,7 +3,7 @@ import type { TestSet } from '../../ensemble/feature-set.ts'
 import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
 import { voteInGroups, voteLearners } from '../../ensemble/heads/train.ts'
 import type { PoolOptions } from '../../ensemble/learners.ts'
-import { type Ballots, rankBytes, votesOfInput } from '../../rules/ballot.ts'
+import { type Ballots, inputsPerTurn, votesOfInput } from '../../rules/ballot.ts'
 import { certifyInputs, ruleOptions } from '../../rules/certify-ballots.ts'
 import { needsRankings, type Rule } from '../../rules/list.ts'
 import { tally } from '../../rules/plurality.ts'
@@ -37,8 +37,8 @@ export async function voteOnRows(
   const { heads, description } = ensemble
   const { learners, classes, width } = heads
   const keep = needsRankings(rule) ? 'rankings' : 'votes'
-  const perInput = learners * (keep === 'rankings' ? classes : 1) * rankBytes(classes)
-  const turn = Math.max(1, Math.min(1024, Math.floor(ballotBytes / perInput)))
+  const places = keep === 'rankings' ? classes : 1
+  const turn = Math.min(1024, inputsPerTurn({ learners, classes, places }, ballotBytes))
   const all: VotedInput[] = []
   for (let from = 0; from < rows.length; from += turn) {
     const mine = rows.slice(from, from + turn)
