@@ -16,9 +16,10 @@ import {
 import { groupsOf, pretrainGroups, writeGroupLists } from '../../src/certify/videos/groups.ts'
 import { planVideos } from '../../src/certify/videos/plan.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { type RunInput, runSchema } from '../../src/train/configuration.ts'
+import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { videomae } from '../cli/run-program.ts'
+import { tinyRun } from './tiny-run.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -26,25 +27,12 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
-const recipe = (data: string): RunInput => ({
-  data: { path: data, samplesPerClip: 2, workers: 1 },
-  clip: { stride: 1 },
-  mask: { ratio: 0.5 },
-  model: {
-    ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
-    decoder: { width: 16, depth: 1, heads: 2 },
-  },
-  batch: { size: 4 },
-  schedule: { duration: '2 steps', warmup: '0 steps' },
-  log: { tensorboard: false },
-  engine: { threads: 1 },
-})
 
 beforeAll(async () => {
   const classes = ['left', 'right', 'clockwise'] as const
   await generateMotionDataset(elsewhere, { clips: 6, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 30, size: 32, frames: 8, seed: 2, classes })
-  await pretrain(runSchema.parse(recipe(elsewhere)), { out: run })
+  await pretrain(runSchema.parse(tinyRun(elsewhere)), { out: run })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -150,7 +138,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
   it('by rule groups, each group with an encoder of its own', async () => {
     const { division, classes } = await planVideos({ data: videos, cache: place('store'), testShare: 0.4 })
     const lists = await writeGroupLists(place(), division.train, groupsOf(division.train, classes, 'content', 2), 2)
-    const { data: _, ...rest } = recipe('')
+    const { data: _, ...rest } = tinyRun('')
     const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
     const from = await pretrainGroups(lists, configuration, place('groups'), {})
     const grouped = { from, rules: ['groups'] as const, groups: 2, trusted: elsewhere }

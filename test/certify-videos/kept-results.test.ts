@@ -20,29 +20,14 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const videos = place('videos')
 
 const pretrainOn = (data: string, out: string, seed: number) =>
-  pretrain(
-    runSchema.parse({
-      seed,
-      data: { path: data, samplesPerClip: 2, workers: 1 },
-      clip: { stride: 1 },
-      mask: { ratio: 0.5 },
-      model: {
-        ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
-        decoder: { width: 16, depth: 1, heads: 2 },
-      },
-      batch: { size: 4 },
-      schedule: { duration: '2 steps', warmup: '0 steps' },
-      log: { tensorboard: false },
-      engine: { threads: 1 },
-    }),
-    { out },
-  )
+  pretrain(runSchema.parse(tinyRun(data, { seed })), { out })
 
 beforeAll(async () => {
   const classes = ['left', 'right'] as const

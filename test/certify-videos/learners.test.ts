@@ -23,31 +23,19 @@ import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/vi
 import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { type RunInput, runSchema } from '../../src/train/configuration.ts'
+import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const [videos, run] = [place('videos'), place('run')]
-const recipe = (data: string): RunInput => ({
-  data: { path: data, samplesPerClip: 2, workers: 1 },
-  clip: { stride: 1 },
-  mask: { ratio: 0.5 },
-  model: {
-    ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
-    decoder: { width: 16, depth: 1, heads: 2 },
-  },
-  batch: { size: 4 },
-  schedule: { duration: '2 steps', warmup: '0 steps' },
-  log: { tensorboard: false },
-  engine: { threads: 1 },
-})
 
 beforeAll(async () => {
   const classes = ['left', 'right'] as const
   await generateMotionDataset(place('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 18, size: 32, frames: 8, seed: 2, classes })
-  await pretrain(runSchema.parse(recipe(place('elsewhere'))), { out: run })
+  await pretrain(runSchema.parse(tinyRun(place('elsewhere'))), { out: run })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -261,7 +249,7 @@ describe('an encoder for each group', () => {
     const { division, classes } = await planVideos(all)
     const groupOf = groupsOf(division.train, classes, 'content', 2)
     const lists = await writeGroupLists(place(), division.train, groupOf, 2)
-    const { data: _, ...rest } = recipe('')
+    const { data: _, ...rest } = tinyRun('')
     const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
     const from = await pretrainGroups(lists, configuration, place('groups'), {})
     const wanted = { ...all, from }

@@ -13,6 +13,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { tinyConfiguration } from '../model/tiny.ts'
+import { tinyRun } from './tiny-run.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -34,19 +35,13 @@ beforeAll(async () => {
   copy = place('copy.mp4')
   for (const name of [bad, copy]) writeFileSync(name, 'no video')
   await pretrain(
-    runSchema.parse({
-      data: { path: place('videos'), samplesPerClip: 1, workers: 1 },
-      clip: { stride: 1 },
-      mask: { ratio: 0.5 },
-      model: {
-        ...{ frames: 4, resolution: 32, patch: 16, width: 16, depth: 1, heads: 2 },
-        decoder: { width: 16, depth: 1, heads: 2 },
-      },
-      batch: { size: 1 },
-      schedule: { duration: '1 step', warmup: '0 steps' },
-      log: { tensorboard: false },
-      engine: { threads: 1 },
-    }),
+    runSchema.parse(
+      tinyRun(place('videos'), {
+        data: { path: place('videos'), samplesPerClip: 1, workers: 1 },
+        batch: { size: 1 },
+        schedule: { duration: '1 step', warmup: '0 steps' },
+      }),
+    ),
     { out: place('run') },
   )
 })
