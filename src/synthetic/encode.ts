@@ -35,9 +35,10 @@ export async function encodeVideo(path: string, frames: Uint8Array, options: Enc
   try {
     // x264 reports its statistics at every close; only errors are of interest.
     Log.setLevel(constants.AV_LOG_ERROR)
+    // One thread, and no vector code: on small frames its choices differ from run to run, and so would the bytes of the file.
     using encoder = await Encoder.create(constants.FF_ENCODER_LIBX264, {
       gopSize: options.keyframeInterval ?? 12,
-      options: { preset: 'veryfast', crf: options.quality ?? 18, 'x264-params': 'threads=1' },
+      options: { preset: 'veryfast', crf: options.quality ?? 18, 'x264-params': 'threads=1:asm=0' },
     })
     await using output = await Muxer.open(path)
     const stream = output.addStream(encoder)

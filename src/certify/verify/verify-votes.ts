@@ -119,7 +119,7 @@ class Verifier {
       differences.compare('trainingVideos', certificate.trainingVideos, Math.max(...known.map(({ videos }) => videos)))
     }
     for (const what of [
-      'whether the votes are those of learners trained on this data: needs the data and training again (--data, --retrain)',
+      'whether the votes are those of learners trained on this data: needs training again, with the same data and options',
       'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)',
       'the encoder, what it was trained on, and the conditions of the claim',
       'table.md, certified-accuracy.svg and ensemble files',
