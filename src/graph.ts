@@ -22,7 +22,16 @@ export {
   attention,
   attentionSizes,
 } from './graph/operations/attention.ts'
-export { add, gelu, multiply, type ScaleAttributes, scale, scaleSamples } from './graph/operations/elementwise.ts'
+export {
+  absolute,
+  add,
+  gelu,
+  multiply,
+  type ScaleAttributes,
+  scale,
+  scaleSamples,
+  squareRoot,
+} from './graph/operations/elementwise.ts'
 export { type LayerNormAttributes, layerNorm } from './graph/operations/layer-norm.ts'
 export { linear } from './graph/operations/linear.ts'
 export { meanSquaredError, softmax, softmaxCrossEntropy } from './graph/operations/losses.ts'

@@ -35,7 +35,13 @@ export {
   valuesPerPatch,
 } from './model/configuration.ts'
 export { dropPathRates } from './model/drop-path.ts'
-export { buildEncodeProgram, type ClipOptions, type EncodeProgramOptions } from './model/encode-program.ts'
+export {
+  buildEncodeProgram,
+  buildPatchProgram,
+  type ClipOptions,
+  type EncodeProgramOptions,
+  type PatchGeometry,
+} from './model/encode-program.ts'
 export type { NormPolicy } from './model/huggingface.ts'
 export { type InitialisationScheme, initialise } from './model/initialise.ts'
 export { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from './model/load-checkpoint.ts'
@@ -58,6 +64,8 @@ export {
   type PretrainProgramOptions,
   type PretrainTokens,
 } from './model/pretrain.ts'
+export { readoutWidth, readTokens } from './model/readout.ts'
+export { type ReadoutKind, readoutKinds, readoutName } from './model/readout-name.ts'
 export { type SavedModel, saveCheckpointDirectory, toHuggingFaceTensors } from './model/save-checkpoint.ts'
 export {
   type OptimiserOptions,

@@ -92,7 +92,15 @@ try {
   })
   const read = await seconds(async () => {
     const again = await FeatureStore.open(...place)
-    await readRows({ store: again, shape: [tokens, width], videos, failures: [], computed: 0, encoder: '' })
+    await readRows({
+      store: again,
+      shape: [tokens, width],
+      videos,
+      failures: [],
+      computed: 0,
+      encoder: '',
+      readout: 'mean',
+    })
   })
   console.log(
     `cache of ${megabytes.toFixed(0)} MB: written in ${wrote.toFixed(2)} s, opened and read in ${read.toFixed(2)} s`,

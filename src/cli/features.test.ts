@@ -18,6 +18,7 @@ test('one video without a label keeps the classes of the others', async () => {
   // Two views of each video, three values a row.
   const computed = {
     encoder: 'digest',
+    readout: 'mean',
     shape: [3],
     computed: 3,
     failures: [],

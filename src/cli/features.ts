@@ -2,7 +2,7 @@ import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../dataset/dataset.ts'
-import { type FeatureKind, openEncoder } from '../inference/encoder-source.ts'
+import { type FeatureKind, openEncoder, patchSource } from '../inference/encoder-source.ts'
 import { requireFeatureFolder, writeFeatureFiles } from '../inference/feature-files.ts'
 import { computeFeatures, toldFailure } from '../inference/features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
@@ -13,9 +13,11 @@ import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface FeaturesCommandOptions extends CommonOptions {
-  /** Run folder, checkpoint or Hugging Face directory. */
+  /** Run folder, checkpoint or Hugging Face directory; `pixels` for patches without an encoder. */
   readonly from: string
   readonly kind?: FeatureKind
+  /** What pooled features are of the tokens. */
+  readonly readout?: string
   /** Folder for the files; the store of computed features lies in it too, unless `cache` names another. */
   readonly out?: string
   readonly cache?: string
@@ -43,7 +45,7 @@ export async function featuresCommand(data: readonly string[], options: Features
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
-    const opened = await openEncoder(from)
+    const opened = from === 'pixels' ? patchSource({ kind: 'dense', stride: 1, fps: null }) : await openEncoder(from)
     for (const warning of opened.warnings) display.note(`warning: ${warning}`)
     const { sampling } = opened
     const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
@@ -55,9 +57,10 @@ export async function featuresCommand(data: readonly string[], options: Features
         `${unlabeled} of ${entries.length} videos ${unlabeled === 1 ? 'has' : 'have'} no label: -1 in labels of features.safetensors, null in index.json`,
       )
     const shard = options.shard === undefined ? null : parseShard(options.shard)
-    const { kind, clips, crops, batch, threads, decoder, workers } = options
+    const { kind, readout, clips, crops, batch, threads, decoder, workers } = options
     const computed = await computeFeatures(source, videos, {
       kind,
+      readout,
       cache: options.cache ?? path.join(out, 'store'),
       clips,
       crops,
@@ -90,6 +93,7 @@ export async function featuresCommand(data: readonly string[], options: Features
       videos: computed.videos.length,
       computed: computed.computed,
       encoder: computed.encoder,
+      readout: computed.readout,
       failures: failures.map(toldFailure),
       sources: read,
     }

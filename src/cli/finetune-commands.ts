@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { invalidArgument } from '../core/errors.ts'
+import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
@@ -171,12 +172,16 @@ function addFeatures(program: Command): void {
         'without --shard puts them together.',
     )
     .argument('<data...>', 'folders, lists or videos')
-    .requiredOption('--from <place>', 'run folder, checkpoint or Hugging Face directory')
+    .requiredOption('--from <place>', 'run folder, checkpoint or Hugging Face directory; "pixels" for patches alone')
     .addOption(
-      new Option('--kind <kind>', 'pooled: mean over tokens; tokens: all of them; classifier: what a linear head reads')
+      new Option(
+        '--kind <kind>',
+        'pooled: a readout of the tokens; tokens: all of them; classifier: what a linear head reads',
+      )
         .choices(['pooled', 'tokens', 'classifier'])
         .default('pooled'),
     )
+    .option('--readout <name>', `[pooled] ${readoutSyntax}`, 'mean')
     .option('--clips <n>', 'temporal views of every video, a row each', countOf('clips'), 1)
     .option('--crops <n>', 'spatial views', countOf('crops'), 1)
     .option('--window-step <n>', 'sliding windows instead: frames from one start to the next', countOf('windowStep'))

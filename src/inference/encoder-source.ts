@@ -1,8 +1,9 @@
-import { VideoMaeError } from '../core/errors.ts'
+import { createHash } from 'node:crypto'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import type { Program } from '../graph/program.ts'
 import type { ModelConfiguration } from '../model/configuration.ts'
 import { encoderDigest } from '../model/digest.ts'
-import { buildEncodeProgram } from '../model/encode-program.ts'
+import { buildEncodeProgram, buildPatchProgram, type PatchGeometry } from '../model/encode-program.ts'
 import { initialise } from '../model/initialise.ts'
 import type { ModelState } from '../model/model-state.ts'
 import type { ModelKind } from '../model/parameters.ts'
@@ -32,6 +33,25 @@ export async function openEncoder(from: string): Promise<EncoderSource> {
   return { configuration, kind, state, from, warnings, sampling: await readSampling(path, clip) }
 }
 
+/** The patches of clips as tokens: a fixed function that no data took part in. */
+export interface PatchSource {
+  readonly configuration: PatchGeometry & Pick<ModelConfiguration, 'resize'>
+  readonly kind: 'pixels'
+  readonly state: ModelState
+  readonly sampling: TestSampling
+  readonly from: string
+  readonly warnings: readonly string[]
+}
+
+/** What tokens of a clip come from. */
+export type TokenSource = EncoderSource | PatchSource
+
+/** Patches as large as those of the recipe `laptop-pretrain`: tokens of 2 x 8 x 8 x 3 values, 4 x 6 x 6 of them. */
+export function patchSource(sampling: TestSampling): PatchSource {
+  const configuration = { frames: 8, imageSize: [48, 48] as const, channels: 3, patch: 8, tubelet: 2 }
+  return { configuration, kind: 'pixels', state: new Map(), sampling, from: 'pixels', warnings: [] }
+}
+
 /** An encoder that has learned nothing. */
 export function freshEncoder(configuration: ModelConfiguration, sampling: TestSampling, seed: number): EncoderSource {
   const state = initialise(parameterShapes(configuration, 'encoder'), seed, 'finetune')
@@ -41,7 +61,7 @@ export function freshEncoder(configuration: ModelConfiguration, sampling: TestSa
 /**
  * What is kept of a clip.
  *
- * - `pooled`: the mean over tokens behind the encoder's last norm, [D].
+ * - `pooled`: what the readout has of the tokens behind the encoder's last norm: their mean [D], or see `readTokens`.
  * - `tokens`: the tokens themselves, [N, D]; what an attentive head reads.
  * - `classifier`: the norm of the mean over tokens, [D]; what the last layer of VideoMAE's classifier reads, so a linear
  *   head on it makes a model in the standard layout. The norm is that of a classifier; of a pretrained model, a plain one.
@@ -60,10 +80,23 @@ export interface FeatureProgram {
   readonly shape: readonly number[]
 }
 
-export function featureProgram(source: EncoderSource, kind: FeatureKind, batch: number): FeatureProgram {
+/**
+ * @param readout of kind `pooled`; the others have none but `mean`
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, `PARAMETER_MISSING`
+ */
+export function featureProgram(
+  source: TokenSource,
+  kind: FeatureKind,
+  batch: number,
+  readout = 'mean',
+): FeatureProgram {
+  if (readout !== 'mean' && kind !== 'pooled') {
+    throw invalidArgument('readout', `mean with features of kind ${kind}, which have no other`, readout)
+  }
+  if (source.kind === 'pixels') return patchFeatures(source, kind, batch, readout)
   const modelKind: ModelKind = kind === 'classifier' ? 'classify' : source.kind === 'classify' ? 'classify' : 'encoder'
   const configuration = kind === 'classifier' ? { ...source.configuration, useMeanPooling: true } : source.configuration
-  const program = buildEncodeProgram({ configuration, kind: modelKind, batch })
+  const program = buildEncodeProgram({ configuration, kind: modelKind, batch, readout })
   const output = kind === 'tokens' ? 'tokens' : 'pooled'
   const wanted = program.outputs.filter(({ name }) => name === output)
   const state = weightsFor(program, source)
@@ -72,6 +105,27 @@ export function featureProgram(source: EncoderSource, kind: FeatureKind, batch: 
     output,
     state,
     digest: encoderDigest(configuration, modelKind, state),
+    shape: program.tensors[wanted[0].tensor].shape.slice(1),
+  }
+}
+
+function patchFeatures(
+  { configuration, state }: PatchSource,
+  kind: FeatureKind,
+  batch: number,
+  readout: string,
+): FeatureProgram {
+  if (kind === 'classifier')
+    throw invalidArgument('kind', 'pooled or tokens for pixels, which no classifier reads', kind)
+  const program = buildPatchProgram(configuration, batch, readout)
+  const wanted = program.outputs.filter(({ name }) => name === kind)
+  const { imageSize, channels, frames, patch, tubelet } = configuration
+  const digest = createHash('sha256').update(JSON.stringify(['pixels', imageSize, channels, frames, patch, tubelet]))
+  return {
+    program: { ...program, outputs: wanted },
+    output: kind,
+    state,
+    digest: digest.digest('hex'),
     shape: program.tensors[wanted[0].tensor].shape.slice(1),
   }
 }

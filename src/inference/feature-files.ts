@@ -40,7 +40,8 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
   computed: ComputedFeatures<Video>,
   classes: readonly string[] | null,
 ): Promise<FeatureFiles> {
-  const { store, videos, shape, failures, encoder } = computed
+  const { store, videos, shape, failures, encoder, readout } = computed
+  const read: Record<string, string> = readout === 'mean' ? {} : { readout }
   const index: Record<string, unknown>[] = []
   for (const { video, digest } of videos) {
     const { id, group, split } = video
@@ -69,10 +70,10 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
         ['features', { shape: whole, data }],
         ...(classes === null ? [] : ([['labels', { shape: [index.length], data: labels }]] as const)),
       ]),
-      { encoder },
+      { encoder, ...read },
     ),
   )
-  const description = { encoder, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
+  const description = { encoder, ...read, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
   await writeFileAtomic(file('index.json'), `${JSON.stringify(description)}\n`)
   const files = ['features.npy', 'features.safetensors', 'index.json'].map(file)
   return { files, rows: index.length, shape: whole }

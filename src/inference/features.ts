@@ -6,13 +6,14 @@ import { contentDigest } from '../dataset/dataset.ts'
 import type { EngineOptions } from '../engine/engine.ts'
 import { digestFile } from '../format/file-digest.ts'
 import { frameSize } from '../model/configuration.ts'
+import { readoutName } from '../model/readout-name.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine, engineRecord } from '../train/engine-choice.ts'
 import type { ClipView } from '../video/clip.ts'
 import { loadClips } from '../video/load-clips.ts'
 import { loadWindows } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
-import { type EncoderSource, type FeatureKind, featureProgram } from './encoder-source.ts'
+import { type FeatureKind, featureProgram, type TokenSource } from './encoder-source.ts'
 import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
@@ -23,6 +24,8 @@ export const featureBatch = 8
 export interface FeatureOptions extends EngineOptions {
   /** Default `pooled`. */
   readonly kind?: FeatureKind
+  /** Of kind `pooled`: what features are of the tokens, such as `motion`; see `readTokens`. Default `mean`. */
+  readonly readout?: string
   /**
    * Folder of the store: features of the same content, encoder and views, made on the same engine in the same precision from
    * frames of the same decoder, are computed once, whatever asks for them.
@@ -76,16 +79,18 @@ export interface ComputedFeatures<Video extends VideoEntry> {
   readonly computed: number
   /** SHA-256 of weights and architecture. */
   readonly encoder: string
+  /** The full name of what features are of the tokens. */
+  readonly readout: string
 }
 
 /**
  * Features of videos, each computed once and kept by the digest of its content. A run that was stopped goes on where it
  * was; shards may run at the same time on one folder.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, what the engine and the decoder throw; the signal's reason when aborted
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, what the engine and the decoder throw; the signal's reason when aborted
  */
 export async function computeFeatures<Video extends VideoEntry & { readonly digest?: string | null }>(
-  source: EncoderSource,
+  source: TokenSource,
   videos: readonly Video[],
   options: FeatureOptions,
 ): Promise<ComputedFeatures<Video>> {
@@ -99,6 +104,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     batch = featureBatch,
     signal,
   } = options
+  const readout = readoutName(options.readout ?? 'mean')
   requireCount('clips', clips)
   requireCount('crops', crops)
   requireCount('batch', batch)
@@ -118,11 +124,12 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   const { configuration, sampling } = source
   const { frames } = configuration
   const size = frameSize(configuration)
-  const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch)
+  const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch, readout)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
   // `encoder` stands for everything in the configuration that decides the features.
-  const key = { encoder, kind, views, frames, size: sizeKey(size), run: await runOf(options) }
+  const read = readout === 'mean' ? {} : { readout } // Stores of earlier versions know none.
+  const key = { encoder, kind, ...read, views, frames, size: sizeKey(size), run: await runOf(options) }
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
   const store = await FeatureStore.open(cache, id, key, width)
@@ -165,6 +172,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
     failures,
     computed: missing.filter(({ digest }) => store.has(digest)).length,
     encoder,
+    readout,
   }
 }
 
@@ -213,7 +221,7 @@ interface ViewBatch {
   readonly last: boolean
 }
 
-async function* loadViews(source: EncoderSource, entries: readonly VideoEntry[], options: FeatureOptions) {
+async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], options: FeatureOptions) {
   const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, signal } = options
   const { configuration, sampling } = source
   const { frames } = configuration

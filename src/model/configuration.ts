@@ -272,7 +272,11 @@ function perChannel(
  *
  * @throws VideoMaeError `MODEL_UNSUPPORTED` for one that does not take the three colors of a video
  */
-export function frameSize({ imageSize: [height, width], resize, channels }: ModelConfiguration): FrameSize {
+export function frameSize({
+  imageSize: [height, width],
+  resize,
+  channels,
+}: Pick<ModelConfiguration, 'imageSize' | 'resize' | 'channels'>): FrameSize {
   if (channels !== 3) {
     throw new VideoMaeError(`Expected a model of RGB frames, but this one takes ${channels} channels.`, {
       code: 'MODEL_UNSUPPORTED',
@@ -284,7 +288,7 @@ export function frameSize({ imageSize: [height, width], resize, channels }: Mode
 }
 
 /** The token grid of a model. */
-export function tokenGrid(c: ModelConfiguration): TokenGrid {
+export function tokenGrid(c: Pick<ModelConfiguration, 'frames' | 'tubelet' | 'imageSize' | 'patch'>): TokenGrid {
   return { t: c.frames / c.tubelet, h: c.imageSize[0] / c.patch, w: c.imageSize[1] / c.patch }
 }
 

@@ -6,7 +6,16 @@
 import fc from 'fast-check'
 import type { Tensor } from '../../src/graph/graph.ts'
 import { attentionGradient, attentionOperation } from '../../src/graph/operations/attention.ts'
-import { add, gelu, geluGradient, multiply, scale, scaleSamples } from '../../src/graph/operations/elementwise.ts'
+import {
+  absolute,
+  add,
+  gelu,
+  geluGradient,
+  multiply,
+  scale,
+  scaleSamples,
+  squareRoot,
+} from '../../src/graph/operations/elementwise.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
 import { layerNormGradient, layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
 import { linear, linearInputGradient, linearParameterGradient } from '../../src/graph/operations/linear.ts'
@@ -214,6 +223,19 @@ export const operationCases: { readonly [K in OperationName]: fc.Arbitrary<Opera
     const { dw, db } = linearParameterGradient(dy, build.float('x', [...s.rows, s.inner]), s.bias)
     return build.finish(db === null ? { dw } : { dw, db }, [], 0.1)
   }),
+
+  absolute: define<Shaped & { zeros: number }>('absolute', { shape, zeros }, (build, s) =>
+    one(build, absolute(build.float('x', s.shape, s)), []),
+  ),
+
+  squareRoot: define<Shaped & { zeros: number; scale: number }>(
+    'squareRoot',
+    { shape, zeros, scale: fc.constantFrom(1e-6, 1, 1e6) },
+    (build, s) => {
+      const x = build.float('x', s.shape, s)
+      return one(build, squareRoot(multiply(x, x)), [])
+    },
+  ),
 
   gelu: define<Shaped & { scale: number }>('gelu', { shape, scale: fc.constantFrom(0.01, 1, 4, 30) }, (build, s) => {
     const x = build.float('x', s.shape, s)

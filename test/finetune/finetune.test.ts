@@ -422,9 +422,13 @@ describe('features', () => {
       await keyOf({}, { engine: 'reference' }),
       await keyOf({}, { decoder: 'ffmpeg' }),
       await keyOf({}, { batch: 1 }),
+      await keyOf({}, { readout: 'motion:2' }),
+      await keyOf({}, { readout: 'grid:2' }),
     ]
     expect(new Set(all).size).toBe(all.length)
-    expect(await keyOf({}, { precision: 'float32', decoder: 'node-av', batch: 8, threads: 2 })).toBe(all[0])
+    // A store of an earlier version has no readout in its key.
+    const same = { precision: 'float32', decoder: 'node-av', batch: 8, threads: 2, readout: 'mean' } as const
+    expect(await keyOf({}, same)).toBe(all[0])
   })
 
   it('of sliding windows by time have frames 1 / fps seconds apart', async () => {

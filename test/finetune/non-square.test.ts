@@ -2,7 +2,7 @@
  * Frames that are not square, from files to answers. Oracle: the float64 reference engine on clips whose bytes are checked against the
  * whole decoded picture.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,13 +14,15 @@ import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
 import { readModel } from '../../src/format/onnx.ts'
 import { saveClassifier } from '../../src/inference/classifier.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { openEncoder, patchSource } from '../../src/inference/encoder-source.ts'
 import { evaluateVideos } from '../../src/inference/evaluate.ts'
-import { computeFeatures } from '../../src/inference/features.ts'
+import { writeFeatureFiles } from '../../src/inference/feature-files.ts'
+import { computeFeatures, type FeatureOptions } from '../../src/inference/features.ts'
 import { openAnyClassifier, predict } from '../../src/inference/predict.ts'
 import { buildClassifyProgram } from '../../src/model/classify.ts'
-import { buildEncodeProgram } from '../../src/model/encode-program.ts'
+import { buildEncodeProgram, buildPatchProgram } from '../../src/model/encode-program.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
+import { readoutWidth } from '../../src/model/readout.ts'
 import { reconstruct } from '../../src/report/reconstruct.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
@@ -150,6 +152,45 @@ describe('a classifier of 8 x 16 frames', () => {
     const check = await clipsForCheck(place('checkpoint'), videos[2], new RandomStream('check'))
     const exported = await exportEncoder(place('checkpoint'), { out: place('encoder.onnx'), clips: check })
     expect(exported.check.largestDifference).toBeLessThan(1e-4)
+  })
+
+  it.each(['grid:2', 'motion:2', 'motion-rms:2', 'grid+motion:1'])(
+    'gives the readout %s that the reference computes, of the encoder and of patches alone',
+    async (readout) => {
+      const entries = videos.map((file) => ({ path: file, id: file }))
+      const patches = { ...patchSource(sampling), configuration: { ...configuration } }
+      const whole = await openEncoder(place('checkpoint'))
+      for (const source of [whole, patches]) {
+        const computed = await computeFeatures(source, entries, { readout, cache: place('cache'), workers: 1 })
+        expect(computed.readout).toBe(readout)
+        const program =
+          source === patches
+            ? buildPatchProgram(configuration, 1, readout)
+            : buildEncodeProgram({ configuration, kind: 'classify', batch: 1, readout })
+        for (const [i, frames] of (await clips()).entries()) {
+          const { pooled, tokens } = await runOnce(program, source === patches ? new Map() : state, { frames })
+          const row = await computed.store.read(computed.videos[i].digest)
+          expect(row).toHaveLength(readoutWidth(readout, { t: 2, h: 2, w: 4 }, tokens.length / 16))
+          for (const [k, value] of pooled.entries()) expect(row[k]).toBeCloseTo(value, 4)
+        }
+      }
+      const written = await writeFeatureFiles(
+        place(readout),
+        await computeFeatures(whole, entries, { readout, cache: place('cache'), workers: 1 }),
+        null,
+      )
+      expect(written.shape[0]).toBe(videos.length)
+      expect(JSON.parse(readFileSync(place(readout, 'index.json'), 'utf8'))).toMatchObject({ readout })
+    },
+  )
+
+  it('has no readout of tokens that are kept whole, and none of more cells than tokens', async () => {
+    const source = await openEncoder(place('checkpoint'))
+    const refused = (options: Partial<FeatureOptions>) =>
+      computeFeatures(source, [], { cache: place('cache'), ...options })
+    await expect(refused({ kind: 'tokens', readout: 'motion' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(refused({ readout: 'motion' })).rejects.toMatchObject({ code: 'READOUT_UNFIT' })
+    await expect(refused({ readout: 'moving' })).rejects.toMatchObject({ code: 'READOUT_UNKNOWN' })
   })
 
   it('is trained further, in that shape', async () => {

@@ -23,6 +23,7 @@ const elementFiles = [
   'scale-samples',
   'sum-rows',
   'tokens',
+  'unary',
 ] as const
 
 /** Head widths of published models: ViT-S, -B and -L have 64, -H 80, -g 88. */

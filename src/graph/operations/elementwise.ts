@@ -112,3 +112,31 @@ export const geluGradientOperation: Operation<Record<string, never>> = {
 export function geluGradient(dy: Tensor, x: Tensor): Tensor {
   return dy.graph.apply(geluGradientOperation, [dy, x], {})[0]
 }
+
+/** `|x|`, any shape. Readouts of frozen tokens use it; it has no gradient. */
+export const absoluteOperation: Operation<Record<string, never>> = {
+  name: 'absolute',
+  infer(inputs) {
+    expectShape(inputs.length === 1, 'absolute', 'one tensor', inputs)
+    return [spec(inputs[0].shape)]
+  },
+  gradient: null,
+}
+
+export function absolute(x: Tensor): Tensor {
+  return x.graph.apply(absoluteOperation, [x], {})[0]
+}
+
+/** The square root of x >= 0, any shape. Readouts of frozen tokens use it; it has no gradient. */
+export const squareRootOperation: Operation<Record<string, never>> = {
+  name: 'squareRoot',
+  infer(inputs) {
+    expectShape(inputs.length === 1, 'squareRoot', 'one tensor', inputs)
+    return [spec(inputs[0].shape)]
+  },
+  gradient: null,
+}
+
+export function squareRoot(x: Tensor): Tensor {
+  return x.graph.apply(squareRootOperation, [x], {})[0]
+}

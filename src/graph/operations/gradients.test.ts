@@ -18,6 +18,7 @@ import { sumLeading } from './reductions.ts'
 
 /** Operations that are gradients of others, or whose input is data. */
 const withoutGradient: readonly OperationName[] = [
+  'absolute',
   'attentionGradient',
   'gatherRows',
   'geluGradient',
@@ -29,6 +30,7 @@ const withoutGradient: readonly OperationName[] = [
   'patchify',
   'softmax',
   'softmaxCrossEntropyGradient',
+  'squareRoot',
 ]
 
 /** `sum(weight * y)` over the first output, with weights that no symmetry of an operation cancels. */

@@ -1,12 +1,14 @@
 import type { Operation } from '../graph.ts'
 import { attentionGradientOperation, attentionOperation } from './attention.ts'
 import {
+  absoluteOperation,
   addOperation,
   geluGradientOperation,
   geluOperation,
   multiplyOperation,
   scaleOperation,
   scaleSamplesOperation,
+  squareRootOperation,
 } from './elementwise.ts'
 import { layerNormGradientOperation, layerNormOperation } from './layer-norm.ts'
 import { linearInputGradientOperation, linearOperation, linearParameterGradientOperation } from './linear.ts'
@@ -36,6 +38,7 @@ import {
 
 /** Every operation by its name: what an engine has to know. */
 export const operations = {
+  absolute: absoluteOperation,
   add: addOperation,
   attentionGradient: attentionGradientOperation,
   attention: attentionOperation,
@@ -66,6 +69,7 @@ export const operations = {
   softmaxCrossEntropyGradient: softmaxCrossEntropyGradientOperation,
   softmaxCrossEntropy: softmaxCrossEntropyOperation,
   softmax: softmaxOperation,
+  squareRoot: squareRootOperation,
   sumLeading: sumLeadingOperation,
 } as const
 

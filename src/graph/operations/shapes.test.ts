@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { Graph, type Tensor } from '../graph.ts'
 import type { DataType } from '../program.ts'
 import { attention, attentionGradient } from './attention.ts'
-import { add, gelu, geluGradient, multiply, scale, scaleSamples } from './elementwise.ts'
+import { absolute, add, gelu, geluGradient, multiply, scale, scaleSamples, squareRoot } from './elementwise.ts'
 import { type OperationName, operations } from './index.ts'
 import { layerNorm, layerNormGradient } from './layer-norm.ts'
 import { linear, linearInputGradient, linearParameterGradient } from './linear.ts'
@@ -71,6 +71,8 @@ const refused: { readonly [K in OperationName]: readonly Attempt[] } = {
   ],
   linearInputGradient: [(f) => linearInputGradient(f(2, 3), f(4, 5))],
   linearParameterGradient: [(f) => linearParameterGradient(f(2, 3), f(3, 4), true)],
+  absolute: [(_, i) => absolute(i(3))],
+  squareRoot: [(_, i) => squareRoot(i(3))],
   gelu: [(_, i) => gelu(i(3))],
   geluGradient: [(f) => geluGradient(f(3), f(2))],
   layerNorm: [(f) => layerNorm(f(2, 3), f(2), f(3), 1e-6), (f) => layerNorm(f(2, 3), f(3), f(1, 3), 1e-6)],

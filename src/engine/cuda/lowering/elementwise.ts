@@ -56,3 +56,12 @@ export function launchGeluGradient(
   const list = [value(dx), value(dy), value(x), u32(count)]
   lowering.each('gelu', 'geluGradient', type, count, lowering.pack(type), list)
 }
+
+/** absolute, squareRoot. */
+export function lowerUnary(lowering: Lowering, { operation, inputs, outputs: [y] }: ProgramNode): void {
+  const type = lowering.join(inputs)
+  const x = lowering.read(inputs[0], type)
+  const count = lowering.count(y)
+  const list = [value(lowering.write(y, type)), value(x), u32(count)]
+  lowering.each('unary', operation, type, count, lowering.pack(type), list)
+}

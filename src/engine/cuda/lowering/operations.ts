@@ -1,6 +1,6 @@
 import type { OperationLowerings } from '../../plan/lower-in-order.ts'
 import { lowerAttention, lowerAttentionGradient } from './attention.ts'
-import { lowerGelu, lowerGeluGradient, lowerPair, lowerScale, lowerScaleSamples } from './elementwise.ts'
+import { lowerGelu, lowerGeluGradient, lowerPair, lowerScale, lowerScaleSamples, lowerUnary } from './elementwise.ts'
 import { lowerLayerNorm, lowerLayerNormGradient } from './layer-norm.ts'
 import { lowerLinear, lowerLinearGelu, lowerLinearInputGradient, lowerLinearParameterGradient } from './linear.ts'
 import {
@@ -16,6 +16,7 @@ import { lowerPatchify, lowerPatchTargets } from './patches.ts'
 import { lowerBroadcastLeading, lowerMeanTokens, lowerMeanTokensGradient, lowerSumLeading } from './reductions.ts'
 
 export const operationLowerings: OperationLowerings<Lowering> = {
+  absolute: lowerUnary,
   add: lowerPair,
   attention: lowerAttention,
   attentionGradient: lowerAttentionGradient,
@@ -50,5 +51,6 @@ export const operationLowerings: OperationLowerings<Lowering> = {
   softmax: lowerSoftmax,
   softmaxCrossEntropy: lowerSoftmaxCrossEntropy,
   softmaxCrossEntropyGradient: lowerSoftmaxCrossEntropyGradient,
+  squareRoot: lowerUnary,
   sumLeading: lowerSumLeading,
 }

@@ -97,3 +97,19 @@ INLINE void gelu_gradient(const struct gelu_gradient *a, const struct worker *wo
   }
 }
 BOTH_KERNELS(gelu_gradient, gelu_gradient)
+
+INLINE void absolute(const struct unary *a, const struct worker *worker, int half) {
+  int64_t first, end;
+  share_elements(a->count, worker, &first, &end);
+#pragma GCC ivdep
+  for (int64_t i = first; i < end; i++) store(a->y, i, __builtin_fabsf(load(a->x, i, half)), half);
+}
+BOTH_KERNELS(absolute, unary)
+
+INLINE void square_root(const struct unary *a, const struct worker *worker, int half) {
+  int64_t first, end;
+  share_elements(a->count, worker, &first, &end);
+#pragma GCC ivdep
+  for (int64_t i = first; i < end; i++) store(a->y, i, __builtin_sqrtf(load(a->x, i, half)), half);
+}
+BOTH_KERNELS(square_root, unary)

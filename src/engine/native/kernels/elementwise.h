@@ -34,6 +34,13 @@ struct scale_samples {
   int64_t samples, per_sample;
 };
 
+/* y = |x|, y = the root of x. Kernels absolute, square_root. */
+struct unary {
+  void *y;
+  const void *x;
+  int64_t count;
+};
+
 /* Kernel gelu. */
 struct gelu {
   void *y;

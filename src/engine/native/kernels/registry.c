@@ -23,6 +23,8 @@ BOTH(add)
 BOTH(multiply)
 BOTH(scale)
 BOTH(scale_samples)
+BOTH(absolute)
+BOTH(square_root)
 BOTH(gelu)
 BOTH(gelu_gradient)
 BOTH(layer_norm)
@@ -62,6 +64,8 @@ const struct kernel_entry kernel_entries[] = {
     TWO(multiply, pair),
     TWO(scale, scale),
     TWO(scale_samples, scale_samples),
+    TWO(absolute, unary),
+    TWO(square_root, unary),
     TWO(gelu, gelu),
     TWO(gelu_gradient, gelu_gradient),
     TWO(layer_norm, layer_norm),

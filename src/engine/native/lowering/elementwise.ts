@@ -36,3 +36,11 @@ export function lowerGelu(lowering: Lowering, { operation, inputs, outputs: [y] 
   const kernel = operation === 'gelu' ? 'gelu' : 'gelu_gradient'
   lowering.step(typed(kernel, type), [...places, integer(lowering.count(y))])
 }
+
+/** absolute, squareRoot. */
+export function lowerUnary(lowering: Lowering, { operation, inputs, outputs: [y] }: ProgramNode): void {
+  const type = lowering.join(inputs)
+  const x = lowering.read(inputs[0], type)
+  const kernel = operation === 'absolute' ? 'absolute' : 'square_root'
+  lowering.step(typed(kernel, type), [value(lowering.write(y, type)), value(x), integer(lowering.count(y))])
+}

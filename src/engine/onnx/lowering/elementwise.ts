@@ -49,3 +49,11 @@ export const geluGradient: LoweringRule = ({ inputs: [dy, x], outputs: [dx] }, c
   const slope = context.emit('Add', [cumulative, density])
   context.emit('Mul', [context.value(dy), slope], {}, context.value(dx))
 }
+
+export const absolute: LoweringRule = ({ inputs: [x], outputs: [y] }, context) => {
+  context.emit('Abs', [context.value(x)], {}, context.value(y))
+}
+
+export const squareRoot: LoweringRule = ({ inputs: [x], outputs: [y] }, context) => {
+  context.emit('Sqrt', [context.value(x)], {}, context.value(y))
+}

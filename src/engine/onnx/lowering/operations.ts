@@ -1,7 +1,7 @@
 import type { OperationName } from '../../../graph/operations/index.ts'
 import { attention, attentionGradient } from './attention.ts'
 import type { LoweringRule } from './context.ts'
-import { add, gelu, geluGradient, multiply, scale, scaleSamples } from './elementwise.ts'
+import { absolute, add, gelu, geluGradient, multiply, scale, scaleSamples, squareRoot } from './elementwise.ts'
 import { layerNorm, layerNormGradient } from './layer-norm.ts'
 import { linear, linearInputGradient, linearParameterGradient } from './linear.ts'
 import {
@@ -17,6 +17,7 @@ import { broadcastLeading, meanTokens, meanTokensGradient, sumLeading } from './
 
 /** How every operation becomes ONNX nodes. */
 export const loweringRules: { readonly [K in OperationName]: LoweringRule } = {
+  absolute,
   add,
   attention,
   attentionGradient,
@@ -47,5 +48,6 @@ export const loweringRules: { readonly [K in OperationName]: LoweringRule } = {
   softmax,
   softmaxCrossEntropy,
   softmaxCrossEntropyGradient,
+  squareRoot,
   sumLeading,
 }

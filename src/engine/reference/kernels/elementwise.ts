@@ -19,3 +19,7 @@ export const gelu: KernelOf<'gelu'> = ([x]) => [x.data.map((value) => value * no
 export const geluGradient: KernelOf<'geluGradient'> = ([dy, x]) => [
   x.data.map((value, i) => dy.data[i] * (normalDistribution(value) + value * normalDensity(value))),
 ]
+
+export const absolute: KernelOf<'absolute'> = ([x]) => [x.data.map(Math.abs)]
+
+export const squareRoot: KernelOf<'squareRoot'> = ([x]) => [x.data.map(Math.sqrt)]

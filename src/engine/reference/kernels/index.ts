@@ -1,7 +1,7 @@
 import type { OperationName } from '../../../graph/operations/index.ts'
 import type { Kernel, KernelOf } from '../kernel.ts'
 import { attention, attentionGradient } from './attention.ts'
-import { add, gelu, geluGradient, multiply, scale, scaleSamples } from './elementwise.ts'
+import { absolute, add, gelu, geluGradient, multiply, scale, scaleSamples, squareRoot } from './elementwise.ts'
 import { layerNorm, layerNormGradient } from './layer-norm.ts'
 import { linear, linearInputGradient, linearParameterGradient } from './linear.ts'
 import {
@@ -16,6 +16,7 @@ import { patchify, patchTargets } from './patches.ts'
 import { broadcastLeading, meanTokens, meanTokensGradient, sumLeading } from './reductions.ts'
 
 const kernels: { readonly [K in OperationName]: KernelOf<K> } = {
+  absolute,
   add,
   attention,
   attentionGradient,
@@ -46,6 +47,7 @@ const kernels: { readonly [K in OperationName]: KernelOf<K> } = {
   softmax,
   softmaxCrossEntropy,
   softmaxCrossEntropyGradient,
+  squareRoot,
   sumLeading,
 }
 

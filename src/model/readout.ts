@@ -1,0 +1,120 @@
+/** What a head reads of the tokens of a clip, as operations of a graph. */
+import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
+import type { Tensor } from '../graph/graph.ts'
+import { absolute, add, multiply, scale, squareRoot } from '../graph/operations/elementwise.ts'
+import { concat, reshape, slice } from '../graph/operations/movement.ts'
+import { meanTokens } from '../graph/operations/reductions.ts'
+import type { TokenGrid } from '../mask/grid.ts'
+import { parseReadout, type Readout, readoutName } from './readout-name.ts'
+
+/** A readout in a file: any way to write it, as its full name. */
+export const readoutSchema = z.string().transform((text, context) => {
+  try {
+    return readoutName(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message, input: text })
+    return z.NEVER
+  }
+})
+
+/**
+ * Values that a readout has of one clip.
+ *
+ * @throws VideoMaeError `READOUT_UNKNOWN`; `READOUT_UNFIT` for more cells than tokens along a side, and for a change over time
+ *   of clips with one time step
+ */
+export function readoutWidth(readout: string, grid: TokenGrid, width: number): number {
+  const { kind, cells } = fittingReadout(readout, grid)
+  return (kind === 'grid+motion' ? 2 : 1) * cells * cells * width
+}
+
+function fittingReadout(text: string, { t, h, w }: TokenGrid): Readout {
+  const readout = parseReadout(text)
+  const { kind, cells } = readout
+  const unfit = (expected: string, hint: string) =>
+    new VideoMaeError(`Expected ${expected} for the readout ${readoutName(text)}, but clips have ${t} x ${h} x ${w}.`, {
+      code: 'READOUT_UNFIT',
+      exit: 'usage',
+      hint,
+    })
+  if (cells > h || cells > w) {
+    throw unfit(
+      `at least ${cells} x ${cells} tokens (time x rows x columns)`,
+      `Take ${kind}:${Math.min(h, w)} or fewer cells.`,
+    )
+  }
+  if (kind !== 'mean' && kind !== 'grid' && t < 2) {
+    throw unfit(
+      'at least 2 time steps (time x rows x columns)',
+      'Take the readout mean or grid, or an encoder of more frames.',
+    )
+  }
+  return readout
+}
+
+/**
+ * Tokens [B, N, D] in raster order of `grid` -> values [B, readoutWidth].
+ *
+ * @throws VideoMaeError as `readoutWidth`
+ */
+export function readTokens(tokens: Tensor, grid: TokenGrid, readout: string): Tensor {
+  const { kind, cells } = fittingReadout(readout, grid)
+  if (kind === 'mean') return meanTokens(tokens)
+  const { t, h, w } = grid
+  const [batch, , width] = tokens.shape
+  // [B, T, H * W * D]: a time step is a row.
+  const steps = reshape(tokens, [batch, t, h * w * width])
+  const inCells = (x: Tensor): Tensor => cellMeans(x, [batch, h, w, width], cells)
+  const still = (): Tensor => inCells(averageOver(steps))
+  const motion = (): Tensor => inCells(averageOver(absolute(differences(steps))))
+  switch (kind) {
+    case 'grid':
+      return still()
+    case 'motion':
+      return motion()
+    case 'motion-rms': {
+      const change = differences(steps)
+      return squareRoot(inCells(averageOver(multiply(change, change))))
+    }
+    case 'grid+motion':
+      return concat([still(), motion()], 1)
+  }
+}
+
+/** x[:, t + 1] - x[:, t]: [B, T, C] -> [B, T - 1, C]. */
+function differences(x: Tensor): Tensor {
+  const steps = x.shape[1] - 1
+  return add(slice(x, 1, 1, steps), scale(slice(x, 1, 0, steps), -1))
+}
+
+/** Mean over axis 1: [A, n, C] -> [A, C]. */
+function averageOver(x: Tensor): Tensor {
+  return x.shape[1] === 1 ? reshape(x, [x.shape[0], x.shape[2]]) : meanTokens(x)
+}
+
+/**
+ * Means in cells x cells rectangles: [B, H * W * D] -> [B, cells * cells * D].
+ *
+ * Along a side of n tokens, cell i has the tokens from floor(i n / cells) to ceil((i + 1) n / cells), as in PyTorch's
+ * AdaptiveAvgPool2d: where the cells do not divide the side, neighbors share a token.
+ */
+function cellMeans(x: Tensor, [batch, h, w, width]: readonly number[], cells: number): Tensor {
+  const rows = averageAlong(reshape(x, [batch, h, w * width]), cells)
+  const columns = averageAlong(reshape(rows, [batch * cells, w, width]), cells)
+  return reshape(columns, [batch, cells * cells * width])
+}
+
+/** [A, n, C] -> [A, cells, C]. */
+function averageAlong(x: Tensor, cells: number): Tensor {
+  const [outer, size, inner] = x.shape
+  if (size % cells === 0) {
+    return reshape(averageOver(reshape(x, [outer * cells, size / cells, inner])), [outer, cells, inner])
+  }
+  const parts = Array.from({ length: cells }, (_, i) => {
+    const start = Math.floor((i * size) / cells)
+    const end = Math.ceil(((i + 1) * size) / cells)
+    return averageOver(slice(x, 1, start, end - start))
+  })
+  return reshape(concat(parts, 1), [outer, cells, inner])
+}
