@@ -99,6 +99,7 @@ export { certifyRunOff } from './certify/rules/run-off-election.ts'
 export { certifyRunOffFinite } from './certify/rules/run-off-finite.ts'
 export { publishedOffsets, spreadOffsets } from './certify/rules/spread.ts'
 export { certifyTemporal } from './certify/rules/temporal.ts'
+export { compareClassNames, otherClasses } from './certify/threat/class-names.ts'
 export {
   checkThreat,
   type EncoderProvenance,
@@ -119,7 +120,6 @@ export {
   certifyVideos,
   certifyVideosShare,
 } from './certify/videos/certify-videos.ts'
-export { compareClassNames, otherClasses } from './certify/videos/class-list.ts'
 export { type LethalDoseOfVideosJob, lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
 export {
   type EnsembleExport,

@@ -153,6 +153,13 @@ function checkCounts({
   const named = rules.join(', ')
   if (spread !== undefined && !rules.some(needsSpread))
     throw invalidArgument('spread', `nothing with rules ${named}, which have no spread`, spread)
+  if (spread === 1 && rules.some(needsSpread) && !rules.every(needsSpread))
+    throw invalidArgument(
+      'spread',
+      `2 or more beside rules without a spread (${rules.filter((rule) => !needsSpread(rule)).join(', ')})`,
+      spread,
+      'With a spread of 1, fa is dpa: both would write the files of the same base classifiers. Certify them in two folders.',
+    )
   const reach = rules.some(needsSpread) ? (spread ?? defaultSpread) : 1
   for (const k of [partitions].flat()) learnerCount(k, reach, seeds)
   if (groups !== undefined) requireCount('groups', groups)

@@ -20,6 +20,11 @@ test('a spread is refused where no rule has one', () => {
   expect(() => checkRules({ ...options, rules: ['dpa', 'fa'], spread: 8 })).not.toThrow()
 })
 
+test('a spread of 1 is refused beside rules without one: both would write the same files', () => {
+  expect(() => checkRules({ ...options, rules: ['roe', 'fa'], spread: 1 })).toThrow(refused('spread'))
+  expect(() => checkRules({ ...options, rules: ['fa', 'roe_fa'], spread: 1 })).not.toThrow()
+})
+
 test('a share to predict is refused beside videos to predict', async () => {
   const plan = planVideos({ data: 'no such list.csv', test: 'nor this.csv', testShare: 0.5, cache: 'none' })
   await expect(plan).rejects.toThrow(refused('testShare'))

@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { elementCount } from './file-bytes.ts'
+import { parseUniqueJson } from './json.ts'
 
 /** Element types of the container that we read and write, with their width in bytes. */
 export const safetensorsWidths = {
@@ -87,7 +88,7 @@ export function parseHeader(path: string, bytes: Uint8Array, dataSize: number): 
   if (bytes[0] !== 0x7b) throw malformed(path, 'its header does not begin with "{"')
   let json: unknown
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    json = parseUniqueJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
     throw malformed(path, `its header is not valid JSON (${(error as Error).message})`, error)
   }

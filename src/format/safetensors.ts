@@ -5,6 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { readFully } from './file-bytes.ts'
 import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
+import { parseUniqueJson } from './json.ts'
 import { isMissing } from './missing.ts'
 import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
@@ -123,7 +124,7 @@ async function openSharded(indexPath: string): Promise<SafetensorsFile> {
 async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   let index: unknown
   try {
-    index = JSON.parse(await readRegularText(indexPath))
+    index = parseUniqueJson(await readRegularText(indexPath))
   } catch (error) {
     throw malformed(indexPath, `it is not valid JSON (${(error as Error).message})`, error)
   }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { parseUniqueJson } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsFile } from '../format/safetensors.ts'
@@ -228,7 +229,7 @@ async function readJson(path: string): Promise<unknown> {
     return nullIfMissing(error)
   }
   try {
-    return JSON.parse(text)
+    return parseUniqueJson(text)
   } catch (cause) {
     throw new VideoMaeError(`Expected JSON in ${path}: ${(cause as Error).message}.`, {
       code: 'CHECKPOINT_INVALID',

@@ -2,12 +2,14 @@
  * What weights were trained on, as digests of contents, written by the run itself into every checkpoint: paths and names say
  * nothing any more once files have moved or were overwritten. Certificates against data poisoning read it.
  */
+
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
+import { parseUniqueJson } from '../format/json.ts'
 import { isMissing } from '../format/missing.ts'
 import { type FileState, fileState, readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
@@ -60,7 +62,7 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
   const file = path.join(folder, trainingManifestFile)
   let problem: string
   try {
-    const json: unknown = JSON.parse(await readRegularText(file))
+    const json = parseUniqueJson(await readRegularText(file))
     if (versionSchema.safeParse(json).data?.schema !== trainingManifestSchema.shape.schema.value) return null
     const parsed = trainingManifestSchema.safeParse(json)
     if (parsed.success) return parsed.data

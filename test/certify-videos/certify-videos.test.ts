@@ -223,6 +223,24 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(renamed.differences).toContainEqual(
       expect.objectContaining({ field: 'runs[0].inputs[0].id', stated: 'nobody.mp4' }),
     )
+    const stated = JSON.parse(readFileSync(file, 'utf8')) as {
+      data: { -readonly [K in keyof VideoCertificate['data']]: unknown }
+    }
+    stated.data = {
+      ...certificate.data,
+      rows: 25,
+      seen: { ...certificate.data.seen, protected: 1 },
+      read: certificate.data.read.map((source) => ({ ...source, unused: [{ name: 'label' }] })),
+      leftOut: [{ id: 'nobody.mp4', side: 'training', code: 'VIDEO_INVALID', reason: 'not decoded' }],
+    }
+    writeFileSync(path.join(moved, 'certificate.json'), JSON.stringify(stated))
+    const { differences } = await verifyCertificate(path.join(moved, 'certificate.json'), { data: videos })
+    expect(differences.map(({ field }) => field)).toEqual(
+      expect.arrayContaining([
+        ...['data.rows', 'data.seen.protected', 'data.read[0].unused[0]'],
+        'data.leftOut, rows that were not decoded',
+      ]),
+    )
     expect(certificate.options).toMatchObject({ from: [run], testShare: 0.3, seed: 0, clips: 1, decoder: 'node-av' })
     expect(certificate.threat.conditions.join()).toContain('not the header, the form or the encoding of a list')
     for (const file of ['certified-accuracy.svg', 'table.md', 'buckets-3.json', 'buckets-6.json'])

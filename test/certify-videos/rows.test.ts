@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { compareClassNames, otherClasses } from '../../src/certify/videos/class-list.ts'
+import { compareClassNames, otherClasses } from '../../src/certify/threat/class-names.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))

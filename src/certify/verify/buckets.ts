@@ -72,11 +72,39 @@ export function compareBuckets(
   differences.compare(`${at}bucketManifest`, run.bucketManifest, digest, about)
   differences.compare(`${file}periods`, periods, run.periods, about)
   if (run.rule === 'dpa_white_box') differences.compare(`${at}flips.samples`, run.flips?.samples, body.rows, about)
+  if (needsGroups(run.rule)) differences.compare(`${at}groups`, run.groups, found.groups, about)
+  const unordered = assignment.findIndex(([id], i) => i > 0 && id <= assignment[i - 1][0])
+  if (unordered >= 0)
+    differences.compare(
+      `${file}assignment[${unordered}]`,
+      assignment[unordered],
+      'a video behind the one before',
+      about,
+    )
   const videos = new Int32Array(sizes.length)
   for (const [, bucket] of assignment) videos[bucket]++
   for (const [bucket, count] of videos.entries())
-    if (count > sizes[bucket]) differences.compare(`${file}sizes[${bucket}]`, sizes[bucket], count, about)
+    if (count > sizes[bucket] || (count === 0) !== (sizes[bucket] === 0))
+      differences.compare(`${file}sizes[${bucket}]`, sizes[bucket], `rows of ${count} videos`, about)
+  compareLargestUnit({ run, at }, by, sizes, videos, differences)
   compareSizes({ run, name, at }, sizes, counted, differences)
+}
+
+/**
+ * White-box radii are divided by the most rows of one unit. A partition with more rows than videos has a video of at least the mean
+ * number of rows; a unit is a video, or several.
+ */
+function compareLargestUnit(
+  { run: { flips }, at }: { readonly run: ReadRun; readonly at: string },
+  by: ReadBuckets['by'],
+  sizes: readonly number[],
+  videos: Int32Array,
+  differences: Differences,
+): void {
+  if (flips == null) return
+  const least = sizes.reduce((most, rows, b) => Math.max(most, videos[b] === 0 ? 0 : Math.ceil(rows / videos[b])), 1)
+  if (flips.largestUnit < least)
+    differences.compare(`${at}flips.largestUnit`, flips.largestUnit, `at least ${least}, as a ${by} has so many rows`)
 }
 
 function bucketOf(id: string, { buckets, groups }: Pick<ReadBuckets, 'buckets' | 'groups'>): number {

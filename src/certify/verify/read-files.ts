@@ -1,9 +1,11 @@
 /** Certificate files of other people, read within bounds and checked field by field. */
+
 import path from 'node:path'
 import type { z } from 'zod'
 import { VideoMaeError } from '../../core/errors.ts'
+import { parseUniqueJson } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
-import { readRegularText } from '../../format/regular-file.ts'
+import { readRegularFile, readRegularText } from '../../format/regular-file.ts'
 import {
   bucketsSchema,
   certificateSchema,
@@ -18,7 +20,7 @@ const largestDocument = 400_000_000
 
 /** @throws VideoMaeError `CERTIFICATE_INVALID` naming file and field, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR` */
 export async function readCertificate(file: string): Promise<ReadCertificate | ReadImportedCertificate> {
-  const text = await readRegularText(file, { maxBytes: largestDocument }).catch(nullIfMissing)
+  const text = await readDocument(file)
   if (text === null)
     throw new VideoMaeError(`Expected a certificate, but there is no ${file}.`, {
       code: 'CERTIFICATE_FILE_MISSING',
@@ -35,7 +37,7 @@ export async function readCertificate(file: string): Promise<ReadCertificate | R
 /** `buckets-N.json` beside a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
 export async function readBuckets(folder: string, buckets: number): Promise<ReadBuckets | null> {
   const file = path.join(folder, `buckets-${buckets}.json`)
-  const text = await readRegularText(file, { maxBytes: largestDocument }).catch(nullIfMissing)
+  const text = await readDocument(file)
   if (text === null) return null
   const manifest = checked(file, bucketsSchema, parsed(file, text))
   if (manifest.buckets !== buckets || manifest.sizes.length !== buckets)
@@ -50,9 +52,20 @@ export async function readLearnerDigests(folder: string, name: string): Promise<
   return readRegularText(path.join(folder, name), { maxBytes: largestDocument }).catch(nullIfMissing)
 }
 
+/** @throws VideoMaeError `CERTIFICATE_INVALID` for bytes that are no UTF-8 */
+async function readDocument(file: string): Promise<string | null> {
+  const bytes = await readRegularFile(file, { maxBytes: largestDocument }).catch(nullIfMissing)
+  if (bytes === null) return null
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw invalidCertificate(file, 'UTF-8', 'it has other bytes')
+  }
+}
+
 function parsed(file: string, text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseUniqueJson(text)
   } catch (error) {
     throw invalidCertificate(file, 'JSON', error instanceof Error ? error.message : String(error))
   }

@@ -28,11 +28,3 @@ export function compareStatement(certificate: ReadCertificate, differences: Diff
         )
   differences.compare('threat', stated, { ...statement, conditions: [...statement.conditions, ...reading] })
 }
-
-/** Compares counts of rows that the file states twice. */
-export function compareCounts(certificate: ReadCertificate, differences: Differences): void {
-  const { data, runs } = certificate
-  if (data === undefined) return
-  for (const { inputs } of runs)
-    if (inputs !== null) differences.compare('data.predicted', data.predicted, inputs.length)
-}

@@ -11,11 +11,12 @@ import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { summariseRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
+import { compareConsistency } from './consistency.ts'
 import { type Difference, Differences, describeDifference } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
 import { type Recount, recount } from './recount.ts'
 import type { ReadCertificate, ReadImportedCertificate, ReadRun } from './schema.ts'
-import { compareCounts, compareStatement } from './statement.ts'
+import { compareStatement } from './statement.ts'
 
 export interface VerifyVotesOptions {
   readonly signal?: AbortSignal
@@ -95,13 +96,16 @@ class Verifier {
   async certificate(certificate: ReadCertificate): Promise<void> {
     const { differences } = this
     compareStatement(certificate, differences)
-    compareCounts(certificate, differences)
+    compareConsistency(certificate, certificate.runs.map(runName), differences)
     this.checked.add('claim, unit, conditions and limits follow from threat, buckets and encoder as they are stated')
     const manifests = new Map<number, { readonly rows: number; readonly videos: number } | null>()
     for (const [r, run] of certificate.runs.entries()) {
       const [name, at] = [runName(run), `runs[${r}].`]
       const counted = await this.run(run, name, at, certificate.classNames.length)
-      compareLayout({ run, name, at }, certificate.options?.seed, counted !== null, differences)
+      const { seed } = certificate.options ?? {}
+      compareLayout({ run, name, at }, seed, counted !== null, differences)
+      if (run.spread > 1 && !Number.isInteger(seed))
+        this.notChecked.add('the offsets of rules with a spread: no options.seed says how they were drawn')
       const manifest = await readBuckets(this.folder, bucketCount(run))
       manifests.set(bucketCount(run), manifest)
       if (manifest === null)

@@ -2,20 +2,16 @@
  * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
  * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
  */
+
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { lineEnd } from '../../format/csv.ts'
+import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularFile } from '../../format/regular-file.ts'
 import { decodeText } from '../../format/text-encoding.ts'
 import { sha256 } from '../ensemble/hash.ts'
-
-/**
- * Stand for every name that is not in the data, where the classes are not declared. No learner has samples of them, ties go to
- * them, and they come before all others: so every rule counts them among the rivals, and a class that an attacker invents, or two
- * that he lifts at once in a run-off, do no better. No video may have such a label.
- */
-export const otherClasses: readonly string[] = ['(any other class)', '(any other class, a second one)']
+import { compareClassNames, otherClasses } from '../threat/class-names.ts'
 
 export interface ClassList {
   /** Null: any names. */
@@ -59,17 +55,6 @@ export function classNamesOf({ declared }: ClassList, labels: Iterable<string>, 
   return [...otherClasses, ...found]
 }
 
-/**
- * A total order of all names, fixed before any data: whole numbers by size, then other names by code units. The place of two
- * names does not depend on a third.
- */
-export function compareClassNames(a: string, b: string): number {
-  const [left, right] = [a, b].map((name) => (/^\d{1,15}$/.test(name) ? Number(name) : null))
-  if (left !== null && right !== null && left !== right) return left - right
-  if ((left === null) !== (right === null)) return left === null ? 1 : -1
-  return a === b ? 0 : a < b ? -1 : 1
-}
-
 function namesOf(text: string, file: string): string[] {
   if (!file.endsWith('.json'))
     return text
@@ -88,7 +73,7 @@ const classifierSchema = z.looseObject({ id2label: z.record(z.string().regex(/^\
 
 function jsonOrNull(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseUniqueJson(text)
   } catch {
     return null
   }

@@ -18,11 +18,13 @@ export interface SeenInputs {
   readonly open: string | null
 }
 
+interface Sides {
+  readonly train: readonly LabelledVideo[]
+  readonly test: readonly LabelledVideo[]
+}
+
 /** @throws VideoMaeError what `trainingUse` throws */
-export async function seenInputs(
-  sources: readonly FeatureSource[],
-  { train, test }: { readonly train: readonly LabelledVideo[]; readonly test: readonly LabelledVideo[] },
-): Promise<SeenInputs> {
+export async function seenInputs(sources: readonly FeatureSource[], { train, test }: Sides): Promise<SeenInputs> {
   const withLabels = new Set<LabelledVideo>()
   const withoutLabels = new Set<LabelledVideo>()
   let open: string | null = null
@@ -35,11 +37,16 @@ export async function seenInputs(
   }
   return {
     predicted: test.length,
-    protected: videosOf(test, new Set(train.map(fileDigestOf))).length,
+    protected: inputsInTraining({ train, test }),
     encoderWithLabels: withLabels.size,
     encoderWithoutLabels: [...withoutLabels].filter((video) => !withLabels.has(video)).length,
     open,
   }
+}
+
+/** Videos to predict with the content of a protected video. */
+export function inputsInTraining({ train, test }: Sides): number {
+  return videosOf(test, new Set(train.map(fileDigestOf))).length
 }
 
 /** What a user should know of them, one sentence each. */

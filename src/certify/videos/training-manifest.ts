@@ -2,9 +2,11 @@
  * Which videos an encoder was trained on, as digests of their contents: what its run wrote down, or, for a run of an earlier
  * program, what lies where its configuration says, if nothing shows that it has changed since.
  */
+
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../../core/errors.ts'
+import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { stateDigest } from '../../model/digest.ts'
 import { checkpointPlace, openCheckpoint } from '../../train/open-checkpoint.ts'
@@ -56,7 +58,7 @@ export async function manifestOfData(data: string, signal?: AbortSignal): Promis
 async function manifestOfFile(file: string, signal: AbortSignal | undefined): Promise<TrainingManifest> {
   let value: unknown
   try {
-    value = JSON.parse(await readRegularText(file))
+    value = parseUniqueJson(await readRegularText(file))
   } catch (error) {
     throw notReadable(`a training manifest in ${file}`, (error as Error).message)
   }

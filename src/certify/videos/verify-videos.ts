@@ -5,17 +5,21 @@ import type { LabelledVideo } from '../../dataset/dataset.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
 import { ensembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
+import { flipFacts } from '../ensemble/heads/white-box.ts'
 import { spreadOfPlan } from '../ensemble/learners.ts'
 import { runName } from '../files/certificate-file.ts'
+import { needsGroups } from '../rules/list.ts'
 import { plurality } from '../rules/plurality.ts'
 import { bucketCount } from '../verify/buckets.ts'
 import { Differences } from '../verify/differences.ts'
 import { invalidCertificate, readBuckets, readCertificate } from '../verify/read-files.ts'
 import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
 import { type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
-import { samplesOfVideos } from './learners/video-set.ts'
-import { planVideos } from './plan.ts'
+import { samplesOfVideos, videoIdOf } from './learners/video-set.ts'
+import { type Division, planVideos } from './plan.ts'
 import { splitRules } from './reading.ts'
+import { inputsInTraining } from './seen-inputs.ts'
+import { readSource } from './video-certificate.ts'
 
 export interface VerifyCertificateOptions extends VerifyVotesOptions {
   /** The folder or list that was certified, as it was then: its videos are hashed again, none is decoded. */
@@ -81,8 +85,7 @@ async function compareVideos(
   differences.compare('classNames', certificate.classNames, classes)
   differences.compare('data.rows', data.rows, division.rows)
   differences.compare('data.division', data.division, division.how)
-  for (const [i, { sha256 }] of division.sources.entries())
-    differences.compare(`data.read[${i}].sha256`, data.read[i]?.sha256, sha256)
+  compareSources(data, division, differences)
   const what = ({ id, side, code }: (typeof data.leftOut)[number]) => ({ id, side, code })
   for (const [i, row] of division.leftOut.entries()) {
     const stated = data.leftOut[i]
@@ -90,18 +93,33 @@ async function compareVideos(
   }
   // What was left out later could not be decoded, which only decoding shows; with `temporal` it may also be too old.
   const later = data.leftOut.slice(division.leftOut.length)
+  const isOld = ({ code }: (typeof later)[number]) => code === 'outside the periods'
   const lost = (side: 'training' | 'test') =>
-    new Set(later.filter((row) => row.side === side && row.code !== 'outside the periods').map(({ id }) => id))
+    new Set(later.filter((row) => row.side === side && !isOld(row)).map(({ id }) => id))
   const [lostTraining, lostTest] = [lost('training'), lost('test')]
   const train = division.train.filter(({ id }) => !lostTraining.has(id))
   const predicted = division.test.filter(({ id }) => !lostTest.has(id))
   const set = samplesOfVideos(train, classes)
-  for (const [r, run] of certificate.runs.entries())
-    await compareRun(path.dirname(file), certificate, { run, name: runName(run), at: `runs[${r}].` }, set, differences)
+  const inBuckets = new Set<string>()
+  let counted = 0
+  for (const [r, run] of certificate.runs.entries()) {
+    const at = { run, name: runName(run), at: `runs[${r}].` }
+    const ids = await compareRun(path.dirname(file), certificate, at, set, differences)
+    if (ids !== null) counted++
+    for (const id of ids ?? []) inBuckets.add(id)
+  }
   compareInputs(certificate, predicted, differences)
-  const old = later.filter(({ code }) => code === 'outside the periods').length
-  differences.compare('data.protected', data.protected, train.length - old)
+  const statedOlder = later.filter(isOld).map(({ id }) => id)
+  const outside = train.filter((video) => !inBuckets.has(videoIdOf(video))).map(({ id }) => id)
+  const older = counted > 0 ? outside : statedOlder
+  differences.compare('data.leftOut, rows "outside the periods"', statedOlder, older)
+  differences.compare('data.protected', data.protected, train.length - older.length)
   differences.compare('data.predicted', data.predicted, predicted.length)
+  const removed = division.train.length - train.length + division.test.length - predicted.length
+  differences.compare('data.leftOut, rows that were not decoded', later.length - statedOlder.length, removed)
+  const seen = inputsInTraining(division)
+  differences.compare('data.seen.predicted', data.seen.predicted, division.test.length)
+  differences.compare('data.seen.protected', data.seen.protected, seen)
   const undecoded = lostTraining.size + lostTest.size
   if (oneRowEach(certificate)) {
     const counts = new Int32Array(classes.length)
@@ -116,6 +134,20 @@ async function compareVideos(
       : [`whether ${undecoded} videos that are stated to be undecodable are: no video was decoded`]),
     ...(data.trusted === null ? [] : ['the trusted videos that fix the scale of features']),
   ]
+}
+
+/** How each source was read. Its name does not count: the data may have been moved. The last of the stated sources is that of the trusted videos. */
+function compareSources(
+  { read, trusted }: NonNullable<ReadCertificate['data']>,
+  { sources }: Division,
+  differences: Differences,
+): void {
+  differences.compare('data.read.length', read.length, sources.length + (trusted === null ? 0 : 1))
+  for (const [i, source] of sources.entries()) {
+    const { source: _, ...stated } = read[i] ?? { source: '' }
+    const { source: __, ...found } = readSource(source)
+    differences.compare(`data.read[${i}]`, stated, JSON.parse(JSON.stringify(found)))
+  }
 }
 
 /** Whether each row of the learners is a video: with several clips their number depends on decoding. */
@@ -155,24 +187,25 @@ async function planAgain(
   }
 }
 
+/** @returns ids of the videos in its partitions; null where these are not counted */
 async function compareRun(
   folder: string,
   certificate: ReadCertificate,
   { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
   set: SampleSet,
   differences: Differences,
-): Promise<void> {
+): Promise<readonly string[] | null> {
   const about = { run: name }
   const { by } = certificate.buckets
   const { periods, learners } = run
   const published = await readBuckets(folder, bucketCount(run))
   // More partitions than this no run has whose votes were read.
-  if (run.ballots?.learners !== learners) return
+  if (run.ballots?.learners !== learners) return null
   const { buckets, offsets } = spreadOfPlan({ by, learners, offsets: run.offsets, periods })
-  const groups = published?.groups ?? run.groups ?? undefined
+  const groups = (needsGroups(run.rule) ? run.groups : published?.groups) ?? undefined
   if (groups !== undefined && buckets % groups !== 0) {
     differences.compare(`${at}groups`, groups, `a divisor of ${buckets}`, about)
-    return
+    return null
   }
   const assignment = assignBuckets(set, { by, buckets, periods, groups })
   const again = bucketManifest(set, assignment)
@@ -183,10 +216,21 @@ async function compareRun(
       Object.fromEntries(again.assignment),
       about,
     )
-  if (oneRowEach(certificate)) differences.compare(`${at}bucketManifest`, run.bucketManifest, again.digest, about)
-  const { singleClassLearners, emptyLearners } = ensembleFacts(set, { assignment, offsets, learners })
+  const { singleClassLearners, emptyLearners, samples } = ensembleFacts(set, { assignment, offsets, learners })
   differences.compare(`${at}singleClassLearners`, run.singleClassLearners, singleClassLearners, about)
   differences.compare(`${at}emptyLearners`, run.emptyLearners, emptyLearners, about)
+  const facts = flipFacts(set, assignment)
+  const { flips } = run
+  if (oneRowEach(certificate)) {
+    differences.compare(`${at}bucketManifest`, run.bucketManifest, again.digest, about)
+    differences.compare(`${at}samples`, run.samples, samples, about)
+    if (flips != null) {
+      differences.compare(`${at}flips.samples`, flips.samples, facts.samples, about)
+      differences.compare(`${at}flips.largestUnit`, flips.largestUnit, facts.largestUnit, about)
+    }
+  } else if (flips != null && flips.largestUnit < facts.largestUnit)
+    differences.compare(`${at}flips.largestUnit`, flips.largestUnit, `at least ${facts.largestUnit}`, about)
+  return again.assignment.map(([id]) => id)
 }
 
 /** The inputs of every run are the videos to predict, with their labels. */

@@ -4,8 +4,8 @@ import { engineRecord } from '../../train/engine-choice.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
+import { otherClasses } from '../threat/class-names.ts'
 import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
-import { otherClasses } from './class-list.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabelledRows } from './plan.ts'
@@ -15,7 +15,8 @@ import type { SeenInputs } from './seen-inputs.ts'
 /** What of a list decides which rows there are; a folder has its files, which are named one by one in the buckets. */
 type ReadSource = Pick<SourceReading, 'source' | 'kind' | 'sha256' | 'format' | 'encoding' | 'columns' | 'unused'>
 
-function readSource({ source, kind, sha256, format, encoding, columns, unused }: SourceReading): ReadSource {
+/** What of a source a certificate states. */
+export function readSource({ source, kind, sha256, format, encoding, columns, unused }: SourceReading): ReadSource {
   return { source, kind, sha256, format, encoding, columns, unused }
 }
 

@@ -1,10 +1,12 @@
 /** What an ensemble file says beside the numbers of its heads: everything that prediction and radius depend on, and the claim. */
 import { z } from 'zod'
+import { VideoMaeError } from '../../../core/errors.ts'
 import { largestResize } from '../../../core/frame-size.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
 import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
-import { threats } from '../../threat/threat.ts'
+import { otherClasses } from '../../threat/class-names.ts'
+import { threatStatement, threats } from '../../threat/threat.ts'
 
 const whole = z.int().min(1).max(mostClasses)
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal')
@@ -115,7 +117,27 @@ export function contradiction(description: EnsembleDescription, learners: number
   if (!temporal && !spreads[0] && offsets[0] !== 0) return `offsets: ${offsets[0]} without a spread`
   if (mine.some(needsGroups) && groups === null) return 'groups: rule groups needs their number'
   if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} learners`
+  const { classes, classNames } = description
+  const reserved = classNames.find(
+    (name, c) => c >= (classes === 'any' ? otherClasses.length : 0) && otherClasses.includes(name),
+  )
+  if (reserved !== undefined) return `classNames: ${reserved} is no class`
+  if (classes === 'any' && otherClasses.some((name, c) => classNames[c] !== name))
+    return `classes: any, but the first classNames are not ${otherClasses.join(' and ')}`
+  const refusal = refusedClaim(description)
+  if (refusal !== null) return `threat: ${refusal}`
   const { length } = features.encoders
   if (length > 1 && length !== groups) return `features.encoders: ${length} of them with ${groups ?? 'no'} groups`
   return null
+}
+
+/** Why `certify` would refuse the claim; null where it holds. */
+function refusedClaim({ threat, by, rules: mine }: EnsembleDescription): string | null {
+  try {
+    threatStatement(threat.threat, by, mine, threat.encoder)
+    return null
+  } catch (error) {
+    if (error instanceof VideoMaeError && error.code === 'THREAT_NOT_CERTIFIED') return error.message
+    throw error
+  }
 }

@@ -53,6 +53,8 @@ describe('an ensemble file', () => {
     }
   })
 
+  const { encoder } = sampleEnsemble().description.threat
+  const perGroup = { ...encoder, trust: 'per_group' } as const
   const spread = { rules: ['fa'], partitions: 3, spread: 2, offsets: [1, 4] } as Partial<EnsembleDescription>
   it.each<[field: string, change: Partial<EnsembleDescription>]>([
     ['schema', { schema: 'videomae.ensemble/2' as 'videomae.ensemble/1' }],
@@ -72,6 +74,10 @@ describe('an ensemble file', () => {
     ['coverage', { rules: ['temporal'], offsets: [], by: 'time', periods: { until: 1, length: 1, coverage: 0 } }],
     ['classNames', { classNames: ['a', 'a', 'b'] }],
     ['heads', { classNames: ['a', 'b'] }],
+    ['classes', { classes: 'any' }],
+    ['classNames', { classNames: ['a', 'b', '(any other class)'] }],
+    // One poison in an encoder of a group would reach all its base classifiers.
+    ['threat', { threat: { ...sampleEnsemble().description.threat, encoder: perGroup } }],
   ])('is refused by name: %s, %j', async (field, change) => {
     await writeEnsemble(file, sampleEnsemble(change))
     await expect(readEnsemble(file)).rejects.toMatchObject({

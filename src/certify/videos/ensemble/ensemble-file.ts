@@ -9,12 +9,14 @@
  * and in the metadata `videomae.ensemble`, an `EnsembleDescription` as JSON, and `videomae.digest`, the SHA-256 of that text and the
  * tensors. The digest finds damage and names the file in `certificate.json`; it does not say who wrote the file.
  */
+
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { replaceFile } from '../../../format/atomic.ts'
 import { bytesOf } from '../../../format/file-bytes.ts'
 import { firstNonFinite } from '../../../format/finite.ts'
+import { parseUniqueJson } from '../../../format/json.ts'
 import {
   readSafetensors,
   type SafetensorsFile,
@@ -122,7 +124,7 @@ async function parse(file: string, opened: SafetensorsFile): Promise<StoredEnsem
 function parseDescription(file: string, text: string): EnsembleDescription {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseUniqueJson(text)
   } catch (error) {
     throw invalid(file, `${keys.description} is not JSON: ${(error as Error).message}`)
   }

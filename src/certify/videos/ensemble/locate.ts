@@ -1,8 +1,10 @@
 /** Which file a user means: an ensemble, or the certificate (or its folder) that names one. */
+
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { parseUniqueJson } from '../../../format/json.ts'
 import { nullIfMissing } from '../../../format/missing.ts'
 import { readRegularText } from '../../../format/regular-file.ts'
 import { readEnsemble, type StoredEnsemble } from './ensemble-file.ts'
@@ -68,7 +70,7 @@ async function locate(where: string): Promise<EnsemblePlace> {
 function parse(file: string, text: string): z.output<typeof certificateSchema> {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseUniqueJson(text)
   } catch {
     value = null
   }

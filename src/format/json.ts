@@ -1,0 +1,53 @@
+/** JSON that says one thing: the standard lets an object have a name twice, and programs differ in which of the values they take. */
+
+const blank = new Set([' ', '\n', '\r', '\t'])
+
+/**
+ * The first name that an object has twice; null where there is none.
+ *
+ * @param text valid JSON
+ */
+export function repeatedName(text: string): string | null {
+  /** Names of the objects that are open; null for an array. */
+  const open: (Set<string> | null)[] = []
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '{') open.push(new Set())
+    else if (character === '[') open.push(null)
+    else if (character === '}' || character === ']') open.pop()
+    else if (character === '"') {
+      const end = endOfString(text, at)
+      let next = end + 1
+      while (blank.has(text[next])) next++
+      if (text[next] === ':') {
+        const name = JSON.parse(text.slice(at, end + 1)) as string
+        const names = open.at(-1)
+        if (names?.has(name)) return name
+        names?.add(name)
+      }
+      at = end
+    }
+  }
+  return null
+}
+
+/** Where the string that begins at `start` has its last quote. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); ; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0
+    while (text[at - 1 - backslashes] === '\\') backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+}
+
+/**
+ * Parses JSON that comes from others.
+ *
+ * @throws SyntaxError for other text, and for an object that has a name twice
+ */
+export function parseUniqueJson(text: string): unknown {
+  const value: unknown = JSON.parse(text)
+  const name = repeatedName(text)
+  if (name !== null) throw new SyntaxError(`an object has the name ${JSON.stringify(name.slice(0, 80))} twice`)
+  return value
+}
