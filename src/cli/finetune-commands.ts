@@ -53,6 +53,7 @@ function addFinetune(program: Command): void {
       'a recipe by name (finetune-laptop, finetune-k400-b, ...), a YAML file, or config.json of a run',
     )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
+    .option('--readout <name>', `[linear, ridge] ${readoutSyntax}; default: from the recipe, else mean`)
     .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
     .option(

@@ -15,6 +15,8 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
   readonly from?: string
   readonly mode?: FinetuneMode
   readonly shots?: number
+  /** What a head reads of the tokens. */
+  readonly readout?: string
   /** Folder of the run; default: checkpoints/finetune-<mode>. */
   readonly out?: string
 }
@@ -28,6 +30,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     { key: 'data.shots', value: options.shots, origin: '--shots' },
     { key: 'model.from', value: options.from, origin: '--from' },
     { key: 'mode', value: options.mode, origin: '--mode' },
+    { key: 'probe.readout', value: options.readout, origin: '--readout' },
   ])
   const choice = {
     resume,

@@ -176,6 +176,11 @@ function foreignParts({ head, configuration }: Classifier): string[] {
       'transformers has no attentive head and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.',
     )
   }
+  if (head.kind === 'readout') {
+    warnings.push(
+      `transformers has no readout ${head.readout} and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.`,
+    )
+  }
   const refused =
     'its Auto classes refuse the directory (model_type videomae-extended in config.json), and VideoMAEForVideoClassification would compute something else'
   if (configuration.encoder.layerScale === true)

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { readoutSchema } from '../model/readout.ts'
+import { readoutSyntax } from '../model/readout-name.ts'
 import { strideSchema } from '../train/clip-timing.ts'
 import {
   batchSchema,
@@ -107,6 +109,11 @@ const probeSchema = z
       .nullable()
       .default(null)
       .describe('Attention heads of the attentive head; null: heads of 64 values.'),
+    readout: readoutSchema
+      .default('mean')
+      .describe(
+        `What a head of mode linear or ridge reads of the tokens: ${readoutSyntax}. mean: through the norm of a classifier.`,
+      ),
     clips: countSchema('clips').default(1).describe('Temporal views of each training video; a row of features each.'),
     cache: textSchema.nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
   })
@@ -174,6 +181,15 @@ export const finetuneSchema = z
       })
       .prefault({}),
     log: logSchema.prefault({}),
+  })
+  .check(({ value: { mode, probe }, issues }) => {
+    if (probe.readout === 'mean' || mode === 'linear' || mode === 'ridge') return
+    issues.push({
+      code: 'custom',
+      path: ['probe', 'readout'],
+      message: `expected mean with mode ${mode}, which reads no other; modes linear and ridge do`,
+      input: probe.readout,
+    })
   })
   .describe('Configuration of a fine-tuning run.')
 

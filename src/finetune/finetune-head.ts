@@ -70,7 +70,7 @@ async function trainHead(
 ): Promise<HeadFinetuning> {
   const { mode, probe, evaluation, data, seed } = configuration
   const note = options.onNote ?? (() => {})
-  const { kind, head } = headPlan(configuration, source.configuration.encoder.width)
+  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width)
   const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
   const began = performance.now()
   const total = split.train.length + split.validation.length + split.test.length
@@ -79,6 +79,7 @@ async function trainHead(
     const computed = await computeFeatures(source, videos, {
       ...engine,
       kind,
+      readout,
       cache,
       clips,
       crops,
@@ -110,7 +111,7 @@ async function trainHead(
   requireEveryClass(rows, dataset.classes, train.failures)
   const validationRows = await readRows(validation)
   const classes = dataset.classes.length
-  const { state: encoder } = featureProgram(source, kind, 1)
+  const { state: encoder } = featureProgram(source, kind, 1, readout)
   let trained: {
     state: Iterable<readonly [string, Float32Array]>
     validation: HeadFinetuning['validation']
@@ -199,7 +200,7 @@ async function testHead(
   const classes = labels.length
   const linear = { weight: state.get('head.weight')!, bias: state.get('head.bias')! }
   const merged =
-    head.kind === 'linear'
+    head.kind !== 'attentive'
       ? mergeViews(rows, (i) => linearLogits(linear, rows.row(i)), classes)
       : await probeProbabilities(rows, state, { ...options, head, classes })
   const byId = new Map(rows.videos.map((video, v) => [video.id, merged[v]]))

@@ -116,13 +116,17 @@ const about = (
 })
 
 /** What a head is trained on, and the head. */
-export function headPlan({ mode, probe }: FinetuneConfiguration, width: number) {
-  const kind: FeatureKind = mode === 'attentive' ? 'tokens' : 'classifier'
-  const head: ClassifierHead =
-    mode === 'attentive'
-      ? { kind: 'attentive', heads: probe.heads ?? (width % 64 === 0 ? width / 64 : 1), mlpWidth: 4 * width }
-      : { kind: 'linear' }
-  return { kind, head }
+export function headPlan(
+  { mode, probe }: FinetuneConfiguration,
+  width: number,
+): { readonly kind: FeatureKind; readonly readout: string; readonly head: ClassifierHead } {
+  const { readout } = probe
+  if (mode === 'attentive') {
+    const heads = probe.heads ?? (width % 64 === 0 ? width / 64 : 1)
+    return { kind: 'tokens', readout: 'mean', head: { kind: 'attentive', heads, mlpWidth: 4 * width } }
+  }
+  if (readout === 'mean') return { kind: 'classifier', readout, head: { kind: 'linear' } }
+  return { kind: 'pooled', readout, head: { kind: 'readout', readout } }
 }
 
 /** Rows in memory beside those that are read: standardised ones, and for ridge all of them in float64. */
@@ -140,8 +144,8 @@ export async function planHead(
   const { data, probe, evaluation } = configuration
   const mode = configuration.mode === 'full' ? 'linear' : configuration.mode
   const classes = dataset.classes.length
-  const { kind, head } = headPlan(configuration, source.configuration.encoder.width)
-  const { program, state, shape } = featureProgram(source, kind, featureBatch)
+  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width)
+  const { program, state, shape } = featureProgram(source, kind, featureBatch, readout)
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
   const weights = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)

@@ -20,7 +20,7 @@ import { createSchedule } from '../train/schedule.ts'
 import { stepInputs, stepPrograms } from '../train/training-run.ts'
 
 export interface ProbeOptions extends EngineOptions {
-  /** `linear` on rows [D], `attentive` on rows [N, D]. */
+  /** `linear` and `readout` on rows [D], `attentive` on rows [N, D]. */
   readonly head: ClassifierHead
   readonly classes: number
   readonly seed: number
@@ -60,7 +60,7 @@ export async function trainProbe(
   options: ProbeOptions,
 ): Promise<ProbeResult> {
   const { head, classes, seed, signal } = options
-  const linear = head.kind === 'linear'
+  const linear = head.kind !== 'attentive'
   const { learningRate = linear ? 3e-3 : 1e-3, weightDecay = 0.05, smoothing = 0 } = options
   const { epochs, batch } = probeSettings(head, train.count, options)
   const statistics = linear ? standardisation(train) : null
@@ -116,7 +116,7 @@ export function probeSettings(
   rows: number,
   { epochs, batch }: { readonly epochs?: number | null; readonly batch?: number | null },
 ): { readonly epochs: number; readonly batch: number } {
-  const [usualEpochs, usualBatch] = kind === 'linear' ? [100, 64] : [20, 16]
+  const [usualEpochs, usualBatch] = kind === 'attentive' ? [20, 16] : [100, 64]
   return { epochs: epochs ?? usualEpochs, batch: Math.min(batch ?? usualBatch, rows) }
 }
 
@@ -158,7 +158,7 @@ function batches(
  * @param shape of a row, [D] or [N, D]
  */
 export function headShape(head: ClassifierHead, shape: readonly number[]) {
-  if (head.kind === 'linear') return { head: 'linear' as const, width: shape.reduce((a, b) => a * b, 1) }
+  if (head.kind !== 'attentive') return { head: 'linear' as const, width: shape.reduce((a, b) => a * b, 1) }
   const [tokens, perToken] = shape
   return { head: 'attentive' as const, tokens, width: perToken, heads: head.heads, mlpWidth: head.mlpWidth }
 }

@@ -9,13 +9,14 @@ import { Graph } from '../graph/graph.ts'
 import { softmax } from '../graph/operations/losses.ts'
 import { elementCount, type Program } from '../graph/program.ts'
 import { buildClassifyProgram } from '../model/classify.ts'
-import type { ModelConfiguration } from '../model/configuration.ts'
+import { type ModelConfiguration, tokenGrid } from '../model/configuration.ts'
 import { type ClipOptions, clipInput } from '../model/encode-program.ts'
 import { encode } from '../model/encoder.ts'
-import { attentiveHead } from '../model/heads.ts'
+import { attentiveHead, linearHead } from '../model/heads.ts'
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
 import { parameterShapes, shapesOf } from '../model/parameters.ts'
+import { readoutSchema, readoutWidth, readTokens } from '../model/readout.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { defaultTiming } from '../train/clip-timing.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
@@ -23,9 +24,13 @@ import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../
 import { headFile } from '../train/weights-digest.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
-/** What follows the encoder: one layer on the pooled features, or a learned query that attends to all tokens. */
+/**
+ * What follows the encoder: one layer on the norm of the mean over tokens, one layer on another readout of the tokens, or a learned
+ * query that attends to all tokens.
+ */
 export type ClassifierHead =
   | { readonly kind: 'linear' }
+  | { readonly kind: 'readout'; readonly readout: string }
   | { readonly kind: 'attentive'; readonly heads: number; readonly mlpWidth: number }
 
 /** An encoder, a head and the names of the classes: everything that turns a clip into probabilities. */
@@ -47,11 +52,14 @@ const largestSize = 2 ** 20
 const descriptionSchema = z.strictObject({
   format: z.literal('videomae-classifier'),
   version: z.literal(1),
-  head: z.strictObject({
-    kind: z.literal('attentive'),
-    heads: z.int().min(1).max(largestSize),
-    mlpWidth: z.int().min(1).max(largestSize),
-  }),
+  head: z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('attentive'),
+      heads: z.int().min(1).max(largestSize),
+      mlpWidth: z.int().min(1).max(largestSize),
+    }),
+    z.strictObject({ kind: z.literal('readout'), readout: readoutSchema }),
+  ]),
   labels: z
     .array(z.string())
     .min(2)
@@ -66,18 +74,21 @@ export function buildClassifierProgram(
   const clip = { ...options, configuration }
   if (head.kind === 'linear') return buildClassifyProgram({ ...clip, classes: labels.length })
   const graph = new Graph(options.name ?? 'classify')
-  const logits = attentiveLogits(graph, clip, head, labels.length)
+  const logits = logitsOfTokens(graph, clip, head, labels.length)
   return graph.build({ logits, probabilities: softmax(logits) })
 }
 
-function attentiveLogits(
+/** Heads that the Hugging Face layout has no place for read the tokens themselves. */
+function logitsOfTokens(
   graph: Graph,
   clip: ClipOptions,
-  { heads, mlpWidth }: { readonly heads: number; readonly mlpWidth: number },
+  head: Exclude<ClassifierHead, { kind: 'linear' }>,
   classes: number,
 ) {
   const { configuration, layout } = clip
   const tokens = encode(configuration, clipInput(graph, clip), { finalNorm: configuration.encoderNorm, layout })
+  if (head.kind === 'readout') return linearHead(readTokens(tokens, tokenGrid(configuration), head.readout), classes)
+  const { heads, mlpWidth } = head
   return attentiveHead(tokens, { classes, heads, mlpWidth, epsilon: configuration.headNormEpsilon })
 }
 
@@ -89,13 +100,13 @@ export function classifierShapes({
 }: Omit<Classifier, 'state' | 'sampling'>): ParameterShapes {
   if (head.kind === 'linear') return parameterShapes(configuration, 'classify', labels.length)
   const graph = new Graph('parameters')
-  attentiveLogits(graph, { configuration, batch: 1 }, head, labels.length)
+  logitsOfTokens(graph, { configuration, batch: 1 }, head, labels.length)
   return shapesOf(graph.states())
 }
 
 /**
  * Writes a classifier into a folder: in the Hugging Face layout (`VideoMAEForVideoClassification`) where its head is
- * linear; with an attentive head, which that layout has no place for, the encoder in that layout and the head beside it.
+ * linear; with another head, which that layout has no place for, the encoder in that layout and the head beside it.
  * Not atomic.
  */
 export async function saveClassifier(directory: string, classifier: Classifier): Promise<void> {
@@ -145,7 +156,7 @@ export interface OpenedClassifier extends Classifier {
 export async function openClassifier(where: string): Promise<OpenedClassifier> {
   const best = path.join(where, bestFolder)
   const directory = existsSync(path.join(best, 'config.json')) ? best : where
-  if (existsSync(path.join(directory, files.description))) return openAttentive(directory)
+  if (existsSync(path.join(directory, files.description))) return openWithHead(directory)
   const opened = await openCheckpoint(directory)
   if (opened.kind !== 'classify' || opened.classes === null) {
     throw new VideoMaeError(`Expected a classifier at ${where} but found ${describeKind(opened)}.`, {
@@ -178,9 +189,9 @@ function describeKind({ kind }: OpenedCheckpoint): string {
   return kind === 'encoder' ? 'an encoder' : 'a classifier without its last layer'
 }
 
-async function openAttentive(directory: string): Promise<OpenedClassifier> {
+async function openWithHead(directory: string): Promise<OpenedClassifier> {
   const description = path.join(directory, files.description)
-  const hint = 'The attentive head cannot be opened without it: take the folder from a copy, or train the head again.'
+  const hint = 'The head cannot be opened without it: take the folder from a copy, or train the head again.'
   const parsed = descriptionSchema.safeParse(await readJsonBesideWeights(description, hint))
   const invalid = (problem: string): VideoMaeError =>
     new VideoMaeError(`Expected ${files.description} of a classifier in ${directory}: ${problem}`, {
@@ -193,7 +204,13 @@ async function openAttentive(directory: string): Promise<OpenedClassifier> {
   const encoder = await loadCheckpointDirectory(directory)
   const { configuration } = encoder
   const { width } = configuration.encoder
-  if (width % head.heads !== 0)
+  if (head.kind === 'readout') {
+    try {
+      readoutWidth(head.readout, tokenGrid(configuration), width)
+    } catch (error) {
+      throw invalid((error as Error).message)
+    }
+  } else if (width % head.heads !== 0)
     throw invalid(`head.heads is ${head.heads}, which does not divide the width of ${width}.`)
   const state = new Map(encoder.state)
   const file = await readSafetensors(path.join(directory, files.head))
