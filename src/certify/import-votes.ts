@@ -48,6 +48,8 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   if (kind === 'votes' && seeds > 1) throw invalidArgument('seeds', '1 with votes; several seeds need scores', seeds)
   const table = await readVotesTable(file, options)
   if (table.inputs === 0 || table.width === 0) throw invalidVotes(file, 'it holds none')
+  if (kind === 'scores' && firstClass !== 0 && table.labels === null)
+    throw invalidArgument('firstClass', '0 with scores and no column of true classes: no cell is a class', firstClass)
   const reader = new ClassReader(options)
   const labels = table.labels === null ? undefined : labelsOf(file, table.labels, reader)
   const cast = kind === 'votes' ? castVotes(file, table, reader, options) : castScores(file, table, options)

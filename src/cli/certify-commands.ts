@@ -183,6 +183,7 @@ function addCertify(program: Command): void {
   addPeriods(addProvenance(addShared(command, 'checkpoints/certify'))).action((data, options) =>
     runCommand(options, async () => {
       refuseUnused(command, data, options.votes)
+      if (options.stage === 'groups') refuseBesideLists(command)
       await (await import('./certify.ts')).certifyCommand(data, options)
     }),
   )
@@ -195,6 +196,30 @@ const ofVotes = new Set([
   ...ofVotesOnly,
   ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'out', 'json', 'quiet'],
 ])
+
+/**
+ * What decides the lists of encoder groups (`--stage groups`). Everything else is about what is certified with their encoders
+ * later.
+ */
+const ofGroupLists = new Set([
+  ...['stage', 'groups', 'rule', 'threat', 'learner', 'by', 'classes', 'test', 'testShare', 'split', 'seed', 'trusted'],
+  ...['labelsUsed', 'out', 'json', 'quiet'],
+])
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` naming an option that the lists do not depend on */
+function refuseBesideLists(command: Command): void {
+  const unused = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === 'cli' && !ofGroupLists.has(option.attributeName()),
+  )
+  if (unused === undefined) return
+  throw invalidArgument(
+    unused.long ?? unused.attributeName(),
+    'nothing with --stage groups, which only writes lists of videos',
+    String(command.getOptionValue(unused.attributeName())),
+    'Give it to the `certify` that names the encoders of the groups.',
+  )
+}
 
 /**
  * An option that would be without effect may be one that the user relies on.

@@ -15,6 +15,7 @@ import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { requireOwnResults } from '../format/own-results.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
@@ -75,6 +76,13 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   const { reading } = imported
   if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
   for (const note of reading?.notes ?? []) noteOf(quiet)(`note: ${note}`)
+  for (const rule of rules)
+    await requireOwnResults(out, {
+      what: 'an earlier certificate',
+      isWritten: (name) => name === `imported-certificate-${rule}.json`,
+      main: `imported-certificate-${rule}.json`,
+      begins: /^\{"schema":"videomae\.imported-certificate\//,
+    })
   await mkdir(out, { recursive: true })
   const results = await certifyRules(
     imported,

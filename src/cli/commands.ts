@@ -156,10 +156,9 @@ function addExport(program: Command): void {
     .addOption(
       new Option(
         '--input <kind>',
-        'uint8: frames [B,T,H,W,3], normalised inside; float32: pixel_values [B,T,3,H,W]; pooled: features (certified)',
-      )
-        .choices(['uint8', 'float32', 'pooled'])
-        .default('uint8'),
+        'uint8: frames [B,T,H,W,3], normalized inside; float32: pixel_values [B,T,3,H,W]; pooled: features (certified);\n' +
+          'default: uint8',
+      ).choices(['uint8', 'float32', 'pooled']),
     )
     .option('--check <video>', 'clip to compare on; default: two generated ones')
     .addOption(engine())

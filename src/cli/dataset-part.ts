@@ -1,4 +1,5 @@
 /** The part of labelled data that a command works on, and the lines that say how the data was read. */
+import { invalidArgument } from '../core/errors.ts'
 import type { LabelledDataset, LabelledVideo } from '../dataset/dataset.ts'
 import { selectPart } from '../dataset/split.ts'
 import type { SplitName } from '../dataset/split-part.ts'
@@ -14,9 +15,17 @@ export interface DatasetPart {
 
 /**
  * @param split `all`: every video counts as one to test on
- * @throws VideoMaeError what `selectPart` throws
+ * @param asked whether the user asked for this part: then there has to be a split
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a part of data that has no split, and what `selectPart` throws
  */
-export function partOfDataset(dataset: LabelledDataset, split: SplitName | 'all'): DatasetPart {
+export function partOfDataset(dataset: LabelledDataset, split: SplitName | 'all', asked = false): DatasetPart {
+  if (asked && split !== 'all' && dataset.videos.every((video) => video.split === undefined))
+    throw invalidArgument(
+      '--split',
+      'all, because the data has no split column',
+      split,
+      'Leave --split out to use all videos, or name a list with a split column.',
+    )
   const { chosen: videos, leftOut } = selectPart(dataset.videos, split)
   const part = split === 'all' ? 'test' : split
   const rows = recordSplit(dataset.videos, { [part]: videos }, [...dataset.leftOut, ...leftOut])

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
-import { evaluateVideos, formatEvaluation, writeEvaluation } from '../inference/evaluate.ts'
+import { evaluateVideos, formatEvaluation, requireEvaluationFolder, writeEvaluation } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
 import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { ProgressDisplay } from '../train/progress.ts'
@@ -30,13 +30,17 @@ export interface EvaluateCommandOptions extends CommonOptions {
 
 /** `videomae evaluate`. */
 export async function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
-  const { json = false, quiet = false, from, split = 'test', out, engine, threads, batch, ...rest } = options
+  const { json = false, quiet = false, from, out, engine, threads, batch, ...rest } = options
+  const { split = 'test' } = options
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   let classifier: ClipClassifier | undefined
   try {
     // Before the work, not behind it: a result that cannot be written would be lost.
-    if (out !== undefined) await mkdir(out, { recursive: true })
+    if (out !== undefined) {
+      await requireEvaluationFolder(out)
+      await mkdir(out, { recursive: true })
+    }
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
     for (const warning of classifier.warnings ?? []) display.note(`warning: ${warning}`)
     const dataset = await openDataset(data, {
@@ -45,7 +49,7 @@ export async function evaluateCommand(data: readonly string[], options: Evaluate
       ignoreSplit: split === 'all',
       signal: interrupt.signal,
     })
-    const { videos, rows, lines } = partOfDataset(dataset, split)
+    const { videos, rows, lines } = partOfDataset(dataset, split, options.split !== undefined)
     if (!json) for (const line of lines) display.note(line)
     const evaluation = await evaluateVideos(classifier, videos, {
       clips: rest.clips,

@@ -52,7 +52,9 @@ export async function exportClassifierCommand(
   if (options.calibrationClips !== undefined && calibrate === undefined)
     throw invalidArgument('--calibration-clips', 'nothing without --calibrate', options.calibrationClips)
   if (format === 'huggingface') {
-    if (input === 'float32') throw invalidArgument('--input', 'nothing with a Hugging Face directory', input)
+    if (input !== undefined) throw invalidArgument('--input', 'nothing with a Hugging Face directory', input)
+    if (engine !== undefined)
+      throw invalidArgument('--engine', 'nothing with a Hugging Face directory, for which nothing is computed', engine)
     if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
     if (evaluate !== undefined) {
       const hint = 'Use `videomae evaluate` on the directory.'
@@ -229,7 +231,7 @@ async function measure(
 ): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
   const { engine, calibratedOn, signal } = options
   const evaluate = async (place: string): Promise<Evaluation> => {
-    const classifier = await openAnyClassifier(place, { engine })
+    const classifier = await openAnyClassifier(place, { engine: place === file ? null : engine })
     try {
       return await evaluateVideos(classifier, videos, { clips: 1, crops: 1, signal })
     } finally {

@@ -10,7 +10,8 @@ import type { CommonOptions } from './run.ts'
 export interface ExportCommandOptions extends CommonOptions {
   /** Default `encoder.onnx`. */
   readonly out?: string
-  readonly input: ExportInput
+  /** Default `uint8`. */
+  readonly input?: ExportInput
   readonly check?: string
   readonly engine?: string
 }
@@ -46,7 +47,7 @@ export async function exportCommand(
   options: ExportCommandOptions & ClassifierOptions,
 ): Promise<void> {
   refuseClassifierOptions(options, 'an encoder')
-  const { json, out = 'encoder.onnx', input, check, engine } = options
+  const { json, out = 'encoder.onnx', input = 'uint8', check, engine } = options
   await requireOnnxTarget(out)
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt

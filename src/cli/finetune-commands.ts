@@ -90,9 +90,12 @@ function addEvaluate(program: Command): void {
     .argument('<data...>', 'folders per class, or lists: path,label[,start,end][,group][,split]')
     .addOption(classifier().makeOptionMandatory())
     .addOption(
-      new Option('--split <part>', 'part of a list with a split column')
-        .choices(['train', 'validation', 'test', 'all'])
-        .default('test'),
+      new Option('--split <part>', 'part of a list with a split column; default: test; without a split: all').choices([
+        'train',
+        'validation',
+        'test',
+        'all',
+      ]),
     )
     .option('--clips <n>', 'temporal views of every video', countOf('clips'), 5)
     .option('--crops <n>', 'spatial views', countOf('crops'), 3)

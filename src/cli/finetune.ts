@@ -2,9 +2,11 @@ import path from 'node:path'
 import { stringify } from 'yaml'
 import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
+import { unusedInFinetuning } from '../finetune/unused-keys.ts'
 import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
+import { refuseUnusedOverrides } from '../train/unused-keys.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
@@ -47,6 +49,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     )
   const out = options.out ?? (await folderOf())
   const { configuration, own, notes } = await chooseConfiguration({ out, ...choice })
+  refuseUnusedOverrides(overrides, unusedInFinetuning(configuration))
   if (options.printConfig === true) {
     const plain = plainFinetuneConfiguration(configuration)
     process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))

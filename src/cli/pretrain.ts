@@ -4,6 +4,7 @@ import { checkPretraining, type PretrainResult, planPretraining, pretrain } from
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
+import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
@@ -43,6 +44,7 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     load: loadRunConfiguration,
     plain: plainConfiguration,
   })
+  refuseUnusedOverrides(overrides, unusedInPretraining(configuration))
   if (options.printConfig === true) {
     const run = await planPretraining(configuration)
     process.stdout.write(json ? `${JSON.stringify(plainRun(run))}\n` : formatRun(run))

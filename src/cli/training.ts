@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import type { OpenedVideos } from '../train/open-some.ts'
@@ -39,8 +40,14 @@ export function oneOrSeveral(sources: readonly string[] | undefined): string | r
   return sources.length === 1 ? sources[0] : sources
 }
 
-/** What replaces values of the recipe: `--set` first, then the plain options, so that these win. */
+/**
+ * What replaces values of the recipe: `--set` first, then the plain options, so that these win.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for two options that stop the command at different places
+ */
 export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
+  if (options.printConfig === true && options.dryRun === true)
+    throw invalidArgument('--dry-run', 'nothing with --print-config, which checks no video', true)
   const plain: readonly PlainOption[] = [
     ...own,
     { key: 'engine.name', value: options.engine, origin: '--engine' },

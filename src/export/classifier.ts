@@ -7,6 +7,7 @@ import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { replaceDirectory } from '../format/atomic.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
 import { outputTaken, requireOnnxTarget } from '../format/onnx-target.ts'
+import { readSafetensors } from '../format/safetensors.ts'
 import {
   buildClassifierProgram,
   type Classifier,
@@ -151,19 +152,28 @@ export async function exportClassifierDirectory(where: string, out: string): Pro
   const [read, written] = await Promise.all([classifier.path, out].map((place) => realpath(place).catch(() => null)))
   if (written !== null && read === written) throw outputTaken(out, 'a folder other than the checkpoint that is read')
   const present = await readdir(out).catch((): string[] => [])
-  const other = present.filter((name) => !classifierFiles.has(name))
+  const other = (await isExport(out)) ? present.filter((name) => !classifierFiles.has(name)) : present
   if (other.length > 0) {
     throw new VideoMaeError(
-      `Expected an empty folder, or one of an earlier export, but ${path.resolve(out)} holds ${other.slice(0, 8).join(', ')}.`,
+      `Expected an empty folder, or one of an earlier export, but ${path.resolve(out)} has ${other.slice(0, 8).join(', ')}.`,
       { code: 'EXPORT_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
     )
   }
   await replaceDirectory(out, async (folder) => {
-    await saveClassifier(folder, classifier)
+    await saveClassifier(folder, classifier, exportMark)
     // Without it nobody could tell which labels the weights have seen.
     await copyTrainingManifest(classifier.path, folder)
   })
   return { warnings: [...classifier.warnings, ...foreignParts(classifier)] }
+}
+
+/** In the header of exported weights: the folders of a checkpoint, and of a model from elsewhere, have files of the same names. */
+const exportMark = { 'videomae.export': 'classifier' }
+
+async function isExport(folder: string): Promise<boolean> {
+  const weights = await readSafetensors(path.join(folder, 'model.safetensors')).catch(() => null)
+  await weights?.close()
+  return weights?.metadata['videomae.export'] === exportMark['videomae.export']
 }
 
 /** What the Hugging Face layout has no place for. */

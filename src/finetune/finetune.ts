@@ -33,6 +33,7 @@ import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
+import { unusedFinetuneNote } from './unused-keys.ts'
 
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
@@ -104,7 +105,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     prepareFinetuning(configuration, { signal, onProgress: onDigests }),
   )
   const { dataset, split, warnings } = prepared
-  const rows = tellOf(prepared, options)
+  const rows = tellOf(configuration, prepared, options)
   if (configuration.mode !== 'full') announce(await planHead(configuration, prepared, options), options)
   const classifier = path.resolve(options.out, bestFolder)
   const common = {
@@ -184,7 +185,13 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
 }
 
 /** Says how the data was read and divided. */
-function tellOf({ dataset, split, warnings }: PreparedFinetuning, { onNote }: FinetuneOptions): SplitRecord {
+function tellOf(
+  configuration: FinetuneConfiguration,
+  { dataset, split, warnings }: PreparedFinetuning,
+  { onNote }: FinetuneOptions,
+): SplitRecord {
+  const unused = unusedFinetuneNote(configuration)
+  if (unused !== null) onNote?.(unused)
   const rows = recordOfSplit(dataset, split)
   // Their warnings are among those of the run.
   const readings = dataset.sources.flatMap((reading) => readingLines({ ...reading, warnings: [] }))
@@ -208,7 +215,7 @@ export async function checkFinetuning(
   const prepared = await interruptible(signal, beforeTraining, () =>
     prepareFinetuning(configuration, { signal, onProgress: onDigests }),
   )
-  tellOf(prepared, options)
+  tellOf(configuration, prepared, options)
   const full = configuration.mode === 'full'
   announce(await (full ? planFull : planHead)(configuration, prepared, options), options)
   const { split, source } = prepared

@@ -22,3 +22,31 @@ test('warns where folders of subjects stand between a class and its videos', asy
   expect(dataset.classes).toEqual(['s1', 's2'])
   expect(warnings).toEqual([expect.stringMatching(/run\/s1 and walk\/s1 are one class, s1/)])
 })
+
+const small = { from: 'scratch', width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32 } as const
+
+test('warns of shares that the split column leaves nothing to', async () => {
+  const list = path.join(folder, 'list.csv')
+  const rows = ['walk', 'run'].flatMap((label) =>
+    ['train', 'train', 'validation', 'test'].map((split, i) => `${label}/s1/${i % 3}.mp4,${label},${split},${i}`),
+  )
+  writeFileSync(list, `path,label,split,start\n${rows.join('\n')}\n`)
+  const warningsWith = async (data: object) =>
+    (await prepareFinetuning(finetuneConfiguration({ data: { path: list, ...data }, model: small }))).warnings.filter(
+      (warning) => warning.includes('no effect'),
+    )
+  expect(await warningsWith({})).toEqual([])
+  expect(await warningsWith({ test: 0.3 })).toEqual([expect.stringMatching(/^data\.test has no effect/)])
+  expect(await warningsWith({ test: 0.3, validation: 0.2 })).toEqual([
+    expect.stringMatching(/^data\.test and data\.validation have no effect/),
+  ])
+  expect(await warningsWith({ test: 0.3, official: false })).toEqual([])
+})
+
+test('a checkpoint whose sizes are taken is refused beside one whose weights are', async () => {
+  const configuration = finetuneConfiguration({ data: { path: folder }, model: { from: 'run', like: 'other' } })
+  await expect(prepareFinetuning(configuration)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('model.like'),
+  })
+})

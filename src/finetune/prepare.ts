@@ -1,8 +1,9 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import { type DatasetOptions, type LabelledDataset, openDataset } from '../dataset/dataset.ts'
+import { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
 import { type Split, splitDataset, splitWarnings } from '../dataset/split.ts'
+import { partOf } from '../dataset/split-part.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from '../inference/encoder-source.ts'
 import { encoderWarnings } from '../inference/trained-on.ts'
 import type { TestSampling } from '../inference/views.ts'
@@ -13,7 +14,7 @@ import { checkpointPlace } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
 import type { ClipReader } from '../video/pool.ts'
 import { listVideos } from '../video/source.ts'
-import type { FinetuneConfiguration } from './configuration.ts'
+import { type FinetuneConfiguration, finetuneConfiguration } from './configuration.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */
 export interface PreparedFinetuning {
@@ -46,6 +47,7 @@ export async function prepareFinetuning(
     ...(typeof data.path === 'string' ? [data.path] : data.path).flatMap(listsBeside),
     ...dataset.sources.flatMap((reading) => reading.warnings),
     ...splitWarnings(split),
+    ...unusedShares(data, dataset.videos),
     ...(await startWarnings(configuration, split)),
   ]
   if (dataset.duplicates.length > 0) {
@@ -57,6 +59,23 @@ export async function prepareFinetuning(
   for (const { id, reason } of dataset.unreadable.slice(0, 10)) warnings.push(`${id} cannot be read: ${reason}`)
   if (dataset.unreadable.length > 10) warnings.push(`${dataset.unreadable.length - 10} more files cannot be read.`)
   return { dataset, split, source, warnings }
+}
+
+/** Shares that are asked for and that the split column leaves nothing to. */
+function unusedShares(data: FinetuneConfiguration['data'], videos: readonly LabelledVideo[]): string[] {
+  if (!data.official || videos.every((video) => video.split === undefined)) return []
+  const usual = finetuneConfiguration().data
+  const shares = [
+    ...(data.test === usual.test ? [] : ['data.test']),
+    // Without validation videos in the column, a share of the training videos is taken.
+    ...(data.validation === usual.validation || videos.every((video) => partOf(video) !== 'validation')
+      ? []
+      : ['data.validation']),
+  ]
+  if (shares.length === 0) return []
+  return [
+    `${shares.join(' and ')} ${shares.length === 1 ? 'has' : 'have'} no effect: the data has a split column, which decides (data.official).`,
+  ]
 }
 
 async function startWarnings({ model: { from } }: FinetuneConfiguration, split: Split): Promise<string[]> {
@@ -97,6 +116,13 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
       'Name it with --from.',
     )
   }
+  if (like !== null && from !== 'scratch')
+    throw invalidArgument(
+      'model.like',
+      'null unless model.from is "scratch"',
+      like,
+      '"model.from" brings its own sizes.',
+    )
   const opened = from === 'scratch' ? (like === null ? null : await openEncoder(like)) : await openEncoder(from)
   const found: TestSampling = opened?.sampling ?? { kind: 'dense', ...defaultTiming }
   const sampling = { kind: clip.sampling ?? found.kind, ...clipTiming(clip, found) }

@@ -108,8 +108,14 @@ export function classifierShapes({
  * Writes a classifier into a folder: in the Hugging Face layout (`VideoMAEForVideoClassification`) where its head is
  * linear; with another head, which that layout has no place for, the encoder in that layout and the head beside it.
  * Not atomic.
+ *
+ * @param metadata strings for the header of `model.safetensors`
  */
-export async function saveClassifier(directory: string, classifier: Classifier): Promise<void> {
+export async function saveClassifier(
+  directory: string,
+  classifier: Classifier,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const { configuration, head, labels, sampling } = classifier
   const state = classifier.state
   if (head.kind === 'linear') {
@@ -119,9 +125,10 @@ export async function saveClassifier(directory: string, classifier: Classifier):
       state,
       classes: labels.length,
       labels,
+      metadata,
     })
   } else {
-    await saveCheckpointDirectory(directory, { configuration, kind: 'encoder', state })
+    await saveCheckpointDirectory(directory, { configuration, kind: 'encoder', state, metadata })
     const tensors = new Map<string, SafetensorsTensor>()
     for (const [name, shape] of classifierShapes(classifier)) {
       if (!name.startsWith('encoder.')) tensors.set(name, { shape, data: state.get(name)! })

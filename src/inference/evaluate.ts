@@ -3,6 +3,7 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import { requireOwnResults } from '../format/own-results.ts'
 import type { TrainingUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
 import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
@@ -126,13 +127,32 @@ export function evaluationOf(
   return { labels, views: { clips, crops }, scores, trainedOn, warnings, predictions, failures }
 }
 
+const evaluationFiles = ['evaluation.json', 'predictions.jsonl', 'confusion.json', 'confusion.svg', 'confusion.png']
+
+/**
+ * Refuses a folder where an evaluation would replace files of other origin. `evaluation.json` is written first, so that an interrupted
+ * command leaves no others without it.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export function requireEvaluationFolder(folder: string): Promise<void> {
+  return requireOwnResults(folder, {
+    what: 'that of an earlier evaluation',
+    isWritten: (name) => evaluationFiles.includes(name),
+    main: 'evaluation.json',
+    begins: /^\{\s*"views":/,
+  })
+}
+
 /**
  * Writes `evaluation.json`, `predictions.jsonl`, `confusion.json`, `confusion.svg` and `confusion.png` into a folder.
  *
  * @returns paths of the files
+ * @throws VideoMaeError `OUTPUT_TAKEN`
  */
 export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
   const { labels, views, scores, trainedOn, warnings, predictions, failures } = evaluation
+  await requireEvaluationFolder(folder)
   await mkdir(folder, { recursive: true })
   const { confusion, ...rest } = scores
   const svg = confusionSvg(confusion, labels)

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { writeSafetensors } from '../format/safetensors.ts'
 import { requireFeatureFolder } from './feature-files.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-feature-files-'))
@@ -15,6 +16,18 @@ test('a folder without an index, or with that of earlier features, takes feature
     writeFileSync(index, own)
     await requireFeatureFolder(folder)
   }
+})
+
+test('features of an interrupted command are replaced, and those of others stay', async () => {
+  rmSync(index, { force: true })
+  const [rows, tensors] = ['features.npy', 'features.safetensors'].map((name) => path.join(folder, name))
+  const values = { shape: [1, 1], data: new Float32Array(1) }
+  writeFileSync(rows, 'mine')
+  await expect(requireFeatureFolder(folder)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+  await writeSafetensors(tensors, new Map([['features', values]]), {})
+  await expect(requireFeatureFolder(folder)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+  await writeSafetensors(tensors, new Map([['features', values]]), { encoder: 'e' })
+  await requireFeatureFolder(folder)
 })
 
 test.each(['{"name": "a package"}', '[1, 2]', 'null', 'no JSON'])('an index.json of others stays: %s', async (text) => {

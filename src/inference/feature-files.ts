@@ -1,9 +1,9 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { writeNpy } from '../format/npy.ts'
 import { outputTaken } from '../format/onnx-target.ts'
-import { writeSafetensors } from '../format/safetensors.ts'
+import { readSafetensors, writeSafetensors } from '../format/safetensors.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { type ComputedFeatures, toldFailure } from './features.ts'
 
@@ -13,21 +13,42 @@ export interface FeatureFiles {
   readonly shape: readonly number[]
 }
 
+const featureFiles = { rows: 'features.npy', tensors: 'features.safetensors', index: 'index.json' } as const
+
 /**
- * Refuses a folder whose `index.json` is not that of features: the name is a common one.
+ * Refuses a folder with an `index.json` that is not that of features, or with features of other origin: the names are common ones.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */
 export async function requireFeatureFolder(folder: string): Promise<void> {
-  const index = path.join(folder, 'index.json')
-  const text = await readFile(index, 'utf8').catch(() => null)
-  if (text === null || text === '') return
-  const described: unknown = await Promise.resolve(text)
-    .then(JSON.parse)
-    .catch(() => null)
-  const own = ['encoder', 'shape', 'rows']
-  if (typeof described === 'object' && described !== null && own.every((key) => key in described)) return
-  throw outputTaken(index, 'the index.json of earlier features')
+  const index = path.join(folder, featureFiles.index)
+  const text = await readFile(index, 'utf8').catch(() => '')
+  if (text !== '') {
+    if (isIndex(text)) return
+    throw outputTaken(index, 'the index.json of earlier features')
+  }
+  // An interrupted command leaves features.safetensors, which is written first, without an index.
+  const tensors = path.join(folder, featureFiles.tensors)
+  const stored = await readSafetensors(tensors).catch(() => null)
+  await stored?.close()
+  if (stored !== null && 'encoder' in stored.metadata && stored.names.includes('features')) return
+  for (const name of [featureFiles.rows, featureFiles.tensors]) {
+    const file = path.join(folder, name)
+    if (((await stat(file).catch(() => null))?.size ?? 0) > 0) throw outputTaken(file, 'a file of earlier features')
+  }
+}
+
+function isIndex(text: string): boolean {
+  try {
+    const described: unknown = JSON.parse(text)
+    return (
+      typeof described === 'object' &&
+      described !== null &&
+      ['encoder', 'shape', 'rows'].every((key) => key in described)
+    )
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -62,8 +83,7 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
   await requireFeatureFolder(folder)
   await mkdir(folder, { recursive: true })
   const file = (name: string): string => path.join(folder, name)
-  await replaceFile(file('features.npy'), (temporary) => writeNpy(temporary, whole, data))
-  await replaceFile(file('features.safetensors'), (temporary) =>
+  await replaceFile(file(featureFiles.tensors), (temporary) =>
     writeSafetensors(
       temporary,
       new Map([
@@ -73,8 +93,9 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
       { encoder, ...read },
     ),
   )
+  await replaceFile(file(featureFiles.rows), (temporary) => writeNpy(temporary, whole, data))
   const description = { encoder, ...read, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
-  await writeFileAtomic(file('index.json'), `${JSON.stringify(description)}\n`)
-  const files = ['features.npy', 'features.safetensors', 'index.json'].map(file)
+  await writeFileAtomic(file(featureFiles.index), `${JSON.stringify(description)}\n`)
+  const files = Object.values(featureFiles).map(file)
   return { files, rows: index.length, shape: whole }
 }

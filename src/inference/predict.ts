@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
+import { invalidArgument } from '../core/errors.ts'
+import { automatic } from '../engine/automatic.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -17,12 +19,35 @@ import {
 /**
  * Opens whatever a user may name as a classifier: an exported `.onnx` file, which is all that is needed then, or what
  * `openClassifier` opens.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an option of engines with an exported file, and what `openOnnxClassifier`,
+ *   `openClassifier` and the engine throw
  */
 export async function openAnyClassifier(from: string, options: ClassifierEngineOptions = {}): Promise<ClipClassifier> {
-  if (path.extname(from).toLowerCase() === '.onnx') {
+  if (isExported(from)) {
+    refuseEngineOptions(from, options)
     return openOnnxClassifier(from, { batch: options.batch, threads: options.threads })
   }
   return openClipClassifier(await openClassifier(from), options)
+}
+
+/** Whether the name is that of an exported classifier, which ONNX Runtime runs on the CPU whatever the engines are. */
+function isExported(from: string): boolean {
+  return path.extname(from).toLowerCase() === '.onnx'
+}
+
+function refuseEngineOptions(from: string, { engine, device, precision, recompute }: ClassifierEngineOptions): void {
+  const name = typeof engine === 'object' && engine !== null ? engine.name : (engine ?? automatic)
+  const hint = 'Name the checkpoint that the file was exported from, or leave the option out.'
+  if (name !== automatic && name !== 'onnx')
+    throw invalidArgument('engine', `onnx with the exported file ${from}, which ONNX Runtime runs`, name, hint)
+  for (const [option, value, usual] of [
+    ['device', device, 'cpu'],
+    ['precision', precision, undefined],
+    ['recompute', recompute, 'none'],
+  ] as const)
+    if (value !== undefined && value !== usual)
+      throw invalidArgument(option, `nothing with the exported file ${from}, which has its own`, value, hint)
 }
 
 export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {

@@ -20,6 +20,7 @@ import { createSchedule } from './schedule.ts'
 import { TrainingRecord } from './training-manifest.ts'
 import { type RunOptions, type TrainingRunResult, trainInDirectory } from './training-run.ts'
 import { openTrainingSession } from './training-session.ts'
+import { unusedInPretraining, unusedNote } from './unused-keys.ts'
 
 export type PretrainOptions = RunOptions
 
@@ -58,6 +59,9 @@ async function begin(input: RunInput, options: PretrainOptions) {
   const configuration = runConfiguration(input)
   const { entries, sources, source, run } = await plan(configuration)
   for (const line of sources.flatMap(readingLines)) options.onNote?.(line)
+  const [plain, defaults] = [configuration, runConfiguration({})].map(plainConfiguration)
+  const unused = unusedNote(plain, defaults, unusedInPretraining(configuration))
+  if (unused !== null) options.onNote?.(unused)
   for (const warning of source?.warnings ?? []) options.onNote?.(`${configuration.model.from}: ${warning}`)
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = run
   if (

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodePool } from './pool.ts'
 import type { SourceReading } from './reading.ts'
@@ -42,13 +43,15 @@ export interface InspectReport {
  * Looks at every video of a source: opens it, counts its frames, and decodes its first, middle and last one. What is reported usable has yielded pictures.
  * Runs in decoding processes, so that a file that crashes or hangs a decoder is a line of the report.
  *
- * @throws VideoMaeError as `readVideos`, or `DECODER_MISSING`, `DECODER_RESOURCES`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for `base` without a list; as `readVideos`, or `DECODER_MISSING`, `DECODER_RESOURCES`
  */
 export async function inspectVideos(
   source: string | readonly string[],
   options: InspectOptions = {},
 ): Promise<InspectReport> {
   const { entries, sources } = readVideos(source, { labelFromFolder: true, ...options })
+  if (options.base !== undefined && sources.every(({ kind }) => kind !== 'list'))
+    throw invalidArgument('base', 'nothing without a list, which is all that has relative paths', options.base)
   const pool = new DecodePool({
     decoder: options.decoder ?? 'node-av',
     limits: options.limits ?? {},

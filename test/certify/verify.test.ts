@@ -5,12 +5,15 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import { type CertificateFile, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { assertVerified, verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { addCertifyCommands } from '../../src/cli/certify-commands.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { writeAllCertificates } from './all-certificates.ts'
+import { gaussians } from './gaussians.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -266,4 +269,32 @@ describe('videomae verify ends', () => {
     expect(await verify(alone, '--json')).toBe(3)
     expect(JSON.parse(printed).error.message).toContain('schema')
   })
+})
+
+it('keeps the buckets of two ensembles with the same number of them apart', async () => {
+  const place = path.join(folder, 'same-number')
+  const encoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
+  // 12 partitions inside of 4 encoder groups, and 4 partitions that 3 of 12 learners each are trained on.
+  const { certificate, manifests } = await certify(
+    gaussians({ rows: 120, seed: 1 }),
+    gaussians({ rows: 10, seed: 2 }),
+    {
+      ...{ learners: headLearners({ kind: 'ridge' }), by: 'content', threads: 1, votesDirectory: place },
+      ...{ partitions: [12, 4], rules: ['groups', 'fa'], groups: 4, spread: 3 },
+      threat: { threat: 'general', encoder },
+    },
+  )
+  expect(manifests.filter(({ buckets }) => buckets === 12).map(({ groups }) => groups)).toEqual([4, null])
+  await writeCertificate(place, certificate, manifests)
+  const digests = readdirSync(place).flatMap((name) => {
+    const match = /^buckets-(\d+)(?:-([0-9a-f]{12}))?\.json$/.exec(name)
+    if (match === null) return []
+    const { digest } = JSON.parse(readFileSync(path.join(place, name), 'utf8')) as { digest: string }
+    expect(match[2] ?? '').toBe(match[1] === '12' ? digest.slice(0, 12) : '')
+    return [digest]
+  })
+  expect(digests.sort()).toEqual([...new Set(certificate.runs.map((run) => run.bucketManifest))].sort())
+  const report = await verifyVotes(path.join(place, 'certificate.json'))
+  expect(report).toMatchObject({ differencesFound: 0 })
+  expect(report.notChecked).not.toContainEqual(expect.stringContaining('buckets-'))
 })

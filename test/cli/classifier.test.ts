@@ -52,6 +52,7 @@ describe('videomae finetune', () => {
     // Counters of work that takes longer than ten seconds are all that a busy machine adds.
     const counter = /^(files read|features of videos|tested videos) \d+\/\d+( {2}.+ left)?$/
     expect(stderr.split('\n').filter((line) => !counter.test(line))).toEqual([
+      'note: not used in this run: evaluation.every (mode ridge does not use it)',
       `read ${data} as a folder, 20 videos; label: folders (2 classes); 1 other file not used (labels.csv)`,
       '20 rows: 14 train, 2 validation, 4 test',
       'videos    14 for training, 2 classes',

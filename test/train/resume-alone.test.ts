@@ -149,7 +149,10 @@ describe('as a recipe', () => {
       'pretrain',
       ['--recipe', 'k400-b', '--set', 'clip.stride=null', '--set', 'clip.fps=8', '--set', 'schedule.warmup=3 steps'],
     ],
-    ['finetune', ['--recipe', 'finetune-laptop', '--from', 'somewhere', '--set', 'evaluation.every=7 steps']],
+    [
+      'finetune',
+      ['--recipe', 'finetune-laptop', '--from', 'somewhere', '--mode', 'full', '--set', 'evaluation.every=7 steps'],
+    ],
   ])(
     'what %s --print-config prints gives the same again',
     async (command, args) => {

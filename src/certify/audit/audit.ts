@@ -3,7 +3,7 @@
  * and look whether any learner changed that should not have, or any certified prediction.
  */
 import { requireCount } from '../../core/counts.ts'
-import { VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { certifyInTurns } from '../certify.ts'
 import { checkProtected, checkRules } from '../certify-plan.ts'
@@ -107,19 +107,23 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
   readonly certify: (trained: TrainedEnsemble<Inputs>) => Promise<readonly InputCertificate[]>
 }
 
+const [usualTrials, usualAttacks] = [200, 20]
+
 /**
  * How much is tried.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function checkAudit({
-  trials = 0,
-  attacks = 0,
+  trials = usualTrials,
+  attacks = usualAttacks,
   largestBudget,
 }: Pick<AuditOptions<never, never>, 'trials' | 'attacks' | 'largestBudget'>): void {
   requireCount('trials', trials, 'trials', 0)
   requireCount('attacks', attacks, 'attacks', 0)
-  if (largestBudget !== undefined) requireCount('budget', largestBudget, 'largestBudget')
+  if (largestBudget === undefined) return
+  requireCount('budget', largestBudget, 'largestBudget')
+  if (trials === 0) throw invalidArgument('largestBudget', 'nothing without random poisonings (trials)', largestBudget)
 }
 
 /**
@@ -130,7 +134,17 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   test: Inputs,
   options: AuditOptions<Set, Inputs>,
 ): Promise<AuditReport> {
-  const { rule, partitions, seed = 0, trials = 200, attacks = 20, by, groups, periods, seeds = 1 } = options
+  const {
+    rule,
+    partitions,
+    seed = 0,
+    trials = usualTrials,
+    attacks = usualAttacks,
+    by,
+    groups,
+    periods,
+    seeds = 1,
+  } = options
   checkRules({ rules: [rule], partitions, groups, by, seeds, spread: options.spread })
   checkAudit({ trials, attacks, largestBudget: options.largestBudget })
   options.learners.check(set, test)
@@ -253,7 +267,7 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   train,
   certify,
 }: Audit<Set, Inputs>): Promise<AuditReport['attacks']> {
-  const { attacks: wanted = 20, attackClips = mostClips(set) } = options
+  const { attacks: wanted = usualAttacks, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
   const rows = cleanRows(set)
   const { reach } = exposure

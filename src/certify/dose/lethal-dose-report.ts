@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type Curve, renderChart } from '../../format/chart.ts'
+import { requireOwnResults } from '../../format/own-results.ts'
 import type { DoseRow, LearnerDose, LethalDoseReport } from './lethal-dose.ts'
 
 const percent = (share: number) => `${(100 * share).toFixed(1)}%`
@@ -115,10 +116,31 @@ function doseLine(name: string, row: DoseRow): string {
   return `| ${name} | ${row.partitions} | ${row.size} | ${percent(row.predictedBase)} | ${percent(row.measuredBase)} | ${percent(measured.cleanAccuracy)} | ${row.predictedMedian === null ? 'none' : number(row.predictedMedian, 1)} | ${measured.medianRadius ?? 'none'} |`
 }
 
-/** Writes `lethal-dose.json`, `lethal-dose.svg` and `lethal-dose.md`. */
+const doseFiles = ['lethal-dose.json', 'lethal-dose.svg', 'lethal-dose.md']
+
+/**
+ * Refuses a folder where a study would replace files of other origin.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export function requireDoseFolder(folder: string): Promise<void> {
+  return requireOwnResults(folder, {
+    what: 'that of an earlier study',
+    isWritten: (name) => doseFiles.includes(name),
+    main: 'lethal-dose.json',
+    begins: /^\{"schema":"videomae\.lethal-dose\//,
+  })
+}
+
+/**
+ * Writes `lethal-dose.json`, `lethal-dose.svg` and `lethal-dose.md`, in this order: the first tells whose the others are.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
 export async function writeLethalDose(directory: string, report: LethalDoseReport): Promise<void> {
+  await requireDoseFolder(directory)
   await mkdir(directory, { recursive: true })
+  await writeFileAtomic(path.join(directory, 'lethal-dose.json'), `${JSON.stringify(report)}\n`)
   await writeFileAtomic(path.join(directory, 'lethal-dose.svg'), lethalDoseChart(report))
   await writeFileAtomic(path.join(directory, 'lethal-dose.md'), lethalDoseTable(report))
-  await writeFileAtomic(path.join(directory, 'lethal-dose.json'), `${JSON.stringify(report)}\n`)
 }

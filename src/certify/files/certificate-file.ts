@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type ChartOptions, type Curve, renderChart } from '../../format/chart.ts'
+import { requireOwnResults } from '../../format/own-results.ts'
 import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
 import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
@@ -177,23 +178,57 @@ function warningsOf(runs: readonly CertificateRun[]): string[] {
 }
 
 /**
- * Writes `certificate.json`, `certified-accuracy.svg`, `table.md` and one `buckets-LEARNERS.json` for each bucketing; each
- * file appears whole or not at all.
+ * Where the record of a bucketing may be, most specific first. The second name is the usual one; the first is for folders with
+ * several bucketings into the same number of buckets, such as one with encoder groups and one without.
+ *
+ * @param digest of the record, as the run has it (`bucketManifest`)
+ */
+export function bucketFileNames(buckets: number, digest: string): readonly [specific: string, usual: string] {
+  return [`buckets-${buckets}-${digest.slice(0, 12)}.json`, `buckets-${buckets}.json`]
+}
+
+/**
+ * Refuses a folder where a certificate would replace files of other origin.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export function requireCertificateFolder(folder: string): Promise<void> {
+  return requireOwnResults(folder, {
+    what: 'that of an earlier certificate',
+    isWritten: (name) =>
+      ['certificate.json', 'certified-accuracy.svg', 'table.md'].includes(name) ||
+      /^buckets-\d+(-[0-9a-f]{12})?\.json$/.test(name),
+    main: 'certificate.json',
+    begins: /^\{"schema":"videomae\.certificate\//,
+    // Written last. Learners are there before.
+    mayLackMain: (names) => names.includes('learners'),
+  })
+}
+
+/**
+ * Writes `certificate.json`, `certified-accuracy.svg`, `table.md` and one `buckets-LEARNERS.json` for each bucketing (see
+ * `bucketFileNames`); each file appears whole or not at all.
  *
  * @returns paths of the files, the certificate first
+ * @throws VideoMaeError `OUTPUT_TAKEN`
  */
 export async function writeCertificate(
   directory: string,
   certificate: CertificateFile,
   manifests: readonly BucketManifest[],
 ): Promise<readonly string[]> {
+  await requireCertificateFolder(directory)
   await mkdir(directory, { recursive: true })
   const files: string[] = []
   const write = async (name: string, text: string): Promise<void> => {
     await writeFileAtomic(path.join(directory, name), text)
     files.unshift(path.join(directory, name))
   }
-  for (const manifest of manifests) await write(`buckets-${manifest.buckets}.json`, `${JSON.stringify(manifest)}\n`)
+  for (const manifest of manifests) {
+    const [specific, usual] = bucketFileNames(manifest.buckets, manifest.digest)
+    const alone = manifests.every(({ buckets, digest }) => buckets !== manifest.buckets || digest === manifest.digest)
+    await write(alone ? usual : specific, `${JSON.stringify(manifest)}\n`)
+  }
   await write('certified-accuracy.svg', certificateChart(certificate))
   const remarks = certificateRemarks(certificate).map((remark) => `* ${remark}\n`)
   await write('table.md', `${certificateTable(certificate)}\n${remarks.join('')}`)

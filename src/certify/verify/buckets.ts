@@ -43,13 +43,13 @@ export function compareLayout(
 /** The file of buckets: its digest, what it says of itself, and what the run says of its learners. */
 export function compareBuckets(
   { run, name, at }: { readonly run: ReadRun; readonly name: string; readonly at: string },
-  manifest: ReadBuckets,
+  { name: fileName, manifest }: { readonly name: string; readonly manifest: ReadBuckets },
   { buckets: { by } }: ReadCertificate,
   counted: Recount | null,
   differences: Differences,
 ): void {
   const about = { run: name }
-  const file = `buckets-${manifest.buckets}.json: `
+  const file = `${fileName}: `
   const { digest, ...found } = manifest
   const { sizes, assignment, periods } = found
   // In the order in which they are written: the digest is of the text.

@@ -6,6 +6,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularFile, readRegularText } from '../../format/regular-file.ts'
+import { bucketFileNames } from '../files/certificate-file.ts'
 import {
   bucketsSchema,
   certificateSchema,
@@ -34,11 +35,26 @@ export async function readCertificate(file: string): Promise<ReadCertificate | R
   return checked(file, certificateSchema, document)
 }
 
-/** `buckets-N.json` beside a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
-export async function readBuckets(folder: string, buckets: number): Promise<ReadBuckets | null> {
-  const file = path.join(folder, `buckets-${buckets}.json`)
-  const text = await readDocument(file)
-  if (text === null) return null
+/**
+ * The record of a bucketing beside a certificate (`bucketFileNames`); null where it is not there.
+ *
+ * @param digest of the record, as the run has it
+ * @throws VideoMaeError `CERTIFICATE_INVALID`
+ */
+export async function readBuckets(
+  folder: string,
+  buckets: number,
+  digest: string,
+): Promise<{ readonly name: string; readonly manifest: ReadBuckets } | null> {
+  for (const name of bucketFileNames(buckets, digest)) {
+    const file = path.join(folder, name)
+    const text = await readDocument(file)
+    if (text !== null) return { name, manifest: manifestOf(file, text, buckets) }
+  }
+  return null
+}
+
+function manifestOf(file: string, text: string, buckets: number): ReadBuckets {
   const manifest = checked(file, bucketsSchema, parsed(file, text))
   if (manifest.buckets !== buckets || manifest.sizes.length !== buckets)
     throw invalidCertificate(file, `${buckets} sizes of buckets`, `${manifest.sizes.length} of ${manifest.buckets}`)

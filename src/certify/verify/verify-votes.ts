@@ -98,7 +98,7 @@ class Verifier {
     compareStatement(certificate, differences)
     compareConsistency(certificate, certificate.runs.map(runName), differences)
     this.checked.add('claim, unit, conditions and limits follow from threat, buckets and encoder as they are stated')
-    const manifests = new Map<number, { readonly rows: number; readonly videos: number } | null>()
+    const manifests = new Map<string, { readonly rows: number; readonly videos: number } | null>()
     for (const [r, run] of certificate.runs.entries()) {
       const [name, at] = [runName(run), `runs[${r}].`]
       const counted = await this.run(run, name, at, certificate.classNames.length)
@@ -106,12 +106,11 @@ class Verifier {
       compareLayout({ run, name, at }, seed, counted !== null, differences)
       if (run.spread > 1 && !Number.isInteger(seed))
         this.notChecked.add('the offsets of rules with a spread: no options.seed says how they were drawn')
-      const manifest = await readBuckets(this.folder, bucketCount(run))
-      manifests.set(bucketCount(run), manifest)
-      if (manifest === null)
-        this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not beside the certificate`)
+      const found = await readBuckets(this.folder, bucketCount(run), run.bucketManifest)
+      manifests.set(found?.name ?? String(bucketCount(run)), found?.manifest ?? null)
+      if (found === null) this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not beside the certificate`)
       else {
-        compareBuckets({ run, name, at }, manifest, certificate, counted, differences)
+        compareBuckets({ run, name, at }, found, certificate, counted, differences)
         this.checked.add('the files of buckets: digests, sizes, and which learners have no training row')
       }
       await this.learners(run, name, at)

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
+import { requireOwnResults } from '../../format/own-results.ts'
 import { type AuditOptions, type AuditReport, assertAudit, audit, checkAudit } from '../audit/audit.ts'
 import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
@@ -59,10 +60,18 @@ export async function auditVideos(
   if (whiteBox && rule !== 'dpa') throw invalidArgument('whiteBox', 'rule "dpa"', rule)
   if (whiteBox && (job.learner ?? { kind: 'ridge' }).kind !== 'ridge')
     throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
+  if (whiteBox && job.listTrials === 0)
+    throw invalidArgument('whiteBox', 'at least one trial on rows (listTrials)', job.listTrials)
   checkAudit(job)
   if (groups !== undefined && !needsGroups(rule) && [job.from].flat().length <= 1)
     throw invalidArgument('groups', 'nothing without rule groups', groups)
   if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)
+  await requireOwnResults(out, {
+    what: 'that of an earlier audit',
+    isWritten: (name) => name === 'audit.json',
+    main: 'audit.json',
+    begins: /^\{"schema":"videomae\.audit\//,
+  })
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.

@@ -5,7 +5,7 @@ import { certify } from '../certify.ts'
 import { type CertifyOptions, checkRules, trainShare } from '../certify-plan.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import type { Shard } from '../ensemble/learners.ts'
-import { writeCertificate } from '../files/certificate-file.ts'
+import { requireCertificateFolder, writeCertificate } from '../files/certificate-file.ts'
 import { defaultRules } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
@@ -100,6 +100,7 @@ async function planJob(job: CertifyVideosJob) {
   const { partitions, rules = defaultRules, groups, whiteBox, collective, spread, out } = job
   const { by, threat } = claimOf(rules, job)
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: job.seedsPerPartition })
+  await requireCertificateFolder(out)
   await mkdir(out, { recursive: true })
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)

@@ -1,6 +1,6 @@
 /** How many poisoned videos ensembles tolerate against how many samples one learner needs, for several learners, in one call. */
 import path from 'node:path'
-import { requireDistinct } from '../../core/errors.ts'
+import { invalidArgument, requireDistinct } from '../../core/errors.ts'
 import { doseLearner } from '../dose/dose-learner.ts'
 import {
   checkStudy,
@@ -9,9 +9,10 @@ import {
   type LethalDoseReport,
   lethalDose,
 } from '../dose/lethal-dose.ts'
-import { writeLethalDose } from '../dose/lethal-dose-report.ts'
+import { requireDoseFolder, writeLethalDose } from '../dose/lethal-dose-report.ts'
 import type { Threat } from '../threat/threat.ts'
-import { type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
+import { isTrained } from './feature-source.ts'
+import { isHeadKind, type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
 import { ensembleSize } from './memory.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { prepareLearners } from './prepare.ts'
@@ -52,11 +53,17 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
     'learners',
     learners.map(({ kind }) => kind),
   )
+  refuseUnusedOptions(job, learners)
+  await requireDoseFolder(job.out)
   // All of them first: a claim that one encoder's origin contradicts is refused before features of another are computed.
   const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
   for (const encoder of from) {
     for (const learner of learners) {
-      const videos = videosOf({ ...job, from: encoder, learner: ownOptions(learner) }, by)
+      const own = {
+        engine: usesEngine(encoder, learner) ? job.engine : null,
+        trainedOn: usesTraining(encoder, learner) ? job.trainedOn : undefined,
+      }
+      const videos = videosOf({ ...job, ...own, from: encoder, learner: ownOptions(learner) }, by)
       const plan = await planCertification(videos)
       checkPlan(plan, by, ['dpa'], threat)
       const { kind } = learner
@@ -80,4 +87,30 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   const report = await lethalDose(measured, { ...study, signal, onProgress: job.onMeasure })
   await writeLethalDose(job.out, report)
   return report
+}
+
+const usesEngine = (from: string, { kind }: LearnerOptions): boolean => from !== 'pixels' || !isHeadKind(kind)
+const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrained(from) && !startsFresh(kind)
+
+/**
+ * Options that belong to some learners of a study, where it has none of these.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+function refuseUnusedOptions(
+  { from, engine = null, trainedOn }: LethalDoseOfVideosJob,
+  learners: readonly LearnerOptions[],
+): void {
+  const kinds = learners.map(({ kind }) => kind).join(', ')
+  for (const name of ['lambda', 'epochs', 'learningRate', 'recipe'] as const) {
+    const given = learners.find((learner) => learner[name] !== undefined)
+    if (given !== undefined && learners.every((learner) => ownOptions(learner)[name] === undefined))
+      throw invalidArgument(name, `nothing with learners of kind ${kinds}`, given[name])
+  }
+  const some = (uses: typeof usesEngine): boolean =>
+    from.some((encoder) => learners.some((learner) => uses(encoder, learner)))
+  if (engine !== null && !some(usesEngine))
+    throw invalidArgument('engine', 'nothing with pixels, whose features and heads run on no engine', engine)
+  if (trainedOn !== undefined && !some(usesTraining))
+    throw invalidArgument('trainedOn', 'nothing without trained encoders', trainedOn)
 }

@@ -34,6 +34,11 @@ export interface FeatureSourceOptions {
 
 const untrained = 'untrained:'
 
+/** Whether a name is that of a checkpoint whose weights are used. */
+export function isTrained(from: string): boolean {
+  return from !== 'pixels' && !from.startsWith(untrained)
+}
+
 /**
  * @param from a run folder, checkpoint or Hugging Face directory; `untrained:CHECKPOINT` for fresh weights of the same
  *   sizes; `pixels` for no encoder at all

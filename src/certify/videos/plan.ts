@@ -109,6 +109,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   const sources: FeatureSource[] = []
   for (const name of names)
     sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
+  refuseUnused(sources, options)
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
   const { classes, classList, division, trusted, periods } = await planVideos(options)
@@ -129,6 +130,19 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
 }
 
 /**
+ * Options about training and engines, where nothing was trained or nothing runs on an engine.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+function refuseUnused(sources: readonly FeatureSource[], { engine = null, trainedOn }: CertifyVideosOptions): void {
+  const [{ kind, name }] = sources
+  if (engine !== null && sources.every((source) => source.kind === 'pixels'))
+    throw invalidArgument('engine', 'nothing with pixels, whose features and heads run on no engine', engine)
+  if (trainedOn !== undefined && kind !== 'encoder')
+    throw invalidArgument('trainedOn', `nothing with ${name}, because no weights of it are trained`, trainedOn)
+}
+
+/**
  * The videos of a certification: which are protected, which are predicted, which fix the scale.
  *
  * @throws VideoMaeError `IDS_HOLD_LABELS`, and what `declaredClasses`, `timeBounds`, `readData`, `trustedVideos` and `requireBothSides` throw
@@ -139,6 +153,8 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
   if (test !== undefined && options.testShare !== undefined)
     throw invalidArgument('testShare', 'nothing with test: all other videos are protected', options.testShare)
+  if (options.split === 'folders' && options.testShare !== undefined)
+    throw invalidArgument('testShare', 'nothing with split "folders": folders decide', options.testShare)
   const list = await declaredClasses(options.classes)
   const times = options.periods === undefined ? null : timeBounds(options.periods)
   const first = await readData(data, test === undefined ? null : 'training', list, times, options)
@@ -152,6 +168,8 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
   if (read.leftOut.length > 0) onNote(`Of ${read.rows} rows ${leftOutSummary(read.leftOut)}.`)
   requireBothSides(read)
+  if (options.testShare !== undefined && read.byHash === 0)
+    onNote(`note: the test share of ${testShare} has no effect: every row has a split`)
   const labels = [...read.training, ...read.test].map(({ label }) => label)
   const classes = classNamesOf(list, labels, data)
   const index = new Map(classes.map((name, i) => [name, i]))
@@ -172,6 +190,7 @@ function joined(training: ReadData, test: ReadData): ReadData {
     rows: training.rows + test.rows,
     sources: [...training.sources, ...test.sources],
     how: test.how,
+    byHash: 0,
   }
 }
 

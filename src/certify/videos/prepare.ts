@@ -55,7 +55,7 @@ export async function prepareLearners<Result>(
     return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
   const source = encoderOf(plan.sources[0])
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
-  const chosen = await chooseEngine(options.engine ?? null)
+  const chosen = await chooseEngine(options.engine ?? learner.recipe?.engine.name ?? null)
   const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
   const all = [...division.train, ...division.test]
   const { learners, videos, failures } = isFrameKind(kind)

@@ -4,7 +4,7 @@
  * (is there a split? which classes are there?) could be turned over by one of them, and with it every learner.
  */
 import path from 'node:path'
-import { VideoMaeError, type VideoMaeErrorOptions } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError, type VideoMaeErrorOptions } from '../../core/errors.ts'
 import { contentDigest, type LabelledVideo, leftOutOf } from '../../dataset/dataset.ts'
 import { partOf, type SplitName } from '../../dataset/split-part.ts'
 import { type DigestedFile, digestFile } from '../../format/file-digest.ts'
@@ -58,6 +58,8 @@ export interface ReadData {
   readonly sources: readonly SourceReading[]
   /** How rows came to their sides, for people. */
   readonly how: string
+  /** Rows whose side the hash of their group or content decides. */
+  readonly byHash: number
 }
 
 /** Where a row belongs, before its file is looked at. */
@@ -69,7 +71,7 @@ type Verdict =
 
 /**
  * @param only which side all rows are on, where training and test data are named apart; null where `source` has both
- * @throws VideoMaeError what `readVideos` throws (`LIST_FORM_OPEN` among it); `VIDEO_FOLDER_UNREADABLE`, `VIDEO_FOLDER_REPEATED`; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a split rule of lists with a folder, or the reverse; what `readVideos` throws (`LIST_FORM_OPEN` among it); `VIDEO_FOLDER_UNREADABLE`, `VIDEO_FOLDER_REPEATED`; `SPLIT_AMBIGUOUS` for folders that may be parts or classes; the system error
  *   where the machine, not the file, is at fault
  */
 export async function readData(
@@ -83,6 +85,8 @@ export async function readData(
   const { entries, sources } = readVideos(source, { labelFromFolder: true, fixedForm: true })
   const folder = sources.some(({ kind }) => kind === 'folder')
   const split = options.split ?? (folder ? 'hash' : 'list')
+  if (split === (folder ? 'list' : 'folders'))
+    throw invalidArgument('split', folder ? '"folders" or "hash" with a folder' : '"list" or "hash" with a list', split)
   requireWholeFolders(source, sources)
   if (folder && options.split === undefined) requirePlainFolders(source, entries)
   const judge = judgeOf({
@@ -124,7 +128,8 @@ export async function readData(
     if (problem !== null) leftOut.push({ id: entry.id, side, ...problem })
     else (side === 'training' ? training : test).push(video)
   }
-  return { training, test, leftOut, rows, sources, how: howTold({ split, byHash, rows, testShare, only, source }) }
+  const how = howTold({ split, byHash, rows, testShare, only, source })
+  return { training, test, leftOut, rows, sources, how, byHash }
 }
 
 /**

@@ -198,11 +198,11 @@ async function compareRun(
   const about = { run: name }
   const { by } = certificate.buckets
   const { periods, learners } = run
-  const published = await readBuckets(folder, bucketCount(run))
+  const published = await readBuckets(folder, bucketCount(run), run.bucketManifest)
   // More partitions than this no run has whose votes were read.
   if (run.ballots?.learners !== learners) return null
   const { buckets, offsets } = spreadOfPlan({ by, learners, offsets: run.offsets, periods })
-  const groups = (needsGroups(run.rule) ? run.groups : published?.groups) ?? undefined
+  const groups = (needsGroups(run.rule) ? run.groups : published?.manifest.groups) ?? undefined
   if (groups !== undefined && buckets % groups !== 0) {
     differences.compare(`${at}groups`, groups, `a divisor of ${buckets}`, about)
     return null
@@ -211,8 +211,8 @@ async function compareRun(
   const again = bucketManifest(set, assignment)
   if (published !== null)
     differences.compare(
-      `buckets-${buckets}.json: assignment`,
-      Object.fromEntries(published.assignment),
+      `${published.name}: assignment`,
+      Object.fromEntries(published.manifest.assignment),
       Object.fromEntries(again.assignment),
       about,
     )

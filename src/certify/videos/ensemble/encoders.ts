@@ -45,12 +45,19 @@ export function warningsOf(source: FeatureSource): string[] {
   return source.kind === 'encoder' ? source.source.warnings.map((warning) => `${source.name}: ${warning}`) : []
 }
 
-/** @param recorded name and variant of the engine that computed the features of the training set */
+/**
+ * @param recorded name and variant of the engine that computed the features of the training set; null where none did
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an engine where none computes features; `ENGINE_UNAVAILABLE`
+ */
 export async function engineFor(
   recorded: string | null,
   asked: string | null,
 ): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
-  if (recorded === null) return { engine: null, warnings: [] }
+  if (recorded === null) {
+    if (asked !== null)
+      throw invalidArgument('engine', 'nothing with an ensemble on pixels, which runs on no engine', asked)
+    return { engine: null, warnings: [] }
+  }
   const engine = asked ?? recorded.split(' ')[0]
   if (asked === null) await requireEngine(engine)
   const here = await engineRecord(engine)

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { recipeFile } from '../train/recipes.ts'
+import { type FinetuneInput, finetuneConfiguration, finetuneModes, loadFinetuneConfiguration } from './configuration.ts'
+import { unusedFinetuneNote } from './unused-keys.ts'
+
+const noteOf = (input: FinetuneInput) => unusedFinetuneNote(finetuneConfiguration(input))
+
+test('defaults, and values of the own mode, need no note', () => {
+  for (const mode of finetuneModes) expect(noteOf({ mode, data: { shots: 5 }, evaluation: { clips: 2 } })).toBeNull()
+  expect(noteOf({ mode: 'full', augment: { flip: true }, schedule: { duration: '3 epochs' } })).toBeNull()
+  expect(noteOf({ mode: 'linear', probe: { epochs: 3, weightDecay: 0.1 } })).toBeNull()
+  expect(noteOf({ mode: 'attentive', probe: { heads: 2 } })).toBeNull()
+  expect(noteOf({ mode: 'ridge', probe: { clips: 2 } })).toBeNull()
+})
+
+test('values of another mode are named', () => {
+  expect(noteOf({ mode: 'full', probe: { clips: 2 } })).toMatch(/: probe\.clips \(mode full does not use it\)$/)
+  expect(noteOf({ mode: 'ridge', probe: { epochs: 3 }, augment: { mixup: null } })).toMatch(
+    /: augment\.mixup, probe\.epochs \(mode ridge/,
+  )
+  expect(noteOf({ mode: 'linear', schedule: { duration: '3 epochs' } })).toMatch(/: schedule\.duration \(/)
+  expect(noteOf({ mode: 'full', model: { decoder: { depth: 1 } } })).toMatch(/model\.decoder\.depth \(only pretraining/)
+})
+
+test('a recipe for several modes names what the chosen one leaves', async () => {
+  const load = (mode: string) =>
+    loadFinetuneConfiguration({
+      file: recipeFile('finetune-laptop', 'finetune'),
+      overrides: [{ path: ['mode'], value: mode, origin: '--mode' }],
+    })
+  expect(unusedFinetuneNote(await load('ridge'))).toMatch(/augment\.area, .*optimiser\.average.*\(mode ridge/)
+  expect(unusedFinetuneNote(await load('full'))).toMatch(/: probe\.clips \(mode full/)
+})

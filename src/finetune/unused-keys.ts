@@ -1,0 +1,38 @@
+/** Which keys each mode of fine-tuning does not use. */
+import { type UnusedReason, unusedNote } from '../train/unused-keys.ts'
+import {
+  type FinetuneConfiguration,
+  type FinetuneMode,
+  finetuneConfiguration,
+  plainFinetuneConfiguration,
+} from './configuration.ts'
+
+/** Sections and keys of the training of all weights. */
+const ofFullTraining = [
+  ...['augment', 'regularisation', 'batch', 'optimiser', 'schedule', 'checkpoint', 'log'],
+  ...['data.samplesPerClip', 'evaluation.every', 'evaluation.batch', 'engine.recompute'],
+]
+/** Of pretraining: a classifier has neither a decoder nor targets in pixels. */
+const ofPretraining = ['model.decoder', 'model.target']
+
+const unusedIn: Readonly<Record<FinetuneMode, readonly string[]>> = {
+  full: ['probe'],
+  linear: [...ofFullTraining, 'probe.heads'],
+  attentive: ofFullTraining,
+  ridge: [...ofFullTraining, 'probe.epochs', 'probe.batch', 'probe.learningRate', 'probe.weightDecay', 'probe.heads'],
+}
+
+export function unusedInFinetuning({ mode }: Pick<FinetuneConfiguration, 'mode'>): UnusedReason {
+  const among = (keys: readonly string[], key: string): boolean =>
+    keys.some((name) => key === name || key.startsWith(`${name}.`))
+  return (key) => {
+    if (among(ofPretraining, key)) return 'only pretraining uses it'
+    return among(unusedIn[mode], key) ? `mode ${mode} does not use it` : null
+  }
+}
+
+/** A note about values of the configuration that its mode does not use; null where there are none. */
+export function unusedFinetuneNote(configuration: FinetuneConfiguration): string | null {
+  const [plain, defaults] = [configuration, finetuneConfiguration()].map(plainFinetuneConfiguration)
+  return unusedNote(plain, defaults, unusedInFinetuning(configuration))
+}

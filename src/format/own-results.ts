@@ -1,0 +1,45 @@
+/** Whether a folder takes results of fixed names, or would lose files of other origin by them. */
+import { open, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { outputTaken } from './onnx-target.ts'
+
+export interface OwnResults {
+  /** In words, for the message: `the results of an earlier evaluation`. */
+  readonly what: string
+  /** Names of all files that are written. */
+  readonly isWritten: (name: string) => boolean
+  /** The file that tells whether the others belong to it, and how it begins. */
+  readonly main: string
+  readonly begins: RegExp
+  /** Whether an interrupted command can have left some files without the main one, by the names in the folder. */
+  readonly mayLackMain?: (names: readonly string[]) => boolean
+}
+
+/**
+ * Refuses a folder where results would replace files of other origin.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export async function requireOwnResults(folder: string, own: OwnResults): Promise<void> {
+  const names = await readdir(folder).catch((): string[] => [])
+  const replaced = names.filter(own.isWritten).sort()
+  if (replaced.length === 0) return
+  if (names.includes(own.main)) {
+    const start = await startOf(path.join(folder, own.main))
+    if (start === '' || own.begins.test(start)) return
+    throw outputTaken(path.join(folder, own.main), own.what)
+  }
+  if (own.mayLackMain?.(names) === true) return
+  throw outputTaken(path.join(folder, replaced[0]), own.what)
+}
+
+/** The first characters of a file. */
+async function startOf(file: string): Promise<string> {
+  const handle = await open(file, 'r')
+  try {
+    const bytes = Buffer.alloc(100)
+    return bytes.subarray(0, (await handle.read(bytes, 0, bytes.length, 0)).bytesRead).toString('utf8')
+  } finally {
+    await handle.close()
+  }
+}
