@@ -4,8 +4,9 @@
  *   node verify.mjs certificate.json ...        also imported-certificate-RULE.json
  *   node verify.mjs --vectors vectors.json      checks this program against test vectors
  *
- * Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, the SHA-256 of the files. Of rule fa_exact: that the
- * radius is between the published bound and a greedy attack. Not checked: rivals, collective bounds, buckets, the claim.
+ * Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, median and mean radius, sizes, order and SHA-256 of the
+ * votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. Not checked: rivals, collective bounds,
+ * buckets, the claim.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -158,7 +159,8 @@ function labelFlips(votes, classes, costs, { samples, largestUnit }) {
 function readNpy(file) {
   const bytes = readFileSync(file)
   const header = bytes.toString('latin1', 10, 10 + bytes.readUInt16LE(8))
-  const type = /'descr': '[<|](\w\d)'/.exec(header)[1]
+  const type = /'descr': '[<|](u1|u2|u4|f4)'/.exec(header)?.[1]
+  if (type === undefined || !header.includes("'fortran_order': False")) throw new Error(`${file}: another kind of array`)
   const shape = /\(([^)]*)\)/.exec(header)[1].split(',').filter((size) => size.trim() !== '').map(Number)
   const size = Number(type[1])
   const read = { u1: 'readUInt8', u2: 'readUInt16LE', u4: 'readUInt32LE', f4: 'readFloatLE' }[type]
@@ -173,10 +175,34 @@ function readNpy(file) {
   return { values: build(0), sha256: createHash('sha256').update(bytes).digest('hex') }
 }
 
+/** The value of JSON in which no object has a name twice: programs differ in which value they take. */
+function parse(text) {
+  const value = JSON.parse(text)
+  const open = []
+  for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}]/g)) {
+    if (token === '{') open.push(new Set())
+    else if (token === '}') open.pop()
+    else if (colon !== undefined) {
+      const name = JSON.parse(string)
+      if (open.at(-1).has(name)) throw new Error(`an object has the name ${name} twice`)
+      open.at(-1).add(name)
+    }
+  }
+  return value
+}
+
+/** Whether a ballot is a class, or all classes in an order, or no vote. */
+function isBallot(ballot, classes) {
+  if (!Array.isArray(ballot)) return ballot <= classes
+  if (ballot[0] === classes) return ballot.every((rank) => rank === classes)
+  return ballot.length === classes && new Set(ballot).size === classes && Math.max(...ballot) < classes
+}
+
 /** What is wrong in one run (or imported certificate); an empty list where everything holds. */
 function checkRun(run, name, classes, folder, say) {
   const rule = run.rule.rule ?? run.rule
-  const offsets = run.rule.offsets ?? run.offsets ?? [0]
+  const given = run.rule.offsets ?? run.offsets ?? []
+  const offsets = given.length > 0 ? given : [0]
   if (!run.ballots || !run.inputs) return [`${name}: NOT VERIFIED, no votes or inputs`]
   const wrong = []
   const compare = (field, stated, found) => {
@@ -187,6 +213,19 @@ function checkRun(run, name, classes, folder, say) {
   compare('sha256 of votes', run.ballots.sha256, ballots.sha256)
   if (flips) compare('sha256 of flips', run.flips.sha256, flips.sha256)
   compare('number of inputs', run.inputs.length, ballots.values.length)
+  compare('learners of the votes', run.ballots.learners, run.learners)
+  compare('classes of the votes', run.ballots.classes, classes)
+  if (run.partitions !== undefined) compare('learners', run.learners, run.partitions * run.spread)
+  if (!['fa', 'fa_exact', 'roe_fa', 'temporal'].includes(rule)) compare('offsets', offsets.join(), '0')
+  const fits = (row, size) => row.length === size && !row.some((ballot) => Array.isArray(ballot) !== Array.isArray(row[0]))
+  const unfit = ballots.values.some((row) => !fits(row, run.learners) || !row.every((ballot) => isBallot(ballot, classes)))
+  if (unfit || offsets.some((s) => !(Number.isInteger(s) && s >= 0 && s < run.learners)))
+    return [...wrong, `${name}: its votes are no ballots of ${run.learners} learners and ${classes} classes`]
+  if (rule.startsWith('roe') && !Array.isArray(ballots.values[0][0]))
+    return [...wrong, `${name}: a run-off needs all ranks of each ballot`]
+  const areCosts = (row) => row.length === classes + 1 && row.every((cost) => cost >= 0)
+  if (flips && !flips.values.every((row) => row.length === run.learners && row.every(areCosts)))
+    return [...wrong, `${name}: its flips are no costs of ${run.learners} learners and ${classes} classes`]
   let right = []
   for (const [t, input] of run.inputs.entries()) {
     const rankings = ballots.values[t] ?? []
@@ -200,7 +239,9 @@ function checkRun(run, name, classes, folder, say) {
       fa_exact: () => {
         const least = aggregate(votes, classes, offsets)
         const most = greedyAttack(votes, classes, offsets) - 1
-        return { ...least, radius: Math.max(least.radius, Math.min(most, input.radius)) }
+        return Number.isInteger(input.radius)
+          ? { ...least, radius: Math.max(least.radius, Math.min(most, input.radius)) }
+          : least
       },
       roe: () => runOff(rankings, classes, offsets, true),
       roe_fa: () => runOff(rankings, classes, offsets, false),
@@ -218,6 +259,10 @@ function checkRun(run, name, classes, folder, say) {
     compare('cleanAccuracy', run.summary.cleanAccuracy, atLeast(0))
     for (const [r, share] of run.summary.certifiedAccuracy.entries()) compare(`accuracy at ${r}`, share, atLeast(r))
     compare('accuracy beyond the largest radius', 0, atLeast(run.summary.certifiedAccuracy.length))
+    const halves = run.summary.certifiedAccuracy.filter((share) => 2 * share >= 1).length
+    compare('medianRadius', run.summary.medianRadius, halves > 0 ? halves - 1 : null)
+    const mean = right.reduce((sum, radius) => sum + Math.max(0, radius), 0) / right.length
+    compare('averageCertifiedRadius', run.summary.averageCertifiedRadius, mean)
   }
   say(`${name}: ${run.inputs.length} inputs, ${wrong.length} differences${rule === 'fa_exact' ? ' (radii between two bounds)' : ''}`)
   return wrong
@@ -225,10 +270,10 @@ function checkRun(run, name, classes, folder, say) {
 
 /** Checks a certificate file. @returns what is wrong */
 export function verify(file, say = () => {}) {
-  const certificate = JSON.parse(readFileSync(file, 'utf8'))
+  const certificate = parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file)))
   const folder = path.dirname(file)
   if (certificate.runs === undefined)
-    return checkRun(certificate, certificate.rule.rule, certificate.ballots?.classes, folder, say)
+    return checkRun(certificate, certificate.rule.rule, certificate.classNames?.length || certificate.ballots?.classes, folder, say)
   const classes = certificate.classNames.length
   return certificate.runs.flatMap((run) => checkRun(run, `${run.rule} K=${run.partitions}`, classes, folder, say))
 }

@@ -3,8 +3,9 @@
     python verify.py certificate.json ...        also imported-certificate-RULE.json
     python verify.py --vectors vectors.json      checks this program against test vectors
 
-Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, the SHA-256 of the files. Of rule fa_exact: that the
-radius is between the published bound and a greedy attack. Not checked: rivals, collective bounds, buckets, the claim.
+Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, median and mean radius, sizes, order and SHA-256 of the
+votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. Not checked: rivals, collective bounds,
+buckets, the claim.
 """
 import hashlib
 import json
@@ -165,15 +166,37 @@ def label_flips(votes, classes, costs, samples, largest_unit):
     return {**outside, "radius": max(int(inside // largest_unit), outside["radius"])}
 
 
+def unique(pairs):
+    """An object of JSON that has no name twice: programs differ in which value they take."""
+    names = [name for name, _ in pairs]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"an object has the name {repeated!r} twice")
+    return dict(pairs)
+
+
+def are_ballots(ballots, learners, classes):
+    """[inputs, learners] classes, or [inputs, learners, classes] all classes in an order; `classes` everywhere is no vote."""
+    if ballots.dtype not in (np.uint8, np.uint16, np.uint32) or ballots.shape[1:] not in ((learners,), (learners, classes)):
+        return False
+    if ballots.ndim == 2:
+        return bool((ballots <= classes).all())
+    cast = ballots[ballots[:, :, 0] != classes]
+    ordered = (np.sort(cast, axis=1) == np.arange(classes)).all()
+    return bool(ordered and (ballots[ballots[:, :, 0] == classes] == classes).all())
+
+
 def check_run(run, name, classes, folder):
     """What is wrong in one run (or imported certificate); an empty list where everything holds."""
     if not run.get("ballots") or not run.get("inputs"):
         return [f"{name}: NOT VERIFIED, no votes or inputs"]
+    if not {"inputs", "learners", "classes"} <= run["ballots"].keys():
+        return [f"{name}: NOT VERIFIED, the votes have no sizes"]
     options = run["rule"] if isinstance(run["rule"], dict) else run
     rule, offsets, wrong = options["rule"], options.get("offsets") or [0], []
 
     def compare(field, stated, found):
-        if stated != found:
+        if stated != found or isinstance(stated, bool):
             wrong.append(f"{name}: {field}: stated {stated}, recomputed {found}")
 
     def read(stored):
@@ -186,13 +209,26 @@ def check_run(run, name, classes, folder):
     costs = read(flips) if flips else None
     coverage = (run.get("periods") or options).get("coverage")
     compare("number of inputs", len(run["inputs"]), len(ballots))
+    compare("learners of the votes", run["ballots"]["learners"], run["learners"])
+    compare("classes of the votes", run["ballots"]["classes"], classes)
+    if "partitions" in run:
+        compare("learners", run["learners"], run["partitions"] * run["spread"])
+    if rule not in ("fa", "fa_exact", "roe_fa", "temporal"):
+        compare("offsets", offsets, [0])
+    if not are_ballots(ballots, run["learners"], classes) or any(not 0 <= s < run["learners"] for s in offsets):
+        return [*wrong, f"{name}: its votes are no ballots of {run['learners']} learners and {classes} classes"]
+    if rule in ("roe", "roe_fa") and ballots.ndim == 2:
+        return [*wrong, f"{name}: a run-off needs all ranks of each ballot"]
+    if flips and (costs.shape != (*ballots.shape[:2], classes + 1) or not (costs >= 0).all()):
+        return [*wrong, f"{name}: its flips are no costs of {run['learners']} learners and {classes} classes"]
     right = []
     for t, (stated, rankings) in enumerate(zip(run["inputs"], ballots.astype(int))):
         votes = rankings if rankings.ndim == 1 else rankings[:, 0]
         if rule == "fa_exact":
             found = aggregate(votes, classes, offsets)
             most = greedy_attack(votes, classes, offsets) - 1
-            found["radius"] = max(found["radius"], min(most, stated["radius"]))
+            if isinstance(stated["radius"], int):
+                found["radius"] = max(found["radius"], min(most, stated["radius"]))
         elif rule in ("roe", "roe_fa"):
             found = run_off(rankings, classes, offsets, rule == "roe")
         elif rule == "groups":
@@ -214,6 +250,9 @@ def check_run(run, name, classes, folder):
         compare("cleanAccuracy", run["summary"]["cleanAccuracy"], at_least(0))
         compare("certifiedAccuracy", curve, [at_least(r) for r in range(len(curve))])
         compare("accuracy beyond the largest radius", 0, at_least(len(curve)))
+        halves = sum(2 * share >= 1 for share in curve)
+        compare("medianRadius", run["summary"]["medianRadius"], halves - 1 if halves > 0 else None)
+        compare("averageCertifiedRadius", run["summary"]["averageCertifiedRadius"], sum(max(0, radius) for radius in right) / len(right))
     note = " (radii between two bounds)" if rule == "fa_exact" else ""
     print(f"{name}: {len(run['inputs'])} inputs, {len(wrong)} differences{note}")
     return wrong
@@ -221,10 +260,10 @@ def check_run(run, name, classes, folder):
 
 def verify(file):
     with open(file, encoding="utf-8") as text:
-        certificate = json.load(text)
+        certificate = json.load(text, object_pairs_hook=unique)
     folder = os.path.dirname(file)
     if "runs" not in certificate:
-        classes = (certificate.get("ballots") or {}).get("classes")
+        classes = len(certificate["classNames"] or []) or (certificate.get("ballots") or {}).get("classes")
         return check_run(certificate, certificate["rule"]["rule"], classes, folder)
     classes, runs = len(certificate["classNames"]), certificate["runs"]
     return [line for run in runs for line in check_run(run, f"{run['rule']} K={run['partitions']}", classes, folder)]

@@ -4,6 +4,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { sha256 } from '../../src/certify/ensemble/hash.ts'
+import { assertVerified, verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { writeAllCertificates } from './all-certificates.ts'
 
 // Against hanging only.
@@ -33,6 +35,112 @@ interface Run {
   inputs: { prediction: number; radius: number }[]
   ballots: { file: string }
 }
+
+interface Forged {
+  runs: (Record<string, unknown> & {
+    partitions: number
+    offsets: number[]
+    inputs: { radius: unknown }[]
+    summary: { medianRadius: number | null; averageCertifiedRadius: number }
+    ballots: { file: string; sha256: string }
+  })[]
+}
+
+/** Changes the file of votes of a run, and states its new digest. */
+function forgeVotes({ ballots }: Forged['runs'][number], copy: string, change: (bytes: Buffer) => Buffer): void {
+  const bytes = change(readFileSync(path.join(copy, ballots.file)))
+  writeFileSync(path.join(copy, ballots.file), bytes)
+  ballots.sha256 = sha256(bytes)
+}
+
+let copies = 0
+/** What a program in another language may read as something else. */
+const forgeries: readonly [string, string, (document: Forged, copy: string) => Forged | ((text: string) => string)][] =
+  [
+    ['a name twice', 'votesOnly', () => (text) => text.replace('"radius":', '"radius":1000,"radius":')],
+    [
+      'true for 1',
+      'general',
+      (document) => {
+        for (const { inputs } of document.runs) for (const input of inputs) if (input.radius === 1) input.radius = true
+        return document
+      },
+    ],
+    [
+      'a radius between whole numbers',
+      'general',
+      (document) => {
+        const run = document.runs.find(({ rule }) => rule === 'fa_exact')
+        for (const input of run?.inputs ?? []) input.radius = Number(input.radius) + 0.5
+        return document
+      },
+    ],
+    [
+      'another median',
+      'votesOnly',
+      (document) => {
+        document.runs[0].summary.medianRadius = 7
+        return document
+      },
+    ],
+    [
+      'another mean radius',
+      'votesOnly',
+      (document) => {
+        document.runs[0].summary.averageCertifiedRadius += 0.5
+        return document
+      },
+    ],
+    [
+      'another number of partitions',
+      'votesOnly',
+      (document) => {
+        document.runs[0].partitions = 90
+        return document
+      },
+    ],
+    [
+      'offsets that its rule does not count',
+      'votesOnly',
+      (document) => {
+        document.runs[0].offsets = [0, 1, 2]
+        return document
+      },
+    ],
+    [
+      'votes for classes beyond the last',
+      'votesOnly',
+      (document, copy) => {
+        forgeVotes(document.runs[0], copy, (bytes) =>
+          Buffer.from(bytes.map((byte, i) => (i >= 128 && byte === 1 ? 9 : byte))),
+        )
+        return document
+      },
+    ],
+    [
+      'ballots that have a class twice',
+      'general',
+      (document, copy) => {
+        const [, run] = document.runs
+        forgeVotes(run, copy, (bytes) => {
+          for (let at = 128; at < bytes.length; at += 3) bytes[at + 2] = bytes[at + 1]
+          return bytes
+        })
+        document.runs = [run]
+        return document
+      },
+    ],
+    [
+      'votes in Fortran order',
+      'votesOnly',
+      (document, copy) => {
+        forgeVotes(document.runs[0], copy, (bytes) =>
+          Buffer.from(bytes.toString('latin1').replace("'fortran_order': False", "'fortran_order': True "), 'latin1'),
+        )
+        return document
+      },
+    ],
+  ]
 
 describe.each([
   ['JavaScript', [process.execPath, path.join(examples, 'verify.mjs')], ''],
@@ -94,6 +202,22 @@ describe.each([
     expect(changed.length).toBeGreaterThan(40)
     for (const file of changed) expect(stdout).toMatch(new RegExp(`${file}: \\d+ DIFFERENCES`))
   })
+
+  it.skipIf(skipped !== '').each(forgeries)(
+    'does not say that a certificate holds with %s',
+    async (_, name, change) => {
+      const copy = path.join(folder, `forged-${path.basename(program)}-${copies++}`)
+      cpSync(path.dirname(certificates[name]), copy, { recursive: true })
+      const file = path.join(copy, path.basename(certificates[name]))
+      const text = readFileSync(file, 'utf8')
+      const changed = change(JSON.parse(text) as Forged, copy)
+      writeFileSync(file, typeof changed === 'function' ? changed(text) : JSON.stringify(changed))
+      await expect(verifyVotes(file).then(assertVerified)).rejects.toMatchObject({ name: 'VideoMaeError' })
+      const { status, stdout } = spawnSync(program, [script, file], { encoding: 'utf8', timeout: 300_000 })
+      expect(status).not.toBe(0)
+      expect(stdout).not.toContain('everything that was checked holds')
+    },
+  )
 
   it.skipIf(skipped !== '' || !existsSync(vectors))('agrees with test vectors of another implementation', () => {
     expect(verify('--vectors', vectors)).toMatchObject({ status: 0 })
