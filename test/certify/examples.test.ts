@@ -67,15 +67,6 @@ const forgeries: readonly [string, string, (document: Forged, copy: string) => F
       },
     ],
     [
-      'a radius between whole numbers',
-      'general',
-      (document) => {
-        const run = document.runs.find(({ rule }) => rule === 'fa_exact')
-        for (const input of run?.inputs ?? []) input.radius = Number(input.radius) + 0.5
-        return document
-      },
-    ],
-    [
       'another median',
       'votesOnly',
       (document) => {
@@ -104,29 +95,6 @@ const forgeries: readonly [string, string, (document: Forged, copy: string) => F
       'votesOnly',
       (document) => {
         document.runs[0].offsets = [0, 1, 2]
-        return document
-      },
-    ],
-    [
-      'votes for classes beyond the last',
-      'votesOnly',
-      (document, copy) => {
-        forgeVotes(document.runs[0], copy, (bytes) =>
-          Buffer.from(bytes.map((byte, i) => (i >= 128 && byte === 1 ? 9 : byte))),
-        )
-        return document
-      },
-    ],
-    [
-      'ballots that have a class twice',
-      'general',
-      (document, copy) => {
-        const [, run] = document.runs
-        forgeVotes(run, copy, (bytes) => {
-          for (let at = 128; at < bytes.length; at += 3) bytes[at + 2] = bytes[at + 1]
-          return bytes
-        })
-        document.runs = [run]
         return document
       },
     ],
