@@ -58,6 +58,8 @@ export async function importBallots(file: string, options: ImportOptions): Promi
     labels?.reduce<number>((least, label) => (label === null ? least : Math.min(least, label)), classes) ?? classes
   if (kind === 'votes' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
     notes.push('nothing in the file is class 0: where classes are counted from 1, say --first-class 1')
+  if (kind === 'votes' && classNames?.some((name) => name.normalize('NFC').trim() === '-1') === true)
+    notes.push('-1 is the name of a class: no vote is read as an abstention')
   notes.push(...learnerNotes(cast.ballots, labels, table.columns))
   if (cast.ties > 0)
     notes.push('where several classes share the highest score, the one with the smallest number has the vote')

@@ -29,6 +29,11 @@ function isExact(text: string, value: number): boolean {
   return /^0*$/.test(fraction) && BigInt(whole) === BigInt(value)
 }
 
+/** Whether a number other than 0 is too small for a double, which makes it 0: scores that differ would tie. */
+function vanishes(text: string, value: number): boolean {
+  return value === 0 && /[1-9]/.test(text.split(/e/i)[0])
+}
+
 const notExact =
   'a whole number that a 64-bit float does not hold: it would be rounded, and scores would change their order'
 
@@ -140,16 +145,22 @@ export class ScoreReader {
       if (this.mark === '.') return refused(`is ${shown(cell)}, with a comma, while other numbers have a point`)
       this.mark = ','
       if (!/^[+-]?[1-9]\d{0,2},\d{3}$/.test(text)) this.proven = true
-      const pointed = text.replace(',', '.')
-      return isExact(pointed, Number(pointed)) ? checked(Number(pointed)) : refused(`is ${text}, ${notExact}`)
+      return this.exact(text.replace(',', '.'), text)
     }
     const number = parseNumber(text)
     if (number === undefined) return refused(`is ${shown(cell)}, which is no number`)
-    if (!isExact(text, number)) return refused(`is ${text}, ${notExact}`)
     if (text.includes('.')) {
       if (this.mark === ',') return refused(`is ${shown(cell)}, with a point, while other numbers have a comma`)
       this.mark = '.'
     }
+    return Number.isFinite(number) ? this.exact(text, text) : checked(number)
+  }
+
+  /** @param pointed the number with a decimal point */
+  private exact(pointed: string, text: string): Parsed {
+    const number = Number(pointed)
+    if (!isExact(pointed, number)) return refused(`is ${text}, ${notExact}`)
+    if (vanishes(pointed, number)) return refused(`is ${text}, which a 64-bit float does not tell from 0`)
     return checked(number)
   }
 }

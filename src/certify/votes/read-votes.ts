@@ -135,7 +135,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
     place: (row, column) => `${at(row)}, column ${names[learners[column]]}`,
     columns: learners.map((column) => names[column]),
     reordered,
-    notes,
+    notes: [...table.notes, ...notes],
     ids,
     labels:
       label === null
@@ -147,7 +147,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
 
 function withoutHeader(
   file: string,
-  { format, separator, records }: TextTable,
+  { format, separator, records, notes }: TextTable,
   { kind, classes, classNames, seeds = 1, learners, idColumn, labelColumn }: ReadOptions,
 ): VotesTable {
   const width = records[0].fields.length
@@ -174,7 +174,7 @@ function withoutHeader(
     place: (row, column) => `line ${records[row].line}, column ${column + 1}`,
     columns: null,
     reordered: false,
-    notes: width === 1 ? [] : [fileOrderNote(kind, classes, classNames)],
+    notes: [...notes, ...(width === 1 ? [] : [fileOrderNote(kind, classes, classNames)])],
     ids: null,
     labels: null,
     notUsed: [],

@@ -3,7 +3,7 @@ import { type CsvRecord, outsideQuotes, readTable } from '../../format/csv.ts'
 import { decodeText, decodeWindows1252 } from '../../format/text-encoding.ts'
 import { parseNumber } from './cells.ts'
 import { roleOf } from './columns.ts'
-import { invalidVotes, type ReadOptions } from './reading.ts'
+import { invalidVotes, numberOf, type ReadOptions } from './reading.ts'
 
 export interface TextTable {
   /** For example `CSV (comma, UTF-8)`. */
@@ -13,6 +13,8 @@ export interface TextTable {
   readonly header: { readonly line: number; readonly names: readonly string[] } | null
   /** Records of one width each, that of the header. */
   readonly records: readonly CsvRecord[]
+  /** Lines that hold no input, for people. */
+  readonly notes: readonly string[]
 }
 
 const separators: readonly (readonly [string, string])[] = [
@@ -40,22 +42,35 @@ export function readTextTable(file: string, bytes: Uint8Array, options: ReadOpti
     // An id may begin with #; a comment among inputs would be an input less.
     () => false,
   )
-  // Spreadsheets fill rows up with separators.
-  const records = all
-    .filter(({ fields }) => fields.length === 1 || fields.some((field) => field.trim() !== ''))
-    .map((record) => ({ ...record, fields: record.fields.map((field) => field.trim()) }))
+  const trimmed = all.map((record) => ({ ...record, fields: record.fields.map((field) => field.trim()) }))
+  const holds = ({ fields }: CsvRecord) => fields.length === 1 || fields.some((field) => field !== '')
+  const records = trimmed.filter(holds)
   if (records.length === 0) throw invalidVotes(file, 'it holds none')
   const last = records[records.length - 1].line
-  const gap = empty.find((line) => line > records[0].line && line < last)
-  if (records[0].fields.length === 1 && gap !== undefined) throw invalidVotes(file, `line ${gap} is empty`)
+  const isInside = (line: number) => line > records[0].line && line < last
+  const gaps = empty.filter(isInside)
+  if (records[0].fields.length === 1 && gaps.length > 0) throw invalidVotes(file, `line ${gaps[0]} is empty`)
+  // Spreadsheets fill up with separators behind the last row. Among the others such a row is an input whose votes are missing.
+  const blank = trimmed.filter((record) => !holds(record))
+  const missing = blank.find(({ line }) => isInside(line))
+  if (missing !== undefined)
+    throw invalidVotes(
+      file,
+      `line ${missing.line} has no value in its cells`,
+      'Remove the line, or write -1 for each base classifier that abstains. The inputs behind it would have other numbers without it.',
+    )
+  const notes = [
+    ...(gaps.length === 0 ? [] : [`${numberOf(gaps.length, 'empty line')} between inputs (line ${gaps[0]})`]),
+    ...(blank.length === 0 ? [] : [`${numberOf(blank.length, 'line')} without values (line ${blank[0].line})`]),
+  ].map((what) => `${what}: not an input`)
   const format = `CSV (${name}, ${encoding})`
   if (!hasHeader(file, records, hash, options))
-    return { format, separator, header: null, records: alike(file, records, 0) }
+    return { format, separator, header: null, records: alike(file, records, 0), notes }
   const [first, ...rest] = records
   // R's write.table names no column of row names.
   const rowNames = rest.length > 0 && rest.every(({ fields }) => fields.length === first.fields.length + 1)
   const names = rowNames ? ['', ...first.fields] : first.fields
-  return { format, separator, header: { line: first.line, names }, records: alike(file, rest, names.length) }
+  return { format, separator, header: { line: first.line, names }, records: alike(file, rest, names.length), notes }
 }
 
 function decode(file: string, bytes: Uint8Array): { readonly text: string; readonly encoding: string } {
