@@ -58,6 +58,7 @@ export async function inspectVideos(
     workers: options.workers,
     timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
     slotBytes: probeSize * probeSize * 3 * probeFrames,
+    growing: true,
     mostRequests: entries.length,
   })
   const stop = (): void => void pool.close(options.signal?.reason)

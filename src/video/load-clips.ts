@@ -72,6 +72,7 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     workers: options.workers,
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: viewBytes,
+    growing: true,
     mostRequests: entries.length * samplings.length,
   })
   const stop = (): void => void pool.close(options.signal?.reason)

@@ -61,6 +61,7 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     workers: options.workers,
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: bytes,
+    growing: true,
     mostRequests: windowsAtOnce,
   })
   const stop = (): void => void pool.close(signal?.reason)

@@ -144,6 +144,7 @@ class VideoLoader implements Loader {
         workers: options.workers,
         timeoutSeconds: options.timeoutSeconds,
         slotBytes: clipBytes(this.request(0, 0)),
+        growing: true,
         mostRequests: this.requestsAhead,
       })
     const stop = (): void => void this.pool.close(options.signal?.reason)

@@ -30,6 +30,8 @@ export interface ProcessEnd<Job> {
 }
 
 interface Listener<Job> {
+  /** It can decode. @param milliseconds since it was started */
+  up(milliseconds: number): void
   /** Room for another job. */
   free(): void
   /** `read` copies the clips out; their place is free again when it resolves. */
@@ -59,6 +61,7 @@ export class DecodeProcess<Job extends Work> {
   /** What it did until it was stopped for it. */
   private overran: string | undefined
   private ready = false
+  private readonly began = performance.now()
   private unable: Failure | undefined
   private lastWords = ''
 
@@ -153,6 +156,7 @@ export class DecodeProcess<Job extends Work> {
     if (message.kind === 'ready') {
       this.ready = true
       this.startClockOfJob()
+      this.listener.up(performance.now() - this.began)
     }
     if (message.kind !== 'done' && message.kind !== 'failed') return
     const held = this.jobs[0]

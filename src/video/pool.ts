@@ -3,6 +3,7 @@ import { requireCount } from '../core/counts.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
+import { PoolGrowth } from './pool-growth.ts'
 import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
 import type { Failure, ProcessSettings } from './protocol.ts'
 
@@ -37,6 +38,8 @@ interface Place {
 export interface PoolOptions extends ProcessSettings {
   /** Number of decoding processes. Default: one per core. */
   readonly workers?: number
+  /** Starts with one process, and with more as `PoolGrowth` finds that they pay. Default: all are started at once. */
+  readonly growing?: boolean
   /** Processor seconds one request may use; tried again, it may use `patience` times as much. Default 60. */
   readonly timeoutSeconds?: number
   /** Largest answer in bytes. */
@@ -57,13 +60,16 @@ const [firstPause, longestPause] = [200, 30_000]
  * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
  * machine is at fault, no request is: it is made again, until it is clear that the trouble stays.
  *
- * It stays where every place has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
+ * It stays where every place that was started has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
  * machine that lets fewer of them live than were asked for, ends nothing. What is refused to one request again and again while others are answered
  * ends that request alone: in a place its refusals would never add up.
  */
 export class DecodePool {
   private readonly options: PoolOptions
-  private readonly places: Place[]
+  private readonly places: Place[] = []
+  /** How many more processes may be started. */
+  private unstarted: number
+  private readonly growth = new PoolGrowth(() => this.grow())
   /** The oldest first. */
   private readonly running = new Map<Place, DecodeProcess<Job>>()
   private readonly waiting: Job[] = []
@@ -76,17 +82,10 @@ export class DecodePool {
   /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when no process can be given room */
   constructor(options: PoolOptions) {
     this.options = options
-    const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY } = options
+    const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY, growing = false } = options
     requireCount('workers', workers)
-    this.places = Array.from({ length: Math.min(workers, mostRequests) }, () => ({ misses: 0 }))
-    for (const [i, place] of this.places.entries()) {
-      try {
-        this.start(place)
-      } catch (error) {
-        if (i === 0) throw error
-        this.missed(place, error)
-      }
-    }
+    this.unstarted = Math.min(workers, mostRequests)
+    if (this.unstarted > 0) this.startPlaces(growing ? 1 : this.unstarted)
   }
 
   /**
@@ -109,7 +108,7 @@ export class DecodePool {
 
   /** How many processes there are, or would be if the machine let them. */
   get size(): number {
-    return this.places.length
+    return this.places.length + this.unstarted
   }
 
   /** Ends all processes and waits for their end, also when called again. @param reason what requests still open are rejected with */
@@ -119,6 +118,26 @@ export class DecodePool {
       reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
     )
     return this.closing
+  }
+
+  private startPlaces(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const place = { misses: 0 }
+      this.places.push(place)
+      this.unstarted--
+      try {
+        this.start(place)
+      } catch (error) {
+        if (this.places.length === 1) throw error
+        this.missed(place, error)
+      }
+    }
+  }
+
+  /** As many processes again as there are. */
+  private grow(): void {
+    this.startPlaces(Math.min(this.unstarted, this.places.length))
+    this.hand()
   }
 
   private start(place: Place): void {
@@ -132,6 +151,10 @@ export class DecodePool {
       { decoder: this.options.decoder, limits: { timeoutSeconds: patience * timeoutSeconds, ...this.options.limits } },
       { slotBytes: this.options.slotBytes, timeoutSeconds },
       {
+        up: (milliseconds) => {
+          this.growth.cameUp(milliseconds)
+          this.hand()
+        },
         free: () => this.hand(),
         done: (job, result, read) => {
           answered()
@@ -221,17 +244,20 @@ export class DecodePool {
 
   private hand(): void {
     if (this.broken !== undefined) return
+    // Where more processes may follow, none holds a request that one of them could begin.
+    const most = this.unstarted > 0 ? 1 : DecodeProcess.depth
     // The emptiest process first, so that no request waits behind another while a process is idle.
-    for (let depth = 0; depth < DecodeProcess.depth; depth++) {
+    for (let depth = 0; depth < most; depth++) {
       for (const process of this.running.values()) {
-        if (this.waiting.length === 0) return
-        if (process.load === depth) process.take(this.waiting.shift()!)
+        if (process.load === depth && this.waiting.length > 0) process.take(this.waiting.shift()!)
       }
     }
+    this.growth.backlog(this.unstarted > 0 && this.waiting.length > 0)
   }
 
   private fail(error: unknown): void {
     this.broken ??= error
+    this.growth.stop()
     for (const { pause } of this.places) clearTimeout(pause)
     for (const job of this.waiting.splice(0)) job.reject(error)
     for (const process of this.running.values()) for (const job of process.abandon()) job.reject(error)

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import type { BadFile } from '../../src/video/epoch-order.ts'
@@ -238,7 +238,7 @@ describe('decoding processes', () => {
     output: { width: 32, height: 32 },
     key: [0],
   })
-  const pool = (more: { workers: number; timeoutSeconds?: number }): DecodePool =>
+  const pool = (more: { workers: number; timeoutSeconds?: number; growing?: boolean }): DecodePool =>
     new DecodePool({ decoder: 'node-av', limits: {}, slotBytes: 4 * 3072, ...more })
 
   test.skipIf(process.platform === 'win32')(
@@ -270,6 +270,31 @@ describe('decoding processes', () => {
       await p.close()
     },
   )
+
+  test('are not started for requests that one of them answers as they come', async () => {
+    const p = pool({ workers: 3, growing: true })
+    for (let i = 0; i < 20; i++) expect(await p.read(request(entries[i % entries.length]))).toMatchObject({ ok: true })
+    expect(p.processIds()).toHaveLength(1)
+    expect(p.size).toBe(3)
+    await p.close()
+  })
+
+  test.skipIf(process.platform === 'win32')('are started while requests wait, up to all of them', async () => {
+    const p = pool({ workers: 4, growing: true })
+    await p.read(request(entries[0]))
+    const [first] = p.processIds()
+    process.kill(first, 'SIGSTOP')
+    const begun = Array.from({ length: 7 }, () => p.read(request(entries[1])))
+    // The stopped one holds two requests at most: the others go to those that are started meanwhile.
+    let answered = 0
+    for (const one of begun) one.then(() => answered++)
+    await vi.waitUntil(() => answered >= 5, { timeout: 600_000, interval: 10 })
+    expect(p.processIds().length).toBeGreaterThan(1)
+    process.kill(first, 'SIGCONT')
+    expect((await Promise.all(begun)).map(({ ok }) => ok)).toEqual(Array.from({ length: 7 }, () => true))
+    expect(p.restarts).toBe(0)
+    await p.close()
+  })
 
   test('leave no files behind and end with the pool', async () => {
     const p = pool({ workers: 2 })

@@ -1,0 +1,126 @@
+/**
+ * The native engine's matrix products and attention, compiled with two C programs that compare them with plain loops in double. The
+ * tests run the variants of this processor and the sanitized one; `scripts/check-kernels.ts` also those of other compilers.
+ */
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, rename } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import {
+  type Compiler,
+  compileLibrary,
+  compilerOptions,
+  findCommand,
+  findCompiler,
+} from '../../src/engine/native/build/compiler.ts'
+import { levelOptions, processorLevels } from '../../src/engine/native/build/levels.ts'
+import { cachedLibrary } from '../../src/engine/native/build/library-file.ts'
+import { kernelDirectory, kernelSources } from '../../src/engine/native/build/sources.ts'
+
+const execute = promisify(execFile)
+const milliseconds = 400_000
+
+export interface Variant {
+  readonly name: string
+  readonly compiler: Compiler
+  readonly options: readonly string[]
+  readonly rounds: number
+  /** Where the whole library goes. Null: only the files that are checked are compiled. */
+  readonly library?: string
+  /** What runs programs of another processor. */
+  readonly emulator?: readonly string[]
+}
+
+export const families = ['linear', 'attention'] as const
+export type Family = (typeof families)[number]
+
+/** Every level of this processor, the kernels without vector instructions beyond the base ones, and the address sanitizer. */
+export function processorVariants(): readonly Variant[] {
+  const compiler = findCompiler()
+  const levels = processorLevels()
+  if (compiler === null || levels.length === 0) return []
+  const usual = { compiler, rounds: 40 }
+  const ofLevels = levels.map((level, i) => ({
+    ...usual,
+    name: level,
+    options: compilerOptions(level, false),
+    // Other tests begin at once with the best level, and compile it themselves.
+    library: i === 0 ? undefined : cachedLibrary(level, compiler, false),
+  }))
+  const extra = new Set(levelOptions[levels[0]])
+  const base = compilerOptions(levels[0], false).filter((option) => !extra.has(option))
+  const sanitized = {
+    ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
+    library: cachedLibrary(levels[0], compiler, true),
+  }
+  return [...ofLevels, { ...usual, name: 'base instructions', options: base, rounds: 20 }, sanitized]
+}
+
+/** clang, and the kernels for 64-bit ARM run by an emulator; of each what is missing where it cannot run. */
+export function otherVariants(): readonly (Variant | { readonly name: string; readonly missing: string })[] {
+  // Older ones than 19 crash on some of these files.
+  const names = [...Array.from({ length: 10 }, (_, i) => `clang-${28 - i}`), 'clang']
+  const clang = names.map(findCommand).find((found) => found !== null)
+  const [best] = processorLevels()
+  const cross = findCommand('aarch64-linux-gnu-gcc')
+  const qemu = findCommand('qemu-aarch64') ?? findCommand('qemu-aarch64-static')
+  return [
+    clang === undefined || best === undefined
+      ? { name: 'clang', missing: 'clang 19 or later is not installed' }
+      : { name: 'clang', compiler: clang, options: compilerOptions(best, false), rounds: 20 },
+    cross === null || qemu === null
+      ? { name: 'neon, emulated', missing: 'no cross compiler for arm64, or no qemu-user' }
+      : {
+          ...{ name: 'neon, emulated', compiler: cross, options: compilerOptions('neon', false), rounds: 6 },
+          emulator: [qemu.command, '-L', '/usr/aarch64-linux-gnu'],
+        },
+  ]
+}
+
+/** Compiles the whole library, leaves it at `library`, and returns the folder of the objects that it was made from. */
+export async function objectsOf(
+  { name, compiler, options }: Variant,
+  library: string,
+  folder: string,
+): Promise<string> {
+  const objects = path.join(folder, name.replaceAll(/\W/g, ''))
+  await mkdir(objects)
+  const made = await compileLibrary(compiler, kernelSources().files, options, objects)
+  await mkdir(path.dirname(library), { recursive: true })
+  // Renamed beside the target, so that nobody finds half of it.
+  await copyFile(made, `${library}.${process.pid}`)
+  await rename(`${library}.${process.pid}`, library)
+  return objects
+}
+
+/**
+ * Compiles and runs the check of one family.
+ *
+ * @param folder for the program
+ * @param objects compiled kernels; undefined: they are compiled here
+ * @returns what it printed: `ok` and a line break, or each difference
+ */
+export async function checkFamily(
+  { name, compiler, options, rounds, emulator = [] }: Variant,
+  family: Family,
+  folder: string,
+  objects: string | undefined,
+): Promise<string> {
+  const files = kernelSources().files.filter((file) => file.startsWith(family))
+  if (files.length < 2) throw new Error(`Expected several files of kernels named ${family}-*.c.`)
+  const program = path.join(folder, `${family}-${name.replaceAll(/\W/g, '')}`)
+  const inputOf = (file: string) =>
+    objects === undefined ? path.join(kernelDirectory, file) : path.join(objects, `${file}.o`)
+  const sources = [path.join(import.meta.dirname, `check-${family}.c`), ...files.map(inputOf)]
+  await execute(compiler.command, [...options, ...sources, '-o', program, '-lm', '-lpthread'], {
+    timeout: milliseconds,
+    maxBuffer: 2 ** 24,
+  })
+  const [command, ...rest] = [...emulator, program, String(rounds)]
+  const { stdout } = await execute(command, rest, { timeout: milliseconds }).catch(
+    (error: { readonly stdout?: string; readonly stderr?: string }) => ({
+      stdout: `${error.stdout ?? ''}${error.stderr ?? ''}` || String(error),
+    }),
+  )
+  return stdout
+}
