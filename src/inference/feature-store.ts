@@ -40,10 +40,10 @@ const count = z
   .max(2 ** 40)
 
 /** A line of an index. Files outlive programs: whatever else stands there is not one. */
-const lineSchema = z.object({
+const lineSchema = z.strictObject({
   digest: z.string(),
   views: z.array(
-    z.object({
+    z.strictObject({
       clip: count,
       crop: count,
       startSeconds: z.number(),

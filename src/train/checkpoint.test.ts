@@ -87,3 +87,22 @@ test.each(['../elsewhere', '/dev/zero', 'a/../../elsewhere', '', './weights', 'C
     await expect(findCheckpoint(run)).rejects.toThrow(/expected files of this folder, received \["/)
   },
 )
+
+test.each(['accumulated', 'metrics.window.norms', 'data.order'])(
+  'a state with the unknown key %s is named, and no run goes on from an older one',
+  async (key) => {
+    for (const step of [500, 1000]) await save(step, 2)
+    const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
+    const state = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+    const place = key.split('.')
+    const section = place.slice(0, -1).reduce((at, name) => at[name] as Record<string, unknown>, state)
+    section[place.at(-1) ?? ''] = 1
+    writeFileSync(file, JSON.stringify(state))
+    const problems: string[] = []
+    await expect(findCheckpoint(run, (problem) => problems.push(problem))).rejects.toMatchObject({
+      code: 'CHECKPOINT_DAMAGED',
+      message: expect.stringContaining(`but received ${key}.`),
+    })
+    expect(problems).toEqual([])
+  },
+)

@@ -14,7 +14,7 @@ import type { RunDirectory } from './run-directory.ts'
 const optimiserFile = 'optimizer.safetensors'
 const stateFile = 'trainer-state.json'
 
-const badFileSchema = z.object({
+const badFileSchema = z.strictObject({
   path: z.string(),
   id: z.string(),
   reason: z.string(),
@@ -24,12 +24,12 @@ const badFileSchema = z.object({
 })
 
 /** Absent in checkpoints of older versions. */
-const meanLossSchema = z.object({ sum: z.number(), count: z.int().min(1) }).optional()
+const meanLossSchema = z.strictObject({ sum: z.number(), count: z.int().min(1) }).optional()
 
 /** Absent in checkpoints of older versions. */
-const measuredSchema = z.object({ clips: z.number(), seconds: z.number() }).optional()
+const measuredSchema = z.strictObject({ clips: z.number(), seconds: z.number() }).optional()
 
-const trainerStateSchema = z.object({
+const trainerStateSchema = z.strictObject({
   format: z.literal('videomae-trainer-state'),
   version: z.literal(1),
   /** Optimiser steps done. Together with the seed it is the whole random state and the position in the data. */
@@ -41,15 +41,15 @@ const trainerStateSchema = z.object({
   /** The configuration of the run in the form recipes have. */
   configuration: z.record(z.string(), z.unknown()),
   /** The videos the run visits, so that other data is noticed. */
-  data: z.object({
+  data: z.strictObject({
     entries: z.int().min(0),
     digest: z.string(),
     /** Of a classifier. Absent in checkpoints of older versions. */
-    labels: z.object({ classes: z.array(z.string()).readonly(), digest: z.string() }).optional(),
+    labels: z.strictObject({ classes: z.array(z.string()).readonly(), digest: z.string() }).optional(),
   }),
   badFiles: z.array(badFileSchema),
-  metrics: z.object({
-    window: z.object({
+  metrics: z.strictObject({
+    window: z.strictObject({
       steps: z.number(),
       loss: z.number(),
       gradientNorm: z.number(),
@@ -59,7 +59,7 @@ const trainerStateSchema = z.object({
       measured: measuredSchema,
       meanLoss: meanLossSchema,
     }),
-    totals: z.object({
+    totals: z.strictObject({
       clips: z.number(),
       seconds: z.number(),
       measured: measuredSchema,
@@ -126,7 +126,8 @@ export async function saveCheckpoint(run: RunDirectory, content: CheckpointConte
  * The newest checkpoint of a run whose files have the digests they were written with; null where the run has none.
  *
  * @param onDamaged called for each newer one that is not whole
- * @throws VideoMaeError `CHECKPOINT_DAMAGED` when there are checkpoints, but none of them is whole
+ * @throws VideoMaeError `CHECKPOINT_DAMAGED` when there are checkpoints, but none of them is whole, or a newer one has keys that
+ *   this version does not know
  */
 export async function findCheckpoint(
   run: RunDirectory,
@@ -157,7 +158,7 @@ export async function findCheckpoint(
   })
 }
 
-/** The trainer state, or what is wrong with the checkpoint. */
+/** The trainer state, or what is wrong with the checkpoint. @throws VideoMaeError `CHECKPOINT_DAMAGED` for unknown keys */
 async function readCheckpoint(directory: string): Promise<TrainerState | string> {
   let json: unknown
   try {
@@ -166,6 +167,19 @@ async function readCheckpoint(directory: string): Promise<TrainerState | string>
     return `${stateFile}: ${problemOf(error)}`
   }
   const parsed = trainerStateSchema.safeParse(json)
+  const unknown = parsed.error?.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key].join('.')) : [],
+  )
+  // Not one that is damaged: a run that went on from an older one would replace it.
+  if (unknown !== undefined && unknown.length > 0)
+    throw new VideoMaeError(
+      `Expected only known keys in ${path.join(directory, stateFile)}, but received ${unknown.join(', ')}.`,
+      {
+        code: 'CHECKPOINT_DAMAGED',
+        exit: 'data',
+        hint: 'A later version may have written it: use that version. Its weights alone can be read: name its folder.',
+      },
+    )
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {
     const actual = await fileDigest(path.join(directory, name)).catch(problemOf)

@@ -77,6 +77,15 @@ describe('lockRun', () => {
     expect(await readdir(folder)).toEqual(['run-1.lock'])
   })
 
+  it('never takes over a lock with keys that it does not know, and names them', async () => {
+    const folder = await lockedFolder({ pid: endedPid, container: 'abc' })
+    await expect(lockRun(folder)).rejects.toMatchObject({
+      code: 'RUN_LOCKED',
+      hint: expect.stringContaining('keys that this version does not know (container)'),
+    })
+    expect(await readdir(folder)).toEqual(['run-1.lock'])
+  })
+
   it('takes a lock that is not whole for one that is being made, but not for ever', async () => {
     const folder = await lockedFolder({})
     const file = path.join(folder, 'run-1.lock')

@@ -37,6 +37,8 @@ interface FoundLock {
   readonly file: string
   /** Null where the file is not whole. */
   readonly content: LockContent | null
+  /** Keys of the file that this version does not know. */
+  readonly unknown: readonly string[]
   readonly state: ProcessState
 }
 
@@ -96,7 +98,7 @@ export async function lockRun(folder: string, onNote: (note: string) => void = (
 function refuseHeld(folder: string, locks: readonly FoundLock[]): void {
   const held = locks.find(({ state }) => state !== 'ended')
   if (held === undefined) return
-  const { file, content, state } = held
+  const { file, content, state, unknown } = held
   const own = content?.pid === process.pid && state === 'running'
   const who =
     content === null
@@ -106,9 +108,11 @@ function refuseHeld(folder: string, locks: readonly FoundLock[]): void {
     code: 'RUN_LOCKED',
     exit: 'usage',
     hint:
-      state === 'elsewhere'
-        ? `That process is on another machine or in another container, so whether it still runs cannot be seen from here. If it has ended, delete ${file} and start again.`
-        : 'Wait until that run has ended, stop it (Ctrl-C saves it), or choose another folder with --out.',
+      unknown.length > 0
+        ? `The lock has keys that this version does not know (${unknown.join(', ')}): another version wrote it. If its process has ended, delete ${file} and start again.`
+        : state === 'elsewhere'
+          ? `That process is on another machine or in another container, so whether it still runs cannot be seen from here. If it has ended, delete ${file} and start again.`
+          : 'Wait until that run has ended, stop it (Ctrl-C saves it), or choose another folder with --out.',
   })
 }
 
@@ -125,14 +129,20 @@ async function findLocks(folder: string): Promise<FoundLock[]> {
 }
 
 /** Null where the file is gone by now. */
-async function readLock(file: string): Promise<Pick<FoundLock, 'content' | 'state'> | null> {
+async function readLock(file: string): Promise<Omit<FoundLock, 'number' | 'file'> | null> {
   const text = await readRegularText(file).catch(nullIfMissing)
   if (text === null) return null
-  const parsed = contentSchema.safeParse(jsonOrNull(text))
-  if (parsed.success) return { content: parsed.data, state: stateOf(parsed.data) }
+  const json = jsonOrNull(text)
+  const parsed = contentSchema.safeParse(json)
+  if (parsed.success) {
+    const unknown = Object.keys(json as object).filter((key) => !Object.hasOwn(contentSchema.shape, key))
+    const state = stateOf(parsed.data)
+    // What another version wrote may tell processes apart in another way: it is never taken over.
+    return { content: parsed.data, unknown, state: unknown.length > 0 && state === 'ended' ? 'elsewhere' : state }
+  }
   const found = await stat(file).catch(nullIfMissing)
   if (found === null) return null
-  return { content: null, state: Date.now() - found.mtimeMs < unfinishedAfter ? 'running' : 'ended' }
+  return { content: null, unknown: [], state: Date.now() - found.mtimeMs < unfinishedAfter ? 'running' : 'ended' }
 }
 
 function jsonOrNull(text: string): unknown {

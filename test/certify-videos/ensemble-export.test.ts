@@ -11,6 +11,7 @@ import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { readEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
 import { exportEnsemble } from '../../src/certify/videos/ensemble/export-ensemble.ts'
+import { openCertifiedEnsemble } from '../../src/certify/videos/ensemble/open-ensemble.ts'
 import { voteNames } from '../../src/certify/videos/ensemble/votes-graph.ts'
 import { pixelRow } from '../../src/certify/videos/pixels.ts'
 import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
@@ -134,6 +135,10 @@ describe('an exported ensemble', () => {
     expect(JSON.parse(other.stdout)).toMatchObject({ error: { code: 'ENSEMBLE_MISMATCH' } })
     const both = await videomae(...command, '--fp16')
     expect(JSON.parse(both.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
+    const engine = await videomae(...command, '--input', 'pooled', '--engine', 'native')
+    expect(JSON.parse(engine.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
+    const predicting = openCertifiedEnsemble(place('pixels'), { engine: 'native' })
+    await expect(predicting).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const without = await videomae('export', encoder, '--input', 'pooled', '--json')
     expect(JSON.parse(without.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
   })

@@ -1,5 +1,5 @@
 /** Attacks on lists and folders: sound certificates stand them, and a predictor that reads more than single rows is found out. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -42,6 +42,44 @@ describe('certificates of videos', () => {
       expect(Object.values(report.acts).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3)
     }
     expect(existsSync(place('attacked'))).toBe(false)
+  })
+
+  it('stand odd names of files in a list that is separated by blanks', async () => {
+    const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }, i) =>
+      [file, label, i % 4 === 0 ? 'test' : 'train'].join(' '),
+    )
+    const data = place('separated by blanks.txt')
+    writeFileSync(data, `${['path', 'label', 'split'].join(' ')}\n${rows.join('\n')}\n`)
+    const lists = new Set<string>()
+    const certified: ListAuditOptions['certified'] = async (attacked, given) => {
+      lists.add(readFileSync(attacked, 'utf8').split('\n')[0])
+      return certifyData(attacked, given)
+    }
+    const kinds = ['insert an odd name', 'insert a file named as a row'] as const
+    const report = await auditLists(
+      options(data, { ...{ certified, kinds, rules: ['dpa'], spread: undefined, trials: 8 } }),
+    )
+    expect([...lists]).toEqual([['path', 'label', 'split'].join(' ')])
+    expect(report.acts['insert an odd name'] * report.acts['insert a file named as a row']).toBeGreaterThan(0)
+    expect(report.violations).toEqual([])
+    expect(report.checkedPredictions).toBeGreaterThan(0)
+  })
+
+  it('are found out where a file without a row takes over the row of another', async () => {
+    const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }) => `${file} ${label}`)
+    const data = place('taken.txt')
+    writeFileSync(data, `path label\n${rows.join('\n')}\n`)
+    // Reads a list without fixed form: the longest beginning of a row that exists is its path.
+    const certified: ListAuditOptions['certified'] = async (attacked) => {
+      const read = listVideos(attacked)
+      const taken = read.some(({ path: file }) => /\.mp4 (left|right)$/.test(file))
+      const certificate = { prediction: taken ? 'right' : 'left', radius: 1, rivals: ['right'] }
+      return new Map([['dpa', new Map(read.map(({ id }) => [id, certificate]))]])
+    }
+    const report = await auditLists(options(data, { trials: 60, certified }))
+    expect(report.acts['insert a file named as a row']).toBeGreaterThan(0)
+    expect(report.violations.length).toBeGreaterThan(0)
+    expect(report.violations.every(({ acts }) => acts.includes('insert a file named as a row'))).toBe(true)
   })
 
   it.each([

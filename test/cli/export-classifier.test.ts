@@ -43,7 +43,9 @@ async function run(from: string, options: ExportClassifierCommandOptions) {
       return true
     })
   }
-  await exportClassifierCommand(from, { json: true, engine: 'onnx', ...options })
+  // Nothing is computed for a Hugging Face directory.
+  const engine = options.format === 'huggingface' ? {} : { engine: 'onnx' }
+  await exportClassifierCommand(from, { json: true, ...engine, ...options })
   return { result: options.json === false ? shown.stdout : (JSON.parse(shown.stdout) as unknown), stderr: shown.stderr }
 }
 

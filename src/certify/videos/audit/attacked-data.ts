@@ -9,7 +9,15 @@ import type { BucketKey } from '../../ensemble/buckets.ts'
 import { sha256 } from '../../ensemble/hash.ts'
 
 /** A row of a list, or a file in a folder: `id` is the name of a link to it, relative to the folder of all links. */
-export type DataRow = Pick<VideoEntry, 'id' | 'path' | 'label' | 'start' | 'end' | 'group' | 'split' | 'time'>
+export interface DataRow
+  extends Pick<VideoEntry, 'id' | 'path' | 'label' | 'start' | 'end' | 'group' | 'split' | 'time'> {
+  /** In a list, the link is beside the list, so that the row begins with `id`. */
+  readonly beside?: boolean
+  /** In a list, the row is written without quotes, whatever is in it. */
+  readonly unquoted?: boolean
+  /** In a list, there is a file, but no row. */
+  readonly unlisted?: boolean
+}
 
 export const columns = ['label', 'start', 'end', 'group', 'split', 'time'] as const
 export type Column = (typeof columns)[number]
@@ -19,32 +27,49 @@ export interface DataForm {
   readonly kind: 'list' | 'folder'
   /** Of a list: it has these and no others, whatever the attacker does. */
   readonly columns: readonly Column[]
+  /** Of a list: what separates fields. */
+  readonly separator: ListSeparator
 }
+
+export const listSeparators = [',', ';', '\t', '|', ' '] as const
+export type ListSeparator = (typeof listSeparators)[number]
 
 /** Writes rows: a folder of links to their files, and a list of these. @returns what `CertifyVideosOptions.data` takes */
 export async function writeData(place: string, form: DataForm, rows: readonly DataRow[]): Promise<string> {
   await rm(place, { recursive: true, force: true })
-  const folder = form.kind === 'list' ? path.join(place, linked) : place
-  await mkdir(folder, { recursive: true })
-  for (const { id, path: file } of rows) {
-    await mkdir(path.dirname(path.join(folder, id)), { recursive: true })
-    await symlink(path.resolve(file), path.join(folder, id))
+  await mkdir(form.kind === 'list' ? path.join(place, linked) : place, { recursive: true })
+  for (const row of rows) {
+    const link = path.join(place, nameInData(form, row))
+    await mkdir(path.dirname(link), { recursive: true })
+    await symlink(path.resolve(row.path), link)
   }
   if (form.kind === 'folder') return place
-  const lines = rows.map((row) => [nameInData(form, row), ...form.columns.map((name) => String(row[name] ?? ''))])
+  const lines = rows.flatMap((row) => (row.unlisted === true ? [] : [lineOf(form, row)]))
   const list = path.join(place, 'list.csv')
-  await writeFile(
-    list,
-    [['path', ...form.columns], ...lines].map((fields) => `${fields.map(csvField).join(',')}\n`).join(''),
-  )
+  await writeFile(list, [['path', ...form.columns].join(form.separator), ...lines, ''].join('\n'))
   return list
+}
+
+function lineOf(form: DataForm, row: DataRow): string {
+  const { columns: used, separator } = form
+  const fields = [nameInData(form, row), ...used.map((name) => String(row[name] ?? ''))]
+  if (row.unquoted === true) return fields.join(separator)
+  return fields.map(separator === ' ' ? fieldBetweenBlanks : csvField).join(separator)
+}
+
+/** Between blanks an empty field, or one with a blank, is quoted. */
+function fieldBetweenBlanks(text: string): string {
+  return text === '' || /[\s"]|^#/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 const linked = 'videos'
 
 /** What a row is called where the data is read. */
-export function nameInData({ kind }: DataForm, { id }: Pick<DataRow, 'id'>): string {
-  return kind === 'list' ? `${linked}/${id}` : id
+export function nameInData(
+  { kind }: Pick<DataForm, 'kind'>,
+  { id, beside = false }: Pick<DataRow, 'id' | 'beside'>,
+): string {
+  return kind === 'list' && !beside ? `${linked}/${id}` : id
 }
 
 /** Files that an attacker makes, each once. */

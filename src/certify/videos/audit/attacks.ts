@@ -3,7 +3,10 @@ import path from 'node:path'
 import type { RandomStream } from '../../../core/random.ts'
 import type { AttackFiles, DataForm, DataRow } from './attacked-data.ts'
 
-/** Inserted: a video, one with a class that nobody knew, a second name for a video, and what cannot be used. */
+/**
+ * Inserted: a video, one with a class that nobody knew, a second name for a video, what cannot be used, a name with what separates
+ * fields and rows, and a file without a row whose name is the beginning of another row.
+ */
 const insertions = [
   'insert',
   'insert an input',
@@ -13,6 +16,8 @@ const insertions = [
   'insert a playlist',
   'insert without a label',
   'insert an odd split',
+  'insert an odd name',
+  'insert a file named as a row',
 ] as const
 const changes = ['delete', 'delete the file', 'edit', 'other split', 'other group'] as const
 const relabelings = ['relabel', 'relabel to a new class', 'relabel all of a class'] as const
@@ -35,7 +40,25 @@ export interface Target {
 }
 
 /** Names that sort before, between and behind others, that look like numbers, or like what stands for no class. */
-const inventions = ['!', '0', '00', 'aaa', 'b c', 'zzz', '~', 'ä', '(any other class)', 'null', '-1']
+const inventions = [
+  'a,b',
+  'a"b',
+  '-a',
+  '\ufeffa',
+  '!',
+  '0',
+  '00',
+  'aaa',
+  'b c',
+  'zzz',
+  '~',
+  'ä',
+  '(any other class)',
+  'null',
+  '-1',
+]
+/** Beginnings of names with what separates fields and rows, quotes, and what lists begin with. */
+const oddNames = ['a b', 'a"b', "a'b", '"a', 'a\\"b', 'a,b', 'a;b', 'a|b', 'a\tb', 'a\nb', ' a', '\ufeffa', '-a', '#a']
 const oddSplits = ['validation', 'tarin', 'test', 'train', '', '?']
 
 /**
@@ -56,7 +79,7 @@ export async function attacked(
   const pick = <T>(items: readonly T[]): T => items[stream.integer(items.length)]
   const victim = within.length === 0 ? -1 : pick(within)
   const label = pick(labels)
-  const inserted = (file: string, more: Partial<DataRow>): DataRow[] => {
+  const inserted = (file: string, more: Partial<DataRow>, start = ''): DataRow[] => {
     const row: DataRow = {
       id: '',
       path: file,
@@ -65,7 +88,8 @@ export async function attacked(
       ...target.stamp(stream),
       ...more,
     }
-    return [...rows, { ...row, id: form.kind === 'list' ? `inserted-${number}.mp4` : nameInFolder(rows, row, number) }]
+    const id = `${start}inserted-${number}.mp4`
+    return [...rows, { ...row, id: form.kind === 'list' ? id : nameInFolder(rows, { ...row, id: start }, number) }]
   }
   const replaced = (at: number, more: Partial<DataRow>): DataRow[] =>
     rows.map((row, i) => (i === at ? renamed(form, rows, { ...row, ...more }, row, number) : row))
@@ -87,6 +111,18 @@ export async function attacked(
         return inserted(await files.playlist(some), {})
       case 'insert without a label':
         return form.kind === 'folder' ? null : inserted(await disguise(), { label: undefined })
+      case 'insert an odd name': {
+        const [beside, unquoted] = [stream.integer(2) === 0, stream.integer(2) === 0]
+        return inserted(await disguise(), { beside, unquoted }, pick(oddNames))
+      }
+      case 'insert a file named as a row': {
+        // A reader that takes the longest path that exists would read the row of the victim otherwise.
+        const row = victim < 0 ? undefined : rows[victim]
+        if (form.kind === 'folder' || row === undefined) return null
+        const taken = `${row.id}${form.separator}${row.label ?? ''}`
+        if (rows.some(({ id }) => id === taken)) return null
+        return [...rows, { ...row, ...target.stamp(stream), id: taken, path: await disguise(), unlisted: true }]
+      }
       default:
         return form.columns.includes('split') ? inserted(await disguise(), { split: pick(oddSplits) }) : null
     }
@@ -132,7 +168,10 @@ function renamed(form: DataForm, rows: readonly DataRow[], row: DataRow, before:
   return { ...row, id: nameInFolder(rows, { ...row, id: before.id }, number) }
 }
 
+/** @param id of the file so far; for a new one the beginning of its name, without a folder */
 function nameInFolder(rows: readonly DataRow[], { id, label = '?' }: DataRow, number: number): string {
-  const outer = path.posix.dirname(path.posix.dirname(id === '' ? rows[0].id : id))
-  return path.posix.join(outer, label, `${number}-${path.posix.basename(id === '' ? 'new.mp4' : id)}`)
+  const isNew = !id.includes('/')
+  const outer = path.posix.dirname(path.posix.dirname(isNew ? rows[0].id : id))
+  const name = isNew ? `${id}${number}-new.mp4` : `${number}-${path.posix.basename(id)}`
+  return path.posix.join(outer, label, name)
 }

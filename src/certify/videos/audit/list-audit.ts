@@ -7,7 +7,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import { RandomStream } from '../../../core/random.ts'
-import { listVideos } from '../../../video/source.ts'
+import { separatorNames } from '../../../video/list/records.ts'
+import { listVideos, readVideos } from '../../../video/source.ts'
 import { certify } from '../../certify.ts'
 import type { CertifyOptions } from '../../certify-plan.ts'
 import type { BucketKey } from '../../ensemble/buckets.ts'
@@ -25,6 +26,7 @@ import {
   columns,
   type DataForm,
   type DataRow,
+  listSeparators,
   nameInData,
   unitsChanged,
   writeData,
@@ -44,6 +46,8 @@ export interface ListAuditOptions {
   readonly whiteBox?: boolean
   /** Attacks. Default 20. */
   readonly trials?: number
+  /** Acts of the attacker. Default: all that the threat allows, and in half of the attacks the strongest one, aimed at an input. */
+  readonly kinds?: readonly AttackKind[]
   /** Most rows of the data that are used, an even choice. Default 400: every attack reads all of them again. */
   readonly rows?: number
   /** Columns of the list. Default: those that any row uses. */
@@ -133,12 +137,18 @@ export async function auditLists(options: ListAuditOptions): Promise<ListAuditRe
 }
 
 function readRows(data: string, most: number, by: BucketKey, given: readonly Column[] | undefined) {
-  const entries = listVideos(data, { labelFromFolder: true })
+  const { entries, sources } = readVideos(data, { labelFromFolder: true })
   const kind = by !== 'id' && statSync(data).isDirectory() ? 'folder' : 'list'
   const step = Math.max(1, entries.length / most)
   const some = Array.from({ length: Math.min(most, entries.length) }, (_, i) => entries[Math.floor(i * step)])
   const told = columns.filter((name) => kind === 'list' && some.some((entry) => entry[name] !== undefined))
-  const form: DataForm = { kind: given === undefined ? kind : 'list', columns: given ?? told }
+  const format = sources[0]?.format
+  const written = listSeparators.find((each) => separatorNames[each === ' ' ? 'blanks' : each] === format)
+  const form: DataForm = {
+    kind: given === undefined ? kind : 'list',
+    columns: given ?? told,
+    separator: written ?? ',',
+  }
   const rows = some.map((entry, i): DataRow => {
     const { path: file, label, start, end, group, split, time } = entry
     const id = form.kind === 'folder' ? entry.id : `${i}-${path.posix.basename(file)}`
@@ -183,7 +193,7 @@ async function attackOnce(attacking: Attacking, stream: RandomStream): Promise<A
   const most = Math.max(1, aim.radius, aim.earliness ?? 0)
   const names = [...new Set(attacking.rows.map(({ label = '?' }) => label))]
   const labelsOnly = options.threat === 'label_flip'
-  const aimed = stream.integer(2) === 0
+  const aimed = stream.integer(2) === 0 && options.kinds === undefined
   // Aimed flips take labels from the winner of an input and give them to its rivals, all that the budget allows.
   const ofWinner = (row: DataRow) => row.label === aim.prediction
   const target: Target = {
@@ -192,7 +202,7 @@ async function attackOnce(attacking: Attacking, stream: RandomStream): Promise<A
     inputs: inputs.filter((input) => !aimed || input.id === id).map(({ file }) => file),
   }
   const strongest: AttackKind = labelsOnly ? 'relabel' : 'insert an input'
-  const kinds: readonly AttackKind[] = aimed ? [strongest] : kindsFor(target)
+  const kinds: readonly AttackKind[] = aimed ? [strongest] : (options.kinds ?? kindsFor(target))
   const spend = { kinds, budget: aimed ? most : 1 + stream.integer(most) }
   if (by === 'time') return inStretch(attacking, target, spend.budget, stream)
   const { rows, acts, cost } = await spendOn(
