@@ -162,6 +162,15 @@ it('an input is there once', async () => {
   expect(fields).toContain('runs[0].inputs[5].id')
 })
 
+it('an input and a class of votes of another system are there once', async () => {
+  const fields = await forged('imported dpa', (document) => {
+    const { inputs } = document as unknown as { inputs: { id: string }[] }
+    inputs[2].id = inputs[1].id
+    Object.assign(document, { classNames: ['a', 'b', 'c', 'a'] })
+  })
+  expect(fields).toEqual(['classNames[3]', 'inputs[2].id'])
+})
+
 it('runs of one K and spread have the same base classifiers', async () => {
   const mixed = await forged('general', ({ runs }) => {
     runs[1].learnersDigest = 'a'.repeat(64)

@@ -29,12 +29,8 @@ function compareEncoder({ threat: { encoder } }: ReadCertificate, differences: D
  * declared has another name.
  */
 function compareClasses({ classNames, mostFrequentClass, data }: ReadCertificate, differences: Differences): void {
-  const seen = new Set<string>()
-  for (const [c, name] of classNames.entries()) {
-    if (seen.has(name)) differences.compare(`classNames[${c}]`, name, 'a name that no other class has')
-    seen.add(name)
-  }
-  if (!seen.has(mostFrequentClass.name))
+  compareNames(classNames, differences)
+  if (!classNames.includes(mostFrequentClass.name))
     differences.compare('mostFrequentClass.name', mostFrequentClass.name, 'one of classNames')
   if (data === undefined) return
   const open = data.classes === 'any'
@@ -46,6 +42,15 @@ function compareClasses({ classNames, mostFrequentClass, data }: ReadCertificate
   ]
   const expected = open ? ordered : classNames.filter((name) => !otherClasses.includes(name))
   differences.compare('classNames', classNames, expected)
+}
+
+/** Two classes of one name could not be told apart. */
+export function compareNames(classNames: readonly string[], differences: Differences): void {
+  const seen = new Set<string>()
+  for (const [c, name] of classNames.entries()) {
+    if (seen.has(name)) differences.compare(`classNames[${c}]`, name, 'a name that no other class has')
+    seen.add(name)
+  }
 }
 
 /** Every row is protected, predicted or left out. */
@@ -104,13 +109,13 @@ function compareEnsembles({ runs }: ReadCertificate, names: readonly string[], d
         // What one of them does not name is not verified, and no contradiction.
         if (mine !== null && theirs !== null) differences.compare(`runs[${r}].${field}`, mine, theirs, about)
       }
-    compareIds(run, `runs[${r}].`, about, differences)
+    compareIds(run.inputs, `runs[${r}].`, about, differences)
   }
 }
 
-/** Two inputs of one id would count one video twice. */
-function compareIds(
-  { inputs }: Pick<ReadRun, 'inputs'>,
+/** Two inputs of one id would count one input twice. */
+export function compareIds(
+  inputs: readonly { readonly id: string }[] | null,
   at: string,
   about: { readonly run: string },
   differences: Differences,

@@ -11,7 +11,7 @@ import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { summariseRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
-import { compareConsistency } from './consistency.ts'
+import { compareConsistency, compareIds, compareNames } from './consistency.ts'
 import { type Difference, Differences, describeDifference } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
 import { type Recount, recount } from './recount.ts'
@@ -137,6 +137,8 @@ class Verifier {
     differences.compare('conditions', certificate.conditions, importedConditions(rule, certificate.learners, reading))
     this.checked.add('the conditions follow from the rule')
     const name = rule.rule
+    compareNames(classNames ?? [], differences)
+    compareIds(inputs, '', { run: name }, differences)
     this.notChecked.add('the conditions, and whether the votes are those that the other system cast')
     if (inputs === null || ballots === null) {
       this.skip(name, inputs === null ? 'it lists no inputs (--no-per-input)' : 'it names no stored votes')
