@@ -170,7 +170,9 @@ async function planAgain(
       JSON.stringify({ seed, testShare, split }),
     )
   const base = {
-    ...{ data: source, test, signal, seed, testShare, by: buckets.by },
+    ...{ data: source, test, signal, seed, by: buckets.by },
+    // `certify` writes its share down where it has no use, too, and there it is refused.
+    ...(test === undefined && rule !== 'folders' ? { testShare } : {}),
     ...(rule === undefined ? {} : { split: rule }),
     ...(data?.classes === 'declared' ? { classes: classNames } : {}),
   }

@@ -1,0 +1,71 @@
+/** What `verify --data` compares with the videos: with videos to predict of their own, and for white-box radii. */
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
+import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
+import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { listVideos } from '../../src/video/source.ts'
+
+// Against hanging only.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-verify-data-'))
+const place = (name: string) => path.join(folder, name)
+const [data, test] = [place('data.csv'), place('test.csv')]
+beforeAll(async () => {
+  await generateMotionDataset(place('videos'), { clips: 16, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
+  const videos = listVideos(place('videos'), { labelFromFolder: true })
+  const rows = videos.map(({ path: file, label }) => `${file},${label}`)
+  writeFileSync(data, `path,label\n${rows.slice(0, 12).join('\n')}\n`)
+  writeFileSync(test, `path,label\n${rows.slice(12).join('\n')}\n`)
+  // One content under two names: one poison relabels both rows.
+  copyFileSync(videos[0].path, place('copy.mp4'))
+  appendFileSync(data, 'copy.mp4,up\n')
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const shared = { from: 'pixels', partitions: 3, rules: ['dpa'], workers: 1, threads: 1 } as const
+const fieldsOf = async (file: string, sources: { data: string; test?: string }) =>
+  (await verifyCertificate(file, sources)).differences.map(({ field }) => field)
+
+it('videos to predict of their own', async () => {
+  const out = place('apart')
+  await certifyVideos({ ...shared, data, test, out, cache: place('cache') })
+  const file = path.join(out, 'certificate.json')
+  const report = await verifyCertificate(file, { data, test })
+  expect(report.differences).toEqual([])
+  expect(report.checked.join()).toContain('the partition of each video')
+  // Protected and predicted videos the other way round.
+  expect(await fieldsOf(file, { data: test, test: data })).toContain('data.protected')
+  await expect(verifyCertificate(file, { data })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+})
+
+it('folders that are parts', async () => {
+  for (const { id, path: file } of listVideos(place('videos'), { labelFromFolder: true })) {
+    const target = path.join(place('parts'), id.includes('1') ? 'test' : 'train', id)
+    mkdirSync(path.dirname(target), { recursive: true })
+    copyFileSync(file, target)
+  }
+  const out = place('folders')
+  await certifyVideos({ ...shared, data: place('parts'), split: 'folders', out, cache: place('cache') })
+  expect(await fieldsOf(path.join(out, 'certificate.json'), { data: place('parts') })).toEqual([])
+})
+
+it('rows that one poison relabels', async () => {
+  const out = place('flips')
+  const job = { ...shared, data, test, out, cache: place('cache'), threat: 'label_flip', whiteBox: true } as const
+  await certifyVideos(job)
+  const file = path.join(out, 'certificate.json')
+  expect(await fieldsOf(file, { data, test })).toEqual([])
+  const certificate = JSON.parse(readFileSync(file, 'utf8')) as VideoCertificate
+  const flips = certificate.runs.find(({ rule }) => rule === 'dpa_white_box')?.flips
+  expect(flips).toMatchObject({ samples: 13, largestUnit: 2 })
+  writeFileSync(
+    file,
+    JSON.stringify(certificate, (key, value: unknown) => (key === 'flips' ? { ...flips, largestUnit: 1 } : value)),
+  )
+  expect(await fieldsOf(file, { data, test })).toContain('runs[1].flips.largestUnit')
+})
