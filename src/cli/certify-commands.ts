@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { combinedRules, rules } from '../certify/rules/list.ts'
 import { invalidArgument } from '../core/errors.ts'
+import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
@@ -53,6 +54,7 @@ function addShared(command: Command, out: string): Command {
       'frames between two frames of a clip; default: the stride the encoder was trained with',
       countOf('stride'),
     )
+    .option('--readout <name>', `[ridge, nearest_mean, linear] ${readoutSyntax}; default: mean`)
     .option('--lambda <value>', '[ridge] regularization strength', positive)
     .option('--epochs <n>', '[attentive, full, scratch] epochs of training for each base classifier', countOf('epochs'))
     .option('--learning-rate <value>', '[attentive] peak learning rate', positive)

@@ -25,6 +25,8 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly labelsUsed?: boolean
   readonly clips?: number
   readonly stride?: number
+  /** What heads read of the tokens. */
+  readonly readout?: string
   readonly learner?: LearnerKind
   readonly lambda?: number
   readonly epochs?: number
@@ -65,11 +67,26 @@ export function videoOptions(
   options: VideoCommandOptions,
   signal: AbortSignal,
 ): VideoStudyOptions & { readonly from: string | readonly string[] } {
-  const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride } = options
+  const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride, readout } = options
   const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
   const { period, until, coverage } = options
   return {
-    ...{ data, from, learner, test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride },
+    ...{
+      data,
+      from,
+      learner,
+      test,
+      testShare,
+      split,
+      by,
+      trusted,
+      trainedOn,
+      trust,
+      labelsUsed,
+      clips,
+      stride,
+      readout,
+    },
     ...{ threads, workers, decoder, seed, out, signal },
     ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,

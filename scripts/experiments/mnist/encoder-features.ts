@@ -33,7 +33,7 @@ export async function imageEncoder(
 ): Promise<ImageEncoder> {
   const batch = 32
   const source = await openFeatureSource(from)
-  if (source.kind === 'pixels') throw new Error(`Expected an encoder, got ${from}.`)
+  if (source.kind === 'pixels' || source.kind === 'patches') throw new Error(`Expected an encoder, got ${from}.`)
   const { configuration } = source.source
   const { program, output, state } = featureProgram(source.source, 'tokens', batch)
   const engine = await chooseEngine(options.engine)

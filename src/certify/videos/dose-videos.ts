@@ -59,9 +59,11 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   const planned: { name: string; plan: CertifyVideosPlan; videos: CertifyVideosOptions }[] = []
   for (const encoder of from) {
     for (const learner of learners) {
+      // As with options of learners, under one set of options for all of them.
       const own = {
-        engine: usesEngine(encoder, learner) ? job.engine : null,
+        engine: usesEngine(encoder, learner, job) ? job.engine : null,
         trainedOn: usesTraining(encoder, learner) ? job.trainedOn : undefined,
+        readout: isHeadKind(learner.kind) ? job.readout : undefined,
       }
       const videos = videosOf({ ...job, ...own, from: encoder, learner: ownOptions(learner) }, by)
       const plan = await planCertification(videos)
@@ -89,7 +91,9 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   return report
 }
 
-const usesEngine = (from: string, { kind }: LearnerOptions): boolean => from !== 'pixels' || !isHeadKind(kind)
+/** Patches are read by an engine; all colors of pixels are not. */
+const usesEngine = (from: string, { kind }: LearnerOptions, { readout }: Pick<LethalDoseOfVideosJob, 'readout'>): boolean =>
+  from !== 'pixels' || readout !== undefined || !isHeadKind(kind)
 const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrained(from) && !startsFresh(kind)
 
 /**
@@ -98,17 +102,20 @@ const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrai
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 function refuseUnusedOptions(
-  { from, engine = null, trainedOn }: LethalDoseOfVideosJob,
+  job: LethalDoseOfVideosJob,
   learners: readonly LearnerOptions[],
 ): void {
+  const { from, engine = null, trainedOn, readout } = job
   const kinds = learners.map(({ kind }) => kind).join(', ')
   for (const name of ['lambda', 'epochs', 'learningRate', 'recipe'] as const) {
     const given = learners.find((learner) => learner[name] !== undefined)
     if (given !== undefined && learners.every((learner) => ownOptions(learner)[name] === undefined))
       throw invalidArgument(name, `nothing with learners of kind ${kinds}`, given[name])
   }
+  if (readout !== undefined && !learners.some(({ kind }) => isHeadKind(kind)))
+    throw invalidArgument('readout', `nothing with learners of kind ${kinds}`, readout)
   const some = (uses: typeof usesEngine): boolean =>
-    from.some((encoder) => learners.some((learner) => uses(encoder, learner)))
+    from.some((encoder) => learners.some((learner) => uses(encoder, learner, job)))
   if (engine !== null && !some(usesEngine))
     throw invalidArgument('engine', 'nothing with pixels, whose features and heads run on no engine', engine)
   if (trainedOn !== undefined && !some(usesTraining))

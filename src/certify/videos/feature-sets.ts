@@ -51,7 +51,8 @@ export async function storeFeatures(
   options: VideoFeatureOptions,
 ): Promise<StoredVideos> {
   if (source.kind === 'pixels') return computePixels(source, videos, options)
-  return computeFeatures(source.source, videos, { ...options, kind: 'pooled', batch: 1 })
+  const readout = source.kind === 'scratch' ? undefined : source.readout
+  return computeFeatures(source.source, videos, { ...options, kind: 'pooled', readout, batch: 1 })
 }
 
 /** Features of some videos, all clips of a video in neighbouring rows. */

@@ -1,16 +1,34 @@
-/** What turns a video into features here: an encoder, one that has learned nothing, or plain pixels. */
+/** What turns a video into features here: an encoder, one that has learned nothing, patches of pixels, or plain pixels. */
 import { invalidArgument } from '../../core/errors.ts'
-import { type EncoderSource, freshEncoder, openEncoder } from '../../inference/encoder-source.ts'
+import {
+  type EncoderSource,
+  freshEncoder,
+  openEncoder,
+  type PatchSource,
+  patchSource,
+  type TokenSource,
+} from '../../inference/encoder-source.ts'
 import type { TestSampling } from '../../inference/views.ts'
+import { tokenGrid } from '../../model/configuration.ts'
+import { readoutWidth } from '../../model/readout.ts'
+import { readoutName } from '../../model/readout-name.ts'
 import { clipTiming } from '../../train/clip-timing.ts'
 
 export type FeatureSource =
   /** A checkpoint; `path` is what was opened. */
-  | { readonly kind: 'encoder'; readonly name: string; readonly source: EncoderSource; readonly path: string }
+  | {
+      readonly kind: 'encoder'
+      readonly name: string
+      readonly source: EncoderSource
+      readonly path: string
+      readonly readout: string
+    }
   /** The architecture of a checkpoint with fresh weights: a fixed function, no data took part in it. */
-  | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderSource }
+  | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderSource; readonly readout: string }
   /** Only sizes: every base learner begins with fresh weights of its own. */
   | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderSource }
+  /** A readout of the patches themselves: a fixed function without an encoder. */
+  | { readonly kind: 'patches'; readonly name: string; readonly source: PatchSource; readonly readout: string }
   /** Colours of a small clip, `size` x `size` x `frames`: a fixed function too. */
   | {
       readonly kind: 'pixels'
@@ -23,6 +41,11 @@ export type FeatureSource =
 export interface FeatureSourceOptions {
   /** Frames from one frame of a clip to the next; default: as the encoder was trained, 1 for pixels. */
   readonly stride?: number
+  /**
+   * What features are of the tokens; see `readTokens`. Default `mean`; without one, features of pixels are all colors of a small clip,
+   * and with one the tokens are patches.
+   */
+  readonly readout?: string
   /** Seed of the weights of an untrained encoder. Default 0. */
   readonly seed?: number
   /** Whether learners start from fresh weights of their own, so that only the sizes of the checkpoint count. */
@@ -42,14 +65,20 @@ export function isTrained(from: string): boolean {
 /**
  * @param from a run folder, checkpoint or Hugging Face directory; `untrained:CHECKPOINT` for fresh weights of the same
  *   sizes; `pixels` for no encoder at all
- * @throws VideoMaeError as `openEncoder`; `INVALID_ARGUMENT`
+ * @throws VideoMaeError as `openEncoder` and `readoutWidth`; `INVALID_ARGUMENT`
  */
 export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
   const { stride, seed = 0, scratch = false, size = 16, frames = 8 } = options
   if (from === 'pixels') {
     if (scratch) throw invalidArgument('from', 'a checkpoint whose sizes learners from scratch take', from)
     const sampling = { kind: 'dense' as const, ...clipTiming({ stride }, { stride: 1, fps: null }) }
-    return { kind: 'pixels', name: from, size, frames, sampling }
+    if (options.readout === undefined) return { kind: 'pixels', name: from, size, frames, sampling }
+    return fitting({
+      kind: 'patches',
+      name: from,
+      source: patchSource(sampling),
+      readout: readoutName(options.readout),
+    })
   }
   const fresh = from.startsWith(untrained)
   const place = fresh ? from.slice(untrained.length) : from
@@ -57,6 +86,21 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   const opened = await openEncoder(place)
   const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
-  if (fresh) return { kind: 'untrained', name: from, source: freshEncoder(opened.configuration, sampling, seed) }
-  return { kind: 'encoder', name: from, source: { ...opened, sampling }, path: place }
+  const readout = readoutName(options.readout ?? 'mean')
+  if (fresh)
+    return fitting({
+      kind: 'untrained',
+      name: from,
+      source: freshEncoder(opened.configuration, sampling, seed),
+      readout,
+    })
+  return fitting({ kind: 'encoder', name: from, source: { ...opened, sampling }, path: place, readout })
+}
+
+/** @throws VideoMaeError `READOUT_UNFIT` for a readout that clips of the source do not have */
+function fitting<Source extends FeatureSource & { readonly source: TokenSource; readonly readout: string }>(
+  source: Source,
+): Source {
+  readoutWidth(source.readout, tokenGrid(source.source.configuration), 1)
+  return source
 }

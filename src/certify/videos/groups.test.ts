@@ -29,7 +29,7 @@ async function trainedOn(name: string, contents: readonly string[]): Promise<Fea
   const manifest = { schema, weights, list: null, labelled: false, samples: contents.map((c) => sha256(c)).sort() }
   writeFileSync(path.join(place, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
   const source = freshEncoder(tinyConfiguration(), { kind: 'dense', stride: 1, fps: null }, 0)
-  return { kind: 'encoder', name, source, path: place }
+  return { kind: 'encoder', name, source, path: place, readout: 'mean' }
 }
 
 test('a content that several groups hold may be known to the encoder of each of them, and of no other', async () => {

@@ -1,7 +1,7 @@
 /** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
-import { type EncoderSource, featureProgram } from '../../inference/encoder-source.ts'
+import { type EncoderSource, featureProgram, type TokenSource } from '../../inference/encoder-source.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
 import { threadCount } from '../ensemble/heads/pool.ts'
@@ -11,6 +11,7 @@ import { attentiveLearnerNeed } from './learners/attentive.ts'
 import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-frames.ts'
 import { isFrameKind, isHeadKind } from './learners/kinds.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import { readoutOf } from './video-certificate.ts'
 
 /** Resident memory of the program without an engine: an assumption, beside which features and learners count. */
 const programBytes = 100e6
@@ -112,14 +113,18 @@ export async function requireFeatureMemory(
   { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
   { engine, workers, onNote }: Pick<CertifyVideosOptions, 'engine' | 'workers' | 'onNote'>,
 ): Promise<void> {
-  const sources = encodersOf(named)
+  const sources = named.filter((source) => source.kind !== 'pixels')
   if (sources.length === 0 || isFrameKind(learner.kind)) return
   const { name } = await chooseEngine(engine ?? null)
   const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
-  const held = sources.reduce((sum, source) => sum + weightsOf(source), 0)
+  const held = sources.reduce((sum, source) => sum + weightsOf(source.source), 0)
   const needs = sources.map((source) =>
     programsNeed({
-      ...{ engine: name, programs: [featureProgram(source, kind, 1).program], saving: held },
+      ...{
+        engine: name,
+        programs: [featureProgram(source.source, kind, 1, readoutOf([source])).program],
+        saving: held,
+      },
       workers: workers ?? availableParallelism(),
     }),
   )
@@ -154,13 +159,15 @@ function requireHeadMemory(
 }
 
 function widthOf(source: FeatureSource): number {
-  return source.kind === 'pixels' ? source.size ** 2 * source.frames * 3 : source.source.configuration.encoder.width
+  if (source.kind === 'pixels') return source.size ** 2 * source.frames * 3
+  const { shape } = featureProgram(source.source, 'pooled', 1, readoutOf([source]))
+  return shape[0]
 }
 
-function weightsOf({ state }: EncoderSource): number {
+function weightsOf({ state }: TokenSource): number {
   return [...state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 function encodersOf(sources: readonly FeatureSource[]): EncoderSource[] {
-  return sources.flatMap((source) => (source.kind === 'pixels' ? [] : [source.source]))
+  return sources.flatMap((source) => (source.kind === 'pixels' || source.kind === 'patches' ? [] : [source.source]))
 }

@@ -48,6 +48,8 @@ export interface CertifyVideosOptions
   readonly trusted?: string
   /** Frames from one frame of a clip to the next; default: as the encoder was trained. */
   readonly stride?: number
+  /** What heads read of the tokens; see `openFeatureSource`. Default `mean`. */
+  readonly readout?: string
   /** Told what a user should know. */
   readonly onNote?: (note: string) => void
 }
@@ -88,11 +90,11 @@ export interface CertifyVideosPlan {
 /**
  * Lists the videos, digests their contents, opens the encoders and looks up what they were trained on.
  *
- * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource`,
+ * @throws VideoMaeError `GROUP_ENCODER_MISMATCH`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, `LEARNER_NOT_GROUPED`, `TIME_MISSING`, `TIME_INVALID`, `INVALID_ARGUMENT`, and what `openDataset`, `openFeatureSource`,
  *   `manifestOfData` and `trainingUse` throw
  */
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
-  const { stride, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
+  const { stride, readout, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
   checkLearner(learner)
   if (options.clips !== undefined) requireCount('clips', options.clips)
   const names = typeof options.from === 'string' ? [options.from] : options.from
@@ -104,11 +106,13 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
     if (options.trusted !== undefined)
       throw invalidArgument('trusted', `nothing with ${whose}: they need no scale`, options.trusted)
+    if (readout !== undefined)
+      throw invalidArgument('readout', `nothing with ${whose}: they read tokens or frames`, readout)
     if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
   }
   const sources: FeatureSource[] = []
   for (const name of names)
-    sources.push(await openFeatureSource(name, { stride, seed, scratch: startsFresh(learner.kind) }))
+    sources.push(await openFeatureSource(name, { stride, readout, seed, scratch: startsFresh(learner.kind) }))
   refuseUnused(sources, options)
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)

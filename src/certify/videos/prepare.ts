@@ -238,6 +238,6 @@ function computeTokens(source: EncoderSource, videos: readonly LabelledVideo[], 
 
 /** `planCertification` has refused pixels for these learners. */
 function encoderOf(source: FeatureSource): EncoderSource {
-  if (source.kind !== 'pixels') return source.source
+  if (source.kind !== 'pixels' && source.kind !== 'patches') return source.source
   throw invalidArgument('from', 'a checkpoint for learners that read tokens or frames', source.name)
 }

@@ -90,9 +90,14 @@ export function digestOf(source: FeatureSource, scaledOn: readonly string[]): st
   return scaledOn.length === 0 ? weights : sha256([weights, ...[...scaledOn].sort()].join('\n'))
 }
 
-/** SHA-256 of weights and architecture that features are computed with. */
+/** SHA-256 of what computes features of a clip: weights, architecture and readout. */
 export function weightsOf(source: FeatureSource): string {
   if (source.kind === 'pixels') return sha256(JSON.stringify(['pixels', source.size, source.frames, source.sampling]))
   if (source.kind === 'scratch') return sha256(JSON.stringify(['scratch', source.source.configuration]))
-  return featureProgram(source.source, 'pooled', 1).digest
+  const { digest } = featureProgram(source.source, 'pooled', 1)
+  const { kind, readout } = source
+  // The sampling of clips is a part of the function only without an encoder.
+  if (kind === 'patches') return sha256(JSON.stringify(['patches', digest, source.source.sampling, readout]))
+  // Certificates of earlier versions know no readout.
+  return readout === 'mean' ? digest : sha256(JSON.stringify(['readout', digest, readout]))
 }

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { LabelledVideo } from '../../dataset/dataset.ts'
+import { readoutSchema } from '../../model/readout.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
 import { ensembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
@@ -47,8 +48,9 @@ export async function verifyCertificate(
   const { data, test } = options
   if (data === undefined && test !== undefined) throw invalidArgument('test', 'nothing without data', test)
   const report = await verifyVotes(file, options)
-  if (data === undefined) return report
   const certificate = await readCertificate(file)
+  requireKnownReadout(file, certificate)
+  if (data === undefined) return report
   if (certificate.schema !== 'videomae.certificate/1' || certificate.data === undefined)
     throw invalidArgument('data', 'nothing: the certificate is not of videos', data)
   if ((certificate.data.test !== null) !== (test !== undefined))
@@ -70,6 +72,15 @@ export async function verifyCertificate(
     differences: [...report.differences, ...differences.listed],
     differencesFound: report.differencesFound + differences.found,
   }
+}
+
+/** A readout that this program does not know is no feature that it could say anything about. */
+function requireKnownReadout(file: string, certificate: Awaited<ReturnType<typeof readCertificate>>): void {
+  if (certificate.schema !== 'videomae.certificate/1') return
+  const { readout } = certificate.options ?? {}
+  if (readout === undefined) return
+  const parsed = readoutSchema.safeParse(readout)
+  if (!parsed.success) throw invalidCertificate(file, 'a known readout in options.readout', JSON.stringify(readout))
 }
 
 /** @returns what was not checked */

@@ -6,6 +6,7 @@ import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
 import { otherClasses } from '../threat/class-names.ts'
 import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
+import type { FeatureSource } from './feature-source.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabelledRows } from './plan.ts'
@@ -113,6 +114,12 @@ export function opensClasses(classes: readonly string[]): boolean {
   return classes[0] === otherClasses[0]
 }
 
+/** The readout of all sources; undefined where files of earlier versions have none: the mean over tokens, and plain pixels. */
+export function readoutOf([source]: readonly FeatureSource[]): string | undefined {
+  if (source.kind === 'pixels' || source.kind === 'scratch') return undefined
+  return source.kind !== 'patches' && source.readout === 'mean' ? undefined : source.readout
+}
+
 /** A claim with the conditions that the reading of the data adds. */
 export function threatOfVideos(
   threat: ThreatStatement,
@@ -151,5 +158,17 @@ async function optionsOf(
   const needsEngine = !isHeadKind(learner.kind) || sources.some(({ kind }) => kind !== 'pixels')
   const engine = needsEngine ? await engineRecord(options.engine ?? null) : null
   const from = sources.map(({ name }) => name)
-  return { from, testShare, seed, split, clips, stride, trusted, decoder, engine }
+  const readout = readoutOf(sources)
+  return {
+    from,
+    ...(readout === undefined ? {} : { readout }),
+    testShare,
+    seed,
+    split,
+    clips,
+    stride,
+    trusted,
+    decoder,
+    engine,
+  }
 }

@@ -29,7 +29,9 @@ export async function openRowSource(
     return { clip, row: (bytes) => Promise.resolve(pixelRow(bytes)), close: () => Promise.resolve() }
   const chosen = await chooseEngine(engine)
   const run = { batch: 1, clipBytes: frames * size.height * size.width * 3 }
-  const session = await openFeatureSession(chosen, featureProgram(source.source, 'pooled', 1), run, { threads })
+  const readout = source.kind === 'scratch' ? undefined : source.readout
+  const program = featureProgram(source.source, 'pooled', 1, readout)
+  const session = await openFeatureSession(chosen, program, run, { threads })
   return { clip, row: (bytes) => session.features(bytes), close: () => session.close() }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { largestResize } from '../../../core/frame-size.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
+import { readoutSchema } from '../../../model/readout.ts'
 import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
 import { otherClasses } from '../../threat/class-names.ts'
@@ -80,6 +81,8 @@ export const descriptionSchema = z.strictObject({
   warnings: z.array(z.string()),
   features: z.strictObject({
     kind: z.literal('pooled'),
+    /** What features are of the tokens. Absent: their mean, or plain pixels. */
+    readout: readoutSchema.optional(),
     /** Name and variant of the engine; null without an encoder. */
     engine: z.string().min(1).nullable(),
     decoder: z.enum(['node-av', 'ffmpeg']),

@@ -22,14 +22,19 @@ export async function openSources(
   if (names.length !== encoders.length)
     throw invalidArgument('encoder', `${encoders.length}, in the order of the groups`, names.length)
   const sources: FeatureSource[] = []
-  for (const [e, name] of names.entries()) sources.push(await openOne(name, encoders[e], seed))
+  for (const [e, name] of names.entries())
+    sources.push(await openOne(name, encoders[e], { seed, readout: features.readout }))
   return sources
 }
 
-async function openOne(name: string, certified: EnsembleEncoder, seed: number): Promise<FeatureSource> {
+async function openOne(
+  name: string,
+  certified: EnsembleEncoder,
+  options: { readonly seed: number; readonly readout: string | undefined },
+): Promise<FeatureSource> {
   // How clips are sampled is a part of the function only without an encoder.
   const stride = name === 'pixels' ? certified.sampling.stride : undefined
-  const source = await openFeatureSource(name, { seed, stride })
+  const source = await openFeatureSource(name, { ...options, stride })
   const digest = weightsOf(source)
   const hint = `Name the encoder that was certified: it was ${certified.name}.`
   if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)

@@ -14,13 +14,14 @@ import {
 } from '../../../export/encoder.ts'
 import { type OnnxModel, writeCheckedModel } from '../../../format/onnx.ts'
 import { requireOnnxTarget } from '../../../format/onnx-target.ts'
-import { type EncoderSource, featureProgram } from '../../../inference/encoder-source.ts'
+import { featureProgram, type PatchSource } from '../../../inference/encoder-source.ts'
 import { classifierKeys } from '../../../inference/onnx-classifier.ts'
-import { buildEncodeProgram } from '../../../model/encode-program.ts'
+import { buildEncodeProgram, buildPatchProgram } from '../../../model/encode-program.ts'
 import { renderMotionClip } from '../../../synthetic/motion.ts'
 import { unitRows } from '../../ensemble/feature-set.ts'
 import { voteLearners } from '../../ensemble/heads/train.ts'
 import type { FeatureSource } from '../feature-source.ts'
+import { readoutOf } from '../video-certificate.ts'
 import type { RowSource } from './clip-rows.ts'
 import { engineFor, openAll, openSources, warningsOf } from './encoders.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
@@ -129,7 +130,7 @@ async function metadataOf(
 ): Promise<Record<string, string>> {
   const [encoder] = description.features.encoders
   const ofClips =
-    input === 'pooled' || source.kind === 'pixels'
+    input === 'pooled' || source.kind === 'pixels' || source.kind === 'patches'
       ? { 'videomae.version': await packageVersion(), 'videomae.input': input }
       : await describe(source.name, source.source.configuration, input, encoder.digest, encoder.sampling)
   return {
@@ -157,7 +158,9 @@ async function modelOf(
   }
   if (source.kind === 'pixels')
     throw invalidArgument('input', '"pooled" for an ensemble without an encoder', input, 'Its features are the pixels.')
-  const encoder = encoderModel(source.source, input)
+  if (source.kind === 'patches' && input !== 'uint8')
+    throw invalidArgument('input', '"uint8" or "pooled" for an ensemble on patches', input)
+  const encoder = featureModel(source, input)
   const { graph } = encoder
   return {
     ...encoder,
@@ -173,16 +176,28 @@ async function modelOf(
 }
 
 /** Frames in, `pooled` out. */
-function encoderModel(source: EncoderSource, input: ExportInput): OnnxModel {
-  const { state } = featureProgram(source, 'pooled', 1)
-  const kind = source.kind === 'classify' ? 'classify' : 'encoder'
+function featureModel(named: Exclude<FeatureSource, { kind: 'pixels' }>, input: ExportInput): OnnxModel {
+  const { source } = named
+  const readout = readoutOf([named])
+  const { state } = featureProgram(source, 'pooled', 1, readout)
   const layout = input === 'uint8' ? 'BTHWC' : 'BTCHW'
   // Two clips, so that the batch cannot be taken for another axis of size 1.
-  const whole = buildEncodeProgram({ configuration: source.configuration, kind, batch: 2, input, layout })
+  const whole =
+    source.kind === 'pixels'
+      ? buildPatchProgram(source.configuration, 2, readout)
+      : buildEncodeProgram({
+          ...{ configuration: source.configuration, batch: 2, input, layout, readout },
+          kind: source.kind === 'classify' ? 'classify' : 'encoder',
+        })
   const program = { ...whole, outputs: whole.outputs.filter(({ name }) => name === voteNames.pooled) }
   return lowerProgram(renamedInput(program, exportNames[input]), {
     ...{ standardOnly: true, dynamicBatch: true, embeddedState: state },
   })
+}
+
+/** [T, H, W, C] */
+function patchClip({ configuration: { frames, imageSize, channels } }: PatchSource): number[] {
+  return [frames, ...imageSize, channels]
 }
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
@@ -231,7 +246,9 @@ async function compare(
       const { type, data, shape } =
         input === 'pooled' || source.kind === 'pixels'
           ? { type: 'float32' as const, data: row, shape: [1, row.length] }
-          : clipTensor(source.source.configuration, input, clip)
+          : source.kind === 'patches'
+            ? { type: 'uint8' as const, data: clip, shape: [1, ...patchClip(source.source)] }
+            : clipTensor(source.source.configuration, input, clip)
       const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
       const scores = outputs[voteNames.scores].data as Float32Array
       const votes = outputs[voteNames.votes].data as BigInt64Array

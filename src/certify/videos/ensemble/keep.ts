@@ -10,7 +10,7 @@ import type { FeatureSource } from '../feature-source.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from '../plan.ts'
 import type { Prepared } from '../prepare.ts'
 import { weightsOf } from '../provenance.ts'
-import { opensClasses, threatOfVideos } from '../video-certificate.ts'
+import { opensClasses, readoutOf, threatOfVideos } from '../video-certificate.ts'
 import { clipFacts } from './clip-facts.ts'
 import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
 import { writeEnsemble } from './ensemble-file.ts'
@@ -40,6 +40,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
   const { heads } = trained
   if (heads === undefined) return null
   const { classes, periods = null, sources } = plan
+  const readout = readoutOf(sources)
   const { seed = 0, by = 'content', decoder = 'node-av', engine = null, groups = null } = options
   const description: EnsembleDescription = {
     schema: 'videomae.ensemble/1',
@@ -51,6 +52,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
     warnings: [...warnings],
     features: {
       kind: 'pooled',
+      ...(readout === undefined ? {} : { readout }),
       engine: sources.every(({ kind }) => kind === 'pixels') ? null : await engineRecord(engine),
       decoder,
       encoders: sources.map(encoderOf),
