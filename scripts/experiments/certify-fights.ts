@@ -5,11 +5,13 @@
 // --quick: some minutes. It can be stopped and started again. Other runs: --partitions and --sources (K by content and by
 // source), --attentive, --full, --scratch (K of these learners, or none), --trained-spread (their d of Finite Aggregation, or
 // none: each d trains d times as many), --only scratch (learners whose name has this in it; those from scratch, on pixels and
-// on random features need no pretraining), --epochs, --steps, --width, --depth, --resolution, --frames, --engine cuda. Data:
-// VIDEOMAE_TEST_DATA, else ../shared/data.
+// on random features need no pretraining), --readout motion (what heads read of the tokens; without it their mean, and all colors of
+// pixels), --threat label_flip (for an encoder that has seen these clips without labels), --epochs, --steps, --width, --depth,
+// --resolution, --frames, --engine cuda. Data: VIDEOMAE_TEST_DATA, else ../shared/data.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { type Threat, threats } from '../../src/certify/threat/threat.ts'
 import {
   type EncoderInput,
   encoderFolder,
@@ -23,13 +25,25 @@ import {
 import { sweep, writeStudy } from './certify-study.ts'
 import { numberOr } from './study.ts'
 
-const { values } = parseArgs({ options: { ...studyOptions, sources: { type: 'string' }, lambda: { type: 'string' } } })
+const { values } = parseArgs({
+  options: {
+    ...studyOptions,
+    ...{
+      sources: { type: 'string' },
+      lambda: { type: 'string' },
+      readout: { type: 'string' },
+      threat: { type: 'string' },
+    },
+  },
+})
 const { quick } = values
 const out = values.out ?? path.join('checkpoints', `certify-fights${quick ? '-quick' : ''}`)
 const threads = Number(values.threads)
 const data = process.env.VIDEOMAE_TEST_DATA ?? '../shared/data'
 const fights = path.resolve(data, 'fights')
 if (!existsSync(fights)) throw new Error(`Expected the data set fights at ${fights}; set VIDEOMAE_TEST_DATA.`)
+
+const isThreat = (text: string): text is Threat => threats.some((name) => name === text)
 
 /** Lists with absolute paths, one pair a fold. */
 function writeFolds(): { readonly data: string; readonly test: string }[] {
@@ -61,11 +75,16 @@ const costly = {
   full: listOr(values.full, quick ? 'none' : '5'),
   scratch: listOr(values.scratch, quick ? 'none' : '5'),
 }
-const named = { epochs: numberOr(values.epochs, quick ? 4 : 15), only: values.only }
-const cases = [
+const named = { epochs: numberOr(values.epochs, quick ? 4 : 15), only: values.only, readout: values.readout }
+const all = [
   { by: 'content', unit: 'one clip', heads: listOr(values.partitions, quick ? '3,9' : '3,5,9,15,25') },
   { by: 'source', unit: 'one source with all its clips', heads: listOr(values.sources, quick ? '3,9' : '3,5,9,15') },
 ] as const
+const trained = Object.values(costly).some((ks) => ks.length > 0)
+const cases = all.filter(({ heads }) => trained || heads.length > 0)
+if (values.threat !== undefined && !isThreat(values.threat))
+  throw new Error(`Expected one of ${threats.join(', ')} for --threat.`)
+const { threat } = values
 const learners = cases.map(({ heads }) => learnersOf(from, { heads, ...costly }, named))
 const pretraining: EncoderInput = {
   data: { path: elsewhere, samplesPerClip: 8 },
@@ -84,6 +103,7 @@ for (const [i, { by, unit }] of cases.entries()) {
     name: `fights by ${by}`,
     by,
     folds,
+    ...(threat === undefined ? {} : { threat }),
     rules: () => ['dpa', 'roe', 'fa'],
     spread: numberOr(values.spread, 2),
     trainedSpread: trainedSpread(values['trained-spread']),

@@ -94,24 +94,27 @@ export interface StudyLearner {
   /** As `--from` takes it. */
   readonly from: string
   readonly learner: LearnerOptions
+  /** What a head reads of the tokens; without one as `--from` alone has it. */
+  readonly readout?: string
   readonly partitions: readonly number[]
 }
 
 /**
  * Learners on one encoder, from those that know nothing to those that know most; the costly ones at a few K.
  *
- * @param options `only`: those whose name has this in it
+ * @param options `only`: those whose name has this in it; `readout` of heads
  */
 export function learnersOf(
   from: string,
   ks: Readonly<Record<'heads' | 'attentive' | 'full' | 'scratch', readonly number[]>>,
-  options: { readonly epochs: number; readonly only?: string },
+  options: { readonly epochs: number; readonly only?: string; readonly readout?: string },
 ): StudyLearner[] {
-  const { epochs, only = '' } = options
+  const { epochs, only = '', readout } = options
   const ridge = (name: string, place: string): StudyLearner => ({
     name,
     from: place,
     learner: { kind: 'ridge' },
+    readout,
     partitions: ks.heads,
   })
   const learners: StudyLearner[] = [
@@ -119,7 +122,7 @@ export function learnersOf(
     ridge('pixels, ridge', 'pixels'),
     ridge('random features, ridge', `untrained:${from}`),
     ridge('pretrained, ridge', from),
-    { name: 'pretrained, linear', from, learner: { kind: 'linear' }, partitions: ks.heads },
+    { name: 'pretrained, linear', from, learner: { kind: 'linear' }, readout, partitions: ks.heads },
     { name: 'pretrained, attentive', from, learner: { kind: 'attentive' }, partitions: ks.attentive },
     { name: 'pretrained, all weights', from, learner: { kind: 'full', epochs }, partitions: ks.full },
   ]

@@ -8,6 +8,7 @@ import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/files/certificate-file.ts'
 import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
 import { summariseRadii } from '../../src/certify/rules/metrics.ts'
+import type { Threat } from '../../src/certify/threat/threat.ts'
 import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners } from '../../src/certify/videos/prepare.ts'
@@ -26,6 +27,8 @@ export interface StudyCase {
   readonly spread: number
   /** The same for the others, which have DPA and Run-Off Election in any case; null: not Finite Aggregation. */
   readonly trainedSpread: number | null
+  /** What the attacker may do. Default `general`, by source `source`. */
+  readonly threat?: Threat
   /** Everything about the videos that is the same for all learners. `trusted` is for heads only. */
   readonly videos: Omit<CertifyVideosOptions, 'data' | 'test' | 'from' | 'learner' | 'by'>
 }
@@ -62,10 +65,12 @@ async function certifyFold(
   fold: number,
   k: number,
 ): Promise<readonly Row[]> {
-  const { name, from, learner: options } = learner
+  const { name, from, learner: options, readout } = learner
   const { spread, by } = study
   const cellOf = (rules: readonly Rule[], d: number): Cell => {
-    const about = [study.name, name, from, options, study.folds[fold], k, rules, d, by]
+    const about: unknown[] = [study.name, name, from, options, study.folds[fold], k, rules, d, by]
+    // Cells of earlier runs know neither.
+    if (readout !== undefined || study.threat !== undefined) about.push({ readout, threat: study.threat })
     return { rules, spread: d, key: sha256(JSON.stringify(about)).slice(0, 12) }
   }
   if (isHeadKind(options.kind))
@@ -87,8 +92,8 @@ interface Cell {
 
 async function certifyOnce(
   out: string,
-  { name, from, learner }: StudyLearner,
-  { by, folds, videos: common }: StudyCase,
+  { name, from, learner, readout }: StudyLearner,
+  { by, folds, videos: common, threat = by === 'source' ? 'source' : 'general' }: StudyCase,
   where: {
     readonly fold: number
     readonly k: number
@@ -100,7 +105,14 @@ async function certifyOnce(
   const { fold, k, cell, learners: kept } = where
   const { rules, spread, key } = cell
   const { trusted, ...unscaled } = common
-  const videos: CertifyVideosOptions = { ...(kept === null ? common : unscaled), ...folds[fold], from, learner, by }
+  const videos: CertifyVideosOptions = {
+    ...(kept === null ? common : unscaled),
+    ...folds[fold],
+    from,
+    learner,
+    by,
+    readout,
+  }
   mkdirSync(path.join(out, 'runs'), { recursive: true })
   const file = path.join(out, 'runs', `${name.replaceAll(/\W+/g, '-')}-k${k}-${by}-fold${fold}-${key}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Row[]
@@ -108,7 +120,7 @@ async function certifyOnce(
   const rows = await prepareLearners(plan, videos, async ({ learners, set, test, encoder }) => {
     const { certificate } = await certify(set, test, {
       learners,
-      threat: { threat: by === 'source' ? 'source' : 'general', encoder },
+      threat: { threat, encoder },
       by,
       partitions: k,
       rules,

@@ -1,0 +1,252 @@
+// What a head reads of the tokens: balanced accuracy of ridge heads on every readout of a pretrained encoder, of the same model
+// with fresh weights and of patches without a network, on folds that keep groups apart.
+//   npx tsx scripts/experiments/readout.ts LIST --encoder DIR [--hold-out fold] [--group group] [--out checkpoints/readout]
+//     [--readouts mean,grid,...] [--clips 3] [--stride 2] [--lambda 1] [--seed 0] [--threads 2]
+// LIST: a CSV with columns path, label, one that names the part to hold out (--hold-out: fold, subject, ...) and one that names
+// what belongs together (--group). A ridge head on standardised features, lambda for each training row, nothing tuned; scores
+// are averaged over the clips of a video. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
+// draws for both. Writes readout.csv and readout.json, and prints the table. Tokens are computed once and kept.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { RandomStream } from '../../src/core/random.ts'
+import type { EngineSession } from '../../src/engine/engine.ts'
+import { Graph } from '../../src/graph/graph.ts'
+import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
+import { standardisation } from '../../src/inference/feature-rows.ts'
+import { computeFeatures } from '../../src/inference/features.ts'
+import { tokenGrid } from '../../src/model/configuration.ts'
+import { readTokens } from '../../src/model/readout.ts'
+import { readoutName } from '../../src/model/readout-name.ts'
+import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
+import { DenseProduct } from '../../src/numeric/wasm/product.ts'
+import { clipTiming } from '../../src/train/clip-timing.ts'
+import { chooseEngine } from '../../src/train/engine-choice.ts'
+
+const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3,grid+motion:3'
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    encoder: { type: 'string' },
+    'hold-out': { type: 'string', default: 'fold' },
+    group: { type: 'string', default: 'group' },
+    out: { type: 'string', default: path.join('checkpoints', 'readout') },
+    readouts: { type: 'string', default: usual },
+    clips: { type: 'string', default: '3' },
+    stride: { type: 'string' },
+    lambda: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '0' },
+    threads: { type: 'string', default: '2' },
+  },
+})
+const [list] = positionals
+if (list === undefined || values.encoder === undefined) throw new Error('Expected LIST and --encoder DIR.')
+const { out } = values
+const clips = Number(values.clips)
+const lambda = Number(values.lambda)
+const threads = Number(values.threads)
+
+interface Video {
+  readonly path: string
+  readonly id: string
+  readonly class: number
+  readonly part: string
+  readonly group: string
+}
+
+function readList(file: string): { readonly videos: readonly Video[]; readonly classes: readonly string[] } {
+  const [header, ...lines] = readFileSync(file, 'utf8').trim().split(/\r?\n/)
+  const columns = header.split(',')
+  const column = (name: string): number => {
+    const at = columns.indexOf(name)
+    if (at < 0) throw new Error(`Expected a column ${name} in ${file}, which has ${columns.join(', ')}.`)
+    return at
+  }
+  const [place, label, part] = [column('path'), column('label'), column(values['hold-out'])]
+  const group = columns.includes(values.group) ? column(values.group) : part
+  const rows = lines.map((line) => line.split(','))
+  const classes = [...new Set(rows.map((row) => row[label]))].sort()
+  const videos = rows.map((row) => ({
+    path: path.resolve(path.dirname(file), row[place]),
+    id: row[place],
+    class: classes.indexOf(row[label]),
+    part: row[part],
+    group: row[group],
+  }))
+  return { videos, classes }
+}
+
+/** Rows of one readout, all clips of a video one after the other. */
+interface Rows {
+  readonly width: number
+  /** Video of each row. */
+  readonly owners: readonly number[]
+  readonly rows: readonly Float32Array[]
+}
+
+type Tokens = Awaited<ReturnType<typeof tokensOf>>
+
+async function tokensOf(source: TokenSource, videos: readonly Video[]) {
+  const computed = await computeFeatures(source, videos, {
+    ...{ kind: 'tokens', cache: path.join(out, 'store'), clips, batch: 1, threads },
+  })
+  if (computed.failures.length > 0) throw new Error(`Expected readable videos: ${computed.failures[0].reason}`)
+  const tokens: Float32Array[] = []
+  for (const { digest } of computed.videos) tokens.push(await computed.store.read(digest))
+  return { tokens, shape: computed.shape, grid: tokenGrid(source.configuration) }
+}
+
+/** The readout of all tokens, through the program's own operations. */
+async function readoutOf({ tokens, shape, grid }: Tokens, readout: string): Promise<Rows> {
+  const [count, width] = shape as [number, number]
+  const graph = new Graph('readout')
+  const program = graph.build({ y: readTokens(graph.input('tokens', [1, count, width]), grid, readout) })
+  const session: EngineSession = await (await chooseEngine(null)).open([program], { threads: 1 })
+  const owners: number[] = []
+  const rows: Float32Array[] = []
+  try {
+    for (const [v, all] of tokens.entries()) {
+      for (let from = 0; from < all.length; from += count * width) {
+        const { y } = await session.run('readout', { tokens: all.slice(from, from + count * width) })
+        owners.push(v)
+        rows.push(y)
+      }
+    }
+  } finally {
+    await session.close()
+  }
+  return { width: rows[0].length, owners, rows }
+}
+
+/** [videos] the class that a ridge head answers that has not seen the part of the video. */
+function answers({ width, owners, rows }: Rows, videos: readonly Video[], classes: number): Int32Array {
+  const found = new Int32Array(videos.length)
+  for (const part of new Set(videos.map((video) => video.part))) {
+    const train = owners.flatMap((owner, i) => (videos[owner].part === part ? [] : [i]))
+    const statistics = standardisation({ count: train.length, width, row: (i) => rows[train[i]] })
+    const scaled = (row: Float32Array): Float64Array =>
+      Float64Array.from(row, (value, k) => (value - statistics.mean[k]) / statistics.deviation[k])
+    const inputs = new Float64Array(train.length * (width + 1))
+    for (const [i, at] of train.entries()) {
+      inputs.set(scaled(rows[at]), i * (width + 1))
+      inputs[i * (width + 1) + width] = 1
+    }
+    const labels = Int32Array.from(train, (at) => videos[owners[at]].class)
+    const samples = { count: train.length, width, classes, inputs, labels, bucketSizes: [train.length], buckets: [0] }
+    const weights = trainRidge(samples, lambda * train.length, new DenseProduct('f64'), new StatisticsCache(1))
+    const scores = videos.map(() => new Float64Array(classes))
+    for (const [i, owner] of owners.entries()) {
+      if (videos[owner].part !== part) continue
+      const row = scaled(rows[i])
+      for (let c = 0; c < classes; c++) {
+        let sum = weights[c * (width + 1) + width]
+        for (let k = 0; k < width; k++) sum += weights[c * (width + 1) + k] * row[k]
+        scores[owner][c] += sum
+      }
+    }
+    for (const [v, video] of videos.entries()) {
+      if (video.part === part) found[v] = scores[v].indexOf(Math.max(...scores[v]))
+    }
+  }
+  return found
+}
+
+/** Mean recall over classes, each video counted `weights[v]` times. */
+function balanced(right: ArrayLike<boolean>, weights: ArrayLike<number>, videos: readonly Video[], classes: number) {
+  const [hits, all] = [new Float64Array(classes), new Float64Array(classes)]
+  for (const [v, video] of videos.entries()) {
+    all[video.class] += weights[v]
+    if (right[v]) hits[video.class] += weights[v]
+  }
+  const recalls = [...all].flatMap((total, c) => (total === 0 ? [] : [hits[c] / total]))
+  return recalls.reduce((a, b) => a + b, 0) / recalls.length
+}
+
+/** How often each video is drawn, groups as wholes, for 2,000 draws. */
+function drawsOf(videos: readonly Video[]): readonly Int32Array[] {
+  const groups = [...new Set(videos.map(({ group }) => group))]
+  const random = new RandomStream(Number(values.seed), 'readout groups')
+  return Array.from({ length: 2000 }, () => {
+    const times = new Map<string, number>()
+    for (let i = 0; i < groups.length; i++) {
+      const group = groups[random.integer(groups.length)]
+      times.set(group, (times.get(group) ?? 0) + 1)
+    }
+    return Int32Array.from(videos, ({ group }) => times.get(group) ?? 0)
+  })
+}
+
+function interval(sample: readonly number[]): [number, number] {
+  const sorted = [...sample].sort((a, b) => a - b)
+  return [sorted[Math.floor(0.025 * sorted.length)], sorted[Math.ceil(0.975 * sorted.length) - 1]]
+}
+
+const { videos, classes } = readList(list)
+const opened = await openEncoder(values.encoder)
+const stride = values.stride === undefined ? undefined : Number(values.stride)
+const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
+const sources: readonly (readonly [string, TokenSource])[] = [
+  ['fresh', freshEncoder(opened.configuration, sampling, Number(values.seed))],
+  ['pretrained', { ...opened, sampling }],
+  ['pixels', patchSource(sampling)],
+]
+const readouts = values.readouts.split(',').map(readoutName)
+mkdirSync(out, { recursive: true })
+const draws = drawsOf(videos)
+const ones = new Int32Array(videos.length).fill(1)
+const results: { source: string; readout: string; width: number; accuracy: number; drawn: number[] }[] = []
+for (const [source, encoder] of sources) {
+  const tokens = await tokensOf(encoder, videos)
+  for (const readout of readouts) {
+    const rows = await readoutOf(tokens, readout)
+    const right = Array.from(answers(rows, videos, classes.length), (c, v) => c === videos[v].class)
+    const accuracy = balanced(right, ones, videos, classes.length)
+    const drawn = draws.map((weights) => balanced(right, weights, videos, classes.length))
+    results.push({ source, readout, width: rows.width, accuracy, drawn })
+    console.error(`${source} ${readout}: ${accuracy.toFixed(3)}`)
+  }
+}
+
+const rowOf = (source: string, readout: string) =>
+  results.find((result) => result.source === source && result.readout === readout)
+/** Difference of two rows and its paired interval. */
+function difference(a: (typeof results)[number] | undefined, b: (typeof results)[number] | undefined) {
+  if (a === undefined || b === undefined || a === b) return null
+  const [low, high] = interval(a.drawn.map((value, i) => value - b.drawn[i]))
+  return { value: a.accuracy - b.accuracy, low, high }
+}
+const table = results.map((result) => {
+  const { source, readout, width, accuracy, drawn } = result
+  const [low, high] = interval(drawn)
+  const overMean = difference(result, rowOf(source, 'mean'))
+  const overFresh = source === 'pretrained' ? difference(result, rowOf('fresh', readout)) : null
+  return { source, readout, width, accuracy, low, high, overMean, overFresh }
+})
+const lists = { list: path.resolve(list), encoder: values.encoder, holdOut: values['hold-out'], group: values.group }
+const groups = new Set(videos.map(({ group }) => group)).size
+writeFileSync(
+  path.join(out, 'readout.json'),
+  `${JSON.stringify({ ...lists, videos: videos.length, groups, classes, clips, lambda, sampling, table }, null, 2)}\n`,
+)
+const number = (value: number): string => value.toFixed(3)
+const spread = (d: ReturnType<typeof difference>): string[] =>
+  d === null ? ['', '', ''] : [d.value, d.low, d.high].map(number)
+const heading = 'source,readout,width,balanced_accuracy,low,high,over_mean,low,high,over_fresh,low,high'
+const lines = table.map(({ source, readout, width, accuracy, low, high, overMean, overFresh }) =>
+  [source, readout, width, ...[accuracy, low, high].map(number), ...spread(overMean), ...spread(overFresh)].join(','),
+)
+writeFileSync(path.join(out, 'readout.csv'), `${[heading, ...lines].join('\n')}\n`)
+const signed = (d: ReturnType<typeof difference>): string =>
+  d === null ? '' : `${d.value >= 0 ? '+' : ''}${number(d.value)} [${number(d.low)}, ${number(d.high)}]`
+console.log(
+  `${videos.length} videos of ${groups} groups, ${classes.length} classes; lambda ${lambda} per row, ${clips} clips\n`,
+)
+console.log(
+  '| tokens | readout | values | balanced accuracy | over the mean | over fresh weights |\n|---|---|---|---|---|---|',
+)
+for (const { source, readout, width, accuracy, low, high, overMean, overFresh } of table) {
+  console.log(
+    `| ${source} | ${readout} | ${width} | ${number(accuracy)} [${number(low)}, ${number(high)}] | ${signed(overMean)} | ${signed(overFresh)} |`,
+  )
+}
+console.log(`\nwritten to ${out}`)
