@@ -182,15 +182,6 @@ export const finetuneSchema = z
       .prefault({}),
     log: logSchema.prefault({}),
   })
-  .check(({ value: { mode, probe }, issues }) => {
-    if (probe.readout === 'mean' || mode === 'linear' || mode === 'ridge') return
-    issues.push({
-      code: 'custom',
-      path: ['probe', 'readout'],
-      message: `expected mean with mode ${mode}, which reads no other; modes linear and ridge do`,
-      input: probe.readout,
-    })
-  })
   .describe('Configuration of a fine-tuning run.')
 
 export type FinetuneInput = z.input<typeof finetuneSchema>

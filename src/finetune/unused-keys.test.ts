@@ -11,6 +11,7 @@ test('defaults, and values of the own mode, need no note', () => {
   expect(noteOf({ mode: 'linear', probe: { epochs: 3, weightDecay: 0.1 } })).toBeNull()
   expect(noteOf({ mode: 'attentive', probe: { heads: 2 } })).toBeNull()
   expect(noteOf({ mode: 'ridge', probe: { clips: 2 } })).toBeNull()
+  for (const mode of ['linear', 'ridge'] as const) expect(noteOf({ mode, probe: { readout: 'motion' } })).toBeNull()
 })
 
 test('values of another mode are named', () => {
@@ -19,6 +20,8 @@ test('values of another mode are named', () => {
     /: augment\.mixup, probe\.epochs \(mode ridge/,
   )
   expect(noteOf({ mode: 'linear', schedule: { duration: '3 epochs' } })).toMatch(/: schedule\.duration \(/)
+  for (const mode of ['full', 'attentive'] as const)
+    expect(noteOf({ mode, probe: { readout: 'motion' } })).toContain(`: probe.readout (mode ${mode} does not use it)`)
   expect(noteOf({ mode: 'full', model: { decoder: { depth: 1 } } })).toMatch(/model\.decoder\.depth \(only pretraining/)
 })
 

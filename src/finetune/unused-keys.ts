@@ -18,7 +18,7 @@ const ofPretraining = ['model.decoder', 'model.target']
 const unusedIn: Readonly<Record<FinetuneMode, readonly string[]>> = {
   full: ['probe'],
   linear: [...ofFullTraining, 'probe.heads'],
-  attentive: ofFullTraining,
+  attentive: [...ofFullTraining, 'probe.readout'],
   ridge: [...ofFullTraining, 'probe.epochs', 'probe.batch', 'probe.learningRate', 'probe.weightDecay', 'probe.heads'],
 }
 

@@ -40,6 +40,7 @@ const ofStudies: Record<string, Use> = {
   '--split': split,
   '--clips': { tests: [['test/certify-videos/learners.test.ts', 'refuses options that a learner does not have']] },
   '--engine': { tests: [[unitTests, pixels]] },
+  '--readout': { tests: [['test/certify-videos/readout.test.ts', 'is refused before any video is decoded']] },
 }
 const ofLearners = ['--lambda 1', '--epochs 2', '--learning-rate 1', '--recipe finetune-laptop']
 
@@ -75,18 +76,19 @@ const table: Record<string, Record<string, Use>> = {
               'evaluation.every={"steps":1}',
             ],
             ...['evaluation.batch=2', 'engine.recompute=blocks', 'model.decoder.depth=1', 'model.target=raw'],
-            ...(mode === 'attentive' ? [] : ['probe.heads=2']),
+            mode === 'attentive' ? 'probe.readout=motion' : 'probe.heads=2',
             ...(mode === 'ridge'
               ? ['probe.epochs=2', 'probe.batch=2', 'probe.learningRate=1', 'probe.weightDecay=0']
               : []),
           ].map((key) => `finetune list.csv --from scratch --mode ${mode} --set ${key}`),
         )
         .concat(
-          ['probe.clips=2', 'probe={"clips":2}', 'model.target=raw'].map(
+          ['probe.clips=2', 'probe={"clips":2}', 'probe.readout=motion', 'model.target=raw'].map(
             (key) => `finetune list.csv --from scratch --mode full --set ${key}`,
           ),
         ),
     },
+    '--readout': { tests: [['test/finetune/readout-heads.test.ts', '--readout is refused in mode']] },
     '--dry-run': { refused: ['finetune list.csv --from scratch --print-config --dry-run'] },
   },
   evaluate: {
@@ -154,7 +156,15 @@ const table: Record<string, Record<string, Use>> = {
       [inVotes, inLists],
       [
         ...['--from run', '--partitions 4', '--group-recipe laptop-pretrain', '--white-box', '--collective 1,2'],
-        ...['--clips 2', '--stride 2', '--cache folder', '--engine native', '--threads 1', '--workers 1'],
+        ...[
+          '--clips 2',
+          '--stride 2',
+          '--readout motion',
+          '--cache folder',
+          '--engine native',
+          '--threads 1',
+          '--workers 1',
+        ],
         ...['--decoder ffmpeg', '--trained-on list.csv', '--trust public', '--period 7d', '--until 2024-01-01'],
         ...['--shard 1/2', ...ofLearners],
       ],
@@ -192,6 +202,7 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--from', '--learner', '--partitions', '--threat', '--subsets', '--accuracies', '--trust', '--labels-used'),
     ...refused(['lethal-dose list.csv --from run'], ofLearners.slice(1)),
     ...refused(['lethal-dose list.csv --from run --learner linear,attentive'], ['--lambda 1']),
+    ...refused(['lethal-dose list.csv --from run --learner attentive'], ['--readout motion']),
     ...refused(['lethal-dose list.csv --from pixels'], ['--engine native', '--trained-on list.csv']),
   },
   demo: used('--out', '--clips', '--steps', '--engine', '--threads', '--json'),

@@ -24,6 +24,7 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
+import { runHere } from '../cli/run-here.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-readout-heads-'))
@@ -158,10 +159,11 @@ describe('a classifier whose readout', () => {
   })
 })
 
-it.each(['full', 'attentive'] as const)('mode %s takes no readout', (mode) => {
-  expect(() => finetuneConfiguration({ mode, probe: { readout: 'motion' } })).toThrow(
-    expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining('readout') }),
-  )
+it.each(['full', 'attentive'] as const)('--readout is refused in mode %s', async (mode) => {
+  const line = `finetune ${place('data')} --from ${place('encoder')} --mode ${mode} --readout motion --out ${place('no')}`
+  const { code, document } = await runHere(line)
+  expect([code, document.error?.code]).toEqual([2, 'CONFIGURATION_INVALID'])
+  expect(document.error?.message).toContain('--readout')
 })
 
 it('a readout that no clip of the encoder has is refused before any video is decoded', async () => {

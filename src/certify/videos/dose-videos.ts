@@ -92,8 +92,11 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
 }
 
 /** Patches are read by an engine; all colors of pixels are not. */
-const usesEngine = (from: string, { kind }: LearnerOptions, { readout }: Pick<LethalDoseOfVideosJob, 'readout'>): boolean =>
-  from !== 'pixels' || readout !== undefined || !isHeadKind(kind)
+const usesEngine = (
+  from: string,
+  { kind }: LearnerOptions,
+  { readout }: Pick<LethalDoseOfVideosJob, 'readout'>,
+): boolean => from !== 'pixels' || readout !== undefined || !isHeadKind(kind)
 const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrained(from) && !startsFresh(kind)
 
 /**
@@ -101,10 +104,7 @@ const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrai
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
-function refuseUnusedOptions(
-  job: LethalDoseOfVideosJob,
-  learners: readonly LearnerOptions[],
-): void {
+function refuseUnusedOptions(job: LethalDoseOfVideosJob, learners: readonly LearnerOptions[]): void {
   const { from, engine = null, trainedOn, readout } = job
   const kinds = learners.map(({ kind }) => kind).join(', ')
   for (const name of ['lambda', 'epochs', 'learningRate', 'recipe'] as const) {
