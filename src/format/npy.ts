@@ -83,14 +83,36 @@ export async function readNpy(path: string): Promise<Npy> {
   }
 }
 
+/** One key of a header with its value, as Python writes them, and what follows. */
+const entryPattern = /\s*(['"])(\w+)\1\s*:\s*('[^']*'|"[^"]*"|\w+|\([^()]*\))\s*(,|(?=\}))/y
+
+/** The values of a header by their keys; none where it is no dictionary, or has a key twice or one that no array has. */
+function entriesOf(text: string): ReadonlyMap<string, string> {
+  const entries = new Map<string, string>()
+  const none = new Map<string, string>()
+  const dictionary = text.trim()
+  if (!dictionary.startsWith('{')) return none
+  const pattern = new RegExp(entryPattern)
+  pattern.lastIndex = 1
+  let end = 1
+  for (let entry = pattern.exec(dictionary); entry !== null; entry = pattern.exec(dictionary)) {
+    const [, , key, value] = entry
+    if (entries.has(key)) return none
+    entries.set(key, value)
+    end = pattern.lastIndex
+  }
+  return entries.size === 3 && dictionary.slice(end).trim() === '}' ? entries : none
+}
+
 /** The header is a Python dictionary literal with three keys in any order. */
 function parseHeader(
   path: string,
   text: string,
 ): { dtype: NpyDtype; bigEndian: boolean; shape: number[]; fortran: boolean } {
-  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1]
-  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1]
-  const sizes = /'shape'\s*:\s*\(([^)]*)\)/.exec(text)?.[1]
+  const entries = entriesOf(text)
+  const descr = /^(['"])([^'"]*)\1$/.exec(entries.get('descr') ?? '')?.[2]
+  const order = /^(True|False)$/.exec(entries.get('fortran_order') ?? '')?.[1]
+  const sizes = /^\((.*)\)$/s.exec(entries.get('shape') ?? '')?.[1]
   if (descr === undefined || order === undefined || sizes === undefined) {
     throw invalid(path, `its header is not a plain array's: ${JSON.stringify(text.trim().slice(0, 120))}`)
   }
