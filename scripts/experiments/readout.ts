@@ -23,7 +23,7 @@ import { DenseProduct } from '../../src/numeric/wasm/product.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 
-const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3,grid+motion:3'
+const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3'
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {

@@ -9,11 +9,10 @@ import { nearestKey } from '../core/nearest-key.ts'
  * - `grid`: the mean over time, averaged in a grid of G x G cells, [G * G * D].
  * - `motion`: the mean over time of |z[t + 1] - z[t]|, averaged in the cells, [G * G * D].
  * - `motion-rms`: the root of the mean of (z[t + 1] - z[t])^2 over time and the tokens of a cell, [G * G * D].
- * - `grid+motion`: the values of `grid`, then those of `motion`, [2 * G * G * D].
  *
  * Values are ordered by cell row, cell column, value of the token.
  */
-export const readoutKinds = ['mean', 'grid', 'motion', 'motion-rms', 'grid+motion'] as const
+export const readoutKinds = ['mean', 'grid', 'motion', 'motion-rms'] as const
 export type ReadoutKind = (typeof readoutKinds)[number]
 
 /** Cells on a side where a name does not say it. */
@@ -43,7 +42,7 @@ export function readoutName(text: string): string {
 
 /** @throws VideoMaeError `READOUT_UNKNOWN` */
 export function parseReadout(text: string): Readout {
-  const match = /^([a-z+-]+)(?::([1-9]\d{0,3}))?$/.exec(text)
+  const match = /^([a-z-]+)(?::([1-9]\d{0,3}))?$/.exec(text)
   const kind = readoutKinds.find((name) => name === match?.[1])
   const cells = match?.[2] === undefined ? defaultCells : Number(match[2])
   if (kind === undefined || cells > mostCells) throw unknownReadout(text, readoutSyntax)

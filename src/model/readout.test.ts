@@ -11,7 +11,6 @@ describe('names of readouts', () => {
     ['motion:2', 'motion:2'],
     ['grid', 'grid:3'],
     ['motion-rms:10', 'motion-rms:10'],
-    ['grid+motion', 'grid+motion:3'],
   ])('%s is %s', (text, name) => {
     expect(readoutName(text)).toBe(name)
     expect(readoutName(name)).toBe(name)
@@ -46,14 +45,13 @@ describe('what readouts need of a clip', () => {
     expect(readoutWidth('mean', clip, 16)).toBe(16)
     expect(readoutWidth('motion', clip, 16)).toBe(144)
     expect(readoutWidth('grid:6', clip, 16)).toBe(576)
-    expect(readoutWidth('grid+motion:2', clip, 16)).toBe(128)
   })
 
   test.each([
     ['more cells than tokens', 'motion:7', clip],
     ['more cells than tokens across', 'grid:3', { t: 4, h: 6, w: 2 }],
     ['a change within one time step', 'motion', { t: 1, h: 6, w: 6 }],
-    ['both of one time step', 'grid+motion', { t: 1, h: 6, w: 6 }],
+    ['its root mean square', 'motion-rms', { t: 1, h: 6, w: 6 }],
   ])('%s is refused', (_, name, grid) => {
     expect(() => readoutWidth(name, grid, 16)).toThrow(
       expect.objectContaining({ code: 'READOUT_UNFIT', exit: 'usage' }),

@@ -25,31 +25,22 @@ export const readoutSchema = z.string().transform((text, context) => {
  *   of clips with one time step
  */
 export function readoutWidth(readout: string, grid: TokenGrid, width: number): number {
-  const { kind, cells } = fittingReadout(readout, grid)
-  return (kind === 'grid+motion' ? 2 : 1) * cells * cells * width
+  const { cells } = fittingReadout(readout, grid)
+  return cells * cells * width
 }
 
 function fittingReadout(text: string, { t, h, w }: TokenGrid): Readout {
   const readout = parseReadout(text)
   const { kind, cells } = readout
   const unfit = (expected: string, hint: string) =>
-    new VideoMaeError(`Expected ${expected} for the readout ${readoutName(text)}, but clips have ${t} x ${h} x ${w}.`, {
-      code: 'READOUT_UNFIT',
-      exit: 'usage',
-      hint,
-    })
-  if (cells > h || cells > w) {
-    throw unfit(
-      `at least ${cells} x ${cells} tokens (time x rows x columns)`,
-      `Take ${kind}:${Math.min(h, w)} or fewer cells.`,
+    new VideoMaeError(
+      `Expected clips of at least ${expected} for the readout ${readoutName(text)}, but they have ${t} time step${t === 1 ? '' : 's'} of ${h} x ${w} tokens.`,
+      { code: 'READOUT_UNFIT', exit: 'usage', hint },
     )
-  }
-  if (kind !== 'mean' && kind !== 'grid' && t < 2) {
-    throw unfit(
-      'at least 2 time steps (time x rows x columns)',
-      'Take the readout mean or grid, or an encoder of more frames.',
-    )
-  }
+  if (cells > h || cells > w)
+    throw unfit(`${cells} x ${cells} tokens`, `Take ${kind}:${Math.min(h, w)} or fewer cells.`)
+  if (kind !== 'mean' && kind !== 'grid' && t < 2)
+    throw unfit('2 time steps', 'Take the readout mean or grid, or an encoder of more frames.')
   return readout
 }
 
@@ -66,19 +57,15 @@ export function readTokens(tokens: Tensor, grid: TokenGrid, readout: string): Te
   // [B, T, H * W * D]: a time step is a row.
   const steps = reshape(tokens, [batch, t, h * w * width])
   const inCells = (x: Tensor): Tensor => cellMeans(x, [batch, h, w, width], cells)
-  const still = (): Tensor => inCells(averageOver(steps))
-  const motion = (): Tensor => inCells(averageOver(absolute(differences(steps))))
   switch (kind) {
     case 'grid':
-      return still()
+      return inCells(averageOver(steps))
     case 'motion':
-      return motion()
+      return inCells(averageOver(absolute(differences(steps))))
     case 'motion-rms': {
       const change = differences(steps)
       return squareRoot(inCells(averageOver(multiply(change, change))))
     }
-    case 'grid+motion':
-      return concat([still(), motion()], 1)
   }
 }
 

@@ -21,7 +21,7 @@ const cases: readonly (readonly [string, { t: number; h: number; w: number }])[]
   ['motion:4', { t: 3, h: 4, w: 9 }],
   ['motion-rms:3', { t: 4, h: 5, w: 8 }],
   ['motion-rms:2', { t: 2, h: 2, w: 2 }],
-  ['grid+motion:3', { t: 3, h: 7, w: 3 }],
+  ['motion:3', { t: 3, h: 7, w: 3 }],
 ]
 
 /** Values of one clip; z(t, y, x, d) is a token's value. */
@@ -31,11 +31,6 @@ function expectedReadout(
   z: (t: number, y: number, x: number, d: number) => number,
 ): number[] {
   const kind = name.split(':')[0] as ReadoutKind
-  if (kind === 'grid+motion')
-    return [
-      ...expectedReadout(name.replace('grid+motion', 'grid'), { t, h, w }, z),
-      ...expectedReadout(name.replace('grid+motion', 'motion'), { t, h, w }, z),
-    ]
   const cells = kind === 'mean' ? 1 : Number(name.split(':')[1] ?? 3)
   const steps = kind === 'mean' || kind === 'grid' ? t : t - 1
   const values: number[] = []
