@@ -1,7 +1,7 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
 import { learnerCount, requireCount } from '../core/counts.ts'
-import { invalidArgument, requireDistinct, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, requireDistinct, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { type BucketKey, checkUnits } from './ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
 import {
@@ -152,7 +152,7 @@ function checkCounts({
 }): void {
   const named = rules.join(', ')
   if (spread !== undefined && !rules.some(needsSpread))
-    throw invalidArgument('spread', `nothing with rules ${named}, which have no spread`, spread)
+    throw unusedArgument('spread', `with rules ${named}, which have no spread`, spread)
   if (spread === 1 && rules.some(needsSpread) && !rules.every(needsSpread))
     throw invalidArgument(
       'spread',
@@ -165,9 +165,9 @@ function checkCounts({
   if (groups !== undefined) requireCount('groups', groups)
   if (collective === undefined) return
   if (!rules.some((rule) => ruleNamed(rule).collective))
-    throw invalidArgument(
+    throw unusedArgument(
       'collective',
-      `nothing with rules ${named}, which have no bound on the whole test set`,
+      `with rules ${named}, which have no bound on the whole test set`,
       collective.join(','),
       `Add one of the rules ${allRules.filter((rule) => ruleNamed(rule).collective).join(', ')}.`,
     )
@@ -176,10 +176,10 @@ function checkCounts({
 }
 
 function notCombined(beside: string): VideoMaeError {
-  return new VideoMaeError(`Expected rule temporal alone, but it came with ${beside}.`, {
+  return new VideoMaeError(`Expected rule temporal alone, but received it together with ${beside}.`, {
     code: 'RULES_NOT_COMBINED',
     exit: 'usage',
-    hint: 'Its learners are those of periods, not of partitions by hash: certify the other in a run of its own.',
+    hint: 'Its learners belong to periods, not to partitions by hash. Certify the other rule in a separate run.',
   })
 }
 

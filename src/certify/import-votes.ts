@@ -47,7 +47,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   // Votes cannot be added up: counted one by one, one poison would change several of them.
   if (kind === 'votes' && seeds > 1) throw invalidArgument('seeds', '1 with votes; several seeds need scores', seeds)
   const table = await readVotesTable(file, options)
-  if (table.inputs === 0 || table.width === 0) throw invalidVotes(file, 'it holds none')
+  if (table.inputs === 0 || table.width === 0) throw invalidVotes(file, 'it is empty')
   if (kind === 'scores' && firstClass !== 0 && table.labels === null)
     throw invalidArgument('firstClass', '0 with scores and no column of true classes: no cell is a class', firstClass)
   const reader = new ClassReader(options)
@@ -57,7 +57,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   const lowest =
     labels?.reduce<number>((least, label) => (label === null ? least : Math.min(least, label)), classes) ?? classes
   if (kind === 'votes' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
-    notes.push('nothing in the file is class 0: where classes are counted from 1, say --first-class 1')
+    notes.push('no cell in the file is class 0: if classes are counted from 1, use --first-class 1')
   if (kind === 'votes' && classNames?.some((name) => name.normalize('NFC').trim() === '-1') === true)
     notes.push('-1 is the name of a class: no vote is read as an abstention')
   notes.push(...learnerNotes(cast.ballots, labels, table.columns))
@@ -145,7 +145,7 @@ function learnerNotes(
 /** Below, learners agree by chance. */
 const fewestInputs = 10
 
-const hintOfClasses = 'Classes are counted from 0; where they are counted from 1, say --first-class 1.'
+const hintOfClasses = 'Classes are counted from 0. If they are counted from 1, use --first-class 1.'
 
 function castVotes(file: string, table: VotesTable, reader: ClassReader, { classes }: ImportOptions): Cast {
   const { inputs, width } = table

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { combinedRules, rules } from '../certify/rules/list.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { unusedArgument } from '../core/errors.ts'
 import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
@@ -215,9 +215,9 @@ function refuseBesideLists(command: Command): void {
       command.getOptionValueSource(option.attributeName()) === 'cli' && !ofGroupLists.has(option.attributeName()),
   )
   if (unused === undefined) return
-  throw invalidArgument(
+  throw unusedArgument(
     unused.long ?? unused.attributeName(),
-    'nothing with --stage groups, which only writes lists of videos',
+    'with --stage groups, which only writes lists of videos',
     String(command.getOptionValue(unused.attributeName())),
     'Give it to the `certify` that names the encoders of the groups.',
   )
@@ -229,7 +229,7 @@ function refuseBesideLists(command: Command): void {
  * @throws VideoMaeError `INVALID_ARGUMENT` naming it
  */
 function refuseUnused(command: Command, data: string | undefined, votes: string | undefined): void {
-  if (votes !== undefined && data !== undefined) throw invalidArgument('DATA', 'nothing with --votes', data)
+  if (votes !== undefined && data !== undefined) throw unusedArgument('DATA', 'with --votes', data)
   for (const option of command.options) {
     const name = option.attributeName()
     if (command.getOptionValueSource(name) !== 'cli') continue
@@ -238,10 +238,10 @@ function refuseUnused(command: Command, data: string | undefined, votes: string 
     const flag = option.long ?? name
     const value = String(command.getOptionValue(name))
     throw votes === undefined
-      ? invalidArgument(flag, 'nothing without --votes', value)
-      : invalidArgument(
+      ? unusedArgument(flag, 'without --votes', value)
+      : unusedArgument(
           flag,
-          'nothing with --votes',
+          'with --votes',
           value,
           'How the learners were made, and so what one poison is, was decided by the system that made the file.',
         )

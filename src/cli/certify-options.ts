@@ -6,7 +6,7 @@ import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kin
 import type { SplitRule } from '../certify/videos/reading.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
 import { type CountName, largestCounts } from '../core/counts.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { ProgressDisplay } from '../train/progress.ts'
@@ -118,11 +118,10 @@ export function bucketsOf(
 ): { readonly by: BucketKey; readonly threat: Threat } {
   if (!rules.some(needsPeriods)) {
     const beside = period ?? until ?? coverage
-    if (beside !== undefined)
-      throw invalidArgument('--period, --until and --coverage', 'nothing without rule temporal', beside)
+    if (beside !== undefined) throw unusedArgument('--period, --until and --coverage', 'without rule temporal', beside)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
-  if (by !== undefined) throw invalidArgument('--by', 'nothing with rule temporal, whose buckets are periods', by)
+  if (by !== undefined) throw unusedArgument('--by', 'with rule temporal, whose buckets are periods', by)
   if (period === undefined || until === undefined)
     throw invalidArgument(
       '--period and --until',

@@ -13,7 +13,7 @@ import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballot
 import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
@@ -64,10 +64,9 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
       offsets,
     )
-  if (groups !== undefined && !rules.some(needsGroups))
-    throw invalidArgument('--groups', 'nothing without rule groups', groups)
+  if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
   if (coverage !== undefined && !rules.some(needsPeriods))
-    throw invalidArgument('--coverage', 'nothing without rule temporal', coverage)
+    throw unusedArgument('--coverage', 'without rule temporal', coverage)
   const imported = await importBallots(file, importOptions(options, kind, number, names))
   const { learners } = imported.ballots
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)

@@ -28,7 +28,7 @@ export function report(findings: readonly Finding[], { json = false }: CommonOpt
       : new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
           code: 'DOCTOR_FAILED',
           exit: 'environment',
-          hint: 'What is missing says how to get it.',
+          hint: 'Each missing part has instructions for installing it.',
         })
   if (json) {
     process.stdout.write(`${JSON.stringify({ findings, ...(error === null ? {} : errorDocument(error)) }, null, 2)}\n`)

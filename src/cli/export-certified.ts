@@ -1,5 +1,5 @@
 import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { unusedArgument } from '../core/errors.ts'
 import { type ClassifierOptions, refuseClassifierOptions } from './export.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
@@ -19,9 +19,8 @@ export interface ExportCertifiedCommandOptions extends CommonOptions, Classifier
 /** `videomae export CHECKPOINT --certified`. */
 export async function exportCertifiedCommand(encoder: string, options: ExportCertifiedCommandOptions): Promise<void> {
   const { json = false, certified, out = 'certified.onnx', input, engine, classifier, check } = options
-  if (classifier === true) throw invalidArgument('--classifier', 'nothing with --certified', true)
-  if (check !== undefined)
-    throw invalidArgument('--check', 'nothing with --certified: generated clips are voted on', check)
+  if (classifier === true) throw unusedArgument('--classifier', 'with --certified', true)
+  if (check !== undefined) throw unusedArgument('--check', 'with --certified, which votes on generated clips', check)
   refuseClassifierOptions(options, 'a certified ensemble')
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt

@@ -1,4 +1,4 @@
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { fileDigestOf, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
@@ -50,11 +50,11 @@ export async function exportClassifierCommand(
   const precision = precisionOf(options)
   if (check !== undefined) throw invalidArgument('--check', '--evaluate beside --classifier', check)
   if (options.calibrationClips !== undefined && calibrate === undefined)
-    throw invalidArgument('--calibration-clips', 'nothing without --calibrate', options.calibrationClips)
+    throw unusedArgument('--calibration-clips', 'without --calibrate', options.calibrationClips)
   if (format === 'huggingface') {
-    if (input !== undefined) throw invalidArgument('--input', 'nothing with a Hugging Face directory', input)
+    if (input !== undefined) throw unusedArgument('--input', 'with a Hugging Face directory', input)
     if (engine !== undefined)
-      throw invalidArgument('--engine', 'nothing with a Hugging Face directory, for which nothing is computed', engine)
+      throw unusedArgument('--engine', 'with a Hugging Face directory, for which nothing is computed', engine)
     if (precision !== 'float32') throw invalidArgument('--precision', 'float32 for a Hugging Face directory', precision)
     if (evaluate !== undefined) {
       const hint = 'Use `videomae evaluate` on the directory.'
@@ -119,7 +119,7 @@ function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
   const { precision, fp16 = false, int8 = false, calibrate } = options
   if (fp16 && int8) throw invalidArgument('--fp16 and --int8', 'at most one of them', 'both')
   if ((fp16 || int8) && precision !== undefined) {
-    throw invalidArgument('--precision', `nothing beside ${fp16 ? '--fp16' : '--int8'}`, precision)
+    throw unusedArgument('--precision', `beside ${fp16 ? '--fp16' : '--int8'}`, precision)
   }
   const asked = fp16 ? 'float16' : int8 ? 'int8-dynamic' : (precision ?? 'float32')
   if (calibrate === undefined) {

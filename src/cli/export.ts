@@ -33,7 +33,7 @@ export type ClassifierOptions = { readonly [name in keyof typeof classifierOptio
 export function refuseClassifierOptions(options: ClassifierOptions, what: string): void {
   for (const [name, written] of Object.entries(classifierOptions)) {
     if (options[name as keyof typeof classifierOptions] === undefined) continue
-    throw new VideoMaeError(`Expected --classifier beside ${written}, which says nothing about ${what}.`, {
+    throw new VideoMaeError(`Expected --classifier with ${written}, which has no effect on ${what}.`, {
       code: 'INVALID_ARGUMENT',
       exit: 'usage',
       hint: `Add --classifier, or leave ${written} out.`,

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
@@ -163,7 +163,7 @@ function refuseUnused(command: Command): void {
   )
   if (unused === undefined) return
   const value = String(command.getOptionValue(unused.attributeName()))
-  throw invalidArgument(unused.long ?? unused.flags, `nothing ${certified ? 'with' : 'without'} --certified`, value)
+  throw unusedArgument(unused.long ?? unused.flags, `${certified ? 'with' : 'without'} --certified`, value)
 }
 
 function addFeatures(program: Command): void {

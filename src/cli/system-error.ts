@@ -12,7 +12,7 @@ const systemHints: Readonly<Record<string, string>> = {
   ENOTDIR: 'A part of that path is a file, not a folder: choose another one.',
   EEXIST: 'There is a file where a folder is needed: choose another path.',
   EISDIR: 'There is a folder where a file is needed: choose another path.',
-  ENOENT: 'The folder that it should lie in does not exist: make it, or choose another path.',
+  ENOENT: 'Its parent folder does not exist: create it, or choose another path.',
   ENAMETOOLONG: 'Choose a shorter path.',
   EMFILE: 'Raise the limit of open files (ulimit -n).',
   ENFILE: 'The machine has too many files open: end other programs, then {goOn}.',

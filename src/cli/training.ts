@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { unusedArgument } from '../core/errors.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import type { OpenedVideos } from '../train/open-some.ts'
@@ -47,7 +47,7 @@ export function oneOrSeveral(sources: readonly string[] | undefined): string | r
  */
 export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
   if (options.printConfig === true && options.dryRun === true)
-    throw invalidArgument('--dry-run', 'nothing with --print-config, which checks no video', true)
+    throw unusedArgument('--dry-run', 'with --print-config, which checks no video', true)
   const plain: readonly PlainOption[] = [
     ...own,
     { key: 'engine.name', value: options.engine, origin: '--engine' },

@@ -16,7 +16,7 @@ export interface VerifyCommandOptions extends CommonOptions {
 /** `videomae verify`. */
 export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {
   const { json = false, quiet = false, data, test } = options
-  const interrupt = interruptSignal('Nothing was written; run the same command again.')
+  const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const { signal } = interrupt
     const report = await verifyCertificate(file, { data, test, signal, onProgress: progressOf(quiet) })

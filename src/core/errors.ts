@@ -54,6 +54,20 @@ export class VideoMaeError extends Error {
   }
 }
 
+/**
+ * An argument that has no effect beside the others: somebody relies on it.
+ *
+ * @param where in which case, such as `with --votes`
+ */
+export function unusedArgument(name: string, where: string, received: unknown, hint?: string): VideoMaeError {
+  const shown = typeof received === 'string' ? JSON.stringify(received) : String(received)
+  return new VideoMaeError(`Expected no ${name} ${where}, but received ${shown}.`, {
+    code: 'INVALID_ARGUMENT',
+    exit: 'usage',
+    hint: hint ?? 'It would have no effect.',
+  })
+}
+
 /** An `invalid argument` error in one shape everywhere: expected, name, received. */
 export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): VideoMaeError {
   const shown = typeof received === 'string' ? JSON.stringify(received) : String(received)

@@ -97,7 +97,7 @@ async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
 async function prepareFolder(out: string): Promise<void> {
   const entries = (await readdir(out)).filter((name) => !isLockFile(name))
   if (entries.length > 0 && !entries.includes(marker)) {
-    throw new VideoMaeError(`Expected an empty folder, or one of an earlier demo, but ${out} holds other files.`, {
+    throw new VideoMaeError(`Expected an empty folder, or one of an earlier demo, but ${out} contains other files.`, {
       code: 'DEMO_FOLDER',
       exit: 'usage',
       hint: 'Choose another folder with --out.',

@@ -268,7 +268,7 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
   const head = finetuneModes.some((name) => name === before) && !full
   if (mode === 'full' ? full : head) return
   throw new VideoMaeError(
-    `Expected an empty folder, or that of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} holds ${replaced.join(', ')}.`,
+    `Expected an empty folder, or that of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} contains ${replaced.join(', ')}.`,
     { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
   )
 }

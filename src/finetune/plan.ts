@@ -178,7 +178,7 @@ export async function planHead(
     parameters: [...state.values()].reduce((sum, { length }) => sum + length, 0) + parameterCount(parameters),
   }
   const advice = (): string => {
-    const force = '--force starts it all the same.'
+    const force = '--force starts the run anyway.'
     if (memory === ofFeatures)
       return `Take a smaller encoder, fewer frames or a lower resolution, or a machine with more memory. ${force}`
     const fewer = 'Show each video fewer times (probe.clips, evaluation.clips, evaluation.crops)'

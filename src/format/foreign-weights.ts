@@ -55,7 +55,7 @@ export function notSafetensors(path: string, { name, pickle }: OtherFormat): Vid
         ? conversion
         : name.includes('LFS')
           ? 'Download it with `git lfs pull`.'
-          : 'Take the weights in safetensors.',
+          : 'Use weights in safetensors format.',
     },
   )
 }

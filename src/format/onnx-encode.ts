@@ -40,7 +40,7 @@ export function modelWriter(
   if (writer.size > largestMessage) {
     throw new VideoMaeError(`Expected an ONNX model below 2 GiB but this one has ${writer.size} bytes.`, {
       code: 'ONNX_TOO_LARGE',
-      hint: 'Write it with writeModel, which puts the weights into a file beside it.',
+      hint: 'Write it with writeModel, which puts the weights into a second file.',
     })
   }
   return writer

@@ -177,7 +177,7 @@ function openShards(shards: readonly Shard[], index?: string): SafetensorsFile {
     readFloat32: async (name) => {
       const { dtype } = find(name).entry
       if (!['F32', 'F16', 'BF16', 'F64'].includes(dtype)) {
-        throw new VideoMaeError(`Expected floating-point values in tensor ${name} but it holds ${dtype}.`, {
+        throw new VideoMaeError(`Expected floating-point values in tensor ${name}, but its type is ${dtype}.`, {
           code: 'TENSOR_TYPE',
           exit: 'data',
         })

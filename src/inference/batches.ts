@@ -55,7 +55,7 @@ export function requireFiniteOutput(name: string, values: Float32Array): void {
     {
       code: 'OUTPUT_NOT_FINITE',
       exit: 'data',
-      hint: 'Its weights are finite, but too large for float32 arithmetic: the training they come from has diverged. Take an earlier checkpoint.',
+      hint: 'The weights are finite but too large for float32 arithmetic, because the training diverged. Use an earlier checkpoint.',
     },
   )
 }

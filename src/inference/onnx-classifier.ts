@@ -103,7 +103,7 @@ function notRunnable(file: string, cause: unknown): VideoMaeError {
   return new VideoMaeError(`Expected a model in ${file} that ONNX Runtime can run: ${reason}`, {
     code: 'ONNX_INVALID',
     exit: 'data',
-    hint: 'Export it again from its checkpoint.',
+    hint: 'Export it from its checkpoint again.',
     cause,
   })
 }
@@ -178,7 +178,7 @@ function describe(file: string, model: OnnxModel): Description {
     const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message
     throw new VideoMaeError(
       `Expected a classifier that \`videomae export\` wrote in ${file}: ${problem.split('\n')[0]}.`,
-      { code: 'NOT_A_CLASSIFIER', exit: 'data', hint: 'Export it again from its checkpoint.', cause },
+      { code: 'NOT_A_CLASSIFIER', exit: 'data', hint: 'Export it from its checkpoint again.', cause },
     )
   }
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { automatic } from '../engine/automatic.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
@@ -38,7 +38,7 @@ function isExported(from: string): boolean {
 
 function refuseEngineOptions(from: string, { engine, device, precision, recompute }: ClassifierEngineOptions): void {
   const name = typeof engine === 'object' && engine !== null ? engine.name : (engine ?? automatic)
-  const hint = 'Name the checkpoint that the file was exported from, or leave the option out.'
+  const hint = 'Name the checkpoint that the file was exported from, or remove the option.'
   if (name !== automatic && name !== 'onnx')
     throw invalidArgument('engine', `onnx with the exported file ${from}, which ONNX Runtime runs`, name, hint)
   for (const [option, value, usual] of [
@@ -47,7 +47,7 @@ function refuseEngineOptions(from: string, { engine, device, precision, recomput
     ['recompute', recompute, 'none'],
   ] as const)
     if (value !== undefined && value !== usual)
-      throw invalidArgument(option, `nothing with the exported file ${from}, which has its own`, value, hint)
+      throw unusedArgument(option, `with the exported file ${from}, which has its own`, value, hint)
 }
 
 export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {

@@ -1,4 +1,4 @@
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { type FrameSize, largestResize, type Resize } from '../core/frame-size.ts'
 import { type TokenGrid, tokenCount } from '../mask/grid.ts'
 import { isUsableMean, isUsableStd, meanExpected, stdExpected } from './pixel-range.ts'
@@ -162,7 +162,7 @@ function resolveTransformer({
   layerScale = false,
 }: TransformerOptions): TransformerSize {
   if (mlpRatio !== undefined && mlpWidth !== undefined) {
-    throw invalidArgument('mlpRatio', 'nothing beside mlpWidth', mlpRatio, 'Give one of the two.')
+    throw unusedArgument('mlpRatio', 'beside mlpWidth', mlpRatio, 'Give one of the two.')
   }
   const size = { width, depth, heads, mlpWidth: mlpWidth ?? Math.round(width * (mlpRatio ?? 4)) }
   return layerScale ? { ...size, layerScale } : size

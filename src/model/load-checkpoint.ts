@@ -75,7 +75,7 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
 /** Read as safetensors, its first bytes would be a header of absurd size, and the file damaged. */
 function notOnnx(path: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected a checkpoint at ${path} but found an ONNX file, which is an exported model: it runs, but nothing is trained or exported from it.`,
+    `Expected a checkpoint at ${path} but found an ONNX file, which is an exported model: it can be run, but not trained or exported.`,
     {
       code: 'CHECKPOINT_INVALID',
       exit: 'data',

@@ -103,7 +103,7 @@ function otherTable(
       exit: 'data',
       hint: classToken
         ? 'Models with a class token are not computed here.'
-        : 'Frames, resolution or tubelet are others than those of config.json: say them there (docs/from-python.md).',
+        : 'Frames, resolution or tubelet differ from config.json: set them there (docs/from-python.md).',
     },
   )
 }

@@ -154,7 +154,7 @@ export async function findCheckpoint(
   throw new VideoMaeError(`Expected a whole checkpoint in ${run.path} but found none:\n${problems.join('\n')}`, {
     code: 'CHECKPOINT_DAMAGED',
     exit: 'data',
-    hint: 'Start the run anew in another folder with --out.',
+    hint: 'Start a new run in another folder with --out.',
   })
 }
 

@@ -131,7 +131,7 @@ export function trainingAdvice(
     fitting === undefined
       ? 'No number of clips a run fits: take a smaller model, fewer frames or a lower resolution, another recipe, or a machine with more memory'
       : `Set batch.perRun=${fitting.perRun} (${formatBytes(fitting.need.total)}; gradients are averaged over more runs, the steps stay the same)`
-  return `${advice}, or a GPU (--engine cuda). --force starts it all the same.`
+  return `${advice}, or a GPU (--engine cuda). --force starts the run anyway.`
 }
 
 /** `7.3 GB (parameters, moments and gradients 1.5 GB, activations 5.1 GB, ...)`. */

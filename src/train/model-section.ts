@@ -92,7 +92,7 @@ function continued(section: ModelSection, source: ModelConfiguration, normaliseT
   const given = Object.entries(sizes).filter(([, value]) => value !== null)
   if (given.length > 0) {
     const keys = given.map(([key]) => `model.${key}`).join(', ')
-    throw new VideoMaeError(`Expected no sizes beside model.from, which brings its own, but received ${keys}.`, {
+    throw new VideoMaeError(`Expected no model sizes with model.from, which has its own sizes, but received ${keys}.`, {
       code: 'CONFIGURATION_INVALID',
       exit: 'usage',
       hint: 'Only model.frames, model.resolution and model.target can differ from the checkpoint.',

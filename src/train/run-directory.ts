@@ -86,7 +86,7 @@ export class RunDirectory {
     const [newest] = await this.checkpointSteps()
     if (newest !== undefined) {
       throw new VideoMaeError(
-        `Expected a new folder for the run but ${this.path} holds a checkpoint of step ${newest}.`,
+        `Expected a new folder for the run but ${this.path} contains a checkpoint of step ${newest}.`,
         {
           code: 'RUN_EXISTS',
           exit: 'usage',

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts'
+import { unusedArgument } from '../core/errors.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { DecodePool } from './pool.ts'
 import type { SourceReading } from './reading.ts'
@@ -51,7 +51,7 @@ export async function inspectVideos(
 ): Promise<InspectReport> {
   const { entries, sources } = readVideos(source, { labelFromFolder: true, ...options })
   if (options.base !== undefined && sources.every(({ kind }) => kind !== 'list'))
-    throw invalidArgument('base', 'nothing without a list, which is all that has relative paths', options.base)
+    throw unusedArgument('base', 'without a list (only lists have relative paths)', options.base)
   const pool = new DecodePool({
     decoder: options.decoder ?? 'node-av',
     limits: options.limits ?? {},

@@ -26,6 +26,6 @@ export function unreadableSource(source: string, reason: string): VideoMaeError 
   return new VideoMaeError(`Expected a folder, list or video at ${source}, but it cannot be read (${reason}).`, {
     code: 'VIDEO_SOURCE_UNREADABLE',
     exit: 'data',
-    hint: 'Check the rights of the file and of the folders above it, and where links lead.',
+    hint: 'Check the permissions of the file and of its parent folders, and the targets of links.',
   })
 }

@@ -64,7 +64,7 @@ function statOf(source: string): Stats {
     const absent =
       code === 'ENOENT' || code === 'ENOTDIR' || code === undefined || source === '' || source.includes('\0')
     if (!absent) throw unreadableSource(source, code)
-    throw new VideoMaeError(`Expected a folder, list or video at ${source}, but there is nothing.`, {
+    throw new VideoMaeError(`Expected a folder, list or video at ${source}, but it does not exist.`, {
       code: 'VIDEO_SOURCE_NOT_FOUND',
       exit: 'usage',
       hint: 'Check the path.',

@@ -24,8 +24,8 @@ const hints: Record<VideoErrorCode, string> = {
     'Convert it to MP4 with `ffmpeg -i FILE out.mp4`, if you trust it and all that it names, or remove it from the list.',
   VIDEO_IS_PICTURE:
     'Name a video. Make one of a folder of frames with `ffmpeg -framerate 25 -pattern_type glob -i "FOLDER/*.jpg" out.mp4`.',
-  VIDEO_CHANGED: 'Start again when nothing writes to the videos any more.',
-  VIDEO_NO_STREAM: 'Remove the file from the list: it holds no moving picture.',
+  VIDEO_CHANGED: 'Start again after all writes to the videos are done.',
+  VIDEO_NO_STREAM: 'Remove the file from the list: it has no video stream.',
   VIDEO_NO_DECODER: 'Re-encode the file to H.264, or try `--decoder ffmpeg`.',
   VIDEO_TOO_LARGE: 'Scale the file down, or raise the pixel limit if the size is true.',
   VIDEO_NO_FRAMES: 'Re-encode the file from its source, or remove it from the list.',

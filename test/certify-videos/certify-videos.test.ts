@@ -107,7 +107,7 @@ describe('what an encoder was trained on', () => {
     const fresh = await planCertification(options(`untrained:${place('continued')}`))
     expect(fresh.encoder.trust).toBe('fixed')
     // In a folder per class a relabelled video would have another id, and be two units.
-    await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/holds its class/)
+    await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/contains its class/)
     const scaled = await planCertification(options(`untrained:${run}`, { trusted: videos }))
     expect(() => checkPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
   })

@@ -73,7 +73,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
     expect(await refusal(plain, { trusted: plain })).toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
     expect(await refusal(plain, { trust: 'external' })).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining('nothing with several encoders for trust'),
+      message: expect.stringContaining('no trust with several encoders'),
     })
     expect(await refusal(plain, { trainedOn: plain })).toMatchObject({ code: 'INVALID_ARGUMENT' })
   })

@@ -116,8 +116,8 @@ describe('videomae export --classifier', () => {
       refused('--classifier', '--fp16', '--int8'),
     ])
     const expected = [
-      /--classifier beside --fp16/,
-      /--classifier beside --format/,
+      /--classifier with --fp16/,
+      /--classifier with --format/,
       /--evaluate/,
       /int8-static/,
       /at most one/,

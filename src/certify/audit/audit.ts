@@ -3,7 +3,7 @@
  * and look whether any learner changed that should not have, or any certified prediction.
  */
 import { requireCount } from '../../core/counts.ts'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { certifyInTurns } from '../certify.ts'
 import { checkProtected, checkRules } from '../certify-plan.ts'
@@ -123,7 +123,7 @@ export function checkAudit({
   requireCount('attacks', attacks, 'attacks', 0)
   if (largestBudget === undefined) return
   requireCount('budget', largestBudget, 'largestBudget')
-  if (trials === 0) throw invalidArgument('largestBudget', 'nothing without random poisonings (trials)', largestBudget)
+  if (trials === 0) throw unusedArgument('largestBudget', 'without random poisonings (trials)', largestBudget)
 }
 
 /**

@@ -59,7 +59,7 @@ export function emptyBallots(inputs: number, learners: number, classes: number, 
       {
         code: 'BALLOTS_TOO_LARGE',
         exit: 'environment',
-        hint: 'Take fewer inputs at a time, or rules that need first choices only (dpa, fa, fa_exact).',
+        hint: 'Use fewer inputs at a time, or rules that need only first choices (dpa, fa, fa_exact).',
         cause: error,
       },
     )

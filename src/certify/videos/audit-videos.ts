@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
 import { type AuditOptions, type AuditReport, assertAudit, audit, checkAudit } from '../audit/audit.ts'
@@ -64,7 +64,7 @@ export async function auditVideos(
     throw invalidArgument('whiteBox', 'at least one trial on rows (listTrials)', job.listTrials)
   checkAudit(job)
   if (groups !== undefined && !needsGroups(rule) && [job.from].flat().length <= 1)
-    throw invalidArgument('groups', 'nothing without rule groups', groups)
+    throw unusedArgument('groups', 'without rule groups', groups)
   if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)
   await requireOwnResults(out, {
     what: 'that of an earlier audit',
@@ -176,7 +176,7 @@ function assertChecked({ checkedPredictions, attacks, lists, labelFlips, inputs 
     {
       code: 'AUDIT_NOTHING_CHECKED',
       exit: 'nothingChecked',
-      hint: 'Radii are 0, or no attacks were asked for. Take another K or a more accurate learner, more --trials, or a smaller --budget.',
+      hint: 'All radii are 0, or no attacks were requested. Use another K, a more accurate learner, more --trials, or a smaller --budget.',
     },
   )
 }

@@ -1,6 +1,6 @@
 /** How many poisoned videos ensembles tolerate against how many samples one learner needs, for several learners, in one call. */
 import path from 'node:path'
-import { invalidArgument, requireDistinct } from '../../core/errors.ts'
+import { requireDistinct, unusedArgument } from '../../core/errors.ts'
 import { doseLearner } from '../dose/dose-learner.ts'
 import {
   checkStudy,
@@ -110,14 +110,14 @@ function refuseUnusedOptions(job: LethalDoseOfVideosJob, learners: readonly Lear
   for (const name of ['lambda', 'epochs', 'learningRate', 'recipe'] as const) {
     const given = learners.find((learner) => learner[name] !== undefined)
     if (given !== undefined && learners.every((learner) => ownOptions(learner)[name] === undefined))
-      throw invalidArgument(name, `nothing with learners of kind ${kinds}`, given[name])
+      throw unusedArgument(name, `with learners of kind ${kinds}`, given[name])
   }
   if (readout !== undefined && !learners.some(({ kind }) => isHeadKind(kind)))
     throw invalidArgument('readout', `nothing with learners of kind ${kinds}`, readout)
   const some = (uses: typeof usesEngine): boolean =>
     from.some((encoder) => learners.some((learner) => uses(encoder, learner, job)))
   if (engine !== null && !some(usesEngine))
-    throw invalidArgument('engine', 'nothing with pixels, whose features and heads run on no engine', engine)
+    throw unusedArgument('engine', 'with pixels, whose features and heads run on no engine', engine)
   if (trainedOn !== undefined && !some(usesTraining))
-    throw invalidArgument('trainedOn', 'nothing without trained encoders', trainedOn)
+    throw unusedArgument('trainedOn', 'without trained encoders', trainedOn)
 }

@@ -3,7 +3,7 @@
  * video may change the encoder of its own group, and so all the heads on it, but no other group.
  */
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
@@ -138,8 +138,8 @@ export async function groupProvenance(
 export function requireOwnProvenance({ trust, trainedOn }: Pick<ProvenanceOptions, 'trust' | 'trainedOn'>): void {
   const hint =
     'Each encoder is trained on the videos of its group. Its training manifest is checked, so nothing needs to be declared.'
-  if (trust !== undefined) throw invalidArgument('trust', 'nothing with several encoders', trust, hint)
-  if (trainedOn !== undefined) throw invalidArgument('trainedOn', 'nothing with several encoders', trainedOn, hint)
+  if (trust !== undefined) throw unusedArgument('trust', 'with several encoders', trust, hint)
+  if (trainedOn !== undefined) throw unusedArgument('trainedOn', 'with several encoders', trainedOn, hint)
 }
 
 /** A scale that a protected video fixes is shared by the encoders of all groups. */

@@ -1,7 +1,7 @@
 /** What a certification of videos rests on, looked up before a single video is decoded. */
 import { stat } from 'node:fs/promises'
 import { requireCount } from '../../core/counts.ts'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
@@ -105,9 +105,9 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     if (names.length > 1) throw notGrouped(learner.kind)
     if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
     if (options.trusted !== undefined)
-      throw invalidArgument('trusted', `nothing with ${whose}: they need no scale`, options.trusted)
+      throw unusedArgument('trusted', `with ${whose}, which need no scale`, options.trusted)
     if (readout !== undefined)
-      throw invalidArgument('readout', `nothing with ${whose}: they read tokens or frames`, readout)
+      throw unusedArgument('readout', `with ${whose}, which read tokens or frames`, readout)
     if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
   }
   const sources: FeatureSource[] = []
@@ -141,9 +141,9 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
 function refuseUnused(sources: readonly FeatureSource[], { engine = null, trainedOn }: CertifyVideosOptions): void {
   const [{ kind, name }] = sources
   if (engine !== null && sources.every((source) => source.kind === 'pixels'))
-    throw invalidArgument('engine', 'nothing with pixels, whose features and heads run on no engine', engine)
+    throw unusedArgument('engine', 'with pixels, whose features and heads run on no engine', engine)
   if (trainedOn !== undefined && kind !== 'encoder')
-    throw invalidArgument('trainedOn', `nothing with ${name}, because no weights of it are trained`, trainedOn)
+    throw unusedArgument('trainedOn', `with ${name}, which was not trained`, trainedOn)
 }
 
 /**
@@ -156,9 +156,9 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   if (!(testShare > 0 && testShare < 1)) throw invalidArgument('testShare', 'a share between 0 and 1', testShare)
   if (by === 'id' && (await stat(data).catch(() => null))?.isDirectory() === true) throw idsHoldLabels(data)
   if (test !== undefined && options.testShare !== undefined)
-    throw invalidArgument('testShare', 'nothing with test: all other videos are protected', options.testShare)
+    throw unusedArgument('testShare', 'with test, because all other videos are protected', options.testShare)
   if (options.split === 'folders' && options.testShare !== undefined)
-    throw invalidArgument('testShare', 'nothing with split "folders": folders decide', options.testShare)
+    throw unusedArgument('testShare', 'with split "folders", where the folders decide', options.testShare)
   const list = await declaredClasses(options.classes)
   const times = options.periods === undefined ? null : timeBounds(options.periods)
   const first = await readData(data, test === undefined ? null : 'training', list, times, options)
@@ -257,7 +257,7 @@ export function requireLabelledRows({ leftOut, sources }: Pick<Division, 'leftOu
   const [data] = sources
   if (data?.kind === 'folder')
     throw new VideoMaeError(
-      `Expected a list with labels, but ${data.source} is a folder, where a label is a part of the path: one that is changed can take the video out of the data.`,
+      `Expected a list with labels, but ${data.source} is a folder, where the label is part of the path: a changed label can remove the video from the data.`,
       {
         code: 'ROWS_WITHOUT_CLASS',
         exit: 'data',
@@ -279,7 +279,7 @@ export function requireLabelledRows({ leftOut, sources }: Pick<Division, 'leftOu
 
 function idsHoldLabels(data: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ids that stay when a label changes, but in the folder ${data} the path of a video holds its class: a relabelled one is another, in another bucket.`,
+    `Expected ids that stay when a label changes, but in the folder ${data} the path of a video contains its class: a relabeled video has another id and another bucket.`,
     {
       code: 'IDS_HOLD_LABELS',
       exit: 'usage',

@@ -145,7 +145,7 @@ function requireWholeFolders(source: string, sources: readonly SourceReading[]):
   throw new VideoMaeError(`Expected every folder of ${source} to be read once, but ${found.reason}.`, {
     code: found.code,
     exit: 'data',
-    hint: 'Correct its rights, or remove it or the link to it. A certificate leaves out single videos, never a folder.',
+    hint: 'Correct its permissions, or remove it or the link to it. A certificate can leave out single videos, but not a folder.',
   })
 }
 
@@ -228,7 +228,7 @@ function requirePlainFolders(source: string, entries: readonly VideoEntry[]): vo
     {
       code: 'SPLIT_AMBIGUOUS',
       exit: 'usage',
-      hint: 'Say --split folders where they are parts, or --split hash where every folder is a class. A certificate does not guess it: one file more could change the guess.',
+      hint: 'Use --split folders if they are parts of a split, or --split hash if every folder is a class. A certificate does not guess, because one more file could change the guess.',
     },
   )
 }
@@ -314,7 +314,7 @@ export function requireBothSides({ training, test, leftOut, rows }: ReadData): v
 const noTraining = {
   code: 'PROTECTED_SET_EMPTY',
   exit: 'data',
-  hint: 'Correct the rows; there is nothing to train on.',
+  hint: 'Correct the rows. There are no training videos.',
 } as const
 
 const noTest = {

@@ -1,6 +1,6 @@
 /** What `certifyVideos`, `auditVideos` and `lethalDoseOfVideos` have in common: one options object, split into its parts. */
 import path from 'node:path'
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import { needsPeriods, type Rule } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
@@ -51,7 +51,7 @@ export function claimOf(
   { by, threat, periods }: Pick<CertifyVideosOptions, 'by' | 'periods'> & { readonly threat?: Threat },
 ): { readonly by: BucketKey; readonly threat: Threat } {
   if (!rules.some(needsPeriods)) {
-    if (periods !== undefined) throw invalidArgument('periods', 'nothing without rule temporal', periods)
+    if (periods !== undefined) throw unusedArgument('periods', 'without rule temporal', periods)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
   if (by !== undefined && by !== 'time')

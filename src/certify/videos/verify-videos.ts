@@ -1,6 +1,6 @@
 /** Verifies a certificate: from its votes alone and, where the videos are at hand, its partitions and protected set too. */
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import type { LabelledVideo } from '../../dataset/dataset.ts'
 import { readoutSchema } from '../../model/readout.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
@@ -46,7 +46,7 @@ export async function verifyCertificate(
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
   const { data, test } = options
-  if (data === undefined && test !== undefined) throw invalidArgument('test', 'nothing without data', test)
+  if (data === undefined && test !== undefined) throw unusedArgument('test', 'without data', test)
   const report = await verifyVotes(file, options)
   const certificate = await readCertificate(file)
   requireKnownReadout(file, certificate)

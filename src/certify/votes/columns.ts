@@ -136,7 +136,7 @@ function learnersOf(names: readonly string[], rest: readonly number[], options: 
     if (why !== null)
       refuse(
         `it is not sure that these columns are learners, because ${why}: ${shown}`,
-        'If all of them are learners (or scores of learners), in this order, say how many there are: --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
+        'If all of them are learners (or scores of learners), in this order, give their number with --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
       )
   }
   return ordered(names, rest, options, (why) =>

@@ -100,7 +100,7 @@ test('a file without a header keeps its first input', async () => {
   await expect(read(content)).rejects.toThrow(/--header|first line|numbers of the columns/)
   expect((await read(content, { header: false, learners: 3 })).votes).toEqual(votes)
   expect((await read('2,2,1\n0,1,2\n', { learners: 3 })).votes).toEqual(votes.toReversed())
-  await expect(read('2,2,1\n0,1,2\n')).rejects.toThrow(/nothing says that its 3 columns are learners/)
+  await expect(read('2,2,1\n0,1,2\n')).rejects.toThrow(/unknown whether its 3 columns are learners/)
   await expect(read('2,2,1\n0,1,2\n', { learners: 2 })).rejects.toThrow(/2 learners have 2 columns and it has 3/)
   await expect(read('v0,2,2,1\nv1,0,1,2\n', { learners: 3 })).rejects.toThrow(/line 1 has numbers/)
   // The votes of the first input could be the numbers of columns.
@@ -380,7 +380,7 @@ test.each<[string, Uint8Array | string, RegExp]>([
   ['a pickle', Uint8Array.of(0x80, 0x04, 0x95), /a pickle/],
   ['JSON', ' [[0, 1], [1, 1]]', /looks like JSON/],
   ['UTF-16 without a mark', Buffer.from('l0,l1\n0,1\n', 'utf16le'), /UTF-16 without a byte order mark/],
-  ['nothing', '', /holds none/],
+  ['nothing', '', /is empty/],
 ])('refuses %s by its kind', async (_, content, message) => {
   await expect(read(content)).rejects.toMatchObject({ code: 'VOTES_INVALID', message: expect.stringMatching(message) })
 })

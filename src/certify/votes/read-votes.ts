@@ -74,7 +74,7 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
     throw invalidVotes(
       file,
       `its shape is ${size}, and votes have two sizes`,
-      shape.length === 3 ? 'For scores [inputs, learners, classes] say --kind scores.' : undefined,
+      shape.length === 3 ? 'For scores [inputs, learners, classes], use --kind scores.' : undefined,
     )
   if (kind === 'scores' && (shape.length !== 3 || shape[2] !== classes))
     throw invalidVotes(
@@ -157,8 +157,8 @@ function withoutHeader(
   if (learners === undefined)
     throw invalidVotes(
       file,
-      `it has no header, so nothing says that its ${numberOf(width, 'column is', 'columns are')} learners`,
-      'Add a line with the names of the columns; or, if all of them are learners, say how many there are: --learners N.',
+      `it has no header, so it is unknown whether its ${numberOf(width, 'column is', 'columns are')} learners`,
+      'Add a line with the names of the columns; or, if all of them are learners, give their number with --learners N.',
     )
   if (width !== learners * perLearner)
     throw invalidVotes(

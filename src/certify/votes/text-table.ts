@@ -45,7 +45,7 @@ export function readTextTable(file: string, bytes: Uint8Array, options: ReadOpti
   const trimmed = all.map((record) => ({ ...record, fields: record.fields.map((field) => field.trim()) }))
   const holds = ({ fields }: CsvRecord) => fields.length === 1 || fields.some((field) => field !== '')
   const records = trimmed.filter(holds)
-  if (records.length === 0) throw invalidVotes(file, 'it holds none')
+  if (records.length === 0) throw invalidVotes(file, 'it is empty')
   const last = records[records.length - 1].line
   const isInside = (line: number) => line > records[0].line && line < last
   const gaps = empty.filter(isInside)

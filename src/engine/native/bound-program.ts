@@ -89,7 +89,7 @@ export class BoundProgram {
     if (result === outcome.done) return
     const { label } = this.calls[this.table.integer(program, field.stopped)]
     if (result === outcome.canceled) {
-      throw new VideoMaeError(`The run was canceled behind ${label}; the state is what it was before.`, {
+      throw new VideoMaeError(`The run was canceled after ${label}. The state is unchanged.`, {
         code: 'ENGINE_CANCELED',
         exit: 'interrupted',
       })

@@ -28,12 +28,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
   }
   if (header === null) {
     const problem = 'it has no header of known names, and the columns are concluded from its rows'
-    throw formNotFixed(
-      file,
-      1,
-      problem,
-      'Write a header as the first line, for example path,label or path,label,split.',
-    )
+    throw formNotFixed(file, 1, problem, 'Add a header as the first line, for example path,label or path,label,split.')
   }
   const line = outsideQuotes(content.split(lineEnd)[header.line - 1] ?? '')
   const others = candidates.filter((other) => other !== separator && line.includes(other))
@@ -41,7 +36,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
     refuse(
       header.line,
       `its header has ${[separator, ...others].map((one) => JSON.stringify(one)).join(' and ')}, each of which may separate fields`,
-      'Rename or remove the columns whose names hold a separator.',
+      'Rename or remove columns whose names contain a separator.',
     )
   if (table.quotes === 'backslash')
     refuse(
@@ -57,7 +52,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
     refuse(
       odd.line,
       `this row has ${odd.fields.length} fields and the header ${header.fields.length}: which column is which is concluded from the other rows`,
-      `Give every column a name in the header, and every row as many fields.${separator === 'blanks' ? ' Quote paths that hold blanks.' : ''}`,
+      `Give every column a name in the header, and every row as many fields.${separator === 'blanks' ? ' Quote paths that contain spaces.' : ''}`,
     )
   const long = records.find((record) => record.lastLine > record.line)
   if (long !== undefined)

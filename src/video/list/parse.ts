@@ -63,7 +63,7 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
     throw new VideoMaeError(`${file}:${line}: ${message}`, {
       code: 'MANIFEST_INVALID',
       exit: 'data',
-      hint: 'A line is: path, optional label, optional start and end in seconds, optional group; or a header names the columns. Quote fields that hold the separator.',
+      hint: 'A line is: path, optional label, optional start and end in seconds, optional group; or a header names the columns. Quote fields that contain the separator.',
     })
   }
   const content = text.replace(/^\uFEFF/, '')

@@ -1,5 +1,5 @@
 /** The encoders of a certified ensemble, and the engine they run on. */
-import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../../../core/errors.ts'
 import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
 import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
 import { weightsOf } from '../provenance.ts'
@@ -59,8 +59,7 @@ export async function engineFor(
   asked: string | null,
 ): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
   if (recorded === null) {
-    if (asked !== null)
-      throw invalidArgument('engine', 'nothing with an ensemble on pixels, which runs on no engine', asked)
+    if (asked !== null) throw unusedArgument('engine', 'with an ensemble on pixels, which runs on no engine', asked)
     return { engine: null, warnings: [] }
   }
   const engine = asked ?? recorded.split(' ')[0]
