@@ -78,7 +78,7 @@ test('names what is wrong with a file', async () => {
   await expect(write('l0,l1\n0,7\n')).rejects.toThrow(/line 2, column l1 is "7", which is no class: 0 to 2/)
   await expect(write('l0,l1\n0\n')).rejects.toThrow(/line 2 has 1 cells/)
   await expect(write('l0,l1\n0,x\n')).rejects.toThrow(/column l1 is "x"/)
-  await expect(write('l0,l1\n')).rejects.toThrow(/holds none/)
+  await expect(write('l0,l1\n')).rejects.toThrow(/is empty/)
   await expect(importBallots(file('votes.npy'), { kind: 'votes', classes: 3, seeds: 5 })).rejects.toThrow(/need scores/)
   await writeNpy(file('flat.npy'), [4], Int32Array.of(0, 1, 2, 0))
   await expect(importBallots(file('flat.npy'), { kind: 'votes', classes: 3 })).rejects.toThrow(/shape is \(4\)/)

@@ -34,8 +34,8 @@ describe('an error of the operating system', () => {
   test('says whether the folder or only the file is missing', async () => {
     await mkdir(path.join(folder, 'there'))
     expect(systemError(absent('open', path.join(folder, 'there', 'x')), writable)?.hint).toMatch(/^There is nothing of/)
-    expect(systemError(absent('open', path.join(folder, 'not', 'x')), writable)?.hint).toMatch(/^The folder that it/)
-    expect(systemError(absent('mkdir', path.join(folder, 'not', 'x')), writable)?.hint).toMatch(/^The folder that it/)
+    expect(systemError(absent('open', path.join(folder, 'not', 'x')), writable)?.hint).toMatch(/^Its parent folder/)
+    expect(systemError(absent('mkdir', path.join(folder, 'not', 'x')), writable)?.hint).toMatch(/^Its parent folder/)
   })
 
   test('does not take a file that is only looked for as one that cannot be written', () => {
