@@ -113,7 +113,7 @@ function refuseUnusedOptions(job: LethalDoseOfVideosJob, learners: readonly Lear
       throw unusedArgument(name, `with learners of kind ${kinds}`, given[name])
   }
   if (readout !== undefined && !learners.some(({ kind }) => isHeadKind(kind)))
-    throw invalidArgument('readout', `nothing with learners of kind ${kinds}`, readout)
+    throw unusedArgument('readout', `with learners of kind ${kinds}`, readout)
   const some = (uses: typeof usesEngine): boolean =>
     from.some((encoder) => learners.some((learner) => uses(encoder, learner, job)))
   if (engine !== null && !some(usesEngine))

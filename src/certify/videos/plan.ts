@@ -106,8 +106,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
     if (options.trusted !== undefined)
       throw unusedArgument('trusted', `with ${whose}, which need no scale`, options.trusted)
-    if (readout !== undefined)
-      throw unusedArgument('readout', `with ${whose}, which read tokens or frames`, readout)
+    if (readout !== undefined) throw unusedArgument('readout', `with ${whose}, which read tokens or frames`, readout)
     if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
   }
   const sources: FeatureSource[] = []
