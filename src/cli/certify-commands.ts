@@ -111,6 +111,13 @@ const oneLearner = () =>
     .choices(learnerNames)
     .default('ridge')
 
+const requirement = () =>
+  new Option(
+    '--require <what>',
+    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units),\n' +
+      "median-radius>=R, mean-radius>=R; e.g. 'certified@5>=0.6'; repeatable",
+  ).argParser(collect)
+
 const severalSeeds = () =>
   new Option('--seeds-per-partition <n>', 'DPA*: base classifiers per partition; their scores are summed').argParser(
     countOf('seedsPerPartition'),
@@ -154,6 +161,7 @@ function addCertify(program: Command): void {
     .option('--white-box', 'also compute the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
     .option('--no-per-input', 'do not list inputs in certificate.json')
+    .addOption(requirement())
     .option('--shard <i/n>', 'run the i-th of n cluster jobs that share one --out; needs --stage')
     .addOption(
       new Option(
@@ -196,7 +204,8 @@ const ofVotesOnly = ['votes', 'kind', 'learners', 'labelColumn', 'idColumn', 'he
 /** Those that `certify --votes` uses besides. */
 const ofVotes = new Set([
   ...ofVotesOnly,
-  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'out', 'json', 'quiet'],
+  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'require'],
+  ...['out', 'json', 'quiet'],
 ])
 
 /**
@@ -263,6 +272,7 @@ function addVerify(program: Command): void {
       'the videos that were certified: their partitions and labels are checked, too; none is decoded',
     )
     .option('--test <data>', 'with --data: the videos to predict, where the certificate has others than a part of DATA')
+    .addOption(requirement())
     .option('--json', 'print JSON instead of text')
     .option('--quiet', 'no progress')
     .action((certificate, options) =>

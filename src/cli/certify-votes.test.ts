@@ -56,6 +56,59 @@ async function certify(file: string, ...more: readonly string[]) {
   }
 }
 
+describe('certify --votes --require', () => {
+  const required = (...values: string[]) => values.flatMap((value) => ['--require', value])
+  // 12 learners: nine and seven votes for the right class, and five.
+  writeFileSync(
+    place('three.csv'),
+    `id,label,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}\n${[9, 7, 5]
+      .map((right, t) => `v${t},1,${Array.from({ length: 12 }, (_, i) => Number(i < right)).join(',')}\n`)
+      .join('')}`,
+  )
+
+  test('ends with 0 when a run meets all of it', async () => {
+    const { code, result } = await certify('three.csv', ...required('accuracy>=0.6', 'certified@2>=0.33'))
+    expect(code).toBe(0)
+    expect(result).toMatchObject({ requirements: { metBy: ['dpa'] } })
+  })
+
+  test('ends with 6 when it does not, with everything written and one document printed', async () => {
+    const { code, result, radii } = await certify('three.csv', ...required('accuracy>=0.6', 'certified@2>=0.34'))
+    expect(code).toBe(6)
+    expect(radii).toEqual([['dpa', 2]])
+    expect(result).toMatchObject({
+      error: { code: 'REQUIREMENT_NOT_MET' },
+      requirements: { metBy: [], runs: [{ run: 'dpa', values: [{ met: true }, { met: false, value: 1 / 3 }] }] },
+    })
+  })
+
+  test('is refused before anything is written where no true classes are known, or as another word', async () => {
+    const unlabeled = await certify('votes.csv', ...required('accuracy>=0.6'))
+    expect(unlabeled).toMatchObject({ code: 3, radii: [], result: { error: { code: 'NO_TRUE_CLASSES' } } })
+    printed = ''
+    const unknown = await certify('three.csv', ...required('accuracy>0.6'))
+    expect(unknown).toMatchObject({ code: 2, radii: [], result: { error: { code: 'INVALID_ARGUMENT' } } })
+  })
+
+  test('of verify counts what was recomputed', async () => {
+    await certify('three.csv')
+    const file = path.join(place(`out-${runs - 1}`), 'imported-certificate-dpa.json')
+    const verify = async (...more: readonly string[]) => {
+      printed = ''
+      process.exitCode = undefined
+      const program = new Command().exitOverride()
+      addCertifyCommands(program)
+      await program.parseAsync(['verify', file, '--json', '--quiet', ...more], { from: 'user' })
+      return { code: process.exitCode ?? 0, result: JSON.parse(printed) }
+    }
+    expect(await verify(...required('certified@2>=0.33'))).toMatchObject({ code: 0, result: { verified: true } })
+    expect(await verify(...required('certified@2>=0.34'))).toMatchObject({
+      code: 6,
+      result: { verified: true, error: { code: 'REQUIREMENT_NOT_MET' } },
+    })
+  })
+})
+
 describe('certify --votes, without a rule,', () => {
   test('takes those that the file allows', async () => {
     const votes = await certify('votes.csv')
@@ -110,7 +163,7 @@ test.each([
 ] as const)('certify --votes refuses %j, which it has no use for', async (options, name) => {
   const { code, radii, result } = await certify('votes.csv', ...options)
   expect([code, radii]).toEqual([2, []])
-  expect(result.error?.message).toContain(`for ${name} `)
+  expect(result.error?.message).toContain(`Expected no ${name} `)
 })
 
 test('options of votes are refused without a file of votes, and DATA beside one', async () => {
@@ -125,7 +178,7 @@ test('options of votes are refused without a file of votes, and DATA beside one'
     addCertifyCommands(program)
     await program.parseAsync(['certify', 'videos', '--json', ...more], { from: 'user' })
     expect(process.exitCode).toBe(2)
-    expect(JSON.parse(printed).error.message).toContain(more[0] === '--votes' ? 'for DATA' : `for ${more[0]} `)
+    expect(JSON.parse(printed).error.message).toContain(`Expected no ${more[0] === '--votes' ? 'DATA' : more[0]} `)
   }
 })
 

@@ -11,12 +11,14 @@ import {
 } from '../certify/import-votes.ts'
 import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
 import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
+import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
+import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -44,6 +46,8 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly coverage?: number
   /** False: single inputs are left out of the certificates. */
   readonly perInput?: boolean
+  /** For example `certified@5>=0.6`. */
+  readonly require?: readonly string[]
   readonly quiet?: boolean
   readonly out: string
 }
@@ -56,6 +60,7 @@ export interface CertifyVotesOptions extends CommonOptions {
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
   const { number, names } = classesOf(options.classes)
+  const requirements = parseRequirements(options.require ?? [], '--require')
   const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
   if (offsets === undefined && rules.some(needsSpread))
@@ -68,6 +73,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   if (coverage !== undefined && !rules.some(needsPeriods))
     throw unusedArgument('--coverage', 'without rule temporal', coverage)
   const imported = await importBallots(file, importOptions(options, kind, number, names))
+  if (imported.labels === undefined && requirements.length > 0) throw noTrueClasses(requirements[0], 'the file')
   const { learners } = imported.ballots
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
   const by = rules.some(needsPeriods) ? 'time' : 'content' // what stands for the columns
@@ -92,17 +98,25 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     })),
     { out, quiet, perInput, names },
   )
+  const required =
+    requirements.length === 0
+      ? null
+      : checkRequirements(
+          results.map(({ certificate }) => ({ run: certificate.rule.rule, summary: certificate.summary })),
+          requirements,
+        )
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written, radii: _ }) => {
       const { rule, summary, exactRadii } = certificate
       return { rule: rule.rule, learners, inputs: imported.ballots.inputs, summary, exactRadii, file: written }
     })
-    process.stdout.write(`${JSON.stringify({ read: reading, runs: shown, conditions })}\n`)
+    endAsRequired({ read: reading, runs: shown, conditions }, required)
     return
   }
   for (const result of results) process.stdout.write(`${textOf(result, imported)}\nwrote  ${result.written}\n`)
   process.stdout.write(conditions.map((condition) => `  if ${condition}\n`).join(''))
+  showRequirements(required)
 }
 
 function classesOf(text: string | undefined): { readonly number: number; readonly names: readonly string[] | null } {

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
-import { certificateRemarks, certificateTable } from '../certify/files/certificate-file.ts'
+import { certificateRemarks, certificateTable, runName } from '../certify/files/certificate-file.ts'
 import type { Rule } from '../certify/rules/list.ts'
+import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import {
   type CertifiedVideos,
@@ -16,7 +17,7 @@ import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kin
 import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
 import { videosOf } from '../certify/videos/study.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { recipeFile } from '../train/recipes.ts'
@@ -30,6 +31,7 @@ import {
   type VideoCommandOptions,
   videoOptions,
 } from './certify-options.ts'
+import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -62,6 +64,9 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
     throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
+  const requirements = parseRequirements(options.require ?? [], '--require')
+  if (requirements.length > 0 && stage !== undefined)
+    throw unusedArgument('--require', 'with --stage, which ends before there is a certificate', requirements[0].text)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
   const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
   const collective =
@@ -89,7 +94,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
       return report(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
     }
-    reportCertificate(await certifyVideos(job), { from, out, json })
+    reportCertificate(await certifyVideos(job), { from, out, json, requirements })
   } finally {
     interrupt.dispose()
   }
@@ -146,8 +151,14 @@ async function groupConfiguration(
 
 function reportCertificate(
   { certificate, files, inputs: test, plan }: CertifiedVideos,
-  { from, out, json }: { readonly from: readonly string[]; readonly out: string; readonly json: boolean },
+  about: {
+    readonly from: readonly string[]
+    readonly out: string
+    readonly json: boolean
+    readonly requirements: readonly Requirement[]
+  },
 ): void {
+  const { from, out, json, requirements } = about
   const { how } = plan.division
   const learner = plan.learner.kind
   const { threat: statement, runs, data, ...rest } = certificate
@@ -162,13 +173,22 @@ function reportCertificate(
     out,
     files,
   }
+  const required =
+    requirements.length === 0
+      ? null
+      : checkRequirements(
+          runs.map((run) => ({ run: runName(run), summary: run.summary })),
+          requirements,
+        )
+  if (json) {
+    endAsRequired(summary, required)
+    return
+  }
   const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
   const origin = startsFresh(learner)
     ? `none: each learner starts from fresh weights, of the sizes of ${from.join(', ')}`
     : `${from.join(', ')} (${encoder.trust}${overlap})`
-  report(
-    json,
-    summary,
+  process.stdout.write(
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
       `rows       ${data.rows}; ${leftOutSummary(data.leftOut) || 'none left out'}\n` +
       seenRemarks(data.seen)
@@ -179,8 +199,9 @@ function reportCertificate(
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
       `${certificateTable(certificate)}\n${certificateRemarks(certificate).join('\n')}\n` +
-      files.map((file) => `wrote  ${file}`).join('\n'),
+      files.map((file) => `wrote  ${file}\n`).join(''),
   )
+  showRequirements(required)
 }
 
 export function report(json: boolean, value: unknown, text: string): void {

@@ -1,3 +1,10 @@
+import {
+  assertRequirements,
+  checkRequirements,
+  parseRequirements,
+  type RequirementReport,
+  requirementLines,
+} from '../certify/rules/requirement.ts'
 import { describeDifference } from '../certify/verify/differences.ts'
 import { assertVerified, type VerificationReport } from '../certify/verify/verify-votes.ts'
 import { verifyCertificate } from '../certify/videos/verify-videos.ts'
@@ -10,33 +17,50 @@ export interface VerifyCommandOptions extends CommonOptions {
   /** The videos that were certified. */
   readonly data?: string
   readonly test?: string
+  /** For example `certified@5>=0.6`. */
+  readonly require?: readonly string[]
   readonly quiet?: boolean
 }
 
 /** `videomae verify`. */
 export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {
   const { json = false, quiet = false, data, test } = options
+  const requirements = parseRequirements(options.require ?? [], '--require')
   const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const { signal } = interrupt
     const report = await verifyCertificate(file, { data, test, signal, onProgress: progressOf(quiet) })
-    const error = problemOf(report)
+    // What was not verified meets nothing.
+    const required =
+      requirements.length === 0
+        ? null
+        : checkRequirements(
+            report.runs.filter(({ skipped }) => skipped === null),
+            requirements,
+          )
+    const error = problemOf(report, required)
     if (json) {
-      const shown = { ...report, verified: error === null, ...(error === null ? {} : errorDocument(error)) }
+      const shown = {
+        ...{ ...report, verified: problemOf(report, null) === null },
+        ...(required === null ? {} : { requirements: required }),
+        ...(error === null ? {} : errorDocument(error)),
+      }
       process.stdout.write(`${JSON.stringify(shown)}\n`)
       if (error !== null) process.exitCode = exitCodes[error.exit]
       return
     }
     process.stdout.write(textOf(report))
+    if (required !== null) process.stdout.write(`${requirementLines(required).join('\n')}\n`)
     if (error !== null) throw error
   } finally {
     interrupt.dispose()
   }
 }
 
-function problemOf(report: VerificationReport): VideoMaeError | null {
+function problemOf(report: VerificationReport, required: RequirementReport | null): VideoMaeError | null {
   try {
     assertVerified(report)
+    if (required !== null) assertRequirements(required)
     return null
   } catch (error) {
     if (error instanceof VideoMaeError) return error

@@ -177,8 +177,12 @@ const table: Record<string, Record<string, Use>> = {
       ],
     ),
     ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input']),
+    ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),
   },
-  verify: { ...used('--data', '--json', '--quiet'), '--test': { refused: ['verify c.json --test list.csv'] } },
+  verify: {
+    ...used('--data', '--require', '--json', '--quiet'),
+    '--test': { refused: ['verify c.json --test list.csv'] },
+  },
   audit: {
     ...ofStudies,
     ...used('--from', '--partitions', '--rule', '--learner', '--trials', '--attacks', '--list-trials'),

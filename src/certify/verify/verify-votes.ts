@@ -8,7 +8,7 @@ import { importedConditions } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from '../rules/collective.ts'
 import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
-import { summariseRadii } from '../rules/metrics.ts'
+import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
 import { compareConsistency, compareIds, compareNames } from './consistency.ts'
@@ -30,6 +30,8 @@ export interface VerifiedRun {
   readonly inputs: number
   /** Null: recomputed from its votes. Otherwise why not. */
   readonly skipped: string | null
+  /** Recomputed, for `checkRequirements`. Null where the run was skipped or no true classes are known. */
+  readonly summary: RobustnessSummary | null
 }
 
 export interface VerificationReport {
@@ -156,7 +158,9 @@ class Verifier {
       known.map(({ each }) => each),
       known.map(({ label }) => label),
     )
-    differences.compare('summary', certificate.summary, known.length === 0 ? null : summariseRadii(radii))
+    const summary = known.length === 0 ? null : summariseRadii(radii)
+    this.runs.push({ run: name, inputs: certificates.length, skipped: null, summary })
+    differences.compare('summary', certificate.summary, summary)
     differences.compare('exactRadii', certificate.exactRadii, exactRadii(rule.rule, certificates))
     if (votes === null) return
     differences.compare('votes.inputs', votes.inputs, inputs.length)
@@ -172,7 +176,7 @@ class Verifier {
   }
 
   private skip(run: string, skipped: string, inputs = 0): void {
-    this.runs.push({ run, inputs, skipped })
+    this.runs.push({ run, inputs, skipped, summary: null })
   }
 
   /** Whether votes and list of inputs are of one size; what differs is noted. */
@@ -206,7 +210,6 @@ class Verifier {
         error.message,
       )
     })
-    this.runs.push({ run, inputs: counted.certificates.length, skipped: null })
     this.checked.add('prediction, radius, rivals and abstentions of every input, from the votes')
     this.checked.add('accuracies, medians and certified accuracies, from the radii')
     return counted
@@ -235,7 +238,9 @@ class Verifier {
     const { certificates } = counted
     const labels = inputs.map(({ label }) => label)
     const about = { run: name }
-    differences.compare(`${at}summary`, run.summary, summariseRadii(scoredRadii(certificates, labels)), about)
+    const summary = summariseRadii(scoredRadii(certificates, labels))
+    this.runs.push({ run: name, inputs: certificates.length, skipped: null, summary })
+    differences.compare(`${at}summary`, run.summary, summary, about)
     const earliness = needsPeriods(rule)
       ? summariseRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
       : undefined

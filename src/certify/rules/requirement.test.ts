@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { summariseRadii } from './metrics.ts'
+import { assertRequirements, checkRequirements, parseRequirements, requirementLines } from './requirement.ts'
+
+/** Five inputs: one wrong, the others certified for 0, 1, 3 and 3. */
+const summary = summariseRadii([-1, 0, 1, 3, 3])
+const all = (...texts: string[]) => checkRequirements([{ run: 'DPA K=9', summary }], parseRequirements(texts))
+
+describe('requirements', () => {
+  it.each([
+    ['accuracy>=0.8', true],
+    ['accuracy>=0.81', false],
+    ['certified@0>=0.8', true],
+    ['certified@1>=0.6', true],
+    ['certified@2 >= 0.4', true],
+    ['certified@2>=0.41', false],
+    ['certified@3>=0.4', true],
+    ['certified@4>=0', true],
+    ['certified@4>=0.0001', false],
+    ['median-radius>=1', true],
+    ['median-radius>=2', false],
+    ['mean-radius>=1.4', true],
+    ['mean-radius>=1.41', false],
+  ])('%s: %s', (text, met) => {
+    const report = all(text)
+    expect(report.metBy).toEqual(met ? ['DPA K=9'] : [])
+    expect(requirementLines(report)[0]).toMatch(met ? /^met/ : /^NOT MET/)
+    if (met) assertRequirements(report)
+    else expect(() => assertRequirements(report)).toThrow(expect.objectContaining({ code: 'REQUIREMENT_NOT_MET' }))
+  })
+
+  it('are met by one run together, not by two runs together', () => {
+    const runs = [
+      { run: 'accurate', summary: summariseRadii([0, 0, 0, 0]) },
+      { run: 'robust', summary: summariseRadii([9, 9, -1, -1]) },
+    ]
+    const both = ['accuracy>=0.9', 'certified@9>=0.5']
+    expect(checkRequirements(runs, parseRequirements(both)).metBy).toEqual([])
+    expect(checkRequirements(runs, parseRequirements([both[1]])).metBy).toEqual(['robust'])
+  })
+
+  it('take a median that does not exist for too small', () => {
+    const half = { run: 'weak', summary: summariseRadii([-1, -1, 4]) }
+    const report = checkRequirements([half], parseRequirements(['median-radius>=0']))
+    expect(report.metBy).toEqual([])
+    expect(report.runs[0].values[0].value).toBeNull()
+  })
+
+  it.each([
+    ...[
+      '',
+      'certified>=0.5',
+      'certified@-1>=0.5',
+      'certified@1.5>=0.5',
+      'certified@5>0.5',
+      'accuracy>=60%',
+      'accuracy>=60',
+    ],
+    ...[
+      'accuracy>=',
+      'radius>=2',
+      'certified@99999999999999999999>=0',
+      'accuracy>=0.5 and accuracy>=0.6',
+      'accuracy>=-1',
+    ],
+  ])('refuses %j', (text) => {
+    expect(() => parseRequirements([text])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
+  it('refuses the same one twice, and runs without true classes', () => {
+    expect(() => parseRequirements(['accuracy>=0.5', 'accuracy>=0.5'])).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+    const unlabeled = [{ run: 'imported', summary: null }]
+    expect(() => checkRequirements(unlabeled, parseRequirements(['accuracy>=0.5']))).toThrow(
+      expect.objectContaining({ code: 'NO_TRUE_CLASSES' }),
+    )
+  })
+})

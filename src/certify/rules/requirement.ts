@@ -1,0 +1,126 @@
+/** Requirements on a certificate, for gates of a pipeline: `certified@5>=0.6`. */
+import { invalidArgument, requireDistinct, VideoMaeError } from '../../core/errors.ts'
+import type { RobustnessSummary } from './metrics.ts'
+
+/** What can be required of the predictions of a run. */
+const measures = ['accuracy', 'certified', 'median-radius', 'mean-radius'] as const
+type Measure = (typeof measures)[number]
+
+export interface Requirement {
+  /** As it was given. */
+  readonly text: string
+  readonly measure: Measure
+  /** For `certified`: units of poison. */
+  readonly radius: number
+  readonly least: number
+}
+
+/** A run of a certificate; `summary` is null where no true classes are known. */
+export interface MeasuredRun {
+  readonly run: string
+  readonly summary: RobustnessSummary | null
+}
+
+export interface RequirementReport {
+  /** Runs that meet all requirements together. */
+  readonly metBy: readonly string[]
+  readonly runs: readonly {
+    readonly run: string
+    readonly values: readonly {
+      readonly requirement: string
+      /** Null: a median radius where less than half is predicted right. */
+      readonly value: number | null
+      readonly met: boolean
+    }[]
+  }[]
+}
+
+const pattern = /^(accuracy|certified@(\d+)|median-radius|mean-radius)\s*>=\s*(\d+(?:\.\d+)?)$/
+
+/**
+ * `accuracy>=A`, `certified@R>=A` (share of inputs that are right and certified for R units of poison), `median-radius>=R` or
+ * `mean-radius>=R`.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for anything else, or a share above 1
+ */
+export function parseRequirements(texts: readonly string[], name = 'require'): Requirement[] {
+  requireDistinct(name, texts)
+  return texts.map((text) => {
+    const found = pattern.exec(text.trim())
+    const measure = found?.[1].split('@')[0] as Measure | undefined
+    const [radius, least] = [Number(found?.[2] ?? 0), Number(found?.[3])]
+    const isShare = measure === 'accuracy' || measure === 'certified'
+    if (measure === undefined || (isShare && least > 1) || !Number.isSafeInteger(radius))
+      throw invalidArgument(
+        name,
+        'accuracy>=A, certified@R>=A, median-radius>=R or mean-radius>=R, where A is a share from 0 to 1',
+        text,
+        `For example ${name} 'certified@5>=0.6': 60 % of the inputs are right whatever 5 poisoned units do.`,
+      )
+    return { text, measure, radius, least }
+  })
+}
+
+/** @param what has none, e.g. a run */
+export function noTrueClasses({ text }: Requirement, what: string): VideoMaeError {
+  return new VideoMaeError(`Expected true classes for ${text}, but ${what} has none.`, {
+    code: 'NO_TRUE_CLASSES',
+    exit: 'data',
+    hint: 'Add a column with the true class of each input.',
+  })
+}
+
+/**
+ * Compares runs with requirements. A pipeline uses one of the runs, so one run has to meet all of them.
+ *
+ * @throws VideoMaeError `NO_TRUE_CLASSES` for a run without true classes, of which nothing of this is known
+ */
+export function checkRequirements(
+  runs: readonly MeasuredRun[],
+  requirements: readonly Requirement[],
+): RequirementReport {
+  const checked = runs.map(({ run, summary }) => {
+    if (summary === null) throw noTrueClasses(requirements[0], run)
+    const values = requirements.map((requirement) => {
+      const value = measured(summary, requirement)
+      return { requirement: requirement.text, value, met: value !== null && value >= requirement.least }
+    })
+    return { run, values }
+  })
+  const metBy = checked.filter(({ values }) => values.every(({ met }) => met)).map(({ run }) => run)
+  return { metBy, runs: checked }
+}
+
+function measured(summary: RobustnessSummary, { measure, radius }: Requirement): number | null {
+  switch (measure) {
+    case 'accuracy':
+      return summary.cleanAccuracy
+    case 'certified':
+      return summary.certifiedAccuracy[radius] ?? 0
+    case 'median-radius':
+      return summary.medianRadius
+    case 'mean-radius':
+      return summary.averageCertifiedRadius
+  }
+}
+
+/** A line for each run and requirement. */
+export function requirementLines({ runs }: RequirementReport): string[] {
+  return runs.flatMap(({ run, values }) =>
+    values.map(
+      ({ requirement, value, met }) =>
+        `${met ? 'met       ' : 'NOT MET   '} ${requirement}  ${run}: ${value === null ? 'none' : Number(value.toFixed(4))}`,
+    ),
+  )
+}
+
+/** @throws VideoMaeError `REQUIREMENT_NOT_MET` where no run meets all of them */
+export function assertRequirements({ metBy, runs }: RequirementReport): void {
+  if (metBy.length > 0) return
+  const all = runs[0]?.values.map(({ requirement }) => requirement).join(' and ')
+  throw new VideoMaeError(`Expected a run with ${all}, but none of ${runs.length} meets it.`, {
+    code: 'REQUIREMENT_NOT_MET',
+    exit: 'checkFailed',
+    hint: 'More trusted or labeled data, another encoder or another --partitions can help; see `videomae lethal-dose`.',
+  })
+}
