@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import type { Program } from '../graph/program.ts'
 import type { ModelConfiguration } from '../model/configuration.ts'
 import { encoderDigest } from '../model/digest.ts'
@@ -91,7 +91,7 @@ export function featureProgram(
   readout = 'mean',
 ): FeatureProgram {
   if (readout !== 'mean' && kind !== 'pooled') {
-    throw invalidArgument('readout', `mean with features of kind ${kind}, which have no other`, readout)
+    throw unusedArgument('readout', `with features of kind ${kind}`, readout)
   }
   if (source.kind === 'pixels') return patchFeatures(source, kind, batch, readout)
   const modelKind: ModelKind = kind === 'classifier' ? 'classify' : source.kind === 'classify' ? 'classify' : 'encoder'
@@ -115,8 +115,7 @@ function patchFeatures(
   batch: number,
   readout: string,
 ): FeatureProgram {
-  if (kind === 'classifier')
-    throw invalidArgument('kind', 'pooled or tokens for pixels, which no classifier reads', kind)
+  if (kind === 'classifier') throw invalidArgument('kind', 'pooled or tokens for pixels', kind)
   const program = buildPatchProgram(configuration, batch, readout)
   const wanted = program.outputs.filter(({ name }) => name === kind)
   const { imageSize, channels, frames, patch, tubelet } = configuration
