@@ -115,6 +115,8 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     return
   }
   for (const result of results) process.stdout.write(`${textOf(result, imported)}\nwrote  ${result.written}\n`)
+  const votes = new Set(results.flatMap(({ certificate }) => certificate.ballots?.file ?? []))
+  for (const name of votes) process.stdout.write(`wrote  ${path.join(out, name)}\n`)
   process.stdout.write(conditions.map((condition) => `  if ${condition}\n`).join(''))
   showRequirements(required)
 }

@@ -54,6 +54,17 @@ it('folders that are parts', async () => {
   expect(await fieldsOf(path.join(out, 'certificate.json'), { data: place('parts') })).toEqual([])
 })
 
+it('the files that a certification names are all that others need', async () => {
+  const job = { ...shared, data, test, threat: 'label_flip', whiteBox: true, rules: ['dpa', 'fa'], spread: 2 } as const
+  const { files } = await certifyVideos({ ...job, out: place('published'), cache: place('cache') })
+  mkdirSync(place('elsewhere'))
+  for (const file of files) copyFileSync(file, path.join(place('elsewhere'), path.basename(file)))
+  const report = await verifyCertificate(path.join(place('elsewhere'), 'certificate.json'))
+  expect(report.differences).toEqual([])
+  expect(report.runs.map(({ skipped }) => skipped)).toEqual([null, null, null])
+  expect(report.checked).toEqual((await verifyCertificate(path.join(place('published'), 'certificate.json'))).checked)
+})
+
 it('rows that one poison relabels', async () => {
   const out = place('flips')
   const job = { ...shared, data, test, out, cache: place('cache'), threat: 'label_flip', whiteBox: true } as const

@@ -187,6 +187,16 @@ export function bucketFileNames(buckets: number, digest: string): readonly [spec
   return [`buckets-${buckets}-${digest.slice(0, 12)}.json`, `buckets-${buckets}.json`]
 }
 
+/** Names of the files that `verifyCertificate` reads besides the buckets: votes, flips and digests of learners. Publish them together. */
+export function filesToVerifyFrom({ runs }: Pick<CertificateFile, 'runs'>): readonly string[] {
+  const names = runs.flatMap(({ ballots, flips, learnersFile }) => [
+    ballots?.file,
+    flips?.file,
+    learnersFile ?? undefined,
+  ])
+  return [...new Set(names.filter((name) => name !== undefined))]
+}
+
 /**
  * Refuses a folder where a certificate would replace files of other origin.
  *

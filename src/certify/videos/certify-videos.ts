@@ -5,7 +5,7 @@ import { certify } from '../certify.ts'
 import { type CertifyOptions, checkRules, trainShare } from '../certify-plan.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import type { Shard } from '../ensemble/learners.ts'
-import { requireCertificateFolder, writeCertificate } from '../files/certificate-file.ts'
+import { filesToVerifyFrom, requireCertificateFolder, writeCertificate } from '../files/certificate-file.ts'
 import { defaultRules } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
@@ -31,7 +31,7 @@ export interface CertifyVideosJob
 /** What `certifyVideos` found and wrote. */
 export interface CertifiedVideos {
   readonly certificate: VideoCertificate
-  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, ensembles. */
+  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, what `verify` reads beside them, ensembles. */
   readonly files: readonly string[]
   /** Inputs that were predicted. */
   readonly inputs: number
@@ -65,7 +65,7 @@ export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVid
     const ensembles = new Set(certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file])))
     for (const file of ensembles) await rename(path.join(learnersOf(out), file), path.join(out, file))
     const files = await writeCertificate(out, certificate, manifests)
-    const kept = [...ensembles].map((file) => path.join(out, file))
+    const kept = [...filesToVerifyFrom(certificate), ...ensembles].map((file) => path.join(out, file))
     return { certificate, files: [...files, ...kept], inputs: prepared.test.rows, plan }
   }
   return prepareLearners(plan, videos, certifyPrepared, sizeOf(job))
