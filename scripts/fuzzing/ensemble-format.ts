@@ -10,6 +10,12 @@ import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutation
 
 const zeros = '0'.repeat(64)
 
+const sampleThreat: EnsembleDescription['threat'] = {
+  ...{ threat: 'general', unit: 'one video', claim: 'If any r units are inserted.', conditions: ['if so'] },
+  notCovered: ['the input'],
+  encoder: { digest: zeros, trust: 'external', labelsUsed: false, trainedOn: zeros, overlap: 0 },
+}
+
 /** Six learners of three classes on features of width 2. */
 export function sampleEnsemble(change: Partial<EnsembleDescription> = {}, encoders = 1): StoredEnsemble {
   const [learners, classes, width] = [6, 3, 2]
@@ -33,11 +39,7 @@ export function sampleEnsemble(change: Partial<EnsembleDescription> = {}, encode
     ...{ by: 'content', bucketManifest: zeros, learnersDigest: zeros, classes: 'declared' },
     classNames: ['left', 'right', 'up'],
     head: { kind: 'ridge', lambda: 0.1, scaling: 'unit' },
-    threat: {
-      ...{ threat: 'general', unit: 'one video', claim: 'If any r units are inserted.', conditions: ['if so'] },
-      notCovered: ['the input'],
-      encoder: { digest: zeros, trust: 'external', labelsUsed: false, trainedOn: zeros, overlap: 0 },
-    },
+    threat: sampleThreat,
     warnings: [],
     features: { kind: 'pooled', engine: 'native', decoder: 'node-av', encoders: Array(encoders).fill(encoder) },
     ...change,
@@ -129,6 +131,9 @@ export const ensembleFormats: readonly Format[] = [
   format('ensemble of groups', sampleEnsemble({ rules: ['groups'], groups: 2 }, 2)),
   format(
     'ensemble of periods',
-    sampleEnsemble({ rules: ['temporal'], by: 'time', offsets: [], periods: { until: 9, length: 1, coverage: 2 } }),
+    sampleEnsemble({
+      ...{ rules: ['temporal'], by: 'time', offsets: [], periods: { until: 9, length: 1, coverage: 2 } },
+      threat: { ...sampleThreat, threat: 'temporal', unit: 'one period' },
+    }),
   ),
 ]
