@@ -71,23 +71,8 @@ export function videoOptions(
   const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
   const { period, until, coverage } = options
   return {
-    ...{
-      data,
-      from,
-      learner,
-      test,
-      testShare,
-      split,
-      by,
-      trusted,
-      trainedOn,
-      trust,
-      labelsUsed,
-      clips,
-      stride,
-      readout,
-    },
-    ...{ threads, workers, decoder, seed, out, signal },
+    ...{ data, from, learner, test, testShare, split, by, trusted, trainedOn, trust, labelsUsed },
+    ...{ clips, stride, readout, threads, workers, decoder, seed, out, signal },
     ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,
     ...(classes === undefined ? {} : { classes: listOf('--classes', classes) }),

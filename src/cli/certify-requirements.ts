@@ -1,10 +1,10 @@
-import { assertRequirements, type RequirementReport, requirementLines } from '../certify/rules/requirement.ts'
-import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { type RequirementReport, requirementError, requirementLines } from '../certify/rules/requirement.ts'
+import { exitCodes } from '../core/errors.ts'
 import { errorDocument } from './run.ts'
 
 /** Prints one JSON document, with the error in it where a requirement is not met: a second document would not be read. */
 export function endAsRequired(document: object, required: RequirementReport | null): void {
-  const error = required === null ? null : problemOf(required)
+  const error = requirementError(required)
   const shown = {
     ...document,
     ...(required === null ? {} : { requirements: required }),
@@ -18,15 +18,6 @@ export function endAsRequired(document: object, required: RequirementReport | nu
 export function showRequirements(required: RequirementReport | null): void {
   if (required === null) return
   process.stdout.write(`${requirementLines(required).join('\n')}\n`)
-  assertRequirements(required)
-}
-
-function problemOf(required: RequirementReport): VideoMaeError | null {
-  try {
-    assertRequirements(required)
-    return null
-  } catch (error) {
-    if (error instanceof VideoMaeError) return error
-    throw error
-  }
+  const error = requirementError(required)
+  if (error !== null) throw error
 }

@@ -98,13 +98,8 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     })),
     { out, quiet, perInput, names },
   )
-  const required =
-    requirements.length === 0
-      ? null
-      : checkRequirements(
-          results.map(({ certificate }) => ({ run: certificate.rule.rule, summary: certificate.summary })),
-          requirements,
-        )
+  const measured = results.map(({ certificate }) => ({ run: certificate.rule.rule, summary: certificate.summary }))
+  const required = checkRequirements(measured, requirements)
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written, radii: _ }) => {

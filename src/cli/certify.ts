@@ -173,13 +173,8 @@ function reportCertificate(
     out,
     files,
   }
-  const required =
-    requirements.length === 0
-      ? null
-      : checkRequirements(
-          runs.map((run) => ({ run: runName(run), summary: run.summary })),
-          requirements,
-        )
+  const measured = runs.map((run) => ({ run: runName(run), summary: run.summary }))
+  const required = checkRequirements(measured, requirements)
   if (json) {
     endAsRequired(summary, required)
     return

@@ -2,9 +2,9 @@
  * Decides when a pool starts more decoding processes. To start one costs about half a second of processor time, as much as decoding
  * dozens of short clips, so a few small requests are left to the processes that are up.
  *
- * More are started once requests have waited, without a break, for as long as the last start took. At that point waiting has
- * cost as much as a process would have, so at most twice the necessary time is spent, however much work follows (the ski-rental
- * argument; Karlin et al., Competitive Snoopy Caching, 1988).
+ * More are started once requests have waited, without a break, for as long as the last start took. At that point waiting has cost as
+ * much as a process would have. Without knowing how much work follows, no other moment has a better worst case: at most twice the
+ * best cost (the ski-rental problem; Karlin et al., Competitive Snoopy Caching, 1988).
  */
 export class PoolGrowth {
   private readonly grow: () => void

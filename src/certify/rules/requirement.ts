@@ -22,6 +22,8 @@ export interface MeasuredRun {
 }
 
 export interface RequirementReport {
+  /** As they were given. */
+  readonly required: readonly string[]
   /** Runs that meet all requirements together. */
   readonly metBy: readonly string[]
   readonly runs: readonly {
@@ -73,12 +75,14 @@ export function noTrueClasses({ text }: Requirement, what: string): VideoMaeErro
 /**
  * Compares runs with requirements. A pipeline uses one of the runs, so one run has to meet all of them.
  *
+ * @returns null where nothing is required
  * @throws VideoMaeError `NO_TRUE_CLASSES` for a run without true classes, of which nothing of this is known
  */
 export function checkRequirements(
   runs: readonly MeasuredRun[],
   requirements: readonly Requirement[],
-): RequirementReport {
+): RequirementReport | null {
+  if (requirements.length === 0) return null
   const checked = runs.map(({ run, summary }) => {
     if (summary === null) throw noTrueClasses(requirements[0], run)
     const values = requirements.map((requirement) => {
@@ -88,7 +92,7 @@ export function checkRequirements(
     return { run, values }
   })
   const metBy = checked.filter(({ values }) => values.every(({ met }) => met)).map(({ run }) => run)
-  return { metBy, runs: checked }
+  return { required: requirements.map(({ text }) => text), metBy, runs: checked }
 }
 
 function measured(summary: RobustnessSummary, { measure, radius }: Requirement): number | null {
@@ -114,11 +118,12 @@ export function requirementLines({ runs }: RequirementReport): string[] {
   )
 }
 
-/** @throws VideoMaeError `REQUIREMENT_NOT_MET` where no run meets all of them */
-export function assertRequirements({ metBy, runs }: RequirementReport): void {
-  if (metBy.length > 0) return
-  const all = runs[0]?.values.map(({ requirement }) => requirement).join(' and ')
-  throw new VideoMaeError(`Expected a run with ${all}, but none of ${runs.length} meets it.`, {
+/** `REQUIREMENT_NOT_MET` where no run meets all of them; null where one does, or nothing is required. */
+export function requirementError(report: RequirementReport | null): VideoMaeError | null {
+  if (report === null || report.metBy.length > 0) return null
+  const { runs, required } = report
+  const all = required.join(' and ')
+  return new VideoMaeError(`Expected a run with ${all}, but none of ${runs.length} runs has it.`, {
     code: 'REQUIREMENT_NOT_MET',
     exit: 'checkFailed',
     hint: 'More trusted or labeled data, another encoder or another --partitions can help; see `videomae lethal-dose`.',

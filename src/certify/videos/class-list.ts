@@ -2,7 +2,6 @@
  * The classes of a certificate. An attacker who inserts videos invents classes, too: a list that is read off the data is his to
  * change, and with it indices, ties and the shapes of heads. So it is either declared, or none is assumed: see docs/certificates.md.
  */
-
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'

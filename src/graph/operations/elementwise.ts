@@ -113,29 +113,27 @@ export function geluGradient(dy: Tensor, x: Tensor): Tensor {
   return dy.graph.apply(geluGradientOperation, [dy, x], {})[0]
 }
 
-/** `|x|`, any shape. Readouts of frozen tokens use it; it has no gradient. */
-export const absoluteOperation: Operation<Record<string, never>> = {
-  name: 'absolute',
-  infer(inputs) {
-    expectShape(inputs.length === 1, 'absolute', 'one tensor', inputs)
-    return [spec(inputs[0].shape)]
-  },
-  gradient: null,
+/** An operation of one tensor of any shape, without a gradient: readouts of frozen tokens use it. */
+function frozenUnary(name: string): Operation<Record<string, never>> {
+  return {
+    name,
+    infer(inputs) {
+      expectShape(inputs.length === 1, name, 'one tensor', inputs)
+      return [spec(inputs[0].shape)]
+    },
+    gradient: null,
+  }
 }
+
+/** `|x|`, any shape; no gradient. */
+export const absoluteOperation = frozenUnary('absolute')
 
 export function absolute(x: Tensor): Tensor {
   return x.graph.apply(absoluteOperation, [x], {})[0]
 }
 
-/** The square root of x >= 0, any shape. Readouts of frozen tokens use it; it has no gradient. */
-export const squareRootOperation: Operation<Record<string, never>> = {
-  name: 'squareRoot',
-  infer(inputs) {
-    expectShape(inputs.length === 1, 'squareRoot', 'one tensor', inputs)
-    return [spec(inputs[0].shape)]
-  },
-  gradient: null,
-}
+/** The square root of x >= 0, any shape; no gradient. */
+export const squareRootOperation = frozenUnary('squareRoot')
 
 export function squareRoot(x: Tensor): Tensor {
   return x.graph.apply(squareRootOperation, [x], {})[0]

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import koffi from 'koffi'
@@ -15,12 +15,8 @@ export interface EmulatedDeviceOptions {
   readonly cache?: string
 }
 
-/** An empty directory that goes with this process. */
-function freshCache(): string {
-  const made = mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-test-'))
-  process.once('exit', () => rmSync(made, { recursive: true, force: true }))
-  return made
-}
+/** An empty directory; it goes with the folder of all temporary files of the tests. */
+const freshCache = (): string => mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-test-'))
 
 /** The driver's device over emulated libraries: the CPU as GPU. */
 export function openEmulatedDevice(options: EmulatedDeviceOptions = {}): DriverDevice {
