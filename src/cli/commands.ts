@@ -27,6 +27,7 @@ export function createProgram(): Command {
   addReconstruct(program)
   addExport(program)
   addCertifyCommands(program)
+  addReport(program)
   addDemo(program)
   addDoctor(program)
   return program
@@ -195,6 +196,22 @@ function addExport(program: Command): void {
           ? (await import('./export-classifier.ts')).exportClassifierCommand(checkpoint, options)
           : (await import('./export.ts')).exportCommand(checkpoint, options)
       }),
+    )
+}
+
+function addReport(program: Command): void {
+  program
+    .command('report')
+    .summary('write a page about a certificate, a classifier or a run')
+    .description(
+      'Finds out what RUN is and writes one HTML file about it, with everything in it: no network, no scripts. A certificate:\n' +
+        'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it.',
+    )
+    .argument('<run>', 'certificate.json or its folder')
+    .option('--out <file>', 'HTML file; default: report.html beside the result')
+    .addOption(json())
+    .action((run, options) =>
+      runCommand(options, async () => (await import('./report.ts')).reportCommand(run, options)),
     )
 }
 

@@ -1,5 +1,6 @@
 /** Line charts as plain SVG text: axes, legend, steps, bands. No fonts, scripts or styles from elsewhere. */
 import { invalidArgument } from '../core/errors.ts'
+import { linearTicks, logTicks } from './ticks.ts'
 import { escapeXml } from './xml.ts'
 
 /** Patterns of lines, to tell curves of one colour apart. */
@@ -42,26 +43,6 @@ const short = (value: number) => String(Number(value.toFixed(2)))
 interface Axis {
   readonly place: (value: number) => number
   readonly ticks: readonly number[]
-}
-
-function linearTicks(low: number, high: number, whole: boolean): number[] {
-  const rough = Math.max((high - low) / 6, whole ? 1 : 0)
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power
-  const ticks: number[] = []
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
-    ticks.push(Number((i * step).toPrecision(12)))
-  return ticks
-}
-
-function logTicks(low: number, high: number): number[] {
-  const ticks: number[] = []
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
-    for (const factor of high / low > 100 ? [1] : [1, 2, 5]) {
-      const tick = factor * 10 ** power
-      if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick)
-    }
-  return ticks
 }
 
 function axis(

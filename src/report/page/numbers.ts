@@ -1,0 +1,49 @@
+/** Numbers as a page shows them. */
+
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+
+/** `24,000` */
+export function count(value: number): string {
+  return grouped.format(value)
+}
+
+/** `1 video`, `2 videos` */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`
+}
+
+/** `33.3 %`. A share that is not whole never looks like one: `> 99.9 %` and not `100.0 %`. */
+export function percent(share: number): string {
+  const text = (100 * share).toFixed(1)
+  if (text === '100.0') return share < 1 ? '> 99.9 %' : '100 %'
+  if (text === '0.0') return share > 0 ? '< 0.1 %' : '0 %'
+  return `${text} %`
+}
+
+/** A value with its 95 % interval: `33.3 % (13.8 to 60.9 %)`. */
+export function percentWithin({ value, low, high }: { value: number; low: number; high: number }): string {
+  return `${percent(value)} (${bound(low)} to ${bound(high)} %)`
+}
+
+/** `13.8 to 60.9 %` */
+export function interval({ low, high }: { readonly low: number; readonly high: number }): string {
+  return `${bound(low)} to ${bound(high)} %`
+}
+
+const bound = (share: number): string => (100 * share).toFixed(1)
+
+/** `digits` significant ones; powers of ten where a number is very small or very large. */
+export function significant(value: number, digits = 3): string {
+  if (value === 0) return '0'
+  const size = Math.abs(value)
+  return size < 1e-3 || size >= 1e6 ? value.toExponential(digits - 1) : Number(value.toPrecision(digits)).toString()
+}
+
+/** `65 MB` */
+export function bytes(value: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  let unit = 0
+  let size = value
+  for (; size >= 1000 && unit < units.length - 1; unit++) size /= 1000
+  return `${unit === 0 ? size : size >= 100 ? size.toFixed(0) : size.toFixed(1)} ${units[unit]}`
+}

@@ -1,0 +1,162 @@
+/** What a page says of a certificate, whoever made it: read from `certificate.json` and the files that come with it. */
+import path from 'node:path'
+import { bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
+import { ruleNamed } from '../../../certify/rules/list.ts'
+import type { RobustnessSummary } from '../../../certify/rules/metrics.ts'
+import { readCertificate } from '../../../certify/verify/read-files.ts'
+import type { ReadCertificate, ReadImportedCertificate, ReadRun } from '../../../certify/verify/schema.ts'
+import { fileDigest } from '../../../format/file-digest.ts'
+import { nullIfMissing } from '../../../format/missing.ts'
+import type { SourceFile } from '../../page/model.ts'
+
+export interface CertifiedInput {
+  readonly id: string
+  /** Null where the true class is not known. */
+  readonly label: number | null
+  readonly prediction: number
+  readonly radius: number
+  readonly rivals: readonly number[]
+}
+
+/** One rule at one number of partitions: a predictor of its own. */
+export interface CertifiedRun {
+  readonly name: string
+  /** Runs with the same base classifiers have the same text. */
+  readonly ensemble: string
+  readonly learners: number
+  /** Null where no true class is known. */
+  readonly summary: RobustnessSummary | null
+  /** For rule `temporal`: the same of the earliness. */
+  readonly earliness: RobustnessSummary | null
+  /** Accuracy of single base classifiers; null where it is not recorded. */
+  readonly baseAccuracy: number | null
+  /** Null where single inputs were left out of the certificate. */
+  readonly inputs: readonly CertifiedInput[] | null
+  readonly collective: ReadRun['collective']
+  /** Inputs whose radius is exact, where the rule says so; of the others it is a lower bound. */
+  readonly exactRadii: number | null
+  readonly warnings: readonly string[]
+}
+
+/** A file that `verify` needs. */
+export interface CheckedFile {
+  readonly file: string
+  readonly what: string
+  /** SHA-256 of the file as the certificate states it; null for the list of partitions, whose digest is in the file. */
+  readonly stated: string | null
+  readonly state: 'as stated' | 'differs' | 'there' | 'missing'
+}
+
+export interface CertificateFacts {
+  readonly source: SourceFile
+  /** Claim, unit and conditions. Null for a certificate of votes of another system, which cannot know them. */
+  readonly threat: ReadCertificate['threat'] | null
+  readonly by: ReadCertificate['buckets']['by'] | null
+  readonly conditions: readonly string[]
+  /** Whether radii count periods of time. */
+  readonly periods: boolean
+  readonly classNames: readonly string[] | null
+  /** Always answering the most frequent class of the training set. */
+  readonly mostFrequentClass: ReadCertificate['mostFrequentClass'] | null
+  readonly training: { readonly rows: number; readonly videos: number; readonly learner: string } | null
+  /** Absent where something else than videos was certified. */
+  readonly data: ReadCertificate['data']
+  readonly votes: ReadImportedCertificate['votes']
+  readonly runs: readonly CertifiedRun[]
+  readonly files: readonly CheckedFile[]
+}
+
+/** @throws VideoMaeError what `readCertificate` throws */
+export async function certificateFacts(file: string): Promise<CertificateFacts> {
+  const certificate = await readCertificate(file)
+  const source = { file: path.basename(file), sha256: await fileDigest(file) }
+  const folder = path.dirname(file)
+  return 'threat' in certificate
+    ? { source, ...(await ofCertificate(folder, certificate)) }
+    : { source, ...(await ofImported(folder, certificate)) }
+}
+
+async function ofCertificate(folder: string, certificate: ReadCertificate): Promise<Omit<CertificateFacts, 'source'>> {
+  const { threat, buckets, classNames, mostFrequentClass, trainingRows, trainingVideos, learner, data } = certificate
+  return {
+    ...{ threat, by: buckets.by, conditions: threat.conditions, periods: buckets.by === 'time' },
+    ...{ classNames, mostFrequentClass, data, votes: null },
+    training: { rows: trainingRows, videos: trainingVideos, learner: learner.kind },
+    runs: certificate.runs.map((run) => ({
+      name: runName(run),
+      ensemble: `K=${run.partitions}${run.spread > 1 ? ` d=${run.spread}` : ''}${run.seeds > 1 ? ` D=${run.seeds}` : ''}`,
+      learners: run.learners,
+      summary: run.summary,
+      earliness: run.earliness ?? null,
+      baseAccuracy: run.baseAccuracy,
+      inputs: run.inputs,
+      collective: run.collective,
+      exactRadii: run.exactRadii,
+      warnings: run.warnings,
+    })),
+    files: await checkedFiles(folder, certificate.runs),
+  }
+}
+
+async function ofImported(
+  folder: string,
+  { rule, learners, classNames, conditions, summary, inputs, exactRadii, votes, ballots }: ReadImportedCertificate,
+): Promise<Omit<CertificateFacts, 'source'>> {
+  const { title, layout } = ruleNamed(rule.rule)
+  return {
+    ...{ threat: null, by: null, conditions, periods: layout === 'periods' },
+    ...{ classNames, mostFrequentClass: null, training: null, data: undefined, votes },
+    runs: [
+      {
+        ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
+        ...{ earliness: null, baseAccuracy: null, collective: null, warnings: votes?.notes ?? [] },
+      },
+    ],
+    files: await checked(folder, ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256]]),
+  }
+}
+
+const votesOfAll = 'votes of every base classifier on every input'
+
+async function checkedFiles(folder: string, runs: readonly ReadRun[]): Promise<CheckedFile[]> {
+  const named = runs.flatMap(({ ballots, flips, learnersFile, learnersDigest }): [string, string, string][] => [
+    ...(ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256] as [string, string, string]]),
+    ...(flips == null
+      ? []
+      : [[flips.file, 'flips of labels that change each vote', flips.sha256] as [string, string, string]]),
+    ...(learnersFile == null
+      ? []
+      : [[learnersFile, 'SHA-256 of each base classifier', learnersDigest] as [string, string, string]]),
+  ])
+  return [...(await checked(folder, named)), ...(await bucketFiles(folder, runs))]
+}
+
+/** @param named name, meaning and stated digest, several times where runs share a file */
+async function checked(
+  folder: string,
+  named: readonly (readonly [file: string, what: string, stated: string])[],
+): Promise<CheckedFile[]> {
+  const result: CheckedFile[] = []
+  for (const [file, what, stated] of new Map(named.map((entry) => [entry.slice(0, 3).join(' '), entry])).values()) {
+    const found = await fileDigest(path.join(folder, file)).catch(nullIfMissing)
+    result.push({ file, what, stated, state: found === null ? 'missing' : found === stated ? 'as stated' : 'differs' })
+  }
+  return result
+}
+
+async function bucketFiles(folder: string, runs: readonly ReadRun[]): Promise<CheckedFile[]> {
+  const wanted = new Map(
+    runs.map(({ learners, bucketManifest }) => [`${learners} ${bucketManifest}`, { learners, bucketManifest }]),
+  )
+  const result: CheckedFile[] = []
+  for (const { learners, bucketManifest } of wanted.values()) {
+    const names = bucketFileNames(learners, bucketManifest)
+    let there: string | undefined
+    for (const file of names)
+      if (there === undefined && (await fileDigest(path.join(folder, file)).catch(nullIfMissing)) !== null) there = file
+    const what = 'which video is in which partition'
+    if (result.some(({ file }) => file === there)) continue
+    result.push({ file: there ?? names[1], what, stated: null, state: there === undefined ? 'missing' : 'there' })
+  }
+  return result
+}

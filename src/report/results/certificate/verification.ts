@@ -1,0 +1,94 @@
+/** How others check the certificate. */
+import { code, digest, type Part } from '../../page/html.ts'
+import type { Block, Section } from '../../page/model.ts'
+import type { CertificateFacts, CheckedFile } from './facts.ts'
+
+export function verifySection(facts: CertificateFacts): Section {
+  const { source, files, data } = facts
+  const differing = files.filter(({ state }) => state === 'differs')
+  const missing = files.filter(({ state }) => state === 'missing')
+  const blocks: Block[] = [
+    {
+      kind: 'text',
+      text: 'This page repeats what the certificate says. It proves nothing by itself. Whoever has the certificate with the files that it names can compute every prediction and radius again from the votes, without videos and without training:',
+    },
+    { kind: 'commands', commands: [`videomae verify ${shellWord(source.file)}`] },
+    ...(data === undefined
+      ? []
+      : ([
+          {
+            kind: 'text',
+            text: 'Whoever has the videos can also check which of them are protected, and every partition:',
+          },
+          {
+            kind: 'commands',
+            commands: [
+              `videomae verify ${shellWord(source.file)} --data DATA${data.test === null ? '' : ' --test TEST_DATA'}`,
+            ],
+          },
+        ] as const)),
+    {
+      kind: 'text',
+      text: 'Neither checks the votes themselves: a publisher who invents votes gets a certificate that verifies. To check them, train again with the same version, data and options, and compare the SHA-256 of the base classifiers.',
+    },
+    ...(differing.length > 0
+      ? [
+          {
+            kind: 'warning',
+            text: [
+              'Not the files that the certificate is about: ',
+              listed(differing),
+              '. Do not rely on the numbers of this page.',
+            ],
+          } as const,
+        ]
+      : []),
+    ...(missing.length > 0
+      ? [
+          {
+            kind: 'warning',
+            text: ['Not beside the certificate: ', listed(missing), '. Without them it cannot be verified.'],
+          } as const,
+        ]
+      : []),
+  ]
+  if (files.length === 0)
+    blocks.push({ kind: 'warning', text: 'The certificate names no stored votes, so it cannot be verified.' })
+  return { heading: 'How to verify', blocks: [...blocks, fileTable(facts)] }
+}
+
+function fileTable({ source, files, threat }: CertificateFacts): Block {
+  const states = {
+    'as stated': 'there, with this SHA-256',
+    differs: 'there, but with other content',
+    there: 'there',
+    missing: 'missing',
+  }
+  const rows: Part[][] = [
+    [code(source.file), 'the certificate', digest(source.sha256), 'read for this page'],
+    ...files.map(({ file, what, stated, state }) => [
+      code(file),
+      what,
+      stated === null ? 'checked by verify' : digest(stated),
+      states[state],
+    ]),
+    ...(threat === null
+      ? []
+      : [['encoder', 'weights and readout', digest(threat.encoder.digest), 'not published with the certificate']]),
+  ]
+  return {
+    kind: 'table',
+    caption: 'Files of the certificate. Publish them together, in one folder',
+    columns: [{ title: 'file' }, { title: 'content' }, { title: 'SHA-256' }, { title: 'when this page was made' }],
+    rows,
+  }
+}
+
+function listed(files: readonly CheckedFile[]): Part {
+  return files.map(({ file }, i) => [i === 0 ? '' : ', ', code(file)])
+}
+
+/** A file name as a shell takes it. */
+function shellWord(name: string): string {
+  return /^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`
+}

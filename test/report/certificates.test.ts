@@ -1,0 +1,152 @@
+/** Pages of certificates of all kinds, made by the rules themselves. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
+import { writeReport } from '../../src/report/results/write-report.ts'
+import { writeAllCertificates } from '../certify/all-certificates.ts'
+import { runHere } from '../cli/run-here.ts'
+import { checkPage, hostileNames } from './check-page.ts'
+
+let folder: string
+let certificates: Readonly<Record<string, string>>
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-report-'))
+  certificates = await writeAllCertificates(folder)
+}, 300_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const pageOf = async (certificate: string, name: string): Promise<string> => {
+  const { file, kind } = await writeReport(certificate, { out: path.join(folder, name) })
+  expect(kind).toBe('certificate')
+  return readFileSync(file, 'utf8')
+}
+
+describe('pages', () => {
+  it('are well-formed, load nothing, and are the same each time', async () => {
+    expect(Object.keys(certificates).length).toBeGreaterThan(10)
+    for (const [name, certificate] of Object.entries(certificates)) {
+      const page = await pageOf(certificate, `${name}.html`)
+      expect(checkPage(page).problems, name).toEqual([])
+      expect(page).toContain(
+        `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'`.replaceAll("'", '&#39;'),
+      )
+      expect(await pageOf(certificate, `${name}.html`), name).toBe(page)
+    }
+  })
+
+  it('state claim, unit and every condition before any radius', async () => {
+    for (const [name, certificate] of Object.entries(certificates)) {
+      const { text } = checkPage(await pageOf(certificate, 'claim.html'))
+      const { threat, conditions } = JSON.parse(readFileSync(certificate, 'utf8')) as Partial<CertificateFile> & {
+        readonly conditions?: readonly string[]
+      }
+      const first = text.indexOf('Share of')
+      expect(first, name).toBeGreaterThan(0)
+      const stated = [
+        ...(threat?.conditions ?? conditions ?? []),
+        ...(threat === undefined ? [] : [threat.unit, threat.claim]),
+      ]
+      expect(stated.length, name).toBeGreaterThan(0)
+      for (const each of stated) {
+        expect(text, name).toContain(each)
+        expect(text.indexOf(each), `${name}: ${each}`).toBeLessThan(first)
+      }
+    }
+  })
+
+  it('show the shares of the certificate', async () => {
+    const { text } = checkPage(await pageOf(certificates.empty, 'shares.html'))
+    const { runs, mostFrequentClass } = JSON.parse(readFileSync(certificates.empty, 'utf8')) as CertificateFile
+    const shown = (share: number) => `${(100 * share).toFixed(1)} %`
+    for (const { summary, baseAccuracy } of runs)
+      for (const share of [
+        summary.certifiedAccuracy[1] ?? 0,
+        summary.cleanAccuracy,
+        baseAccuracy,
+        mostFrequentClass.accuracy,
+      ])
+        if (share > 0 && share < 1) expect(text).toContain(shown(share))
+  })
+
+  it('of names that are meant to break them are as well-formed, and show the names', async () => {
+    const certificate = JSON.parse(readFileSync(certificates.general, 'utf8')) as {
+      classNames: string[]
+      threat: CertificateFile['threat']
+      mostFrequentClass: { name: string }
+      runs: { warnings: string[]; inputs: { id: string }[]; ballots: unknown; learnersFile: unknown }[]
+    }
+    for (const [i, name] of hostileNames.entries()) {
+      const hostile = structuredClone(certificate)
+      hostile.classNames = hostile.classNames.map((_, c) => `${name}${c}`)
+      hostile.mostFrequentClass.name = `${name}0`
+      hostile.threat = { ...hostile.threat, unit: name, claim: name, conditions: [name], notCovered: [name] }
+      for (const run of hostile.runs) {
+        run.warnings = [name]
+        run.inputs = run.inputs.map((input) => ({ ...input, id: name }))
+        ;[run.ballots, run.learnersFile] = [null, null]
+      }
+      const file = path.join(folder, `hostile-${i}.json`)
+      writeFileSync(file, JSON.stringify(hostile))
+      const page = await pageOf(file, 'hostile.html')
+      const { problems, text } = checkPage(page)
+      expect(problems, name).toEqual([])
+      expect(page.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cs}\u200f\u202a-\u202e\u2066-\u2069]/u)
+      if (/^[\x20-\x7e\u0590-\u05ff]+$/.test(name)) expect(text).toContain(name)
+      if (name.includes('\u202e')) expect(text).toContain('\\u202egpj.exe\\u2066')
+      if (name.includes('\n')) expect(text).toContain('two\\nlines')
+    }
+  })
+})
+
+describe('videomae report', () => {
+  it('writes a page beside a certificate, and replaces its own only', async () => {
+    const place = path.dirname(certificates.general)
+    const page = path.join(place, 'report.html')
+    for (let time = 0; time < 2; time++) {
+      const { code, document } = await runHere('report', place)
+      expect(code).toBe(0)
+      expect(document).toMatchObject({ kind: 'certificate', source: certificates.general, file: page })
+    }
+    writeFileSync(page, '<!doctype html>\n<html lang="en"><p>mine')
+    expect(await runHere('report', place)).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
+    expect(readFileSync(page, 'utf8')).toContain('mine')
+    rmSync(page)
+    expect(await runHere('report', certificates.general, '--out', certificates.general)).toMatchObject({
+      code: 2,
+      document: { error: { code: 'OUTPUT_TAKEN' } },
+    })
+  })
+
+  it('names the rule in the page of votes of other systems, and asks which of several', async () => {
+    const imported = certificates['imported dpa']
+    expect((await runHere('report', imported)).document).toMatchObject({
+      file: path.join(path.dirname(imported), 'report-dpa.html'),
+    })
+    const several = await runHere('report', path.dirname(imported))
+    expect(several).toMatchObject({ code: 3, document: { error: { code: 'REPORT_NOTHING_FOUND' } } })
+    expect(several.document.error?.message).toContain('imported-certificate-roe.json')
+  })
+
+  it('says so where files beside a certificate are not those that it names', async () => {
+    const place = path.dirname(certificates.votesOnly)
+    const { runs } = JSON.parse(readFileSync(certificates.votesOnly, 'utf8')) as CertificateFile
+    const ballots = path.join(place, runs[0].ballots?.file ?? '')
+    const bytes = readFileSync(ballots)
+    expect(checkPage(await pageOf(certificates.votesOnly, 'before.html')).text).not.toContain('Not the files')
+    bytes[bytes.length - 1] ^= 1
+    writeFileSync(ballots, bytes)
+    expect(checkPage(await pageOf(certificates.votesOnly, 'after.html')).text).toContain('Not the files')
+    rmSync(ballots)
+    expect(checkPage(await pageOf(certificates.votesOnly, 'without.html')).text).toContain('Not beside the certificate')
+  })
+
+  it('refuses what is no result', async () => {
+    for (const place of [path.join(folder, 'nowhere'), os.tmpdir()])
+      expect((await runHere('report', place)).document.error?.code).toBe('REPORT_NOTHING_FOUND')
+    const text = path.join(folder, 'text.json')
+    writeFileSync(text, 'text')
+    expect((await runHere('report', text)).document.error?.code).toBe('CERTIFICATE_INVALID')
+  })
+})
