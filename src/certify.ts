@@ -10,6 +10,18 @@ export {
   type EnsembleToKeep,
   trainShare,
 } from './certify/certify-plan.ts'
+export type { ChangedUnit, UnitChange } from './certify/diff/changes.ts'
+export type { ClaimDifference } from './certify/diff/claims.ts'
+export {
+  assertDiff,
+  type CertificateDiff,
+  type DiffViolation,
+  diffCertificates,
+  type InputComparison,
+  type InputOutcome,
+  type RunDiff,
+} from './certify/diff/diff.ts'
+export { diffCsv, diffTable } from './certify/diff/table.ts'
 export { type DoseLearnerOptions, doseLearner } from './certify/dose/dose-learner.ts'
 export {
   checkStudy,
@@ -68,8 +80,10 @@ export {
   certificateTable,
   certifiedAccuracyCurve,
   type EnsembleReference,
+  type Provenance,
   writeCertificate,
 } from './certify/files/certificate-file.ts'
+export type { RecordedSample, SampleFiles, SampleRecord } from './certify/files/sample-record.ts'
 export {
   certifyImported,
   type ImportedBallots,

@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { packageVersion } from '../core/package-version.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { type CertifyOptions, checkProtected, checkRules, type Ensemble, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './ensemble/buckets.ts'
@@ -14,6 +15,7 @@ import { flipFacts } from './ensemble/heads/white-box.ts'
 import { digestOfEnsemble, digestsOfLearners, type PoolOptions, type TrainedEnsemble } from './ensemble/learners.ts'
 import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
+import { recordOfInputs, recordOfSet, type SampleFiles, writeSampleRecord } from './files/sample-record.ts'
 import { type StoredBallots, type StoredFlips, writeBallots, writeFlips } from './files/stored-votes.ts'
 import { type Ballots, inputsPerTurn, votesOfInput } from './rules/ballot.ts'
 import { certifyInputs, ruleOptions } from './rules/certify-ballots.ts'
@@ -68,11 +70,13 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   if (options.votesDirectory !== undefined) await mkdir(options.votesDirectory, { recursive: true })
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
+  const used = new Uint8Array(set.rows)
   for (const ensemble of ensembles) {
     const { k, d } = ensemble
     const trained = await learners.train(set, ensemble.plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
+    for (const row of trained.assignment.order) used[row] = 1
     const facts = ensembleFacts(set, trained)
     const few = tooManyPartitions(k, units)
     const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
@@ -135,8 +139,27 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     trainingRows: Math.max(...manifests.map(({ rows }) => rows)),
     trainingVideos: Math.max(...manifests.map(({ videos }) => videos)),
     runs,
+    samples: await keepSamples(set, test, options, (row) => used[row] === 1),
+    provenance: {
+      version: packageVersion(),
+      node: process.versions.node,
+      platform: `${process.platform}-${process.arch}`,
+    },
   }
   return { certificate, manifests }
+}
+
+/** Writes the records of samples and inputs where votes are kept, too. */
+async function keepSamples(
+  set: SampleSet,
+  test: TestInputs,
+  { by, perInput, votesDirectory }: Pick<CertifyOptions<never, never>, 'by' | 'perInput' | 'votesDirectory'>,
+  used: (row: number) => boolean,
+): Promise<SampleFiles | null> {
+  if (votesDirectory === undefined) return null
+  const protectedSet = await writeSampleRecord(votesDirectory, recordOfSet(set, by, used))
+  const inputs = perInput === false ? null : recordOfInputs(test, by, set.classNames)
+  return { protectedSet, inputs: inputs === null ? null : await writeSampleRecord(votesDirectory, inputs) }
 }
 
 /** The certificates of one ensemble, and the files that they can be verified from. */

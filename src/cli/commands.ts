@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
 import { collect, countOf, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
+import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 import { runCommand } from './run.ts'
@@ -27,6 +28,7 @@ export function createProgram(): Command {
   addReconstruct(program)
   addExport(program)
   addCertifyCommands(program)
+  addCertificateCommands(program)
   addReport(program)
   addDemo(program)
   addDoctor(program)

@@ -21,6 +21,8 @@ export const exitCodes = {
   abstained: 8,
   /** A certificate says something else than follows from the files that it comes with. */
   certificateDiffers: 9,
+  /** Two certificates contradict each other: something changed that their records do not show. */
+  changeNotExplained: 10,
   /** Stopped by Ctrl-C, SIGTERM or SIGHUP after saving. */
   interrupted: 130,
 } as const

@@ -1,6 +1,7 @@
 import { readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { packageVersion } from '../core/package-version.ts'
 import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
@@ -26,7 +27,7 @@ import { measureRanges } from './calibration.ts'
 import type { ExportInput } from './check.ts'
 import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
-import { bytesOfFiles, describe, exportMismatch, exportNames, packageVersion, renamedInput } from './encoder.ts'
+import { bytesOfFiles, describe, exportMismatch, exportNames, renamedInput } from './encoder.ts'
 
 export interface ClassifierExportOptions {
   /** The ONNX file to write. */
@@ -113,7 +114,7 @@ export async function exportClassifier(where: string, options: ClassifierExportO
       { signal, onClip },
     ))
   const model = withPrecision(lowered, precision, ranges)
-  const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
+  const produced = { ...model, producerName: 'videomae', producerVersion: packageVersion() }
   const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
     const found = await compare(classifier, file, input, checked, { ...options, onClip })
     if (precision !== 'float32' || found.logits <= tolerance) return found

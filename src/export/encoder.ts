@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { packageVersion } from '../core/package-version.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { writeCheckedModel } from '../format/onnx.ts'
@@ -73,7 +74,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), sampling)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
   const engine = await chooseEngine(compareWith)
-  const produced = { ...model, producerName: 'videomae', producerVersion: await packageVersion() }
+  const produced = { ...model, producerName: 'videomae', producerVersion: packageVersion() }
   const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
     const found = await checkExport({ file, configuration, kind, state: embeddedState, input, clips, engine, signal })
     if (found.largestDifference <= tolerance) return found
@@ -111,12 +112,6 @@ export function renamedInput<T extends { readonly inputs: readonly { name: strin
   return { ...program, inputs: program.inputs.map(({ tensor }) => ({ name, tensor })) }
 }
 
-/** Version of this package, for files that say what wrote them. */
-export async function packageVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
-
 /** Frames of segments have no fixed distance. */
 function timingOf({ kind, stride, fps }: TestSampling): Record<string, string> {
   if (kind === 'segments') return {}
@@ -132,7 +127,7 @@ export async function describe(
   sampling: TestSampling | null,
 ): Promise<Record<string, string>> {
   return {
-    'videomae.version': await packageVersion(),
+    'videomae.version': packageVersion(),
     'videomae.model': modelName(source),
     'videomae.digest': digest,
     'videomae.input': input,

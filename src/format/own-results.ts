@@ -34,7 +34,7 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
 }
 
 /** The first characters of a file. */
-async function startOf(file: string): Promise<string> {
+export async function startOf(file: string): Promise<string> {
   const handle = await open(file, 'r')
   try {
     const bytes = Buffer.alloc(100)

@@ -45,3 +45,10 @@ export async function probeDecoders(): Promise<DecoderProbe[]> {
   }
   return probes
 }
+
+/** What decodes videos, with its version, for records that name no path of this machine; null where it does not load here. */
+export async function decoderRecord(name: DecoderName = 'node-av'): Promise<string | null> {
+  const decoder = await createDecoder(name).catch(() => null)
+  // The ffmpeg program says where it lies.
+  return decoder?.describe().replace(/ \((?!FFmpeg )[^()]*\)$/, '') ?? null
+}

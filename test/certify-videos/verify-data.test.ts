@@ -3,6 +3,7 @@ import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmS
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
@@ -79,4 +80,26 @@ it('rows that one poison relabels', async () => {
     JSON.stringify(certificate, (key, value: unknown) => (key === 'flips' ? { ...flips, largestUnit: 1 } : value)),
   )
   expect(await fieldsOf(file, { data, test })).toContain('runs[1].flips.largestUnit')
+})
+
+it('an update of the data is counted in units, by content', async () => {
+  const [before, after] = [place('update-before'), place('update-after')]
+  await certifyVideos({ ...shared, data, test, out: before, cache: place('cache') })
+  // One file is gone, one of two rows of one content has another label, one file has another name.
+  const [header, first, second, third, ...rest] = readFileSync(data, 'utf8').trimEnd().split('\n')
+  const other = (row: string) => row.replace(/,(left|up)$/, (_, label) => (label === 'up' ? ',left' : ',up'))
+  copyFileSync(third.split(',')[0], place('renamed.mp4'))
+  const label = third.split(',')[1]
+  const rows = [first, `renamed.mp4,${label}`, ...rest.slice(0, -1), other(rest[rest.length - 1])]
+  writeFileSync(place('updated.csv'), `${[header, ...rows.reverse()].join('\n')}\n`)
+  await certifyVideos({ ...shared, data: place('updated.csv'), test, out: after, cache: place('cache') })
+  const diff = await diffCertificates(before, path.join(after, 'certificate.json'))
+  assertDiff(diff)
+  expect(diff.claimDifferences).toEqual([])
+  expect(diff.inputs).toMatchObject({ matchedBy: 'content', onlyBefore: [], onlyAfter: [] })
+  expect(diff.protectedSet?.counts).toEqual({ added: 0, removed: 1, label: 1, content: 0 })
+  expect(diff.protectedSet?.changes.map(({ ids }) => ids.length)).toEqual(expect.arrayContaining([1, 2]))
+  expect(diff.protectedSet?.changes.flatMap(({ ids }) => ids)).toContain(second.split(',')[0])
+  expect(diff.runs).toMatchObject([{ cost: 2, notChecked: null }])
+  expect((await verifyCertificate(path.join(after, 'certificate.json'))).differences).toEqual([])
 })

@@ -98,7 +98,8 @@ async function outcomeOf(file: string): Promise<'differs' | 'refused' | 'unnotic
 /** What nobody can tell from a certificate and its files alone; `verify` says so. */
 const needsData = [
   ...['.classNames.', '.learner.', '.mostFrequentClass.name', '.threat.encoder.', '.ensemble.'],
-  ...['.seeds', '.singleClassLearners', '.inputs.3.id', '.inputs.3.label'],
+  // What a program says of itself and its machine.
+  ...['.provenance.', '.seeds', '.inputs.3.id', '.inputs.3.label'],
   // How another program's file was read.
   ...['.file', '.format', '.firstClass', '.columns.', '.ids', '.labels', '.ties', '.notes.'].map(
     (name) => `.votes${name}`,

@@ -209,6 +209,7 @@ const table: Record<string, Record<string, Use>> = {
     ...refused(['lethal-dose list.csv --from run --learner attentive'], ['--readout motion']),
     ...refused(['lethal-dose list.csv --from pixels'], ['--engine native', '--trained-on list.csv']),
   },
+  diff: used('--csv', '--json'),
   report: used('--out', '--json'),
   demo: used('--out', '--clips', '--steps', '--engine', '--threads', '--json'),
   doctor: used('--json'),

@@ -17,6 +17,11 @@ export interface SampleSet {
   readonly digests: readonly string[]
   /** [rows] what tells rows of one digest apart, where they are parts of one file. */
   readonly parts?: readonly string[]
+  /**
+   * [rows] digest of the part of the file that the clip is of, where a list names parts: for the record of the set. Training does not
+   * depend on it.
+   */
+  readonly segments?: readonly string[]
   /** [rows] source of the video: uploader, camera, collection batch. Needed for certificates against whole sources. */
   readonly groups?: readonly string[]
   /** [rows] when the video was collected, in any unit. Needed for certificates against poison in a stretch of time. */
@@ -37,6 +42,8 @@ export interface TestInputs {
   readonly labels: Int32Array
   /** [rows] names for reports. */
   readonly ids?: readonly string[]
+  /** [rows] SHA-256 of the content, with the part of the file that is meant (`DIGEST#0-1.5`): for the record of the inputs. */
+  readonly digests?: readonly string[]
   /** [groups] the same inputs as each group's encoder sees them, where there is one for each group. */
   readonly perGroup?: readonly TestInputs[]
 }
@@ -115,6 +122,7 @@ function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSet {
     digests: pick(set.digests),
     ...(set.groups === undefined ? {} : { groups: pick(set.groups) }),
     ...(set.parts === undefined ? {} : { parts: pick(set.parts) }),
+    ...(set.segments === undefined ? {} : { segments: pick(set.segments) }),
     ...(set.times === undefined ? {} : { times: pick(set.times) }),
   }
 }

@@ -12,6 +12,7 @@ import { type RunRule, ruleNamed } from '../rules/list.ts'
 import type { RobustnessSummary } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
+import type { SampleFiles } from './sample-record.ts'
 import type { StoredBallots, StoredFlips } from './stored-votes.ts'
 
 /** `certificate.json`. Readers refuse a schema they do not know. */
@@ -29,6 +30,22 @@ export interface CertificateFile {
   readonly trainingRows: number
   readonly trainingVideos: number
   readonly runs: readonly CertificateRun[]
+  /** Files that say which samples and inputs these are, by content; null where no files were kept. */
+  readonly samples?: SampleFiles | null
+  /** What made the certificate. */
+  readonly provenance?: Provenance
+}
+
+/** The program and the kind of machine that made a certificate; the engine is among the options. */
+export interface Provenance {
+  /** Of this program. */
+  readonly version: string
+  /** Of Node.js. */
+  readonly node: string
+  /** Operating system and processor, for example `linux-x64`. */
+  readonly platform: string
+  /** Library or program that decoded the videos, with its version; null where it is not known. */
+  readonly decoder?: string | null
 }
 
 /** A file that predicts new inputs with the learners of a run. */
@@ -187,14 +204,18 @@ export function bucketFileNames(buckets: number, digest: string): readonly [spec
   return [`buckets-${buckets}-${digest.slice(0, 12)}.json`, `buckets-${buckets}.json`]
 }
 
-/** Names of the files that `verifyCertificate` reads besides the buckets: votes, flips and digests of learners. Publish them together. */
-export function filesToVerifyFrom({ runs }: Pick<CertificateFile, 'runs'>): readonly string[] {
+/**
+ * Names of the files that `verifyCertificate` reads besides the buckets: votes, flips, digests of learners and records of samples.
+ * Publish them together.
+ */
+export function filesToVerifyFrom({ runs, samples }: Pick<CertificateFile, 'runs' | 'samples'>): readonly string[] {
   const names = runs.flatMap(({ ballots, flips, learnersFile }) => [
     ballots?.file,
     flips?.file,
     learnersFile ?? undefined,
   ])
-  return [...new Set(names.filter((name) => name !== undefined))]
+  const records = [samples?.protectedSet.file, samples?.inputs?.file]
+  return [...new Set([...names, ...records].filter((name) => name !== undefined))]
 }
 
 /**

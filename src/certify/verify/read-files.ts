@@ -6,6 +6,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularFile, readRegularText } from '../../format/regular-file.ts'
+import { sha256 } from '../ensemble/hash.ts'
 import { bucketFileNames } from '../files/certificate-file.ts'
 import {
   bucketsSchema,
@@ -14,6 +15,8 @@ import {
   type ReadBuckets,
   type ReadCertificate,
   type ReadImportedCertificate,
+  type ReadSamples,
+  samplesSchema,
 } from './schema.ts'
 
 /** A million inputs in ten runs need less. */
@@ -61,6 +64,20 @@ function manifestOf(file: string, text: string, buckets: number): ReadBuckets {
   const wrong = manifest.assignment.find(([, bucket]) => bucket >= buckets)
   if (wrong !== undefined) throw invalidCertificate(file, `a bucket below ${buckets} for ${wrong[0]}`, `${wrong[1]}`)
   return manifest
+}
+
+/**
+ * A record of samples beside a certificate, with the SHA-256 of the file; null where it is not there.
+ *
+ * @throws VideoMaeError `CERTIFICATE_INVALID`
+ */
+export async function readSamples(
+  folder: string,
+  name: string,
+): Promise<{ readonly record: ReadSamples; readonly sha256: string } | null> {
+  const file = path.join(folder, name)
+  const text = await readDocument(file)
+  return text === null ? null : { record: checked(file, samplesSchema, parsed(file, text)), sha256: sha256(text) }
 }
 
 /** The digests of learners beside a certificate, one in each line; null where they are not there. */

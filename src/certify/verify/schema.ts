@@ -136,6 +136,36 @@ const data = z.strictObject({
   classesDigest: sha256.nullable(),
 })
 
+const storedFile = z.strictObject({ file: fileName, sha256 })
+
+/** Files that `certificate.json` names; absent in certificates of earlier versions. */
+const samples = z.strictObject({ protectedSet: storedFile, inputs: storedFile.nullable() }).nullable()
+
+const provenance = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  decoder: z.string().nullable().optional(),
+})
+
+/** `protected-set.json` and `certified-inputs.json`. */
+export const samplesSchema = z.strictObject({
+  schema: z.literal('videomae.samples/1'),
+  side: z.enum(['protected', 'inputs']),
+  by,
+  samples: z.array(
+    z.strictObject({
+      id: z.string(),
+      sha256: z.string(),
+      part: z.string().optional(),
+      label: z.string(),
+      rows: positive,
+      group: z.string().optional(),
+      time: z.number().optional(),
+    }),
+  ),
+})
+
 /** `certificate.json`. `data` and `options` are there where videos were certified, both or neither. */
 export const certificateSchema = z.strictObject({
   schema: z.literal('videomae.certificate/1'),
@@ -149,6 +179,8 @@ export const certificateSchema = z.strictObject({
   runs: z.array(run).min(1).max(10_000),
   data: data.optional(),
   options: z.record(z.string(), z.unknown()).optional(),
+  samples: samples.optional(),
+  provenance: provenance.optional(),
 })
 
 const votesReading = z.strictObject({
@@ -212,6 +244,7 @@ export type ReadCertificate = z.infer<typeof certificateSchema>
 export type ReadRun = ReadCertificate['runs'][number]
 export type ReadImportedCertificate = z.infer<typeof importedCertificateSchema>
 export type ReadBuckets = z.infer<typeof bucketsSchema>
+export type ReadSamples = z.infer<typeof samplesSchema>
 
 /** JSON schemas of the files, by the name of the file in docs/schema. */
 export function certificateJsonSchemas(): Readonly<Record<string, unknown>> {
@@ -219,5 +252,6 @@ export function certificateJsonSchemas(): Readonly<Record<string, unknown>> {
     'certificate-1.json': z.toJSONSchema(certificateSchema),
     'imported-certificate-1.json': z.toJSONSchema(importedCertificateSchema),
     'buckets-1.json': z.toJSONSchema(bucketsSchema),
+    'samples-1.json': z.toJSONSchema(samplesSchema),
   }
 }

@@ -15,6 +15,7 @@ import { compareConsistency, compareIds, compareNames } from './consistency.ts'
 import { type Difference, Differences, describeDifference } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
 import { type Recount, recount } from './recount.ts'
+import { compareSamples } from './samples.ts'
 import type { ReadCertificate, ReadImportedCertificate, ReadRun } from './schema.ts'
 import { compareStatement } from './statement.ts'
 
@@ -118,6 +119,9 @@ class Verifier {
       await this.learners(run, name, at)
     }
     this.sameInputs(certificate)
+    const samples = await compareSamples(this.file, certificate, differences)
+    for (const what of samples.checked) this.checked.add(what)
+    for (const what of samples.notChecked) this.notChecked.add(what)
     const known = [...manifests.values()].filter((manifest) => manifest !== null)
     if (known.length === manifests.size) {
       differences.compare('trainingRows', certificate.trainingRows, Math.max(...known.map(({ rows }) => rows)))
@@ -125,7 +129,9 @@ class Verifier {
     }
     for (const what of [
       'whether the votes are those of learners trained on this data: needs training again, with the same data and options',
-      'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)',
+      samples.checked.length === 0
+        ? 'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)'
+        : 'whether the recorded samples are those of the data: needs the data (--data)',
       'the encoder, what it was trained on, and the conditions of the claim',
       'table.md, certified-accuracy.svg and ensemble files',
     ])

@@ -102,7 +102,8 @@ export function noVideos(videos: number, failures: readonly { readonly reason: s
 /** Parts of one file are one video: whoever inserts the file inserts all. */
 export function featureSetOf(videos: VideoFeatures, classNames: readonly string[]): FeatureSet {
   const { features, width, owners } = videos
-  return { ...samplesOfVideos(owners, classNames), features, width }
+  const segments = owners.map(({ digest }) => digest ?? '')
+  return { ...samplesOfVideos(owners, classNames), segments, features, width }
 }
 
 export function testSetOf(videos: VideoFeatures): TestSet {
@@ -113,5 +114,6 @@ export function testSetOf(videos: VideoFeatures): TestSet {
     width,
     labels: Int32Array.from(owners, (video) => video.class),
     ids: owners.map((video) => video.id),
+    digests: owners.map(({ digest }) => digest ?? ''),
   }
 }

@@ -206,6 +206,7 @@ function joined(sets: readonly FeatureSet[], classNames: readonly string[]): Fea
     labels: Int32Array.from(sets.flatMap((set) => [...set.labels])),
     ids: sets.flatMap((set) => set.ids),
     digests: sets.flatMap((set) => set.digests),
+    ...(sets.every((set) => set.segments !== undefined) ? { segments: sets.flatMap((set) => set.segments ?? []) } : {}),
     ...(sets.every((set) => set.groups !== undefined) ? { groups: sets.flatMap((set) => set.groups ?? []) } : {}),
   }
 }

@@ -1,6 +1,7 @@
 /** What a certificate of videos says beside the mathematics: the rows, the classes and the options that it is about. */
 
 import { engineRecord } from '../../train/engine-choice.ts'
+import { decoderRecord } from '../../video/decoder.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
@@ -106,6 +107,9 @@ export async function videoCertificate(
       classesDigest: plan.classList.sha256,
     },
     options: await optionsOf(plan, options),
+    ...(certificate.provenance === undefined
+      ? {}
+      : { provenance: { ...certificate.provenance, decoder: await decoderRecord(options.decoder) } }),
   }
 }
 

@@ -1,17 +1,11 @@
 /** A certified ensemble as one ONNX file: frames (or pooled features) in, scores and votes of all learners out. */
 import { invalidArgument } from '../../../core/errors.ts'
+import { packageVersion } from '../../../core/package-version.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { lowerProgram } from '../../../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../../../engine/onnx/runtime.ts'
 import { clipTensor, type ExportInput } from '../../../export/check.ts'
-import {
-  bytesOfFiles,
-  describe,
-  exportMismatch,
-  exportNames,
-  packageVersion,
-  renamedInput,
-} from '../../../export/encoder.ts'
+import { bytesOfFiles, describe, exportMismatch, exportNames, renamedInput } from '../../../export/encoder.ts'
 import { type OnnxModel, writeCheckedModel } from '../../../format/onnx.ts'
 import { requireOnnxTarget } from '../../../format/onnx-target.ts'
 import { featureProgram, type PatchSource } from '../../../inference/encoder-source.ts'
@@ -131,7 +125,7 @@ async function metadataOf(
   const [encoder] = description.features.encoders
   const ofClips =
     input === 'pooled' || source.kind === 'pixels' || source.kind === 'patches'
-      ? { 'videomae.version': await packageVersion(), 'videomae.input': input }
+      ? { 'videomae.version': packageVersion(), 'videomae.input': input }
       : await describe(source.name, source.source.configuration, input, encoder.digest, encoder.sampling)
   return {
     ...ofClips,
@@ -150,7 +144,7 @@ async function modelOf(
 ): Promise<OnnxModel> {
   const scale = scales === null ? null : scales[0]
   const votes = votesGraph(heads, scale, voteNames.pooled)
-  const produced = { producerName: 'videomae', producerVersion: await packageVersion(), metadata }
+  const produced = { producerName: 'videomae', producerVersion: packageVersion(), metadata }
   if (input === 'pooled') {
     const inputs = [{ name: voteNames.pooled, type: 'float32' as const, shape: ['batch', heads.width] }]
     const opsets = [{ domain: '', version: 17 }]

@@ -66,6 +66,7 @@ export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {
     rows: videos.length,
     labels: Int32Array.from(videos, (video) => video.class),
     ids: videos.map((video) => video.id),
+    digests: videos.map(({ digest }) => digest ?? ''),
     contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
   }
 }
