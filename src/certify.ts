@@ -31,6 +31,7 @@ export {
   lethalDose,
 } from './certify/dose/lethal-dose.ts'
 export { lethalDoseChart, lethalDoseTable, writeLethalDose } from './certify/dose/lethal-dose-report.ts'
+export { type DoseProposal, type ProposedEnsemble, proposeFromDose, readDoseStudy } from './certify/dose/proposal.ts'
 export {
   assignBuckets,
   type BucketKey,
@@ -151,6 +152,7 @@ export {
 } from './certify/videos/ensemble/open-ensemble.ts'
 export { featureSetOf, testSetOf, type VideoFeatures, videoFeatures } from './certify/videos/feature-sets.ts'
 export { type FeatureSource, openFeatureSource } from './certify/videos/feature-source.ts'
+export { type CertificationForecast, forecastCertification } from './certify/videos/forecast/forecast.ts'
 export { groupProvenance, groupsOf, pretrainGroups, writeGroupLists } from './certify/videos/groups.ts'
 export { engineLearners } from './certify/videos/learners/family.ts'
 export { groupScaledHeads } from './certify/videos/learners/group-scales.ts'

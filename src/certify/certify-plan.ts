@@ -199,7 +199,7 @@ export interface Ensemble {
  * @throws VideoMaeError `INVALID_ARGUMENT` for rules with a spread on encoders of groups
  */
 export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
-  options: CertifyOptions<Set, Inputs>,
+  options: Omit<CertifyOptions<Set, Inputs>, 'learners' | 'keepEnsemble'>,
 ): Ensemble[] {
   const { rules = defaultRules, spread = defaultSpread, seed = 0, seeds = 1, periods } = options
   const perGroup = options.threat.encoder.trust === 'per_group'

@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { collect } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 /** Commands about certificates that are there. They need neither data nor encoder. */
@@ -22,5 +23,37 @@ function addDiff(program: Command): void {
     .option('--json', 'print JSON instead of text')
     .action((before, after, options) =>
       runCommand(options, async () => (await import('./diff.ts')).diffCommand(before, after, options)),
+    )
+}
+
+/** What a run of a certificate has to meet. */
+export const requirement = () =>
+  new Option(
+    '--require <what>',
+    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units),\n' +
+      "median-radius>=R, mean-radius>=R; e.g. 'certified@5>=0.6'; repeatable",
+  ).argParser(collect)
+
+/** `verify`. */
+export function addVerify(program: Command): void {
+  program
+    .command('verify')
+    .summary('check a certificate of others from the votes that come with it')
+    .description(
+      'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
+        'Nothing is trained and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
+        'votes to verify it from. Says what it did not check.',
+    )
+    .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
+    .option(
+      '--data <data>',
+      'the videos that were certified: their partitions and labels are checked, too; none is decoded',
+    )
+    .option('--test <data>', 'with --data: the videos to predict, where the certificate has others than a part of DATA')
+    .addOption(requirement())
+    .option('--json', 'print JSON instead of text')
+    .option('--quiet', 'no progress')
+    .action((certificate, options) =>
+      runCommand(options, async () => (await import('./verify.ts')).verifyCommand(certificate, options)),
     )
 }

@@ -3,6 +3,7 @@ import { combinedRules, rules } from '../certify/rules/list.ts'
 import { unusedArgument } from '../core/errors.ts'
 import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
+import { addVerify, requirement } from './certificate-commands.ts'
 import { runCommand } from './run.ts'
 
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
@@ -111,13 +112,6 @@ const oneLearner = () =>
     .choices(learnerNames)
     .default('ridge')
 
-const requirement = () =>
-  new Option(
-    '--require <what>',
-    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units),\n' +
-      "median-radius>=R, mean-radius>=R; e.g. 'certified@5>=0.6'; repeatable",
-  ).argParser(collect)
-
 const severalSeeds = () =>
   new Option('--seeds-per-partition <n>', 'DPA*: base classifiers per partition; their scores are summed').argParser(
     countOf('seedsPerPartition'),
@@ -162,6 +156,8 @@ function addCertify(program: Command): void {
     .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
     .option('--no-per-input', 'do not list inputs in certificate.json')
     .addOption(requirement())
+    .option('--plan', 'print what would be trained, its time, memory, files and largest radius, and stop')
+    .option('--lethal-dose <file>', '[plan] lethal-dose.json of trusted data: propose K, rule and spread from it')
     .option('--shard <i/n>', 'run the i-th of n cluster jobs that share one --out; needs --stage')
     .addOption(
       new Option(
@@ -255,29 +251,6 @@ function refuseUnused(command: Command, data: string | undefined, votes: string 
           'How the learners were made, and so what one poison is, was decided by the system that made the file.',
         )
   }
-}
-
-function addVerify(program: Command): void {
-  program
-    .command('verify')
-    .summary('check a certificate of others from the votes that come with it')
-    .description(
-      'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
-        'Nothing is trained and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
-        'votes to verify it from. Says what it did not check.',
-    )
-    .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
-    .option(
-      '--data <data>',
-      'the videos that were certified: their partitions and labels are checked, too; none is decoded',
-    )
-    .option('--test <data>', 'with --data: the videos to predict, where the certificate has others than a part of DATA')
-    .addOption(requirement())
-    .option('--json', 'print JSON instead of text')
-    .option('--quiet', 'no progress')
-    .action((certificate, options) =>
-      runCommand(options, async () => (await import('./verify.ts')).verifyCommand(certificate, options)),
-    )
 }
 
 function addAudit(program: Command): void {

@@ -51,6 +51,10 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   /** `groups` writes the lists of encoder groups; `features` and `learners`: what a cluster job does. */
   readonly stage?: 'groups' | 'features' | 'learners'
   readonly perInput?: boolean
+  /** Say what would be trained and written, and stop. */
+  readonly plan?: boolean
+  /** `lethal-dose.json` that a plan proposes K, rule and spread from. */
+  readonly lethalDose?: string
 }
 
 /** `videomae certify`. */
@@ -67,6 +71,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const requirements = parseRequirements(options.require ?? [], '--require')
   if (requirements.length > 0 && stage !== undefined)
     throw unusedArgument('--require', 'with --stage, which ends before there is a certificate', requirements[0].text)
+  refuseBesidePlan(options, requirements)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
   const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
   const collective =
@@ -78,7 +83,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   try {
     const { signal } = interrupt
     const learner = await learnerOf(options, options.learner)
-    await mkdir(out, { recursive: true })
+    if (options.plan !== true) await mkdir(out, { recursive: true })
     const from = await encodersOf(data, learner, { ...options, rules }, signal)
     if (from === null) return
     const job: CertifyVideosJob = {
@@ -89,6 +94,10 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       perInput: options.perInput,
       seedsPerPartition: options.seedsPerPartition,
     }
+    if (options.plan === true) {
+      const { planCommand } = await import('./certify-plan.ts')
+      return await planCommand(job, { lethalDose: options.lethalDose, requirements, json })
+    }
     if (shard !== null && (stage === 'features' || stage === 'learners')) {
       await certifyVideosShare(job, { stage, shard })
       const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
@@ -98,6 +107,22 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   } finally {
     interrupt.dispose()
   }
+}
+
+/** A plan is of one whole certification with encoders that are there. */
+function refuseBesidePlan(
+  { plan = false, lethalDose, stage, groupRecipe }: CertifyCommandOptions,
+  requirements: readonly Requirement[],
+): void {
+  if (!plan) {
+    if (lethalDose !== undefined) throw unusedArgument('--lethal-dose', 'without --plan', lethalDose)
+    return
+  }
+  if (stage !== undefined) throw unusedArgument('--plan', 'with --stage, which is a part of a certification', true)
+  if (groupRecipe !== undefined)
+    throw unusedArgument('--plan', 'with --group-recipe: pretrain the encoders first', true)
+  if (requirements.length > 0 && lethalDose === undefined)
+    throw unusedArgument('--require', 'with --plan, unless --lethal-dose says what to expect', requirements[0].text)
 }
 
 /** The encoders that are named, or that are pretrained here, one for each group; null where only lists were wanted. */

@@ -165,6 +165,7 @@ const table: Record<string, Record<string, Use>> = {
           '--threads 1',
           '--workers 1',
         ],
+
         ...['--decoder ffmpeg', '--trained-on list.csv', '--trust public', '--period 7d', '--until 2024-01-01'],
         ...['--shard 1/2', ...ofLearners],
       ],
@@ -178,6 +179,8 @@ const table: Record<string, Record<string, Use>> = {
     ),
     ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input']),
     ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),
+    ...refused([inVotes, inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--plan']),
+    ...refused([inVotes, inLists, 'certify list.csv --from run'], ['--lethal-dose dose.json']),
   },
   verify: {
     ...used('--data', '--require', '--json', '--quiet'),

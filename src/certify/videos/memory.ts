@@ -110,11 +110,22 @@ async function requireLearnerMemory(
  * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers
  */
 export async function requireFeatureMemory(
-  { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
-  { engine, workers, onNote }: Pick<CertifyVideosOptions, 'engine' | 'workers' | 'onNote'>,
+  plan: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
+  options: Pick<CertifyVideosOptions, 'engine' | 'workers' | 'onNote'>,
 ): Promise<void> {
+  const memory = await featureNeed(plan, options)
+  if (memory === null) return
+  options.onNote?.(`features: memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
+  requireMemory(memory, () => 'Take a smaller encoder, fewer --workers, or a machine with more memory.')
+}
+
+/** What computing features needs; null where no encoder does. */
+export async function featureNeed(
+  { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
+  { engine, workers }: Pick<CertifyVideosOptions, 'engine' | 'workers'>,
+): Promise<MemoryNeed | null> {
   const sources = named.filter((source) => source.kind !== 'pixels')
-  if (sources.length === 0 || isFrameKind(learner.kind)) return
+  if (sources.length === 0 || isFrameKind(learner.kind)) return null
   const { name } = await chooseEngine(engine ?? null)
   const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
   const held = sources.reduce((sum, source) => sum + weightsOf(source.source), 0)
@@ -128,17 +139,21 @@ export async function requireFeatureMemory(
       workers: workers ?? availableParallelism(),
     }),
   )
-  const memory = needs.reduce((a, b) => (b.total > a.total ? b : a))
-  onNote?.(`features: memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
-  requireMemory(memory, () => 'Take a smaller encoder, fewer --workers, or a machine with more memory.')
+  return needs.reduce((a, b) => (b.total > a.total ? b : a))
+}
+
+function requireHeadMemory(plan: CertifyVideosPlan, options: CertifyVideosOptions, size: EnsembleSize): void {
+  const need = headNeed(plan, options, size)
+  options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
+  requireMemory(need, () => 'Take fewer --partitions, fewer --clips, fewer --threads, or a machine with more memory.')
 }
 
 /** Features in float32, once as they are read and once shared by threads, the heads, and float64 working memory of each thread. */
-function requireHeadMemory(
+export function headNeed(
   { division, sources, classes }: CertifyVideosPlan,
   options: CertifyVideosOptions,
   { learners, share }: EnsembleSize,
-): void {
+): MemoryNeed {
   const width = Math.max(...sources.map(widthOf)) + 1 // and the bias
   const { clips = 1 } = options
   const trained = division.train.length * clips
@@ -153,12 +168,11 @@ function requireHeadMemory(
     program: programBytes,
   }
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0)
-  const need: MemoryNeed = { ...parts, total, available: availableMemory() }
-  options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
-  requireMemory(need, () => 'Take fewer --partitions, fewer --clips, fewer --threads, or a machine with more memory.')
+  return { ...parts, total, available: availableMemory() }
 }
 
-function widthOf(source: FeatureSource): number {
+/** Values of a row of features, without the bias. */
+export function widthOf(source: FeatureSource): number {
   if (source.kind === 'pixels') return source.size ** 2 * source.frames * 3
   const { shape } = featureProgram(source.source, 'pooled', 1, readoutOf([source]))
   return shape[0]

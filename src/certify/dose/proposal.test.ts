@@ -1,0 +1,84 @@
+/** What a lethal-dose study lets expect at other sizes. Oracle: the measured ensembles of the study itself. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { gaussians } from '../../../test/certify/gaussians.ts'
+import { headLearners } from '../ensemble/heads/family.ts'
+import { parseRequirements } from '../rules/requirement.ts'
+import { doseLearner } from './dose-learner.ts'
+import { type LethalDoseReport, lethalDose } from './lethal-dose.ts'
+import { proposalTable, proposeFromDose, readDoseStudy } from './proposal.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-proposal-'))
+const file = path.join(folder, 'lethal-dose.json')
+const shape = { width: 4, classes: 3, separation: 0.7 }
+let report: LethalDoseReport
+beforeAll(async () => {
+  const learners = headLearners({ kind: 'nearest_mean' })
+  const learner = doseLearner(gaussians({ ...shape, rows: 180, seed: 1 }), gaussians({ ...shape, rows: 50, seed: 2 }), {
+    ...{ name: 'pixels, nearest_mean', learners, threads: 1 },
+  })
+  report = await lethalDose([learner], { partitions: [5, 9, 20, 45], subsets: 10 })
+  writeFileSync(file, JSON.stringify(report))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('at the size of the study, expects of dpa what was measured', async () => {
+  const { candidates, samples, studySamples } = proposeFromDose(await readDoseStudy(file), 180)
+  expect([samples, studySamples]).toEqual([180, 180])
+  const dpa = candidates.filter(({ rule }) => rule === 'dpa')
+  expect(dpa.map(({ partitions }) => partitions)).toEqual([5, 9, 20, 45])
+  for (const [i, { expected, learners, samples: each }] of dpa.entries()) {
+    const { measured } = report.learners[0].rows[i]
+    expect(expected).toEqual(measured)
+    expect(learners * each).toBe(180)
+  }
+})
+
+it('with more data the same base learners are more, and radii grow with their number', async () => {
+  const study = await readDoseStudy(file)
+  const [once, fourfold] = [180, 720].map((samples) => proposeFromDose(study, samples))
+  for (const [i, { partitions, rule, samples, expected }] of fourfold.candidates.entries()) {
+    const before = once.candidates[i]
+    expect([partitions, rule, samples]).toEqual([4 * before.partitions, before.rule, before.samples])
+    expect(expected.cleanAccuracy).toBe(before.expected.cleanAccuracy)
+    for (const [r, share] of before.expected.certifiedAccuracy.entries())
+      if (rule === 'dpa') expect(expected.certifiedAccuracy[4 * r] ?? 0).toBeGreaterThanOrEqual(share)
+  }
+  // A spread does not make the votes of a margin worse.
+  const mean = (rule: string, spread: number) =>
+    fourfold.candidates
+      .filter((each) => each.rule === rule && each.spread === spread)
+      .reduce((sum, { expected }) => sum + expected.averageCertifiedRadius, 0)
+  expect(mean('fa', 4)).toBeGreaterThanOrEqual(mean('dpa', 1))
+})
+
+it('proposes what meets a requirement, or what keeps the accuracy, or nothing', async () => {
+  const study = await readDoseStudy(file)
+  const free = proposeFromDose(study, 720)
+  const most = Math.max(...free.candidates.map(({ expected }) => expected.cleanAccuracy))
+  expect(free.best?.expected.cleanAccuracy).toBeGreaterThanOrEqual(0.9 * most)
+  for (const { expected } of free.candidates)
+    if (expected.cleanAccuracy >= 0.9 * most)
+      expect(free.best?.expected.averageCertifiedRadius).toBeGreaterThanOrEqual(expected.averageCertifiedRadius)
+  const requirements = parseRequirements(['accuracy>=0.5', 'certified@3>=0.2'])
+  const met = proposeFromDose(study, 720, { requirements })
+  expect(met.candidates.some(({ meets }) => meets === true)).toBe(true)
+  expect(met.best?.meets).toBe(true)
+  expect(met.best?.expected.certifiedAccuracy[3]).toBeGreaterThanOrEqual(0.2)
+  const none = proposeFromDose(study, 720, { requirements: parseRequirements(['certified@700>=0.9']) })
+  expect(none.best).toBeNull()
+  expect(proposalTable(none)).toContain('proposed  nothing')
+  expect(proposalTable(met)).toContain(`proposed  --partitions ${met.best?.partitions}`)
+})
+
+it('refuses another file, and a study of another learner', async () => {
+  const other = path.join(folder, 'other.json')
+  writeFileSync(other, JSON.stringify({ ...report, learners: [] }))
+  await expect(readDoseStudy(other)).rejects.toMatchObject({ code: 'DOSE_INVALID' })
+  const study = await readDoseStudy(file)
+  expect(() => proposeFromDose(study, 100, { learner: 'pixels, ridge' })).toThrow(
+    expect.objectContaining({ code: 'DOSE_INVALID' }),
+  )
+})

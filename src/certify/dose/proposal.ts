@@ -1,0 +1,214 @@
+/**
+ * Which K, rule and spread a lethal-dose study of trusted data suggests for another training set.
+ *
+ * A base learner of n samples votes alike in both. So the margin p - q of an input at n samples is taken from the study, and the radius
+ * at K = N/n follows from it: K/2 (p - q) for `dpa`, and for Finite Aggregation from the rule itself on votes of that margin.
+ */
+
+import { z } from 'zod'
+import { VideoMaeError } from '../../core/errors.ts'
+import { RandomStream } from '../../core/random.ts'
+import { parseUniqueJson } from '../../format/json.ts'
+import { readRegularText } from '../../format/regular-file.ts'
+import { emptyBallots } from '../rules/ballot.ts'
+import { certifyBallots } from '../rules/certify-ballots.ts'
+import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
+import { checkRequirements, type Requirement } from '../rules/requirement.ts'
+import { spreadOffsets } from '../rules/spread.ts'
+
+const studySchema = z.looseObject({
+  schema: z.literal('videomae.lethal-dose/1'),
+  learners: z
+    .array(
+      z.looseObject({
+        name: z.string(),
+        samples: z.number().int().positive(),
+        rows: z
+          .array(
+            z.looseObject({
+              partitions: z.number().int().positive().max(1_000_000),
+              size: z.number().int().positive(),
+              measured: z.looseObject({
+                inputs: z.number().int().positive().max(10_000_000),
+                certifiedAccuracy: z.array(z.number().min(0).max(1)).min(1),
+              }),
+            }),
+          )
+          .min(1),
+      }),
+    )
+    .min(1),
+})
+
+type Study = z.infer<typeof studySchema>
+type StudyLearner = Study['learners'][number]
+type StudyRow = StudyLearner['rows'][number]
+
+/** One K, rule and spread, with what the study lets expect of it. */
+export interface ProposedEnsemble {
+  readonly partitions: number
+  readonly rule: 'dpa' | 'fa'
+  readonly spread: number
+  /** Samples of a base learner, as in the study. */
+  readonly samples: number
+  /** Base learners to train. */
+  readonly learners: number
+  readonly expected: RobustnessSummary
+  /** Whether it is expected to meet everything that is required; null where nothing is. */
+  readonly meets: boolean | null
+}
+
+export interface DoseProposal {
+  /** The learner of the study. */
+  readonly learner: string
+  /** N of the study, and of the training set that the proposal is for. */
+  readonly studySamples: number
+  readonly samples: number
+  readonly candidates: readonly ProposedEnsemble[]
+  /** The one with the largest expected mean radius, of those that keep nine tenths of the best accuracy, or that meet what is required. */
+  readonly best: ProposedEnsemble | null
+}
+
+/** d of the proposals with rule `fa`. */
+const spreads = [2, 4] as const
+/** Ballots of simulated votes held at once: K times d of them for each margin. */
+const mostLearners = 20_000
+/** Share of the best expected accuracy that a proposal has to keep. */
+const keptAccuracy = 0.9
+
+/**
+ * Reads `lethal-dose.json`.
+ *
+ * @throws VideoMaeError `DOSE_INVALID`
+ */
+export async function readDoseStudy(file: string): Promise<Study> {
+  const text = await readRegularText(file, { maxBytes: 50_000_000 })
+  try {
+    return studySchema.parse(parseUniqueJson(text))
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : ''
+    throw new VideoMaeError(`Expected lethal-dose.json in ${file}, but: ${why.slice(0, 300)}.`, {
+      code: 'DOSE_INVALID',
+      exit: 'data',
+      hint: 'Name the lethal-dose.json that `videomae lethal-dose` wrote.',
+    })
+  }
+}
+
+/**
+ * @param samples N: units of the training set that is to be certified
+ * @param learner name of the learner in the study; may be left out where it has one
+ * @throws VideoMaeError `DOSE_INVALID` where the study does not have this learner
+ */
+export function proposeFromDose(
+  study: Study,
+  samples: number,
+  { learner, requirements = [] }: { readonly learner?: string; readonly requirements?: readonly Requirement[] } = {},
+): DoseProposal {
+  const found = learnerOf(study, learner)
+  const candidates = found.rows.flatMap((row) => candidatesOf(row, samples, requirements))
+  const accuracy = Math.max(0, ...candidates.map(({ expected }) => expected.cleanAccuracy))
+  const allowed = candidates.filter(({ meets, expected }) =>
+    requirements.length > 0 ? meets === true : expected.cleanAccuracy >= keptAccuracy * accuracy,
+  )
+  // Of equal ones the one with fewer base learners to train.
+  const [best = null] = allowed.toSorted(
+    (a, b) => b.expected.averageCertifiedRadius - a.expected.averageCertifiedRadius || a.learners - b.learners,
+  )
+  return { learner: found.name, studySamples: found.samples, samples, candidates, best }
+}
+
+function learnerOf({ learners }: Study, name: string | undefined): StudyLearner {
+  const found = learners.find((learner) => learner.name === name)
+  if (found !== undefined) return found
+  if (learners.length === 1 && name === undefined) return learners[0]
+  const names = learners.map((learner) => learner.name)
+  throw new VideoMaeError(
+    `Expected a study of ${name ?? 'one learner'}, but it has ${names.map((each) => JSON.stringify(each)).join(', ')}.`,
+    {
+      code: 'DOSE_INVALID',
+      exit: 'data',
+      hint: 'Run `videomae lethal-dose` on trusted data with the same --from and --learner.',
+    },
+  )
+}
+
+function candidatesOf(row: StudyRow, samples: number, requirements: readonly Requirement[]): ProposedEnsemble[] {
+  const partitions = Math.round(samples / row.size)
+  if (partitions < 2) return []
+  const margins = marginsOf(row)
+  const shapes = [{ rule: 'dpa', spread: 1 } as const, ...spreads.map((spread) => ({ rule: 'fa', spread }) as const)]
+  return shapes
+    .filter(({ spread }) => partitions * spread <= mostLearners)
+    .map(({ rule, spread }) => {
+      const expected = expectedSummary(margins, partitions, rule, spread)
+      const report = checkRequirements([{ run: rule, summary: expected }], requirements)
+      return {
+        ...{ partitions, rule, spread, samples: row.size, learners: partitions * spread, expected },
+        meets: report === null ? null : report.metBy.length > 0,
+      }
+    })
+}
+
+/**
+ * [inputs] margins p - q from the radii of the study, each rounded down: radius r of K partitions needs a margin of at least 2r/K. -1 for
+ * wrong predictions.
+ */
+function marginsOf({ partitions, measured: { inputs, certifiedAccuracy } }: StudyRow): number[] {
+  const counts = certifiedAccuracy.map((share) => Math.round(share * inputs))
+  const margins = counts.flatMap((count, r) =>
+    new Array<number>(Math.max(0, count - (counts[r + 1] ?? 0))).fill(Math.min(1, (2 * r) / partitions)),
+  )
+  return [...margins, ...new Array<number>(Math.max(0, inputs - margins.length)).fill(-1)]
+}
+
+/** Every base learner that does not vote for the winner votes for one rival: the votes of a margin that are worst to defend. */
+function expectedSummary(
+  margins: readonly number[],
+  partitions: number,
+  rule: 'dpa' | 'fa',
+  spread: number,
+): RobustnessSummary {
+  const learners = partitions * spread
+  const offsets = spread === 1 ? [0] : spreadOffsets(partitions, spread, 0)
+  const stream = new RandomStream('proposal', partitions, spread)
+  const known = new Map<number, number>()
+  const radiusOf = (margin: number): number => {
+    const before = known.get(margin)
+    if (before !== undefined) return before
+    const ballots = emptyBallots(1, learners, 2, 1)
+    // The winner wins ties, as a radius of the study may rest on one. Halves are rounded up, whatever the last bit of a margin is.
+    const winners = Math.ceil(((1 + margin) / 2) * learners - 1e-9)
+    for (const [place, learner] of stream.permutation(learners).entries())
+      ballots.ranks[learner] = place < winners ? 0 : 1
+    const [{ prediction, radius }] = certifyBallots(ballots, { rule, offsets })
+    const found = prediction === 0 ? radius : 0
+    known.set(margin, found)
+    return found
+  }
+  return summariseRadii(margins.map((margin) => (margin < 0 ? -1 : radiusOf(margin))))
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
+
+/** The candidates as a Markdown table, and what they rest on. */
+export function proposalTable({ learner, studySamples, samples, candidates, best }: DoseProposal): string {
+  const at = [1, 2, 5, 10, 20]
+  const name = ({ partitions, rule, spread }: ProposedEnsemble) =>
+    `--partitions ${partitions} --rule ${rule}${spread > 1 ? ` --spread ${spread}` : ''}`
+  return [
+    `from the study of ${learner} on ${studySamples} samples, for ${samples} units:`,
+    '',
+    `| options | samples of a base classifier | base classifiers | accuracy | ${at.map((r) => `certified at ${r}`).join(' | ')} | mean radius | meets |`,
+    `|---|---|---|---|${at.map(() => '---|').join('')}---|---|`,
+    ...candidates.map((each) => {
+      const { expected, meets } = each
+      const certified = at.map((r) => percent(expected.certifiedAccuracy[r] ?? 0)).join(' | ')
+      return `| ${name(each)} | ${each.samples} | ${each.learners} | ${percent(expected.cleanAccuracy)} | ${certified} | ${expected.averageCertifiedRadius.toFixed(1)} | ${meets === null ? '' : meets ? 'yes' : 'no'} |`
+    }),
+    '',
+    best === null ? 'proposed  nothing: no candidate is expected to meet what is required' : `proposed  ${name(best)}`,
+    'These are expectations, not certificates: they assume that the data are like those of the study. If the study used the protected data,',
+    'the choice is part of training and is not covered by the claim.',
+  ].join('\n')
+}

@@ -1,0 +1,120 @@
+/** The base learners that a certification would train: how many, on how much, and what radius they can give at most. */
+import type { Ensemble } from '../../certify-plan.ts'
+import { assignBuckets, type BucketAssignment } from '../../ensemble/buckets.ts'
+import { ensembleFacts, ensembleWarnings } from '../../ensemble/ensemble-facts.ts'
+import type { SampleSet } from '../../ensemble/feature-set.ts'
+import { spreadOfPlan } from '../../ensemble/learners.ts'
+import { emptyBallots } from '../../rules/ballot.ts'
+import { certifyBallots, ruleOptions } from '../../rules/certify-ballots.ts'
+import { needsRankings, type Rule } from '../../rules/list.ts'
+import { bucketsOfLearner } from '../../rules/spread.ts'
+import { otherClasses } from '../../threat/class-names.ts'
+
+/** Counts of training videos over the base learners of an ensemble. */
+export interface SampleCounts {
+  readonly fewest: number
+  readonly median: number
+  readonly most: number
+}
+
+/** One K and spread. */
+export interface ForecastEnsemble {
+  /** For example `k50-d1`. */
+  readonly name: string
+  readonly partitions: number
+  readonly spread: number
+  /** Base learners that vote, and models that are trained for them (several for each with DPA*). */
+  readonly learners: number
+  readonly models: number
+  /** Training videos of a base learner, and of each class. */
+  readonly samples: SampleCounts
+  readonly perClass: Readonly<Record<string, SampleCounts>>
+  readonly emptyLearners: number
+  readonly singleClassLearners: number
+  readonly warnings: readonly string[]
+  /** By rule: the radius of an input for whose class every base learner with a sample votes. No input can have more. */
+  readonly largestRadius: Readonly<Partial<Record<Rule, number>>>
+}
+
+/** An ensemble with what is needed to measure it. */
+export interface PlannedEnsemble {
+  readonly forecast: ForecastEnsemble
+  readonly assignment: BucketAssignment
+  readonly offsets: readonly number[]
+  readonly ensemble: Ensemble
+}
+
+/** @param set a row for each protected video */
+export function plannedEnsemble(set: SampleSet, ensemble: Ensemble): PlannedEnsemble {
+  const { name, k, d, rules, plan } = ensemble
+  const { by, periods, groups, learners, seeds = 1 } = plan
+  const { buckets, offsets } = spreadOfPlan(plan)
+  const assignment = assignBuckets(set, { by, buckets, periods, groups })
+  const facts = ensembleFacts(set, { assignment, offsets, learners })
+  const counts = countsOf(set, assignment, learners, offsets)
+  const silent = counts.map((of) => of.every((count) => count === 0))
+  const perClass = set.classNames.flatMap((label, c) =>
+    otherClasses.includes(label) ? [] : [[label, spreadOf(counts.map((of) => of[c]))] as const],
+  )
+  const radii = rules.map((rule) => [rule, largestRadius(rule, set.classNames, silent, { offsets, groups, periods })])
+  return {
+    ensemble,
+    assignment,
+    offsets,
+    forecast: {
+      ...{ name, partitions: k, spread: d, learners, models: learners * seeds },
+      samples: spreadOf(counts.map((of) => of.reduce((sum, count) => sum + count, 0))),
+      perClass: Object.fromEntries(perClass),
+      emptyLearners: facts.emptyLearners,
+      singleClassLearners: facts.singleClassLearners,
+      warnings: ensembleWarnings(facts, learners),
+      largestRadius: Object.fromEntries(radii),
+    },
+  }
+}
+
+/** [learners][classes] training videos. */
+function countsOf(
+  set: SampleSet,
+  { buckets, bucketOf }: BucketAssignment,
+  learners: number,
+  offsets: readonly number[],
+): number[][] {
+  const classes = set.classNames.length
+  const inBucket = Array.from({ length: buckets }, () => new Array<number>(classes).fill(0))
+  for (const [row, bucket] of bucketOf.entries()) if (bucket >= 0) inBucket[bucket][set.labels[row]]++
+  return Array.from({ length: learners }, (_, learner) => {
+    const sum = new Array<number>(classes).fill(0)
+    for (const bucket of bucketsOfLearner(learner, buckets, offsets))
+      for (let c = 0; c < classes; c++) sum[c] += inBucket[bucket][c]
+    return sum
+  })
+}
+
+function spreadOf(values: readonly number[]): SampleCounts {
+  const sorted = values.toSorted((a, b) => a - b)
+  return {
+    fewest: sorted[0],
+    median: sorted[Math.floor((sorted.length - 1) / 2)],
+    most: sorted[sorted.length - 1],
+  }
+}
+
+/** By the rule itself, on ballots that agree: for the first class, which wins ties against all that are not placeholders. */
+function largestRadius(
+  rule: Rule,
+  classNames: readonly string[],
+  silent: readonly boolean[],
+  ensemble: Omit<Parameters<typeof ruleOptions>[1], 'groups'> & { readonly groups?: number },
+): number {
+  const classes = classNames.length
+  const winner = classNames.findIndex((name) => !otherClasses.includes(name))
+  const ranking = [winner, ...Array.from({ length: classes }, (_, c) => c).filter((c) => c !== winner)]
+  const places = needsRankings(rule) ? classes : 1
+  const ballots = emptyBallots(1, silent.length, classes, places)
+  for (const [learner, none] of silent.entries())
+    for (let place = 0; place < places; place++)
+      ballots.ranks[learner * places + place] = none ? classes : ranking[place]
+  const [certificate] = certifyBallots(ballots, ruleOptions(rule, ensemble))
+  return certificate.radius
+}

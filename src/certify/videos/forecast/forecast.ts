@@ -1,0 +1,139 @@
+/** What a certification will train, need and write, before it trains anything. */
+
+import { VideoMaeError } from '../../../core/errors.ts'
+import type { MemoryNeed } from '../../../train/memory-need.ts'
+import { checkRules, ensemblesOf } from '../../certify-plan.ts'
+import { rowsOfUnits } from '../../ensemble/poison.ts'
+import { requireCertificateFolder } from '../../files/certificate-file.ts'
+import { defaultRules } from '../../rules/list.ts'
+import { checkThreat, type ThreatStatement } from '../../threat/threat.ts'
+import type { CertifyVideosJob } from '../certify-videos.ts'
+import { headFamilyOf, isFrameKind, isHeadKind } from '../learners/kinds.ts'
+import { videoSetOf } from '../learners/video-set.ts'
+import { ensembleSize, featureNeed, headNeed, requireStudyMemory, widthOf } from '../memory.ts'
+import { type CertifyVideosPlan, checkPlan, planCertification } from '../plan.ts'
+import { claimOf, videosOf } from '../study.ts'
+import { threatOfVideos } from '../video-certificate.ts'
+import { type ForecastEnsemble, type PlannedEnsemble, plannedEnsemble } from './ensembles.ts'
+import { type ForecastFile, forecastFiles } from './files.ts'
+import { type MeasuredWork, measureFeatures, measureHeads } from './measure.ts'
+
+export interface CertificationForecast {
+  readonly schema: 'videomae.certification-plan/1'
+  readonly threat: ThreatStatement
+  readonly protected: number
+  /** What one poison is, in the protected set: N of a lethal-dose study. */
+  readonly units: number
+  readonly predicted: number
+  readonly leftOut: number
+  /** Names, without the placeholders for any other class. */
+  readonly classes: readonly string[]
+  readonly learner: string
+  readonly ensembles: readonly (ForecastEnsemble & {
+    /** On one thread; null where base learners are networks, whose time is not measured. */
+    readonly training: MeasuredWork | null
+    readonly votes: MeasuredWork | null
+  })[]
+  /** By the clock, with the threads and processes asked for; null where frames are read as they are. */
+  readonly features: MeasuredWork | null
+  readonly memory: {
+    readonly features: MemoryNeed | null
+    /** Null where base learners are networks: see `notes`. */
+    readonly learners: MemoryNeed | null
+    readonly fits: boolean
+    /** What the estimate says in words. */
+    readonly notes: readonly string[]
+  }
+  readonly files: readonly ForecastFile[]
+}
+
+/**
+ * Everything that `certifyVideos` checks before it decodes a video, and what the rest of it will take: base learners, their samples,
+ * time (measured on some of the work), memory, files and the largest radius. Nothing is kept: features that are computed to
+ * measure go into a temporary folder.
+ *
+ * @throws VideoMaeError as `certifyVideos`; too little memory is reported and not thrown
+ * @example
+ * const forecast = await forecastCertification({ data: 'labels.csv', from: 'pixels', partitions: [25, 50], out: 'certify' })
+ */
+export async function forecastCertification(job: CertifyVideosJob): Promise<CertificationForecast> {
+  const { partitions, rules = defaultRules, groups, whiteBox = false, collective, spread, seedsPerPartition } = job
+  const { by, threat } = claimOf(rules, job)
+  checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: seedsPerPartition })
+  await requireCertificateFolder(job.out)
+  const videos = videosOf(job, by)
+  const plan = await planCertification(videos)
+  checkPlan(plan, by, rules, threat, whiteBox)
+  const { division, classes, learner, encoder } = plan
+  const set = videoSetOf(division.train, classes)
+  const statement = threatOfVideos(checkThreat(set, by, rules, { threat, encoder }), plan, videos)
+  const planned = ensemblesOf({
+    ...{ by, partitions, rules, spread, groups, seed: job.seed, seeds: seedsPerPartition, periods: plan.periods },
+    threat: { threat, encoder },
+  }).map((ensemble) => plannedEnsemble(set, ensemble))
+  const ensembles: CertificationForecast['ensembles'][number][] = []
+  for (const each of planned) ensembles.push({ ...each.forecast, ...(await timesOf(each, plan, job)) })
+  const width = isHeadKind(learner.kind) ? Math.max(...plan.sources.map(widthOf)) : null
+  return {
+    schema: 'videomae.certification-plan/1',
+    threat: statement,
+    protected: division.train.length,
+    units: rowsOfUnits(set, by).length,
+    predicted: division.test.length,
+    leftOut: division.leftOut.length,
+    classes: Object.keys(planned[0].forecast.perClass),
+    learner: learner.kind,
+    ensembles,
+    features: await featureTime(plan, videos),
+    memory: await memoryOf(plan, videos, ensembleSizeOf(job)),
+    files: forecastFiles({
+      ...{ set, ensembles: planned, inputs: division.test.length, width, whiteBox },
+      perInput: job.perInput !== false,
+    }),
+  }
+}
+
+function ensembleSizeOf({ partitions, rules = defaultRules, spread, periods }: CertifyVideosJob) {
+  return ensembleSize({ partitions: [partitions].flat(), rules, spread, coverage: periods?.coverage })
+}
+
+async function timesOf(
+  planned: PlannedEnsemble,
+  { learner, sources, classes, division }: CertifyVideosPlan,
+  { clips = 1, signal }: CertifyVideosJob,
+): Promise<{ readonly training: MeasuredWork | null; readonly votes: MeasuredWork | null }> {
+  if (!isHeadKind(learner.kind)) return { training: null, votes: null }
+  const set = videoSetOf(division.train, classes)
+  const width = Math.max(...sources.map(widthOf))
+  const family = headFamilyOf(learner.kind, learner.lambda)
+  return measureHeads(family, set, planned, { width, clips, inputs: division.test.length, signal })
+}
+
+async function featureTime(
+  { learner, sources, division, trusted }: CertifyVideosPlan,
+  videos: Parameters<typeof measureFeatures>[3],
+): Promise<MeasuredWork | null> {
+  if (isFrameKind(learner.kind)) return null
+  const { clips = 1 } = videos
+  // Inputs go through the encoder of every group.
+  const others = sources.length * (division.test.length + (trusted?.videos.length ?? 0))
+  return measureFeatures(sources[0], division.train, division.train.length * clips + others, videos)
+}
+
+async function memoryOf(
+  plan: CertifyVideosPlan,
+  videos: Parameters<typeof requireStudyMemory>[1],
+  size: ReturnType<typeof ensembleSize>,
+): Promise<CertificationForecast['memory']> {
+  const notes: string[] = []
+  let fits = true
+  try {
+    await requireStudyMemory(plan, { ...videos, onNote: (note) => notes.push(note) }, size)
+  } catch (error) {
+    if (!(error instanceof VideoMaeError && error.code === 'OUT_OF_MEMORY')) throw error
+    fits = false
+    notes.push(error.message, ...(error.hint === undefined ? [] : [error.hint]))
+  }
+  const learners = isHeadKind(plan.learner.kind) ? headNeed(plan, videos, size) : null
+  return { features: await featureNeed(plan, videos), learners, fits, notes }
+}
