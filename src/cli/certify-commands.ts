@@ -155,6 +155,7 @@ function addCertify(program: Command): void {
     .option('--white-box', 'also compute the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
     .option('--no-per-input', 'do not list inputs in certificate.json')
+    .option('--report', 'also write a page about the certificate, report.html in --out; with --votes one for each rule')
     .addOption(requirement())
     .option('--plan', 'print what would be trained, its time, memory, files and largest radius, and stop')
     .option('--lethal-dose <file>', '[plan] lethal-dose.json of trusted data: propose K, rule and spread from it')
@@ -201,7 +202,7 @@ const ofVotesOnly = ['votes', 'kind', 'learners', 'labelColumn', 'idColumn', 'he
 const ofVotes = new Set([
   ...ofVotesOnly,
   ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'require'],
-  ...['out', 'json', 'quiet'],
+  ...['out', 'json', 'quiet', 'report'],
 ])
 
 /**

@@ -20,6 +20,7 @@ import { requireOwnResults } from '../format/own-results.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requirePage, writePage } from './page.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface CertifyVotesOptions extends CommonOptions {
@@ -48,6 +49,8 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly perInput?: boolean
   /** For example `certified@5>=0.6`. */
   readonly require?: readonly string[]
+  /** Also write a page for each rule. */
+  readonly report?: boolean
   readonly quiet?: boolean
   readonly out: string
 }
@@ -88,6 +91,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       main: `imported-certificate-${rule}.json`,
       begins: /^\{"schema":"videomae\.imported-certificate\//,
     })
+  for (const rule of rules) await requirePage(options.report, out, `report-${rule}.html`)
   await mkdir(out, { recursive: true })
   const results = await certifyRules(
     imported,
@@ -98,6 +102,8 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
     })),
     { out, quiet, perInput, names },
   )
+  const pages: string[] = []
+  for (const { written } of results) pages.push(...(await writePage(options.report, written)))
   const measured = results.map(({ certificate }) => ({ run: certificate.rule.rule, summary: certificate.summary }))
   const required = checkRequirements(measured, requirements)
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
@@ -106,12 +112,13 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       const { rule, summary, exactRadii } = certificate
       return { rule: rule.rule, learners, inputs: imported.ballots.inputs, summary, exactRadii, file: written }
     })
-    endAsRequired({ read: reading, runs: shown, conditions }, required)
+    endAsRequired({ read: reading, runs: shown, conditions, pages }, required)
     return
   }
   for (const result of results) process.stdout.write(`${textOf(result, imported)}\nwrote  ${result.written}\n`)
   const votes = new Set(results.flatMap(({ certificate }) => certificate.ballots?.file ?? []))
   for (const name of votes) process.stdout.write(`wrote  ${path.join(out, name)}\n`)
+  for (const page of pages) process.stdout.write(`wrote  ${page}\n`)
   process.stdout.write(conditions.map((condition) => `  if ${condition}\n`).join(''))
   showRequirements(required)
 }

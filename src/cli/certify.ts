@@ -35,6 +35,7 @@ import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requirePage, writePage } from './page.ts'
 
 export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
   /** One encoder, or one for each group. */
@@ -55,6 +56,8 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   readonly plan?: boolean
   /** `lethal-dose.json` that a plan proposes K, rule and spread from. */
   readonly lethalDose?: string
+  /** Also write a page. */
+  readonly report?: boolean
 }
 
 /** `videomae certify`. */
@@ -72,6 +75,8 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   if (requirements.length > 0 && stage !== undefined)
     throw unusedArgument('--require', 'with --stage, which ends before there is a certificate', requirements[0].text)
   refuseBesidePlan(options, requirements)
+  if (options.report === true && stage !== undefined)
+    throw unusedArgument('--report', 'with --stage, which ends before there is a certificate', true)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
   const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
   const collective =
@@ -83,6 +88,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   try {
     const { signal } = interrupt
     const learner = await learnerOf(options, options.learner)
+    await requirePage(options.report, out)
     if (options.plan !== true) await mkdir(out, { recursive: true })
     const from = await encodersOf(data, learner, { ...options, rules }, signal)
     if (from === null) return
@@ -103,7 +109,9 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
       return report(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
     }
-    reportCertificate(await certifyVideos(job), { from, out, json, requirements })
+    const certified = await certifyVideos(job)
+    const files = [...certified.files, ...(await writePage(options.report, out))]
+    reportCertificate({ ...certified, files }, { from, out, json, requirements })
   } finally {
     interrupt.dispose()
   }
@@ -111,7 +119,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
 
 /** A plan is of one whole certification with encoders that are there. */
 function refuseBesidePlan(
-  { plan = false, lethalDose, stage, groupRecipe }: CertifyCommandOptions,
+  { plan = false, lethalDose, stage, groupRecipe, report: page }: CertifyCommandOptions,
   requirements: readonly Requirement[],
 ): void {
   if (!plan) {
@@ -119,6 +127,7 @@ function refuseBesidePlan(
     return
   }
   if (stage !== undefined) throw unusedArgument('--plan', 'with --stage, which is a part of a certification', true)
+  if (page === true) throw unusedArgument('--report', 'with --plan, which writes no certificate', true)
   if (groupRecipe !== undefined)
     throw unusedArgument('--plan', 'with --group-recipe: pretrain the encoders first', true)
   if (requirements.length > 0 && lethalDose === undefined)

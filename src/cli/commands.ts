@@ -207,10 +207,13 @@ function addReport(program: Command): void {
     .summary('write a page about a certificate, a classifier or a run')
     .description(
       'Finds out what RUN is and writes one HTML file about it, with everything in it: no network, no scripts. A certificate:\n' +
-        'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it.',
+        'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it. A classifier:\n' +
+        'accuracy beside baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss,\n' +
+        'reconstructions, speed, files that could not be read, configuration.',
     )
-    .argument('<run>', 'certificate.json or its folder')
+    .argument('<run>', 'certificate.json or its folder, the folder of a run, of a demo, or of `evaluate --out`')
     .option('--out <file>', 'HTML file; default: report.html beside the result')
+    .option('--no-pictures', 'leave out frames of videos: wrongly classified clips, reconstructions')
     .addOption(json())
     .action((run, options) =>
       runCommand(options, async () => (await import('./report.ts')).reportCommand(run, options)),
@@ -226,6 +229,7 @@ function addDemo(program: Command): void {
         'exports the encoder, checks it, and says where everything is.',
     )
     .option('--out <folder>', 'where everything goes', 'demo-output')
+    .option('--report', 'also write a page about the run, report.html in --out')
     .option('--clips <n>', 'how many videos are generated', countOf('generatedVideos', '--clips'))
     .option('--steps <n>', 'training steps', countOf('steps'))
     .addOption(engine())

@@ -3,6 +3,7 @@ import { type DemoResult, runDemo } from '../demo/demo.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
 import { interruptSignal } from './interrupt.ts'
 import { invocation } from './invocation.ts'
+import { requirePage, writePage } from './page.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface DemoCommandOptions extends CommonOptions {
@@ -11,14 +12,17 @@ export interface DemoCommandOptions extends CommonOptions {
   readonly steps?: number
   readonly engine?: string
   readonly threads?: number
+  /** Also write a page. */
+  readonly report?: boolean
 }
 
 /** `videomae demo`. Progress goes to stderr, the result to stdout. */
-export async function demoCommand({ json, ...options }: DemoCommandOptions): Promise<void> {
+export async function demoCommand({ json, report, ...options }: DemoCommandOptions): Promise<void> {
   const began = performance.now()
   const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
   const interrupt = interruptSignal()
   try {
+    await requirePage(report, options.out)
     const result = await runDemo({
       ...options,
       signal: interrupt.signal,
@@ -26,15 +30,23 @@ export async function demoCommand({ json, ...options }: DemoCommandOptions): Pro
       onNote: (note) => display.note(note),
     })
     display.end()
+    const [page = null] = await writePage(report, options.out)
     const seconds = (performance.now() - began) / 1000
-    process.stdout.write(json ? `${JSON.stringify({ ...result, seconds })}\n` : summary(result, seconds, options.out))
+    process.stdout.write(
+      json ? `${JSON.stringify({ ...result, seconds, page })}\n` : summary(result, seconds, options.out, page),
+    )
   } finally {
     display.end()
     interrupt.dispose()
   }
 }
 
-function summary({ videos, run, loss, reconstructions, encoder }: DemoResult, seconds: number, out: string): string {
+function summary(
+  { videos, run, loss, reconstructions, encoder }: DemoResult,
+  seconds: number,
+  out: string,
+  page: string | null,
+): string {
   const shown = (file: string): string => path.relative('.', file) || file
   const program = invocation()
   const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
@@ -47,6 +59,7 @@ checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)
 encoder           ${shown(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
 reconstructions   original | masked | prediction | prediction + true patch mean and std:
 ${pictures.join('\n')}
+page              ${page === null ? `${program} report ${shown(out)} writes one` : shown(page)}
 
 Next, on your own videos:
   ${program} inspect FOLDER

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { unusedArgument } from '../core/errors.ts'
 import { openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import { evaluateVideos, formatEvaluation, requireEvaluationFolder, writeEvaluation } from '../inference/evaluate.ts'
@@ -7,6 +8,7 @@ import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { partOfDataset } from './dataset-part.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requirePage, writePage } from './page.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface EvaluateCommandOptions extends CommonOptions {
@@ -20,6 +22,8 @@ export interface EvaluateCommandOptions extends CommonOptions {
   readonly batch?: number
   /** Folder for the report; none is written without it. */
   readonly out?: string
+  /** Also write a page there. */
+  readonly report?: boolean
   readonly engine?: string
   readonly threads?: number
   readonly decoder?: 'node-av' | 'ffmpeg'
@@ -32,6 +36,8 @@ export interface EvaluateCommandOptions extends CommonOptions {
 export async function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, out, engine, threads, batch, ...rest } = options
   const { split = 'test' } = options
+  if (options.report === true && out === undefined)
+    throw unusedArgument('--report', 'without --out, the folder of the page', true)
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   let classifier: ClipClassifier | undefined
@@ -39,6 +45,7 @@ export async function evaluateCommand(data: readonly string[], options: Evaluate
     // Before the work, not behind it: a result that cannot be written would be lost.
     if (out !== undefined) {
       await requireEvaluationFolder(out)
+      await requirePage(options.report, out)
       await mkdir(out, { recursive: true })
     }
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
@@ -60,7 +67,10 @@ export async function evaluateCommand(data: readonly string[], options: Evaluate
       signal: interrupt.signal,
       onProgress: display.counter('videos'),
     })
-    const files = out === undefined ? [] : await writeEvaluation(out, evaluation)
+    const files =
+      out === undefined
+        ? []
+        : [...(await writeEvaluation(out, evaluation)), ...(await writePage(options.report, out, { videos }))]
     if (json) process.stdout.write(`${JSON.stringify({ ...evaluation, rows, sources: dataset.sources, files })}\n`)
     else process.stdout.write(`${formatEvaluation(evaluation)}${files.map((file) => `wrote  ${file}\n`).join('')}`)
   } finally {

@@ -101,6 +101,7 @@ function addEvaluate(program: Command): void {
     .option('--crops <n>', 'spatial views', countOf('crops'), 3)
     .option('--batch <n>', 'clips in one run', countOf('batch'), 4)
     .option('--out <folder>', 'write scores, predictions and the confusion matrix (JSON, SVG, PNG) there')
+    .option('--report', 'also write a page about the result, report.html in --out')
     .addOption(engine())
     .addOption(threads())
     .addOption(workers())

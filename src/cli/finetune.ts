@@ -7,6 +7,7 @@ import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { refuseUnusedOverrides } from '../train/unused-keys.ts'
+import { pageHint } from './page.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
@@ -117,6 +118,6 @@ function summary(result: FinetuneResult): string {
   return (
     `${train} training, ${held} validation and ${toTest} test videos; ${formatSeconds(seconds)}\n${leftOut}${validated}` +
     (test === null ? untested : formatEvaluation(test)) +
-    `classifier  ${classifier}\nsplit       ${path.join(run, 'split.csv')}\n`
+    `classifier  ${classifier}\nsplit       ${path.join(run, 'split.csv')}\n${pageHint(run)}`
   )
 }

@@ -5,6 +5,7 @@ import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
 import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
+import { pageHint } from './page.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
@@ -68,7 +69,7 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
 }
 
 function summary(result: PretrainResult): string {
-  const { steps, clips, seconds, clipsPerSecond, loss, meanLoss, videos, badFiles, checkpoint, engine, warnings } =
+  const { run, steps, clips, seconds, clipsPerSecond, loss, meanLoss, videos, badFiles, checkpoint, engine, warnings } =
     result
   const unreadable = badFiles.length === 0 ? '' : `, ${badFiles.length} unreadable (bad-files.jsonl)`
   const speed = clipsPerSecond === null ? '' : `, ${clipsPerSecond.toFixed(1)} clips/s behind the warm-up`
@@ -76,6 +77,6 @@ function summary(result: PretrainResult): string {
     `${steps} steps, ${clips} clips of ${videos} videos${unreadable} in ${formatSeconds(seconds)} on ${engine}${speed}\n` +
     `loss ${loss === null ? 'unknown' : loss.toFixed(4)}${meanLoss === null ? '' : ` (predicting the mean: ${meanLoss.toFixed(4)})`}\n` +
     warnings.map((warning) => `warning: ${warning}\n`).join('') +
-    `checkpoint  ${checkpoint}\n`
+    `checkpoint  ${checkpoint}\n${pageHint(run)}`
   )
 }

@@ -5,13 +5,19 @@ import type { CommonOptions } from './run.ts'
 export interface ReportCommandOptions extends CommonOptions {
   /** HTML file. Default: report.html beside the result. */
   readonly out?: string
+  /** False: no frames of videos in the page. */
+  readonly pictures?: boolean
 }
 
-const kinds = { certificate: 'a certificate' } as const
+const kinds = {
+  certificate: 'a certificate',
+  classifier: 'a fine-tuned classifier',
+  pretraining: 'a pretraining run',
+} as const
 
 /** `videomae report`. */
-export async function reportCommand(place: string, { json = false, out }: ReportCommandOptions): Promise<void> {
-  const written = await writeReport(place, { out })
+export async function reportCommand(place: string, { json = false, ...options }: ReportCommandOptions): Promise<void> {
+  const written = await writeReport(place, options)
   if (json) {
     process.stdout.write(`${JSON.stringify(written)}\n`)
     return

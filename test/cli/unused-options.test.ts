@@ -94,6 +94,7 @@ const table: Record<string, Record<string, Use>> = {
   evaluate: {
     ...used('--from', '--clips', '--crops', '--batch', '--out', '--threads', '--workers', '--decoder', '--seed'),
     ...used('--json', '--quiet'),
+    '--report': { refused: ['evaluate list.csv --from model.onnx --report'] },
     '--split': { tests: [['src/cli/dataset-part.test.ts', 'a part is refused for data without a split']] },
     '--engine': { refused: ['evaluate list.csv --from model.onnx --engine native'] },
   },
@@ -178,9 +179,13 @@ const table: Record<string, Record<string, Use>> = {
       ],
     ),
     ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input']),
-    ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),
     ...refused([inVotes, inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--plan']),
     ...refused([inVotes, inLists, 'certify list.csv --from run'], ['--lethal-dose dose.json']),
+    ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),
+    ...refused(
+      [inLists, 'certify list.csv --from run --shard 1/2 --stage learners', 'certify list.csv --from run --plan'],
+      ['--report'],
+    ),
   },
   verify: {
     ...used('--data', '--require', '--json', '--quiet'),
@@ -213,8 +218,11 @@ const table: Record<string, Record<string, Use>> = {
     ...refused(['lethal-dose list.csv --from pixels'], ['--engine native', '--trained-on list.csv']),
   },
   diff: used('--csv', '--json'),
-  report: used('--out', '--json'),
-  demo: used('--out', '--clips', '--steps', '--engine', '--threads', '--json'),
+  report: {
+    ...used('--out', '--json'),
+    '--no-pictures': { tests: [['test/report/certificates.test.ts', '--no-pictures is refused for a certificate']] },
+  },
+  demo: used('--report', '--out', '--clips', '--steps', '--engine', '--threads', '--json'),
   doctor: used('--json'),
 }
 

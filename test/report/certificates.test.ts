@@ -142,6 +142,23 @@ describe('videomae report', () => {
     expect(checkPage(await pageOf(certificates.votesOnly, 'without.html')).text).toContain('Not beside the certificate')
   })
 
+  it('--no-pictures is refused for a certificate', async () => {
+    const outcome = await runHere('report --no-pictures', certificates.general)
+    expect(outcome).toMatchObject({ code: 2, document: { error: { code: 'INVALID_ARGUMENT' } } })
+    expect(outcome.document.error?.message).toContain('--no-pictures')
+  })
+
+  it('is what --report of certify does, too', async () => {
+    const out = path.join(folder, 'with page')
+    const votes = path.join(folder, 'imported', 'votes.csv')
+    const line = `certify --votes ${votes} --classes 4 --rule dpa --quiet --report --out`
+    const page = path.join(out, 'report-dpa.html')
+    expect(await runHere(line, out)).toMatchObject({ code: 0, document: { pages: [page] } })
+    expect(checkPage(readFileSync(page, 'utf8')).problems).toEqual([])
+    writeFileSync(page, 'mine')
+    expect(await runHere(line, out)).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
+  })
+
   it('refuses what is no result', async () => {
     for (const place of [path.join(folder, 'nowhere'), os.tmpdir()])
       expect((await runHere('report', place)).document.error?.code).toBe('REPORT_NOTHING_FOUND')

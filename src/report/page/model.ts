@@ -49,6 +49,8 @@ export interface Column {
   readonly title: string
   /** Numbers stand to the right. Default: text. */
   readonly align?: 'number'
+  /** The title stands upright, where there are many columns. */
+  readonly upright?: boolean
 }
 
 export interface Table {
@@ -72,16 +74,20 @@ export interface ChartFigure {
   readonly text: string
 }
 
-/** A picture that is drawn elsewhere, as SVG. */
+/** A picture that is drawn elsewhere, as SVG of class `wide` or `narrow`. */
 export interface DrawnFigure {
   readonly kind: 'drawn'
-  readonly svg: Html
+  readonly wide: Html
+  /** For a phone; default: the same. */
+  readonly narrow?: Html
   readonly caption: Part
 }
 
 /** Pictures beside each other. */
 export interface PictureFigure {
   readonly kind: 'pictures'
+  /** One below the other. Default: beside each other. */
+  readonly large?: boolean
   readonly pictures: readonly Picture[]
   readonly caption: Part
 }

@@ -61,7 +61,7 @@ function renderBlock(block: Block): Html {
     case 'chart':
       return renderChart(block)
     case 'drawn':
-      return html`<figure>${block.svg}<figcaption>${block.caption}</figcaption></figure>`
+      return html`<figure>${block.wide}${block.narrow}<figcaption>${block.caption}</figcaption></figure>`
     case 'pictures':
       return renderPictures(block)
     case 'fold':
@@ -76,10 +76,15 @@ function renderFact({ label, value, note }: Fact): Html {
 /** A table that is wider than the page is scrolled alone, by keys, too. */
 function renderTable({ caption, columns, rows, note }: Table): Html {
   return html`<div class="table" role="region" aria-label="${columns.map(({ title }) => title).join(', ')}" tabindex="0"><table><caption><span>${caption}</span></caption>
-<thead><tr>${columns.map(({ title, align }) => html`<th scope="col"${classOf(align)}>${title}</th>`)}</tr></thead>
+<thead><tr>${columns.map(renderHead)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => renderCell(cell, columns[i], i))}</tr>\n`)}</tbody></table></div>${
     note === undefined ? null : html`<p class="note">${note}</p>`
   }`
+}
+
+function renderHead({ title, align, upright = false }: Column): Html {
+  if (upright) return html`<th scope="col" class="number upright"><span><bdi>${title}</bdi></span></th>`
+  return html`<th scope="col"${classOf(align)}>${title}</th>`
 }
 
 const classOf = (align: Column['align']): Html | null => (align === 'number' ? html` class="number"` : null)
@@ -100,8 +105,8 @@ function renderChart({ chart, caption, text }: ChartFigure): Html {
   return html`<figure>${drawLineChart(chart, text, 'wide')}${drawLineChart(chart, text, 'narrow')}<figcaption>${caption}</figcaption></figure>`
 }
 
-function renderPictures({ pictures, caption }: PictureFigure): Html {
-  return html`<figure class="pictures"><div>${pictures.map(
+function renderPictures({ pictures, caption, large = false }: PictureFigure): Html {
+  return html`<figure class="pictures${large ? ' large' : ''}"><div>${pictures.map(
     ({ source, still, width, height, text, caption }) =>
       html`<figure><picture><source media="(prefers-reduced-motion: reduce), print" srcset="${still}"><img src="${source}" width="${width}" height="${height}" alt="${text}"></picture><figcaption>${caption}</figcaption></figure>`,
   )}</div><figcaption>${caption}</figcaption></figure>`

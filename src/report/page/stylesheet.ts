@@ -47,7 +47,7 @@ small, .note, figcaption, caption, footer { color: var(--ink-2); font-size: 0.87
 .warning { max-width: none; padding: 0.7rem 1rem; background: var(--warn-soft); border-left: 3px solid var(--warn); border-radius: 3px; }
 .warning strong { color: var(--warn); }
 
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1.4rem 1.75rem; margin: 0 0 1.75rem; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1.4rem 1.75rem; margin: 0 0 1.75rem; }
 .facts dt { color: var(--ink-2); font-size: 0.875rem; }
 .facts dd { margin: 0.1rem 0 0; font-size: 1.4rem; line-height: 1.3; font-weight: 600; }
 .facts small { display: block; margin-top: 0.15rem; font-weight: 400; }
@@ -68,11 +68,14 @@ thead .number { white-space: normal; }
 tbody th.number { min-width: 0; }
 td[style] { padding-right: 0.7rem; padding-left: 0.7rem; background: rgb(var(--heat) / calc(0.72 * var(--shade))); }
 
+.upright span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; overflow: hidden; }
+.zero { color: var(--ink-2); }
+
 figure { margin: 0 0 1.5rem; }
 figcaption { margin-top: 0.5rem; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; font-size: 13px; }
 svg text { fill: var(--ink-2); unicode-bidi: isolate; }
-svg .label { fill: var(--ink); }
+svg .label { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 svg .note { font-size: 12px; }
 .narrow { display: none; max-width: 26rem; }
 .grid { stroke: var(--grid); fill: none; }
@@ -85,8 +88,10 @@ svg .note { font-size: 12px; }
 .dot { stroke: var(--paper); stroke-width: 1.5; }
 .dot.s0 { fill: var(--s0); } .dot.s1 { fill: var(--s1); } .dot.s2 { fill: var(--s2); }
 .dot.s3 { fill: var(--s3); } .dot.s4 { fill: var(--s4); } .dot.s5 { fill: var(--s5); }
-.interval { stroke: var(--s0); stroke-width: 2; fill: none; }
+.interval { stroke-width: 2; opacity: 0.55; fill: none; }
 .heat { fill: rgb(var(--heat)); }
+.paper { fill: var(--soft); }
+.square { max-width: 32rem; }
 .pictures > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1.25rem; }
 .pictures figure { margin: 0; }
 .pictures img { display: block; width: auto; max-width: 100%; height: auto; border-radius: 4px; background: #fff; }
@@ -103,6 +108,7 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   body { padding: 2rem 1rem 3rem; }
   h1 { font-size: 1.6rem; }
   .lead { font-size: 1.05rem; }
+  .facts { grid-template-columns: 1fr 1fr; }
   .wide { display: none; }
   .narrow { display: block; }
   section { margin-top: 2.25rem; }

@@ -3,16 +3,23 @@ import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { requirePath, VideoMaeError } from '../../core/errors.ts'
 import { nullIfMissing } from '../../format/missing.ts'
+import { readResultFile } from './read-file.ts'
+import { configurationSchema } from './run/training-facts.ts'
 
-export type FoundResult = { readonly kind: 'certificate'; readonly file: string }
+export type FoundResult =
+  | { readonly kind: 'certificate'; readonly file: string }
+  /** `run` is null for the results of `evaluate` alone. */
+  | { readonly kind: 'classifier'; readonly run: string | null; readonly evaluation: string }
+  /** `pictures`: folders where reconstructions may be. */
+  | { readonly kind: 'pretraining'; readonly run: string; readonly pictures: readonly string[] }
 
 const certificateName = /^(?:certificate|imported-certificate-[\w-]+)\.json$/
 
 /**
  * Finds out what a page is to be about.
  *
- * @param place a certificate, its folder, or the folder of a run
- * @throws VideoMaeError `REPORT_NOTHING_FOUND` where nothing of that kind is there, or more than one certificate
+ * @param place a certificate, its folder, the folder of a run, of a demo, or of an evaluation
+ * @throws VideoMaeError `REPORT_NOTHING_FOUND` where nothing of that kind is there, or more than one certificate; `RESULTS_INVALID`
  */
 export async function findResult(place: string): Promise<FoundResult> {
   requirePath('RUN', place)
@@ -26,7 +33,30 @@ export async function findResult(place: string): Promise<FoundResult> {
   if (certificates.length === 1) return { kind: 'certificate', file: path.join(place, certificates[0]) }
   if (certificates.length > 1)
     throw nothingFound(place, `it holds several certificates (${certificates.join(', ')}): name one`)
-  throw nothingFound(place, 'it holds no certificate')
+  if (names.includes('evaluation.json')) return { kind: 'classifier', run: null, evaluation: place }
+  const run = await runAt(place, names)
+  if (run !== null) return run
+  // The folder of a demo has its run in a folder, and its reconstructions beside that.
+  const inside = path.join(place, 'run')
+  const demo = names.includes('.videomae-demo')
+    ? await runAt(inside, (await readdir(inside).catch(nullIfMissing)) ?? [])
+    : null
+  if (demo?.kind === 'pretraining') return { ...demo, pictures: [place] }
+  const checkpoint = names.includes('model.safetensors') || names.includes('model.safetensors.index.json')
+  throw nothingFound(
+    place,
+    checkpoint ? 'it holds weights alone: name the folder of the run that they belong to' : 'it holds none of these',
+  )
+}
+
+async function runAt(place: string, names: readonly string[]): Promise<FoundResult | null> {
+  // A checkpoint has a config.json, too, of another form.
+  if (!names.includes('config.json') || names.includes('model.safetensors')) return null
+  const configuration = await readResultFile(path.join(place, 'config.json'), configurationSchema)
+  if (configuration === null) return null
+  if (typeof configuration.mode === 'string')
+    return { kind: 'classifier', run: place, evaluation: path.join(place, 'evaluation') }
+  return names.includes('metrics.jsonl') ? { kind: 'pretraining', run: place, pictures: [place] } : null
 }
 
 function nothingFound(place: string, why: string): VideoMaeError {

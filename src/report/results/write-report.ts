@@ -1,19 +1,27 @@
 /** One page of HTML about a result, in one file. */
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
+import type { VideoEntry } from '../../video/types.ts'
 import type { Page } from '../page/model.ts'
 import { pageStart, renderPage } from '../page/render.ts'
 import { certificatePage } from './certificate/certificate-page.ts'
 import { certificateFacts } from './certificate/facts.ts'
+import { classifierPage } from './classifier/classifier-page.ts'
+import { classifierFacts } from './classifier/facts.ts'
 import { type FoundResult, findResult } from './find-result.ts'
+import { pretrainingPage } from './pretraining/pretraining-page.ts'
 
 export interface ReportOptions {
   /** HTML file to write. Default: `report.html` beside the result. */
   readonly out?: string
+  /** Whether frames of videos may be in the page: wrongly classified clips, reconstructions. Default true. */
+  readonly pictures?: boolean
+  /** Where the files of evaluated videos are, by their ids. Default: as the split of the run says. */
+  readonly videos?: readonly VideoEntry[]
 }
 
 export interface WrittenReport {
@@ -29,20 +37,23 @@ export interface WrittenReport {
 /**
  * Writes a page about a certificate, a fine-tuned classifier or a pretraining run: one file of HTML, with everything in it.
  *
- * @param place a certificate, its folder, or the folder of a run
+ * @param place a certificate, its folder, the folder of a run, of a demo, or of an evaluation
  * @throws VideoMaeError `REPORT_NOTHING_FOUND`, `OUTPUT_TAKEN`, `INVALID_ARGUMENT`, and what reading the result throws
  */
-export async function writeReport(place: string, { out }: ReportOptions = {}): Promise<WrittenReport> {
+export async function writeReport(place: string, options: ReportOptions = {}): Promise<WrittenReport> {
   const found = await findResult(place)
-  const file = path.resolve(out ?? defaultFile(found))
+  if (found.kind === 'certificate' && options.pictures === false)
+    throw unusedArgument('--no-pictures', 'for a certificate, whose page has no frames of videos', true)
+  const file = path.resolve(options.out ?? defaultFile(found, place))
   await requireReportPlace(file)
-  const page = await pageOf(found)
-  const text = renderPage(page)
+  const text = renderPage(await pageOf(found, options))
   await writeFileAtomic(file, text)
-  return { kind: found.kind, source: path.resolve(found.file), file, bytes: Buffer.byteLength(text) }
+  const source = path.resolve(found.kind === 'certificate' ? found.file : place)
+  return { kind: found.kind, source, file, bytes: Buffer.byteLength(text) }
 }
 
-function defaultFile(found: FoundResult): string {
+function defaultFile(found: FoundResult, place: string): string {
+  if (found.kind !== 'certificate') return path.join(place, 'report.html')
   const imported = /^imported-certificate-(.+)\.json$/.exec(path.basename(found.file))
   return path.join(path.dirname(found.file), imported === null ? 'report.html' : `report-${imported[1]}.html`)
 }
@@ -64,6 +75,13 @@ export async function requireReportPlace(file: string): Promise<void> {
   })
 }
 
-async function pageOf(found: FoundResult): Promise<Page> {
-  return certificatePage(await certificateFacts(found.file))
+async function pageOf(found: FoundResult, { pictures = true, videos = [] }: ReportOptions): Promise<Page> {
+  switch (found.kind) {
+    case 'certificate':
+      return certificatePage(await certificateFacts(found.file))
+    case 'classifier':
+      return classifierPage(await classifierFacts(found.run, found.evaluation), { pictures, videos })
+    case 'pretraining':
+      return pretrainingPage(found.run, pictures ? found.pictures : null)
+  }
 }

@@ -9,6 +9,8 @@ export interface Curve {
   readonly points: readonly Point[]
   /** `steps` holds each value to the next x; `points` has no line. Default `line`. */
   readonly shape?: 'line' | 'steps' | 'points'
+  /** Of each point, as a line through it. */
+  readonly intervals?: readonly (readonly [low: number, high: number])[]
 }
 
 type Point = readonly [x: number, y: number]
@@ -65,7 +67,8 @@ interface Label {
 }
 
 /**
- * Draws a chart. Curves are labeled where they end, or above the chart where there is no room beside it.
+ * Draws a chart. Curves are labeled where they end, or above the chart where there is no room beside it; a single one is what its axis
+ * says.
  *
  * @param text what the picture shows, for those who do not see it
  * @throws VideoMaeError `INVALID_ARGUMENT` without points, with too many curves or with values that are not finite
@@ -82,7 +85,7 @@ export function drawLineChart(chart: LineChart, text: string, layout: Layout): H
     const y = px(frame.y.place(value))
     return html`<path class="level" d="M${px(frame.left)} ${y}H${px(frame.right)}"/>`
   })}${chart.curves.map((curve, i) => drawCurve(curve, i, frame))}${
-    layout === 'wide' ? labelsBeside(labels, frame) : labelsAbove(labels)
+    labels.length < 2 ? null : layout === 'wide' ? labelsBeside(labels, frame) : labelsAbove(labels)
   }</svg>`
 }
 
@@ -96,7 +99,8 @@ function requireDrawable({ curves, levels = [] }: LineChart): void {
 
 /** Pixels of the labels above a narrow chart. */
 function above({ curves, levels = [] }: LineChart, layout: Layout): number {
-  return layout === 'wide' ? 0 : 18 * (curves.length + levels.length) + 10
+  const labels = curves.length + levels.length
+  return layout === 'wide' || labels < 2 ? 0 : 18 * labels + 10
 }
 
 function heightOf(chart: LineChart, layout: Layout): number {
@@ -108,8 +112,8 @@ function frameOf(chart: LineChart, layout: Layout): Frame {
   const height = heightOf(chart, layout)
   const names = [...chart.curves, ...(chart.levels ?? [])].map(({ name }) => [...shortened(name, most)].length)
   const [left, bottom] = [58, height - 46]
-  const right = layout === 'wide' ? width - 34 - letter * Math.max(...names) : width - 14
-  const top = 24 + above(chart, layout)
+  const right = layout === 'wide' && names.length > 1 ? width - 34 - letter * Math.max(...names) : width - 26
+  const top = 30 + above(chart, layout)
   const points = chart.curves.flatMap((curve) => curve.points)
   const ys = [...points.map(([, y]) => y), ...(chart.levels ?? []).map(({ value }) => value)]
   return {
@@ -134,27 +138,30 @@ function axes({ x, y }: LineChart, frame: Frame, height: number): Html {
   })}${marks.map(({ value, text }) => {
     const at = px(frame.x.place(value))
     return html`<path class="axis" d="M${at} ${px(bottom)}v5"/><text x="${at}" y="${px(bottom + 19)}" text-anchor="middle">${text}</text>`
-  })}<path class="axis" d="M${px(left)} ${px(bottom)}H${px(right)}"/><text class="title" x="${px((left + right) / 2)}" y="${px(height - 6)}" text-anchor="middle">${x.label}</text><text class="title" x="4" y="${px(top - 10)}">${y.label}</text>`
+  })}<path class="axis" d="M${px(left)} ${px(bottom)}H${px(right)}"/><text class="title" x="${px((left + right) / 2)}" y="${px(height - 6)}" text-anchor="middle">${x.label}</text><text class="title" x="4" y="${px(top - 15)}">${y.label}</text>`
 }
 
 function diagonal(name: string, { x, y }: Frame): Html {
   const [low, high] = [Math.max(x.low, y.low), Math.min(x.high, y.high)]
-  const at = low + 0.3 * (high - low)
+  const at = low + 0.85 * (high - low)
   const d = `M${px(x.place(low))} ${px(y.place(low))}L${px(x.place(high))} ${px(y.place(high))}`
   return html`<path class="level" d="${d}"/><text class="note" x="${px(x.place(at) - 8)}" y="${px(y.place(at) - 6)}" text-anchor="end">${name}</text>`
 }
 
-function drawCurve({ points, shape = 'line' }: Curve, i: number, { x, y }: Frame): Html | null {
+function drawCurve({ points, shape = 'line', intervals = [] }: Curve, i: number, { x, y }: Frame): Html | null {
   if (points.length === 0) return null
-  const placed = points.map(([px, py]): Point => [x.place(px), y.place(py)])
+  const placed = points.map((point): Point => [x.place(point[0]), y.place(point[1])])
+  const bars = intervals.map(([low, high], k) => {
+    return html`<path class="interval s${i}" d="M${px(placed[k][0])} ${px(y.place(low))}V${px(y.place(high))}"/>`
+  })
   if (shape === 'points' || points.length === 1)
-    return html`${placed.map(([px_, py_]) => html`<circle class="dot s${i}" cx="${px(px_)}" cy="${px(py_)}" r="4"/>`)}`
+    return html`${bars}${placed.map(([cx, cy]) => html`<circle class="dot s${i}" cx="${px(cx)}" cy="${px(cy)}" r="4.5"/>`)}`
   const drawn = thinned(placed)
   const d =
     shape === 'steps'
-      ? drawn.map(([px_, py_], k) => (k === 0 ? `M${px(px_)} ${px(py_)}` : `H${px(px_)}V${px(py_)}`)).join('')
-      : `M${drawn.map(([px_, py_]) => `${px(px_)} ${px(py_)}`).join('L')}`
-  return html`<path class="curve s${i}" d="${d}" stroke-dasharray="${dashes[i]}"/>`
+      ? drawn.map(([atX, atY], k) => (k === 0 ? `M${px(atX)} ${px(atY)}` : `H${px(atX)}V${px(atY)}`)).join('')
+      : `M${drawn.map(([atX, atY]) => `${px(atX)} ${px(atY)}`).join('L')}`
+  return html`${bars}<path class="curve s${i}" d="${d}" stroke-dasharray="${dashes[i]}"/>`
 }
 
 /** Of the points in one column of pixels the first, the lowest, the highest and the last: what a longer curve would look like. */

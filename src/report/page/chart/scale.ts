@@ -54,6 +54,6 @@ export function scaleOf(
 function tickText(value: number, kind: AxisOptions['values']): string {
   if (kind === 'shares') return `${Number((100 * value).toPrecision(6))} %`
   const size = Math.abs(value)
-  if (size !== 0 && size < 1e-3) return value.toExponential()
+  if (size !== 0 && size < 1e-4) return value.toExponential()
   return size >= 10_000 ? value.toLocaleString('en-US') : String(value)
 }

@@ -1,0 +1,202 @@
+/** The page of a fine-tuned classifier: how well it does on videos that it has not seen, and where it fails. */
+import { wilsonInterval } from '../../../inference/scores.ts'
+import type { VideoEntry } from '../../../video/types.ts'
+import { drawIntervals } from '../../page/chart/interval-chart.ts'
+import { isolated, type Part, withBelow } from '../../page/html.ts'
+import type { Block, Page, Section } from '../../page/model.ts'
+import { count, counted, interval, percent, significant } from '../../page/numbers.ts'
+import { calibrationBlocks } from './calibration.ts'
+import { confusionBlocks } from './confusion.ts'
+import type { ClassifierFacts, Evaluated } from './facts.ts'
+import { entriesOf, mistakeBlocks } from './mistakes.ts'
+import { splitSection } from './split.ts'
+import { trainingSection, validationFigure } from './training.ts'
+
+export interface ClassifierPageOptions {
+  /** Where the files of predictions may be, beside those of the split. */
+  readonly videos: readonly VideoEntry[]
+  /** Whether frames of videos may be in the page. */
+  readonly pictures: boolean
+}
+
+export async function classifierPage(facts: ClassifierFacts, options: ClassifierPageOptions): Promise<Page> {
+  const { evaluation, run, sources } = facts
+  const sections: Section[] = []
+  if (evaluation === null) sections.push(untestedSection(facts))
+  else {
+    const videos = [...options.videos, ...entriesOf(run?.split ?? [])]
+    sections.push(
+      accuracySection(evaluation),
+      { heading: 'Classes', blocks: [classTable(evaluation)] },
+      { heading: 'Confusions', blocks: confusionBlocks(evaluation.confusion) },
+      { heading: 'Calibration', blocks: calibrationBlocks(evaluation.predictions, evaluation.calibrationError) },
+      {
+        heading: 'Most confident mistakes',
+        blocks: await mistakeBlocks(evaluation.predictions, videos, options.pictures),
+      },
+    )
+  }
+  sections.push(splitSection(facts))
+  if (run !== null) sections.push(trainingSection(run))
+  return {
+    kind: 'classifier',
+    title:
+      evaluation === null ? 'A classifier that was not tested' : 'How well this classifier does on its test videos',
+    lead: evaluation === null ? [untestedReason(facts)] : leadOf(evaluation),
+    ...{ sections, sources },
+  }
+}
+
+interface Baselines {
+  readonly label: string
+  readonly majority: number
+  readonly chance: number
+}
+
+/** As the evaluation has them; those of earlier versions follow from its classes. */
+function baselinesOf({ baseline, perClass, videos }: Evaluated): Baselines {
+  if (baseline !== undefined) return { ...baseline, majority: baseline.majority.value, label: baseline.majority.label }
+  const most = perClass.reduce((a, b) => (b.videos > a.videos ? b : a))
+  return { label: most.label, majority: most.videos / videos, chance: 1 / perClass.length }
+}
+
+const ofVideos = ({ videos, groups }: Evaluated): string =>
+  `${counted(videos, 'video')}${groups === videos ? '' : ` in ${counted(groups, 'group')}`}`
+
+function leadOf(evaluation: Evaluated): Part[] {
+  const { top1, failures } = evaluation
+  const { label, majority, chance } = baselinesOf(evaluation)
+  const better = top1.low > majority
+  return [
+    [
+      `Of ${ofVideos(evaluation)}, ${percent(top1.value)} are classified right (95 % interval: ${interval(top1)}). Always answering `,
+      isolated(label),
+      ` would be right for ${percent(majority)}, and guessing for ${percent(chance)}.`,
+      better ? '' : ' So it is not shown that the classifier is better than that.',
+      failures.length === 0
+        ? ''
+        : ` ${counted(failures.length, 'video')} could not be read and ${failures.length === 1 ? 'is' : 'are'} not counted.`,
+    ],
+  ]
+}
+
+function untestedReason({ run }: ClassifierFacts): string {
+  const split = run?.split ?? null
+  if (split === null)
+    return 'The run was stopped before its videos were divided. There is nothing to show of its accuracy.'
+  if (split.every(({ part }) => part !== 'test'))
+    return 'Its split has no test videos, so nothing is known of its accuracy on new videos.'
+  return 'It has test videos, but there are no results: the run was stopped before its test, or none of the test videos could be read.'
+}
+
+function untestedSection({ run }: ClassifierFacts): Section {
+  const blocks: Block[] = [
+    {
+      kind: 'text',
+      text: 'Accuracy on validation videos is not a substitute: the classifier was chosen by it, so it looks better than accuracy on new videos.',
+    },
+  ]
+  if (run !== null && run.validation.length > 0) blocks.push(validationFigure(run.validation))
+  return { heading: 'Accuracy', blocks }
+}
+
+function accuracySection(evaluation: Evaluated): Section {
+  const { top1, top5, balanced, loss, groups, videos, views, perClass } = evaluation
+  const { label, majority, chance } = baselinesOf(evaluation)
+  const rows = [
+    { name: 'top-1', ...top1 },
+    ...(top5 === null ? [] : [{ name: 'top-5', ...top5 }]),
+    { name: 'balanced', ...balanced },
+  ].map((row) => ({ ...row, text: `${percent(row.value)} (${interval(row)})` }))
+  const levels = [
+    { name: `always ${label}: ${percent(majority)}`, value: majority },
+    { name: `chance: ${percent(chance)}`, value: chance },
+  ].slice(0, Math.abs(majority - chance) < 1e-9 ? 1 : 2)
+  const text = `${rows.map(({ name, text }) => `${name} ${text}`).join(', ')}. Always ${label}: ${percent(majority)}. Chance: ${percent(chance)}.`
+  return {
+    heading: 'Accuracy',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          { label: 'top-1', value: percent(top1.value), note: `95 %: ${interval(top1)}` },
+          ...(top5 === null ? [] : [{ label: 'top-5', value: percent(top5.value), note: `95 %: ${interval(top5)}` }]),
+          { label: 'balanced', value: percent(balanced.value), note: `95 %: ${interval(balanced)}` },
+          { label: 'baseline', value: percent(majority), note: ['always ', isolated(label)] },
+          { label: 'chance', value: percent(chance), note: `of ${counted(perClass.length, 'class', 'classes')}` },
+          { label: 'loss', value: significant(loss, 4), note: 'mean of -log p of the true class' },
+        ],
+      },
+      {
+        kind: 'drawn',
+        wide: drawIntervals(rows, levels, text, 'wide'),
+        narrow: drawIntervals(rows, levels, text, 'narrow'),
+        caption: `Accuracy with 95 % intervals, next to what is right without looking at a video (dotted). Top-1: share of the videos. Balanced: mean recall over the classes. ${views.clips} x ${views.crops} views of each video.`,
+      },
+      {
+        kind: 'text',
+        text:
+          groups === videos
+            ? 'Intervals count every video as a trial of its own.'
+            : `Videos of one group are not independent of each other, so intervals count ${counted(groups, 'group')} and not ${counted(videos, 'video')}.`,
+      },
+      ...evaluation.warnings.map((warning): Block => ({ kind: 'warning', text: isolated(warning) })),
+      { kind: 'text', text: trainedOnSentence(evaluation) },
+    ],
+  }
+}
+
+function trainedOnSentence({ trainedOn, videos }: Evaluated): Part {
+  if (trainedOn === undefined) return 'The evaluation does not say whether the classifier was trained on these videos.'
+  const { known, why, withLabels, withoutLabels, others } = trainedOn
+  const seen = withLabels.length === 0 ? 'None' : `${count(withLabels.length)} of ${count(videos)}`
+  return [
+    known
+      ? `${seen} of these videos, by content, trained or chose the classifier.`
+      : [
+          `It is not fully known which of these videos trained the classifier: `,
+          isolated(why ?? ''),
+          `. At least ${count(withLabels.length)} did.`,
+        ],
+    withoutLabels.length === 0
+      ? ''
+      : ` Its encoder was trained on ${count(withoutLabels.length)} of them without labels.`,
+    others === null
+      ? ''
+      : ` Top-1 on the other ${counted(others.videos, 'video')}: ${percent(others.top1.value)} (95 %: ${interval(others.top1)}).`,
+  ]
+}
+
+const mostClasses = 500
+
+function classTable({ perClass }: Evaluated): Block {
+  const sorted = [...perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
+  const shown = sorted.slice(0, mostClasses)
+  return {
+    kind: 'table',
+    caption:
+      'Recall (share of the videos of a class that are found) and precision (share of its predictions that are right), the worst first',
+    columns: [
+      { title: 'class' },
+      { title: 'videos', align: 'number' },
+      { title: 'recall', align: 'number' },
+      { title: 'predictions', align: 'number' },
+      { title: 'precision', align: 'number' },
+    ],
+    rows: shown.map(({ label, videos, predicted, recall, precision }) => [
+      isolated(label),
+      videos,
+      recall === null ? 'no videos' : shareOf(recall, videos),
+      predicted,
+      precision === null ? 'no predictions' : shareOf(precision, predicted),
+    ]),
+    note: [
+      'The 95 % intervals take videos as independent of each other.',
+      sorted.length > shown.length ? ` ${sorted.length - shown.length} more classes in evaluation.json.` : '',
+    ],
+  }
+}
+
+function shareOf(share: number, of: number): { readonly value: Part; readonly shade: number } {
+  return { value: withBelow(percent(share), interval(wilsonInterval(share, of))), shade: share * 0.6 }
+}

@@ -1,0 +1,228 @@
+/** Pages of classifiers, from small results as `finetune` and `evaluate` write them. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RandomStream } from '../../src/core/random.ts'
+import type { LabelledVideo } from '../../src/dataset/dataset.ts'
+import { writeSplitFile } from '../../src/dataset/split-file.ts'
+import { evaluationOf, writeEvaluation } from '../../src/inference/evaluate.ts'
+import { writeReport } from '../../src/report/results/write-report.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { unknownUse } from '../../src/train/training-use.ts'
+import { runHere } from '../cli/run-here.ts'
+import { checkPage, hostileNames } from './check-page.ts'
+
+let folder: string
+let files: readonly string[]
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-report-'))
+  files = (await generateMotionDataset(path.join(folder, 'videos'), { clips: 3, size: 32, frames: 8 })).files
+}, 300_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Made {
+  readonly labels?: readonly string[]
+  readonly videos?: number
+  /** Id of video i; default: files that are not there. */
+  readonly pathOf?: (i: number) => string
+}
+
+function videosOf({
+  labels = ['left', 'right', 'up'],
+  videos = 30,
+  pathOf = (i) => `/gone/${i}.mp4`,
+}: Made): LabelledVideo[] {
+  return Array.from({ length: videos }, (_, i) => {
+    const place = pathOf(i)
+    const known = { label: labels[i % labels.length], class: i % labels.length, digest: null, group: `g${i % 10}` }
+    return { id: place, path: place, ...known }
+  })
+}
+
+/** Results with some confident mistakes. */
+async function makeEvaluation(out: string, made: Made = {}): Promise<void> {
+  const { labels = ['left', 'right', 'up'] } = made
+  const random = new RandomStream(1, 'scores')
+  const results = videosOf(made).map((video) => {
+    const row = Float64Array.from(labels, () => random.uniform() ** 4)
+    row[video.class] += 0.3
+    const sum = row.reduce((a, b) => a + b, 0)
+    return { video, probabilities: row.map((value) => value / sum) }
+  })
+  const failure = { id: `/gone/${labels[0]}`, code: 'VIDEO_UNREADABLE', reason: `cannot be read: ${labels[0]}` }
+  const failed = { video: results[0].video, failure }
+  await writeEvaluation(
+    out,
+    evaluationOf([...results, failed], { labels, clips: 2, crops: 1, use: unknownUse('it is a test') }),
+  )
+}
+
+async function makeRun(run: string, made: Made = {}, values: object = { mode: 'full' }): Promise<void> {
+  mkdirSync(run, { recursive: true })
+  const configuration = {
+    ...values,
+    model: { from: made.labels?.[0] ?? 'scratch' },
+    derived: { steps: 40, videos: { train: 3 } },
+  }
+  writeFileSync(path.join(run, 'config.json'), JSON.stringify(configuration))
+  const line = (step: number) => ({
+    ...{
+      step,
+      epoch: step,
+      clips: 8 * step,
+      loss: 2 / (1 + step),
+      learningRate: 1e-3,
+      weightDecay: 0.05,
+      gradientNorm: 1,
+    },
+    ...{ clipsPerSecond: 10 + step, dataWait: 0.1, memory: 1e8, engineMemory: 1e7, seconds: step },
+  })
+  const lines = (values: readonly object[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join('')
+  writeFileSync(path.join(run, 'metrics.jsonl'), lines([line(10), line(20), line(30)]))
+  const validated = [10, 20].map((step) => ({ step, accuracy: step / 40, loss: 1, videos: 12, failures: 0 }))
+  writeFileSync(path.join(run, 'validation.jsonl'), lines(validated))
+  const videos = videosOf(made)
+  await writeSplitFile(path.join(run, 'split.csv'), {
+    train: videos,
+    validation: videos.slice(0, 12),
+    test: videos,
+  } as Parameters<typeof writeSplitFile>[1])
+}
+
+const pageOf = async (place: string, options: { readonly pictures?: boolean } = {}): Promise<string> => {
+  const written = await writeReport(place, { ...options, out: path.join(folder, 'page.html') })
+  expect(written.kind).toBe('classifier')
+  return readFileSync(written.file, 'utf8')
+}
+
+describe('the page of a classifier', () => {
+  it('is well-formed, the same each time, and has the numbers of the evaluation', async () => {
+    const run = path.join(folder, 'run')
+    await makeRun(run)
+    await makeEvaluation(path.join(run, 'evaluation'))
+    const page = await pageOf(run)
+    const { problems, text } = checkPage(page)
+    expect(problems).toEqual([])
+    expect(await pageOf(run)).toBe(page)
+    const { top1, balanced, baseline, calibrationError } = JSON.parse(
+      readFileSync(path.join(run, 'evaluation', 'evaluation.json'), 'utf8'),
+    )
+    for (const share of [top1.value, balanced.value, baseline.majority.value, baseline.chance, calibrationError])
+      expect(text).toContain(`${(100 * share).toFixed(1)} %`)
+    expect(text).toContain(`95 %: ${(100 * top1.low).toFixed(1)} to ${(100 * top1.high).toFixed(1)} %`)
+    expect(text).toContain('in 10 groups')
+    // The groups of the made split are on all sides.
+    expect(text).toContain('10 groups of videos are on more than one side of the split')
+    expect(text).toContain('1 video could not be read and is not counted')
+    expect(text).toContain('30 of 40 steps done')
+    expect(text).toContain('not at hand')
+  })
+
+  it('sorts mistakes by confidence, and shows the clips that are at hand', async () => {
+    const run = path.join(folder, 'with clips')
+    const made = { videos: 24, pathOf: (i: number) => (i < files.length ? files[i] : `/gone/${i}.mp4`) }
+    await makeRun(run, made)
+    await makeEvaluation(path.join(run, 'evaluation'), made)
+    const lines = readFileSync(path.join(run, 'evaluation', 'predictions.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+    const sure = lines.map((line, i) => {
+      const video = JSON.parse(line)
+      return i < files.length
+        ? { ...video, predicted: video.label === 'left' ? 'up' : 'left', confidence: 0.999 - i / 1000 }
+        : video
+    })
+    writeFileSync(
+      path.join(run, 'evaluation', 'predictions.jsonl'),
+      sure.map((line) => `${JSON.stringify(line)}\n`).join(''),
+    )
+    const page = await pageOf(run)
+    const { problems, text, elements } = checkPage(page)
+    expect(problems).toEqual([])
+    expect(elements.filter((element) => element === 'img')).toHaveLength(files.length)
+    const order = [
+      ...text.slice(text.indexOf('Wrong predictions with the highest probability')).matchAll(/(\d+\.\d) %/g),
+    ].map(([, share]) => Number(share))
+    expect(order.slice(0, 3)).toEqual([99.9, 99.8, 99.7])
+    expect(await pageOf(run)).toBe(page)
+    const without = checkPage(await pageOf(run, { pictures: false }))
+    expect(without.elements).not.toContain('img')
+    expect(without.problems).toEqual([])
+  })
+
+  it('of names that are meant to break it is as well-formed', async () => {
+    for (const [i, name] of hostileNames.entries()) {
+      const run = path.join(folder, `hostile ${i}`)
+      const made = { labels: [`${name}0`, `${name}1`, `${name}2`], pathOf: (k: number) => `/gone/${name}${k}` }
+      await makeRun(run, made, { mode: name, [name]: { [name]: name } })
+      await makeEvaluation(path.join(run, 'evaluation'), made)
+      const { problems, text } = checkPage(await pageOf(run))
+      expect(problems, name).toEqual([])
+      if (/^[\x21-\x7e]+$/.test(name)) expect(text).toContain(`${name}0`)
+    }
+  })
+
+  it('stays small and readable with hundreds of classes', async () => {
+    const out = path.join(folder, 'many')
+    await makeEvaluation(out, { labels: Array.from({ length: 400 }, (_, c) => `class number ${c}`), videos: 4000 })
+    const page = await pageOf(out)
+    expect(checkPage(page).problems).toEqual([])
+    expect(page.length).toBeLessThan(600_000)
+  })
+
+  it('says what is missing of a run that was cut short', async () => {
+    const run = path.join(folder, 'short')
+    await makeRun(run)
+    const untested = checkPage(await pageOf(run))
+    expect(untested.problems).toEqual([])
+    expect(untested.text).toContain('the run was stopped before its test')
+    expect(untested.text).toContain('chosen by it')
+    const trainOnly = readFileSync(path.join(run, 'split.csv'), 'utf8')
+      .split('\n')
+      .filter((line) => !line.endsWith('test'))
+    writeFileSync(path.join(run, 'split.csv'), trainOnly.join('\n'))
+    expect(checkPage(await pageOf(run)).text).toContain('Its split has no test videos')
+    for (const name of ['split.csv', 'metrics.jsonl', 'validation.jsonl']) rmSync(path.join(run, name))
+    const bare = checkPage(await pageOf(run))
+    expect(bare.problems).toEqual([])
+    expect(bare.text).toContain('stopped before its videos were divided')
+  })
+
+  it('of an evaluation alone says that the training is not there, and leaves out files that are missing', async () => {
+    const out = path.join(folder, 'alone')
+    await makeEvaluation(out)
+    for (const name of ['confusion.json', 'predictions.jsonl']) {
+      rmSync(path.join(out, name))
+      const { problems, text } = checkPage(await pageOf(out))
+      expect(problems).toEqual([])
+      expect(text).toContain('the results of evaluate alone')
+      expect(text).toContain(`not there (${name})`)
+    }
+  })
+
+  it('is refused for results that are damaged', async () => {
+    const out = path.join(folder, 'damaged')
+    await makeEvaluation(out)
+    const file = path.join(out, 'evaluation.json')
+    const text = readFileSync(file, 'utf8')
+    for (const [damaged, field] of [
+      [text.slice(0, 200), 'evaluation.json'],
+      [text.replace(/"calibrationError": [\d.e-]+/, '"calibrationError": "high"'), 'calibrationError'],
+      [text.replace(/"value": [\d.]+/, '"value": 17'), 'top1.value'],
+    ]) {
+      writeFileSync(file, damaged)
+      const { code, document } = await runHere('report', out)
+      expect([code, document.error?.code]).toEqual([3, 'RESULTS_INVALID'])
+      expect(document.error?.message).toContain(field)
+    }
+  })
+})
+
+it('videomae report says that it is a classifier', async () => {
+  const out = path.join(folder, 'command')
+  await makeEvaluation(out)
+  const { code, document } = await runHere('report', out)
+  expect(code).toBe(0)
+  expect(document).toMatchObject({ kind: 'classifier', source: out, file: path.join(out, 'report.html') })
+})
