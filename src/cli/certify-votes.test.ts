@@ -86,6 +86,10 @@ describe('certify --votes --require', () => {
     const unlabeled = await certify('votes.csv', ...required('accuracy>=0.6'))
     expect(unlabeled).toMatchObject({ code: 3, radii: [], result: { error: { code: 'NO_TRUE_CLASSES' } } })
     printed = ''
+    writeFileSync(place('partly.csv'), readFileSync(place('three.csv'), 'utf8').replace('v2,1,', 'v2,,'))
+    const partly = await certify('partly.csv', ...required('accuracy>=0.6'))
+    expect(partly).toMatchObject({ code: 3, radii: [], result: { error: { code: 'NO_TRUE_CLASSES' } } })
+    printed = ''
     const unknown = await certify('three.csv', ...required('accuracy>0.6'))
     expect(unknown).toMatchObject({ code: 2, radii: [], result: { error: { code: 'INVALID_ARGUMENT' } } })
   })

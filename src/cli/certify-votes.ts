@@ -76,8 +76,9 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   if (coverage !== undefined && !rules.some(needsPeriods))
     throw unusedArgument('--coverage', 'without rule temporal', coverage)
   const imported = await importBallots(file, importOptions(options, kind, number, names))
-  if (imported.labels === undefined && requirements.length > 0) throw noTrueClasses(requirements[0], 'the file')
-  const { learners } = imported.ballots
+  const { inputs, learners } = imported.ballots
+  const known = imported.labels?.filter((label) => label !== null).length ?? 0
+  if (requirements.length > 0 && known < inputs) throw noTrueClasses(requirements[0], 'the file', inputs, known)
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
   const by = rules.some(needsPeriods) ? 'time' : 'content' // what stands for the columns
   checkRules({ rules, partitions: learners, groups, by })
@@ -104,13 +105,15 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   )
   const pages: string[] = []
   for (const { written } of results) pages.push(...(await writePage(options.report, written)))
-  const measured = results.map(({ certificate }) => ({ run: certificate.rule.rule, summary: certificate.summary }))
+  const measured = results.map(({ certificate }) => ({
+    ...{ run: certificate.rule.rule, inputs, summary: certificate.summary },
+  }))
   const required = checkRequirements(measured, requirements)
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written, radii: _ }) => {
       const { rule, summary, exactRadii } = certificate
-      return { rule: rule.rule, learners, inputs: imported.ballots.inputs, summary, exactRadii, file: written }
+      return { rule: rule.rule, learners, inputs, summary, exactRadii, file: written }
     })
     endAsRequired({ read: reading, runs: shown, conditions, pages }, required)
     return

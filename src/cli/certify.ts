@@ -207,7 +207,7 @@ function reportCertificate(
     out,
     files,
   }
-  const measured = runs.map((run) => ({ run: runName(run), summary: run.summary }))
+  const measured = runs.map((run) => ({ run: runName(run), inputs: run.summary.inputs, summary: run.summary }))
   const required = checkRequirements(measured, requirements)
   if (json) {
     endAsRequired(summary, required)

@@ -4,7 +4,7 @@ import { checkRequirements, parseRequirements, requirementError, requirementLine
 
 /** Five inputs: one wrong, the others certified for 0, 1, 3 and 3. */
 const summary = summariseRadii([-1, 0, 1, 3, 3])
-const all = (...texts: string[]) => checkRequirements([{ run: 'DPA K=9', summary }], parseRequirements(texts))!
+const all = (...texts: string[]) => checkRequirements([{ run: 'DPA K=9', inputs: 5, summary }], parseRequirements(texts))!
 
 describe('requirements', () => {
   it.each([
@@ -30,8 +30,8 @@ describe('requirements', () => {
 
   it('are met by one run together, not by two runs together', () => {
     const runs = [
-      { run: 'accurate', summary: summariseRadii([0, 0, 0, 0]) },
-      { run: 'robust', summary: summariseRadii([9, 9, -1, -1]) },
+      { run: 'accurate', inputs: 4, summary: summariseRadii([0, 0, 0, 0]) },
+      { run: 'robust', inputs: 4, summary: summariseRadii([9, 9, -1, -1]) },
     ]
     const both = ['accuracy>=0.9', 'certified@9>=0.5']
     expect(checkRequirements(runs, parseRequirements(both))?.metBy).toEqual([])
@@ -39,7 +39,7 @@ describe('requirements', () => {
   })
 
   it('take a median that does not exist for too small', () => {
-    const half = { run: 'weak', summary: summariseRadii([-1, -1, 4]) }
+    const half = { run: 'weak', inputs: 3, summary: summariseRadii([-1, -1, 4]) }
     const report = checkRequirements([half], parseRequirements(['median-radius>=0']))
     expect(report).toMatchObject({ metBy: [], runs: [{ values: [{ value: null }] }] })
   })
@@ -76,9 +76,18 @@ describe('requirements', () => {
     expect(() => parseRequirements(['accuracy>=0.5', 'accuracy>=0.5'])).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     )
-    const unlabeled = [{ run: 'imported', summary: null }]
+    const unlabeled = [{ run: 'imported', inputs: 2, summary: null }]
     expect(() => checkRequirements(unlabeled, parseRequirements(['accuracy>=0.5']))).toThrow(
       expect.objectContaining({ code: 'NO_TRUE_CLASSES' }),
     )
+  })
+
+  it('refuse inputs without a true class: those that are wrong could be among them', () => {
+    const partly = [{ run: 'imported', inputs: 6, summary }]
+    const error = expect.objectContaining({
+      code: 'NO_TRUE_CLASSES',
+      message: expect.stringContaining('imported has 5 for 6 inputs'),
+    })
+    expect(() => checkRequirements(partly, parseRequirements(['accuracy>=0.5']))).toThrow(error)
   })
 })

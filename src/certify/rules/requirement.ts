@@ -15,9 +15,12 @@ export interface Requirement {
   readonly least: number
 }
 
-/** A run of a certificate; `summary` is null where no true classes are known. */
+/** A run of a certificate. */
 export interface MeasuredRun {
   readonly run: string
+  /** All inputs, also those without a true class. */
+  readonly inputs: number
+  /** Of the inputs with a true class; null where none has one. */
   readonly summary: RobustnessSummary | null
 }
 
@@ -63,28 +66,38 @@ export function parseRequirements(texts: readonly string[], name = 'require'): R
   })
 }
 
-/** @param what has none, e.g. a run */
-export function noTrueClasses({ text }: Requirement, what: string): VideoMaeError {
-  return new VideoMaeError(`Expected true classes for ${text}, but ${what} has none.`, {
-    code: 'NO_TRUE_CLASSES',
-    exit: 'data',
-    hint: 'Add a column with the true class of each input.',
-  })
+/**
+ * Inputs without a true class. Nobody knows whether they are predicted right, and whoever wrote the file could leave out the
+ * classes of those that are not.
+ *
+ * @param what has the inputs, e.g. a run
+ * @param known inputs with a true class, fewer than all
+ */
+export function noTrueClasses({ text }: Requirement, what: string, inputs: number, known: number): VideoMaeError {
+  return new VideoMaeError(
+    `Expected a true class of every input for ${text}, but ${what} has ${known === 0 ? 'none' : `${known} for ${inputs} inputs`}.`,
+    {
+      code: 'NO_TRUE_CLASSES',
+      exit: 'data',
+      hint: 'Add a column with the true class of each input, or leave out the inputs without one.',
+    },
+  )
 }
 
 /**
  * Compares runs with requirements. A pipeline uses one of the runs, so one run has to meet all of them.
  *
  * @returns null where nothing is required
- * @throws VideoMaeError `NO_TRUE_CLASSES` for a run without true classes, of which nothing of this is known
+ * @throws VideoMaeError `NO_TRUE_CLASSES` for a run with inputs without a true class
  */
 export function checkRequirements(
   runs: readonly MeasuredRun[],
   requirements: readonly Requirement[],
 ): RequirementReport | null {
   if (requirements.length === 0) return null
-  const checked = runs.map(({ run, summary }) => {
-    if (summary === null) throw noTrueClasses(requirements[0], run)
+  const checked = runs.map(({ run, inputs, summary }) => {
+    if (summary === null || summary.inputs < inputs)
+      throw noTrueClasses(requirements[0], run, inputs, summary?.inputs ?? 0)
     const values = requirements.map((requirement) => {
       const value = measured(summary, requirement)
       return { requirement: requirement.text, value, met: value !== null && value >= requirement.least }
