@@ -206,6 +206,31 @@ describe('another readout', () => {
     await expect(forged('motion:9')).rejects.toMatchObject({ code: 'READOUT_UNFIT' })
   })
 
+  it.each(['frames', 'values'] as const)(
+    'or another number of %s in an ensemble file is refused by name',
+    async (what) => {
+      const stored = await readEnsemble(place('forged', 'ensemble-k4-d1.safetensors'))
+      const { description, heads } = stored
+      const [encoder] = description.features.encoders
+      const { learners, classes, width } = heads
+      const forged =
+        what === 'frames'
+          ? {
+              ...stored,
+              description: {
+                ...description,
+                features: { ...description.features, encoders: [{ ...encoder, frames: 8192 }] },
+              },
+            }
+          : { ...stored, heads: { ...heads, width: width - 1, weights: new Float32Array(learners * classes * width) } }
+      await writeEnsemble(place('other', 'ensemble.safetensors'), forged)
+      await expect(openCertifiedEnsemble(place('other', 'ensemble.safetensors'))).rejects.toMatchObject({
+        code: 'ENSEMBLE_MISMATCH',
+        message: expect.stringContaining(what),
+      })
+    },
+  )
+
   it('that this program does not know is refused by name in a certificate', async () => {
     await certifyVideos(job('unknown', { readout: 'motion:2' }))
     const file = place('unknown', 'certificate.json')

@@ -4,7 +4,8 @@ import { checkRequirements, parseRequirements, requirementError, requirementLine
 
 /** Five inputs: one wrong, the others certified for 0, 1, 3 and 3. */
 const summary = summariseRadii([-1, 0, 1, 3, 3])
-const all = (...texts: string[]) => checkRequirements([{ run: 'DPA K=9', inputs: 5, summary }], parseRequirements(texts))!
+const all = (...texts: string[]) =>
+  checkRequirements([{ run: 'DPA K=9', inputs: 5, summary }], parseRequirements(texts))!
 
 describe('requirements', () => {
   it.each([

@@ -1,11 +1,14 @@
 /** The encoders of a certified ensemble, and the engine they run on. */
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../../core/errors.ts'
+import { featureProgram } from '../../../inference/encoder-source.ts'
 import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
+import type { TrainedHeads } from '../../ensemble/heads/head.ts'
 import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
 import { weightsOf } from '../provenance.ts'
 import { clipFacts } from './clip-facts.ts'
 import { openRowSource, type RowSource } from './clip-rows.ts'
 import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
+import type { StoredEnsemble } from './ensemble-file.ts'
 import { mismatch } from './mismatch.ts'
 
 /**
@@ -14,7 +17,7 @@ import { mismatch } from './mismatch.ts'
  * @throws VideoMaeError `ENSEMBLE_MISMATCH`, `INVALID_ARGUMENT` for another number of them, what `openFeatureSource` throws
  */
 export async function openSources(
-  { features, seed }: EnsembleDescription,
+  { description: { features, seed }, heads }: Pick<StoredEnsemble, 'description' | 'heads'>,
   { encoder }: { readonly encoder?: string | readonly string[] },
 ): Promise<FeatureSource[]> {
   const { encoders } = features
@@ -23,13 +26,14 @@ export async function openSources(
     throw invalidArgument('encoder', `${encoders.length}, in the order of the groups`, names.length)
   const sources: FeatureSource[] = []
   for (const [e, name] of names.entries())
-    sources.push(await openOne(name, encoders[e], { seed, readout: features.readout }))
+    sources.push(await openOne(name, encoders[e], heads, { seed, readout: features.readout }))
   return sources
 }
 
 async function openOne(
   name: string,
   certified: EnsembleEncoder,
+  { width }: TrainedHeads,
   options: { readonly seed: number; readonly readout: string | undefined },
 ): Promise<FeatureSource> {
   // How clips are sampled is a part of the function only without an encoder.
@@ -38,12 +42,24 @@ async function openOne(
   const digest = weightsOf(source)
   const hint = `Name the encoder that was certified: it was ${certified.name}.`
   if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)
-  const { size } = clipFacts(source)
+  const { size, frames } = clipFacts(source)
+  // Before clips of that many frames are decoded.
+  const ofFrames = `number of frames of the encoder ${name}`
+  if (frames !== certified.frames) throw mismatch(ofFrames, String(certified.frames), String(frames), hint)
   const [wanted, found] = [certified.size, size].map(({ height, width, resize = null }) =>
     JSON.stringify([height, width, resize]),
   )
   if (wanted !== found) throw mismatch(`size of frames of the encoder ${name}`, wanted, found, hint)
+  const values = widthOf(source)
+  if (values !== width) throw mismatch(`values of heads for the encoder ${name}`, String(width), String(values), hint)
   return source
+}
+
+/** Values of the features of one clip. */
+function widthOf(source: FeatureSource): number {
+  if (source.kind === 'pixels') return source.frames * source.size * source.size * 3
+  const readout = source.kind === 'scratch' ? undefined : source.readout
+  return featureProgram(source.source, 'pooled', 1, readout).shape.reduce((a, b) => a * b, 1)
 }
 
 export function warningsOf(source: FeatureSource): string[] {

@@ -86,7 +86,7 @@ export async function exportEnsemble(where: string, options: EnsembleExportOptio
       `${features.encoders.length} encoders`,
       'Predict with `videomae predict --certified`, which runs the encoders of all groups.',
     )
-  const sources = await openSources(stored.description, { encoder })
+  const sources = await openSources(stored, { encoder })
   const { engine, warnings } = await engineFor(features.engine, compareWith)
   const metadata = await metadataOf(sources[0], stored, input)
   const model = await modelOf(sources[0], stored, input, metadata)

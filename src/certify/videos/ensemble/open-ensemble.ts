@@ -106,7 +106,7 @@ export async function openCertifiedEnsemble(
   const { description, file, digest, heads } = stored
   const rule = ruleOf(description, options.rule)
   checkSettings(description, options)
-  const sources = await openSources(description, options)
+  const sources = await openSources(stored, options)
   const { engine, warnings } = await engineFor(description.features.engine, options.engine ?? null)
   const encoders = await openAll(sources, description, { engine, threads: options.threads })
   const { partitions, spread, classNames, threat } = description
