@@ -1,7 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
-import { certificateRemarks, certificateTable, runName } from '../certify/files/certificate-file.ts'
+import {
+  certificateRemarks,
+  certificateTable,
+  requireCertificateFolder,
+  runName,
+} from '../certify/files/certificate-file.ts'
 import type { Rule } from '../certify/rules/list.ts'
 import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import type { Threat } from '../certify/threat/threat.ts'
@@ -83,7 +88,10 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     options.collective === undefined ? undefined : numbersOf('--collective', options.collective, 'budget')
   const groups = groupCount(options.groups, options.from ?? [])
   const { spread, seedsPerPartition: seeds, whiteBox } = options
-  if (stage !== 'groups') checkRules({ partitions, rules, groups, by, collective, spread, seeds, whiteBox })
+  if (stage !== 'groups') {
+    checkRules({ partitions, rules, groups, by, collective, spread, seeds, whiteBox })
+    await requireCertificateFolder(out, true)
+  }
   const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
   try {
     const { signal } = interrupt

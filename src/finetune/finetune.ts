@@ -17,7 +17,7 @@ import { frameSize } from '../model/configuration.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
 import { lockRun } from '../train/run-lock.ts'
-import { TrainingRecord } from '../train/training-manifest.ts'
+import { TrainingRecord, trainingManifestFile } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
@@ -259,12 +259,15 @@ async function recordOf(
 /** Refuses a folder that holds files of another purpose, which the run would replace. */
 async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<void> {
   const present = await readdir(folder).catch((): string[] => [])
-  const replaced = [configurationFile, splitFile, bestFolder, evaluationFolder].filter((name) => present.includes(name))
+  const written = [configurationFile, splitFile, bestFolder, evaluationFolder, trainingManifestFile]
+  const replaced = written.filter((name) => present.includes(name))
   if (replaced.length === 0) return
   const before = await readRegularText(path.join(folder, configurationFile))
     .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
     .catch(() => undefined)
-  const full = before === 'full' || present.includes('metrics.jsonl')
+  // A run that was killed at its very beginning has metrics, and no configuration yet. Others write metrics.jsonl, too.
+  const begun = present.includes('metrics.jsonl') && !present.includes(configurationFile)
+  const full = before === 'full' || begun
   const head = finetuneModes.some((name) => name === before) && !full
   if (mode === 'full' ? full : head) return
   throw new VideoMaeError(

@@ -11,8 +11,8 @@ export interface OwnResults {
   /** The file that tells whether the others belong to it, and how it begins. */
   readonly main: string
   readonly begins: RegExp
-  /** Whether an interrupted command can have left some files without the main one, by the names in the folder. */
-  readonly mayLackMain?: (names: readonly string[]) => boolean
+  /** Whether an interrupted command can have left some files without the main one, by what is in the folder. */
+  readonly mayLackMain?: (folder: string) => Promise<boolean>
 }
 
 /**
@@ -25,12 +25,17 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
   const replaced = names.filter(own.isWritten).sort()
   if (replaced.length === 0) return
   if (names.includes(own.main)) {
-    const start = await startOf(path.join(folder, own.main))
-    if (start === '' || own.begins.test(start)) return
+    if (await beginsAs(path.join(folder, own.main), own.begins)) return
     throw outputTaken(path.join(folder, own.main), own.what)
   }
-  if (own.mayLackMain?.(names) === true) return
+  if ((await own.mayLackMain?.(folder)) === true) return
   throw outputTaken(path.join(folder, replaced[0]), own.what)
+}
+
+/** Whether a file is empty or has this beginning. */
+export async function beginsAs(file: string, begins: RegExp): Promise<boolean> {
+  const start = await startOf(file)
+  return start === '' || begins.test(start)
 }
 
 /** The first characters of a file. */

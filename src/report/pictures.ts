@@ -10,6 +10,17 @@ export interface PictureSize {
   readonly frameNumbers?: readonly number[]
 }
 
+/** Exif entry of every picture. It tells them from pictures of other origin. */
+const origin = { IFD0: { Software: 'videomae reconstruct' } } as const
+
+/** Whether a picture was made here. @param bytes a whole file of any origin */
+export async function isReconstructionPicture(bytes: Uint8Array): Promise<boolean> {
+  const found = await sharp(bytes)
+    .metadata()
+    .catch(() => null)
+  return found?.exif?.includes(origin.IFD0.Software) === true
+}
+
 /** Pixels between frames. */
 const gap = 8
 const paper = 255
@@ -88,6 +99,7 @@ export async function reconstructionSheet(parts: PaintedClips, size: PictureSize
   }
   for (const [row, { label }] of rows.entries()) drawText(sheet, label, 0, lineHeight + row * rowHeight)
   return sharp(sheet.data, { raw: { width: sheet.width, height: sheet.height, channels: 3 } })
+    .withExif(origin)
     .png()
     .toBuffer()
 }
@@ -123,6 +135,7 @@ export async function reconstructionAnimation(
   return sharp(Buffer.concat(pages.map(({ data }) => data)), {
     raw: { width, height: pageHeight * size.frames, channels: 3, pageHeight },
   })
+    .withExif(origin)
     .webp({ loop: 0, delay: pages.map(() => millisecondsPerFrame), quality: 80 })
     .toBuffer()
 }

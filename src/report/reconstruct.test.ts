@@ -1,7 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import sharp from 'sharp'
 import { afterAll, expect, test } from 'vitest'
+import { reconstructionAnimation, reconstructionSheet } from './pictures.ts'
 import { reconstruct } from './reconstruct.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-reconstruct-'))
@@ -24,8 +26,23 @@ test('the video that is read is not replaced by its pictures, also where a link 
     await expect(run('moving.webp', out)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
 })
 
+/** 2 frames of 4 x 4 pixels. */
+const clip = new Uint8Array(2 * 4 * 4 * 3).fill(90)
+const clips = { original: clip, masked: clip, prediction: clip, predictionWithTrueStatistics: null }
+const size = { frames: 2, height: 4, width: 4 }
+
 test('pictures of an earlier reconstruction are replaced', async () => {
-  writeFileSync(place('earlier.png'), '\x89PNG\r\n', 'latin1')
-  writeFileSync(place('earlier.webp'), 'RIFF0000WEBP')
+  writeFileSync(place('earlier.png'), await reconstructionSheet(clips, size))
+  writeFileSync(place('earlier.webp'), await reconstructionAnimation(clips, size))
   await expect(run('video.mp4', 'earlier')).rejects.toMatchObject({ code: expect.not.stringMatching('OUTPUT_TAKEN') })
+})
+
+test.each(['png', 'webp'] as const)('a picture of other origin stays: %s', async (format) => {
+  const picture = await sharp(clip, { raw: { width: 8, height: 4, channels: 3 } })
+    .toFormat(format)
+    .toBuffer()
+  writeFileSync(place(`photo.${format}`), picture)
+  await expect(run('video.mp4', 'photo')).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
+  expect(readFileSync(place(`photo.${format}`)).equals(picture)).toBe(true)
+  rmSync(place(`photo.${format}`))
 })

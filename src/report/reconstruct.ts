@@ -1,4 +1,4 @@
-import { open, realpath, stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
@@ -15,7 +15,7 @@ import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { loadClips } from '../video/load-clips.ts'
 import type { ClipSampling } from '../video/sampling.ts'
 import type { DecoderName } from '../video/types.ts'
-import { type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
+import { isReconstructionPicture, type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
 import { type PaintedClips, paintReconstruction } from './reconstruction.ts'
 
 export interface ReconstructOptions {
@@ -59,7 +59,7 @@ export interface ReconstructResult {
  * Shows what a pretrained model makes of the hidden patches of the middle clip of a video.
  *
  * @param checkpoint run folder, checkpoint folder or Hugging Face directory of a pretrained model
- * @throws VideoMaeError `OUTPUT_TAKEN` where another file has the name of a picture; `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
+ * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has the name of a picture; `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
  */
 export async function reconstruct(
   checkpoint: string,
@@ -125,10 +125,13 @@ export async function reconstruct(
   }
 }
 
+/** Bytes. A larger file is no picture that was made here. */
+const mostPictureBytes = 2 ** 28
+
 /**
  * Where the pictures go.
  *
- * @throws VideoMaeError `OUTPUT_TAKEN` where a file of another kind, or the video itself, is there
+ * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin, or the video itself, is there
  */
 async function picturePlaces(
   out: string,
@@ -136,27 +139,15 @@ async function picturePlaces(
 ): Promise<{ readonly picture: string; readonly animation: string }> {
   const [picture, animation] = [`${path.resolve(out)}.png`, `${path.resolve(out)}.webp`]
   const read = await realpath(video).catch(() => null)
-  for (const [place, kind, at, signature] of [
-    [picture, 'PNG', 1, 'PNG'],
-    [animation, 'WebP', 8, 'WEBP'],
-  ] as const) {
+  for (const place of [picture, animation]) {
     const found = await realpath(place).catch(() => null)
-    if (found === null || !(await stat(found)).isFile()) continue
-    const bytes = await readStart(found, at + signature.length)
-    if (found === read || (bytes.length > 0 && bytes.toString('latin1', at) !== signature))
-      throw outputTaken(place, `a ${kind} picture`)
+    if (found === null) continue
+    const { size, isFile } = await stat(found).then((at) => ({ size: at.size, isFile: at.isFile() }))
+    if (!isFile) continue // It cannot be replaced; the system says so.
+    const own = size === 0 || (size <= mostPictureBytes && (await isReconstructionPicture(await readFile(found))))
+    if (found === read || !own) throw outputTaken(place, 'a picture of an earlier reconstruction')
   }
   return { picture, animation }
-}
-
-async function readStart(file: string, bytes: number): Promise<Buffer> {
-  const handle = await open(file, 'r')
-  try {
-    const buffer = Buffer.alloc(bytes)
-    return buffer.subarray(0, (await handle.read(buffer, 0, bytes, 0)).bytesRead)
-  } finally {
-    await handle.close()
-  }
 }
 
 /** One clip, centred; the failure of the file becomes an error. */

@@ -3,9 +3,11 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import type { BadFile } from '../video/epoch-order.ts'
 import { jsonLines, readHistory } from './history.ts'
 import type { MetricsLine } from './metrics.ts'
+import { trainingManifestFile } from './training-manifest.ts'
 
 /** Names of what a run leaves; see docs/formats.md. */
 const names = {
@@ -96,17 +98,30 @@ export class RunDirectory {
     }
     await mkdir(this.path, { recursive: true })
     const present = await readdir(this.path)
-    const replaced = [names.configuration, names.badFiles, names.events].filter((name) => present.includes(name))
-    if (replaced.length > 0 && !present.includes(names.metrics)) {
-      throw new VideoMaeError(
-        `Expected an empty folder, or one of an earlier run, but ${this.path} holds ${replaced.join(', ')} and no ${names.metrics}.`,
-        { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
-      )
-    }
+    const written = [names.configuration, names.badFiles, names.events, trainingManifestFile]
+    const replaced = written.filter((name) => present.includes(name))
+    const foreign = (what: string) =>
+      new VideoMaeError(`Expected an empty folder, or one of an earlier run, but ${this.path} holds ${what}.`, {
+        ...{ code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
+      })
+    if (replaced.length > 0 && !present.includes(names.metrics))
+      throw foreign(`${replaced.join(', ')} and no ${names.metrics}`)
+    if (present.includes(names.configuration) && !(await this.hasOwnConfiguration()))
+      throw foreign(`${names.configuration} of another origin`)
     await this.setHistoryAside(present)
     await rm(this.events, { recursive: true, force: true })
     await writeFile(this.file('metrics'), '')
     await writeFile(this.file('badFiles'), '')
+  }
+
+  /** Other programs write `config.json` and `metrics.jsonl`, too. */
+  private async hasOwnConfiguration(): Promise<boolean> {
+    const text = await readRegularText(this.file('configuration'))
+    try {
+      return typeof (JSON.parse(text) as { readonly engineUsed?: unknown } | null)?.engineUsed === 'string'
+    } catch {
+      return false
+    }
   }
 
   /**

@@ -16,7 +16,11 @@ it.each([false, true])('replaces nothing in a folder of another purpose, resumin
   await expect(trainInDirectory(job, { out, resume })).rejects.toMatchObject({ code: 'RUN_FOLDER', exit: 'usage' })
   expect(await readdir(out)).toEqual(['config.json'])
   expect(readFileSync(path.join(out, 'config.json'), 'utf8')).toBe('{"mine":1}')
-  // One that was stopped before its first checkpoint is the run's own.
+  // Others write metrics.jsonl, too.
   writeFileSync(path.join(out, 'metrics.jsonl'), '')
+  await expect(trainInDirectory(job, { out, resume })).rejects.toMatchObject({ code: 'RUN_FOLDER' })
+  expect(readFileSync(path.join(out, 'config.json'), 'utf8')).toBe('{"mine":1}')
+  // One that was stopped before its first checkpoint is the run's own.
+  writeFileSync(path.join(out, 'config.json'), '{"engineUsed":"native"}')
   await expect(trainInDirectory(job, { out, resume })).rejects.toBe(opened)
 })

@@ -417,7 +417,11 @@ describe('a run of an earlier program', () => {
     cpSync(place('run'), place('swapped'), { recursive: true })
     withoutManifests(place('swapped'))
     const checkpoint = place('swapped', 'step-00000004')
+    // One of a later version says more than what is found here, and stays.
+    const later = '{"schema":"videomae.training-manifest/9"}'
+    writeFileSync(place('swapped', 'training-manifest.json'), later)
     expect((await known(checkpoint)).samples.size).toBe(6)
+    expect(readFileSync(place('swapped', 'training-manifest.json'), 'utf8')).toBe(later)
     cpSync(place('run', 'step-00000002', 'model.safetensors'), path.join(checkpoint, 'model.safetensors'))
     expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
   })

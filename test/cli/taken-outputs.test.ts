@@ -40,6 +40,9 @@ const names = {
     'table.md',
     'buckets-50.json',
     'buckets-50-0123456789ab.json',
+    'ballots-k50-d1.npy',
+    'learners-k50-d1.txt',
+    'ensemble-k50-d1.safetensors',
   ],
   audit: ['audit.json'],
   'lethal-dose': ['lethal-dose.json', 'lethal-dose.svg', 'lethal-dose.md'],
@@ -82,6 +85,17 @@ describe.each(kinds)('%s', (kind) => {
     if (kind === 'votes') expect([code, document.error]).toEqual([0, undefined])
     else expect(document.error?.code).not.toBe('OUTPUT_TAKEN')
   })
+})
+
+it('a folder called learners is no sign of an earlier certification by its name alone', async () => {
+  const out = path.join(folder, 'foreign learners')
+  mkdirSync(path.join(out, 'learners', 'k50-d1'), { recursive: true })
+  writeFileSync(path.join(out, 'table.md'), 'mine')
+  const certify = () => runHere(`${commands.certify} --out`, out)
+  expect(await certify()).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
+  expect(readFileSync(path.join(out, 'table.md'), 'utf8')).toBe('mine')
+  writeFileSync(path.join(out, 'learners', 'k50-d1', 'plan.json'), '{"schema":"videomae.learners/1","plan":""}')
+  expect((await certify()).document.error?.code).not.toBe('OUTPUT_TAKEN')
 })
 
 describe('the Hugging Face folder of a classifier', () => {

@@ -38,12 +38,17 @@ describe('a fine-tuning run', () => {
     ['ridge', 'config.json'],
     ['ridge', 'split.csv'],
     ['ridge', 'best/mine.txt'],
+    ['ridge', 'training-manifest.json'],
     ['full', 'split.csv'],
     ['full', 'best/mine.txt'],
-  ] as const)('in mode %s replaces no %s that is not its own', async (mode, file) => {
+    ['full', 'training-manifest.json'],
+    // Other programs write metrics.jsonl beside their configuration, too.
+    ['full', 'config.json', 'metrics.jsonl'],
+  ] as const)('in mode %s replaces no %s that is not its own', async (mode, file, beside?: string) => {
     const out = place(`foreign-${mode}-${file.replace('/', '-')}`)
     mkdirSync(path.dirname(path.join(out, file)), { recursive: true })
     writeFileSync(path.join(out, file), '{"mine":1}')
+    if (beside !== undefined) writeFileSync(path.join(out, beside), '')
     await expect(run(mode, out)).rejects.toMatchObject({ code: 'RUN_FOLDER', exit: 'usage' })
     expect(readFileSync(path.join(out, file), 'utf8')).toBe('{"mine":1}')
   })

@@ -1,9 +1,9 @@
 /** The files a certification writes. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type ChartOptions, type Curve, renderChart } from '../../format/chart.ts'
-import { requireOwnResults } from '../../format/own-results.ts'
+import { beginsAs, requireOwnResults } from '../../format/own-results.ts'
 import type { BucketKey, BucketManifest } from '../ensemble/buckets.ts'
 import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
@@ -218,22 +218,36 @@ export function filesToVerifyFrom({ runs, samples }: Pick<CertificateFile, 'runs
   return [...new Set([...names, ...records].filter((name) => name !== undefined))]
 }
 
+/** Files that a certification writes before its certificate. */
+const writtenBefore = /^(ballots|flips|learners|ensemble)-k\d+-d\d+[\w-]*\.(npy|txt|safetensors)$/
+
 /**
  * Refuses a folder where a certificate would replace files of other origin.
  *
+ * @param votesToo whether votes, digests of learners and ensembles will be written there as well
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */
-export function requireCertificateFolder(folder: string): Promise<void> {
+export function requireCertificateFolder(folder: string, votesToo = false): Promise<void> {
   return requireOwnResults(folder, {
     what: 'that of an earlier certificate',
     isWritten: (name) =>
       ['certificate.json', 'certified-accuracy.svg', 'table.md'].includes(name) ||
-      /^buckets-\d+(-[0-9a-f]{12})?\.json$/.test(name),
+      /^buckets-\d+(-[0-9a-f]{12})?\.json$/.test(name) ||
+      (votesToo && writtenBefore.test(name)),
     main: 'certificate.json',
     begins: /^\{"schema":"videomae\.certificate\//,
     // Written last. Learners are there before.
-    mayLackMain: (names) => names.includes('learners'),
+    mayLackMain: (place) => hasLearners(path.join(place, 'learners')),
   })
+}
+
+/** Whether a folder has trained learners in it. A folder of others may be called learners, too. */
+async function hasLearners(folder: string): Promise<boolean> {
+  for (const name of await readdir(folder).catch((): string[] => [])) {
+    const plan = path.join(folder, name, 'plan.json')
+    if (await beginsAs(plan, /^\{"schema":"videomae\.learners\//).catch(() => false)) return true
+  }
+  return false
 }
 
 /**

@@ -100,7 +100,7 @@ async function planJob(job: CertifyVideosJob) {
   const { partitions, rules = defaultRules, groups, whiteBox, collective, spread, out } = job
   const { by, threat } = claimOf(rules, job)
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: job.seedsPerPartition })
-  await requireCertificateFolder(out)
+  await requireCertificateFolder(out, true)
   await mkdir(out, { recursive: true })
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -63,4 +63,17 @@ test('the runs of encoders are named after contents: a file that changes under i
   expect(after.map(({ list }) => list)).toEqual(before.map(({ list }) => list))
   expect(after[0].contents).toBe(before[0].contents)
   expect(after[1].contents).not.toBe(before[1].contents)
+})
+
+test('lists of groups replace those of an earlier command, and no file of other origin', async () => {
+  const videos = [video('x', 'one'), video('y', 'two')]
+  const place = path.join(folder, 'lists')
+  mkdirSync(place)
+  writeFileSync(path.join(place, 'group-1.csv'), 'path,label\nmine.mp4,a\n')
+  const write = () => writeGroupLists(place, videos, Int32Array.of(0, 1), 2)
+  await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
+  expect(readdirSync(place)).toEqual(['group-1.csv'])
+  expect(readFileSync(path.join(place, 'group-1.csv'), 'utf8')).toBe('path,label\nmine.mp4,a\n')
+  rmSync(path.join(place, 'group-1.csv'))
+  expect(await write()).toEqual(await write())
 })

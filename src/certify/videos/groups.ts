@@ -7,6 +7,7 @@ import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
+import { requireOwnResults } from '../../format/own-results.ts'
 import type { RunConfiguration } from '../../train/configuration.ts'
 import { pretrain } from '../../train/pretrain.ts'
 import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
@@ -35,7 +36,11 @@ export interface GroupList {
   readonly contents: string
 }
 
-/** Writes `group-0.csv`, `group-1.csv`, ...: the protected videos of each group, without labels. */
+/**
+ * Writes `group-0.csv`, `group-1.csv`, ...: the protected videos of each group, without labels.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has one of these names; nothing is written then
+ */
 export async function writeGroupLists(
   folder: string,
   videos: readonly LabelledVideo[],
@@ -43,6 +48,12 @@ export async function writeGroupLists(
   groups: number,
 ): Promise<GroupList[]> {
   const lists: GroupList[] = []
+  const names = Array.from({ length: groups }, (_, group) => `group-${group}.csv`)
+  for (const main of names)
+    await requireOwnResults(folder, {
+      ...{ what: 'a list of an encoder group', isWritten: (name) => name === main, main },
+      begins: /^path,start,end\n/,
+    })
   for (let group = 0; group < groups; group++) {
     const mine = videos.filter((_, i) => groupOf[i] === group)
     // In the order of their contents: the list of a group must not depend on how the data was listed.
@@ -52,7 +63,7 @@ export async function writeGroupLists(
     const rows = sorted.map(
       ({ path: file, start, end }) => `${csvField(path.resolve(file))},${start ?? ''},${end ?? ''}`,
     )
-    const list = path.join(folder, `group-${group}.csv`)
+    const list = path.join(folder, names[group])
     const text = `path,start,end\n${rows.join('\n')}\n`
     await writeFileAtomic(list, text)
     lists.push({ list, contents: sha256(JSON.stringify([text, sorted.map(({ digest }) => digest)])) })

@@ -3,6 +3,7 @@
  * and nothing may show that they are not those of the training. It counts only for weights whose digests the run wrote into the
  * state beside them: any others could lie in its folder. What was found is kept beside the run, for the next time.
  */
+import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
@@ -10,7 +11,7 @@ import { fileDigest } from '../../format/file-digest.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { folderOf, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
-import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
+import { readTrainingManifest, trainingManifestFile, writeTrainingManifest } from '../../train/training-manifest.ts'
 import { headFile, weightFiles, weightsDigest } from '../../train/weights-digest.ts'
 import type { VideoEntry } from '../../video/types.ts'
 import { sha256 } from '../ensemble/hash.ts'
@@ -160,7 +161,10 @@ async function samplesOf(
     changed: 0,
     start: null,
   }
-  await writeTrainingManifest(folder, content).catch(() => {}) // a read-only run is read again next time
+  // A manifest that this version cannot read stays. A read-only run is read again next time.
+  const isOwn = typeof kept?.list === 'string'
+  if (isOwn || !existsSync(path.join(folder, trainingManifestFile)))
+    await writeTrainingManifest(folder, content).catch(() => {})
   return { samples, why: null }
 }
 

@@ -48,3 +48,12 @@ it('a file that is cut short gives what is whole', async () => {
   writeFileSync(file, readFileSync(file, 'utf8').slice(0, -3))
   expect((await KeptCertificates.open(file, ballots, rule)).known).toEqual(certificates.slice(0, 2))
 })
+
+it('a file of other origin stays', async () => {
+  const file = path.join(folder, 'foreign')
+  writeFileSync(file, '{"mine":1}\n')
+  await expect(KeptCertificates.open(file, ballots, rule)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+  expect(readFileSync(file, 'utf8')).toBe('{"mine":1}\n')
+  writeFileSync(file, '{"schema":"vid') // a first line that a full disk has cut
+  expect((await KeptCertificates.open(file, ballots, rule)).known).toEqual([])
+})

@@ -4,6 +4,7 @@ import { appendFileSync } from 'node:fs'
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { crc32c } from '../../format/crc32c.ts'
 import { nullIfMissing } from '../../format/missing.ts'
+import { outputTaken } from '../../format/onnx-target.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import type { Ballots } from '../rules/ballot.ts'
 import type { RuleOptions } from '../rules/certify-ballots.ts'
@@ -11,6 +12,9 @@ import type { InputCertificate } from '../rules/rule.ts'
 
 /** Raise it with every change after which a rule gives other certificates for the same ballots. */
 const rulesVersion = 1
+
+/** How the first line of every version begins. A full disk may have cut it. */
+const anyFirst = '{"schema":"videomae.kept-certificates/'
 
 /** What a kill may lose: characters, and milliseconds. */
 const mostWaiting = 2 ** 15
@@ -45,9 +49,12 @@ export class KeptCertificates {
     this.input = known.length
   }
 
+  /** @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin is there */
   static async open(file: string, ballots: Ballots, rule: RuleOptions): Promise<KeptCertificates> {
     const first = `${JSON.stringify({ schema: 'videomae.kept-certificates/2', key: keyOf(ballots, rule) })}\n`
     const text = await readRegularText(file).catch(nullIfMissing)
+    if (text !== null && !text.startsWith(anyFirst.slice(0, text.length)))
+      throw outputTaken(file, 'certificates of an interrupted command')
     if (text === null || !text.startsWith(first)) {
       await writeFile(file, first)
       return new KeptCertificates(file, [])
