@@ -10,7 +10,7 @@ import { replaceFile } from '../../format/atomic.ts'
 import { bytesOf, elementCount, readFully, writeFully } from '../../format/file-bytes.ts'
 import { type NpyDtype, npyHeader } from '../../format/npy.ts'
 import { openRegularFile } from '../../format/regular-file.ts'
-import { type Ballots, emptyBallots, rankBytes } from '../rules/ballot.ts'
+import { type Ballots, emptyBallots, firstOddRank, rankBytes } from '../rules/ballot.ts'
 
 /** A file in the folder of the certificate. */
 export interface StoredFile {
@@ -252,21 +252,11 @@ export async function readStored(
   }
 }
 
-/** An order with a class twice would have rules count votes that nobody cast, or look for a class without end. */
 function checkBallots(place: string, { ranks, inputs, learners, classes, places }: Ballots, first: number): void {
-  const seenBy = new Int32Array(classes).fill(-1)
-  for (let ballot = 0; ballot < inputs * learners; ballot++) {
-    const at = ballot * places
-    const where = `at input ${first + Math.floor(ballot / learners)}, learner ${ballot % learners}`
-    const silent = ranks[at] === classes
-    for (let p = at; p < at + places; p++) {
-      const rank = ranks[p]
-      if (silent ? rank === classes : rank < classes && (places === 1 || seenBy[rank] !== ballot)) {
-        if (!silent) seenBy[rank] = ballot
-        continue
-      }
-      const expected = places === 1 ? `a class below ${classes}` : `each of ${classes} classes once`
-      throw invalidStored(place, `${expected}, or ${classes} for no vote, ${where}`, `${rank} at place ${p - at}`)
-    }
-  }
+  const odd = firstOddRank(ranks, inputs * learners, classes, places)
+  if (odd === null) return
+  const where = `at input ${first + Math.floor(odd.ballot / learners)}, learner ${odd.ballot % learners}`
+  const expected = places === 1 ? `a class below ${classes}` : `each of ${classes} classes once`
+  const found = `${ranks[odd.ballot * places + odd.place]} at place ${odd.place}`
+  throw invalidStored(place, `${expected}, or ${classes} for no vote, ${where}`, found)
 }

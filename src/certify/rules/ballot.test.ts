@@ -109,3 +109,33 @@ test.each([3, 64, 65, 300])('of %i classes, a voter prefers the best of those th
   writeBallot(scores, 0, classes, ranks, 0, 1, knows)
   expect(ranks[0]).toBe(2)
 })
+
+describe('ballots that fit nothing are refused, not counted', () => {
+  const ranks = Uint8Array.of(0, 1, 1, 0, 0, 1)
+  const fine: Ballots = { inputs: 1, learners: 3, classes: 2, places: 2, ranks }
+
+  test.each([
+    ['fewer ranks', { ranks: ranks.subarray(2) }],
+    ['more ranks', { learners: 2 }],
+    ['half an input', { inputs: 0.5, learners: 6 }],
+    ['no number of inputs', { inputs: Number.NaN }],
+    ['a place in between', { classes: 3, places: 2 }],
+    ['an array of another kind', { ranks: [...ranks] as unknown as Uint8Array }],
+    ['a class twice', { ranks: Uint8Array.of(0, 0, 1, 1, 1, 0) }],
+    ['a class that is none', { ranks: Uint8Array.of(0, 9, 1, 0, 0, 1) }],
+  ])('%s', (_, odd) => {
+    for (const rule of ['roe', 'roe_fa'] as const) {
+      const certify = (ballots: Ballots) =>
+        certifyBallots(ballots, { rule, offsets: rule === 'roe' ? [0] : [0, 1] }).map(({ prediction }) => prediction)
+      expect(certify(fine)).toEqual([0])
+      expect(() => certify({ ...fine, ...odd })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    }
+  })
+
+  test.each([{ rule: 'dpa', groups: 3 } as const, { rule: 'dpa', coverage: 2 } as const])(
+    'votes that a poison changes together do not count one by one: %j',
+    (options) => {
+      expect(() => certifyBallots({ ...fine, learners: 6, places: 1 }, options)).toThrow(/groups|coverage/)
+    },
+  )
+})

@@ -66,6 +66,50 @@ export function emptyBallots(inputs: number, learners: number, classes: number, 
   }
 }
 
+/**
+ * The first rank that makes a ballot none: a ballot is a class, a strict order of all classes, or `classes` in every place. An order
+ * with a class twice would have rules count votes that nobody cast, or look for a class without end.
+ *
+ * @param ranks [ballots, places]
+ */
+export function firstOddRank(
+  ranks: ArrayLike<number>,
+  ballots: number,
+  classes: number,
+  places: number,
+): { readonly ballot: number; readonly place: number } | null {
+  const seenBy = new Int32Array(classes).fill(-1)
+  for (let ballot = 0; ballot < ballots; ballot++) {
+    const at = ballot * places
+    const silent = ranks[at] === classes
+    for (let place = 0; place < places; place++) {
+      const rank = ranks[at + place]
+      const fits = silent ? rank === classes : rank < classes && (places === 1 || seenBy[rank] !== ballot)
+      if (!fits) return { ballot, place }
+      if (!silent) seenBy[rank] = ballot
+    }
+  }
+  return null
+}
+
+/**
+ * Refuses ballots whose sizes do not fit together: rules would count votes of another input, or none.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireBallots({ inputs, learners, classes, places, ranks }: Ballots): void {
+  checkClasses(classes)
+  for (const [name, count] of Object.entries({ inputs, learners }))
+    if (!Number.isSafeInteger(count) || count < 0)
+      throw invalidArgument(`ballots.${name}`, 'a whole number from 0 up', count)
+  if (places !== 1 && places !== classes)
+    throw invalidArgument('ballots.places', `1, or ${classes} as there are classes`, places)
+  if (!(ranks instanceof Uint8Array || ranks instanceof Uint16Array || ranks instanceof Uint32Array))
+    throw invalidArgument('ballots.ranks', 'an array of unsigned whole numbers', Object.prototype.toString.call(ranks))
+  if (ranks.length !== inputs * learners * places)
+    throw invalidArgument('ballots.ranks', `${inputs} x ${learners} x ${places} ranks`, ranks.length)
+}
+
 /** [learners, places] of one input. */
 export function ballotsOfInput(ballots: Ballots, input: number): Ranks {
   const size = ballots.learners * ballots.places

@@ -1,7 +1,7 @@
 /** One rule over the ballots of many inputs. */
-import { invalidArgument } from '../../core/errors.ts'
-import { type Ballots, ballotsOfInput, votesOfInput } from './ballot.ts'
-import { needsPeriods, needsSpread, type Rule, ruleNamed, rules } from './list.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
+import { type Ballots, ballotsOfInput, requireBallots, votesOfInput } from './ballot.ts'
+import { needsGroups, needsPeriods, needsSpread, type Rule, ruleNamed, rules } from './list.ts'
 import type { InputCertificate } from './rule.ts'
 
 export interface RuleOptions {
@@ -25,9 +25,10 @@ export function ruleOptions(
   },
 ): RuleOptions {
   const { offsets, groups, periods } = ensemble
-  const shared = { rule, groups: groups ?? undefined, coverage: periods?.coverage }
   // Learners of periods have offsets too, towards their neighbors; what counts there is the coverage.
-  return needsPeriods(rule) ? shared : { ...shared, offsets }
+  if (needsPeriods(rule)) return { rule, coverage: periods?.coverage }
+  // Single votes count with the other rules, also where encoders have groups: flipped labels change no encoder.
+  return needsGroups(rule) ? { rule, offsets, groups: groups ?? undefined } : { rule, offsets }
 }
 
 /**
@@ -82,6 +83,7 @@ export async function certifyInputs(
 /** The certificate of each input, by its number. */
 function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) => InputCertificate {
   const { rule, offsets, groups, coverage } = options
+  requireBallots(ballots)
   const { classes, learners } = ballots
   const { layout, counts, certifier } = ruleNamed(rule)
   if (counts === 'rankings' && ballots.places !== classes)
@@ -100,6 +102,9 @@ function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) =>
     throw invalidArgument('groups', `a divisor of ${learners}`, groups)
   if (layout === 'periods' && coverage === undefined)
     throw invalidArgument('coverage', 'the number of periods that each learner is trained on', coverage)
+  // Left unused, they would let a poison that changes the votes of a group or of several periods count as one.
+  if (layout !== 'groups' && groups !== undefined) throw unusedArgument('groups', `with rule ${rule}`, groups)
+  if (layout !== 'periods' && coverage !== undefined) throw unusedArgument('coverage', `with rule ${rule}`, coverage)
   const certify = certifier({
     classes,
     learners,

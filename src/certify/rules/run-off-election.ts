@@ -8,6 +8,7 @@
  * helps nobody in either round.
  */
 import { invalidArgument } from '../../core/errors.ts'
+import { firstOddRank } from './ballot.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality } from './plurality.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 
@@ -39,12 +40,20 @@ export interface Election {
  * Counts both rounds.
  *
  * @param ballots [learners, classes] class indices best first, row-major
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a ballot that is no strict order
  */
 export function elect(ballots: ArrayLike<number>, classes: number): Election {
   checkClasses(classes)
   const learners = ballots.length / classes
   if (!Number.isInteger(learners))
     throw invalidArgument('ballots', `a multiple of ${classes} ranks`, `${ballots.length} ranks`)
+  const odd = firstOddRank(ballots, learners, classes, classes)
+  if (odd !== null)
+    throw invalidArgument(
+      `ballots[${odd.ballot}]`,
+      `each of ${classes} classes once, or ${classes} in every place to abstain`,
+      `${ballots[odd.ballot * classes + odd.place]} at place ${odd.place}`,
+    )
   const votes = Array.from({ length: learners }, (_, i) => ballots[i * classes])
   const counts = new Int32Array(classes)
   for (const vote of votes) if (vote < classes) counts[vote]++
