@@ -47,6 +47,7 @@ function requiredOf(proposal: DoseProposal | null, requirements: readonly Requir
   const report = checkRequirements(
     proposal.candidates.map(({ partitions, rule, spread, expected }) => ({
       run: `${rule} K=${partitions} d=${spread}`,
+      inputs: expected.inputs,
       summary: expected,
     })),
     requirements,

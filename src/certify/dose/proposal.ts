@@ -142,7 +142,7 @@ function candidatesOf(row: StudyRow, samples: number, requirements: readonly Req
     .filter(({ spread }) => partitions * spread <= mostLearners)
     .map(({ rule, spread }) => {
       const expected = expectedSummary(margins, partitions, rule, spread)
-      const report = checkRequirements([{ run: rule, summary: expected }], requirements)
+      const report = checkRequirements([{ run: rule, inputs: expected.inputs, summary: expected }], requirements)
       return {
         ...{ partitions, rule, spread, samples: row.size, learners: partitions * spread, expected },
         meets: report === null ? null : report.metBy.length > 0,
