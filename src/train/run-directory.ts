@@ -5,9 +5,9 @@ import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atom
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import type { BadFile } from '../video/epoch-order.ts'
+import { trainingManifestFile } from './file-names.ts'
 import { jsonLines, readHistory } from './history.ts'
 import type { MetricsLine } from './metrics.ts'
-import { trainingManifestFile } from './training-manifest.ts'
 
 /** Names of what a run leaves; see docs/formats.md. */
 const names = {

@@ -6,7 +6,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fileDigest } from '../format/file-digest.ts'
-import { readTrainingManifest, TrainingRecord, trainingManifestFile } from './training-manifest.ts'
+import { trainingManifestFile } from './file-names.ts'
+import { readTrainingManifest, TrainingRecord } from './training-manifest.ts'
 
 let folder = ''
 const place = (name: string): string => path.join(folder, name)

@@ -14,10 +14,9 @@ import { isMissing } from '../format/missing.ts'
 import { type FileState, fileState, readRegularText } from '../format/regular-file.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/model-state.ts'
+import { trainingManifestFile } from './file-names.ts'
 import { averageFolder, recordFolders } from './open-checkpoint.ts'
 import { weightsDigest } from './weights-digest.ts'
-
-export const trainingManifestFile = 'training-manifest.json'
 
 const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
 
