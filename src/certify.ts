@@ -1,6 +1,7 @@
 /** `videomae/certify`: certified robustness to data poisoning, for videos and for features or votes of any program. See docs/certify.md. */
 import './core/require-node.ts'
 
+export { type Attestation, type AttestOptions, attestCertificate } from './certify/attest/attest.ts'
 export { type AuditOptions, type AuditReport, assertAudit, audit } from './certify/audit/audit.ts'
 export { certify } from './certify/certify.ts'
 export {
@@ -124,8 +125,10 @@ export {
   type ThreatStatement,
 } from './certify/threat/threat.ts'
 export { checkVectors, type SectionResult } from './certify/vectors.ts'
+export { assertVerified } from './certify/verify/assert-verified.ts'
+export type { CertificateStatement } from './certify/verify/attestation.ts'
 export type { Difference } from './certify/verify/differences.ts'
-export { assertVerified, type VerificationReport, type VerifiedRun } from './certify/verify/verify-votes.ts'
+export type { VerificationReport, VerifiedRun } from './certify/verify/verify-votes.ts'
 export { type AttackKind, attackKinds } from './certify/videos/audit/attacks.ts'
 export { auditLists, type ListAuditOptions, type ListAuditReport } from './certify/videos/audit/list-audit.ts'
 export { type AuditVideosJob, assertVideoAudit, auditVideos, type VideoAudit } from './certify/videos/audit-videos.ts'

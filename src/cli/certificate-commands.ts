@@ -5,6 +5,25 @@ import { runCommand } from './run.ts'
 /** Commands about certificates that are there. They need neither data nor encoder. */
 export function addCertificateCommands(program: Command): void {
   addDiff(program)
+  addStatement(program)
+}
+
+function addStatement(program: Command): void {
+  program
+    .command('statement')
+    .summary('write an in-toto statement about a certificate, ready to be signed')
+    .description(
+      'Verifies a certificate and writes statement.json beside it: an in-toto Statement v1 with the SHA-256 of the certificate,\n' +
+        'of the files that it follows from, of its ensembles and of an audit, and with the claim and its figures. Sign that file.\n' +
+        '`verify` compares it with the files. Ends with 9 if the certificate does not follow from its files.',
+    )
+    .argument('<certificate>', 'folder or certificate.json of `certify`')
+    .option('--audit <file>', 'audit.json of the same ensemble; default: the one beside the certificate, if any')
+    .option('--json', 'print JSON instead of text')
+    .option('--quiet', 'no progress')
+    .action((certificate, options) =>
+      runCommand(options, async () => (await import('./statement.ts')).statementCommand(certificate, options)),
+    )
 }
 
 function addDiff(program: Command): void {

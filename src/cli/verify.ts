@@ -4,8 +4,9 @@ import {
   requirementError,
   requirementLines,
 } from '../certify/rules/requirement.ts'
+import { assertVerified } from '../certify/verify/assert-verified.ts'
 import { describeDifference } from '../certify/verify/differences.ts'
-import { assertVerified, type VerificationReport } from '../certify/verify/verify-votes.ts'
+import type { VerificationReport } from '../certify/verify/verify-votes.ts'
 import { verifyCertificate } from '../certify/videos/verify-videos.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { progressOf } from './certify-options.ts'

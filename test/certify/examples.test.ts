@@ -5,7 +5,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import { assertVerified, verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
+import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { writeAllCertificates } from './all-certificates.ts'
 
 // Against hanging only.

@@ -218,6 +218,7 @@ const table: Record<string, Record<string, Use>> = {
     ...refused(['lethal-dose list.csv --from pixels'], ['--engine native', '--trained-on list.csv']),
   },
   diff: used('--csv', '--json'),
+  statement: used('--audit', '--json', '--quiet'),
   report: {
     ...used('--out', '--json'),
     '--no-pictures': { tests: [['test/report/certificates.test.ts', '--no-pictures is refused for a certificate']] },

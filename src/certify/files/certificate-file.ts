@@ -208,7 +208,13 @@ export function bucketFileNames(buckets: number, digest: string): readonly [spec
  * Names of the files that `verifyCertificate` reads besides the buckets: votes, flips, digests of learners and records of samples.
  * Publish them together.
  */
-export function filesToVerifyFrom({ runs, samples }: Pick<CertificateFile, 'runs' | 'samples'>): readonly string[] {
+export function filesToVerifyFrom({
+  runs,
+  samples,
+}: {
+  readonly runs: readonly Partial<Pick<CertificateRun, 'ballots' | 'flips' | 'learnersFile'>>[]
+  readonly samples?: SampleFiles | null
+}): readonly string[] {
   const names = runs.flatMap(({ ballots, flips, learnersFile }) => [
     ballots?.file,
     flips?.file,

@@ -85,6 +85,13 @@ export async function readLearnerDigests(folder: string, name: string): Promise<
   return readRegularText(path.join(folder, name), { maxBytes: largestDocument }).catch(nullIfMissing)
 }
 
+/** A JSON document beside a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
+export async function readBeside(folder: string, name: string): Promise<unknown> {
+  const file = path.join(folder, name)
+  const text = await readDocument(file)
+  return text === null ? null : parsed(file, text)
+}
+
 /** @throws VideoMaeError `CERTIFICATE_INVALID` for bytes that are no UTF-8 */
 async function readDocument(file: string): Promise<string | null> {
   const bytes = await readRegularFile(file, { maxBytes: largestDocument }).catch(nullIfMissing)

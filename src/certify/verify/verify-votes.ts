@@ -10,9 +10,10 @@ import { certifyCollective, loadSolver } from '../rules/collective.ts'
 import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
+import { compareAttestation } from './attestation.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
 import { compareConsistency, compareIds, compareNames } from './consistency.ts'
-import { type Difference, Differences, describeDifference } from './differences.ts'
+import { type Difference, Differences } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
 import { type Recount, recount } from './recount.ts'
 import { compareSamples } from './samples.ts'
@@ -20,6 +21,8 @@ import type { ReadCertificate, ReadImportedCertificate, ReadRun } from './schema
 import { compareStatement } from './statement.ts'
 
 export interface VerifyVotesOptions {
+  /** Whether a statement beside the certificate is compared with it. Default true. */
+  readonly statement?: boolean
   readonly signal?: AbortSignal
   /** Called with the name of a run and the inputs of it that are done. */
   readonly onProgress?: (stage: string, done: number, total: number) => void
@@ -120,8 +123,9 @@ class Verifier {
     }
     this.sameInputs(certificate)
     const samples = await compareSamples(this.file, certificate, differences)
-    for (const what of samples.checked) this.checked.add(what)
-    for (const what of samples.notChecked) this.notChecked.add(what)
+    this.add(samples)
+    const { statement = true, signal } = this.options
+    if (statement) this.add(await compareAttestation(this.file, certificate, differences, signal))
     const known = [...manifests.values()].filter((manifest) => manifest !== null)
     if (known.length === manifests.size) {
       differences.compare('trainingRows', certificate.trainingRows, Math.max(...known.map(({ rows }) => rows)))
@@ -179,6 +183,11 @@ class Verifier {
       votes.labels === null ? 0 : inputs.length - known.length,
     )
     this.notChecked.add(`${votes.file}, the file that the votes were read from`)
+  }
+
+  private add(outcome: { readonly checked: readonly string[]; readonly notChecked: readonly string[] } | null): void {
+    for (const what of outcome?.checked ?? []) this.checked.add(what)
+    for (const what of outcome?.notChecked ?? []) this.notChecked.add(what)
   }
 
   private skip(run: string, skipped: string, inputs = 0): void {
@@ -318,32 +327,4 @@ class Verifier {
 
 function sumOf(certificates: readonly InputCertificate[]): number {
   return certificates.reduce((sum, { abstentions }) => sum + abstentions, 0)
-}
-
-/**
- * @throws VideoMaeError `CERTIFICATE_DIFFERS` where anything in the certificate is not what follows from its files;
- *   `CERTIFICATE_NOT_VERIFIED` where a run has no votes that it could be recomputed from
- */
-export function assertVerified({ differences, differencesFound, runs }: VerificationReport): void {
-  if (differencesFound > 0) {
-    const [first] = differences
-    throw new VideoMaeError(
-      `Expected a certificate that follows from its files, but ${differencesFound} value(s) differ, first ${describeDifference(first)}.`,
-      {
-        code: 'CERTIFICATE_DIFFERS',
-        exit: 'certificateDiffers',
-        hint: 'Do not use this certificate: it was changed, its files belong to another one, or another version of the program made it.',
-      },
-    )
-  }
-  const skipped = runs.filter((run) => run.skipped !== null)
-  if (skipped.length === 0) return
-  throw new VideoMaeError(
-    `Expected votes for every run, but ${skipped.length} of ${runs.length} could not be verified, first ${skipped[0].run}: ${skipped[0].skipped}.`,
-    {
-      code: 'CERTIFICATE_NOT_VERIFIED',
-      exit: 'nothingChecked',
-      hint: 'Ask for a certificate with its votes: certify keeps them unless --no-per-input is given.',
-    },
-  )
 }

@@ -1,0 +1,25 @@
+import { attestCertificate } from '../certify/attest/attest.ts'
+import { report } from './certify.ts'
+import { progressOf } from './certify-options.ts'
+import { interruptSignal } from './interrupt.ts'
+import type { CommonOptions } from './run.ts'
+
+export interface StatementCommandOptions extends CommonOptions {
+  /** `audit.json`. */
+  readonly audit?: string
+  readonly quiet?: boolean
+}
+
+/** `videomae statement`. */
+export async function statementCommand(place: string, options: StatementCommandOptions): Promise<void> {
+  const { json = false, quiet = false, audit } = options
+  const interrupt = interruptSignal('No file was written. Run the same command again.')
+  try {
+    const { signal } = interrupt
+    const { statement, file } = await attestCertificate(place, { audit, signal, onProgress: progressOf(quiet) })
+    const subjects = statement.subject.map(({ name, digest }) => `subject  ${digest.sha256}  ${name}`)
+    report(json, { file, statement }, `${subjects.join('\n')}\nwrote    ${file}`)
+  } finally {
+    interrupt.dispose()
+  }
+}

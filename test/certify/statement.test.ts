@@ -1,0 +1,133 @@
+/** Statements about certificates: what they name, and that `verify` notices every change of what they are about. */
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { audit } from '../../src/certify/audit/audit.ts'
+import { certify } from '../../src/certify/certify.ts'
+import { sha256 } from '../../src/certify/ensemble/hash.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
+import type { CertificateStatement } from '../../src/certify/verify/attestation.ts'
+import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { runHere } from '../cli/run-here.ts'
+import { gaussians } from './gaussians.ts'
+
+// Against hanging only.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-statement-'))
+const original = path.join(folder, 'original')
+const auditFile = path.join(folder, 'audit.json')
+const learners = headLearners({ kind: 'nearest_mean' })
+beforeAll(async () => {
+  const [set, inputs] = [gaussians({ rows: 40, seed: 1, width: 3 }), gaussians({ rows: 10, seed: 2, width: 3 })]
+  const { certificate, manifests } = await certify(set, inputs, {
+    ...{ learners, by: 'content', partitions: 5, rules: ['dpa'], threads: 1, votesDirectory: original },
+    threat: { threat: 'general', encoder: { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } },
+  })
+  await writeCertificate(original, certificate, manifests)
+  const report = await audit(set, inputs, {
+    learners,
+    by: 'content',
+    partitions: 5,
+    rule: 'dpa',
+    trials: 2,
+    attacks: 1,
+  })
+  writeFileSync(auditFile, JSON.stringify(report))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let copies = 0
+function copy(): string {
+  const place = path.join(folder, `copy-${copies++}`)
+  cpSync(original, place, { recursive: true })
+  return place
+}
+const read = (place: string) =>
+  JSON.parse(readFileSync(path.join(place, 'statement.json'), 'utf8')) as CertificateStatement
+const fieldsOf = async (place: string) =>
+  (await verifyVotes(path.join(place, 'certificate.json'))).differences.map(({ field }) => field)
+
+it('name every file of the certificate and the audit with its SHA-256, and the claim', async () => {
+  const place = copy()
+  const { code } = await runHere(`statement ${place} --audit ${auditFile} --quiet`)
+  expect(code).toBe(0)
+  const statement = read(place)
+  expect(Object.keys(statement)).toEqual(['_type', 'subject', 'predicateType', 'predicate'])
+  expect(statement._type).toBe('https://in-toto.io/Statement/v1')
+  expect(statement.predicateType).toMatch(/^[a-z][a-z0-9+.-]*:\S+$/)
+  expect(statement.subject.map(({ name }) => name).sort()).toEqual([
+    ...['audit.json', 'ballots-k5-d1.npy', 'buckets-5.json', 'certificate.json', 'certified-inputs.json'],
+    ...['learners-k5-d1.txt', 'protected-set.json'],
+  ])
+  for (const { name, digest } of statement.subject) {
+    const file = name === 'audit.json' ? auditFile : path.join(place, name)
+    expect(digest.sha256, name).toBe(sha256(readFileSync(file)))
+  }
+  const certificate = JSON.parse(readFileSync(path.join(place, 'certificate.json'), 'utf8'))
+  expect(statement.predicate).toMatchObject({
+    claim: { claim: certificate.threat.claim, conditions: certificate.threat.conditions, by: 'content' },
+    runs: [
+      { name: 'DPA K=5', learnersDigest: certificate.runs[0].learnersDigest, summary: certificate.runs[0].summary },
+    ],
+  })
+  const report = await verifyVotes(path.join(place, 'certificate.json'))
+  expect(report.differences).toEqual([])
+  expect(report.notChecked.join()).toContain('are not here: audit.json')
+  cpSync(auditFile, path.join(place, 'audit.json'))
+  expect((await verifyVotes(path.join(place, 'certificate.json'))).notChecked.join()).not.toContain('are not here')
+  appendFileSync(path.join(place, 'audit.json'), ' ')
+  expect(await fieldsOf(place)).toEqual(['statement.json: subject audit.json'])
+  // An earlier statement is replaced, whatever it says.
+  rmSync(path.join(place, 'audit.json'))
+  expect((await runHere(`statement ${place} --quiet`)).code).toBe(0)
+  expect(read(place).subject.map(({ name }) => name)).not.toContain('audit.json')
+  expect(await fieldsOf(place)).toEqual([])
+})
+
+it('are compared with the certificate and its files by verify', async () => {
+  const place = copy()
+  await runHere(`statement ${place} --quiet`)
+  const file = path.join(place, 'statement.json')
+  const text = readFileSync(file, 'utf8')
+  const change = async (edit: (statement: CertificateStatement) => void): Promise<string[]> => {
+    const statement = JSON.parse(text) as CertificateStatement
+    edit(statement)
+    writeFileSync(file, JSON.stringify(statement))
+    return fieldsOf(place)
+  }
+  const claims = await change(({ predicate }) => Object.assign(predicate, { learner: { kind: 'other' } }))
+  expect(claims.join()).toContain('statement.json: predicate.learner')
+  expect(await change(({ subject }) => subject.splice(0, 1))).toEqual(['statement.json: subject'])
+  expect(await change(({ subject }) => subject.push(subject[1]))).toEqual(['statement.json: subject'])
+  await expect(change(({ subject }) => Object.assign(subject[0], { name: '../x' }))).rejects.toMatchObject({
+    code: 'CERTIFICATE_INVALID',
+  })
+  writeFileSync(file, text)
+  // The same certificate as other bytes: it follows from its files, and is not the one of the statement.
+  appendFileSync(path.join(place, 'certificate.json'), '\n')
+  expect(await fieldsOf(place)).toEqual(['statement.json: subject certificate.json'])
+})
+
+it('are not written about a certificate that differs, with an audit that failed or of another ensemble, or over another file', async () => {
+  const place = copy()
+  const outcome = async (line: string) => {
+    const { code, document } = await runHere(`statement ${line} --quiet`)
+    return [code, document.error?.code]
+  }
+  const report = JSON.parse(readFileSync(auditFile, 'utf8'))
+  const other = path.join(folder, 'other-audit.json')
+  writeFileSync(other, JSON.stringify({ ...report, violations: [{ what: 'x' }] }))
+  expect(await outcome(`${place} --audit ${other}`)).toEqual([6, 'AUDIT_FAILED'])
+  writeFileSync(other, JSON.stringify({ ...report, partitions: 7 }))
+  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  writeFileSync(path.join(place, 'statement.json'), '{"balance": 12}')
+  expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
+  expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe('{"balance": 12}')
+  rmSync(path.join(place, 'statement.json'))
+  const file = path.join(place, 'certificate.json')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"radius":1', '"radius":2'))
+  expect(await outcome(place)).toEqual([9, 'CERTIFICATE_DIFFERS'])
+})
