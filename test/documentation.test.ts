@@ -1,8 +1,8 @@
 /** The pages say what the program has: every error code with its exit code, every option; and their links lead somewhere. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { Command } from 'commander'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { createProgram } from '../src/cli/commands.ts'
 import { type ExitKind, exitCodes } from '../src/core/errors.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -77,15 +77,7 @@ describe('error codes', () => {
 })
 
 describe('options', () => {
-  let commands: readonly Command[] = []
-  beforeAll(async () => {
-    vi.spyOn(Command.prototype, 'parseAsync').mockImplementation(async function (this: Command) {
-      commands = this.commands
-      return this
-    })
-    await import('../src/cli/program.ts')
-  })
-  afterAll(() => vi.restoreAllMocks())
+  const { commands } = createProgram()
 
   test('in the table of defaults belong to the commands of their row', () => {
     const names = new Set(commands.map((command) => command.name()))

@@ -4,12 +4,14 @@ import { nodeAdvice, nodeCode, nodeProblem } from '../core/node-version.ts'
 
 const problem = nodeProblem(process.versions.node)
 if (problem === null) {
-  import('./program.ts').catch((error) => {
-    // Thrown outside of the promise, it ends the process the way an uncaught exception does.
-    setImmediate(() => {
-      throw error
+  import('./program.ts')
+    .then(({ main }) => main())
+    .catch((error) => {
+      // Thrown outside of the promise, it ends the process the way an uncaught exception does.
+      setImmediate(() => {
+        throw error
+      })
     })
-  })
 } else {
   if (process.argv.indexOf('--json') < 0) process.stderr.write(`videomae: ${problem} [${nodeCode}]\n  ${nodeAdvice}\n`)
   else {

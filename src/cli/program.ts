@@ -1,18 +1,29 @@
-/** Runs the command that the arguments of this process name, and sets the exit code. */
 import { CommanderError } from 'commander'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { createProgram } from './commands.ts'
 import { endWithReader, reportError, surviveReader } from './run.ts'
 
-endWithReader(process.stdout)
-surviveReader(process.stderr)
-try {
-  await createProgram().parseAsync()
-} catch (error) {
-  const json = process.argv.includes('--json')
-  if (error instanceof VideoMaeError) process.exitCode = reportError(error, { json })
-  else if (error instanceof CommanderError) reportUsage(error, json)
-  else throw error
+/** Runs the command that the arguments of this process name, and sets the exit code. */
+export async function main(): Promise<void> {
+  endWithReader(process.stdout)
+  surviveReader(process.stderr)
+  await runProgram(process.argv.slice(2))
+}
+
+/**
+ * Runs one command and sets the exit code of this process. Errors are printed the way the arguments ask for.
+ *
+ * @param args what the user typed behind the program's name
+ */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    const json = args.includes('--json')
+    if (error instanceof VideoMaeError) process.exitCode = reportError(error, { json })
+    else if (error instanceof CommanderError) reportUsage(error, json)
+    else throw error
+  }
 }
 
 /** Commander has printed its message to stderr; help and version are no errors. */

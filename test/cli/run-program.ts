@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../src/core/entry.ts'
+import { ProgramHost } from './program-host.ts'
 
 export interface FinishedProgram {
   /** Exit code; null after a signal. */
@@ -28,12 +29,14 @@ export const startVideomaeIn = (env: NodeJS.ProcessEnv | undefined, ...args: rea
 export const startVideomaeFrom = (cwd: string, ...args: readonly string[]): StartedProgram =>
   startProgram({ cwd }, args)
 
+const script = (): string =>
+  fileURLToPath(compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main'))
+
 function startProgram(
   place: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
   args: readonly string[],
 ): StartedProgram {
-  const main = compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main')
-  const child = spawn(process.execPath, [fileURLToPath(main), ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...place })
+  const child = spawn(process.execPath, [script(), ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...place })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
@@ -48,5 +51,17 @@ function startProgram(
   return { process: child, stderr: () => stderr, ended }
 }
 
-/** Runs `videomae` to its end. */
-export const videomae = (...args: readonly string[]): Promise<FinishedProgram> => startVideomae(...args).ended
+/** Runs `videomae` to its end, in a process of its own. */
+export const videomaeAlone = (...args: readonly string[]): Promise<FinishedProgram> => startVideomae(...args).ended
+
+const hosts: ProgramHost[] = []
+
+/** Runs a command of `videomae` to its end, in a process that has run other commands of the same test file. */
+export async function videomae(...args: readonly string[]): Promise<FinishedProgram> {
+  let host = hosts.find((candidate) => candidate.idle)
+  if (host === undefined) {
+    host = new ProgramHost(script())
+    hosts.push(host)
+  }
+  return host.run(args)
+}
