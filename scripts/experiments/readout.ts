@@ -4,20 +4,26 @@
 //     [--readouts mean,grid,...] [--clips 3] [--stride 2] [--lambda 1] [--seed 0] [--threads 2]
 // LIST: a CSV with columns path, label, one that names the part to hold out (--hold-out: fold, subject, ...) and one that names
 // what belongs together (--group). A ridge head on standardised features, lambda for each training row, nothing tuned; scores
-// are averaged over the clips of a video. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
+// are averaged over the clips of a video. The row `auto` takes for each part the readout that `finetune` would choose without it. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
 // draws for both. Writes readout.csv and readout.json, and prints the table. Tokens are computed once and kept.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../../src/core/random.ts'
 import type { EngineSession } from '../../src/engine/engine.ts'
+import {
+  bestReadout,
+  type ComparedReadout,
+  compareReadouts,
+  describeChoice,
+} from '../../src/finetune/choose-readout.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
 import { standardisation } from '../../src/inference/feature-rows.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { tokenGrid } from '../../src/model/configuration.ts'
-import { readTokens } from '../../src/model/readout.ts'
-import { readoutName } from '../../src/model/readout-name.ts'
+import { readoutChoices, readTokens } from '../../src/model/readout.ts'
+import { automaticReadout, readoutName } from '../../src/model/readout-name.ts'
 import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
 import { DenseProduct } from '../../src/numeric/wasm/product.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
@@ -151,6 +157,32 @@ function answers({ width, owners, rows }: Rows, videos: readonly Video[], classe
   return found
 }
 
+/**
+ * The readout that `finetune` would choose for each part, on the other parts alone, and what a head on it answers.
+ *
+ * @param answered answers of the heads on each readout, [videos]
+ */
+function automatic(all: ReadonlyMap<string, Rows>, answered: ReadonlyMap<string, Int32Array>, classes: number) {
+  const found = new Int32Array(videos.length)
+  for (const part of new Set(videos.map((video) => video.part))) {
+    const others = videos.flatMap((video, v) => (video.part === part ? [] : [v]))
+    const compared = [...all].map(([readout, { width, owners, rows }]): ComparedReadout => {
+      const own = owners.flatMap((owner, i) => (videos[owner].part === part ? [] : [i]))
+      const train = {
+        ...{ count: own.length, shape: [width], width, row: (i: number) => rows[own[i]] },
+        labels: Int32Array.from(own, (i) => videos[owners[i]].class),
+        owners: Int32Array.from(own, (i) => others.indexOf(owners[i])),
+        videos: others.map((v) => ({ ...videos[v], label: '', digest: videos[v].id })),
+      }
+      return compareReadouts([readout], train, [width], { classes, seed: Number(values.seed) })![0]
+    })
+    const readout = bestReadout(compared)
+    console.error(`  part ${part}: ${describeChoice(readout, compared)}`)
+    for (const [v, video] of videos.entries()) if (video.part === part) found[v] = answered.get(readout)![v]
+  }
+  return found
+}
+
 /** Mean recall over classes, each video counted `weights[v]` times. */
 function balanced(right: ArrayLike<boolean>, weights: ArrayLike<number>, videos: readonly Video[], classes: number) {
   const [hits, all] = [new Float64Array(classes), new Float64Array(classes)]
@@ -194,15 +226,22 @@ const readouts = values.readouts.split(',').map(readoutName)
 mkdirSync(out, { recursive: true })
 const draws = drawsOf(videos)
 const ones = new Int32Array(videos.length).fill(1)
-const results: { source: string; readout: string; width: number; accuracy: number; drawn: number[] }[] = []
+const results: { source: string; readout: string; width: number | null; accuracy: number; drawn: number[] }[] = []
 for (const [source, encoder] of sources) {
   const tokens = await tokensOf(encoder, videos)
-  for (const readout of readouts) {
-    const rows = await readoutOf(tokens, readout)
-    const right = Array.from(answers(rows, videos, classes.length), (c, v) => c === videos[v].class)
+  const choices = new Set(readoutChoices(tokens.grid))
+  const [all, answered] = [new Map<string, Rows>(), new Map<string, Int32Array>()]
+  for (const readout of [...readouts, automaticReadout]) {
+    const rows = readout === automaticReadout ? null : await readoutOf(tokens, readout)
+    const found = rows === null ? automatic(all, answered, classes.length) : answers(rows, videos, classes.length)
+    if (rows !== null && choices.has(readout)) {
+      all.set(readout, rows)
+      answered.set(readout, found)
+    }
+    const right = Array.from(found, (c, v) => c === videos[v].class)
     const accuracy = balanced(right, ones, videos, classes.length)
     const drawn = draws.map((weights) => balanced(right, weights, videos, classes.length))
-    results.push({ source, readout, width: rows.width, accuracy, drawn })
+    results.push({ source, readout, width: rows?.width ?? null, accuracy, drawn })
     console.error(`${source} ${readout}: ${accuracy.toFixed(3)}`)
   }
 }
@@ -246,7 +285,7 @@ console.log(
 )
 for (const { source, readout, width, accuracy, low, high, overMean, overFresh } of table) {
   console.log(
-    `| ${source} | ${readout} | ${width} | ${number(accuracy)} [${number(low)}, ${number(high)}] | ${signed(overMean)} | ${signed(overFresh)} |`,
+    `| ${source} | ${readout} | ${width ?? ''} | ${number(accuracy)} [${number(low)}, ${number(high)}] | ${signed(overMean)} | ${signed(overFresh)} |`,
   )
 }
 console.log(`\nwritten to ${out}`)

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
-import { readoutSyntax } from '../model/readout-name.ts'
+import { automaticReadout, readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
@@ -53,7 +53,10 @@ function addFinetune(program: Command): void {
       'a recipe by name (finetune-laptop, finetune-k400-b, ...), a YAML file, or config.json of a run',
     )
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
-    .option('--readout <name>', `[linear, ridge] ${readoutSyntax}; default: from the recipe, else mean`)
+    .option(
+      '--readout <name>',
+      `[linear, ridge] ${readoutSyntax}; ${automaticReadout}: chosen on the training videos; default: from the recipe, else mean`,
+    )
     .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
     .option(

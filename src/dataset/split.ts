@@ -139,7 +139,7 @@ function contentOf({ digest, group }: Pick<LabelledVideo, 'digest' | 'group'>): 
 }
 
 /** Sets of videos that must stay together: linked by group or by content, directly or through others (union-find). */
-function bundles(videos: readonly LabelledVideo[]): LabelledVideo[][] {
+export function bundles<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(videos: readonly Video[]): Video[][] {
   const parent = videos.map((_, i) => i)
   const root = (i: number): number => {
     let at = i
@@ -160,7 +160,7 @@ function bundles(videos: readonly LabelledVideo[]): LabelledVideo[][] {
       else parent[root(i)] = root(other)
     }
   }
-  const members = new Map<number, LabelledVideo[]>()
+  const members = new Map<number, Video[]>()
   for (const [i, video] of videos.entries()) {
     const key = root(i)
     const bundle = members.get(key)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readoutSchema } from '../model/readout.ts'
-import { readoutSyntax } from '../model/readout-name.ts'
+import { automaticReadout, readoutSyntax } from '../model/readout-name.ts'
 import { strideSchema } from '../train/clip-timing.ts'
 import {
   batchSchema,
@@ -109,10 +109,11 @@ const probeSchema = z
       .nullable()
       .default(null)
       .describe('Attention heads of the attentive head; null: heads of 64 values.'),
-    readout: readoutSchema
-      .default('mean')
+    readout: z
+      .union([z.literal(automaticReadout), readoutSchema])
+      .default(automaticReadout)
       .describe(
-        `What a head of mode linear or ridge reads of the tokens: ${readoutSyntax}. mean: through the norm of a classifier.`,
+        `What a head of mode linear or ridge reads of the tokens: ${readoutSyntax}; or ${automaticReadout}: chosen on the training videos. mean: through the norm of a classifier.`,
       ),
     clips: countSchema('clips').default(1).describe('Temporal views of each training video; a row of features each.'),
     cache: textSchema.nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),

@@ -4,19 +4,21 @@ import type { Classifier } from '../inference/classifier.ts'
 import { featureProgram } from '../inference/encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from '../inference/evaluate.ts'
 import { type FeatureRows, linearLogits, mergeViews, readRows } from '../inference/feature-rows.ts'
-import { type ComputedFeatures, computeFeatures, toldFailure } from '../inference/features.ts'
+import { type ComputedFeatures, toldFailure } from '../inference/features.ts'
 import type { ValidationScores } from '../inference/scores.ts'
 import { useOf } from '../inference/trained-on.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import type { TrainingUse } from '../train/training-use.ts'
-import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
+import { type ComparedReadout, percent } from './choose-readout.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
 import { unreadableClasses } from './finetune-data.ts'
+import { headFeatures } from './head-features.ts'
 import { interruptible } from './interruption.ts'
 import { headPlan } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
-import { probeProbabilities, trainProbe } from './probe.ts'
-import { trainRidgeHead } from './ridge.ts'
+import { type ProbeOptions, probeProbabilities, trainProbe } from './probe.ts'
+import { type RidgeResult, trainRidgeHead } from './ridge.ts'
 
 export interface HeadFinetuning {
   readonly classifier: Classifier
@@ -26,8 +28,10 @@ export interface HeadFinetuning {
   /** Seconds of computing features (nearly none where they were cached) and of training the head. */
   readonly featureSeconds: number
   readonly trainSeconds: number
-  /** Epochs or strength that were chosen, in words. */
+  /** Readout, epochs or strength that were chosen, in words. */
   readonly chosen: string
+  /** What the readout was chosen by; null where it was given. */
+  readonly readouts: readonly ComparedReadout[] | null
   readonly failures: Evaluation['failures']
   /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
@@ -64,35 +68,17 @@ export async function finetuneHead(
 
 async function trainHead(
   configuration: FinetuneConfiguration,
-  { dataset, split, source }: PreparedFinetuning,
+  prepared: PreparedFinetuning,
   cache: string,
   options: HeadOptions,
 ): Promise<HeadFinetuning> {
-  const { mode, probe, evaluation, data, seed } = configuration
+  const { dataset, split, source } = prepared
+  const { evaluation, seed } = configuration
   const note = options.onNote ?? (() => {})
-  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width)
   const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
   const began = performance.now()
-  const total = split.train.length + split.validation.length + split.test.length
-  let before = 0
-  const featuresOf = async (videos: readonly LabelledVideo[], clips: number, crops: number) => {
-    const computed = await computeFeatures(source, videos, {
-      ...engine,
-      kind,
-      readout,
-      cache,
-      clips,
-      crops,
-      ...loadingOptions(data),
-      signal: options.signal,
-      onProgress: (done) => options.onFeatures?.(before + done, total),
-    })
-    before += videos.length
-    return computed
-  }
-  const train = await featuresOf(split.train, probe.clips, 1)
-  const validation = await featuresOf(split.validation, 1, 1)
-  const test = split.test.length === 0 ? null : await featuresOf(split.test, evaluation.clips, evaluation.crops)
+  const { readout, compared, train, validation, test } = await headFeatures(configuration, prepared, cache, options)
+  const { kind, head } = headPlan(configuration, source.configuration.encoder.width, readout)
   const featureSeconds = (performance.now() - began) / 1000
   const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) =>
     part.failures.map(toldFailure),
@@ -109,33 +95,10 @@ async function trainHead(
   const trainBegan = performance.now()
   const rows = await readRows(train)
   requireEveryClass(rows, dataset.classes, train.failures)
-  const validationRows = await readRows(validation)
-  const classes = dataset.classes.length
+  const trained = await trainOn(configuration, rows, await readRows(validation), {
+    ...{ head, classes: dataset.classes.length, signal: options.signal },
+  })
   const { state: encoder } = featureProgram(source, kind, 1, readout)
-  let trained: {
-    state: Iterable<readonly [string, Float32Array]>
-    validation: HeadFinetuning['validation']
-    chosen: string
-  }
-  if (mode === 'ridge') {
-    const ridge = trainRidgeHead(rows, validationRows, classes)
-    const state = [['head.weight', ridge.weight] as const, ['head.bias', ridge.bias] as const]
-    trained = { state, validation: ridge.validation, chosen: `lambda ${ridge.lambda} per row` }
-  } else {
-    const { epochs, batch, learningRate, weightDecay } = probe
-    const result = await trainProbe(rows, validationRows, {
-      ...engine,
-      head,
-      classes,
-      seed,
-      epochs: epochs ?? undefined,
-      batch: batch ?? undefined,
-      learningRate: learningRate ?? undefined,
-      weightDecay,
-      signal: options.signal,
-    })
-    trained = { state: result.state, validation: result.validation, chosen: `epoch ${result.epoch}` }
-  }
   const classifier: Classifier = {
     configuration:
       head.kind === 'linear'
@@ -159,11 +122,44 @@ async function trainHead(
     validation: trained.validation,
     featureSeconds,
     trainSeconds,
-    chosen: trained.chosen,
+    chosen: compared === null ? trained.chosen : `readout ${readout}, ${trained.chosen}`,
+    readouts: compared,
     failures,
     warnings,
   }
 }
+
+/** The last layers on the features of the training videos, and how they were chosen. */
+async function trainOn(
+  configuration: FinetuneConfiguration,
+  rows: FeatureRows,
+  validation: FeatureRows,
+  { head, classes, signal }: Pick<ProbeOptions, 'head' | 'classes' | 'signal'>,
+): Promise<{
+  readonly state: Iterable<readonly [string, Float32Array]>
+  readonly validation: ValidationScores | null
+  readonly chosen: string
+}> {
+  const { mode, probe, seed } = configuration
+  if (mode === 'ridge') {
+    const ridge = trainRidgeHead(rows, validation, classes, { seed })
+    const state = [['head.weight', ridge.weight] as const, ['head.bias', ridge.bias] as const]
+    return { state, validation: ridge.validation, chosen: `lambda ${ridge.lambda} per row${leftOut(ridge)}` }
+  }
+  const { epochs, batch, learningRate, weightDecay } = probe
+  const result = await trainProbe(rows, validation, {
+    ...engineOptions(configuration.engine),
+    engine: configuration.engine.name,
+    ...{ head, classes, seed, weightDecay, signal },
+    epochs: epochs ?? undefined,
+    batch: batch ?? undefined,
+    learningRate: learningRate ?? undefined,
+  })
+  return { state: result.state, validation: result.validation, chosen: `epoch ${result.epoch}` }
+}
+
+const leftOut = (ridge: RidgeResult): string =>
+  ridge.leftOut === null ? '' : `, right for ${percent(ridge.leftOut.accuracy)} of training videos without their group`
 
 /** A warning: there are test videos, but no test. */
 export function notTested(videos: number): string {

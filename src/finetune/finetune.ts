@@ -30,7 +30,7 @@ import {
   plainFinetuneConfiguration,
 } from './configuration.ts'
 import { finetuneFull } from './finetune-full.ts'
-import { finetuneHead, type HeadOptions, notTested } from './finetune-head.ts'
+import { finetuneHead, type HeadFinetuning, type HeadOptions, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
@@ -52,8 +52,10 @@ export interface FinetuneResult {
   readonly validationAccuracy: ReturnType<typeof accuracyBeside> | null
   /** Of the chosen checkpoint; null without test videos that can be read. */
   readonly test: Evaluation | null
-  /** How it was chosen: step, epoch or strength. */
+  /** How it was chosen: step, epoch or strength, and the readout with `auto`. */
   readonly chosen: string
+  /** With the readout `auto`: what it was chosen by. Null otherwise. */
+  readonly readouts: HeadFinetuning['readouts']
   readonly seconds: number
   readonly warnings: readonly string[]
   readonly failures: readonly { readonly id: string; readonly reason: string }[]
@@ -155,11 +157,14 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
         return classifier
       }
       const result = await finetuneHead(configuration, prepared, { ...options, save })
-      const { test, validation, chosen, failures } = result
+      const { test, validation, chosen, readouts, failures } = result
       await report(test)
       const all = [...warnings, ...result.warnings]
       const validationAccuracy = besides(validation, failures)
-      return { ...common, warnings: all, test, validation, validationAccuracy, chosen, failures, seconds: seconds() }
+      return {
+        ...{ ...common, warnings: all, test, validation, validationAccuracy, chosen, readouts, failures },
+        seconds: seconds(),
+      }
     }
     const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
     const test =
@@ -177,6 +182,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
       validationAccuracy: besides(validation, trained.failures),
       test,
       chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
+      readouts: null,
       failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
       seconds: seconds(),
     }

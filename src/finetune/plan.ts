@@ -6,9 +6,11 @@ import type { ClassifierHead } from '../inference/classifier.ts'
 import { type FeatureKind, featureProgram } from '../inference/encoder-source.ts'
 import { featureBatch } from '../inference/features.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from '../model/classify.ts'
-import type { ModelConfiguration } from '../model/configuration.ts'
+import { type ModelConfiguration, tokenGrid } from '../model/configuration.ts'
 import { dropsPaths } from '../model/drop-path.ts'
 import { layerWiseScale, parameterCount } from '../model/parameters.ts'
+import { readoutChoices } from '../model/readout.ts'
+import { automaticReadout } from '../model/readout-name.ts'
 import { withAverages } from '../model/training-programs.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type MemoryNeed, memoryNeed, programsNeed, requireMemory, trainingAdvice } from '../train/memory-need.ts'
@@ -115,12 +117,18 @@ const about = (
   threads: threads ?? availableParallelism(),
 })
 
+/** The readouts that a head may get: one, or several to choose among. */
+export function readoutsOf({ mode, probe }: FinetuneConfiguration, model: ModelConfiguration): readonly string[] {
+  if (mode === 'attentive') return ['mean']
+  return probe.readout === automaticReadout ? readoutChoices(tokenGrid(model)) : [probe.readout]
+}
+
 /** What a head is trained on, and the head. */
 export function headPlan(
-  { mode, probe }: FinetuneConfiguration,
+  { mode, probe }: Pick<FinetuneConfiguration, 'mode' | 'probe'>,
   width: number,
+  readout: string,
 ): { readonly kind: FeatureKind; readonly readout: string; readonly head: ClassifierHead } {
-  const { readout } = probe
   if (mode === 'attentive') {
     const heads = probe.heads ?? (width % 64 === 0 ? width / 64 : 1)
     return { kind: 'tokens', readout: 'mean', head: { kind: 'attentive', heads, mlpWidth: 4 * width } }
@@ -144,7 +152,9 @@ export async function planHead(
   const { data, probe, evaluation } = configuration
   const mode = configuration.mode === 'full' ? 'linear' : configuration.mode
   const classes = dataset.classes.length
-  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width)
+  const readouts = readoutsOf(configuration, source.configuration)
+  // Where one is chosen, the features of all of them side by side need the most.
+  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width, readouts.join('+'))
   const { program, state, shape } = featureProgram(source, kind, featureBatch, readout)
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
@@ -173,7 +183,7 @@ export async function planHead(
   const start: RunStart = {
     ...about(configuration, split.train.length, classes, engine, out),
     ...{ steps, clips: steps * batch, clipsPerRun: batch, runsPerStep: 1, memory },
-    head: { mode, features: learning + tested },
+    head: { mode, features: (readouts.length === 1 ? 1 : 2) * rows + split.validation.length + tested },
     model: describeModel(source.configuration),
     parameters: [...state.values()].reduce((sum, { length }) => sum + length, 0) + parameterCount(parameters),
   }

@@ -11,47 +11,49 @@ import {
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { StatisticsCache, trainRidge } from '../numeric/ridge.ts'
 import { DenseProduct } from '../numeric/wasm/product.ts'
+import { leaveVideosOut, ridgeRows } from './leave-out.ts'
 
 export interface RidgeOptions {
-  /** Strengths to choose from on the validation videos, per training row. Default 1e-4 to 10. */
+  /** Strengths to choose from, per training row. Default 1e-4 to 10. */
   readonly lambdas?: readonly number[]
+  /** Draws the rows that are left out where there are many. */
+  readonly seed?: number
 }
 
 export interface RidgeResult extends LinearWeights {
   /** The chosen strength, per training row. */
   readonly lambda: number
-  /** What scores are multiplied by, so that their softmax is calibrated on the validation videos. */
+  /** What scores are multiplied by, so that their softmax is calibrated on the videos it was chosen on. */
   readonly temperature: number
   /** Null without validation videos. */
   readonly validation: ValidationScores | null
+  /** Scores of training videos by heads that never saw their group; null with validation videos or one group. */
+  readonly leftOut: ValidationScores | null
 }
 
 const defaultLambdas: readonly number[] = [1e-4, 1e-3, 1e-2, 0.1, 1, 10]
-/** Without validation videos. */
+/** Without validation videos and with a single group. */
 const fallback = { lambda: 0.1, temperature: 8 }
 
 /**
  * Ridge regression on one-hot targets in closed form, float64, with the solver that the certificates use. Rows are
- * standardised first. The strength is the one with the highest validation accuracy (then the lowest loss), at the factor
- * that turns its scores into calibrated probabilities. The factor has the lowest validation loss against smoothed targets:
- * n videos are counted with one more of every class, as Platt (1999) does, since a few videos that all are right would
- * otherwise ask for probabilities of 1. Without validation videos both are fixed.
+ * standardised first. The strength is the one with the highest accuracy (then the lowest loss) on the validation videos or,
+ * without any, on training videos by heads that never saw their group (`leaveVideosOut`), at the factor that turns its scores
+ * into calibrated probabilities. The factor has the lowest loss against smoothed targets: n videos are counted with one more of
+ * every class, as Platt (1999) does, since a few videos that all are right would otherwise ask for probabilities of 1. Where all
+ * training videos belong together, both are fixed.
+ *
+ * @throws VideoMaeError `RIDGE_SINGULAR`
  */
 export function trainRidgeHead(
   train: FeatureRows,
   validation: FeatureRows | null,
   classes: number,
-  { lambdas = defaultLambdas }: RidgeOptions = {},
+  { lambdas = defaultLambdas, seed = 0 }: RidgeOptions = {},
 ): RidgeResult {
   const statistics = standardisation(train)
-  const rows = standardised(train, statistics)
-  const { count, width } = rows
-  const inputs = new Float64Array(count * (width + 1))
-  for (let i = 0; i < count; i++) {
-    inputs.set(rows.row(i), i * (width + 1))
-    inputs[i * (width + 1) + width] = 1
-  }
-  const samples = { count, width, classes, inputs, labels: train.labels, bucketSizes: [count], buckets: [0] }
+  const samples = ridgeRows(standardised(train, statistics), classes)
+  const { count, width } = samples
   const product = new DenseProduct('f64')
   const cache = new StatisticsCache(1)
   const solve = (lambda: number): LinearWeights => {
@@ -64,22 +66,61 @@ export function trainRidgeHead(
     }
     return unstandardised({ weight, bias }, statistics)
   }
+  const unchosen = { validation: null, leftOut: null }
   if (validation === null || validation.videos.length === 0) {
-    const { lambda, temperature } = fallback
-    return { ...scaled(solve(lambda), temperature), lambda, temperature, validation: null }
+    const best = bestLeftOut(train, classes, lambdas, seed)
+    const { lambda, temperature } = best ?? fallback
+    return { ...scaled(solve(lambda), temperature), lambda, temperature, ...unchosen, leftOut: best?.scores ?? null }
   }
   let best: RidgeResult | null = null
   for (const lambda of lambdas) {
     const head = solve(lambda)
     const logits = Array.from({ length: validation.count }, (_, i) => linearLogits(head, validation.row(i)))
-    const mergedAt = (factor: number) =>
-      mergeViews(validation, (i) => logits[i].map((value) => value * factor), classes)
-    const temperature = bestFactor((factor) => smoothedLoss(validation, mergedAt(factor)))
-    const scores = accuracyOf(validation, mergedAt(temperature))
+    const { temperature, scores } = calibrated(validation, logits, classes)
     if (isBetter(scores, best?.validation ?? null))
-      best = { ...scaled(head, temperature), lambda, temperature, validation: scores }
+      best = { ...scaled(head, temperature), lambda, temperature, ...unchosen, validation: scores }
   }
   return best!
+}
+
+/** A strength, the factor of its scores, and what heads of this strength say about videos that they never saw. */
+interface Chosen {
+  readonly lambda: number
+  readonly temperature: number
+  readonly scores: ValidationScores
+}
+
+/**
+ * The best strength by leaving out groups of training videos.
+ *
+ * @returns null where all videos belong together
+ * @throws VideoMaeError `RIDGE_SINGULAR`
+ */
+export function bestLeftOut(
+  train: FeatureRows,
+  classes: number,
+  lambdas: readonly number[] = defaultLambdas,
+  seed = 0,
+): Chosen | null {
+  const left = leaveVideosOut(train, classes, lambdas, { seed })
+  if (left === null) return null
+  let best: Chosen | null = null
+  for (const [l, lambda] of lambdas.entries()) {
+    const found = calibrated(left.rows, left.scores[l], classes)
+    if (isBetter(found.scores, best?.scores ?? null)) best = { lambda, ...found }
+  }
+  return best
+}
+
+/** The factor with the lowest loss, and accuracy and loss with it. */
+function calibrated(
+  rows: FeatureRows,
+  logits: readonly Float64Array[],
+  classes: number,
+): { readonly temperature: number; readonly scores: ValidationScores } {
+  const mergedAt = (factor: number) => mergeViews(rows, (i) => logits[i].map((value) => value * factor), classes)
+  const temperature = bestFactor((factor) => smoothedLoss(rows, mergedAt(factor)))
+  return { temperature, scores: accuracyOf(rows, mergedAt(temperature)) }
 }
 
 function scaled({ weight, bias }: LinearWeights, factor: number): LinearWeights {

@@ -10,7 +10,7 @@ import { nearestKey } from '../core/nearest-key.ts'
  * - `motion`: the mean over time of |z[t + 1] - z[t]|, averaged in the cells, [G * G * D].
  * - `motion-rms`: the root of the mean of (z[t + 1] - z[t])^2 over time and the tokens of a cell, [G * G * D].
  *
- * Values are ordered by cell row, cell column, value of the token.
+ * Values are ordered by cell row, cell column, value of the token. Several readouts with `+` between them are side by side.
  */
 export const readoutKinds = ['mean', 'grid', 'motion', 'motion-rms'] as const
 export type ReadoutKind = (typeof readoutKinds)[number]
@@ -18,6 +18,9 @@ export type ReadoutKind = (typeof readoutKinds)[number]
 /** Cells on a side where a name does not say it. */
 const defaultCells = 3
 const mostCells = 1024
+
+/** Stands for the best readout by training videos alone; no classifier, file or certificate ever records it. */
+export const automaticReadout = 'auto'
 
 /** A readout taken apart. */
 export interface Readout {
@@ -27,28 +30,48 @@ export interface Readout {
 }
 
 /** How a readout may be written, for messages and help. */
-export const readoutSyntax = `${readoutKinds.join(', ')}, with :G for a grid of G x G cells (default ${defaultCells})`
+export const readoutSyntax = `${readoutKinds.join(', ')}, with :G for a grid of G x G cells (default ${defaultCells}); several: mean+motion`
 
 /**
- * The full name of a readout: `motion` is `motion:3`. Equal functions have equal names; `mean` has no grid.
+ * The full name of a readout: `motion` is `motion:3`. `mean` has no grid.
  *
- * @param text `mean`, or a kind with or without its grid, such as `motion` or `motion:2`
- * @throws VideoMaeError `READOUT_UNKNOWN`
+ * @param text `mean`, or a kind with or without its grid, such as `motion` or `motion:2`; several with `+` between them
+ * @throws VideoMaeError `READOUT_UNKNOWN`, also where one is there twice
  */
 export function readoutName(text: string): string {
-  const { kind, cells } = parseReadout(text)
+  return parseReadouts(text).map(nameOf).join('+')
+}
+
+/** @throws VideoMaeError `READOUT_UNKNOWN`, also where one is there twice */
+export function parseReadouts(text: string): readonly Readout[] {
+  const readouts = text.split('+').map((part) => parseReadout(part, text))
+  if (new Set(readouts.map(nameOf)).size < readouts.length) throw unknownReadout(text, 'each readout once')
+  return readouts
+}
+
+/** The name of one readout. */
+export function nameOf({ kind, cells }: Readout): string {
   return kind === 'mean' ? kind : `${kind}:${cells}`
 }
 
-/** @throws VideoMaeError `READOUT_UNKNOWN` */
-export function parseReadout(text: string): Readout {
-  const match = /^([a-z-]+)(?::([1-9]\d{0,3}))?$/.exec(text)
+/** @param whole what `part` is a part of, for the message */
+function parseReadout(part: string, whole: string): Readout {
+  const match = /^([a-z-]+)(?::([1-9]\d{0,3}))?$/.exec(part)
   const kind = readoutKinds.find((name) => name === match?.[1])
   const cells = match?.[2] === undefined ? defaultCells : Number(match[2])
-  if (kind === undefined || cells > mostCells) throw unknownReadout(text, readoutSyntax)
+  if (part === automaticReadout) throw automaticElsewhere()
+  if (kind === undefined || cells > mostCells) throw unknownReadout(whole, readoutSyntax)
   if (kind !== 'mean') return { kind, cells }
-  if (match?.[2] !== undefined) throw unknownReadout(text, 'mean without a grid')
+  if (match?.[2] !== undefined) throw unknownReadout(whole, 'mean without a grid')
   return { kind, cells: 1 }
+}
+
+function automaticElsewhere(): VideoMaeError {
+  return new VideoMaeError(`Expected a readout (${readoutSyntax}) but received "${automaticReadout}".`, {
+    code: 'READOUT_UNKNOWN',
+    exit: 'usage',
+    hint: 'Only `finetune` chooses a readout, on its training videos. Take the one that it chose on trusted videos.',
+  })
 }
 
 function unknownReadout(text: string, expected: string): VideoMaeError {

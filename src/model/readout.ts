@@ -6,7 +6,7 @@ import { absolute, add, multiply, scale, squareRoot } from '../graph/operations/
 import { concat, reshape, slice } from '../graph/operations/movement.ts'
 import { meanTokens } from '../graph/operations/reductions.ts'
 import type { TokenGrid } from '../mask/grid.ts'
-import { parseReadout, type Readout, readoutName } from './readout-name.ts'
+import { nameOf, parseReadouts, type Readout, readoutName } from './readout-name.ts'
 
 /** A readout in a file: any way to write it, as its full name. */
 export const readoutSchema = z.string().transform((text, context) => {
@@ -25,16 +25,26 @@ export const readoutSchema = z.string().transform((text, context) => {
  *   of clips with one time step
  */
 export function readoutWidth(readout: string, grid: TokenGrid, width: number): number {
-  const { cells } = fittingReadout(readout, grid)
-  return cells * cells * width
+  return fittingReadouts(readout, grid).reduce((sum, { cells }) => sum + cells * cells * width, 0)
 }
 
-function fittingReadout(text: string, { t, h, w }: TokenGrid): Readout {
-  const readout = parseReadout(text)
+/**
+ * Readouts to choose among for tokens in such a grid, the narrowest first: those with cells have up to 3 x 3.
+ */
+export function readoutChoices({ t, h, w }: TokenGrid): readonly string[] {
+  const cells = Math.min(3, h, w)
+  const inCells = [...(cells > 1 ? ['grid'] : []), ...(t > 1 ? ['motion', 'motion-rms'] : [])]
+  return ['mean', ...inCells.map((kind) => `${kind}:${cells}`)]
+}
+
+const fittingReadouts = (text: string, grid: TokenGrid): readonly Readout[] =>
+  parseReadouts(text).map((readout) => fitting(readout, grid))
+
+function fitting(readout: Readout, { t, h, w }: TokenGrid): Readout {
   const { kind, cells } = readout
   const unfit = (expected: string, hint: string) =>
     new VideoMaeError(
-      `Expected clips of at least ${expected} for the readout ${readoutName(text)}, but they have ${t} time step${t === 1 ? '' : 's'} of ${h} x ${w} tokens.`,
+      `Expected clips of at least ${expected} for the readout ${nameOf(readout)}, but they have ${t} time step${t === 1 ? '' : 's'} of ${h} x ${w} tokens.`,
       { code: 'READOUT_UNFIT', exit: 'usage', hint },
     )
   if (cells > h || cells > w)
@@ -50,7 +60,11 @@ function fittingReadout(text: string, { t, h, w }: TokenGrid): Readout {
  * @throws VideoMaeError as `readoutWidth`
  */
 export function readTokens(tokens: Tensor, grid: TokenGrid, readout: string): Tensor {
-  const { kind, cells } = fittingReadout(readout, grid)
+  const parts = fittingReadouts(readout, grid).map((part) => readPart(tokens, grid, part))
+  return parts.length === 1 ? parts[0] : concat(parts, 1)
+}
+
+function readPart(tokens: Tensor, grid: TokenGrid, { kind, cells }: Readout): Tensor {
   if (kind === 'mean') return meanTokens(tokens)
   const { t, h, w } = grid
   const [batch, , width] = tokens.shape

@@ -316,7 +316,19 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(manifest.sizes).toEqual([3, 2, 2, 3, 2, 2])
     expect(readFileSync(path.join(out, 'table.md'), 'utf8')).toContain('temporal K=5 n=2, duration')
 
-    const bounded = [...bounds, '--partitions', '5', '--coverage', '2', '--trials', '4', '--attacks', '2', '--list-trials', '5']
+    const bounded = [
+      ...bounds,
+      '--partitions',
+      '5',
+      '--coverage',
+      '2',
+      '--trials',
+      '4',
+      '--attacks',
+      '2',
+      '--list-trials',
+      '5',
+    ]
     const audited = await videomae(
       'audit',
       list,

@@ -93,6 +93,7 @@ const finetuneOn = (data: string, out: string, from = 'scratch', mode: 'ridge' |
       batch: { size: 4, perRun: 4 },
       schedule: { duration: '2 steps', warmup: '0 steps' },
       evaluation: { clips: 1, crops: 1, batch: 1 },
+      probe: { readout: 'mean' },
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),

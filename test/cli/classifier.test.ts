@@ -57,10 +57,12 @@ describe('videomae finetune', () => {
       '20 rows: 14 train, 2 validation, 4 test',
       'videos    14 for training, 2 classes',
       'model     width 16, depth 1, 2 heads; 4 frames of 32 x 32; 0.0 million parameters',
-      'training  features of 20 clips, then a head of mode ridge, solved directly',
+      // 14 training videos twice: for all readouts, and for the one that is chosen.
+      'training  features of 34 clips, then a head of mode ridge, solved directly',
       expect.stringMatching(/^engine {4}\S+, 1 thread$/),
       expect.stringMatching(/^memory {4}\d+ MB \(parameters.*\); .+ available$/),
       `folder    ${run}`,
+      expect.stringMatching(/^Readout \S+: right for .+ of the training videos without their group \(.+\)\.$/),
       '',
     ])
     const result = JSON.parse(stdout) as { videos: unknown; classifier: string; rows: unknown; sources: unknown }

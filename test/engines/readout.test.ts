@@ -22,6 +22,7 @@ const cases: readonly (readonly [string, { t: number; h: number; w: number }])[]
   ['motion-rms:3', { t: 4, h: 5, w: 8 }],
   ['motion-rms:2', { t: 2, h: 2, w: 2 }],
   ['motion:3', { t: 3, h: 7, w: 3 }],
+  ['mean+motion-rms:2+grid:3', { t: 3, h: 4, w: 3 }],
 ]
 
 /** Values of one clip; z(t, y, x, d) is a token's value. */
@@ -65,8 +66,12 @@ function example(name: string, grid: { readonly t: number; readonly h: number; r
   const graph = new Graph('readout')
   const program = graph.build({ y: readTokens(graph.input('tokens', [batch, count, width]), grid, name) })
   const expected = Array.from({ length: batch }, (_, b) =>
-    expectedReadout(name, grid, (t, y, x, d) => tokens[(((b * grid.t + t) * grid.h + y) * grid.w + x) * width + d]),
-  ).flat()
+    name
+      .split('+')
+      .map((part) =>
+        expectedReadout(part, grid, (t, y, x, d) => tokens[(((b * grid.t + t) * grid.h + y) * grid.w + x) * width + d]),
+      ),
+  ).flat(2)
   return { program, tokens, expected: Float64Array.from(expected) }
 }
 

@@ -41,12 +41,12 @@ const large = ['model.width=768', 'model.heads=12']
 describe('finetune --dry-run', () => {
   it.each([
     ['full', '3 steps of 4 clips, 12 clips in all'],
-    ['linear', 'features of 20 clips, then a head of mode linear: 100 steps of 6 rows'],
+    ['linear', 'features of 26 clips, then a head of mode linear: 100 steps of 6 rows'],
     ['attentive', 'features of 20 clips, then a head of mode attentive: 20 steps of 6 rows'],
-    ['ridge', 'features of 20 clips, then a head of mode ridge, solved directly'],
+    ['ridge', 'features of 26 clips, then a head of mode ridge, solved directly'],
   ])('in mode %s says what the run would be and writes nothing', async (mode, training) => {
     const before = files()
-    // 6 training and 2 validation clips, and 2 videos of 6 views each.
+    // 6 training and 2 validation clips, and 2 videos of 6 views each; training clips twice where a readout is chosen.
     const views = ['--set', 'evaluation.clips=3', '--set', 'evaluation.crops=2']
     const { code, stdout, stderr } = await finetune(mode, '--dry-run', ...views)
     expect(code, stderr).toBe(0)

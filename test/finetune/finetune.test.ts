@@ -56,7 +56,7 @@ const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
   schedule: { duration: '6 steps', warmup: '2 steps' },
   optimiser: { average: 0.5, baseLearningRate: 0.05 },
   evaluation: { clips: 2, crops: 1, every: '2 steps' },
-  probe: { epochs: 3, cache: path.join(folder, 'cache') },
+  probe: { readout: 'mean', epochs: 3, cache: path.join(folder, 'cache') },
   checkpoint: { every: '2 steps' },
   log: { tensorboard: false, every: '1 steps' },
   engine: { name: 'onnx', threads: 1 },

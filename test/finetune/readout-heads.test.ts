@@ -123,6 +123,23 @@ describe.each([
   })
 })
 
+describe('the readout auto', () => {
+  it('is one that sees motion where only motion tells the classes apart, and the run says what it was chosen by', async () => {
+    const { classifier, readouts, chosen } = await run('ridge', 'auto')
+    expect(readouts!.map(({ readout }) => readout)).toEqual(['mean', 'grid:2', 'motion:2', 'motion-rms:2'])
+    const [mean, grid, ...motion] = readouts!.map(({ accuracy }) => accuracy)
+    expect(Math.min(...motion)).toBeGreaterThan(Math.max(mean, grid))
+    const { head } = await openClassifier(classifier)
+    expect(head).toEqual({ kind: 'readout', readout: expect.stringMatching(/^motion/) })
+    const { readout } = head as { readout: string }
+    expect(chosen).toContain(`readout ${readout}, `)
+    // As if it had been asked for by its name.
+    const named = await run('ridge', readout)
+    expect((await openClassifier(named.classifier)).state).toEqual((await openClassifier(classifier)).state)
+    expect(named.readouts).toBeNull()
+  })
+})
+
 describe('the mean', () => {
   it('makes the same classifier in the standard layout, named or not', async () => {
     const { classifier } = await run('ridge', 'mean')

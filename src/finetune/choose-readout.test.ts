@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { RandomStream } from '../core/random.ts'
+import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { FeatureRows } from '../inference/feature-rows.ts'
+import { bestReadout, compareReadouts } from './choose-readout.ts'
+import { leaveVideosOut } from './leave-out.ts'
+import { trainRidgeHead } from './ridge.ts'
+
+interface Sample {
+  readonly label: number
+  readonly group?: string
+  readonly row: readonly number[]
+}
+
+function rowsOf(samples: readonly Sample[]): FeatureRows {
+  const videos = samples.map(
+    ({ label, group }, i) => ({ path: `${i}.mp4`, id: `${i}`, class: label, group, digest: `${i}` }) as LabelledVideo,
+  )
+  const width = samples[0].row.length
+  return {
+    ...{ count: samples.length, shape: [width], width, videos },
+    labels: Int32Array.from(samples, ({ label }) => label),
+    owners: Int32Array.from(samples.keys()),
+    row: (i) => Float32Array.from(samples[i].row),
+  }
+}
+
+const options = { classes: 2, seed: 0 }
+const stream = new RandomStream('choose readout')
+
+describe('readouts', () => {
+  it('are compared on videos whose group was left out: telling groups apart is worth nothing', () => {
+    // Twenty groups of one class each. Some values name the group; the last one tells the class, with noise.
+    const names = Array.from({ length: 20 }, () => Array.from({ length: 24 }, () => stream.normal()))
+    const samples = Array.from({ length: 60 }, (_, i): Sample => {
+      const [group, label] = [i % 20, i % 2]
+      return { label, group: `g${group}`, row: [...names[group], (label === 0 ? -1 : 1) + 0.7 * stream.normal()] }
+    })
+    const compared = compareReadouts(['names', 'tells'], rowsOf(samples), [24, 1], options)!
+    const [named, tells] = compared.map(({ accuracy }) => accuracy)
+    expect(named).toBeLessThan(0.7)
+    expect(tells).toBeGreaterThan(0.8)
+    expect(bestReadout(compared)).toBe('tells')
+    // With every video on its own, the first one looks perfect.
+    const alone = samples.map((sample) => ({ ...sample, group: undefined }))
+    expect(compareReadouts(['names', 'tells'], rowsOf(alone), [24, 1], options)![0].accuracy).toBeGreaterThan(0.9)
+  })
+
+  it('cannot be compared where all videos belong together', () => {
+    const samples = Array.from({ length: 8 }, (_, i) => ({ label: i % 2, group: 'one', row: [i, 1] }))
+    expect(compareReadouts(['a', 'b'], rowsOf(samples), [1, 1], options)).toBeNull()
+  })
+
+  it('of equal worth are the first one', () => {
+    const same = { accuracy: 0.5, loss: 1 }
+    expect(
+      bestReadout([
+        { readout: 'a', ...same },
+        { readout: 'b', ...same },
+      ]),
+    ).toBe('a')
+    expect(
+      bestReadout([
+        { readout: 'a', ...same },
+        { readout: 'b', ...same, loss: 0.9 },
+      ]),
+    ).toBe('b')
+  })
+})
+
+describe('many rows', () => {
+  it('are looked at in part, in whole groups that the seed draws', () => {
+    const samples = Array.from({ length: 150 }, (_, i) => ({ label: i % 2, group: `g${i % 15}`, row: [i % 2] }))
+    const of = (seed: number) => leaveVideosOut(rowsOf(samples), 2, [1], { seed, mostRows: 100 })!
+    const { rows, scores } = of(1)
+    expect(rows.count).toBe(100)
+    expect(scores[0]).toHaveLength(100)
+    const counts = new Map<string, number>()
+    for (const { group } of rows.videos) counts.set(group!, (counts.get(group!) ?? 0) + 1)
+    expect([...counts.values()]).toEqual(Array.from({ length: 10 }, () => 10))
+    for (let i = 0; i < 100; i++) expect(rows.labels[i]).toBe(rows.videos[rows.owners[i]].class)
+    const drawn = (seed: number) => of(seed).rows.videos.map(({ id }) => id)
+    expect(drawn(1)).toEqual(drawn(1))
+    expect(drawn(1)).not.toEqual(drawn(2))
+  })
+})
+
+describe('a ridge head without validation videos', () => {
+  it('takes the strength that is best for groups it never saw, and says how good that is', () => {
+    const samples = Array.from({ length: 40 }, (_, i): Sample => {
+      const label = i % 2
+      const noise = Array.from({ length: 36 }, () => stream.normal())
+      return { label, group: `g${i % 10}`, row: [...noise, (label === 0 ? -1.5 : 1.5) + stream.normal()] }
+    })
+    const lambdas = [1e-4, 0.1, 1, 10]
+    const rows = rowsOf(samples)
+    const { lambda, leftOut, validation } = trainRidgeHead(rows, null, 2, { lambdas })
+    expect(validation).toBeNull()
+    const scores = lambdas.map((one) => trainRidgeHead(rows, null, 2, { lambdas: [one] }).leftOut!)
+    const best = Math.max(...scores.map(({ accuracy }) => accuracy))
+    expect(leftOut!.accuracy).toBe(best)
+    expect(scores[lambdas.indexOf(lambda)]).toEqual(leftOut)
+    expect(scores[0].accuracy).toBeLessThan(best)
+  })
+})

@@ -1,0 +1,77 @@
+import type { LabelledVideo } from '../dataset/dataset.ts'
+import { readRows } from '../inference/feature-rows.ts'
+import { type ComputedFeatures, computeFeatures } from '../inference/features.ts'
+import { tokenGrid } from '../model/configuration.ts'
+import { readoutWidth } from '../model/readout.ts'
+import type { RunOptions } from '../train/training-run.ts'
+import { engineOptions } from '../train/training-session.ts'
+import { bestReadout, type ComparedReadout, compareReadouts, describeChoice } from './choose-readout.ts'
+import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
+import { headPlan, readoutsOf } from './plan.ts'
+import type { PreparedFinetuning } from './prepare.ts'
+
+/** What a head is trained, chosen and tested on. */
+export interface HeadFeatures {
+  readonly readout: string
+  /** What the readout was chosen by; null where it was given, or where nothing can be compared. */
+  readonly compared: readonly ComparedReadout[] | null
+  readonly train: ComputedFeatures<LabelledVideo>
+  readonly validation: ComputedFeatures<LabelledVideo>
+  /** Null without test videos. */
+  readonly test: ComputedFeatures<LabelledVideo> | null
+}
+
+export interface HeadFeaturesOptions extends Pick<RunOptions, 'signal' | 'onNote'> {
+  /** Videos whose features are there, of all that are needed. */
+  readonly onFeatures?: (done: number, total: number) => void
+}
+
+/**
+ * Computes the features of all videos or finds them in the folder `cache`. With the readout `auto`, features of all readouts are
+ * computed for the training videos first, and the best one is chosen on them.
+ *
+ * @throws VideoMaeError as `computeFeatures` and `compareReadouts`
+ */
+export async function headFeatures(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source }: Pick<PreparedFinetuning, 'dataset' | 'split' | 'source'>,
+  cache: string,
+  { signal, onNote, onFeatures }: HeadFeaturesOptions,
+): Promise<HeadFeatures> {
+  const { probe, evaluation, data, seed } = configuration
+  const model = source.configuration
+  const { width } = model.encoder
+  const readouts = readoutsOf(configuration, model)
+  const ofTraining = (readouts.length === 1 ? 1 : 2) * split.train.length
+  const total = ofTraining + split.validation.length + split.test.length
+  let before = 0
+  const featuresOf = async (name: string, videos: readonly LabelledVideo[], clips: number, crops: number) => {
+    const { kind, readout } = headPlan(configuration, width, name)
+    const computed = await computeFeatures(source, videos, {
+      ...engineOptions(configuration.engine),
+      engine: configuration.engine.name,
+      ...{ kind, readout, cache, clips, crops, signal },
+      ...loadingOptions(data),
+      onProgress: (done) => onFeatures?.(before + done, total),
+    })
+    before += videos.length
+    return computed
+  }
+  let [readout, compared]: [string, HeadFeatures['compared']] = [readouts[0], null]
+  if (readouts.length > 1) {
+    const rows = await readRows(await featuresOf(readouts.join('+'), split.train, probe.clips, 1))
+    const widths = readouts.map((name) => readoutWidth(name, tokenGrid(model), width))
+    compared = compareReadouts(readouts, rows, widths, { classes: dataset.classes.length, seed })
+    if (compared !== null) readout = bestReadout(compared)
+    onNote?.(
+      compared === null
+        ? `Readout ${readout}: all training videos belong together, so there is nothing to choose it by.`
+        : `Readout ${describeChoice(readout, compared)}.`,
+    )
+  }
+  const train = await featuresOf(readout, split.train, probe.clips, 1)
+  const validation = await featuresOf(readout, split.validation, 1, 1)
+  const test =
+    split.test.length === 0 ? null : await featuresOf(readout, split.test, evaluation.clips, evaluation.crops)
+  return { readout, compared, train, validation, test }
+}
