@@ -34,6 +34,7 @@ export { openAnyClassifier, type Prediction, type PredictOptions, predict } from
 export { createMask } from './mask/mask.ts'
 export type { ModelConfiguration } from './model/configuration.ts'
 export { type ReconstructOptions, type ReconstructResult, reconstruct } from './report/reconstruct.ts'
+export { writeReport } from './report/results/write-report.ts'
 export type { RunConfiguration, RunInput } from './train/configuration.ts'
 export { loadRunConfiguration, parseOverride, runConfiguration } from './train/configuration-file.ts'
 export { type OpenedCheckpoint, openCheckpoint } from './train/open-checkpoint.ts'

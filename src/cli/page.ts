@@ -1,4 +1,5 @@
 /** `--report` of commands that make a result, and the line that names `videomae report`. */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { ReportOptions } from '../report/results/write-report.ts'
 import { invocation } from './invocation.ts'
@@ -14,19 +15,37 @@ export async function requirePage(wanted: boolean | undefined, folder: string, n
   await requireReportPlace(path.join(folder, name))
 }
 
-/** Writes the page where it is wanted. @returns its path, in a list that is empty where it is not */
+/**
+ * Writes the page where it is wanted. Where it is not, a note says so of one that is there from before: its numbers are those of
+ * another result.
+ *
+ * @param place file or folder of the result
+ * @returns path of the page, in a list that is empty where none was written
+ */
 export async function writePage(
   wanted: boolean | undefined,
   place: string,
   options: ReportOptions = {},
 ): Promise<string[]> {
-  if (wanted !== true) return []
+  const folder = place.endsWith('.json') ? path.dirname(place) : place
+  if (wanted !== true) {
+    const old = oldPage(folder)
+    if (old !== null) process.stderr.write(`note: ${old} was made before this result: videomae report makes it again\n`)
+    return []
+  }
   const { writeReport } = await import('../report/results/write-report.ts')
-  return [(await writeReport(place, options)).file]
+  return [path.join(folder, path.basename((await writeReport(place, options)).file))]
+}
+
+function oldPage(folder: string): string | null {
+  const page = path.join(folder, 'report.html')
+  return existsSync(page) ? page : null
 }
 
 /** How to get a page about a run. */
 export function pageHint(run: string): string {
   const shown = path.relative('.', run) || '.'
-  return `a page      ${invocation()} report ${/^[\w@%+=:,./\\-]+$/.test(shown) ? shown : JSON.stringify(shown)}\n`
+  const word = /^[\w@%+=:,./\\-]+$/.test(shown) ? shown : JSON.stringify(shown)
+  const before = oldPage(run) === null ? '' : ' (report.html there is from before)'
+  return `a page      ${invocation()} report ${word}${before}\n`
 }

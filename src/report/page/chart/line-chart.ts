@@ -45,7 +45,7 @@ const layouts = {
 export type Layout = keyof typeof layouts
 
 /** Pixels of a letter of the labels in a wide font. */
-const letter = 7.6
+const letter = 8.2
 
 interface Frame {
   readonly left: number

@@ -210,26 +210,21 @@ function perRun(
   blocksOf: (facts: CertificateFacts, run: CertifiedRun) => Block[],
   none: string,
 ): Section {
-  const found = facts.runs
+  const listed = facts.runs.filter(({ inputs }) => inputs !== null)
+  const found = listed
+    .slice(0, mostRuns)
     .map((run) => ({ run, blocks: blocksOf(facts, run) }))
     .filter(({ blocks }) => blocks.length > 0)
   if (found.length === 0) return { heading, blocks: [{ kind: 'text', text: none }] }
   if (found.length === 1) return { heading, blocks: found[0].blocks }
-  const left = found.length - mostRuns
-  return {
-    heading,
-    blocks: [
-      ...found
-        .slice(0, mostRuns)
-        .map(({ run, blocks }, i): Block => ({ kind: 'fold', summary: isolated(run.name), open: i === 0, blocks })),
-      ...(left > 0
-        ? [
-            {
-              kind: 'text',
-              text: ['Of ', counted(left, 'more predictor'), ' ', code(facts.source.file), ' has the same.'],
-            } as const,
-          ]
-        : []),
-    ],
-  }
+  const blocks = found.map(
+    ({ run, blocks }, i): Block => ({ kind: 'fold', summary: isolated(run.name), open: i === 0, blocks }),
+  )
+  const left = listed.length - mostRuns
+  if (left > 0)
+    blocks.push({
+      kind: 'text',
+      text: [code(facts.source.file), ` has the same of ${counted(left, 'more predictor')}.`],
+    })
+  return { heading, blocks }
 }

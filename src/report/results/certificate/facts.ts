@@ -45,6 +45,8 @@ export interface CheckedFile {
   /** SHA-256 of the file as the certificate states it; null for the list of partitions, whose digest is in the file. */
   readonly stated: string | null
   readonly state: 'as stated' | 'differs' | 'there' | 'missing'
+  /** Whether votes and radii can be verified without it: it may be held back because it is confidential. */
+  readonly optional?: boolean
 }
 
 export interface CertificateFacts {
@@ -62,6 +64,8 @@ export interface CertificateFacts {
   /** Absent where something else than videos was certified. */
   readonly data: ReadCertificate['data']
   readonly votes: ReadImportedCertificate['votes']
+  /** What made the certificate; absent where it does not say. */
+  readonly provenance: ReadCertificate['provenance']
   readonly runs: readonly CertifiedRun[]
   readonly files: readonly CheckedFile[]
 }
@@ -78,9 +82,10 @@ export async function certificateFacts(file: string): Promise<CertificateFacts> 
 
 async function ofCertificate(folder: string, certificate: ReadCertificate): Promise<Omit<CertificateFacts, 'source'>> {
   const { threat, buckets, classNames, mostFrequentClass, trainingRows, trainingVideos, learner, data } = certificate
+  const { samples, provenance } = certificate
   return {
     ...{ threat, by: buckets.by, conditions: threat.conditions, periods: buckets.by === 'time' },
-    ...{ classNames, mostFrequentClass, data, votes: null },
+    ...{ classNames, mostFrequentClass, data, provenance, votes: null },
     training: { rows: trainingRows, videos: trainingVideos, learner: learner.kind },
     runs: certificate.runs.map((run) => ({
       name: runName(run),
@@ -94,7 +99,7 @@ async function ofCertificate(folder: string, certificate: ReadCertificate): Prom
       exactRadii: run.exactRadii,
       warnings: run.warnings,
     })),
-    files: await checkedFiles(folder, certificate.runs),
+    files: [...(await checkedFiles(folder, certificate.runs)), ...(await sampleFiles(folder, samples))],
   }
 }
 
@@ -105,7 +110,7 @@ async function ofImported(
   const { title, layout } = ruleNamed(rule.rule)
   return {
     ...{ threat: null, by: null, conditions, periods: layout === 'periods' },
-    ...{ classNames, mostFrequentClass: null, training: null, data: undefined, votes },
+    ...{ classNames, mostFrequentClass: null, training: null, data: undefined, provenance: undefined, votes },
     runs: [
       {
         ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
@@ -142,6 +147,16 @@ async function checked(
     result.push({ file, what, stated, state: found === null ? 'missing' : found === stated ? 'as stated' : 'differs' })
   }
   return result
+}
+
+async function sampleFiles(folder: string, samples: ReadCertificate['samples']): Promise<CheckedFile[]> {
+  if (samples == null) return []
+  const { protectedSet, inputs } = samples
+  const found = await checked(folder, [
+    [protectedSet.file, 'protected videos, by content', protectedSet.sha256],
+    ...(inputs === null ? [] : [[inputs.file, 'inputs, by content', inputs.sha256] as const]),
+  ])
+  return found.map((file) => ({ ...file, optional: true }))
 }
 
 async function bucketFiles(folder: string, runs: readonly ReadRun[]): Promise<CheckedFile[]> {

@@ -1,12 +1,12 @@
 /** How others check the certificate. */
-import { code, digest, type Part } from '../../page/html.ts'
+import { code, digest, isolated, type Part } from '../../page/html.ts'
 import type { Block, Section } from '../../page/model.ts'
 import type { CertificateFacts, CheckedFile } from './facts.ts'
 
 export function verifySection(facts: CertificateFacts): Section {
-  const { source, files, data } = facts
+  const { source, files, data, provenance } = facts
   const differing = files.filter(({ state }) => state === 'differs')
-  const missing = files.filter(({ state }) => state === 'missing')
+  const missing = files.filter(({ state, optional }) => state === 'missing' && optional !== true)
   const blocks: Block[] = [
     {
       kind: 'text',
@@ -54,7 +54,22 @@ export function verifySection(facts: CertificateFacts): Section {
   ]
   if (files.length === 0)
     blocks.push({ kind: 'warning', text: 'The certificate names no stored votes, so it cannot be verified.' })
-  return { heading: 'How to verify', blocks: [...blocks, fileTable(facts)] }
+  blocks.push(fileTable(facts))
+  if (provenance !== undefined)
+    blocks.push({
+      kind: 'text',
+      text: [
+        ...[
+          'The certificate was made by videomae ',
+          isolated(provenance.version),
+          ' with Node.js ',
+          isolated(provenance.node),
+        ],
+        ...[' on ', isolated(provenance.platform)],
+        provenance.decoder == null ? '.' : [', decoder ', isolated(provenance.decoder), '.'],
+      ],
+    })
+  return { heading: 'How to verify', blocks }
 }
 
 function fileTable({ source, files, threat }: CertificateFacts): Block {
@@ -66,11 +81,11 @@ function fileTable({ source, files, threat }: CertificateFacts): Block {
   }
   const rows: Part[][] = [
     [code(source.file), 'the certificate', digest(source.sha256), 'read for this page'],
-    ...files.map(({ file, what, stated, state }) => [
+    ...files.map(({ file, what, stated, state, optional }) => [
       code(file),
       what,
       stated === null ? 'checked by verify' : digest(stated),
-      states[state],
+      optional === true && state === 'missing' ? 'missing: verify names what it cannot check' : states[state],
     ]),
     ...(threat === null
       ? []

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { digest, html, isolated, renderHtml, shortened, visible } from './html.ts'
+
+describe('html', () => {
+  it('escapes every value, in content and in attributes', () => {
+    const value = `<a href="x" title='y'>&amp;</a>`
+    const escaped = '&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;'
+    expect(renderHtml(html`<p title="${value}">${value}</p>`)).toBe(`<p title="${escaped}">${escaped}</p>`)
+    expect(renderHtml(html`${[value, [html`<b>${value}</b>`]]}`)).toBe(`${escaped}<b>${escaped}</b>`)
+  })
+
+  it('keeps templates as they are, prints numbers, and nothing for what is absent', () => {
+    expect(renderHtml(html`<p>${html`<b>1</b>`}${2}${null}${undefined}${false}${''}</p>`)).toBe('<p><b>1</b>2</p>')
+  })
+
+  it('does not take an object that looks like markup for markup', () => {
+    const forged = JSON.parse('{"markup": "<b>", "text": "<b>"}')
+    expect(() => renderHtml(html`${forged}`)).toThrow()
+  })
+})
+
+describe('text', () => {
+  it('shows what cannot be seen', () => {
+    expect(visible('a\u202eb\nc\0d\ud800e\ufefff')).toBe('a\\u202eb\\nc\\u0000d\\ud800e\\ufefff')
+    expect(visible('naïve 日本 😀 ع')).toBe('naïve 日本 😀 ع')
+  })
+
+  it('is cut between characters', () => {
+    expect(shortened('😀😀😀😀', 3)).toBe('😀😀…')
+    expect(shortened('abc', 3)).toBe('abc')
+  })
+
+  it('from right to left does not reorder what stands beside it', () => {
+    expect(renderHtml(isolated('חתול'))).toBe('<bdi>חתול</bdi>')
+  })
+
+  it('of a digest stays the same when it is copied', () => {
+    const text = '0123456789abcdef'.repeat(4)
+    expect(renderHtml(digest(text)).replaceAll(/<[^>]+>/g, '')).toBe(text)
+  })
+})
