@@ -7,6 +7,7 @@ import { openAnyClassifier } from '../inference/predict.ts'
 import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { partOfDataset } from './dataset-part.ts'
+import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
 import type { CommonOptions } from './run.ts'
@@ -35,6 +36,7 @@ export interface EvaluateCommandOptions extends CommonOptions {
 /** `videomae evaluate`. */
 export async function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
   const { json = false, quiet = false, from, out, engine, threads, batch, ...rest } = options
+  refuseIgnoredThreads(engine, threads)
   const { split = 'test' } = options
   if (options.report === true && out === undefined)
     throw unusedArgument('--report', 'without --out, the folder of the page', true)

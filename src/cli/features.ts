@@ -9,6 +9,7 @@ import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
+import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -41,6 +42,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 /** `videomae features`. */
 export async function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
   const { json = false, quiet = false, out = 'features', from, engine, windowStep } = options
+  refuseIgnoredThreads(engine, options.threads)
   await requireFeatureFolder(out)
   const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })

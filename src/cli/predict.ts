@@ -2,6 +2,7 @@ import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { predict } from '../inference/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
+import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -19,6 +20,7 @@ export interface PredictCommandOptions extends CommonOptions {
 /** `videomae predict`. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could not be read. */
 export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
   const { json = false, engine, from, top, clips, crops, threads, decoder } = options
+  refuseIgnoredThreads(engine, threads)
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr })
   let sources: readonly SourceReading[] = []

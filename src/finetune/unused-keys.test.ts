@@ -34,3 +34,12 @@ test('a recipe for several modes names what the chosen one leaves', async () => 
   expect(unusedFinetuneNote(await load('ridge'))).toMatch(/augment\.area, .*optimiser\.average.*\(mode ridge/)
   expect(unusedFinetuneNote(await load('full'))).toMatch(/: probe\.clips \(mode full/)
 })
+
+test('options that the engine does not use, and a share of batches where none is mixed, are named', () => {
+  const engine = { name: 'reference', threads: 2 }
+  expect(noteOf({ mode: 'ridge', engine })).toContain('engine.threads (the engine reference does not use it)')
+  expect(noteOf({ mode: 'ridge', engine: { ...engine, name: 'native' } })).toBeNull()
+  const unmixed = { mixup: null, cutmix: null, mixProbability: 0.5 }
+  expect(noteOf({ mode: 'full', augment: unmixed })).toContain('augment.mixProbability')
+  expect(noteOf({ mode: 'full', augment: { ...unmixed, mixup: 1 } })).toBeNull()
+})

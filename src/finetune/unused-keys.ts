@@ -1,5 +1,5 @@
 /** Which keys each mode of fine-tuning does not use. */
-import { type UnusedReason, unusedNote } from '../train/unused-keys.ts'
+import { type UnusedReason, unusedByEngine, unusedNote } from '../train/unused-keys.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,
@@ -22,12 +22,19 @@ const unusedIn: Readonly<Record<FinetuneMode, readonly string[]>> = {
   ridge: [...ofFullTraining, 'probe.epochs', 'probe.batch', 'probe.learningRate', 'probe.weightDecay', 'probe.heads'],
 }
 
-export function unusedInFinetuning({ mode }: Pick<FinetuneConfiguration, 'mode'>): UnusedReason {
+export function unusedInFinetuning({
+  mode,
+  augment,
+  engine,
+}: Pick<FinetuneConfiguration, 'mode' | 'augment' | 'engine'>): UnusedReason {
   const among = (keys: readonly string[], key: string): boolean =>
     keys.some((name) => key === name || key.startsWith(`${name}.`))
   return (key) => {
     if (among(ofPretraining, key)) return 'only pretraining uses it'
-    return among(unusedIn[mode], key) ? `mode ${mode} does not use it` : null
+    if (among(unusedIn[mode], key)) return `mode ${mode} does not use it`
+    if (key === 'augment.mixProbability' && augment.mixup === null && augment.cutmix === null)
+      return 'no batch is mixed without augment.mixup and augment.cutmix'
+    return unusedByEngine(engine)(key)
   }
 }
 

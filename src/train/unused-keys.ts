@@ -1,5 +1,6 @@
 /** Keys of a configuration that have no effect beside its other keys. Somebody relies on a value that is given. */
 import { VideoMaeError } from '../core/errors.ts'
+import { ignoresOption } from '../engine/ignored-options.ts'
 import type { RunConfiguration } from './configuration.ts'
 import type { Override } from './configuration-file.ts'
 
@@ -49,8 +50,18 @@ export function unusedNote(plain: unknown, defaults: unknown, reasonOf: UnusedRe
   return `note: not used in this run: ${unused.map(([key]) => key).join(', ')} (${reasons.join('; ')})`
 }
 
+/** Why an engine has no use for a key such as `engine.threads`. */
+export function unusedByEngine({ name }: Pick<RunConfiguration['engine'], 'name'>): UnusedReason {
+  return (key) => {
+    const [section, option] = key.split('.')
+    return section === 'engine' && ignoresOption(name, option) ? `the engine ${name} does not use it` : null
+  }
+}
+
 /** For pretraining. */
-export function unusedInPretraining({ clip }: Pick<RunConfiguration, 'clip'>): UnusedReason {
+export function unusedInPretraining({ clip, engine }: Pick<RunConfiguration, 'clip' | 'engine'>): UnusedReason {
   return (key) =>
-    key === 'clip.cropScale' && clip.crop !== 'random-resized' ? 'only clip.crop: random-resized uses it' : null
+    key === 'clip.cropScale' && clip.crop !== 'random-resized'
+      ? 'only clip.crop: random-resized uses it'
+      : unusedByEngine(engine)(key)
 }

@@ -86,20 +86,28 @@ const table: Record<string, Record<string, Use>> = {
           ['probe.clips=2', 'probe={"clips":2}', 'probe.readout=motion', 'model.target=raw'].map(
             (key) => `finetune list.csv --from scratch --mode full --set ${key}`,
           ),
+          ['engine.threads=2', 'engine.device=cpu', 'engine.precision=bfloat16'].map(
+            (key) => `finetune list.csv --from scratch --mode ridge --engine reference --set ${key}`,
+          ),
+          [
+            'finetune list.csv --from scratch --mode full --set augment.mixup=null --set augment.cutmix=null --set augment.mixProbability=0.5',
+          ],
         ),
     },
     '--readout': { tests: [['test/finetune/readout-heads.test.ts', '--readout is refused in mode']] },
     '--dry-run': { refused: ['finetune list.csv --from scratch --print-config --dry-run'] },
   },
   evaluate: {
-    ...used('--from', '--clips', '--crops', '--batch', '--out', '--threads', '--workers', '--decoder', '--seed'),
+    ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder', '--seed'),
     ...used('--json', '--quiet'),
+    '--threads': { refused: ['evaluate list.csv --from run --engine cuda --threads 2'] },
     '--report': { refused: ['evaluate list.csv --from model.onnx --report'] },
     '--split': { tests: [['src/cli/dataset-part.test.ts', 'a part is refused for data without a split']] },
     '--engine': { refused: ['evaluate list.csv --from model.onnx --engine native'] },
   },
   predict: {
-    ...used('--certified', '--threads', '--json'),
+    ...used('--certified', '--json'),
+    '--threads': { refused: ['predict v.mp4 --from run --engine reference --threads 2'] },
     ...refused(['predict v.mp4 --from model.onnx'], ['--encoder run', '--rule dpa', '--require-radius 1']),
     ...refused(['predict v.mp4 --certified ensemble'], ['--from run', '--top 2']),
     '--engine': {
@@ -111,7 +119,8 @@ const table: Record<string, Record<string, Use>> = {
   },
   features: {
     ...used('--from', '--kind', '--window-step', '--stride', '--shard', '--out', '--cache', '--batch'),
-    ...used('--engine', '--threads', '--workers', '--decoder', '--json', '--quiet'),
+    ...used('--engine', '--workers', '--decoder', '--json', '--quiet'),
+    '--threads': { refused: ['features videos --from run --engine reference --threads 2'] },
     '--clips': { tests: [[unitTests, 'views are refused beside sliding windows']] },
     '--crops': { tests: [[unitTests, 'views are refused beside sliding windows']] },
     '--readout': { refused: ['features videos --from pixels --kind tokens --readout motion'] },
