@@ -64,8 +64,9 @@ test('rules that count one learner for each bucket say so, and refuse a spread',
   expect([disjoint.radius, spread.radius]).toEqual([5, 1])
   for (const rule of ['dpa', 'roe', 'groups', 'temporal'] as const) {
     const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('fa, fa_exact') })
-    expect(() => certifyImported(scores, { rule, offsets, groups: 4, coverage: 2 })).toThrow(refused)
-    const { conditions } = certifyImported(scores, { rule, offsets: [0], groups: 4, coverage: 2 })
+    const own = { ...(rule === 'groups' ? { groups: 4 } : {}), ...(rule === 'temporal' ? { coverage: 2 } : {}) }
+    expect(() => certifyImported(scores, { rule, offsets, ...own })).toThrow(refused)
+    const { conditions } = certifyImported(scores, { rule, offsets: [0], ...own })
     if (rule !== 'temporal') expect(conditions.join('; ')).toContain('the partitions are disjoint')
   }
 })

@@ -111,7 +111,8 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   if (windowStep !== null) requireCount('windowStep', windowStep)
   if (options.workers !== undefined) requireCount('workers', options.workers)
   if (options.threads !== undefined) requireCount('threads', options.threads)
-  if (shard !== null && !(shard.index >= 0 && shard.index < shard.count)) {
+  const whole = shard === null || (Number.isInteger(shard.index) && Number.isInteger(shard.count))
+  if (shard !== null && !(whole && shard.index >= 0 && shard.index < shard.count)) {
     throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
   }
   if (windowStep !== null && clips * crops !== 1) {

@@ -1,14 +1,15 @@
-import { VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { createFfmpegDecoder } from './ffmpeg/decoder.ts'
 import type { Decoder, DecoderLimits, DecoderName } from './types.ts'
 
 /**
  * Loads a decoder.
  *
- * @throws VideoMaeError `DECODER_MISSING` when it is not on this machine
+ * @throws VideoMaeError `DECODER_MISSING` when it is not on this machine; `INVALID_ARGUMENT` for another name
  */
 export async function createDecoder(name: DecoderName = 'node-av', limits: DecoderLimits = {}): Promise<Decoder> {
   if (name === 'ffmpeg') return createFfmpegDecoder(limits)
+  if (name !== 'node-av') throw invalidArgument('decoder', 'node-av or ffmpeg', name)
   // Loaded only here: the native library is large, and machines without a build of it can still use the program.
   const module = await import('./node-av/decoder.ts').catch((cause: unknown) => {
     throw new VideoMaeError(

@@ -7,11 +7,13 @@ import type { FeatureSet, SampleSet } from './feature-set.ts'
 import { bucketOfDigest, sha256 } from './hash.ts'
 import { checkPeriods, type Periods, periodOf } from './periods.ts'
 
+const keyNames = ['content', 'id', 'source', 'time'] as const
+
 /**
  * `content`: the video's bytes, whatever it is called; `id`: an identity the attacker cannot change; `source`: the group column; `time`:
  * the period it was collected in, not hashed.
  */
-export type BucketKey = 'content' | 'id' | 'source' | 'time'
+export type BucketKey = (typeof keyNames)[number]
 
 export interface BucketOptions {
   readonly by: BucketKey
@@ -112,6 +114,7 @@ function periodsOfRows({ times }: SampleSet, { buckets, periods, groups }: Bucke
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
   const { by, buckets, groups, periods } = options
+  if (!keyNames.includes(by)) throw invalidArgument('by', `one of ${keyNames.join(', ')}`, by)
   if (!Number.isInteger(buckets) || buckets < 1) throw invalidArgument('buckets', 'a positive integer', buckets)
   if (groups !== undefined && (!Number.isInteger(groups) || groups < 1 || buckets % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${buckets}`, groups)

@@ -61,7 +61,7 @@ export function checkLabels(set: Pick<TestInputs, 'rows' | 'labels'>, classes: n
   const { rows, labels } = set
   if (!Number.isInteger(rows) || rows < 0) throw invalidArgument(`${name}.rows`, 'a non-negative integer', rows)
   if (labels.length !== rows) throw invalidArgument(`${name}.labels`, `${rows} labels`, labels.length)
-  const wrong = labels.find((label) => !(label >= 0 && label < classes))
+  const wrong = labels.find((label) => !(Number.isInteger(label) && label >= 0 && label < classes))
   if (wrong !== undefined) throw invalidArgument(`${name}.labels`, `class indices below ${classes}`, wrong)
 }
 
@@ -70,6 +70,9 @@ export function checkTestSet(set: TestSet, classes: number, name = 'test'): void
   checkLabels(set, classes, name)
   const { rows, width, features } = set
   if (!Number.isInteger(width) || width < 1) throw invalidArgument(`${name}.width`, 'a positive integer', width)
+  // Digests are made of the bytes, and learners of float32 values.
+  if (!(features instanceof Float32Array))
+    throw invalidArgument(`${name}.features`, 'a Float32Array', Object.prototype.toString.call(features))
   if (features.length !== rows * width)
     throw invalidArgument(`${name}.features`, `${rows} x ${width} numbers`, features.length)
   const bad = features.findIndex((value) => !Number.isFinite(value))
@@ -90,6 +93,8 @@ export function checkFeatureSet(set: FeatureSet): void {
 /** @throws VideoMaeError `INVALID_ARGUMENT` when a column is shorter or longer than the others, or a label is no class */
 export function checkSampleSet(set: SampleSet): void {
   if (set.classNames.length < 2) throw invalidArgument('classNames', 'at least two classes', set.classNames.length)
+  const twice = set.classNames.find((name, c) => set.classNames.indexOf(name) !== c)
+  if (twice !== undefined) throw invalidArgument('classNames', 'different names', twice)
   checkLabels(set, set.classNames.length, 'training set')
   for (const [name, column] of [
     ['ids', set.ids],
@@ -102,9 +107,16 @@ export function checkSampleSet(set: SampleSet): void {
   }
 }
 
-/** The rows with these indices, in this order. */
+/**
+ * The rows with these indices, in this order.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a row that is not there
+ */
 export function selectRows(set: FeatureSet, rows: ArrayLike<number>): FeatureSet {
   const { width } = set
+  for (let i = 0; i < rows.length; i++)
+    if (!Number.isInteger(rows[i]) || rows[i] < 0 || rows[i] >= set.rows)
+      throw invalidArgument(`rows[${i}]`, `a row below ${set.rows}`, rows[i])
   const features = new Float32Array(rows.length * width)
   for (let i = 0; i < rows.length; i++)
     features.set(set.features.subarray(rows[i] * width, (rows[i] + 1) * width), i * width)

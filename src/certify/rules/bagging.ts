@@ -10,9 +10,13 @@ import { invalidArgument } from '../../core/errors.ts'
  * @param lower lower confidence bound of the winner's share of votes
  * @param upper upper confidence bound of the runner-up's share
  * @returns inserted, deleted or changed samples; -1 when not even the unpoisoned vote is certain
+ * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function baggingRadius(samples: number, draws: number, lower: number, upper: number): number {
-  if (!(samples >= 1 && draws >= 1)) throw invalidArgument('samples, draws', 'positive numbers', `${samples}, ${draws}`)
+  for (const [name, count] of Object.entries({ samples, draws }))
+    if (!Number.isSafeInteger(count) || count < 1) throw invalidArgument(name, 'a positive integer', count)
+  for (const [name, share] of Object.entries({ lower, upper }))
+    if (!(share >= 0 && share <= 1)) throw invalidArgument(name, 'a number from 0 to 1', share)
   const margin = lower - upper
   const cost = (size: number, r: number) => (size / samples) ** draws - 2 * ((size - r) / samples) ** draws + 1
   const holds = (r: number): boolean => {

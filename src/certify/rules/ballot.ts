@@ -193,6 +193,7 @@ const longInsertion = 64
  * @param options `seeds` (DPA*): learners trained on the same partition with different seeds, whose scores are added up in
  *   order to one ballot, default 1; `places`: ranks kept, default all; `knows` [learners, classes]: see `writeBallot`; a learner
  *   that knows no class votes for nobody
+ * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function ballotsFromScores(
   scores: ArrayLike<number>,
@@ -205,6 +206,13 @@ export function ballotsFromScores(
     knows,
   }: { readonly seeds?: number; readonly places?: number; readonly knows?: Uint8Array } = {},
 ): Ballots {
+  for (const [name, count] of Object.entries({ inputs, learners, seeds }))
+    if (!Number.isSafeInteger(count) || count < (name === 'seeds' ? 1 : 0))
+      throw invalidArgument(name, `a whole number from ${name === 'seeds' ? 1 : 0} up`, count)
+  if (places !== 1 && places !== classes)
+    throw invalidArgument('places', `1, or ${classes} as there are classes`, places)
+  if (knows !== undefined && knows.length !== learners * classes)
+    throw invalidArgument('knows', `${learners} x ${classes} values`, knows.length)
   if (scores.length !== inputs * learners * seeds * classes)
     throw invalidArgument('scores', `${inputs} x ${learners * seeds} x ${classes} numbers`, scores.length)
   const ballots = emptyBallots(inputs, learners, classes, places)

@@ -2,6 +2,7 @@
  * Deep Partition Aggregation (Levine & Feizi, ICLR 2021): every sample is in exactly one bucket, every bucket trains one
  * learner, the ensemble is their plurality.
  */
+import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 
@@ -11,9 +12,13 @@ import { type AggregationRule, ofOneRival } from './rule.ts'
  * The minimum runs over all classes, those without votes included, because a captured learner may vote anything.
  *
  * @param counts [classes] votes per class
+ * @throws VideoMaeError `INVALID_ARGUMENT` for fewer than two classes, or counts that are no whole numbers from 0 up
  */
 export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
   checkClasses(counts.length)
+  for (let c = 0; c < counts.length; c++)
+    if (!Number.isSafeInteger(counts[c]) || counts[c] < 0)
+      throw invalidArgument(`counts[${c}]`, 'a whole number from 0 up', counts[c])
   const prediction = plurality(counts)
   // No shift: counts of 2^31 and more are numbers, too.
   return weakest(

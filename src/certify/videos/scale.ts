@@ -1,3 +1,4 @@
+import { invalidArgument } from '../../core/errors.ts'
 import { standardisation } from '../../inference/feature-rows.ts'
 
 /**
@@ -11,13 +12,24 @@ export interface FeatureScale {
   readonly deviation: Float64Array
 }
 
+/** @throws VideoMaeError `INVALID_ARGUMENT` for values that are no whole rows, or not finite */
 export function measureScale({ features, rows, width }: Rows): FeatureScale {
+  if (rows < 1 || features.length !== rows * width)
+    throw invalidArgument('features', `${rows} x ${width} numbers, and at least one row`, features.length)
+  const bad = features.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) throw invalidArgument(`features[${bad}]`, 'a finite number', features[bad])
   return standardisation({ count: rows, width, row: (i) => features.subarray(i * width, (i + 1) * width) })
 }
 
-/** Rows with the mean taken out and divided by the deviation, each on its own. */
+/**
+ * Rows with the mean taken out and divided by the deviation, each on its own.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a scale of another width
+ */
 export function applyScale<T extends Rows>(set: T, { mean, deviation }: FeatureScale): T {
   const { width } = set
+  if (mean.length !== width || deviation.length !== width)
+    throw invalidArgument('scale', `${width} means and deviations`, `${mean.length} and ${deviation.length}`)
   const features = set.features.map((value, i) => (value - mean[i % width]) / deviation[i % width])
   return { ...set, features }
 }
