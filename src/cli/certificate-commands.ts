@@ -60,7 +60,7 @@ export function addVerify(program: Command): void {
     .summary('check a certificate of others from the votes that come with it')
     .description(
       'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
-        'Nothing is trained and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
+        'Nothing is trained (but see --retrain) and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
         'votes to verify it from. Says what it did not check.',
     )
     .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
@@ -69,6 +69,12 @@ export function addVerify(program: Command): void {
       'the videos that were certified: their partitions and labels are checked, too; none is decoded',
     )
     .option('--test <data>', 'with --data: the videos to predict, where the certificate has others than a part of DATA')
+    .option(
+      '--retrain <list>',
+      'with --data: numbers of base classifiers (heads), e.g. 0,7, that are trained again and compared byte for byte',
+    )
+    .option('--from <encoder>', 'with --retrain: the encoder; default: where `certify` found it')
+    .option('--cache <folder>', 'with --retrain: folder of cached features; default: store beside the certificate')
     .addOption(requirement())
     .option('--json', 'print JSON instead of text')
     .option('--quiet', 'no progress')

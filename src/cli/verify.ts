@@ -9,7 +9,7 @@ import { describeDifference } from '../certify/verify/differences.ts'
 import type { VerificationReport } from '../certify/verify/verify-votes.ts'
 import { verifyCertificate } from '../certify/videos/verify-videos.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { progressOf } from './certify-options.ts'
+import { numbersOf, progressOf } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
@@ -17,6 +17,10 @@ export interface VerifyCommandOptions extends CommonOptions {
   /** The videos that were certified. */
   readonly data?: string
   readonly test?: string
+  /** Numbers of base learners to train again. */
+  readonly retrain?: string
+  readonly from?: string
+  readonly cache?: string
   /** For example `certified@5>=0.6`. */
   readonly require?: readonly string[]
   readonly quiet?: boolean
@@ -24,12 +28,16 @@ export interface VerifyCommandOptions extends CommonOptions {
 
 /** `videomae verify`. */
 export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {
-  const { json = false, quiet = false, data, test } = options
+  const { json = false, quiet = false, data, test, from, cache } = options
   const requirements = parseRequirements(options.require ?? [], '--require')
+  const retrain = options.retrain === undefined ? undefined : numbersOf('--retrain', options.retrain, 'partitions', 0)
   const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const { signal } = interrupt
-    const report = await verifyCertificate(file, { data, test, signal, onProgress: progressOf(quiet) })
+    const report = await verifyCertificate(file, {
+      ...{ data, test, retrain, from, cache, signal },
+      onProgress: progressOf(quiet),
+    })
     // What was not verified meets nothing.
     const recomputed = report.runs.filter(({ skipped }) => skipped === null)
     const required = checkRequirements(recomputed, requirements)

@@ -1,8 +1,17 @@
 /** What `verify --data` compares with the videos: with videos to predict of their own, and for white-box radii. */
-import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
@@ -102,4 +111,62 @@ it('an update of the data is counted in units, by content', async () => {
   expect(diff.protectedSet?.changes.flatMap(({ ids }) => ids)).toContain(second.split(',')[0])
   expect(diff.runs).toMatchObject([{ cost: 2, notChecked: null }])
   expect((await verifyCertificate(path.join(after, 'certificate.json'))).differences).toEqual([])
+})
+
+describe('base learners that are trained again', () => {
+  const out = place('retrained')
+  const file = path.join(out, 'certificate.json')
+  beforeAll(async () => {
+    const job = { ...shared, rules: ['dpa', 'roe', 'fa'], spread: 2, data, test, out, cache: place('cache') } as const
+    await certifyVideos(job)
+  })
+  const retrain = (retrain: readonly number[], certificate = file) =>
+    verifyCertificate(certificate, { data, test, retrain, cache: place('cache') })
+
+  it('are the same, in every ensemble that has as many', async () => {
+    const report = await retrain([0, 4])
+    expect(report.differences).toEqual([])
+    const checked = report.checked.join('; ')
+    expect(checked).toContain(
+      'base classifiers 0 of K=3, trained again: votes on all inputs and digests and stored weights',
+    )
+    expect(checked).toContain('base classifiers 0, 4 of K=3 d=2')
+    await expect(retrain([6])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(verifyCertificate(file, { retrain: [0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  it('are found where votes, digests or weights are others', async () => {
+    const copy = place('invented')
+    cpSync(out, copy, { recursive: true })
+    const [certificate, ballots] = [path.join(copy, 'certificate.json'), path.join(copy, 'ballots-k3-d2.npy')]
+    const before = readFileSync(ballots)
+    const learners = path.join(copy, 'learners-k3-d2.txt')
+    const digests = readFileSync(learners, 'utf8').split('\n')
+    writeFileSync(learners, digests.with(4, digests[3]).join('\n'))
+    // Vote of learner 4 on the first input: another class.
+    before[before.length - 6 * 4 + 4] = before[before.length - 6 * 4 + 4] === 2 ? 3 : 2
+    writeFileSync(ballots, before)
+    const fieldsOf = async (numbers: readonly number[]) =>
+      (await retrain(numbers, certificate)).differences.map(({ field }) => field)
+    const found = await fieldsOf([4])
+    expect(found).toContain('learners-k3-d2.txt: learner 4')
+    expect(found.filter((field) => field.startsWith('ballots-k3-d2.npy: ballot of learner 4'))).toHaveLength(1)
+    expect((await fieldsOf([1])).filter((field) => field.includes('learner 1'))).toEqual([])
+    const ensemble = path.join(copy, 'ensemble-k3-d1.safetensors')
+    copyFileSync(path.join(place('update-after'), 'ensemble-k3-d1.safetensors'), ensemble)
+    expect(await fieldsOf([0, 1, 2])).toContainEqual(
+      expect.stringMatching(/^ensemble-k3-d1\.safetensors: weights of learner \d/),
+    )
+    rmSync(ensemble)
+    expect((await fieldsOf([0])).filter((field) => field.includes('ensemble'))).toEqual([])
+  })
+
+  it('are not compared where the machine would give other numbers', async () => {
+    const other = path.join(out, 'other.json')
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(other, text.replace(/"decoder":"node-av [^"]*"/, '"decoder":"node-av (FFmpeg 1)"'))
+    await expect(retrain([0], other)).rejects.toMatchObject({ code: 'CERTIFICATE_NOT_VERIFIED' })
+    writeFileSync(other, text.replace('"kind":"ridge"', '"kind":"attentive"'))
+    await expect(retrain([0], other)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
 })

@@ -43,6 +43,8 @@ const names = {
     'ballots-k50-d1.npy',
     'learners-k50-d1.txt',
     'ensemble-k50-d1.safetensors',
+    'protected-set.json',
+    'certified-inputs.json',
   ],
   audit: ['audit.json'],
   'lethal-dose': ['lethal-dose.json', 'lethal-dose.svg', 'lethal-dose.md'],

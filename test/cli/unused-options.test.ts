@@ -198,7 +198,8 @@ const table: Record<string, Record<string, Use>> = {
   },
   verify: {
     ...used('--data', '--require', '--json', '--quiet'),
-    '--test': { refused: ['verify c.json --test list.csv'] },
+    ...refused(['verify c.json'], ['--test list.csv', '--retrain 0']),
+    ...refused(['verify c.json --data list.csv'], ['--from run', '--cache folder']),
   },
   audit: {
     ...ofStudies,

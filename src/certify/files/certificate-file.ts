@@ -225,7 +225,8 @@ export function filesToVerifyFrom({
 }
 
 /** Files that a certification writes before its certificate. */
-const writtenBefore = /^(ballots|flips|learners|ensemble)-k\d+-d\d+[\w-]*\.(npy|txt|safetensors)$/
+const writtenBefore =
+  /^((ballots|flips|learners|ensemble)-k\d+-d\d+[\w-]*\.(npy|txt|safetensors)|(protected-set|certified-inputs)\.json)$/
 
 /**
  * Refuses a folder where a certificate would replace files of other origin.

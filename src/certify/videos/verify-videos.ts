@@ -1,6 +1,6 @@
 /** Verifies a certificate: from its votes alone and, where the videos are at hand, its partitions and protected set too. */
 import path from 'node:path'
-import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import type { LabelledVideo } from '../../dataset/dataset.ts'
 import { readoutSchema } from '../../model/readout.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
@@ -17,8 +17,9 @@ import { invalidCertificate, readBuckets, readCertificate } from '../verify/read
 import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
 import { type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
 import { samplesOfVideos, videoIdOf } from './learners/video-set.ts'
+import { optionsAgain, withPeriods } from './options-again.ts'
 import { type Division, planVideos } from './plan.ts'
-import { splitRules } from './reading.ts'
+import { retrainLearners } from './retrain.ts'
 import { inputsInTraining } from './seen-inputs.ts'
 import { readSource } from './video-certificate.ts'
 
@@ -27,6 +28,15 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
   readonly data?: string
   /** The videos to predict, where the certificate names others than a part of `data`. */
   readonly test?: string
+  /**
+   * With `data`: numbers of base learners (heads on one encoder) that are trained again and compared, byte for byte, with those of the
+   * certificate, in every ensemble that has as many.
+   */
+  readonly retrain?: readonly number[]
+  /** With `retrain`: the encoder. Default: where `certify` found it. */
+  readonly from?: string
+  /** With `retrain`: folder of cached features. Default: `store` beside the certificate. */
+  readonly cache?: string
 }
 
 /**
@@ -45,8 +55,12 @@ export async function verifyCertificate(
   file: string,
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
-  const { data, test } = options
+  const { data, test, retrain } = options
   if (data === undefined && test !== undefined) throw unusedArgument('test', 'without data', test)
+  if (data === undefined && retrain !== undefined) throw unusedArgument('retrain', 'without data', retrain.join(','))
+  for (const name of ['from', 'cache'] as const)
+    if (retrain === undefined && options[name] !== undefined)
+      throw unusedArgument(name, 'without retrain', options[name])
   const report = await verifyVotes(file, options)
   const certificate = await readCertificate(file)
   requireKnownReadout(file, certificate)
@@ -61,14 +75,23 @@ export async function verifyCertificate(
     )
   const differences = new Differences()
   const notChecked = await compareVideos(file, certificate, { ...options, data }, differences)
+  const trained =
+    retrain === undefined
+      ? { checked: [], notChecked: [] }
+      : await retrainLearners(file, certificate, { ...options, data, retrain }, differences)
   return {
     ...report,
     compared: report.compared + differences.compared,
     checked: [
       ...report.checked,
       'the data: lists, protected and predicted videos, rows left out, labels, classes, and the partition of each video',
+      ...trained.checked,
     ],
-    notChecked: [...report.notChecked.filter((what) => !what.includes('(--data)')), ...notChecked],
+    notChecked: [
+      ...report.notChecked.filter((what) => !what.includes('(--data)')),
+      ...notChecked,
+      ...trained.notChecked,
+    ],
     differences: [...report.differences, ...differences.listed],
     differencesFound: report.differencesFound + differences.found,
   }
@@ -92,7 +115,8 @@ async function compareVideos(
 ): Promise<string[]> {
   const { data } = certificate
   if (data === undefined) return []
-  const { classes, division } = await planAgain(file, certificate, options)
+  const again = optionsAgain(file, certificate, options)
+  const { classes, division } = await withPeriods(certificate, (periods) => planVideos({ ...again, ...periods }))
   differences.compare('classNames', certificate.classNames, classes)
   differences.compare('data.rows', data.rows, division.rows)
   differences.compare('data.division', data.division, division.how)
@@ -164,40 +188,6 @@ function compareSources(
 /** Whether each row of the learners is a video: with several clips their number depends on decoding. */
 function oneRowEach({ options }: ReadCertificate): boolean {
   return options?.clips === 1
-}
-
-/** The division of the videos, by the options of the certificate. */
-async function planAgain(
-  file: string,
-  { data, options = {}, buckets, classNames, runs }: ReadCertificate,
-  { data: source, test, signal }: VerifyCertificateOptions & { readonly data: string },
-) {
-  const { split, seed, testShare } = options
-  const rule = splitRules.find((each) => each === split)
-  if (typeof seed !== 'number' || typeof testShare !== 'number' || (split !== null && rule === undefined))
-    throw invalidCertificate(
-      file,
-      'options.seed, options.testShare and options.split',
-      JSON.stringify({ seed, testShare, split }),
-    )
-  const base = {
-    ...{ data: source, test, signal, seed, by: buckets.by },
-    // `certify` writes its share down where it has no use, too, and there it is refused.
-    ...(test === undefined && rule !== 'folders' ? { testShare } : {}),
-    ...(rule === undefined ? {} : { split: rule }),
-    ...(data?.classes === 'declared' ? { classes: classNames } : {}),
-  }
-  const periods = runs.find((run) => run.periods !== undefined)?.periods
-  if (periods === undefined) return planVideos(base)
-  const { until, length, coverage } = periods
-  try {
-    return await planVideos({ ...base, periods: { until: String(until), length: String(length), coverage } })
-  } catch (error) {
-    // The certificate does not say whether its times are numbers or dates.
-    if (!(error instanceof VideoMaeError && error.code === 'TIME_INVALID')) throw error
-    const dated = { until: new Date(until).toISOString(), length: `${length / 3_600_000}h`, coverage }
-    return planVideos({ ...base, periods: dated })
-  }
 }
 
 /** @returns ids of the videos in its partitions; null where these are not counted */

@@ -60,7 +60,7 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   const { partitions, rules = defaultRules, groups, whiteBox = false, collective, spread, seedsPerPartition } = job
   const { by, threat } = claimOf(rules, job)
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: seedsPerPartition })
-  await requireCertificateFolder(job.out)
+  await requireCertificateFolder(job.out, true)
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   checkPlan(plan, by, rules, threat, whiteBox)
