@@ -28,7 +28,10 @@ describe('pages', () => {
     expect(Object.keys(certificates).length).toBeGreaterThan(10)
     for (const [name, certificate] of Object.entries(certificates)) {
       const page = await pageOf(certificate, `${name}.html`)
-      expect(checkPage(page).problems, name).toEqual([])
+      const { problems, text } = checkPage(page)
+      expect(problems, name).toEqual([])
+      // All files are there, as they were written.
+      expect(text, name).not.toMatch(/Not beside the certificate|Not the files|missing/)
       expect(page).toContain(
         `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'`.replaceAll("'", '&#39;'),
       )
@@ -68,6 +71,36 @@ describe('pages', () => {
         mostFrequentClass.accuracy,
       ])
         if (share > 0 && share < 1) expect(text).toContain(shown(share))
+  })
+
+  it('stay small with many predictors, classes and inputs', async () => {
+    const certificate = JSON.parse(readFileSync(certificates.general, 'utf8'))
+    certificate.classNames = Array.from({ length: 400 }, (_, c) => `a class with a name of some length, number ${c}`)
+    const runs = certificate.runs.map((run: object) => ({
+      ...run,
+      ...{ ballots: null, learnersFile: null },
+      inputs: Array.from({ length: 4000 }, (_, i) => {
+        const label = (i * 7) % 400
+        return {
+          id: `folder/input ${i}.mp4`,
+          label,
+          prediction: i % 5 === 0 ? 0 : label,
+          radius: i % 300,
+          rivals: [1],
+          abstentions: 0,
+        }
+      }),
+    }))
+    for (const some of [runs, runs.slice(0, 1)]) {
+      const file = path.join(folder, 'many.json')
+      writeFileSync(file, JSON.stringify({ ...certificate, runs: some }))
+      const page = await pageOf(file, 'many.html')
+      expect(checkPage(page).problems).toEqual([])
+      expect(page.length).toBeLessThan(700_000)
+      expect(checkPage(page).text).toContain(
+        some.length > 1 ? '370 more classes in the certificate' : '370 more classes',
+      )
+    }
   })
 
   it('of names that are meant to break them are as well-formed, and show the names', async () => {

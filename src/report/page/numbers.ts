@@ -20,14 +20,14 @@ export function percent(share: number): string {
   return `${text} %`
 }
 
-/** A value with its 95 % interval: `33.3 % (13.8 to 60.9 %)`. */
-export function percentWithin({ value, low, high }: { value: number; low: number; high: number }): string {
-  return `${percent(value)} (${bound(low)} to ${bound(high)} %)`
-}
-
 /** `13.8 to 60.9 %` */
 export function interval({ low, high }: { readonly low: number; readonly high: number }): string {
-  return `${bound(low)} to ${bound(high)} %`
+  return `${bounds({ low, high })} %`
+}
+
+/** `13.8 to 60.9`, below a percentage. */
+export function bounds({ low, high }: { readonly low: number; readonly high: number }): string {
+  return `${bound(low)} to ${bound(high)}`
 }
 
 const bound = (share: number): string => (100 * share).toFixed(1)

@@ -56,17 +56,17 @@ small, .note, figcaption, caption, footer { color: var(--ink-2); font-size: 0.87
 table { width: 100%; border-collapse: collapse; font-size: 0.9rem; line-height: 1.45; }
 caption { padding-bottom: 0.5rem; text-align: left; }
 caption span { display: block; max-width: min(46rem, calc(100vw - 2rem)); }
-th, td { padding: 0.4rem 0.7rem 0.4rem 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
+th, td { padding: 0.4rem 0.6rem 0.4rem 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--grid); }
 th { font-weight: 500; }
 tbody th { min-width: 8rem; overflow-wrap: anywhere; }
 td small { display: block; color: inherit; font-size: 0.8125rem; }
 thead th { color: var(--ink-2); vertical-align: bottom; border-bottom-color: var(--line); }
-.number { text-align: right; padding-left: 0.9rem; white-space: nowrap; }
+.number { text-align: right; padding-left: 0.6rem; white-space: nowrap; }
 .number:last-child { padding-right: 0; }
 .number + :not(.number) { padding-left: 1.25rem; }
 thead .number { white-space: normal; }
 tbody th.number { min-width: 0; }
-td[style] { padding-right: 0.7rem; padding-left: 0.7rem; background: rgb(var(--heat) / calc(0.72 * var(--shade))); }
+td[style] { padding-right: 0.6rem; padding-left: 0.6rem; background: rgb(var(--heat) / calc(0.72 * var(--shade))); }
 
 .upright span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; overflow: hidden; }
 .zero { color: var(--ink-2); }

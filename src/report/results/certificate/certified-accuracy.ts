@@ -5,7 +5,7 @@ import { type Curve, type LineChart, mostCurves } from '../../page/chart/line-ch
 import type { Part } from '../../page/html.ts'
 import { isolated, withBelow } from '../../page/html.ts'
 import type { Block, ChartFigure } from '../../page/model.ts'
-import { interval, percent } from '../../page/numbers.ts'
+import { bounds, interval, percent } from '../../page/numbers.ts'
 import type { CertificateFacts, CertifiedInput, CertifiedRun } from './facts.ts'
 import { radiusLabel, tabledRadii, unitWord } from './words.ts'
 
@@ -162,5 +162,5 @@ const mostRows = 60
 
 function certifiedCell(summary: RobustnessSummary, r: number): { readonly value: Part; readonly shade: number } {
   const share = certifiedAt(summary, r)
-  return { value: withBelow(percent(share), interval(wilsonInterval(share, summary.inputs))), shade: share * 0.6 }
+  return { value: withBelow(percent(share), bounds(wilsonInterval(share, summary.inputs))), shade: share * 0.6 }
 }

@@ -3,8 +3,10 @@ import path from 'node:path'
 import { bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
 import { ruleNamed } from '../../../certify/rules/list.ts'
 import type { RobustnessSummary } from '../../../certify/rules/metrics.ts'
-import { readCertificate } from '../../../certify/verify/read-files.ts'
+import { bucketCount } from '../../../certify/verify/buckets.ts'
+import { readBuckets, readCertificate } from '../../../certify/verify/read-files.ts'
 import type { ReadCertificate, ReadImportedCertificate, ReadRun } from '../../../certify/verify/schema.ts'
+import { VideoMaeError } from '../../../core/errors.ts'
 import { fileDigest } from '../../../format/file-digest.ts'
 import { nullIfMissing } from '../../../format/missing.ts'
 import type { SourceFile } from '../../page/model.ts'
@@ -42,9 +44,9 @@ export interface CertifiedRun {
 export interface CheckedFile {
   readonly file: string
   readonly what: string
-  /** SHA-256 of the file as the certificate states it; null for the list of partitions, whose digest is in the file. */
-  readonly stated: string | null
-  readonly state: 'as stated' | 'differs' | 'there' | 'missing'
+  /** SHA-256 as the certificate states it. */
+  readonly stated: string
+  readonly state: 'as stated' | 'differs' | 'missing'
   /** Whether votes and radii can be verified without it: it may be held back because it is confidential. */
   readonly optional?: boolean
 }
@@ -159,19 +161,22 @@ async function sampleFiles(folder: string, samples: ReadCertificate['samples']):
   return found.map((file) => ({ ...file, optional: true }))
 }
 
+/** Records of partitions. Their digest is that of the list in them, which is compared here as the file states it. */
 async function bucketFiles(folder: string, runs: readonly ReadRun[]): Promise<CheckedFile[]> {
-  const wanted = new Map(
-    runs.map(({ learners, bucketManifest }) => [`${learners} ${bucketManifest}`, { learners, bucketManifest }]),
-  )
+  const wanted = new Map(runs.map((run) => [`${bucketCount(run)} ${run.bucketManifest}`, run]))
   const result: CheckedFile[] = []
-  for (const { learners, bucketManifest } of wanted.values()) {
-    const names = bucketFileNames(learners, bucketManifest)
-    let there: string | undefined
-    for (const file of names)
-      if (there === undefined && (await fileDigest(path.join(folder, file)).catch(nullIfMissing)) !== null) there = file
-    const what = 'which video is in which partition'
-    if (result.some(({ file }) => file === there)) continue
-    result.push({ file: there ?? names[1], what, stated: null, state: there === undefined ? 'missing' : 'there' })
+  for (const run of wanted.values()) {
+    const { bucketManifest: stated } = run
+    const [, usual] = bucketFileNames(bucketCount(run), stated)
+    const what = 'which video is in which partition (SHA-256 of the list in it)'
+    const found = await readBuckets(folder, bucketCount(run), stated).catch((error: unknown) => {
+      if (error instanceof VideoMaeError) return undefined
+      throw error
+    })
+    if (found === null) result.push({ file: usual, what, stated, state: 'missing' })
+    else if (found === undefined) result.push({ file: usual, what, stated, state: 'differs' })
+    else
+      result.push({ file: found.name, what, stated, state: found.manifest.digest === stated ? 'as stated' : 'differs' })
   }
   return result
 }

@@ -4,7 +4,7 @@ import type { Block, Section } from '../../page/model.ts'
 import type { CertificateFacts, CheckedFile } from './facts.ts'
 
 export function verifySection(facts: CertificateFacts): Section {
-  const { source, files, data, provenance } = facts
+  const { source, files, data, provenance, threat } = facts
   const differing = files.filter(({ state }) => state === 'differs')
   const missing = files.filter(({ state, optional }) => state === 'missing' && optional !== true)
   const blocks: Block[] = [
@@ -29,7 +29,12 @@ export function verifySection(facts: CertificateFacts): Section {
         ] as const)),
     {
       kind: 'text',
-      text: 'Neither checks the votes themselves: a publisher who invents votes gets a certificate that verifies. To check them, train again with the same version, data and options, and compare the SHA-256 of the base classifiers.',
+      text: [
+        'The votes themselves are not checked by this: a publisher who invents votes gets a certificate that verifies. ',
+        threat === null
+          ? 'To check them, the system that made them has to be trained again.'
+          : 'To check them, train again with the same version, data and options, and compare the SHA-256 of the base classifiers.',
+      ],
     },
     ...(differing.length > 0
       ? [
@@ -76,7 +81,6 @@ function fileTable({ source, files, threat }: CertificateFacts): Block {
   const states = {
     'as stated': 'there, with this SHA-256',
     differs: 'there, but with other content',
-    there: 'there',
     missing: 'missing',
   }
   const rows: Part[][] = [
@@ -84,7 +88,7 @@ function fileTable({ source, files, threat }: CertificateFacts): Block {
     ...files.map(({ file, what, stated, state, optional }) => [
       code(file),
       what,
-      stated === null ? 'checked by verify' : digest(stated),
+      digest(stated),
       optional === true && state === 'missing' ? 'missing: verify names what it cannot check' : states[state],
     ]),
     ...(threat === null

@@ -4,7 +4,7 @@ import type { VideoEntry } from '../../../video/types.ts'
 import { drawIntervals } from '../../page/chart/interval-chart.ts'
 import { isolated, type Part, withBelow } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
-import { count, counted, interval, percent, significant } from '../../page/numbers.ts'
+import { bounds, count, counted, interval, percent, significant } from '../../page/numbers.ts'
 import { calibrationBlocks } from './calibration.ts'
 import { confusionBlocks } from './confusion.ts'
 import type { ClassifierFacts, Evaluated } from './facts.ts'
@@ -27,7 +27,7 @@ export async function classifierPage(facts: ClassifierFacts, options: Classifier
     const videos = [...options.videos, ...entriesOf(run?.split ?? [])]
     sections.push(
       accuracySection(evaluation),
-      { heading: 'Classes', blocks: [classTable(evaluation)] },
+      { heading: 'Classes', blocks: classBlocks(evaluation) },
       { heading: 'Confusions', blocks: confusionBlocks(evaluation.confusion) },
       { heading: 'Calibration', blocks: calibrationBlocks(evaluation.predictions, evaluation.calibrationError) },
       {
@@ -167,15 +167,39 @@ function trainedOnSentence({ trainedOn, videos }: Evaluated): Part {
   ]
 }
 
-const mostClasses = 500
+const [mostClasses, mostOpen] = [500, 30]
 
-function classTable({ perClass }: Evaluated): Block {
+/** All classes, or the worst ones with the others folded away. */
+function classBlocks({ perClass }: Evaluated): Block[] {
   const sorted = [...perClass].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2))
-  const shown = sorted.slice(0, mostClasses)
+  const open = sorted.length <= mostOpen + 10 ? sorted : sorted.slice(0, mostOpen)
+  const rest = sorted.slice(open.length, mostClasses)
+  const left = sorted.length - open.length - rest.length
+  return [
+    classTable(
+      open,
+      `Recall (share of the videos of a class that are found) and precision (share of its predictions that are right), the worst ${open.length === sorted.length ? '' : `${mostOpen} classes `}first`,
+    ),
+    ...(rest.length === 0
+      ? []
+      : [
+          {
+            kind: 'fold',
+            summary: `${rest.length} more classes`,
+            blocks: [classTable(rest, 'Recall and precision of the other classes')],
+          } as const,
+        ]),
+    {
+      kind: 'text',
+      text: `Below each share is its 95 % interval, in percent. It takes videos as independent of each other.${left > 0 ? ` ${counted(left, 'more class', 'more classes')} in evaluation.json.` : ''}`,
+    },
+  ]
+}
+
+function classTable(classes: Evaluated['perClass'], caption: string): Block {
   return {
     kind: 'table',
-    caption:
-      'Recall (share of the videos of a class that are found) and precision (share of its predictions that are right), the worst first',
+    caption,
     columns: [
       { title: 'class' },
       { title: 'videos', align: 'number' },
@@ -183,20 +207,16 @@ function classTable({ perClass }: Evaluated): Block {
       { title: 'predictions', align: 'number' },
       { title: 'precision', align: 'number' },
     ],
-    rows: shown.map(({ label, videos, predicted, recall, precision }) => [
+    rows: classes.map(({ label, videos, predicted, recall, precision }) => [
       isolated(label),
       videos,
       recall === null ? 'no videos' : shareOf(recall, videos),
       predicted,
       precision === null ? 'no predictions' : shareOf(precision, predicted),
     ]),
-    note: [
-      'The 95 % intervals take videos as independent of each other.',
-      sorted.length > shown.length ? ` ${sorted.length - shown.length} more classes in evaluation.json.` : '',
-    ],
   }
 }
 
 function shareOf(share: number, of: number): { readonly value: Part; readonly shade: number } {
-  return { value: withBelow(percent(share), interval(wilsonInterval(share, of))), shade: share * 0.6 }
+  return { value: withBelow(percent(share), bounds(wilsonInterval(share, of))), shade: share * 0.6 }
 }
