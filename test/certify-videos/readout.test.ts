@@ -2,7 +2,7 @@
  * Certificates of heads on another readout than the mean: recorded, voted on, exported, and never mixed with those of another one.
  * Oracle: the certificate, and the readout of the float64 reference engine.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -252,11 +252,16 @@ describe('another readout', () => {
 })
 
 it('lethal doses are measured with the readout of heads', async () => {
-  const { partitions: _, rules: __, from: ___, ...rest } = job('dose', { readout: 'motion:2' })
-  const report = await lethalDoseOfVideos({
+  const { partitions: _, rules: __, from: ___, ...rest } = job('dose', { readout: 'motion:2', cache: place('doses') })
+  await lethalDoseOfVideos({
     ...rest,
     ...{ from: [place('encoder')], learners: [{ kind: 'ridge' }, { kind: 'nearest_mean' }] },
     ...{ partitions: [3], subsets: 10 },
   })
-  expect(report).toBeDefined()
+  const keys = readdirSync(place('doses'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /key\.json$/.test(name),
+  )
+  expect(keys).not.toEqual([])
+  for (const key of keys)
+    expect(JSON.parse(readFileSync(place('doses', key), 'utf8'))).toMatchObject({ readout: 'motion:2' })
 })
