@@ -1,4 +1,5 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
+
 import type { BucketKey } from '../certify/ensemble/buckets.ts'
 import { needsPeriods, type Rule } from '../certify/rules/list.ts'
 import type { EncoderTrust, Threat } from '../certify/threat/threat.ts'
@@ -7,6 +8,7 @@ import type { SplitRule } from '../certify/videos/reading.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
 import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { printableLines } from '../core/printable.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { ProgressDisplay } from '../train/progress.ts'
@@ -88,7 +90,7 @@ export function noteOf(quiet: boolean): (note: string) => void {
   return (note) => {
     if (quiet || told.has(note)) return
     told.add(note)
-    process.stderr.write(`${note}\n`)
+    process.stderr.write(`${printableLines(note)}\n`)
   }
 }
 

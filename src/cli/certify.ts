@@ -23,6 +23,7 @@ import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
 import { videosOf } from '../certify/videos/study.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { recipeFile } from '../train/recipes.ts'
@@ -235,7 +236,7 @@ function reportCertificate(
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
-      `${certificateTable(certificate)}\n${certificateRemarks(certificate).join('\n')}\n` +
+      `${certificateTable(certificate)}\n${certificateRemarks(certificate).map(printable).join('\n')}\n` +
       files.map((file) => `wrote  ${file}\n`).join(''),
   )
   showRequirements(required)

@@ -1,6 +1,7 @@
 import { assertDiff, type CertificateDiff, diffCertificates } from '../certify/diff/diff.ts'
 import { diffCsv, diffTable } from '../certify/diff/table.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { printableLines } from '../core/printable.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { outputTaken } from '../format/onnx-target.ts'
@@ -24,7 +25,7 @@ export async function diffCommand(before: string, after: string, options: DiffCo
     if (error !== null) process.exitCode = exitCodes[error.exit]
     return
   }
-  process.stdout.write(diffTable(diff) + (csv === undefined ? '' : `wrote  ${csv}\n`))
+  process.stdout.write(printableLines(diffTable(diff)) + (csv === undefined ? '' : `wrote  ${csv}\n`))
   if (error !== null) throw error
 }
 

@@ -1,5 +1,6 @@
 import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
 import { unusedArgument } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { type ClassifierOptions, refuseClassifierOptions } from './export.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
@@ -27,7 +28,7 @@ export async function exportCertifiedCommand(encoder: string, options: ExportCer
   const result = await exportEnsemble(certified, { out, input, encoder, compareWith: engine ?? null, signal }).finally(
     () => interrupt.dispose(),
   )
-  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
+  for (const warning of result.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

@@ -1,4 +1,5 @@
 import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
 import { fileDigestOf, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
@@ -61,7 +62,7 @@ export async function exportClassifierCommand(
       throw invalidArgument('--evaluate', 'none for a Hugging Face directory', evaluate, hint)
     }
     const { warnings } = await exportClassifierDirectory(checkpoint, out)
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+    for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
     process.stdout.write(json ? `${JSON.stringify({ files: [out], warnings })}\n` : `wrote      ${out}\n`)
     return
   }

@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
 import type { ExportInput } from '../export/check.ts'
 import { clipsForCheck } from '../export/clips.ts'
@@ -54,7 +55,7 @@ export async function exportCommand(
   const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))
     .then((clips) => exportEncoder(checkpoint, { out, input, clips, compareWith: engine, signal }))
     .finally(() => interrupt.dispose())
-  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
+  for (const warning of result.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
 import { readingLines } from '../video/reading.ts'
 import type { DecoderName } from '../video/types.ts'
@@ -43,7 +44,9 @@ function table({ sources, videos, usable, unusable, seconds, bytes }: InspectRep
     `${sources.map(({ source }) => source).join(', ')}: ${usable} usable videos, ${formatSeconds(seconds)}, ${(bytes / 2 ** 20).toFixed(1)} MiB; ${unusable} unusable`,
     ...bad,
     '',
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }
 
 function cells({ entry, info, frames }: InspectedVideo): string[] {

@@ -6,6 +6,7 @@ import {
   openCertifiedEnsemble,
 } from '../certify/videos/ensemble/open-ensemble.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -90,7 +91,7 @@ function textOf(ensemble: CertifiedEnsemble, predictions: readonly CertifiedVide
     const part =
       prediction.part === undefined ? '' : ` ${start ?? 0} s to ${end === undefined ? 'the end' : `${end} s`}`
     const line = prediction.ok ? lineOf(prediction, ensemble, required) : `unreadable: ${prediction.reason}`
-    return `${prediction.video}${part}\n  ${printable(line)}\n`
+    return `${printable(prediction.video)}${part}\n  ${printable(line)}\n`
   })
   return (
     `${videos.join('')}\nensemble   ${digest}\nrule       ${rule}, K = ${partitions}${d}\n` +
@@ -110,9 +111,4 @@ function lineOf(prediction: CertifiedClass, { learners }: CertifiedEnsemble, req
   const next = runnerUp === null ? 'no other class has votes' : `next ${runnerUp.label}, ${runnerUp.votes}`
   const rest = `${certified}; ${votes} of ${learners} votes; ${next}`
   return label === null ? `abstained (below ${required}): ${rest}` : `${label}  ${rest}`
-}
-
-/** Text of a file that may be of any origin: without what moves the cursor of a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '?')
 }

@@ -1,4 +1,5 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { predict } from '../inference/predict.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
@@ -47,13 +48,13 @@ export async function predictCommand(videos: readonly string[], options: Predict
       for (const prediction of predictions) {
         const classes = prediction.ok
           ? prediction.classes.map(
-              ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${label}\n`,
+              ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${printable(label)}\n`,
             )
-          : [`  unreadable: ${prediction.reason}\n`]
+          : [`  unreadable: ${printable(prediction.reason)}\n`]
         const { start, end } = prediction.part ?? {}
         const part =
           prediction.part === undefined ? '' : ` ${start ?? 0} s to ${end === undefined ? 'the end' : `${end} s`}`
-        process.stdout.write(`${prediction.video}${part}\n${classes.join('')}`)
+        process.stdout.write(`${printable(prediction.video)}${part}\n${classes.join('')}`)
       }
     }
     const failed = predictions.filter(({ ok }) => !ok)

@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts'
 import type { MaskKind } from '../mask/mask.ts'
 import { reconstruct } from '../report/reconstruct.ts'
 import type { DecoderName } from '../video/types.ts'
@@ -20,7 +21,7 @@ export async function reconstructCommand(
   { json, ...options }: ReconstructCommandOptions,
 ): Promise<void> {
   const { clips, ...result } = await reconstruct(checkpoint, video, options)
-  for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
+  for (const warning of result.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return

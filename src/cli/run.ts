@@ -1,4 +1,5 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { printableLines } from '../core/printable.ts'
 import { goingOn, systemError } from './system-error.ts'
 
 /** What every command can be asked for. */
@@ -51,8 +52,8 @@ export function reportError(thrown: unknown, { json = false }: CommonOptions, go
     if (json) {
       process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
     } else {
-      process.stderr.write(`videomae: ${error.message} [${error.code}]\n`)
-      if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
+      process.stderr.write(`videomae: ${printableLines(error.message)} [${error.code}]\n`)
+      if (error.hint !== undefined) process.stderr.write(`  ${printableLines(error.hint)}\n`)
     }
     return exitCodes[error.exit]
   }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
@@ -200,5 +201,5 @@ export function formatEvaluation({ labels, views, scores, trainedOn, warnings, f
   if (shown.length < classes.length) lines.push(`  and ${classes.length - shown.length} more classes that do better`)
   for (const { reason } of failures.slice(0, 20)) lines.push(`unreadable: ${reason}`)
   if (failures.length > 20) lines.push(`and ${failures.length - 20} more (evaluation.json)`)
-  return `${lines.join('\n')}\n`
+  return `${lines.map(printable).join('\n')}\n`
 }

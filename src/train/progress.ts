@@ -1,3 +1,4 @@
+import { printableLines } from '../core/printable.ts'
 import { type MetricsLine, warmupSteps } from './metrics.ts'
 
 /** What is known after a step, for whoever shows it. */
@@ -94,7 +95,7 @@ export class ProgressDisplay {
   note(text: string): void {
     if (this.quiet) return
     this.clear()
-    this.stream.write(`${text}\n`)
+    this.stream.write(`${printableLines(text)}\n`)
   }
 
   /** Leaves the last progress line standing. */
