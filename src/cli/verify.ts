@@ -9,7 +9,7 @@ import { describeDifference } from '../certify/verify/differences.ts'
 import type { VerificationReport } from '../certify/verify/verify-votes.ts'
 import { verifyCertificate } from '../certify/videos/verify-videos.ts'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { printable, printableLines } from '../core/printable.ts'
+import { printable } from '../core/printable.ts'
 import { numbersOf, progressOf } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
@@ -54,7 +54,7 @@ export async function verifyCommand(file: string, options: VerifyCommandOptions)
       if (error !== null) process.exitCode = exitCodes[error.exit]
       return
     }
-    process.stdout.write(printableLines(textOf(report)))
+    process.stdout.write(textOf(report))
     if (required !== null) process.stdout.write(`${requirementLines(required).join('\n')}\n`)
     if (error !== null) throw error
   } finally {
@@ -79,14 +79,16 @@ function textOf({ runs, compared, checked, notChecked, differences, differencesF
   const more = differencesFound - Math.min(mostPrinted, differences.length)
   return [
     ...runs.map(({ run, inputs, skipped }) =>
-      skipped === null ? `${run}: ${inputs} inputs counted again` : `${printable(`${run}: NOT VERIFIED, ${skipped}`)}`,
+      skipped === null ? `${run}: ${inputs} inputs counted again` : `${run}: NOT VERIFIED, ${skipped}`,
     ),
     `${compared} values compared, ${differencesFound} differ`,
-    ...differences.slice(0, mostPrinted).map((difference) => `  differs: ${printable(describeDifference(difference))}`),
+    ...differences.slice(0, mostPrinted).map((difference) => `  differs: ${describeDifference(difference)}`),
     ...(more > 0 && differencesFound > mostPrinted ? [`  and ${more} more`] : []),
     ...checked.map((what) => `checked: ${what}`),
     ...notChecked.map((what) => `not checked: ${what}`),
     ...(differencesFound === 0 && claim !== null ? [`claim: ${claim}`] : []),
     '',
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }

@@ -1,9 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { writeSafetensors } from '../format/safetensors.ts'
-import { requireFeatureFolder } from './feature-files.ts'
+import { lockRun } from '../train/run-lock.ts'
+import type { VideoEntry } from '../video/types.ts'
+import { requireFeatureFolder, writeFeatureFiles } from './feature-files.ts'
+import { FeatureStore } from './feature-store.ts'
+import type { ComputedFeatures } from './features.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-feature-files-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -34,4 +38,40 @@ test.each(['{"name": "a package"}', '[1, 2]', 'null', 'no JSON'])('an index.json
   writeFileSync(index, text)
   await expect(requireFeatureFolder(folder)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
   expect(readFileSync(index, 'utf8')).toBe(text)
+})
+
+describe('files of features', () => {
+  /** One video with one row of two values. */
+  async function features(value: number): Promise<ComputedFeatures<VideoEntry>> {
+    const store = await FeatureStore.open(path.join(folder, 'store'), `key-${value}`, { value }, 2)
+    const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 1 }
+    await store.append({ digest: 'd', views: [view] }, Float32Array.of(value, value))
+    const video = { path: 'a.mp4', id: 'a.mp4' }
+    const found = { videos: [{ video, digest: 'd' }], failures: [], computed: 1, encoder: `e${value}`, readout: 'mean' }
+    return { store, shape: [2], ...found } as unknown as ComputedFeatures<VideoEntry>
+  }
+  const out = path.join(folder, 'out')
+  const bytes = () => readdirSync(out).map((name) => [name, readFileSync(path.join(out, name), 'latin1')])
+
+  test('are replaced together, or not at all', async () => {
+    await writeFeatureFiles(out, await features(1), null)
+    const before = bytes()
+    expect(before.map(([name]) => name)).toEqual(['features.npy', 'features.safetensors', 'index.json'])
+    // Where one of them cannot be written, the others stay what they were.
+    const rows = path.join(out, 'features.npy')
+    rmSync(rows)
+    mkdirSync(rows)
+    await expect(writeFeatureFiles(out, await features(2), null)).rejects.toThrow()
+    rmSync(rows, { recursive: true })
+    writeFileSync(rows, before[0][1], 'latin1')
+    expect(bytes()).toEqual(before)
+  })
+
+  test('are written by one command at a time', async () => {
+    const lock = await lockRun(out)
+    await expect(writeFeatureFiles(out, await features(2), null)).rejects.toMatchObject({ code: 'RUN_LOCKED' })
+    await lock.release()
+    await writeFeatureFiles(out, await features(2), null)
+    expect(readFileSync(path.join(out, 'index.json'), 'utf8')).toContain('"encoder":"e2"')
+  })
 })

@@ -1,9 +1,10 @@
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
+import { replaceFiles } from '../format/atomic.ts'
 import { writeNpy } from '../format/npy.ts'
 import { outputTaken } from '../format/onnx-target.ts'
 import { readSafetensors, writeSafetensors } from '../format/safetensors.ts'
+import { lockRun } from '../train/run-lock.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { type ComputedFeatures, toldFailure } from './features.ts'
 
@@ -55,6 +56,8 @@ function isIndex(text: string): boolean {
  * Writes features of all views of all videos: `features.npy` [rows, D] or [rows, N, D], `features.safetensors` with the
  * tensors `features` and, where `classes` are given, `labels` (int64, -1 for a video without a label), and `index.json`, which says of every row which
  * video and which frames it is.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`; `RUN_LOCKED` while another process writes features there
  */
 export async function writeFeatureFiles<Video extends VideoEntry & { readonly class?: number }>(
   folder: string,
@@ -81,21 +84,42 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
   }
   const whole = [index.length, ...shape]
   await requireFeatureFolder(folder)
-  await mkdir(folder, { recursive: true })
-  const file = (name: string): string => path.join(folder, name)
-  await replaceFile(file(featureFiles.tensors), (temporary) =>
-    writeSafetensors(
-      temporary,
-      new Map([
-        ['features', { shape: whole, data }],
-        ...(classes === null ? [] : ([['labels', { shape: [index.length], data: labels }]] as const)),
-      ]),
-      { encoder, ...read },
-    ),
-  )
-  await replaceFile(file(featureFiles.rows), (temporary) => writeNpy(temporary, whole, data))
-  const description = { encoder, ...read, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
-  await writeFileAtomic(file(featureFiles.index), `${JSON.stringify(description)}\n`)
-  const files = Object.values(featureFiles).map(file)
+  // Two commands that write at once would leave rows of one beside the index of the other.
+  const lock = await lockRun(folder)
+  try {
+    const description = { encoder, ...read, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
+    await writeTogether(folder, { whole, data, labels, classes, description, about: { encoder, ...read } })
+  } finally {
+    await lock.release()
+  }
+  const files = Object.values(featureFiles).map((name) => path.join(folder, name))
   return { files, rows: index.length, shape: whole }
+}
+
+interface FeatureContent {
+  /** [rows, ...shape] */
+  readonly whole: readonly number[]
+  readonly data: Float32Array
+  readonly labels: BigInt64Array
+  readonly classes: readonly string[] | null
+  readonly description: object
+  readonly about: Readonly<Record<string, string>>
+}
+
+/** All files or, after a failure, none: no index is ever beside rows that it is not about. */
+async function writeTogether(
+  folder: string,
+  { whole, data, labels, classes, description, about }: FeatureContent,
+): Promise<void> {
+  await replaceFiles(path.join(folder, featureFiles.index), async (temporary) => {
+    const [rows, tensors, index] = Object.values(featureFiles).map((name) => path.join(temporary, name))
+    const named = new Map([
+      ['features', { shape: whole, data }],
+      ...(classes === null ? [] : ([['labels', { shape: [whole[0]], data: labels }]] as const)),
+    ])
+    await writeSafetensors(tensors, named, about)
+    await writeNpy(rows, whole, data)
+    await writeFile(index, `${JSON.stringify(description)}\n`)
+    return [rows, tensors, index]
+  })
 }
