@@ -1,7 +1,11 @@
 /** A certificate with its files, as `videomae verify` reads those of strangers. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
+import { attestCertificate } from '../../src/certify/attest/attest.ts'
 import { certify } from '../../src/certify/certify.ts'
+import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
+import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
+import { proposeFromDose, readDoseStudy } from '../../src/certify/dose/proposal.ts'
 import { digestRows } from '../../src/certify/ensemble/feature-set.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
@@ -57,6 +61,13 @@ async function writeImported(place: string): Promise<void> {
   await writeFileAtomic(place, JSON.stringify({ ...certificate, ballots: stored }))
 }
 
+async function writeStudy(place: string): Promise<void> {
+  const learner = doseLearner(samples(40, 1), samples(10, 2), {
+    ...{ name: 'a', learners: headLearners({ kind: 'nearest_mean' }), threads: 1 },
+  })
+  await writeFileAtomic(place, JSON.stringify(await lethalDose([learner], { partitions: [2, 5], subsets: 10 })))
+}
+
 /** The certificate beside a file of it. */
 const verify = (place: string) => verifyVotes(path.join(path.dirname(place), 'certificate.json'))
 
@@ -96,4 +107,14 @@ export const certificateFormats: readonly Format[] = [
   beside('buckets of a certificate', 'buckets', 'buckets-8.json', mutateDocument, (place) =>
     writeSample(place, ['fa'], null),
   ),
+  beside('protected set of a certificate', 'protected-set', 'protected-set.json', mutateDocument, (place) =>
+    writeSample(place, ['fa'], null),
+  ),
+  beside('statement about a certificate', 'statement', 'statement.json', mutateDocument, async (place) => {
+    await writeSample(place, ['dpa'], null)
+    await attestCertificate(path.dirname(place))
+  }),
+  single('dose study', 'dose/lethal-dose.json', writeStudy, mutateDocument, async (place) => {
+    proposeFromDose(await readDoseStudy(place), 60)
+  }),
 ]

@@ -46,7 +46,7 @@ export function diffTable(diff: CertificateDiff): string {
 function protectedLines({ before, after, counts, changes }: NonNullable<CertificateDiff['protectedSet']>): string[] {
   return [
     `protected  ${before.samples} videos in ${before.units} units before, ${after.samples} in ${after.units} after`,
-    `changed    ${changes.length} units: ${counts.added} added, ${counts.removed} removed, ${counts.label} with other labels, ${counts.content} with other contents`,
+    `changed    ${changes.length} ${changes.length === 1 ? 'unit' : 'units'}: ${counts.added} added, ${counts.removed} removed, ${counts.label} with other labels, ${counts.content} with other contents`,
     ...limited(changes, changeLine),
   ]
 }
@@ -81,7 +81,7 @@ function predictionLines({ run, outcomes, cost }: RunDiff): string[] {
   return limited(
     moved,
     ({ id, label, before, after }) =>
-      `${run}: ${id} (${label}): ${before.prediction} -> ${after.prediction}, radius ${before.radius} -> ${after.radius}${cost !== null && before.radius < cost ? `, below the ${cost} changed units` : ''}`,
+      `${run}: ${id} (${label}): ${before.prediction} -> ${after.prediction}, radius ${before.radius} -> ${after.radius}${cost !== null && before.radius < cost ? `, below the ${cost} changed ${cost === 1 ? 'unit' : 'units'}` : ''}`,
   )
 }
 
