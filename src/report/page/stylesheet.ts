@@ -89,7 +89,7 @@ svg .note { font-size: 12px; }
 .dot.s0 { fill: var(--s0); } .dot.s1 { fill: var(--s1); } .dot.s2 { fill: var(--s2); }
 .dot.s3 { fill: var(--s3); } .dot.s4 { fill: var(--s4); } .dot.s5 { fill: var(--s5); }
 .interval { stroke-width: 2; opacity: 0.55; fill: none; }
-.heat { fill: rgb(var(--heat)); }
+.heat { fill: var(--s0); }
 .paper { fill: var(--soft); }
 .square { max-width: 32rem; }
 .pictures > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1.25rem; }

@@ -7,7 +7,7 @@ const levels = 6
 const mostCells = 60_000
 
 /**
- * A square of cells, darker for larger shares. Cells without anything are not drawn.
+ * A square of cells, stronger in color for larger shares, so that a few percent can be seen, too. Cells without anything are not drawn.
  *
  * @param shares [row][column], 0 to 1
  * @param text what the picture shows, for those who do not see it
@@ -26,6 +26,6 @@ export function drawHeatMap(shares: readonly (readonly number[])[], text: string
   return html`<svg class="chart square" viewBox="0 0 ${size} ${size}" role="img" aria-label="${text}"><path class="paper" d="M0 0h${size}v${size}h-${size}z"/>${paths.map(
     (path, i) =>
       path.length > 0 &&
-      html`<path class="heat" fill-opacity="${((i + 1) / levels).toFixed(2)}" d="${path.join('')}"/>`,
+      html`<path class="heat" fill-opacity="${Math.sqrt((i + 1) / levels).toFixed(2)}" d="${path.join('')}"/>`,
   )}</svg>`
 }

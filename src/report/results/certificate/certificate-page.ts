@@ -224,7 +224,7 @@ function perRun(
   if (left > 0)
     blocks.push({
       kind: 'text',
-      text: [code(facts.source.file), ` has the same of ${counted(left, 'more predictor')}.`],
+      text: [code(facts.source.file), ` has the inputs of ${counted(left, 'more predictor')}.`],
     })
   return { heading, blocks }
 }

@@ -178,7 +178,7 @@ function classBlocks({ perClass }: Evaluated): Block[] {
   return [
     classTable(
       open,
-      `Recall (share of the videos of a class that are found) and precision (share of its predictions that are right), the worst ${open.length === sorted.length ? '' : `${mostOpen} classes `}first`,
+      `Recall (share of the videos of a class that are found) and precision (share of its predictions that are right)${open.length === sorted.length ? ', the worst first' : `: the ${mostOpen} worst classes`}`,
     ),
     ...(rest.length === 0
       ? []

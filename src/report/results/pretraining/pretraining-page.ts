@@ -1,4 +1,5 @@
 /** The page of a pretraining run. */
+import { lossWarnings } from '../../../train/pretrain.ts'
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
 import { bytes, count, counted, percent, significant } from '../../page/numbers.ts'
@@ -80,9 +81,8 @@ function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[
 }
 
 function comparison(loss: number, meanLoss: number): string {
-  const gain = 1 - loss / meanLoss
-  if (gain <= 0.005) return 'the model does no better than that.'
-  return `the loss is ${percent(gain)} lower.`
+  if (lossWarnings({ loss, meanLoss }).length > 0) return 'the model has learned next to nothing.'
+  return `the loss is ${percent(1 - loss / meanLoss)} lower.`
 }
 
 function lossFacts({ lines, planned }: TrainingFacts): Block[] {
@@ -108,16 +108,9 @@ function lossFacts({ lines, planned }: TrainingFacts): Block[] {
 }
 
 function lossNotes({ lines }: TrainingFacts): Block[] {
-  const last = lines[lines.length - 1]
+  const { loss, meanLoss = null } = lines[lines.length - 1]
   return [
-    ...(last.meanLoss !== undefined && last.loss >= last.meanLoss
-      ? [
-          {
-            kind: 'warning',
-            text: 'The last loss is not below that of predicting the mean: the model has not learned to predict more than that.',
-          } as const,
-        ]
-      : []),
+    ...lossWarnings({ loss, meanLoss }).map((text): Block => ({ kind: 'warning', text })),
     {
       kind: 'text',
       text: 'A low loss says that hidden patches of the training videos are predicted well. How useful the encoder is shows only in a classifier on its features.',
