@@ -9,10 +9,10 @@ import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { diffCsv, diffTable } from '../../src/certify/diff/table.ts'
 import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
 import type { FeatureSet, TestSet } from '../../src/certify/ensemble/feature-set.ts'
-import { sha256 } from '../../src/certify/ensemble/hash.ts'
+import { bucketOfDigest, sha256 } from '../../src/certify/ensemble/hash.ts'
 import { headLearners, poisonedFeatures } from '../../src/certify/ensemble/heads/family.ts'
 import { periodOf } from '../../src/certify/ensemble/periods.ts'
-import { type PoisonKind, poisonAtRandom, poisonPeriods } from '../../src/certify/ensemble/poison.ts'
+import { cleanRows, type PoisonKind, poisonAtRandom, poisonPeriods } from '../../src/certify/ensemble/poison.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { runHere } from '../cli/run-here.ts'
@@ -130,6 +130,36 @@ describe.each(setups)('random changes of data by $name', ({ options, kinds }) =>
       expect(run.learners).toEqual({ changed: 0, reached: 0 })
     }
   })
+})
+
+it('an encoder of a group may change with the videos of its group, and with nothing else', async () => {
+  const set = gaussians({ ...small, rows: 60, seed: 1 })
+  const groups = 4
+  const perGroup = { ...inputs, perGroup: Array.from({ length: groups }, () => inputs) }
+  const optionsOf = (digest: string): Options => ({
+    threat: { threat: 'general', encoder: { ...encoder, digest, trust: 'per_group' } },
+    ...{ by: 'content', partitions: 12, rules: ['groups'], groups },
+  })
+  const before = await certified(set, perGroup, optionsOf('first'))
+  // As pretraining again on the videos of a group would: other features of all of them.
+  const group = bucketOfDigest(set.digests[0], groups)
+  const features = set.features.map((value, i) =>
+    bucketOfDigest(set.digests[Math.floor(i / set.width)], groups) === group ? 2 * value + 1 : value,
+  )
+  const changed = { ...set, features }
+  const rows = cleanRows(set)
+  const removed = poisonedFeatures(changed, inputs, rows.slice(1))
+  const diff = await diffCertificates(before, await certified(removed, perGroup, optionsOf('second')))
+  expect(diff.claimDifferences).toEqual([])
+  expect(diff.runs).toMatchObject([{ cost: 1, notChecked: null, learners: { changed: 3, reached: 3 } }])
+  assertDiff(diff)
+  // A label changes no encoder: the others of the group should have stayed.
+  const relabeled = [{ ...rows[0], label: (rows[0].label + 1) % 3 }, ...rows.slice(1)]
+  const labels = poisonedFeatures(changed, inputs, relabeled)
+  const other = await diffCertificates(before, await certified(labels, perGroup, optionsOf('second')))
+  expect(other.protectedSet?.counts).toEqual({ added: 0, removed: 0, label: 1, content: 0 })
+  expect(other.runs[0].learners).toEqual({ changed: 3, reached: 1 })
+  expect(other.violations.filter(({ kind }) => kind === 'learner')).toHaveLength(2)
 })
 
 it('with periods the cost is the stretch that holds all changes, and the newest may be covered by the earliness', async () => {
