@@ -22,15 +22,17 @@ const scores = z.object({
   balanced: estimate,
   loss: z.number(),
   calibrationError: share,
-  perClass: z.array(
-    z.object({
-      label: z.string(),
-      videos: count,
-      predicted: count,
-      recall: share.nullable(),
-      precision: share.nullable(),
-    }),
-  ),
+  perClass: z
+    .array(
+      z.object({
+        label: z.string(),
+        videos: count,
+        predicted: count,
+        recall: share.nullable(),
+        precision: share.nullable(),
+      }),
+    )
+    .min(1),
 })
 
 const evaluation = scores.extend({

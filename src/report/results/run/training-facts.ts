@@ -7,11 +7,9 @@ import { readResultFile, readResultLines } from '../read-file.ts'
 const line = z.object({
   step: z.number(),
   clips: z.number(),
-  epoch: z.number(),
   loss: z.number(),
   meanLoss: z.number().optional(),
   learningRate: z.number(),
-  gradientNorm: z.number(),
   clipsPerSecond: z.number().nullable().default(null),
   dataWait: z.number().nullable().default(null),
   memory: z.number(),

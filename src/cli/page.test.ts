@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { pageHint, requirePage, writePage } from './page.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-page-'))
+afterEach(() => vi.restoreAllMocks())
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function makeRun(name: string): string {
+  const run = path.join(folder, name)
+  mkdirSync(run)
+  writeFileSync(path.join(run, 'config.json'), '{}')
+  writeFileSync(path.join(run, 'metrics.jsonl'), '')
+  return run
+}
+
+describe('--report', () => {
+  it('refuses a place where another file is, before the work', async () => {
+    const run = makeRun('taken')
+    const page = path.join(run, 'report.html')
+    writeFileSync(page, 'mine')
+    await expect(requirePage(true, run)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+    await expect(requirePage(undefined, run)).resolves.toBeUndefined()
+    expect(readFileSync(page, 'utf8')).toBe('mine')
+  })
+
+  it('writes the page; without it a note says that one from before is about another result', async () => {
+    const run = makeRun('old')
+    const notes = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
+    expect(await writePage(undefined, run)).toEqual([])
+    expect(notes).not.toHaveBeenCalled()
+    expect(pageHint(run)).not.toContain('from before')
+    expect(await writePage(true, run)).toEqual([path.join(run, 'report.html')])
+    expect(notes).not.toHaveBeenCalled()
+    expect(await writePage(undefined, run)).toEqual([])
+    expect(notes.mock.calls.join()).toContain('report.html was made before this result')
+    expect(pageHint(run)).toContain('report.html there is from before')
+  })
+})
+
+it('the hint names a run with blanks as a shell takes it', () => {
+  expect(pageHint(path.join(folder, 'my run'))).toMatch(/ report ".*my run"\n$/)
+  expect(pageHint(path.join(folder, 'run'))).toMatch(/ report \S*run\n$/)
+})
