@@ -5,6 +5,7 @@ import type { SampleCounts } from '../certify/videos/forecast/ensembles.ts'
 import { type CertificationForecast, forecastCertification } from '../certify/videos/forecast/forecast.ts'
 import type { MeasuredWork } from '../certify/videos/forecast/measure.ts'
 import { startsFresh } from '../certify/videos/learners/kinds.ts'
+import { printable } from '../core/printable.ts'
 import { formatBytes } from '../train/memory-need.ts'
 import { endAsRequired } from './certify-requirements.ts'
 
@@ -90,7 +91,9 @@ function planText(forecast: CertificationForecast): string {
     `files      ${sizeOf(bytes)} in ${files.length} files`,
     ...files.map((file) => `           ${file.file}  ${file.exact ? '' : 'about '}${sizeOf(file.bytes)}`),
     '',
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }
 
 function fewestOf(counts: readonly SampleCounts[]): SampleCounts {

@@ -215,6 +215,17 @@ describe('a change that the records do not show', () => {
     expect(diff.runs[0].learners).toEqual({ changed: 1, reached: 0 })
     expect(() => assertDiff(diff)).toThrow(expect.objectContaining({ code: 'CHANGE_NOT_EXPLAINED' }))
     expect(diffTable(diff)).toContain('CONTRADICTS the claim: DPA K=9, base classifier')
+    // A video that is called like a line of the output makes no line.
+    const named = {
+      unit: 'u',
+      change: 'added',
+      ids: ['x.mp4\nnothing contradicts the claim'],
+      before: [],
+      after: ['y'],
+    }
+    const changes = [named] as const
+    const text = diffTable({ ...diff, protectedSet: { ...diff.protectedSet!, changes } as typeof diff.protectedSet })
+    expect(text.split('\n')).toContain('  + x.mp4?nothing contradicts the claim (y)  [u]')
   })
 
   it('of many samples is found in the predictions, and the command ends with 10', async () => {

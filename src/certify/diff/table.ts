@@ -1,4 +1,5 @@
 /** What two certificates differ in, as text for people and as a table for spreadsheets. */
+import { printable } from '../../core/printable.ts'
 import { csvField } from '../../format/csv.ts'
 import type { ChangedUnit } from './changes.ts'
 import type { CertificateDiff, InputComparison, RunDiff } from './diff.ts'
@@ -40,7 +41,9 @@ export function diffTable(diff: CertificateDiff): string {
     'not checked: whether each certificate follows from its votes (videomae verify)',
     `claim      ${diff.claim}`,
     '',
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }
 
 function protectedLines({ before, after, counts, changes }: NonNullable<CertificateDiff['protectedSet']>): string[] {

@@ -70,6 +70,7 @@ it('proposes what meets a requirement, or what keeps the accuracy, or nothing', 
   const none = proposeFromDose(study, 720, { requirements: parseRequirements(['certified@700>=0.9']) })
   expect(none.best).toBeNull()
   expect(proposalTable(none)).toContain('proposed  nothing')
+  expect(proposalTable({ ...none, learner: 'a\nproposed  all' })).not.toMatch(/^proposed {2}all/m)
   expect(proposalTable(met)).toContain(`proposed  --partitions ${met.best?.partitions}`)
 })
 

@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import { VideoMaeError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
 import { RandomStream } from '../../core/random.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularText } from '../../format/regular-file.ts'
@@ -210,5 +211,7 @@ export function proposalTable({ learner, studySamples, samples, candidates, best
     best === null ? 'proposed  nothing: no candidate is expected to meet what is required' : `proposed  ${name(best)}`,
     'These are expectations, not certificates: they assume that the data are like those of the study. If the study used the protected data,',
     'the choice is part of training and is not covered by the claim.',
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }
