@@ -60,7 +60,7 @@ describe('a run that begins in the folder of an earlier one', () => {
     run = new RunDirectory(await mkdtemp(path.join(root, 'run-')))
     await writeFile(path.join(run.path, 'metrics.jsonl'), '{"step":1}\n')
     await writeFile(path.join(run.path, 'validation.jsonl'), '{"step":1}\n')
-    await writeFile(path.join(run.path, 'config.json'), '{}')
+    await writeFile(path.join(run.path, 'config.json'), '{"engineUsed":"native"}')
   })
 
   it('moves aside what that one has written down', async () => {
