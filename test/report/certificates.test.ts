@@ -73,6 +73,18 @@ describe('pages', () => {
         if (share > 0 && share < 1) expect(text).toContain(shown(share))
   })
 
+  it('have what rules certify besides the radius', async () => {
+    for (const [name, title, other] of [
+      ['groups', 'radius in changed labels', 'earliness'],
+      ['temporal', 'earliness', 'radius in changed labels'],
+    ]) {
+      const { text } = checkPage(await pageOf(certificates[name], 'other.html'))
+      const weakest = text.slice(text.indexOf('the right predictions with the smallest radius'))
+      expect(weakest).toContain(title)
+      expect(weakest).not.toContain(other)
+    }
+  })
+
   it('stay small with many predictors, classes and inputs', async () => {
     const certificate = JSON.parse(readFileSync(certificates.general, 'utf8'))
     certificate.classNames = Array.from({ length: 400 }, (_, c) => `a class with a name of some length, number ${c}`)

@@ -18,6 +18,10 @@ export interface CertifiedInput {
   readonly prediction: number
   readonly radius: number
   readonly rivals: readonly number[]
+  /** For rule `groups`: the same counted in changed labels. */
+  readonly labelRadius?: number
+  /** For rule `temporal`: the same for the newest periods. */
+  readonly earliness?: number
 }
 
 /** One rule at one number of partitions: a predictor of its own. */

@@ -85,6 +85,12 @@ function classTable(
   }
 }
 
+/** What some rules certify besides the radius. */
+const otherRadii = [
+  { title: 'radius in changed labels', of: ({ labelRadius }: CertifiedInput) => labelRadius },
+  { title: 'earliness', of: ({ earliness }: CertifiedInput) => earliness },
+]
+
 /** The inputs that the least poison may change. */
 export function weakestBlocks(facts: CertificateFacts, { name, inputs }: CertifiedRun): Block[] {
   if (inputs === null) return []
@@ -103,6 +109,7 @@ export function weakestBlocks(facts: CertificateFacts, { name, inputs }: Certifi
       ? ` ${counted(wrong, 'input')} of ${known.length} with a known class ${wrong === 1 ? 'is' : 'are'} predicted wrong without any poison.`
       : '',
   ]
+  const more = otherRadii.filter(({ of }) => weakest.some(({ input }) => of(input) !== undefined))
   if (weakest.length === 0) return [{ kind: 'text', text: summary }]
   return [
     { kind: 'text', text: summary },
@@ -116,13 +123,15 @@ export function weakestBlocks(facts: CertificateFacts, { name, inputs }: Certifi
         { title: 'input' },
         { title: 'prediction' },
         { title: 'radius', align: 'number' },
+        ...more.map(({ title }) => ({ title, align: 'number' as const })),
         { title: 'class that the cheapest attack promotes' },
       ],
-      rows: weakest.map(({ input: { id, prediction, radius, rivals } }) => [
-        isolated(id),
-        isolated(className(facts, prediction)),
-        radius,
-        rivals.map((rival, i) => [i === 0 ? '' : ' and ', isolated(className(facts, rival))]),
+      rows: weakest.map(({ input }) => [
+        isolated(input.id),
+        isolated(className(facts, input.prediction)),
+        input.radius,
+        ...more.map(({ of }) => of(input) ?? ''),
+        input.rivals.map((rival, i) => [i === 0 ? '' : ' and ', isolated(className(facts, rival))]),
       ]),
     },
   ]

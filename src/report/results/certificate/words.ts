@@ -40,7 +40,7 @@ export function encoderSentence({ trust, overlap }: ReadCertificate['threat']['e
     fixed: 'No trained encoder is shared by the base classifiers, so no poison can act through one.',
     external: `The encoder was trained on data out of the attacker's reach. Its training manifest shares ${overlap === 0 ? 'no sample' : `${overlap ?? 'an unknown number of'} samples`} with the protected set.`,
     public: `The encoder has published weights of unknown origin. The claim is relative to these weights. ${shared}`,
-    protected_set: 'The encoder was pretrained on the protected videos, without their labels.',
+    protected_set: 'Protected videos took part in the pretraining of the encoder, without their labels.',
     per_group: 'Each group of partitions has an encoder of its own, pretrained on the videos of that group only.',
   }[trust]
 }
