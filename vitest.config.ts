@@ -9,22 +9,27 @@ import { LongestFirst } from './test/order.ts'
  */
 const hang = 900_000
 
-/** Files beside the source that replace modules or functions, or change what belongs to their process. */
-const ownProcess = readdirSync(path.join(import.meta.dirname, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts'))
-  .map((file) => path.posix.join('src', ...file.split(path.sep)))
-  .filter((file) =>
-    /\bvi\.|process\.(env|on|once|chdir|umask|exit|exitCode|stdout|stderr)\b|globalThis/.test(
-      readFileSync(path.join(import.meta.dirname, file), 'utf8'),
-    ),
-  )
+const testsIn = (folder: string): readonly string[] =>
+  readdirSync(path.join(import.meta.dirname, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => path.posix.join(folder, ...file.split(path.sep)))
+
+/** Files that replace modules or functions, or change what belongs to their process. */
+const ownProcess = [...testsIn('src'), ...testsIn('test')].filter((file) =>
+  /\bvi\.(?!setConfig|waitFor|waitUntil)|process\.(env|on|once|chdir|umask|exit|exitCode|stdout|stderr)\b|globalThis/.test(
+    readFileSync(path.join(import.meta.dirname, file), 'utf8'),
+  ),
+)
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'behavior', include: ['test/**/*.test.ts', ...ownProcess] } },
-      // The other files beside the source: a hundred of them share two processes, which saves loading the modules a hundred times.
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: ownProcess, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ownProcess } },
+      // The others share two processes, which saves loading the modules two hundred times.
+      {
+        extends: true,
+        test: { name: 'shared', include: ['{src,test}/**/*.test.ts'], exclude: ownProcess, isolate: false },
+      },
     ],
     testTimeout: hang,
     hookTimeout: hang,

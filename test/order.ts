@@ -40,7 +40,10 @@ export const longest: readonly string[] = [
   'test/train/run-folder.test.ts',
 ]
 
-/** The listed files first, in that order; the others as Vitest orders them. */
+/**
+ * The listed files first, in that order; the others as Vitest orders them. Files with a process of their own come before those
+ * that share processes: Vitest passes a process on only while the next file shares it, too.
+ */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const places = new Map(longest.map((name, place) => [name, place]))
@@ -48,7 +51,8 @@ export class LongestFirst extends BaseSequencer {
       places.get(path.relative(this.ctx.config.root, moduleId).replaceAll('\\', '/')) ?? longest.length
     const gone = longest.filter((name) => !existsSync(path.join(this.ctx.config.root, name)))
     if (gone.length > 0) throw new Error(`test/order.ts lists files that are not there: ${gone.join(', ')}.`)
+    const shares = ({ project }: TestSpecification): number => (project.config.isolate ? 0 : 1)
     const usual = await super.sort(files)
-    return usual.toSorted((a, b) => placeOf(a) - placeOf(b))
+    return usual.toSorted((a, b) => shares(a) - shares(b) || placeOf(a) - placeOf(b))
   }
 }
