@@ -26,7 +26,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 function arguments_(run: string, engine: string, ...more: string[]): string[] {
-  return ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, '--engine', engine, '--threads', '1', ...more]
+  // The engine reference has one thread, and refuses the option.
+  const threads = engine === 'reference' ? [] : ['--threads', '1']
+  return ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, '--engine', engine, ...threads, ...more]
 }
 
 describe.each(engines)('a run on the engine %s', (engine) => {
