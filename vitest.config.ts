@@ -34,7 +34,8 @@ export default defineConfig({
     testTimeout: hang,
     hookTimeout: hang,
     teardownTimeout: 120_000,
-    maxWorkers: 2,
+    // Of two cores, two workers leave a sixth unused: tests wait for processes, signals and time limits.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     globalSetup: 'test/temporary-folder.ts',
   },

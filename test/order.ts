@@ -51,7 +51,8 @@ export class LongestFirst extends BaseSequencer {
       places.get(path.relative(this.ctx.config.root, moduleId).replaceAll('\\', '/')) ?? longest.length
     const gone = longest.filter((name) => !existsSync(path.join(this.ctx.config.root, name)))
     if (gone.length > 0) throw new Error(`test/order.ts lists files that are not there: ${gone.join(', ')}.`)
-    const shares = ({ project }: TestSpecification): number => (project.config.isolate ? 0 : 1)
+    // The first one compiles kernels that others find in the cache.
+    const shares = (file: TestSpecification): number => (placeOf(file) === 0 || file.project.config.isolate ? 0 : 1)
     const usual = await super.sort(files)
     return usual.toSorted((a, b) => shares(a) - shares(b) || placeOf(a) - placeOf(b))
   }
