@@ -29,6 +29,15 @@ describe('requirements', () => {
     expect(requirementError(report)?.code).toBe(met ? undefined : 'REQUIREMENT_NOT_MET')
   })
 
+  it('shows a value that is below by little with the digits that say so', () => {
+    const thirds = [{ run: 'thirds', inputs: 3, summary: summariseRadii([-1, 0, 0]) }]
+    const [below, above] = ['accuracy>=0.66667', 'accuracy>=0.6666'].map(
+      (text) => requirementLines(checkRequirements(thirds, parseRequirements([text]))!)[0],
+    )
+    expect(below).toBe('NOT MET    accuracy>=0.66667  thirds: 0.666667')
+    expect(above).toBe('met        accuracy>=0.6666  thirds: 0.6667')
+  })
+
   it('are met by one run together, not by two runs together', () => {
     const runs = [
       { run: 'accurate', inputs: 4, summary: summariseRadii([0, 0, 0, 0]) },

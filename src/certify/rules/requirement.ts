@@ -126,9 +126,19 @@ export function requirementLines({ runs }: RequirementReport): string[] {
   return runs.flatMap(({ run, values }) =>
     values.map(
       ({ requirement, value, met }) =>
-        `${met ? 'met       ' : 'NOT MET   '} ${requirement}  ${run}: ${value === null ? 'none' : Number(value.toFixed(4))}`,
+        `${met ? 'met       ' : 'NOT MET   '} ${requirement}  ${run}: ${value === null ? 'none' : shown(value, met, requirement)}`,
     ),
   )
+}
+
+/** Four digits, or as many as it takes to see that a value is below what is required. */
+function shown(value: number, met: boolean, requirement: string): number {
+  const [{ least }] = parseRequirements([requirement])
+  for (let digits = 4; digits < 17; digits++) {
+    const rounded = Number(value.toFixed(digits))
+    if (met || rounded < least) return rounded
+  }
+  return value
 }
 
 /** `REQUIREMENT_NOT_MET` where no run meets all of them; null where one does, or nothing is required. */
@@ -136,9 +146,12 @@ export function requirementError(report: RequirementReport | null): VideoMaeErro
   if (report === null || report.metBy.length > 0) return null
   const { runs, required } = report
   const all = required.join(' and ')
-  return new VideoMaeError(`Expected a run with ${all}, but none of ${runs.length} runs has it.`, {
-    code: 'REQUIREMENT_NOT_MET',
-    exit: 'checkFailed',
-    hint: 'More trusted or labeled data, another encoder or another --partitions can help; see `videomae lethal-dose`.',
-  })
+  return new VideoMaeError(
+    `Expected a run with ${all}, but ${runs.length === 1 ? 'the only run has less' : `none of ${runs.length} runs has it`}.`,
+    {
+      code: 'REQUIREMENT_NOT_MET',
+      exit: 'checkFailed',
+      hint: 'More trusted or labeled data, another encoder or another --partitions can help; see `videomae lethal-dose`.',
+    },
+  )
 }
