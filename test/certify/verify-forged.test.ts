@@ -207,6 +207,16 @@ it('says that offsets were not checked where nothing says how they were drawn', 
   expect(notChecked.join()).toContain('the offsets of rules with a spread')
 })
 
+it('an offset that no base learner can have is refused, also where nothing says how offsets were drawn', async () => {
+  for (const name of ['general', 'votesOnly'])
+    await expect(
+      forged(name, (document) => {
+        const run = document.runs.find(({ offsets }) => offsets.length > 0)!
+        run.offsets = [...run.offsets.slice(1), run.learners]
+      }),
+    ).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID', message: expect.stringContaining('offsets') })
+})
+
 it.each([
   ['a name twice', (text: string) => text.replace('"radius":', '"radius":1000,"radius":')],
   ['bytes that are no UTF-8', (text: string) => Buffer.from(text.replace('"claim":"', '"claim":"\xff'), 'latin1')],

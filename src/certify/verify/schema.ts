@@ -77,6 +77,11 @@ const run = z.strictObject({
   learnersFile: fileName.nullable().optional(),
   ensemble: z.strictObject({ file: fileName, digest: sha256 }).nullable().optional(),
 })
+/** Samples of a learner are counted with its offsets. */
+const placedRun = run.refine(({ offsets, learners }) => offsets.every((offset) => offset < learners), {
+  path: ['offsets'],
+  error: 'expected numbers below learners',
+})
 
 const by = z.enum(['content', 'id', 'source', 'time'])
 
@@ -176,7 +181,7 @@ export const certificateSchema = z.strictObject({
   mostFrequentClass: z.strictObject({ name: z.string(), accuracy: share }),
   trainingRows: count,
   trainingVideos: count,
-  runs: z.array(run).min(1).max(10_000),
+  runs: z.array(placedRun).min(1).max(10_000),
   data: data.optional(),
   options: z.record(z.string(), z.unknown()).optional(),
   samples: samples.optional(),
