@@ -1,12 +1,12 @@
-import { assertDiff, type CertificateDiff, diffCertificates } from '../certify/diff/diff.ts'
+import { assertDiff, diffCertificates } from '../certify/diff/diff.ts'
 import { diffCsv, diffTable } from '../certify/diff/table.ts'
-import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { exitCodes } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { outputTaken } from '../format/onnx-target.ts'
 import { startOf } from '../format/own-results.ts'
-import { type CommonOptions, errorDocument } from './run.ts'
+import { type CommonOptions, errorDocument, errorOf } from './run.ts'
 
 export interface DiffCommandOptions extends CommonOptions {
   /** File for one line per run and input. */
@@ -19,7 +19,7 @@ export async function diffCommand(before: string, after: string, options: DiffCo
   if (csv !== undefined) await requireOwnTable(csv)
   const diff = await diffCertificates(before, after)
   if (csv !== undefined) await writeFileAtomic(csv, diffCsv(diff))
-  const error = problemOf(diff)
+  const error = errorOf(() => assertDiff(diff))
   if (json) {
     process.stdout.write(`${JSON.stringify({ ...diff, ...(error === null ? {} : errorDocument(error)) })}\n`)
     if (error !== null) process.exitCode = exitCodes[error.exit]
@@ -34,14 +34,4 @@ async function requireOwnTable(file: string): Promise<void> {
   const start = await startOf(file).catch(nullIfMissing)
   if (start !== null && start !== '' && !start.startsWith('run,id,sha256,'))
     throw outputTaken(file, 'the table of an earlier comparison')
-}
-
-function problemOf(diff: CertificateDiff): VideoMaeError | null {
-  try {
-    assertDiff(diff)
-    return null
-  } catch (error) {
-    if (error instanceof VideoMaeError) return error
-    throw error
-  }
 }

@@ -26,6 +26,17 @@ export async function runCommand(
   }
 }
 
+/** The error with which a check ends; null where it passes. A command prints its findings before it ends with the error. */
+export function errorOf(check: () => void): VideoMaeError | null {
+  try {
+    check()
+    return null
+  } catch (error) {
+    if (error instanceof VideoMaeError) return error
+    throw error
+  }
+}
+
 /** Goes on when nobody reads a stream any more: a run that has lost its terminal still saves. */
 export function surviveReader(stream: NodeJS.WriteStream): void {
   stream.on('error', () => undefined)

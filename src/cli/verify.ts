@@ -8,11 +8,11 @@ import { assertVerified } from '../certify/verify/assert-verified.ts'
 import { describeDifference } from '../certify/verify/differences.ts'
 import type { VerificationReport } from '../certify/verify/verify-votes.ts'
 import { verifyCertificate } from '../certify/videos/verify-videos.ts'
-import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { exitCodes } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { numbersOf, progressOf } from './certify-options.ts'
 import { interruptSignal } from './interrupt.ts'
-import { type CommonOptions, errorDocument } from './run.ts'
+import { type CommonOptions, errorDocument, errorOf } from './run.ts'
 
 export interface VerifyCommandOptions extends CommonOptions {
   /** The videos that were certified. */
@@ -42,7 +42,7 @@ export async function verifyCommand(file: string, options: VerifyCommandOptions)
     // What was not verified meets nothing.
     const recomputed = report.runs.filter(({ skipped }) => skipped === null)
     const required = checkRequirements(recomputed, requirements)
-    const different = problemOf(report)
+    const different = errorOf(() => assertVerified(report))
     const error = different ?? requirementError(required)
     if (json) {
       const shown = {
@@ -59,16 +59,6 @@ export async function verifyCommand(file: string, options: VerifyCommandOptions)
     if (error !== null) throw error
   } finally {
     interrupt.dispose()
-  }
-}
-
-function problemOf(report: VerificationReport): VideoMaeError | null {
-  try {
-    assertVerified(report)
-    return null
-  } catch (error) {
-    if (error instanceof VideoMaeError) return error
-    throw error
   }
 }
 

@@ -3,7 +3,9 @@ import { RandomStream } from '../core/random.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
 import type { FeatureRows } from '../inference/feature-rows.ts'
 import { bestReadout, compareReadouts } from './choose-readout.ts'
+import { finetuneConfiguration } from './configuration.ts'
 import { leaveVideosOut } from './leave-out.ts'
+import { videosToCompare } from './plan.ts'
 import { trainRidgeHead } from './ridge.ts'
 
 interface Sample {
@@ -101,5 +103,24 @@ describe('a ridge head without validation videos', () => {
     expect(leftOut!.accuracy).toBe(best)
     expect(scores[lambdas.indexOf(lambda)]).toEqual(leftOut)
     expect(scores[0].accuracy).toBeLessThan(best)
+  })
+})
+
+describe('videos to compare readouts on', () => {
+  const train = Array.from({ length: 900 }, (_, i) => ({
+    path: `${i}`,
+    id: `${i}`,
+    class: 0,
+    group: `g${i % 90}`,
+    digest: `${i}`,
+  }))
+  const compared = (clips: number) =>
+    videosToCompare(finetuneConfiguration({ mode: 'ridge', probe: { clips } }), train as unknown as LabelledVideo[])
+
+  it('are all of few, and whole groups of many, so that their features are no more than needed', () => {
+    expect(compared(1)).toHaveLength(900)
+    const some = compared(4)
+    expect(some).toHaveLength(250)
+    expect(new Set(some.map(({ group }) => group)).size).toBe(25)
   })
 })

@@ -13,7 +13,7 @@ import type { TrainingUse } from '../train/training-use.ts'
 import { type ComparedReadout, percent } from './choose-readout.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { unreadableClasses } from './finetune-data.ts'
-import { headFeatures } from './head-features.ts'
+import { type HeadFeaturesOptions, headFeatures } from './head-features.ts'
 import { interruptible } from './interruption.ts'
 import { headPlan } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
@@ -37,9 +37,7 @@ export interface HeadFinetuning {
   readonly warnings: readonly string[]
 }
 
-export interface HeadOptions extends Pick<RunOptions, 'out' | 'signal' | 'onNote'> {
-  /** Videos whose features are there, of all that are needed. */
-  readonly onFeatures?: (done: number, total: number) => void
+export interface HeadOptions extends HeadFeaturesOptions, Pick<RunOptions, 'out'> {
   /**
    * Called with the trained classifier before it is tested: whatever becomes of the test, it is not lost. Returns its folder, where
    * the test looks for what it was trained on.

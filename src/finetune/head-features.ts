@@ -7,7 +7,7 @@ import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import { bestReadout, type ComparedReadout, compareReadouts, describeChoice } from './choose-readout.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
-import { headPlan, readoutsOf } from './plan.ts'
+import { headPlan, readoutsOf, videosToCompare } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 
 /** What a head is trained, chosen and tested on. */
@@ -28,7 +28,7 @@ export interface HeadFeaturesOptions extends Pick<RunOptions, 'signal' | 'onNote
 
 /**
  * Computes the features of all videos or finds them in the folder `cache`. With the readout `auto`, features of all readouts are
- * computed for the training videos first, and the best one is chosen on them.
+ * computed for training videos first (`videosToCompare`), and the best one is chosen on them.
  *
  * @throws VideoMaeError as `computeFeatures` and `compareReadouts`
  */
@@ -42,11 +42,11 @@ export async function headFeatures(
   const model = source.configuration
   const { width } = model.encoder
   const readouts = readoutsOf(configuration, model)
-  const ofTraining = (readouts.length === 1 ? 1 : 2) * split.train.length
-  const total = ofTraining + split.validation.length + split.test.length
+  const judges = readouts.length === 1 ? [] : videosToCompare(configuration, split.train)
+  const total = judges.length + split.train.length + split.validation.length + split.test.length
   let before = 0
-  const featuresOf = async (name: string, videos: readonly LabelledVideo[], clips: number, crops: number) => {
-    const { kind, readout } = headPlan(configuration, width, name)
+  const featuresOf = async (readout: string, videos: readonly LabelledVideo[], clips: number, crops: number) => {
+    const { kind } = headPlan(configuration, width, readout)
     const computed = await computeFeatures(source, videos, {
       ...engineOptions(configuration.engine),
       engine: configuration.engine.name,
@@ -59,7 +59,7 @@ export async function headFeatures(
   }
   let [readout, compared]: [string, HeadFeatures['compared']] = [readouts[0], null]
   if (readouts.length > 1) {
-    const rows = await readRows(await featuresOf(readouts.join('+'), split.train, probe.clips, 1))
+    const rows = await readRows(await featuresOf(readouts.join('+'), judges, probe.clips, 1))
     const widths = readouts.map((name) => readoutWidth(name, tokenGrid(model), width))
     compared = compareReadouts(readouts, rows, widths, { classes: dataset.classes.length, seed })
     if (compared !== null) readout = bestReadout(compared)

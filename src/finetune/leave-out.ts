@@ -1,5 +1,6 @@
 /** What heads that never saw a video say about it: the choices of closed-form heads without validation videos. */
 import { RandomStream } from '../core/random.ts'
+import type { LabelledVideo } from '../dataset/dataset.ts'
 import { bundles } from '../dataset/split.ts'
 import { type FeatureRows, standardisation, standardised } from '../inference/feature-rows.ts'
 import { leaveGroupsOut } from '../numeric/leave-out.ts'
@@ -33,9 +34,9 @@ export function leaveVideosOut(
   train: FeatureRows,
   classes: number,
   lambdas: readonly number[],
-  { seed, mostRows = 1000 }: LeaveOutOptions,
+  options: LeaveOutOptions,
 ): LeftOut | null {
-  const { rows, groups } = wholeGroups(train, seed, mostRows)
+  const { rows, groups } = drawnRows(train, options)
   if (new Set(groups).size < 2) return null
   const samples = ridgeRows(standardised(rows, standardisation(rows)), classes)
   const strengths = lambdas.map((lambda) => lambda * rows.count)
@@ -55,24 +56,38 @@ export function ridgeRows(rows: FeatureRows, classes: number): LabelledRows {
   return { count, width, classes, inputs, labels, bucketSizes: [count], buckets: [0] }
 }
 
-/** All rows, or those of groups in random order up to `mostRows`; the first group is taken whatever its size. */
-function wholeGroups(
-  train: FeatureRows,
-  seed: number,
-  mostRows: number,
-): { readonly rows: FeatureRows; readonly groups: Int32Array } {
-  const numbered = train.videos.map((video, v) => ({ ...video, v }))
+/**
+ * The group of each video that is looked at: all of them or, where there are many rows, whole groups in random order. -1 stands for a
+ * video that is not. The first group is taken whatever its size.
+ *
+ * @param rowsOf rows of each video
+ */
+export function drawGroups<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(
+  videos: readonly Video[],
+  rowsOf: (video: number) => number,
+  { seed, mostRows = 1000 }: LeaveOutOptions,
+): Int32Array {
+  const numbered = videos.map((video, v) => ({ ...video, v }))
   const order = new RandomStream(seed, 'groups to leave out').shuffle(bundles(numbered))
-  const views = new Int32Array(train.videos.length)
-  for (const owner of train.owners) views[owner]++
-  const groupOf = new Int32Array(train.videos.length).fill(-1)
+  const groupOf = new Int32Array(videos.length).fill(-1)
   let count = 0
   for (const [g, group] of order.entries()) {
-    const more = group.reduce((sum, { v }) => sum + views[v], 0)
+    const more = group.reduce((sum, { v }) => sum + rowsOf(v), 0)
     if (count > 0 && count + more > mostRows) continue
     count += more
     for (const { v } of group) groupOf[v] = g
   }
+  return groupOf
+}
+
+/** The rows of the drawn groups, and the group of each. */
+function drawnRows(
+  train: FeatureRows,
+  options: LeaveOutOptions,
+): { readonly rows: FeatureRows; readonly groups: Int32Array } {
+  const views = new Int32Array(train.videos.length)
+  for (const owner of train.owners) views[owner]++
+  const groupOf = drawGroups(train.videos, (v) => views[v], options)
   const taken = Int32Array.from(train.owners.keys()).filter((i) => groupOf[train.owners[i]] >= 0)
   const groups = taken.map((i) => groupOf[train.owners[i]])
   if (taken.length === train.count) return { rows: train, groups }

@@ -1,6 +1,7 @@
 /** What a fine-tuning run is and needs, before anything is allocated or written. */
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import type { LabelledVideo } from '../dataset/dataset.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
 import { type FeatureKind, featureProgram } from '../inference/encoder-source.ts'
@@ -20,6 +21,7 @@ import type { RunOptions } from '../train/training-run.ts'
 import { optimiserOptions } from '../train/training-session.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { enoughVideos } from './finetune-data.ts'
+import { drawGroups } from './leave-out.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { headShape, probeSettings } from './probe.ts'
 
@@ -123,18 +125,27 @@ export function readoutsOf({ mode, probe }: FinetuneConfiguration, model: ModelC
   return probe.readout === automaticReadout ? readoutChoices(tokenGrid(model)) : [probe.readout]
 }
 
+/** The training videos that readouts are compared on: all of them, or whole groups that the seed draws. */
+export function videosToCompare<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(
+  { probe, seed }: FinetuneConfiguration,
+  train: readonly Video[],
+): readonly Video[] {
+  const groups = drawGroups(train, () => probe.clips, { seed })
+  return train.filter((_, v) => groups[v] >= 0)
+}
+
 /** What a head is trained on, and the head. */
 export function headPlan(
   { mode, probe }: Pick<FinetuneConfiguration, 'mode' | 'probe'>,
   width: number,
   readout: string,
-): { readonly kind: FeatureKind; readonly readout: string; readonly head: ClassifierHead } {
+): { readonly kind: FeatureKind; readonly head: ClassifierHead } {
   if (mode === 'attentive') {
     const heads = probe.heads ?? (width % 64 === 0 ? width / 64 : 1)
-    return { kind: 'tokens', readout: 'mean', head: { kind: 'attentive', heads, mlpWidth: 4 * width } }
+    return { kind: 'tokens', head: { kind: 'attentive', heads, mlpWidth: 4 * width } }
   }
-  if (readout === 'mean') return { kind: 'classifier', readout, head: { kind: 'linear' } }
-  return { kind: 'pooled', readout, head: { kind: 'readout', readout } }
+  if (readout === 'mean') return { kind: 'classifier', head: { kind: 'linear' } }
+  return { kind: 'pooled', head: { kind: 'readout', readout } }
 }
 
 /** Rows in memory beside those that are read: standardised ones, and for ridge all of them in float64. */
@@ -153,9 +164,19 @@ export async function planHead(
   const mode = configuration.mode === 'full' ? 'linear' : configuration.mode
   const classes = dataset.classes.length
   const readouts = readoutsOf(configuration, source.configuration)
-  // Where one is chosen, the features of all of them side by side need the most.
-  const { kind, readout, head } = headPlan(configuration, source.configuration.encoder.width, readouts.join('+'))
-  const { program, state, shape } = featureProgram(source, kind, featureBatch, readout)
+  const compared = readouts.length === 1 ? 0 : videosToCompare(configuration, split.train).length * probe.clips
+  // Where one is chosen: features of all of them side by side, and then a head on the widest.
+  const widest = readouts[readouts.length - 1]
+  const { width } = source.configuration.encoder
+  const { kind, head } = headPlan(configuration, width, widest)
+  const together = readouts.join('+')
+  const { program, state } = featureProgram(
+    source,
+    headPlan(configuration, width, together).kind,
+    featureBatch,
+    together,
+  )
+  const { shape } = featureProgram(source, kind, featureBatch, widest)
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
   const weights = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
@@ -176,14 +197,17 @@ export async function planHead(
   const { available } = ofFeatures
   const ofHead = programsNeed({
     ...{ engine: engine.name, programs, saving: weights, workers: 0, available },
-    data: rowBytes * ((1 + copiesOfRows[mode]) * learning + tested),
+    data: Math.max(
+      rowBytes * ((1 + copiesOfRows[mode]) * learning + tested),
+      (1 + copiesOfRows.ridge) * readouts.length * rowBytes * compared,
+    ),
   })
   const memory: MemoryNeed = ofHead.total > ofFeatures.total ? ofHead : ofFeatures
   const steps = mode === 'ridge' ? 0 : Math.floor(rows / batch) * epochs
   const start: RunStart = {
     ...about(configuration, split.train.length, classes, engine, out),
     ...{ steps, clips: steps * batch, clipsPerRun: batch, runsPerStep: 1, memory },
-    head: { mode, features: (readouts.length === 1 ? 1 : 2) * rows + split.validation.length + tested },
+    head: { mode, features: compared + learning + tested },
     model: describeModel(source.configuration),
     parameters: [...state.values()].reduce((sum, { length }) => sum + length, 0) + parameterCount(parameters),
   }
