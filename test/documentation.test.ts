@@ -21,7 +21,7 @@ const pages = [
 
 describe('error codes', () => {
   /** Variables of the environment look like codes. */
-  const variable = /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA)_/
+  const variable = /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA|OMPI|PMI|PMIX|SLURM|WORLD|MASTER)_/
   /** What the command line prints of its own, with --json. */
   const printed = new Map<string, ExitKind>([
     ['USAGE', 'usage'],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { nodeProblem, oldestNode } from '../core/node-version.ts'
+import { findMpiLibraries, findMpiPrograms } from '../distributed/find-mpi.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { checkProviders } from '../engine/onnx/providers.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
@@ -16,7 +17,7 @@ export interface Finding {
 
 /** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
 export async function doctorCommand(options: CommonOptions): Promise<void> {
-  report([...machine(), ...(await engines()), ...(await providers()), ...(await decoders())], options)
+  report([...machine(), ...(await engines()), ...(await providers()), ...(await decoders()), await mpi()], options)
 }
 
 /** With `--json` one document holds the findings and, where a needed part is missing, the error. */
@@ -121,4 +122,14 @@ async function decoders(): Promise<Finding[]> {
     optional: present,
     detail,
   }))
+}
+
+/** What trains on several ranks: a library, and a program that starts them. */
+async function mpi(): Promise<Finding> {
+  const [libraries, programs] = await Promise.all([findMpiLibraries(), findMpiPrograms()])
+  const detail =
+    libraries.length === 0
+      ? 'for training on several processes or machines: install openmpi-bin or mpich (Debian, Ubuntu), or load the module of the cluster'
+      : `${libraries.map(({ version, name }) => `${version} (${name})`).join(', ')}; started by ${programs.map(({ path }) => path).join(', ') || 'srun alone: no mpirun is on PATH'}`
+  return { part: 'mpi', ok: libraries.length > 0, optional: true, detail }
 }

@@ -1,0 +1,32 @@
+import { VideoMaeError } from '../core/errors.ts'
+import { type Communicator, selfCommunicator } from './communicator.ts'
+import { launched, librariesFor, type Variables } from './launched.ts'
+
+/** Seconds that ranks wait for each other at the start, unless `VIDEOMAE_MPI_TIMEOUT` says otherwise. */
+const defaultTimeout = 300
+
+/**
+ * The ranks that a launcher has started this process as one of; without one a run in one process, for which no library is loaded.
+ *
+ * @throws VideoMaeError `LAUNCHER_UNSUPPORTED`, `MPI_UNAVAILABLE`, `MPI_MISMATCH`, `INVALID_ARGUMENT`
+ */
+export async function openCommunicator(variables: Variables = process.env): Promise<Communicator> {
+  const found = launched(variables)
+  if (found === null) return selfCommunicator()
+  const { MpiCommunicator } = await import('./mpi/mpi-communicator.ts')
+  return MpiCommunicator.open({
+    libraries: librariesFor(found.launcher, variables),
+    size: found.size,
+    timeoutSeconds: timeoutOf(variables.VIDEOMAE_MPI_TIMEOUT),
+  })
+}
+
+function timeoutOf(text: string | undefined): number {
+  if (text === undefined || text === '') return defaultTimeout
+  const seconds = Number(text)
+  if (Number.isFinite(seconds) && seconds > 0 && seconds <= 86_400) return seconds
+  throw new VideoMaeError(
+    `Expected a number of seconds from 0 to 86400 for VIDEOMAE_MPI_TIMEOUT but received ${JSON.stringify(text)}.`,
+    { code: 'INVALID_ARGUMENT', exit: 'usage' },
+  )
+}

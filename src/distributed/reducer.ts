@@ -1,0 +1,48 @@
+import koffi from 'koffi'
+import { VideoMaeError } from '../core/errors.ts'
+import type { Attachment } from './communicator.ts'
+import { MpiLibrary } from './mpi/library.ts'
+
+/** Values in the memory of this process, as native code sees them. */
+export interface NativeValues {
+  readonly address: bigint
+  readonly type: 'float32' | 'float64'
+  readonly count: number
+}
+
+/** Sums over the ranks, from whichever thread the values lie in. Collective; blocks the thread. */
+export interface Reducer {
+  /** Replaces every value by its sum over the ranks, piece by piece. */
+  sum(pieces: readonly NativeValues[]): void
+}
+
+/**
+ * Attaches the calling thread to the communication of this process. A call must not overlap with one of the communicator.
+ *
+ * @throws VideoMaeError `MPI_UNAVAILABLE`
+ */
+export function openReducer(attachment: Attachment): Reducer {
+  if (attachment.transport === 'self') return { sum: () => {} }
+  const library = new MpiLibrary(attachment.library)
+  return {
+    sum(pieces) {
+      library.arrive()
+      for (const { address, type, count } of pieces) library.allReduce(address, type, count)
+    },
+  }
+}
+
+/** Where an array lies. The array has to stay alive, and its buffer in place, as long as that is used. */
+export function valuesOf(array: Float32Array | Float64Array): NativeValues {
+  const type = array instanceof Float32Array ? 'float32' : 'float64'
+  return { address: koffi.address(array), type, count: array.length }
+}
+
+/** The error of an engine that has no reduction. */
+export function reductionUnsupported(engine: string): VideoMaeError {
+  return new VideoMaeError(`The engine ${engine} cannot train on several ranks: it has no reduction of gradients.`, {
+    code: 'PROGRAM_UNSUPPORTED',
+    exit: 'usage',
+    hint: 'Use --engine native, or --engine reference for a comparison.',
+  })
+}

@@ -1,0 +1,58 @@
+/** The binding on libraries that are compiled here: they take the handles of one ABI and no others. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { MpiLibrary } from '../../src/distributed/mpi/library.ts'
+import { valuesOf } from '../../src/distributed/reducer.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fake-mpi-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const compiler = ['cc', 'gcc', 'clang'].find((name) => spawnSync(name, ['--version']).status === 0)
+
+function compiled(name: string, ...flags: readonly string[]): string {
+  const file = path.join(folder, `${name}.so`)
+  const source = path.join(import.meta.dirname, 'fake-mpi.c')
+  execFileSync(compiler as string, ['-shared', '-fPIC', '-o', file, source, ...flags])
+  return file
+}
+
+describe.skipIf(compiler === undefined)('a library of', () => {
+  it.each([
+    ['standard', ['-DSTANDARD']],
+    ['Open MPI', []],
+  ] as const)('%s handles is called with them', (abi, flags) => {
+    const mpi = new MpiLibrary(compiled(abi.replace(' ', ''), '-DTHREADS=2', ...flags))
+    expect(mpi.abi.name).toBe(abi)
+    expect(mpi.version).toBe('Fake MPI 1.0')
+    mpi.initialize()
+    expect([mpi.rank, mpi.size]).toEqual([1, 2])
+    expect(mpi.arrive()).toBe(true)
+    const floats = Float32Array.of(1, 2, 3)
+    const doubles = Float64Array.of(0.5, -1)
+    for (const { address, type, count } of [valuesOf(floats), valuesOf(doubles)]) mpi.allReduce(address, type, count)
+    expect([...floats, ...doubles]).toEqual([2, 4, 6, 1, -2])
+    mpi.allReduce(valuesOf(doubles).address, 'float64', 2, 'max')
+    expect([...doubles]).toEqual([1, -2])
+    const all = new Uint8Array(6)
+    mpi.allGather(Uint8Array.of(1, 2, 3), all)
+    expect([...all]).toEqual([1, 2, 3, 1, 2, 3])
+    mpi.broadcast(valuesOf(floats).address, 12, 0)
+    expect([...new Uint8Array(floats.buffer)]).toEqual(new Array(12).fill(7))
+    // What the library reports becomes an error with its words.
+    expect(() => mpi.broadcast(valuesOf(floats).address, 12, 1)).toThrow(
+      expect.objectContaining({ code: 'COMMUNICATION_FAILED', message: expect.stringContaining('a foreign handle') }),
+    )
+    mpi.finalize()
+  })
+
+  it('one thread is refused', () => {
+    const mpi = new MpiLibrary(compiled('one-thread', '-DTHREADS=0'))
+    expect(() => mpi.initialize()).toThrow(expect.objectContaining({ code: 'MPI_UNAVAILABLE' }))
+  })
+
+  it('a file that is no MPI library is refused', () => {
+    expect(() => new MpiLibrary('libc.so.6')).toThrow(expect.objectContaining({ code: 'MPI_UNAVAILABLE' }))
+  })
+})
