@@ -335,3 +335,45 @@ it('a record that is not the one of its certificate is refused', async () => {
   rmSync(file)
   await expect(diffCertificates(before, after)).rejects.toMatchObject({ code: 'CERTIFICATE_FILE_MISSING' })
 })
+
+/** Changes what a JSON file says. */
+type Edit = (document: ReturnType<typeof JSON.parse>) => unknown
+
+describe('files that were put together from others are refused', () => {
+  const options: Options = { ...general, by: 'source', threat: { threat: 'source', encoder }, rules: ['dpa', 'roe'] }
+  let [place, file] = ['', '']
+  beforeAll(async () => {
+    place = await certified(gaussians({ ...small, rows: 60, seed: 1 }), inputs, options)
+    file = path.join(place, 'certificate.json')
+  })
+
+  /** The certificate, or a record with its SHA-256 in the certificate, with a change. */
+  const changed = (name: string, edit: Edit): void => {
+    const document = JSON.parse(readFileSync(path.join(place, name), 'utf8'))
+    edit(document)
+    const text = JSON.stringify(document)
+    writeFileSync(path.join(place, name), text)
+    if (name === 'certificate.json') return
+    changed('certificate.json', ({ samples }) => {
+      samples[name === 'protected-set.json' ? 'protectedSet' : 'inputs'].sha256 = sha256(text)
+    })
+  }
+
+  it.each([
+    ['a run with its inputs in another order', 'certificate.json', (all) => all.runs[1].inputs.reverse(), /every run/],
+    ['inputs as the protected set', 'protected-set.json', (all) => (all.side = 'inputs'), /side protected/],
+    ['a record of other units', 'protected-set.json', (all) => (all.by = 'content'), /units by source/],
+    ['samples without a source', 'protected-set.json', (all) => delete all.samples[3].group, /group .*samples\[3\]/],
+  ] as [string, string, Edit, RegExp][])('%s', async (_, name, edit, message) => {
+    const before = readFileSync(file)
+    const whole = readFileSync(path.join(place, name))
+    await diffCertificates(place, place)
+    changed(name, edit)
+    await expect(diffCertificates(place, place)).rejects.toMatchObject({
+      code: 'CERTIFICATE_INVALID',
+      message: expect.stringMatching(message),
+    })
+    writeFileSync(path.join(place, name), whole)
+    writeFileSync(file, before)
+  })
+})

@@ -1,15 +1,14 @@
 /** Compares two certificates of one setup, before and after a change of the protected data. */
-import { stat } from 'node:fs/promises'
-import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { runName } from '../files/certificate-file.ts'
-import { invalidCertificate, readCertificate, readSamples } from '../verify/read-files.ts'
-import type { ReadCertificate, ReadRun, ReadSamples } from '../verify/schema.ts'
+import { invalidCertificate } from '../verify/read-files.ts'
+import type { ReadRun } from '../verify/schema.ts'
 import { type ChangedUnit, changedUnits, countUnits, type UnitChange } from './changes.ts'
 import { type ClaimDifference, claimDifferences, runKey } from './claims.ts'
 import { type Cost, costOf, unitOfRun } from './cost.ts'
 import { type InputPair, pairInputs } from './inputs.ts'
 import { compareLearners } from './learners.ts'
+import { readSide, type Side } from './side.ts'
 
 /** What one of the certificates says of an input. */
 export interface InputOutcome {
@@ -90,15 +89,6 @@ export interface CertificateDiff {
   readonly violations: readonly DiffViolation[]
 }
 
-/** A certificate with the records beside it. */
-interface Side {
-  readonly file: string
-  readonly folder: string
-  readonly certificate: ReadCertificate
-  readonly protectedSet: ReadSamples | null
-  readonly inputs: ReadSamples | null
-}
-
 /**
  * Compares two certificates: what changed in the protected data, what that costs in units of the radius, which predictions and radii
  * changed, and whether the second certificate contradicts the claim of the first. Reads the files beside the certificates; needs
@@ -175,49 +165,6 @@ export function assertDiff({ violations, runs, claimDifferences: different }: Ce
           : 'Certify the second set with the options of the first.',
     },
   )
-}
-
-async function readSide(place: string): Promise<Side> {
-  const isFolder = (await stat(place).catch(() => null))?.isDirectory() === true
-  const file = isFolder ? path.join(place, 'certificate.json') : place
-  const certificate = await readCertificate(file)
-  if (certificate.schema !== 'videomae.certificate/1')
-    throw new VideoMaeError(`Expected certificate.json of protected data, but ${file} is of imported votes.`, {
-      code: 'CERTIFICATES_NOT_COMPARABLE',
-      exit: 'nothingChecked',
-      hint: 'A certificate of imported votes does not say what its base classifiers were trained on.',
-    })
-  const folder = path.dirname(file)
-  const { samples = null } = certificate
-  const read = async (stored: { readonly file: string; readonly sha256: string } | null | undefined) => {
-    if (stored == null) return null
-    const found = await readSamples(folder, stored.file)
-    if (found === null)
-      throw new VideoMaeError(`Expected ${stored.file} beside ${file}, but it is not there.`, {
-        code: 'CERTIFICATE_FILE_MISSING',
-        exit: 'data',
-        hint: 'Keep all files of a certificate in one folder.',
-      })
-    if (found.sha256 !== stored.sha256)
-      throw invalidCertificate(path.join(folder, stored.file), `SHA-256 ${stored.sha256}`, `it is ${found.sha256}`)
-    return found.record
-  }
-  const protectedSet = await read(samples?.protectedSet)
-  // The hash of a content decides its partition.
-  const other = protectedSet?.samples.find((sample) => !/^[0-9a-f]{64}$/i.test(sample.sha256))
-  if (other !== undefined && certificate.buckets.by === 'content')
-    throw invalidCertificate(
-      path.join(folder, samples?.protectedSet.file ?? ''),
-      `a SHA-256 of ${other.id}`,
-      other.sha256,
-    )
-  return {
-    file,
-    folder,
-    certificate,
-    protectedSet,
-    inputs: await read(samples?.inputs),
-  }
 }
 
 /** What changed, with the units of the run that reads most. */

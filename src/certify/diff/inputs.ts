@@ -25,7 +25,7 @@ interface NamedInput {
 /**
  * Inputs of one content are one input, whatever they are called. Where several have one content, those of one name are paired first.
  *
- * @throws VideoMaeError `CERTIFICATE_INVALID` for a record that lists other inputs than its certificate
+ * @throws VideoMaeError `CERTIFICATE_INVALID` for a run that lists other inputs than the record or than another run
  */
 export function pairInputs(a: Inputs, b: Inputs) {
   const byContent = a.inputs !== null && b.inputs !== null
@@ -44,19 +44,24 @@ export function pairInputs(a: Inputs, b: Inputs) {
   return { matchedBy: byContent ? ('content' as const) : ('name' as const), pairs, onlyBefore, onlyAfter }
 }
 
+/** Inputs by the number that all runs have in common. */
 function namedInputs({ file, certificate, inputs }: Inputs, byContent: boolean): NamedInput[] {
-  for (const { inputs: listed } of certificate.runs) {
-    if (listed === null) continue
-    if (inputs !== null) {
-      const other = listed.findIndex(({ id }, t) => inputs.samples[t]?.id !== id)
-      if (other >= 0 || inputs.samples.length !== listed.length)
-        throw invalidCertificate(file, 'the inputs of its record', `input ${Math.max(0, other)} is another one`)
-    }
-    return listed.map(({ id }, t) => {
-      const sample = byContent ? inputs?.samples[t] : undefined
-      if (sample === undefined) return { id, key: id, sha256: null }
-      return { id, key: JSON.stringify([sample.sha256, sample.part ?? '']), sha256: sample.sha256 }
-    })
+  const lists = certificate.runs.flatMap(({ inputs: listed }) => (listed === null ? [] : [listed]))
+  const [first] = lists
+  if (first === undefined) return []
+  const ids = inputs?.samples.map(({ id }) => id) ?? first.map(({ id }) => id)
+  for (const listed of lists) {
+    const other = ids.findIndex((id, t) => listed[t]?.id !== id)
+    if (other >= 0 || ids.length !== listed.length)
+      throw invalidCertificate(
+        file,
+        inputs === null ? 'the same inputs in every run' : 'the inputs of its record in every run',
+        `input ${other < 0 ? ids.length : other} is another one`,
+      )
   }
-  return []
+  return ids.map((id, t) => {
+    const sample = byContent ? inputs?.samples[t] : undefined
+    if (sample === undefined) return { id, key: id, sha256: null }
+    return { id, key: JSON.stringify([sample.sha256, sample.part ?? '']), sha256: sample.sha256 }
+  })
 }
