@@ -1,5 +1,10 @@
 import { type DoseProposal, proposalTable, proposeFromDose, readDoseStudy } from '../certify/dose/proposal.ts'
-import { checkRequirements, type Requirement } from '../certify/rules/requirement.ts'
+import {
+  checkRequirements,
+  type Requirement,
+  type RequirementReport,
+  requirementError,
+} from '../certify/rules/requirement.ts'
 import type { CertifyVideosJob } from '../certify/videos/certify-videos.ts'
 import type { SampleCounts } from '../certify/videos/forecast/ensembles.ts'
 import { type CertificationForecast, forecastCertification } from '../certify/videos/forecast/forecast.ts'
@@ -26,26 +31,25 @@ export async function planCommand(
   const from = [job.from].flat()
   const kind = job.learner?.kind ?? 'ridge'
   const name = startsFresh(kind) ? `${kind}, sizes of ${from[0]}` : `${from[0]}, ${kind}`
-  if (study !== null) proposeFromDose(study, 2, { learner: study.learners.length === 1 ? undefined : name })
+  const about = { learner: name, kind, requirements }
+  if (study !== null) proposeFromDose(study, 2, about)
   const forecast = await forecastCertification(job)
-  const proposal =
-    study === null
-      ? null
-      : proposeFromDose(study, forecast.units, {
-          learner: study.learners.length === 1 ? undefined : name,
-          requirements,
-        })
-  const document = { ...forecast, ...(proposal === null ? {} : { proposal }) }
-  if (json) return endAsRequired(document, requiredOf(proposal, requirements))
+  const { threat, units } = forecast
+  const proposal = study === null ? null : proposeFromDose(study, units, { ...about, threat })
+  const required = requiredOf(proposal, requirements)
+  if (json) return endAsRequired({ ...forecast, ...(proposal === null ? {} : { proposal }) }, required)
   process.stdout.write(
     `${planText(forecast)}${proposal === null ? '' : `\n${proposalTable(proposal)}\n`}nothing was written\n`,
   )
+  // The table says which candidate meets what.
+  const error = requirementError(required)
+  if (error !== null) throw error
 }
 
-/** What is required of candidates; a candidate is no run, so nothing is refused. */
-function requiredOf(proposal: DoseProposal | null, requirements: readonly Requirement[]) {
-  if (proposal === null || requirements.length === 0) return null
-  const report = checkRequirements(
+/** What is required, of every candidate; null where nothing is. */
+function requiredOf(proposal: DoseProposal | null, requirements: readonly Requirement[]): RequirementReport | null {
+  if (proposal === null) return null
+  return checkRequirements(
     proposal.candidates.map(({ partitions, rule, spread, expected }) => ({
       run: `${rule} K=${partitions} d=${spread}`,
       inputs: expected.inputs,
@@ -53,7 +57,6 @@ function requiredOf(proposal: DoseProposal | null, requirements: readonly Requir
     })),
     requirements,
   )
-  return report
 }
 
 function planText(forecast: CertificationForecast): string {

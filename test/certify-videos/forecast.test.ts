@@ -7,7 +7,7 @@ import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { forecastCertification } from '../../src/certify/videos/forecast/forecast.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
-import { runHere } from '../cli/run-here.ts'
+import { runAsText, runHere } from '../cli/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -91,6 +91,9 @@ it('the command prints it, with a proposal from a study, and makes no folder', a
     ensembles: [{ name: 'k3-d1', largestRadius: { dpa: 1, roe: 1 } }],
     proposal: { best: { partitions: 4, samples: 4, meets: true } },
   })
+  const none = `--lethal-dose ${place('dose.json')} --require certified@3>=0.5`
+  const { code: asText, text } = await runAsText(`${line} ${none}`)
+  expect([asText, text]).toEqual([6, expect.stringMatching(/proposed {2}nothing[\s\S]*REQUIREMENT_NOT_MET/)])
   expect(existsSync(out)).toBe(false)
   const refused = await runHere(`${line} --require accuracy>=0.5`)
   expect([refused.code, refused.document.error?.code]).toEqual([2, 'INVALID_ARGUMENT'])

@@ -83,3 +83,56 @@ it('refuses another file, and a study of another learner', async () => {
     expect.objectContaining({ code: 'DOSE_INVALID' }),
   )
 })
+
+it('refuses a study of another kind of base learner, and says what else is not the same', async () => {
+  const study = await readDoseStudy(file)
+  const options = { learner: 'elsewhere/run, nearest_mean', kind: 'nearest_mean' }
+  expect(proposeFromDose(study, 100, options).learner).toBe('pixels, nearest_mean')
+  for (const kind of ['ridge', 'mean'])
+    expect(() => proposeFromDose(study, 100, { kind, learner: `pixels, ${kind}` })).toThrow(
+      expect.objectContaining({ code: 'DOSE_INVALID' }),
+    )
+  const threat = { unit: 'one video', encoder: { digest: 'a' } }
+  const [learner] = study.learners
+  const notesOf = (of: typeof threat | null) =>
+    proposeFromDose({ ...study, learners: [{ ...learner, threat: of }] }, 100, { ...options, threat }).notes
+  expect(notesOf(threat)).toEqual([])
+  expect(notesOf(null)).toEqual([expect.stringContaining('does not say')])
+  expect(notesOf({ ...threat, encoder: { digest: 'b' } })).toEqual([expect.stringMatching(/encoder.*b, here a/)])
+  expect(notesOf({ ...threat, unit: 'one source' })).toEqual([expect.stringContaining('one source')])
+  const proposal = proposeFromDose(study, 100, { ...options, threat })
+  expect(proposalTable(proposal)).toContain('warning   the study does not say which encoder it used')
+})
+
+it('counts inputs and does not list them, and refuses numbers that no study has', async () => {
+  const other = path.join(folder, 'large.json')
+  const study = (change: object) => {
+    const rows = [
+      { partitions: 4, size: 45, measured: { inputs: 10_000_000, certifiedAccuracy: [0.9, 0.5], ...change } },
+    ]
+    writeFileSync(other, JSON.stringify({ ...report, learners: [{ name: 'a', samples: 180, rows }] }))
+    return readDoseStudy(other)
+  }
+  const many = await study({})
+  const before = process.memoryUsage().rss
+  const { candidates } = proposeFromDose(many, 180)
+  expect(candidates[0].expected).toMatchObject({ inputs: 10_000_000, certifiedAccuracy: [0.9, 0.5] })
+  // A list of so many numbers has 80 MB.
+  expect(process.memoryUsage().rss - before).toBeLessThan(60e6)
+  for (const certifiedAccuracy of [
+    [0.5, 0.9],
+    [1, 1, 1, 1],
+  ])
+    await expect(study({ certifiedAccuracy })).rejects.toMatchObject({ code: 'DOSE_INVALID' })
+  const text = JSON.stringify(report)
+  for (const [from, to] of [
+    ['"samples":180', '"samples":240'],
+    ['"partitions":5,"size":36', '"partitions":5,"size":35'],
+  ]) {
+    expect(text).toContain(from)
+    writeFileSync(other, text.replace(from, to))
+    await expect(readDoseStudy(other), to).rejects.toMatchObject({ code: 'DOSE_INVALID' })
+  }
+  writeFileSync(other, JSON.stringify({ ...report, learners: [...report.learners, ...report.learners] }))
+  await expect(readDoseStudy(other)).rejects.toMatchObject({ code: 'DOSE_INVALID' })
+})

@@ -13,32 +13,54 @@ import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { emptyBallots } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
-import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
+import { type RobustnessSummary, summariseCounts } from '../rules/metrics.ts'
 import { checkRequirements, type Requirement } from '../rules/requirement.ts'
 import { spreadOffsets } from '../rules/spread.ts'
+
+/** Bounds of what a file can ask for: the work grows with rows, radii and learners. */
+const [largestStudy, mostRows] = [5_000_000, 1000]
+
+const rowSchema = z
+  .looseObject({
+    partitions: z.number().int().positive().max(1_000_000),
+    size: z.number().int().positive(),
+    measured: z.looseObject({
+      inputs: z.number().int().positive().max(10_000_000),
+      certifiedAccuracy: z.array(z.number().min(0).max(1)).min(1),
+    }),
+  })
+  .refine(({ partitions, measured: { certifiedAccuracy } }) => certifiedAccuracy.length <= partitions / 2 + 1, {
+    path: ['measured', 'certifiedAccuracy'],
+    error: 'expected no radius above half of partitions',
+  })
+  .refine(({ measured: { certifiedAccuracy: shares } }) => shares.every((share, r) => share >= (shares[r + 1] ?? 0)), {
+    path: ['measured', 'certifiedAccuracy'],
+    error: 'expected shares that do not grow with the radius',
+  })
+
+const learnerSchema = z
+  .looseObject({
+    name: z.string(),
+    samples: z.number().int().positive(),
+    rows: z.array(rowSchema).min(1).max(mostRows),
+    threat: z
+      .looseObject({ unit: z.string(), encoder: z.looseObject({ digest: z.string() }) })
+      .nullable()
+      .optional(),
+  })
+  .refine(
+    ({ samples, rows }) => rows.every(({ partitions, size }) => size === Math.max(1, Math.round(samples / partitions))),
+    { path: ['rows'], error: 'expected sizes of samples / partitions' },
+  )
 
 const studySchema = z.looseObject({
   schema: z.literal('videomae.lethal-dose/1'),
   learners: z
-    .array(
-      z.looseObject({
-        name: z.string(),
-        samples: z.number().int().positive(),
-        rows: z
-          .array(
-            z.looseObject({
-              partitions: z.number().int().positive().max(1_000_000),
-              size: z.number().int().positive(),
-              measured: z.looseObject({
-                inputs: z.number().int().positive().max(10_000_000),
-                certifiedAccuracy: z.array(z.number().min(0).max(1)).min(1),
-              }),
-            }),
-          )
-          .min(1),
-      }),
-    )
-    .min(1),
+    .array(learnerSchema)
+    .min(1)
+    .refine((learners) => new Set(learners.map(({ name }) => name)).size === learners.length, {
+      error: 'expected a name of its own for each learner',
+    }),
 })
 
 type Study = z.infer<typeof studySchema>
@@ -66,6 +88,8 @@ export interface DoseProposal {
   readonly studySamples: number
   readonly samples: number
   readonly candidates: readonly ProposedEnsemble[]
+  /** In what the study is about something else than the ensembles that are proposed, one sentence each. */
+  readonly notes: readonly string[]
   /** The one with the largest expected mean radius, of those that keep nine tenths of the best accuracy, or that meet what is required. */
   readonly best: ProposedEnsemble | null
 }
@@ -83,7 +107,7 @@ const keptAccuracy = 0.9
  * @throws VideoMaeError `DOSE_INVALID`
  */
 export async function readDoseStudy(file: string): Promise<Study> {
-  const text = await readRegularText(file, { maxBytes: 50_000_000 })
+  const text = await readRegularText(file, { maxBytes: largestStudy })
   try {
     return studySchema.parse(parseUniqueJson(text))
   } catch (error) {
@@ -96,17 +120,24 @@ export async function readDoseStudy(file: string): Promise<Study> {
   }
 }
 
+/** What a proposal is for; what is left out is not compared with the study. */
+export interface ProposalOptions {
+  /** Name of the learner in the study; may be left out where it has one. */
+  readonly learner?: string
+  /** Kind of the base learners. */
+  readonly kind?: string
+  /** Encoder, and what one poison is. */
+  readonly threat?: { readonly unit: string; readonly encoder: { readonly digest: string } }
+  readonly requirements?: readonly Requirement[]
+}
+
 /**
  * @param samples N: units of the training set that is to be certified
- * @param learner name of the learner in the study; may be left out where it has one
  * @throws VideoMaeError `DOSE_INVALID` where the study does not have this learner
  */
-export function proposeFromDose(
-  study: Study,
-  samples: number,
-  { learner, requirements = [] }: { readonly learner?: string; readonly requirements?: readonly Requirement[] } = {},
-): DoseProposal {
-  const found = learnerOf(study, learner)
+export function proposeFromDose(study: Study, samples: number, options: ProposalOptions = {}): DoseProposal {
+  const { requirements = [] } = options
+  const found = learnerOf(study, options)
   const candidates = found.rows.flatMap((row) => candidatesOf(row, samples, requirements))
   const accuracy = Math.max(0, ...candidates.map(({ expected }) => expected.cleanAccuracy))
   const allowed = candidates.filter(({ meets, expected }) =>
@@ -116,22 +147,44 @@ export function proposeFromDose(
   const [best = null] = allowed.toSorted(
     (a, b) => b.expected.averageCertifiedRadius - a.expected.averageCertifiedRadius || a.learners - b.learners,
   )
-  return { learner: found.name, studySamples: found.samples, samples, candidates, best }
+  return {
+    learner: found.name,
+    studySamples: found.samples,
+    samples,
+    candidates,
+    notes: notesOf(found, options),
+    best,
+  }
 }
 
-function learnerOf({ learners }: Study, name: string | undefined): StudyLearner {
-  const found = learners.find((learner) => learner.name === name)
+/** `lethal-dose` names learners `ENCODER, KIND`, or `KIND, sizes of CHECKPOINT` where there is no encoder. */
+const isOfKind = (name: string, kind: string): boolean =>
+  name === kind || name.endsWith(`, ${kind}`) || name.startsWith(`${kind}, sizes of `)
+
+function learnerOf({ learners }: Study, { learner: wanted, kind }: ProposalOptions): StudyLearner {
+  const found = learners.find(({ name }) => name === wanted)
   if (found !== undefined) return found
-  if (learners.length === 1 && name === undefined) return learners[0]
-  const names = learners.map((learner) => learner.name)
-  throw new VideoMaeError(
-    `Expected a study of ${name ?? 'one learner'}, but it has ${names.map((each) => JSON.stringify(each)).join(', ')}.`,
-    {
-      code: 'DOSE_INVALID',
-      exit: 'data',
-      hint: 'Run `videomae lethal-dose` on trusted data with the same --from and --learner.',
-    },
-  )
+  // An encoder may lie elsewhere by now: of a single one the digest is compared.
+  const [only] = learners
+  const fits = kind === undefined ? wanted === undefined : isOfKind(only.name, kind)
+  if (learners.length === 1 && fits) return only
+  const names = learners.map(({ name }) => JSON.stringify(name)).join(', ')
+  throw new VideoMaeError(`Expected a study of ${wanted ?? kind ?? 'one learner'}, but it has ${names}.`, {
+    code: 'DOSE_INVALID',
+    exit: 'data',
+    hint: 'Run `videomae lethal-dose` on trusted data with the same --from and --learner.',
+  })
+}
+
+function notesOf({ threat = null }: StudyLearner, { threat: here }: ProposalOptions): string[] {
+  if (here === undefined) return []
+  if (threat === null) return ['the study does not say which encoder it used']
+  return [
+    ...(threat.encoder.digest === here.encoder.digest
+      ? []
+      : [`the study used another encoder, readout or scale (${threat.encoder.digest}, here ${here.encoder.digest})`]),
+    ...(threat.unit === here.unit ? [] : [`the study counted other units: ${threat.unit}`]),
+  ]
 }
 
 function candidatesOf(row: StudyRow, samples: number, requirements: readonly Requirement[]): ProposedEnsemble[] {
@@ -152,20 +205,20 @@ function candidatesOf(row: StudyRow, samples: number, requirements: readonly Req
 }
 
 /**
- * [inputs] margins p - q from the radii of the study, each rounded down: radius r of K partitions needs a margin of at least 2r/K. -1 for
- * wrong predictions.
+ * How many inputs have each margin p - q, from the radii of the study, rounded down: radius r of K partitions needs a margin of at
+ * least 2r/K. -1 stands for wrong predictions.
  */
-function marginsOf({ partitions, measured: { inputs, certifiedAccuracy } }: StudyRow): number[] {
+function marginsOf({ partitions, measured: { inputs, certifiedAccuracy } }: StudyRow): Map<number, number> {
   const counts = certifiedAccuracy.map((share) => Math.round(share * inputs))
-  const margins = counts.flatMap((count, r) =>
-    new Array<number>(Math.max(0, count - (counts[r + 1] ?? 0))).fill(Math.min(1, (2 * r) / partitions)),
-  )
-  return [...margins, ...new Array<number>(Math.max(0, inputs - margins.length)).fill(-1)]
+  const margins = new Map([[-1, inputs - counts[0]]])
+  for (const [r, count] of counts.entries())
+    margins.set(Math.min(1, (2 * r) / partitions), count - (counts[r + 1] ?? 0))
+  return margins
 }
 
 /** Every base learner that does not vote for the winner votes for one rival: the votes of a margin that are worst to defend. */
 function expectedSummary(
-  margins: readonly number[],
+  margins: ReadonlyMap<number, number>,
   partitions: number,
   rule: 'dpa' | 'fa',
   spread: number,
@@ -175,30 +228,37 @@ function expectedSummary(
   const stream = new RandomStream('proposal', partitions, spread)
   const known = new Map<number, number>()
   const radiusOf = (margin: number): number => {
-    const before = known.get(margin)
-    if (before !== undefined) return before
-    const ballots = emptyBallots(1, learners, 2, 1)
     // The winner wins ties, as a radius of the study may rest on one. Halves are rounded up, whatever the last bit of a margin is.
     const winners = Math.ceil(((1 + margin) / 2) * learners - 1e-9)
+    const before = known.get(winners)
+    if (before !== undefined) return before
+    const ballots = emptyBallots(1, learners, 2, 1)
     for (const [place, learner] of stream.permutation(learners).entries())
       ballots.ranks[learner] = place < winners ? 0 : 1
     const [{ prediction, radius }] = certifyBallots(ballots, { rule, offsets })
     const found = prediction === 0 ? radius : 0
-    known.set(margin, found)
+    known.set(winners, found)
     return found
   }
-  return summariseRadii(margins.map((margin) => (margin < 0 ? -1 : radiusOf(margin))))
+  const radii = new Map<number, number>()
+  for (const [margin, count] of margins) {
+    if (count === 0) continue
+    const radius = margin < 0 ? -1 : radiusOf(margin)
+    radii.set(radius, (radii.get(radius) ?? 0) + count)
+  }
+  return summariseCounts(radii)
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
 
 /** The candidates as a Markdown table, and what they rest on. */
-export function proposalTable({ learner, studySamples, samples, candidates, best }: DoseProposal): string {
+export function proposalTable({ learner, studySamples, samples, candidates, notes, best }: DoseProposal): string {
   const at = [1, 2, 5, 10, 20]
   const name = ({ partitions, rule, spread }: ProposedEnsemble) =>
     `--partitions ${partitions} --rule ${rule}${spread > 1 ? ` --spread ${spread}` : ''}`
   return [
     `from the study of ${learner} on ${studySamples} samples, for ${samples} units:`,
+    ...notes.map((note) => `warning   ${note}`),
     '',
     `| options | samples of a base classifier | base classifiers | accuracy | ${at.map((r) => `certified at ${r}`).join(' | ')} | mean radius | meets |`,
     `|---|---|---|---|${at.map(() => '---|').join('')}---|---|`,

@@ -22,18 +22,30 @@ export interface RobustnessSummary {
  * @param radii [inputs] certified radius of each right prediction, -1 for a wrong one
  */
 export function summariseRadii(radii: ArrayLike<number>): RobustnessSummary {
-  const inputs = radii.length
-  if (inputs === 0) throw invalidArgument('radii', 'at least one input', 0)
-  let largest = 0
-  let sum = 0
-  for (let i = 0; i < inputs; i++) {
+  const counts = new Map<number, number>()
+  for (let i = 0; i < radii.length; i++) {
     const radius = radii[i]
     if (!Number.isInteger(radius) || radius < -1) throw invalidArgument(`radii[${i}]`, 'an integer from -1 up', radius)
-    largest = Math.max(largest, radius)
-    sum += Math.max(0, radius)
+    counts.set(radius, (counts.get(radius) ?? 0) + 1)
   }
-  const atLeast = new Int32Array(largest + 2)
-  for (let i = 0; i < inputs; i++) if (radii[i] >= 0) atLeast[radii[i]]++
+  return summariseCounts(counts)
+}
+
+/**
+ * `summariseRadii` of counted radii.
+ *
+ * @param counts how many inputs have each radius; -1 stands for wrong predictions
+ */
+export function summariseCounts(counts: ReadonlyMap<number, number>): RobustnessSummary {
+  let [inputs, largest, sum] = [0, 0, 0]
+  for (const [radius, count] of counts) {
+    inputs += count
+    largest = Math.max(largest, radius)
+    sum += Math.max(0, radius) * count
+  }
+  if (inputs === 0) throw invalidArgument('radii', 'at least one input', 0)
+  const atLeast = new Float64Array(largest + 2)
+  for (const [radius, count] of counts) if (radius >= 0) atLeast[radius] += count
   for (let r = largest; r >= 0; r--) atLeast[r] += atLeast[r + 1]
   let halves = 0
   while (halves <= largest && 2 * atLeast[halves] >= inputs) halves++
