@@ -1,7 +1,9 @@
-/** `videomae/model`: masks, configurations, presets, parameters, checkpoint folders, and models as programs. See docs/model.md. */
+/** `videomae/model`: masks, configurations, presets, parameters, checkpoint folders, models as programs,
+ * and the description of an exported file. See docs/model.md and docs/onnx.md. */
 import './core/require-node.ts'
 
 export { RandomStream } from './core/random.ts'
+export type { OnnxSidecar } from './export/sidecar.ts'
 export {
   createDecoderMask,
   createMask,

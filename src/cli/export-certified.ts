@@ -2,6 +2,7 @@ import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/e
 import { unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { type ClassifierOptions, refuseClassifierOptions } from './export.ts'
+import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -33,10 +34,10 @@ export async function exportCertifiedCommand(encoder: string, options: ExportCer
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { files, bytes, digest, check: found } = result
+  const { files, bytes, digest, check: found, sidecar } = result
   process.stdout.write(
     `wrote      ${files.join(', ')} (${(bytes / 1e6).toFixed(1)} MB)\nensemble   ${digest}\n` +
       `checked    ${found.votes} votes on ${found.clips} clips${found.engine === null ? '' : ` against the ${found.engine} engine`}: ` +
-      `${found.differentVotes} differ; largest difference of a score ${found.largestDifference.toExponential(2)} (limit 1e-4)\n`,
+      `${found.differentVotes} differ; largest difference of a score ${found.largestDifference.toExponential(2)} (limit 1e-4)\n${describedLines(sidecar).join('\n')}\n`,
   )
 }

@@ -6,7 +6,7 @@ import type { SplitName } from '../dataset/split-part.ts'
 import type { ExportInput } from '../export/check.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
-import { requireOnnxTarget } from '../format/onnx-target.ts'
+import { requireExportTarget } from '../export/sidecar.ts'
 import { type Classifier, openClassifier } from '../inference/classifier.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
@@ -17,6 +17,7 @@ import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/load-clips.ts'
 import { partOfDataset } from './dataset-part.ts'
+import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -66,7 +67,7 @@ export async function exportClassifierCommand(
     process.stdout.write(json ? `${JSON.stringify({ files: [out], warnings })}\n` : `wrote      ${out}\n`)
     return
   }
-  await requireOnnxTarget(out) // before videos are read
+  await requireExportTarget(out) // before videos are read
   const display = new ProgressDisplay({ stream: process.stderr })
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
@@ -281,12 +282,13 @@ async function sameContent(
 }
 
 function report(
-  { files, bytes, float32Bytes, precision, check }: ClassifierExport,
+  { files, bytes, float32Bytes, precision, check, sidecar }: ClassifierExport,
   accuracy: Comparison | null,
 ): string {
   const lines = [
     `wrote      ${files.join(', ')}`,
     `checked    ${check.clips} clip(s) against the ${check.engine} engine: largest difference of a logit ${check.logits.toExponential(2)}, of a probability ${check.probabilities.toExponential(2)}; ${check.sameClass} of ${check.clips} keep their class`,
+    ...describedLines(sidecar),
   ]
   if (accuracy === null) lines.push(`size       ${megabytes(bytes)} (${precision}); float32 ${megabytes(float32Bytes)}`)
   else {

@@ -4,7 +4,8 @@ import { RandomStream } from '../core/random.ts'
 import type { ExportInput } from '../export/check.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { exportEncoder } from '../export/encoder.ts'
-import { requireOnnxTarget } from '../format/onnx-target.ts'
+import { requireExportTarget } from '../export/sidecar.ts'
+import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -49,7 +50,7 @@ export async function exportCommand(
 ): Promise<void> {
   refuseClassifierOptions(options, 'an encoder')
   const { json, out = 'encoder.onnx', input = 'uint8', check, engine } = options
-  await requireOnnxTarget(out)
+  await requireExportTarget(out)
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
   const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))
@@ -60,10 +61,10 @@ export async function exportCommand(
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { files, bytes, check: checked } = result
+  const { files, bytes, check: checked, sidecar } = result
   process.stdout.write(
     `wrote      ${files.join(', ')} (${(bytes / 1e6).toFixed(1)} MB)\n` +
       `checked    ${checked.clips} clip(s) against the ${checked.engine} engine: largest difference ` +
-      `${checked.largestDifference.toExponential(2)} (limit 1e-4)\n`,
+      `${checked.largestDifference.toExponential(2)} (limit 1e-4)\n${describedLines(sidecar).join('\n')}\n`,
   )
 }

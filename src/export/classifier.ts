@@ -6,8 +6,7 @@ import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { replaceDirectory } from '../format/atomic.ts'
-import { writeCheckedModel } from '../format/onnx.ts'
-import { outputTaken, requireOnnxTarget } from '../format/onnx-target.ts'
+import { outputTaken } from '../format/onnx-target.ts'
 import { readSafetensors } from '../format/safetensors.ts'
 import {
   buildClassifierProgram,
@@ -18,7 +17,7 @@ import {
 } from '../inference/classifier.ts'
 import { classifierKeys } from '../inference/onnx-classifier.ts'
 import { largest } from '../inference/scores.ts'
-import { tokenGrid } from '../model/configuration.ts'
+import { frameSize, tokenGrid } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -28,7 +27,10 @@ import { measureRanges } from './calibration.ts'
 import type { ExportInput } from './check.ts'
 import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
-import { bytesOfFiles, describe, exportMismatch, exportNames, renamedInput } from './encoder.ts'
+import { describe, exportMismatch, renamedInput, writeDescribedModel } from './encoder.ts'
+import { modelName } from './model-name.ts'
+import { describeExport, type OnnxSidecar, requireExportTarget } from './sidecar.ts'
+import { classOutputs, exportNames, frameInput } from './tensors.ts'
 
 export interface ClassifierExportOptions {
   /** The ONNX file to write. */
@@ -51,8 +53,12 @@ export interface ClassifierExportOptions {
 }
 
 export interface ClassifierExport {
+  /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]
+  /** Of the model. */
   readonly bytes: number
+  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  readonly sidecar: OnnxSidecar
   /** What the same classifier takes in float32. */
   readonly float32Bytes: number
   readonly precision: ExportPrecision
@@ -73,14 +79,14 @@ export interface ClassifierExport {
  * Writes a classifier as one ONNX file (opset 17, standard operators, any batch size): clips in, `logits` and
  * `probabilities` out, class names, sampling and preprocessing in the metadata. The written file is run and compared with
  * the engine; float32 must agree, the difference of the other precisions is measured and returned. Only then does it take
- * its place: an earlier file there outlives a failure.
+ * its place, with its description beside it: earlier files there outlive a failure.
  *
- * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind, `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind, `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
  *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
   const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4, signal } = options
-  await requireOnnxTarget(out)
+  await requireExportTarget(out)
   const classifier = await openClassifier(where)
   const { configuration, state, labels, sampling } = classifier
   const split = (name: string, all: Uint8Array): Uint8Array[] => {
@@ -95,8 +101,9 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   // Two clips, so that the batch cannot be taken for another axis of size 1.
   const program = renamedInput(buildClassifierProgram(classifier, { batch: 2, input, layout }), exportNames[input])
   const embeddedState: ModelState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
+  const digest = stateDigest(embeddedState)
   const metadata = {
-    ...(await describe(classifier.path, configuration, input, stateDigest(embeddedState), sampling)),
+    ...(await describe(classifier.path, configuration, input, digest, sampling)),
     [classifierKeys.task]: 'classify',
     [classifierKeys.labels]: JSON.stringify(labels),
     [classifierKeys.precision]: precision,
@@ -116,26 +123,39 @@ export async function exportClassifier(where: string, options: ClassifierExportO
     ))
   const model = withPrecision(lowered, precision, ranges)
   const produced = { ...model, producerName: 'videomae', producerVersion: packageVersion() }
-  const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
+  const description = describeExport({
+    task: 'classify',
+    model: { name: modelName(classifier.path), digest },
+    ...{ precision, onnx: produced, labels },
+    tensors: { ...frameInput(input), ...classOutputs },
+    clip: { ...configuration, size: frameSize(configuration), sampling, input },
+    readout: readoutOfHead(classifier),
+  })
+  const { checked: check, ...written } = await writeDescribedModel(out, produced, description, async (file) => {
     const found = await compare(classifier, file, input, checked, { ...options, onClip })
     if (precision !== 'float32' || found.logits <= tolerance) return found
     throw exportMismatch(
       `Expected the logits of ${out} to agree with the ${found.engine} engine within ${tolerance}, but the largest difference is ${found.logits.toExponential(2)}.`,
     )
   })
-  const bytes = await bytesOfFiles(files)
   const weights = [lowered, model].map(({ graph }) =>
     graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0),
   )
   return {
-    files,
-    bytes,
-    float32Bytes: bytes + weights[0] - weights[1],
+    ...written,
+    float32Bytes: written.bytes + weights[0] - weights[1],
     precision,
     check,
     metadata,
     warnings: classifier.warnings,
   }
+}
+
+/** What the last layer reads. */
+function readoutOfHead({ head, configuration }: Pick<Classifier, 'head' | 'configuration'>): string {
+  if (head.kind === 'readout') return head.readout
+  if (head.kind === 'attentive') return 'attentive'
+  return configuration.useMeanPooling ? 'mean' : 'first token'
 }
 
 export interface ClassifierDirectory {

@@ -1,11 +1,12 @@
 /** Exports of tiny models: what they are called, and that a file takes its place only after its check. */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
 import { readModel } from '../format/onnx.ts'
-import { classifierShapes, saveClassifier } from '../inference/classifier.ts'
+import { classifierShapes, openClassifier, saveClassifier } from '../inference/classifier.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialise } from '../model/initialise.ts'
 import { parameterShapes } from '../model/parameters.ts'
@@ -13,6 +14,8 @@ import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { exportClassifier } from './classifier.ts'
 import { exportEncoder } from './encoder.ts'
 import { modelName } from './model-name.ts'
+import type { OnnxSidecar } from './sidecar.ts'
+import { sidecarClip } from './sidecar-clip.ts'
 
 const configuration = {
   ...resolveConfiguration({ imageSize: 8, frames: 4, patch: 4, encoder: { width: 12, depth: 1, heads: 2 } }),
@@ -56,10 +59,69 @@ describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
     expect(await readdir(at(kind))).toEqual(['model.onnx'])
 
     const { files, bytes } = await exported(out)
-    expect(files).toEqual([out])
-    expect(await readdir(at(kind))).toEqual(['model.onnx'])
+    expect(files).toEqual([out, at(kind, 'model.json')])
+    expect((await readdir(at(kind))).sort()).toEqual(['model.json', 'model.onnx'])
     expect((await readFile(out)).length).toBe(bytes)
     expect((await readModel(out)).metadata?.['videomae.model']).toBe(kind === 'encoder' ? 'tiny' : 'second')
+  })
+})
+
+describe('the description beside an exported file', () => {
+  const ensemble = (out: string) => exportEnsemble(at('nowhere'), { out })
+  it.each(Object.entries({ ...kinds, ensemble }))('of %s replaces nothing of other origin', async (kind, exported) => {
+    await mkdir(at('foreign', kind), { recursive: true })
+    const own = at('foreign', kind, 'model.json')
+    const taken = { code: 'OUTPUT_TAKEN', exit: 'usage', message: expect.stringContaining(own) }
+    await writeFile(own, '{"weights": [1, 2]}')
+    await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
+    expect(await readFile(own, 'utf8')).toBe('{"weights": [1, 2]}')
+    expect(await readdir(at('foreign', kind))).toEqual(['model.json'])
+    await rm(own)
+    await mkdir(own)
+    await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
+  })
+
+  it('replaces an earlier one, and lies beside the file that a link names', async () => {
+    await mkdir(at('again', 'real'), { recursive: true })
+    await symlink(path.join('real', 'target.ONNX'), at('again', 'link.onnx'))
+    const first = await kinds.encoder(at('again', 'link.onnx'))
+    expect((await readdir(at('again', 'real'))).sort()).toEqual(['target.ONNX', 'target.json'])
+    const read = async () => JSON.parse(await readFile(at('again', 'real', 'target.json'), 'utf8')) as OnnxSidecar
+    expect(await read()).toEqual(first.sidecar)
+    const second = await kinds.classifier(at('again', 'link.onnx'))
+    expect(await read()).toEqual(second.sidecar)
+    expect(second.sidecar.task).toBe('classify')
+    expect(second.bytes).toBe((await readFile(at('again', 'real', 'target.ONNX'))).length)
+  })
+
+  it('is refused where readers of a checkpoint would take it for their own', async () => {
+    const best = at('runs', 'second', 'best')
+    for (const name of ['classifier', 'clip', 'config', 'training-manifest'])
+      await expect(kinds.classifier(path.join(best, `${name}.onnx`))).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+    await kinds.classifier(path.join(best, 'other.onnx'))
+    expect((await openClassifier(best)).labels).toEqual(labels)
+    await rm(path.join(best, 'other.onnx'))
+    await rm(path.join(best, 'other.json'))
+  })
+
+  it('has every field that docs/onnx.md explains, and no other', async () => {
+    const page = await readFile(path.join(import.meta.dirname, '../../docs/onnx.md'), 'utf8')
+    const explained = new Set([...page.matchAll(/^\| `([\w.[\]]+)` \|/gm)].map(([, field]) => field))
+    const fields = new Set<string>()
+    const note = (value: unknown, field: string): void => {
+      if (field !== '') fields.add(field)
+      if (Array.isArray(value)) for (const one of value) if (typeof one === 'object') note(one, `${field}[]`)
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return
+      for (const [name, inner] of Object.entries(value)) note(inner, field === '' ? name : `${field}.${name}`)
+    }
+    for (const exported of Object.values(kinds)) note((await exported(at('fields.onnx'))).sidecar, '')
+    const resized = [{ shortEdge: 9 }, { height: 9, width: 9 }].map((resize) =>
+      sidecarClip({ ...configuration, size: { height: 8, width: 8, resize }, sampling: null, input: 'uint8' }),
+    )
+    for (const clip of resized) note(clip, 'clip')
+    for (const item of [...fields]) if (item.endsWith('[]')) fields.delete(item)
+    const documented = [...explained].filter((field) => !field.startsWith('ensemble.'))
+    expect(documented.sort()).toEqual([...fields].sort())
   })
 })
 

@@ -1,20 +1,20 @@
-import { stat } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { packageVersion } from '../core/package-version.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
-import { writeCheckedModel } from '../format/onnx.ts'
-import { requireOnnxTarget } from '../format/onnx-target.ts'
+import { type OnnxModel, writeCheckedModel } from '../format/onnx.ts'
 import { recordedSampling } from '../inference/classifier.ts'
 import { classifierKeys, resizeKey } from '../inference/onnx-classifier.ts'
 import type { TestSampling } from '../inference/views.ts'
-import type { ModelConfiguration } from '../model/configuration.ts'
+import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { stateDigest } from '../model/digest.ts'
 import { buildEncodeProgram } from '../model/encode-program.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { checkExport, type ExportCheck, type ExportInput } from './check.ts'
 import { modelName } from './model-name.ts'
+import { describeExport, type OnnxSidecar, requireExportTarget, weightsLicense, writeSidecar } from './sidecar.ts'
+import { exportNames, featureOutputs, frameInput } from './tensors.ts'
 
 export interface ExportOptions {
   /** The ONNX file to write. */
@@ -35,8 +35,12 @@ export interface ExportOptions {
 }
 
 export interface ExportResult {
+  /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]
+  /** Of the model. */
   readonly bytes: number
+  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  readonly sidecar: OnnxSidecar
   readonly input: ExportInput
   readonly check: ExportCheck
   /** What a user should know about the checkpoint, one sentence each. */
@@ -44,19 +48,17 @@ export interface ExportResult {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Names of the exported model's input and outputs. */
-export const exportNames = { uint8: 'frames', float32: 'pixel_values', tokens: 'tokens', pooled: 'pooled' } as const
-
 /**
  * Writes the encoder of a checkpoint as ONNX (opset 17, standard operators, any batch size), runs the written file and
- * compares it with the training engine. Only then does it take its place: an earlier file there outlives a failure.
+ * compares it with the training engine. Only then does it take its place, with its description beside it: earlier files there outlive
+ * a failure.
  *
- * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
  *   when aborted
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
   const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = automatic, signal } = options
-  await requireOnnxTarget(out)
+  await requireExportTarget(out)
   const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
   const { configuration, kind, state } = opened
   const clipBytes = clipSize(configuration)
@@ -71,11 +73,20 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   )
   const embeddedState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
   const sampling = await recordedSampling(opened.path, opened.clip)
-  const metadata = await describe(opened.path, configuration, input, stateDigest(embeddedState), sampling)
+  const digest = stateDigest(embeddedState)
+  const metadata = await describe(opened.path, configuration, input, digest, sampling)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
   const engine = await chooseEngine(compareWith)
   const produced = { ...model, producerName: 'videomae', producerVersion: packageVersion() }
-  const { files, checked: check } = await writeCheckedModel(out, produced, async (file) => {
+  const description = describeExport({
+    task: 'features',
+    model: { name: modelName(opened.path), digest },
+    onnx: produced,
+    tensors: { ...frameInput(input), ...featureOutputs(configuration) },
+    clip: { ...configuration, size: frameSize(configuration), sampling, input },
+    readout: 'mean',
+  })
+  const written = await writeDescribedModel(out, produced, description, async (file) => {
     const found = await checkExport({ file, configuration, kind, state: embeddedState, input, clips, engine, signal })
     if (found.largestDifference <= tolerance) return found
     const largest = found.largestDifference.toExponential(2)
@@ -83,7 +94,36 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
       `Expected the exported file ${out} to agree with the ${engine.name} engine within ${tolerance}, but the largest difference is ${largest}.`,
     )
   })
-  return { files, bytes: await bytesOfFiles(files), input, check, metadata, warnings: opened.warnings }
+  const { checked: check, ...rest } = written
+  return { ...rest, input, check, metadata, warnings: opened.warnings }
+}
+
+/**
+ * `writeCheckedModel` with the description beside the model: they take their places together.
+ *
+ * @returns paths written, bytes of the model, what the description says, and what `check` found
+ */
+export async function writeDescribedModel<T>(
+  out: string,
+  model: OnnxModel,
+  description: Omit<OnnxSidecar, 'files'>,
+  check: (file: string) => Promise<T>,
+): Promise<{
+  readonly files: readonly string[]
+  readonly bytes: number
+  readonly sidecar: OnnxSidecar
+  readonly checked: T
+}> {
+  const sidecars: OnnxSidecar[] = []
+  const { files, checked } = await writeCheckedModel(out, model, check, {
+    async describe(written) {
+      const { file, sidecar } = await writeSidecar(written, description)
+      sidecars.push(sidecar)
+      return file
+    },
+  })
+  const [sidecar] = sidecars
+  return { files, bytes: sidecar.files.reduce((sum, { bytes }) => sum + bytes, 0), sidecar, checked }
 }
 
 /** A file that computes something else than the checkpoint; it has not been put in its place. */
@@ -93,11 +133,6 @@ export function exportMismatch(message: string): VideoMaeError {
     exit: 'checkFailed',
     hint: 'No file was written, and one that was there before is untouched; please report this with the checkpoint.',
   })
-}
-
-export async function bytesOfFiles(files: readonly string[]): Promise<number> {
-  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
-  return sizes.reduce((a, b) => a + b)
 }
 
 function clipSize({ frames, imageSize: [height, width], channels }: ModelConfiguration): number {
@@ -140,7 +175,6 @@ export async function describe(
     'videomae.tubelet': String(tubelet),
     'videomae.width': String(encoder.width),
     ...(sampling === null ? {} : { [classifierKeys.sampling]: JSON.stringify(sampling), ...timingOf(sampling) }),
-    'videomae.license':
-      'The licence of the weights is that of whoever trained them; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.',
+    'videomae.license': weightsLicense,
   }
 }

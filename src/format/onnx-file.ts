@@ -14,6 +14,16 @@ export interface WriteModelOptions {
   readonly externalData?: 'auto' | 'always' | 'never'
 }
 
+export interface WriteCheckedModelOptions extends WriteModelOptions {
+  /**
+   * Writes another file beside those of the model, which takes its place together with them.
+   *
+   * @param files paths written, the model first
+   * @returns its path
+   */
+  readonly describe?: (files: readonly string[]) => Promise<string>
+}
+
 /** Initializers below this many bytes stay inside: shapes and axes are needed while the graph is optimised. */
 const smallestOutside = 1024
 /** Offsets are multiples of a page, so that a runtime can map the file into memory. */
@@ -71,14 +81,14 @@ export async function writeCheckedModel<T>(
   path: string,
   model: OnnxModel,
   check: (file: string) => Promise<T>,
-  options: WriteModelOptions = {},
+  options: WriteCheckedModelOptions = {},
 ): Promise<{ readonly files: readonly string[]; readonly checked: T }> {
   const passed: T[] = []
   const target = await followLink(path)
   const files = await replaceFiles(target, async (temporary) => {
     const written = await writeModel(join(temporary, basename(target)), model, options)
     passed.push(await check(written[0]))
-    return written
+    return options.describe === undefined ? written : [...written, await options.describe(written)]
   })
   return { files, checked: passed[0] }
 }

@@ -52,7 +52,12 @@ async function run(from: string, options: ExportClassifierCommandOptions) {
 it('says how each list was read, and which rows it did not use', async () => {
   const rows = good.map((file, i) => `${file},${path.basename(path.dirname(file))},${i === 0 ? 'train' : 'test'}`)
   writeFileSync(place('parts.csv'), `path,label,split\n${rows.join('\n')}\n`)
-  const { stderr } = await run(checkpoint, { out: place('read.onnx'), evaluate: place('parts.csv'), json: false })
+  const options = { out: place('read.onnx'), evaluate: place('parts.csv'), json: false }
+  const { stderr, result } = await run(checkpoint, options)
+  // And how the file is fed.
+  expect(result).toMatch(/^labels {5}left, up$/m)
+  expect(result).toMatch(/^frames {5}4; every 1 frames, from the middle$/m)
+  expect(result).toMatch(/^pixels {5}RGB; normalized by the file: mean 0\.485, /m)
   expect(stderr).toMatch(/^--evaluate: .*parts\.csv.*split/m)
   expect(stderr).toMatch(/^--evaluate: 6 rows: 5 test; 1 left out: /m)
 })
@@ -102,7 +107,7 @@ describe('videos that cannot be read', () => {
 
   it('are an empty list in the JSON where all can be read', async () => {
     const { result, stderr } = await run(checkpoint, { out: place('good.onnx'), evaluate: place('good') })
-    expect(result).toMatchObject({ unreadable: [] })
+    expect(result).toMatchObject({ unreadable: [], sidecar: { format: 'videomae-onnx', labels } })
     expect(stderr).toMatch(/^warning: .* is not shown to be better than always answering .*\n$/)
   })
 })

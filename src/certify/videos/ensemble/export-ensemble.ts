@@ -5,9 +5,10 @@ import { RandomStream } from '../../../core/random.ts'
 import { lowerProgram } from '../../../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../../../engine/onnx/runtime.ts'
 import { clipTensor, type ExportInput } from '../../../export/check.ts'
-import { bytesOfFiles, describe, exportMismatch, exportNames, renamedInput } from '../../../export/encoder.ts'
-import { type OnnxModel, writeCheckedModel } from '../../../format/onnx.ts'
-import { requireOnnxTarget } from '../../../format/onnx-target.ts'
+import { describe, exportMismatch, renamedInput, writeDescribedModel } from '../../../export/encoder.ts'
+import { type OnnxSidecar, requireExportTarget } from '../../../export/sidecar.ts'
+import { exportNames } from '../../../export/tensors.ts'
+import type { OnnxModel } from '../../../format/onnx.ts'
 import { featureProgram, type PatchSource } from '../../../inference/encoder-source.ts'
 import { classifierKeys } from '../../../inference/onnx-classifier.ts'
 import { buildEncodeProgram, buildPatchProgram } from '../../../model/encode-program.ts'
@@ -17,6 +18,7 @@ import { voteLearners } from '../../ensemble/heads/train.ts'
 import type { FeatureSource } from '../feature-source.ts'
 import { readoutOf } from '../video-certificate.ts'
 import type { RowSource } from './clip-rows.ts'
+import { describeVotes } from './describe-votes.ts'
 import { engineFor, openAll, openSources, warningsOf } from './encoders.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
 import { locateEnsemble } from './locate.ts'
@@ -44,8 +46,12 @@ export interface EnsembleExportOptions {
 }
 
 export interface EnsembleExport {
+  /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]
+  /** Of the model. */
   readonly bytes: number
+  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  readonly sidecar: OnnxSidecar
   readonly input: EnsembleInput
   /** Of the ensemble, as `certificate.json` names it. */
   readonly digest: string
@@ -66,16 +72,16 @@ export interface EnsembleExport {
 /**
  * Writes an ensemble with its encoder as one ONNX file (opset 17, standard operators, any batch size): `scores` float32
  * [batch, learners, classes] and `votes` int64 [batch, learners], the number of classes where a learner abstains. The written file
- * is run, and its votes are compared with those of this program. Only then does it take its place.
+ * is run, and its votes are compared with those of this program. Only then does it take its place, with its description beside it.
  *
  * The rules are not in the file: they count the votes, and `certifyBallots` or `certify --votes` does that.
  *
  * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
- * @throws VideoMaeError `OUTPUT_TAKEN` where `out` is a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`); `INVALID_ARGUMENT` for an ensemble of encoder groups, frames without an
+ * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`); `INVALID_ARGUMENT` for an ensemble of encoder groups, frames without an
  *   encoder, or bytes that are no whole clips; as `openCertifiedEnsemble`; the signal's reason when aborted
  */
 export async function exportEnsemble(where: string, options: EnsembleExportOptions): Promise<EnsembleExport> {
-  await requireOnnxTarget(options.out)
+  await requireExportTarget(options.out)
   const { out, input = 'uint8', tolerance = 1e-4, compareWith = null, encoder } = options
   const stored = await locateEnsemble(where)
   const { features } = stored.description
@@ -93,7 +99,8 @@ export async function exportEnsemble(where: string, options: EnsembleExportOptio
   const [rows] = await openAll(sources, stored.description, { engine })
   try {
     const clips = clipsOf(rows, options.clips)
-    const { files, checked } = await writeCheckedModel(out, model, async (written) => {
+    const description = describeVotes(sources[0], stored, input, model)
+    const { checked, ...files } = await writeDescribedModel(out, model, description, async (written) => {
       const found = await compare(
         written,
         input,
@@ -108,7 +115,7 @@ export async function exportEnsemble(where: string, options: EnsembleExportOptio
     })
     const { wrongVotes: _, ...check } = checked
     return {
-      ...{ files, bytes: await bytesOfFiles(files), input, digest: stored.digest, metadata },
+      ...{ ...files, input, digest: stored.digest, metadata },
       check: { engine, clips: clips.length, ...check },
       warnings: [...warningsOf(sources[0]), ...warnings],
     }

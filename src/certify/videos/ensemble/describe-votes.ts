@@ -1,0 +1,67 @@
+/** The description beside an exported ensemble: how its input is made, what its votes are, and what they are counted for. */
+import type { ExportInput } from '../../../export/check.ts'
+import { modelName } from '../../../export/model-name.ts'
+import { describeExport, type OnnxSidecar, type SidecarTensor } from '../../../export/sidecar.ts'
+import type { ClipOfFile } from '../../../export/sidecar-clip.ts'
+import { frameInput } from '../../../export/tensors.ts'
+import type { OnnxModel } from '../../../format/onnx.ts'
+import type { FeatureSource } from '../feature-source.ts'
+import type { EnsembleEncoder } from './description.ts'
+import type { StoredEnsemble } from './ensemble-file.ts'
+import { voteNames } from './votes-graph.ts'
+
+/** @param onnx the model that is written */
+export function describeVotes(
+  source: FeatureSource,
+  { description, digest, heads }: StoredEnsemble & { readonly digest: string },
+  input: ExportInput | 'pooled',
+  onnx: OnnxModel,
+): Omit<OnnxSidecar, 'files'> {
+  const { features, classNames, rules, partitions, spread, offsets, threat, warnings } = description
+  const [encoder] = features.encoders
+  return describeExport({
+    task: 'certified-votes',
+    model: { name: source.kind === 'encoder' ? modelName(source.path) : source.name, digest: encoder.digest },
+    onnx,
+    tensors: {
+      ...(input === 'pooled' ? featureInput(source) : frameInput(input)),
+      [voteNames.scores]: {
+        axes: ['clip', 'learner', 'class'],
+        values: 'scores of each base classifier; classes in the order of labels',
+      },
+      [voteNames.votes]: {
+        axes: ['clip', 'learner'],
+        values: `index in labels of the class that each base classifier votes for; ${heads.classes}: it abstains`,
+      },
+    },
+    labels: classNames,
+    clip: clipOf(source, encoder, input),
+    readout: readoutName(source),
+    ensemble: { digest, rules, partitions, spread, offsets, learners: heads.learners, threat, warnings },
+  })
+}
+
+const readoutName = (source: FeatureSource): string | null => ('readout' in source ? source.readout : null)
+
+function featureInput(source: FeatureSource): Record<string, Pick<SidecarTensor, 'axes' | 'values'>> {
+  const values =
+    source.kind === 'pixels'
+      ? 'normalized pixels of a clip in the order frame, row, column, channel, see clip.pixels'
+      : `features of the clip by the readout ${readoutName(source)}, as \`videomae features\` computes them with the model whose digest is above`
+  return { [voteNames.pooled]: { axes: ['clip', 'value'], values } }
+}
+
+/** Colors from -1 to 1. */
+const half = [0.5, 0.5, 0.5]
+
+function clipOf(
+  source: FeatureSource,
+  { frames, size, sampling }: EnsembleEncoder,
+  input: ExportInput | 'pooled',
+): ClipOfFile | null {
+  const clip = { frames, size, sampling, mean: half, std: half }
+  if (input === 'pooled') return source.kind === 'pixels' ? { ...clip, input: 'float32' } : null
+  if (source.kind === 'pixels' || source.kind === 'patches') return { ...clip, input }
+  const { mean, std } = source.source.configuration
+  return { ...clip, input, mean, std }
+}
