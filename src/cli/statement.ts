@@ -16,9 +16,14 @@ export async function statementCommand(place: string, options: StatementCommandO
   const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const { signal } = interrupt
-    const { statement, file } = await attestCertificate(place, { audit, signal, onProgress: progressOf(quiet) })
+    const { statement, missing, file } = await attestCertificate(place, {
+      audit,
+      signal,
+      onProgress: progressOf(quiet),
+    })
     const subjects = statement.subject.map(({ name, digest }) => `subject  ${digest.sha256}  ${name}`)
-    report(json, { file, statement }, `${subjects.join('\n')}\nwrote    ${file}`)
+    const lacks = missing.map((name) => `missing  ${name}, so the statement is not about it`)
+    report(json, { file, missing, statement }, [...subjects, ...lacks, `wrote    ${file}`].join('\n'))
   } finally {
     interrupt.dispose()
   }

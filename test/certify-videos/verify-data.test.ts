@@ -12,8 +12,10 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { attestCertificate } from '../../src/certify/attest/attest.ts'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
+import { readEnsemble, type StoredEnsemble, writeEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -168,5 +170,50 @@ describe('base learners that are trained again', () => {
     await expect(retrain([0], other)).rejects.toMatchObject({ code: 'CERTIFICATE_NOT_VERIFIED' })
     writeFileSync(other, text.replace('"kind":"ridge"', '"kind":"attentive"'))
     await expect(retrain([0], other)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  it('in files are those of the certificate, with its claim, and no statement is made about others', async () => {
+    const copy = place('ensembles')
+    cpSync(out, copy, { recursive: true })
+    const [certificate, ensemble] = [path.join(copy, 'certificate.json'), path.join(copy, 'ensemble-k3-d1.safetensors')]
+    const text = readFileSync(certificate, 'utf8')
+    const stored = await readEnsemble(ensemble)
+    const fields = async () => (await verifyCertificate(certificate)).differences.map(({ field }) => field)
+    /** Writes an ensemble that is whole, and names it in the certificate. */
+    const replaced = async (change: Partial<StoredEnsemble>): Promise<string[]> => {
+      const digest = await writeEnsemble(ensemble, { ...stored, ...change })
+      writeFileSync(certificate, text.replaceAll(stored.digest, digest))
+      return fields()
+    }
+    const whole = await verifyCertificate(certificate)
+    expect(whole.checked.join()).toContain('ensemble files: their digests')
+    expect(whole.notChecked.join()).not.toContain('ensemble files')
+    expect(await replaced({})).toEqual([])
+    const { description, heads } = stored
+    const known = heads.knows.indexOf(1) * (heads.width + 1)
+    const weights = heads.weights.map((weight, i) => (i === known ? weight + 1 : weight))
+    expect(await replaced({ heads: { ...heads, weights } })).toEqual([
+      'ensemble-k3-d1.safetensors: digest of its weights',
+    ])
+    const threat = { ...description.threat, conditions: [] }
+    expect(new Set(await replaced({ description: { ...description, threat } }))).toEqual(
+      new Set(description.threat.conditions.map((_, i) => `ensemble-k3-d1.safetensors: threat.conditions[${i}]`)),
+    )
+    expect(await replaced({ description: { ...description, rules: ['dpa'] } })).toEqual([
+      'ensemble-k3-d1.safetensors: rules[1]',
+    ])
+    // Another ensemble under the name, and none.
+    writeFileSync(certificate, text)
+    expect(await fields()).toEqual(['runs[0].ensemble.digest'])
+    await expect(attestCertificate(copy)).rejects.toMatchObject({ code: 'CERTIFICATE_DIFFERS' })
+    appendFileSync(ensemble, 'x')
+    await expect(attestCertificate(copy)).rejects.toMatchObject({ exit: 'data' })
+    rmSync(ensemble)
+    expect((await verifyCertificate(certificate)).notChecked).toContain(
+      'ensemble-k3-d1.safetensors, which is not beside the certificate',
+    )
+    const { statement, missing } = await attestCertificate(copy)
+    expect(missing).toEqual(['ensemble-k3-d1.safetensors'])
+    expect(statement.subject.map(({ name }) => name)).toContain('ensemble-k3-d2.safetensors')
   })
 })

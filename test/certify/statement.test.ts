@@ -80,9 +80,11 @@ it('name every file of the certificate and the audit with its SHA-256, and the c
   expect((await verifyVotes(path.join(place, 'certificate.json'))).notChecked.join()).not.toContain('are not here')
   appendFileSync(path.join(place, 'audit.json'), ' ')
   expect(await fieldsOf(place)).toEqual(['statement.json: subject audit.json'])
-  // An earlier statement is replaced, whatever it says.
+  // What is not there is named, and an earlier statement is replaced, whatever it says.
   rmSync(path.join(place, 'audit.json'))
-  expect((await runHere(`statement ${place} --quiet`)).code).toBe(0)
+  rmSync(path.join(place, 'protected-set.json'))
+  const again = await runHere(`statement ${place} --quiet`)
+  expect(again).toMatchObject({ code: 0, document: { missing: ['protected-set.json'] } })
   expect(read(place).subject.map(({ name }) => name)).not.toContain('audit.json')
   expect(await fieldsOf(place)).toEqual([])
 })
@@ -111,7 +113,7 @@ it('are compared with the certificate and its files by verify', async () => {
   expect(await fieldsOf(place)).toEqual(['statement.json: subject certificate.json'])
 })
 
-it('are not written about a certificate that differs, with an audit that failed or of another ensemble, or over another file', async () => {
+it('are not written about a certificate that differs, with an audit that failed, checked nothing or is of another ensemble, or over another file', async () => {
   const place = copy()
   const outcome = async (line: string) => {
     const { code, document } = await runHere(`statement ${line} --quiet`)
@@ -119,10 +121,23 @@ it('are not written about a certificate that differs, with an audit that failed 
   }
   const report = JSON.parse(readFileSync(auditFile, 'utf8'))
   const other = path.join(folder, 'other-audit.json')
-  writeFileSync(other, JSON.stringify({ ...report, violations: [{ what: 'x' }] }))
+  writeFileSync(other, JSON.stringify({ ...report, violations: [{ trial: 0, what: 'x' }] }))
   expect(await outcome(`${place} --audit ${other}`)).toEqual([6, 'AUDIT_FAILED'])
   writeFileSync(other, JSON.stringify({ ...report, partitions: 7 }))
   expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  // Of as many base classifiers of this kind on other data.
+  const [set, inputs] = [gaussians({ rows: 40, seed: 3, width: 3 }), gaussians({ rows: 10, seed: 2, width: 3 })]
+  const options = { learners, by: 'content', partitions: 5, rule: 'dpa', trials: 1, attacks: 0 } as const
+  writeFileSync(other, JSON.stringify(await audit(set, inputs, options)))
+  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  const { learnersDigest: _, ...earlier } = report
+  writeFileSync(other, JSON.stringify(earlier))
+  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  writeFileSync(
+    other,
+    JSON.stringify({ ...report, checkedPredictions: 0, attacks: { ...report.attacks, triedWithin: 0 } }),
+  )
+  expect(await outcome(`${place} --audit ${other}`)).toEqual([7, 'AUDIT_NOTHING_CHECKED'])
   writeFileSync(path.join(place, 'statement.json'), '{"balance": 12}')
   expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
   expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe('{"balance": 12}')

@@ -18,10 +18,12 @@ import {
   predicateType,
   statementFile,
   statementType,
-  subjectNames,
+  subjectFiles,
 } from '../verify/attestation.ts'
 import { readCertificate } from '../verify/read-files.ts'
-import { verifyVotes } from '../verify/verify-votes.ts'
+import type { ReadCertificate } from '../verify/schema.ts'
+import { assertVideoAudit } from '../videos/audit-videos.ts'
+import { verifyCertificate } from '../videos/verify-videos.ts'
 
 export interface AttestOptions {
   /** `audit.json`, where it is not beside the certificate. */
@@ -32,6 +34,8 @@ export interface AttestOptions {
 
 export interface Attestation {
   readonly statement: CertificateStatement
+  /** Files that the certificate names and that are not beside it: the statement is not about these. */
+  readonly missing: readonly string[]
   /** The file that was written. */
   readonly file: string
 }
@@ -41,8 +45,8 @@ export interface Attestation {
  * that it follows from, of its ensembles and of an audit. Signing it signs all of them (`cosign sign-blob statement.json`).
  *
  * @param place folder or `certificate.json`
- * @throws VideoMaeError `CERTIFICATE_DIFFERS` for a certificate that does not follow from its files, `AUDIT_FAILED` for an audit with
- *   violations, `AUDIT_MISMATCH` for one of other base learners, `OUTPUT_TAKEN`, `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`
+ * @throws VideoMaeError `CERTIFICATE_DIFFERS` for a certificate that does not follow from its files, `ENSEMBLE_INVALID`, `AUDIT_FAILED`
+ *   for an audit with violations, `AUDIT_NOTHING_CHECKED`, `AUDIT_MISMATCH` for one of other base learners, `OUTPUT_TAKEN`, `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`
  */
 export async function attestCertificate(place: string, options: AttestOptions = {}): Promise<Attestation> {
   const { signal, onProgress } = options
@@ -57,11 +61,13 @@ export async function attestCertificate(place: string, options: AttestOptions = 
   if (start !== null && start !== '' && !start.startsWith(`{"_type":${JSON.stringify(statementType)}`))
     throw outputTaken(target, 'an earlier statement')
   // What is signed should at least follow from its own files. An earlier statement is replaced.
-  assertFollows(await verifyVotes(file, { signal, onProgress, statement: false }))
+  assertFollows(await verifyCertificate(file, { signal, onProgress, statement: false }))
   const subject: CertificateStatement['subject'] = []
-  for (const name of subjectNames(file, certificate)) {
-    const digest = await digestBeside(folder, name, signal)
-    if (digest !== null) subject.push({ name, digest: { sha256: digest } })
+  const missing: string[] = []
+  for (const names of subjectFiles(file, certificate)) {
+    const found = await firstBeside(folder, names, signal)
+    if (found === null) missing.push(names[names.length - 1])
+    else if (!subject.some(({ name }) => name === found.name)) subject.push(found)
   }
   const beside = path.join(folder, 'audit.json')
   const audit = options.audit ?? ((await stat(beside).catch(nullIfMissing)) === null ? null : beside)
@@ -77,11 +83,28 @@ export async function attestCertificate(place: string, options: AttestOptions = 
     predicate: predicateOf(certificate),
   }
   await writeFileAtomic(target, `${JSON.stringify(statement)}\n`)
-  return { statement, file: target }
+  return { statement, missing, file: target }
 }
 
+/** The first of some names that is in a folder; null where none is. */
+async function firstBeside(
+  folder: string,
+  names: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<CertificateStatement['subject'][number] | null> {
+  for (const name of names) {
+    const digest = await digestBeside(folder, name, signal)
+    if (digest !== null) return { name, digest: { sha256: digest } }
+  }
+  return null
+}
+
+const count = z.number().int().nonnegative()
 const attacked = z
-  .looseObject({ violations: z.array(z.unknown()) })
+  .looseObject({
+    checkedPredictions: count,
+    violations: z.array(z.looseObject({ what: z.string(), acts: z.array(z.string()) })),
+  })
   .nullable()
   .optional()
 const auditSchema = z.looseObject({
@@ -91,17 +114,22 @@ const auditSchema = z.looseObject({
   spread: z.number(),
   seeds: z.number(),
   learner: z.looseObject({ kind: z.string() }),
+  /** Absent in audits of earlier versions. */
+  learnersDigest: z.string().nullable().optional(),
+  encoder: z.string().optional(),
+  protectedSet: z.string().optional(),
+  inputs: count,
   reproducible: z.boolean(),
-  violations: z.array(z.unknown()),
+  checkedPredictions: count,
+  violations: z.array(z.looseObject({ trial: z.number(), what: z.string() })),
+  attacks: z.looseObject({ within: count, triedWithin: count }),
   lists: attacked,
   labelFlips: attacked,
 })
+type Audit = z.infer<typeof auditSchema>
 
-/** An audit that found something, or is of another ensemble, says nothing good of this certificate. */
-async function requirePassed(
-  file: string,
-  { runs, learner }: Extract<Awaited<ReturnType<typeof readCertificate>>, { schema: 'videomae.certificate/1' }>,
-): Promise<void> {
+/** An audit that found something or checked nothing, or is of other base learners, says nothing good of this certificate. */
+async function requirePassed(file: string, certificate: ReadCertificate): Promise<void> {
   let parsed: unknown = null
   try {
     parsed = parseUniqueJson(await readRegularText(file))
@@ -110,28 +138,28 @@ async function requirePassed(
   }
   const { success, data: audit } = auditSchema.safeParse(parsed)
   if (!success) throw invalidArgument('audit', 'audit.json of `videomae audit`', file)
-  const found =
-    audit.violations.length + (audit.lists?.violations.length ?? 0) + (audit.labelFlips?.violations.length ?? 0)
-  if (found > 0 || !audit.reproducible)
-    throw new VideoMaeError(`Expected an audit without violations, but ${file} has ${found}.`, {
-      code: 'AUDIT_FAILED',
-      exit: 'checkFailed',
-      hint: 'Do not sign this certificate; report the case with its seed.',
+  const other = otherThan(certificate, audit)
+  if (other !== null)
+    throw new VideoMaeError(`Expected an audit of a run of the certificate, but ${file} ${other}.`, {
+      code: 'AUDIT_MISMATCH',
+      exit: 'data',
+      hint: 'Run `videomae audit` with the data, the encoder and the options of the certificate.',
     })
-  const same = runs.some(
-    (run) =>
-      run.rule === audit.rule &&
-      run.partitions === audit.partitions &&
-      run.spread === audit.spread &&
-      run.seeds === audit.seeds,
+  assertVideoAudit(audit)
+}
+
+/** In what an audit is not of any run of a certificate; null where it is. */
+function otherThan({ runs, learner, threat, samples }: ReadCertificate, audit: Audit): string | null {
+  const run = runs.find(
+    ({ rule, partitions, spread, seeds }) =>
+      rule === audit.rule && partitions === audit.partitions && spread === audit.spread && seeds === audit.seeds,
   )
-  if (!same || JSON.stringify(learner) !== JSON.stringify(audit.learner))
-    throw new VideoMaeError(
-      `Expected an audit of a run of the certificate, but ${file} is of ${audit.rule} with K = ${audit.partitions} and ${audit.learner.kind}.`,
-      {
-        code: 'AUDIT_MISMATCH',
-        exit: 'data',
-        hint: 'Run `videomae audit` with the options of the certificate.',
-      },
-    )
+  if (run === undefined || JSON.stringify(learner) !== JSON.stringify(audit.learner))
+    return `is of ${audit.rule} with K = ${audit.partitions} and ${audit.learner.kind}`
+  const { learnersDigest, encoder, protectedSet } = audit
+  if (learnersDigest === undefined) return 'does not say which base classifiers it is of: an earlier version wrote it'
+  if (learnersDigest !== null)
+    return learnersDigest === run.learnersDigest ? null : 'is of other base classifiers: other data, encoder or options'
+  if (encoder !== threat.encoder.digest) return 'is of another encoder'
+  return protectedSet === samples?.protectedSet.sha256 ? null : 'is of other protected videos or labels'
 }

@@ -9,12 +9,13 @@ import { certifyInTurns } from '../certify.ts'
 import { checkProtected, checkRules } from '../certify-plan.ts'
 import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
-import type {
-  LearnerDescription,
-  LearnerFamily,
-  PoisonedRow,
-  PoolOptions,
-  TrainedEnsemble,
+import {
+  digestOfEnsemble,
+  type LearnerDescription,
+  type LearnerFamily,
+  type PoisonedRow,
+  type PoolOptions,
+  type TrainedEnsemble,
 } from '../ensemble/learners.ts'
 import type { Periods } from '../ensemble/periods.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from '../ensemble/poison.ts'
@@ -70,6 +71,11 @@ export interface AuditReport {
   readonly seeds: number
   /** Learners of the ensemble, K times d. */
   readonly learners: number
+  /**
+   * SHA-256 over the digests of all clean learners, as in the certificate that the audit is of; null where the audit trains others (rule
+   * `groups`).
+   */
+  readonly learnersDigest: string | null
   readonly inputs: number
   /** Training the same set again, in another file order, gave the same bytes. */
   readonly reproducible: boolean
@@ -193,6 +199,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     groups: needsGroups(rule) ? (groups ?? null) : null,
     seeds,
     learners,
+    learnersDigest: options.learners.retrained === undefined ? digestOfEnsemble(clean.records) : null,
     inputs: test.rows,
     reproducible,
     trials,
@@ -298,8 +305,15 @@ function mostClips(set: SampleSet): number {
   return rowsOfUnits(set, 'id').reduce((most, rows) => Math.max(most, rows.length), 1)
 }
 
+/** What decides whether an audit has passed. */
+export interface AuditOutcome {
+  readonly reproducible: boolean
+  readonly violations: readonly Pick<AuditViolation, 'trial' | 'what'>[]
+  readonly attacks: Pick<AuditReport['attacks'], 'within'>
+}
+
 /** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */
-export function assertAudit(report: AuditReport): void {
+export function assertAudit(report: AuditOutcome): void {
   const problems = report.violations.map(({ trial, what }) => `trial ${trial}: ${what}`)
   if (!report.reproducible) problems.unshift('training the same samples again gave other bytes')
   if (report.attacks.within > 0) problems.push(`${report.attacks.within} attacks within the radius succeeded`)

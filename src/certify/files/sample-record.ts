@@ -96,6 +96,15 @@ function partOf(segment: string | undefined, digest: string): string {
   return segment.startsWith(digest) ? segment.slice(digest.length) : segment
 }
 
+function textOf(record: SampleRecord): string {
+  return `${JSON.stringify(record)}\n`
+}
+
+/** SHA-256 of the file that a record makes. */
+export function digestOfRecord(record: SampleRecord): string {
+  return sha256(textOf(record))
+}
+
 const fileNames = { protected: 'protected-set.json', inputs: 'certified-inputs.json' } as const
 
 /**
@@ -109,7 +118,7 @@ export async function writeSampleRecord(folder: string, record: SampleRecord): P
   const found = await startOf(place).catch(nullIfMissing)
   if (found !== null && found !== '' && !found.startsWith('{"schema":"videomae.samples/'))
     throw outputTaken(place, 'that of an earlier certificate')
-  const text = `${JSON.stringify(record)}\n`
+  const text = textOf(record)
   await writeFileAtomic(place, text)
   return { file, sha256: sha256(text) }
 }

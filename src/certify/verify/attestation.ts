@@ -71,11 +71,16 @@ export function predicateOf(certificate: ReadCertificate): Record<string, unknow
   return JSON.parse(JSON.stringify(predicate)) as Record<string, unknown>
 }
 
-/** Names of the files that a statement is about, the certificate first: those that it follows from, and its ensembles. */
-export function subjectNames(file: string, certificate: ReadCertificate): readonly string[] {
-  const buckets = certificate.runs.flatMap((run) => bucketFileNames(bucketCount(run), run.bucketManifest))
+/**
+ * Files that a statement is about, the certificate first: those that it follows from, and its ensembles. Each with the names that it may
+ * have; the first that is there counts.
+ */
+export function subjectFiles(file: string, certificate: ReadCertificate): readonly (readonly string[])[] {
+  const buckets = certificate.runs.map((run) => bucketFileNames(bucketCount(run), run.bucketManifest))
   const ensembles = certificate.runs.flatMap(({ ensemble }) => (ensemble == null ? [] : [ensemble.file]))
-  return [...new Set([path.basename(file), ...filesToVerifyFrom(certificate), ...buckets, ...ensembles])]
+  const files = [path.basename(file), ...filesToVerifyFrom(certificate)].map((name) => [name])
+  const all = [...files, ...buckets, ...ensembles.map((name) => [name])]
+  return [...new Map(all.map((names) => [names.join('/'), names])).values()]
 }
 
 /** SHA-256 of a file in a folder; null where it is not there. */

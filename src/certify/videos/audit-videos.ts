@@ -5,10 +5,18 @@ import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
-import { type AuditOptions, type AuditReport, assertAudit, audit, checkAudit } from '../audit/audit.ts'
+import {
+  type AuditOptions,
+  type AuditOutcome,
+  type AuditReport,
+  assertAudit,
+  audit,
+  checkAudit,
+} from '../audit/audit.ts'
 import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
+import { digestOfRecord, recordOfSet } from '../files/sample-record.ts'
 import { needsGroups, type Rule } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
@@ -35,6 +43,10 @@ export interface AuditVideosJob
 
 /** `audit.json`: what poisoned features did, and attacks on rows and files. */
 export interface VideoAudit extends AuditReport {
+  /** SHA-256 of encoder and readout, as in the certificate that the audit is of. */
+  readonly encoder: string
+  /** SHA-256 of `protected-set.json` of that certificate, with partitions by content, id or source. */
+  readonly protectedSet: string
   /** Null where they were not asked for, or cannot be made: `listsSkipped` says why. */
   readonly lists: ListAuditReport | null
   readonly listsSkipped: string | null
@@ -76,18 +88,21 @@ export async function auditVideos(
   const plan = await planCertification(videos)
   // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.
   if (whiteBox) checkPlan(plan, by, [rule], 'label_flip', true)
-  const auditOf = <Set extends SampleSet, Inputs extends TestInputs>({
+  const auditOf = async <Set extends SampleSet, Inputs extends TestInputs>({
     set,
     test,
     learners,
+    encoder,
   }: Prepared<Set, Inputs>) => {
     const { trials, attacks, largestBudget, spread, seed, threads, signal } = job
-    return audit(set, test, {
+    const about = { encoder: encoder.digest, protectedSet: digestOfRecord(recordOfSet(set, by, () => true)) }
+    const found = await audit(set, test, {
       ...{ learners, by, partitions, rule, groups, trials, attacks, largestBudget, spread, seed, threads, signal },
       periods: plan.periods,
       seeds: job.seedsPerPartition,
       onProgress: stage(job.onProgress, 'poisonings'),
     })
+    return { ...found, ...about }
   }
   const coverage = job.periods?.coverage
   const size = ensembleSize({ partitions: [partitions], rules: [rule], spread: job.spread, coverage })
@@ -146,16 +161,30 @@ function threatOf(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Threat | 
   return null
 }
 
+/** What decides whether the audit of videos has passed. */
+export interface VideoAuditOutcome extends AuditOutcome {
+  readonly attacks: Pick<AuditReport['attacks'], 'within' | 'triedWithin'>
+  readonly checkedPredictions: number
+  readonly inputs: number
+  readonly lists?: ListOutcome | null
+  readonly labelFlips?: ListOutcome | null
+}
+
+interface ListOutcome {
+  readonly checkedPredictions: number
+  readonly violations: readonly { readonly what: string; readonly acts: readonly string[] }[]
+}
+
 /** @throws VideoMaeError `AUDIT_FAILED` where anything changed that must not, `AUDIT_NOTHING_CHECKED` where nothing was compared */
-export function assertVideoAudit(report: VideoAudit): void {
+export function assertVideoAudit(report: VideoAuditOutcome): void {
   assertAudit(report)
   assertLists(report.lists)
   assertLists(report.labelFlips)
   assertChecked(report)
 }
 
-function assertLists(lists: ListAuditReport | null): void {
-  if (lists === null || lists.violations.length === 0) return
+function assertLists(lists: ListOutcome | null | undefined): void {
+  if (lists == null || lists.violations.length === 0) return
   const [{ what, acts }] = lists.violations
   throw new VideoMaeError(
     `Expected certified predictions to stay under attacks on rows and files, but ${lists.violations.length} changed; the first: ${what} (${acts.join(', ')}).`,
@@ -168,7 +197,7 @@ function assertLists(lists: ListAuditReport | null): void {
 }
 
 /** A check that had nothing to check has not passed. */
-function assertChecked({ checkedPredictions, attacks, lists, labelFlips, inputs }: VideoAudit): void {
+function assertChecked({ checkedPredictions, attacks, lists, labelFlips, inputs }: VideoAuditOutcome): void {
   const ofRows = (lists?.checkedPredictions ?? 0) + (labelFlips?.checkedPredictions ?? 0)
   if (checkedPredictions + attacks.triedWithin + ofRows > 0) return
   throw new VideoMaeError(

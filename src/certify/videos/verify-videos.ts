@@ -15,7 +15,8 @@ import { bucketCount } from '../verify/buckets.ts'
 import { Differences } from '../verify/differences.ts'
 import { invalidCertificate, readBuckets, readCertificate } from '../verify/read-files.ts'
 import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
-import { type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
+import { ensembleFiles, type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
+import { compareEnsembleFiles } from './ensemble/compare-files.ts'
 import { samplesOfVideos, videoIdOf } from './learners/video-set.ts'
 import { optionsAgain, withPeriods } from './options-again.ts'
 import { type Division, planVideos } from './plan.ts'
@@ -45,7 +46,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  *
  * @param file `certificate.json` or `imported-certificate-RULE.json`
  * @returns what was checked, what was not, and every difference; see `assertVerified`
- * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
+ * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `ENSEMBLE_INVALID`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
  *   with `data` what `planVideos` throws
  * @example
  * const report = await verifyCertificate('checkpoints/certify/certificate.json')
@@ -61,9 +62,10 @@ export async function verifyCertificate(
   for (const name of ['from', 'cache'] as const)
     if (retrain === undefined && options[name] !== undefined)
       throw unusedArgument(name, 'without retrain', options[name])
-  const report = await verifyVotes(file, options)
+  const votes = await verifyVotes(file, options)
   const certificate = await readCertificate(file)
   requireKnownReadout(file, certificate)
+  const report = await withEnsembles(file, certificate, votes)
   if (data === undefined) return report
   if (certificate.schema !== 'videomae.certificate/1' || certificate.data === undefined)
     throw invalidArgument('data', 'nothing: the certificate is not of videos', data)
@@ -92,6 +94,25 @@ export async function verifyCertificate(
       ...notChecked,
       ...trained.notChecked,
     ],
+    differences: [...report.differences, ...differences.listed],
+    differencesFound: report.differencesFound + differences.found,
+  }
+}
+
+/** The report with what the ensemble files beside the certificate say. */
+async function withEnsembles(
+  file: string,
+  certificate: Awaited<ReturnType<typeof readCertificate>>,
+  report: VerificationReport,
+): Promise<VerificationReport> {
+  if (certificate.schema !== 'videomae.certificate/1') return report
+  const differences = new Differences()
+  const { checked, notChecked } = await compareEnsembleFiles(file, certificate, differences)
+  return {
+    ...report,
+    compared: report.compared + differences.compared,
+    checked: [...report.checked, ...checked],
+    notChecked: [...report.notChecked.filter((what) => what !== ensembleFiles), ...notChecked],
     differences: [...report.differences, ...differences.listed],
     differencesFound: report.differencesFound + differences.found,
   }
