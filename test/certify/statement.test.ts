@@ -138,6 +138,18 @@ it('are not written about a certificate that differs, with an audit that failed,
     JSON.stringify({ ...report, checkedPredictions: 0, attacks: { ...report.attacks, triedWithin: 0 } }),
   )
   expect(await outcome(`${place} --audit ${other}`)).toEqual([7, 'AUDIT_NOTHING_CHECKED'])
+  // With rule `groups`, whose audit trains others, encoder and protected set decide.
+  const protectedSet = sha256(readFileSync(path.join(place, 'protected-set.json')))
+  const learner = { ...report.learner, scale: 'of each group' }
+  const ofGroups = { ...report, learner, learnersDigest: null, encoder: 'none', protectedSet }
+  for (const [change, expected] of [
+    [{ encoder: 'other' }, [3, 'AUDIT_MISMATCH']],
+    [{ protectedSet: sha256('other') }, [3, 'AUDIT_MISMATCH']],
+    [{}, [0, undefined]],
+  ] as const) {
+    writeFileSync(other, JSON.stringify({ ...ofGroups, ...change }))
+    expect(await outcome(`${place} --audit ${other}`)).toEqual(expected)
+  }
   writeFileSync(path.join(place, 'statement.json'), '{"balance": 12}')
   expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
   expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe('{"balance": 12}')

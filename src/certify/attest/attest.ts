@@ -154,7 +154,9 @@ function otherThan({ runs, learner, threat, samples }: ReadCertificate, audit: A
     ({ rule, partitions, spread, seeds }) =>
       rule === audit.rule && partitions === audit.partitions && spread === audit.spread && seeds === audit.seeds,
   )
-  if (run === undefined || JSON.stringify(learner) !== JSON.stringify(audit.learner))
+  // With rule `groups` the scale of each group stands for its encoder.
+  const { scale: _, ...audited } = audit.learner
+  if (run === undefined || JSON.stringify(learner) !== JSON.stringify(audited))
     return `is of ${audit.rule} with K = ${audit.partitions} and ${audit.learner.kind}`
   const { learnersDigest, encoder, protectedSet } = audit
   if (learnersDigest === undefined) return 'does not say which base classifiers it is of: an earlier version wrote it'
