@@ -1,5 +1,5 @@
 import { assertDiff, diffCertificates } from '../certify/diff/diff.ts'
-import { diffCsv, diffTable } from '../certify/diff/table.ts'
+import { diffCsv, diffCsvStart, diffTable } from '../certify/diff/table.ts'
 import { exitCodes } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
@@ -32,6 +32,6 @@ export async function diffCommand(before: string, after: string, options: DiffCo
 /** @throws VideoMaeError `OUTPUT_TAKEN` where another file has the name of the table */
 async function requireOwnTable(file: string): Promise<void> {
   const start = await startOf(file).catch(nullIfMissing)
-  if (start !== null && start !== '' && !start.startsWith('run,id,sha256,'))
+  if (start !== null && start !== '' && !start.startsWith(diffCsvStart.slice(0, 100)))
     throw outputTaken(file, 'the table of an earlier comparison')
 }

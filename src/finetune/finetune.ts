@@ -269,11 +269,10 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
   const written = [configurationFile, splitFile, bestFolder, evaluationFolder, trainingManifestFile]
   const replaced = written.filter((name) => present.includes(name))
   if (replaced.length === 0) return
-  const before = await readRegularText(path.join(folder, configurationFile))
-    .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
-    .catch(() => undefined)
-  // A run that was killed at its very beginning has metrics, and no configuration yet. Others write metrics.jsonl, too.
-  const begun = present.includes('metrics.jsonl') && !present.includes(configurationFile)
+  const before = await modeOf(folder)
+  // A run that was killed as it began anew has put its configuration aside, and has written none yet.
+  const aside = present.includes(configurationFile) ? [] : present.filter((name) => /^earlier-\d+$/.test(name))
+  const begun = (await Promise.all(aside.map((name) => modeOf(path.join(folder, name))))).includes('full')
   const full = before === 'full' || begun
   const head = finetuneModes.some((name) => name === before) && !full
   if (mode === 'full' ? full : head) return
@@ -281,6 +280,13 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
     `Expected an empty folder, or that of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} contains ${replaced.join(', ')}.`,
     { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
   )
+}
+
+/** `mode` of the configuration in a folder; undefined where there is none of a fine-tuning run. */
+async function modeOf(folder: string): Promise<unknown> {
+  return readRegularText(path.join(folder, configurationFile))
+    .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
+    .catch(() => undefined)
 }
 
 /** Null where none of the videos can be read. */

@@ -150,9 +150,14 @@ it('are not written about a certificate that differs, with an audit that failed,
     writeFileSync(other, JSON.stringify({ ...ofGroups, ...change }))
     expect(await outcome(`${place} --audit ${other}`)).toEqual(expected)
   }
-  writeFileSync(path.join(place, 'statement.json'), '{"balance": 12}')
-  expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
-  expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe('{"balance": 12}')
+  // Others make in-toto statements, too.
+  const provenance =
+    '{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"https://slsa.dev/provenance/v1"}'
+  for (const mine of ['{"balance": 12}', 'mine', provenance]) {
+    writeFileSync(path.join(place, 'statement.json'), mine)
+    expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
+    expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe(mine)
+  }
   rmSync(path.join(place, 'statement.json'))
   const file = path.join(place, 'certificate.json')
   writeFileSync(file, readFileSync(file, 'utf8').replace('"radius":1', '"radius":2'))

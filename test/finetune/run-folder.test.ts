@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { checkFinetuning, finetune } from '../../src/finetune/finetune.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -45,13 +45,24 @@ describe('a fine-tuning run', () => {
     ['full', 'training-manifest.json'],
     // Other programs write metrics.jsonl beside their configuration, too.
     ['full', 'config.json', 'metrics.jsonl'],
+    ['full', 'split.csv', 'metrics.jsonl'],
+    ['full', 'best/mine.txt', 'metrics.jsonl'],
   ] as const)('in mode %s replaces no %s that is not its own', async (mode, file, beside?: string) => {
-    const out = place(`foreign-${mode}-${file.replace('/', '-')}`)
+    const out = place(`foreign-${mode}-${file.replace('/', '-')}-${beside ?? ''}`)
     mkdirSync(path.dirname(path.join(out, file)), { recursive: true })
     writeFileSync(path.join(out, file), '{"mine":1}')
     if (beside !== undefined) writeFileSync(path.join(out, beside), '')
     await expect(run(mode, out)).rejects.toMatchObject({ code: 'RUN_FOLDER', exit: 'usage' })
     expect(readFileSync(path.join(out, file), 'utf8')).toBe('{"mine":1}')
+  })
+
+  it('that was killed as it began anew can be started again', async () => {
+    const out = place('anew')
+    mkdirSync(path.join(out, 'earlier-1'), { recursive: true })
+    writeFileSync(path.join(out, 'earlier-1', 'config.json'), readFileSync(place('full', 'config.json')))
+    writeFileSync(path.join(out, 'split.csv'), readFileSync(place('full', 'split.csv')))
+    writeFileSync(path.join(out, 'metrics.jsonl'), '')
+    await expect(checkFinetuning(finetuneConfiguration(input('full')), { out })).resolves.toBeDefined()
   })
 
   it('of a head replaces an earlier one, and none that trained all weights, nor the other way round', async () => {

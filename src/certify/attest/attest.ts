@@ -8,7 +8,6 @@ import { writeFileAtomic } from '../../format/atomic.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { outputTaken } from '../../format/onnx-target.ts'
-import { startOf } from '../../format/own-results.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { assertFollows } from '../verify/assert-verified.ts'
 import {
@@ -57,9 +56,7 @@ export async function attestCertificate(place: string, options: AttestOptions = 
     throw invalidArgument('certificate', 'a certificate of protected data, not of imported votes', file)
   const folder = path.dirname(file)
   const target = path.join(folder, statementFile)
-  const start = await startOf(target).catch(nullIfMissing)
-  if (start !== null && start !== '' && !start.startsWith(`{"_type":${JSON.stringify(statementType)}`))
-    throw outputTaken(target, 'an earlier statement')
+  await requireOwnStatement(target)
   // What is signed should at least follow from its own files. An earlier statement is replaced.
   assertFollows(await verifyCertificate(file, { signal, onProgress, statement: false }))
   const subject: CertificateStatement['subject'] = []
@@ -84,6 +81,28 @@ export async function attestCertificate(place: string, options: AttestOptions = 
   }
   await writeFileAtomic(target, `${JSON.stringify(statement)}\n`)
   return { statement, missing, file: target }
+}
+
+/**
+ * Others write in-toto statements, too, and may sign them beside a certificate.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+async function requireOwnStatement(file: string): Promise<void> {
+  const text = await readRegularText(file).catch(nullIfMissing)
+  if (text === null || text === '') return
+  const { success } = z.looseObject({ predicateType: z.literal(predicateType) }).safeParse(jsonOf(text))
+  if (!success) throw outputTaken(file, 'an earlier statement about a certificate')
+}
+
+/** Null for what is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return parseUniqueJson(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
 }
 
 /** The first of some names that is in a folder; null where none is. */
@@ -130,13 +149,7 @@ type Audit = z.infer<typeof auditSchema>
 
 /** An audit that found something or checked nothing, or is of other base learners, says nothing good of this certificate. */
 async function requirePassed(file: string, certificate: ReadCertificate): Promise<void> {
-  let parsed: unknown = null
-  try {
-    parsed = parseUniqueJson(await readRegularText(file))
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  const { success, data: audit } = auditSchema.safeParse(parsed)
+  const { success, data: audit } = auditSchema.safeParse(jsonOf(await readRegularText(file)))
   if (!success) throw invalidArgument('audit', 'audit.json of `videomae audit`', file)
   const other = otherThan(certificate, audit)
   if (other !== null)

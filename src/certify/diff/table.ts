@@ -111,10 +111,13 @@ const columns = [
   'certified',
 ] as const
 
+/** How the table begins, by which an earlier one is known. */
+export const diffCsvStart = columns.join(',')
+
 /** One line for each input of each run. `certified` is yes, no, or empty where the check was not made. */
 export function diffCsv({ runs }: Pick<CertificateDiff, 'runs'>): string {
   const lines = runs.flatMap((run) => run.outcomes.map((outcome) => csvLine(run, outcome)))
-  return [columns.join(','), ...lines, ''].join('\n')
+  return [diffCsvStart, ...lines, ''].join('\n')
 }
 
 function csvLine({ run, cost }: RunDiff, { id, sha256, label, before, after, certified }: InputComparison): string {

@@ -69,11 +69,29 @@ test('lists of groups replace those of an earlier command, and no file of other 
   const videos = [video('x', 'one'), video('y', 'two')]
   const place = path.join(folder, 'lists')
   mkdirSync(place)
-  writeFileSync(path.join(place, 'group-1.csv'), 'path,label\nmine.mp4,a\n')
-  const write = () => writeGroupLists(place, videos, Int32Array.of(0, 1), 2)
-  await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
-  expect(readdirSync(place)).toEqual(['group-1.csv'])
-  expect(readFileSync(path.join(place, 'group-1.csv'), 'utf8')).toBe('path,label\nmine.mp4,a\n')
-  rmSync(path.join(place, 'group-1.csv'))
+  const list = path.join(place, 'group-1.csv')
+  const write = (second = 'y') => writeGroupLists(place, [videos[0], video(second, 'two')], Int32Array.of(0, 1), 2)
+  // A trimmed list of somebody has the columns of ours.
+  for (const mine of ['path,label\nmine.mp4,a\n', 'path,start,end\nmine.mp4,0,1\n', '']) {
+    writeFileSync(list, mine)
+    await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
+    expect(readdirSync(place)).toEqual(['group-1.csv'])
+    expect(readFileSync(list, 'utf8')).toBe(mine)
+  }
+  rmSync(list)
   expect(await write()).toEqual(await write())
+  const before = readFileSync(list, 'utf8')
+  await write('z')
+  expect(readFileSync(list, 'utf8')).not.toBe(before)
+  // Back to what was written first, and then edited by hand.
+  await write()
+  expect(readFileSync(list, 'utf8')).toBe(before)
+  writeFileSync(list, `${before}mine.mp4,,\n`)
+  await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+  writeFileSync(list, before)
+  writeFileSync(path.join(place, 'group-lists.json'), '{"schema":"mine"}')
+  await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+  // What an interrupted first command has left is known by what would be written.
+  rmSync(path.join(place, 'group-lists.json'))
+  await write()
 })

@@ -3,11 +3,15 @@
  * video may change the encoder of its own group, and so all the heads on it, but no other group.
  */
 import path from 'node:path'
+import { z } from 'zod'
 import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
-import { requireOwnResults } from '../../format/own-results.ts'
+import { fileDigest } from '../../format/file-digest.ts'
+import { nullIfMissing } from '../../format/missing.ts'
+import { outputTaken } from '../../format/onnx-target.ts'
+import { readRegularText } from '../../format/regular-file.ts'
 import type { RunConfiguration } from '../../train/configuration.ts'
 import { pretrain } from '../../train/pretrain.ts'
 import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
@@ -36,8 +40,14 @@ export interface GroupList {
   readonly contents: string
 }
 
+/** SHA-256 of every list that was written into a folder: others may be called `group-0.csv`, too. */
+const recordFile = 'group-lists.json'
+const recordStart = '{"schema":"videomae.group-lists/1"'
+const recordSchema = z.object({ schema: z.literal('videomae.group-lists/1'), written: z.array(z.string()) })
+
 /**
- * Writes `group-0.csv`, `group-1.csv`, ...: the protected videos of each group, without labels.
+ * Writes `group-0.csv`, `group-1.csv`, ...: the protected videos of each group, without labels; and `group-lists.json`, by which they are
+ * known.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has one of these names; nothing is written then
  */
@@ -47,14 +57,7 @@ export async function writeGroupLists(
   groupOf: Int32Array,
   groups: number,
 ): Promise<GroupList[]> {
-  const lists: GroupList[] = []
-  const names = Array.from({ length: groups }, (_, group) => `group-${group}.csv`)
-  for (const main of names)
-    await requireOwnResults(folder, {
-      ...{ what: 'a list of an encoder group', isWritten: (name) => name === main, main },
-      begins: /^path,start,end\n/,
-    })
-  for (let group = 0; group < groups; group++) {
+  const lists = Array.from({ length: groups }, (_, group) => {
     const mine = videos.filter((_, i) => groupOf[i] === group)
     // In the order of their contents: the list of a group must not depend on how the data was listed.
     const sorted = mine
@@ -63,12 +66,33 @@ export async function writeGroupLists(
     const rows = sorted.map(
       ({ path: file, start, end }) => `${csvField(path.resolve(file))},${start ?? ''},${end ?? ''}`,
     )
-    const list = path.join(folder, names[group])
     const text = `path,start,end\n${rows.join('\n')}\n`
-    await writeFileAtomic(list, text)
-    lists.push({ list, contents: sha256(JSON.stringify([text, sorted.map(({ digest }) => digest)])) })
+    const contents = sha256(JSON.stringify([text, sorted.map(({ digest }) => digest)]))
+    return { list: path.join(folder, `group-${group}.csv`), contents, text }
+  })
+  const own = new Set([...(await writtenBefore(folder)), ...lists.map(({ text }) => sha256(text))])
+  for (const { list } of lists) {
+    const found = await fileDigest(list).catch(nullIfMissing)
+    if (found !== null && !own.has(found)) throw outputTaken(list, 'a list of an encoder group, as it was written')
   }
-  return lists
+  // First: what a kill leaves behind is known.
+  const record = { schema: 'videomae.group-lists/1', written: [...own] }
+  await writeFileAtomic(path.join(folder, recordFile), `${JSON.stringify(record)}\n`)
+  for (const { list, text } of lists) await writeFileAtomic(list, text)
+  return lists.map(({ list, contents }) => ({ list, contents }))
+}
+
+/** @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has the name of the record */
+async function writtenBefore(folder: string): Promise<readonly string[]> {
+  const file = path.join(folder, recordFile)
+  const text = await readRegularText(file).catch(nullIfMissing)
+  if (text === null) return []
+  if (!text.startsWith(recordStart)) throw outputTaken(file, 'the record of earlier lists')
+  try {
+    return recordSchema.parse(JSON.parse(text)).written
+  } catch {
+    throw outputTaken(file, 'the record of earlier lists')
+  }
 }
 
 function compareTexts(a: string, b: string): number {
