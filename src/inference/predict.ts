@@ -51,8 +51,8 @@ function refuseEngineOptions(from: string, { engine, device, precision, recomput
 }
 
 export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
-  /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file. */
-  readonly from: string
+  /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file; or what `openAnyClassifier` opened, which stays open. */
+  readonly from: string | ClipClassifier
   /** Classes that are returned, the most probable first. Default 5. */
   readonly top?: number
   /** What a user should know about the classifier, one sentence each. */
@@ -90,7 +90,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
   requireCount('top', top)
   const { entries, sources } = readGiven(videos)
   onSources?.(sources)
-  const classifier = await openAnyClassifier(from, rest)
+  const classifier = typeof from === 'string' ? await openAnyClassifier(from, rest) : from
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
     const predictions: Prediction[] = []
@@ -109,7 +109,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
     }
     return predictions
   } finally {
-    await classifier.close()
+    if (classifier !== from) await classifier.close()
   }
 }
 
