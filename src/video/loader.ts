@@ -1,14 +1,18 @@
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
-import type { FileState } from '../format/regular-file.ts'
 import type { ClipAugmentation } from './augment/index.ts'
-import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
+import { type ClipRequest, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
-import { type BadFile, EpochOrder } from './epoch-order.ts'
+import { type BadFile, EpochOrder, type StepPlace } from './epoch-order.ts'
+import type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 import { type ClipOutcome, type ClipReader, DecodePool } from './pool.ts'
+import type { Failure } from './protocol.ts'
 import type { ClipSampling } from './sampling.ts'
+import { type RankShare, type SamplePlace, SharedRounds } from './shared-rounds.ts'
 import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
+
+export type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 
 export interface LoaderOptions {
   readonly entries: readonly VideoEntry[]
@@ -40,30 +44,10 @@ export interface LoaderOptions {
   readonly limits?: DecoderLimits
   /** What clips come from instead of decoding processes, e.g. frames that are decoded already. It is closed with the loader. */
   readonly reader?: ClipReader
+  /** Decodes the samples of one rank alone: batches have `share.clips` clips. Default: those of all, in batches of `batchSize`. */
+  readonly share?: RankShare
   /** Ends the loader; a waiting iteration throws the signal's reason. */
   readonly signal?: AbortSignal
-}
-
-/** Where one clip of a batch comes from. */
-export interface LoadedSample extends ClipView {
-  /** Index into the loader's entries. */
-  readonly index: number
-  readonly entry: VideoEntry
-  readonly epoch: number
-  /** Which of the `samplesPerClip` crops. */
-  readonly copy: number
-  /** State of the file that was decoded; absent where the reader has no files. */
-  readonly state?: FileState
-}
-
-export interface LoadedBatch {
-  readonly step: number
-  readonly epoch: number
-  /** uint8 [batchSize][frames][height][width][3], RGB, in shared memory. The copies of one video lie side by side. */
-  readonly clips: Uint8Array
-  readonly samples: readonly LoadedSample[]
-  /** Gives the memory of `clips` back for a later batch: call it when nothing reads them any more. A batch that is not given back keeps its memory. */
-  release(): void
 }
 
 export interface LoaderStats {
@@ -100,6 +84,15 @@ export function createLoader(options: LoaderOptions): Loader {
   return new VideoLoader(options)
 }
 
+/** A batch that is being filled. */
+interface OpenBatch {
+  /** Samples. */
+  readonly size: number
+  taken: number
+  clips: Uint8Array | null
+  readonly samples: LoadedSample[]
+}
+
 interface Task {
   readonly index: number
   readonly outcome: Promise<ClipOutcome>
@@ -111,6 +104,8 @@ class VideoLoader implements Loader {
   private readonly order: EpochOrder
   private readonly pool: ClipReader
   private readonly perStep: number
+  /** How the samples are shared with other ranks; null where all are decoded here. */
+  private readonly rounds: SharedRounds | null
   private readonly crops: readonly CropChoice[]
   /** Requests under way, by place. */
   private readonly tasks = new Map<string, Task>()
@@ -134,6 +129,8 @@ class VideoLoader implements Loader {
     this.perStep = batchSize / samplesPerClip
     this.crops = new Array<CropChoice>(samplesPerClip).fill(options.crop ?? { kind: 'multiscale' })
     this.order = new EpochOrder(entries, seed, this.perStep, options.knownBad ?? [])
+    const { share } = options
+    this.rounds = share === undefined ? null : new SharedRounds(this.order, this.perStep, samplesPerClip, share)
     this.stepsPerEpoch = Math.floor(entries.length / this.perStep)
     if (this.stepsPerEpoch === 0) this.order.requireEnough(0)
     this.pool =
@@ -154,6 +151,7 @@ class VideoLoader implements Loader {
 
   async *batches(range: { readonly startStep?: number } = {}): AsyncGenerator<LoadedBatch, void, undefined> {
     let step = range.startStep ?? 0
+    if (this.rounds !== null) return yield* this.sharedBatches(this.rounds, step)
     let { epoch, offset } = this.order.placeOfStep(step)
     for (;;) {
       const batch = await this.assemble(step, epoch, offset)
@@ -186,38 +184,97 @@ class VideoLoader implements Loader {
     return this.pool.close()
   }
 
+  /** This rank's part of each round: see `SharedRounds`. */
+  private async *sharedBatches(rounds: SharedRounds, startStep: number): AsyncGenerator<LoadedBatch, void, undefined> {
+    let place = this.order.placeOfStep(startStep)
+    for (let step = startStep; ; step += rounds.batchesPerRound) {
+      const round = await rounds.agreed(
+        place,
+        (places) => this.failuresOf(rounds, place, places),
+        (file) => this.noteBad(file),
+      )
+      const own = rounds.own(round)
+      const batch = this.newBatch(own.length)
+      for (const each of own) {
+        const { index, settled } = await this.settle(each)
+        if (settled.ok) this.take(batch, index, each.epoch, settled)
+      }
+      place = round.next
+      this.scheduleOwn(rounds, place)
+      yield this.finish(batch, step, own[0]?.epoch ?? place.epoch)
+    }
+  }
+
+  /** Decodes samples of this rank, which stay for the batch; what kept some from being decoded. */
+  private async failuresOf(rounds: SharedRounds, from: StepPlace, places: readonly SamplePlace[]): Promise<BadFile[]> {
+    this.scheduleOwn(rounds, from)
+    const failures: BadFile[] = []
+    for (const { epoch, position } of places) {
+      const { index, outcome } = this.tasks.get(placeKey(epoch, position))!
+      const settled = await this.awaited(outcome)
+      if (!settled.ok) failures.push(this.badFile(index, settled.failure, { epoch, position }))
+    }
+    return failures
+  }
+
+  /** Keeps this rank's samples of a round and of the `prefetch` next ones under way. */
+  private scheduleOwn(rounds: SharedRounds, from: StepPlace): void {
+    const wanted = rounds.ownAhead(from, this.options.prefetch ?? 2)
+    for (const { epoch, position } of wanted)
+      if (!this.tasks.has(placeKey(epoch, position))) this.begin(epoch, position)
+    const kept = new Set(wanted.map(({ epoch, position }) => placeKey(epoch, position)))
+    for (const place of this.tasks.keys()) if (!kept.has(place)) this.tasks.delete(place)
+  }
+
   /** The batch of the `perStep` usable samples from `offset` on; undefined where the epoch has no such batch (any more). */
   private async assemble(step: number, epoch: number, offset: number): Promise<LoadedBatch | undefined> {
-    const clipLength = clipBytes(this.request(0, 0))
-    let clips: Uint8Array | undefined
-    const samples: LoadedSample[] = []
-    let taken = 0
-    while (taken < this.perStep) {
+    const batch = this.newBatch(this.perStep)
+    while (batch.taken < this.perStep) {
       const usable = this.order.usable(epoch)
       if (usable.length - offset < this.perStep) return undefined
-      this.schedule(epoch, offset + taken)
-      const position = usable[offset + taken]
-      const { index, outcome } = this.tasks.get(placeKey(epoch, position))!
-      const began = performance.now()
-      const settled = await outcome.finally(() => {
-        this.counts.waitSeconds += (performance.now() - began) / 1000
-      })
-      this.tasks.delete(placeKey(epoch, position))
-      const entry = this.options.entries[index]
-      if (!settled.ok) {
-        this.noteBad({ path: entry.path, id: entry.id, ...settled.failure, epoch, position })
-        continue
-      }
-      // Shared: an engine in another thread then reads it where it lies.
-      clips ??= this.freeBatches.pop() ?? new Uint8Array(new SharedArrayBuffer(this.perStep * clipLength))
-      clips.set(settled.clips, taken * clipLength)
-      this.spare.push(settled.clips)
-      const { views, state } = settled.result
-      for (const [copy, view] of views.entries()) samples.push({ ...view, index, entry, epoch, copy, state })
-      this.counts.decodedFrames += settled.result.decoded
-      this.counts.usedFrames += settled.result.used
-      taken++
+      this.schedule(epoch, offset + batch.taken)
+      const place = { epoch, position: usable[offset + batch.taken] }
+      const { index, settled } = await this.settle(place)
+      if (settled.ok) this.take(batch, index, epoch, settled)
+      else this.noteBad(this.badFile(index, settled.failure, place))
     }
+    return this.finish(batch, step, epoch)
+  }
+
+  private newBatch(size: number): OpenBatch {
+    return { size, taken: 0, clips: null, samples: [] }
+  }
+
+  private async awaited(outcome: Promise<ClipOutcome>): Promise<ClipOutcome> {
+    const began = performance.now()
+    return outcome.finally(() => {
+      this.counts.waitSeconds += (performance.now() - began) / 1000
+    })
+  }
+
+  /** The outcome of a request, which is done with. */
+  private async settle({ epoch, position }: SamplePlace): Promise<{ index: number; settled: ClipOutcome }> {
+    const { index, outcome } = this.tasks.get(placeKey(epoch, position))!
+    const settled = await this.awaited(outcome)
+    this.tasks.delete(placeKey(epoch, position))
+    return { index, settled }
+  }
+
+  private take(batch: OpenBatch, index: number, epoch: number, { clips, result }: ClipOutcome & { ok: true }): void {
+    const clipLength = clipBytes(this.request(0, 0))
+    // Shared: an engine in another thread then reads it where it lies.
+    batch.clips ??= this.freeBatches.pop() ?? new Uint8Array(new SharedArrayBuffer(batch.size * clipLength))
+    batch.clips.set(clips, batch.taken * clipLength)
+    this.spare.push(clips)
+    const { views, state } = result
+    const entry = this.options.entries[index]
+    for (const [copy, view] of views.entries()) batch.samples.push({ ...view, index, entry, epoch, copy, state })
+    this.counts.decodedFrames += result.decoded
+    this.counts.usedFrames += result.used
+    batch.taken++
+  }
+
+  private finish({ clips, samples }: OpenBatch, step: number, epoch: number): LoadedBatch {
     this.counts.clips += samples.length
     return { step, epoch, clips: clips!, samples, release: this.releaseOnce(clips!) }
   }
@@ -230,11 +287,14 @@ class VideoLoader implements Loader {
     }
   }
 
+  private badFile(index: number, { reason, code }: Failure, { epoch, position }: SamplePlace): BadFile {
+    const { path, id } = this.options.entries[index]
+    return { path, id, reason, code, epoch, position }
+  }
+
   private noteBad(file: BadFile): void {
-    const { path, id, reason, code, epoch, position } = file
-    const noted = { path, id, reason, code, epoch, position }
-    this.order.note(noted)
-    this.options.onBadFile?.(noted)
+    this.order.note(file)
+    this.options.onBadFile?.(file)
   }
 
   /** Samples of a batch and of the `prefetch` next ones. */

@@ -1,0 +1,140 @@
+/** How the ranks of a distributed run share the samples that one process would take, bad files included. */
+import { VideoMaeError } from '../core/errors.ts'
+import type { BadFile, EpochOrder, StepPlace } from './epoch-order.ts'
+
+/** The part of the samples that one rank decodes. */
+export interface RankShare {
+  readonly rank: number
+  readonly size: number
+  /** Clips of one rank in a round: `size` times as many make one or several whole batches of the loader. */
+  readonly clips: number
+  /** Collective: the files that ranks could not read just now, of all ranks. */
+  readonly agree: (failures: readonly BadFile[]) => Promise<readonly BadFile[]>
+}
+
+/** A place in the order of samples: the key of a request. */
+export interface SamplePlace {
+  readonly epoch: number
+  readonly position: number
+}
+
+/** The batches that the ranks decode together, one after the other. */
+export interface Round {
+  /** Samples of all ranks, in the order of one process. */
+  readonly places: readonly SamplePlace[]
+  /** Where the next round begins. */
+  readonly next: StepPlace
+}
+
+/**
+ * Rounds of a run. Every rank makes the same ones: they follow from the order of samples and from the bad files, which the ranks tell
+ * each other before a round counts. A file is noted as bad in the place where one process would have met it.
+ */
+export class SharedRounds {
+  private readonly order: EpochOrder
+  private readonly perStep: number
+  private readonly perRank: number
+  private readonly share: RankShare
+  private readonly batches: number
+
+  /**
+   * @param perStep samples of a batch of the loader
+   * @param samplesPerClip clips of a sample
+   * @throws VideoMaeError `INVALID_ARGUMENT` where the clips of all ranks are no whole batches
+   */
+  constructor(order: EpochOrder, perStep: number, samplesPerClip: number, share: RankShare) {
+    this.order = order
+    this.perStep = perStep
+    this.share = share
+    this.perRank = share.clips / samplesPerClip
+    this.batches = (this.perRank * share.size) / perStep
+    if (!Number.isInteger(this.perRank) || !Number.isInteger(this.batches))
+      throw new VideoMaeError(
+        `Expected ${share.size} ranks of ${share.clips} clips to fill batches of ${perStep * samplesPerClip} clips, in whole videos of ${samplesPerClip} clips.`,
+        { code: 'INVALID_ARGUMENT', exit: 'usage' },
+      )
+  }
+
+  /** Batches of the loader that are one round. */
+  get batchesPerRound(): number {
+    return this.batches
+  }
+
+  /** The samples of a round that this rank decodes. */
+  own({ places }: Round): readonly SamplePlace[] {
+    const first = this.share.rank * this.perRank
+    return places.slice(first, first + this.perRank)
+  }
+
+  /**
+   * What one process would take next, as far as the bad files are known.
+   *
+   * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`
+   */
+  plan({ epoch, offset }: StepPlace): Round {
+    const places: SamplePlace[] = []
+    for (let batch = 0; batch < this.batches; batch++) {
+      let usable = this.order.usable(epoch)
+      while (usable.length - offset < this.perStep) {
+        this.order.requireEnough(epoch)
+        epoch++
+        offset = 0
+        usable = this.order.usable(epoch)
+      }
+      for (let i = 0; i < this.perStep; i++) places.push({ epoch, position: usable[offset + i] })
+      offset += this.perStep
+    }
+    return { places, next: { epoch, offset } }
+  }
+
+  /** The samples of this rank in the round from a place on and in some later ones, as far as there are any. */
+  ownAhead(from: StepPlace, later: number): readonly SamplePlace[] {
+    const own: SamplePlace[] = []
+    for (let place = from, rounds = 0; rounds <= later; rounds++) {
+      try {
+        const round = this.plan(place)
+        own.push(...this.own(round))
+        place = round.next
+      } catch (error) {
+        if (error instanceof VideoMaeError && error.code === 'NOT_ENOUGH_VIDEOS') break
+        throw error
+      }
+    }
+    return own
+  }
+
+  /**
+   * Decodes the round from a place on until no rank meets a bad file in it.
+   *
+   * @param decode decodes samples of this rank; the files among them that cannot be read
+   * @param note called for every bad file, in the order of one process
+   * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`, on all ranks
+   */
+  async agreed(
+    from: StepPlace,
+    decode: (places: readonly SamplePlace[]) => Promise<readonly BadFile[]>,
+    note: (file: BadFile) => void,
+  ): Promise<Round> {
+    const tried = new Map<string, BadFile | null>()
+    for (;;) {
+      const round = this.plan(from)
+      const found = await this.share.agree(await decode(this.own(round)))
+      if (found.length === 0) return round
+      for (const place of round.places) tried.set(keyOf(place), null)
+      for (const file of found) tried.set(keyOf(file), file)
+      // One after the other: each may move the samples behind it, or end the epoch before the next one is met.
+      for (let next = firstBad(round, tried); next !== null; next = firstBad(this.plan(from), tried)) note(next)
+    }
+  }
+}
+
+/** The file that one process would note next; null where it would come to a sample first that nobody has tried. */
+function firstBad({ places }: Round, tried: ReadonlyMap<string, BadFile | null>): BadFile | null {
+  for (const place of places) {
+    const file = tried.get(keyOf(place))
+    if (file !== null) return file ?? null
+  }
+  return null
+}
+
+const keyOf = ({ epoch, position }: SamplePlace): string => `${epoch}:${position}`
