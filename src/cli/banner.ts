@@ -17,11 +17,12 @@ export function formatStart(start: RunStart): string {
 
 const number = (value: number): string => value.toLocaleString('en')
 
-function trainingOf({ head, steps, clips, clipsPerRun, runsPerStep }: RunStart): string {
+function trainingOf({ head, steps, clips, clipsPerRun, runsPerStep, ranks = 1 }: RunStart): string {
   if (head !== undefined) {
     const then = head.mode === 'ridge' ? ', solved directly' : `: ${number(steps)} steps of ${clipsPerRun} rows`
     return `features of ${number(head.features)} clips, then a head of mode ${head.mode}${then}`
   }
-  const runs = runsPerStep === 1 ? '' : ` (${runsPerStep} runs of ${clipsPerRun})`
-  return `${number(steps)} steps of ${clipsPerRun * runsPerStep} clips${runs}, ${number(clips)} clips in all`
+  const each = runsPerStep === 1 ? `${clipsPerRun}` : `${runsPerStep} runs of ${clipsPerRun}`
+  const runs = ranks > 1 ? ` (${ranks} ranks, ${each} on each)` : runsPerStep === 1 ? '' : ` (${each})`
+  return `${number(steps)} steps of ${clipsPerRun * runsPerStep * ranks} clips${runs}, ${number(clips)} clips in all`
 }

@@ -10,8 +10,16 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  * once, which a shell reports as 130. Call `dispose` when the command is done.
  *
  * @param hint what to do to go on
+ * @param ranks whether this is one rank of several: then SIGUSR2 does the same. Launchers pass it on to all ranks, and schedulers
+ *   can send it ahead of a time limit.
  */
-export function interruptSignal(hint = 'Continue with --resume.'): { readonly signal: AbortSignal; dispose(): void } {
+export function interruptSignal(
+  hint = 'Continue with --resume.',
+  ranks = false,
+): {
+  readonly signal: AbortSignal
+  dispose(): void
+} {
   const controller = new AbortController()
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) quit()
@@ -27,11 +35,13 @@ export function interruptSignal(hint = 'Continue with --resume.'): { readonly si
   const ignoreHangup = (): void => undefined
   const detached = hangupIsIgnored()
   for (const name of signals) process.on(name, detached && name === 'SIGHUP' ? ignoreHangup : onSignal)
+  if (ranks) process.on('SIGUSR2', onSignal)
   return {
     signal: controller.signal,
     dispose() {
       for (const name of signals) process.off(name, onSignal)
       process.off('SIGHUP', ignoreHangup)
+      process.off('SIGUSR2', onSignal)
     },
   }
 }

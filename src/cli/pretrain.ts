@@ -1,11 +1,13 @@
 import path from 'node:path'
-import { loadRunConfiguration } from '../train/configuration-file.ts'
+import type { Ranks } from '../distributed/ranks.ts'
+import { loadRunConfiguration, runConfiguration } from '../train/configuration-file.ts'
 import { checkPretraining, type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
 import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
 import { pageHint } from './page.ts'
+import { onRanks } from './ranks.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
@@ -24,8 +26,12 @@ export interface PretrainCommandOptions extends TrainingCommandOptions {
 /** What is trained where neither a recipe nor a run to resume is named. */
 const defaultRecipe = 'laptop-pretrain'
 
-/** `videomae pretrain`. Progress goes to stderr, the result to stdout. */
-export async function pretrainCommand(options: PretrainCommandOptions): Promise<void> {
+/** `videomae pretrain`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
+export function pretrainCommand(options: PretrainCommandOptions): Promise<void> {
+  return onRanks(options, (ranks) => pretrainOn(ranks, options))
+}
+
+async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promise<void> {
   const { json = false, recipe, resume = false } = options
   const file = recipeFile(recipe ?? defaultRecipe)
   const out = options.out ?? path.join('checkpoints', path.basename(file).replace(/\.[^.]*$/, ''))
@@ -36,33 +42,45 @@ export async function pretrainCommand(options: PretrainCommandOptions): Promise<
     { key: 'data.timeoutSeconds', value: options.timeout, origin: '--timeout' },
     { key: 'checkpoint.keep', value: options.keep, origin: '--keep' },
   ])
-  const { configuration, own, notes } = await chooseConfiguration({
-    out,
-    resume,
-    recipe: recipe === undefined ? null : file,
-    otherwise: file,
-    overrides,
-    load: loadRunConfiguration,
-    plain: plainConfiguration,
-  })
-  refuseUnusedOverrides(overrides, unusedInPretraining(configuration))
+  const choose = async () => {
+    const chosen = await chooseConfiguration({
+      out,
+      resume,
+      recipe: recipe === undefined ? null : file,
+      otherwise: file,
+      overrides,
+      load: loadRunConfiguration,
+      plain: plainConfiguration,
+    })
+    refuseUnusedOverrides(overrides, unusedInPretraining(chosen.configuration))
+    return chosen
+  }
+  // The run folder lies where rank 0 is: other ranks are told what is in it.
+  const chosen = await ranks.agree(() => (ranks.rank === 0 ? choose() : null))
+  const configuration =
+    ranks.size === 1 && chosen !== null
+      ? chosen.configuration
+      : runConfiguration(await ranks.fromFirst(chosen === null ? {} : plainConfiguration(chosen.configuration)))
+  const { own, notes } = chosen ?? { own: false, notes: [] }
   if (options.printConfig === true) {
+    if (ranks.rank > 0) return
     const run = await planPretraining(configuration)
     process.stdout.write(json ? `${JSON.stringify(plainRun(run))}\n` : formatRun(run))
     return
   }
-  requireData(configuration.data.path, 'pretrain', resume ? out : null)
+  await ranks.agree(() => requireData(configuration.data.path, 'pretrain', resume ? out : null))
   const { force } = options
   if (options.dryRun === true) {
+    if (ranks.rank > 0) return
     const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>
       checkPretraining(configuration, { out, force, ...shown })
     return trainWithProgress(options, check, dryRunSummary)
   }
   await trainWithProgress(
-    options,
+    { ...options, ranks },
     (shown) => {
       for (const note of notes) shown.onNote(note)
-      return pretrain(configuration, { out, resume, newLength: own, force, ...shown })
+      return pretrain(configuration, { out, resume, newLength: own, force, ranks, ...shown })
     },
     summary,
   )

@@ -1,4 +1,5 @@
 import { unusedArgument } from '../core/errors.ts'
+import type { Ranks } from '../distributed/ranks.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import type { OpenedVideos } from '../train/open-some.ts'
@@ -7,6 +8,7 @@ import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { formatStart } from './banner.ts'
 import { interruptSignal } from './interrupt.ts'
+import { formatRanks } from './ranks.ts'
 import type { CommonOptions } from './run.ts'
 
 /** Options that every command that trains has. */
@@ -69,17 +71,23 @@ export function dryRunSummary({ opened, unreadable }: OpenedVideos): string {
   return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
 }
 
-/** Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it. */
+/**
+ * Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it.
+ * Of several ranks, the first one alone prints anything.
+ */
 export async function trainWithProgress<T>(
-  { json = false, quiet = false }: TrainingCommandOptions,
+  { json = false, quiet = false, ranks }: TrainingCommandOptions & { readonly ranks?: Ranks },
   train: (
     shown: Required<Pick<RunOptions, 'signal' | 'onStart' | 'onProgress' | 'onNote'>>,
     display: ProgressDisplay,
   ) => Promise<T>,
   summary: (result: T) => string,
 ): Promise<void> {
-  const display = new ProgressDisplay({ stream: process.stderr, quiet })
-  const interrupt = interruptSignal()
+  const first = (ranks?.rank ?? 0) === 0
+  const several = ranks !== undefined && ranks.size > 1
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })
+  const interrupt = interruptSignal(undefined, several)
+  if (several) display.note(formatRanks(ranks))
   try {
     const shown = {
       signal: interrupt.signal,
@@ -89,6 +97,7 @@ export async function trainWithProgress<T>(
     }
     const result = await train(shown, display)
     display.end()
+    if (!first) return
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : summary(result))
   } finally {
     display.end()

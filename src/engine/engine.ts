@@ -1,3 +1,4 @@
+import type { Attachment } from '../distributed/communicator.ts'
 import type { Program } from '../graph/program.ts'
 import type { RecomputeMode } from '../graph/recompute.ts'
 
@@ -63,6 +64,8 @@ export interface EngineOptions {
   readonly precision?: 'float32' | 'bfloat16'
   /** Memory for time, where the engine offers it: what the backward pass computes again. Default `none`. */
   readonly recompute?: RecomputeMode
+  /** The ranks that `reduce` updates sum over, where the engine can do that. Default: this process alone. */
+  readonly ranks?: Attachment
 }
 
 export interface Availability {

@@ -54,6 +54,12 @@ export function checkUpdates(updates: readonly Update[], context: UpdateContext)
         scalar('weight', update.weight)
         for (const entry of update.entries) alike('the gradient', tensor(entry.gradient), entry.accumulator)
         break
+      case 'reduce':
+        for (const gradient of update.gradients) {
+          const spec = 'tensor' in gradient ? tensor(gradient.tensor) : state(gradient.state)
+          if (spec.dtype !== 'float32') throw mismatch('gradients of float32', formatSpec(spec))
+        }
+        break
       case 'zero':
         for (const name of update.states) state(name)
     }

@@ -245,6 +245,12 @@ function collectNeeds(update: Update, tensors: Set<TensorId>, states: Set<string
       }
       tensors.add(update.weight)
       return
+    case 'reduce':
+      for (const gradient of update.gradients) {
+        if ('tensor' in gradient) tensors.add(gradient.tensor)
+        else states.add(gradient.state)
+      }
+      return
     case 'zero':
       for (const name of update.states) states.add(name)
   }

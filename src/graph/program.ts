@@ -95,13 +95,22 @@ export interface AccumulateUpdate {
   readonly weight: TensorId
 }
 
+/**
+ * Replaces gradients by their sum over the ranks of a distributed run, before later updates read them. Without other ranks nothing
+ * happens. A mean is `AdamwUpdate.gradientScale` of 1 / ranks behind it.
+ */
+export interface ReduceUpdate {
+  readonly kind: 'reduce'
+  readonly gradients: readonly GradientSource[]
+}
+
 /** Sets states to zero. */
 export interface ZeroUpdate {
   readonly kind: 'zero'
   readonly states: readonly string[]
 }
 
-export type Update = AdamwUpdate | AverageUpdate | AccumulateUpdate | ZeroUpdate
+export type Update = AdamwUpdate | AverageUpdate | AccumulateUpdate | ReduceUpdate | ZeroUpdate
 
 export interface Program {
   readonly name: string

@@ -35,6 +35,8 @@ export interface OptimiserOptions {
   readonly accumulate?: boolean
   /** Keep an exponential moving average of the parameters (EMA). Default false. */
   readonly average?: boolean
+  /** Ranks of a distributed run: gradients are averaged over them before anything reads them. Default 1. */
+  readonly ranks?: number
 }
 
 export interface TrainingOutputs {
@@ -142,6 +144,7 @@ function optimiserUpdates(
   optimiser: OptimiserOptions,
   gradient: (parameter: string) => GradientSource,
 ): readonly Update[] {
+  const { ranks = 1 } = optimiser
   const scale = optimiser.learningRateScale ?? (() => 1)
   const entries = trained.map((parameter): AdamwEntry => {
     const shape = parameters.get(parameter)!
@@ -167,18 +170,20 @@ function optimiserUpdates(
     beta1: optimiser.beta1 ?? 0.9,
     beta2: optimiser.beta2 ?? 0.95,
     epsilon: optimiser.epsilon ?? 1e-8,
-    gradientScale: 1,
+    gradientScale: 1 / ranks,
     clipNorm: optimiser.clipNorm ?? null,
     gradientNormOutput: 'gradientNorm',
   }
-  if (optimiser.average !== true) return [adamw]
+  // Sums over the ranks; the scale makes means of them, also of the norm.
+  const reduce: readonly Update[] = ranks === 1 ? [] : [{ kind: 'reduce', gradients: trained.map(gradient) }]
+  if (optimiser.average !== true) return [...reduce, adamw]
   for (const parameter of trained) graph.state(stateNames.average(parameter), parameters.get(parameter)!)
   const average: AverageUpdate = {
     kind: 'average',
     entries: trained.map((source) => ({ average: stateNames.average(source), source })),
     decay: graph.input('averageDecay', []).id,
   }
-  return [adamw, average]
+  return [...reduce, adamw, average]
 }
 
 /**

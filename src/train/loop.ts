@@ -41,6 +41,24 @@ export interface StepRecord {
   readonly waitSeconds: number
 }
 
+/** What the ranks of a distributed run decide together, each method at the same place of every rank's loop. */
+export interface StepAgreement {
+  readonly size: number
+  /** Whether any rank is to stop. */
+  stop(wanted: boolean): Promise<boolean>
+  /**
+   * The mean of the losses of all ranks.
+   *
+   * @param gradientNorm the same on all ranks, for the gradients were averaged
+   * @throws VideoMaeError `RANKS_DIVERGED` where it is not
+   */
+  meanLoss(loss: number, gradientNorm: number): Promise<number>
+  /** The lists of all ranks, one behind the other. */
+  collect(files: readonly string[]): Promise<readonly string[]>
+  /** Says of an error that every rank throws it. */
+  commonly(error: VideoMaeError): VideoMaeError
+}
+
 export interface TrainingOptions {
   readonly session: EngineSession
   readonly programs: StepPrograms
@@ -59,6 +77,8 @@ export interface TrainingOptions {
   readonly save: (step: number) => Promise<void>
   /** Steps from one `save` to the next; the last step and an interruption save too. */
   readonly saveEvery: number
+  /** The other ranks. Batches are then asked for when the engine is idle, because their decisions are taken together. */
+  readonly ranks?: StepAgreement
   /** Stops the training: cancels the run in progress, or waits for it where the engine cannot; the state of the last whole step is saved. */
   readonly signal?: AbortSignal
 }
@@ -70,11 +90,13 @@ export interface TrainingOptions {
  *   the engine, the data and `save` throw
  */
 export async function runTraining(options: TrainingOptions): Promise<void> {
-  const { steps, save, saveEvery, signal } = options
-  const feed = new Feed(options.nextBatch, (steps - options.done) * runsPerStep(options.programs), signal)
+  const { steps, save, saveEvery, signal, ranks } = options
+  const runs = (steps - options.done) * runsPerStep(options.programs)
+  // A rank that stops alone would leave the others waiting: with ranks the signal is looked at together, between runs.
+  const feed = new Feed(options.nextBatch, runs, ranks === undefined ? signal : undefined, ranks === undefined)
   let done = options.done
   let saved = done
-  while (done < steps && signal?.aborted !== true) {
+  while (done < steps && (ranks !== undefined || signal?.aborted !== true)) {
     const record = await runStep(options, feed, done)
     if (record === null) break
     done = record.step
@@ -86,7 +108,8 @@ export async function runTraining(options: TrainingOptions): Promise<void> {
   }
   if (done === steps) return
   if (saved !== done) await save(done)
-  throw interruption(signal?.reason, done, steps)
+  const error = interruption(signal?.reason, done, steps)
+  throw ranks?.commonly(error) ?? error
 }
 
 /**
@@ -115,9 +138,10 @@ async function runAnnouncing(
 
 /** Runs the engine, and asks it to end early once the signal aborts; null where it did, with weights and moments as they were. */
 async function unlessCanceled(
-  { session, signal }: Pick<TrainingOptions, 'session' | 'signal'>,
+  { session, signal, ranks }: Pick<TrainingOptions, 'session' | 'signal' | 'ranks'>,
   run: () => Promise<RunOutputs>,
 ): Promise<RunOutputs | null> {
+  if (ranks !== undefined) return run()
   const cancel = (): void => session.cancel?.()
   signal?.addEventListener('abort', cancel, { once: true })
   try {
@@ -137,7 +161,7 @@ function runsPerStep(programs: StepPrograms): number {
 
 /** One optimiser step; null where the signal stopped it before anything but accumulators had changed. */
 async function runStep(options: TrainingOptions, feed: Feed, step: number): Promise<StepRecord | null> {
-  const { session, programs, signal } = options
+  const { session, programs, signal, ranks } = options
   const began = performance.now()
   const waitedBefore = feed.waited
   const runs = runsPerStep(programs)
@@ -145,8 +169,9 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
   let loss = 0
   let gradientNorm = 0
   for (let run = 0; run < runs; run++) {
+    if (ranks !== undefined && (await ranks.stop(signal?.aborted === true))) return null
     const batch = await feed.next()
-    if (batch === null || signal?.aborted === true) return null
+    if (batch === null || (ranks === undefined && signal?.aborted === true)) return null
     batches.push(batch)
     const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
     const program = programs.kind === 'whole' ? programs.train : programs.accumulate
@@ -155,7 +180,7 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     if (outputs === null) return null
     batch.release?.()
     const value = outputs.loss[0]
-    if (!Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
+    if (ranks === undefined && !Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
     loss += value / runs
     if (programs.kind === 'whole') gradientNorm = outputs.gradientNorm[0]
   }
@@ -165,7 +190,9 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     if (outputs === null) return null
     gradientNorm = outputs.gradientNorm[0]
   }
-  if (!Number.isFinite(gradientNorm)) throw nonFinite('gradient norm', gradientNorm, step, batches)
+  if (ranks !== undefined) loss = await ranks.meanLoss(loss, gradientNorm)
+  const sick = !Number.isFinite(loss) ? 'loss' : !Number.isFinite(gradientNorm) ? 'gradient norm' : null
+  if (sick !== null) throw await notFiniteOnRanks(options, sick, sick === 'loss' ? loss : gradientNorm, step, batches)
   const known = batches.flatMap(({ meanLoss }) => (meanLoss === undefined ? [] : [meanLoss]))
   return {
     step: step + 1,
@@ -173,10 +200,23 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     loss,
     ...(known.length > 0 && { meanLoss: known.reduce((sum, value) => sum + value) / known.length }),
     gradientNorm,
-    clips: batches.reduce((sum, batch) => sum + batch.clips, 0),
+    clips: batches.reduce((sum, batch) => sum + batch.clips, 0) * (ranks?.size ?? 1),
     seconds: (performance.now() - began) / 1000,
     waitSeconds: (feed.waited - waitedBefore) / 1000,
   }
+}
+
+/** The error of a step that is not finite, with the files of all ranks. */
+async function notFiniteOnRanks(
+  { ranks }: Pick<TrainingOptions, 'ranks'>,
+  what: string,
+  value: number,
+  step: number,
+  batches: readonly TrainingBatch[],
+): Promise<VideoMaeError> {
+  if (ranks === undefined) return nonFinite(what, value, step, batches)
+  const files = await ranks.collect(batches.flatMap((batch) => batch.files))
+  return ranks.commonly(nonFinite(what, value, step, [{ files }]))
 }
 
 /** Hands out batches and always has the next one on its way, up to the number that will be needed. */
@@ -185,24 +225,29 @@ class Feed {
   waited = 0
   private readonly nextBatch: () => Promise<TrainingBatch>
   private readonly signal: AbortSignal | undefined
+  private readonly ahead: boolean
   private left: number
   /** On its way, or there; null behind the last one. */
   upcoming: Promise<TrainingBatch> | null = null
 
-  constructor(nextBatch: () => Promise<TrainingBatch>, count: number, signal: AbortSignal | undefined) {
+  /** @param ahead ask for the next batch as soon as one is handed out, not when it is needed */
+  constructor(nextBatch: () => Promise<TrainingBatch>, count: number, signal: AbortSignal | undefined, ahead: boolean) {
+    this.ahead = ahead
     this.nextBatch = nextBatch
     this.left = count
     this.signal = signal
-    this.prefetch()
+    if (ahead) this.prefetch()
   }
 
   /** Null once the signal has stopped the training: a slow file must not hold up the end. */
   async next(): Promise<TrainingBatch | null> {
+    if (!this.ahead) this.prefetch()
     const upcoming = this.upcoming!
     const began = performance.now()
     const batch = await unlessAborted(upcoming, this.signal)
     this.waited += performance.now() - began
-    this.prefetch()
+    if (this.ahead) this.prefetch()
+    else this.upcoming = null
     return batch
   }
 
@@ -229,7 +274,12 @@ function unlessAborted<T>(value: Promise<T>, signal: AbortSignal | undefined): P
   })
 }
 
-function nonFinite(what: string, value: number, step: number, batches: readonly TrainingBatch[]): VideoMaeError {
+function nonFinite(
+  what: string,
+  value: number,
+  step: number,
+  batches: readonly Pick<TrainingBatch, 'files'>[],
+): VideoMaeError {
   const files = [...new Set(batches.flatMap((batch) => batch.files))]
   const shown = files.slice(0, 20).map((file) => `  ${file}`)
   if (files.length > shown.length) shown.push(`  and ${files.length - shown.length} more`)

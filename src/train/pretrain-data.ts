@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Ranks } from '../distributed/ranks.ts'
 import type { FileState } from '../format/regular-file.ts'
 import { clipShape, frameSize } from '../model/configuration.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
@@ -6,12 +7,14 @@ import type { CropChoice } from '../video/crop.ts'
 import type { BadFile } from '../video/epoch-order.ts'
 import { createLoader, type Loader } from '../video/loader.ts'
 import type { ClipSampling } from '../video/sampling.ts'
+import type { RankShare } from '../video/shared-rounds.ts'
 import { listVideos } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { positionsOf } from './clip-timing.ts'
 import type { RunConfiguration } from './configuration.ts'
 import type { TrainingBatch } from './loop.ts'
 import { type MaskInputs, maskInputs } from './pretrain-inputs.ts'
+import type { RankBatches } from './rank-batches.ts'
 import type { ResolvedRun } from './resolve.ts'
 
 /**
@@ -53,6 +56,10 @@ export interface PretrainDataOptions {
   readonly done: number
   readonly knownBad: readonly BadFile[]
   readonly onBadFile: (file: BadFile) => void
+  /** Decoding processes; default: as the configuration says. */
+  readonly workers?: number | null
+  /** The other ranks, and what this one runs; default: none. */
+  readonly share?: RankBatches & { readonly ranks: Ranks }
   /** Called for every file of a batch before it is handed out, with the state that it was decoded in. */
   readonly onDecoded?: (file: string, state: FileState) => void
 }
@@ -65,7 +72,8 @@ export interface PretrainData {
 
 /** Starts the decoding processes; `loader.close` ends them. */
 export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions): PretrainData {
-  const { entries, run, done, knownBad, onBadFile } = options
+  const { entries, run, done, knownBad, onBadFile, share } = options
+  const runsPerStep = share?.runsPerStep ?? run.runsPerStep
   const { configuration, model } = run
   const { data, clip, mask, seed } = configuration
   const loader = createLoader({
@@ -76,11 +84,12 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
     samplesPerClip: data.samplesPerClip,
     batchSize: run.clipsPerRun,
     seed,
-    workers: data.workers ?? undefined,
+    workers: options.workers ?? data.workers ?? undefined,
     timeoutSeconds: data.timeoutSeconds,
     decoder: data.decoder,
     knownBad,
     onBadFile,
+    ...(share !== undefined && { share: loaderShare(share) }),
   })
   const batches = loader.batches({ startStep: done * run.runsPerStep })
   const masks = { ...run, kind: mask.kind, ratio: mask.ratio, decoder: mask.decoder, seed }
@@ -98,7 +107,8 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
       }))
       const inputs = maskInputs(keys, masks)
       // One clip a step: that takes milliseconds, beside the engine's run, and the mean over the steps is what is shown.
-      const first = runs++ % run.runsPerStep === 0
+      // Of several ranks, the first has that clip.
+      const first = runs++ % runsPerStep === 0 && (share?.ranks.rank ?? 0) === 0
       const meanLoss = first
         ? meanPredictionLoss(model, clips.subarray(0, clipBytes), ...firstMask(inputs, run.predicted))
         : Number.NaN
@@ -112,6 +122,11 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
       }
     },
   }
+}
+
+function loaderShare({ clipsPerRun, ranks }: RankBatches & { readonly ranks: Ranks }): RankShare {
+  const agree = (failures: readonly BadFile[]) => ranks.collect(failures)
+  return { rank: ranks.rank, size: ranks.size, clips: clipsPerRun, agree }
 }
 
 /** `masked` and `weight` of the first clip of a batch. */

@@ -11,16 +11,17 @@ import { optimiserOptions } from './training-session.ts'
 /**
  * Builds the programs of a run.
  *
- * @param clipsPerRun other than the run has them, to see what they would need
+ * @param clipsPerRun other than the run has them: to see what they would need, or those of one rank
+ * @param ranks that train together
  */
-export function buildPretraining(run: ResolvedRun, clipsPerRun = run.clipsPerRun): TrainingPrograms {
+export function buildPretraining(run: ResolvedRun, clipsPerRun = run.clipsPerRun, ranks = 1): TrainingPrograms {
   const { optimiser, mask, batch } = run.configuration
   return buildPretrainProgram({
     configuration: run.model,
     batch: clipsPerRun,
     visible: run.visible,
     ...(mask.decoder === null ? { masked: run.predicted } : { decoded: run.predicted }),
-    optimiser: optimiserOptions(optimiser, batch.size / clipsPerRun),
+    optimiser: optimiserOptions(optimiser, batch.size / clipsPerRun / ranks, ranks),
   })
 }
 

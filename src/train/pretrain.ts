@@ -1,18 +1,23 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { availableMemory } from '../core/available-memory.ts'
 import { invalidArgument } from '../core/errors.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import { frameSize } from '../model/configuration.ts'
 import { parameterCount } from '../model/parameters.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
+import { DecodedFiles } from './decoded-files.ts'
 import { chooseEngine } from './engine-choice.ts'
 import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
 import { type OpenedVideos, openSome } from './open-some.ts'
 import { entriesDigest, openPretrainData, pretrainSampling } from './pretrain-data.ts'
 import { buildPretraining, startingWeights, writeModel } from './pretrain-session.ts'
+import { rankBatches } from './rank-batches.ts'
+import { rankResources } from './rank-resources.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
 import { withAbsolutePaths } from './run-paths.ts'
 import { describeModel, smallerRuns } from './run-start.ts'
@@ -55,8 +60,9 @@ async function plan(configuration: RunConfiguration) {
 }
 
 /** Everything up to the folder of the run: what `pretrain` begins with, and all that a dry run does. */
-async function begin(input: RunInput, options: PretrainOptions) {
+async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
   const configuration = runConfiguration(input)
+  const resources = rankResources(configuration, ranks)
   const { entries, sources, source, run } = await plan(configuration)
   for (const line of sources.flatMap(readingLines)) options.onNote?.(line)
   const [plain, defaults] = [configuration, runConfiguration({})].map(plainConfiguration)
@@ -74,34 +80,36 @@ async function begin(input: RunInput, options: PretrainOptions) {
     throw invalidArgument('data.path', 'a folder, a list or a manifest of videos', configuration.data.path)
   }
   if (steps < 1) throw invalidArgument('schedule.duration', 'at least one step', '0')
-  const training = buildPretraining(run)
+  const share = rankBatches(run, configuration.data.samplesPerClip, ranks.size)
+  const training = buildPretraining(run, share.clipsPerRun, ranks.size)
   const engine = await chooseEngine(configuration.engine.name)
-  const question = { engine: engine.name, options: configuration.engine, workers: configuration.data.workers }
-  const memory = memoryNeed({ ...question, training })
+  const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
+  // Of the ranks on one machine each has a part of what is there.
+  const available = Math.floor(availableMemory() / ranks.onThisHost)
+  const memory = memoryNeed({ ...question, training, available })
   options.onStart?.({
     videos: entries.length,
     steps,
     clips: steps * configuration.batch.size,
-    clipsPerRun: run.clipsPerRun,
-    runsPerStep: run.runsPerStep,
+    ...share,
+    ranks: ranks.size,
     model: describeModel(run.model),
     parameters: parameterCount(training.parameters),
     engine: engine.name,
-    threads: configuration.engine.threads ?? availableParallelism(),
+    threads: resources.engine.threads ?? availableParallelism(),
     folder: path.resolve(options.out),
     memory,
   })
   if (options.force !== true) {
-    const { available } = memory
     const smaller = () =>
-      smallerRuns(run.clipsPerRun, configuration.batch.size, configuration.data.samplesPerClip).map((perRun) => ({
+      smallerRuns(share.clipsPerRun, configuration.batch.size, configuration.data.samplesPerClip).map((perRun) => ({
         perRun,
         need: memoryNeed({ ...question, training: buildPretraining(run, perRun), available }),
       }))
     requireMemory(memory, () => trainingAdvice(available, smaller()))
   }
   const length = { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch }
-  return { configuration, entries, sources, source, run, length, training }
+  return { configuration, resources, entries, sources, source, run, share, length, training }
 }
 
 /**
@@ -111,7 +119,7 @@ async function begin(input: RunInput, options: PretrainOptions) {
  * @throws VideoMaeError as `pretrain`, and as `openSome`
  */
 export async function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
-  const { configuration, entries, run } = await begin(input, options)
+  const { configuration, entries, run } = await begin(input, options, Ranks.alone())
   const { data, clip } = configuration
   return openSome({
     entries,
@@ -133,9 +141,12 @@ export async function checkPretraining(input: RunInput, options: PretrainOptions
  *   `NON_FINITE`, `INTERRUPTED`, and what listing videos, the loader and the engine throw
  */
 export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
-  const { configuration, entries, sources, source, run, length, training } = await begin(input, options)
+  const ranks = options.ranks ?? Ranks.alone()
+  const begun = await ranks.agree(() => begin(input, options, ranks))
+  const { configuration, resources, entries, sources, source, run, share, length, training } = begun
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = length
   const { optimiser, checkpoint, log, seed, model } = configuration
+  const decoded = new DecodedFiles(ranks)
   const record = new TrainingRecord({
     files: entries.map((entry) => entry.path),
     labelled: false,
@@ -160,10 +171,24 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         average: optimiser.average,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
-        open: (usedBefore) => openTrainingSession(training, configuration.engine, run.runsPerStep, [], usedBefore),
+        open: (usedBefore) =>
+          openTrainingSession(
+            training,
+            resources.engine,
+            share.runsPerStep,
+            [],
+            usedBefore,
+            ranks.communicator.attachment,
+          ),
         startingState: (training) => startingWeights(run, training, source),
         openData: (place) =>
-          openPretrainData({ entries, run, ...place, onDecoded: (file, state) => record.decoded(file, state) }),
+          openPretrainData({
+            ...{ entries, run, workers: resources.data.workers },
+            ...(ranks.size > 1 && { share: { ...share, ranks } }),
+            ...place,
+            onDecoded: (file, state) => (ranks.rank === 0 ? record.decoded(file, state) : decoded.add(file, state)),
+          }),
+        beforeSave: () => decoded.tell((file, state) => record.decoded(file, state)),
         async onBegin(directory, done) {
           if (done < steps) await record.begin(done === 0 ? null : directory.checkpointPath(done))
         },

@@ -14,6 +14,8 @@ export interface RunStart {
   readonly clips: number
   readonly clipsPerRun: number
   readonly runsPerStep: number
+  /** Ranks that train together: `clipsPerRun` and `runsPerStep` are those of each. Absent or 1: one process. */
+  readonly ranks?: number
   /** Sizes, in words. */
   readonly model: string
   readonly parameters: number

@@ -1,121 +1,37 @@
 import { VideoMaeError } from '../core/errors.ts'
-import type { EngineSession, RunInputs } from '../engine/engine.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
-import type { BadFile } from '../video/epoch-order.ts'
-import type { Loader } from '../video/loader.ts'
-import {
-  type FoundCheckpoint,
-  findCheckpoint,
-  readOptimiserState,
-  saveCheckpoint,
-  type TrainerState,
-} from './checkpoint.ts'
-import { runTraining, type StepPrograms, type StepRecord, type TrainingBatch } from './loop.ts'
+import { type FoundCheckpoint, findCheckpoint, readOptimiserState, saveCheckpoint } from './checkpoint.ts'
+import { runTraining, type StepPrograms, type StepRecord } from './loop.ts'
 import { Metrics, type MetricsLine } from './metrics.ts'
-import type { TrainingProgress } from './progress.ts'
+import { openOnRanks, type RunPlace, spreadState, stepAgreement, trainBeside } from './rank-run.ts'
 import { RunDirectory } from './run-directory.ts'
 import { lockRun, type RunLock } from './run-lock.ts'
-import type { RunStart } from './run-start.ts'
 import { formatDifference, requireSameRun } from './same-run.ts'
 import type { Schedule } from './schedule.ts'
+import {
+  type OpenedTraining,
+  type RunOptions,
+  type ShowScalars,
+  stepInputs,
+  type TrainingJob,
+  type TrainingRunResult,
+} from './training-job.ts'
 
-/** What a caller decides about any run. */
-export interface RunOptions {
-  /** Folder of the run. */
-  readonly out: string
-  /** Continue the run in that folder from its newest whole checkpoint; from its start where it has none. Default false. */
-  readonly resume?: boolean
-  /** Resuming, accept another `schedule.duration`: the learning rate follows the new length from there on. Default false. */
-  readonly newLength?: boolean
-  /** The lock of that folder, where the caller holds it already. Default: it is taken for the run. */
-  readonly lock?: RunLock
-  /** Stops, saves the last whole step, and rejects with `INTERRUPTED`. The step in progress is canceled where the engine can do that. */
-  readonly signal?: AbortSignal
-  /** Called once it is known what the run is, before anything big is allocated. */
-  readonly onStart?: (start: RunStart) => void
-  /** Start although the memory that is available does not seem to suffice. Default false. */
-  readonly force?: boolean
-  /** Called after every step. */
-  readonly onProgress?: (progress: TrainingProgress) => void
-  /** Called for what a user should know as it happens, one line each: unreadable files, checkpoints, resuming. */
-  readonly onNote?: (note: string) => void
-}
-
-/** An engine with the programs of a run, and what the loop has to know of them. */
-export interface OpenedTraining {
-  readonly session: EngineSession
-  readonly training: TrainingPrograms
-  readonly programs: StepPrograms
-  readonly accumulateInputs: RunInputs
-}
-
-export interface TrainingData {
-  readonly loader: Pick<Loader, 'badFiles' | 'stats' | 'close'>
-  readonly next: () => Promise<TrainingBatch>
-}
-
-/** Where data goes on: the same whether or not the run was interrupted there. */
-export interface DataPlace {
-  /** Optimiser steps done. */
-  readonly done: number
-  readonly knownBad: readonly BadFile[]
-  readonly onBadFile: (file: BadFile) => void
-}
-
-/** Writes further numbers of a step for TensorBoard, by their tags, where the run has event files. */
-export type ShowScalars = (step: number, scalars: Readonly<Record<string, number>>) => Promise<void>
-
-/** A run that is kept in a folder: whatever is trained, the folder, the metrics and the checkpoints are the same. */
-export interface TrainingJob {
-  readonly seed: number
-  /** What a resumed run must have in common with its checkpoint. */
-  readonly identity: Pick<TrainerState, 'configuration' | 'data'>
-  /** `config.json` of the run. */
-  readonly description: Readonly<Record<string, unknown>>
-  readonly steps: number
-  readonly stepsPerEpoch: number
-  readonly checkpointSteps: number
-  readonly logSteps: number
-  readonly schedule: Schedule
-  /** Decay of the moving average of the weights; null where there is none. */
-  readonly average: number | null
-  /** Checkpoints that stay. */
-  readonly keep: number
-  readonly tensorboard: boolean
-  /** @param usedBefore the engine of the checkpoint that the run is resumed from, or null */
-  readonly open: (usedBefore: string | null) => Promise<OpenedTraining>
-  /** Weights of a run that begins; averages follow from them. */
-  readonly startingState: (training: TrainingPrograms) => ModelState
-  readonly openData: (place: DataPlace) => TrainingData
-  /** Writes the model, and its averages where there are any, in the Hugging Face layout. */
-  readonly writeModel: (directory: string, weights: ModelState, averages: ModelState | null) => Promise<void>
-  /** Called once before the first step, with the steps done and the opened run. */
-  readonly onBegin?: (directory: RunDirectory, done: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
-  /** Called after every step and its line of metrics, before a checkpoint is written. */
-  readonly afterStep?: (step: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
-}
-
-export interface TrainingRunResult {
-  /** Folder of the run, and its last checkpoint. */
-  readonly run: string
-  readonly checkpoint: string
-  readonly engine: string
-  readonly steps: number
-  /** Mean loss of the last line of metrics; null where there is none. */
-  readonly loss: number | null
-  /** Of pretraining: the loss of predicting the mean, over the whole run; null where it is not known. */
-  readonly meanLoss: number | null
-  /** Clips shown to the model, repeats included, and seconds of training, over all parts of the run. */
-  readonly clips: number
-  readonly seconds: number
-  /** Without the first two steps of each part, in which the engine warms up; null where there are no others. */
-  readonly clipsPerSecond: number | null
-  readonly badFiles: readonly BadFile[]
-}
+export type {
+  DataPlace,
+  OpenedTraining,
+  RunOptions,
+  ShowScalars,
+  TrainingData,
+  TrainingJob,
+  TrainingRunResult,
+} from './training-job.ts'
+export { stepInputs } from './training-job.ts'
 
 /**
  * Runs a job from its first step, or from its newest checkpoint, to its last, in a folder.
@@ -124,45 +40,68 @@ export interface TrainingRunResult {
  *   `NON_FINITE`, `INTERRUPTED`, and what the data and the engine throw
  */
 export async function trainInDirectory(job: TrainingJob, options: RunOptions): Promise<TrainingRunResult> {
-  const lock = options.lock ?? (await lockRun(options.out, options.onNote))
+  const ranks = options.ranks ?? Ranks.alone()
+  if (ranks.rank > 0) return trainBeside(job, options, ranks)
+  let lock = options.lock ?? null
   try {
-    return await trainLocked(job, options)
+    const place = await ranks.agree(async () => {
+      lock ??= await lockRun(options.out, options.onNote)
+      return findPlace(options)
+    })
+    return await trainLocked(job, options, ranks, place)
   } finally {
-    if (options.lock === undefined) await lock.release()
+    if (options.lock === undefined) await (lock as RunLock | null)?.release()
   }
 }
 
-async function trainLocked(job: TrainingJob, options: RunOptions): Promise<TrainingRunResult> {
-  const note = options.onNote ?? (() => {})
-  const { steps, schedule } = job
-  const directory = new RunDirectory(options.out)
+/** The folder of a run and the checkpoint that it goes on from, or the folder made ready for a run that begins. */
+async function findPlace({ out, resume, onNote }: RunOptions) {
+  const directory = new RunDirectory(out)
   await directory.recover()
-  const found = options.resume === true ? await findCheckpoint(directory, note) : null
+  const found = resume === true ? await findCheckpoint(directory, onNote) : null
   // Without a checkpoint the run begins here, asked to resume or not: the folder may be anyone's.
   if (found === null) await directory.begin()
   else await directory.checkHistory()
+  return { directory, found }
+}
 
-  const opened = await job.open(found?.state.engine ?? null)
+async function trainLocked(
+  job: TrainingJob,
+  options: RunOptions,
+  ranks: Ranks,
+  { directory, found }: Awaited<ReturnType<typeof findPlace>>,
+): Promise<TrainingRunResult> {
+  const note = options.onNote ?? (() => {})
+  const { steps, schedule } = job
+  const opened = await openOnRanks(job, ranks, found?.state.engine ?? null)
   const { session, training } = opened
   const identity = { engine: session.engine, engineVariant: session.variant ?? undefined, ...job.identity }
-  let tensorboard: TensorboardWriter | null = null
+  // Of the type that it has behind the calls that open it.
+  let tensorboard = null as TensorboardWriter | null
   let close = (): Promise<void> => session.close()
   try {
-    const changes = found === null ? [] : requireSameRun(found.state, identity, options.newLength)
-    if (found !== null && found.state.step > steps) throw tooShort(found.state.step, steps)
-    await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
     const done = found?.state.step ?? 0
-    for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
-    const kept = await directory.rewind(done, found?.state.badFiles ?? [])
-    if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
-    if (options.resume === true)
-      note(
-        found === null ? 'No checkpoint yet; starting from step 0.' : `Resuming after step ${done} from ${found.path}.`,
-      )
-    for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
-    if (changes.some(({ key }) => key.startsWith('schedule.')) && done < steps)
-      note(newRate(done, schedule, kept.at(-1)))
-    await session.writeState(found === null ? startingState(job, training) : await savedState(found))
+    const kept = await ranks.agree(async () => {
+      const changes = found === null ? [] : requireSameRun(found.state, identity, options.newLength)
+      if (found !== null && done > steps) throw tooShort(done, steps)
+      await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
+      for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
+      const kept = await directory.rewind(done, found?.state.badFiles ?? [])
+      if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
+      if (options.resume === true)
+        note(found === null ? startingAgain : `Resuming after step ${done} from ${found.path}.`)
+      for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
+      if (changes.some(({ key }) => key.startsWith('schedule.')) && done < steps)
+        note(newRate(done, schedule, kept.at(-1)))
+      return kept
+    })
+    await ranks.fromFirst<RunPlace>({ done, knownBad: found?.state.badFiles ?? [] })
+    // Not kept in a variable: these may be gigabytes.
+    await spreadState(
+      session,
+      ranks,
+      await ranks.agree(() => (found === null ? startingState(job, training) : savedState(found))),
+    )
 
     let written: Promise<void> = Promise.resolve()
     const { loader, next } = job.openData({
@@ -182,7 +121,21 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
     let lastLine: MetricsLine | null = kept.at(-1) ?? null
     let checkpoint = found?.path ?? ''
     const show: ShowScalars = async (step, scalars) => tensorboard?.write({ step, scalars })
-    await job.onBegin?.(directory, done, opened, show)
+    await ranks.agree(() => job.onBegin?.(directory, done, opened, show))
+
+    const save = async (step: number): Promise<void> => {
+      await written
+      await directory.flushHistory()
+      await tensorboard?.flush()
+      const { weights, optimiser, averages } = await readTrainedState(opened, job.average !== null)
+      const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
+      checkpoint = await saveCheckpoint(
+        directory,
+        { writeModel: (folder) => job.writeModel(folder, weights, averages), optimiser, state },
+        job.keep,
+      )
+      note(`Saved ${checkpoint}`)
+    }
 
     await runTraining({
       session,
@@ -194,6 +147,7 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
       accumulateInputs: opened.accumulateInputs,
       saveEvery: job.checkpointSteps,
       signal: options.signal,
+      ranks: stepAgreement(ranks),
       async onStep(record: StepRecord) {
         metrics.add(record)
         let line: MetricsLine | null = null
@@ -213,17 +167,8 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
         await job.afterStep?.(record.step, opened, show)
       },
       async save(step) {
-        await written
-        await directory.flushHistory()
-        await tensorboard?.flush()
-        const { weights, optimiser, averages } = await readTrainedState(opened, job.average !== null)
-        const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
-        checkpoint = await saveCheckpoint(
-          directory,
-          { writeModel: (folder) => job.writeModel(folder, weights, averages), optimiser, state },
-          job.keep,
-        )
-        note(`Saved ${checkpoint}`)
+        await job.beforeSave?.()
+        await ranks.agree(() => save(step))
       },
     })
     await written
@@ -246,6 +191,8 @@ async function trainLocked(job: TrainingJob, options: RunOptions): Promise<Train
   }
 }
 
+const startingAgain = 'No checkpoint yet; starting from step 0.'
+
 function tooShort(done: number, steps: number): VideoMaeError {
   return new VideoMaeError(`Expected a run of at least the ${done} steps that are done, but it is to have ${steps}.`, {
     code: 'RESUME_MISMATCH',
@@ -258,19 +205,6 @@ function tooShort(done: number, steps: number): VideoMaeError {
 function newRate(done: number, schedule: Schedule, last: MetricsLine | undefined): string {
   const before = last === undefined ? '' : `, after ${last.learningRate.toExponential(2)} at step ${last.step}`
   return `The learning rate is that of the new length from step ${done + 1} on: ${schedule(done).learningRate.toExponential(2)} there${before}.`
-}
-
-/** Scalar inputs of the optimiser at each step. */
-export function stepInputs(schedule: Schedule, averageDecay: number | null): (step: number) => RunInputs {
-  return (step) => {
-    const { learningRate, weightDecay } = schedule(step)
-    const inputs = {
-      learningRate: Float32Array.of(learningRate),
-      weightDecay: Float32Array.of(weightDecay),
-      step: Float32Array.of(step + 1),
-    }
-    return averageDecay === null ? inputs : { ...inputs, averageDecay: Float32Array.of(averageDecay) }
-  }
 }
 
 /** What the loop runs for a step: one program, or `runs` accumulating runs and one that applies. */

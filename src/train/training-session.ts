@@ -1,3 +1,4 @@
+import type { Attachment } from '../distributed/communicator.ts'
 import { automatic } from '../engine/automatic.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import type { Program } from '../graph/program.ts'
@@ -16,8 +17,9 @@ export function engineOptions(wanted: Omit<RunConfiguration['engine'], 'name'>):
 export function optimiserOptions(
   { betas: [beta1, beta2], epsilon, clipNorm, average }: RunConfiguration['optimiser'],
   runsPerStep: number,
+  ranks = 1,
 ) {
-  return { beta1, beta2, epsilon, clipNorm, average: average !== null, accumulate: runsPerStep > 1 }
+  return { beta1, beta2, epsilon, clipNorm, average: average !== null, accumulate: runsPerStep > 1, ranks }
 }
 
 /**
@@ -26,6 +28,7 @@ export function optimiserOptions(
  * @param wanted the engine by its name, or itself: one whose sessions serve several runs
  * @param usedBefore the engine that the run was started with, where it is resumed: it goes on there unless another one is
  *   asked for
+ * @param ranks that gradients are averaged over
  * @throws VideoMaeError what choosing and opening an engine throw
  */
 export async function openTrainingSession(
@@ -34,11 +37,12 @@ export async function openTrainingSession(
   runsPerStep: number,
   others: readonly Program[] = [],
   usedBefore: string | null = null,
+  ranks: Attachment = { transport: 'self' },
 ): Promise<OpenedTraining> {
   const free = wanted.name === null || wanted.name === automatic
   const engine = await chooseEngine(free ? usedBefore : wanted.name)
   return {
-    session: await engine.open([...training.programs, ...others], engineOptions(wanted)),
+    session: await engine.open([...training.programs, ...others], { ...engineOptions(wanted), ranks }),
     training,
     programs: stepPrograms(training, runsPerStep),
     accumulateInputs: runsPerStep > 1 ? { gradientWeight: Float32Array.of(1 / runsPerStep) } : {},

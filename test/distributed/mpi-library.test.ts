@@ -1,29 +1,15 @@
 /** The binding on libraries that are compiled here: they take the handles of one ABI and no others. */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MpiLibrary } from '../../src/distributed/mpi/library.ts'
 import { valuesOf } from '../../src/distributed/reducer.ts'
+import { fakeMpi, hasCompiler } from './fake-mpi.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fake-mpi-'))
-afterAll(() => rmSync(folder, { recursive: true }))
-const compiler = ['cc', 'gcc', 'clang'].find((name) => spawnSync(name, ['--version']).status === 0)
-
-function compiled(name: string, ...flags: readonly string[]): string {
-  const file = path.join(folder, `${name}.so`)
-  const source = path.join(import.meta.dirname, 'fake-mpi.c')
-  execFileSync(compiler as string, ['-shared', '-fPIC', '-o', file, source, ...flags])
-  return file
-}
-
-describe.skipIf(compiler === undefined)('a library of', () => {
+describe.skipIf(!hasCompiler)('a library of', () => {
   it.each([
     ['standard', ['-DSTANDARD']],
     ['Open MPI', []],
   ] as const)('%s handles is called with them', (abi, flags) => {
-    const mpi = new MpiLibrary(compiled(abi.replace(' ', ''), '-DTHREADS=2', ...flags))
+    const mpi = new MpiLibrary(fakeMpi('-DTHREADS=2', ...flags))
     expect(mpi.abi.name).toBe(abi)
     expect(mpi.version).toBe('Fake MPI 1.0')
     mpi.initialize()
@@ -48,7 +34,7 @@ describe.skipIf(compiler === undefined)('a library of', () => {
   })
 
   it('one thread is refused', () => {
-    const mpi = new MpiLibrary(compiled('one-thread', '-DTHREADS=0'))
+    const mpi = new MpiLibrary(fakeMpi('-DTHREADS=0'))
     expect(() => mpi.initialize()).toThrow(expect.objectContaining({ code: 'MPI_UNAVAILABLE' }))
   })
 

@@ -122,10 +122,10 @@ export class BoundProgram {
   }
 }
 
-/** A schedule whose values have addresses. */
-export function bindSchedule(
+/** Steps of a schedule whose values have addresses. */
+export function bindSteps(
   library: NativeLibrary,
-  schedule: Schedule,
+  { name, steps }: Pick<Schedule, 'name' | 'steps'>,
   context: UpdateContext,
   precision: FloatType,
   threads: number,
@@ -172,8 +172,8 @@ export function bindSchedule(
           )
         : [],
     )
-  const calls = schedule.steps.flatMap((step) => [{ ...step, fields: step.arguments.map(bind) }, ...packing(step)])
-  return new BoundProgram(library, schedule.name, calls, builder, threads)
+  const calls = steps.flatMap((step) => [{ ...step, fields: step.arguments.map(bind) }, ...packing(step)])
+  return new BoundProgram(library, name, calls, builder, threads)
 }
 
 /** Packs panels of states that were written from outside. */

@@ -55,7 +55,7 @@ export async function openNativeSession(
   programs: readonly Program[],
   options: EngineOptions = {},
 ): Promise<NativeSession> {
-  const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none' } = options
+  const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none', ranks } = options
   requireCount('threads', threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
@@ -64,6 +64,7 @@ export async function openNativeSession(
     threads,
     precision,
     recompute,
+    ranks,
     isolateValues: apart,
   })
 }

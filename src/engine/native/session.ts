@@ -1,4 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
+import type { Attachment } from '../../distributed/communicator.ts'
+import { type NativeValues, openReducer, type Reducer } from '../../distributed/reducer.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import type { RecomputeMode } from '../../graph/recompute.ts'
 import {
@@ -11,8 +13,9 @@ import {
 } from '../check.ts'
 import type { EngineSession, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
+import { alignment } from '../plan/memory-plan.ts'
 import type { FloatType, ScheduledOutput, ValueId } from '../plan/values.ts'
-import { type BoundProgram, bindCalls, bindSchedule, packCall, type StepTime } from './bound-program.ts'
+import { type BoundProgram, bindCalls, bindSteps, packCall, type StepTime } from './bound-program.ts'
 import type { NativeLibrary, NativeMemory, Place } from './library.ts'
 import { floatsOf, Places } from './memory.ts'
 import { copyKey, type PlannedCopy, type PlannedProgram, planSession } from './session-plan.ts'
@@ -25,6 +28,8 @@ export interface NativeSessionOptions {
   readonly recompute?: RecomputeMode
   /** Give every value memory of its own, so that a memory checker sees accesses beyond it. Default false. */
   readonly isolateValues?: boolean
+  /** The ranks that `reduce` updates sum over. Default: this process alone. */
+  readonly ranks?: Attachment
   /** For tests of kernels: store float inputs and states as activations. Default false. */
   readonly leavesAsActivations?: boolean
 }
@@ -32,7 +37,9 @@ export interface NativeSessionOptions {
 interface OpenProgram {
   readonly program: Program
   readonly check: (inputs: RunInputs) => void
-  readonly bound: BoundProgram
+  /** Run one after the other; between two of them the reduction. */
+  readonly stages: readonly BoundProgram[]
+  readonly reduction: readonly NativeValues[]
   readonly inputs: ReadonlyMap<string, Place>
   readonly outputs: readonly { readonly name: string; readonly place: Place; readonly count: number }[]
 }
@@ -57,6 +64,7 @@ export class NativeSession implements EngineSession {
   private readonly held: { free(): void; readonly bytes: number }[] = []
   /** States that were written from outside, whose panels have not followed yet. */
   private readonly unpacked = new Set<string>()
+  private readonly reducer: Reducer
   private running: BoundProgram | null = null
   /** Whether the run under way is to end, also where its program has not begun. */
   private canceled = false
@@ -66,6 +74,7 @@ export class NativeSession implements EngineSession {
     this.library = library
     this.options = options
     this.shapes = collectStates(programs)
+    this.reducer = openReducer(options.ranks ?? { transport: 'self' })
     const checks = programs.map(inputCheck)
     const { precision, leavesAsActivations, recompute = 'none', threads, isolateValues: apart = false } = options
     const panelBytes = library.panelBytes.bind(library)
@@ -78,7 +87,7 @@ export class NativeSession implements EngineSession {
     this.arena = apart ? null : library.allocate(plan.workspace, 'activations and gradients')
     this.inputs = apart ? null : library.allocate(plan.inputs, 'inputs')
     for (const [i, planned] of plan.programs.entries()) this.open(planned, checks[i])
-    const bound = [...this.programs.values()].map(({ bound }) => bound)
+    const bound = [...this.programs.values()].flatMap(({ stages }) => stages)
     this.scratchBytes = Math.max(64, ...bound.map(({ scratchBytes }) => scratchBytes))
     this.scratch = library.allocate(this.scratchBytes * threads, 'working memory of threads')
     this.crew = library.openCrew(threads)
@@ -123,7 +132,16 @@ export class NativeSession implements EngineSession {
     }
     const { precision, threads } = this.options
     const context = this.updateContext((id) => placeOf(id).address)
-    const bound = this.hold(bindSchedule(this.library, schedule, context, precision, threads))
+    const { steps, reduction } = schedule
+    const cuts =
+      reduction === null ? [steps] : [steps.slice(0, reduction.stepsBefore), steps.slice(reduction.stepsBefore)]
+    const stages = cuts.map((part) =>
+      this.hold(bindSteps(this.library, { name: schedule.name, steps: part }, context, precision, threads)),
+    )
+    const reduced = (reduction?.values ?? []).map((id) => ({
+      address: placeOf(id).address,
+      bytes: schedule.values[id].count * 4,
+    }))
     const inputs = new Map<string, Place>()
     for (const [id, { home }] of schedule.values.entries()) {
       if (home.kind === 'input') inputs.set(home.name, placeOf(id))
@@ -131,7 +149,14 @@ export class NativeSession implements EngineSession {
     const outputs = schedule.outputs.map(({ name, value, count }: ScheduledOutput) => {
       return { name, place: placeOf(value), count }
     })
-    this.programs.set(program.name, { program, check, bound, inputs, outputs })
+    this.programs.set(program.name, {
+      program,
+      check,
+      stages,
+      reduction: mergedRanges(reduced, this.arena === null ? 1 : alignment),
+      inputs,
+      outputs,
+    })
   }
 
   private hold<T extends { free(): void; readonly bytes: number }>(made: T): T {
@@ -160,7 +185,7 @@ export class NativeSession implements EngineSession {
 
   run(name: string, inputs: RunInputs): Promise<RunOutputs> {
     return this.use.run(async () => {
-      const { check, bound, inputs: places, outputs } = findProgram(this.programs, name)
+      const { check, stages, reduction, inputs: places, outputs } = findProgram(this.programs, name)
       check(inputs)
       this.canceled = false
       for (const [input, place] of places) {
@@ -168,7 +193,10 @@ export class NativeSession implements EngineSession {
         place.data.set(new Uint8Array(buffer, byteOffset, byteLength))
       }
       await this.packStates()
-      await this.runBound(bound)
+      for (const [i, stage] of stages.entries()) {
+        if (i > 0) this.reducer.sum(reduction)
+        await this.runBound(stage)
+      }
       return Object.fromEntries(
         outputs.map(({ name, place, count }) => [name, floatsOf(place).slice(0, count)] as const),
       )
@@ -194,7 +222,7 @@ export class NativeSession implements EngineSession {
   /** One run with the time of each step. Updates the state like any run. */
   async profile(name: string, inputs: RunInputs): Promise<StepTime[]> {
     await this.run(name, inputs)
-    return findProgram(this.programs, name).bound.stepTimes()
+    return findProgram(this.programs, name).stages.flatMap((stage) => stage.stepTimes())
   }
 
   /** Panels of the states that were written from outside. */
@@ -251,6 +279,25 @@ export class NativeSession implements EngineSession {
       }
     })
   }
+}
+
+/**
+ * Floats in as few pieces as they lie in: what overlaps or lies side by side becomes one, so that nothing is summed twice.
+ *
+ * @param within bytes between two pieces, less than this, that belong to the first one and mean nothing
+ */
+export function mergedRanges(
+  ranges: readonly { readonly address: bigint; readonly bytes: number }[],
+  within: number,
+): NativeValues[] {
+  const merged: { first: bigint; end: bigint }[] = []
+  for (const { address, bytes } of [...ranges].sort((a, b) => (a.address < b.address ? -1 : 1))) {
+    const end = address + BigInt(bytes)
+    const last = merged.at(-1)
+    if (last === undefined || address >= last.end + BigInt(within)) merged.push({ first: address, end })
+    else if (end > last.end) last.end = end
+  }
+  return merged.map(({ first, end }) => ({ address: first, type: 'float32', count: Number(end - first) / 4 }))
 }
 
 function required<T>(found: T | undefined, what: string): T {

@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../../core/errors.ts'
+import { openReducer } from '../../distributed/reducer.ts'
 import { encodeModel, type OnnxTensorType } from '../../format/onnx.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import {
@@ -69,6 +70,7 @@ export class OnnxSession implements EngineSession {
     threads: number,
     options: EngineOptions,
   ): Promise<OnnxSession> {
+    const reducer = openReducer(options.ranks ?? { transport: 'self' })
     const shapes = collectStates(programs)
     const checks = programs.map(inputCheck)
     const plan = planBuffers(programs, shapes)
@@ -82,7 +84,7 @@ export class OnnxSession implements EngineSession {
       opened.set(program.name, {
         program,
         check: checks[i],
-        updates: new ProgramUpdates(program, firstTable),
+        updates: new ProgramUpdates(program, firstTable, plan.gradients[i], reducer),
         graph: await compile(runtime, program, plan.gradients[i], buffers, sessionOptions(threads, options)),
       })
       firstTable += program.updates.length

@@ -15,7 +15,7 @@ export const referenceEngine: Engine = {
     return { available: true, detail: `float64 in JavaScript (Node ${process.versions.node})` }
   },
 
-  async open(programs) {
+  async open(programs, { ranks } = {}) {
     for (const program of programs) {
       const unknown = unknownOperations(program)
       if (unknown.length > 0) {
@@ -27,6 +27,6 @@ export const referenceEngine: Engine = {
         )
       }
     }
-    return new ReferenceSession(programs)
+    return new ReferenceSession(programs, ranks)
   },
 }

@@ -1,3 +1,5 @@
+import type { Attachment } from '../../distributed/communicator.ts'
+import { openReducer, type Reducer } from '../../distributed/reducer.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import {
   checkStateNames,
@@ -25,9 +27,11 @@ export class ReferenceSession implements EngineSession {
   private readonly programs: ReadonlyMap<string, OpenProgram>
   private readonly shapes: StateShapes
   private readonly state: Map<string, Float64Array>
+  private readonly reducer: Reducer
 
   /** @throws VideoMaeError `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE` for programs that do not fit together */
-  constructor(programs: readonly Program[]) {
+  constructor(programs: readonly Program[], ranks: Attachment = { transport: 'self' }) {
+    this.reducer = openReducer(ranks)
     this.shapes = collectStates(programs)
     this.programs = new Map(programs.map((program) => [program.name, { program, check: inputCheck(program) }]))
     this.state = new Map([...this.shapes].map(([name, shape]) => [name, new Float64Array(elementCount(shape))]))
@@ -40,7 +44,8 @@ export class ReferenceSession implements EngineSession {
       const values = evaluate(program, inputs, this.state)
       const outputs: RunOutputs = {}
       for (const output of program.outputs) outputs[output.name] = Float32Array.from(values.get(output.tensor)!)
-      for (const [output, norm] of applyUpdates(program, values, this.state)) outputs[output] = Float32Array.of(norm)
+      for (const [output, norm] of applyUpdates(program, values, this.state, this.reducer))
+        outputs[output] = Float32Array.of(norm)
       return outputs
     })
   }

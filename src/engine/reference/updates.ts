@@ -1,8 +1,9 @@
+import { openReducer, type Reducer, valuesOf } from '../../distributed/reducer.ts'
 import type {
   AccumulateUpdate,
-  AdamwEntry,
   AdamwUpdate,
   AverageUpdate,
+  GradientSource,
   Program,
   ZeroUpdate,
 } from '../../graph/program.ts'
@@ -14,9 +15,15 @@ export type MutableState = ReadonlyMap<string, Float64Array>
  * Applies a program's updates in order; each sees what those before it left.
  *
  * @param state changed in place
+ * @param reducer for `reduce`; default: this process alone
  * @returns the gradient norms, by output name
  */
-export function applyUpdates(program: Program, values: TensorValues, state: MutableState): Map<string, number> {
+export function applyUpdates(
+  program: Program,
+  values: TensorValues,
+  state: MutableState,
+  reducer: Reducer = openReducer({ transport: 'self' }),
+): Map<string, number> {
   const norms = new Map<string, number>()
   for (const update of program.updates) {
     switch (update.kind) {
@@ -29,6 +36,9 @@ export function applyUpdates(program: Program, values: TensorValues, state: Muta
       case 'accumulate':
         accumulate(update, values, state)
         break
+      case 'reduce':
+        reducer.sum(update.gradients.map((gradient) => valuesOf(gradientOf(gradient, values, state))))
+        break
       case 'zero':
         zero(update, state)
     }
@@ -36,13 +46,15 @@ export function applyUpdates(program: Program, values: TensorValues, state: Muta
   return norms
 }
 
+function gradientOf(source: GradientSource, values: TensorValues, state: MutableState): Float64Array {
+  return 'tensor' in source ? values.get(source.tensor)! : state.get(source.state)!
+}
+
 /** Returns the gradient norm after `gradientScale` and before clipping. */
 function adamw(update: AdamwUpdate, values: TensorValues, state: MutableState): number {
-  const gradientOf = ({ gradient }: AdamwEntry): Float64Array =>
-    'tensor' in gradient ? values.get(gradient.tensor)! : state.get(gradient.state)!
   let squares = 0
   for (const entry of update.entries) {
-    for (const g of gradientOf(entry)) squares += (update.gradientScale * g) ** 2
+    for (const g of gradientOf(entry.gradient, values, state)) squares += (update.gradientScale * g) ** 2
   }
   const norm = Math.sqrt(squares)
   if (!Number.isFinite(norm)) return norm
@@ -55,7 +67,7 @@ function adamw(update: AdamwUpdate, values: TensorValues, state: MutableState): 
   for (const entry of update.entries) {
     const learningRate = values.get(update.learningRate)![0] * entry.learningRateScale
     const decay = learningRate * values.get(update.weightDecay)![0] * entry.decayScale
-    const gradient = gradientOf(entry)
+    const gradient = gradientOf(entry.gradient, values, state)
     const p = state.get(entry.parameter)!
     const m = state.get(entry.firstMoment)!
     const v = state.get(entry.secondMoment)!

@@ -1,3 +1,4 @@
+import { reductionUnsupported } from '../../../distributed/reducer.ts'
 import type { AdamwUpdate, Update } from '../../../graph/program.ts'
 import type { StateSizes } from '../../plan/state-sizes.ts'
 import { type UpdateRow, UpdateRows } from '../../plan/update-rows.ts'
@@ -19,6 +20,8 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
     case 'accumulate':
       table(lowering, 'accumulate', of.accumulate(update), [value(lowering.read(update.weight, 'float32'))])
       return []
+    case 'reduce':
+      throw reductionUnsupported('cuda')
     case 'zero':
       table(lowering, 'zero', of.zero(update))
       return []

@@ -24,8 +24,9 @@ export function lowerProgram(program: Program, context: LoweringContext): Schedu
   const outputs = lowerNodes(lowering, fuseNodes(program, true), engineLowering)
   const computing = lowering.steps.length
   outputs.push(...lowerUpdates(lowering, engineLowering))
-  const { values, steps } = lowering
-  return { name: program.name, values, steps, outputs, gradients: gradientsOf(lowering, steps.slice(0, computing)) }
+  const { values, steps, reduction } = lowering
+  const gradients = gradientsOf(lowering, steps.slice(0, computing))
+  return { name: program.name, values, steps, outputs, gradients, reduction }
 }
 
 /** A state is returned as it was before the updates. */

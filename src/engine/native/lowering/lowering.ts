@@ -1,7 +1,7 @@
 import type { Program, TensorId } from '../../../graph/program.ts'
 import { TensorValues } from '../../plan/tensor-values.ts'
 import { type CopyForm, elementBytes, type FloatType, type RowRange, type ValueId } from '../../plan/values.ts'
-import type { Step, StepArgument } from './schedule.ts'
+import type { Reduction, Step, StepArgument } from './schedule.ts'
 
 export interface LoweringContext {
   /** Type of activations and of matrix operands. */
@@ -31,6 +31,8 @@ export class Lowering extends TensorValues {
   readonly steps: Step[] = []
   /** Said of the steps that are added: see `Step.commits`. */
   commits = false
+  /** See `Schedule.reduction`. */
+  reduction: Reduction | null = null
 
   constructor(program: Program, context: LoweringContext) {
     super(program, context.precision, 2 ** 40)

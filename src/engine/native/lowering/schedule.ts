@@ -37,6 +37,13 @@ export interface Step {
 export interface Schedule extends ScheduleOf<Step> {
   /** Gradients that updates read, in the order in which the program finishes them. */
   readonly gradients: readonly ValueId[]
+  /** What is summed over the ranks of a distributed run, and how many steps come before that; null: nothing. */
+  readonly reduction: Reduction | null
+}
+
+export interface Reduction {
+  readonly values: readonly ValueId[]
+  readonly stepsBefore: number
 }
 
 /** Every value that a step reads or writes. */

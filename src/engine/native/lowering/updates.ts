@@ -1,4 +1,5 @@
-import type { AdamwUpdate, Update } from '../../../graph/program.ts'
+import { VideoMaeError } from '../../../core/errors.ts'
+import type { AdamwUpdate, ReduceUpdate, Update } from '../../../graph/program.ts'
 import type { StateSizes } from '../../plan/state-sizes.ts'
 import { type UpdateRow, UpdateRows } from '../../plan/update-rows.ts'
 import type { ScheduledOutput } from '../../plan/values.ts'
@@ -20,10 +21,30 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
     case 'accumulate':
       simple(lowering, 'accumulate', of.accumulate(update), optional(lowering.read(update.weight, 'float32')))
       return []
+    case 'reduce':
+      lowerReduction(lowering, update, sizes)
+      return []
     case 'zero':
       simple(lowering, 'zero', of.zero(update), { kind: 'null' })
       return []
   }
+}
+
+/** The steps up to here are one call of the library, those behind it another: the sum over the ranks is made between them. */
+function lowerReduction(lowering: Lowering, { gradients }: ReduceUpdate, sizes: StateSizes): void {
+  if (lowering.reduction !== null || lowering.commits)
+    throw new VideoMaeError(
+      `${lowering.label}: a program of the native engine can sum over ranks once, before it changes states.`,
+      {
+        code: 'PROGRAM_UNSUPPORTED',
+      },
+    )
+  const values = gradients.map((gradient) =>
+    'tensor' in gradient
+      ? lowering.read(gradient.tensor, 'float32')
+      : lowering.state(gradient.state, sizes.get(gradient.state) ?? 0),
+  )
+  lowering.reduction = { values, stepsBefore: lowering.steps.length }
 }
 
 /** Updates that read nothing but their sources and one number. */

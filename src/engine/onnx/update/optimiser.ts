@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../../../core/errors.ts'
+import { type Reducer, valuesOf } from '../../../distributed/reducer.ts'
 import type { AdamwUpdate, Program, TensorId, Update } from '../../../graph/program.ts'
 import type { RunInputs, RunOutputs } from '../../engine.ts'
 import type { UpdateCrew } from './crew.ts'
@@ -9,14 +10,20 @@ import { stateKey } from './plan.ts'
 export class ProgramUpdates {
   private readonly program: Program
   private readonly firstTable: number
+  private readonly gradients: ReadonlyMap<TensorId, string>
+  private readonly reducer: Reducer
   private readonly scalars: ReadonlyMap<TensorId, string | number>
 
   /**
    * @param firstTable number of the block table of the first update; the others follow
+   * @param gradients buffers of the tensors that updates read
+   * @param reducer for `reduce`
    * @throws VideoMaeError `PROGRAM_UNSUPPORTED` when a scalar of an update is neither an input nor a constant
    */
-  constructor(program: Program, firstTable: number) {
+  constructor(program: Program, firstTable: number, gradients: ReadonlyMap<TensorId, string>, reducer: Reducer) {
     this.program = program
+    this.gradients = gradients
+    this.reducer = reducer
     this.firstTable = firstTable
     const scalars = new Map<TensorId, string | number>(program.inputs.map(({ name, tensor }) => [tensor, name]))
     for (const { tensor, data } of program.constants) scalars.set(tensor, data[0])
@@ -51,6 +58,14 @@ export class ProgramUpdates {
         case 'accumulate':
           crew.run('combine', table, [1, scalar(update.weight)])
           break
+        case 'reduce':
+          this.reducer.sum(
+            update.gradients.map((gradient) => {
+              const key = 'tensor' in gradient ? this.gradients.get(gradient.tensor)! : stateKey(gradient.state)
+              return valuesOf(buffers.values.get(key)!)
+            }),
+          )
+          break
         case 'zero':
           for (const name of update.states) buffers.values.get(stateKey(name))!.fill(0)
       }
@@ -66,6 +81,7 @@ function scalarsOf(update: Update): readonly TensorId[] {
       return [update.decay]
     case 'accumulate':
       return [update.weight]
+    case 'reduce':
     case 'zero':
       return []
   }

@@ -79,6 +79,7 @@ function keysTogether(update: Update, slotOf: (tensor: TensorId, parameter: stri
       return update.entries.map(({ average, source }) => [stateKey(average), stateKey(source)])
     case 'accumulate':
       return update.entries.map(({ accumulator, gradient }) => [stateKey(accumulator), slotOf(gradient, accumulator)])
+    case 'reduce':
     case 'zero':
       return []
   }
@@ -161,6 +162,7 @@ function updateRows(update: Update, gradients: ReadonlyMap<TensorId, string>): U
         keys: [stateKey(accumulator), gradients.get(gradient)!],
         factors: [],
       }))
+    case 'reduce':
     case 'zero':
       return []
   }

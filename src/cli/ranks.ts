@@ -1,0 +1,34 @@
+import { openCommunicator } from '../distributed/open-communicator.ts'
+import { Ranks } from '../distributed/ranks.ts'
+import { type CommonOptions, reportError } from './run.ts'
+import { goingOn } from './system-error.ts'
+
+/**
+ * Runs a command on all ranks that a launcher has started; in one process as if it were not there.
+ *
+ * An error that all ranks have is reported by rank 0. One that a rank has alone is reported by that rank, with its host, and ends all:
+ * the others would wait for it.
+ */
+export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => Promise<void>): Promise<void> {
+  const communicator = await openCommunicator()
+  const ranks = await Ranks.meet(communicator)
+  if (ranks.size === 1) return action(ranks)
+  try {
+    await action(ranks)
+  } catch (error) {
+    if (!ranks.isCommon(error)) {
+      process.stderr.write(`videomae: ${ranks.name()} failed, so all ranks end:\n`)
+      await communicator.abort(reportError(error, options, goingOn.resume))
+    }
+    // The others end with 0: a launcher ends all at the first other code, perhaps before rank 0 has said anything.
+    if (ranks.rank === 0) process.exitCode = reportError(error, options, goingOn.resume)
+  }
+  await communicator.close()
+}
+
+/** `ranks     2 over Open MPI 4.1.4: rank 0 on node1 (process 17), rank 1 on node2 (process 9)`. */
+export function formatRanks({ communicator, places, size }: Ranks): string {
+  const shown = places.slice(0, 16).map(({ host, process: id }, rank) => `rank ${rank} on ${host} (process ${id})`)
+  const more = size > shown.length ? `, and ${size - shown.length} more` : ''
+  return `ranks     ${size} over ${communicator.library}: ${shown.join(', ')}${more}`
+}

@@ -1,0 +1,164 @@
+import { hostname } from 'node:os'
+import { type ExitKind, VideoMaeError } from '../core/errors.ts'
+import { type Communicator, type Json, selfCommunicator } from './communicator.ts'
+
+/** A rank as the others know it. */
+export interface RankPlace {
+  readonly host: string
+  readonly process: number
+}
+
+/**
+ * What the ranks of a run decide together. Methods that are promises are collective, as those of `Communicator`. In a run of one
+ * process each does its part alone.
+ */
+export class Ranks {
+  readonly communicator: Communicator
+  /** By rank. */
+  readonly places: readonly RankPlace[]
+  /** Errors that all ranks have thrown: one of them reports it. */
+  private readonly common = new WeakSet<object>()
+
+  private constructor(communicator: Communicator, places: readonly RankPlace[]) {
+    this.communicator = communicator
+    this.places = places
+  }
+
+  /** A run in one process. */
+  static alone(): Ranks {
+    return new Ranks(selfCommunicator(), [{ host: hostname(), process: process.pid }])
+  }
+
+  /** Makes the ranks known to each other. */
+  static async meet(communicator: Communicator): Promise<Ranks> {
+    const places = await communicator.gather({ host: hostname(), process: process.pid })
+    return new Ranks(communicator, places as unknown as RankPlace[])
+  }
+
+  get rank(): number {
+    return this.communicator.rank
+  }
+
+  get size(): number {
+    return this.communicator.size
+  }
+
+  /** Ranks on the machine of this one. */
+  get onThisHost(): number {
+    const { host } = this.places[this.rank]
+    return this.places.filter((place) => place.host === host).length
+  }
+
+  /** `rank 1 of 2 on node7`. */
+  name(rank = this.rank): string {
+    return `rank ${rank} of ${this.size} on ${this.places[rank].host}`
+  }
+
+  /**
+   * Does work on every rank. Where it fails on any of them, all throw, so that none waits for one that is gone: the error itself
+   * where all have the same one, else that of the first rank that has one, with its name.
+   */
+  async agree<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.size === 1) return work()
+    const outcome = await settled(work)
+    const posted = 'error' in outcome ? post(outcome.error) : null
+    const all = (await this.communicator.gather(posted as unknown as Json)) as unknown as (PostedFailure | null)[]
+    const failed = all.findIndex((failure) => failure !== null)
+    if (failed < 0) return (outcome as { readonly value: T }).value
+    const failure = all[failed] as PostedFailure
+    const same = all.every((other) => other?.message === failure.message)
+    const mine = 'error' in outcome ? outcome.error : undefined
+    throw this.commonly(revive(failure, same ? null : this.name(failed), mine))
+  }
+
+  /** The value of rank 0, on every rank; what others pass is not used. */
+  async fromFirst<T>(value: T): Promise<T> {
+    if (this.size === 1) return value
+    const all = await this.communicator.gather((this.rank === 0 ? value : null) as Json)
+    return all[0] as T
+  }
+
+  /** The lists of all ranks, one behind the other. */
+  async collect<T>(list: readonly T[]): Promise<T[]> {
+    if (this.size === 1) return [...list]
+    const own = Float64Array.of(list.length)
+    await this.communicator.allReduce(own, 'max')
+    if (own[0] === 0) return []
+    return (await this.communicator.gather(list as unknown as Json)).flat() as T[]
+  }
+
+  /** A number of every rank, by rank. */
+  async numbers(value: number): Promise<Float64Array> {
+    const all = new Float64Array(this.size)
+    all[this.rank] = value
+    await this.communicator.allReduce(all)
+    return all
+  }
+
+  /**
+   * Refuses ranks that would compute something else than rank 0.
+   *
+   * @param facts what has to be the same everywhere, by name
+   * @throws VideoMaeError `RANKS_DIFFER`, on all ranks
+   */
+  async requireSame(facts: Readonly<Record<string, string>>): Promise<void> {
+    if (this.size === 1) return
+    const all = (await this.communicator.gather(facts)) as Readonly<Record<string, string>>[]
+    const lines = all.flatMap((other, rank) =>
+      Object.entries(all[0])
+        .filter(([name, value]) => other[name] !== value)
+        .map(
+          ([name, value]) =>
+            `  ${name}: ${value} on rank 0 (${this.places[0].host}), ${other[name]} on ${this.name(rank)}`,
+        ),
+    )
+    if (lines.length === 0) return
+    throw this.commonly(
+      new VideoMaeError(`Expected all ranks to train the same run, but this differs:\n${lines.join('\n')}`, {
+        code: 'RANKS_DIFFER',
+        exit: 'environment',
+        hint: 'Start the same version with the same data on every machine. Engines of other processors compute other numbers: set VIDEOMAE_NATIVE_LEVEL to one that all have.',
+      }),
+    )
+  }
+
+  /** Marks an error that every rank throws at the same place. */
+  commonly<E extends object>(error: E): E {
+    if (this.size > 1) this.common.add(error)
+    return error
+  }
+
+  isCommon(error: unknown): boolean {
+    return typeof error === 'object' && error !== null && this.common.has(error)
+  }
+}
+
+interface PostedFailure {
+  readonly message: string
+  readonly code: string
+  readonly exit: ExitKind
+  readonly hint: string | null
+}
+
+async function settled<T>(work: () => T | Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
+  try {
+    return { value: await work() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+function post(error: unknown): PostedFailure {
+  if (error instanceof VideoMaeError) {
+    const { message, code, exit, hint = null } = error
+    return { message, code, exit, hint }
+  }
+  return { message: String(error), code: 'RANK_FAILED', exit: 'internal', hint: null }
+}
+
+/** @param cause the error as it was thrown here */
+function revive({ message, code, exit, hint }: PostedFailure, where: string | null, cause: unknown): VideoMaeError {
+  if (where === null && cause instanceof VideoMaeError) return cause
+  const text = where === null ? message : `${where[0].toUpperCase()}${where.slice(1)}: ${message}`
+  return new VideoMaeError(text, { code, exit, hint: hint ?? undefined, cause })
+}
