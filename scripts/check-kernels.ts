@@ -1,6 +1,6 @@
 /**
- * Compares the native engine's matrix products and attention with plain loops in double, compiled by clang and, run by an emulator,
- * for 64-bit ARM. The tests do the same with the usual compiler for the processor they run on.
+ * Compares the native engine's matrix products and attention with plain loops in double, compiled by clang, and without vector
+ * instructions beyond the base ones. The tests do the same with the usual compiler for every level of the processor they run on.
  *
  *   npx tsx scripts/check-kernels.ts
  *

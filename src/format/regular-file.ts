@@ -17,6 +17,12 @@ const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.
 
 const pieceBytes = 1 << 20
 
+/**
+ * Bytes to read at once of a file that claims to have `left` more. Small files get small buffers: 1 MiB for each would make V8 collect
+ * garbage every few dozen files. At least a page, since files of /proc claim to be empty.
+ */
+const bytesAtOnce = (left: number): number => Math.min(pieceBytes, Math.max(left, 4096))
+
 export interface ReadLimits {
   /** A larger file is refused. */
   readonly maxBytes?: number
@@ -83,10 +89,11 @@ export async function readRegularText(path: string, limits: ReadLimits = {}): Pr
 export function readRegularFileSync(path: string, maxBytes = largestTextBytes): Buffer {
   const descriptor = openRegularFileSync(path)
   try {
-    requireSize(path, fstatSync(descriptor).size, maxBytes)
+    const { size } = fstatSync(descriptor)
+    requireSize(path, size, maxBytes)
     const pieces: Buffer[] = []
     for (let done = 0; ; ) {
-      const piece = Buffer.allocUnsafe(pieceBytes)
+      const piece = Buffer.allocUnsafe(bytesAtOnce(size - done))
       const count = readSync(descriptor, piece, 0, piece.length, done)
       if (count === 0) return Buffer.concat(pieces)
       done += count
@@ -120,7 +127,7 @@ export async function readPieces(
     const before = await file.stat({ bigint: true })
     const size = Number(before.size)
     requireSize(path, size, maxBytes)
-    const piece = Buffer.allocUnsafe(pieceBytes)
+    const piece = Buffer.allocUnsafe(bytesAtOnce(size))
     for (let done = 0; ; ) {
       const { bytesRead } = await untilAborted(file.read(piece, 0, piece.length, done), signal)
       if (bytesRead === 0) break

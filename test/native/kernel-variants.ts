@@ -1,6 +1,6 @@
 /**
  * The native engine's matrix products and attention, compiled with two C programs that compare them with plain loops in double. The
- * tests run the variants of this processor and the sanitized one; `scripts/check-kernels.ts` also those of other compilers.
+ * tests run the levels of this processor, the sanitized one and 64-bit ARM; `scripts/check-kernels.ts` the others.
  */
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, rename } from 'node:fs/promises'
@@ -34,7 +34,7 @@ export interface Variant {
 export const families = ['linear', 'attention'] as const
 export type Family = (typeof families)[number]
 
-/** Every level of this processor, the kernels without vector instructions beyond the base ones, and the address sanitizer. */
+/** Every level of this processor, and the address sanitizer. */
 export function processorVariants(): readonly Variant[] {
   const compiler = findCompiler()
   const levels = processorLevels()
@@ -47,33 +47,43 @@ export function processorVariants(): readonly Variant[] {
     // Other tests begin at once with the best level, and compile it themselves.
     library: i === 0 ? undefined : cachedLibrary(level, compiler, false),
   }))
-  const extra = new Set(levelOptions[levels[0]])
-  const base = compilerOptions(levels[0], false).filter((option) => !extra.has(option))
   const sanitized = {
     ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
     library: cachedLibrary(levels[0], compiler, true),
   }
-  return [...ofLevels, { ...usual, name: 'base instructions', options: base, rounds: 20 }, sanitized]
+  return [...ofLevels, sanitized]
 }
 
-/** clang, and the kernels for 64-bit ARM run by an emulator; of each what is missing where it cannot run. */
-export function otherVariants(): readonly (Variant | { readonly name: string; readonly missing: string })[] {
+/** A variant, or what is missing where it cannot run. */
+export type OptionalVariant = Variant | { readonly name: string; readonly missing: string }
+
+/** The kernels for 64-bit ARM, compiled for it and run by an emulator. */
+export function armVariant(): OptionalVariant {
+  const name = 'neon, emulated'
+  const compiler = findCommand('aarch64-linux-gnu-gcc')
+  const qemu = findCommand('qemu-aarch64') ?? findCommand('qemu-aarch64-static')
+  if (compiler === null || qemu === null) return { name, missing: 'no cross compiler for arm64, or no qemu-user' }
+  const emulator = [qemu.command, '-L', '/usr/aarch64-linux-gnu']
+  return { name, compiler, options: compilerOptions('neon', false), rounds: 6, emulator }
+}
+
+/** The usual compiler without vector instructions beyond the base ones, and clang. */
+export function otherVariants(): readonly OptionalVariant[] {
   // Older ones than 19 crash on some of these files.
   const names = [...Array.from({ length: 10 }, (_, i) => `clang-${28 - i}`), 'clang']
   const clang = names.map(findCommand).find((found) => found !== null)
+  const usual = findCompiler()
   const [best] = processorLevels()
-  const cross = findCommand('aarch64-linux-gnu-gcc')
-  const qemu = findCommand('qemu-aarch64') ?? findCommand('qemu-aarch64-static')
+  if (best === undefined) return [{ name: 'other compilers', missing: 'no kernels for this processor' }]
+  const extra = new Set(levelOptions[best])
+  const base = compilerOptions(best, false).filter((option) => !extra.has(option))
   return [
-    clang === undefined || best === undefined
+    usual === null
+      ? { name: 'base instructions', missing: 'no C compiler' }
+      : { name: 'base instructions', compiler: usual, options: base, rounds: 20 },
+    clang === undefined
       ? { name: 'clang', missing: 'clang 19 or later is not installed' }
       : { name: 'clang', compiler: clang, options: compilerOptions(best, false), rounds: 20 },
-    cross === null || qemu === null
-      ? { name: 'neon, emulated', missing: 'no cross compiler for arm64, or no qemu-user' }
-      : {
-          ...{ name: 'neon, emulated', compiler: cross, options: compilerOptions('neon', false), rounds: 6 },
-          emulator: [qemu.command, '-L', '/usr/aarch64-linux-gnu'],
-        },
   ]
 }
 

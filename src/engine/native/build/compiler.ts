@@ -71,7 +71,7 @@ const commonOptions = [
  * minutes. Compiled in a fifth of the time, run in twice the time; the same accesses are checked.
  */
 const sanitizeOptions = [
-  ...['-O1', '-fsanitize=address', '-fno-omit-frame-pointer', '-g'],
+  ...['-O1', '-fsanitize=address', '-fno-omit-frame-pointer', '-g1'],
   ...['--param', 'asan-instrumentation-with-call-threshold=0'],
 ]
 
