@@ -3,9 +3,7 @@ import { diffCsv, diffCsvStart, diffTable } from '../certify/diff/table.ts'
 import { exitCodes } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
-import { nullIfMissing } from '../format/missing.ts'
-import { outputTaken } from '../format/onnx-target.ts'
-import { startOf } from '../format/own-results.ts'
+import { requireOwnTable } from '../format/own-results.ts'
 import { type CommonOptions, errorDocument, errorOf } from './run.ts'
 
 export interface DiffCommandOptions extends CommonOptions {
@@ -16,7 +14,7 @@ export interface DiffCommandOptions extends CommonOptions {
 /** `videomae diff`. */
 export async function diffCommand(before: string, after: string, options: DiffCommandOptions): Promise<void> {
   const { json = false, csv } = options
-  if (csv !== undefined) await requireOwnTable(csv)
+  if (csv !== undefined) await requireOwnTable(csv, diffCsvStart, 'the table of an earlier comparison')
   const diff = await diffCertificates(before, after)
   if (csv !== undefined) await writeFileAtomic(csv, diffCsv(diff))
   const error = errorOf(() => assertDiff(diff))
@@ -27,11 +25,4 @@ export async function diffCommand(before: string, after: string, options: DiffCo
   }
   process.stdout.write(printableLines(diffTable(diff)) + (csv === undefined ? '' : `wrote  ${csv}\n`))
   if (error !== null) throw error
-}
-
-/** @throws VideoMaeError `OUTPUT_TAKEN` where another file has the name of the table */
-async function requireOwnTable(file: string): Promise<void> {
-  const start = await startOf(file).catch(nullIfMissing)
-  if (start !== null && start !== '' && !start.startsWith(diffCsvStart.slice(0, 100)))
-    throw outputTaken(file, 'the table of an earlier comparison')
 }

@@ -33,5 +33,6 @@ function tensorText({ name, type, shape, axes, values }: SidecarTensor): string 
 
 function samplingText({ kind, stride, fps }: NonNullable<NonNullable<OnnxSidecar['clip']>['sampling']>): string {
   if (kind === 'segments') return 'one from each equal segment of the video'
-  return fps === null ? `every ${stride} frames, from the middle` : `${fps} per second, from the middle`
+  const every = stride === 1 ? 'every frame' : `every ${stride} frames`
+  return fps === null ? `${every}, from the middle` : `${fps} per second, from the middle`
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { automaticReadout, readoutSyntax } from '../model/readout-name.ts'
-import { collect, countOf, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 const json = () => new Option('--json', 'print JSON instead of text')
@@ -133,6 +133,13 @@ function addPredict(program: Command): void {
     .option('--rule <name>', '[certified] the rule, where the ensemble was certified by several')
     .option('--require-radius <r>', '[certified] abstain where the certified radius is below this', wholeNumber)
     .option('--top <n>', 'classes to print', countOf('top'), 5)
+    .option(
+      '--threshold <p>',
+      'none of the classes where the most probable one is below this, between 0 and 1',
+      fraction,
+    )
+    .option('--windows <seconds>', 'a time line: one prediction for each window of this many seconds', positive)
+    .option('--csv <file>', 'also write a table, one line for each video or window; "-": print it instead of text')
     .option('--clips <n>', 'temporal views of every video', countOf('clips'), 1)
     .option('--crops <n>', 'spatial views', countOf('crops'), 1)
     .addOption(engine())
@@ -161,7 +168,7 @@ function refuseUnused(command: Command): void {
   const certified = isGiven(command, 'certified')
   if (!certified && !isGiven(command, 'from'))
     throw invalidArgument('--from', 'a classifier, or --certified and an ensemble', undefined)
-  const others = certified ? ['from', 'top'] : ['encoder', 'rule', 'requireRadius']
+  const others = certified ? ['from', 'top', 'threshold', 'windows', 'csv'] : ['encoder', 'rule', 'requireRadius']
   const unused = command.options.find(
     (option) => others.includes(option.attributeName()) && isGiven(command, option.attributeName()),
   )

@@ -1,6 +1,9 @@
-import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { exitCodes, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import { predict } from '../inference/predict.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { requireOwnTable } from '../format/own-results.ts'
+import { type Prediction, predict } from '../inference/predict.ts'
+import { predictionCsv, predictionCsvStart } from '../inference/prediction-table.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
@@ -11,6 +14,11 @@ export interface PredictCommandOptions extends CommonOptions {
   /** Run folder, checkpoint, Hugging Face directory or ONNX file. */
   readonly from: string
   readonly top?: number
+  readonly threshold?: number
+  /** Seconds of a window. */
+  readonly windows?: number
+  /** File of a table, or `-` for stdout. */
+  readonly csv?: string
   readonly clips?: number
   readonly crops?: number
   readonly engine?: string
@@ -20,51 +28,67 @@ export interface PredictCommandOptions extends CommonOptions {
 
 /** `videomae predict`. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could not be read. */
 export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
-  const { json = false, engine, from, top, clips, crops, threads, decoder } = options
-  refuseIgnoredThreads(engine, threads)
+  const { json = false, engine, windows, csv, ...given } = options
+  refuseIgnoredThreads(engine, given.threads)
+  const table = csv === undefined || csv === '-' ? null : csv
+  if (csv === '-' && json) throw unusedArgument('--csv -', 'with --json, which prints a document of its own', csv)
+  // Before videos are read.
+  if (table !== null) await requireOwnTable(table, predictionCsvStart, 'the table of earlier predictions')
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr })
   let sources: readonly SourceReading[] = []
   try {
     const predictions = await predict(videos, {
-      from,
-      top,
-      clips,
-      crops,
-      threads,
-      decoder,
+      ...given,
+      windowSeconds: windows,
       engine: engine ?? null,
       signal: interrupt.signal,
       onWarning: (warning) => display.note(`warning: ${warning}`),
-      onProgress: display.counter('videos'),
+      onProgress: display.counter(windows === undefined ? 'videos' : 'windows'),
       onSources(read) {
         sources = read
         if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
       },
     })
     display.end()
+    const text = csv === undefined ? '' : predictionCsv(predictions)
+    if (table !== null) await writeFileAtomic(table, text)
     if (json) process.stdout.write(`${JSON.stringify({ predictions, ...(sources.length === 0 ? {} : { sources }) })}\n`)
+    else if (csv === '-') process.stdout.write(text)
     else {
-      for (const prediction of predictions) {
-        const classes = prediction.ok
-          ? prediction.classes.map(
-              ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${printable(label)}\n`,
-            )
-          : [`  unreadable: ${printable(prediction.reason)}\n`]
-        const { start, end } = prediction.part ?? {}
-        const part =
-          prediction.part === undefined ? '' : ` ${start ?? 0} s to ${end === undefined ? 'the end' : `${end} s`}`
-        process.stdout.write(`${printable(prediction.video)}${part}\n${classes.join('')}`)
-      }
+      for (const prediction of predictions) process.stdout.write(textOf(prediction, given.threshold))
+      if (table !== null) process.stdout.write(`wrote  ${table}\n`)
     }
-    const failed = predictions.filter(({ ok }) => !ok)
-    if (failed.length === 0) return
-    const reason = `${failed.length} of ${predictions.length} videos could not be read.`
-    // With --json the failures are in what was printed; a second document would not be.
-    if (json) process.exitCode = exitCodes.data
-    else throw new VideoMaeError(reason, { code: 'VIDEO_UNREADABLE', exit: 'data', hint: 'Each is named above.' })
+    endAsRead(predictions, json)
   } finally {
     display.end()
     interrupt.dispose()
   }
+}
+
+function textOf(prediction: Prediction, threshold: number | undefined): string {
+  const { start, end } = prediction.part ?? {}
+  const part = prediction.part === undefined ? '' : ` ${start ?? 0} s to ${end === undefined ? 'the end' : `${end} s`}`
+  const lines = prediction.ok
+    ? prediction.classes.map(
+        ({ label, probability }) => `  ${(100 * probability).toFixed(1).padStart(5)} %  ${printable(label)}\n`,
+      )
+    : [`  unreadable: ${printable(prediction.reason)}\n`]
+  if (prediction.ok && prediction.label === null)
+    lines.unshift(`  none of these: no class has a probability of ${threshold ?? 0}\n`)
+  return `${printable(prediction.video)}${part}\n${lines.join('')}`
+}
+
+/** @throws VideoMaeError `VIDEO_UNREADABLE` */
+function endAsRead(predictions: readonly Prediction[], json: boolean): void {
+  const failed = predictions.filter(({ ok }) => !ok)
+  if (failed.length === 0) return
+  // With --json the failures are in what was printed; a second document would not be.
+  if (json) process.exitCode = exitCodes.data
+  else
+    throw new VideoMaeError(`${failed.length} of ${predictions.length} videos could not be read.`, {
+      code: 'VIDEO_UNREADABLE',
+      exit: 'data',
+      hint: 'Each is named above.',
+    })
 }

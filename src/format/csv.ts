@@ -145,6 +145,14 @@ export function csvField(value: string | number): string {
   return plain ? text : `"${text.replaceAll('"', '""')}"`
 }
 
+/**
+ * A field of a table that people open in a spreadsheet. Text that would be computed there (it begins with `=`, `+`, `-`, `@` or their
+ * wide forms, also behind blanks) gets an apostrophe in front, which makes it text (OWASP, CSV injection). Numbers stay.
+ */
+export function spreadsheetField(value: string | number): string {
+  return csvField(typeof value === 'string' && /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]/.test(value) ? `'${value}` : value)
+}
+
 interface Field {
   readonly value: string
   /** Place of the separator or line end behind it. */

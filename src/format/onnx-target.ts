@@ -63,11 +63,11 @@ export async function requireOnnxTarget(out: string): Promise<void> {
   throw outputTaken(out, 'an ONNX file')
 }
 
-/** A file that a command would have replaced. */
-export function outputTaken(out: string, kind: string): VideoMaeError {
+/** A file that a command would have replaced. @param option the one that names it */
+export function outputTaken(out: string, kind: string, option = '--out'): VideoMaeError {
   return new VideoMaeError(`Expected no file at ${out}, or ${kind}, but another file is there. It was not replaced.`, {
     code: 'OUTPUT_TAKEN',
     exit: 'usage',
-    hint: 'Choose another name with --out, or move the file away.',
+    hint: `Choose another name with ${option}, or move the file away.`,
   })
 }

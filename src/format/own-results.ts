@@ -1,6 +1,7 @@
 /** Whether a folder takes results of fixed names, or would lose files of other origin by them. */
 import { open, readdir } from 'node:fs/promises'
 import path from 'node:path'
+import { nullIfMissing } from './missing.ts'
 import { outputTaken } from './onnx-target.ts'
 
 export interface OwnResults {
@@ -30,6 +31,18 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
   }
   if ((await own.mayLackMain?.(folder)) === true) return
   throw outputTaken(path.join(folder, replaced[0]), own.what)
+}
+
+/**
+ * Refuses a file of `--csv` that a table would replace, unless it is an earlier one.
+ *
+ * @param start how the table begins; its first 100 characters count
+ * @param what an earlier one in words, for the message
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+export async function requireOwnTable(file: string, start: string, what: string): Promise<void> {
+  const found = await startOf(file).catch(nullIfMissing)
+  if (found !== null && found !== '' && !found.startsWith(start.slice(0, 100))) throw outputTaken(file, what, '--csv')
 }
 
 /** Whether a file is empty or has this beginning. */

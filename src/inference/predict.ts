@@ -3,6 +3,7 @@ import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { automatic } from '../engine/automatic.ts'
+import { videoDurations } from '../video/durations.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -15,6 +16,7 @@ import {
   predictVideos,
   type ViewOptions,
 } from './predict-videos.ts'
+import { requireWindowSeconds, withWindows } from './windows.ts'
 
 /**
  * Opens whatever a user may name as a classifier: an exported `.onnx` file, which is all that is needed then, or what
@@ -55,6 +57,10 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
   readonly from: string | ClipClassifier
   /** Classes that are returned, the most probable first. Default 5. */
   readonly top?: number
+  /** Least probability of a class that counts as an answer, 0 to 1. Default 0: the most probable class always does. */
+  readonly threshold?: number
+  /** Predict windows of this many seconds, one after the other, instead of whole videos: a time line. */
+  readonly windowSeconds?: number
   /** What a user should know about the classifier, one sentence each. */
   readonly onWarning?: (warning: string) => void
   /** Told how folders and lists were read, before the first prediction. */
@@ -75,7 +81,12 @@ export function predictedVideo({ path: video, start, end }: VideoEntry): Predict
 
 export type Prediction = PredictedVideo &
   (
-    | { readonly ok: true; readonly classes: readonly { readonly label: string; readonly probability: number }[] }
+    | {
+        readonly ok: true
+        /** The most probable class; null where its probability is below the threshold: none of these. */
+        readonly label: string | null
+        readonly classes: readonly { readonly label: string; readonly probability: number }[]
+      }
     | { readonly ok: false; readonly code: string; readonly reason: string }
   )
 
@@ -86,26 +97,39 @@ export type Prediction = PredictedVideo &
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
-  const { from, top = 5, clips = 1, crops = 1, onProgress, onSources, onWarning, ...rest } = options
+  const { from, top = 5, threshold = 0, windowSeconds, onProgress, onSources, onWarning, ...rest } = options
+  const { clips = 1, crops = 1 } = options
   requireCount('top', top)
-  const { entries, sources } = readGiven(videos)
+  if (!(threshold >= 0 && threshold <= 1)) throw invalidArgument('threshold', 'a probability from 0 to 1', threshold)
+  if (windowSeconds !== undefined) requireWindowSeconds(windowSeconds)
+  const { entries: given, sources } = readGiven(videos)
   onSources?.(sources)
   const classifier = typeof from === 'string' ? await openAnyClassifier(from, rest) : from
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
+    const { entries, failures } =
+      windowSeconds === undefined
+        ? { entries: given, failures: given.map(() => null) }
+        : withWindows(given, await videoDurations({ ...rest, entries: given }), windowSeconds)
     const predictions: Prediction[] = []
-    for await (const result of predictVideos(classifier, entries, { ...rest, clips, crops })) {
+    for (const [i, failure] of failures.entries())
+      if (failure !== null) predictions[i] = { ...predictedVideo(entries[i]), ...failure }
+    const readable = [...entries.keys()].filter((i) => failures[i] === null)
+    const shown = readable.map((i) => entries[i])
+    for await (const result of predictVideos(classifier, shown, { ...rest, clips, crops })) {
       const named = predictedVideo(result.entry)
-      onProgress?.(result.index + 1, entries.length)
+      onProgress?.(result.index + 1, shown.length)
+      const place = readable[result.index]
       if (!result.ok) {
-        predictions.push({ ...named, ok: false, code: result.code, reason: result.reason })
+        predictions[place] = { ...named, ok: false, code: result.code, reason: result.reason }
         continue
       }
       const classes = classifier.labels
         .map((label, c) => ({ label, probability: result.probabilities[c] }))
         .sort((a, b) => b.probability - a.probability)
-        .slice(0, top)
-      predictions.push({ ...named, ok: true, classes })
+      const [{ label, probability }] = classes
+      const answer = probability >= threshold ? label : null
+      predictions[place] = { ...named, ok: true, label: answer, classes: classes.slice(0, top) }
     }
     return predictions
   } finally {

@@ -240,6 +240,11 @@ describe('a change that the records do not show', () => {
     const lines = readFileSync(csv, 'utf8').trimEnd().split('\n')
     expect(lines).toHaveLength(1 + inputs.rows)
     expect(lines[0]).toBe(diffCsv({ runs: [] }).trimEnd())
+    const formulas = diff.runs.map((one) => ({
+      ...one,
+      outcomes: one.outcomes.map((outcome) => ({ ...outcome, label: '=1+1' })),
+    }))
+    expect(diffCsv({ runs: formulas })).toMatch(/,'=1\+1,/)
     // An earlier table is replaced, and no other list of runs.
     expect((await runHere(`diff ${before} ${after} --csv ${csv}`)).code).toBe(10)
     writeFileSync(csv, 'run,id,sha256,mine\n')

@@ -178,6 +178,17 @@ describe('videomae export --classifier', () => {
     const failed = await videomae('predict', recipe, '--from', file, '--json')
     expect(failed.code).toBe(3)
     expect(JSON.parse(failed.stdout)).toMatchObject({ predictions: [{ ok: false }] })
+    const table = place('predictions.csv')
+    const timeLine = ['predict', video, '--from', file, '--windows', '0.4', '--threshold', '0.999', '--csv']
+    const shown = await videomae(...timeLine, table)
+    expect(shown.code, shown.stderr).toBe(0)
+    expect(shown.stdout).toMatch(/ 0 s to 0\.4 s\n {2}none of these: no class has a probability of 0\.999\n/)
+    expect(shown.stdout.match(/none of these/g)).toHaveLength(2)
+    const printed = await videomae(...timeLine, '-')
+    expect(printed.stdout).toBe(readFileSync(table, 'utf8'))
+    expect(printed.stdout.split('\n')[2]).toMatch(/00000\.mp4,0\.4,0\.666,,,(left|up),0\.\d+,(left|up),0\.\d+,,$/)
+    const taken = await videomae(...timeLine, path.join(run, 'split.csv'))
+    expect([taken.code, taken.stderr]).toEqual([2, expect.stringMatching(/OUTPUT_TAKEN[\s\S]*--csv/)])
   })
 })
 

@@ -56,7 +56,7 @@ it('says how each list was read, and which rows it did not use', async () => {
   const { stderr, result } = await run(checkpoint, options)
   // And how the file is fed.
   expect(result).toMatch(/^labels {5}left, up$/m)
-  expect(result).toMatch(/^frames {5}4; every 1 frames, from the middle$/m)
+  expect(result).toMatch(/^frames {5}4; every frame, from the middle$/m)
   expect(result).toMatch(/^pixels {5}RGB; normalized by the file: mean 0\.485, /m)
   expect(stderr).toMatch(/^--evaluate: .*parts\.csv.*split/m)
   expect(stderr).toMatch(/^--evaluate: 6 rows: 5 test; 1 left out: /m)

@@ -109,7 +109,10 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--certified', '--json'),
     '--threads': { refused: ['predict v.mp4 --from run --engine reference --threads 2'] },
     ...refused(['predict v.mp4 --from model.onnx'], ['--encoder run', '--rule dpa', '--require-radius 1']),
-    ...refused(['predict v.mp4 --certified ensemble'], ['--from run', '--top 2']),
+    ...refused(['predict v.mp4 --certified ensemble'], ['--from run', '--top 2', '--threshold 0.5', '--windows 2']),
+    '--csv': {
+      refused: ['predict v.mp4 --certified ensemble --csv out.csv', 'predict v.mp4 --from model.onnx --csv -'],
+    },
     '--engine': {
       refused: ['predict v.mp4 --from model.onnx --engine reference'],
       tests: [['test/certify-videos/ensemble-export.test.ts', 'takes features where there is no encoder']],

@@ -1,6 +1,6 @@
 /** What two certificates differ in, as text for people and as a table for spreadsheets. */
 import { printable } from '../../core/printable.ts'
-import { csvField } from '../../format/csv.ts'
+import { spreadsheetField } from '../../format/csv.ts'
 import type { ChangedUnit } from './changes.ts'
 import type { CertificateDiff, InputComparison, RunDiff } from './diff.ts'
 
@@ -133,5 +133,5 @@ function csvLine({ run, cost }: RunDiff, { id, sha256, label, before, after, cer
     changed_units: cost ?? '',
     certified: certified === null ? '' : certified ? 'yes' : 'no',
   }
-  return columns.map((column) => csvField(row[column])).join(',')
+  return columns.map((column) => spreadsheetField(row[column])).join(',')
 }
