@@ -21,3 +21,11 @@ test('an object with a name twice is no JSON that says one thing', () => {
   expect(() => parseUniqueJson('{"radius":9,"radius":1}')).toThrow(/"radius" twice/)
   expect(() => parseUniqueJson('{"radius":9')).toThrow(SyntaxError)
 })
+
+test('JSON that is nested too deeply for what walks through it is refused', () => {
+  const nested = (depth: number) => `{"a":"]\\"}","b":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
+  expect(parseUniqueJson(nested(100))).toBeDefined()
+  for (const depth of [101, 20_000]) expect(() => parseUniqueJson(nested(depth))).toThrow(/deeper than 100/)
+  // Beside each other is not in each other.
+  expect(parseUniqueJson(`[${'[],'.repeat(1000)}[]]`)).toHaveLength(1001)
+})

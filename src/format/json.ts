@@ -1,4 +1,10 @@
-/** JSON that says one thing: the standard lets an object have a name twice, and programs differ in which of the values they take. */
+/**
+ * JSON that says one thing: the standard lets an object have a name twice, and programs differ in which of the values they take. Nor is it
+ * nested so deeply that what walks through it comes to the end of the stack.
+ */
+
+/** Objects and arrays in each other; far above what any format has. */
+const largestDepth = 100
 
 const blank = new Set([' ', '\n', '\r', '\t'])
 
@@ -40,13 +46,26 @@ function endOfString(text: string, start: number): number {
   }
 }
 
+/** How many objects and arrays of valid JSON are in each other. */
+function depthOf(text: string): number {
+  let [depth, deepest] = [0, 0]
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') at = endOfString(text, at)
+    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
+    else if (character === '}' || character === ']') depth--
+  }
+  return deepest
+}
+
 /**
  * Parses JSON that comes from others.
  *
- * @throws SyntaxError for other text, and for an object that has a name twice
+ * @throws SyntaxError for other text, for an object that has a name twice, and for what is nested deeper than 100
  */
 export function parseUniqueJson(text: string): unknown {
   const value: unknown = JSON.parse(text)
+  if (depthOf(text) > largestDepth) throw new SyntaxError(`objects and arrays are nested deeper than ${largestDepth}`)
   const name = repeatedName(text)
   if (name !== null) throw new SyntaxError(`an object has the name ${JSON.stringify(name.slice(0, 80))} twice`)
   return value

@@ -26,6 +26,8 @@ interface Made {
   readonly videos?: number
   /** Id of video i; default: files that are not there. */
   readonly pathOf?: (i: number) => string
+  /** Probability of a wrong class of video i; default: drawn. */
+  readonly mistakeOf?: (i: number) => number | null
 }
 
 function videosOf({
@@ -44,9 +46,11 @@ function videosOf({
 async function makeEvaluation(out: string, made: Made = {}): Promise<void> {
   const { labels = ['left', 'right', 'up'] } = made
   const random = new RandomStream(1, 'scores')
-  const results = videosOf(made).map((video) => {
+  const results = videosOf(made).map((video, i) => {
     const row = Float64Array.from(labels, () => random.uniform() ** 4)
     row[video.class] += 0.3
+    const wrong = made.mistakeOf?.(i) ?? null
+    if (wrong !== null) row.fill((1 - wrong) / (labels.length - 1))[video.class === 0 ? 2 : 0] = wrong
     const sum = row.reduce((a, b) => a + b, 0)
     return { video, probabilities: row.map((value) => value / sum) }
   })
@@ -121,22 +125,13 @@ describe('the page of a classifier', () => {
 
   it('sorts mistakes by confidence, and shows the clips that are at hand', async () => {
     const run = path.join(folder, 'with clips')
-    const made = { videos: 24, pathOf: (i: number) => (i < files.length ? files[i] : `/gone/${i}.mp4`) }
+    const made = {
+      videos: 24,
+      pathOf: (i: number) => (i < files.length ? files[i] : `/gone/${i}.mp4`),
+      mistakeOf: (i: number) => (i < files.length ? 0.999 - i / 1000 : null),
+    }
     await makeRun(run, made)
     await makeEvaluation(path.join(run, 'evaluation'), made)
-    const lines = readFileSync(path.join(run, 'evaluation', 'predictions.jsonl'), 'utf8')
-      .trim()
-      .split('\n')
-    const sure = lines.map((line, i) => {
-      const video = JSON.parse(line)
-      return i < files.length
-        ? { ...video, predicted: video.label === 'left' ? 'up' : 'left', confidence: 0.999 - i / 1000 }
-        : video
-    })
-    writeFileSync(
-      path.join(run, 'evaluation', 'predictions.jsonl'),
-      sure.map((line) => `${JSON.stringify(line)}\n`).join(''),
-    )
     const page = await pageOf(run)
     const { problems, text, elements } = checkPage(page)
     expect(problems).toEqual([])
@@ -155,7 +150,7 @@ describe('the page of a classifier', () => {
     for (const [i, name] of hostileNames.entries()) {
       const run = path.join(folder, `hostile ${i}`)
       const made = { labels: [`${name}0`, `${name}1`, `${name}2`], pathOf: (k: number) => `/gone/${name}${k}` }
-      await makeRun(run, made, { mode: name, [name]: { [name]: name } })
+      await makeRun(run, made, { mode: 'full', name, [`${name}.`]: { [name]: name } })
       await makeEvaluation(path.join(run, 'evaluation'), made)
       const { problems, text } = checkPage(await pageOf(run))
       expect(problems, name).toEqual([])
@@ -199,6 +194,42 @@ describe('the page of a classifier', () => {
       expect(text).toContain('the results of evaluate alone')
       expect(text).toContain(`not there (${name})`)
     }
+  })
+
+  it('is refused for files of different evaluations', async () => {
+    const [out, other] = [path.join(folder, 'mixed'), path.join(folder, 'other')]
+    await makeEvaluation(out)
+    await makeEvaluation(other, { mistakeOf: (i) => (i === 3 ? 0.9 : null) })
+    for (const name of ['predictions.jsonl', 'confusion.json', 'evaluation.json']) {
+      const whole = readFileSync(path.join(out, name), 'utf8')
+      const lines = whole.trimEnd().split('\n')
+      const [first, second, ...rest] = lines
+      const changes = [readFileSync(path.join(other, name), 'utf8')]
+      // One video less, and two labels the other way round.
+      if (name === 'predictions.jsonl') changes.push(`${lines.slice(1).join('\n')}\n`, whole.slice(0, -20), '')
+      if (name === 'confusion.json') changes.push(whole.replace('"left"', '"down"'))
+      if (name === 'evaluation.json') changes.push(whole.replace('"videos": 10', '"videos": 9'))
+      if (name === 'predictions.jsonl')
+        changes.push([first.replace('"label":"left"', '"label":"up"'), second, ...rest, ''].join('\n'))
+      for (const text of changes) {
+        expect(text).not.toBe(whole)
+        writeFileSync(path.join(out, name), text)
+        await expect(writeReport(out, { out: path.join(folder, 'mixed.html') }), name).rejects.toMatchObject({
+          code: 'RESULTS_INVALID',
+        })
+      }
+      writeFileSync(path.join(out, name), whole)
+      await writeReport(out, { out: path.join(folder, 'mixed.html') })
+    }
+  })
+
+  it('is not written about the configuration of another program', async () => {
+    const run = path.join(folder, 'foreign')
+    await makeRun(run, {}, { mode: 'dark' })
+    await expect(writeReport(run)).rejects.toMatchObject({ code: 'REPORT_NOTHING_FOUND' })
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+    writeFileSync(path.join(run, 'config.json'), `{"mode":"full","deep":${deep}}`)
+    await expect(writeReport(run)).rejects.toMatchObject({ code: 'RESULTS_INVALID' })
   })
 
   it('is refused for results that are damaged', async () => {

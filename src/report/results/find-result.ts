@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { requirePath, VideoMaeError } from '../../core/errors.ts'
+import { finetuneModes } from '../../finetune/configuration.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readResultFile } from './read-file.ts'
 import { configurationSchema } from './run/training-facts.ts'
@@ -54,9 +55,11 @@ async function runAt(place: string, names: readonly string[]): Promise<FoundResu
   if (!names.includes('config.json') || names.includes('model.safetensors')) return null
   const configuration = await readResultFile(path.join(place, 'config.json'), configurationSchema)
   if (configuration === null) return null
-  if (typeof configuration.mode === 'string')
+  if (finetuneModes.some((mode) => mode === configuration.mode))
     return { kind: 'classifier', run: place, evaluation: path.join(place, 'evaluation') }
-  return names.includes('metrics.jsonl') ? { kind: 'pretraining', run: place, pictures: [place] } : null
+  // Other programs write these two files, too.
+  const own = typeof configuration.engineUsed === 'string' && names.includes('metrics.jsonl')
+  return own ? { kind: 'pretraining', run: place, pictures: [place] } : null
 }
 
 function nothingFound(place: string, why: string): VideoMaeError {

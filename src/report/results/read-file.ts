@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { z } from 'zod'
 import { VideoMaeError } from '../../core/errors.ts'
 import { fileDigest } from '../../format/file-digest.ts'
+import { parseUniqueJson } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { readHistory } from '../../train/history.ts'
@@ -17,7 +18,7 @@ export async function readResultFile<Schema extends z.ZodType>(
   if (text === null) return null
   let document: unknown
   try {
-    document = JSON.parse(text)
+    document = parseUniqueJson(text)
   } catch (error) {
     throw invalidResults(file, error instanceof Error ? error.message : String(error))
   }

@@ -29,10 +29,10 @@ export async function classifierPage(facts: ClassifierFacts, options: Classifier
       accuracySection(evaluation),
       { heading: 'Classes', blocks: classBlocks(evaluation) },
       { heading: 'Confusions', blocks: confusionBlocks(evaluation.confusion) },
-      { heading: 'Calibration', blocks: calibrationBlocks(evaluation.predictions, evaluation.calibrationError) },
+      { heading: 'Calibration', blocks: calibrationBlocks(evaluation.predictions ?? [], evaluation.calibrationError) },
       {
         heading: 'Most confident mistakes',
-        blocks: await mistakeBlocks(evaluation.predictions, videos, options.pictures),
+        blocks: await mistakeBlocks(evaluation.predictions ?? [], videos, options.pictures),
       },
     )
   }

@@ -1,4 +1,5 @@
 /** What `finetune` and `evaluate` leave of a classifier. */
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { type SplitName, splitNames } from '../../../dataset/split-part.ts'
@@ -8,6 +9,7 @@ import { readRegularText } from '../../../format/regular-file.ts'
 import type { SourceFile } from '../../page/model.ts'
 import { invalidResults, readResultFile, readResultLines, sourceFiles } from '../read-file.ts'
 import { type TrainingFacts, trainingFacts } from '../run/training-facts.ts'
+import { misfitOf } from './consistency.ts'
 
 const share = z.number().min(0).max(1)
 const estimate = z.object({ value: share, low: share, high: share })
@@ -77,7 +79,8 @@ export interface SplitVideo {
 export type Evaluated = z.infer<typeof evaluation> & {
   /** Null where the file is not there. */
   readonly confusion: z.infer<typeof confusion> | null
-  readonly predictions: readonly EvaluatedVideo[]
+  /** Null where the file is not there. */
+  readonly predictions: readonly EvaluatedVideo[] | null
 }
 
 export interface ClassifierFacts {
@@ -118,11 +121,16 @@ async function evaluated(folder: string): Promise<Evaluated | null> {
   const square = matrix?.confusion.every((row) => row.length === matrix.labels.length) ?? true
   if (matrix !== null && (!square || matrix.confusion.length !== matrix.labels.length))
     throw invalidResults(file, `the matrix is not ${matrix.labels.length} x ${matrix.labels.length}`)
-  return {
+  const lines = path.join(folder, 'predictions.jsonl')
+  const isThere = (await stat(lines).catch(nullIfMissing)) !== null
+  const all = {
     ...found,
     confusion: matrix,
-    predictions: await readResultLines(path.join(folder, 'predictions.jsonl'), prediction),
+    predictions: isThere ? await readResultLines(lines, prediction) : null,
   }
+  const misfit = misfitOf(all)
+  if (misfit !== null) throw invalidResults(path.join(folder, misfit.file), misfit.why)
+  return all
 }
 
 async function ofRun(run: string): Promise<ClassifierFacts['run']> {
