@@ -31,7 +31,7 @@ function samples(rows: number, seed: number) {
 }
 
 /** By default with everything that a certificate can have; counting all of it again takes a fifth of a second. */
-async function writeSample(
+export async function writeSample(
   place: string,
   rules: readonly Rule[] = ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
   collective: readonly number[] | null = [1],

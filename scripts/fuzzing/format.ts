@@ -54,3 +54,12 @@ export function mutateSafetensors(random: RandomStream, whole: Uint8Array): Uint
   prefix.writeBigUInt64LE(BigInt(header.length))
   return Buffer.concat([prefix, header, bytes.subarray(8 + length)])
 }
+
+/** Lines of JSON: one value of one line changes, or the text. */
+export function mutateLines(random: RandomStream, whole: Uint8Array): Uint8Array {
+  if (random.integer(3) === 0) return mutateTextBytes(random, whole)
+  const lines = Buffer.from(whole).toString().trimEnd().split('\n')
+  const at = random.integer(lines.length)
+  lines[at] = JSON.stringify(mutateJson(random, JSON.parse(lines[at]) as Json))
+  return Buffer.from(`${lines.join('\n')}\n`)
+}

@@ -24,6 +24,7 @@ import { certificateFormats } from './certificate-format.ts'
 import { ensembleFormats } from './ensemble-format.ts'
 import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
 import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
+import { pageFormats } from './page-format.ts'
 import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
 import { runFormats } from './run-formats.ts'
 
@@ -285,4 +286,5 @@ export const formats: readonly Format[] = [
   ...ensembleFormats,
   ...certificateFormats,
   ...runFormats,
+  ...pageFormats,
 ]

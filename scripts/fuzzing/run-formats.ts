@@ -10,25 +10,15 @@ import { LearnerFiles, digestOfLearner as learnerDigest } from '../../src/certif
 import { manifestOfData } from '../../src/certify/videos/training-manifest.ts'
 import { KeptCertificates } from '../../src/certify/votes/kept-certificates.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
-import type { RandomStream } from '../../src/core/random.ts'
 import { readHistory } from '../../src/train/history.ts'
 import { thisProcess } from '../../src/train/process-identity.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
 import { FrameRecords, sizeFromFrameList } from '../../src/video/ffmpeg/frame-records.ts'
 import { readStreamLog } from '../../src/video/ffmpeg/stream-log.ts'
-import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
-import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
+import { type Format, mutateDocument, mutateLines, mutateSafetensors, mutateTextBytes, single } from './format.ts'
+import { mutateBytes, pick } from './mutations.ts'
 
 const write = (text: string) => (place: string) => writeFileSync(place, text)
-
-/** Lines of JSON: one value of one line changes, or the text. */
-function mutateLines(random: RandomStream, whole: Uint8Array): Uint8Array {
-  if (random.integer(3) === 0) return mutateTextBytes(random, whole)
-  const lines = Buffer.from(whole).toString().trimEnd().split('\n')
-  const at = random.integer(lines.length)
-  lines[at] = JSON.stringify(mutateJson(random, JSON.parse(lines[at]) as Json))
-  return Buffer.from(`${lines.join('\n')}\n`)
-}
 
 /** What is not whole is made anew by its reader, without an error. */
 const noticed = (what: string): VideoMaeError =>

@@ -1,0 +1,141 @@
+/** Results that pages are made of, and certificates that are compared, as strangers may send them. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { diffCertificates } from '../../src/certify/diff/diff.ts'
+import { VideoMaeError } from '../../src/core/errors.ts'
+import type { RandomStream } from '../../src/core/random.ts'
+import { writeSplitFile } from '../../src/dataset/split-file.ts'
+import { evaluationOf, writeEvaluation } from '../../src/inference/evaluate.ts'
+import { writeReport } from '../../src/report/results/write-report.ts'
+import { unknownUse } from '../../src/train/training-use.ts'
+import { writeSample } from './certificate-format.ts'
+import { type Format, mutateDocument, mutateLines, mutateTextBytes } from './format.ts'
+import { pick } from './mutations.ts'
+
+type Mutate = (random: RandomStream, whole: Uint8Array) => Uint8Array
+
+/** A folder of which one file changes at a time. */
+function folderOf(
+  name: string,
+  mutations: Readonly<Record<string, Mutate>>,
+  make: (folder: string) => Promise<void>,
+  read: (folder: string) => Promise<unknown>,
+): Format {
+  const whole = new Map<string, Uint8Array>()
+  return {
+    name,
+    async prepare(folder) {
+      await make(folder)
+      for (const file of Object.keys(mutations)) whole.set(file, new Uint8Array(readFileSync(path.join(folder, file))))
+    },
+    change(folder, random) {
+      const changed = pick(random, [...whole.keys()])
+      for (const [file, bytes] of whole)
+        writeFileSync(path.join(folder, file), file === changed ? mutations[file](random, bytes) : bytes)
+    },
+    read,
+  }
+}
+
+/** The page must load nothing, whatever the file says. */
+async function page(place: string): Promise<void> {
+  const { file } = await writeReport(place, { out: path.join(path.dirname(place), 'page.html'), pictures: undefined })
+  const text = readFileSync(file, 'utf8')
+  if (/<(script|iframe|object|embed|link|form)\b/i.test(text)) throw new Error(`${place} brought markup into its page`)
+  // Places in drawings are numbers.
+  const broken = /\s(?:x|y|x1|x2|y1|y2|cx|cy|r|width|height|d|points)="[^"]*(?:NaN|Infinity|undefined)[^"]*"/.exec(text)
+  if (broken !== null) throw new Error(`a drawing has ${broken[0].slice(0, 80)}`)
+}
+
+const labels = ['left', 'right', 'up']
+const videos = Array.from({ length: 9 }, (_, i) => ({
+  ...{ id: `/gone/${i}.mp4`, path: `/gone/${i}.mp4`, label: labels[i % 3], class: i % 3, digest: null, group: `g${i}` },
+}))
+
+async function makeEvaluation(folder: string): Promise<void> {
+  const results = videos.map((video, i) => {
+    const probabilities = new Float64Array(3).fill(0.2)
+    probabilities[i === 4 ? 0 : video.class] = 0.6
+    return { video, probabilities }
+  })
+  const failure = { id: 'x', code: 'VIDEO_UNREADABLE', reason: 'cut short' }
+  const all = [...results, { video: videos[0], failure }]
+  await writeEvaluation(folder, evaluationOf(all, { labels, clips: 1, crops: 1, use: unknownUse('a test') }))
+}
+
+async function makeRun(folder: string, configuration: object): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  const write = (name: string, values: readonly object[]) =>
+    writeFileSync(path.join(folder, name), values.map((value) => `${JSON.stringify(value)}\n`).join(''))
+  write('config.json', [{ ...configuration, seed: 1, derived: { steps: 30, videos: 9, parameters: 100 } }])
+  const common = { clipsPerSecond: 3, dataWait: 0.1, memory: 1e8, engineMemory: 1e7 }
+  write(
+    'metrics.jsonl',
+    [10, 20].map((step) => ({
+      ...{ step, epoch: 1, clips: step, loss: 1 / step, meanLoss: 1, learningRate: 1e-3, seconds: step, ...common },
+    })),
+  )
+  write('bad-files.jsonl', [{ id: 'x', path: '/gone/x', code: 'VIDEO_UNREADABLE', reason: 'cut short' }])
+  write('validation.jsonl', [{ step: 10, accuracy: 0.5, loss: 1, videos: 3 }])
+  await writeSplitFile(path.join(folder, 'split.csv'), { train: videos, validation: [], test: videos })
+}
+
+const [certificate, other] = ['certificate', 'other'].map((name) => path.join(name, 'certificate.json'))
+
+export const pageFormats: readonly Format[] = [
+  folderOf(
+    'page of a certificate',
+    { [certificate]: mutateDocument },
+    (folder) => writeSample(path.join(folder, certificate)),
+    (folder) => page(path.join(folder, 'certificate')),
+  ),
+  folderOf(
+    'page of an evaluation',
+    {
+      'evaluation/evaluation.json': mutateDocument,
+      'evaluation/predictions.jsonl': mutateLines,
+      'evaluation/confusion.json': mutateDocument,
+    },
+    (folder) => makeEvaluation(path.join(folder, 'evaluation')),
+    (folder) => page(path.join(folder, 'evaluation')),
+  ),
+  folderOf(
+    'page of a classifier',
+    {
+      'run/config.json': mutateDocument,
+      'run/metrics.jsonl': mutateLines,
+      'run/validation.jsonl': mutateLines,
+      'run/split.csv': mutateTextBytes,
+    },
+    (folder) => makeRun(path.join(folder, 'run'), { mode: 'full', engineUsed: 'onnx' }),
+    (folder) => page(path.join(folder, 'run')),
+  ),
+  folderOf(
+    'page of a pretraining run',
+    { 'run/config.json': mutateDocument, 'run/metrics.jsonl': mutateLines, 'run/bad-files.jsonl': mutateLines },
+    (folder) => makeRun(path.join(folder, 'run'), { engineUsed: 'onnx', mask: { kind: 'tube', ratio: 0.9 } }),
+    (folder) => page(path.join(folder, 'run')),
+  ),
+  folderOf(
+    'certificates that are compared',
+    {
+      [certificate]: mutateDocument,
+      'certificate/protected-set.json': mutateDocument,
+      'certificate/certified-inputs.json': mutateDocument,
+      'certificate/buckets-4.json': mutateDocument,
+      'certificate/learners-k4-d1.txt': mutateTextBytes,
+    },
+    async (folder) => {
+      for (const file of [certificate, other]) await writeSample(path.join(folder, file), ['dpa', 'roe'], null)
+    },
+    async (folder) => {
+      const places = [certificate, other].map((file) => path.join(folder, file))
+      for (const [before, after] of [places, places.toReversed()])
+        await diffCertificates(before, after).catch((error: unknown) => {
+          if (!(error instanceof VideoMaeError && error.code === 'CERTIFICATES_NOT_COMPARABLE')) throw error
+          // The exit code says that nothing was checked. For a changed file that is as good as a refusal.
+          throw new VideoMaeError(error.message, { code: error.code, exit: 'data' })
+        })
+    },
+  ),
+]
