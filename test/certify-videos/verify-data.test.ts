@@ -19,6 +19,7 @@ import { readEnsemble, type StoredEnsemble, writeEnsemble } from '../../src/cert
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { lockRun } from '../../src/train/run-lock.ts'
 import { listVideos } from '../../src/video/source.ts'
 
 // Against hanging only.
@@ -75,6 +76,24 @@ it('the files that a certification names are all that others need', async () => 
   expect(report.differences).toEqual([])
   expect(report.runs.map(({ skipped }) => skipped)).toEqual([null, null, null])
   expect(report.checked).toEqual((await verifyCertificate(path.join(place('published'), 'certificate.json'))).checked)
+})
+
+it('a folder takes one certification at a time, and what an earlier one has left is named', async () => {
+  const [out, notes] = [place('twice'), [] as string[]]
+  const job = { ...shared, data, test, out, cache: place('cache'), onNote: (note: string) => notes.push(note) } as const
+  const lock = await lockRun(out)
+  await expect(certifyVideos(job)).rejects.toMatchObject({ code: 'RUN_LOCKED' })
+  await lock.release()
+  await certifyVideos(job)
+  expect(notes.join()).not.toContain('earlier certificate')
+  const { files } = await certifyVideos({ ...job, partitions: 2 })
+  expect(notes.at(-1)).toMatch(
+    /not part of this one: ballots-k3-d1.npy, buckets-3.json, ensemble-k3-d1.safetensors, learners-k3-d1.txt$/,
+  )
+  expect(new Set(files).size).toBe(files.length)
+  const report = await verifyCertificate(path.join(out, 'certificate.json'), { data, test })
+  expect(report.differences).toEqual([])
+  expect(report.runs.map(({ run }) => run)).toEqual(['DPA K=2'])
 })
 
 it('rows that one poison relabels', async () => {

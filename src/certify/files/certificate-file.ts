@@ -228,6 +228,20 @@ export function filesToVerifyFrom({
 const writtenBefore =
   /^((ballots|flips|learners|ensemble)-k\d+-d\d+[\w-]*\.(npy|txt|safetensors)|(protected-set|certified-inputs)\.json)$/
 
+const bucketFile = /^buckets-\d+(-[0-9a-f]{12})?\.json$/
+
+/**
+ * Files beside a certificate that are called like those of a certificate, and are not of this one: an earlier one with other numbers of
+ * partitions leaves them. They stay, as they may be of use.
+ *
+ * @param files paths of those that the certificate came with
+ */
+export async function leftFromEarlier(folder: string, files: readonly string[]): Promise<readonly string[]> {
+  const own = new Set(files.map((file) => path.basename(file)))
+  const names = await readdir(folder)
+  return names.filter((name) => !own.has(name) && (bucketFile.test(name) || writtenBefore.test(name))).sort()
+}
+
 /**
  * Refuses a folder where a certificate would replace files of other origin.
  *
@@ -239,7 +253,7 @@ export function requireCertificateFolder(folder: string, votesToo = false): Prom
     what: 'that of an earlier certificate',
     isWritten: (name) =>
       ['certificate.json', 'certified-accuracy.svg', 'table.md'].includes(name) ||
-      /^buckets-\d+(-[0-9a-f]{12})?\.json$/.test(name) ||
+      bucketFile.test(name) ||
       (votesToo && writtenBefore.test(name)),
     main: 'certificate.json',
     begins: /^\{"schema":"videomae\.certificate\//,

@@ -1,11 +1,17 @@
 /** From labelled videos and an encoder to a certificate and its files, in one call. */
 import { mkdir, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { lockRun } from '../../train/run-lock.ts'
 import { certify } from '../certify.ts'
 import { type CertifyOptions, checkRules, trainShare } from '../certify-plan.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import type { Shard } from '../ensemble/learners.ts'
-import { filesToVerifyFrom, requireCertificateFolder, writeCertificate } from '../files/certificate-file.ts'
+import {
+  filesToVerifyFrom,
+  leftFromEarlier,
+  requireCertificateFolder,
+  writeCertificate,
+} from '../files/certificate-file.ts'
 import { defaultRules } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
@@ -45,7 +51,7 @@ export interface CertifiedVideos {
  * Sources: DPA (Levine and Feizi, ICLR 2021), FA (Wang et al., ICML 2022), ROE (Rezaei et al., ICML 2023); docs/certificates.md.
  *
  * @returns the certificate; radii are in units of `certificate.threat.unit`
- * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `THREAT_NOT_CERTIFIED`, `CANCELLED`, and what
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `THREAT_NOT_CERTIFIED`, `RUN_LOCKED`, `CANCELLED`, and what
  *   `planCertification`, `prepareLearners`, `certify` and `videoCertificate` throw
  * @example
  * const { certificate } = await certifyVideos({
@@ -53,7 +59,20 @@ export interface CertifiedVideos {
  * })
  */
 export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVideos> {
-  const { plan, videos, by, out } = await planJob(job)
+  const planned = await planJob(job)
+  // Two would mix their files. Jobs of a cluster share a folder, and write no certificate.
+  const lock = await lockRun(job.out, job.onNote)
+  try {
+    return await certifyPlanned(job, planned)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function certifyPlanned(
+  job: CertifyVideosJob,
+  { plan, videos, by, out }: Awaited<ReturnType<typeof planJob>>,
+): Promise<CertifiedVideos> {
   const certifyPrepared = async <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => {
     const { certificate: counted, manifests } = await certify(prepared.set, prepared.test, {
       ...certifyOptions(job, by, plan, prepared),
@@ -66,7 +85,11 @@ export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVid
     for (const file of ensembles) await rename(path.join(learnersOf(out), file), path.join(out, file))
     const files = await writeCertificate(out, certificate, manifests)
     const kept = [...filesToVerifyFrom(certificate), ...ensembles].map((file) => path.join(out, file))
-    return { certificate, files: [...files, ...kept], inputs: prepared.test.rows, plan }
+    const all = [...new Set([...files, ...kept])]
+    const left = await leftFromEarlier(out, all)
+    if (left.length > 0)
+      job.onNote?.(`${out} has files of an earlier certificate, which are not part of this one: ${left.join(', ')}`)
+    return { certificate, files: all, inputs: prepared.test.rows, plan }
   }
   return prepareLearners(plan, videos, certifyPrepared, sizeOf(job))
 }
