@@ -1,5 +1,14 @@
 /** Whether the files of an evaluation are of one evaluation. */
-import type { Evaluated } from './facts.ts'
+
+/** The counts of an evaluation in each of its files; null for a file that is not there. */
+interface CountedEvaluation {
+  readonly videos: number
+  readonly top1: { readonly value: number }
+  readonly perClass: readonly { readonly label: string; readonly videos: number; readonly predicted: number }[]
+  /** Videos of each true class (rows) by predicted class. */
+  readonly confusion: { readonly labels: readonly string[]; readonly confusion: readonly (readonly number[])[] } | null
+  readonly predictions: readonly { readonly label: string; readonly predicted: string }[] | null
+}
 
 /** Sums of shares differ in their last bits. */
 const rounding = 1e-9
@@ -7,7 +16,7 @@ const rounding = 1e-9
 /**
  * The first file that does not fit `evaluation.json`, and in what; null where all of them fit. Files that are not there fit.
  */
-export function misfitOf(evaluation: Evaluated): { readonly file: string; readonly why: string } | null {
+export function misfitOf(evaluation: CountedEvaluation): { readonly file: string; readonly why: string } | null {
   const { videos, top1, perClass, confusion, predictions } = evaluation
   const counted = perClass.reduce((sum, each) => sum + each.videos, 0)
   if (counted !== videos) return { file: 'evaluation.json', why: `perClass has ${counted} of ${videos} videos` }
@@ -37,7 +46,7 @@ interface Counts {
   readonly right: number
 }
 
-function countsOfMatrix({ labels, confusion }: NonNullable<Evaluated['confusion']>): Counts {
+function countsOfMatrix({ labels, confusion }: NonNullable<CountedEvaluation['confusion']>): Counts {
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
   const counts = labels.map((label, i) => {
     const predicted = sum(confusion.map((row) => row[i]))
@@ -50,7 +59,7 @@ function countsOfMatrix({ labels, confusion }: NonNullable<Evaluated['confusion'
   }
 }
 
-function countsOfVideos(predictions: NonNullable<Evaluated['predictions']>): Counts {
+function countsOfVideos(predictions: NonNullable<CountedEvaluation['predictions']>): Counts {
   const classes = new Map<string, { videos: number; predicted: number }>()
   const add = (label: string, key: 'videos' | 'predicted'): void => {
     const found = classes.get(label) ?? { videos: 0, predicted: 0 }
