@@ -26,6 +26,7 @@ export const longest: readonly string[] = [
   'test/certify-videos/class-list.test.ts',
   'test/cli/classifier.test.ts',
   'test/certify-videos/kept-results.test.ts',
+  'test/distributed/training.test.ts',
   'test/cuda/pretrain.test.ts',
   'test/video/machine.test.ts',
   'test/engines/operations.test.ts',

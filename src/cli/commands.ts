@@ -24,6 +24,7 @@ export function createProgram(): Command {
     .hook('preAction', (_, command) => refuseBlank(command))
   addInspect(program)
   addPretrain(program)
+  addLaunch(program)
   addFinetuneCommands(program)
   addReconstruct(program)
   addExport(program)
@@ -107,6 +108,23 @@ function addPretrain(program: Command): void {
     .option('--quiet', 'no progress')
     .action((data, options) =>
       runCommand(options, async () => (await import('./pretrain.ts')).pretrainCommand({ data, ...options }), 'resume'),
+    )
+}
+
+function addLaunch(program: Command): void {
+  program
+    .command('launch')
+    .summary('train with several processes on this machine')
+    .description(
+      'Starts a command on several ranks with the MPI of this machine: gradients are averaged over the ranks, and the steps are\n' +
+        'those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
+    )
+    .argument('<command...>', 'behind --: pretrain with its arguments')
+    .addOption(new Option('--ranks <n>', 'number of processes').argParser(countOf('ranks')).makeOptionMandatory())
+    .option('--mpirun <program>', 'the program of MPI that starts ranks; default: the first of mpirun, mpiexec on PATH')
+    .addOption(json())
+    .action((args, options) =>
+      runCommand(options, async () => (await import('./launch.ts')).launchCommand(args, options)),
     )
 }
 

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+
+/** The file that `videomae launch` makes when the ranks are to stop: launchers pass no signal on that could be waited for. */
+export const stopFileVariable = 'VIDEOMAE_STOP_FILE'
 
 /** Ctrl-C, a request to end, and a terminal or connection that was closed. Windows sends the last one before it ends the process. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -10,12 +13,12 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  * once, which a shell reports as 130. Call `dispose` when the command is done.
  *
  * @param hint what to do to go on
- * @param ranks whether this is one rank of several: then SIGUSR2 does the same. Launchers pass it on to all ranks, and schedulers
- *   can send it ahead of a time limit.
+ * @param rank of this process, where it is one of several: then SIGUSR2 does the same, which schedulers can send ahead of a time
+ *   limit, and rank 0 looks for the file of `videomae launch`.
  */
 export function interruptSignal(
   hint = 'Continue with --resume.',
-  ranks = false,
+  rank: number | null = null,
 ): {
   readonly signal: AbortSignal
   dispose(): void
@@ -35,15 +38,28 @@ export function interruptSignal(
   const ignoreHangup = (): void => undefined
   const detached = hangupIsIgnored()
   for (const name of signals) process.on(name, detached && name === 'SIGHUP' ? ignoreHangup : onSignal)
-  if (ranks) process.on('SIGUSR2', onSignal)
+  if (rank !== null) process.on('SIGUSR2', onSignal)
+  const watch = rank === 0 ? whenPresent(process.env[stopFileVariable], () => onSignal('SIGINT')) : undefined
   return {
     signal: controller.signal,
     dispose() {
       for (const name of signals) process.off(name, onSignal)
       process.off('SIGHUP', ignoreHangup)
       process.off('SIGUSR2', onSignal)
+      clearInterval(watch)
     },
   }
+}
+
+/** Calls back once when a file is there. A timer that does not keep the process alive; undefined without a file to wait for. */
+function whenPresent(file: string | undefined, then: () => void): NodeJS.Timeout | undefined {
+  if (file === undefined) return undefined
+  const timer = setInterval(() => {
+    if (!existsSync(file)) return
+    clearInterval(timer)
+    then()
+  }, 200)
+  return timer.unref()
 }
 
 /** Ends the process at once. `process.exit` would wait for threads that are in native code: for the end of a training step. */

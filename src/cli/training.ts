@@ -86,7 +86,7 @@ export async function trainWithProgress<T>(
   const first = (ranks?.rank ?? 0) === 0
   const several = ranks !== undefined && ranks.size > 1
   const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })
-  const interrupt = interruptSignal(undefined, several)
+  const interrupt = interruptSignal(undefined, several ? ranks.rank : null)
   if (several) display.note(formatRanks(ranks))
   try {
     const shown = {

@@ -34,6 +34,8 @@ export const largestCounts = {
   /** Clips in one optimizer step, over all runs. */
   batchSize: 2 ** 24,
   workers: 1024,
+  /** Processes that `launch` starts on one machine. */
+  ranks: 1024,
   threads: 1024,
   epochs: 1_000_000,
   steps: 2 ** 31 - 1,

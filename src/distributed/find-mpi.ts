@@ -49,16 +49,27 @@ const programNames = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mp
 
 /** The programs on PATH that start ranks, each once. Never throws. */
 export async function findMpiPrograms(variables: Variables = process.env): Promise<MpiProgram[]> {
-  const folders = (variables.PATH ?? '').split(path.delimiter).filter(Boolean)
-  const files = programNames.flatMap((name) => folders.map((folder) => path.join(folder, name))).filter(isExecutable)
+  const files = programNames.flatMap((name) => onPath(name, variables))
   const real = new Map(files.toReversed().map((file) => [realpathSync(file), file]))
   const unique = files.filter((file) => real.get(realpathSync(file)) === file)
-  const found = await Promise.all(unique.map(kindOf))
+  const found = await Promise.all(unique.map((file) => kindOf(file)))
   return found.filter((program) => program !== null)
 }
 
-/** What a program that starts ranks is; null where it is neither Open MPI's nor one of MPICH and its relatives. */
-export async function kindOf(file: string): Promise<MpiProgram | null> {
+/** Files of a name in the folders of PATH. */
+function onPath(name: string, { PATH = '' }: Variables): string[] {
+  const folders = PATH.split(path.delimiter).filter(Boolean)
+  return folders.map((folder) => path.join(folder, name)).filter(isExecutable)
+}
+
+/**
+ * What a program that starts ranks is; null where it is neither Open MPI's nor one of MPICH and its relatives.
+ *
+ * @param name a path, or a name that is looked for on PATH
+ */
+export async function kindOf(name: string, variables: Variables = process.env): Promise<MpiProgram | null> {
+  const file = name.includes(path.sep) ? path.resolve(name) : onPath(name, variables)[0]
+  if (file === undefined || !isExecutable(file)) return null
   const said = await run(file, ['--version'], { timeout: limit }).then(
     ({ stdout }) => stdout,
     () => '',

@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
+import { libraryVariable } from '../distributed/launched.ts'
+import { stopFileVariable } from './interrupt.ts'
+
+export interface LaunchOptions {
+  readonly ranks: number
+  /** Program of MPI; default: the first one on PATH. */
+  readonly mpirun?: string
+}
+
+/** Commands that train on several ranks. */
+const commands = ['pretrain']
+
+/** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
+const ownCodes: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 130])
+
+/** Milliseconds that MPI may take to end all ranks when it is asked to. */
+const endLimit = 5000
+
+/**
+ * `videomae launch --ranks N -- pretrain ...`: starts the command on N ranks of this machine and ends as they do.
+ *
+ * The first Ctrl-C, SIGTERM or SIGHUP lets the ranks save; launchers would kill them. The second one ends all at once.
+ */
+export async function launchCommand(args: readonly string[], { ranks, mpirun }: LaunchOptions): Promise<void> {
+  const [command] = args
+  if (command === undefined || !commands.includes(command))
+    throw invalidArgument('COMMAND', `${commands.join(' or ')} behind --, with its options`, args.join(' '))
+  const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
+  if (program === undefined || program === null) throw missing(mpirun)
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
+  const stopFile = path.join(folder, 'stop')
+  try {
+    const child = spawn(program.path, [...launchFlags(program, ranks), process.execPath, process.argv[1], ...args], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      // In a session of its own: a terminal would send Ctrl-C to the launcher, too, which kills the ranks at once.
+      detached: true,
+      env: { ...process.env, ...libraryBeside(program), [stopFileVariable]: stopFile },
+    })
+    const dispose = passOn(child, stopFile)
+    const [code, signal] = (await once(child, 'close').finally(dispose)) as [number | null, NodeJS.Signals | null]
+    if (code === null || !ownCodes.has(code)) throw died(signal ?? `exit code ${code}`)
+    process.exitCode = code
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** What the launcher is told before the command. */
+export function launchFlags(
+  { kind }: MpiProgram,
+  ranks: number,
+  root: boolean = process.getuid?.() === 0,
+): readonly string[] {
+  const count = ['-np', String(ranks)]
+  // Without a cluster's launcher, also inside of a job of Slurm.
+  if (kind === 'MPICH') return ['-launcher', 'fork', ...count]
+  // Open MPI ties each of two ranks to one core, counts cores as places for ranks, and refuses root.
+  const flags = ['--map-by', 'slot:OVERSUBSCRIBE', '--bind-to', 'none']
+  return [...(root ? ['--allow-run-as-root'] : []), ...flags, ...count]
+}
+
+/** The library of a launcher that is not where the system looks for libraries, as a variable for the ranks. */
+function libraryBeside({ path: program, kind }: MpiProgram): Readonly<Record<string, string>> {
+  if (process.env[libraryVariable] !== undefined) return {}
+  const prefix = path.dirname(path.dirname(realpathSync(program)))
+  if (prefix === '/usr') return {}
+  const names = kind === 'Open MPI' ? ['libmpi.so.40', 'libmpi.so.80'] : ['libmpich.so.12', 'libmpi.so.12']
+  const files = ['lib', 'lib64'].flatMap((folder) => names.map((name) => path.join(prefix, folder, name)))
+  const found = files.find((file) => existsSync(file))
+  return found === undefined ? {} : { [libraryVariable]: found }
+}
+
+/** Lets the ranks save at the first signal, and ends them at the second. */
+function passOn(child: ChildProcess, stopFile: string): () => void {
+  let asked = false
+  const onSignal = (): void => {
+    if (!asked) writeFileSync(stopFile, '')
+    else {
+      child.kill('SIGTERM')
+      setTimeout(() => child.kill('SIGKILL'), endLimit).unref()
+    }
+    asked = true
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const name of signals) process.on(name, onSignal)
+  return () => {
+    for (const name of signals) process.off(name, onSignal)
+  }
+}
+
+function missing(mpirun: string | undefined): VideoMaeError {
+  const expected =
+    mpirun === undefined
+      ? 'a program of MPI that starts ranks on PATH (mpirun, mpiexec)'
+      : `${mpirun} to be a program of MPI that starts ranks`
+  return new VideoMaeError(`Expected ${expected}, but found none.`, {
+    code: 'LAUNCHER_MISSING',
+    exit: 'environment',
+    hint: 'Install openmpi-bin or mpich (Debian, Ubuntu), load the module of the cluster, or name the program with --mpirun.',
+  })
+}
+
+function died(how: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected all ranks to end with an exit code of the command, but one was killed or crashed (${how}), which ended all of them.`,
+    {
+      code: 'RANK_DIED',
+      exit: 'environment',
+      hint: 'The lines above may name the rank. Memory may have run out: `dmesg` says so. Continue from the last checkpoint with --resume.',
+    },
+  )
+}
