@@ -53,8 +53,33 @@ describe('readouts', () => {
     expect(compareReadouts(['a', 'b'], rowsOf(samples), [1, 1], options)).toBeNull()
   })
 
+  it('cannot be compared where each class is in one group: no head knows the class of the group that it lacks', () => {
+    const noise = () => Array.from({ length: 8 }, () => stream.normal())
+    const samples = [0, 1, 2].map((label): Sample => ({ label, row: noise() }))
+    expect(compareReadouts(['a', 'b'], rowsOf(samples), [4, 4], { classes: 3, seed: 0 })).toBeNull()
+    const groups = Array.from({ length: 12 }, (_, i): Sample => ({ label: i % 3, group: `g${i % 3}`, row: noise() }))
+    expect(leaveVideosOut(rowsOf(groups), 3, [1], { seed: 0 })).toBeNull()
+    expect(trainRidgeHead(rowsOf(groups), null, 3).leftOut).toBeNull()
+  })
+
+  it('are judged by videos whose class other groups have, and no class wins that a head does not know', () => {
+    // Class 2 is in group g0 only, beside videos of class 0.
+    const labels = [0, 0, 2, 2, 1, 1, 0, 1, 0, 1]
+    const groups = ['g0', 'g0', 'g0', 'g0', 'g1', 'g1', 'g2', 'g2', 'g3', 'g3']
+    const samples = labels.map((label, i): Sample => ({ label, group: groups[i], row: [stream.normal(), label] }))
+    const { rows, scores } = leaveVideosOut(rowsOf(samples), 3, [0.1, 10], { seed: 0 })!
+    expect(rows.videos.map(({ id }) => id)).toEqual(['0', '1', '4', '5', '6', '7', '8', '9'])
+    expect([rows.count, [...rows.labels]]).toEqual([8, [0, 0, 1, 1, 0, 1, 0, 1]])
+    for (const each of scores) {
+      expect(each).toHaveLength(8)
+      for (const [i, row] of each.entries()) expect(Number.isFinite(row[2]), `row ${i}`).toBe(i >= 2)
+    }
+    const [compared] = compareReadouts(['a'], rowsOf(samples), [2], { classes: 3, seed: 0 })!
+    expect(compared.videos).toBe(8)
+  })
+
   it('of equal worth are the first one', () => {
-    const same = { accuracy: 0.5, loss: 1 }
+    const same = { accuracy: 0.5, loss: 1, videos: 4 }
     expect(
       bestReadout([
         { readout: 'a', ...same },

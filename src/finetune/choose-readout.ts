@@ -6,6 +6,8 @@ import { bestLeftOut } from './ridge.ts'
 /** What ridge heads on a readout say about training videos whose group they never saw. */
 export interface ComparedReadout {
   readonly readout: string
+  /** Videos whose class other groups have, too: what the accuracy is the share of. */
+  readonly videos: number
   readonly accuracy: number
   /** Mean negative log-likelihood, nats. */
   readonly loss: number
@@ -19,7 +21,7 @@ const lambdas: readonly number[] = [0.1, 1, 10]
  *
  * @param rows of all readouts side by side, in their order
  * @param widths values of each readout
- * @returns null where all training videos belong together
+ * @returns null where all training videos belong together, or each class is in one group only
  * @throws VideoMaeError `RIDGE_SINGULAR`
  */
 export function compareReadouts(
@@ -35,7 +37,7 @@ export function compareReadouts(
     const own = { ...rows, width: widths[r], shape: [widths[r]], row: (i: number) => rows.row(i).subarray(start, end) }
     const found = bestLeftOut(own, classes, lambdas, seed)
     if (found === null) return null
-    compared.push({ readout, ...found.scores })
+    compared.push({ readout, videos: found.videos, ...found.scores })
     from = end
   }
   return compared
@@ -46,12 +48,13 @@ export function bestReadout(compared: readonly ComparedReadout[]): string {
   return compared.reduce((best, one) => (isBetter(one, best) ? one : best)).readout
 }
 
-/** `motion:3: right for 75.0 % of the training videos without their group (mean 59.3 %, grid:3 57.0 %)` */
+/** `motion:3: right for 75.0 % of 40 training videos without their group (mean 59.3 %, grid:3 57.0 %)` */
 export function describeChoice(readout: string, compared: readonly ComparedReadout[]): string {
   const accuracyOf = (name: string): string => percent(compared.find((one) => one.readout === name)!.accuracy)
   const others = compared.filter((one) => one.readout !== readout)
   const rest = others.map((one) => `${one.readout} ${percent(one.accuracy)}`).join(', ')
-  return `${readout}: right for ${accuracyOf(readout)} of the training videos without their group (${rest})`
+  const [{ videos }] = compared
+  return `${readout}: right for ${accuracyOf(readout)} of ${videos} training ${videos === 1 ? 'video' : 'videos'} without their group (${rest})`
 }
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`

@@ -65,7 +65,7 @@ export async function headFeatures(
     if (compared !== null) readout = bestReadout(compared)
     onNote?.(
       compared === null
-        ? `Readout ${readout}: all training videos belong together, so there is nothing to choose it by.`
+        ? `Readout ${readout}: all training videos belong together, or each class is in one group, so there is nothing to choose it by.`
         : `Readout ${describeChoice(readout, compared)}.`,
     )
   }

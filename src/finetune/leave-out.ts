@@ -15,9 +15,12 @@ export interface LeaveOutOptions {
 }
 
 export interface LeftOut {
-  /** The rows that were looked at, of whole groups. */
+  /** The rows that were looked at, of whole groups, whose class other groups have, too. */
   readonly rows: FeatureRows
-  /** Scores of each row by a head that is trained without its group, [classes], for each strength. */
+  /**
+   * Scores of each row by a head that is trained without its group, [classes], for each strength; -Infinity for classes that no other
+   * group has.
+   */
   readonly scores: readonly (readonly Float64Array[])[]
 }
 
@@ -26,8 +29,11 @@ export interface LeftOut {
  * of equal content, and parts of their file. Of many rows, a random part of whole groups is looked at. Rows are
  * standardised together, without labels.
  *
+ * A head knows only the classes that it was trained on. The score of another class would be 0, which wins where all others are below: of
+ * one video of each class, every one would look right.
+ *
  * @param lambdas strengths, per training row
- * @returns null where all videos belong together
+ * @returns null where all videos belong together, or each class is in one group only
  * @throws VideoMaeError `RIDGE_SINGULAR`
  */
 export function leaveVideosOut(
@@ -41,8 +47,30 @@ export function leaveVideosOut(
   const samples = ridgeRows(standardised(rows, standardisation(rows)), classes)
   const strengths = lambdas.map((lambda) => lambda * rows.count)
   const found = leaveGroupsOut(samples, groups, strengths, new DenseProduct('f64'))
-  const rowOf = (scores: Float64Array, i: number) => scores.subarray(i * classes, (i + 1) * classes)
-  return { rows, scores: found.map((scores) => Array.from({ length: rows.count }, (_, i) => rowOf(scores, i))) }
+  const elsewhere = classesElsewhere(rows.labels, groups, classes)
+  const judged = Int32Array.from(rows.labels.keys()).filter((i) => elsewhere(groups[i], rows.labels[i]))
+  if (judged.length === 0) return null
+  const rowOf = (scores: Float64Array, i: number) =>
+    scores
+      .slice(i * classes, (i + 1) * classes)
+      .map((score, c) => (elsewhere(groups[i], c) ? score : Number.NEGATIVE_INFINITY))
+  return {
+    rows: selected(rows, judged),
+    scores: found.map((scores) => Array.from(judged, (i) => rowOf(scores, i))),
+  }
+}
+
+/** Whether a class has rows outside a group. */
+function classesElsewhere(
+  labels: Int32Array,
+  groups: Int32Array,
+  classes: number,
+): (group: number, label: number) => boolean {
+  // The only group of each class; -1 where it has several, -2 where it has none.
+  const only = new Int32Array(classes).fill(-2)
+  for (const [i, label] of labels.entries())
+    only[label] = only[label] === -2 || only[label] === groups[i] ? groups[i] : -1
+  return (group, label) => only[label] === -1 || (only[label] >= 0 && only[label] !== group)
 }
 
 /** Rows in float64 with a last value of 1 for the bias. */
@@ -89,10 +117,14 @@ function drawnRows(
   for (const owner of train.owners) views[owner]++
   const groupOf = drawGroups(train.videos, (v) => views[v], options)
   const taken = Int32Array.from(train.owners.keys()).filter((i) => groupOf[train.owners[i]] >= 0)
-  const groups = taken.map((i) => groupOf[train.owners[i]])
-  if (taken.length === train.count) return { rows: train, groups }
+  return { rows: selected(train, taken), groups: taken.map((i) => groupOf[train.owners[i]]) }
+}
+
+/** Some rows, all of each video that has any. */
+function selected(train: FeatureRows, taken: Int32Array): FeatureRows {
+  if (taken.length === train.count) return train
   const places = new Map([...new Set(taken.map((i) => train.owners[i]))].map((owner, place) => [owner, place]))
-  const rows: FeatureRows = {
+  return {
     ...train,
     count: taken.length,
     labels: taken.map((i) => train.labels[i]),
@@ -100,5 +132,4 @@ function drawnRows(
     videos: [...places.keys()].map((owner) => train.videos[owner]),
     row: (i) => train.row(taken[i]),
   }
-  return { rows, groups }
 }

@@ -27,7 +27,7 @@ export interface RidgeResult extends LinearWeights {
   readonly temperature: number
   /** Null without validation videos. */
   readonly validation: ValidationScores | null
-  /** Scores of training videos by heads that never saw their group; null with validation videos or one group. */
+  /** Scores of training videos by heads that never saw their group; null with validation videos, or where none can be left out. */
   readonly leftOut: ValidationScores | null
 }
 
@@ -40,8 +40,8 @@ const fallback = { lambda: 0.1, temperature: 8 }
  * standardised first. The strength is the one with the highest accuracy (then the lowest loss) on the validation videos or,
  * without any, on training videos by heads that never saw their group (`leaveVideosOut`), at the factor that turns its scores
  * into calibrated probabilities. The factor has the lowest loss against smoothed targets: n videos are counted with one more of
- * every class, as Platt (1999) does, since a few videos that all are right would otherwise ask for probabilities of 1. Where all
- * training videos belong together, both are fixed.
+ * every class, as Platt (1999) does, since a few videos that all are right would otherwise ask for probabilities of 1. Where no
+ * training video can be left out, both are fixed.
  *
  * @throws VideoMaeError `RIDGE_SINGULAR`
  */
@@ -88,12 +88,14 @@ interface Chosen {
   readonly lambda: number
   readonly temperature: number
   readonly scores: ValidationScores
+  /** That the scores are of. */
+  readonly videos: number
 }
 
 /**
  * The best strength by leaving out groups of training videos.
  *
- * @returns null where all videos belong together
+ * @returns null where all videos belong together, or each class is in one group only
  * @throws VideoMaeError `RIDGE_SINGULAR`
  */
 export function bestLeftOut(
@@ -107,7 +109,7 @@ export function bestLeftOut(
   let best: Chosen | null = null
   for (const [l, lambda] of lambdas.entries()) {
     const found = calibrated(left.rows, left.scores[l], classes)
-    if (isBetter(found.scores, best?.scores ?? null)) best = { lambda, ...found }
+    if (isBetter(found.scores, best?.scores ?? null)) best = { lambda, videos: left.rows.videos.length, ...found }
   }
   return best
 }

@@ -62,7 +62,7 @@ describe('videomae finetune', () => {
       expect.stringMatching(/^engine {4}\S+, 1 thread$/),
       expect.stringMatching(/^memory {4}\d+ MB \(parameters.*\); .+ available$/),
       `folder    ${run}`,
-      expect.stringMatching(/^Readout \S+: right for .+ of the training videos without their group \(.+\)\.$/),
+      expect.stringMatching(/^Readout \S+: right for .+ of \d+ training videos without their group \(.+\)\.$/),
       '',
     ])
     const result = JSON.parse(stdout) as { videos: unknown; classifier: string; rows: unknown; sources: unknown }
