@@ -2,12 +2,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 
 const root = path.resolve(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
   name: string
   type: string
   license: string
+  version: string
+  description: string
   bin: Record<string, string>
   exports: Record<string, string | Record<string, string>>
   dependencies: Record<string, string>
@@ -25,6 +28,13 @@ describe('package', () => {
     for (const file of files) expect(existsSync(path.join(root, file)), file).toBe(true)
     expect(manifest).toMatchObject({ name: 'videomae', type: 'module', license: 'Apache-2.0' })
     expect(existsSync(path.join(root, 'LICENSE'))).toBe(true)
+  })
+
+  it('is cited as what it is', () => {
+    const citation = parse(readFileSync(path.join(root, 'CITATION.cff'), 'utf8')) as Record<string, unknown>
+    const { name: title, version, license, description } = manifest
+    expect(citation).toMatchObject({ 'cff-version': '1.2.0', type: 'software', title, version, license })
+    expect(citation.abstract).toBe(description)
   })
 
   it('asks a consumer for no package with an install script', () => {

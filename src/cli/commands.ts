@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
 import { collect, countOf, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
+import { completionScript, shells } from './completion.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
+import { addHelpExamples } from './help-examples.ts'
 import { runCommand } from './run.ts'
 
 /** All commands. Each command's module is loaded only when it runs, so that `--help` is instant. */
@@ -33,6 +35,8 @@ export function createProgram(): Command {
   addReport(program)
   addDemo(program)
   addDoctor(program)
+  addCompletion(program)
+  addHelpExamples(program)
   return program
 }
 
@@ -262,4 +266,21 @@ function addDoctor(program: Command): void {
     .summary('what this machine has, what is missing and how to get it')
     .addOption(json())
     .action((options) => runCommand(options, async () => (await import('./doctor.ts')).doctorCommand(options)))
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command('completion')
+    .summary('print a script that completes commands, options and values in a shell')
+    .description(
+      'Prints a script for the shell, made from the commands of this version. Its first lines say how to install it.',
+    )
+    .addArgument(new Argument('<shell>', 'the shell').choices(shells))
+    .addOption(json())
+    .action((shell, options) =>
+      runCommand(options, async () => {
+        const script = completionScript(program, shell)
+        process.stdout.write(options.json === true ? `${JSON.stringify({ shell, script })}\n` : script)
+      }),
+    )
 }

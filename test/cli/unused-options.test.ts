@@ -238,6 +238,7 @@ const table: Record<string, Record<string, Use>> = {
   },
   demo: used('--report', '--out', '--clips', '--steps', '--engine', '--threads', '--json'),
   doctor: used('--json'),
+  completion: used('--json'),
 }
 
 const given = ['video.mp4', 'videos']
