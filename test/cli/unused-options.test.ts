@@ -55,6 +55,7 @@ const table: Record<string, Record<string, Use>> = {
     '--set': { refused: ['pretrain videos --set clip.cropScale=[0.4,1]'] },
     '--dry-run': { refused: ['pretrain videos --print-config --dry-run'] },
   },
+  launch: used('--ranks', '--mpirun', '--json'),
   finetune: {
     ...used('--from', '--mode', '--recipe', '--shots', '--out', '--resume', '--engine', '--threads', '--seed'),
     ...used('--print-config', '--force', '--json', '--quiet'),
