@@ -28,6 +28,41 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
+/** Bytes that wait to be written together, and what counts as small beside them. */
+const [gatheredBytes, smallBytes] = [1 << 18, 1 << 15]
+
+/**
+ * Writes at the current place of a file, small pieces together: one system call through a thread of its own for each small tensor
+ * takes more time than the writing. Call `flush` at the end.
+ */
+export class GatheringWriter {
+  private readonly file: FileHandle
+  private waiting: Uint8Array | undefined
+  private used = 0
+
+  constructor(file: FileHandle) {
+    this.file = file
+  }
+
+  /** @param bytes may be reused by the caller once the promise is fulfilled */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.used + bytes.length > gatheredBytes) await this.flush()
+    if (bytes.length >= smallBytes) {
+      await this.flush()
+      await writeFully(this.file, bytes)
+      return
+    }
+    this.waiting ??= new Uint8Array(gatheredBytes)
+    this.waiting.set(bytes, this.used)
+    this.used += bytes.length
+  }
+
+  async flush(): Promise<void> {
+    if (this.waiting !== undefined && this.used > 0) await writeFully(this.file, this.waiting.subarray(0, this.used))
+    this.used = 0
+  }
+}
+
 /** The bytes of any typed array, without copying. */
 export function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

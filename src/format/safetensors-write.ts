@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { bytesOf, elementCount, writeFully } from './file-bytes.ts'
+import { bytesOf, elementCount, GatheringWriter } from './file-bytes.ts'
 import { type SafetensorsDtype, safetensorsWidths, type TensorArray, type TensorInfo } from './safetensors-header.ts'
 
 /** A tensor to write. */
@@ -51,12 +51,14 @@ export async function writeSafetensors(
 
   const file = await open(path, 'w')
   try {
-    await writeFully(file, head)
+    const writer = new GatheringWriter(file)
+    await writer.write(head)
     for (const { name, tensor, dtype, shape } of entries) {
       const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data
       checkData(name, dtype, shape, data)
-      await writeFully(file, bytesOf(data))
+      await writer.write(bytesOf(data))
     }
+    await writer.flush()
     await file.sync()
   } finally {
     await file.close()
