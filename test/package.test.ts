@@ -15,6 +15,7 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
   exports: Record<string, string | Record<string, string>>
   dependencies: Record<string, string>
   allowScripts: Record<string, boolean>
+  sideEffects: string[]
 }
 
 describe('package', () => {
@@ -35,6 +36,18 @@ describe('package', () => {
     const { name: title, version, license, description } = manifest
     expect(citation).toMatchObject({ 'cff-version': '1.2.0', type: 'software', title, version, license })
     expect(citation.abstract).toBe(description)
+  })
+
+  it('lets no bundler drop a module that is imported for what it does', () => {
+    const bare = readdirSync(path.join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.js'))
+      .flatMap((file) => {
+        const text = readFileSync(path.join(root, 'dist', file), 'utf8')
+        const imported = [...text.matchAll(/^import '(\..*)'/gm)].map((found) => found[1])
+        return imported.map((name) => path.posix.join('dist', path.posix.dirname(file.split(path.sep).join('/')), name))
+      })
+    expect(bare.length).toBeGreaterThan(0)
+    for (const file of bare) expect(manifest.sideEffects).toContain(`./${file}`)
   })
 
   it('asks a consumer for no package with an install script', () => {
