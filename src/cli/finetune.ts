@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { stringify } from 'yaml'
+import { requireOneProcess } from '../distributed/launched.ts'
 import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { unusedInFinetuning } from '../finetune/unused-keys.ts'
@@ -26,6 +27,7 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
 
 /** `videomae finetune`. Progress goes to stderr, the result to stdout. */
 export async function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
+  requireOneProcess('finetune')
   const { json = false, recipe, resume = false } = options
   const file = recipe === undefined ? null : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
