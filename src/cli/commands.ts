@@ -25,6 +25,7 @@ export function createProgram(): Command {
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .hook('preAction', (_, command) => refuseBlank(command))
   addInspect(program)
+  addDataset(program)
   addPretrain(program)
   addLaunch(program)
   addFinetuneCommands(program)
@@ -74,6 +75,28 @@ function addInspect(program: Command): void {
     .addOption(json())
     .action((sources, options) =>
       runCommand(options, async () => (await import('./inspect.ts')).inspectCommand(sources, options)),
+    )
+}
+
+/** `officialNames`, written out so that `--help` loads nothing of what reads them. */
+const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics'] as const
+
+function addDataset(program: Command): void {
+  program
+    .command('dataset')
+    .summary('write lists of a published data set with its official splits')
+    .description(
+      'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics and writes a list for each\n' +
+        'official split, with groups where the data set has them, and the classes in their official order. Says which videos\n' +
+        'are missing. Reads no video.',
+    )
+    .addArgument(new Argument('<name>', 'the data set').choices(datasets))
+    .argument('<folder>', 'where its videos lie, in any subfolders')
+    .option('--annotations <folder>', 'where the annotation files lie; default: the folder of the videos')
+    .option('--out <folder>', 'folder of the lists; default: NAME-lists')
+    .addOption(json())
+    .action((name, folder, options) =>
+      runCommand(options, async () => (await import('./dataset.ts')).datasetCommand(name, folder, options)),
     )
 }
 

@@ -70,7 +70,8 @@ describe('the help of a command', () => {
     expect(examples.length).toBeGreaterThan(0)
     for (const example of examples) {
       expect(example.split(' ')[0]).toBe(name)
-      for (const [, option] of example.matchAll(/ (--[\w-]+)/g))
+      // Behind -- stands another command.
+      for (const [, option] of example.split(' -- ')[0].matchAll(/ (--[\w-]+)/g))
         expect(
           command.options.map(({ long }) => long),
           example,

@@ -4,11 +4,13 @@ import type { Command } from 'commander'
 /** By command; the first line is the most common use. */
 export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   inspect: ['inspect videos', 'inspect labels.csv --base /data/videos --json'],
+  dataset: ['dataset ucf101 UCF-101 --annotations ucfTrainTestlist', 'dataset kinetics kinetics400 --out lists'],
   pretrain: [
     'pretrain videos --recipe laptop-pretrain',
     "pretrain videos --set mask.ratio=0.9 --set 'schedule.duration=2000 steps' --out checkpoints/mine",
     'pretrain --resume --out checkpoints/mine',
   ],
+  launch: ['launch --ranks 2 -- pretrain videos --recipe laptop-pretrain'],
   finetune: [
     'finetune labels.csv --from checkpoints/mine --mode ridge',
     'finetune videos-by-class --from checkpoints/mine --mode full --out checkpoints/classifier',

@@ -49,6 +49,7 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--decoder', '--workers', '--timeout', '--json'),
     '--base': { refused: ['inspect video.mp4 --base .', 'inspect videos --base .'] },
   },
+  dataset: used('--annotations', '--out', '--json'),
   pretrain: {
     ...used('--recipe', '--out', '--resume', '--keep', '--engine', '--threads', '--decoder', '--workers', '--timeout'),
     ...used('--seed', '--print-config', '--force', '--json', '--quiet'),

@@ -1,0 +1,120 @@
+/** Published data sets as lists of this program, with their official splits, groups and order of classes. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
+import { writeFileAtomic } from '../../format/atomic.ts'
+import { csvField } from '../../format/csv.ts'
+import { requireOwnResults } from '../../format/own-results.ts'
+import type { SplitName } from '../split-part.ts'
+import { hmdb51 } from './hmdb51.ts'
+import { kinetics } from './kinetics.ts'
+import type { ReadAnnotations } from './official-types.ts'
+import { somethingSomething } from './something-something.ts'
+import { annotationFiles, VideoFiles } from './sources.ts'
+import { ucf101 } from './ucf101.ts'
+
+const readers = { ucf101, hmdb51, ssv2: somethingSomething, kinetics } as const satisfies Record<
+  string,
+  ReadAnnotations
+>
+export type OfficialName = keyof typeof readers
+export const officialNames = Object.keys(readers) as readonly OfficialName[]
+
+export interface OfficialList {
+  readonly file: string
+  /** Videos in each part. */
+  readonly parts: Readonly<Partial<Record<SplitName, number>>>
+}
+
+export interface OfficialDataset {
+  readonly name: OfficialName
+  readonly classes: readonly string[]
+  readonly lists: readonly OfficialList[]
+  /** Videos that annotations name and that are not there, or that several files could be. Sorted. */
+  readonly missing: readonly string[]
+  /** Videos in the folder that no list names. */
+  readonly unlisted: readonly string[]
+  /** Classes without a video. */
+  readonly emptyClasses: readonly string[]
+  readonly notes: readonly string[]
+  /** Paths that were written. */
+  readonly files: readonly string[]
+}
+
+export interface OfficialOptions {
+  /** Folder of the lists. */
+  readonly out: string
+  /** Folder of the annotation files, searched with its subfolders. Default: that of the videos. */
+  readonly annotations?: string
+}
+
+const header = 'path,label,start,end,group,split'
+
+/**
+ * Writes a list for each official split (path,label,start,end,group,split; paths are absolute), `classes.txt` in the official order,
+ * `missing.txt` if videos are missing, and `dataset.json`.
+ *
+ * @param folder where the videos lie, in any subfolders
+ * @throws VideoMaeError `DATASET_INCOMPLETE` for a missing annotation file, or where not one video is there; `DATASET_INVALID`;
+ *   `OUTPUT_TAKEN` where files of other origin would be replaced
+ */
+export async function writeOfficialDataset(
+  name: OfficialName,
+  folder: string,
+  { out, annotations = folder }: OfficialOptions,
+): Promise<OfficialDataset> {
+  const { classes, lists, notes } = await readers[name](annotationFiles(annotations), annotations)
+  const written = new Set(['classes.txt', 'missing.txt', 'dataset.json', ...lists.map((list) => `${list.name}.csv`)])
+  await requireOwnResults(out, {
+    what: 'the lists of an earlier call',
+    isWritten: (file) => written.has(file),
+    main: 'dataset.json',
+    begins: /^\{\s*"format": "videomae-dataset"/,
+  })
+  const videos = new VideoFiles(folder)
+  const missing = new Set<string>()
+  const used = new Set<string>()
+  const made = lists.map((list) => {
+    const parts: Partial<Record<SplitName, number>> = {}
+    const lines = list.videos.flatMap(({ stem, folders, label, split, group }) => {
+      const file = videos.find(stem, folders)
+      if (file === null) {
+        missing.add(stem)
+        return []
+      }
+      used.add(label)
+      parts[split] = (parts[split] ?? 0) + 1
+      return [[file, label, '', '', group ?? '', split].map(csvField).join(',')]
+    })
+    return { file: path.join(out, `${list.name}.csv`), parts, text: [header, ...lines, ''].join('\n') }
+  })
+  if (used.size === 0) throw noVideos(folder, videos.count, [...missing][0])
+  const summary = {
+    name,
+    classes,
+    lists: made.map(({ file, parts }) => ({ file, parts })),
+    missing: [...missing].sort(),
+    unlisted: videos.unlisted(),
+    emptyClasses: classes.filter((label) => !used.has(label)),
+    notes,
+  }
+  const texts: [string, string][] = [
+    [
+      'dataset.json',
+      `${JSON.stringify({ format: 'videomae-dataset', version: 1, folder: path.resolve(folder), ...summary }, null, 2)}\n`,
+    ],
+    ...made.map(({ file, text }): [string, string] => [path.basename(file), text]),
+    ['classes.txt', classes.map((label) => `${label}\n`).join('')],
+    ['missing.txt', summary.missing.map((stem) => `${stem}\n`).join('')],
+  ]
+  await mkdir(out, { recursive: true })
+  for (const [file, text] of texts) await writeFileAtomic(path.join(out, file), text)
+  return { ...summary, files: texts.map(([file]) => path.join(out, file)) }
+}
+
+function noVideos(folder: string, count: number, example: string | undefined): VideoMaeError {
+  return new VideoMaeError(
+    `Expected videos of the data set in ${folder}, but none of its ${count} videos is one that the annotations name, such as ${example}.`,
+    { code: 'DATASET_INCOMPLETE', exit: 'data', hint: 'Name the folder that the videos were unpacked in.' },
+  )
+}
