@@ -86,6 +86,23 @@ it('a folder takes one certification at a time, and what an earlier one has left
   await lock.release()
   await certifyVideos(job)
   expect(notes.join()).not.toContain('earlier certificate')
+  // One that ends before everything is counted leaves the earlier certificate whole: its votes are rankings, under the same name.
+  const stop = new AbortController()
+  const seen: string[] = []
+  const onProgress = (what: string) => {
+    // Of the second ensemble: everything of the first one is written.
+    if (what !== 'certificates' && seen.includes('certificates')) stop.abort(new Error('stopped'))
+    seen.push(what)
+  }
+  const stopped = {
+    ...job,
+    partitions: [3, 2],
+    rules: ['roe'],
+    onProgress,
+    signal: stop.signal,
+  } as const
+  await expect(certifyVideos(stopped)).rejects.toThrow('stopped')
+  expect((await verifyCertificate(path.join(out, 'certificate.json'), { data, test })).differences).toEqual([])
   const { files } = await certifyVideos({ ...job, partitions: 2 })
   expect(notes.at(-1)).toMatch(
     /not part of this one: ballots-k3-d1.npy, buckets-3.json, ensemble-k3-d1.safetensors, learners-k3-d1.txt$/,

@@ -108,6 +108,22 @@ export function digestOfRecord(record: SampleRecord): string {
 const fileNames = { protected: 'protected-set.json', inputs: 'certified-inputs.json' } as const
 
 /**
+ * Refuses the place of a record where another file is.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`
+ */
+async function requireOwnRecord(place: string): Promise<void> {
+  const found = await startOf(place).catch(nullIfMissing)
+  if (found !== null && found !== '' && !found.startsWith('{"schema":"videomae.samples/'))
+    throw outputTaken(place, 'that of an earlier certificate')
+}
+
+/** `requireOwnRecord` for both records of a folder. */
+export async function requireOwnRecords(folder: string): Promise<void> {
+  for (const file of Object.values(fileNames)) await requireOwnRecord(path.join(folder, file))
+}
+
+/**
  * Writes a record beside a certificate.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has its name
@@ -115,9 +131,7 @@ const fileNames = { protected: 'protected-set.json', inputs: 'certified-inputs.j
 export async function writeSampleRecord(folder: string, record: SampleRecord): Promise<StoredFile> {
   const file = fileNames[record.side]
   const place = path.join(folder, file)
-  const found = await startOf(place).catch(nullIfMissing)
-  if (found !== null && found !== '' && !found.startsWith('{"schema":"videomae.samples/'))
-    throw outputTaken(place, 'that of an earlier certificate')
+  await requireOwnRecord(place)
   const text = textOf(record)
   await writeFileAtomic(place, text)
   return { file, sha256: sha256(text) }

@@ -1,5 +1,5 @@
 /** From labelled videos and an encoder to a certificate and its files, in one call. */
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { lockRun } from '../../train/run-lock.ts'
 import { certify } from '../certify.ts'
@@ -12,6 +12,7 @@ import {
   requireCertificateFolder,
   writeCertificate,
 } from '../files/certificate-file.ts'
+import { requireOwnRecords } from '../files/sample-record.ts'
 import { defaultRules } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
@@ -81,17 +82,41 @@ async function certifyPlanned(
         keepEnsemble(learnersOf(out), ensemble, plan, prepared, { ...videos, groups: job.groups }),
     })
     const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
-    const ensembles = new Set(certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file])))
-    for (const file of ensembles) await rename(path.join(learnersOf(out), file), path.join(out, file))
-    const files = await writeCertificate(out, certificate, manifests)
-    const kept = [...filesToVerifyFrom(certificate), ...ensembles].map((file) => path.join(out, file))
-    const all = [...new Set([...files, ...kept])]
+    const all = await putInPlace(out, certificate, manifests)
     const left = await leftFromEarlier(out, all)
     if (left.length > 0)
       job.onNote?.(`${out} has files of an earlier certificate, which are not part of this one: ${left.join(', ')}`)
     return { certificate, files: all, inputs: prepared.test.rows, plan }
   }
+  await rm(stagingOf(out), { recursive: true, force: true }) // of a command that was killed
   return prepareLearners(plan, videos, certifyPrepared, sizeOf(job))
+}
+
+/**
+ * Writes the rest of the files and moves all of them into the folder, the certificate last: until then an earlier certificate and its
+ * files are whole, whatever happens, a full disk for instance.
+ *
+ * @returns paths of the files, the certificate first
+ */
+async function putInPlace(
+  out: string,
+  certificate: VideoCertificate,
+  manifests: Parameters<typeof writeCertificate>[2],
+): Promise<readonly string[]> {
+  const staging = stagingOf(out)
+  const written = await writeCertificate(staging, certificate, manifests)
+  const named = [...written.map((file) => path.basename(file)), ...filesToVerifyFrom(certificate)]
+  const ensembles = certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file]))
+  const places = new Map<string, string>([
+    ...[...new Set(named)].map((file) => [file, path.join(staging, file)] as const),
+    ...ensembles.map((file) => [file, path.join(learnersOf(out), file)] as const),
+  ])
+  await requireCertificateFolder(out, true)
+  await requireOwnRecords(out)
+  // `writeCertificate` names the certificate first.
+  for (const [file, place] of [...places].reverse()) await rename(place, path.join(out, file))
+  await rm(staging, { recursive: true, force: true })
+  return [...places.keys()].map((file) => path.join(out, file))
 }
 
 /**
@@ -131,6 +156,9 @@ async function planJob(job: CertifyVideosJob) {
   return { plan, videos, by, out }
 }
 
+/** Where files are until everything is counted. */
+const stagingOf = (out: string): string => path.join(learnersOf(out), 'files')
+
 /** Where trained learners are kept. */
 const learnersOf = (out: string): string => path.join(out, 'learners')
 
@@ -148,7 +176,7 @@ function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
     threat: { threat, encoder },
     seeds: job.seedsPerPartition,
     directory: learnersOf(job.out),
-    votesDirectory: job.out,
+    votesDirectory: stagingOf(job.out),
     onProgress: stage(job.onProgress, 'learners'),
     onVotes: stage(job.onProgress, 'votes of learners'),
     onCertified: stage(job.onProgress, 'certificates'),
