@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createProgram } from '../src/cli/commands.ts'
 import { type ExitKind, exitCodes } from '../src/core/errors.ts'
+import { finetuneConfiguration } from '../src/finetune/configuration.ts'
 
 const root = path.join(import.meta.dirname, '..')
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
@@ -114,6 +115,20 @@ describe('options', () => {
     })
     expect(missing).toEqual([])
   })
+})
+
+test('what help says of the defaults of a recipe is what the recipe has', () => {
+  const { mode, probe, seed } = finetuneConfiguration({})
+  const command = createProgram().commands.find((other) => other.name() === 'finetune')
+  const said = (command?.options ?? []).flatMap(({ long, description }) => {
+    const value = /from the recipe, else (\S+)/.exec(description)?.[1]
+    return value === undefined ? [] : [[long, value]]
+  })
+  expect(said).toEqual([
+    ['--mode', mode],
+    ['--readout', probe.readout],
+    ['--seed', String(seed)],
+  ])
 })
 
 describe('keys of a recipe', () => {

@@ -55,7 +55,7 @@ function addFinetune(program: Command): void {
     .option('--set <key=value>', 'override one value of the recipe (repeatable)', collect)
     .option(
       '--readout <name>',
-      `[linear, ridge] ${readoutSyntax}; ${automaticReadout}: chosen on the training videos; default: from the recipe, else mean`,
+      `[linear, ridge] ${readoutSyntax}; ${automaticReadout}: chosen on the training videos; default: from the recipe, else ${automaticReadout}`,
     )
     .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')

@@ -3,7 +3,7 @@ import { packageVersion } from '../core/package-version.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { type OnnxModel, writeCheckedModel } from '../format/onnx.ts'
-import { recordedSampling } from '../inference/classifier.ts'
+import { hasHead, recordedSampling } from '../inference/classifier.ts'
 import { classifierKeys, resizeKey } from '../inference/onnx-classifier.ts'
 import type { TestSampling } from '../inference/views.ts'
 import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
@@ -95,7 +95,10 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
     )
   })
   const { checked: check, ...rest } = written
-  return { ...rest, input, check, metadata, warnings: opened.warnings }
+  const headless =
+    'The checkpoint is that of a classifier. The file has its encoder, and neither its head nor its labels: `export --classifier` writes these, too.'
+  const warnings = hasHead(opened) ? [...opened.warnings, headless] : opened.warnings
+  return { ...rest, input, check, metadata, warnings }
 }
 
 /**

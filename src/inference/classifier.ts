@@ -46,6 +46,11 @@ export interface Classifier {
 
 const files = { sampling: 'clip.json', head: headFile, description: 'classifier.json' } as const
 
+/** Whether an opened checkpoint is that of a classifier with its last layer, whatever kind of head it has. */
+export function hasHead({ classes, path: directory }: Pick<OpenedCheckpoint, 'classes' | 'path'>): boolean {
+  return classes !== null || existsSync(path.join(directory, files.description))
+}
+
 /** Of a head: a hundred times that of the largest models. */
 const largestSize = 2 ** 20
 

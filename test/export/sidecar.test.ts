@@ -122,7 +122,8 @@ describe('an encoder', () => {
     const options = { out: place('encoder.onnx'), clips: randomClips(configuration, 1) }
     expect((await exportEncoder(place('encoder'), options)).sidecar.clip?.sampling).toBeNull()
     writeFileSync(place('encoder', 'clip.json'), '{"kind":"dense","stride":4,"fps":null}')
-    const { sidecar, files } = await exportEncoder(place('encoder'), options)
+    const { sidecar, files, warnings } = await exportEncoder(place('encoder'), options)
+    expect(warnings).toEqual([])
     expect(files).toEqual([place('encoder.onnx'), place('encoder.json')])
     expect(readSidecar(files[1])).toEqual(sidecar)
     expect(sidecar).toMatchObject({

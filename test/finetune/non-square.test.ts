@@ -152,6 +152,8 @@ describe('a classifier of 8 x 16 frames', () => {
     const check = await clipsForCheck(place('checkpoint'), videos[2], new RandomStream('check'))
     const exported = await exportEncoder(place('checkpoint'), { out: place('encoder.onnx'), clips: check })
     expect(exported.check.largestDifference).toBeLessThan(1e-4)
+    // A classifier: whoever wanted its labels is told how to get them.
+    expect(exported.warnings).toEqual([expect.stringContaining('export --classifier')])
   })
 
   it.each(['grid:2', 'motion:2', 'motion-rms:1'])(
