@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { type Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { addCertifyCommands } from './certify-commands.ts'
@@ -51,8 +51,12 @@ const blank = '<blank>'
 
 /** Every option of every command that takes a value, and every argument, with blank text in its place. */
 const blanks = createProgram().commands.flatMap((command) => {
-  const sound = command.registeredArguments.filter(({ required }) => required).map(() => 'DATA')
-  const mandatory = command.options.filter((option) => option.mandatory).flatMap(({ long }) => [long!, 'ENCODER'])
+  const sound = command.registeredArguments
+    .filter(({ required }) => required)
+    .map((argument: Argument & { readonly argChoices?: readonly string[] }) => argument.argChoices?.[0] ?? 'DATA')
+  const mandatory = command.options
+    .filter((option) => option.mandatory)
+    .flatMap(({ long, parseArg }) => [long!, parseArg === undefined ? 'ENCODER' : '2'])
   const options = command.options.filter((option) => option.required || option.optional).map(({ long }) => long!)
   return [
     ...options.map((option) => ({
@@ -101,7 +105,16 @@ describe('counts that nobody can mean are refused before the command begins', ()
   const values = createProgram().commands.flatMap((command) =>
     command.options.flatMap((option) => {
       // Numbers that stand for themselves: nothing is made for them.
-      const free = ['--seed', '--require-radius', '--first-class', '--timeout', '--fps', '--lambda', '--learning-rate']
+      const free = [
+        '--seed',
+        '--require-radius',
+        '--first-class',
+        '--timeout',
+        '--windows',
+        '--fps',
+        '--lambda',
+        '--learning-rate',
+      ]
       if (option.parseArg === undefined || option.parseArg === collect || free.includes(option.long ?? '')) return []
       return option.argChoices === undefined ? [{ command: command.name(), option }] : []
     }),
@@ -110,7 +123,7 @@ describe('counts that nobody can mean are refused before the command begins', ()
   test('all of them', () => {
     expect(values.length).toBeGreaterThan(40)
     for (const { command, option } of values) {
-      if (['--test-share', '--mask-ratio'].includes(option.long ?? '')) continue // fractions
+      if (['--test-share', '--mask-ratio', '--threshold'].includes(option.long ?? '')) continue // fractions
       expect(() => option.parseArg?.('9007199254740991', undefined), `${command} ${option.long}`).toThrow(
         expect.objectContaining({
           code: 'INVALID_ARGUMENT',
