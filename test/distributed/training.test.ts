@@ -1,5 +1,5 @@
 /** Pretraining on ranks that MPI starts. Oracle: one process with the same recipe. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -15,6 +15,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ranks-'))
 const place = (name: string): string => path.join(folder, name)
 const limit = { timeout: 240_000 }
 const installed = launchers.filter(({ missing }) => missing === null)
+const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0
 const script = fileURLToPath(compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main'))
 
 let tiny: TinyRun
@@ -77,6 +78,17 @@ it.skipIf(installed.length < 2)('both libraries give the same bits', () => {
 describe.skipIf(installed.length === 0)('a run', () => {
   const { program, flags } = installed[0] ?? launchers[0]
 
+  /** Runs the launcher itself, which can start ranks of different kinds. */
+  async function ranks(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let stderr = ''
+    child.stderr.on('data', (text) => {
+      stderr += String(text)
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, stderr }
+  }
+
   it(
     'goes on with four ranks where one process has stopped, with the samples that would have come',
     limit,
@@ -112,15 +124,20 @@ describe.skipIf(installed.length === 0)('a run', () => {
     const run = [process.execPath, script, ...command('differs'), '--set', 'data.path=videos']
     const own = run.filter((part) => part !== tiny.videos)
     const args = [...flags, ...rank, folder, ...own, ':', ...rank, place('elsewhere'), ...own]
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    let stderr = ''
-    child.stderr.on('data', (text) => {
-      stderr += String(text)
-    })
-    const [code] = (await once(child, 'close')) as [number | null]
+    const { code, stderr } = await ranks(args)
     expect(code, stderr).toBe(4)
     expect(stderr).toContain('[RANKS_DIFFER]')
     expect(stderr).toMatch(/videos: 11 entries, \w+ on rank 0 \(\S+\), 10 entries, \w+ on rank 1 of 2 on \S+/)
+  })
+
+  it.skipIf(!hasFfmpeg)('ends on all ranks when one fails alone, with its error and its host', limit, async () => {
+    const run = [process.execPath, script, ...command('fails'), '--decoder', 'ffmpeg']
+    const other = ['-np', '1', 'env', 'FFMPEG_PATH=nowhere', ...run]
+    const { code, stderr } = await ranks([...flags, '-np', '1', ...run, ':', ...other])
+    expect(code, stderr).toBe(4)
+    expect(stderr).toMatch(/rank 1 of 2 on \S+ failed, so all ranks end:\nvideomae: .* \[DECODER_MISSING\]/)
+    // What the launcher says of it comes behind that.
+    expect(stderr.slice(0, stderr.indexOf('failed, so all'))).not.toMatch(/MPI_ABORT|Abort\(/)
   })
 
   it('needs whole videos for every rank', limit, async () => {

@@ -20,6 +20,8 @@ interface Pending {
   readonly reject: (error: VideoMaeError) => void
 }
 
+/** Milliseconds in which a launcher passes on what a rank has written last: its own words on the abort come behind it then. */
+const lastWords = 300
 /** Milliseconds after which a rank that MPI does not end is killed, so that the launcher ends the others. */
 const abortLimit = 5000
 
@@ -96,6 +98,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   async abort(exitCode: number): Promise<never> {
+    await new Promise((resolve) => setTimeout(resolve, lastWords))
     Atomics.store(this.ending, 1, exitCode)
     Atomics.store(this.ending, 0, 1)
     this.worker.postMessage('end')
@@ -165,7 +168,7 @@ function mismatch(path: string, library: string, found: number, told: number): V
     {
       code: 'MPI_MISMATCH',
       exit: 'environment',
-      hint: 'Name the library of the launcher in VIDEOMAE_MPI, or start with the mpirun that belongs to this library.',
+      hint: 'Name the library of the launcher in VIDEOMAE_MPI, start with the mpirun that belongs to this library, or give srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH).',
     },
   )
 }
