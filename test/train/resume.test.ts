@@ -83,24 +83,6 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(shown).toEqual(curve(whole).map(({ step, loss }) => [step, Math.fround(loss)]))
   })
 
-  it.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
-    const run = path.join(folder, `${engine}-orphaned`)
-    const started = startVideomae(...arguments_(run, engine))
-    const random = new RandomStream(7, engine)
-    let killed = 0
-    for (const step of [1, 8, 15, 22]) {
-      await untilStep(started, step)
-      const children = childrenOf(started.process.pid!)
-      if (children.length === 0) continue
-      process.kill(children[random.integer(children.length)]!, 'SIGKILL')
-      killed++
-    }
-    const { code, stderr } = await started.ended
-    expect(code, stderr).toBe(0)
-    expect(killed).toBeGreaterThan(0)
-    expect(curve(run)).toEqual(curve(whole))
-  })
-
   it('saves and ends with 130 at Ctrl-C, and continues to the same losses', async () => {
     const run = path.join(folder, `${engine}-interrupted`)
     const started = startVideomae(...arguments_(run, engine))
@@ -126,6 +108,27 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(rest.code, rest.stderr).toBe(0)
     expect(rest.stderr).toBe('')
     expect(JSON.parse(rest.stdout)).toMatchObject({ steps: 40, clips: 320, engine })
+    expect(curve(run)).toEqual(curve(whole))
+  })
+
+  // The engine has no part in the following.
+  if (engine !== engines[0]) return
+
+  it.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
+    const run = path.join(folder, `${engine}-orphaned`)
+    const started = startVideomae(...arguments_(run, engine))
+    const random = new RandomStream(7, engine)
+    let killed = 0
+    for (const step of [1, 8, 15, 22]) {
+      await untilStep(started, step)
+      const children = childrenOf(started.process.pid!)
+      if (children.length === 0) continue
+      process.kill(children[random.integer(children.length)]!, 'SIGKILL')
+      killed++
+    }
+    const { code, stderr } = await started.ended
+    expect(code, stderr).toBe(0)
+    expect(killed).toBeGreaterThan(0)
     expect(curve(run)).toEqual(curve(whole))
   })
 
