@@ -1,0 +1,27 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { runAsText, runHere } from '../../test/cli/run-here.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
+const place = (...parts: string[]) => path.join(folder, ...parts)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('dataset names what is missing, ten of each kind at most, and writes all', async () => {
+  mkdirSync(place('videos'))
+  writeFileSync(place('videos', '0.webm'), 'not read')
+  writeFileSync(place('labels.json'), '{"A": "0", "B": "1"}')
+  const items = Array.from({ length: 13 }, (_, i) => ({ id: String(i), template: 'A' }))
+  writeFileSync(place('train.json'), JSON.stringify(items))
+  writeFileSync(place('validation.json'), '[]')
+  const [videos, out] = [place('videos'), place('out')]
+  const { code, text } = await runAsText('dataset ssv2', videos, '--annotations', folder, '--out', out)
+  expect(code).toBe(0)
+  expect(text).toContain(`${path.join(out, 'ssv2.csv')}: 1 train\n`)
+  expect(text).toMatch(/^12 missing, or several files of this name: 1, 10, 11, 12, 2, 3, 4, 5, 6, 7, and 2 more$/m)
+  expect(text).toMatch(/^1 classes without a video: B$/m)
+  expect(readFileSync(path.join(out, 'missing.txt'), 'utf8').trimEnd().split('\n')).toHaveLength(12)
+  const { document } = await runHere('dataset ssv2', videos, '--annotations', folder, '--out', out)
+  expect(document).toMatchObject({ name: 'ssv2', classes: ['A', 'B'], emptyClasses: ['B'] })
+})
