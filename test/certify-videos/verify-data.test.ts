@@ -56,6 +56,41 @@ it('videos to predict of their own', async () => {
   await expect(verifyCertificate(file, { data })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
+it('contents of videos, where the partition does not depend on them', async () => {
+  const [out, copies] = [place('by-id'), place('copies')]
+  mkdirSync(copies)
+  const [header, ...rows] = readFileSync(data, 'utf8').trimEnd().split('\n')
+  const files = rows.slice(4, 12).map((row) => row.split(','))
+  for (const [i, [video]] of files.entries()) copyFileSync(video, path.join(copies, `${i}.mp4`))
+  const list = path.join(copies, 'list.csv')
+  const lines = files.map(([, label], i) => `${i}.mp4,${label},${i < 6 ? 'train' : 'test'}`)
+  writeFileSync(list, `${header},split\n${lines.join('\n')}\n`)
+  await certifyVideos({ ...shared, data: list, by: 'id', partitions: 2, out, cache: place('cache') })
+  const file = path.join(out, 'certificate.json')
+  const whole = await verifyCertificate(file, { data: list })
+  expect(whole.differences).toEqual([])
+  expect(whole.checked).toContain('the contents and labels of the protected videos, with protected-set.json')
+  for (const [name, record] of [
+    ['1.mp4', 'protected-set.json'],
+    ['7.mp4', 'certified-inputs.json'],
+  ]) {
+    const before = readFileSync(path.join(copies, name))
+    appendFileSync(path.join(copies, name), 'x')
+    const report = await verifyCertificate(file, { data: list })
+    expect(report.differences.map(({ field }) => field)).toEqual([
+      `${record}: samples, from the data.${name}[0].sha256`,
+    ])
+    rmSync(path.join(copies, name))
+    writeFileSync(path.join(copies, name), before)
+  }
+  // Without the record it is not noticed, and that is said.
+  rmSync(path.join(out, 'protected-set.json'))
+  appendFileSync(path.join(copies, '1.mp4'), 'x')
+  const report = await verifyCertificate(file, { data: list })
+  expect(report.differences).toEqual([])
+  expect(report.notChecked.join()).toContain('the contents of the protected videos')
+})
+
 it('folders that are parts', async () => {
   for (const { id, path: file } of listVideos(place('videos'), { labelFromFolder: true })) {
     const target = path.join(place('parts'), id.includes('1') ? 'test' : 'train', id)

@@ -22,6 +22,7 @@ import { optionsAgain, withPeriods } from './options-again.ts'
 import { type Division, planVideos } from './plan.ts'
 import { retrainLearners } from './retrain.ts'
 import { inputsInTraining } from './seen-inputs.ts'
+import { compareRecords } from './verify-records.ts'
 import { readSource } from './video-certificate.ts'
 
 export interface VerifyCertificateOptions extends VerifyVotesOptions {
@@ -76,7 +77,7 @@ export async function verifyCertificate(
       test,
     )
   const differences = new Differences()
-  const notChecked = await compareVideos(file, certificate, { ...options, data }, differences)
+  const compared = await compareVideos(file, certificate, { ...options, data }, differences)
   const trained =
     retrain === undefined
       ? { checked: [], notChecked: [] }
@@ -87,11 +88,12 @@ export async function verifyCertificate(
     checked: [
       ...report.checked,
       'the data: lists, protected and predicted videos, rows left out, labels, classes, and the partition of each video',
+      ...compared.checked,
       ...trained.checked,
     ],
     notChecked: [
       ...report.notChecked.filter((what) => !what.includes('(--data)')),
-      ...notChecked,
+      ...compared.notChecked,
       ...trained.notChecked,
     ],
     differences: [...report.differences, ...differences.listed],
@@ -127,15 +129,15 @@ function requireKnownReadout(file: string, certificate: Awaited<ReturnType<typeo
   if (!parsed.success) throw invalidCertificate(file, 'a known readout in options.readout', JSON.stringify(readout))
 }
 
-/** @returns what was not checked */
+/** @returns what was checked besides, and what was not */
 async function compareVideos(
   file: string,
   certificate: ReadCertificate,
   options: VerifyCertificateOptions & { readonly data: string },
   differences: Differences,
-): Promise<string[]> {
+): Promise<{ readonly checked: readonly string[]; readonly notChecked: readonly string[] }> {
   const { data } = certificate
-  if (data === undefined) return []
+  if (data === undefined) return { checked: [], notChecked: [] }
   const again = optionsAgain(file, certificate, options)
   const { classes, division } = await withPeriods(certificate, (periods) => planVideos({ ...again, ...periods }))
   differences.compare('classNames', certificate.classNames, classes)
@@ -182,14 +184,18 @@ async function compareVideos(
     for (const label of set.labels) counts[label]++
     differences.compare('mostFrequentClass.name', certificate.mostFrequentClass.name, classes[plurality(counts)])
   }
-  return [
-    'the contents of the videos, except for the side and the partition that their hashes give',
+  const old = new Set(older)
+  const read = train.filter(({ id }) => !old.has(id))
+  const records = await compareRecords(file, certificate, { train: read, predicted }, differences)
+  const notChecked = [
+    ...records.notChecked,
     'whether the votes are those of learners trained on this data: certify again with the same options, and compare learnersDigest',
     ...(undecoded === 0
       ? []
       : [`whether ${undecoded} videos that are stated to be undecodable are: no video was decoded`]),
     ...(data.trusted === null ? [] : ['the trusted videos that fix the scale of features']),
   ]
+  return { checked: records.checked, notChecked }
 }
 
 /** How each source was read. Its name does not count: the data may have been moved. The last of the stated sources is that of the trusted videos. */
