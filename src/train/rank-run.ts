@@ -31,8 +31,8 @@ export async function openOnRanks(job: TrainingJob, ranks: Ranks, usedBefore: st
     await ranks.requireSame({
       'engine.name': session.engine,
       'engine.variant': session.variant ?? 'unknown',
-      configuration: JSON.stringify(job.identity.configuration),
-      videos: `${job.identity.data.entries} entries, ${job.identity.data.digest}`,
+      ...sectionsOf(job.identity.configuration),
+      videos: `${job.identity.data.entries} entries, ${job.identity.data.digest.slice(0, 12)}`,
       steps: String(job.steps),
     })
   } catch (error) {
@@ -40,6 +40,15 @@ export async function openOnRanks(job: TrainingJob, ranks: Ranks, usedBefore: st
     throw error
   }
   return opened
+}
+
+/** What ranks have to have in common: every section of the configuration. The same videos may lie elsewhere on another machine. */
+function sectionsOf(configuration: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const sections = Object.entries(configuration).map(([name, values]) => {
+    const kept = name === 'data' ? { ...(values as Readonly<Record<string, unknown>>), path: null } : values
+    return [name, JSON.stringify(kept)] as const
+  })
+  return Object.fromEntries(sections)
 }
 
 /**

@@ -116,17 +116,27 @@ describe.skipIf(installed.length === 0)('a run', () => {
     expect(readdirSync(place('stopped')).filter((name) => name.startsWith('.'))).toEqual([])
   })
 
-  it('does not begin on ranks that have other videos, and says which', limit, async () => {
-    const fewer = path.join(place('elsewhere'), 'videos')
-    cpSync(tiny.videos, fewer, { recursive: true })
-    rmSync(path.join(fewer, brokenVideo))
+  it('begins on ranks whose videos lie elsewhere, but not where some are missing', limit, async () => {
+    const elsewhere = path.join(place('elsewhere'), 'videos')
+    cpSync(tiny.videos, elsewhere, { recursive: true })
     const rank = ['-np', '1', '-wdir']
-    const run = [process.execPath, script, ...command('differs'), '--set', 'data.path=videos']
+    const run = [
+      process.execPath,
+      script,
+      ...command('differs', 'schedule.duration=4 steps'),
+      '--set',
+      'data.path=videos',
+    ]
     const own = run.filter((part) => part !== tiny.videos)
     const args = [...flags, ...rank, folder, ...own, ':', ...rank, place('elsewhere'), ...own]
+    const begun = await ranks(args)
+    expect(begun.code, begun.stderr).toBe(0)
+    rmSync(place('differs'), { recursive: true })
+    rmSync(path.join(elsewhere, brokenVideo))
     const { code, stderr } = await ranks(args)
     expect(code, stderr).toBe(4)
     expect(stderr).toContain('[RANKS_DIFFER]')
+    expect(stderr).not.toContain('  data: ')
     expect(stderr).toMatch(/videos: 11 entries, \w+ on rank 0 \(\S+\), 10 entries, \w+ on rank 1 of 2 on \S+/)
   })
 
