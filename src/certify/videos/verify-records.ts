@@ -30,7 +30,8 @@ export async function compareRecords(
     const found = stored === null ? null : await readSamples(path.dirname(file), stored.file)
     const what = key === 'inputs' ? 'inputs' : 'protected videos'
     if (stored === null || found === null) {
-      notChecked.push(`the contents of the ${what}, except for what their partitions say: their record is not there`)
+      const known = key === 'inputs' ? '' : ', except for the partitions that their hashes give'
+      notChecked.push(`the contents of the ${what}${known}: their record is not there`)
       continue
     }
     // How many clips a video has, only decoding shows.
