@@ -1,4 +1,5 @@
 import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
+import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
 import { fileDigestOf, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
@@ -312,5 +313,4 @@ function report(
   return `${lines.join('\n')}\n`
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { stringify } from 'yaml'
+import { percent } from '../core/percent.ts'
 import { requireOneProcess } from '../distributed/launched.ts'
 import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
 import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
@@ -91,7 +92,6 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
 }
 
 function validationLine(accuracy: number, beside: FinetuneResult['validationAccuracy']): string {
-  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
   if (beside === null) return percent(accuracy)
   const { accuracy: interval, baseline, videos } = beside
   const { majority, chance } = baseline

@@ -1,4 +1,5 @@
 /** Which of several readouts a head gets, by its training videos alone. */
+import { percent } from '../core/percent.ts'
 import type { FeatureRows } from '../inference/feature-rows.ts'
 import { isBetter } from '../inference/scores.ts'
 import { bestLeftOut } from './ridge.ts'
@@ -56,5 +57,3 @@ export function describeChoice(readout: string, compared: readonly ComparedReado
   const [{ videos }] = compared
   return `${readout}: right for ${accuracyOf(readout)} of ${videos} training ${videos === 1 ? 'video' : 'videos'} without their group (${rest})`
 }
-
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`

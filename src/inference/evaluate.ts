@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
@@ -175,7 +176,6 @@ export async function writeEvaluation(folder: string, evaluation: Evaluation): P
 
 /** A few lines for people: scores with intervals, the classes that do worst, and what could not be read. */
 export function formatEvaluation({ labels, views, scores, trainedOn, warnings, failures }: Evaluation): string {
-  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`
   const estimate = ({ value, low, high }: { value: number; low: number; high: number }): string =>
     `${percent(value)}  (95 %: ${percent(low)} to ${percent(high)})`
   const { majority, chance } = scores.baseline

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts'
+import { percent } from '../core/percent.ts'
 import { RandomStream } from '../core/random.ts'
 
 /**
@@ -186,7 +187,6 @@ export function groupKey({ group, path }: { readonly group?: string; readonly pa
 /** Says so where an accuracy may be no better than always giving the most frequent answer; else null. */
 export function majorityWarning(what: string, { value, low, high }: Estimate, { majority }: Baseline): string | null {
   if (low > majority.value) return null
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
   return (
     `${what} ${percent(value)} (95 %: ${percent(low)} to ${percent(high)}) is not shown to be better than always answering ` +
     `${majority.label}, which is right for ${percent(majority.value)}.`

@@ -1,5 +1,6 @@
 /** Which of the videos that a classifier is tested on it was trained on: its scores on those say nothing of new videos. */
 
+import { percent } from '../core/percent.ts'
 import { contentDigest, fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { type TrainingUse, trainingUse, unknownUse } from '../train/training-use.ts'
@@ -88,7 +89,6 @@ function warningOf(seen: number, all: number, others: Scores | null): string | n
 
 /** `75.0 % (95 %: 30.1 % to 95.4 %)` */
 function formatEstimate({ value, low, high }: Estimate): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
   return `${percent(value)} (95 %: ${percent(low)} to ${percent(high)})`
 }
 
