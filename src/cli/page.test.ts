@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 function makeRun(name: string): string {
   const run = path.join(folder, name)
   mkdirSync(run)
-  writeFileSync(path.join(run, 'config.json'), '{}')
+  writeFileSync(path.join(run, 'config.json'), '{"engineUsed":"native"}')
   writeFileSync(path.join(run, 'metrics.jsonl'), '')
   return run
 }
