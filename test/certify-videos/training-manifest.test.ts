@@ -282,15 +282,14 @@ describe('a run that wrote down what it was trained on', () => {
       }
       const links = files.map((_, i) => place(name, `${i}.mp4`))
       for (const [i, file] of files.entries()) lead(file, links[i])
-      // Every video is decoded once in three steps, at most two steps ahead: the other file is, in steps 4 to 6. A look at the files
-      // comes at the end alone.
+      // Every video is decoded once in three steps, at most two steps ahead; a look at the files comes at the end alone.
       await pretrainOn(place(name), run, {
-        steps: 8,
-        every: 8,
+        steps: 12,
+        every: 12,
         decoder,
         onStep(step) {
           if (step === 1) lead(other, links[2])
-          if (step === 6) lead(files[2], links[2])
+          if (step === 9) lead(files[2], links[2])
         },
       })
       expect(await trainingManifestOf(run)).toMatchObject({
