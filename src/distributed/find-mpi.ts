@@ -1,10 +1,11 @@
 /** What of MPI is on this machine: libraries to train with, and programs that start ranks. */
 import { execFile } from 'node:child_process'
-import { accessSync, constants, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { compiledEntry } from '../core/entry.ts'
+import { executables } from '../core/executables.ts'
 import { allLibraries, libraryVariable, type Variables } from './launched.ts'
 import type { AbiName } from './mpi/abi.ts'
 
@@ -49,17 +50,11 @@ const programNames = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mp
 
 /** The programs on PATH that start ranks, each once. Never throws. */
 export async function findMpiPrograms(variables: Variables = process.env): Promise<MpiProgram[]> {
-  const files = programNames.flatMap((name) => onPath(name, variables))
+  const files = programNames.flatMap((name) => executables(name, variables.PATH ?? ''))
   const real = new Map(files.toReversed().map((file) => [realpathSync(file), file]))
   const unique = files.filter((file) => real.get(realpathSync(file)) === file)
   const found = await Promise.all(unique.map((file) => kindOf(file)))
   return found.filter((program) => program !== null)
-}
-
-/** Files of a name in the folders of PATH. */
-function onPath(name: string, { PATH = '' }: Variables): string[] {
-  const folders = PATH.split(path.delimiter).filter(Boolean)
-  return folders.map((folder) => path.join(folder, name)).filter(isExecutable)
 }
 
 /**
@@ -68,21 +63,13 @@ function onPath(name: string, { PATH = '' }: Variables): string[] {
  * @param name a path, or a name that is looked for on PATH
  */
 export async function kindOf(name: string, variables: Variables = process.env): Promise<MpiProgram | null> {
-  const file = name.includes(path.sep) ? path.resolve(name) : onPath(name, variables)[0]
-  if (file === undefined || !isExecutable(file)) return null
+  const [found] = executables(name, variables.PATH ?? '')
+  if (found === undefined) return null
+  const file = path.resolve(found)
   const said = await run(file, ['--version'], { timeout: limit }).then(
     ({ stdout }) => stdout,
     () => '',
   )
   if (/Open MPI|OpenRTE|PRTE/i.test(said)) return { path: file, kind: 'Open MPI' }
   return /HYDRA|MPICH|Intel\(R\) MPI/i.test(said) ? { path: file, kind: 'MPICH' } : null
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { executables } from '../../../core/executables.ts'
 import { type Level, levelOptions } from './levels.ts'
 import { kernelDirectory } from './sources.ts'
 
@@ -27,22 +28,14 @@ export function findCompiler(): Compiler | null {
 
 /** A compiler by its path, or by its name on PATH; null where there is none. */
 export function findCommand(command: string): Compiler | null {
-  const folders = command.includes('/') ? [''] : (process.env.PATH ?? '').split(path.delimiter)
-  for (const folder of folders) {
-    const found = folder === '' && !command.includes('/') ? null : executable(path.join(folder, command))
-    if (found !== null) return found
-  }
-  return null
-}
-
-function executable(file: string): Compiler | null {
+  const [file] = executables(command)
+  if (file === undefined) return null
   try {
-    accessSync(file, constants.X_OK)
     const real = realpathSync(file)
     const { size, mtimeMs } = statSync(real)
     return { command: file, fingerprint: `${real} ${size} ${mtimeMs}` }
   } catch {
-    return null
+    return null // removed meanwhile
   }
 }
 

@@ -1,0 +1,25 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { executables } from './executables.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-executables-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('are files that can be started, in the order of PATH, and no folders', () => {
+  const [first, second, third] = ['1', '2', '3'].map((name) => path.join(folder, name))
+  for (const place of [first, second, third]) mkdirSync(place)
+  mkdirSync(path.join(first, 'cc'))
+  for (const place of [second, third]) {
+    writeFileSync(path.join(place, 'cc'), '')
+    chmodSync(path.join(place, 'cc'), 0o755)
+  }
+  writeFileSync(path.join(second, 'text'), '', { mode: 0o644 })
+  const searched = [first, second, '', third].join(path.delimiter)
+  expect(executables('cc', searched)).toEqual([path.join(second, 'cc'), path.join(third, 'cc')])
+  expect(executables('text', searched)).toEqual([])
+  expect(executables('', searched)).toEqual([])
+  expect(executables(path.join(third, 'cc'), '')).toEqual([path.join(third, 'cc')])
+  expect(executables(path.join(first, 'cc'), '')).toEqual([])
+})
