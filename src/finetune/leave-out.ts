@@ -120,7 +120,7 @@ function drawnRows(
   return { rows: selected(train, taken), groups: taken.map((i) => groupOf[train.owners[i]]) }
 }
 
-/** Some rows, all of each video that has any. */
+/** The rows `taken`, which are all rows of some videos: what is kept of each video is in the order of these. */
 function selected(train: FeatureRows, taken: Int32Array): FeatureRows {
   if (taken.length === train.count) return train
   const places = new Map([...new Set(taken.map((i) => train.owners[i]))].map((owner, place) => [owner, place]))
