@@ -3,14 +3,14 @@ import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import { fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import type { TrainingUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
 import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
 import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
-import { comparesContents, formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
+import { formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
 export interface EvaluateOptions extends ViewOptions {
   /** Seed of the bootstrap. */
@@ -22,6 +22,8 @@ export interface EvaluatedVideo {
   /** Path within the data set. */
   readonly id: string
   readonly label: string
+  /** SHA-256 of its file; null where it was not digested. Pages show frames of a file only where its content agrees. */
+  readonly sha256: string | null
   readonly predicted: string
   /** Probability of the prediction. */
   readonly confidence: number
@@ -55,7 +57,7 @@ export async function evaluateVideos(
 ): Promise<Evaluation> {
   const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
   const use = await useOf(classifier)
-  const compared = comparesContents(use) ? await withDigests(videos, loading.signal) : videos
+  const compared = await withDigests(videos, loading.signal)
   const results: VideoResult[] = []
   for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
     const video = compared[prediction.index]
@@ -107,11 +109,12 @@ export function evaluationOf(
       exit: 'data',
     })
   }
-  const predictions = tested.map(({ video: { id, label }, probabilities }) => {
+  const predictions = tested.map(({ video, probabilities }) => {
     const best = largest(probabilities)
     return {
-      id,
-      label,
+      id: video.id,
+      label: video.label,
+      sha256: fileDigestOf(video) || null,
       predicted: labels[best],
       confidence: probabilities[best],
       probabilities: Array.from(probabilities),

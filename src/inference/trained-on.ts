@@ -24,10 +24,6 @@ export async function useOf({ place }: { readonly place?: string }): Promise<Tra
   return place === undefined ? unknownUse('its file does not say it') : trainingUse(place)
 }
 
-/** Whether there is any content that a video could have. */
-export const comparesContents = ({ withLabels, withoutLabels }: TrainingUse): boolean =>
-  withLabels.size + withoutLabels.size > 0
-
 /** Videos with the digests of their files; a file that cannot be read has none, and decoding it fails later. */
 export async function withDigests(
   videos: readonly LabelledVideo[],

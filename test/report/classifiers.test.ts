@@ -1,5 +1,6 @@
 /** Pages of classifiers, from small results as `finetune` and `evaluate` write them. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -37,7 +38,8 @@ function videosOf({
 }: Made): LabelledVideo[] {
   return Array.from({ length: videos }, (_, i) => {
     const place = pathOf(i)
-    const known = { label: labels[i % labels.length], class: i % labels.length, digest: null, group: `g${i % 10}` }
+    const digest = existsSync(place) ? createHash('sha256').update(readFileSync(place)).digest('hex') : null
+    const known = { label: labels[i % labels.length], class: i % labels.length, digest, group: `g${i % 10}` }
     return { id: place, path: place, ...known }
   })
 }
@@ -144,6 +146,23 @@ describe('the page of a classifier', () => {
     const without = checkPage(await pageOf(run, { pictures: false }))
     expect(without.elements).not.toContain('img')
     expect(without.problems).toEqual([])
+  })
+
+  it('shows no frames of files that the run names and that were not evaluated', async () => {
+    const run = path.join(folder, 'of somebody else')
+    const made = { videos: 6, pathOf: (i: number) => files[i % files.length], mistakeOf: () => 0.99 }
+    await makeRun(run, made)
+    await makeEvaluation(path.join(run, 'evaluation'), made)
+    const file = path.join(run, 'evaluation', 'predictions.jsonl')
+    const lines = readFileSync(file, 'utf8')
+    for (const digest of ['0'.repeat(64), null]) {
+      writeFileSync(file, lines.replaceAll(/"sha256":"[0-9a-f]{64}"/g, `"sha256":${JSON.stringify(digest)}`))
+      const { elements, text } = checkPage(await pageOf(run))
+      expect(elements).not.toContain('img')
+      expect(text).toContain(digest === null ? 'does not record the content' : 'another content than the one that was')
+    }
+    writeFileSync(file, lines)
+    expect(checkPage(await pageOf(run)).elements).toContain('img')
   })
 
   it('of names that are meant to break it is as well-formed', async () => {

@@ -24,7 +24,7 @@ export async function classifierPage(facts: ClassifierFacts, options: Classifier
   const sections: Section[] = []
   if (evaluation === null) sections.push(untestedSection(facts))
   else {
-    const videos = [...options.videos, ...entriesOf(run?.split ?? [])]
+    const videos = { given: options.videos, ofRun: entriesOf(run?.split ?? []) }
     sections.push(
       accuracySection(evaluation),
       { heading: 'Classes', blocks: classBlocks(evaluation) },

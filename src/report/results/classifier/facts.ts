@@ -54,7 +54,14 @@ const evaluation = scores.extend({
 
 const confusion = z.object({ labels: z.array(z.string()), confusion: z.array(z.array(count)) })
 
-const prediction = z.object({ id: z.string(), label: z.string(), predicted: z.string(), confidence: share })
+const prediction = z.object({
+  id: z.string(),
+  label: z.string(),
+  /** Earlier versions did not write it. */
+  sha256: z.string().nullable().default(null),
+  predicted: z.string(),
+  confidence: share,
+})
 export type EvaluatedVideo = z.infer<typeof prediction>
 
 const validation = z.object({

@@ -1,5 +1,6 @@
 /** The predictions that are wrong and most confident: what is worth looking at. */
 import { existsSync } from 'node:fs'
+import { fileDigest } from '../../../format/file-digest.ts'
 import type { VideoEntry } from '../../../video/types.ts'
 import { isolated, type Part } from '../../page/html.ts'
 import type { Block, Picture } from '../../page/model.ts'
@@ -16,13 +17,24 @@ export function mistakesOf(predictions: readonly EvaluatedVideo[]): EvaluatedVid
     .sort((a, b) => b.confidence - a.confidence || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
 }
 
+/** Where the files of predictions may be. */
+export interface VideoPlaces {
+  /** As the user names them now. */
+  readonly given: readonly VideoEntry[]
+  /**
+   * As the run names them. A run folder from somebody else can name any file of the reader's, and the page may be passed on: frames
+   * of a file are shown only where its content is the one that was evaluated.
+   */
+  readonly ofRun: readonly VideoEntry[]
+}
+
 /**
  * @param videos where the files of predictions may be
  * @param withClips whether frames of videos may be in the page
  */
 export async function mistakeBlocks(
   predictions: readonly EvaluatedVideo[],
-  videos: readonly VideoEntry[],
+  videos: VideoPlaces,
   withClips: boolean,
 ): Promise<Block[]> {
   if (predictions.length === 0)
@@ -51,17 +63,22 @@ export async function mistakeBlocks(
   return [...(await clipBlocks(wrong.slice(0, mostShown), videos)), table]
 }
 
-async function clipBlocks(wrong: readonly EvaluatedVideo[], videos: readonly VideoEntry[]): Promise<Block[]> {
-  const found = wrong.flatMap((video) => {
-    const entry = entryOf(video.id, videos)
-    return entry === null ? [] : [{ video, entry }]
-  })
-  if (found.length === 0)
+async function clipBlocks(wrong: readonly EvaluatedVideo[], places: VideoPlaces): Promise<Block[]> {
+  const found: { readonly video: EvaluatedVideo; readonly entry: VideoEntry }[] = []
+  const failed: Part[] = []
+  for (const video of wrong) {
+    const given = entryOf(video.id, places.given)
+    const entry = given ?? entryOf(video.id, places.ofRun)
+    if (entry === null) continue
+    const why = given === null ? await otherContent(video, entry) : null
+    if (why === null) found.push({ video, entry })
+    else failed.push([isolated(video.id), ': ', isolated(why)])
+  }
+  if (found.length + failed.length === 0)
     return [{ kind: 'text', text: 'The files of these videos were not at hand, so they are only named.' }]
   const { pictures, why } = await clipPictures(found.map(({ entry }) => entry))
   if (why !== null) return [{ kind: 'text', text: ['The videos could not be shown: ', isolated(why)] }]
   const drawn: Picture[] = []
-  const failed: Part[] = []
   for (const [i, picture] of pictures.entries()) {
     const { id, label, predicted, confidence } = found[i].video
     if (typeof picture === 'string') failed.push([isolated(id), ': ', isolated(picture)])
@@ -87,6 +104,14 @@ async function clipBlocks(wrong: readonly EvaluatedVideo[], videos: readonly Vid
       ? []
       : [{ kind: 'text', text: 'Not shown:' } as const, { kind: 'list', items: failed } as const]),
   ]
+}
+
+/** Why a file cannot be shown as the one that was evaluated; null where it can. */
+async function otherContent({ sha256 }: EvaluatedVideo, { path }: VideoEntry): Promise<string | null> {
+  if (sha256 === null) return 'predictions.jsonl does not record the content of its file'
+  const digest = await fileDigest(path).catch(() => null)
+  if (digest === null) return 'its file cannot be read'
+  return digest === sha256 ? null : 'its file has another content than the one that was evaluated'
 }
 
 /** The one video that an id can mean whose file is there: itself, or the only one whose path ends with it. */
