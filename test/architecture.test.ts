@@ -100,6 +100,14 @@ test('no file is reached from one that it imports', () => {
   expect(circles).toEqual([])
 })
 
+test('folders with their parents are made by makeFolder alone: mkdir with `recursive` never ends on /proc', () => {
+  const made = [...fileImports().keys()].flatMap((file) => {
+    const text = readFileSync(path.join(source, file), 'utf8')
+    return /\bmkdir(Sync)?\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*?\brecursive\b/.test(text) ? [file] : []
+  })
+  expect(made).toEqual([])
+})
+
 test('what scripts in plain JavaScript import from dist/ is exported by the same file of src/', () => {
   const missing: string[] = []
   let seen = 0

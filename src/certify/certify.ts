@@ -2,9 +2,9 @@
  * From features to a certificate: buckets, learners, votes, rules, for every number of partitions asked for, from one
  * feature cache.
  */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { packageVersion } from '../core/package-version.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { type CertifyOptions, checkProtected, checkRules, type Ensemble, ensemblesOf, poolOf } from './certify-plan.ts'
@@ -67,7 +67,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     if (warning !== null) options.onNote?.(`warning: ${warning}`)
   }
 
-  if (options.votesDirectory !== undefined) await mkdir(options.votesDirectory, { recursive: true })
+  if (options.votesDirectory !== undefined) makeFolder(options.votesDirectory)
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
   const used = new Uint8Array(set.rows)

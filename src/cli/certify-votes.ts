@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
 import { ballotsDigest, type StoredBallots, writeBallots } from '../certify/files/stored-votes.ts'
@@ -15,6 +14,7 @@ import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
@@ -93,7 +93,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       begins: /^\{"schema":"videomae\.imported-certificate\//,
     })
   for (const rule of rules) await requirePage(options.report, out, `report-${rule}.html`)
-  await mkdir(out, { recursive: true })
+  makeFolder(out)
   const results = await certifyRules(
     imported,
     rules.map((rule) => ({

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
 import {
@@ -23,6 +22,7 @@ import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
 import { videosOf } from '../certify/videos/study.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { printable } from '../core/printable.ts'
 import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
@@ -98,7 +98,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     const { signal } = interrupt
     const learner = await learnerOf(options, options.learner)
     await requirePage(options.report, out)
-    if (options.plan !== true) await mkdir(out, { recursive: true })
+    if (options.plan !== true) makeFolder(out)
     const from = await encodersOf(data, learner, { ...options, rules }, signal)
     if (from === null) return
     const job: CertifyVideosJob = {
@@ -165,7 +165,7 @@ async function encodersOf(
   const claim = { groups, by, threat, rules: configuration === null ? null : rules }
   const { videos, groupOf } = await planGroups(all, claim)
   const folder = path.join(out, 'groups')
-  await mkdir(folder, { recursive: true })
+  makeFolder(folder)
   const lists = await writeGroupLists(folder, videos, groupOf, groups)
   if (configuration === null) {
     report(

@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises'
 import { unusedArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import { evaluateVideos, formatEvaluation, requireEvaluationFolder, writeEvaluation } from '../inference/evaluate.ts'
@@ -48,7 +48,7 @@ export async function evaluateCommand(data: readonly string[], options: Evaluate
     if (out !== undefined) {
       await requireEvaluationFolder(out)
       await requirePage(options.report, out)
-      await mkdir(out, { recursive: true })
+      makeFolder(out)
     }
     classifier = await openAnyClassifier(from, { engine: engine ?? null, threads, batch })
     for (const warning of classifier.warnings ?? []) display.note(`warning: ${warning}`)

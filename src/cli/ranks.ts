@@ -1,7 +1,7 @@
+import { goingOn } from '../core/system-error.ts'
 import { openCommunicator } from '../distributed/open-communicator.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { type CommonOptions, reportError } from './run.ts'
-import { goingOn } from './system-error.ts'
 
 /**
  * Runs a command on all ranks that a launcher has started; in one process as if it were not there.

@@ -1,6 +1,6 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
-import { goingOn, systemError } from './system-error.ts'
+import { goingOn, systemError } from '../core/system-error.ts'
 
 /** What every command can be asked for. */
 export interface CommonOptions {
@@ -58,7 +58,7 @@ export function errorDocument({ code, message, hint }: VideoMaeError) {
 
 /** Prints an error the way the user asked for and returns the exit code that belongs to it. */
 export function reportError(thrown: unknown, { json = false }: CommonOptions, goOn: string = goingOn.again): number {
-  const error = systemError(thrown, undefined, goOn) ?? thrown
+  const error = systemError(thrown, goOn) ?? thrown
   if (error instanceof VideoMaeError) {
     if (json) {
       process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportResult, exportEncoder } from '../export/encoder.ts'
@@ -105,7 +106,7 @@ async function prepareFolder(out: string): Promise<void> {
   }
   await rm(path.join(out, videoFolder), { recursive: true, force: true })
   await rm(path.join(out, 'run'), { recursive: true, force: true })
-  await mkdir(out, { recursive: true })
+  makeFolder(out)
   await writeFile(path.join(out, marker), '')
 }
 

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
+import { makeFolder } from '../core/make-folder.ts'
 
 /**
  * What an engine keeps between runs, compiled kernels and measured algorithms: `$VIDEOMAE_CACHE/<engine>`, or
@@ -32,7 +33,7 @@ export class CacheDirectory {
     const target = path.join(this.directory, name)
     const temporary = `${target}.${process.pid}.${process.hrtime.bigint()}`
     try {
-      mkdirSync(this.directory, { recursive: true })
+      makeFolder(this.directory)
       writeFileSync(temporary, content)
       renameSync(temporary, target)
     } catch {

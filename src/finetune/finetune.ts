@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { fileDigestOf } from '../dataset/dataset.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
@@ -125,7 +126,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     const seen = split.validation.filter(({ id }) => !failed.has(id))
     return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
   }
-  await mkdir(options.out, { recursive: true })
+  makeFolder(options.out)
   const record = await recordOf(configuration, prepared, since, options)
   try {
     const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)

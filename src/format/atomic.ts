@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../core/make-folder.ts'
 
 /**
  * Files and directories that appear whole or not at all. New content is written to a hidden sibling, flushed, and
@@ -156,7 +157,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 
 /** Make an empty directory beside `finalDirectory`, to be filled and handed to `commitDirectory`. */
 export async function createTemporaryDirectory(finalDirectory: string): Promise<string> {
-  await mkdir(dirname(finalDirectory), { recursive: true })
+  makeFolder(dirname(finalDirectory))
   const temporary = siblingName(finalDirectory, 'new')
   await mkdir(temporary)
   return temporary

@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { maskedCrc32c } from './crc32c.ts'
 import { ProtobufWriter } from './protobuf.ts'
 
@@ -39,7 +40,7 @@ export async function openTensorboard(
   directory: string,
   { firstStep = 0 }: OpenTensorboardOptions = {},
 ): Promise<TensorboardWriter> {
-  await mkdir(directory, { recursive: true })
+  makeFolder(directory)
   const now = Date.now() / 1000
   const { path, file } = await createNew(directory, await timeForName(directory, Math.floor(now)))
   const version = record(event(now, 0, (w) => w.string(3, 'brain.Event:2')))

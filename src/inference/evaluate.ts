@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
@@ -158,7 +158,7 @@ export function requireEvaluationFolder(folder: string): Promise<void> {
 export async function writeEvaluation(folder: string, evaluation: Evaluation): Promise<string[]> {
   const { labels, views, scores, trainedOn, warnings, predictions, failures } = evaluation
   await requireEvaluationFolder(folder)
-  await mkdir(folder, { recursive: true })
+  makeFolder(folder)
   const { confusion, ...rest } = scores
   const svg = confusionSvg(confusion, labels)
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { appendFile, mkdir, readdir, stat } from 'node:fs/promises'
+import { appendFile, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { requirePath, VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { crc32c } from '../format/crc32c.ts'
 import { bytesOf, readFully } from '../format/file-bytes.ts'
@@ -96,7 +97,7 @@ export class FeatureStore {
   ): Promise<FeatureStore> {
     requirePath('the cache', root)
     const folder = path.join(root, id)
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     await writeFileAtomic(path.join(folder, 'key.json'), `${JSON.stringify({ ...key, width }, null, 2)}\n`)
     const places = new Map<string, Place>()
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
@@ -52,7 +53,7 @@ export function toHuggingFaceTensors({ configuration, kind, classes = null, stat
 export async function saveCheckpointDirectory(directory: string, model: SavedModel): Promise<void> {
   const { configuration, kind, labels = null, metadata } = model
   const tensors = toHuggingFaceTensors(model)
-  await mkdir(directory, { recursive: true })
+  makeFolder(directory)
   await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
   await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
   // transformers refuses files whose metadata does not name a framework.

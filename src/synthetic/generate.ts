@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { RandomStream } from '../core/random.ts'
 import { encodeVideo } from './encode.ts'
 import { type MotionClass, motionClasses, renderMotionClip } from './motion.ts'
@@ -44,7 +45,7 @@ export async function generateMotionDataset(folder: string, options: GenerateOpt
   requireCount('generatedFrames', frames, 'frames')
   const files: string[] = []
   const labels: MotionClass[] = []
-  await Promise.all(classes.map((label) => mkdir(path.join(folder, label), { recursive: true })))
+  for (const label of classes) makeFolder(path.join(folder, label))
   for (let k = 0; k < clips; k++) {
     options.signal?.throwIfAborted()
     const label = classes[k % classes.length]

@@ -1,6 +1,7 @@
 import { appendFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -40,7 +41,7 @@ export class RunDirectory {
 
   /** Puts right what a kill left half done. Call it before checkpoints are looked for. */
   async recover(): Promise<void> {
-    await mkdir(this.path, { recursive: true })
+    makeFolder(this.path)
     await cleanLeftovers(this.path)
   }
 
@@ -96,7 +97,7 @@ export class RunDirectory {
         },
       )
     }
-    await mkdir(this.path, { recursive: true })
+    makeFolder(this.path)
     const present = await readdir(this.path)
     const written = [names.configuration, names.badFiles, names.events, trainingManifestFile]
     const replaced = written.filter((name) => present.includes(name))

@@ -8,10 +8,11 @@
  * from a process that runs.
  */
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { link, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { requirePath, VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { type ProcessState, stateOf, thisProcess } from './process-identity.ts'
@@ -60,7 +61,7 @@ export interface RunLock {
  */
 export async function lockRun(folder: string, onNote: (note: string) => void = () => {}): Promise<RunLock> {
   requirePath('the run folder', folder)
-  const made = await mkdir(folder, { recursive: true })
+  const made = makeFolder(folder)
   const content: LockContent = { ...thisProcess(), since: new Date().toISOString() }
   for (;;) {
     const before = await findLocks(folder)
@@ -88,7 +89,7 @@ export async function lockRun(folder: string, onNote: (note: string) => void = (
         if (!held) return
         held = false
         await rm(file, { force: true })
-        if (made !== undefined) await rmdir(folder).catch(() => {}) // one that nothing was written into need not stay
+        if (made !== null) await rmdir(folder).catch(() => {}) // one that nothing was written into need not stay
       },
     }
   }

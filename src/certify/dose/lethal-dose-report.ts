@@ -1,6 +1,6 @@
 /** The one plot and the one table of a lethal-dose study. */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../core/make-folder.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type Curve, renderChart } from '../../format/chart.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
@@ -139,7 +139,7 @@ export function requireDoseFolder(folder: string): Promise<void> {
  */
 export async function writeLethalDose(directory: string, report: LethalDoseReport): Promise<void> {
   await requireDoseFolder(directory)
-  await mkdir(directory, { recursive: true })
+  makeFolder(directory)
   await writeFileAtomic(path.join(directory, 'lethal-dose.json'), `${JSON.stringify(report)}\n`)
   await writeFileAtomic(path.join(directory, 'lethal-dose.svg'), lethalDoseChart(report))
   await writeFileAtomic(path.join(directory, 'lethal-dose.md'), lethalDoseTable(report))

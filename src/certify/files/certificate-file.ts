@@ -1,6 +1,7 @@
 /** The files a certification writes. */
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../core/make-folder.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { type ChartOptions, type Curve, renderChart } from '../../format/chart.ts'
 import { beginsAs, requireOwnResults } from '../../format/own-results.ts'
@@ -284,7 +285,7 @@ export async function writeCertificate(
   manifests: readonly BucketManifest[],
 ): Promise<readonly string[]> {
   await requireCertificateFolder(directory)
-  await mkdir(directory, { recursive: true })
+  makeFolder(directory)
   const files: string[] = []
   const write = async (name: string, text: string): Promise<void> => {
     await writeFileAtomic(path.join(directory, name), text)

@@ -1,8 +1,8 @@
 /** Attacks on the certificates of a folder or list of videos, in one call. */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
 import {
@@ -111,7 +111,7 @@ export async function auditVideos(
       ? await auditOf(await prepareGroups(plan, videos, groups, size))
       : await prepareLearners(plan, videos, auditOf, size)
   const report: VideoAudit = { ...counted, ...(await attackLists(videos, plan, { ...job, rule, partitions, by })) }
-  await mkdir(out, { recursive: true })
+  makeFolder(out)
   const file = path.join(out, 'audit.json')
   await writeFileAtomic(file, `${JSON.stringify(report)}\n`)
   return { report, file }

@@ -1,6 +1,7 @@
 /** From labelled videos and an encoder to a certificate and its files, in one call. */
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../core/make-folder.ts'
 import { lockRun } from '../../train/run-lock.ts'
 import { certify } from '../certify.ts'
 import { type CertifyOptions, checkRules, trainShare } from '../certify-plan.ts'
@@ -149,7 +150,7 @@ async function planJob(job: CertifyVideosJob) {
   const { by, threat } = claimOf(rules, job)
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: job.seedsPerPartition })
   await requireCertificateFolder(out, true)
-  await mkdir(out, { recursive: true })
+  makeFolder(out)
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   checkPlan(plan, by, rules, threat, whiteBox)

@@ -1,7 +1,7 @@
 /** Published data sets as lists of this program, with their official splits, groups and order of classes. */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
@@ -107,7 +107,7 @@ export async function writeOfficialDataset(
     ['classes.txt', classes.map((label) => `${label}\n`).join('')],
     ['missing.txt', summary.missing.map((stem) => `${stem}\n`).join('')],
   ]
-  await mkdir(out, { recursive: true })
+  makeFolder(out)
   for (const [file, text] of texts) await writeFileAtomic(path.join(out, file), text)
   return { ...summary, files: texts.map(([file]) => path.join(out, file)) }
 }

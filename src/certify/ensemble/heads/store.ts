@@ -8,9 +8,10 @@
  * The line is written after the weights are. A record whose digest does not match its bytes is trained again, as is one whose line
  * does not match its checksum: the digest is of the weights, and does not say whose they are.
  */
-import { type FileHandle, mkdir, open, readdir, truncate } from 'node:fs/promises'
+import { type FileHandle, open, readdir, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { writeFileAtomic } from '../../../format/atomic.ts'
 import { crc32c } from '../../../format/crc32c.ts'
 import { bytesOf, readFully } from '../../../format/file-bytes.ts'
@@ -124,7 +125,7 @@ export class LearnerStore {
 
   /** @throws VideoMaeError `STORE_MISMATCH` */
   static async open(directory: string, { plan, job, shard }: StorePlan): Promise<LearnerStore> {
-    await mkdir(directory, { recursive: true })
+    makeFolder(directory)
     await checkPlan(directory, plan)
     const base = path.join(directory, shardName(shard))
     const { records, weightBytes, lineBytes } = await restoreShard(base, job)

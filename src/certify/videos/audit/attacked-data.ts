@@ -1,7 +1,8 @@
 /** A list or folder of videos that an attacker may change, written anew for each attack, with files of his own beside it. */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { csvField } from '../../../format/csv.ts'
 import { digestFile } from '../../../format/file-digest.ts'
 import type { VideoEntry } from '../../../video/types.ts'
@@ -37,10 +38,10 @@ export type ListSeparator = (typeof listSeparators)[number]
 /** Writes rows: a folder of links to their files, and a list of these. @returns what `CertifyVideosOptions.data` takes */
 export async function writeData(place: string, form: DataForm, rows: readonly DataRow[]): Promise<string> {
   await rm(place, { recursive: true, force: true })
-  await mkdir(form.kind === 'list' ? path.join(place, linked) : place, { recursive: true })
+  makeFolder(form.kind === 'list' ? path.join(place, linked) : place)
   for (const row of rows) {
     const link = path.join(place, nameInData(form, row))
-    await mkdir(path.dirname(link), { recursive: true })
+    makeFolder(path.dirname(link))
     await symlink(path.resolve(row.path), link)
   }
   if (form.kind === 'folder') return place
@@ -133,7 +134,7 @@ export class AttackFiles {
   private async written(name: string, content: () => Promise<Buffer>): Promise<string> {
     const file = path.join(this.folder, name)
     if (!this.digests.has(file)) {
-      await mkdir(this.folder, { recursive: true })
+      makeFolder(this.folder)
       await writeFile(file, await content())
       await this.digest(file)
     }

@@ -3,9 +3,10 @@
  * trained, predictions certified, once for the clean data and once for each attack. A certified prediction that changed is a violation.
  */
 import { statSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { separatorNames } from '../../../video/list/records.ts'
 import { listVideos, readVideos } from '../../../video/source.ts'
@@ -101,7 +102,7 @@ export async function auditLists(options: ListAuditOptions): Promise<ListAuditRe
   const certified = options.certified ?? certifyData
   const { form, rows } = readRows(videos.data, options.rows ?? 400, by, options.columns)
   const files = new AttackFiles(path.join(folder, 'attacker'))
-  await mkdir(folder, { recursive: true })
+  makeFolder(folder)
   try {
     const clean = await certified(await writeData(path.join(folder, 'clean'), form, rows), options)
     const inputs = await inputsOf(videos, form, rows, clean)

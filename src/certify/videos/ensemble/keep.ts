@@ -1,6 +1,6 @@
 /** From the trained learners of a certification to an ensemble file. */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { engineRecord } from '../../../train/engine-choice.ts'
 import type { EnsembleToKeep } from '../../certify-plan.ts'
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
@@ -59,7 +59,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
     },
   }
   const file = ensembleFile(name)
-  await mkdir(folder, { recursive: true })
+  makeFolder(folder)
   return { file, digest: await writeEnsemble(path.join(folder, file), { description, heads, scales }) }
 }
 

@@ -9,9 +9,10 @@
  * A file whose digest does not match its weights is trained again; scores whose digest does not match are computed again.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { replaceFile, writeFileAtomic } from '../../../format/atomic.ts'
 import { bytesOf } from '../../../format/file-bytes.ts'
 import { nullIfMissing } from '../../../format/missing.ts'
@@ -56,7 +57,7 @@ export class LearnerFiles {
    * @throws VideoMaeError `STORE_MISMATCH` when the folder belongs to another plan
    */
   static async open(directory: string, plan: string, learners: number, description: string): Promise<LearnerFiles> {
-    await mkdir(directory, { recursive: true })
+    makeFolder(directory)
     await checkPlan(directory, plan)
     return new LearnerFiles(directory, learners, description)
   }
@@ -130,7 +131,7 @@ export class LearnerFiles {
     const known = bytes === null ? null : checkedScores(bytes, inputs, sha256)
     if (known !== null) return known
     const scores = await compute()
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     await writeFileAtomic(file, Buffer.concat([bytesOf(scores), digestOfScores(bytesOf(scores), inputs, sha256)]))
     return scores
   }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { makeFolder } from '../../../core/make-folder.ts'
 import { CacheDirectory } from '../../cache-directory.ts'
 import { type Compiler, compileLibrary, compilerOptions, compilerVersion, findCompiler } from './compiler.ts'
 import { chooseLevel, type Level } from './levels.ts'
@@ -168,7 +169,7 @@ function refusalOf(error: VideoMaeError): string | null {
 /** Beside the target, so that renaming is possible; elsewhere where nothing can be written there. */
 function workFolder(beside: string): string {
   try {
-    mkdirSync(beside, { recursive: true })
+    makeFolder(beside)
     return mkdtempSync(path.join(beside, 'compile-'))
   } catch {
     return mkdtempSync(path.join(tmpdir(), 'videomae-native-'))

@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
+import { VideoMaeError } from './errors.ts'
 
 /** What a user can do about errors of the operating system, by its name for them. {goOn} stands for a value of `goingOn`. */
 const systemHints: Readonly<Record<string, string>> = {
@@ -41,67 +41,47 @@ export const goingOn = {
   resume: 'continue from the last checkpoint with --resume',
 } as const
 
-/** Throws what the operating system says of writing into a folder. */
-type WriteProbe = (folder: string) => void
-
-const probeWriting: WriteProbe = (folder) => accessSync(folder, constants.W_OK)
+/** What a user can do about an error of the operating system, one sentence. */
+export function systemHint(code: string, goOn: string = goingOn.again): string {
+  return (systemHints[code] ?? otherHint).replace('{goOn}', goOn)
+}
 
 /**
  * An error of the operating system as the user should see it: the machine's, not the program's; null for any other.
  *
- * @param probe for tests; file systems that cannot be written are not at hand there
  * @param goOn how the command that failed goes on
  */
-export function systemError(
-  thrown: unknown,
-  probe: WriteProbe = probeWriting,
-  goOn: string = goingOn.again,
-): VideoMaeError | null {
+export function systemError(thrown: unknown, goOn: string = goingOn.again): VideoMaeError | null {
+  if (thrown instanceof VideoMaeError) return withHint(thrown, goOn)
   if (!isSystemError(thrown)) return null
-  const { code, message, path: place } = refusedFolder(thrown, probe) ?? thrown
+  const { code, syscall, message, path: place } = thrown
   // Where the folder is there, only the file is missing; a new folder that cannot be made has a parent missing.
   const missing =
-    code === 'ENOENT' &&
-    thrown.syscall !== 'mkdir' &&
-    place !== undefined &&
-    existsSync(path.dirname(path.resolve(place)))
-  const hint = missing ? 'There is nothing of that name: check the path.' : (systemHints[code] ?? otherHint)
+    code === 'ENOENT' && syscall !== 'mkdir' && place !== undefined && existsSync(path.dirname(path.resolve(place)))
   return new VideoMaeError(`The operating system refused: ${message}.`, {
-    code: 'SYSTEM_ERROR',
+    code: systemErrorCode,
     exit: 'environment',
-    hint: hint.replace('{goOn}', goOn),
+    hint: missing ? 'There is nothing of that name: check the path.' : systemHint(code, goOn),
     cause: thrown,
   })
 }
 
-interface SystemError extends NodeJS.ErrnoException {
+/** What made the error did not know which command it is for: the hint follows the command. */
+function withHint(error: VideoMaeError, goOn: string): VideoMaeError | null {
+  const { message, code, exit, hint, cause } = error
+  if (code !== systemErrorCode || !isSystemError(cause) || hint !== systemHint(cause.code)) return null
+  return new VideoMaeError(message, { code, exit, hint: systemHint(cause.code, goOn), cause })
+}
+
+export const systemErrorCode = 'SYSTEM_ERROR'
+
+export interface SystemError extends NodeJS.ErrnoException {
   readonly code: string
   readonly syscall: string
 }
 
-function isSystemError(thrown: unknown): thrown is SystemError {
+export function isSystemError(thrown: unknown): thrown is SystemError {
   if (!(thrown instanceof Error)) return false
   const { code, syscall } = thrown as NodeJS.ErrnoException
   return code !== undefined && syscall !== undefined
-}
-
-/**
- * Why a folder could not be made, where the error does not say it: `mkdir` with `recursive` reports ENOENT on a read-only
- * file system, whose folders are all there. The nearest folder above that exists knows.
- */
-function refusedFolder(
-  { code, syscall, path: place }: SystemError,
-  probe: WriteProbe,
-): Pick<SystemError, 'code' | 'message' | 'path'> | null {
-  if (code !== 'ENOENT' || syscall !== 'mkdir' || place === undefined) return null
-  let folder = path.dirname(path.resolve(place))
-  while (!existsSync(folder) && folder !== path.dirname(folder)) folder = path.dirname(folder)
-  try {
-    probe(folder)
-    return null
-  } catch (found) {
-    if (!isSystemError(found)) return null
-    const [reason] = found.message.split(`, ${found.syscall}`)
-    return { code: found.code, message: `${reason}, mkdir '${place}'`, path: place }
-  }
 }

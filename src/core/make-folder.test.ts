@@ -1,0 +1,69 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { VideoMaeError } from './errors.ts'
+import { makeFolder } from './make-folder.ts'
+
+const root = mkdtempSync(path.join(os.tmpdir(), 'videomae-make-folder-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+const place = (...names: string[]): string => path.join(root, ...names)
+
+function refused(folder: string): VideoMaeError {
+  try {
+    makeFolder(folder)
+  } catch (error) {
+    if (error instanceof VideoMaeError) return error
+    throw error
+  }
+  throw new Error(`Expected ${folder} to be refused.`)
+}
+
+it('makes parents and returns the first folder that was missing', () => {
+  expect(makeFolder(place('a', 'b', 'c'))).toBe(place('a'))
+  expect(makeFolder(path.relative('.', place('a', 'b', 'd', '..', 'e')))).toBe(place('a', 'b', 'e'))
+  expect(makeFolder(place('a', 'b', 'c'))).toBeNull()
+  mkdirSync(place('real'))
+  symlinkSync(place('real'), place('link'))
+  expect(makeFolder(place('link', 'x'))).toBe(place('link', 'x'))
+  expect(existsSync(place('real', 'x'))).toBe(true)
+})
+
+it.skipIf(!existsSync('/proc/self'))(
+  'ends where a file system makes no folders and says that the parent is missing',
+  () => {
+    const error = refused('/proc/nope/deeper')
+    expect(error).toMatchObject({ code: 'SYSTEM_ERROR', exit: 'environment' })
+    expect(error.message).toBe(
+      'Expected to make the folder /proc/nope/deeper, but the file system of /proc makes no folders.',
+    )
+    expect(error.hint).toContain('another file system')
+  },
+)
+
+it('names the file or the link that is in the way', () => {
+  writeFileSync(place('file'), '')
+  expect(refused(place('file', 'x', 'y')).message).toContain(`but ${place('file')} is a file.`)
+  expect(refused(place('file')).hint).toContain('a file, not a folder')
+  symlinkSync(place('nowhere'), place('dangling'))
+  for (const folder of [place('dangling'), place('dangling', 'x')]) {
+    const { message, hint } = refused(folder)
+    expect(message).toContain(`but ${place('dangling')} is a link that leads to no folder.`)
+    expect(hint).toContain('Remove the link')
+  }
+  symlinkSync('circle', place('circle'))
+  expect(refused(place('circle', 'x')).message).toContain('a link that leads to no folder')
+})
+
+it('leaves nothing where it fails', () => {
+  const before = readdirSync(root)
+  const error = refused(place('new', 'x'.repeat(300), 'y'))
+  expect(error.message).toContain('ENAMETOOLONG')
+  expect(error.hint).toBe('Choose a shorter path.')
+  expect(refused(place(...Array.from({ length: 30 }, () => 'z'.repeat(200)))).message).toContain('ENAMETOOLONG')
+  expect(readdirSync(root)).toEqual(before)
+})
+
+it('refuses a blank path', () => {
+  expect(refused(' ').code).toBe('INVALID_ARGUMENT')
+})

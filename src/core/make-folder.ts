@@ -1,0 +1,95 @@
+import { lstatSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { requirePath, VideoMaeError } from './errors.ts'
+import { isSystemError, type SystemError, systemErrorCode, systemHint } from './system-error.ts'
+
+/** How often another program may remove a parent before the folder is made. */
+const mostAttempts = 5
+
+/**
+ * Makes a folder with its parents. One that is there already is no error. `mkdir` of Node.js with `recursive` never ends where
+ * a file system makes no folders and says that the parent is missing, as /proc does; so nothing else of the program uses it.
+ *
+ * @returns the first folder that was made, absolute; null where all were there
+ * @throws VideoMaeError `SYSTEM_ERROR` with the place that could not be made and why; nothing that was made is left then.
+ *   `INVALID_ARGUMENT` for a blank path
+ */
+export function makeFolder(folder: string): string | null {
+  requirePath('the folder', folder)
+  for (let attempt = 1; ; attempt++) {
+    const made: string[] = []
+    let place = ''
+    try {
+      for (place of missingFolders(path.resolve(folder))) if (makeOne(place)) made.push(place)
+      return made[0] ?? null
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      for (const one of made.toReversed()) removeEmpty(one)
+      // Where the parent was there a moment ago, another program may have removed it.
+      if (error.code !== 'ENOENT' || attempt === mostAttempts) throw refusal(folder, place, error)
+    }
+  }
+}
+
+/** The folder and those above it that are no folders yet, the highest one first. */
+function missingFolders(folder: string): string[] {
+  const missing: string[] = []
+  for (let place = folder; !isFolder(place); place = path.dirname(place)) {
+    missing.unshift(place)
+    if (place === path.dirname(place)) break
+  }
+  return missing
+}
+
+/** False too where the system does not say. */
+function isFolder(place: string): boolean {
+  try {
+    return statSync(place).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** False where another program was faster. */
+function makeOne(place: string): boolean {
+  try {
+    mkdirSync(place)
+    return true
+  } catch (error) {
+    if (isFolder(place)) return false
+    throw error
+  }
+}
+
+function removeEmpty(place: string): void {
+  try {
+    rmdirSync(place)
+  } catch {
+    // Another program writes into it.
+  }
+}
+
+function refusal(folder: string, place: string, cause: SystemError): VideoMaeError {
+  const { why, hint } = reasonOf(place, cause)
+  return new VideoMaeError(`Expected to make the folder ${folder}, but ${why}.`, {
+    code: systemErrorCode,
+    exit: 'environment',
+    hint,
+    cause,
+  })
+}
+
+function reasonOf(place: string, { code, message }: SystemError): { readonly why: string; readonly hint: string } {
+  const found = code === 'EEXIST' ? lstatSync(place, { throwIfNoEntry: false }) : undefined
+  if (found?.isSymbolicLink() === true) {
+    const why = `${place} is a link that leads to no folder`
+    return { why, hint: 'Remove the link, make the folder that it leads to, or choose another path.' }
+  }
+  if (found !== undefined) return { why: `${place} is a file`, hint: systemHint('ENOTDIR') }
+  if (code === 'ENOENT') {
+    const why = `the file system of ${path.dirname(place)} makes no folders`
+    return { why, hint: 'Choose a place on another file system.' }
+  }
+  const [said] = message.split(', mkdir ')
+  return { why: `the operating system refused ${place}: ${said}`, hint: systemHint(code) }
+}
