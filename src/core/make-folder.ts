@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { requirePath, VideoMaeError } from './errors.ts'
-import { isSystemError, type SystemError, systemErrorCode, systemHint } from './system-error.ts'
+import { isSystemError, type SystemError, systemHint } from './system-error.ts'
 
 /** How often another program may remove a parent before the folder is made. */
 const mostAttempts = 5
@@ -72,7 +72,7 @@ function removeEmpty(place: string): void {
 function refusal(folder: string, place: string, cause: SystemError): VideoMaeError {
   const { why, hint } = reasonOf(place, cause)
   return new VideoMaeError(`Expected to make the folder ${folder}, but ${why}.`, {
-    code: systemErrorCode,
+    code: 'SYSTEM_ERROR',
     exit: 'environment',
     hint,
     cause,

@@ -59,7 +59,7 @@ export function systemError(thrown: unknown, goOn: string = goingOn.again): Vide
   const missing =
     code === 'ENOENT' && syscall !== 'mkdir' && place !== undefined && existsSync(path.dirname(path.resolve(place)))
   return new VideoMaeError(`The operating system refused: ${message}.`, {
-    code: systemErrorCode,
+    code: 'SYSTEM_ERROR',
     exit: 'environment',
     hint: missing ? 'There is nothing of that name: check the path.' : systemHint(code, goOn),
     cause: thrown,
@@ -69,11 +69,9 @@ export function systemError(thrown: unknown, goOn: string = goingOn.again): Vide
 /** What made the error did not know which command it is for: the hint follows the command. */
 function withHint(error: VideoMaeError, goOn: string): VideoMaeError | null {
   const { message, code, exit, hint, cause } = error
-  if (code !== systemErrorCode || !isSystemError(cause) || hint !== systemHint(cause.code)) return null
-  return new VideoMaeError(message, { code, exit, hint: systemHint(cause.code, goOn), cause })
+  if (code !== 'SYSTEM_ERROR' || !isSystemError(cause) || hint !== systemHint(cause.code)) return null
+  return new VideoMaeError(message, { code: 'SYSTEM_ERROR', exit, hint: systemHint(cause.code, goOn), cause })
 }
-
-export const systemErrorCode = 'SYSTEM_ERROR'
 
 export interface SystemError extends NodeJS.ErrnoException {
   readonly code: string
