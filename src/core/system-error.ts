@@ -68,9 +68,14 @@ export function systemError(thrown: unknown, goOn: string = goingOn.again): Vide
 
 /** What made the error did not know which command it is for: the hint follows the command. */
 function withHint(error: VideoMaeError, goOn: string): VideoMaeError | null {
-  const { message, code, exit, hint, cause } = error
+  const { message, code, hint, cause } = error
   if (code !== 'SYSTEM_ERROR' || !isSystemError(cause) || hint !== systemHint(cause.code)) return null
-  return new VideoMaeError(message, { code: 'SYSTEM_ERROR', exit, hint: systemHint(cause.code, goOn), cause })
+  return new VideoMaeError(message, {
+    code: 'SYSTEM_ERROR',
+    exit: 'environment',
+    hint: systemHint(cause.code, goOn),
+    cause,
+  })
 }
 
 export interface SystemError extends NodeJS.ErrnoException {
