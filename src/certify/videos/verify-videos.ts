@@ -58,8 +58,10 @@ export async function verifyCertificate(
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
   const { data, test, retrain } = options
-  if (data === undefined && test !== undefined) throw unusedArgument('test', 'without data', test)
-  if (data === undefined && retrain !== undefined) throw unusedArgument('retrain', 'without data', retrain.join(','))
+  const giveData = 'Give data, too: the folder or list that was certified.'
+  if (data === undefined && test !== undefined) throw unusedArgument('test', 'without data', test, giveData)
+  if (data === undefined && retrain !== undefined)
+    throw unusedArgument('retrain', 'without data', retrain.join(','), giveData)
   for (const name of ['from', 'cache'] as const)
     if (retrain === undefined && options[name] !== undefined)
       throw unusedArgument(name, 'without retrain', options[name])
