@@ -14,9 +14,12 @@ const testsIn = (folder: string): readonly string[] =>
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => path.posix.join(folder, ...file.split(path.sep)))
 
-/** Files that replace modules or functions, or change what belongs to their process. */
+/**
+ * Files that replace modules, or change what belongs to their process and cannot be put back after a test. Spies and stubbed
+ * variables can: `vi.restoreAllMocks`, `vi.unstubAllEnvs`.
+ */
 const ownProcess = [...testsIn('src'), ...testsIn('test')].filter((file) =>
-  /\bvi\.(?!setConfig|waitFor|waitUntil)|process\.(env|on|once|chdir|umask|exit|exitCode|stdout|stderr)\b|globalThis/.test(
+  /\bvi\.(mock|hoisted|useFakeTimers|stubGlobal)|process\.(on|once|chdir|umask)\(|process\.env(\.\w+|\[\w+\]) = |globalThis/.test(
     readFileSync(path.join(import.meta.dirname, file), 'utf8'),
   ),
 )
