@@ -1,3 +1,4 @@
+import { grouped } from '../core/grouped.ts'
 import { formatBytes, formatNeed } from '../train/memory-need.ts'
 import type { RunStart } from '../train/run-start.ts'
 
@@ -5,7 +6,7 @@ import type { RunStart } from '../train/run-start.ts'
 export function formatStart(start: RunStart): string {
   const { videos, classes, model, parameters, engine, threads, folder, memory } = start
   const rows: readonly [string, string][] = [
-    ['videos', `${number(videos)}${classes === undefined ? '' : ` for training, ${number(classes)} classes`}`],
+    ['videos', `${grouped(videos)}${classes === undefined ? '' : ` for training, ${grouped(classes)} classes`}`],
     ['model', `${model}; ${(parameters / 1e6).toFixed(1)} million parameters`],
     ['training', trainingOf(start)],
     ['engine', engine === 'cuda' ? engine : `${engine}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`],
@@ -15,14 +16,12 @@ export function formatStart(start: RunStart): string {
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')
 }
 
-const number = (value: number): string => value.toLocaleString('en')
-
 function trainingOf({ head, steps, clips, clipsPerRun, runsPerStep, ranks = 1 }: RunStart): string {
   if (head !== undefined) {
-    const then = head.mode === 'ridge' ? ', solved directly' : `: ${number(steps)} steps of ${clipsPerRun} rows`
-    return `features of ${number(head.features)} clips, then a head of mode ${head.mode}${then}`
+    const then = head.mode === 'ridge' ? ', solved directly' : `: ${grouped(steps)} steps of ${clipsPerRun} rows`
+    return `features of ${grouped(head.features)} clips, then a head of mode ${head.mode}${then}`
   }
   const each = runsPerStep === 1 ? `${clipsPerRun}` : `${runsPerStep} runs of ${clipsPerRun}`
   const runs = ranks > 1 ? ` (${ranks} ranks, ${each} on each)` : runsPerStep === 1 ? '' : ` (${each})`
-  return `${number(steps)} steps of ${clipsPerRun * runsPerStep * ranks} clips${runs}, ${number(clips)} clips in all`
+  return `${grouped(steps)} steps of ${clipsPerRun * runsPerStep * ranks} clips${runs}, ${grouped(clips)} clips in all`
 }

@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../../core/errors.ts'
+import { grouped } from '../../core/grouped.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import type { Device } from './device.ts'
 import { productWorkspaceBytes } from './driver/product.ts'
@@ -12,7 +13,7 @@ export interface MemoryRequirement {
   readonly inputs: number
 }
 
-export const formatMib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`
+export const formatMib = (bytes: number): string => `${grouped(Math.ceil(bytes / 2 ** 20))} MiB`
 
 /** Inputs twice: the next batch arrives while a step runs. */
 const perStep = ({ workspace, inputs }: MemoryRequirement): number => workspace + 2 * inputs

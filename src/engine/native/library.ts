@@ -1,5 +1,6 @@
 import koffi, { type LibraryHandle } from 'koffi'
 import { VideoMaeError } from '../../core/errors.ts'
+import { grouped } from '../../core/grouped.ts'
 import type { FloatType } from '../plan/values.ts'
 
 /**
@@ -109,7 +110,7 @@ export class NativeLibrary {
     const address = BigInt(this.calls.native_allocate(exact, this.apart ? 1 : 0))
     if (address === 0n) {
       throw new VideoMaeError(
-        `Expected ${Math.ceil(exact / 2 ** 20).toLocaleString('en')} MiB of memory for ${purpose}; the system refused them.`,
+        `Expected ${grouped(Math.ceil(exact / 2 ** 20))} MiB of memory for ${purpose}; the system refused them.`,
         {
           code: 'OUT_OF_MEMORY',
           exit: 'environment',

@@ -1,10 +1,9 @@
 /** Numbers as a page shows them. */
-
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+import { grouped } from '../../core/grouped.ts'
 
 /** `24,000` */
 export function count(value: number): string {
-  return grouped.format(value)
+  return grouped(value)
 }
 
 /** `1 video`, `2 videos` */

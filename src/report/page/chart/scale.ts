@@ -1,3 +1,4 @@
+import { grouped } from '../../../core/grouped.ts'
 import { linearTicks } from '../../../format/ticks.ts'
 
 export interface Scale {
@@ -55,5 +56,5 @@ function tickText(value: number, kind: AxisOptions['values']): string {
   if (kind === 'shares') return `${Number((100 * value).toPrecision(6))} %`
   const size = Math.abs(value)
   if (size !== 0 && size < 1e-4) return value.toExponential()
-  return size >= 10_000 ? value.toLocaleString('en-US') : String(value)
+  return size >= 10_000 && Number.isInteger(value) ? grouped(value) : String(value)
 }
