@@ -7,15 +7,16 @@
 // FOLDER is the compiled package; default: dist. VIDEOMAE_PACK_PLATFORMS as in bundle-dependencies.mjs; VIDEOMAE_PACK_LEVELS
 // limits the levels. For Linux on the other architecture a cross compiler is needed (Debian: gcc-aarch64-linux-gnu). Where
 // there is no compiler for a platform the package holds no kernels for it, and a line says so: its machines compile them.
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compileLibrary, compilerOptions, findCommand, findCompiler } from '../dist/engine/native/build/compiler.js'
 import { levels } from '../dist/engine/native/build/levels.js'
-import { prebuiltName } from '../dist/engine/native/build/library-file.js'
+import { prebuiltPrefix } from '../dist/engine/native/build/library-file.js'
 import { kernelSources } from '../dist/engine/native/build/sources.js'
+import { storeLibrary } from '../dist/engine/native/build/stored-library.js'
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url))
 const { values } = parseArgs({
@@ -57,7 +58,7 @@ for (const platform of platforms) {
     const work = mkdtempSync(path.join(os.tmpdir(), 'videomae-kernels-'))
     try {
       const library = await compileLibrary(compiler, sources.files, compilerOptions(level, false), work)
-      copyFileSync(library, path.join(folder, prebuiltName(level, sources)))
+      storeLibrary(library, folder, prebuiltPrefix(level, sources))
     } finally {
       rmSync(work, { recursive: true, force: true })
     }

@@ -66,6 +66,7 @@ function whenPresent(file: string | undefined, then: () => void): NodeJS.Timeout
 function quit(): void {
   if (process.platform !== 'win32') {
     const [interrupt] = signals
+    process.emit('exit', exitCodes.interrupted) // removes temporary folders
     process.removeAllListeners(interrupt)
     process.kill(process.pid, interrupt)
   }

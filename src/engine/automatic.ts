@@ -12,7 +12,7 @@ const preference = ['native', 'onnx', 'reference']
  * The best engine that this machine can run, made ready: kernels are compiled where they have to be.
  *
  * @param report is told in one line where it is not the first choice, and why
- * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none; `INTERRUPTED`
  */
 export async function automaticEngine(report: (line: string) => void): Promise<Engine> {
   const reasons: string[] = []
@@ -40,6 +40,7 @@ async function whyNot(engine: Engine): Promise<string | null> {
     await engine.prepare?.()
     return null
   } catch (error) {
+    if (error instanceof VideoMaeError && error.exit === 'interrupted') throw error
     return (error as Error).message.split('\n')[0]
   }
 }

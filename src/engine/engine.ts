@@ -76,7 +76,7 @@ export interface Availability {
 
 export interface Engine {
   readonly name: string
-  /** Never throws. */
+  /** Whether it runs here, as far as can be told within a second. Rejects only with `INTERRUPTED`. */
   probe(): Promise<Availability>
   /**
    * What the numbers of the engine depend on beside its name and precision, e.g. the level of the processor that its

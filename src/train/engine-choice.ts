@@ -32,14 +32,19 @@ function sayOnce(line: string): void {
 /**
  * The engine a run asks for, by its name or itself; with null or `auto` the best one that this machine can run.
  *
- * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`
+ * It is made ready: kernels are compiled where they have to be.
+ *
+ * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
  */
 export async function chooseEngine(name: string | Engine | null): Promise<Engine> {
   if (typeof name === 'object' && name !== null) return name
   if (name !== null && name !== automatic) {
     const engine = await engineNamed(name)
     const { available, detail } = await engine.probe()
-    if (available) return engine
+    if (available) {
+      await engine.prepare?.()
+      return engine
+    }
     throw new VideoMaeError(`Expected to run on the engine ${name}, but it is not available: ${detail}`, {
       code: 'ENGINE_UNAVAILABLE',
       exit: 'environment',

@@ -1,5 +1,5 @@
 /** The engine as users open it, over emulated CUDA libraries: search, probe, kernel cache, worker thread. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -87,6 +87,24 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     expect(detail).toContain(howToUse)
   })
 
+  it('is not available where a library does not load, or the compiler makes no kernels', async () => {
+    const whole = buildEmulatedToolkit()
+    const names = readdirSync(whole).filter((name) => name.startsWith('lib'))
+    const folder = temporary('half')
+    for (const name of names) {
+      if (name.startsWith('libnvrtc')) writeFileSync(path.join(folder, name), '')
+      else symlinkSync(path.join(whole, name), path.join(folder, name))
+    }
+    vi.stubEnv('VIDEOMAE_CUDA_LIBRARIES', folder)
+    const half = await inThreadCudaEngine.probe()
+    expect(half).toMatchObject({ available: false, detail: expect.stringContaining('cannot be loaded') })
+    vi.stubEnv('VIDEOMAE_CUDA_LIBRARIES', whole)
+    vi.stubEnv('PATH', path.join(folder, 'no-programs')) // the compiler of the emulation
+    const trial = await inThreadCudaEngine.probe()
+    expect(trial).toMatchObject({ available: false, detail: expect.stringContaining('trial.cu did not compile') })
+    vi.unstubAllEnvs()
+  })
+
   it.each([
     ['in the calling thread', inThreadCudaEngine],
     ['in a worker thread', cudaEngine],
@@ -113,8 +131,10 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     const first = compiler.compile(file, 'sm_90', ['-DELEMENT=float'])
     const kept = (): string[] => readdirSync(cache.directory).sort()
     const [name] = kept()
-    // What lies in the cache is taken as it is.
-    writeFileSync(path.join(cache.directory, name), 'kept')
+    // What lies in the cache is taken as it is, if it is whole.
+    truncateSync(path.join(cache.directory, name), 20)
+    expect(compiler.compile(file, 'sm_90', ['-DELEMENT=float'])).toHaveLength(first.length)
+    cache.write(name, 'kept')
     expect(Buffer.from(compiler.compile(file, 'sm_90', ['-DELEMENT=float'])).toString()).toBe('kept')
     expect(kept()).toEqual([name])
     const others = [

@@ -44,6 +44,7 @@ test.skipIf(!runsHere)('a compiler that fails is not tried again, and auto is on
   vi.stubEnv('VIDEOMAE_CC', compiler)
   vi.stubEnv('PATH', '/bin:/usr/bin')
   expect(findLibrary().kind).toBe('compilable')
+  await expect(obtainLibrary(() => undefined)).rejects.toMatchObject({ code: 'KERNEL_COMPILATION_FAILED' })
   const lines: string[] = []
   expect((await automaticEngine((line) => lines.push(line))).name).toBe('onnx')
   expect(lines[0]).toContain('could not compile')

@@ -3,9 +3,10 @@
  * tests run the levels of this processor, the sanitized one and 64-bit ARM; `scripts/check-kernels.ts` the others.
  */
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { CacheDirectory } from '../../src/engine/cache-directory.ts'
 import {
   type Compiler,
   compileLibrary,
@@ -14,8 +15,9 @@ import {
   findCompiler,
 } from '../../src/engine/native/build/compiler.ts'
 import { levelOptions, processorLevels } from '../../src/engine/native/build/levels.ts'
-import { cachedLibrary } from '../../src/engine/native/build/library-file.ts'
+import { cachePrefix } from '../../src/engine/native/build/library-file.ts'
 import { kernelDirectory, kernelSources } from '../../src/engine/native/build/sources.ts'
+import { storeLibrary } from '../../src/engine/native/build/stored-library.ts'
 
 const execute = promisify(execFile)
 const milliseconds = 400_000
@@ -25,8 +27,8 @@ export interface Variant {
   readonly compiler: Compiler
   readonly options: readonly string[]
   readonly rounds: number
-  /** Where the whole library goes. Null: only the files that are checked are compiled. */
-  readonly library?: string
+  /** How the cache names the whole library. Absent: only the files that are checked are compiled. */
+  readonly prefix?: string
   /** What runs programs of another processor. */
   readonly emulator?: readonly string[]
 }
@@ -45,11 +47,11 @@ export function processorVariants(): readonly Variant[] {
     name: level,
     options: compilerOptions(level, false),
     // Other tests begin at once with the best level, and compile it themselves.
-    library: i === 0 ? undefined : cachedLibrary(level, compiler, false),
+    prefix: i === 0 ? undefined : cachePrefix(level, compiler, false),
   }))
   const sanitized = {
     ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
-    library: cachedLibrary(levels[0], compiler, true),
+    prefix: cachePrefix(levels[0], compiler, true),
   }
   return [...ofLevels, sanitized]
 }
@@ -71,7 +73,7 @@ export function armVariant(): OptionalVariant {
 export function otherVariants(): readonly OptionalVariant[] {
   // Older ones than 19 crash on some of these files.
   const names = [...Array.from({ length: 10 }, (_, i) => `clang-${28 - i}`), 'clang']
-  const clang = names.map(findCommand).find((found) => found !== null)
+  const clang = names.map((name) => findCommand(name)).find((found) => found !== null)
   const usual = findCompiler()
   const [best] = processorLevels()
   if (best === undefined) return [{ name: 'other compilers', missing: 'no kernels for this processor' }]
@@ -87,19 +89,14 @@ export function otherVariants(): readonly OptionalVariant[] {
   ]
 }
 
-/** Compiles the whole library, leaves it at `library`, and returns the folder of the objects that it was made from. */
-export async function objectsOf(
-  { name, compiler, options }: Variant,
-  library: string,
-  folder: string,
-): Promise<string> {
+/** Compiles the whole library, leaves it in the cache, and returns the folder of the objects that it was made from. */
+export async function objectsOf({ name, compiler, options }: Variant, prefix: string, folder: string): Promise<string> {
   const objects = path.join(folder, name.replaceAll(/\W/g, ''))
   await mkdir(objects)
   const made = await compileLibrary(compiler, kernelSources().files, options, objects)
-  await mkdir(path.dirname(library), { recursive: true })
-  // Renamed beside the target, so that nobody finds half of it.
-  await copyFile(made, `${library}.${process.pid}`)
-  await rename(`${library}.${process.pid}`, library)
+  const { directory } = CacheDirectory.of('native')
+  await mkdir(directory, { recursive: true })
+  storeLibrary(made, directory, prefix)
   return objects
 }
 
@@ -122,7 +119,7 @@ export async function checkFamily(
   const inputOf = (file: string) =>
     objects === undefined ? path.join(kernelDirectory, file) : path.join(objects, `${file}.o`)
   const sources = [path.join(import.meta.dirname, `check-${family}.c`), ...files.map(inputOf)]
-  await execute(compiler.command, [...options, ...sources, '-o', program, '-lm', '-lpthread'], {
+  await execute(compiler.command, [...compiler.before, ...options, ...sources, '-o', program, '-lm', '-lpthread'], {
     timeout: milliseconds,
     maxBuffer: 2 ** 24,
   })

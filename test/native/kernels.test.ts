@@ -29,7 +29,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 function checkVariant(variant: Variant): void {
   let objects: Promise<string> | undefined
   it.each(families)(`${variant.name}: %s`, async (family) => {
-    if (variant.library !== undefined) objects ??= objectsOf(variant, variant.library, folder)
+    if (variant.prefix !== undefined) objects ??= objectsOf(variant, variant.prefix, folder)
     expect(await checkFamily(variant, family, folder, await objects)).toBe('ok\n')
   })
 }

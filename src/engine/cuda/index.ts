@@ -41,7 +41,7 @@ export const inThreadCudaEngine: Engine = {
       return { available: true, detail: `${describeCuda()}. ${howToUse}` }
     } catch (error) {
       const { message, hint } = error as Error & { readonly hint?: string }
-      return { available: false, detail: [message, hint].filter(Boolean).join(' ') }
+      return { available: false, detail: [message.split('\n')[0], hint].filter(Boolean).join(' ') }
     }
   },
 

@@ -1,38 +1,46 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Availability, Engine, EngineOptions } from '../engine.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { compilerVersion } from './build/compiler.ts'
 import { chooseLevel, type Level } from './build/levels.ts'
-import { findLibrary, obtainLibrary } from './build/library-file.ts'
+import { findLibrary, type LibraryFile, obtainLibrary } from './build/library-file.ts'
+import { ProcessLibraries } from './build/process-libraries.ts'
 import { NativeLibrary } from './library.ts'
 import { NativeSession } from './session.ts'
 
 /** What runs bfloat16 products at once; elsewhere they take as long as float32 ones or longer. */
 const hasBfloat16: ReadonlySet<Level> = new Set(['avx512bf16'])
 
-async function probe(): Promise<Availability> {
+async function probe(libraries = new ProcessLibraries()): Promise<Availability> {
   try {
     const state = findLibrary()
     if (state.kind === 'missing') return { available: false, detail: state.why }
-    const level = state.kind === 'ready' ? state.file.level : state.level
-    const bfloat16 = hasBfloat16.has(level)
-      ? 'fastest with `--set engine.precision=bfloat16`'
-      : 'no bfloat16 products in this processor'
-    const origin =
-      state.kind === 'compilable'
-        ? `${await compilerVersion(state.compiler)} compiles its kernels at the first use`
-        : state.origin === 'package'
-          ? 'kernels came with the package'
-          : `kernels are compiled, in ${path.dirname(state.file.path)}`
-    return { available: true, detail: `${level}, ${origin}; ${bfloat16}` }
+    if (state.kind === 'ready') {
+      const { file, origin } = state
+      return available(file.level, origin === 'package' ? 'kernels came with the package' : compiledIn(file))
+    }
+    const { level, compiler } = state
+    await libraries.try(level, compiler)
+    return available(level, `${await compilerVersion(compiler)} compiles its kernels at the first use`)
   } catch (error) {
-    return { available: false, detail: (error as Error).message }
+    if (error instanceof VideoMaeError && error.exit === 'interrupted') throw error
+    return { available: false, detail: (error as Error).message.split('\n')[0] }
   }
+}
+
+const compiledIn = (file: LibraryFile): string => `kernels are compiled, in ${path.dirname(file.path)}`
+
+function available(level: Level, origin: string): Availability {
+  const bfloat16 = hasBfloat16.has(level)
+    ? 'fastest with `--set engine.precision=bfloat16`'
+    : 'no bfloat16 products in this processor'
+  return { available: true, detail: `${level}, ${origin}; ${bfloat16}` }
 }
 
 /** The processor level: kernels of another one add in another order. */
@@ -44,6 +52,11 @@ function variant(): string | null {
   }
 }
 
+interface NativeOptions extends EngineOptions {
+  /** Compiled kernels that this process has already obtained. Default: those of the package or the cache, or new ones. */
+  readonly library?: LibraryFile
+}
+
 /**
  * Opens programs in the calling thread.
  *
@@ -53,13 +66,13 @@ function variant(): string | null {
  */
 export async function openNativeSession(
   programs: readonly Program[],
-  options: EngineOptions = {},
+  options: NativeOptions = {},
 ): Promise<NativeSession> {
   const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none', ranks } = options
   requireCount('threads', threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
-  const library = await obtainLibrary(() => undefined)
+  const library = options.library ?? (await obtainLibrary(() => undefined))
   return new NativeSession(new NativeLibrary(library.path, apart), programs, {
     threads,
     precision,
@@ -70,7 +83,12 @@ export async function openNativeSession(
 }
 
 /** The engine in the calling thread; a run is beside its event loop all the same. */
-export const inThreadNativeEngine: Engine = { name: 'native', probe, variant, open: openNativeSession }
+export const inThreadNativeEngine: Engine = {
+  name: 'native',
+  probe: () => probe(),
+  variant,
+  open: openNativeSession,
+}
 
 const threaded: Engine = threadedEngine({
   engine: inThreadNativeEngine,
@@ -78,18 +96,36 @@ const threaded: Engine = threadedEngine({
   exportName: 'inThreadNativeEngine',
 })
 
-/** A compilation takes some seconds, so a line on standard error says what is done. */
-async function prepare(): Promise<void> {
-  await obtainLibrary((line) => process.stderr.write(`${line}\n`))
-}
-
 /** Kernels of our own on the CPU; sessions live in worker threads. */
-export const nativeEngine: Engine = {
-  ...threaded,
-  prepare,
+export const nativeEngine: Engine = createNativeEngine()
 
-  async open(programs, options) {
-    await prepare()
-    return threaded.open(programs, options)
-  },
+function createNativeEngine(): Engine {
+  const libraries = new ProcessLibraries()
+  // A compilation takes some seconds, so a line on standard error says what is done.
+  const obtain = (): Promise<LibraryFile> => libraries.obtain((line) => process.stderr.write(`${line}\n`))
+  return {
+    ...threaded,
+    async probe() {
+      const known = await libraries.known()
+      return known === null ? probe(libraries) : available(known.level, compiledIn(known))
+    },
+    async prepare() {
+      await obtain()
+    },
+    async open(programs, options) {
+      const library = await obtain()
+      const open = (file: LibraryFile) => threaded.open(programs, withLibrary(options, file))
+      try {
+        return await open(library)
+      } catch (error) {
+        if (existsSync(library.path)) throw error
+        return open(await obtain()) // somebody has emptied the cache meanwhile
+      }
+    },
+  }
 }
+
+const withLibrary = (options: EngineOptions | undefined, library: LibraryFile): NativeOptions => ({
+  ...options,
+  library,
+})

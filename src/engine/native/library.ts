@@ -70,6 +70,8 @@ const signatures = {
 } as const
 
 type LibraryFunction = keyof typeof signatures
+
+export const libraryFunctions: readonly string[] = Object.keys(signatures)
 type Call = ReturnType<LibraryHandle['func']>
 
 /** The compiled kernels, and the crew that runs them. */

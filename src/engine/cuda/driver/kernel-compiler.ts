@@ -11,6 +11,17 @@ export interface KernelCompiler {
   compile(file: KernelFile, architecture: string, defines: readonly string[]): Uint8Array
 }
 
+const optionsFor = (architecture: string): readonly string[] => [
+  `--gpu-architecture=${architecture}`,
+  '--std=c++17',
+  '--extra-device-vectorization',
+]
+
+/** Whether NVRTC makes kernels of an architecture. Throws `KERNEL_COMPILATION_FAILED`, and what loading throws. */
+export function tryNvrtc(nvrtc: NvrtcLibrary, architecture: string): void {
+  nvrtc.compile('trial.cu', 'extern "C" __global__ void trial() {}\n', new Map(), optionsFor(architecture))
+}
+
 /** NVRTC behind a cache keyed by source digest, architecture, options and compiler version. */
 export class NvrtcCompiler implements KernelCompiler {
   readonly identity: string
@@ -24,7 +35,7 @@ export class NvrtcCompiler implements KernelCompiler {
   }
 
   compile(file: KernelFile, architecture: string, defines: readonly string[]): Uint8Array {
-    const options = [`--gpu-architecture=${architecture}`, '--std=c++17', '--extra-device-vectorization', ...defines]
+    const options = [...optionsFor(architecture), ...defines]
     const key = createHash('sha256')
       .update([this.identity, file.digest, ...options].join('\0'))
       .digest('hex')

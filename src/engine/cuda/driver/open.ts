@@ -6,7 +6,8 @@ import { CudaLibrary } from './cuda-library.ts'
 import { describe } from './describe.ts'
 import { DriverDevice } from './driver-device.ts'
 import { findLibraries, type LibrarySearch } from './find.ts'
-import { NvrtcCompiler } from './kernel-compiler.ts'
+import { NvrtcCompiler, tryNvrtc } from './kernel-compiler.ts'
+import { NvrtcLibrary } from './nvrtc-library.ts'
 
 /** Oldest architecture with bfloat16 tensor cores and asynchronous copies. */
 const oldestMajor = 8
@@ -39,11 +40,20 @@ export function listGpus(cudaPath: string): DeviceDescription[] {
   }
 }
 
-/** What the machine has, in one line. Throws `ENGINE_UNAVAILABLE` with what is missing. */
+/**
+ * What the machine has, in one line: libraries load, and NVRTC compiles a kernel.
+ *
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE` with what is missing, `KERNEL_COMPILATION_FAILED`
+ */
 export function describeCuda(search: LibrarySearch = findLibraries()): string {
   const paths = required(search)
   const usable = listGpus(paths.cuda).filter(supported)
   if (usable.length === 0) throw unavailable('There is no NVIDIA GPU of compute capability 8.0 or later.', undefined)
+  loading(() => {
+    const nvrtc = new NvrtcLibrary(paths.nvrtc)
+    for (const architecture of new Set(usable.map((gpu) => gpu.architecture))) tryNvrtc(nvrtc, architecture)
+    new CublasLtLibrary(paths.cublasLt)
+  })
   const gpus = usable.map(
     ({ name, architecture, totalMemory }) => `${name} (${architecture}, ${Math.round(totalMemory / 2 ** 30)} GiB)`,
   )
@@ -66,14 +76,22 @@ export function openDevice(ordinal: number, search: LibrarySearch = findLibrarie
     throw unavailable(`${gpu.name} is ${gpu.architecture}; the CUDA engine needs sm_80 (Ampere) or later.`, undefined)
   }
   const cache = CacheDirectory.of('cuda')
+  return loading(
+    () =>
+      new DriverDevice({
+        cuda: new CudaLibrary(paths.cuda),
+        cublasLt: new CublasLtLibrary(paths.cublasLt),
+        compiler: new NvrtcCompiler(paths.nvrtc, cache),
+        cache,
+        ordinal,
+      }),
+  )
+}
+
+/** What opens libraries. Throws `ENGINE_UNAVAILABLE` where one does not load. */
+function loading<T>(open: () => T): T {
   try {
-    return new DriverDevice({
-      cuda: new CudaLibrary(paths.cuda),
-      cublasLt: new CublasLtLibrary(paths.cublasLt),
-      compiler: new NvrtcCompiler(paths.nvrtc, cache),
-      cache,
-      ordinal,
-    })
+    return open()
   } catch (cause) {
     if (cause instanceof VideoMaeError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)

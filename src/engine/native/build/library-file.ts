@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
-import { makeFolder } from '../../../core/make-folder.ts'
 import { CacheDirectory } from '../../cache-directory.ts'
-import { type Compiler, compileLibrary, compilerOptions, compilerVersion, findCompiler } from './compiler.ts'
+import {
+  CompilationFailure,
+  type Compiler,
+  compileLibrary,
+  compilerOptions,
+  compilerVersion,
+  findCompiler,
+} from './compiler.ts'
 import { chooseLevel, type Level } from './levels.ts'
+import { loads, sanitizes, whyNotLoaded } from './loading.ts'
 import { type KernelSources, kernelSources } from './sources.ts'
+import { storedLibraries, storeLibrary } from './stored-library.ts'
+import { openWorkFolder } from './work-folder.ts'
 
 export interface LibraryFile {
   readonly path: string
@@ -27,12 +33,10 @@ export const prebuiltDirectory = fileURLToPath(
   new URL(`../prebuilt/${process.platform}-${process.arch}/`, import.meta.url),
 )
 
-/** Name of a library in the package: it serves only the sources that it was made from. */
-export function prebuiltName(level: Level, { digest }: KernelSources): string {
-  return `${level}-${digest.slice(0, 32)}.so`
+/** How the name of a library in the package begins: it serves only the sources that it was made from. */
+export function prebuiltPrefix(level: Level, { digest }: KernelSources): string {
+  return `${level}-${digest.slice(0, 32)}-`
 }
-
-const sanitizes = (): boolean => process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
 
 /**
  * Looks for a library without making one.
@@ -49,20 +53,22 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
     return { kind: 'missing', why }
   }
   const sources = kernelSources()
-  const prebuilt = path.join(prebuiltDirectory, prebuiltName(level, sources))
-  if (!sanitizes() && loads(prebuilt)) {
-    return { kind: 'ready', file: { path: prebuilt, level }, origin: 'package' }
-  }
+  const prebuilt = sanitizes() ? undefined : usable(prebuiltDirectory, prebuiltPrefix(level, sources))
+  if (prebuilt !== undefined) return { kind: 'ready', file: { path: prebuilt, level }, origin: 'package' }
   const compiler = findCompiler()
-  const { directory } = CacheDirectory.of('native')
-  const cached = compiler === null ? anyCached(directory, level, sources) : cachedLibrary(level, compiler)
-  if (cached !== null && (compiler === null || loads(cached))) {
-    return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
-  }
+  const cache = CacheDirectory.of('native')
+  // A machine that has lost its compiler takes what any compiler has made.
+  const prefix = compiler === null ? namePrefix(level, sources, sanitizes()) : cachePrefix(level, compiler)
+  const cached = usable(cache.directory, prefix)
+  if (cached !== undefined) return { kind: 'ready', file: { path: cached, level }, origin: 'cache' }
   if (compiler !== null) {
-    const failed = CacheDirectory.of('native').read(failureName(level, compiler))
+    const failed = cache.read(failureName(level, compiler))
     if (failed === null) return { kind: 'compilable', level, compiler }
-    return { kind: 'missing', why: `${compiler.command} could not compile the native engine: ${failed}` }
+    const again = `To try again, delete ${path.join(cache.directory, failureName(level, compiler))}.`
+    return {
+      kind: 'missing',
+      why: `${compiler.command} could not compile the native engine: ${Buffer.from(failed)}. ${again}`,
+    }
   }
   return {
     kind: 'missing',
@@ -70,20 +76,9 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   }
 }
 
-/**
- * Whether a file is there and this system can load it: one that was made for another C library, or a cache that several
- * systems share, must not keep the engine from compiling what it needs.
- */
-function loads(file: string): boolean {
-  if (!existsSync(file)) return false
-  // Sanitized code ends a process that was not started for it.
-  if (sanitizes()) return true
-  try {
-    koffi.load(file)
-    return true
-  } catch {
-    return false
-  }
+/** A library that this system can load. */
+function usable(folder: string, prefix: string): string | undefined {
+  return storedLibraries(folder, prefix).find(loads)
 }
 
 /** Names begin with what a machine that has lost its compiler still knows. */
@@ -91,89 +86,86 @@ function namePrefix(level: Level, { digest }: KernelSources, sanitized: boolean)
   return `${level}${sanitized ? '-sanitize' : ''}-${digest.slice(0, 32)}-`
 }
 
-/** Where the cache has, or will have, the library of these sources for a level and a compiler. */
-export function cachedLibrary(level: Level, { fingerprint }: Compiler, sanitized = sanitizes()): string {
+/** How the cache names the library of these sources for a level and a compiler. */
+export function cachePrefix(level: Level, { fingerprint }: Compiler, sanitized = sanitizes()): string {
   const key = createHash('sha256')
     .update([fingerprint, ...compilerOptions(level, sanitized)].join('\0'))
     .digest('hex')
-  const name = `${namePrefix(level, kernelSources(), sanitized)}${key.slice(0, 16)}.so`
-  return path.join(CacheDirectory.of('native').directory, name)
+  return `${namePrefix(level, kernelSources(), sanitized)}${key.slice(0, 16)}-`
 }
 
 /** What is left of a compilation that the compiler refused, so that it is not tried again with the same compiler. */
 function failureName(level: Level, compiler: Compiler): string {
-  return path.basename(cachedLibrary(level, compiler)).replace(/\.so$/, '.failed')
-}
-
-function anyCached(directory: string, level: Level, sources: KernelSources): string | null {
-  try {
-    const prefix = namePrefix(level, sources, sanitizes())
-    const names = readdirSync(directory).filter((name) => name.startsWith(prefix) && name.endsWith('.so'))
-    return names.map((name) => path.join(directory, name)).find(loads) ?? null
-  } catch {
-    return null
-  }
+  return `${cachePrefix(level, compiler)}refused.txt`
 }
 
 /**
- * The library for this machine; compiles it where there is none yet.
+ * The library for this machine; compiles it where there is none yet. Ctrl-C ends a compilation, and nothing is left of it.
  *
  * @param report is told before a compilation, which takes some seconds, in one line
- * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none and none can be made, `KERNEL_COMPILATION_FAILED`
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none and none can be made, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
  */
 export async function obtainLibrary(report: (line: string) => void, wanted?: Level): Promise<LibraryFile> {
   const state = findLibrary(wanted)
   if (state.kind === 'ready') return state.file
   if (state.kind === 'missing') throw unavailable(state.why)
-  const { level, compiler } = state
-  report(
-    `Compiling the kernels of the native engine for ${level} with ${await compilerVersion(compiler)}, once for this machine.`,
-  )
-  const sources = kernelSources()
-  const target = cachedLibrary(level, compiler)
-  const folder = workFolder(path.dirname(target))
-  const options = compilerOptions(level, sanitizes())
-  const made = await compileLibrary(compiler, sources.files, options, folder).catch((error: VideoMaeError) => {
-    rmSync(folder, { recursive: true, force: true })
-    const refusal = refusalOf(error)
-    if (refusal === null) throw error
-    CacheDirectory.of('native').write(failureName(level, compiler), refusal)
-    throw error
-  })
-  if (!loads(made)) {
-    rmSync(folder, { recursive: true, force: true })
-    throw unavailable(`${compiler.command} made kernels that this system cannot load.`)
-  }
+  return makeLibrary(state.level, state.compiler, report)
+}
+
+async function makeLibrary(level: Level, compiler: Compiler, report: (line: string) => void): Promise<LibraryFile> {
+  const cache = CacheDirectory.of('native')
+  const { folder, signal, remove } = openWorkFolder(cache.directory)
   try {
-    renameSync(made, target)
-    rmSync(folder, { recursive: true, force: true })
-    return { path: target, level }
-  } catch {
-    // The cache cannot be written: the library serves this process alone.
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-    return { path: made, level }
+    const version = await compilerVersion(compiler, signal)
+    report(`Compiling the kernels of the native engine for ${level} with ${version}, once for this machine.`)
+    const options = compilerOptions(level, sanitizes())
+    const made = await compileLibrary(compiler, kernelSources().files, options, folder, { signal })
+    await requireLoads(made, compiler)
+    try {
+      const stored = storeLibrary(made, cache.directory, cachePrefix(level, compiler))
+      remove()
+      return { path: stored, level }
+    } catch {
+      // The cache cannot be written: the library serves this process alone, and goes with it.
+      return { path: made, level }
+    }
+  } catch (error) {
+    remove()
+    const { cause } = error as Error
+    if (cause instanceof CompilationFailure && cause.refusal !== null)
+      cache.write(failureName(level, compiler), cause.refusal)
+    throw error
   }
 }
+
+/** Milliseconds that a compiler has for one small file. */
+const trialLimit = 30_000
 
 /**
- * The line in which a compiler refuses the sources, which it would do again. Null where it was stopped, ran out of time,
- * memory or space, or said nothing: it may succeed the next time.
+ * Compiles one small file as all are compiled, and loads it: a third of a second.
+ *
+ * @throws VideoMaeError `KERNEL_COMPILATION_FAILED`, `ENGINE_UNAVAILABLE`, `INTERRUPTED`
  */
-function refusalOf(error: VideoMaeError): string | null {
-  const { code } = (error.cause ?? {}) as { readonly code?: unknown }
-  const lines = error.message.split('\n').slice(1)
-  if (typeof code !== 'number' || lines.some((line) => /killed|memory|no space|temporarily/i.test(line))) return null
-  return lines.find((line) => /error/i.test(line)) ?? null
+export async function tryCompiler(level: Level, compiler: Compiler): Promise<void> {
+  const { folder, signal, remove } = openWorkFolder(CacheDirectory.of('native').directory)
+  try {
+    const options = compilerOptions(level, sanitizes())
+    const limits = { milliseconds: trialLimit, signal }
+    await requireLoads(await compileLibrary(compiler, ['crew.c'], options, folder, limits), compiler, [])
+  } finally {
+    remove()
+  }
 }
 
-/** Beside the target, so that renaming is possible; elsewhere where nothing can be written there. */
-function workFolder(beside: string): string {
-  try {
-    makeFolder(beside)
-    return mkdtempSync(path.join(beside, 'compile-'))
-  } catch {
-    return mkdtempSync(path.join(tmpdir(), 'videomae-native-'))
-  }
+async function requireLoads(file: string, { command }: Compiler, functions?: readonly string[]): Promise<void> {
+  const why = await whyNotLoaded(file, functions)
+  if (why === null) return
+  const mounted = /failed to map|not permitted/i.test(why) ? ' (Is that file system mounted with noexec?)' : ''
+  throw new VideoMaeError(`${command} made kernels that this system cannot load: ${why}${mounted}`, {
+    code: 'ENGINE_UNAVAILABLE',
+    exit: 'environment',
+    hint: 'Set VIDEOMAE_CC to a C compiler for this machine, or VIDEOMAE_CACHE to a folder whose file system is not mounted with noexec, or use `--engine onnx`.',
+  })
 }
 
 export function unavailable(why: string): VideoMaeError {
