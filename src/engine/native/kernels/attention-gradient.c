@@ -297,6 +297,11 @@ INLINE void backward(const int pairs, const struct attention_gradient *a, const 
   for (; unit < end; unit++) {
     struct head h;
     find_head(a, unit, pairs ? 2 : 4, &h);
+    if (!scores_fit(pairs, h.q, a->q_stride, a->queries, h.k, a->k_stride, a->keys, a->head_size, a->scale)) {
+      /* log_sum, delta and dq lie one behind the other: 24 bytes for each query at least. */
+      attention_gradient_exact(pairs, a, unit, (double *)m.log_sum);
+      continue;
+    }
     prepare_queries(pairs, a, &h, &m);
     for (int64_t first = 0; first < a->keys; first += KEY_BLOCK) key_block(pairs, a, &h, &m, first);
     for (int64_t row = 0; row < a->queries; row += PANEL) {

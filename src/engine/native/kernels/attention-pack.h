@@ -5,7 +5,37 @@
 #ifndef VIDEOMAE_ATTENTION_PACK_H
 #define VIDEOMAE_ATTENTION_PACK_H
 
+#include "attention-exact.h"
 #include "tile.h"
+
+/* The larger magnitudes of b's elements and of `most`, as bits: infinity and NaN are the largest. */
+INLINE vu raise(const int pairs, vu most, vu b) {
+  b = b & (pairs ? 0x7fff7fffu : 0x7fffffffu);
+#if defined(__AVX512BW__)
+  if (pairs) return (vu)_mm512_max_epu16((__m512i)most, (__m512i)b);
+  return (vu)_mm512_max_epu32((__m512i)most, (__m512i)b);
+#elif defined(__AVX2__)
+  if (pairs) return (vu)_mm256_max_epu16((__m256i)most, (__m256i)b);
+  return (vu)_mm256_max_epu32((__m256i)most, (__m256i)b);
+#else
+  if (!pairs) return (vu)choose(most > b, (vf)most, (vf)b);
+  const vu low = b & 0xffffu, high = b & 0xffff0000u, most_low = most & 0xffffu, most_high = most & 0xffff0000u;
+  return (vu)choose(most_low > low, (vf)most_low, (vf)low) | (vu)choose(most_high > high, (vf)most_high, (vf)high);
+#endif
+}
+
+/* The largest magnitude that `raise` has met; infinity or NaN where there was one. */
+INLINE float largest_magnitude(const int pairs, vu most) {
+  uint32_t bits = 0;
+  for (int i = 0; i < LANES; i++) {
+    const uint32_t high = pairs ? most[i] & 0xffff0000u : most[i], low = pairs ? most[i] << 16 : 0;
+    if (high > bits) bits = high;
+    if (low > bits) bits = low;
+  }
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
 
 /* LANES units of row `row` from unit u on; pairs lie within the row. */
 INLINE vu units_of_row(const int pairs, const char *m, int64_t stride, int64_t row, int64_t u, int64_t columns) {
@@ -75,6 +105,42 @@ INLINE void pack_columns_as_rows(const int pairs, const char *m, int64_t stride,
       scatter_parts(block, width, (char *)(to + (column / ROWS * units + u) * ROWS + column % ROWS), units * ROWS * 4);
     }
   }
+}
+
+/* Of the rows of a head. */
+INLINE float largest_of_rows(const int pairs, const char *m, int64_t stride, int64_t rows, int64_t columns) {
+  const int64_t units = units_of(pairs, columns), size = pairs ? 2 : 4;
+  vu most = {0}, other = {0};
+  if (columns * size % (2 * LANES * 4) == 0) {
+    for (int64_t row = 0; row < rows; row++, m += stride * size) {
+      for (int64_t u = 0; u < units; u += 2 * LANES) {
+        most = raise(pairs, most, load_bits(m + u * 4));
+        other = raise(pairs, other, load_bits(m + (u + LANES) * 4));
+      }
+    }
+    return largest_magnitude(pairs, raise(pairs, most, other));
+  }
+  for (int64_t row = 0; row < rows; row++) {
+    for (int64_t u = 0; u < units; u += LANES) most = raise(pairs, most, units_of_row(pairs, m, stride, row, u, columns));
+  }
+  return largest_magnitude(pairs, most);
+}
+
+/*
+ * Whether floats can tell the scores of a head apart. A score is at most head_size times the largest query times the largest
+ * key. For the whole head, whatever part of it a thread has.
+ */
+INLINE int bounded(const int pairs, const char *q, int64_t q_stride, int64_t queries, const char *k, int64_t k_stride,
+                   int64_t keys, int64_t head_size, double scale) {
+  const double largest = (double)largest_of_rows(pairs, q, q_stride, queries, head_size) *
+                         largest_of_rows(pairs, k, k_stride, keys, head_size);
+  return largest * (double)head_size * scale * 1.4426950408889634 <= LARGEST_SCORE;
+}
+static __attribute__((noinline)) int scores_fit(const int pairs, const char *q, int64_t q_stride, int64_t queries,
+                                                const char *k, int64_t k_stride, int64_t keys, int64_t head_size,
+                                                double scale) {
+  if (pairs) return bounded(1, q, q_stride, queries, k, k_stride, keys, head_size, scale);
+  return bounded(0, q, q_stride, queries, k, k_stride, keys, head_size, scale);
 }
 
 /* Vectors of the next part of a width of `left` vectors: parts that tiles cover well. */

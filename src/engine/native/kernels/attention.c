@@ -154,6 +154,12 @@ INLINE void forward(const int pairs, const struct attention *a, const struct wor
     const char *const k = (const char *)a->k + (sample * a->keys * a->k_stride + column) * size;
     const char *const v = (const char *)a->v + (sample * a->keys * a->v_stride + column) * size;
     char *const o = (char *)a->o + (sample * a->queries * a->o_stride + column) * size;
+    if (!scores_fit(pairs, q, a->q_stride, a->queries, k, a->k_stride, a->keys, a->head_size, a->scale)) {
+      const int64_t first = group % groups * PANEL, last = end - unit * groups < groups ? (end - unit * groups) * PANEL : a->queries;
+      attention_exact(pairs, a, unit, first, last);
+      group = (unit + 1) * groups;
+      continue;
+    }
     pack_rows_of_head(pairs, k, a->k_stride, a->keys, a->head_size, m.k);
     for (int64_t first = 0; first < a->keys; first += KEY_BLOCK) {
       const int64_t keys = a->keys - first < KEY_BLOCK ? a->keys - first : KEY_BLOCK;

@@ -10,7 +10,8 @@
 
 /* Phi(x), and exp(-x^2 / 2) in *e. */
 INLINE vf normal_distribution(const int coarse, vf x, vf *e) {
-  *e = power_of_two(coarse, larger(x * x * splat(-0.72134752f), splat(-126)));
+  /* Exactly 0 for large x: the derivative multiplies it by x. */
+  *e = power_of_two(coarse, larger(x * x * splat(-0.72134752f), splat(-200)));
   vf p;
   if (coarse) {
     const vf t = reciprocal(1, absolute(x) * splat(0.47047f * 0.70710678f) + splat(1));

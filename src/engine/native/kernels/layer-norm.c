@@ -25,6 +25,44 @@ INLINE float row_variance(const void *x, int64_t width, float mean, int half) {
   return (sum_lanes(sum) + rest) / (float)width;
 }
 
+/*
+ * Rows that floats cannot describe: squares beyond their range, or a mean so far from zero that its rounding is seen in the
+ * deviations. Such rows are computed again in double. A NaN says yes.
+ */
+#define LARGEST_VARIANCE 1e30f
+#define SMALLEST_INVERSE 1e-14f
+#define LARGEST_GRADIENT 1e30f
+INLINE int needs_double(float mean, float variance) {
+  return !(variance < LARGEST_VARIANCE && mean * mean * 0x1p-22f <= variance);
+}
+
+static double exact_mean(const void *x, int64_t width, int half) {
+  double sum = 0;
+  for (int64_t i = 0; i < width; i++) sum += load(x, i, half);
+  return sum / (double)width;
+}
+
+static double exact_variance(const void *x, int64_t width, double mean, int half) {
+  double sum = 0;
+  for (int64_t i = 0; i < width; i++) {
+    double deviation = load(x, i, half) - mean;
+    sum += deviation * deviation;
+  }
+  return sum / (double)width;
+}
+
+static void exact_row(const struct layer_norm *a, int64_t row, int half) {
+  const void *x = element(a->x, row * a->width, half);
+  void *y = element_of(a->y, row * a->width, half);
+  double mean = exact_mean(x, a->width, half);
+  double inverse = 1 / sqrt(exact_variance(x, a->width, mean, half) + a->epsilon);
+  a->mean[row] = (float)mean;
+  a->inverse[row] = (float)inverse;
+  for (int64_t i = 0; i < a->width; i++) {
+    store(y, i, (float)((load(x, i, half) - mean) * inverse * a->gamma[i] + a->beta[i]), half);
+  }
+}
+
 INLINE void layer_norm(const struct layer_norm *a, const struct worker *worker, int half) {
   int64_t first, end, width = a->width;
   share(a->rows, worker->thread, worker->threads, &first, &end);
@@ -32,7 +70,12 @@ INLINE void layer_norm(const struct layer_norm *a, const struct worker *worker, 
     const void *x = element(a->x, row * width, half);
     void *y = element_of(a->y, row * width, half);
     float mean = row_mean(x, width, half);
-    float inverse = 1.0f / sqrtf(row_variance(x, width, mean, half) + (float)a->epsilon);
+    float variance = row_variance(x, width, mean, half) + (float)a->epsilon;
+    if (needs_double(mean, variance)) {
+      exact_row(a, row, half);
+      continue;
+    }
+    float inverse = 1.0f / sqrtf(variance);
     a->mean[row] = mean;
     a->inverse[row] = inverse;
     int64_t i = 0;
@@ -95,6 +138,30 @@ INLINE void row_input(const struct row_gradient *r, const float *gamma, int64_t 
   }
 }
 
+/* A row of the gradient in double; `parameters`: dgamma and dbeta too. */
+static void exact_row_gradient(const struct row_gradient *r, const float *gamma, int64_t width, int half, int parameters) {
+  double mean = exact_mean(r->x, width, half), inverse = r->inverse;
+  /* Epsilon is nothing beside such a variance, and the float is next to 0 or is 0. */
+  if (!(r->inverse > SMALLEST_INVERSE)) inverse = 1 / sqrt(exact_variance(r->x, width, mean, half));
+  double average = 0, product = 0;
+  for (int64_t i = 0; i < width; i++) {
+    double dy = load(r->dy, i, half), n = (load(r->x, i, half) - mean) * inverse;
+    average += dy * gamma[i];
+    product += dy * gamma[i] * n;
+    if (!parameters) continue;
+    r->dgamma[i] += (float)(dy * n);
+    r->dbeta[i] += (float)dy;
+  }
+  average /= (double)width;
+  product /= (double)width;
+  for (int64_t i = 0; i < width; i++) {
+    double n = (load(r->x, i, half) - mean) * inverse;
+    double dx = ((double)load(r->dy, i, half) * gamma[i] - average - n * product) * inverse;
+    if (r->addend != NULL) dx += load(r->addend, i, half);
+    store(r->dx, i, (float)dx, half);
+  }
+}
+
 INLINE void layer_norm_gradient(const struct layer_norm_gradient *a, const struct worker *worker, int half) {
   int64_t first, end, width = a->width;
   share(a->rows, worker->thread, worker->threads, &first, &end);
@@ -112,9 +179,18 @@ INLINE void layer_norm_gradient(const struct layer_norm_gradient *a, const struc
         .mean = a->mean[row],
         .inverse = a->inverse[row],
     };
+    const float deviations = r.mean * r.inverse;
+    if (!(r.inverse > SMALLEST_INVERSE && deviations * deviations * 0x1p-22f <= 1)) {
+      exact_row_gradient(&r, a->gamma, width, half, 1);
+      continue;
+    }
     float averages[2];
     row_averages(&r, a->gamma, width, half, averages);
-    row_input(&r, a->gamma, width, half, averages);
+    if (fabsf(averages[0]) < LARGEST_GRADIENT && fabsf(averages[1]) < LARGEST_GRADIENT) {
+      row_input(&r, a->gamma, width, half, averages);
+    } else {
+      exact_row_gradient(&r, a->gamma, width, half, 0);
+    }
   }
 }
 BOTH_KERNELS(layer_norm_gradient, layer_norm_gradient)

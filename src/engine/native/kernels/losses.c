@@ -4,6 +4,16 @@
 
 #include "functions.h"
 
+/* Squares beyond the range of floats. */
+static double exact_error(const void *prediction, const void *target, int64_t width, int half) {
+  double sum = 0;
+  for (int64_t i = 0; i < width; i++) {
+    double error = (double)load(prediction, i, half) - load(target, i, half);
+    sum += error * error;
+  }
+  return sum;
+}
+
 INLINE void squared_error(const struct squared_error *a, const struct worker *worker, int half) {
   int64_t first, end, width = a->width;
   share(a->rows, worker->thread, worker->threads, &first, &end);
@@ -23,7 +33,9 @@ INLINE void squared_error(const struct squared_error *a, const struct worker *wo
       rest += error * error;
     }
     double weight = a->weight == NULL ? 1 : a->weight[row];
-    total += weight * ((double)sum_lanes(sum) + rest);
+    double row_total = (double)sum_lanes(sum) + rest;
+    if (!(row_total < 1e30)) row_total = exact_error(prediction, target, width, half);
+    total += weight * row_total;
     weights += weight;
   }
   a->partial[2 * worker->thread] = total;
@@ -55,10 +67,11 @@ INLINE void squared_error_gradient(const struct squared_error_gradient *a, const
     const void *prediction = element(a->prediction, row * width, half);
     const void *target = element(a->target, row * width, half);
     void *dx = element_of(a->dx, row * width, half);
-    float factor = (float)(a->weight == NULL ? common : common * a->weight[row]);
+    /* Halves are exact, and so is the difference of any two of them as far as floats can be. */
+    float factor = (float)(2 * (a->weight == NULL ? common : common * a->weight[row]));
 #pragma GCC ivdep
     for (int64_t i = 0; i < width; i++) {
-      store(dx, i, factor * (load(prediction, i, half) - load(target, i, half)), half);
+      store(dx, i, factor * (0.5f * load(prediction, i, half) - 0.5f * load(target, i, half)), half);
     }
   }
 }
@@ -95,7 +108,7 @@ void cross_entropy(const void *arguments, const struct worker *worker) {
     const float *target = a->targets + row * a->width;
     float largest, logarithm = logf(row_exponentials(x, a->width, &largest));
     for (int64_t i = 0; i < a->width; i++) {
-      if (target[i] != 0) total -= (double)target[i] * ((double)(x[i] - largest) - logarithm);
+      total -= (double)target[i] * ((double)x[i] - largest - logarithm);
     }
   }
   *a->loss = (float)(total / (double)a->rows);
@@ -105,13 +118,16 @@ void cross_entropy_gradient(const void *arguments, const struct worker *worker) 
   const struct cross_entropy_gradient *a = arguments;
   int64_t first, end;
   share(a->rows, worker->thread, worker->threads, &first, &end);
-  float scale = *a->d_loss / (float)a->rows;
+  double scale = (double)*a->d_loss / (double)a->rows;
   for (int64_t row = first; row < end; row++) {
     const float *x = a->logits + row * a->width;
     const float *target = a->targets + row * a->width;
     float *dx = a->dx + row * a->width;
-    float largest, sum = row_exponentials(x, a->width, &largest), mass = 0;
+    float largest, sum = row_exponentials(x, a->width, &largest);
+    double mass = 0;
     for (int64_t i = 0; i < a->width; i++) mass += target[i];
-    for (int64_t i = 0; i < a->width; i++) dx[i] = scale * (exponential(x[i] - largest) / sum * mass - target[i]);
+    for (int64_t i = 0; i < a->width; i++) {
+      dx[i] = (float)(scale * (exponential(x[i] - largest) / sum * mass - target[i]));
+    }
   }
 }

@@ -15,10 +15,11 @@ INLINE void sum_rows(const struct sum_rows *a, const struct worker *worker, int 
     int64_t count = columns - column < STRIP ? columns - column : STRIP;
     int64_t row, last;
     share(a->rows, chunk, a->chunks, &row, &last);
+    const float factor = (float)a->factor;
     float sums[STRIP] = {0};
     for (; row < last; row++) {
       const void *x = element(a->x, (sample * a->rows + row) * columns + column, half);
-      for (int64_t k = 0; k < count; k++) sums[k] += load(x, k, half);
+      for (int64_t k = 0; k < count; k++) sums[k] += factor * load(x, k, half);
     }
     memcpy(a->partial + (sample * a->chunks + chunk) * columns + column, sums, (size_t)count * sizeof *sums);
   }
@@ -32,7 +33,7 @@ INLINE void sum_chunks(const struct sum_chunks *a, const struct worker *worker, 
     const float *partial = a->partial + i / a->columns * a->chunks * a->columns + i % a->columns;
     float sum = 0;
     for (int64_t chunk = 0; chunk < a->chunks; chunk++) sum += partial[chunk * a->columns];
-    store(a->to, i, (float)a->factor * sum, half);
+    store(a->to, i, sum, half);
   }
 }
 BOTH_KERNELS(sum_chunks, sum_chunks)

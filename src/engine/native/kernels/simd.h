@@ -304,11 +304,14 @@ INLINE vf power_of_two(const int coarse, vf x) {
 #endif
 }
 
-/* 1 / x, relative error 6e-5 (`coarse`) or 1e-7. */
+/* 1 / x for x > 0, 0 for infinity; relative error 6e-5 (`coarse`) or 1e-7. */
 INLINE vf reciprocal(const int coarse, vf x) {
 #if defined(__AVX512F__)
+  if (coarse) return (vf)_mm512_rcp14_ps((__m512)x);
+  /* Newton's step would make a NaN of 0 times infinity. */
+  x = (vf)_mm512_min_ps((__m512)x, _mm512_set1_ps(0x1p126f));
   const vf r = (vf)_mm512_rcp14_ps((__m512)x);
-  return coarse ? r : r * (splat(2) - x * r);
+  return r * (splat(2) - x * r);
 #else
   (void)coarse;
   return splat(1) / x;

@@ -17,6 +17,17 @@ INLINE void pack_chunk(const struct update_row *row, const struct update_chunk *
   else linear_pack_rows_f32(&weights, first, end, past_caches);
 }
 
+static double exact_squares(const float *source, int64_t first, int64_t end, double scale) {
+  double sums[LANES] = {0}, sum = 0;
+  int64_t i = first;
+  for (; i + LANES <= end; i += LANES) {
+    for (int k = 0; k < LANES; k++) sums[k] += source[i + k] * scale * (source[i + k] * scale);
+  }
+  for (; i < end; i++) sum += source[i] * scale * (source[i] * scale);
+  for (int k = 0; k < LANES; k++) sum += sums[k];
+  return sum;
+}
+
 void gradient_squares(const void *arguments, const struct worker *worker) {
   const struct gradient_squares *a = arguments;
   int64_t first, end;
@@ -37,7 +48,10 @@ void gradient_squares(const void *arguments, const struct worker *worker) {
       }
       float rest = 0;
       for (; i < stop; i++) rest += source[i] * scale * (source[i] * scale);
-      total += (double)sum_lanes(sum) + rest;
+      double squares = (double)sum_lanes(sum) + rest;
+      /* Squares beyond the range of floats; zeros are quick. */
+      if (!(squares > 1e-25 && squares < 1e30)) squares = exact_squares(source, start, stop, a->scale);
+      total += squares;
     }
     a->partial[c] = total;
   }
@@ -52,7 +66,9 @@ void prepare_adamw(const void *arguments, const struct worker *worker) {
   double clip = 1;
   if (a->clip_norm > 0 && a->clip_norm / (norm + 1e-6) < 1) clip = a->clip_norm / (norm + 1e-6);
   struct adamw_scalars *s = a->scalars;
-  s->usable = isfinite(norm) ? 1 : 0;
+  /* The second moments of such gradients would be infinite for ever. */
+  if ((1 - a->beta2) * norm * clip * norm * clip > 1e38) norm = INFINITY;
+  s->usable = isfinite((float)norm) ? 1 : 0;
   s->gradient_factor = a->gradient_scale * clip;
   s->learning_rate = *a->learning_rate;
   s->weight_decay = *a->weight_decay;
@@ -68,7 +84,10 @@ INLINE void adamw(const struct adamw *a, const struct worker *worker, int half) 
   share(a->chunk_count, worker->thread, worker->threads, &begin, &stop);
   float beta1 = (float)a->beta1, beta2 = (float)a->beta2, epsilon = (float)a->epsilon;
   float rest1 = (float)(1 - a->beta1), rest2 = (float)(1 - a->beta2);
-  float factor = (float)s->gradient_factor, root = (float)s->second_correction;
+  float root = (float)s->second_correction;
+  /* Two factors where one would be too small for a float. */
+  const double tiny = s->gradient_factor < 0x1p-100 ? 0x1p-60 : 1;
+  float factor = (float)(s->gradient_factor / tiny), before = (float)tiny;
   for (int64_t c = begin; c < stop; c++) {
     const struct update_chunk *chunk = &a->chunks[c];
     const struct update_row *row = &a->rows[chunk->row];
@@ -78,7 +97,7 @@ INLINE void adamw(const struct adamw *a, const struct worker *worker, int half) 
     float *restrict p = row->target, *restrict m = row->first, *restrict v = row->second;
     const float *restrict source = row->source;
     for (int64_t i = chunk->first; i < chunk->end; i++) {
-      float g = source[i] * factor;
+      float g = source[i] * before * factor;
       float first = beta1 * m[i] + rest1 * g;
       float second = beta2 * v[i] + rest2 * g * g;
       m[i] = first;

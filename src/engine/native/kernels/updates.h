@@ -34,7 +34,7 @@ void gradient_squares(const void *arguments, const struct worker *worker);
 
 /* What adamw needs to know of the whole. Kernel prepare_adamw. */
 struct adamw_scalars {
-  double usable; /* 0: the norm is not finite, nothing changes */
+  double usable; /* 0: the norm is not finite or second moments would not be, nothing changes */
   double gradient_factor;
   double learning_rate, weight_decay;
   double first_correction, second_correction; /* 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
@@ -42,7 +42,7 @@ struct adamw_scalars {
 
 struct prepare_adamw {
   struct adamw_scalars *scalars;
-  float *norm; /* before clipping, after gradient_scale */
+  float *norm; /* before clipping, after gradient_scale; infinity where nothing changes */
   const double *partial;
   const float *learning_rate, *weight_decay, *step;
   int64_t chunk_count;

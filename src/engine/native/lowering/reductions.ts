@@ -5,11 +5,11 @@ import { integer, type Lowering, real, typed, value } from './lowering.ts'
 
 /** Sums over rows in two stages: chunks of rows, then the chunks in order. */
 function sumRows(lowering: Lowering, { x, type, batch, rows, columns, factor, to }: RowSum): void {
-  const chunks = Math.min(16, Math.ceil(rows / 64))
+  const chunks = Math.min(lowering.rowParts, Math.ceil(rows / 64))
   const partial = value(lowering.temporary(batch * chunks * columns, 'float32'))
   const sizes = [batch, rows, columns, chunks].map(integer)
-  lowering.step(typed('sum_rows', type), [partial, value(x), ...sizes])
-  const list = [value(to), partial, ...[batch, chunks, columns].map(integer), real(factor)]
+  lowering.step(typed('sum_rows', type), [partial, value(x), ...sizes, real(factor)])
+  const list = [value(to), partial, ...[batch, chunks, columns].map(integer)]
   lowering.step(typed('sum_chunks', lowering.typeOf(to) as FloatType), list)
 }
 

@@ -1,6 +1,6 @@
 import { type AttentionSizes, attentionSizes } from '../../../graph/operations/attention.ts'
 import type { KernelOf, Values } from '../kernel.ts'
-import { logSumExp } from '../log-sum-exp.ts'
+import { sumExponentials } from '../log-sum-exp.ts'
 
 /** One of q, k and v inside a packed tensor [B, N, parts * D]: columns c of head h of token n start at `at(b, n, h)`. */
 interface HeadView {
@@ -65,10 +65,10 @@ export const attention: KernelOf<'attention'> = (packed, { heads }) => {
     for (let h = 0; h < heads; h++) {
       for (let i = 0; i < queries; i++) {
         for (let j = 0; j < keys; j++) scores[j] = score(unpacked, b, h, i, j)
-        const denominator = logSumExp(scores)
-        denominators[(b * heads + h) * queries + i] = denominator
+        const { largest, sum } = sumExponentials(scores)
+        denominators[(b * heads + h) * queries + i] = largest + Math.log(sum)
         for (let j = 0; j < keys; j++) {
-          const probability = Math.exp(scores[j] - denominator)
+          const probability = Math.exp(scores[j] - largest) / sum
           const [row, vAt] = [(b * queries + i) * width + h * headWidth, v.at(b, j, h)]
           for (let c = 0; c < headWidth; c++) o[row + c] += probability * vs[vAt + c]
         }
@@ -78,20 +78,24 @@ export const attention: KernelOf<'attention'> = (packed, { heads }) => {
   return [o, denominators]
 }
 
-export const attentionGradient: KernelOf<'attentionGradient'> = ([dO, o, denominators, ...packed], { heads }) => {
+export const attentionGradient: KernelOf<'attentionGradient'> = ([dO, o, _logSumExp, ...packed], { heads }) => {
   const dos = dO.data
   const gradients = packed.map((values) => new Float64Array(values.data.length))
   const forward = unpackHeads(packed, heads)
   const { q: dq, k: dk, v: dv } = unpackHeads(packed, heads, gradients)
   const { batch, queries, keys, width, headWidth, scale, q, k, v } = forward
+  const scores = new Float64Array(keys)
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
       for (let i = 0; i < queries; i++) {
         const row = (b * queries + i) * width + h * headWidth
         let rowSum = 0
         for (let c = 0; c < headWidth; c++) rowSum += dos[row + c] * o.data[row + c]
+        // Not from the logarithm that the forward pass kept: it loses the number of equal keys beside a large score.
+        for (let j = 0; j < keys; j++) scores[j] = score(forward, b, h, i, j)
+        const { largest, sum } = sumExponentials(scores)
         for (let j = 0; j < keys; j++) {
-          const p = Math.exp(score(forward, b, h, i, j) - denominators.data[(b * heads + h) * queries + i])
+          const p = Math.exp(scores[j] - largest) / sum
           // Gradients lie where the values themselves lie.
           const [qAt, kAt, vAt] = [q.at(b, i, h), k.at(b, j, h), v.at(b, j, h)]
           let dP = 0

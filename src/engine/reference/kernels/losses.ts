@@ -1,5 +1,5 @@
 import { asMatrix, type KernelOf } from '../kernel.ts'
-import { logSumExp } from '../log-sum-exp.ts'
+import { sumExponentials } from '../log-sum-exp.ts'
 
 export const meanSquaredError: KernelOf<'meanSquaredError'> = ([prediction, target, weight]) => {
   const values = prediction.shape[2]
@@ -31,8 +31,8 @@ export const softmax: KernelOf<'softmax'> = ([x]) => {
   const y = new Float64Array(x.data.length)
   for (let r = 0; r < rows; r++) {
     const row = x.data.subarray(r * width, (r + 1) * width)
-    const denominator = logSumExp(row)
-    for (let d = 0; d < width; d++) y[r * width + d] = Math.exp(row[d] - denominator)
+    const { largest, sum } = sumExponentials(row)
+    for (let d = 0; d < width; d++) y[r * width + d] = Math.exp(row[d] - largest) / sum
   }
   return [y]
 }
@@ -42,8 +42,8 @@ export const softmaxCrossEntropy: KernelOf<'softmaxCrossEntropy'> = ([logits, ta
   let loss = 0
   for (let b = 0; b < batch; b++) {
     const row = logits.data.subarray(b * classes, (b + 1) * classes)
-    const denominator = logSumExp(row)
-    for (let c = 0; c < classes; c++) loss -= targets.data[b * classes + c] * (row[c] - denominator)
+    const { largest, sum } = sumExponentials(row)
+    for (let c = 0; c < classes; c++) loss -= targets.data[b * classes + c] * (row[c] - largest - Math.log(sum))
   }
   return [Float64Array.of(loss / batch)]
 }
@@ -54,11 +54,11 @@ export const softmaxCrossEntropyGradient: KernelOf<'softmaxCrossEntropyGradient'
   for (let b = 0; b < batch; b++) {
     const row = logits.data.subarray(b * classes, (b + 1) * classes)
     const target = targets.data.subarray(b * classes, (b + 1) * classes)
-    const denominator = logSumExp(row)
-    const sum = target.reduce((total, value) => total + value, 0)
+    const { largest, sum } = sumExponentials(row)
+    const mass = target.reduce((total, value) => total + value, 0)
     for (let c = 0; c < classes; c++) {
-      const probability = Math.exp(row[c] - denominator)
-      dLogits[b * classes + c] = (dLoss.data[0] * (probability * sum - target[c])) / batch
+      const probability = Math.exp(row[c] - largest - Math.log(sum))
+      dLogits[b * classes + c] = (dLoss.data[0] * (probability * mass - target[c])) / batch
     }
   }
   return [dLogits]
