@@ -8,19 +8,13 @@
  * precision and number of threads; the share of it is over the whole step. `--steps` lists the slowest steps one by one.
  */
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs } from '../../src/engine/engine.ts'
 import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { openNativeSession } from '../../src/engine/native/index.ts'
 import type { RecomputeMode } from '../../src/graph/recompute.ts'
-import { buildFinetuneProgram } from '../../src/model/classify.ts'
-import { clipShape } from '../../src/model/configuration.ts'
-import { buildEncodeProgram } from '../../src/model/encode-program.ts'
 import { initialise } from '../../src/model/initialise.ts'
-import { parameterShapes } from '../../src/model/parameters.ts'
-import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { productFlops } from './product-flops.ts'
-import { stepTokens, trainStepCases } from './train-step-cases.ts'
+import { stepInputs } from './step-inputs.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -36,39 +30,8 @@ const { values: options } = parseArgs({
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
 
-function inputsOf(name: string) {
-  const { job, configuration, batch } = trainStepCases[name]
-  const { total, visible, predicted } = stepTokens(configuration, false)
-  const random = new RandomStream(1, 'native-profile')
-  const inputs = {
-    frames: new Uint8Array(clipShape(configuration, batch).reduce((a, b) => a * b)).map(() => random.integer(256)),
-    visible: new Int32Array(batch * visible),
-    masked: new Int32Array(batch * predicted),
-    learningRate: Float32Array.of(1e-4),
-    weightDecay: Float32Array.of(0.05),
-  }
-  for (let sample = 0; sample < batch; sample++) {
-    const order = random.permutation(total)
-    inputs.visible.set(order.subarray(0, visible).sort(), sample * visible)
-    inputs.masked.set(order.subarray(visible, total).sort(), sample * predicted)
-  }
-  if (job === 'pretrain') {
-    const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimiser: {} })
-    return { programs, inputs, shapes: parameterShapes(configuration, 'pretrain') }
-  }
-  if (job === 'finetune') {
-    const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes: 10, optimiser: {} })
-    const targets = new Float32Array(batch * 10).map((_, i) => (i % 10 === 0 ? 1 : 0))
-    return { programs, inputs: { ...inputs, targets }, shapes: parameters }
-  }
-  const program = buildEncodeProgram({ configuration, kind: 'classify', batch })
-  const outputs = program.outputs.filter(({ name }) => name === 'pooled')
-  const shapes = new Map(program.state.map(({ name, tensor }) => [name, program.tensors[tensor].shape]))
-  return { programs: [{ ...program, outputs }], inputs, shapes }
-}
-
 for (const name of options.case.split(',')) {
-  const { programs, inputs, shapes } = inputsOf(name)
+  const { programs, inputs, shapes } = stepInputs(name)
   const [program] = programs
   const session = await openNativeSession(programs, {
     threads: Number(options.threads),

@@ -95,6 +95,46 @@ static void report(const char *name, int bf16, double flops, kernel_function *ke
   printf("%-44s %s %8.1f us %7.1f GF/s %5.1f %%\n", name, bf16 ? "bf16" : "f32 ", time * 1e6, rate, 100 * rate / peaks[bf16]);
 }
 
+/*
+ * A weight gradient whose rows, not whose result, are shared by the threads: each has a dw of its own, which are added up then. Its
+ * bits depend on the number of threads.
+ */
+struct by_rows {
+  struct linear_weight_gradient parts[16];
+  int bf16;
+  float *dw;
+};
+static void by_rows_kernel(const void *arguments, const struct worker *w) {
+  static atomic_long arrived;
+  const struct by_rows *p = arguments;
+  const struct worker alone = {0, 1, w->scratch};
+  (p->bf16 ? linear_weight_gradient_bf16 : linear_weight_gradient_f32)(&p->parts[w->thread], &alone);
+  const long target = (atomic_fetch_add(&arrived, 1) / w->threads + 1) * w->threads;
+  while (atomic_load_explicit(&arrived, memory_order_acquire) < target) __builtin_ia32_pause();
+  int64_t first, end;
+  share(p->parts[0].outer * p->parts[0].inner, w->thread, w->threads, &first, &end);
+  for (int64_t i = first; i < end; i++) {
+    float sum = 0;
+    for (int64_t t = 0; t < w->threads; t++) sum += p->parts[t].dw[i];
+    p->dw[i] = sum;
+  }
+}
+static void report_by_rows(const char *name, int bf16, double flops, scratch_function *scratch, const struct linear_weight_gradient *whole) {
+  struct by_rows p = {.bf16 = bf16, .dw = whole->dw};
+  for (int t = 0; t < crew.threads; t++) {
+    int64_t first, end;
+    share(whole->rows, t, crew.threads, &first, &end);
+    p.parts[t] = *whole;
+    p.parts[t].dy = (const char *)whole->dy + first * whole->dy_stride * (bf16 ? 2 : 4);
+    p.parts[t].x = (const char *)whole->x + first * whole->x_stride * (bf16 ? 2 : 4);
+    p.parts[t].dw = allocate(whole->outer * whole->inner * 4);
+    p.parts[t].db = allocate(whole->outer * 4);
+    p.parts[t].rows = end - first;
+  }
+  report(name, bf16, flops, by_rows_kernel, scratch, &p);
+  for (int t = 0; t < crew.threads; t++) free(p.parts[t].dw), free(p.parts[t].db);
+}
+
 static void layer(const char *label, int bf16, int64_t rows, int64_t inner, int64_t outer, int gelu) {
   char name[100];
   struct array x = make_array(bf16, rows * inner, 1), w = make_array(0, outer * inner, 0.05), b = make_array(0, outer, 1);
@@ -115,6 +155,8 @@ static void layer(const char *label, int bf16, int64_t rows, int64_t inner, int6
   struct linear_weight_gradient d = {y.data, x.data, dw.data, db.data, rows, outer, inner, outer, inner, 0};
   snprintf(name, sizeof name, "%s %ld x %ld    %ld dw", label, (long)rows, (long)inner, (long)outer);
   report(name, bf16, flops, bf16 ? linear_weight_gradient_bf16 : linear_weight_gradient_f32, bf16 ? linear_weight_gradient_bf16_scratch : linear_weight_gradient_f32_scratch, &d);
+  strcat(name, " by rows");
+  report_by_rows(name, bf16, flops, bf16 ? linear_weight_gradient_bf16_scratch : linear_weight_gradient_f32_scratch, &d);
   free(x.data), free(w.data), free(b.data), free(y.data), free(after.data), free(dw.data), free(db.data), free(weights.forward), free(weights.gradient);
 }
 

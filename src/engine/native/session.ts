@@ -32,6 +32,8 @@ export interface NativeSessionOptions {
   readonly ranks?: Attachment
   /** For tests of kernels: store float inputs and states as activations. Default false. */
   readonly leavesAsActivations?: boolean
+  /** Parts of the rows of sums, for measurements: other than the default, results depend on it. */
+  readonly rowParts?: number
 }
 
 interface OpenProgram {
@@ -76,9 +78,16 @@ export class NativeSession implements EngineSession {
     this.shapes = collectStates(programs)
     this.reducer = openReducer(options.ranks ?? { transport: 'self' })
     const checks = programs.map(inputCheck)
-    const { precision, leavesAsActivations, recompute = 'none', threads, isolateValues: apart = false } = options
+    const {
+      precision,
+      leavesAsActivations,
+      rowParts,
+      recompute = 'none',
+      threads,
+      isolateValues: apart = false,
+    } = options
     const panelBytes = library.panelBytes.bind(library)
-    const plan = planSession(programs, { precision, panelBytes, leavesAsActivations }, recompute)
+    const plan = planSession(programs, { precision, panelBytes, leavesAsActivations, rowParts }, recompute)
     const stateBytes = new Map([...this.shapes].map(([name, shape]) => [name, elementCount(shape) * 4]))
     this.states = new Places(library, stateBytes, 'parameters, moments and other state', apart)
     this.plannedCopies = plan.copies

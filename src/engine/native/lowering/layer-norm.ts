@@ -1,9 +1,6 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { integer, type Lowering, optional, real, typed, value } from './lowering.ts'
 
-/** Parts that the rows of a gradient are divided into, whatever the number of threads: sums have one order. */
-const gradientParts = 16
-
 export function lowerLayerNorm(lowering: Lowering, { inputs, outputs, attributes }: ProgramNode): void {
   const [x, gamma, beta] = inputs
   const type = lowering.precision
@@ -31,7 +28,7 @@ export function lowerLayerNormGradient(lowering: Lowering, { inputs, outputs }: 
     ...[gamma, mean, inverse].map((tensor) => lowering.read(tensor, 'float32')),
   ]
   const added = addend === undefined ? null : lowering.read(addend, type)
-  const parts = Math.min(gradientParts, rows)
+  const parts = Math.min(lowering.rowParts, rows)
   const partial = lowering.temporary(parts * 2 * width, 'float32')
   const places = [lowering.write(dx, type), partial, ...read].map((id) => value(id))
   const sizes = [rows, width].map(integer)

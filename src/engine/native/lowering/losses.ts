@@ -1,16 +1,13 @@
 import type { ProgramNode } from '../../../graph/program.ts'
 import { integer, type Lowering, optional, typed, value } from './lowering.ts'
 
-/** Parts that the rows of a loss are divided into, whatever the number of threads: sums have one order. */
-const lossParts = 16
-
 export function lowerMeanSquaredError(lowering: Lowering, { inputs, outputs: [loss] }: ProgramNode): void {
   const [prediction, target, weight] = inputs
   const type = lowering.join([prediction, target])
   const read = [lowering.read(prediction, type), lowering.read(target, type)].map((id) => value(id))
   const weights = optional(weight === undefined ? null : lowering.read(weight, 'float32'))
   const [batch, tokens, width] = lowering.shape(prediction)
-  const parts = Math.min(lossParts, batch * tokens)
+  const parts = Math.min(lowering.rowParts, batch * tokens)
   const partial = value(lowering.memory(parts * 2 * 8))
   const sizes = [batch * tokens, width].map(integer)
   lowering.step(typed('squared_error', type), [partial, ...read, weights, ...sizes], parts)

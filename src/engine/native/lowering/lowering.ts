@@ -10,6 +10,8 @@ export interface LoweringContext {
   readonly panelBytes: (inner: number, columns: number, type: FloatType) => number
   /** Store the program's float inputs and states as activations right away, for tests of kernels. Default false. */
   readonly leavesAsActivations?: boolean
+  /** See `Lowering.rowParts`. */
+  readonly rowParts?: number
 }
 
 /** @param offset bytes into the value */
@@ -41,6 +43,14 @@ export class Lowering extends TensorValues {
     for (const { tensor } of [...program.inputs, ...program.state]) {
       if (program.tensors[tensor].dtype === 'float32') this.stored.set(tensor, this.read(tensor, context.precision))
     }
+  }
+
+  /**
+   * Parts that the rows of a sum are divided into. Default 16, whatever the number of threads: sums have one order. Only
+   * scripts/bench/native-bits.ts sets another number, to measure what that costs.
+   */
+  get rowParts(): number {
+    return this.context.rowParts ?? 16
   }
 
   step(kernel: string, list: readonly StepArgument[], parts: number | null = null): void {
