@@ -111,6 +111,7 @@ describe('counts that nobody can mean are refused before the command begins', ()
         '--first-class',
         '--timeout',
         '--windows',
+        '--quality',
         '--fps',
         '--lambda',
         '--learning-rate',

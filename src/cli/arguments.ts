@@ -43,6 +43,13 @@ export function positive(value: string): number {
   throw new InvalidArgumentError('Expected a positive number.')
 }
 
+/** Quality of x264. */
+export function rateFactor(value: string): number {
+  const number = numberOf(value)
+  if (number >= 0 && number <= 51) return number
+  throw new InvalidArgumentError('Expected a number from 0 to 51.')
+}
+
 /** A part of a whole, neither nothing nor all of it. */
 export function fraction(value: string): number {
   const number = numberOf(value)

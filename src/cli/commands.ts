@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
-import { collect, countOf, fraction, positive, refuseBlank, wholeNumber } from './arguments.ts'
+import { collect, countOf, fraction, positive, rateFactor, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { completionScript, shells } from './completion.ts'
@@ -26,6 +26,7 @@ export function createProgram(): Command {
     .hook('preAction', (_, command) => refuseBlank(command))
   addInspect(program)
   addDataset(program)
+  addPrepare(program)
   addPretrain(program)
   addLaunch(program)
   addFinetuneCommands(program)
@@ -97,6 +98,45 @@ function addDataset(program: Command): void {
     .addOption(json())
     .action((name, folder, options) =>
       runCommand(options, async () => (await import('./dataset.ts')).datasetCommand(name, folder, options)),
+    )
+}
+
+function addPrepare(program: Command): void {
+  program
+    .command('prepare')
+    .summary('encode videos once, so that training decodes them faster')
+    .description(
+      'Scales videos down and encodes them as H.264 in short closed groups of pictures without sound. Writes a list of them with\n' +
+        'labels, parts, splits and groups of the source, and SHA-256 digests of the originals. Run the same command again to go on\n' +
+        'after Ctrl-C or a crash, or when the source has grown.',
+    )
+    .argument('<source>', 'a folder, a list or a video')
+    .argument('<out>', 'folder of the prepared videos')
+    .option('--base <folder>', 'where relative paths of a list start from; default: the folder the list lies in')
+    .addOption(
+      new Option('--size <pixels>', 'shorter side; smaller pictures keep theirs')
+        .argParser(countOf('pictureSide', '--size'))
+        .default(256),
+    )
+    .addOption(
+      new Option('--group <frames>', 'frames of a group of pictures; 1: fastest to decode, largest files')
+        .argParser(countOf('pictureGroup', '--group'))
+        .default(8),
+    )
+    .addOption(
+      new Option('--quality <crf>', 'constant rate factor of x264, from 0 (lossless) to 51')
+        .argParser(rateFactor)
+        .default(20),
+    )
+    .option('--fps <rate>', 'constant frame rate; default: all frames at their times', positive)
+    .option('--jobs <n>', 'videos encoded at a time; default: one per core', countOf('workers', '--jobs'))
+    .option('--shard <i/n>', 'prepare the i-th of n shares, e.g. one on each machine')
+    .option('--timeout <seconds>', 'processor seconds after which a video counts as unusable', positive, 1800)
+    .option('--dry-run', 'measure time, size and gain on a few videos, and write nothing')
+    .addOption(json())
+    .option('--quiet', 'no progress')
+    .action((source, out, options) =>
+      runCommand(options, async () => (await import('./prepare.ts')).prepareCommand(source, out, options)),
     )
 }
 

@@ -39,7 +39,7 @@ describe('completion', () => {
     const { stdout, stderr, status } = spawnSync('bash', ['--norc'], { input, encoding: 'utf8' })
     expect([stderr, status]).toEqual(['', 0])
     expect(stdout.split('\n').slice(0, -1)).toEqual([
-      'pretrain predict',
+      'prepare pretrain predict',
       '--threshold --threads',
       'node-av',
       'zsh',

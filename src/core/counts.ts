@@ -53,6 +53,10 @@ export const largestCounts = {
   generatedVideos: 1_000_000,
   /** Frames of a video that is generated. */
   generatedFrames: 1_000_000,
+  /** Pixels of the shorter side of a prepared video. */
+  pictureSide: 8192,
+  /** Frames of a group of pictures of a prepared video. */
+  pictureGroup: 10_000,
 } as const
 
 export type CountName = keyof typeof largestCounts

@@ -77,7 +77,10 @@ export async function readClip(decoder: Decoder, request: ClipRequest, out: Uint
 }
 
 /** Where the file was touched since it was digested, it is digested again: only other bytes are another content. */
-async function requireContent({ path, content }: VideoEntry, { file }: OpenVideo): Promise<void> {
+export async function requireContent(
+  { path, content }: Pick<VideoEntry, 'path' | 'content'>,
+  { file }: OpenVideo,
+): Promise<void> {
   if (content === undefined || file === undefined || content.state === file.state) return
   const now = await digestFile(path)
   if (now.digest !== content.digest || now.state !== file.state)

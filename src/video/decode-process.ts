@@ -5,6 +5,7 @@ import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ClipResult, clipBytes, readClip } from './clip.ts'
 import { createDecoder } from './decoder.ts'
+import { encodeVideo } from './encode-video.ts'
 import { isMachineError, machineError, reasonOf } from './machine-errors.ts'
 import { type FromProcess, type ProcessSettings, sharedDescriptor, type ToProcess } from './protocol.ts'
 import type { Decoder } from './types.ts'
@@ -61,6 +62,13 @@ async function answer(decoder: Decoder, { id, request, offset }: ToProcess, buff
     kind: 'unable',
     failure: failureOf(machineError(expected, cause)),
   })
+  const failed = (error: unknown): FromProcess =>
+    isMachineError(error)
+      ? unable(`Expected to read ${request.entry.path}`, error)
+      : { kind: 'failed', id, failure: failureOf(error) }
+  if ('kind' in request) {
+    return encodeVideo(decoder, request).then((result): FromProcess => ({ kind: 'encoded', id, result }), failed)
+  }
   let clips: Uint8Array
   try {
     clips = buffer.take(clipBytes(request))
@@ -71,8 +79,7 @@ async function answer(decoder: Decoder, { id, request, offset }: ToProcess, buff
   try {
     result = await readClip(decoder, request, clips)
   } catch (error) {
-    if (isMachineError(error)) return unable(`Expected to read ${request.entry.path}`, error)
-    return { kind: 'failed', id, failure: failureOf(error) }
+    return failed(error)
   }
   try {
     writeAll(clips, offset)

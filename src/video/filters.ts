@@ -6,6 +6,15 @@ interface Pixels extends Size {
   readonly pixelFormat: string
 }
 
+/** What a chain makes. */
+export interface OutputPixels {
+  readonly format: 'rgb24' | 'yuv420p'
+  /** libswscale's name of the way to scale. */
+  readonly scaler: 'bilinear' | 'bicubic'
+}
+
+const clipPixels: OutputPixels = { format: 'rgb24', scaler: 'bilinear' }
+
 /**
  * The filter chain that makes one crop: libavfilter's `crop` (moves pointers, copies nothing), `scale` (libswscale, bilinear;
  * it widens the kernel when it scales down, so downscaling is antialiased) straight to RGB24 at the target size, and only then, on
@@ -16,8 +25,16 @@ interface Pixels extends Size {
  *
  * @param coded size and pixel format of the frames that come in
  * @param expected size the geometry was made for (differs from `coded` where a stream changes its size midway)
+ * @param pixels what comes out, and how it is scaled. Default: pixels of clips
  */
-export function cropChain(geometry: Geometry, output: Size, coded: Pixels, expected: Size, o: Orientation): string {
+export function cropChain(
+  geometry: Geometry,
+  output: Size,
+  coded: Pixels,
+  expected: Size,
+  o: Orientation,
+  pixels: OutputPixels = clipPixels,
+): string {
   const box = codedBox(geometry.crop, displaySize(expected, o), o)
   const scaled = o.swap ? { width: geometry.scale.height, height: geometry.scale.width } : geometry.scale
   const filters: string[] = []
@@ -28,7 +45,7 @@ export function cropChain(geometry: Geometry, output: Size, coded: Pixels, expec
     const x = needsEvenColumns(coded.pixelFormat) ? box.x & ~1 : box.x
     filters.push(`crop=${box.width}:${box.height}:${x}:${box.y}:exact=1`)
   }
-  filters.push(`scale=${scaled.width}:${scaled.height}:flags=bilinear`, 'format=rgb24')
+  filters.push(`scale=${scaled.width}:${scaled.height}:flags=${pixels.scaler}`, `format=${pixels.format}`)
   if (geometry.window !== undefined) {
     const kept = codedBox({ ...geometry.window, ...output }, geometry.scale, o)
     filters.push(`crop=${kept.width}:${kept.height}:${kept.x}:${kept.y}`)

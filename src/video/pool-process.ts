@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
 import { groupSeconds, processSeconds } from './cpu-time.ts'
+import type { EncodedVideo, EncodeRequest } from './encode-video.ts'
 import { isMachineError, machineError } from './machine-errors.ts'
 import { killGroup, ownGroups } from './process-group.ts'
 import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
@@ -11,7 +12,7 @@ import { printable } from './video-errors.ts'
 import { WorkClock } from './work-clock.ts'
 
 interface Work {
-  readonly request: ClipRequest
+  readonly request: ClipRequest | EncodeRequest
   /** How many times the usual limit of time this one has. */
   readonly patience: number
 }
@@ -36,6 +37,7 @@ interface Listener<Job> {
   free(): void
   /** `read` copies the clips out; their place is free again when it resolves. */
   done(job: Job, result: ClipResult, read: (target: Uint8Array) => Promise<void>): void
+  encoded(job: Job, result: EncodedVideo): void
   failed(job: Job, failure: Failure): void
   ended(end: ProcessEnd<Job>): void
 }
@@ -158,7 +160,7 @@ export class DecodeProcess<Job extends Work> {
       this.startClockOfJob()
       this.listener.up(performance.now() - this.began)
     }
-    if (message.kind !== 'done' && message.kind !== 'failed') return
+    if (message.kind === 'ready' || message.kind === 'unable') return
     const held = this.jobs[0]
     if (held === undefined || held.id !== message.id) return
     this.jobs.shift()
@@ -166,6 +168,11 @@ export class DecodeProcess<Job extends Work> {
     if (message.kind === 'failed') {
       this.release(held.slot)
       this.listener.failed(held.job, message.failure)
+      return
+    }
+    if (message.kind === 'encoded') {
+      this.release(held.slot)
+      this.listener.encoded(held.job, message.result)
       return
     }
     this.listener.done(held.job, message.result, async (target) => {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { requireCount } from '../core/counts.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
+import type { EncodedVideo, EncodeRequest } from './encode-video.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { PoolGrowth } from './pool-growth.ts'
 import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
@@ -11,13 +12,20 @@ export type ClipOutcome =
   | { readonly ok: true; readonly result: ClipResult; readonly clips: Uint8Array }
   | { readonly ok: false; readonly failure: Failure }
 
+export type EncodeOutcome =
+  | { readonly ok: true; readonly result: EncodedVideo }
+  | { readonly ok: false; readonly failure: Failure }
+
 /** Whatever answers requests for clips: the processes below, or a store of decoded frames. */
 export type ClipReader = Pick<DecodePool, 'read' | 'restarts' | 'processIds' | 'close'>
 
 interface Job {
-  readonly request: ClipRequest
-  readonly target: Uint8Array
-  readonly resolve: (outcome: ClipOutcome) => void
+  readonly request: ClipRequest | EncodeRequest
+  /** One of the two is called where it is answered, by the kind of the request. */
+  readonly done?: (result: ClipResult, read: (target: Uint8Array) => Promise<void>) => void
+  readonly encoded?: (result: EncodedVideo) => void
+  /** It failed twice. */
+  readonly failed: (failure: Failure) => void
   readonly reject: (error: unknown) => void
   failures: number
   patience: number
@@ -94,10 +102,31 @@ export class DecodePool {
    *   fault, not the video
    */
   read(request: ClipRequest, target: Uint8Array = new Uint8Array(clipBytes(request))): Promise<ClipOutcome> {
-    if (this.broken !== undefined) return Promise.reject(this.broken)
     return new Promise((resolve, reject) => {
-      this.waiting.push({ request, target, resolve, reject, failures: 0, patience: 1, refusals: 0, answeredThen: -1 })
-      this.hand()
+      this.submit({
+        request,
+        done: (result, read) => {
+          read(target).then(() => resolve({ ok: true, result, clips: target }), reject)
+        },
+        failed: (failure) => resolve({ ok: false, failure }),
+        reject,
+      })
+    })
+  }
+
+  /**
+   * Writes the file that the request names. One that fails leaves a file that is not whole, or none.
+   *
+   * @throws VideoMaeError as `read`
+   */
+  encode(request: EncodeRequest): Promise<EncodeOutcome> {
+    return new Promise((resolve, reject) => {
+      this.submit({
+        request,
+        encoded: (result) => resolve({ ok: true, result }),
+        failed: (failure) => resolve({ ok: false, failure }),
+        reject,
+      })
     })
   }
 
@@ -118,6 +147,15 @@ export class DecodePool {
       reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
     )
     return this.closing
+  }
+
+  private submit(job: Pick<Job, 'request' | 'done' | 'encoded' | 'failed' | 'reject'>): void {
+    if (this.broken !== undefined) {
+      job.reject(this.broken)
+      return
+    }
+    this.waiting.push({ ...job, failures: 0, patience: 1, refusals: 0, answeredThen: -1 })
+    this.hand()
   }
 
   private startPlaces(count: number): void {
@@ -158,7 +196,11 @@ export class DecodePool {
         free: () => this.hand(),
         done: (job, result, read) => {
           answered()
-          read(job.target).then(() => job.resolve({ ok: true, result, clips: job.target }), job.reject)
+          job.done?.(result, read)
+        },
+        encoded: (job, result) => {
+          answered()
+          job.encoded?.(result)
         },
         failed: (job, failure) => {
           answered()
@@ -239,7 +281,7 @@ export class DecodePool {
     if (job.failures < 2) {
       this.waiting.unshift(job)
       this.hand()
-    } else job.resolve({ ok: false, failure })
+    } else job.failed(failure)
   }
 
   private hand(): void {

@@ -1,4 +1,5 @@
 import type { ClipRequest, ClipResult } from './clip.ts'
+import type { EncodedVideo, EncodeRequest } from './encode-video.ts'
 import type { DecoderLimits, DecoderName } from './types.ts'
 
 /** Messages between the loader and its decoding processes. Pixels never travel in them: they go through the shared file. */
@@ -16,7 +17,7 @@ export interface ProcessSettings {
 
 export interface ToProcess {
   readonly id: number
-  readonly request: ClipRequest
+  readonly request: ClipRequest | EncodeRequest
   /** Where in the shared file the clips go. */
   readonly offset: number
 }
@@ -33,4 +34,5 @@ export type FromProcess =
   /** It can decode nothing: the decoder does not load, or, later, the machine refused what every video needs. The parent ends it. */
   | { readonly kind: 'unable'; readonly failure: Failure }
   | { readonly kind: 'done'; readonly id: number; readonly result: ClipResult }
+  | { readonly kind: 'encoded'; readonly id: number; readonly result: EncodedVideo }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }

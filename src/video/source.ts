@@ -4,6 +4,7 @@ import { requireDistinct, VideoMaeError } from '../core/errors.ts'
 import { hasVideoExtension } from './extensions.ts'
 import { readFolderSource } from './folder-source.ts'
 import { readListSource } from './list-source.ts'
+import { listOfPrepared } from './prepared-folder.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
 import { describeReading, type SourceReading } from './reading.ts'
 import type { ListOptions, VideoEntry } from './types.ts'
@@ -17,11 +18,12 @@ export interface VideoListing {
 }
 
 /**
- * The videos of a source: a folder (searched with its subfolders, in the order of their paths), a list (see `parseList`), or one video file.
+ * The videos of a source: a folder (searched with its subfolders, in the order of their paths), a list (see `parseList`), or one video file. A folder that
+ * `prepare` made is read through its list, which knows the originals.
  * With several sources the videos come one source after the other, and every id begins with the number of its source, since
  * names may repeat. A source that is named twice, also through a link, is refused: each of its videos would count twice.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_UNREADABLE`, `VIDEO_SOURCE_EMPTY`, `MANIFEST_ENCODING`, or
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `PREPARED_FOLDER`, `VIDEO_SOURCE_NOT_FOUND`, `VIDEO_SOURCE_UNREADABLE`, `VIDEO_SOURCE_EMPTY`, `MANIFEST_ENCODING`, or
  *   `MANIFEST_INVALID` or `LIST_FORM_OPEN` with file and line
  */
 export function readVideos(source: string | readonly string[], options: ListOptions = {}): VideoListing {
@@ -49,7 +51,11 @@ export function listVideos(source: string | readonly string[], options: ListOpti
 
 function readSource(source: string, options: ListOptions): ReadSource {
   const stats = statOf(source)
-  if (stats.isDirectory()) return readFolderSource(source, options.labelFromFolder ?? false)
+  if (stats.isDirectory()) {
+    const list = listOfPrepared(source, options.fixedForm ?? false)
+    if (list !== null) return readListSource(list, statSync(list).size, { fixedForm: options.fixedForm })
+    return readFolderSource(source, options.labelFromFolder ?? false)
+  }
   if (!stats.isFile()) throw notAFile(source)
   if (!hasVideoExtension(source)) return readListSource(source, stats.size, options)
   const entries = [{ path: source, id: path.basename(source) }]

@@ -25,6 +25,8 @@ export interface VideoEntry {
   readonly line?: number
   /** When it was collected, as its list says: a date or a number. */
   readonly time?: string
+  /** SHA-256 of the file that this one was prepared from, as its list says. */
+  readonly original?: string
   /** What was found when the file was digested (`digestFile`): decoding refuses any other content. */
   readonly content?: { readonly digest: string; readonly state: FileState }
 }
@@ -85,6 +87,29 @@ export interface DecodeStats {
   readonly used: number
 }
 
+/** How a video is encoded to be trained on. */
+export interface EncodeSettings {
+  /** Shorter side in pixels; smaller pictures keep theirs. */
+  readonly size: number
+  /** Frames of a group of pictures: decoding can begin at each. 1: every frame stands for itself. */
+  readonly group: number
+  /** Constant rate factor of x264: about 6 less doubles the bytes. */
+  readonly quality: number
+}
+
+/** Frames of a video as they are to be encoded. */
+export interface EncodePlan {
+  /** File that is written; one that exists is overwritten. */
+  readonly file: string
+  readonly settings: EncodeSettings
+  /** Indices of frames, ascending; one may repeat. */
+  readonly frames: readonly number[]
+  /** Seconds at which each is shown, ascending. */
+  readonly seconds: readonly number[]
+  /** Frames per second where the rate is constant; then `seconds` are multiples of its inverse. */
+  readonly fps?: number
+}
+
 /** One open file. Not re-entrant: one call at a time. */
 export interface OpenVideo {
   readonly info: VideoInfo
@@ -106,6 +131,13 @@ export interface OpenVideo {
     output: Size,
     out: Uint8Array,
   ): Promise<DecodeStats>
+  /**
+   * Writes frames, scaled, to another file. Absent where a decoder cannot encode.
+   *
+   * @returns size of the pictures
+   * @throws VideoMaeError as `decode`; `ENCODER_MISSING`, `ENCODING_FAILED`
+   */
+  encode?(plan: EncodePlan): Promise<Size>
   close(): void
 }
 

@@ -50,6 +50,21 @@ const table: Record<string, Record<string, Use>> = {
     '--base': { refused: ['inspect video.mp4 --base .', 'inspect videos --base .'] },
   },
   dataset: used('--annotations', '--out', '--json'),
+  prepare: {
+    ...used(
+      '--size',
+      '--group',
+      '--quality',
+      '--fps',
+      '--jobs',
+      '--shard',
+      '--timeout',
+      '--dry-run',
+      '--json',
+      '--quiet',
+    ),
+    '--base': { refused: ['prepare videos prepared --base .', 'prepare video.mp4 prepared --base .'] },
+  },
   pretrain: {
     ...used('--recipe', '--out', '--resume', '--keep', '--engine', '--threads', '--decoder', '--workers', '--timeout'),
     ...used('--seed', '--print-config', '--force', '--json', '--quiet'),

@@ -19,6 +19,7 @@ export const roles = [
   'group',
   'time',
   'id',
+  'original',
 ] as const
 export type Role = (typeof roles)[number]
 
@@ -85,6 +86,7 @@ const spellings: Readonly<Record<Role, readonly (readonly string[])[]>> = {
     words('time date datetime'),
     words('recordedat recordingdate recordingtime uploaddate uploadedat collected collectedat'),
   ],
+  original: [words('originalsha256')],
   // What is called an id of clips is one; other names often stand in several rows.
   id: [words('id clipid sampleid uid uuid clipuid'), words('videoid videouid youtubeid ytid youtube key name')],
 }

@@ -24,6 +24,8 @@ export interface ListRow {
   readonly time?: string
   /** Value of the id column. */
   readonly id?: string
+  /** SHA-256 of the file that this one was prepared from. */
+  readonly original?: string
 }
 
 /** How many lines of a list are what; together they are all of its lines. */
@@ -143,6 +145,7 @@ function readRow(
     split: splitOf(value('split')?.trim(), layout),
     time: time === undefined || isMissing(time) ? undefined : time,
     id: value('id')?.trim().normalize('NFC'),
+    original: originalOf(value('original')?.trim(), report),
   }
   return {
     line,
@@ -152,6 +155,12 @@ function readRow(
       'line' | 'path'
     >),
   }
+}
+
+function originalOf(value: string | undefined, report: (message: string) => never): string | undefined {
+  if (value === undefined || value === '') return undefined
+  if (/^[0-9a-f]{64}$/.test(value)) return value
+  return report(`expected the SHA-256 of an original (64 digits 0-9, a-f) but found ${JSON.stringify(value)}`)
 }
 
 /** What columns called `fold` or `set` hold may be the number of a fold, which is no part of a split. */

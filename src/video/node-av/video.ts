@@ -1,12 +1,14 @@
 import { AV_NOPTS_VALUE, AV_OPT_TYPE_INT } from 'node-av/constants'
 import { type CodecContext, Frame } from 'node-av/lib'
-import type { DecodeStats, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
+import type { DecodeStats, EncodePlan, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
 import { videoError } from '../video-errors.ts'
 import { VideoFile } from '../video-file.ts'
+import { stampsOf, VideoWriter } from './encoder.ts'
 import { type Input, openCodec, openInput } from './input.ts'
 import { PacketSource } from './packets.ts'
 import { PictureMaker } from './picture.ts'
 import { planByTime, type Run } from './plan.ts'
+import { preparedPixels, preparedSize } from './prepared-picture.ts'
 
 /**
  * Codecs whose decoder leaves out pictures that no other picture refers to when told to (`skip_frame=noref`), without changing any
@@ -104,14 +106,33 @@ export class NodeAvVideo implements OpenVideo {
       }
     }
     try {
-      const decoded =
-        this.naming.kind === 'stamp'
-          ? this.decodeByStamp(wanted, this.naming.stamps, keep)
-          : this.decodeByOrdinal(wanted, keep)
-      return Promise.resolve({ decoded, used: wanted.length })
+      return Promise.resolve({ decoded: this.decodeFrames(wanted, keep), used: wanted.length })
     } finally {
       for (const maker of makers) maker.free()
     }
+  }
+
+  encode({ file, settings, frames, seconds, fps }: EncodePlan): Promise<Size> {
+    const output = preparedSize(this.info, settings.size)
+    const crop = { x: 0, y: 0, width: this.info.width, height: this.info.height }
+    const { coded, orientation, stream } = this.input
+    const maker = new PictureMaker({ crop, scale: output, flip: false }, output, coded, orientation, preparedPixels)
+    const stamps = stampsOf(seconds, fps, stream.timeBase)
+    let writer: VideoWriter | undefined
+    let next = 0
+    try {
+      this.decodeFrames([...new Set(frames)], (frame) => {
+        const picture = maker.make(this.frame)
+        writer ??= new VideoWriter(file, output, stamps, settings, picture)
+        for (; frames[next] === frame; next++) writer.write(picture)
+        picture.unref()
+      })
+      writer?.finish()
+    } finally {
+      writer?.free()
+      maker.free()
+    }
+    return Promise.resolve(output)
   }
 
   close(): void {
@@ -119,6 +140,17 @@ export class NodeAvVideo implements OpenVideo {
     this.frame.free()
     this.packets.free()
     this.file.close()
+  }
+
+  /**
+   * @param wanted ascending
+   * @param keep called with each of them in turn while it is in `frame`
+   * @returns number of frames that came out
+   */
+  private decodeFrames(wanted: readonly number[], keep: (frame: number) => void): number {
+    return this.naming.kind === 'stamp'
+      ? this.decodeByStamp(wanted, this.naming.stamps, keep)
+      : this.decodeByOrdinal(wanted, keep)
   }
 
   private decodeByStamp(wanted: readonly number[], stamps: Float64Array, keep: (frame: number) => void): number {

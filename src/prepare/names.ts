@@ -1,0 +1,55 @@
+/** What prepared videos are called. */
+import { createHash } from 'node:crypto'
+import path from 'node:path'
+
+/** Bytes of a name beside which a temporary file has room for its own, longer name. */
+const mostNameBytes = 180
+
+/**
+ * Paths in the folder of prepared videos, by source: that of the source below its list or folder, with `.mp4`. What lies elsewhere, or would have the name of
+ * another, has a hash of its path in its name.
+ *
+ * @param root folder that the source lies in, or the list that names it
+ * @returns with `/` between folders
+ */
+export function preparedNames(sources: readonly string[], root: string): Map<string, string> {
+  const names = new Map<string, string>()
+  const taken = new Set<string>()
+  // Where two would have one name, neither gets it, so that no name depends on the order of the sources.
+  const counts = new Map<string, number>()
+  const plain = sources.map((source) => plainName(source, root))
+  for (const name of plain) if (name !== null) counts.set(fold(name), (counts.get(fold(name)) ?? 0) + 1)
+  for (const [i, source] of sources.entries()) {
+    const name = plain[i]
+    const own = name !== null && counts.get(fold(name)) === 1 ? name : hashedName(source, root)
+    if (taken.has(fold(own))) throw new RangeError(`Two sources have the name ${own}.`)
+    taken.add(fold(own))
+    names.set(source, `videos/${own}`)
+  }
+  return names
+}
+
+/** The path of a source as records name it: below the root, else absolute. */
+export function sourceName(source: string, root: string): string {
+  const relative = path.relative(path.resolve(root), path.resolve(source))
+  const outside = relative === '' || relative.split(path.sep)[0] === '..' || path.isAbsolute(relative)
+  return (outside ? path.resolve(source) : relative).split(path.sep).join('/')
+}
+
+/** Null where it lies outside of the root, or would be too long. */
+function plainName(source: string, root: string): string | null {
+  const name = sourceName(source, root)
+  if (path.isAbsolute(name)) return null
+  const full = /\.mp4$/i.test(name) ? `${name.slice(0, -4)}.mp4` : `${name}.mp4`
+  return full.split('/').some((part) => Buffer.byteLength(part) > mostNameBytes) ? null : full
+}
+
+function hashedName(source: string, root: string): string {
+  const name = sourceName(source, root)
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 12)
+  const base = path.posix.basename(name, path.posix.extname(name))
+  return `other/${[...base].slice(0, 40).join('')}-${hash}.mp4`
+}
+
+/** As file systems compare names that see no difference between cases and Unicode forms. */
+const fold = (name: string): string => name.normalize('NFC').toLowerCase()

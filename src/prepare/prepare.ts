@@ -1,0 +1,338 @@
+/** Videos encoded once, to be decoded often: `videomae prepare`. */
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
+import { type DigestedFile, digestFile, fileDigest } from '../format/file-digest.ts'
+import { lockRun } from '../train/run-lock.ts'
+import { decoderRecord } from '../video/decoder.ts'
+import { DecodePool } from '../video/pool.ts'
+import type { SourceReading } from '../video/reading.ts'
+import { readVideos } from '../video/source.ts'
+import type { VideoEntry } from '../video/types.ts'
+import { claimFolder, type PrepareSettings, requireSame, settingsOf } from './folder.ts'
+import { type LeftOutVideo, type ListedVideo, leftOutFile, writeLeftOut, writePreparedList } from './list.ts'
+import { preparedNames, sourceName } from './names.ts'
+import { isDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } from './records.ts'
+
+/** Pixels: a smaller picture shows nothing, and encoders work on blocks of this side. */
+const leastSide = 16
+
+export const defaultSettings: PrepareSettings = { size: 256, group: 8, quality: 20, fps: null }
+
+/** Processor seconds one video may take: encoding takes several times as long as decoding, and videos may be long. */
+export const defaultPrepareTimeout = 1800
+
+export interface PrepareOptions {
+  readonly settings?: Partial<PrepareSettings>
+  /** Where relative paths of a list start from. Default: the folder the list lies in. */
+  readonly base?: string
+  /** Videos encoded at a time. Default: one per core. */
+  readonly jobs?: number
+  /** Share of the work, counted from 0. Default: all of it. */
+  readonly share?: { readonly index: number; readonly count: number }
+  /** Processor seconds one video may take; four times as many when it is tried again. Default 1800. */
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+  readonly onSources?: (sources: readonly SourceReading[]) => void
+  readonly onNote?: (note: string) => void
+  /** Videos of this share that are done or failed. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface PreparedSummary {
+  readonly folder: string
+  readonly settings: PrepareSettings
+  /** Files of this share. */
+  readonly files: number
+  /** Encoded by this call, and found done. */
+  readonly encoded: number
+  readonly before: number
+  /** Bytes of sources and prepared files, of those that the list names. */
+  readonly bytes: { readonly originals: number; readonly prepared: number }
+  /** The list, with its number of videos; rows of other shares that are not done yet. */
+  readonly list: string
+  readonly listed: number
+  readonly missing: number
+  readonly leftOut: readonly LeftOutVideo[]
+  readonly written: readonly string[]
+  readonly sources: readonly SourceReading[]
+}
+
+/** What is to be done, before anything is. */
+export interface PreparePlan {
+  readonly settings: PrepareSettings
+  readonly entries: readonly VideoEntry[]
+  readonly sources: readonly SourceReading[]
+  readonly jobs: readonly PrepareJob[]
+  /** Files of all shares. */
+  readonly names: ReadonlyMap<string, string>
+  readonly root: string
+}
+
+/** A file of this share. */
+export interface PrepareJob {
+  /** Path that can be opened. */
+  readonly source: string
+  /** Path in the folder of prepared videos. */
+  readonly name: string
+}
+
+/**
+ * Reads the source and says what is to be done. Writes nothing.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `OUTPUT_TAKEN`, `PREPARE_SETTINGS`; what `readVideos` throws
+ */
+export async function planPreparation(source: string, folder: string, options: PrepareOptions): Promise<PreparePlan> {
+  const { share = { index: 0, count: 1 }, base } = options
+  const settings = { ...defaultSettings, ...options.settings }
+  if (settings.size < leastSide) throw invalidArgument('size', `at least ${leastSide} pixels`, settings.size)
+  requireSame(folder, await settingsOf(folder), settings)
+  const { entries, sources } = readVideos(source, { base, labelFromFolder: true })
+  const [{ kind }] = sources
+  if (base !== undefined && kind !== 'list')
+    throw invalidArgument('base', 'a list as the source (only lists have relative paths)', base)
+  const root = kind === 'folder' ? source : (base ?? path.dirname(source))
+  requireApart(kind === 'folder' ? source : root, kind, folder)
+  const files = [...new Set(entries.map((entry) => path.resolve(entry.path)))]
+  const names = preparedNames(files, root)
+  const jobs = files.flatMap((file, i) =>
+    i % share.count === share.index ? [{ source: file, name: names.get(file)! }] : [],
+  )
+  return { settings, entries, sources, jobs, names, root }
+}
+
+/** What is written must not be read as a source the next time. */
+function requireApart(source: string, kind: SourceReading['kind'], folder: string): void {
+  const relative = path.relative(path.resolve(source), path.resolve(folder))
+  const inside = relative === '' || !(relative.split(path.sep)[0] === '..' || path.isAbsolute(relative))
+  if (!inside || (kind !== 'folder' && relative !== '')) return
+  throw invalidArgument('OUT', 'a folder outside of the source', folder)
+}
+
+/**
+ * Encodes every video of a source into a folder, and writes the list of them. What was done before is kept: the same call goes on after any end.
+ *
+ * @throws VideoMaeError `OUTPUT_TAKEN`, `PREPARE_SETTINGS`, `RUN_LOCKED`, `ENCODER_MISSING`, `ENCODING_FAILED`, `VIDEO_UNREADABLE` where no video can be
+ *   prepared; what `planPreparation` and the decoding processes throw; the signal's reason
+ */
+export async function prepareVideos(
+  source: string,
+  folder: string,
+  options: PrepareOptions = {},
+): Promise<PreparedSummary> {
+  const { share = { index: 0, count: 1 }, signal, onNote } = options
+  const plan = await planPreparation(source, folder, options)
+  options.onSources?.(plan.sources)
+  await claimFolder(folder, plan.settings)
+  const place = shareFolder(folder, share)
+  const lock = await lockRun(place, onNote)
+  try {
+    const before = await readRecords(folder)
+    const { failures, encoded } = await encodeAll(plan, folder, place, before, options)
+    signal?.throwIfAborted()
+    return await conclude(plan, folder, share.count > 1, { failures, encoded })
+  } finally {
+    await lock.release()
+  }
+}
+
+type Failures = ReadonlyMap<string, { readonly code: string; readonly reason: string }>
+
+async function encodeAll(
+  { jobs, settings, root }: PreparePlan,
+  folder: string,
+  place: string,
+  before: ReadonlyMap<string, PreparedRecord>,
+  options: PrepareOptions,
+): Promise<{ readonly failures: Failures; readonly encoded: number }> {
+  const { signal, onProgress } = options
+  await cleanUp(folder, jobs)
+  const records = await RecordWriter.open(place)
+  const failures = new Map<string, { code: string; reason: string }>()
+  const encoder = (await decoderRecord()) ?? 'node-av'
+  let [done, encoded] = [0, 0]
+  // Started with the first video that needs it.
+  let pool: DecodePool | undefined
+  const stop = (): void => void pool?.close(signal?.reason)
+  signal?.addEventListener('abort', stop, { once: true })
+  const encode = async (job: PrepareJob, content: DigestedFile): Promise<void> => {
+    pool ??= new DecodePool({
+      decoder: 'node-av',
+      limits: {},
+      workers: options.jobs,
+      timeoutSeconds: options.timeoutSeconds ?? defaultPrepareTimeout,
+      slotBytes: 0,
+      mostRequests: jobs.length,
+    })
+    const { fps, ...encodeSettings } = settings
+    const target = path.join(folder, job.name)
+    await mkdir(path.dirname(target), { recursive: true })
+    const made = pool
+    let record: PreparedRecord | undefined
+    await replaceFile(target, async (file) => {
+      const outcome = await made.encode({
+        kind: 'encode',
+        entry: { path: job.source, content },
+        file,
+        settings: encodeSettings,
+        ...(fps === null ? {} : { fps }),
+      })
+      if (!outcome.ok) throw new FailedVideo(outcome.failure)
+      const { info, frames, sourceFrames, width, height, bytes } = outcome.result
+      record = {
+        path: job.name,
+        sha256: await fileDigest(file, { signal }),
+        bytes,
+        frames,
+        width,
+        height,
+        original: {
+          path: sourceName(job.source, root),
+          sha256: content.digest,
+          bytes: info.bytes,
+          frames: sourceFrames,
+          width: info.width,
+          height: info.height,
+          state: content.state,
+        },
+        encoder,
+      }
+    })
+    await records.add(record!)
+    encoded++
+  }
+  const work = async (job: PrepareJob): Promise<void> => {
+    try {
+      const known = await isDone(folder, job.source, before.get(job.name), signal)
+      if (!known.done) await encode(job, known.content ?? (await digestFile(job.source, { signal })))
+    } catch (error) {
+      signal?.throwIfAborted()
+      failures.set(job.source, failureOf(error, job.source))
+    }
+    onProgress?.(++done, jobs.length)
+  }
+  try {
+    await inParallel(jobs, work, () => (pool?.size ?? 1) + 2)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    await pool?.close()
+  }
+  return { failures, encoded }
+}
+
+/** What a kill left of files of this share. Those of other shares may be being written, on other machines. */
+async function cleanUp(folder: string, jobs: readonly PrepareJob[]): Promise<void> {
+  const byFolder = new Map<string, string[]>()
+  for (const { name } of jobs) {
+    const place = path.join(folder, path.posix.dirname(name))
+    byFolder.set(place, [...(byFolder.get(place) ?? []), path.posix.basename(name)])
+  }
+  for (const [place, names] of byFolder) {
+    await cleanLeftovers(place, undefined, names).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+  }
+}
+
+class FailedVideo extends Error {
+  readonly failure: { readonly code: string; readonly reason: string }
+
+  constructor(failure: { readonly code: string; readonly reason: string }) {
+    super(failure.reason)
+    this.failure = failure
+  }
+}
+
+/** Why a video is left out. @throws what is no matter of the video */
+function failureOf(error: unknown, source: string): { code: string; reason: string } {
+  if (error instanceof FailedVideo && !endsAll.has(error.failure.code)) return error.failure
+  if (error instanceof FailedVideo) {
+    const { code, reason } = error.failure
+    throw new VideoMaeError(reason, {
+      code,
+      exit: 'environment',
+      hint: 'Look for free space where the files are written. The same command goes on where it was.',
+    })
+  }
+  const { code, path: place } = error as NodeJS.ErrnoException
+  // A source that cannot be read; what is written lies elsewhere.
+  if (error instanceof VideoMaeError && error.code === 'FILE_NOT_REGULAR')
+    return { code: error.code, reason: error.message }
+  const gone = code === 'ENOENT'
+  if ((gone || code === 'EACCES' || code === 'EPERM') && place === source) {
+    const failed = gone ? 'VIDEO_NOT_FOUND' : 'VIDEO_UNREADABLE'
+    return { code: failed, reason: (error as Error).message }
+  }
+  throw error
+}
+
+const endsAll: ReadonlySet<string> = new Set(['ENCODER_MISSING', 'ENCODING_FAILED'])
+
+/** Works on a few items at a time; the first error ends it once what was begun has ended. */
+async function inParallel<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+  atATime: () => number,
+): Promise<void> {
+  const open = new Set<Promise<void>>()
+  const errors: unknown[] = []
+  for (const item of items) {
+    if (errors.length > 0) break
+    const running = work(item)
+      .catch((error: unknown) => void errors.push(error))
+      .then(() => void open.delete(running))
+    open.add(running)
+    while (open.size >= atATime()) await Promise.race(open)
+  }
+  await Promise.all(open)
+  if (errors.length > 0) throw errors[0]
+}
+
+async function conclude(
+  { entries, sources, names, jobs, settings }: PreparePlan,
+  folder: string,
+  shared: boolean,
+  { failures, encoded }: { readonly failures: Failures; readonly encoded: number },
+): Promise<PreparedSummary> {
+  const records = await readRecords(folder)
+  const listed: ListedVideo[] = []
+  const leftOut: LeftOutVideo[] = sources.flatMap(({ unusable }) => unusable)
+  let missing = 0
+  for (const entry of entries) {
+    const file = path.resolve(entry.path)
+    const failure = failures.get(file)
+    const record = records.get(names.get(file)!)
+    if (failure !== undefined) leftOut.push({ id: entry.id, code: failure.code, reason: failure.reason })
+    else if (record === undefined) missing++
+    else listed.push({ entry, record })
+  }
+  const used = new Map(listed.map(({ record }) => [record.path, record]))
+  const sum = (of: (record: PreparedRecord) => number): number =>
+    [...used.values()].reduce((all, record) => all + of(record), 0)
+  // One share knows of its own failures only.
+  const written = leftOut.length > 0 || !shared ? await writeLeftOut(folder, leftOut) : []
+  if (listed.length === 0 && missing === 0) throw nothingPrepared(leftOut)
+  const list = await writePreparedList(folder, listed)
+  return {
+    folder,
+    settings,
+    files: jobs.length,
+    encoded,
+    before: jobs.length - encoded - failures.size,
+    bytes: { originals: sum(({ original }) => original.bytes), prepared: sum(({ bytes }) => bytes) },
+    list,
+    listed: listed.length,
+    missing,
+    leftOut,
+    written: [list, ...written],
+    sources,
+  }
+}
+
+function nothingPrepared(leftOut: readonly LeftOutVideo[]): VideoMaeError {
+  return new VideoMaeError(
+    `Expected a video that can be prepared, but none of ${leftOut.length} is: ${leftOut[0]?.reason ?? 'the source is empty'}`,
+    { code: 'VIDEO_UNREADABLE', exit: 'data', hint: `${leftOutFile} names all of them.` },
+  )
+}

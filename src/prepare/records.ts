@@ -1,0 +1,151 @@
+/** What is done: one line for each prepared video, written once its file is in place. Only what has a line counts. */
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import { type DigestedFile, digestFile } from '../format/file-digest.ts'
+import { isMissing, nullIfMissing } from '../format/missing.ts'
+import { fileState } from '../format/regular-file.ts'
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+
+const recordSchema = z.object({
+  /** Path of the prepared file in its folder, with `/`. */
+  path: z.string(),
+  sha256,
+  bytes: z.int(),
+  frames: z.int(),
+  width: z.int(),
+  height: z.int(),
+  original: z.object({
+    /** Path of the source as its list or folder names it. */
+    path: z.string(),
+    sha256,
+    bytes: z.int(),
+    frames: z.int(),
+    width: z.int(),
+    height: z.int(),
+    /** State of the file when it was read: equal states have equal contents. */
+    state: z.string(),
+  }),
+  /** What decoded and encoded. */
+  encoder: z.string(),
+})
+
+/** A prepared video. */
+export type PreparedRecord = z.output<typeof recordSchema>
+
+const recordsFolder = 'records'
+const recordsFile = 'done.jsonl'
+
+/** Folder of one share of the work; its lock lies there, too. @param index from 0 */
+export function shareFolder(
+  folder: string,
+  { index, count }: { readonly index: number; readonly count: number },
+): string {
+  return path.join(folder, recordsFolder, `${index + 1}-of-${count}`)
+}
+
+/** What is recorded in any share, by path of the prepared file; the last record of a file counts. */
+export async function readRecords(folder: string): Promise<Map<string, PreparedRecord>> {
+  const found = new Map<string, PreparedRecord>()
+  const shares = (await readdir(path.join(folder, recordsFolder)).catch(nullIfMissing)) ?? []
+  for (const share of shares.sort()) {
+    for (const record of await readShare(path.join(folder, recordsFolder, share, recordsFile)))
+      found.set(record.path, record)
+  }
+  return found
+}
+
+/** A line that a kill cut off says nothing. */
+async function readShare(file: string): Promise<PreparedRecord[]> {
+  const records: PreparedRecord[] = []
+  try {
+    for await (const line of createInterface({
+      input: createReadStream(file, 'utf8'),
+      crlfDelay: Number.POSITIVE_INFINITY,
+    })) {
+      const parsed = recordSchema.safeParse(jsonOrNull(line))
+      if (parsed.success) records.push(parsed.data)
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  return records
+}
+
+/** Adds records to a share, of which the lock must be held. */
+export class RecordWriter {
+  private readonly file: string
+  private queue: Promise<void> = Promise.resolve()
+
+  private constructor(file: string) {
+    this.file = file
+  }
+
+  static async open(share: string): Promise<RecordWriter> {
+    await mkdir(share, { recursive: true })
+    const file = path.join(share, recordsFile)
+    await removeCutLine(file)
+    return new RecordWriter(file)
+  }
+
+  /** Resolves once it is on the disk. */
+  add(record: PreparedRecord): Promise<void> {
+    const written = this.queue.then(async () => {
+      const handle = await open(this.file, 'a')
+      try {
+        await handle.writeFile(`${JSON.stringify(record)}\n`)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    })
+    this.queue = written.catch(() => undefined)
+    return written
+  }
+}
+
+/** So that the next line does not continue one that a kill cut off. */
+async function removeCutLine(file: string): Promise<void> {
+  const handle = await open(file, 'r').catch(nullIfMissing)
+  if (handle === null) return
+  let text: Buffer
+  try {
+    text = await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+  const whole = text.lastIndexOf(0x0a) + 1
+  if (whole < text.length) await truncate(file, whole)
+}
+
+/**
+ * Whether a video need not be prepared again: its prepared file is there with the bytes that were written, and the source has the content that it was made of.
+ *
+ * @param content the source where it had to be read again
+ */
+export async function isDone(
+  folder: string,
+  source: string,
+  record: PreparedRecord | undefined,
+  signal?: AbortSignal,
+): Promise<{ readonly done: boolean; readonly content?: DigestedFile }> {
+  if (record === undefined) return { done: false }
+  const prepared = await stat(path.join(folder, record.path)).catch(nullIfMissing)
+  if (prepared === null || prepared.size !== record.bytes) return { done: false }
+  const found = await stat(source, { bigint: true }).catch(nullIfMissing)
+  if (found === null) return { done: false }
+  if (fileState(found) === record.original.state) return { done: true }
+  const content = await digestFile(source, { signal })
+  return { done: content.digest === record.original.sha256, content }
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
