@@ -1,8 +1,9 @@
 /** The folder of prepared videos: what it was made with, and that it is one. */
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -54,7 +55,7 @@ export async function settingsOf(folder: string): Promise<PrepareSettings | null
  */
 export async function claimFolder(folder: string, settings: PrepareSettings): Promise<void> {
   requireSame(folder, await settingsOf(folder), settings)
-  await mkdir(path.join(folder, 'videos'), { recursive: true })
+  await makeFolder(path.join(folder, 'videos'))
   const content = { schema: 'videomae.prepared/1', settings }
   await writeFileAtomic(path.join(folder, preparedFile), `${JSON.stringify(content)}\n`)
 }

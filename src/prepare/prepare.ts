@@ -1,7 +1,7 @@
 /** Videos encoded once, to be decoded often: `videomae prepare`. */
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
 import { type DigestedFile, digestFile, fileDigest } from '../format/file-digest.ts'
 import { lockRun } from '../train/run-lock.ts'
@@ -167,7 +167,7 @@ async function encodeAll(
     })
     const { fps, ...encodeSettings } = settings
     const target = path.join(folder, job.name)
-    await mkdir(path.dirname(target), { recursive: true })
+    await makeFolder(path.dirname(target))
     const made = pool
     let record: PreparedRecord | undefined
     await replaceFile(target, async (file) => {

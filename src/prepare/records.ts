@@ -1,9 +1,10 @@
 /** What is done: one line for each prepared video, written once its file is in place. Only what has a line counts. */
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises'
+import { open, readdir, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
+import { makeFolder } from '../core/make-folder.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { isMissing, nullIfMissing } from '../format/missing.ts'
 import { fileState } from '../format/regular-file.ts'
@@ -85,7 +86,7 @@ export class RecordWriter {
   }
 
   static async open(share: string): Promise<RecordWriter> {
-    await mkdir(share, { recursive: true })
+    await makeFolder(share)
     const file = path.join(share, recordsFile)
     await removeCutLine(file)
     return new RecordWriter(file)
