@@ -26,6 +26,9 @@ async function probe(libraries = new ProcessLibraries()): Promise<Availability> 
       return available(file.level, origin === 'package' ? 'kernels came with the package' : compiledIn(file))
     }
     const { level, compiler } = state
+    // Of a cache that cannot be written, or was emptied.
+    const known = await libraries.known()
+    if (known !== null) return available(level, compiledIn(known))
     await libraries.try(level, compiler)
     return available(level, `${await compilerVersion(compiler)} compiles its kernels at the first use`)
   } catch (error) {
@@ -105,10 +108,7 @@ function createNativeEngine(): Engine {
   const obtain = (): Promise<LibraryFile> => libraries.obtain((line) => process.stderr.write(`${line}\n`))
   return {
     ...threaded,
-    async probe() {
-      const known = await libraries.known()
-      return known === null ? probe(libraries) : available(known.level, compiledIn(known))
-    },
+    probe: () => probe(libraries),
     async prepare() {
       await obtain()
     },
