@@ -6,6 +6,7 @@ import { type TestSampling, trainingSampling } from '../inference/views.ts'
 import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths } from '../model/drop-path.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { createLoader, type LoadedSample } from '../video/loader.ts'
 import type { ClipReader } from '../video/pool.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
@@ -22,6 +23,8 @@ export interface FinetuneDataOptions extends DataPlace {
   readonly runsPerStep: number
   /** See `PreparedFinetuning`. */
   readonly reader?: ClipReader
+  /** Idle decoding processes of earlier calls, and where those of these go in the end. Default: they end with the loader. */
+  readonly processes?: IdleProcesses
 }
 
 /** A classifier would never predict a class of which no training video can be read. */
@@ -60,7 +63,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
     batchSize: clipsPerRun,
     seed,
     ...loadingOptions(data),
-    reader: options.reader,
+    ...{ reader: options.reader, processes: options.processes },
     knownBad: options.knownBad,
     onBadFile(file) {
       bad.set(file.id, file.reason)

@@ -23,6 +23,7 @@ import {
   trainInDirectory,
 } from '../train/training-run.ts'
 import { openTrainingSession } from '../train/training-session.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
 import { type FinetuneConfiguration, loadingOptions, plainFinetuneConfiguration } from './configuration.ts'
 import { openFinetuneData } from './finetune-data.ts'
@@ -43,6 +44,8 @@ export interface FullOptions extends RunOptions {
   readonly engine?: Engine
   /** What is written of the training data, beside every checkpoint. Default: nothing. */
   readonly record?: TrainingRecord
+  /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
+  readonly processes?: IdleProcesses
 }
 
 /**
@@ -121,6 +124,7 @@ export async function finetuneFull(
           sampling,
           classes: dataset.classes.length,
           reader,
+          processes: options.processes,
           ...length,
           ...place,
         }),
@@ -217,7 +221,7 @@ export async function finetuneFull(
       samplings: temporalViews(sampling, model.frames, 1),
       size: frameSize(model),
       ...loadingOptions(data),
-      signal: options.signal,
+      ...{ processes: options.processes, signal: options.signal },
     })
     for await (const view of views) {
       loaded?.push(view)

@@ -22,6 +22,7 @@ import { lockRun } from '../train/run-lock.ts'
 import { TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
+import { type IdleProcesses, withProcesses } from '../video/idle-processes.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import {
   type FinetuneConfiguration,
@@ -63,6 +64,8 @@ export interface FinetuneResult {
 }
 
 export interface FinetuneOptions extends RunOptions {
+  /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
+  readonly processes?: IdleProcesses
   /** Files that were read for their digests, before anything else. */
   readonly onDigests?: (done: number, total: number) => void
   /** Modes that train a head: videos whose features are there, of all that are needed. */
@@ -95,7 +98,9 @@ export async function finetune(
 ): Promise<FinetuneResult> {
   const lock = options.lock ?? (await lockRun(options.out, options.onNote))
   try {
-    return await finetuneLocked(configuration, { ...options, lock })
+    return await withProcesses(options.processes, (processes) =>
+      finetuneLocked(configuration, { ...options, lock, processes }),
+    )
   } finally {
     if (options.lock === undefined) await lock.release()
   }
@@ -295,7 +300,7 @@ async function testBest(
   { evaluation, engine, data, seed }: FinetuneConfiguration,
   videos: Parameters<typeof evaluateVideos>[1],
   where: string,
-  { signal, onTest }: FinetuneOptions,
+  { signal, processes, onTest }: FinetuneOptions,
 ): Promise<Evaluation | null> {
   const classifier = await openClipClassifier(await openClassifier(where), {
     ...engineOptions(engine),
@@ -308,7 +313,7 @@ async function testBest(
       crops: evaluation.crops,
       ...loadingOptions(data),
       seed,
-      signal,
+      ...{ processes, signal },
       onProgress: onTest,
     })
   } catch (error) {

@@ -5,6 +5,7 @@ import { tokenGrid } from '../model/configuration.ts'
 import { readoutWidth } from '../model/readout.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { bestReadout, type ComparedReadout, compareReadouts, describeChoice } from './choose-readout.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import { headPlan, readoutsOf, videosToCompare } from './plan.ts'
@@ -22,6 +23,8 @@ export interface HeadFeatures {
 }
 
 export interface HeadFeaturesOptions extends Pick<RunOptions, 'signal' | 'onNote'> {
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   /** Videos whose features are there, of all that are needed. */
   readonly onFeatures?: (done: number, total: number) => void
 }
@@ -36,7 +39,7 @@ export async function headFeatures(
   configuration: FinetuneConfiguration,
   { dataset, split, source }: Pick<PreparedFinetuning, 'dataset' | 'split' | 'source'>,
   cache: string,
-  { signal, onNote, onFeatures }: HeadFeaturesOptions,
+  { signal, processes, onNote, onFeatures }: HeadFeaturesOptions,
 ): Promise<HeadFeatures> {
   const { probe, evaluation, data, seed } = configuration
   const model = source.configuration
@@ -50,7 +53,7 @@ export async function headFeatures(
     const computed = await computeFeatures(source, videos, {
       ...engineOptions(configuration.engine),
       engine: configuration.engine.name,
-      ...{ kind, readout, cache, clips, crops, signal },
+      ...{ kind, readout, cache, clips, crops, processes, signal },
       ...loadingOptions(data),
       onProgress: (done) => onFeatures?.(before + done, total),
     })

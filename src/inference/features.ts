@@ -10,6 +10,7 @@ import { readoutName } from '../model/readout-name.ts'
 import { positionsOf } from '../train/clip-timing.ts'
 import { chooseEngine, engineRecord } from '../train/engine-choice.ts'
 import type { ClipView } from '../video/clip.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { loadClips } from '../video/load-clips.ts'
 import { loadWindows } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
@@ -45,6 +46,8 @@ export interface FeatureOptions extends EngineOptions {
   readonly workers?: number
   readonly decoder?: DecoderName
   readonly timeoutSeconds?: number
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
   /** Videos of this shard that are done. */
   readonly onProgress?: (done: number, total: number) => void
@@ -223,10 +226,10 @@ interface ViewBatch {
 }
 
 async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], options: FeatureOptions) {
-  const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, signal } = options
+  const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, processes, signal } = options
   const { configuration, sampling } = source
   const { frames } = configuration
-  const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, signal }
+  const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, processes, signal }
   if (windowStep === null) {
     const samplings = temporalViews(sampling, frames, clips)
     for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {

@@ -8,6 +8,7 @@ import { float16ToFloat32 } from '../format/half.ts'
 import { type OnnxModel, readModel } from '../format/onnx.ts'
 import { isUsableMean, isUsableStd, meanExpected, stdExpected } from '../model/pixel-range.ts'
 import { pixelValues } from '../model/pixel-values.ts'
+import { IdleProcesses } from '../video/idle-processes.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
@@ -68,6 +69,7 @@ export async function openOnnxClassifier(
   const { create, Tensor } = await loadRuntime()
   const options = { logSeverityLevel: 3, ...(threads === undefined ? {} : { intraOpNumThreads: threads }) } as const
   const session = await create(file, options).catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
+  const processes = new IdleProcesses()
   const [inputName] = session.inputNames
   const clipBytes = frames * height * width * 3
   const tensorOf = (clips: Uint8Array, count: number) =>
@@ -93,7 +95,11 @@ export async function openOnnxClassifier(
       }
       return all
     },
-    close: () => session.release(),
+    processes,
+    async close() {
+      await processes.close()
+      await session.release()
+    },
   }
 }
 

@@ -2,6 +2,7 @@ import type { FrameSize } from '../core/frame-size.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
+import { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { requireFiniteOutput, runClips } from './batches.ts'
@@ -21,6 +22,8 @@ export interface ClipClassifier {
   readonly warnings?: readonly string[]
   /** Folder of its weights, where an evaluation looks for what they were trained on; absent for a file that does not say it. */
   readonly place?: string
+  /** Decoding processes that are kept from one call to the next. */
+  readonly processes?: IdleProcesses
   /**
    * @param clips uint8 [n][frames, height, width, 3]
    * @returns [n, classes] probabilities
@@ -53,6 +56,7 @@ export async function openClipClassifier(
     throw error
   }
   const { frames } = configuration
+  const processes = new IdleProcesses()
   const clip = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
   return {
     labels,
@@ -63,7 +67,11 @@ export async function openClipClassifier(
     warnings,
     place,
     probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
-    close: () => session.close(),
+    processes,
+    async close() {
+      await processes.close()
+      await session.close()
+    },
   }
 }
 
@@ -76,6 +84,8 @@ export interface ViewOptions {
   readonly workers?: number
   readonly decoder?: DecoderName
   readonly timeoutSeconds?: number
+  /** Idle decoding processes of earlier calls. Default: those of the classifier, which end when it is closed. */
+  readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
 }
 
@@ -101,7 +111,8 @@ export async function* predictVideos(
 ): AsyncGenerator<VideoPrediction, void, undefined> {
   const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
   const views = spatialViews(crops)
-  const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, ...loading })
+  const { processes } = classifier
+  const loaded = loadClips({ entries, samplings, crops: views, size: classifier.size, processes, ...loading })
   for await (const prediction of predictFrom(classifier, loaded)) {
     // Clips that are decoded already would be predicted to their end.
     loading.signal?.throwIfAborted()

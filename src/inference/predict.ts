@@ -110,7 +110,11 @@ export async function predict(videos: readonly string[], options: PredictOptions
     const { entries, failures } =
       windowSeconds === undefined
         ? { entries: given, failures: given.map(() => null) }
-        : withWindows(given, await videoDurations({ ...rest, entries: given }), windowSeconds)
+        : withWindows(
+            given,
+            await videoDurations({ processes: classifier.processes, ...rest, entries: given }),
+            windowSeconds,
+          )
     const predictions: Prediction[] = []
     for (const [i, failure] of failures.entries())
       if (failure !== null) predictions[i] = { ...predictedVideo(entries[i]), ...failure }

@@ -37,6 +37,7 @@ export async function videoDurations({
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: clipBytes(request(0)),
     growing: true,
+    processes: options.processes,
     mostRequests: entries.length,
   })
   const stop = (): void => void pool.close(signal?.reason)

@@ -2,6 +2,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
+import type { IdleProcesses } from './idle-processes.ts'
 import { type ClipOutcome, DecodePool } from './pool.ts'
 import type { ClipSampling } from './sampling.ts'
 import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
@@ -24,6 +25,8 @@ export interface LoadClipsOptions {
   readonly timeoutSeconds?: number
   readonly decoder?: DecoderName
   readonly limits?: DecoderLimits
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
 }
 
@@ -73,6 +76,7 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: viewBytes,
     growing: true,
+    processes: options.processes,
     mostRequests: entries.length * samplings.length,
   })
   const stop = (): void => void pool.close(options.signal?.reason)

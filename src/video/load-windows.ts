@@ -62,6 +62,7 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: bytes,
     growing: true,
+    processes: options.processes,
     mostRequests: windowsAtOnce,
   })
   const stop = (): void => void pool.close(signal?.reason)

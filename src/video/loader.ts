@@ -5,6 +5,7 @@ import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
 import { type BadFile, EpochOrder, type StepPlace } from './epoch-order.ts'
+import type { IdleProcesses } from './idle-processes.ts'
 import type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 import { type ClipOutcome, type ClipReader, DecodePool } from './pool.ts'
 import type { Failure } from './protocol.ts'
@@ -33,6 +34,8 @@ export interface LoaderOptions {
   readonly workers?: number
   /** Batches decoded ahead. Default 2. */
   readonly prefetch?: number
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   /** Processor seconds one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
   /** Files noted bad earlier in this run: needed when resuming, because the order depends on them. */
@@ -142,6 +145,7 @@ class VideoLoader implements Loader {
         timeoutSeconds: options.timeoutSeconds,
         slotBytes: clipBytes(this.request(0, 0)),
         growing: true,
+        processes: options.processes,
         mostRequests: this.requestsAhead,
       })
     const stop = (): void => void this.pool.close(options.signal?.reason)

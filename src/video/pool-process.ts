@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
@@ -11,7 +12,7 @@ import { SharedFile } from './shared-file.ts'
 import { printable } from './video-errors.ts'
 import { WorkClock } from './work-clock.ts'
 
-interface Work {
+export interface Work {
   readonly request: ClipRequest | EncodeRequest
   /** How many times the usual limit of time this one has. */
   readonly patience: number
@@ -30,7 +31,7 @@ export interface ProcessEnd<Job> {
   readonly unable?: Failure
 }
 
-interface Listener<Job> {
+export interface Listener<Job> {
   /** It can decode. @param milliseconds since it was started */
   up(milliseconds: number): void
   /** Room for another job. */
@@ -42,17 +43,33 @@ interface Listener<Job> {
   ended(end: ProcessEnd<Job>): void
 }
 
+/** What differs from one pool to the next. */
+export interface ProcessLimits {
+  /** Largest answer in bytes. */
+  readonly slotBytes: number
+  /** Processor seconds that one request may use. */
+  readonly timeoutSeconds: number
+}
+
+/** A process that is up and does nothing. */
+export interface IdleProcess {
+  /** Hands it to another pool; null where the machine has no room for its answers: then it ends. */
+  resume<Job extends Work>(limits: ProcessLimits, listener: Listener<Job>): DecodeProcess<Job> | null
+  /** Ends it and waits for its end. */
+  kill(): Promise<void>
+}
+
 /** Processor seconds a process may take to come up. */
 const startSeconds = 60
 
 /** One decoding process, its shared file, and its at most `depth` jobs: one being decoded, one waiting so that it never idles. */
-export class DecodeProcess<Job extends Work> {
+export class DecodeProcess<Job extends Work> implements IdleProcess {
   static readonly depth = 2
   private readonly child: ChildProcess
   private readonly shared: SharedFile
-  private readonly listener: Listener<Job>
-  private readonly slotBytes: number
-  private readonly timeoutSeconds: number
+  private listener: Listener<Job>
+  private slotBytes: number
+  private timeoutSeconds: number
   private readonly jobs: { readonly id: number; readonly job: Job; readonly slot: number }[] = []
   private readonly freeSlots: number[] = []
   private readonly exit: Promise<void>
@@ -63,15 +80,13 @@ export class DecodeProcess<Job extends Work> {
   /** What it did until it was stopped for it. */
   private overran: string | undefined
   private ready = false
+  /** How long it took to come up, milliseconds. */
+  startMilliseconds = 0
   private readonly began = performance.now()
   private unable: Failure | undefined
   private lastWords = ''
 
-  constructor(
-    settings: ProcessSettings,
-    limits: { readonly slotBytes: number; readonly timeoutSeconds: number },
-    listener: Listener<Job>,
-  ) {
+  constructor(settings: ProcessSettings, limits: ProcessLimits, listener: Listener<Job>) {
     this.listener = listener
     this.slotBytes = limits.slotBytes
     this.timeoutSeconds = limits.timeoutSeconds
@@ -142,8 +157,49 @@ export class DecodeProcess<Job extends Work> {
   }
 
   kill(): Promise<void> {
+    this.holdProgram(true) // Somebody waits for its end.
     this.killGroup()
     return this.exit
+  }
+
+  /**
+   * Leaves its pool without ending. Until `resume` it does not keep the program running.
+   *
+   * @param onEnd called where it ends meanwhile
+   * @returns null where it is not up or has work: then nothing changes
+   */
+  rest(onEnd: (process: IdleProcess) => void): IdleProcess | null {
+    if (!this.ready || this.ended || this.unable !== undefined || this.load > 0 || this.reading > 0) return null
+    const none = (): void => undefined
+    this.listener = { up: none, free: none, done: none, encoded: none, failed: none, ended: () => onEnd(this) }
+    this.lastWords = ''
+    this.holdProgram(false)
+    return this
+  }
+
+  resume<Next extends Work>(limits: ProcessLimits, listener: Listener<Next>): DecodeProcess<Next> | null {
+    if (this.ended) return null
+    try {
+      this.shared.reserve(limits.slotBytes * DecodeProcess.depth)
+    } catch {
+      void this.kill()
+      return null
+    }
+    // It holds no job, so nothing of the former pool's kind is left in it.
+    const process = this as unknown as DecodeProcess<Next>
+    process.listener = listener
+    process.slotBytes = limits.slotBytes
+    process.timeoutSeconds = limits.timeoutSeconds
+    this.holdProgram(true)
+    return process
+  }
+
+  /** Whether the program goes on for as long as this process does. */
+  private holdProgram(holds: boolean): void {
+    const change = holds ? 'ref' : 'unref'
+    this.child[change]()
+    this.child.channel?.[change]()
+    for (const stream of [this.child.stderr, this.child.stdio?.[lifeline]]) (stream as Socket | null)?.[change]()
   }
 
   private killGroup(): void {
@@ -157,8 +213,9 @@ export class DecodeProcess<Job extends Work> {
     }
     if (message.kind === 'ready') {
       this.ready = true
+      this.startMilliseconds = performance.now() - this.began
       this.startClockOfJob()
-      this.listener.up(performance.now() - this.began)
+      this.listener.up(this.startMilliseconds)
     }
     if (message.kind === 'ready' || message.kind === 'unable') return
     const held = this.jobs[0]

@@ -3,9 +3,10 @@ import { requireCount } from '../core/counts.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type ClipRequest, type ClipResult, clipBytes } from './clip.ts'
 import type { EncodedVideo, EncodeRequest } from './encode-video.ts'
+import type { IdleProcesses } from './idle-processes.ts'
 import { defaultTimeoutSeconds } from './limits.ts'
 import { PoolGrowth } from './pool-growth.ts'
-import { DecodeProcess, type ProcessEnd } from './pool-process.ts'
+import { DecodeProcess, type Listener, type ProcessEnd } from './pool-process.ts'
 import type { Failure, ProcessSettings } from './protocol.ts'
 
 export type ClipOutcome =
@@ -52,6 +53,8 @@ export interface PoolOptions extends ProcessSettings {
   readonly timeoutSeconds?: number
   /** Largest answer in bytes. */
   readonly slotBytes: number
+  /** Idle processes to begin with, and where those of this pool go in the end. */
+  readonly processes?: IdleProcesses
   /** Most requests that are open at the same time: more processes would only lie idle. Default: any number. */
   readonly mostRequests?: number
 }
@@ -135,13 +138,32 @@ export class DecodePool {
     return [...this.running.values()].flatMap((p) => (p.pid === undefined ? [] : [p.pid]))
   }
 
+  private get timeoutSeconds(): number {
+    return this.options.timeoutSeconds ?? defaultTimeoutSeconds
+  }
+
+  /** The process is stopped together with a program that it runs: the program's own limit is for those who use a decoder without a pool. */
+  private get settings(): ProcessSettings {
+    const { decoder, limits } = this.options
+    return { decoder, limits: { timeoutSeconds: patience * this.timeoutSeconds, ...limits } }
+  }
+
   /** How many processes there are, or would be if the machine let them. */
   get size(): number {
     return this.places.length + this.unstarted
   }
 
-  /** Ends all processes and waits for their end, also when called again. @param reason what requests still open are rejected with */
+  /**
+   * Ends all processes and waits for their end, also when called again. Those that have nothing to do are kept where `processes` keeps
+   * them.
+   *
+   * @param reason what requests still open are rejected with
+   */
   close(reason?: unknown): Promise<void> {
+    if (reason === undefined && this.broken === undefined) {
+      for (const [place, process] of this.running)
+        if (this.options.processes?.keep(this.settings, process)) this.running.delete(place)
+    }
     this.closing ??= Promise.all([...this.running.values()].map((p) => p.kill())).then(() => undefined)
     this.fail(
       reason ?? new VideoMaeError('The video loader was closed.', { code: 'LOADER_CLOSED', exit: 'interrupted' }),
@@ -183,33 +205,30 @@ export class DecodePool {
       this.answered++
       place.misses = 0
     }
-    const timeoutSeconds = this.options.timeoutSeconds ?? defaultTimeoutSeconds
-    const process = new DecodeProcess<Job>(
-      // The process is stopped together with a program that it runs: the program's own limit is for those who use a decoder without a pool.
-      { decoder: this.options.decoder, limits: { timeoutSeconds: patience * timeoutSeconds, ...this.options.limits } },
-      { slotBytes: this.options.slotBytes, timeoutSeconds },
-      {
-        up: (milliseconds) => {
-          this.growth.cameUp(milliseconds)
-          this.hand()
-        },
-        free: () => this.hand(),
-        done: (job, result, read) => {
-          answered()
-          job.done?.(result, read)
-        },
-        encoded: (job, result) => {
-          answered()
-          job.encoded?.(result)
-        },
-        failed: (job, failure) => {
-          answered()
-          this.retry(job, failure)
-        },
-        ended: (end) => this.replace(place, end),
+    const limits = { slotBytes: this.options.slotBytes, timeoutSeconds: this.timeoutSeconds }
+    const listener: Listener<Job> = {
+      up: (milliseconds) => {
+        this.growth.cameUp(milliseconds)
+        this.hand()
       },
-    )
-    this.running.set(place, process)
+      free: () => this.hand(),
+      done: (job, result, read) => {
+        answered()
+        job.done?.(result, read)
+      },
+      encoded: (job, result) => {
+        answered()
+        job.encoded?.(result)
+      },
+      failed: (job, failure) => {
+        answered()
+        this.retry(job, failure)
+      },
+      ended: (end) => this.replace(place, end),
+    }
+    const idle = this.options.processes?.take(this.settings, limits, listener)
+    if (idle !== undefined) this.growth.cameUp(idle.startMilliseconds)
+    this.running.set(place, idle ?? new DecodeProcess(this.settings, limits, listener))
   }
 
   private replace(place: Place, { how, ready, current, untouched, unable }: ProcessEnd<Job>): void {

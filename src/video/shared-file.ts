@@ -14,12 +14,14 @@ export class SharedFile {
   readonly descriptor: number
   /** Windows unlinks no open file: there it has a name until it is closed. */
   private readonly name: string | undefined
+  private bytes: number
 
   /**
    * @param folders where it may lie, the best first
    * @throws VideoMaeError `DECODER_RESOURCES` when none of the folders can take that many bytes
    */
   constructor(bytes: number, folders: readonly string[] = ['/dev/shm', tmpdir()]) {
+    this.bytes = bytes
     let refusal: VideoMaeError | undefined
     for (const [i, folder] of folders.entries()) {
       if (i < folders.length - 1 && !hasRoom(folder, bytes)) continue
@@ -33,6 +35,13 @@ export class SharedFile {
       }
     }
     throw refusal
+  }
+
+  /** Makes it at least that long. @throws the system's error where there is no room */
+  reserve(bytes: number): void {
+    if (bytes <= this.bytes) return
+    fill(this.descriptor, this.bytes, bytes)
+    this.bytes = bytes
   }
 
   /** Reads `target.byteLength` bytes at `offset`, off the main thread. */
@@ -76,17 +85,22 @@ let filling: Uint8Array | undefined
  * only when the pixels come. Where a file system writes elsewhere what replaces old bytes it may be missing all the same; the decoding process says so.
  */
 function openReserved(name: string, bytes: number): number {
-  filling ??= randomFillSync(new Uint8Array(1 << 20))
   const descriptor = openSync(name, 'wx+', 0o600)
   try {
     if (nameless) unlinkSync(name)
-    for (let done = 0; done < bytes; ) {
-      done += writeSync(descriptor, filling, 0, Math.min(filling.byteLength, bytes - done), done)
-    }
+    fill(descriptor, 0, bytes)
     return descriptor
   } catch (error) {
     closeSync(descriptor)
     rmSync(name, { force: true })
     throw error
+  }
+}
+
+/** Writes noise from one byte of a file to another. */
+function fill(descriptor: number, from: number, to: number): void {
+  filling ??= randomFillSync(new Uint8Array(1 << 20))
+  for (let done = from; done < to; ) {
+    done += writeSync(descriptor, filling, 0, Math.min(filling.byteLength, to - done), done)
   }
 }

@@ -1,7 +1,9 @@
 /** Decoded clips, kept like features: each video is read once, whatever asks for it later. */
+
 import { createHash } from 'node:crypto'
 import type { FrameSize } from '../../core/frame-size.ts'
 import { FeatureStore } from '../../inference/feature-store.ts'
+import type { IdleProcesses } from '../../video/idle-processes.ts'
 import { loadClips } from '../../video/load-clips.ts'
 import type { ClipSampling } from '../../video/sampling.ts'
 import type { DecoderName, VideoEntry } from '../../video/types.ts'
@@ -13,6 +15,8 @@ export interface ClipStoreOptions {
   readonly decoder?: DecoderName
   /** Only number `index` of every `count` videos: a cluster job. */
   readonly shard?: { readonly index: number; readonly count: number } | null
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -34,7 +38,7 @@ export interface ClipKind {
 export async function storeClips<Video extends VideoEntry & { readonly digest: string | null }>(
   all: readonly Video[],
   { key, samplings, size, width, rowOf }: ClipKind,
-  { cache, workers, decoder = 'node-av', shard = null, signal, onProgress }: ClipStoreOptions,
+  { cache, workers, decoder = 'node-av', shard = null, processes, signal, onProgress }: ClipStoreOptions,
 ) {
   const videos = shard === null ? all : all.filter((_, i) => i % shard.count === shard.index)
   const whole = { ...key, decoder } // another decoder may give other colours
@@ -49,7 +53,7 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
   )
   let done = videos.length - missing.length
   const entries = missing.map(({ video }) => video)
-  for await (const loaded of loadClips({ entries, samplings, size, workers, decoder, signal })) {
+  for await (const loaded of loadClips({ entries, samplings, size, workers, decoder, processes, signal })) {
     if (loaded.ok) {
       const views = loaded.views.map(({ frames, startSeconds }, clip) => {
         const [firstFrame, lastFrame] = [frames[0], frames[frames.length - 1]]

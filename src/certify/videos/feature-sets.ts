@@ -4,6 +4,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import type { LabelledVideo } from '../../dataset/dataset.ts'
 import type { FeatureStore } from '../../inference/feature-store.ts'
 import { computeFeatures } from '../../inference/features.ts'
+import type { IdleProcesses } from '../../video/idle-processes.ts'
 import type { DecoderName } from '../../video/types.ts'
 import type { FeatureSet, TestSet } from '../ensemble/feature-set.ts'
 import type { FeatureSource } from './feature-source.ts'
@@ -21,6 +22,8 @@ export interface VideoFeatureOptions {
   readonly clips?: number
   /** Compute only number `index` of every `count` videos. */
   readonly shard?: { readonly index: number; readonly count: number } | null
+  /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
+  readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
   readonly onProgress?: (done: number, total: number) => void
 }

@@ -5,6 +5,7 @@ import type { LabelledVideo } from '../../dataset/dataset.ts'
 import type { EncoderSource } from '../../inference/encoder-source.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
+import { withProcesses } from '../../video/idle-processes.ts'
 import { isTransientFailure } from '../../video/video-errors.ts'
 import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../ensemble/feature-set.ts'
 import type { LearnerFamily } from '../ensemble/learners.ts'
@@ -102,7 +103,11 @@ export async function prepareGroups(
  *
  * @throws VideoMaeError `FEATURES_NONE` and what `computeFeatures` throws
  */
-export async function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
+export function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
+  return withProcesses(options.processes, (processes) => setsOfPlan(plan, { ...options, processes }))
+}
+
+async function setsOfPlan(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
   const { sources, groupOf, classes, division, encoder } = plan
   if (groupOf === null) {
     const { set, test, scale, leftOut } = await setsOf(sources[0], division.train, plan, options)
@@ -217,9 +222,17 @@ export async function prepareShare(
   options: CertifyVideosOptions,
   shard: { readonly index: number; readonly count: number },
 ): Promise<void> {
+  await requireFeatureMemory(plan, options)
+  await withProcesses(options.processes, (processes) => shareOf(plan, { ...options, processes }, shard))
+}
+
+async function shareOf(
+  plan: CertifyVideosPlan,
+  options: CertifyVideosOptions,
+  shard: { readonly index: number; readonly count: number },
+): Promise<void> {
   const { division, sources, trusted, groupOf } = plan
   const { kind } = plan.learner
-  await requireFeatureMemory(plan, options)
   for (const [group, source] of sources.entries()) {
     const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
     const all = [...train, ...division.test]

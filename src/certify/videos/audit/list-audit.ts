@@ -2,12 +2,14 @@
  * Attacks on the list or folder itself, through everything that `certify` does: rows are read, files digested and decoded, learners
  * trained, predictions certified, once for the clean data and once for each attack. A certified prediction that changed is a violation.
  */
+
 import { statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import { makeFolder } from '../../../core/make-folder.ts'
 import { RandomStream } from '../../../core/random.ts'
+import { withProcesses } from '../../../video/idle-processes.ts'
 import { separatorNames } from '../../../video/list/records.ts'
 import { listVideos, readVideos } from '../../../video/source.ts'
 import { certify } from '../../certify.ts'
@@ -96,7 +98,12 @@ interface Certified {
 export type Outcome = ReadonlyMap<string, ReadonlyMap<string, Certified>>
 
 /** @throws VideoMaeError what reading and certifying the clean data throws; the signal's reason */
-export async function auditLists(options: ListAuditOptions): Promise<ListAuditReport> {
+export function auditLists(options: ListAuditOptions): Promise<ListAuditReport> {
+  const { videos } = options
+  return withProcesses(videos.processes, (processes) => attackLists({ ...options, videos: { ...videos, processes } }))
+}
+
+async function attackLists(options: ListAuditOptions): Promise<ListAuditReport> {
   const { videos, rules, threat, trials = 20, seed = 0, folder, signal } = options
   const { by = 'content' } = videos
   const certified = options.certified ?? certifyData

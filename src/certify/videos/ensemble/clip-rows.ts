@@ -1,9 +1,11 @@
 /** Features of new videos, made as `certify` made those of its inputs: the middle clip, alone in its run. */
+
 import type { EngineOptions } from '../../../engine/engine.ts'
 import { featureProgram } from '../../../inference/encoder-source.ts'
 import { openFeatureSession } from '../../../inference/feature-session.ts'
 import { temporalViews } from '../../../inference/views.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
+import type { IdleProcesses } from '../../../video/idle-processes.ts'
 import { loadClips } from '../../../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../../../video/types.ts'
 import type { FeatureSource } from '../feature-source.ts'
@@ -54,6 +56,7 @@ export async function rowsOfVideos(
     readonly decoder: DecoderName
     readonly workers?: number
     readonly timeoutSeconds?: number
+    readonly processes?: IdleProcesses
     readonly signal?: AbortSignal
     readonly onProgress?: (done: number, total: number) => void
   },

@@ -1,6 +1,8 @@
 /** A certified ensemble on new inputs: the same features, votes and radii as `certify` finds, without the training set. */
+
 import { invalidArgument } from '../../../core/errors.ts'
 import { type PredictedVideo, predictedVideo, readGiven } from '../../../inference/predict.ts'
+import { IdleProcesses } from '../../../video/idle-processes.ts'
 import type { SourceReading } from '../../../video/reading.ts'
 import type { DecoderName } from '../../../video/types.ts'
 import type { Rule } from '../../rules/list.ts'
@@ -112,6 +114,7 @@ export async function openCertifiedEnsemble(
   const { partitions, spread, classNames, threat } = description
   const { decoder } = description.features
   const { threads, workers } = options
+  const processes = new IdleProcesses()
 
   async function predict(videos: readonly string[], asked: PredictCertifiedOptions): Promise<CertifiedVideo[]> {
     const { requireRadius = 0, signal, onSources, onProgress, timeoutSeconds } = asked
@@ -119,7 +122,7 @@ export async function openCertifiedEnsemble(
       throw invalidArgument('requireRadius', 'a whole number from 0', requireRadius)
     const { entries, sources: read } = readGiven(videos)
     onSources?.(read)
-    const loading = { decoder, workers, timeoutSeconds, signal, onProgress }
+    const loading = { decoder, workers, timeoutSeconds, processes, signal, onProgress }
     const rows = await rowsOfVideos(encoders, entries, loading)
     const readable = rows.filter((row) => 'length' in row)
     const voted = await voteOnRows(stored, rule, readable, { threads, signal })
@@ -142,6 +145,7 @@ export async function openCertifiedEnsemble(
     },
     async close() {
       await last
+      await processes.close()
       for (const encoder of encoders) await encoder.close()
     },
   }
