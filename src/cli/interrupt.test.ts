@@ -18,8 +18,14 @@ describe('interruptSignal', () => {
       process.emit(name, name)
       expect(signal.reason).toMatchObject({ code: 'INTERRUPTED', exit: 'interrupted', hint: 'Go on.' })
       expect(exit).not.toHaveBeenCalled()
+      const cleaned = vi.fn()
+      process.once('exit', cleaned)
       process.emit('SIGTERM', 'SIGTERM')
-      if (process.platform !== 'win32') expect(kill).toHaveBeenCalledWith(process.pid, 'SIGINT')
+      process.off('exit', cleaned)
+      if (process.platform !== 'win32') {
+        expect(kill).toHaveBeenCalledWith(process.pid, 'SIGINT')
+        expect(cleaned).toHaveBeenCalled() // what removes temporary folders
+      }
       expect(exit).toHaveBeenCalledWith(130)
       dispose()
     },

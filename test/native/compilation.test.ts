@@ -88,10 +88,8 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     bytes[bytes.length >> 1] ^= 1
     replace(file, bytes)
     expect(findLibrary().kind).toBe('compilable')
-    expect((await obtain()).path).toBe(file)
     writeFileSync(file.replace(/[0-9a-f]{32}\.so$/, `${'0'.repeat(32)}.so`), 'damaged')
-    replace(file, bytes.subarray(0, 20_000))
-    await obtain()
+    expect((await obtain()).path).toBe(file)
     expect(cached()).toEqual([path.basename(file)])
   })
 
@@ -205,10 +203,10 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
   })
 
   test('of what a compiler prints the beginning is kept', async () => {
-    compiler('echo "error: first" >&2; head -c 30000000 /dev/zero | tr "\\0" x; exit 1')
+    compiler('echo "error: first" >&2; head -c 3000000 /dev/zero | tr "\\0" x; exit 1')
     const error = (await compileLibrary(found(), ['crew.c'], [], folder).catch((refused) => refused)) as Error
     expect(error.message).toMatch(/error: first \(exit status 1\)/)
-    expect(error.message).toMatch(/and \d{8} more bytes/)
+    expect(error.message).toMatch(/and \d{7} more bytes/)
     expect(error.message.length).toBeLessThan(20_000)
   })
 
