@@ -5,8 +5,9 @@
 //   node scripts/build-native.mjs --remove [--into FOLDER]
 //
 // FOLDER is the compiled package; default: dist. VIDEOMAE_PACK_PLATFORMS as in bundle-dependencies.mjs; VIDEOMAE_PACK_LEVELS
-// limits the levels. For Linux on the other architecture a cross compiler is needed (Debian: gcc-aarch64-linux-gnu). Where
-// there is no compiler for a platform the package holds no kernels for it, and a line says so: its machines compile them.
+// limits the levels. Kernels for this platform are taken from the cache where they are there. For Linux on the other
+// architecture a cross compiler is needed (Debian: gcc-aarch64-linux-gnu). Where there is no compiler for a platform the
+// package holds no kernels for it, and a line says so: its machines compile them.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -14,7 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compileLibrary, compilerOptions, findCommand, findCompiler } from '../dist/engine/native/build/compiler.js'
 import { levels } from '../dist/engine/native/build/levels.js'
-import { prebuiltPrefix } from '../dist/engine/native/build/library-file.js'
+import { obtainLibrary, prebuiltPrefix } from '../dist/engine/native/build/library-file.js'
 import { kernelSources } from '../dist/engine/native/build/sources.js'
 import { storeLibrary } from '../dist/engine/native/build/stored-library.js'
 
@@ -55,13 +56,16 @@ for (const platform of platforms) {
   }
   mkdirSync(folder, { recursive: true })
   for (const level of wanted.filter((level) => (level === 'neon') === platform.endsWith('arm64'))) {
-    const work = mkdtempSync(path.join(os.tmpdir(), 'videomae-kernels-'))
-    try {
-      const library = await compileLibrary(compiler, sources.files, compilerOptions(level, false), work)
-      storeLibrary(library, folder, prebuiltPrefix(level, sources))
-    } finally {
-      rmSync(work, { recursive: true, force: true })
+    const prefix = prebuiltPrefix(level, sources)
+    if (platform === here) storeLibrary((await obtainLibrary(() => {}, level)).path, folder, prefix)
+    else {
+      const work = mkdtempSync(path.join(os.tmpdir(), 'videomae-kernels-'))
+      try {
+        storeLibrary(await compileLibrary(compiler, sources.files, compilerOptions(level, false), work), folder, prefix)
+      } finally {
+        rmSync(work, { recursive: true, force: true })
+      }
     }
-    console.log(`compiled the native engine for ${platform}, ${level}, with ${compiler.command}`)
+    console.log(`packed the native engine for ${platform}, ${level}, made with ${compiler.command}`)
   }
 }
