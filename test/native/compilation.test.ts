@@ -171,6 +171,20 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     expect(await nativeEngine.probe()).toMatchObject({ available: true, detail: expect.stringContaining(folder) })
   })
 
+  test('a session opens where the library is removed while its thread starts', async () => {
+    compiler(making(whole))
+    writeFileSync(path.join(folder, 'cache'), 'a file')
+    await nativeEngine.prepare?.()
+    const graph = new Graph('sum')
+    const program = graph.build({ y: add(graph.input('a', [4]), graph.input('b', [4])) })
+    const opening = nativeEngine.open([program], { threads: 1 })
+    await wait(1)
+    for (const name of readdirSync(folder).filter((one) => one.startsWith('videomae-native-')))
+      rmSync(path.join(folder, name), { recursive: true })
+    await (await opening).close()
+    expect(times()).toBe(2)
+  })
+
   test('two at once into an empty cache: both have a library, and the cache has one', async () => {
     compiler(`${making(whole)}; sleep 0.1`)
     const [one, two] = await Promise.all([obtain(), obtain()])
