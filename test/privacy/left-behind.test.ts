@@ -3,10 +3,21 @@
  * The oracle is the file system; ONNX Runtime's telemetry leaves a device id, a database and a log there when it is on.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { findLibrary, obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { startVideomaeIn } from '../cli/run-program.ts'
 
@@ -16,7 +27,7 @@ const place = (...parts: string[]): string => path.join(folder, ...parts)
 const sourceOf = (file: string): string => readFileSync(path.join(root, 'src', file), 'utf8')
 const someVideo = (): string => place('videos', 'left', readdirSync(place('videos', 'left'))[0])
 const watched = ['home', 'cache', 'config', 'data-home', 'temporary']
-mkdirSync(place('kernels')) // stays for all tests: the kernels are compiled once
+mkdirSync(place('kernels', 'native'), { recursive: true }) // stays for all tests
 
 /** The environment of a new user: nothing in it turns telemetry off. */
 function emptyEnvironment(): NodeJS.ProcessEnv {
@@ -59,6 +70,11 @@ const small = ['clip.stride=1', 'engine.threads=1', 'data.workers=1', ...modelSe
 const settings = (...more: string[]): string[] => [...small, ...more].flatMap((each) => ['--set', each])
 
 beforeAll(async () => {
+  // To compile them takes longer than all tests here.
+  if (findLibrary().kind !== 'missing') {
+    const { path: library } = await obtainLibrary(() => undefined)
+    copyFileSync(library, place('kernels', 'native', path.basename(library)))
+  }
   await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
   writeFileSync(place('votes.csv'), 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\n')
 })
