@@ -200,6 +200,12 @@ export function fileDigestOf({ digest }: Pick<LabelledVideo, 'digest'>): string 
   return (digest ?? '').split('#', 1)[0]
 }
 
+/** SHA-256 of a file, and of the one that it was prepared from: what has seen either has seen the video. */
+export function contentsOfVideo(video: Pick<LabelledVideo, 'digest' | 'original'>): string[] {
+  const own = video.digest === null ? [] : [fileDigestOf(video)]
+  return video.original === undefined ? own : [...own, video.original]
+}
+
 function requireLabels(source: string, entries: readonly VideoEntry[]): void {
   const without = entries.filter((entry) => entry.label === undefined)
   if (without.length === 0) return

@@ -19,7 +19,7 @@ import { trainingManifestFile } from '../train/file-names.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
 import { lockRun } from '../train/run-lock.ts'
-import { TrainingRecord } from '../train/training-manifest.ts'
+import { originalsOfFiles, TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import { type IdleProcesses, withProcesses } from '../video/idle-processes.ts'
@@ -259,6 +259,7 @@ async function recordOf(
   const files = dataset.videos.map((video) => video.path)
   return new TrainingRecord({
     files,
+    originals: originalsOfFiles(dataset.videos),
     labelled: true,
     heldOut: new Set(files.filter((file) => !used.has(file))),
     start:

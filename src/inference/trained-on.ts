@@ -1,7 +1,7 @@
 /** Which of the videos that a classifier is tested on it was trained on: its scores on those say nothing of new videos. */
 
 import { percent } from '../core/percent.ts'
-import { contentDigest, fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
+import { contentDigest, contentsOfVideo, type LabelledVideo } from '../dataset/dataset.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { type TrainingUse, trainingUse, unknownUse } from '../train/training-use.ts'
 import type { Estimate, Scores } from './scores.ts'
@@ -45,12 +45,12 @@ export async function withDigests(
   return result
 }
 
-/** Videos of which the whole file, or a part of it, is in `contents`. */
-export function videosOf<Video extends Pick<LabelledVideo, 'digest'>>(
+/** Videos of which the whole file, a part of it, or the file that it was prepared from is in `contents`. */
+export function videosOf<Video extends Pick<LabelledVideo, 'digest' | 'original'>>(
   videos: readonly Video[],
   contents: ReadonlySet<string>,
 ): Video[] {
-  return videos.filter((video) => video.digest !== null && contents.has(fileDigestOf(video)))
+  return videos.filter((video) => contentsOfVideo(video).some((digest) => contents.has(digest)))
 }
 
 /**

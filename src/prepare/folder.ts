@@ -55,7 +55,7 @@ export async function settingsOf(folder: string): Promise<PrepareSettings | null
  */
 export async function claimFolder(folder: string, settings: PrepareSettings): Promise<void> {
   requireSame(folder, await settingsOf(folder), settings)
-  await makeFolder(path.join(folder, 'videos'))
+  makeFolder(path.join(folder, 'videos'))
   const content = { schema: 'videomae.prepared/1', settings }
   await writeFileAtomic(path.join(folder, preparedFile), `${JSON.stringify(content)}\n`)
 }

@@ -167,7 +167,7 @@ async function encodeAll(
     })
     const { fps, ...encodeSettings } = settings
     const target = path.join(folder, job.name)
-    await makeFolder(path.dirname(target))
+    makeFolder(path.dirname(target))
     const made = pool
     let record: PreparedRecord | undefined
     await replaceFile(target, async (file) => {

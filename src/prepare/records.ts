@@ -86,7 +86,7 @@ export class RecordWriter {
   }
 
   static async open(share: string): Promise<RecordWriter> {
-    await makeFolder(share)
+    makeFolder(share)
     const file = path.join(share, recordsFile)
     await removeCutLine(file)
     return new RecordWriter(file)

@@ -22,7 +22,7 @@ import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './re
 import { withAbsolutePaths } from './run-paths.ts'
 import { describeModel, smallerRuns } from './run-start.ts'
 import { createSchedule } from './schedule.ts'
-import { TrainingRecord } from './training-manifest.ts'
+import { originalsOfFiles, TrainingRecord } from './training-manifest.ts'
 import { type RunOptions, type TrainingRunResult, trainInDirectory } from './training-run.ts'
 import { openTrainingSession } from './training-session.ts'
 import { unusedInPretraining, unusedNote } from './unused-keys.ts'
@@ -149,6 +149,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
   const decoded = new DecodedFiles(ranks)
   const record = new TrainingRecord({
     files: entries.map((entry) => entry.path),
+    originals: originalsOfFiles(entries),
     labelled: false,
     start: source === null ? null : { from: model.from!, place: source.path, state: source.state },
     signal: options.signal,

@@ -28,7 +28,10 @@ export const trainingManifestSchema = z.strictObject({
   list: z.string().nullable(),
   /** Whether labels took part. */
   labelled: z.boolean(),
-  /** SHA-256 of every file that took part, sorted; also of those behind the weights that the run started from. */
+  /**
+   * SHA-256 of every file that took part, sorted; also of those that prepared videos were made of, and of those behind the weights that the run
+   * started from.
+   */
   samples: digests,
   /** Those of `samples` whose labels trained the weights or chose among them; absent where that is not known. */
   withLabels: digests.optional(),
@@ -154,6 +157,8 @@ export interface TrainingRecordOptions {
   readonly labelled: boolean
   /** Those of `files` that train nothing and choose nothing. Default none. */
   readonly heldOut?: ReadonlySet<string>
+  /** By file: the SHA-256 of those that it was prepared from. They count as files of the run, too. */
+  readonly originals?: ReadonlyMap<string, ReadonlySet<string>>
   /** The weights that the run starts from, as the user named them, and the folder they lie in; null for fresh ones. */
   readonly start: { readonly from: string; readonly place: string; readonly state: ModelState } | null
   /** Digests of files, by path, that were read after `since` (milliseconds): these files are not read again. */
@@ -161,6 +166,16 @@ export interface TrainingRecordOptions {
   /** Aborted: a checkpoint is saved without waiting for files that are not read yet, and so without a manifest. */
   readonly signal?: AbortSignal
   readonly onNote?: (note: string) => void
+}
+
+/** `originals` of entries: rows of one file may name several. */
+export function originalsOfFiles(
+  entries: readonly { readonly path: string; readonly original?: string }[],
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const { path: file, original } of entries)
+    if (original !== undefined) found.set(file, (found.get(file) ?? new Set()).add(original))
+  return found
 }
 
 /** Clocks of file systems tick more slowly than that of the program. Milliseconds. */
@@ -232,10 +247,10 @@ export class TrainingRecord {
       if (state !== stamps[i]?.state || (await stampOf(file))?.state !== state) this.noteChange(file)
     }
     this.finished = true
-    const { labelled, heldOut } = this.options
+    const { labelled, heldOut, originals } = this.options
     const part = (out: boolean): string[] =>
       [...this.read].flatMap(([file, { digest }]) =>
-        digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest],
+        digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest, ...(originals?.get(file) ?? [])],
       )
     const [trained, tested] = [part(false), part(true)]
     const { withLabels: _, heldOut: __, weights: ___, labelsRead: before, ...kept } = base

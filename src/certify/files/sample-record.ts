@@ -18,6 +18,8 @@ export interface RecordedSample {
   readonly id: string
   /** Of the content of the whole file; the features where there is no file. */
   readonly sha256: string
+  /** Of the file that the video was prepared from, as its list says. */
+  readonly original?: string
   /** The part of the file that is meant, `#0-1.5`. Absent for whole files. */
   readonly part?: string
   /** Name of the class. */
@@ -56,6 +58,7 @@ export function recordOfSet(set: SampleSet, by: BucketKey, used: (row: number) =
     const sample = {
       id: set.ids[row],
       sha256: set.digests[row],
+      ...originalOf(set, row),
       ...(part === '' ? {} : { part }),
       label: set.classNames[set.labels[row]],
       rows: 0,
@@ -71,7 +74,7 @@ export function recordOfSet(set: SampleSet, by: BucketKey, used: (row: number) =
 
 /** Null where the contents of the inputs are not known. */
 export function recordOfInputs(
-  { rows, ids, labels, digests }: TestInputs,
+  { rows, ids, labels, digests, originals }: TestInputs,
   by: BucketKey,
   classNames: readonly string[],
 ): SampleRecord | null {
@@ -82,12 +85,18 @@ export function recordOfInputs(
     return {
       id: ids?.[t] ?? String(t),
       sha256: content,
+      ...originalOf({ originals }, t),
       ...(part === '' ? {} : { part }),
       label: classNames[labels[t]],
       rows: 1,
     }
   })
   return { schema: 'videomae.samples/1', side: 'inputs', by, samples }
+}
+
+function originalOf({ originals }: Pick<SampleSet, 'originals'>, row: number): Pick<RecordedSample, 'original'> {
+  const original = originals?.[row] ?? null
+  return original === null ? {} : { original }
 }
 
 /** What a digest of a part of a file has behind that of the whole file; empty for whole files. */

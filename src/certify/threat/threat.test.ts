@@ -43,6 +43,14 @@ test('one shared sample refuses the general claim and says that label flips hold
   expect(code).toBe('THREAT_NOT_CERTIFIED')
   expect(message).toMatch(/1 of the protected samples/)
   expect(hint).toMatch(/label_flip/)
+  // One content in many rows, and its original beside it, are one sample.
+  const prepared = { ...set, originals: set.digests.map((_, row) => (row === 3 ? 'original' : null)) }
+  const both = encoder({ trainedOn: { manifest: 'm', samples: [...elsewhere.samples, 'original', set.digests[3]] } })
+  const only = encoder({ trainedOn: { manifest: 'm', samples: [...elsewhere.samples, 'original'] } })
+  for (const provenance of [both, only]) {
+    const claim = { threat: 'label_flip', encoder: provenance } as const
+    expect(checkThreat(prepared, 'content', ['dpa'], claim).encoder.overlap).toBe(1)
+  }
   const statement = check('label_flip', encoder({ trainedOn: overlapping }))
   expect(statement.encoder.overlap).toBe(1)
   expect(statement.conditions.join()).toMatch(/without labels/)

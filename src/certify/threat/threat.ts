@@ -197,10 +197,9 @@ const labelUnit: Readonly<Record<BucketKey, string>> = {
 
 function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
   if (encoder.trainedOn === null) return encoder.trust === 'fixed' ? 0 : null
-  const mine = new Set(set.digests)
-  let overlap = 0
-  for (const digest of new Set(encoder.trainedOn.samples)) if (mine.has(digest)) overlap++
-  return overlap
+  const seen = new Set(encoder.trainedOn.samples)
+  const found = set.digests.filter((digest, row) => seen.has(digest) || seen.has(set.originals?.[row] ?? ''))
+  return new Set(found).size
 }
 
 function claimOf(threat: Threat, by: BucketKey, encoder: ThreatStatement['encoder']): string {

@@ -162,6 +162,7 @@ export const samplesSchema = z.strictObject({
     z.strictObject({
       id: z.string(),
       sha256: z.string(),
+      original: z.string().optional(),
       part: z.string().optional(),
       label: z.string(),
       rows: positive,

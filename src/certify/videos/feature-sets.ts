@@ -8,7 +8,7 @@ import type { IdleProcesses } from '../../video/idle-processes.ts'
 import type { DecoderName } from '../../video/types.ts'
 import type { FeatureSet, TestSet } from '../ensemble/feature-set.ts'
 import type { FeatureSource } from './feature-source.ts'
-import { samplesOfVideos } from './learners/video-set.ts'
+import { originalsOf, samplesOfVideos } from './learners/video-set.ts'
 import { computePixels } from './pixels.ts'
 
 export interface VideoFeatureOptions {
@@ -118,5 +118,6 @@ export function testSetOf(videos: VideoFeatures): TestSet {
     labels: Int32Array.from(owners, (video) => video.class),
     ids: owners.map((video) => video.id),
     digests: owners.map(({ digest }) => digest ?? ''),
+    ...originalsOf(owners),
   }
 }

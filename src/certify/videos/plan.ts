@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
-import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
+import { contentsOfVideo, type LabelledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
@@ -116,7 +116,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
   const { classes, classList, division, trusted, periods } = await planVideos(options)
-  const scaledOn = (trusted?.videos ?? []).map(fileDigestOf)
+  const scaledOn = (trusted?.videos ?? []).flatMap(contentsOfVideo)
   const seen = await seenInputs(sources, division)
   for (const remark of seenRemarks(seen)) onNote(`warning: ${remark}`)
   const shared = { sources, learner, classes, classList, division, seen, trusted, periods }
@@ -126,7 +126,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, labelsUsed, signal })
     return { ...shared, groupOf, encoder }
   }
-  const protectedDigests = division.train.map(fileDigestOf)
+  const protectedDigests = division.train.flatMap(contentsOfVideo)
   const { provenance, notes } = await encoderProvenance(sources[0], protectedDigests, { ...options, scaledOn })
   for (const note of notes) onNote(note)
   return { ...shared, groupOf: null, encoder: provenance }

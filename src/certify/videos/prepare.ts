@@ -212,6 +212,9 @@ function joined(sets: readonly FeatureSet[], classNames: readonly string[]): Fea
     ids: sets.flatMap((set) => set.ids),
     digests: sets.flatMap((set) => set.digests),
     ...(sets.every((set) => set.segments !== undefined) ? { segments: sets.flatMap((set) => set.segments ?? []) } : {}),
+    ...(sets.some((set) => set.originals !== undefined)
+      ? { originals: sets.flatMap((set) => set.originals ?? set.ids.map(() => null)) }
+      : {}),
     ...(sets.every((set) => set.groups !== undefined) ? { groups: sets.flatMap((set) => set.groups ?? []) } : {}),
   }
 }

@@ -179,6 +179,8 @@ function placesOf(entries: readonly VideoEntry[]): string {
 export async function contentsOf(entries: readonly VideoEntry[], signal?: AbortSignal) {
   const samples = new Set<string>()
   let [lost, newest, first] = [0, 0, '']
+  // A prepared video is its original, too.
+  for (const { original } of entries) if (original !== undefined) samples.add(original)
   for (const file of new Set(entries.map((entry) => entry.path))) {
     signal?.throwIfAborted()
     try {

@@ -1,5 +1,5 @@
 /** Which videos to predict the learners have seen already, by content: accuracy on these says nothing of new videos. */
-import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
+import { contentsOfVideo, type LabelledVideo } from '../../dataset/dataset.ts'
 import { videosOf } from '../../inference/trained-on.ts'
 import { checkpointPlace } from '../../train/open-checkpoint.ts'
 import { trainingUse } from '../../train/training-use.ts'
@@ -46,7 +46,7 @@ export async function seenInputs(sources: readonly FeatureSource[], { train, tes
 
 /** Videos to predict with the content of a protected video. */
 export function inputsInTraining({ train, test }: Sides): number {
-  return videosOf(test, new Set(train.map(fileDigestOf))).length
+  return videosOf(test, new Set(train.flatMap(contentsOfVideo))).length
 }
 
 /** What a user should know of them, one sentence each. */

@@ -45,8 +45,7 @@ export function stampsOf(
 
 /**
  * Writes one H.264 stream in an MP4 file, made to be read in pieces: closed groups of pictures of a fixed length, no B-frames, one reference, and neither
- * arithmetic coding nor deblocking, which cost most of the time of a decoder. One thread, and nothing that names a time or a machine: equal frames give
- * equal files.
+ * arithmetic coding nor deblocking, which cost most of the time of a decoder. One thread, and nothing that names a time or a machine.
  */
 export class VideoWriter {
   private readonly format = new FormatContext()

@@ -46,9 +46,16 @@ export function samplesOfVideos(videos: readonly LabelledVideo[], classNames: re
     classNames,
     ids: videos.map(videoIdOf),
     digests: videos.map(fileDigestOf),
+    ...originalsOf(videos),
     ...(groups.every((group) => group !== undefined) ? { groups } : {}),
     ...(times === undefined ? {} : { times }),
   }
+}
+
+/** Nothing where no video was prepared from another. */
+export function originalsOf(videos: readonly Pick<LabelledVideo, 'original'>[]): Pick<SampleSet, 'originals'> {
+  if (videos.every(({ original }) => original === undefined)) return {}
+  return { originals: videos.map(({ original }) => original ?? null) }
 }
 
 /**
@@ -67,6 +74,7 @@ export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {
     labels: Int32Array.from(videos, (video) => video.class),
     ids: videos.map((video) => video.id),
     digests: videos.map(({ digest }) => digest ?? ''),
+    ...originalsOf(videos),
     contents: videos.map(({ digest }) => ({ key: digest ?? '', noise: null })),
   }
 }
