@@ -27,6 +27,7 @@ export const longest: readonly string[] = [
   'test/cli/classifier.test.ts',
   'test/certify-videos/kept-results.test.ts',
   'test/distributed/training.test.ts',
+  'test/distributed/finetuning.test.ts',
   'test/cuda/pretrain.test.ts',
   'test/video/machine.test.ts',
   'test/engines/operations.test.ts',

@@ -186,7 +186,7 @@ function addLaunch(program: Command): void {
       'Starts a command on several ranks with the MPI of this machine: gradients are averaged over the ranks, and the steps are\n' +
         'those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
     )
-    .argument('<command...>', 'behind --: pretrain with its arguments')
+    .argument('<command...>', 'behind --: pretrain or finetune, with its arguments')
     .addOption(new Option('--ranks <n>', 'number of processes').argParser(countOf('ranks')).makeOptionMandatory())
     .option('--mpirun <program>', 'the program of MPI that starts ranks; default: the first of mpirun, mpiexec on PATH')
     .addOption(json())

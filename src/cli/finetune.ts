@@ -1,8 +1,13 @@
 import path from 'node:path'
 import { stringify } from 'yaml'
 import { percent } from '../core/percent.ts'
-import { requireOneProcess } from '../distributed/launched.ts'
-import { type FinetuneMode, loadFinetuneConfiguration, plainFinetuneConfiguration } from '../finetune/configuration.ts'
+import type { Ranks } from '../distributed/ranks.ts'
+import {
+  type FinetuneMode,
+  finetuneConfiguration,
+  loadFinetuneConfiguration,
+  plainFinetuneConfiguration,
+} from '../finetune/configuration.ts'
 import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
 import { unusedInFinetuning } from '../finetune/unused-keys.ts'
 import { formatEvaluation } from '../inference/evaluate.ts'
@@ -10,7 +15,8 @@ import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { refuseUnusedOverrides } from '../train/unused-keys.ts'
 import { pageHint } from './page.ts'
-import { chooseConfiguration, requireData } from './run-configuration.ts'
+import { onRanks } from './ranks.ts'
+import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface FinetuneCommandOptions extends TrainingCommandOptions {
@@ -26,9 +32,12 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
   readonly out?: string
 }
 
-/** `videomae finetune`. Progress goes to stderr, the result to stdout. */
-export async function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
-  requireOneProcess('finetune')
+/** `videomae finetune`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
+export function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
+  return onRanks(options, (ranks) => finetuneOn(ranks, options))
+}
+
+async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promise<void> {
   const { json = false, recipe, resume = false } = options
   const file = recipe === undefined ? null : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
@@ -51,17 +60,26 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
       'checkpoints',
       `finetune-${(await loadFinetuneConfiguration({ file: file ?? undefined, overrides })).mode}`,
     )
-  const out = options.out ?? (await folderOf())
-  const { configuration, own, notes } = await chooseConfiguration({ out, ...choice })
-  refuseUnusedOverrides(overrides, unusedInFinetuning(configuration))
+  const out = options.out ?? (await ranks.agree(folderOf))
+  const choose = async () => {
+    const chosen = await chooseConfiguration({ out, ...choice })
+    refuseUnusedOverrides(overrides, unusedInFinetuning(chosen.configuration))
+    return chosen
+  }
+  const { configuration, own, notes } = await chosenByFirst(ranks, choose, {
+    plain: plainFinetuneConfiguration,
+    read: finetuneConfiguration,
+  })
   if (options.printConfig === true) {
+    if (ranks.rank > 0) return
     const plain = plainFinetuneConfiguration(configuration)
     process.stdout.write(json ? `${JSON.stringify(plain)}\n` : stringify(plain, { lineWidth: 120 }))
     return
   }
-  requireData(configuration.data.path, 'finetune', choice.resume ? out : null)
+  await ranks.agree(() => requireData(configuration.data.path, 'finetune', choice.resume ? out : null))
   const { force } = options
   if (options.dryRun === true) {
+    if (ranks.rank > 0) return
     await trainWithProgress(
       options,
       (shown, display) => {
@@ -73,7 +91,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
     return
   }
   await trainWithProgress(
-    options,
+    { ...options, ranks },
     (shown, display) => {
       for (const note of notes) shown.onNote(note)
       return finetune(configuration, {
@@ -81,6 +99,7 @@ export async function finetuneCommand(options: FinetuneCommandOptions): Promise<
         resume,
         newLength: own,
         force,
+        ranks,
         onDigests: display.counter('files read'),
         onFeatures: display.counter('features of videos'),
         onTest: display.counter('tested videos'),

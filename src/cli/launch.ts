@@ -15,7 +15,7 @@ export interface LaunchOptions {
 }
 
 /** Commands that train on several ranks. */
-const commands = ['pretrain']
+const commands = ['pretrain', 'finetune']
 
 /** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
 const ownCodes: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 130])

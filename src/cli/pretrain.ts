@@ -8,7 +8,7 @@ import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
 import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
-import { chooseConfiguration, requireData } from './run-configuration.ts'
+import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface PretrainCommandOptions extends TrainingCommandOptions {
@@ -55,13 +55,10 @@ async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promis
     refuseUnusedOverrides(overrides, unusedInPretraining(chosen.configuration))
     return chosen
   }
-  // The run folder lies where rank 0 is: other ranks are told what is in it.
-  const chosen = await ranks.agree(() => (ranks.rank === 0 ? choose() : null))
-  const configuration =
-    ranks.size === 1 && chosen !== null
-      ? chosen.configuration
-      : runConfiguration(await ranks.fromFirst(chosen === null ? {} : plainConfiguration(chosen.configuration)))
-  const { own, notes } = chosen ?? { own: false, notes: [] }
+  const { configuration, own, notes } = await chosenByFirst(ranks, choose, {
+    plain: plainConfiguration,
+    read: runConfiguration,
+  })
   if (options.printConfig === true) {
     if (ranks.rank > 0) return
     const run = await planPretraining(configuration)

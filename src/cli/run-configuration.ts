@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import type { Ranks } from '../distributed/ranks.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { withAbsolutePaths } from '../train/run-paths.ts'
@@ -60,6 +61,22 @@ export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Pr
     own: true,
     notes: differences.map((difference) => `Not as in ${file}: ${formatDifference(difference)}`),
   }
+}
+
+/**
+ * What rank 0 has chosen, on every rank: the run folder lies where rank 0 is.
+ *
+ * @param read a configuration from the form recipes have
+ */
+export async function chosenByFirst<T>(
+  ranks: Ranks,
+  choose: () => Promise<ChosenConfiguration<T>>,
+  { plain, read }: { readonly plain: (configuration: T) => unknown; readonly read: (plain: object) => T },
+): Promise<ChosenConfiguration<T>> {
+  const chosen = await ranks.agree(() => (ranks.rank === 0 ? choose() : null))
+  if (ranks.size === 1 && chosen !== null) return chosen
+  const configuration = read(await ranks.fromFirst(chosen === null ? {} : (plain(chosen.configuration) as object)))
+  return { own: chosen?.own ?? false, notes: chosen?.notes ?? [], configuration }
 }
 
 /** A run whose engine was left to the program goes on with the one that was chosen then. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { launched, librariesFor, requireOneProcess, type Variables } from './launched.ts'
+import { launched, librariesFor, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
   it.each<[string, Variables, ReturnType<typeof launched>]>([
@@ -32,16 +32,6 @@ describe('the variables of a launcher', () => {
   it('of torchrun are refused: each process would train for itself', () => {
     expect(() => launched({ RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'localhost', MASTER_PORT: '29500' })).toThrow(
       expect.objectContaining({ code: 'LAUNCHER_UNSUPPORTED' }),
-    )
-  })
-
-  it('are refused by a command that knows no ranks', () => {
-    expect(() => requireOneProcess('finetune', {})).not.toThrow()
-    expect(() => requireOneProcess('finetune', { PMI_RANK: '0', PMI_SIZE: '2' })).toThrow(
-      expect.objectContaining({
-        code: 'RANKS_UNSUPPORTED',
-        message: expect.stringContaining('MPICH started 2 processes'),
-      }),
     )
   })
 

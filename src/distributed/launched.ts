@@ -64,22 +64,6 @@ function byVariables(variables: Variables): Launched | null {
   )
 }
 
-/**
- * Refuses a launcher for a command that knows no ranks: each process would do all of the work, in one folder.
- *
- * @throws VideoMaeError `RANKS_UNSUPPORTED`, `LAUNCHER_UNSUPPORTED`
- */
-export function requireOneProcess(command: string, variables: Variables = process.env): void {
-  const found = launched(variables)
-  if (found === null) return
-  const count = found.size === null ? 'several processes' : `${found.size} processes`
-  throw new VideoMaeError(`Expected one process for ${command}, but ${found.launcher} started ${count}.`, {
-    code: 'RANKS_UNSUPPORTED',
-    exit: 'usage',
-    hint: `Start ${command} without mpirun or srun. Only pretrain trains on several ranks.`,
-  })
-}
-
 /** Libraries to try, in order. */
 export function librariesFor(launcher: Launcher, variables: Variables): readonly string[] {
   const named = variables[libraryVariable]

@@ -1,16 +1,19 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { Ranks } from '../distributed/ranks.ts'
 import type { RunInputs } from '../engine/engine.ts'
 import { type TestSampling, trainingSampling } from '../inference/views.ts'
 import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths } from '../model/drop-path.ts'
+import { loaderShare } from '../train/pretrain-data.ts'
+import type { RankBatches } from '../train/rank-batches.ts'
 import type { DataPlace, TrainingData } from '../train/training-run.ts'
 import type { IdleProcesses } from '../video/idle-processes.ts'
 import { createLoader, type LoadedSample } from '../video/loader.ts'
 import type { ClipReader } from '../video/pool.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
-import { drawMix, mixClips, mixTargets } from './mix.ts'
+import { drawMix, mixClips, mixes, mixTargets } from './mix.ts'
 
 export interface FinetuneDataOptions extends DataPlace {
   /** Training videos; each may be named several times, so that they fill a run of the engine. */
@@ -21,6 +24,8 @@ export interface FinetuneDataOptions extends DataPlace {
   readonly classes: number
   readonly clipsPerRun: number
   readonly runsPerStep: number
+  /** The other ranks, and what this one runs; default: none. */
+  readonly share?: RankBatches & { readonly ranks: Ranks }
   /** See `PreparedFinetuning`. */
   readonly reader?: ClipReader
   /** Idle decoding processes of earlier calls, and where those of these go in the end. Default: they end with the loader. */
@@ -45,7 +50,7 @@ export function unreadableClasses(labels: readonly string[], reason: string): Vi
  * `next` throws VideoMaeError `VIDEO_UNREADABLE` once all videos of a class are known to be unreadable.
  */
 export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
-  const { videos, configuration, model, sampling, classes, clipsPerRun, runsPerStep } = options
+  const { videos, configuration, model, sampling, classes, clipsPerRun, runsPerStep, share } = options
   const { data, augment, seed } = configuration
   const { height, width } = frameSize(model)
   /** Reasons by the id of the video. */
@@ -69,6 +74,7 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
       bad.set(file.id, file.reason)
       options.onBadFile(file)
     },
+    ...(share !== undefined && { share: { ...loaderShare(share), pairs: mixes(augment) } }),
   })
   const batches = loader.batches({ startStep: options.done * runsPerStep })
   return {
@@ -79,7 +85,10 @@ export function openFinetuneData(options: FinetuneDataOptions): TrainingData {
         const readable = new Set(videos.filter(({ id }) => !bad.has(id)).map(({ label }) => label))
         const lost = [...new Set(videos.map(({ label }) => label))].filter((label) => !readable.has(label))
         const first = videos.find(({ label }) => lost.includes(label))
-        if (first !== undefined) throw unreadableClasses(lost, bad.get(first.id)!)
+        if (first !== undefined) {
+          const error = unreadableClasses(lost, bad.get(first.id)!)
+          throw share?.ranks.commonly(error) ?? error
+        }
       }
       const { clips, samples, epoch, step, release } = value!
       const random = new RandomStream(seed, step, 'mix')

@@ -1,11 +1,10 @@
 import { VideoMaeError } from '../core/errors.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import { runClips } from '../inference/batches.ts'
 import { type Classifier, saveClassifier } from '../inference/classifier.ts'
 import type { EncoderSource } from '../inference/encoder-source.ts'
-import { type ClipClassifier, predictFrom } from '../inference/predict-videos.ts'
-import { largest } from '../inference/scores.ts'
-import { temporalViews } from '../inference/views.ts'
+import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { frameSize } from '../model/configuration.ts'
 import { initialise } from '../model/initialise.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
@@ -24,12 +23,12 @@ import {
 } from '../train/training-run.ts'
 import { openTrainingSession } from '../train/training-session.ts'
 import type { IdleProcesses } from '../video/idle-processes.ts'
-import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
-import { type FinetuneConfiguration, loadingOptions, plainFinetuneConfiguration } from './configuration.ts'
+import { type FinetuneConfiguration, plainFinetuneConfiguration } from './configuration.ts'
 import { openFinetuneData } from './finetune-data.ts'
 import { announce, planFull } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { BestCheckpoint, type ValidationLine } from './validation.ts'
+import { ValidationVideos } from './validation-look.ts'
 
 export interface FullFinetuning extends TrainingRunResult {
   /** Training and validation videos that could not be read. */
@@ -50,16 +49,18 @@ export interface FullOptions extends RunOptions {
 
 /**
  * Trains all weights of a classifier (VideoMAE fine-tuning): layer-wise learning rates, drop path, mixed and augmented
- * clips. The checkpoint that is best on the validation videos is kept in `best/`; without validation videos, the last.
+ * clips. The checkpoint that is best on the validation videos is kept in `best/`; without validation videos, the last. Of several
+ * ranks the first writes; the others return no `validation`.
  */
 export async function finetuneFull(
   configuration: FinetuneConfiguration,
   { dataset, split, source, reader }: PreparedFinetuning,
   options: FullOptions,
 ): Promise<FullFinetuning> {
-  const { data, optimiser, checkpoint, log, seed, evaluation } = configuration
-  const plan = await planFull(configuration, { dataset, split, source }, options)
-  const { model, videos, length, stepsPerEpoch, steps, built } = plan
+  const { optimiser, checkpoint, log, seed, evaluation } = configuration
+  const ranks = options.ranks ?? Ranks.alone()
+  const plan = await ranks.agree(() => planFull(configuration, { dataset, split, source }, options))
+  const { model, videos, length, share, resources, stepsPerEpoch, steps, built } = plan
   const rate = { clipsPerStep: configuration.batch.size, stepsPerEpoch }
   const every = evaluation.every === null ? Math.max(1, Math.floor(steps / 20)) : durationSteps(evaluation.every, rate)
   const sampling = source.sampling
@@ -73,14 +74,14 @@ export async function finetuneFull(
 
   const { record } = options
   const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
-  let kept: readonly LoadedVideo[] | null = null
-  const unreadable = new Map<string, string>()
+  const validation = new ValidationVideos({ ...options, ranks, videos: split.validation, data: resources.data })
+  let missed = false
   const averaged = optimiser.average !== null
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
   const visited = [...split.train, ...split.validation]
-  announce(plan, options)
+  await ranks.agree(() => announce(plan, options))
   const result = await trainInDirectory(
     {
       seed,
@@ -112,20 +113,22 @@ export async function finetuneFull(
       keep: checkpoint.keep,
       tensorboard: log.tensorboard,
       open(usedBefore) {
-        const wanted = { ...configuration.engine, name: options.engine ?? configuration.engine.name }
-        return openTrainingSession(built.training, wanted, length.runsPerStep, built.others, usedBefore)
+        const wanted = { ...resources.engine, name: options.engine ?? configuration.engine.name }
+        const { attachment } = ranks.communicator
+        return openTrainingSession(built.training, wanted, share.runsPerStep, built.others, usedBefore, attachment)
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>
         openFinetuneData({
           videos,
-          configuration,
+          configuration: resources,
           model,
           sampling,
           classes: dataset.classes.length,
           reader,
           processes: options.processes,
           ...length,
+          ...(ranks.size > 1 && { share: { ...share, ranks } }),
           ...place,
         }),
       async writeModel(folder, weights, averages) {
@@ -133,101 +136,62 @@ export async function finetuneFull(
         if (averages !== null) await saveClassifier(`${folder}/ema`, classifierOf(averages))
         await record?.write(folder, options.out)
       },
-      async onBegin(directory, done, opened, show) {
+      async onBegin(directory, done) {
         await options.onAccepted?.()
         const { lost } = await best.rewind(done)
         if (lost) options.onNote?.(`warning: ${lostBest(done)}`)
         // A run that was stopped in a look has saved the step before it: the look comes now.
-        const missed = done > 0 && looksAfter(done) && !best.has(done)
+        missed = done > 0 && looksAfter(done) && !best.has(done)
         if (done < steps || missed) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
-        if (missed) await validate(done, opened, show)
+      },
+      async onStarted(done, opened, show) {
+        if (await ranks.fromFirst(missed)) await validate(done, opened, show)
       },
       async afterStep(step, opened, show) {
         if (looksAfter(step)) await validate(step, opened, show)
-        else if (step === steps) await best.save(classifierOf(await chosenWeights(opened, averaged)), { step })
+        else if (step === steps)
+          await ranks.agree(async () => {
+            if (ranks.rank > 0) return
+            await best.save(classifierOf(await chosenWeights(opened, averaged)), { step })
+          })
       },
     },
     options,
   )
-  if (looksAfter(steps) && !best.has(steps)) throw stoppedInLastLook(steps, options.signal?.reason)
-  await best.finish()
-  const failures = [...unreadable].map(([id, reason]) => ({ id, reason }))
+  const looked = await ranks.fromFirst(best.has(steps))
+  if (looksAfter(steps) && !looked) throw ranks.commonly(stoppedInLastLook(steps, options.signal?.reason))
+  if (ranks.rank === 0) await best.finish()
+  const failures = [...validation.unreadable].map(([id, reason]) => ({ id, reason }))
   return { ...result, validation: best.best, failures: [...result.badFiles, ...failures] }
 
-  /** A look at the validation videos, unless the signal breaks it off; the run makes up for it when it goes on. */
+  /** A look at the validation videos, unless a signal breaks it off; the run makes up for it when it goes on. Collective. */
   async function validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
-    let scores: Awaited<ReturnType<typeof look>>
-    try {
-      scores = await look(opened, averaged ? 'validate.average' : 'validate')
-    } catch (error) {
-      if (options.signal?.aborted === true) return
-      throw error
-    }
-    options.onNote?.(
-      `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
-    )
-    await show(step, { 'validation/accuracy': scores.accuracy, 'validation/loss': scores.loss })
-    await best.add({ step, ...scores }, async () => classifierOf(await chosenWeights(opened, averaged)))
+    const scores = await validation.look(classifierIn(opened, averaged ? 'validate.average' : 'validate'))
+    if (scores === null) return
+    await ranks.agree(async () => {
+      if (ranks.rank > 0) return
+      options.onNote?.(
+        `validation after step ${step}: accuracy ${(100 * scores.accuracy).toFixed(1)} %, loss ${scores.loss.toFixed(4)}`,
+      )
+      await show(step, { 'validation/accuracy': scores.accuracy, 'validation/loss': scores.loss })
+      await best.add({ step, ...scores }, async () => classifierOf(await chosenWeights(opened, averaged)))
+    })
   }
 
-  /** Accuracy and loss on the validation videos, one view each. */
-  async function look({ session }: OpenedTraining, program: string): Promise<Omit<ValidationLine, 'step'>> {
-    const {
-      frames,
-      imageSize: [height, width],
-    } = model
-    const clipBytes = frames * height * width * 3
+  /** The classifier that is trained, as it is now. */
+  function classifierIn({ session }: OpenedTraining, program: string): ClipClassifier {
+    const size = frameSize(model)
+    const clipBytes = model.frames * size.height * size.width * 3
     const clip = { session, program, batch: evaluation.batch, clipBytes }
-    const classifier: ClipClassifier = {
+    return {
       labels: dataset.classes,
-      frames,
-      size: frameSize(model),
+      frames: model.frames,
+      size,
       sampling,
       batch: evaluation.batch,
       probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
       close: async () => {},
     }
-    let failures = 0
-    let loss = 0
-    let right = 0
-    for await (const prediction of predictFrom(classifier, kept ?? loadValidation(clipBytes))) {
-      options.signal?.throwIfAborted() // clips that are decoded already would be predicted to their end
-      if (!prediction.ok) {
-        failures++
-        if (!unreadable.has(prediction.entry.id)) options.onNote?.(`Unreadable: ${prediction.reason}`)
-        unreadable.set(prediction.entry.id, prediction.reason)
-        continue
-      }
-      const truth = split.validation[prediction.index].class
-      if (largest(prediction.probabilities) === truth) right++
-      loss -= Math.log(Math.max(prediction.probabilities[truth], 1e-12))
-    }
-    const videos = split.validation.length - failures
-    if (videos === 0) {
-      throw new VideoMaeError(`Expected at least one readable validation video: ${[...unreadable.values()][0]}`, {
-        code: 'NOTHING_TO_EVALUATE',
-        exit: 'data',
-        hint: 'Repair or replace these files; `videomae inspect` names all of them.',
-      })
-    }
-    return { accuracy: right / videos, loss: loss / videos, videos, failures }
-  }
-
-  /** The views of all validation videos; kept where they fit into a little memory, so that they are decoded once. */
-  async function* loadValidation(clipBytes: number): AsyncGenerator<LoadedVideo, void, undefined> {
-    const loaded: LoadedVideo[] | null = split.validation.length * clipBytes <= keptBytes ? [] : null
-    const views = loadClips({
-      entries: split.validation,
-      samplings: temporalViews(sampling, model.frames, 1),
-      size: frameSize(model),
-      ...loadingOptions(data),
-      ...{ processes: options.processes, signal: options.signal },
-    })
-    for await (const view of views) {
-      loaded?.push(view)
-      yield view
-    }
-    kept = loaded
   }
 }
 
@@ -243,9 +207,6 @@ function stoppedInLastLook(steps: number, cause: unknown): VideoMaeError {
     cause,
   })
 }
-
-/** Validation clips that are held in memory, at most. */
-const keptBytes = 256 * 2 ** 20
 
 /** Weights of the encoder where the source has them; a fresh last layer, and a fresh norm before it for a pretrained one. */
 export function startingWeights(parameters: ParameterShapes, source: EncoderSource, seed: number): ModelState {

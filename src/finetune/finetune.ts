@@ -6,11 +6,11 @@ import { makeFolder } from '../core/make-folder.ts'
 import { fileDigestOf } from '../dataset/dataset.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { readRegularText } from '../format/regular-file.ts'
-import { type Classifier, openClassifier, saveClassifier } from '../inference/classifier.ts'
-import { type Evaluation, evaluateVideos, writeEvaluation } from '../inference/evaluate.ts'
-import { openClipClassifier } from '../inference/predict-videos.ts'
+import { type Classifier, saveClassifier } from '../inference/classifier.ts'
+import { type Evaluation, writeEvaluation } from '../inference/evaluate.ts'
 import type { ValidationScores } from '../inference/scores.ts'
 import { accuracyBeside } from '../inference/scores.ts'
 import { temporalViews } from '../inference/views.ts'
@@ -18,10 +18,9 @@ import { frameSize } from '../model/configuration.ts'
 import { trainingManifestFile } from '../train/file-names.ts'
 import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
-import { lockRun } from '../train/run-lock.ts'
+import { lockRun, type RunLock } from '../train/run-lock.ts'
 import { originalsOfFiles, TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
-import { engineOptions } from '../train/training-session.ts'
 import { type IdleProcesses, withProcesses } from '../video/idle-processes.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import {
@@ -36,6 +35,7 @@ import { finetuneHead, type HeadFinetuning, type HeadOptions, notTested } from '
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
+import { testBest } from './test-best.ts'
 import { unusedFinetuneNote } from './unused-keys.ts'
 
 export interface FinetuneResult {
@@ -80,10 +80,6 @@ const beforeTraining = {
   message: 'Stopped before training began, while the videos were looked at.',
   hint: 'Run the same command again.',
 }
-const inTest = {
-  message: 'Stopped in the test of the chosen checkpoint; training is done and saved.',
-  hint: 'Run the same command again with --resume: only the test is done again.',
-}
 
 /**
  * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
@@ -96,23 +92,34 @@ export async function finetune(
   configuration: FinetuneConfiguration,
   options: FinetuneOptions,
 ): Promise<FinetuneResult> {
-  const lock = options.lock ?? (await lockRun(options.out, options.onNote))
+  const ranks = options.ranks ?? Ranks.alone()
+  let lock = options.lock ?? null
   try {
+    // Rank 0 has the folder.
+    await ranks.agree(async () => {
+      if (ranks.rank === 0) lock ??= await lockRun(options.out, options.onNote)
+    })
     return await withProcesses(options.processes, (processes) =>
-      finetuneLocked(configuration, { ...options, lock, processes }),
+      finetuneLocked(configuration, { ...options, lock: lock ?? undefined, processes, ranks }),
     )
   } finally {
-    if (options.lock === undefined) await lock.release()
+    if (options.lock === undefined) await (lock as RunLock | null)?.release()
   }
 }
 
-async function finetuneLocked(configuration: FinetuneConfiguration, options: FinetuneOptions): Promise<FinetuneResult> {
+async function finetuneLocked(
+  configuration: FinetuneConfiguration,
+  options: FinetuneOptions & { readonly ranks: Ranks },
+): Promise<FinetuneResult> {
   const [began, since] = [performance.now(), Date.now()]
-  await requireOwnFolder(options.out, configuration.mode)
-  const { signal, onDigests } = options
-  const prepared = await interruptible(signal, beforeTraining, () =>
-    prepareFinetuning(configuration, { signal, onProgress: onDigests }),
-  )
+  const { signal, onDigests, ranks } = options
+  const prepared = await ranks.agree(async () => {
+    if (configuration.mode !== 'full' && ranks.size > 1) throw headOnRanks(configuration.mode)
+    if (ranks.rank === 0) await requireOwnFolder(options.out, configuration.mode)
+    return interruptible(signal, beforeTraining, () =>
+      prepareFinetuning(configuration, { signal, onProgress: onDigests }),
+    )
+  })
   const { dataset, split, warnings } = prepared
   const rows = tellOf(configuration, prepared, options)
   if (configuration.mode !== 'full') announce(await planHead(configuration, prepared, options), options)
@@ -131,6 +138,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
     const seen = split.validation.filter(({ id }) => !failed.has(id))
     return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
   }
+  if (ranks.rank > 0) return finetuneBeside(configuration, prepared, options, common)
   makeFolder(options.out)
   const record = await recordOf(configuration, prepared, since, options)
   try {
@@ -173,10 +181,7 @@ async function finetuneLocked(configuration: FinetuneConfiguration, options: Fin
       }
     }
     const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
-    const test =
-      split.test.length === 0
-        ? null
-        : await interruptible(signal, inTest, () => testBest(configuration, split.test, classifier, options))
+    const test = split.test.length === 0 ? null : await testBest(configuration, split.test, options)
     await report(test)
     const untested = split.test.length > 0 && test === null ? [notTested(split.test.length)] : []
     for (const warning of untested) options.onNote?.(`warning: ${warning}`)
@@ -296,31 +301,30 @@ async function modeOf(folder: string): Promise<unknown> {
     .catch(() => undefined)
 }
 
-/** Null where none of the videos can be read. */
-async function testBest(
-  { evaluation, engine, data, seed }: FinetuneConfiguration,
-  videos: Parameters<typeof evaluateVideos>[1],
-  where: string,
-  { signal, processes, onTest }: FinetuneOptions,
-): Promise<Evaluation | null> {
-  const classifier = await openClipClassifier(await openClassifier(where), {
-    ...engineOptions(engine),
-    engine: engine.name,
-    batch: evaluation.batch,
+function headOnRanks(mode: FinetuneMode): VideoMaeError {
+  return new VideoMaeError(`Expected one process for mode ${mode}, but a launcher started several.`, {
+    code: 'RANKS_UNSUPPORTED',
+    exit: 'usage',
+    hint: 'Start it without mpirun or srun, or take --mode full.',
   })
-  try {
-    return await evaluateVideos(classifier, videos, {
-      clips: evaluation.clips,
-      crops: evaluation.crops,
-      ...loadingOptions(data),
-      seed,
-      ...{ processes, signal },
-      onProgress: onTest,
-    })
-  } catch (error) {
-    if (error instanceof VideoMaeError && error.code === 'NOTHING_TO_EVALUATE') return null
-    throw error
-  } finally {
-    await classifier.close()
+}
+
+/** Fine-tunes all weights beside rank 0, which has the folder: the same collective calls in the same order. */
+async function finetuneBeside(
+  configuration: FinetuneConfiguration,
+  prepared: PreparedFinetuning,
+  options: FinetuneOptions & { readonly ranks: Ranks },
+  common: Omit<
+    FinetuneResult,
+    'validation' | 'validationAccuracy' | 'test' | 'chosen' | 'readouts' | 'failures' | 'seconds'
+  >,
+): Promise<FinetuneResult> {
+  const { test } = prepared.split
+  const trained = await finetuneFull(configuration, prepared, options)
+  return {
+    ...common,
+    ...{ validation: null, validationAccuracy: null, readouts: null, chosen: '', failures: trained.failures },
+    test: test.length === 0 ? null : await testBest(configuration, test, options),
+    seconds: trained.seconds,
   }
 }

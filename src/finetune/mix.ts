@@ -27,6 +27,11 @@ export type Mix =
       readonly right: number
     }
 
+/** Whether clips are mixed with others of their run. */
+export function mixes(options: Pick<MixOptions, 'mixup' | 'cutmix'> & { readonly mixProbability: number }): boolean {
+  return (options.mixup !== null || options.cutmix !== null) && options.mixProbability > 0
+}
+
 export function drawMix(
   { mixup = 0.8, cutmix = 1, probability = 1, switchProbability = 0.5 }: MixOptions,
   height: number,

@@ -1,7 +1,9 @@
 /** What a fine-tuning run is and needs, before anything is allocated or written. */
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { availableMemory } from '../core/available-memory.ts'
 import type { LabelledVideo } from '../dataset/dataset.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
 import { type FeatureKind, featureProgram } from '../inference/encoder-source.ts'
@@ -15,6 +17,8 @@ import { automaticReadout } from '../model/readout-name.ts'
 import { withAverages } from '../model/training-programs.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { type MemoryNeed, memoryNeed, programsNeed, requireMemory, trainingAdvice } from '../train/memory-need.ts'
+import { rankBatches } from '../train/rank-batches.ts'
+import { rankResources } from '../train/rank-resources.ts'
 import { resolveLength } from '../train/resolve.ts'
 import { describeModel, type RunStart, smallerRuns } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
@@ -22,6 +26,7 @@ import { optimiserOptions } from '../train/training-session.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { enoughVideos } from './finetune-data.ts'
 import { drawGroups } from './leave-out.ts'
+import { mixes } from './mix.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { headShape, probeSettings } from './probe.ts'
 
@@ -50,8 +55,9 @@ type Looked = Pick<PreparedFinetuning, 'split' | 'source'> & {
 export async function planFull(
   configuration: FinetuneConfiguration,
   { dataset, split, source }: Looked,
-  options: { readonly out: string; readonly engine?: Engine },
+  options: { readonly out: string; readonly engine?: Engine; readonly ranks?: Ranks },
 ) {
+  const { ranks = Ranks.alone() } = options
   const { data, optimiser, regularisation, evaluation, batch } = configuration
   const classes = dataset.classes.length
   const model: ModelConfiguration = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
@@ -61,6 +67,8 @@ export async function planFull(
   const stepsPerEpoch = length.stepsPerEpoch!
   const steps = length.steps!
   const validating = split.validation.length > 0
+  const { samplesPerClip } = data
+  const share = rankBatches(length, { samplesPerClip, ranks: ranks.size, pairs: mixes(configuration.augment) })
   const build = (clipsPerRun: number) => {
     const training = buildFinetuneProgram({
       configuration: model,
@@ -69,7 +77,7 @@ export async function planFull(
       dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
       dropout: regularisation.dropout > 0,
       optimiser: {
-        ...optimiserOptions(optimiser, batch.size / clipsPerRun),
+        ...optimiserOptions(optimiser, batch.size / ranks.size / clipsPerRun, ranks.size),
         learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
       },
     })
@@ -82,30 +90,32 @@ export async function planFull(
     })
     return { training, others: [optimiser.average === null ? evaluating : withAverages(evaluating, training.trained)] }
   }
-  const built = build(length.clipsPerRun)
+  const built = build(share.clipsPerRun)
   const engine = await chooseEngine(options.engine ?? configuration.engine.name)
-  const question = { engine: engine.name, options: configuration.engine, workers: data.workers }
-  const memory = memoryNeed({ ...question, ...built })
+  const resources = rankResources(configuration, ranks)
+  const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
+  const part = ranks.size === 1 ? {} : { available: Math.floor(availableMemory() / ranks.onThisHost) }
+  const memory = memoryNeed({ ...question, ...built, ...part })
   const { available } = memory
   const start: RunStart = {
-    ...about(configuration, split.train.length, classes, engine, options.out),
+    ...about(resources, split.train.length, classes, engine, options.out),
     steps,
     clips: steps * batch.size,
-    clipsPerRun: length.clipsPerRun,
-    runsPerStep: length.runsPerStep,
+    ...share,
+    ranks: ranks.size,
     model: describeModel(model),
     parameters: parameterCount(built.training.parameters),
     memory,
   }
   const advice = (): string => {
-    const smaller = smallerRuns(length.clipsPerRun, batch.size, data.samplesPerClip)
+    const smaller = smallerRuns(share.clipsPerRun, batch.size / ranks.size, data.samplesPerClip)
     const needs = smaller.map((clips) => ({
       perRun: clips,
       need: memoryNeed({ ...question, ...build(clips), available }),
     }))
     return trainingAdvice(available, needs)
   }
-  return { model, videos, length, stepsPerEpoch, steps, built, start, advice }
+  return { model, videos, length, share, resources, stepsPerEpoch, steps, built, start, advice }
 }
 
 const about = (

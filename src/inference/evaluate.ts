@@ -4,18 +4,19 @@ import { makeFolder } from '../core/make-folder.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
-import type { TrainingUse } from '../train/training-use.ts'
+import { type TrainingUse, unknownUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
-import { type ClipClassifier, predictVideos, type ViewOptions } from './predict-videos.ts'
+import type { ClipClassifier } from './predict-videos.ts'
+import { predictOnRanks, type RankPredictionOptions } from './rank-predictions.ts'
 import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
 import { formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
-export interface EvaluateOptions extends ViewOptions {
+export interface EvaluateOptions extends RankPredictionOptions {
   /** Seed of the bootstrap. */
   readonly seed?: number
-  readonly onProgress?: (done: number, total: number) => void
 }
 
 export interface EvaluatedVideo {
@@ -46,7 +47,7 @@ export interface Evaluation {
 
 /**
  * Tests a classifier on labelled videos from several views each. Videos that it was trained on are counted by their contents, where
- * its training wrote them down.
+ * its training wrote them down, on rank 0; other ranks leave that out.
  *
  * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` and `trainingUse` throw
  */
@@ -55,21 +56,20 @@ export async function evaluateVideos(
   videos: readonly LabelledVideo[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { clips = 5, crops = 3, seed, onProgress, ...loading } = options
-  const use = await useOf(classifier)
-  const compared = await withDigests(videos, loading.signal)
-  const results: VideoResult[] = []
-  for await (const prediction of predictVideos(classifier, videos, { clips, crops, ...loading })) {
+  const { clips = 5, crops = 3, seed, ...loading } = options
+  const { ranks = Ranks.alone() } = options
+  const [use, compared] = await ranks.agree(async () =>
+    ranks.rank > 0
+      ? [unknownUse('rank 0 looks at it'), videos]
+      : [await useOf(classifier), await withDigests(videos, loading.signal)],
+  )
+  const predictions = await predictOnRanks(classifier, videos, { clips, crops, ...loading })
+  const results = predictions.map((prediction): VideoResult => {
     const video = compared[prediction.index]
-    const { ok } = prediction
-    results.push(
-      ok
-        ? { video, probabilities: prediction.probabilities }
-        : { video, failure: { id: video.id, code: prediction.code, reason: prediction.reason } },
-    )
-    onProgress?.(prediction.index + 1, videos.length)
-  }
-  return evaluationOf(results, { labels: classifier.labels, clips, crops, seed, use })
+    if (prediction.ok) return { video, probabilities: prediction.probabilities }
+    return { video, failure: { id: video.id, code: prediction.code, reason: prediction.reason } }
+  })
+  return ranks.agree(() => evaluationOf(results, { labels: classifier.labels, clips, crops, seed, use }))
 }
 
 export interface VideoFailure {

@@ -124,7 +124,8 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
   }
 }
 
-function loaderShare({ clipsPerRun, ranks }: RankBatches & { readonly ranks: Ranks }): RankShare {
+/** The part of a run's samples that a rank loads. */
+export function loaderShare({ clipsPerRun, ranks }: RankBatches & { readonly ranks: Ranks }): RankShare {
   const agree = (failures: readonly BadFile[]) => ranks.collect(failures)
   return { rank: ranks.rank, size: ranks.size, clips: clipsPerRun, agree }
 }

@@ -80,7 +80,8 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
     throw invalidArgument('data.path', 'a folder, a list or a manifest of videos', configuration.data.path)
   }
   if (steps < 1) throw invalidArgument('schedule.duration', 'at least one step', '0')
-  const share = rankBatches(run, configuration.data.samplesPerClip, ranks.size)
+  const { samplesPerClip } = configuration.data
+  const share = rankBatches(run, { samplesPerClip, ranks: ranks.size })
   const training = buildPretraining(run, share.clipsPerRun, ranks.size)
   const engine = await chooseEngine(configuration.engine.name)
   const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }

@@ -9,16 +9,23 @@ export interface RankBatches {
   readonly runsPerStep: number
 }
 
+/** What decides how ranks share a step. */
+export interface RankSharing {
+  readonly samplesPerClip: number
+  readonly ranks: number
+  /** Clips of a run are mixed with each other, in pairs of videos, which have to be on one rank. Default false. */
+  readonly pairs?: boolean
+}
+
 /**
  * Shares the runs of a step. `batch.size` counts the clips of all ranks, so the step is the same on any number of them; where one
  * process makes fewer runs a step than there are ranks, each rank's run has fewer clips.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` where the ranks cannot have as many whole videos each
+ * @throws VideoMaeError `INVALID_ARGUMENT` where the ranks cannot have as many whole videos each, or as many whole pairs
  */
 export function rankBatches(
   { clipsPerRun, runsPerStep }: Pick<ResolvedLength, 'clipsPerRun' | 'runsPerStep'>,
-  samplesPerClip: number,
-  ranks: number,
+  { samplesPerClip, ranks, pairs = false }: RankSharing,
 ): RankBatches {
   if (ranks === 1) return { clipsPerRun, runsPerStep }
   const size = clipsPerRun * runsPerStep
@@ -30,6 +37,13 @@ export function rankBatches(
       'batch.size counts the clips of all ranks. Change it, or the number of ranks.',
     )
   const clips = greatestCommonDivisor(clipsPerRun, size / ranks)
+  if (pairs && clips < clipsPerRun && (clips / samplesPerClip) % 2 !== 0)
+    throw invalidArgument(
+      'batch.perRun',
+      `${clips} or another number that gives each of ${ranks} ranks whole pairs of videos to mix`,
+      clipsPerRun,
+      'Clips are mixed with others of their run. Set batch.perRun, or turn mixing off (augment.mixup and augment.cutmix null).',
+    )
   return { clipsPerRun: clips, runsPerStep: size / ranks / clips }
 }
 

@@ -7,7 +7,10 @@ import type { RunConfiguration } from './configuration.ts'
  *
  * A launcher that binds a rank to some cores has divided the machine already.
  */
-export function rankResources(configuration: RunConfiguration, ranks: Ranks): RunConfiguration {
+export function rankResources<Configuration extends Pick<RunConfiguration, 'data' | 'engine'>>(
+  configuration: Configuration,
+  ranks: Ranks,
+): Configuration {
   if (ranks.size === 1) return configuration
   const cores = availableParallelism()
   const bound = cores < cpus().length

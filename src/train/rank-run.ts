@@ -33,6 +33,7 @@ export async function openOnRanks(job: TrainingJob, ranks: Ranks, usedBefore: st
       'engine.variant': session.variant ?? 'unknown',
       ...sectionsOf(job.identity.configuration),
       videos: `${job.identity.data.entries} entries, ${job.identity.data.digest.slice(0, 12)}`,
+      ...labelsOf(job),
       steps: String(job.steps),
     })
   } catch (error) {
@@ -40,6 +41,12 @@ export async function openOnRanks(job: TrainingJob, ranks: Ranks, usedBefore: st
     throw error
   }
   return opened
+}
+
+function labelsOf({ identity: { data } }: TrainingJob): Readonly<Record<string, string>> {
+  const { labels } = data
+  if (labels === undefined) return {}
+  return { labels: `${labels.classes.length} classes, ${labels.digest.slice(0, 12)}` }
 }
 
 /** What ranks have to have in common: every section of the configuration. The same videos may lie elsewhere on another machine. */
@@ -97,6 +104,9 @@ function diverged(name: string, first: number, other: number): VideoMaeError {
   )
 }
 
+/** Rank 0 has the event files. */
+const showNothing = async (): Promise<void> => {}
+
 /** Trains beside rank 0, which keeps the folder: the same collective calls in the same order as `trainInDirectory`. */
 export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: Ranks): Promise<TrainingRunResult> {
   await ranks.agree(() => {}) // the folder is found, and locked
@@ -115,6 +125,7 @@ export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: 
     }
     const metrics = new Metrics()
     await ranks.agree(() => {}) // the first step may begin
+    await job.onStarted?.(place.done, opened, showNothing)
     await runTraining({
       session,
       programs: opened.programs,
@@ -126,7 +137,10 @@ export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: 
       saveEvery: job.checkpointSteps,
       signal: options.signal,
       ranks: stepAgreement(ranks),
-      onStep: (record) => metrics.add(record),
+      async onStep(record) {
+        metrics.add(record)
+        await job.afterStep?.(record.step, opened, showNothing)
+      },
       async save() {
         await job.beforeSave?.()
         await ranks.agree(() => {}) // the checkpoint is written

@@ -84,11 +84,13 @@ export interface TrainingJob {
   readonly openData: (place: DataPlace) => TrainingData
   /** Writes the model, and its averages where there are any, in the Hugging Face layout. */
   readonly writeModel: (directory: string, weights: ModelState, averages: ModelState | null) => Promise<void>
-  /** Called once before the first step, with the steps done and the opened run. */
-  readonly onBegin?: (directory: RunDirectory, done: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
+  /** Called once before the first step with the steps done, on rank 0 alone. */
+  readonly onBegin?: (directory: RunDirectory, done: number) => Promise<void>
+  /** Called on every rank behind `onBegin`. Collective. */
+  readonly onStarted?: (done: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
   /** Called on every rank before a checkpoint is written. Collective. */
   readonly beforeSave?: () => Promise<void>
-  /** Called after every step and its line of metrics, before a checkpoint is written. */
+  /** Called on every rank after every step and its line of metrics, before a checkpoint is written. Collective. */
   readonly afterStep?: (step: number, opened: OpenedTraining, show: ShowScalars) => Promise<void>
 }
 

@@ -121,7 +121,8 @@ async function trainLocked(
     let lastLine: MetricsLine | null = kept.at(-1) ?? null
     let checkpoint = found?.path ?? ''
     const show: ShowScalars = async (step, scalars) => tensorboard?.write({ step, scalars })
-    await ranks.agree(() => job.onBegin?.(directory, done, opened, show))
+    await ranks.agree(() => job.onBegin?.(directory, done))
+    await job.onStarted?.(done, opened, show)
 
     const save = async (step: number): Promise<void> => {
       await written

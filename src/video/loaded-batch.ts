@@ -15,6 +15,7 @@ export interface LoadedSample extends ClipView {
 }
 
 export interface LoadedBatch {
+  /** Number of the batch that it is, or that its first clip is of where ranks share it, from 0. */
   readonly step: number
   /** Epoch of its first sample. */
   readonly epoch: number

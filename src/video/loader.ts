@@ -205,7 +205,7 @@ class VideoLoader implements Loader {
       }
       place = round.next
       this.scheduleOwn(rounds, place)
-      yield this.finish(batch, step, own[0]?.epoch ?? place.epoch)
+      yield this.finish(batch, step + rounds.ownBatch, own[0]?.epoch ?? place.epoch)
     }
   }
 

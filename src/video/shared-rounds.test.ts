@@ -164,6 +164,52 @@ it('ranks take what one process takes, and note the same bad files', { timeout: 
   expect(failed).toBeGreaterThan(20)
 })
 
+it.each([
+  // Two batches a round, each for two ranks: every rank has the outer or the inner pair.
+  {
+    ranks: 4,
+    clips: 4,
+    expected: [
+      [0, [0, 3]],
+      [0, [1, 2]],
+      [1, [4, 7]],
+      [1, [5, 6]],
+    ],
+  },
+  // Whole batches.
+  {
+    ranks: 2,
+    clips: 8,
+    expected: [
+      [0, [0, 1, 2, 3]],
+      [1, [4, 5, 6, 7]],
+    ],
+  },
+])('$ranks ranks of $clips clips have whole pairs of a batch, and its number', async ({ ranks, clips, expected }) => {
+  const entries = Array.from({ length: 16 }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
+  const options: LoaderOptions = {
+    entries,
+    sampling: { kind: 'strided', frames: 1, stride: 1 },
+    size: 1,
+    samplesPerClip: 2,
+    batchSize: 8,
+    seed: 5,
+    reader: reader(new Set()),
+  }
+  const alone = (await take(options, 0, 2)).batches.flatMap(({ samples }) => samples.map(({ index }) => index))
+  const videos = alone.filter((_, i) => i % 2 === 0)
+  const meeting = new Meeting(ranks)
+  const taken = await Promise.all(
+    Array.from({ length: ranks }, async (_, rank) => {
+      const share: RankShare = { rank, size: ranks, clips, pairs: true, agree: meeting.agree }
+      const [batch] = (await take({ ...options, share }, 0, 1)).batches
+      const own = batch.samples.filter(({ copy }) => copy === 0).map(({ index }) => videos.indexOf(index))
+      return [batch.step, own]
+    }),
+  )
+  expect(taken).toEqual(expected)
+})
+
 it('a run that goes on with other ranks takes what the first ones would have taken', async () => {
   const entries = Array.from({ length: 23 }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
   const options: LoaderOptions = {

@@ -8,6 +8,11 @@ export interface RankShare {
   readonly size: number
   /** Clips of one rank in a round: `size` times as many make one or several whole batches of the loader. */
   readonly clips: number
+  /**
+   * Give a rank that has a part of a batch whole pairs: a sample and the one at the mirrored place of the batch, so that both can be
+   * mixed. Default: samples that lie side by side.
+   */
+  readonly pairs?: boolean
   /** Collective: the files that ranks could not read just now, of all ranks. */
   readonly agree: (failures: readonly BadFile[]) => Promise<readonly BadFile[]>
 }
@@ -53,6 +58,15 @@ export class SharedRounds {
         `Expected ${share.size} ranks of ${share.clips} clips to fill batches of ${perStep * samplesPerClip} clips, in whole videos of ${samplesPerClip} clips.`,
         { code: 'INVALID_ARGUMENT', exit: 'usage' },
       )
+    const divided = this.perRank < perStep
+    if (
+      share.pairs === true &&
+      (divided ? perStep % this.perRank !== 0 || this.perRank % 2 !== 0 : this.perRank !== perStep)
+    )
+      throw new VideoMaeError(
+        `Expected each of ${share.size} ranks to have a whole batch of ${perStep} videos or an even part of one, but it has ${this.perRank} videos.`,
+        { code: 'INVALID_ARGUMENT', exit: 'usage' },
+      )
   }
 
   /** Batches of the loader that are one round. */
@@ -60,10 +74,23 @@ export class SharedRounds {
     return this.batches
   }
 
-  /** The samples of a round that this rank decodes. */
+  /** The batch of a round, from 0, that the first sample of this rank is of. */
+  get ownBatch(): number {
+    return Math.floor((this.share.rank * this.perRank) / this.perStep)
+  }
+
+  /** The samples of a round that this rank decodes, in the order of one process. */
   own({ places }: Round): readonly SamplePlace[] {
     const first = this.share.rank * this.perRank
-    return places.slice(first, first + this.perRank)
+    if (this.share.pairs !== true) return places.slice(first, first + this.perRank)
+    const begin = this.ownBatch * this.perStep
+    const batch = places.slice(begin, begin + this.perStep)
+    const from = (first - begin) / 2
+    const until = from + this.perRank / 2
+    return batch.filter((_, i) => {
+      const pair = Math.min(i, this.perStep - 1 - i)
+      return pair >= from && pair < until
+    })
   }
 
   /**

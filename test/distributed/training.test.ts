@@ -7,7 +7,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
-import { startVideomae, startVideomaeIn, videomaeAlone } from '../cli/run-program.ts'
+import { startVideomae, videomaeAlone } from '../cli/run-program.ts'
 import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
 import { launchers } from './launchers.ts'
 
@@ -156,13 +156,6 @@ describe.skipIf(installed.length === 0)('a run', () => {
     expect(stderr.match(/\[INVALID_ARGUMENT\]/g)).toHaveLength(1)
     expect(stderr).toContain('a multiple of 6, the number of ranks (3) times data.samplesPerClip (2)')
   })
-})
-
-it('finetune refuses a launcher', async () => {
-  const env = { ...process.env, OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '2' }
-  const { code, stderr } = await startVideomaeIn(env, 'finetune', tiny.videos, '--from', 'scratch').ended
-  expect(code).toBe(2)
-  expect(stderr).toContain('[RANKS_UNSUPPORTED]')
 })
 
 it('launch refuses a command that knows no ranks', async () => {
