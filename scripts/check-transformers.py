@@ -40,8 +40,8 @@ def shake(model):
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            centre = 1.0 if "norm" in name and name.endswith("weight") else 0.0
-            parameter.copy_(centre + 0.1 * torch.randn(parameter.shape, generator=generator))
+            center = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            parameter.copy_(center + 0.1 * torch.randn(parameter.shape, generator=generator))
     return model
 
 

@@ -47,10 +47,10 @@ async function write(directory: string): Promise<void> {
     const state = new Map<string, Float32Array>()
     for (const [parameter, shape] of parameterShapes(model, kind, classes)) {
       const stream = new RandomStream(2, name, parameter)
-      const centre = /norm\d?\.weight$/.test(parameter) ? 1 : 0
+      const center = /norm\d?\.weight$/.test(parameter) ? 1 : 0
       state.set(
         parameter,
-        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => stream.normal(centre, 0.1)),
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => stream.normal(center, 0.1)),
       )
     }
     await saveCheckpointDirectory(join(directory, name), {

@@ -45,7 +45,7 @@ export {
   type PatchGeometry,
 } from './model/encode-program.ts'
 export type { NormPolicy } from './model/huggingface.ts'
-export { type InitialisationScheme, initialise } from './model/initialise.ts'
+export { type InitializationScheme, initialize } from './model/initialize.ts'
 export { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from './model/load-checkpoint.ts'
 export { meanPredictionLoss } from './model/mean-loss.ts'
 export type { ModelState, ParameterShapes } from './model/model-state.ts'
@@ -70,7 +70,7 @@ export { readoutWidth, readTokens } from './model/readout.ts'
 export { type ReadoutKind, readoutKinds, readoutName } from './model/readout-name.ts'
 export { type SavedModel, saveCheckpointDirectory, toHuggingFaceTensors } from './model/save-checkpoint.ts'
 export {
-  type OptimiserOptions,
+  type OptimizerOptions,
   type TrainingOutputs,
   type TrainingPrograms,
   trainingPrograms,

@@ -31,8 +31,8 @@ const classes = 10
 
 /** Ten Gaussians in `width` dimensions. */
 function gaussians(count: number, seed: number): TestSet & FeatureSet {
-  const centres = new RandomStream('centres')
-  const means = Float32Array.from({ length: classes * width }, () => centres.normal(0, 0.35))
+  const centers = new RandomStream('centers')
+  const means = Float32Array.from({ length: classes * width }, () => centers.normal(0, 0.35))
   const stream = new RandomStream(seed, 'rows')
   const labels = Int32Array.from({ length: count }, () => stream.integer(classes))
   const features = new Float32Array(count * width)

@@ -91,7 +91,7 @@ const median = (numbers: readonly number[]): number =>
 const ratioTo = (clips: readonly Clip[], r: number): number =>
   median(clips.flatMap(({ ours, theirs }) => (theirs[r] === undefined ? [] : [theirs[r] / ours])))
 
-function summarise(name: string, files: number, clips: readonly Clip[]) {
+function summarize(name: string, files: number, clips: readonly Clip[]) {
   const seconds = clips.reduce((sum, { ours }) => sum + ours, 0)
   const decoded = clips.reduce((sum, clip) => sum + clip.decoded, 0)
   const used = clips.reduce((sum, clip) => sum + clip.used, 0)
@@ -108,9 +108,9 @@ function summarise(name: string, files: number, clips: readonly Clip[]) {
 
 const all = [...groups.values()]
 const rows = [...groups]
-  .map(([name, { files, clips }]) => summarise(name, files, clips))
+  .map(([name, { files, clips }]) => summarize(name, files, clips))
   .sort((a, b) => b.clips - a.clips)
-const total = summarise(
+const total = summarize(
   'all',
   all.reduce((sum, { files }) => sum + files, 0),
   all.flatMap(({ clips }) => clips),

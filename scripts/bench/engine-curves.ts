@@ -16,7 +16,7 @@ import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { renderChart } from '../../src/format/chart.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { openRealData } from './gpu-data.ts'
 
@@ -46,8 +46,8 @@ const engines: Readonly<Record<string, Engine>> = {
 const resolution = Number(values.resolution)
 const { data, run } = openRealData({ folder, preset: values.preset, resolution, batch, samplesPerClip: 1 })
 const counts = { visible: run.visible, masked: run.predicted }
-const training = buildPretrainProgram({ configuration: run.model, batch, ...counts, optimiser: {} })
-const state = initialise(training.parameters, 1)
+const training = buildPretrainProgram({ configuration: run.model, batch, ...counts, optimizer: {} })
+const state = initialize(training.parameters, 1)
 
 const sessions = new Map<string, EngineSession>()
 for (const side of values.sides.split(',')) {

@@ -3,7 +3,7 @@ import type { RunInputs } from '../../src/engine/engine.ts'
 import { createMask } from '../../src/mask/mask.ts'
 import { buildFinetuneProgram } from '../../src/model/classify.ts'
 import { clipShape, type ModelConfiguration, resolveConfiguration, tokenGrid } from '../../src/model/configuration.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { presetConfiguration } from '../../src/model/presets.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
@@ -50,8 +50,8 @@ function tokenCounts(configuration: ModelConfiguration): { readonly visible: num
 /** The programs of a case, without its data. */
 export function trainingPrograms({ task, configuration, batch }: GpuCase): TrainingPrograms {
   return task === 'finetune'
-    ? buildFinetuneProgram({ configuration, batch, classes, optimiser: { beta2: 0.999 } })
-    : buildPretrainProgram({ configuration, batch, ...tokenCounts(configuration), optimiser: {} })
+    ? buildFinetuneProgram({ configuration, batch, classes, optimizer: { beta2: 0.999 } })
+    : buildPretrainProgram({ configuration, batch, ...tokenCounts(configuration), optimizer: {} })
 }
 
 export interface PreparedCase {
@@ -81,7 +81,7 @@ export function prepareCase(given: GpuCase): PreparedCase {
   if (task === 'finetune') {
     const targets = new Float32Array(batch * classes).fill(0.1 / classes)
     for (let b = 0; b < batch; b++) targets[b * classes + b] += 0.9
-    const state = initialise(parameterShapes(configuration, 'classify', classes), 1, 'finetune')
+    const state = initialize(parameterShapes(configuration, 'classify', classes), 1, 'finetune')
     const inputs = (step: number) => ({ frames: batches[step % 3], targets, ...scalars(step) })
     return { training, state, inputs }
   }
@@ -90,7 +90,7 @@ export function prepareCase(given: GpuCase): PreparedCase {
   )
   const visible = Int32Array.from(masks.flatMap((mask) => [...mask.visible]))
   const masked = Int32Array.from(masks.flatMap((mask) => [...mask.masked]))
-  const state = initialise(parameterShapes(configuration, 'pretrain'), 1)
+  const state = initialize(parameterShapes(configuration, 'pretrain'), 1)
   return {
     training,
     state,

@@ -10,7 +10,7 @@
 import { parseArgs } from 'node:util'
 import { invalidArgument } from '../../src/core/errors.ts'
 import { openCudaSession } from '../../src/engine/cuda/index.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { openRealData } from './gpu-data.ts'
 
@@ -50,9 +50,9 @@ for (const samplesPerClip of samples) {
     workers,
   })
   const counts = { visible: run.visible, masked: run.predicted }
-  const training = buildPretrainProgram({ configuration: run.model, batch: batchSize, ...counts, optimiser: {} })
+  const training = buildPretrainProgram({ configuration: run.model, batch: batchSize, ...counts, optimizer: {} })
   const session = openCudaSession(training.programs, { precision: 'bfloat16' })
-  await session.writeState(initialise(training.parameters, 1))
+  await session.writeState(initialize(training.parameters, 1))
   const scalars = (step: number) => ({
     learningRate: Float32Array.of(1e-4),
     weightDecay: Float32Array.of(0.05),

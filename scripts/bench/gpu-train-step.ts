@@ -55,7 +55,7 @@ interface Result {
   readonly milliseconds: number
   readonly clipsPerSecond: number
   /** Model operations per second over the measured matrix rate. */
-  readonly utilisation: number
+  readonly utilization: number
   readonly floorMilliseconds: number
   readonly memory: { readonly state: number; readonly workspace: number }
   readonly busyShare: number
@@ -104,7 +104,7 @@ async function timeCase(given: GpuCase, { precision, steps, rate, kernels }: Tim
   return {
     ...{ name: given.name, batch: given.batch, precision, milliseconds, memory, busyShare, loss },
     clipsPerSecond: (given.batch * 1000) / milliseconds,
-    utilisation: operations / (milliseconds / 1000) / rate,
+    utilization: operations / (milliseconds / 1000) / rate,
     floorMilliseconds: (operations / rate) * 1000,
     operations: [...byOperation]
       .map(([operation, time]) => ({ operation, milliseconds: time }))
@@ -168,7 +168,7 @@ for (const wanted of (values['dry-run'] ? dryRunCases : gpuCases).filter(
   console.log(`\n${ours.name}, batch ${ours.batch}, ${precision}`)
   console.log(
     `  videomae       ${ours.milliseconds.toFixed(2)} ms/step  ${ours.clipsPerSecond.toFixed(1)} clips/s  ` +
-      `${(100 * ours.utilisation).toFixed(1)} % of the matrix rate (floor ${ours.floorMilliseconds.toFixed(2)} ms)  ` +
+      `${(100 * ours.utilization).toFixed(1)} % of the matrix rate (floor ${ours.floorMilliseconds.toFixed(2)} ms)  ` +
       `GPU busy ${(100 * ours.busyShare).toFixed(1)} %  ${gib(ours.memory.state + ours.memory.workspace)} GiB  loss ${ours.loss.toFixed(4)}`,
   )
   const { python, algebra } = values

@@ -61,7 +61,7 @@ def measure(model, inputs, steps, device):
     decay = [q for q in model.parameters() if q.ndim > 1]
     rest = [q for q in model.parameters() if q.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     host, others = inputs[0], inputs[1:]
@@ -70,11 +70,11 @@ def measure(model, inputs, steps, device):
         watch = Stopwatch(device)
         watch.mark(0)
         frames = host[step % len(host)].to(device, non_blocking=True)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device, torch.bfloat16):
             loss = model(frames, *others)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         watch.mark(1)
         loss.item()
         if step >= 10:

@@ -16,7 +16,7 @@ import { obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { NativeLibrary } from '../../src/engine/native/library.ts'
 import { NativeSession } from '../../src/engine/native/session.ts'
 import { elementCount, type Program } from '../../src/graph/program.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { stepInputs } from './step-inputs.ts'
 
 const { values: options } = parseArgs({
@@ -72,7 +72,7 @@ async function step({ session, cpu, wall, steps }: Way, name: string, inputs: Ru
 for (const name of options.case.split(',')) {
   const { programs, inputs, shapes } = stepInputs(name)
   const [program] = programs
-  const state = initialise(shapes, 1)
+  const state = initialize(shapes, 1)
   const open = async (rowParts: number | undefined): Promise<Way> => {
     const session = new NativeSession(library, programs, { threads, precision, rowParts })
     await session.writeState(state)

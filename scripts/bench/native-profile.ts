@@ -12,7 +12,7 @@ import type { RunInputs } from '../../src/engine/engine.ts'
 import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { openNativeSession } from '../../src/engine/native/index.ts'
 import type { RecomputeMode } from '../../src/graph/recompute.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { productFlops } from './product-flops.ts'
 import { stepInputs } from './step-inputs.ts'
 
@@ -39,7 +39,7 @@ for (const name of options.case.split(',')) {
     recompute: options.recompute as RecomputeMode,
   })
   for (const [parameter, shape] of shapes) {
-    await session.writeState(initialise(new Map([[parameter, shape]]), 1))
+    await session.writeState(initialize(new Map([[parameter, shape]]), 1))
   }
   const runs: StepTime[][] = []
   const walls: number[] = []

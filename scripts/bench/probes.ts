@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../../src/core/random.ts'
-import type { LabelledVideo } from '../../src/dataset/dataset.ts'
+import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { trainProbe } from '../../src/finetune/probe.ts'
 import { trainRidgeHead } from '../../src/finetune/ridge.ts'
 import { type FeatureRows, readRows } from '../../src/inference/feature-rows.ts'
@@ -45,7 +45,7 @@ function features(count: number, shape: readonly number[], seed: number): Featur
       return noise[(start + k * 7) % noise.length] + signal
     })
   })
-  const videos = Array.from(labels, (label, i): LabelledVideo => {
+  const videos = Array.from(labels, (label, i): LabeledVideo => {
     const name = `class ${label}`
     return { path: `/${seed}/${i}`, id: `${seed}/${i}`, label: name, class: label, digest: null }
   })

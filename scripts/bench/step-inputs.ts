@@ -24,11 +24,11 @@ export function stepInputs(name: string) {
     inputs.masked.set(order.subarray(visible, total).sort(), sample * predicted)
   }
   if (job === 'pretrain') {
-    const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimiser: {} })
+    const { programs } = buildPretrainProgram({ configuration, batch, visible, masked: predicted, optimizer: {} })
     return { programs, inputs, shapes: parameterShapes(configuration, 'pretrain') }
   }
   if (job === 'finetune') {
-    const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes: 10, optimiser: {} })
+    const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes: 10, optimizer: {} })
     const targets = new Float32Array(batch * 10).map((_, i) => (i % 10 === 0 ? 1 : 0))
     return { programs, inputs: { ...inputs, targets }, shapes: parameters }
   }

@@ -9,7 +9,7 @@ import { engineNamed } from '../../dist/engine/index.js'
 import { buildFinetuneProgram } from '../../dist/model/classify.js'
 import { clipShape } from '../../dist/model/configuration.js'
 import { buildEncodeProgram } from '../../dist/model/encode-program.js'
-import { initialise } from '../../dist/model/initialise.js'
+import { initialize } from '../../dist/model/initialize.js'
 import { parameterShapes } from '../../dist/model/parameters.js'
 import { buildPretrainProgram } from '../../dist/model/pretrain.js'
 
@@ -23,7 +23,7 @@ const rates = { learningRate: Float32Array.of(1e-4), weightDecay: Float32Array.o
 
 function pretraining() {
   const masking = dual ? { decoded: predicted } : { masked: predicted }
-  const { programs } = buildPretrainProgram({ configuration, batch, visible, ...masking, optimiser: {} })
+  const { programs } = buildPretrainProgram({ configuration, batch, visible, ...masking, optimizer: {} })
   const inputs = {
     ...{ frames, ...rates },
     visible: new Int32Array(batch * visible),
@@ -40,7 +40,7 @@ function pretraining() {
 
 function finetuning() {
   const classes = 10
-  const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes, optimiser: {} })
+  const { programs, parameters } = buildFinetuneProgram({ configuration, batch, classes, optimizer: {} })
   const targets = new Float32Array(batch * classes)
   for (let sample = 0; sample < batch; sample++) targets[sample * classes + (sample % classes)] = 1
   return { programs, inputs: { frames, targets, ...rates }, name: programs[0].name, shapes: parameters }
@@ -56,8 +56,8 @@ function features() {
 const { programs, inputs, name, shapes } = { pretrain: pretraining, finetune: finetuning, features }[job]()
 const counts = programs[0].inputs.some((input) => input.name === 'step')
 const session = await (await engineNamed(engine)).open(programs, { threads, device, precision })
-// One by one, as PyTorch initialises: the peak is that of training, not of a second copy of the weights.
-for (const [parameter, shape] of shapes) await session.writeState(initialise(new Map([[parameter, shape]]), 1))
+// One by one, as PyTorch initializes: the peak is that of training, not of a second copy of the weights.
+for (const [parameter, shape] of shapes) await session.writeState(initialize(new Map([[parameter, shape]]), 1))
 let step = 0
 for await (const line of createInterface({ input: process.stdin })) {
   const wall = []

@@ -166,7 +166,7 @@ def main():
     decay = [q for q in model.parameters() if q.ndim > 1]
     rest = [q for q in model.parameters() if q.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
     n = model.positions.shape[0]
     frames = torch.randint(0, 256, (a.batch, 16, a.size, a.size, 3), dtype=torch.uint8)
     order = torch.stack([torch.randperm(n) for _ in range(a.batch)])
@@ -181,12 +181,12 @@ def main():
             if a.job == "features":
                 loss = run_features(model, frames, a.precision).float().sum()
             else:
-                optimiser.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=True)
                 given = (frames, visible, masked, weight) if a.job == "pretrain" else (frames, target)
                 with torch.autocast("cpu", torch.bfloat16, enabled=a.precision == "bfloat16"):
                     loss = model(*given)
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
             loss.item()
             wall.append(1000 * (time.perf_counter() - t))
             cpu.append(1000 * (time.process_time() - c))

@@ -109,7 +109,7 @@ for (const [i, { by, unit }] of cases.entries()) {
     trainedSpread: trainedSpread(values['trained-spread']),
     videos: {
       classes: ['fight', 'noFight'],
-      // Unlabelled videos that anybody may look at fix the scale of features.
+      // Unlabeled videos that anybody may look at fix the scale of features.
       trusted: path.join(data, 'skateboard'),
       cache: path.join(out, 'store'),
       stride: 2,

@@ -1,5 +1,5 @@
 // Attacks on lists and folders of generated videos, through everything that `certify` does: videos inserted (of new classes, under
-// second names, unreadable, playlists), deleted, edited, relabelled, moved to another part of the split or another source, up to the
+// second names, unreadable, playlists), deleted, edited, relabeled, moved to another part of the split or another source, up to the
 // certified radius, for every rule, threat and unit. Ends with 6 where a certified prediction changed,
 // with 7 where a case had none to check.
 //   npx tsx scripts/experiments/certify-lists.ts [--trials 40] [--only NAME] [--out FOLDER]

@@ -7,7 +7,7 @@ import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/files/certificate-file.ts'
 import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
-import { summariseRadii } from '../../src/certify/rules/metrics.ts'
+import { summarizeRadii } from '../../src/certify/rules/metrics.ts'
 import type { Threat } from '../../src/certify/threat/threat.ts'
 import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
@@ -147,7 +147,7 @@ function pooled(parts: readonly Row[]): Row {
   const share = (part: Row) => part.summary.inputs / radii.length
   const baseAccuracy = parts.reduce((sum, part) => sum + part.baseAccuracy * share(part), 0)
   const abstentions = parts.reduce((sum, part) => sum + part.abstentions, 0)
-  return { ...parts[0], baseAccuracy, abstentions, radii, summary: summariseRadii(radii) }
+  return { ...parts[0], baseAccuracy, abstentions, radii, summary: summarizeRadii(radii) }
 }
 
 const percent = (share: number) => (100 * share).toFixed(1)
@@ -237,7 +237,7 @@ async function writeChart(
   const names = [...new Set(all.map((row) => row.learner))]
   const curves = shown.map((row) => ({
     ...certifiedAccuracyCurve(`${row.learner}, ${runName(row)}`, row.summary),
-    colour: names.indexOf(row.learner),
+    color: names.indexOf(row.learner),
     stroke: ruleNamed(row.rule).stroke,
   }))
   const axes = { xLabel: `poisons (${unit})`, yLabel: 'certified accuracy', yRange: [0, 1] as const, width: 860 }

@@ -23,8 +23,8 @@ const [rows, separation, threads] = [Number(values.rows), Number(values.separati
 const [classes, width, informative] = [10, 512, 32]
 
 function draw(count: number, seed: number): FeatureSet {
-  const centre = new RandomStream('toy means')
-  const means = Float64Array.from({ length: classes * informative }, () => centre.normal(0, separation))
+  const center = new RandomStream('toy means')
+  const means = Float64Array.from({ length: classes * informative }, () => center.normal(0, separation))
   const stream = new RandomStream(seed, 'toy samples')
   const labels = Int32Array.from({ length: count }, () => stream.integer(classes))
   const features = new Float32Array(count * width)

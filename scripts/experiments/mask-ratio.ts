@@ -55,8 +55,8 @@ const out = values.out ?? path.join('checkpoints', `mask-ratio${quick ? '-quick'
 const engine = { name: values.engine ?? null, threads: values.threads === undefined ? null : Number(values.threads) }
 
 const data = await motionData(path.join(out, 'data'), {
-  unlabelled: numberOr(values.clips, quick ? 800 : 4000),
-  labelled: quick ? 800 : 1600,
+  unlabeled: numberOr(values.clips, quick ? 800 : 4000),
+  labeled: quick ? 800 : 1600,
   size: model.resolution,
   frames: Math.max(24, model.frames * stride),
 })
@@ -81,7 +81,7 @@ for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const run = path.join(out, `pretrain-${name}-${seed}`)
     const pretrained = await pretrainOnce(run, {
       seed,
-      data: { path: data.unlabelled, samplesPerClip: 4 },
+      data: { path: data.unlabeled, samplesPerClip: 4 },
       clip: { stride, crop: 'random-resized', cropScale: [0.5, 1] },
       mask: { kind, ratio },
       ...smallPretraining(model, { steps, batch, parts: 10, engine }),
@@ -93,7 +93,7 @@ for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
         testOnce(path.join(out, 'runs', key.replaceAll(' ', '-')), {
           seed,
           mode,
-          data: { path: data.labelled },
+          data: { path: data.labeled },
           clip: { stride, sampling: 'dense' },
           model: { from: run },
           evaluation: { clips: 1, crops: 1, batch: 16 },

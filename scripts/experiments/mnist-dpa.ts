@@ -206,9 +206,9 @@ writeFileSync(path.join(values.out, 'table.md'), table)
 writeFileSync(path.join(values.out, 'results.json'), `${JSON.stringify(rows, null, 1)}\n`)
 
 const names = [...new Set(rows.map((row) => row.learner))]
-const medians = names.map((name, colour) => ({
+const medians = names.map((name, color) => ({
   name,
-  colour,
+  color,
   points: rows
     .filter((row) => row.learner === name && row.rule === 'dpa' && row.summary.medianRadius !== null)
     .map((row) => [row.partitions, row.summary.medianRadius ?? 0] as const),
@@ -225,7 +225,7 @@ writeFileSync(
       ...medians
         .filter(({ points }) => points.length > 0)
         .map((curve) => (curve.points.length === 1 ? { ...curve, shape: 'points' as const } : curve)),
-      { name: 'published (NiN)', points: publishedPoints, shape: 'points', colour: names.length },
+      { name: 'published (NiN)', points: publishedPoints, shape: 'points', color: names.length },
     ],
   }),
 )
@@ -242,7 +242,7 @@ writeFileSync(
       .filter((row) => row.partitions === largest)
       .map((row) => ({
         ...certifiedAccuracyCurve(`${row.learner}, ${ruleOf(row)}`, row.summary),
-        colour: names.indexOf(row.learner),
+        color: names.indexOf(row.learner),
         stroke: ruleNamed(row.rule).stroke,
       })),
     width: 860,

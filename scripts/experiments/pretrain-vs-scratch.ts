@@ -4,7 +4,7 @@
 // Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. --modes ridge,attentive
 // leaves full out, --modes none all of them; --shots all,10 and --starts scratch some cells. Larger runs, on a GPU:
 //   --engine cuda --precision bfloat16 --batch 256 --samples 8 --workers 14 --pretrain-seconds 150 --width 256 --depth 8 ...
-// --steps, or --pretrain-seconds: as many as fit. --unlabelled: folders to pretrain on. --from RUN: an encoder that is there,
+// --steps, or --pretrain-seconds: as many as fit. --unlabeled: folders to pretrain on. --from RUN: an encoder that is there,
 // without pretraining; several processes with --from and the same --out may divide the cells among themselves.
 
 import { existsSync } from 'node:fs'
@@ -46,7 +46,7 @@ const { values } = parseArgs({
     'mask-ratio': { type: 'string' },
     clips: { type: 'string' },
     from: { type: 'string' },
-    unlabelled: { type: 'string' },
+    unlabeled: { type: 'string' },
     shots: { type: 'string', default: 'all,10,5' },
     starts: { type: 'string', default: 'pretrained,scratch' },
     'pretrain-seconds': { type: 'string' },
@@ -73,7 +73,7 @@ const steps = numberOr(values.steps, quick ? 1200 : 12_000)
 const finetuneSteps = numberOr(values['finetune-steps'], quick ? 300 : 1500)
 const seeds = Number(values.seeds)
 const stride = numberOr(values.stride, 2)
-// Whole masked frames can be filled by motion alone; tubes may be filled from their neighbours in space (docs/masks.md).
+// Whole masked frames can be filled by motion alone; tubes may be filled from their neighbors in space (docs/masks.md).
 const kind = z.enum(['tube', 'random', 'frame']).parse(values.mask ?? (motion ? 'frame' : 'tube'))
 const ratio = numberOr(values['mask-ratio'], motion ? 0.5 : 0.9)
 const out = values.out ?? path.join('checkpoints', `pretrain-vs-scratch-${values.data}${quick ? '-quick' : ''}`)
@@ -103,17 +103,17 @@ const real = path.join(process.env.VIDEOMAE_TEST_DATA ?? '../shared/data', 'figh
 if (!motion && !existsSync(real)) throw new Error(`Expected the data set fights at ${real}; set VIDEOMAE_TEST_DATA.`)
 const data = motion
   ? await motionData(path.join(out, 'data'), {
-      unlabelled: numberOr(values.clips, quick ? 800 : 4000),
-      labelled: quick ? 800 : 1600,
+      unlabeled: numberOr(values.clips, quick ? 800 : 4000),
+      labeled: quick ? 800 : 1600,
       size: size.resolution,
     })
-  : { unlabelled: real, labelled: path.join(real, 'labels.csv') }
+  : { unlabeled: real, labeled: path.join(real, 'labels.csv') }
 
 const pretrainBatch = numberOr(values.batch, 64)
 const seconds = numberOr(values['pretrain-seconds'], Number.POSITIVE_INFINITY)
 const pretraining = (length: number): RunInput => ({
   data: {
-    path: values.unlabelled?.split(',') ?? data.unlabelled,
+    path: values.unlabeled?.split(',') ?? data.unlabeled,
     samplesPerClip: numberOr(values.samples, 4),
     workers,
   },
@@ -141,7 +141,7 @@ const cells = await Cells.open(out)
 const batch = numberOr(values['finetune-batch'], 16)
 const shotsList = values.shots.split(',').map((shots) => (shots === 'all' ? null : Number(shots)))
 /** Training videos per class when all are used: half of the generated ones, about 63 % of the fights. */
-const labelledPerClass = motion ? (quick ? 50 : 100) : 95
+const labeledPerClass = motion ? (quick ? 50 : 100) : 95
 const allModes = ['ridge', 'linear', 'attentive', 'full'] as const
 const modes = allModes.filter((mode) => values.modes.split(',').includes(mode))
 const starts = (['pretrained', 'scratch'] as const).filter((start) => values.starts.split(',').includes(start))
@@ -156,7 +156,7 @@ function configurationOf(
     seed,
     mode,
     data: {
-      path: data.labelled,
+      path: data.labeled,
       shots,
       validation: 0.1,
       test: motion ? 0.2 : 0.3,
@@ -167,9 +167,9 @@ function configurationOf(
     model: start === 'pretrained' ? { from: pretrained.run } : { from: 'scratch', like: pretrained.run },
     augment: { area: [0.5, 1], flip: values.flip, mixup: null, cutmix: null, randAugment: null, erasing: 0.1 },
     // Fresh weights are given the same rate in all layers: a low one in the first layers would only hold them back.
-    regularisation: { dropPath: 0.05, layerDecay: start === 'pretrained' ? 0.75 : 1 },
+    regularization: { dropPath: 0.05, layerDecay: start === 'pretrained' ? 0.75 : 1 },
     batch: { size: batch, perRun: batch },
-    optimiser: { baseLearningRate: (numberOr(values['finetune-rate'], 1e-3) * 256) / batch },
+    optimizer: { baseLearningRate: (numberOr(values['finetune-rate'], 1e-3) * 256) / batch },
     schedule: { duration: `${finetuneSteps} steps`, warmup: `${Math.floor(finetuneSteps / 10)} steps` },
     evaluation: { every: `${Math.max(10, Math.floor(finetuneSteps / 10))} steps`, clips: 2, crops: 1, batch: 16 },
     probe: { cache: path.join(out, 'features') },
@@ -195,14 +195,14 @@ for (const mode of modes) {
       }
       columns.push(meanWithInterval(accuracies))
       const mean = accuracies.reduce((a, b) => a + b, 0) / accuracies.length
-      points.push({ x: shots ?? labelledPerClass, mean: 100 * mean })
+      points.push({ x: shots ?? labeledPerClass, mean: 100 * mean })
     }
     rows.push(`| ${mode} | ${start} | ${columns.join(' | ')} |`)
     curves.push({
       name: `${start}, ${mode}`,
       points: points.map(({ x, mean }) => [x, mean] as const).reverse(),
       stroke: start === 'scratch' ? ('dashed' as const) : ('solid' as const),
-      colour: modes.indexOf(mode),
+      color: modes.indexOf(mode),
     })
   }
 }
@@ -212,7 +212,7 @@ if (modes.length > 0 && shotsList.length > 1 && starts.length > 1) {
     path.join(out, 'accuracy.svg'),
     renderChart({
       title: `${values.data}: accuracy with and without pretraining`,
-      xLabel: 'labelled videos per class',
+      xLabel: 'labeled videos per class',
       yLabel: motion ? 'top-1, %' : 'balanced accuracy, %',
       xScale: 'log',
       yRange: [0, 100],

@@ -3,7 +3,7 @@
 //   npx tsx scripts/experiments/readout.ts LIST --encoder DIR [--hold-out fold] [--group group] [--out checkpoints/readout]
 //     [--readouts mean,grid,...] [--clips 3] [--stride 2] [--lambda 1] [--seed 0] [--threads 2]
 // LIST: a CSV with columns path, label, one that names the part to hold out (--hold-out: fold, subject, ...) and one that names
-// what belongs together (--group). A ridge head on standardised features, lambda for each training row, nothing tuned; scores
+// what belongs together (--group). A ridge head on standardized features, lambda for each training row, nothing tuned; scores
 // are averaged over the clips of a video. The row `auto` takes for each part the readout that `finetune` would choose without it. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
 // draws for both. Writes readout.csv and readout.json, and prints the table. Tokens are computed once and kept.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ import {
 } from '../../src/finetune/choose-readout.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
-import { standardisation } from '../../src/inference/feature-rows.ts'
+import { standardization } from '../../src/inference/feature-rows.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { tokenGrid } from '../../src/model/configuration.ts'
 import { readoutChoices, readTokens } from '../../src/model/readout.ts'
@@ -129,7 +129,7 @@ function answers({ width, owners, rows }: Rows, videos: readonly Video[], classe
   const found = new Int32Array(videos.length)
   for (const part of new Set(videos.map((video) => video.part))) {
     const train = owners.flatMap((owner, i) => (videos[owner].part === part ? [] : [i]))
-    const statistics = standardisation({ count: train.length, width, row: (i) => rows[train[i]] })
+    const statistics = standardization({ count: train.length, width, row: (i) => rows[train[i]] })
     const scaled = (row: Float32Array): Float64Array =>
       Float64Array.from(row, (value, k) => (value - statistics.mean[k]) / statistics.deviation[k])
     const inputs = new Float64Array(train.length * (width + 1))

@@ -70,36 +70,36 @@ export function meanWithInterval(values: readonly number[]): string {
 
 export interface MotionData {
   /** Folder of clips for pretraining, without labels. */
-  readonly unlabelled: string
+  readonly unlabeled: string
   /** List with path, label and split. */
-  readonly labelled: string
+  readonly labeled: string
 }
 
-/** Generated clips: half of the labelled ones to train on, a tenth for validation, the rest to test on. */
+/** Generated clips: half of the labeled ones to train on, a tenth for validation, the rest to test on. */
 export async function motionData(
   folder: string,
   {
-    unlabelled,
-    labelled,
+    unlabeled,
+    labeled,
     size,
     frames = 24,
-  }: { readonly unlabelled: number; readonly labelled: number; readonly size: number; readonly frames?: number },
+  }: { readonly unlabeled: number; readonly labeled: number; readonly size: number; readonly frames?: number },
 ): Promise<MotionData> {
-  const places = { unlabelled: path.join(folder, 'unlabelled'), labelled: path.join(folder, 'labelled', 'split.csv') }
-  if (existsSync(places.labelled)) return places
-  await generateMotionDataset(places.unlabelled, { clips: unlabelled, size, frames, seed: 1 })
-  const { files, labels } = await generateMotionDataset(path.dirname(places.labelled), {
-    clips: labelled,
+  const places = { unlabeled: path.join(folder, 'unlabeled'), labeled: path.join(folder, 'labeled', 'split.csv') }
+  if (existsSync(places.labeled)) return places
+  await generateMotionDataset(places.unlabeled, { clips: unlabeled, size, frames, seed: 1 })
+  const { files, labels } = await generateMotionDataset(path.dirname(places.labeled), {
+    clips: labeled,
     size,
     frames,
     seed: 2,
   })
   const rows = files.map((file, k) => {
-    const place = Math.floor(k / 8) / (labelled / 8)
+    const place = Math.floor(k / 8) / (labeled / 8)
     const split = place < 0.5 ? 'train' : place < 0.6 ? 'validation' : 'test'
-    return `${path.relative(path.dirname(places.labelled), file)},${labels[k]},${split}`
+    return `${path.relative(path.dirname(places.labeled), file)},${labels[k]},${split}`
   })
-  await writeFile(places.labelled, `path,label,split\n${rows.join('\n')}\n`)
+  await writeFile(places.labeled, `path,label,split\n${rows.join('\n')}\n`)
   return places
 }
 
@@ -128,7 +128,7 @@ interface SmallSchedule extends Pick<RunInput, 'engine'> {
   readonly learningRate?: number
 }
 
-/** Model, optimiser and schedule of a small pretraining. */
+/** Model, optimizer and schedule of a small pretraining. */
 export function smallPretraining(
   { width, patch = 8, heads, decoder, ...sizes }: SmallModel,
   { steps, batch, parts, learningRate = 2e-3, engine }: SmallSchedule,
@@ -144,7 +144,7 @@ export function smallPretraining(
       decoder: decoder ?? { width: Math.max(64, width / 2), depth: 2, heads: 2 },
     },
     batch: { size: batch, perRun: batch },
-    optimiser: {
+    optimizer: {
       baseLearningRate: (learningRate * 256) / batch,
       minimumBaseLearningRate: 1e-4,
       countRepeats: true,

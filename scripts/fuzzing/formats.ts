@@ -13,7 +13,7 @@ import { type Classifier, classifierShapes, openClassifier, saveClassifier } fro
 import { FeatureStore } from '../../src/inference/feature-store.ts'
 import { openOnnxClassifier } from '../../src/inference/onnx-classifier.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.ts'
 import { loadRunConfiguration } from '../../src/train/configuration-file.ts'
 import { emptyMetrics } from '../../src/train/metrics.ts'
@@ -52,7 +52,7 @@ const tiny = resolveConfiguration({
 const labels = ['left', 'right']
 
 async function writeClassifier(directory: string, head: Classifier['head'] = { kind: 'linear' }): Promise<void> {
-  const state = initialise(classifierShapes({ configuration: tiny, head, labels }), 1, 'pretrain')
+  const state = initialize(classifierShapes({ configuration: tiny, head, labels }), 1, 'pretrain')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   await saveClassifier(directory, { configuration: tiny, head, state, labels, sampling })
 }
@@ -112,7 +112,7 @@ async function writeTrainerState(place: string): Promise<void> {
     run,
     {
       writeModel: async (directory) => writeFileSync(path.join(directory, 'config.json'), '{}'),
-      optimiser: new Map([['m', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }]]),
+      optimizer: new Map([['m', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }]]),
       state: {
         ...{ step: 3, seed: 0, engine: 'onnx', configuration: { mask: { ratio: 0.9 } }, badFiles: [] },
         data: { entries: 1, digest: 'abc' },
@@ -188,7 +188,7 @@ batch: {size: 8}
 `
 const tuning = 'mode: ridge\nclip: {stride: 1}\nmodel: {from: scratch, width: 16, depth: 1, heads: 2}\n'
 const manifest = {
-  ...{ schema: 'videomae.training-manifest/2', list: null, labelled: false, changed: 0, start: null },
+  ...{ schema: 'videomae.training-manifest/2', list: null, labeled: false, changed: 0, start: null },
   samples: ['0'.repeat(64), 'f'.repeat(64)],
 }
 const write = (text: string) => (place: string) => writeFileSync(place, text)

@@ -101,9 +101,7 @@ export const runFormats: readonly Format[] = [
   single(
     'training manifest as data',
     'trained-on.json',
-    write(
-      JSON.stringify({ schema: 'videomae.training-manifest/1', labelled: false, samples: [['a', '0'.repeat(64)]] }),
-    ),
+    write(JSON.stringify({ schema: 'videomae.training-manifest/1', labeled: false, samples: [['a', '0'.repeat(64)]] })),
     mutateDocument,
     (place) => manifestOfData(place),
   ),

@@ -30,7 +30,7 @@ import {
   type RunRule,
   ruleNamed,
 } from './rules/list.ts'
-import { summariseRadii } from './rules/metrics.ts'
+import { summarizeRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
 import type { InputCertificate } from './rules/rule.ts'
 import { checkThreat } from './threat/threat.ts'
@@ -115,11 +115,11 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
         exactRadii: exactRadii(rule, certificates),
-        summary: summariseRadii(scoredRadii(certificates, test.labels)),
+        summary: summarizeRadii(scoredRadii(certificates, test.labels)),
         ...(periods
           ? {
               periods: options.periods,
-              earliness: summariseRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
+              earliness: summarizeRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
             }
           : {}),
         inputs: options.perInput === false ? null : perInput(certificates, test),
@@ -311,7 +311,7 @@ async function collectiveOf<Inputs extends TestInputs>(
 }
 
 /**
- * Radii as `summariseRadii` wants them: -1 where the prediction is wrong.
+ * Radii as `summarizeRadii` wants them: -1 where the prediction is wrong.
  *
  * @param radiusOf another figure of a certificate than its radius
  */

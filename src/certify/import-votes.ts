@@ -7,7 +7,7 @@ import type { StoredBallots } from './files/stored-votes.ts'
 import { type Ballots, emptyBallots, writeBallot } from './rules/ballot.ts'
 import { certifyBallots, type RuleOptions } from './rules/certify-ballots.ts'
 import { exactRadii, needsGroups, needsPeriods, needsSpread } from './rules/list.ts'
-import { type RobustnessSummary, summariseRadii } from './rules/metrics.ts'
+import { type RobustnessSummary, summarizeRadii } from './rules/metrics.ts'
 import { checkClasses } from './rules/plurality.ts'
 import type { InputCertificate } from './rules/rule.ts'
 import { abstention, ClassReader, ScoreReader } from './votes/cells.ts'
@@ -247,7 +247,7 @@ export function importedConditions(rule: RuleOptions, learners: number, reordere
     'the list of classes and their order were fixed before, and no sample can change them',
     columnsOf(rule, learners, reordered),
     needsPeriods(rule.rule)
-      ? 'the radius counts neighbouring periods'
+      ? 'the radius counts neighboring periods'
       : 'what one poison is follows from how the buckets were made',
   ]
 }
@@ -266,7 +266,7 @@ function columnsOf(
     return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
   const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
   if (!needsGroups(rule)) return disjoint
-  return `${disjoint} but through an encoder, which ${learners / groups} neighbouring columns share, counted from the first`
+  return `${disjoint} but through an encoder, which ${learners / groups} neighboring columns share, counted from the first`
 }
 
 /**
@@ -311,7 +311,7 @@ export function importedCertificate(
     learners: ballots.learners,
     classNames: null,
     conditions: importedConditions(rule, ballots.learners, imported.reading?.reordered === true),
-    summary: known.length === 0 ? null : summariseRadii(radii),
+    summary: known.length === 0 ? null : summarizeRadii(radii),
     exactRadii: exactRadii(rule.rule, certified),
     inputs: certified.map((certificate, t) => ({
       id: imported.ids?.[t] ?? String(t),

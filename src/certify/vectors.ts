@@ -10,7 +10,7 @@ import { allRankings, disjointReach, spreadReach, trueRadius } from './rules/bru
 import { certifyDpa, certifyTally } from './rules/dpa.ts'
 import { certifyEncoderGroups } from './rules/encoder-groups.ts'
 import { certifyFiniteAggregation, certifyFiniteAggregationNaive } from './rules/finite-aggregation.ts'
-import { summariseRadii } from './rules/metrics.ts'
+import { summarizeRadii } from './rules/metrics.ts'
 import { plurality, tally } from './rules/plurality.ts'
 import { certifyRunOff, fewestForTwoGaps, runOffWinner } from './rules/run-off-election.ts'
 import { certifyRunOffFinite } from './rules/run-off-finite.ts'
@@ -297,7 +297,7 @@ export function checkVectors(file: unknown): SectionResult[] {
     s.entry(e.id, { prediction, earliness, duration }, { ...certifyTemporal(e.votes, e.C, e.coverage) })
   })
   section('dataset_metrics', vectors.dataset_metrics && [vectors.dataset_metrics], (e, s) => {
-    const summary = summariseRadii(e.radii)
+    const summary = summarizeRadii(e.radii)
     s.entry(
       'dataset_metrics',
       {

@@ -12,7 +12,7 @@ const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
   'pixels: no encoder'
 
-const labelled = 'a folder per class, or a list with path,label[,group][,split][,time]'
+const labeled = 'a folder per class, or a list with path,label[,group][,split][,time]'
 
 /** Commands about poisoned training data. */
 export function addCertifyCommands(program: Command): void {
@@ -129,7 +129,7 @@ function addCertify(program: Command): void {
         'Exits with 6 if the claim is not valid, for example because the encoder was trained on the videos it should protect.\n' +
         'Run an interrupted command again to continue. With --votes FILE it certifies the votes or scores of another system.',
     )
-    .argument('[data]', labelled)
+    .argument('[data]', labeled)
     .option('--from <encoder>', `${sources}; once for each encoder group`, collect)
     .option('--partitions <list>', 'K, or several separated by commas: 50,100,200', '50')
     .option(
@@ -263,7 +263,7 @@ function addAudit(program: Command): void {
         'if a certified prediction changed, or a base classifier changed that should not have. Then attacks single inputs\n' +
         'with radius + 1 poisoned samples to show how tight the radii are.',
     )
-    .argument('<data>', labelled)
+    .argument('<data>', labeled)
     .requiredOption('--from <encoder>', `${sources}; once for each encoder group`, collect)
     .option('--partitions <k>', 'K', countOf('partitions'), 50)
     .addOption(new Option('--rule <name>', 'one rule').choices(rules).default('dpa'))
@@ -307,7 +307,7 @@ function addLethalDose(program: Command): void {
         'Exits with 6 if the claim is not valid for one of them, as certify does.\n' +
         'Writes lethal-dose.json, lethal-dose.svg and lethal-dose.md.',
     )
-    .argument('<data>', labelled)
+    .argument('<data>', labeled)
     .requiredOption('--from <encoder>', `${sources} (repeatable)`, collect)
     .option('--learner <list>', learnerNames.join(', '), 'ridge')
     .option('--partitions <list>', 'values of K to sweep', '5,10,20,50')

@@ -70,7 +70,7 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
 export async function certifyCommand(data: string | undefined, given: CertifyCommandOptions): Promise<void> {
   const { votes } = given
   if (votes !== undefined) return certifyVotes(votes, given)
-  if (data === undefined) throw invalidArgument('DATA', 'labelled videos, or --votes FILE', data)
+  if (data === undefined) throw invalidArgument('DATA', 'labeled videos, or --votes FILE', data)
   const rules = rulesOf(given.rule ?? 'dpa,roe')
   const options = { ...given, ...bucketsOf(rules, given) }
   const { threat, by, out, json = false, stage } = options

@@ -271,7 +271,7 @@ function addExport(program: Command): void {
         'huggingface: a directory in the layout of Python transformers (classifier)',
       ).choices(['onnx', 'huggingface']),
     )
-    .option('--evaluate <source>', 'labelled videos to measure accuracy of file and checkpoint on (classifier)')
+    .option('--evaluate <source>', 'labeled videos to measure accuracy of file and checkpoint on (classifier)')
     .addOption(json())
     .action((checkpoint, options) =>
       runCommand(options, async () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { LabelledDataset } from '../dataset/dataset.ts'
+import type { LabeledDataset } from '../dataset/dataset.ts'
 import { partOfDataset } from './dataset-part.ts'
 
-const dataset = (splits: readonly (string | undefined)[]): LabelledDataset => ({
+const dataset = (splits: readonly (string | undefined)[]): LabeledDataset => ({
   classes: ['a', 'b'],
   videos: splits.map((split, i) => ({
     ...{ path: `${i}.mp4`, id: `${i}.mp4`, label: 'a', class: 0, digest: null },

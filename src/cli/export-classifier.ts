@@ -2,7 +2,7 @@ import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.t
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
-import { fileDigestOf, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
+import { fileDigestOf, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import type { ExportInput } from '../export/check.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
@@ -36,7 +36,7 @@ export interface ExportClassifierCommandOptions extends CommonOptions {
   readonly calibrate?: string
   /** Videos of `calibrate` that are used, spread over the list. Default 32. */
   readonly calibrationClips?: number
-  /** Labelled videos (the test part of a list with a split column) on which file and checkpoint are compared. */
+  /** Labeled videos (the test part of a list with a split column) on which file and checkpoint are compared. */
   readonly evaluate?: string
   /** Of the export of an encoder; refused here. */
   readonly check?: string
@@ -75,7 +75,7 @@ export async function exportClassifierCommand(
   try {
     const { configuration, sampling, labels } = await openClassifier(checkpoint) // its weights are not kept
     const shown = { configuration, sampling }
-    const videosFor = async (use: Use, data: string): Promise<readonly LabelledVideo[]> => {
+    const videosFor = async (use: Use, data: string): Promise<readonly LabeledVideo[]> => {
       const dataset = await openDataset(data, { classes: labels, digests: false, signal })
       const { videos, lines } = partOfDataset(dataset, partOf[use])
       if (!json) for (const line of lines) display.note(`--${use}: ${line}`)
@@ -172,18 +172,18 @@ const mostNamed = 10
  */
 async function clipsOf(
   { configuration, sampling }: Pick<Classifier, 'configuration' | 'sampling'>,
-  all: readonly LabelledVideo[],
+  all: readonly LabeledVideo[],
   { use, most, signal }: { readonly use: Use; readonly most: number; readonly signal: AbortSignal },
 ): Promise<{
   readonly clips: Uint8Array
-  readonly videos: readonly LabelledVideo[]
+  readonly videos: readonly LabeledVideo[]
   readonly unreadable: readonly UnreadableVideo[]
 }> {
   const count = Math.min(most, all.length)
   const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
   const samplings = temporalViews(sampling, configuration.frames, 1)
   const clips: Uint8Array[] = []
-  const read: LabelledVideo[] = []
+  const read: LabeledVideo[] = []
   const unreadable: UnreadableVideo[] = []
   for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
     if (clips.length === count) break
@@ -224,11 +224,11 @@ interface Comparison {
 async function measure(
   checkpoint: string,
   file: string,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   options: {
     readonly engine: string | null
     /** Videos that the bounds of activations were measured on. */
-    readonly calibratedOn: readonly LabelledVideo[]
+    readonly calibratedOn: readonly LabeledVideo[]
     readonly signal: AbortSignal
   },
 ): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
@@ -271,8 +271,8 @@ async function measure(
 
 /** Ids of videos whose files have the content of one of `others`. */
 async function sameContent(
-  videos: readonly LabelledVideo[],
-  others: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
+  others: readonly LabeledVideo[],
   signal: AbortSignal,
 ): Promise<string[]> {
   if (others.length === 0) return []

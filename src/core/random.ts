@@ -2,11 +2,11 @@
  * Keyed random streams. A stream depends only on its key, e.g. `(seed, epoch, sample, 'mask')`, never on what was drawn
  * before it elsewhere; so results depend neither on the number of workers nor on the moment of resuming.
  *
- * Key mixing: murmur3 finaliser over the 32-bit words of the key. Generator: xoshiro128** (Blackman & Vigna 2018).
+ * Key mixing: murmur3 finalizer over the 32-bit words of the key. Generator: xoshiro128** (Blackman & Vigna 2018).
  */
 export type KeyPart = number | string
 
-function finalise(h: number): number {
+function finalize(h: number): number {
   let x = h >>> 0
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
@@ -39,7 +39,7 @@ export class RandomStream {
   constructor(...key: readonly KeyPart[]) {
     const state = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667]
     for (const word of keyWords(key)) {
-      for (let i = 0; i < 4; i++) state[i] = finalise(state[i]! ^ finalise(word + Math.imul(i + 1, 0x9e3779b9)))
+      for (let i = 0; i < 4; i++) state[i] = finalize(state[i]! ^ finalize(word + Math.imul(i + 1, 0x9e3779b9)))
     }
     this.a = state[0]! | 1 // never all zero
     this.b = state[1]!

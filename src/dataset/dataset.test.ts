@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type LabelledDataset, openDataset, sortClasses } from './dataset.ts'
+import { type LabeledDataset, openDataset, sortClasses } from './dataset.ts'
 import { splitDataset } from './split.ts'
 import { formatSplitRecord, recordOfSplit } from './split-record.ts'
 
@@ -13,7 +13,7 @@ const place = (...parts: string[]): string => path.join(folder, ...parts)
 const names = Array.from({ length: 14 }, (_, i) => `v${i}.mp4`)
 for (const [i, name] of names.entries()) writeFileSync(place(name), `content ${i}`)
 
-const open = (header: string, rows: readonly string[], options = {}): Promise<LabelledDataset> => {
+const open = (header: string, rows: readonly string[], options = {}): Promise<LabeledDataset> => {
   writeFileSync(place('list.csv'), `${header}\n${rows.join('\n')}\n`)
   return openDataset(place('list.csv'), options)
 }
@@ -112,16 +112,16 @@ describe('labels', () => {
   })
 
   it('that are one number, or differ in case or blanks alone, are said', async () => {
-    const labelled = (...labels: string[]) =>
+    const labeled = (...labels: string[]) =>
       open(
         'path;label',
         labels.map((label, i) => `${names[i]};${label}`),
       )
-    expect((await labelled('1', '01', '2')).notes).toContainEqual(expect.stringMatching(/^"01" and "1" are 2 classes/))
-    expect((await labelled('long jump', 'Long  Jump')).notes).toEqual([
+    expect((await labeled('1', '01', '2')).notes).toContainEqual(expect.stringMatching(/^"01" and "1" are 2 classes/))
+    expect((await labeled('long jump', 'Long  Jump')).notes).toEqual([
       expect.stringMatching(/^"Long {2}Jump" and "long jump" are 2 classes: .*in one way/),
     ])
-    expect((await labelled('long jump', 'long-jump')).notes).toEqual([])
+    expect((await labeled('long jump', 'long-jump')).notes).toEqual([])
   })
 
   it('that are missing are named with their line', async () => {

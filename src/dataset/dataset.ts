@@ -8,7 +8,7 @@ import { partNames, partOf } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
 /** A video with a class. */
-export interface LabelledVideo extends VideoEntry {
+export interface LabeledVideo extends VideoEntry {
   readonly label: string
   /** Index into the classes of the data set. */
   readonly class: number
@@ -16,8 +16,8 @@ export interface LabelledVideo extends VideoEntry {
   readonly digest: string | null
 }
 
-export interface LabelledDataset {
-  readonly videos: readonly LabelledVideo[]
+export interface LabeledDataset {
+  readonly videos: readonly LabeledVideo[]
   /** Names of the classes, sorted (`sortClasses`). */
   readonly classes: readonly string[]
   /** Ids of videos with the same content, two or more in each group. */
@@ -54,7 +54,7 @@ export interface DatasetOptions {
 export async function openDataset(
   source: string | readonly string[],
   options: DatasetOptions = {},
-): Promise<LabelledDataset> {
+): Promise<LabeledDataset> {
   const { classes: given, digests: wanted = true, ignoreSplit = false, signal } = options
   const { entries: found, sources } = readVideos(source, { labelFromFolder: true })
   const named = typeof source === 'string' ? source : source.join(', ')
@@ -87,7 +87,7 @@ export async function openDataset(
       options.onProgress?.(byPath.size, files)
     }
   }
-  const videos = entries.map((entry): LabelledVideo => {
+  const videos = entries.map((entry): LabeledVideo => {
     const content = byPath.get(entry.path) ?? null
     const at = index.get(entry.label!)!
     return {
@@ -162,7 +162,7 @@ function requireKnown(
   const near = nearestNames(labels[0], classes, 3)
   throw new VideoMaeError(
     `Expected ${classes.length <= 8 ? `the classes ${classes.join(', ')}` : `one of ${classes.length} classes (near to ${labels[0]}: ${near.join(', ')})`} in ${source}, ` +
-      `but ${unknown.length} video${unknown.length === 1 ? ' is' : 's are'} labelled ${shown(labels, 8)}; the first is ${placeOf(unknown[0])}.`,
+      `but ${unknown.length} video${unknown.length === 1 ? ' is' : 's are'} labeled ${shown(labels, 8)}; the first is ${placeOf(unknown[0])}.`,
     { code: 'LABEL_UNKNOWN', exit: 'data', hint: 'Correct the labels, or train on data that has these classes.' },
   )
 }
@@ -196,12 +196,12 @@ export function contentDigest(file: string, { start, end }: Pick<VideoEntry, 'st
 }
 
 /** SHA-256 of the whole file that a video is of, which parts of one file share; empty where the file was not digested. */
-export function fileDigestOf({ digest }: Pick<LabelledVideo, 'digest'>): string {
+export function fileDigestOf({ digest }: Pick<LabeledVideo, 'digest'>): string {
   return (digest ?? '').split('#', 1)[0]
 }
 
 /** SHA-256 of a file, and of the one that it was prepared from: what has seen either has seen the video. */
-export function contentsOfVideo(video: Pick<LabelledVideo, 'digest' | 'original'>): string[] {
+export function contentsOfVideo(video: Pick<LabeledVideo, 'digest' | 'original'>): string[] {
   const own = video.digest === null ? [] : [fileDigestOf(video)]
   return video.original === undefined ? own : [...own, video.original]
 }
@@ -233,7 +233,7 @@ function requireClasses(source: string, classes: readonly string[]): void {
   )
 }
 
-function sameContent(videos: readonly LabelledVideo[]): string[][] {
+function sameContent(videos: readonly LabeledVideo[]): string[][] {
   const groups = new Map<string, string[]>()
   for (const { digest, id } of videos) {
     if (digest === null) continue

@@ -1,4 +1,4 @@
-/** The parts that labelled data is divided into. */
+/** The parts that labeled data is divided into. */
 export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]
 

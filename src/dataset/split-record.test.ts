@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { LabelledVideo } from './dataset.ts'
+import type { LabeledVideo } from './dataset.ts'
 import { selectPart } from './split.ts'
 import { formatSplitRecord, recordSplit } from './split-record.ts'
 
-const video = (id: string, split?: string): LabelledVideo => ({
+const video = (id: string, split?: string): LabeledVideo => ({
   path: `/v/${id}`,
   id,
   label: 'a',

@@ -1,5 +1,5 @@
 /**
- * Where every row of labelled data went. Each row is in exactly one of training, validation, test, or left out with a reason:
+ * Where every row of labeled data went. Each row is in exactly one of training, validation, test, or left out with a reason:
  * results and certificates state this record, so that no row vanishes without a word.
  */
 import { VideoMaeError } from '../core/errors.ts'
@@ -37,9 +37,9 @@ export interface SplitRecord {
 /**
  * Makes the record of a split and checks that it is complete.
  *
- * @param videos every video of the data, before it was divided (`LabelledDataset.videos`)
+ * @param videos every video of the data, before it was divided (`LabeledDataset.videos`)
  * @param parts the videos of each part that the command uses
- * @param leftOut rows of `videos` that are in no part, and rows that never became a video (`LabelledDataset.leftOut`)
+ * @param leftOut rows of `videos` that are in no part, and rows that never became a video (`LabeledDataset.leftOut`)
  * @throws VideoMaeError `SPLIT_INCOMPLETE` (a defect of the program) where a video is in two places, or in none
  */
 export function recordSplit(

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LabelledVideo } from './dataset.ts'
+import type { LabeledVideo } from './dataset.ts'
 import { type Split, splitDataset, splitWarnings } from './split.ts'
 import { splitNames } from './split-part.ts'
 
-function video(i: number, label: number, rest: Partial<LabelledVideo> = {}): LabelledVideo {
+function video(i: number, label: number, rest: Partial<LabeledVideo> = {}): LabeledVideo {
   return { path: `/v/${i}.mp4`, id: `${i}.mp4`, label: `c${label}`, class: label, digest: `d${i}`, ...rest }
 }
 
@@ -45,12 +45,12 @@ describe('splitDataset', () => {
   })
 
   it('keeps parts of one file together, unless groups say that they are apart', () => {
-    const parts = (more: (part: number) => Partial<LabelledVideo>) =>
+    const parts = (more: (part: number) => Partial<LabeledVideo>) =>
       Array.from({ length: 60 }, (_, i) => {
         const [file, part] = [Math.floor(i / 5), i % 5]
         return video(i, i % 3, { digest: `f${file}#${part}-${part + 1}`, ...more(part) })
       })
-    const fileOf = ({ digest }: LabelledVideo) => (digest ?? '').split('#')[0]
+    const fileOf = ({ digest }: LabeledVideo) => (digest ?? '').split('#')[0]
     const filesOn = (split: Split) => splitNames.map((name) => new Set(split[name].map(fileOf)))
     const split = splitDataset(
       parts(() => ({})),
@@ -82,7 +82,7 @@ describe('splitDataset', () => {
     const videos = Array.from({ length: 300 }, (_, i) => video(i, i < 30 ? 0 : i < 120 ? 1 : 2))
     const split = splitDataset(videos, names, { seed: 1, validation: 0.1, test: 0.2 })
     for (const [c, total] of [30, 90, 180].entries()) {
-      const count = (side: readonly LabelledVideo[]) => side.filter((v) => v.class === c).length
+      const count = (side: readonly LabeledVideo[]) => side.filter((v) => v.class === c).length
       expect(count(split.validation)).toBe(total / 10)
       expect(count(split.test)).toBe(total / 5)
     }

@@ -1,11 +1,11 @@
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import type { LabelledVideo } from './dataset.ts'
+import type { LabeledVideo } from './dataset.ts'
 import { partOf, type SplitName, splitNames } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
-export type Split = Readonly<Record<SplitName, readonly LabelledVideo[]>>
+export type Split = Readonly<Record<SplitName, readonly LabeledVideo[]>>
 
 export interface SplitOptions {
   readonly seed: number
@@ -28,7 +28,7 @@ export interface SplitOptions {
  *   one, or a class that would have no training video
  */
 export function splitDataset(
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   classes: readonly string[],
   options: SplitOptions,
 ): Split {
@@ -52,7 +52,7 @@ export function splitWarnings(split: Split): string[] {
   const warnings: string[] = []
   for (const [what, keyOf] of [
     ['content', contentOf],
-    ['group', (video: LabelledVideo) => video.group ?? null],
+    ['group', (video: LabeledVideo) => video.group ?? null],
   ] as const) {
     const sides = new Map<string, Map<SplitName, string>>()
     for (const name of splitNames) {
@@ -73,8 +73,8 @@ export function splitWarnings(split: Split): string[] {
   return warnings
 }
 
-function officialSplit(videos: readonly LabelledVideo[], seed: number, validation: number): Split {
-  const split: Record<SplitName, LabelledVideo[]> = { train: [], validation: [], test: [] }
+function officialSplit(videos: readonly LabeledVideo[], seed: number, validation: number): Split {
+  const split: Record<SplitName, LabeledVideo[]> = { train: [], validation: [], test: [] }
   for (const video of videos) split[requirePart(video)].push(video)
   if (split.validation.length > 0 || validation === 0) return split
   const { train, validation: taken } = divide(
@@ -90,14 +90,14 @@ function officialSplit(videos: readonly LabelledVideo[], seed: number, validatio
  * shares hold per class as well as the bundles allow.
  */
 function divide(
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   shares: { readonly validation: number; readonly test: number },
   random: RandomStream,
 ): Split {
   const classes = Math.max(0, ...videos.map((video) => video.class)) + 1
   const totals = countClasses(videos, classes)
   const share: Record<SplitName, number> = { train: 1 - shares.validation - shares.test, ...shares }
-  const sides: Record<SplitName, LabelledVideo[]> = { train: [], validation: [], test: [] }
+  const sides: Record<SplitName, LabeledVideo[]> = { train: [], validation: [], test: [] }
   const counts = Object.fromEntries(splitNames.map((name) => [name, new Float64Array(classes)])) as Record<
     SplitName,
     Float64Array
@@ -124,7 +124,7 @@ function divide(
   return sides
 }
 
-function countClasses(videos: readonly LabelledVideo[], classes: number): Float64Array {
+function countClasses(videos: readonly LabeledVideo[], classes: number): Float64Array {
   const counts = new Float64Array(classes)
   for (const video of videos) counts[video.class]++
   return counts
@@ -134,12 +134,12 @@ function countClasses(videos: readonly LabelledVideo[], classes: number): Float6
  * What two videos share if one tells of the other: the file that they are parts of. Where groups are given, they say whether
  * parts belong together, and only equal parts are the same.
  */
-function contentOf({ digest, group }: Pick<LabelledVideo, 'digest' | 'group'>): string | null {
+function contentOf({ digest, group }: Pick<LabeledVideo, 'digest' | 'group'>): string | null {
   return digest === null || group !== undefined ? digest : digest.split('#')[0]
 }
 
 /** Sets of videos that must stay together: linked by group or by content, directly or through others (union-find). */
-export function bundles<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(videos: readonly Video[]): Video[][] {
+export function bundles<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(videos: readonly Video[]): Video[][] {
   const parent = videos.map((_, i) => i)
   const root = (i: number): number => {
     let at = i
@@ -172,13 +172,13 @@ export function bundles<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(v
 
 /** The first `shots` of each class in a seeded order. */
 function fewShots(
-  train: readonly LabelledVideo[],
+  train: readonly LabeledVideo[],
   classes: number,
   shots: number,
   seed: number,
-): readonly LabelledVideo[] {
+): readonly LabeledVideo[] {
   requireCount('shots', shots)
-  const chosen = new Set<LabelledVideo>()
+  const chosen = new Set<LabeledVideo>()
   for (let c = 0; c < classes; c++) {
     const own = train.filter((video) => video.class === c)
     const order = new RandomStream(seed, c, 'shots').permutation(own.length)
@@ -204,7 +204,7 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
  *
  * @throws VideoMaeError `SPLIT_INVALID` when that part is empty, or a video has no part or an unknown one
  */
-export function selectPart<Video extends LabelledVideo>(
+export function selectPart<Video extends LabeledVideo>(
   videos: readonly Video[],
   name: SplitName | 'all',
 ): { readonly chosen: readonly Video[]; readonly leftOut: readonly LeftOut[] } {
@@ -225,11 +225,11 @@ export function selectPart<Video extends LabelledVideo>(
 }
 
 /** `selectPart` without what is left out. */
-export function videosOfSplit(videos: readonly LabelledVideo[], name: SplitName | 'all'): readonly LabelledVideo[] {
+export function videosOfSplit(videos: readonly LabeledVideo[], name: SplitName | 'all'): readonly LabeledVideo[] {
   return selectPart(videos, name).chosen
 }
 
-function requirePart(video: LabelledVideo): SplitName {
+function requirePart(video: LabeledVideo): SplitName {
   const part = partOf(video)
   if (part !== undefined) return part
   throw new VideoMaeError(

@@ -17,7 +17,7 @@ describe('indices', () => {
     gatherTokens: { limit: 5, use: (g, i) => gatherTokens(floats(g, 1, 5, 2), i) },
     scatterTokens: { limit: 7, use: (g, i) => scatterTokens(floats(g, 1, 2, 2), i, 7) },
     gatherRows: { limit: 3, use: (g, i) => gatherRows(floats(g, 3, 2), i) },
-    patchTargets: { limit: 12, use: (g, i) => patchTargets(frames(g), i, { ...pixels, normalise: false }) },
+    patchTargets: { limit: 12, use: (g, i) => patchTargets(frames(g), i, { ...pixels, normalize: false }) },
     patchify: { limit: 12, use: (g, i) => patchify(frames(g), i, { ...pixels, layout: 'BTHWC' }) },
     reshape: { limit: 3, use: (g, i) => gatherRows(floats(g, 3, 2), reshape(reshape(i, [2]), [2, 1])) },
     'the smaller of two': {

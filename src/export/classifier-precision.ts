@@ -2,7 +2,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { float32ToFloat16 } from '../format/half.ts'
 import type { OnnxInitializer, OnnxModel, OnnxNode } from '../format/onnx.ts'
 import type { ActivationRanges } from './calibration.ts'
-import { withRoundedOperands } from './static-quantisation.ts'
+import { withRoundedOperands } from './static-quantization.ts'
 
 /**
  * How the weights of an exported classifier are stored, and what its matrix products are computed in.
@@ -46,7 +46,7 @@ export function withPrecision(model: OnnxModel, precision: ExportPrecision, rang
       initializers.push({ name: `${name}/half`, type: 'float16', shape, data: float32ToFloat16(data as Float32Array) })
       before.push({ op: 'Cast', inputs: [`${name}/half`], outputs: [name], attributes: { to: { int: float32 } } })
     } else if (precision !== 'int8-dynamic') {
-      const { values, scales } = quantiseRows(data as Float32Array, shape[0], precision === 'int8' ? 127 : sevenBits)
+      const { values, scales } = quantizeRows(data as Float32Array, shape[0], precision === 'int8' ? 127 : sevenBits)
       initializers.push(
         { name: `${name}/int8`, type: 'int8', shape, data: values },
         { name: `${name}/scale`, type: 'float32', shape: [shape[0]], data: scales },
@@ -101,7 +101,7 @@ function gemmWeights({ graph }: OnnxModel): string[] {
  *
  * @returns values and the scale of each row; value * scale is the weight
  */
-export function quantiseRows(
+export function quantizeRows(
   weights: Float32Array,
   rows: number,
   limit: number,
@@ -121,7 +121,7 @@ export function quantiseRows(
 
 /** [I, O] for MatMulInteger. */
 function dynamicWeights(name: string, [rows, width]: readonly number[], data: Float32Array): OnnxInitializer[] {
-  const { values, scales } = quantiseRows(data, rows, sevenBits)
+  const { values, scales } = quantizeRows(data, rows, sevenBits)
   const transposed = new Int8Array(values.length)
   for (let r = 0; r < rows; r++) for (let k = 0; k < width; k++) transposed[k * rows + r] = values[r * width + k]
   return [

@@ -8,7 +8,7 @@ import { exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
 import { readModel } from '../format/onnx.ts'
 import { classifierShapes, openClassifier, saveClassifier } from '../inference/classifier.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import { parameterShapes } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { exportClassifier } from './classifier.ts'
@@ -29,11 +29,11 @@ let folder: string
 const at = (...names: string[]): string => path.join(folder, ...names)
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'videomae-export-'))
-  const encoder = initialise(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
+  const encoder = initialize(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
   for (const place of [at('models', 'tiny'), at('runs', 'first', 'step-00000010', 'ema')]) {
     await saveCheckpointDirectory(place, { configuration, kind: 'encoder', state: encoder })
   }
-  const state = initialise(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
+  const state = initialize(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   await saveClassifier(at('runs', 'second', 'best'), { configuration, head, state, labels, sampling })
   await writeFile(at('runs', 'second', 'split.csv'), '')

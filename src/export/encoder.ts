@@ -20,8 +20,8 @@ export interface ExportOptions {
   /** The ONNX file to write. */
   readonly out: string
   /**
-   * `uint8` (default): input `frames` uint8 [batch, T, H, W, 3], normalised inside. `float32`: input `pixel_values`
-   * float32 [batch, T, 3, H, W], normalised by the caller, as Hugging Face processors give it.
+   * `uint8` (default): input `frames` uint8 [batch, T, H, W, 3], normalized inside. `float32`: input `pixel_values`
+   * float32 [batch, T, 3, H, W], normalized by the caller, as Hugging Face processors give it.
    */
   readonly input?: ExportInput
   /** Clips for the comparison with the training engine, uint8 [n][T, H, W, 3], n at least 1. */

@@ -8,7 +8,7 @@ import { referenceEngine } from '../engine/reference/index.ts'
 import { classifierShapes, openClassifier, saveClassifier } from '../inference/classifier.ts'
 import { openClipClassifier } from '../inference/predict-videos.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import { checkExport } from './check.ts'
 import { exportClassifier } from './classifier.ts'
 
@@ -62,7 +62,7 @@ const clips = new Uint8Array(4 * 8 * 8 * 3)
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'videomae-sessions-'))
-  const state = initialise(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
+  const state = initialize(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   await saveClassifier(path.join(folder, 'tiny'), { configuration, head, state, labels, sampling })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { FeatureRows } from '../inference/feature-rows.ts'
 import { bestReadout, compareReadouts } from './choose-readout.ts'
 import { finetuneConfiguration } from './configuration.ts'
@@ -16,7 +16,7 @@ interface Sample {
 
 function rowsOf(samples: readonly Sample[]): FeatureRows {
   const videos = samples.map(
-    ({ label, group }, i) => ({ path: `${i}.mp4`, id: `${i}`, class: label, group, digest: `${i}` }) as LabelledVideo,
+    ({ label, group }, i) => ({ path: `${i}.mp4`, id: `${i}`, class: label, group, digest: `${i}` }) as LabeledVideo,
   )
   const width = samples[0].row.length
   return {

@@ -10,7 +10,7 @@ import {
   fpsSchema,
   logSchema,
   modelSchema,
-  optimiserSchema,
+  optimizerSchema,
   refuseBothTimings,
   scheduleSchema,
   textSchema,
@@ -44,7 +44,7 @@ const dataSchema = z
       .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
     ...decodingOptions,
   })
-  .describe('Labelled videos and how they are divided.')
+  .describe('Labeled videos and how they are divided.')
 
 const clipSchema = z
   .strictObject({
@@ -91,7 +91,7 @@ const augmentSchema = z
   })
   .describe('What is done to clips and targets in training (mode full).')
 
-const regularisationSchema = z
+const regularizationSchema = z
   .strictObject({
     dropPath: share.default(0.1).describe('Rate at the last block; it grows evenly from 0 at the first.'),
     dropout: share.default(0).describe('Before the last layer.'),
@@ -155,11 +155,11 @@ export const finetuneSchema = z
       })
       .prefault({}),
     augment: augmentSchema.prefault({}),
-    regularisation: regularisationSchema.prefault({}),
+    regularization: regularizationSchema.prefault({}),
     batch: batchSchema
-      .extend({ size: countSchema('batchSize').default(32).describe('Clips per optimiser step, repeats included.') })
+      .extend({ size: countSchema('batchSize').default(32).describe('Clips per optimizer step, repeats included.') })
       .prefault({}),
-    optimiser: optimiserSchema
+    optimizer: optimizerSchema
       .extend({
         baseLearningRate: z
           .number()

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import type { RunInputs } from '../engine/engine.ts'
 import { type TestSampling, trainingSampling } from '../inference/views.ts'
@@ -17,7 +17,7 @@ import { drawMix, mixClips, mixes, mixTargets } from './mix.ts'
 
 export interface FinetuneDataOptions extends DataPlace {
   /** Training videos; each may be named several times, so that they fill a run of the engine. */
-  readonly videos: readonly LabelledVideo[]
+  readonly videos: readonly LabeledVideo[]
   readonly configuration: FinetuneConfiguration
   readonly model: ModelConfiguration
   readonly sampling: TestSampling
@@ -115,13 +115,13 @@ function dropInputs(
   samples: readonly LoadedSample[],
   { configuration, model }: Pick<FinetuneDataOptions, 'configuration' | 'model'>,
 ): RunInputs {
-  const { seed, regularisation, data } = configuration
+  const { seed, regularization, data } = configuration
   const { depth, width } = model.encoder
   const streamOf = (purpose: string) => (b: number) => {
     const { epoch, index, copy } = samples[b]
     return new RandomStream(seed, epoch, index * data.samplesPerClip + copy, purpose)
   }
-  const { dropPath, dropout } = regularisation
+  const { dropPath, dropout } = regularization
   return {
     ...(dropsPaths(depth, dropPath)
       ? { dropPath: dropPathFactors(depth, dropPath, samples.length, streamOf('drop path')) }
@@ -132,9 +132,9 @@ function dropInputs(
 
 /** The list of videos, repeated until it fills a run, and how often it was. */
 export function enoughVideos(
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   needed: number,
-): { readonly videos: readonly LabelledVideo[]; readonly passes: number } {
+): { readonly videos: readonly LabeledVideo[]; readonly passes: number } {
   const passes = Math.max(1, Math.ceil(needed / videos.length))
   return { videos: Array.from({ length: passes }, () => videos).flat(), passes }
 }

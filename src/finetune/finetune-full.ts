@@ -6,7 +6,7 @@ import { type Classifier, saveClassifier } from '../inference/classifier.ts'
 import type { EncoderSource } from '../inference/encoder-source.ts'
 import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { frameSize } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
 import { stateNames } from '../model/training-programs.ts'
 import { durationSteps } from '../train/duration.ts'
@@ -57,7 +57,7 @@ export async function finetuneFull(
   { dataset, split, source, reader }: PreparedFinetuning,
   options: FullOptions,
 ): Promise<FullFinetuning> {
-  const { optimiser, checkpoint, log, seed, evaluation } = configuration
+  const { optimizer, checkpoint, log, seed, evaluation } = configuration
   const ranks = options.ranks ?? Ranks.alone()
   const plan = await ranks.agree(() => planFull(configuration, { dataset, split, source }, options))
   const { model, videos, length, share, resources, stepsPerEpoch, steps, built } = plan
@@ -76,7 +76,7 @@ export async function finetuneFull(
   const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
   const validation = new ValidationVideos({ ...options, ranks, videos: split.validation, data: resources.data })
   let missed = false
-  const averaged = optimiser.average !== null
+  const averaged = optimizer.average !== null
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
@@ -108,8 +108,8 @@ export async function finetuneFull(
       stepsPerEpoch,
       checkpointSteps: length.checkpointSteps!,
       logSteps: length.logSteps!,
-      schedule: createSchedule({ ...optimiser, ...length, steps, warmupSteps: length.warmupSteps! }),
-      average: optimiser.average,
+      schedule: createSchedule({ ...optimizer, ...length, steps, warmupSteps: length.warmupSteps! }),
+      average: optimizer.average,
       keep: checkpoint.keep,
       tensorboard: log.tensorboard,
       open(usedBefore) {
@@ -210,7 +210,7 @@ function stoppedInLastLook(steps: number, cause: unknown): VideoMaeError {
 
 /** Weights of the encoder where the source has them; a fresh last layer, and a fresh norm before it for a pretrained one. */
 export function startingWeights(parameters: ParameterShapes, source: EncoderSource, seed: number): ModelState {
-  const fresh = initialise(parameters, seed, 'finetune')
+  const fresh = initialize(parameters, seed, 'finetune')
   for (const name of parameters.keys()) {
     const known = name.startsWith('head.') ? undefined : source.state.get(name)
     if (known !== undefined && known.length === fresh.get(name)!.length) fresh.set(name, known)

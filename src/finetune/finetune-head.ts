@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { percent } from '../core/percent.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Classifier } from '../inference/classifier.ts'
 import { featureProgram } from '../inference/encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from '../inference/evaluate.ts'
@@ -179,8 +179,8 @@ function requireEveryClass(
 /** The test on features of all views: the same numbers as showing the videos to the whole classifier. */
 async function testHead(
   { head, state, labels }: Classifier,
-  features: ComputedFeatures<LabelledVideo>,
-  videos: readonly LabelledVideo[],
+  features: ComputedFeatures<LabeledVideo>,
+  videos: readonly LabeledVideo[],
   options: {
     readonly clips: number
     readonly crops: number

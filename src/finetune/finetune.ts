@@ -82,7 +82,7 @@ const beforeTraining = {
 }
 
 /**
- * Trains a classifier from labelled videos, keeps the checkpoint that is best on the validation videos, and tests that one
+ * Trains a classifier from labeled videos, keeps the checkpoint that is best on the validation videos, and tests that one
  * on the test videos, which nothing else sees.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_LOCKED`, `RUN_EXISTS`,
@@ -265,7 +265,7 @@ async function recordOf(
   return new TrainingRecord({
     files,
     originals: originalsOfFiles(dataset.videos),
-    labelled: true,
+    labeled: true,
     heldOut: new Set(files.filter((file) => !used.has(file))),
     start:
       from === null || from === 'scratch' ? null : { from, place: await checkpointPlace(from), state: source.state },

@@ -1,4 +1,4 @@
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import { readRows } from '../inference/feature-rows.ts'
 import { type ComputedFeatures, computeFeatures } from '../inference/features.ts'
 import { tokenGrid } from '../model/configuration.ts'
@@ -16,10 +16,10 @@ export interface HeadFeatures {
   readonly readout: string
   /** What the readout was chosen by; null where it was given, or where nothing can be compared. */
   readonly compared: readonly ComparedReadout[] | null
-  readonly train: ComputedFeatures<LabelledVideo>
-  readonly validation: ComputedFeatures<LabelledVideo>
+  readonly train: ComputedFeatures<LabeledVideo>
+  readonly validation: ComputedFeatures<LabeledVideo>
   /** Null without test videos. */
-  readonly test: ComputedFeatures<LabelledVideo> | null
+  readonly test: ComputedFeatures<LabeledVideo> | null
 }
 
 export interface HeadFeaturesOptions extends Pick<RunOptions, 'signal' | 'onNote'> {
@@ -48,7 +48,7 @@ export async function headFeatures(
   const judges = readouts.length === 1 ? [] : videosToCompare(configuration, split.train)
   const total = judges.length + split.train.length + split.validation.length + split.test.length
   let before = 0
-  const featuresOf = async (readout: string, videos: readonly LabelledVideo[], clips: number, crops: number) => {
+  const featuresOf = async (readout: string, videos: readonly LabeledVideo[], clips: number, crops: number) => {
     const { kind } = headPlan(configuration, width, readout)
     const computed = await computeFeatures(source, videos, {
       ...engineOptions(configuration.engine),

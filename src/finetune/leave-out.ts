@@ -1,10 +1,10 @@
 /** What heads that never saw a video say about it: the choices of closed-form heads without validation videos. */
 import { RandomStream } from '../core/random.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import { bundles } from '../dataset/split.ts'
-import { type FeatureRows, standardisation, standardised } from '../inference/feature-rows.ts'
+import { type FeatureRows, standardization, standardized } from '../inference/feature-rows.ts'
 import { leaveGroupsOut } from '../numeric/leave-out.ts'
-import type { LabelledRows } from '../numeric/ridge.ts'
+import type { LabeledRows } from '../numeric/ridge.ts'
 import { DenseProduct } from '../numeric/wasm/product.ts'
 
 export interface LeaveOutOptions {
@@ -27,7 +27,7 @@ export interface LeftOut {
 /**
  * Scores of training videos by ridge heads that are trained without them and without what belongs to them: videos of their group,
  * of equal content, and parts of their file. Of many rows, a random part of whole groups is looked at. Rows are
- * standardised together, without labels.
+ * standardized together, without labels.
  *
  * A head knows only the classes that it was trained on. The score of another class would be 0, which wins where all others are below: of
  * one video of each class, every one would look right.
@@ -44,7 +44,7 @@ export function leaveVideosOut(
 ): LeftOut | null {
   const { rows, groups } = drawnRows(train, options)
   if (new Set(groups).size < 2) return null
-  const samples = ridgeRows(standardised(rows, standardisation(rows)), classes)
+  const samples = ridgeRows(standardized(rows, standardization(rows)), classes)
   const strengths = lambdas.map((lambda) => lambda * rows.count)
   const found = leaveGroupsOut(samples, groups, strengths, new DenseProduct('f64'))
   const elsewhere = classesElsewhere(rows.labels, groups, classes)
@@ -74,7 +74,7 @@ function classesElsewhere(
 }
 
 /** Rows in float64 with a last value of 1 for the bias. */
-export function ridgeRows(rows: FeatureRows, classes: number): LabelledRows {
+export function ridgeRows(rows: FeatureRows, classes: number): LabeledRows {
   const { count, width, labels } = rows
   const inputs = new Float64Array(count * (width + 1))
   for (let i = 0; i < count; i++) {
@@ -90,7 +90,7 @@ export function ridgeRows(rows: FeatureRows, classes: number): LabelledRows {
  *
  * @param rowsOf rows of each video
  */
-export function drawGroups<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(
+export function drawGroups<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(
   videos: readonly Video[],
   rowsOf: (video: number) => number,
   { seed, mostRows = 1000 }: LeaveOutOptions,

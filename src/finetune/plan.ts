@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { availableMemory } from '../core/available-memory.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
@@ -22,7 +22,7 @@ import { rankResources } from '../train/rank-resources.ts'
 import { resolveLength } from '../train/resolve.ts'
 import { describeModel, type RunStart, smallerRuns } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
-import { optimiserOptions } from '../train/training-session.ts'
+import { optimizerOptions } from '../train/training-session.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { enoughVideos } from './finetune-data.ts'
 import { drawGroups } from './leave-out.ts'
@@ -58,7 +58,7 @@ export async function planFull(
   options: { readonly out: string; readonly engine?: Engine; readonly ranks?: Ranks },
 ) {
   const { ranks = Ranks.alone() } = options
-  const { data, optimiser, regularisation, evaluation, batch } = configuration
+  const { data, optimizer, regularization, evaluation, batch } = configuration
   const classes = dataset.classes.length
   const model: ModelConfiguration = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
   const perRun = resolveLength(configuration, data.samplesPerClip, null).clipsPerRun / data.samplesPerClip
@@ -74,11 +74,11 @@ export async function planFull(
       configuration: model,
       batch: clipsPerRun,
       classes,
-      dropPath: dropsPaths(model.encoder.depth, regularisation.dropPath),
-      dropout: regularisation.dropout > 0,
-      optimiser: {
-        ...optimiserOptions(optimiser, batch.size / ranks.size / clipsPerRun, ranks.size),
-        learningRateScale: layerWiseScale(model.encoder.depth, regularisation.layerDecay),
+      dropPath: dropsPaths(model.encoder.depth, regularization.dropPath),
+      dropout: regularization.dropout > 0,
+      optimizer: {
+        ...optimizerOptions(optimizer, batch.size / ranks.size / clipsPerRun, ranks.size),
+        learningRateScale: layerWiseScale(model.encoder.depth, regularization.layerDecay),
       },
     })
     if (!validating) return { training, others: [] }
@@ -88,7 +88,7 @@ export async function planFull(
       batch: evaluation.batch,
       name: 'validate',
     })
-    return { training, others: [optimiser.average === null ? evaluating : withAverages(evaluating, training.trained)] }
+    return { training, others: [optimizer.average === null ? evaluating : withAverages(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
   const engine = await chooseEngine(options.engine ?? configuration.engine.name)
@@ -136,7 +136,7 @@ export function readoutsOf({ mode, probe }: FinetuneConfiguration, model: ModelC
 }
 
 /** The training videos that readouts are compared on: all of them, or whole groups that the seed draws. */
-export function videosToCompare<Video extends Pick<LabelledVideo, 'group' | 'digest'>>(
+export function videosToCompare<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(
   { probe, seed }: FinetuneConfiguration,
   train: readonly Video[],
 ): readonly Video[] {
@@ -158,7 +158,7 @@ export function headPlan(
   return { kind: 'pooled', head: { kind: 'readout', readout } }
 }
 
-/** Rows in memory beside those that are read: standardised ones, and for ridge all of them in float64. */
+/** Rows in memory beside those that are read: standardized ones, and for ridge all of them in float64. */
 const copiesOfRows = { linear: 1, ridge: 3, attentive: 0 }
 
 /**
@@ -202,7 +202,7 @@ export async function planHead(
   const { epochs, batch } = probeSettings(head, rows, probe)
   const { programs, parameters } = buildHeadProgram({
     ...headShape(head, shape),
-    ...{ batch, classes, optimiser: { beta2: 0.999 } },
+    ...{ batch, classes, optimizer: { beta2: 0.999 } },
   })
   const { available } = ofFeatures
   const ofHead = programsNeed({

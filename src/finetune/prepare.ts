@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
-import { type DatasetOptions, type LabelledDataset, type LabelledVideo, openDataset } from '../dataset/dataset.ts'
+import { type DatasetOptions, type LabeledDataset, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import { type Split, splitDataset, splitWarnings } from '../dataset/split.ts'
 import { partOf } from '../dataset/split-part.ts'
 import { type EncoderSource, freshEncoder, openEncoder } from '../inference/encoder-source.ts'
@@ -18,7 +18,7 @@ import { type FinetuneConfiguration, finetuneConfiguration } from './configurati
 
 /** Everything that is looked up before a fine-tuning run begins. */
 export interface PreparedFinetuning {
-  readonly dataset: LabelledDataset
+  readonly dataset: LabeledDataset
   readonly split: Split
   /** Where it starts, with the frames, resolution and sampling that the run asks for. */
   readonly source: EncoderSource
@@ -38,7 +38,7 @@ export async function prepareFinetuning(
   options: Pick<DatasetOptions, 'signal' | 'onProgress'> = {},
 ): Promise<PreparedFinetuning> {
   const { data, seed } = configuration
-  if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labelled videos', null)
+  if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labeled videos', null)
   const source = await openSource(configuration)
   const dataset = await openDataset(data.path, { ...options, ignoreSplit: !data.official })
   const split = splitDataset(dataset.videos, dataset.classes, { ...data, seed })
@@ -62,7 +62,7 @@ export async function prepareFinetuning(
 }
 
 /** Shares that are asked for and that the split column leaves nothing to. */
-function unusedShares(data: FinetuneConfiguration['data'], videos: readonly LabelledVideo[]): string[] {
+function unusedShares(data: FinetuneConfiguration['data'], videos: readonly LabeledVideo[]): string[] {
   if (!data.official || videos.every((video) => video.split === undefined)) return []
   const usual = finetuneConfiguration().data
   const shares = [

@@ -6,13 +6,13 @@ import {
   type FeatureRows,
   gatherRows,
   mergeViews,
-  standardisation,
-  standardised,
-  unstandardised,
+  standardization,
+  standardized,
+  unstandardized,
 } from '../inference/feature-rows.ts'
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { buildHeadProgram } from '../model/classify.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { runTraining, type TrainingBatch } from '../train/loop.ts'
@@ -49,8 +49,8 @@ export interface ProbeResult {
 }
 
 /**
- * Trains a head on frozen features, through the same loop as everything else. Rows of a linear head are standardised, and
- * the standardisation is folded into its weights afterwards.
+ * Trains a head on frozen features, through the same loop as everything else. Rows of a linear head are standardized, and
+ * the standardization is folded into its weights afterwards.
  *
  * @throws VideoMaeError as `runTraining`
  */
@@ -63,14 +63,14 @@ export async function trainProbe(
   const linear = head.kind !== 'attentive'
   const { learningRate = linear ? 3e-3 : 1e-3, weightDecay = 0.05, smoothing = 0 } = options
   const { epochs, batch } = probeSettings(head, train.count, options)
-  const statistics = linear ? standardisation(train) : null
-  const rows = statistics === null ? train : standardised(train, statistics)
+  const statistics = linear ? standardization(train) : null
+  const rows = statistics === null ? train : standardized(train, statistics)
   const validating = validation === null || validation.videos.length === 0 ? null : validation
-  const heldOut = validating === null || statistics === null ? validating : standardised(validating, statistics)
+  const heldOut = validating === null || statistics === null ? validating : standardized(validating, statistics)
 
   const shape = headShape(head, rows.shape)
-  const training = buildHeadProgram({ ...shape, batch, classes, optimiser: { beta2: 0.999 } })
-  const testing = buildHeadProgram({ ...shape, batch, classes, optimiser: null, name: 'probe.test' })
+  const training = buildHeadProgram({ ...shape, batch, classes, optimizer: { beta2: 0.999 } })
+  const testing = buildHeadProgram({ ...shape, batch, classes, optimizer: null, name: 'probe.test' })
   const engine = await chooseEngine(options.engine ?? null)
   const session = await engine.open([...training.programs, ...testing.programs], {
     threads: options.threads,
@@ -78,7 +78,7 @@ export async function trainProbe(
   })
   try {
     // Xavier: with a fixed deviation of .02 a narrow attentive head hardly passes any signal in the beginning.
-    await session.writeState(initialise(training.parameters, seed, 'pretrain'))
+    await session.writeState(initialize(training.parameters, seed, 'pretrain'))
     const perEpoch = Math.floor(rows.count / batch)
     const steps = perEpoch * epochs
     const minimumLearningRate = learningRate / 1000
@@ -120,9 +120,9 @@ export function probeSettings(
   return { epochs: epochs ?? usualEpochs, batch: Math.min(batch ?? usualBatch, rows) }
 }
 
-function folded(result: ProbeResult, statistics: ReturnType<typeof standardisation> | null): ProbeResult {
+function folded(result: ProbeResult, statistics: ReturnType<typeof standardization> | null): ProbeResult {
   if (statistics === null) return result
-  const { weight, bias } = unstandardised(
+  const { weight, bias } = unstandardized(
     { weight: result.state.get('head.weight')!, bias: result.state.get('head.bias')! },
     statistics,
   )
@@ -192,7 +192,7 @@ export async function probeProbabilities(
   const { head, classes } = options
   const batch = Math.min(16, rows.count)
   const shape = headShape(head, rows.shape)
-  const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimiser: null })
+  const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimizer: null })
   const engine = await chooseEngine(options.engine ?? null)
   const session = await engine.open(programs, { threads: options.threads, device: options.device })
   try {

@@ -4,9 +4,9 @@ import {
   type LinearWeights,
   linearLogits,
   mergeViews,
-  standardisation,
-  standardised,
-  unstandardised,
+  standardization,
+  standardized,
+  unstandardized,
 } from '../inference/feature-rows.ts'
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { StatisticsCache, trainRidge } from '../numeric/ridge.ts'
@@ -37,7 +37,7 @@ const fallback = { lambda: 0.1, temperature: 8 }
 
 /**
  * Ridge regression on one-hot targets in closed form, float64, with the solver that the certificates use. Rows are
- * standardised first. The strength is the one with the highest accuracy (then the lowest loss) on the validation videos or,
+ * standardized first. The strength is the one with the highest accuracy (then the lowest loss) on the validation videos or,
  * without any, on training videos by heads that never saw their group (`leaveVideosOut`), at the factor that turns its scores
  * into calibrated probabilities. The factor has the lowest loss against smoothed targets: n videos are counted with one more of
  * every class, as Platt (1999) does, since a few videos that all are right would otherwise ask for probabilities of 1. Where no
@@ -51,8 +51,8 @@ export function trainRidgeHead(
   classes: number,
   { lambdas = defaultLambdas, seed = 0 }: RidgeOptions = {},
 ): RidgeResult {
-  const statistics = standardisation(train)
-  const samples = ridgeRows(standardised(train, statistics), classes)
+  const statistics = standardization(train)
+  const samples = ridgeRows(standardized(train, statistics), classes)
   const { count, width } = samples
   const product = new DenseProduct('f64')
   const cache = new StatisticsCache(1)
@@ -64,7 +64,7 @@ export function trainRidgeHead(
       weight.set(solution.subarray(c * (width + 1), c * (width + 1) + width), c * width)
       bias[c] = solution[c * (width + 1) + width]
     }
-    return unstandardised({ weight, bias }, statistics)
+    return unstandardized({ weight, bias }, statistics)
   }
   const unchosen = { validation: null, leftOut: null }
   if (validation === null || validation.videos.length === 0) {

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { openClassifier } from '../inference/classifier.ts'
 import { type Evaluation, evaluateVideos } from '../inference/evaluate.ts'
@@ -36,7 +36,7 @@ const inTest = {
  */
 export async function testBest(
   configuration: FinetuneConfiguration,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   { out, ranks, processes, signal, onTest }: TestOptions,
 ): Promise<Evaluation | null> {
   const { evaluation, seed } = configuration

@@ -9,7 +9,7 @@ import {
 
 /** Sections and keys of the training of all weights. */
 const ofFullTraining = [
-  ...['augment', 'regularisation', 'batch', 'optimiser', 'schedule', 'checkpoint', 'log'],
+  ...['augment', 'regularization', 'batch', 'optimizer', 'schedule', 'checkpoint', 'log'],
   ...['data.samplesPerClip', 'evaluation.every', 'evaluation.batch', 'engine.recompute'],
 ]
 /** Of pretraining: a classifier has neither a decoder nor targets in pixels. */

@@ -1,6 +1,6 @@
 /** A look at the validation videos: what a classifier is right about, over all ranks. */
 import { VideoMaeError } from '../core/errors.ts'
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { type ClipClassifier, predictFrom } from '../inference/predict-videos.ts'
 import { largest } from '../inference/scores.ts'
@@ -11,7 +11,7 @@ import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import type { ValidationLine } from './validation.ts'
 
 export interface ValidationVideosOptions {
-  readonly videos: readonly LabelledVideo[]
+  readonly videos: readonly LabeledVideo[]
   readonly data: FinetuneConfiguration['data']
   /** Each looks at a part of the videos; the scores are those of all. */
   readonly ranks: Ranks

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { type Classifier, classifierShapes, openClassifier } from '../inference/classifier.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import { BestCheckpoint } from './validation.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-validation-'))
@@ -18,7 +18,7 @@ const configuration = resolveConfiguration({
   encoder: { width: 8, depth: 1, heads: 1 },
 })
 const shape = { configuration, head: { kind: 'linear' }, labels: ['a', 'b'] } as const
-const weights = initialise(classifierShapes(shape), 0)
+const weights = initialize(classifierShapes(shape), 0)
 const classifierOf = (step: number): Classifier => {
   const state = new Map([...weights, ['head.bias', Float32Array.of(step, 0)]])
   return { ...shape, state, sampling: { kind: 'dense', stride: 1, fps: null } }

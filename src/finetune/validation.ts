@@ -10,7 +10,7 @@ import { RunDirectory } from '../train/run-directory.ts'
 
 /** One look at the validation videos. */
 export interface ValidationLine extends ValidationScores {
-  /** Optimiser steps done. */
+  /** Optimizer steps done. */
   readonly step: number
   /** Videos that were read, and those that could not be. */
   readonly videos: number

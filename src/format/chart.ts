@@ -3,7 +3,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { linearTicks, logTicks } from './ticks.ts'
 import { escapeXml } from './xml.ts'
 
-/** Patterns of lines, to tell curves of one colour apart. */
+/** Patterns of lines, to tell curves of one color apart. */
 const strokes = { solid: '', dashed: '6 4', dotted: '1.5 3', mixed: '8 3 1.5 3' } as const
 export type Stroke = keyof typeof strokes
 
@@ -16,8 +16,8 @@ export interface Curve {
   readonly stroke?: Stroke
   /** Lower and upper bound at the same x as the points. */
   readonly band?: readonly (readonly [low: number, high: number])[]
-  /** Index of the colour; default: the position of the curve. */
-  readonly colour?: number
+  /** Index of the color; default: the position of the curve. */
+  readonly color?: number
 }
 
 export interface ChartOptions {
@@ -35,8 +35,8 @@ export interface ChartOptions {
   readonly height?: number
 }
 
-/** Okabe & Ito (2008): told apart with any kind of colour vision. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#8a8a00']
+/** Okabe & Ito (2008): told apart with any kind of color vision. */
+const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#8a8a00']
 
 const short = (value: number) => String(Number(value.toFixed(2)))
 
@@ -104,20 +104,20 @@ export function renderChart(options: ChartOptions): string {
   lines.push(`<path d="${corner}" fill="none" stroke="#444444"/>`)
   const middle = (left + width - right) / 2
   lines.push(`<text x="${short(middle)}" y="${height - 12}" text-anchor="middle">${escapeXml(options.xLabel)}</text>`)
-  const centre = (top + height - bottom) / 2
+  const center = (top + height - bottom) / 2
   lines.push(
-    `<text transform="translate(16 ${short(centre)}) rotate(-90)" text-anchor="middle">${escapeXml(options.yLabel)}</text>`,
+    `<text transform="translate(16 ${short(center)}) rotate(-90)" text-anchor="middle">${escapeXml(options.yLabel)}</text>`,
   )
   for (const [i, curve] of curves.entries()) {
-    const colour = colours[(curve.colour ?? i) % colours.length]
-    lines.push(...drawCurve(curve, colour, x, y))
+    const color = colors[(curve.color ?? i) % colors.length]
+    lines.push(...drawCurve(curve, color, x, y))
     const at = top + 8 + i * 19
     const from = width - right + 12
     const dash = dashOf(curve)
     lines.push(
       curve.shape === 'points'
-        ? `<circle cx="${short(from + 9)}" cy="${at}" r="3.5" fill="${colour}"/>`
-        : `<line x1="${short(from)}" y1="${at}" x2="${short(from + 18)}" y2="${at}" stroke="${colour}" stroke-width="2"${dash}/>`,
+        ? `<circle cx="${short(from + 9)}" cy="${at}" r="3.5" fill="${color}"/>`
+        : `<line x1="${short(from)}" y1="${at}" x2="${short(from + 18)}" y2="${at}" stroke="${color}" stroke-width="2"${dash}/>`,
       `<text x="${short(from + 24)}" y="${at + 4}">${escapeXml(curve.name)}</text>`,
     )
   }
@@ -140,17 +140,17 @@ function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['poin
   })
 }
 
-function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
+function drawCurve(curve: Curve, color: string, x: Axis, y: Axis): string[] {
   const drawn: string[] = []
   const at = ([px, py]: readonly [number, number]) => `${short(x.place(px))} ${short(y.place(py))}`
   if (curve.band !== undefined) {
     const upper = curve.points.map(([px], i) => at([px, curve.band?.[i][1] ?? 0]))
     const lower = curve.points.map(([px], i) => at([px, curve.band?.[i][0] ?? 0])).reverse()
-    drawn.push(`<path d="M${[...upper, ...lower].join('L')}Z" fill="${colour}" fill-opacity="0.15"/>`)
+    drawn.push(`<path d="M${[...upper, ...lower].join('L')}Z" fill="${color}" fill-opacity="0.15"/>`)
   }
   if (curve.shape === 'points') {
     for (const [px, py] of curve.points)
-      drawn.push(`<circle cx="${short(x.place(px))}" cy="${short(y.place(py))}" r="3.5" fill="${colour}"/>`)
+      drawn.push(`<circle cx="${short(x.place(px))}" cy="${short(y.place(py))}" r="3.5" fill="${color}"/>`)
     return drawn
   }
   const points = distinguishable(curve.points, x, y)
@@ -161,6 +161,6 @@ function drawCurve(curve: Curve, colour: string, x: Axis, y: Axis): string[] {
           .join('')
       : `M${points.map(at).join('L')}`
   const dash = dashOf(curve)
-  drawn.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>`)
+  drawn.push(`<path d="${path}" fill="none" stroke="${color}" stroke-width="2"${dash}/>`)
   return drawn
 }

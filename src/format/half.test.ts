@@ -28,7 +28,7 @@ describe('binary16', () => {
     }
   })
 
-  it('rounds to nearest, ties to even, at every boundary between neighbours', () => {
+  it('rounds to nearest, ties to even, at every boundary between neighbors', () => {
     for (let i = 0; i < 0x7bff; i++) {
       const low = half(i)
       const middle = (low + half(i + 1)) / 2
@@ -57,7 +57,7 @@ describe('bfloat16', () => {
     }
   })
 
-  it('rounds to the nearest neighbour', () => {
+  it('rounds to the nearest neighbor', () => {
     fc.assert(
       fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: -(2 ** 126), max: 2 ** 126 }), (value) => {
         const [bits] = float32ToBfloat16(Float32Array.of(value))

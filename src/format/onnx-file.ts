@@ -24,7 +24,7 @@ export interface WriteCheckedModelOptions extends WriteModelOptions {
   readonly describe?: (files: readonly string[]) => Promise<string>
 }
 
-/** Initializers below this many bytes stay inside: shapes and axes are needed while the graph is optimised. */
+/** Initializers below this many bytes stay inside: shapes and axes are needed while the graph is optimized. */
 const smallestOutside = 1024
 /** Offsets are multiples of a page, so that a runtime can map the file into memory. */
 const page = 4096

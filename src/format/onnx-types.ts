@@ -80,7 +80,7 @@ export interface OnnxModel {
   readonly graph: OnnxGraph
 }
 
-/** A serialised message, and with it the whole of a model without external data, ends at 2 GiB. */
+/** A serialized message, and with it the whole of a model without external data, ends at 2 GiB. */
 export const largestMessage = 2 ** 31 - 1
 
 /** Where the data of an initializer lies in the file beside the model. */

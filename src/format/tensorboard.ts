@@ -143,27 +143,27 @@ function encodeEntry(entry: TensorboardEntry): Uint8Array {
         })
       }
       for (const [tag, png] of Object.entries(entry.images ?? {})) {
-        const { width, height, colours } = pngSize(tag, png)
+        const { width, height, colors } = pngSize(tag, png)
         summary.message(1, (v) => {
           v.string(1, tag)
-          v.message(4, (image) => image.int(1, height).int(2, width).int(3, colours).bytes(4, png))
+          v.message(4, (image) => image.int(1, height).int(2, width).int(3, colors).bytes(4, png))
         })
       }
     }),
   )
 }
 
-/** Width, height and TensorBoard's number of colour channels, from the PNG's first chunk. */
-function pngSize(tag: string, png: Uint8Array): { width: number; height: number; colours: number } {
+/** Width, height and TensorBoard's number of color channels, from the PNG's first chunk. */
+function pngSize(tag: string, png: Uint8Array): { width: number; height: number; colors: number } {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength)
-  // Channels by PNG colour type: 0 grey, 2 RGB, 3 palette (shown as RGB), 4 grey with alpha, 6 RGB with alpha.
+  // Channels by PNG color type: 0 gray, 2 RGB, 3 palette (shown as RGB), 4 gray with alpha, 6 RGB with alpha.
   const channels = [1, undefined, 3, 3, 2, undefined, 4]
-  const colours = png.length >= 33 && view.getUint32(0) === 0x89504e47 ? channels[png[25]] : undefined
-  if (colours === undefined) {
+  const colors = png.length >= 33 && view.getUint32(0) === 0x89504e47 ? channels[png[25]] : undefined
+  if (colors === undefined) {
     throw new VideoMaeError(`Expected a PNG file for the picture ${tag} but received ${png.length} other bytes.`, {
       code: 'INVALID_ARGUMENT',
       exit: 'usage',
     })
   }
-  return { width: view.getUint32(16), height: view.getUint32(20), colours }
+  return { width: view.getUint32(16), height: view.getUint32(20), colors }
 }

@@ -37,7 +37,7 @@ export interface ProgramConstant {
   readonly data: Float32Array | Int32Array | Uint8Array
 }
 
-/** Where an optimiser finds a gradient: a tensor of this program, or an accumulator in the state. */
+/** Where an optimizer finds a gradient: a tensor of this program, or an accumulator in the state. */
 export type GradientSource = { readonly tensor: TensorId } | { readonly state: string }
 
 export interface AdamwEntry {

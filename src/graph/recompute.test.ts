@@ -27,7 +27,7 @@ const finetuning = {
     classes,
     dropPath: true,
     dropout: true,
-    optimiser: null,
+    optimizer: null,
     gradients: true,
   }).programs[0],
   state: shakenState(parameterShapes(configuration, 'classify', classes)),
@@ -116,9 +116,9 @@ describe('recomputing activations', () => {
     expect(recomputeActivations(program, 'blocks')).toBe(program)
   })
 
-  it('trains the same with an optimiser in the program', async () => {
+  it('trains the same with an optimizer in the program', async () => {
     const { state, inputs } = pretraining
-    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const run = { ...inputs, learningRate: scalar(0.01), weightDecay: scalar(0.1), step: scalar(1) }
     const results: Map<string, Float32Array>[] = []
     for (const mode of ['none', 'blocks'] as const) {

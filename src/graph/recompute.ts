@@ -6,7 +6,7 @@ import { keptCuts } from './recompute-cuts.ts'
  * (Chen et al. 2016, "Training deep nets with sublinear memory cost"):
  *
  * - `none`: nothing.
- * - `cheap`: results of one pass over data that is kept anyway: normalised tokens, GELUs, patches.
+ * - `cheap`: results of one pass over data that is kept anyway: normalized tokens, GELUs, patches.
  * - `blocks`: everything between a few tensors through which all of the forward pass flows, such as the residual stream
  *   between transformer blocks. Costs most of a second forward pass.
  */

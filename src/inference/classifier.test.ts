@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { resolveConfiguration } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
@@ -18,7 +18,7 @@ const configuration = resolveConfiguration({
 const shape = { configuration, head: { kind: 'attentive', heads: 1, mlpWidth: 16 }, labels: ['a', 'b'] } as const
 
 beforeAll(async () => {
-  const state = initialise(classifierShapes(shape), 0)
+  const state = initialize(classifierShapes(shape), 0)
   for (const name of ['clip.json', 'classifier.json']) {
     mkdirSync(path.join(folder, name))
     await saveClassifier(path.join(folder, name), {
@@ -51,7 +51,7 @@ it.each([
   const place = path.join(folder, 'unknown-key')
   mkdirSync(place, { recursive: true })
   const sampling = { kind: 'dense', stride: 2, fps: null } as const
-  await saveClassifier(place, { ...shape, state: initialise(classifierShapes(shape), 0), sampling })
+  await saveClassifier(place, { ...shape, state: initialize(classifierShapes(shape), 0), sampling })
   const file = path.join(place, name)
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
   await expect(openClassifier(place)).rejects.toMatchObject({
@@ -67,7 +67,7 @@ it.each([
   ['two classes of one name', { labels: ['a', 'a'] }, 'names that differ'],
 ])('refuses a head of %s', async (_, change, message) => {
   const place = path.join(folder, 'changed')
-  const state = initialise(classifierShapes(shape), 0)
+  const state = initialize(classifierShapes(shape), 0)
   mkdirSync(place, { recursive: true })
   await saveClassifier(place, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
   const file = path.join(place, 'classifier.json')
@@ -81,7 +81,7 @@ it.each([
 it('calls classes without names by their numbers, as lists of published code do', async () => {
   const place = path.join(folder, 'unnamed')
   const linear = { ...shape, head: { kind: 'linear' } } as const
-  const state = initialise(classifierShapes(linear), 0)
+  const state = initialize(classifierShapes(linear), 0)
   await saveClassifier(place, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
   expect((await openClassifier(place)).labels).toEqual(['a', 'b'])
   const { id2label: _, label2id: __, ...rest } = JSON.parse(readFileSync(path.join(place, 'config.json'), 'utf8'))

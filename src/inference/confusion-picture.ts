@@ -1,7 +1,7 @@
 /** The confusion matrix as a picture: rows are true classes, columns predictions, shades the share of the row. */
 import { escapeXml } from '../format/xml.ts'
 
-/** White to dark blue, so that it reads in grey too. */
+/** White to dark blue, so that it reads in gray too. */
 function shade(share: number): string {
   const mix = (from: number, to: number): number => Math.round(from + (to - from) * share)
   return `rgb(${mix(255, 8)},${mix(255, 48)},${mix(255, 107)})`

@@ -4,7 +4,7 @@ import type { Program } from '../graph/program.ts'
 import type { ModelConfiguration } from '../model/configuration.ts'
 import { encoderDigest } from '../model/digest.ts'
 import { buildEncodeProgram, buildPatchProgram, type PatchGeometry } from '../model/encode-program.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import type { ModelState } from '../model/model-state.ts'
 import type { ModelKind } from '../model/parameters.ts'
 import { parameterShapes } from '../model/parameters.ts'
@@ -54,7 +54,7 @@ export function patchSource(sampling: TestSampling): PatchSource {
 
 /** An encoder that has learned nothing. */
 export function freshEncoder(configuration: ModelConfiguration, sampling: TestSampling, seed: number): EncoderSource {
-  const state = initialise(parameterShapes(configuration, 'encoder'), seed, 'finetune')
+  const state = initialize(parameterShapes(configuration, 'encoder'), seed, 'finetune')
   return { configuration, kind: 'encoder', state, sampling, from: 'scratch', warnings: [] }
 }
 

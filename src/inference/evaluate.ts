@@ -3,7 +3,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
-import { fileDigestOf, type LabelledVideo } from '../dataset/dataset.ts'
+import { fileDigestOf, type LabeledVideo } from '../dataset/dataset.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
@@ -46,14 +46,14 @@ export interface Evaluation {
 }
 
 /**
- * Tests a classifier on labelled videos from several views each. Videos that it was trained on are counted by their contents, where
+ * Tests a classifier on labeled videos from several views each. Videos that it was trained on are counted by their contents, where
  * its training wrote them down, on rank 0; other ranks leave that out.
  *
  * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` and `trainingUse` throw
  */
 export async function evaluateVideos(
   classifier: ClipClassifier,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { clips = 5, crops = 3, seed, ...loading } = options
@@ -80,8 +80,8 @@ export interface VideoFailure {
 
 /** What came of one video: its merged probabilities, or why there are none. */
 export type VideoResult =
-  | { readonly video: LabelledVideo; readonly probabilities: Float64Array; readonly failure?: undefined }
-  | { readonly video: LabelledVideo; readonly probabilities?: undefined; readonly failure: VideoFailure }
+  | { readonly video: LabeledVideo; readonly probabilities: Float64Array; readonly failure?: undefined }
+  | { readonly video: LabeledVideo; readonly probabilities?: undefined; readonly failure: VideoFailure }
 
 /**
  * Scores results that are at hand.

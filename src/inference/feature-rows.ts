@@ -1,9 +1,9 @@
-import type { LabelledVideo } from '../dataset/dataset.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { ComputedFeatures } from './features.ts'
 import type { ValidationScores } from './scores.ts'
 import { largest } from './scores.ts'
 
-/** Labelled features to train or test a head on. */
+/** Labeled features to train or test a head on. */
 export interface FeatureRows {
   readonly count: number
   /** Shape of a row, [D] or [N, D]. */
@@ -14,13 +14,13 @@ export interface FeatureRows {
   readonly labels: Int32Array
   /** Which of `videos` each row is of; several rows where there are several views. */
   readonly owners: Int32Array
-  readonly videos: readonly LabelledVideo[]
+  readonly videos: readonly LabeledVideo[]
   /** Row i, [width]; not to be changed. */
   row(i: number): Float32Array
 }
 
 /** Reads the features of all videos into memory. */
-export async function readRows(computed: ComputedFeatures<LabelledVideo>): Promise<FeatureRows> {
+export async function readRows(computed: ComputedFeatures<LabeledVideo>): Promise<FeatureRows> {
   const { store, videos, shape } = computed
   const parts: Float32Array[] = []
   const owners: number[] = []
@@ -50,7 +50,7 @@ export function gatherRows(rows: FeatureRows, indices: ArrayLike<number>): Float
 }
 
 /** Mean and deviation per value over all rows, so that a head sees values of one size; a constant has deviation 1. */
-export function standardisation(rows: Pick<FeatureRows, 'count' | 'width' | 'row'>): {
+export function standardization(rows: Pick<FeatureRows, 'count' | 'width' | 'row'>): {
   /** [width] */
   readonly mean: Float64Array
   /** [width] */
@@ -72,7 +72,7 @@ export function standardisation(rows: Pick<FeatureRows, 'count' | 'width' | 'row
 }
 
 /** Rows with their mean taken out and divided by their deviation. */
-export function standardised(rows: FeatureRows, { mean, deviation }: ReturnType<typeof standardisation>): FeatureRows {
+export function standardized(rows: FeatureRows, { mean, deviation }: ReturnType<typeof standardization>): FeatureRows {
   const cache = new Map<number, Float32Array>()
   return {
     ...rows,
@@ -91,9 +91,9 @@ export function standardised(rows: FeatureRows, { mean, deviation }: ReturnType<
  *
  * @param weight [classes, D]
  */
-export function unstandardised(
+export function unstandardized(
   head: LinearWeights,
-  { mean, deviation }: ReturnType<typeof standardisation>,
+  { mean, deviation }: ReturnType<typeof standardization>,
 ): LinearWeights {
   const width = mean.length
   const weight = new Float32Array(head.weight.length)

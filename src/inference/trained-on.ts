@@ -1,7 +1,7 @@
 /** Which of the videos that a classifier is tested on it was trained on: its scores on those say nothing of new videos. */
 
 import { percent } from '../core/percent.ts'
-import { contentDigest, contentsOfVideo, type LabelledVideo } from '../dataset/dataset.ts'
+import { contentDigest, contentsOfVideo, type LabeledVideo } from '../dataset/dataset.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { type TrainingUse, trainingUse, unknownUse } from '../train/training-use.ts'
 import type { Estimate, Scores } from './scores.ts'
@@ -26,11 +26,11 @@ export async function useOf({ place }: { readonly place?: string }): Promise<Tra
 
 /** Videos with the digests of their files; a file that cannot be read has none, and decoding it fails later. */
 export async function withDigests(
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   signal?: AbortSignal,
-): Promise<readonly LabelledVideo[]> {
+): Promise<readonly LabeledVideo[]> {
   const known = new Map<string, string | null>()
-  const result: LabelledVideo[] = []
+  const result: LabeledVideo[] = []
   for (const video of videos) {
     if (video.digest !== null) {
       result.push(video)
@@ -46,7 +46,7 @@ export async function withDigests(
 }
 
 /** Videos of which the whole file, a part of it, or the file that it was prepared from is in `contents`. */
-export function videosOf<Video extends Pick<LabelledVideo, 'digest' | 'original'>>(
+export function videosOf<Video extends Pick<LabeledVideo, 'digest' | 'original'>>(
   videos: readonly Video[],
   contents: ReadonlySet<string>,
 ): Video[] {
@@ -57,7 +57,7 @@ export function videosOf<Video extends Pick<LabelledVideo, 'digest' | 'original'
  * @param results of the videos that have predictions
  * @param scoresOf scores of some of them
  */
-export function trainedOnOf<Result extends { readonly video: LabelledVideo }>(
+export function trainedOnOf<Result extends { readonly video: LabeledVideo }>(
   results: readonly Result[],
   { withLabels, withoutLabels, open }: TrainingUse,
   scoresOf: (results: Result[]) => Scores,
@@ -107,7 +107,7 @@ export function formatTrainedOn({ known, why, withLabels, withoutLabels }: Train
 export function encoderWarnings(
   from: string,
   { withLabels }: TrainingUse,
-  parts: { readonly validation: readonly LabelledVideo[]; readonly test: readonly LabelledVideo[] },
+  parts: { readonly validation: readonly LabeledVideo[]; readonly test: readonly LabeledVideo[] },
 ): string[] {
   const counts = (['validation', 'test'] as const).flatMap((name) => {
     const seen = videosOf(parts[name], withLabels).length

@@ -154,7 +154,7 @@ describe('uniformity', () => {
     expect(statistic).toBeLessThan(bound(4))
   })
 
-  it('tube places are masked independently of their neighbours beyond the fixed count', () => {
+  it('tube places are masked independently of their neighbors beyond the fixed count', () => {
     // Pairs: P(both masked) = m(m-1) / (n(n-1)).
     const grid = { t: 1, h: 4, w: 4 }
     const draws = 20_000

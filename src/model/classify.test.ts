@@ -12,7 +12,7 @@ import { RandomStream } from '../core/random.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from './classify.ts'
 import { dropoutFactors, dropPathFactors, dropPathRates, dropsPaths } from './drop-path.ts'
 import { buildEncodeProgram } from './encode-program.ts'
-import { initialise } from './initialise.ts'
+import { initialize } from './initialize.ts'
 import { parameterShapes } from './parameters.ts'
 
 const configuration = tinyConfiguration()
@@ -64,7 +64,7 @@ describe('classifier', () => {
     expect(relativeDifference(logits, headLogits(first, other))).toBeLessThan(1e-5)
   })
 
-  it('takes pixel_values: normalised float32 frames as [B, T, C, H, W]', async () => {
+  it('takes pixel_values: normalized float32 frames as [B, T, C, H, W]', async () => {
     const { mean, std } = configuration
     const [t, side] = [4, 8]
     const values = new Float32Array(frames.length)
@@ -102,7 +102,7 @@ describe('encode program', () => {
 
 describe('fine-tuning', () => {
   const build = (options: { dropPath?: boolean; dropout?: boolean }) =>
-    buildFinetuneProgram({ configuration, batch, classes, optimiser: null, ...options })
+    buildFinetuneProgram({ configuration, batch, classes, optimizer: null, ...options })
 
   it('has the classifier logits and the soft-target cross-entropy', async () => {
     const { logits } = await runOnce(buildClassifyProgram({ configuration, batch, classes }), state, { frames })
@@ -143,8 +143,8 @@ describe('fine-tuning', () => {
   })
 
   it('learns the classes of a few clips', async () => {
-    const built = buildFinetuneProgram({ configuration, batch, classes, optimiser: { beta2: 0.999 } })
-    const session = await openWith(built.programs, initialise(built.parameters, 2, 'finetune'))
+    const built = buildFinetuneProgram({ configuration, batch, classes, optimizer: { beta2: 0.999 } })
+    const session = await openWith(built.programs, initialize(built.parameters, 2, 'finetune'))
     const hard = Float32Array.from([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1])
     const losses: number[] = []
     for (let step = 1; step <= 60; step++) {
@@ -159,8 +159,8 @@ describe('fine-tuning', () => {
 describe('heads on features', () => {
   it.each(['linear', 'attentive'] as const)('learn: %s', async (head) => {
     const tokens = 5
-    const built = buildHeadProgram({ head, batch, width, tokens, classes, heads: 3, mlpWidth: 16, optimiser: {} })
-    const session = await openWith(built.programs, initialise(built.parameters, 4, 'finetune'))
+    const built = buildHeadProgram({ head, batch, width, tokens, classes, heads: 3, mlpWidth: 16, optimizer: {} })
+    const session = await openWith(built.programs, initialize(built.parameters, 4, 'finetune'))
     const stream = new RandomStream(1, 'features')
     const features = Float32Array.from({ length: batch * width * (head === 'linear' ? 1 : tokens) }, () =>
       stream.normal(),
@@ -176,7 +176,7 @@ describe('heads on features', () => {
   })
 
   it('need the number of tokens to attend to', () => {
-    const options = { head: 'attentive', batch, width, classes, optimiser: null } as const
+    const options = { head: 'attentive', batch, width, classes, optimizer: null } as const
     expect(() => buildHeadProgram(options)).toThrow(/tokens/)
     expect(() => buildHeadProgram({ ...options, head: 'linear', classes: 0 })).toThrow(/classes/)
   })

@@ -4,7 +4,7 @@ import { softmax, softmaxCrossEntropy } from '../graph/operations/losses.ts'
 import type { Program } from '../graph/program.ts'
 import { type ClipOptions, clipInput } from './encode-program.ts'
 import { attentiveHead, classifierFeatures, linearHead } from './heads.ts'
-import { type OptimiserOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
+import { type OptimizerOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
 
 export interface ClassifyProgramOptions extends ClipOptions {
   readonly classes: number
@@ -25,7 +25,7 @@ export interface FinetuneProgramOptions extends ClipOptions {
   /** Adds the input `dropout` of the features before the last layer; see `dropoutFactors`. Default false. */
   readonly dropout?: boolean
   /** Null: evaluates the loss. */
-  readonly optimiser: OptimiserOptions | null
+  readonly optimizer: OptimizerOptions | null
   readonly gradients?: boolean
 }
 
@@ -35,9 +35,9 @@ export interface FinetuneProgramOptions extends ClipOptions {
  * `gradientNorm` [].
  */
 export function buildFinetuneProgram(options: FinetuneProgramOptions): TrainingPrograms {
-  const { configuration, batch, classes, optimiser, name = 'finetune' } = options
+  const { configuration, batch, classes, optimizer, name = 'finetune' } = options
   const { depth, width } = configuration.encoder
-  const graph = new Graph(stepName(name, optimiser))
+  const graph = new Graph(stepName(name, optimizer))
   const frames = clipInput(graph, options)
   const dropPath = options.dropPath === true ? graph.input('dropPath', [2 * depth, batch]) : null
   const dropout = options.dropout === true ? graph.input('dropout', [batch, width]) : null
@@ -58,7 +58,7 @@ export interface HeadProgramOptions {
   readonly mlpWidth?: number
   readonly classes: number
   /** Null: evaluates. */
-  readonly optimiser: OptimiserOptions | null
+  readonly optimizer: OptimizerOptions | null
   readonly gradients?: boolean
   readonly name?: string
 }
@@ -68,8 +68,8 @@ export interface HeadProgramOptions {
  * [B, classes]; those of `trainingPrograms`. Outputs `loss`, `logits`, `gradientNorm`.
  */
 export function buildHeadProgram(options: HeadProgramOptions): TrainingPrograms {
-  const { head, batch, width, tokens, classes, optimiser, name = `probe.${head}` } = options
-  const graph = new Graph(stepName(name, optimiser))
+  const { head, batch, width, tokens, classes, optimizer, name = `probe.${head}` } = options
+  const graph = new Graph(stepName(name, optimizer))
   checkClasses(classes)
   if (head === 'linear') {
     return classifierPrograms(graph, name, linearHead(graph.input('features', [batch, width]), classes), options)
@@ -86,10 +86,10 @@ function classifierPrograms(
   graph: Graph,
   name: string,
   logits: Tensor,
-  { optimiser, gradients = false }: { readonly optimiser: OptimiserOptions | null; readonly gradients?: boolean },
+  { optimizer, gradients = false }: { readonly optimizer: OptimizerOptions | null; readonly gradients?: boolean },
 ): TrainingPrograms {
   const loss = softmaxCrossEntropy(logits, graph.input('targets', logits.shape))
-  return trainingPrograms(graph, name, loss, { loss, logits }, optimiser, { gradients })
+  return trainingPrograms(graph, name, loss, { loss, logits }, optimizer, { gradients })
 }
 
 function checkClasses(classes: number): number {

@@ -51,8 +51,8 @@ export interface ModelConfiguration {
   /** Per channel, on pixels in [0, 1]. */
   readonly mean: readonly number[]
   readonly std: readonly number[]
-  /** Whether pretraining predicts pixels normalised per patch and channel, or plain pixels. */
-  readonly normaliseTargets: boolean
+  /** Whether pretraining predicts pixels normalized per patch and channel, or plain pixels. */
+  readonly normalizeTargets: boolean
   /** Whether a norm follows the encoder's blocks in pretraining and in the plain encoder. */
   readonly encoderNorm: boolean
   /** Classifier: true reads the mean of all tokens through `fc_norm`; false reads token 0 behind the encoder norm. */
@@ -104,7 +104,7 @@ export interface ModelOptions {
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
   /** Default true. */
-  readonly normaliseTargets?: boolean
+  readonly normalizeTargets?: boolean
   /** Default true. */
   readonly encoderNorm?: boolean
   /** Default true. */
@@ -145,7 +145,7 @@ export function resolveConfiguration(options: ModelOptions): ModelConfiguration 
     headNormEpsilon: options.headNormEpsilon ?? epsilon,
     mean: options.mean ?? (channels === 3 ? imagenetMean : Array<number>(channels).fill(0.5)),
     std: options.std ?? (channels === 3 ? imagenetStd : Array<number>(channels).fill(0.5)),
-    normaliseTargets: options.normaliseTargets ?? true,
+    normalizeTargets: options.normalizeTargets ?? true,
     encoderNorm: options.encoderNorm ?? true,
     useMeanPooling: options.useMeanPooling ?? true,
     positions: options.positions ?? 'flattened',
@@ -207,8 +207,8 @@ function checkConfiguration(c: ModelConfiguration): ModelConfiguration {
   }
   perChannel('configuration.mean', c.mean, c.channels, isUsableMean, meanExpected)
   perChannel('configuration.std', c.std, c.channels, isUsableStd, stdExpected)
-  if (c.normaliseTargets && c.tubelet * c.patch * c.patch < 2) {
-    throw invalidArgument('configuration.patch', 'patches of several pixels, since targets are normalised', c.patch)
+  if (c.normalizeTargets && c.tubelet * c.patch * c.patch < 2) {
+    throw invalidArgument('configuration.patch', 'patches of several pixels, since targets are normalized', c.patch)
   }
   if (!positionKinds.includes(c.positions)) {
     throw invalidArgument('configuration.positions', `one of ${positionKinds.join(', ')}`, c.positions)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type ModelConfiguration, resolveConfiguration } from './configuration.ts'
 import { encoderDigest, stateDigest } from './digest.ts'
-import { initialise } from './initialise.ts'
+import { initialize } from './initialize.ts'
 import { parameterShapes } from './parameters.ts'
 
 const configuration = resolveConfiguration({
@@ -10,7 +10,7 @@ const configuration = resolveConfiguration({
   patch: 8,
   encoder: { width: 24, depth: 1, heads: 3 },
 })
-const state = initialise(parameterShapes(configuration, 'encoder'), 1)
+const state = initialize(parameterShapes(configuration, 'encoder'), 1)
 const digest = (changes: Partial<ModelConfiguration> = {}, kind: 'encoder' | 'classify' = 'encoder') =>
   encoderDigest({ ...configuration, ...changes }, kind, state)
 
@@ -25,13 +25,13 @@ test('an encoder is its weights and what is made of them', () => {
     digest({ mean: [0.5, 0.5, 0.5] }),
     digest({ encoderNorm: false }),
     digest({}, 'classify'),
-    encoderDigest(configuration, 'encoder', initialise(parameterShapes(configuration, 'encoder'), 2)),
+    encoderDigest(configuration, 'encoder', initialize(parameterShapes(configuration, 'encoder'), 2)),
     stateDigest(state),
   ]
   expect(new Set(all).size).toBe(all.length)
 })
 
 test('the decoder and the targets of pretraining are no part of it', () => {
-  expect(digest({ decoder: { width: 8, depth: 2, heads: 1, mlpWidth: 32 }, normaliseTargets: false })).toBe(digest())
+  expect(digest({ decoder: { width: 8, depth: 2, heads: 1, mlpWidth: 32 }, normalizeTargets: false })).toBe(digest())
   expect(encoderDigest({ ...configuration }, 'encoder', new Map([...state].reverse()))).toBe(digest())
 })

@@ -12,7 +12,7 @@ export interface ClipOptions {
   readonly configuration: ModelConfiguration
   /** Clips per run. */
   readonly batch: number
-  /** `uint8` (default): pixels, normalised inside. `float32`: already normalised. */
+  /** `uint8` (default): pixels, normalized inside. `float32`: already normalized. */
   readonly input?: 'uint8' | 'float32'
   /** Default `BTHWC`. */
   readonly layout?: FrameLayout

@@ -25,7 +25,7 @@ export interface EncoderOptions {
 export type FrameLayout = 'BTHWC' | 'BTCHW'
 
 /**
- * Cube embedding and positions (VideoMAE 3.2): uint8 or normalised float32 frames -> tokens [B, V or N, D].
+ * Cube embedding and positions (VideoMAE 3.2): uint8 or normalized float32 frames -> tokens [B, V or N, D].
  * Parameters `encoder.patch_embed.proj.weight` [D, C * tubelet * patch^2] (the Conv3d kernel, flattened) and `.bias`;
  * with learned positions `encoder.pos_embed`.
  */

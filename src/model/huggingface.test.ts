@@ -70,7 +70,7 @@ describe('Hugging Face directories', () => {
 
   it.each([
     ['pretrain', tinyConfiguration(), null],
-    ['pretrain', tinyConfiguration({ encoderNorm: false, normaliseTargets: false }), null],
+    ['pretrain', tinyConfiguration({ encoderNorm: false, normalizeTargets: false }), null],
     ['classify', tinyConfiguration(), 3],
     ['classify', tinyConfiguration({ useMeanPooling: false }), 3],
     ['classify', tinyConfiguration(odd), 3],

@@ -138,7 +138,7 @@ export function readHuggingFaceConfiguration(
     headNormEpsilon: policy === 'original' ? (c.head_norm_eps ?? epsilon) : transformersHeadEpsilon,
     mean: pixels.mean,
     std: pixels.std,
-    normaliseTargets: c.norm_pix_loss,
+    normalizeTargets: c.norm_pix_loss,
     encoderNorm: kind === 'classify' ? true : !c.use_mean_pooling,
     useMeanPooling: kind === 'classify' ? c.use_mean_pooling : true,
     positions: c.position_embedding ?? (c.model_type === factoredType ? 'factored' : 'flattened'),
@@ -183,7 +183,7 @@ export function writeHuggingFaceConfiguration(
     decoder_hidden_size: decoder.width,
     decoder_num_hidden_layers: decoder.depth,
     decoder_intermediate_size: decoder.mlpWidth,
-    norm_pix_loss: configuration.normaliseTargets,
+    norm_pix_loss: configuration.normalizeTargets,
     dtype: 'float32',
     torch_dtype: 'float32',
   }

@@ -265,7 +265,7 @@ function withHints(configuration: ModelConfiguration, hints: OriginalHints): Mod
     decoder: { ...decoder, heads: hints.decoderHeads ?? decoder.heads },
     mean: hints.mean ?? configuration.mean,
     std: hints.std ?? configuration.std,
-    normaliseTargets: hints.normaliseTargets ?? configuration.normaliseTargets,
+    normalizeTargets: hints.normalizeTargets ?? configuration.normalizeTargets,
     imageSize: hints.imageSize ?? configuration.imageSize,
     frames: hints.frames ?? configuration.frames,
   })

@@ -6,8 +6,8 @@ import { buildPretrainProgram } from './pretrain.ts'
 const masks = randomMasks(tinyConfiguration(), 1)
 
 /** A clip with a flat place, and its values on [0, 1] as patches [tokens][values], order (p0, p1, p2, c). */
-function clipOf(normaliseTargets: boolean) {
-  const configuration = tinyConfiguration({ normaliseTargets })
+function clipOf(normalizeTargets: boolean) {
+  const configuration = tinyConfiguration({ normalizeTargets })
   const { imageSize, channels, frames: length, tubelet, patch } = configuration
   const [height, width] = imageSize
   const frames = randomClips(configuration, 1)

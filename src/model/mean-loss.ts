@@ -20,7 +20,7 @@ export function meanPredictionLoss(
   weight?: Float32Array,
 ): number {
   const counted = weight === undefined ? masked : masked.filter((_, m) => weight[m] !== 0)
-  const squares = configuration.normaliseTargets
+  const squares = configuration.normalizeTargets
     ? normalizedSquares(configuration, frames, counted)
     : colorSquares(configuration, frames, counted)
   return squares / (counted.length * valuesPerPatch(configuration))

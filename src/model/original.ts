@@ -13,7 +13,7 @@ export interface OriginalHints {
   /** Default: the preset of that width, else heads of 64 values. */
   readonly encoderHeads?: number
   readonly decoderHeads?: number
-  readonly normaliseTargets?: boolean
+  readonly normalizeTargets?: boolean
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
   /** Default 1e-6. */
@@ -68,7 +68,7 @@ export function originalConfiguration(
     layerNormEpsilon: hints.layerNormEpsilon ?? originalEpsilon,
     mean: hints.mean,
     std: hints.std,
-    normaliseTargets: hints.normaliseTargets,
+    normalizeTargets: hints.normalizeTargets,
     positions: hints.learnedPositions === true ? 'learned' : 'flattened',
     encoderNorm: shapeOf(`${encoderPrefix}norm.weight`) !== null,
     useMeanPooling: shapeOf('fc_norm.weight') !== null || decoderWidth !== undefined,

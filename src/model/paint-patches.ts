@@ -4,7 +4,7 @@ import { type ChannelStatistics, patchPlaces, patchStatistics } from './patch-pi
 import type { PretrainObjective } from './pretrain.ts'
 
 export interface PaintOptions {
-  /** What the prediction is in units of. Default: what `configuration.normaliseTargets` says. */
+  /** What the prediction is in units of. Default: what `configuration.normalizeTargets` says. */
   readonly objective?: PretrainObjective
   /**
    * What normalized predictions are brought back to pixels with: `patch`, the true mean and standard deviation of each predicted
@@ -35,14 +35,14 @@ export function paintPatches(
   if (prediction.length !== masked.length * values) {
     throw invalidArgument('prediction', `${masked.length} x ${values} values`, `${prediction.length} values`)
   }
-  const normalised = objective === undefined ? configuration.normaliseTargets : objective === 'normalised-pixels'
-  const visible = normalised && statistics === 'visible' ? visibleStatistics(configuration, frames, masked) : null
+  const normalized = objective === undefined ? configuration.normalizeTargets : objective === 'normalized-pixels'
+  const visible = normalized && statistics === 'visible' ? visibleStatistics(configuration, frames, masked) : null
   const painted = Uint8Array.from(frames)
   const pixels = tubelet * patch * patch
   for (const [m, token] of masked.entries()) {
     const places = patchPlaces(configuration, frames.length, token)
     for (let c = 0; c < channels; c++) {
-      const { mean, deviation } = normalised ? (visible?.[c] ?? patchStatistics(frames, places, c)) : asPixels
+      const { mean, deviation } = normalized ? (visible?.[c] ?? patchStatistics(frames, places, c)) : asPixels
       for (let s = 0; s < pixels; s++) {
         const value = prediction[m * values + s * channels + c] * deviation + mean
         painted[places[s] + c] = Math.round(Math.min(1, Math.max(0, value)) * 255)
@@ -52,17 +52,17 @@ export function paintPatches(
   return painted
 }
 
-/** The clip with the patches of `masked` filled with one grey. */
+/** The clip with the patches of `masked` filled with one gray. */
 export function hidePatches(
   configuration: ModelConfiguration,
   frames: Uint8Array,
   masked: Int32Array,
-  grey = 128,
+  gray = 128,
 ): Uint8Array {
   const hidden = Uint8Array.from(frames)
   for (const token of masked) {
     for (const place of patchPlaces(configuration, frames.length, token)) {
-      hidden.fill(grey, place, place + configuration.channels)
+      hidden.fill(gray, place, place + configuration.channels)
     }
   }
   return hidden

@@ -2,7 +2,7 @@ import type { ModelConfiguration } from './configuration.ts'
 
 /**
  * Frames as Hugging Face processors give them: `(x / 255 - mean) / std` per channel, channels before pixels. Programs
- * normalise uint8 frames themselves; this is for files whose input is float32.
+ * normalize uint8 frames themselves; this is for files whose input is float32.
  *
  * @param clips uint8 [n, T, H, W, C]
  * @returns float32 [n, T, C, H, W]

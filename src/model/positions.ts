@@ -25,7 +25,7 @@ export function sinCosPositions(count: number, width: number): Float32Array {
  * Position table with time, row and column apart: channels [0, s) tell the token-frame, [s, 2s) the row, the rest the
  * column, s the largest even number up to width / 3. In a part of `size` channels, channel j of place p on an axis of
  * `length` places is sin (even j) or cos (odd j) of `pi p / length^(2 floor(j / 2) / size)`: wavelengths from 2 places,
- * which tell neighbours apart, to twice the axis, which tell its ends apart.
+ * which tell neighbors apart, to twice the axis, which tell its ends apart.
  *
  * @returns [tokenCount(grid), width], computed in float64
  */
@@ -52,7 +52,7 @@ export function factoredPositions({ t, h, w }: TokenGrid, width: number): Float3
 /** One output place as a weighted sum of input places. */
 type Taps = readonly { readonly from: number; readonly weight: number }[]
 
-/** Cubic convolution with a = -0.75 (Keys 1981), pixel centres at half integers, border repeated. */
+/** Cubic convolution with a = -0.75 (Keys 1981), pixel centers at half integers, border repeated. */
 function cubicTaps(place: number, from: number, to: number): Taps {
   const a = -0.75
   const source = ((place + 0.5) * from) / to - 0.5
@@ -64,7 +64,7 @@ function cubicTaps(place: number, from: number, to: number): Taps {
   return weights.map((weight, k) => ({ from: Math.min(from - 1, Math.max(0, base - 1 + k)), weight }))
 }
 
-/** Linear interpolation, centres at half integers, border repeated. */
+/** Linear interpolation, centers at half integers, border repeated. */
 function linearTaps(place: number, from: number, to: number): Taps {
   const source = Math.min(from - 1, Math.max(0, ((place + 0.5) * from) / to - 0.5))
   const base = Math.floor(source)

@@ -91,7 +91,7 @@ export function readPreprocessing(
   }
   const warnings = [...otherKeys(p)]
   const resize = readResize(p, imageSize, warnings)
-  return { ...readNormalisation(p, channels), resize, warnings }
+  return { ...readNormalization(p, channels), resize, warnings }
 }
 
 function otherKeys(p: File): string[] {
@@ -114,7 +114,7 @@ function otherKeys(p: File): string[] {
   return warnings
 }
 
-function readNormalisation(p: File, channels: number): Pick<Preprocessing, 'mean' | 'std'> {
+function readNormalization(p: File, channels: number): Pick<Preprocessing, 'mean' | 'std'> {
   const factor = p.do_rescale === false ? 1 : (p.rescale_factor ?? 1 / 255)
   const offset = p.offset === true || p.rescale_offset === true
   if (offset && p.do_rescale === false)
@@ -210,7 +210,7 @@ function boxOf(
   return { height: value.height, width: value.width }
 }
 
-/** `preprocessor_config.json` of a model: scale, crop the middle, scale to [0, 1], normalise. */
+/** `preprocessor_config.json` of a model: scale, crop the middle, scale to [0, 1], normalize. */
 export function writeHuggingFacePreprocessor(configuration: ModelConfiguration): Record<string, unknown> {
   const { imageSize, resize, mean, std } = configuration
   const [height, width] = imageSize

@@ -19,7 +19,7 @@ import { patchTargets } from '../graph/operations/patches.ts'
 import { dense, norm, transformerBlock } from './block.ts'
 import { clipShape, type ModelConfiguration, valuesPerPatch } from './configuration.ts'
 import { embedPatches, encode, positionConstant } from './encoder.ts'
-import { initialise } from './initialise.ts'
+import { initialize } from './initialize.ts'
 import { paintPatches } from './paint-patches.ts'
 import { positionTable } from './positions.ts'
 import { buildPretrainProgram, buildReconstructProgram } from './pretrain.ts'
@@ -48,7 +48,7 @@ function plainPretrain(c: ModelConfiguration, counts: { readonly visible: number
   }
   const last = norm(slice(x, 1, counts.visible, counts.masked), 'decoder.norm', c.headNormEpsilon)
   const prediction = dense(last, 'decoder.head', valuesPerPatch(c))
-  const target = patchTargets(inputs.frames, inputs.masked, { patch: c.patch, tubelet: c.tubelet, normalise: true })
+  const target = patchTargets(inputs.frames, inputs.masked, { patch: c.patch, tubelet: c.tubelet, normalize: true })
   const loss = meanSquaredError(prediction, target)
   const states = [...graph.states()]
   const gradients = differentiate(
@@ -160,7 +160,7 @@ describe('pretraining', () => {
     const target = patchTargets(
       graph.input('frames', clipShape(configuration, batch), 'uint8'),
       graph.input('masked', [batch, decoded], 'int32'),
-      { patch: 4, tubelet: 2, normalise: true },
+      { patch: 4, tubelet: 2, normalize: true },
     )
     const { target: expected } = await runOnce(graph.build({ target }), new Map(), { frames, masked: places })
     let sum = 0
@@ -181,8 +181,8 @@ describe('pretraining', () => {
   })
 
   it('overfits a few clips', async () => {
-    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: { clipNorm: 5 } })
-    const session = await openWith(built.programs, initialise(built.parameters, 5))
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: { clipNorm: 5 } })
+    const session = await openWith(built.programs, initialize(built.parameters, 5))
     const losses: number[] = []
     for (let step = 1; step <= 150; step++) {
       const outputs = await session.run(built.step, {
@@ -231,7 +231,7 @@ describe('patches', () => {
     const target = patchTargets(clips, graph.input('masked', [1, 2], 'int32'), {
       patch: 4,
       tubelet: 2,
-      normalise: true,
+      normalize: true,
     })
     const clip = new Uint8Array(frames.length / batch)
     const places: number[] = []
@@ -259,12 +259,12 @@ describe('patches', () => {
   })
 
   it('are painted back exactly from their own targets', async () => {
-    for (const objective of ['normalised-pixels', 'pixels'] as const) {
+    for (const objective of ['normalized-pixels', 'pixels'] as const) {
       const graph = new Graph('targets')
       const target = patchTargets(
         graph.input('frames', clipShape(configuration, 1), 'uint8'),
         graph.input('masked', [1, counts.masked], 'int32'),
-        { patch: 4, tubelet: 2, normalise: objective === 'normalised-pixels' },
+        { patch: 4, tubelet: 2, normalize: objective === 'normalized-pixels' },
       )
       const clip = frames.subarray(0, frames.length / batch)
       const places = masked.subarray(0, counts.masked)

@@ -7,10 +7,10 @@ import type { Program } from '../graph/program.ts'
 import { clipShape, type ModelConfiguration, tokensPerClip } from './configuration.ts'
 import { decode } from './decoder.ts'
 import { encode } from './encoder.ts'
-import { type OptimiserOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
+import { type OptimizerOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
 
-/** What the decoder is to predict: pixels normalised per patch and channel, or plain pixels on [0, 1]. */
-export type PretrainObjective = 'normalised-pixels' | 'pixels'
+/** What the decoder is to predict: pixels normalized per patch and channel, or plain pixels on [0, 1]. */
+export type PretrainObjective = 'normalized-pixels' | 'pixels'
 
 export interface PretrainTokens {
   /** Tokens of a clip that the encoder sees. */
@@ -25,10 +25,10 @@ export interface PretrainProgramOptions extends PretrainTokens {
   readonly configuration: ModelConfiguration
   /** Clips per run. */
   readonly batch: number
-  /** Default: what `configuration.normaliseTargets` says. */
+  /** Default: what `configuration.normalizeTargets` says. */
   readonly objective?: PretrainObjective
   /** Null or absent: the loss alone, without an update. */
-  readonly optimiser?: OptimiserOptions | null
+  readonly optimizer?: OptimizerOptions | null
   /** Also return the output `prediction` [B, M, P]. Default false. */
   readonly prediction?: boolean
   /** Also return every gradient; see `gradientOutput`. Default false. */
@@ -38,7 +38,7 @@ export interface PretrainProgramOptions extends PretrainTokens {
 }
 
 /**
- * Pretraining: forward, loss and, with an optimiser, backward and update.
+ * Pretraining: forward, loss and, with an optimizer, backward and update.
  *
  * Inputs: `frames` uint8 [B, T, H, W, C], `visible` int32 [B, V], `masked` int32 [B, M] (places to predict), with
  * `decoded` also `weight` float32 [B, M] (1 where the encoder did not see the place, else 0); those of `trainingPrograms`.
@@ -47,11 +47,11 @@ export interface PretrainProgramOptions extends PretrainTokens {
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function buildPretrainProgram(options: PretrainProgramOptions): TrainingPrograms {
-  const { optimiser = null, name = 'pretrain', prediction: wanted = false } = options
-  const graph = new Graph(stepName(name, optimiser))
+  const { optimizer = null, name = 'pretrain', prediction: wanted = false } = options
+  const graph = new Graph(stepName(name, optimizer))
   const { loss, prediction } = pretrainLoss(graph, options)
   const outputs: Record<string, Tensor> = wanted ? { loss, prediction } : { loss }
-  return trainingPrograms(graph, name, loss, outputs, optimiser, { gradients: options.gradients ?? false })
+  return trainingPrograms(graph, name, loss, outputs, optimizer, { gradients: options.gradients ?? false })
 }
 
 /**
@@ -59,9 +59,9 @@ export function buildPretrainProgram(options: PretrainProgramOptions): TrainingP
  * objective (`paintPatches` turns it into pixels), and `loss`.
  */
 export function buildReconstructProgram(
-  options: Omit<PretrainProgramOptions, 'optimiser' | 'prediction' | 'gradients'>,
+  options: Omit<PretrainProgramOptions, 'optimizer' | 'prediction' | 'gradients'>,
 ): Program {
-  return buildPretrainProgram({ name: 'reconstruct', ...options, optimiser: null, prediction: true }).programs[0]
+  return buildPretrainProgram({ name: 'reconstruct', ...options, optimizer: null, prediction: true }).programs[0]
 }
 
 function pretrainLoss(graph: Graph, options: PretrainProgramOptions): { loss: Tensor; prediction: Tensor } {
@@ -74,8 +74,8 @@ function pretrainLoss(graph: Graph, options: PretrainProgramOptions): { loss: Te
   const masked = graph.input('masked', [batch, predicted], 'int32')
   const encoded = encode(configuration, frames, { visible, finalNorm: configuration.encoderNorm })
   const prediction = decode(configuration, encoded, visible, masked)
-  const normalise = objective === undefined ? configuration.normaliseTargets : objective === 'normalised-pixels'
-  const target = patchTargets(frames, masked, { patch, tubelet, normalise })
+  const normalize = objective === undefined ? configuration.normalizeTargets : objective === 'normalized-pixels'
+  const target = patchTargets(frames, masked, { patch, tubelet, normalize })
   const weight = weighted ? graph.input('weight', [batch, predicted]) : null
   return { loss: meanSquaredError(prediction, target, weight), prediction }
 }

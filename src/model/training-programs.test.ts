@@ -10,7 +10,7 @@ import {
 } from '../../test/model/tiny.ts'
 import { decays, layerWiseScale, parameterShapes } from './parameters.ts'
 import { buildPretrainProgram } from './pretrain.ts'
-import { gradientOutput, type OptimiserOptions, stateNames, withAverages } from './training-programs.ts'
+import { gradientOutput, type OptimizerOptions, stateNames, withAverages } from './training-programs.ts'
 
 const configuration = tinyConfiguration()
 const batch = 4
@@ -19,8 +19,8 @@ const { visible, masked, counts } = randomMasks(configuration, batch)
 const shapes = parameterShapes(configuration, 'pretrain')
 const state = shakenState(shapes)
 
-const build = (optimiser: OptimiserOptions | null, size = batch, gradients = false) =>
-  buildPretrainProgram({ configuration, batch: size, ...counts, optimiser, gradients })
+const build = (optimizer: OptimizerOptions | null, size = batch, gradients = false) =>
+  buildPretrainProgram({ configuration, batch: size, ...counts, optimizer, gradients })
 
 /** The inputs of some clips of the batch. */
 const part = (from: number, to: number) => ({

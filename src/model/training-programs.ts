@@ -18,7 +18,7 @@ export function gradientOutput(parameter: string): string {
   return `gradient/${parameter}`
 }
 
-export interface OptimiserOptions {
+export interface OptimizerOptions {
   /** Default 0.9. */
   readonly beta1?: number
   /** Default 0.95 (pretraining); fine-tuning uses 0.999. */
@@ -52,25 +52,25 @@ export interface TrainingPrograms {
   readonly step: string
   /** Name of the program that applies accumulated gradients; null where `step` does so itself. */
   readonly apply: string | null
-  /** The model's parameters: what has to be initialised or loaded. */
+  /** The model's parameters: what has to be initialized or loaded. */
   readonly parameters: ParameterShapes
   /** Those that learn; moments, accumulators and averages exist for these (see `stateNames`). */
   readonly trained: readonly string[]
 }
 
 /** Name of the data program, known before its graph is built. */
-export function stepName(name: string, optimiser: OptimiserOptions | null): string {
-  return optimiser?.accumulate === true ? `${name}.accumulate` : name
+export function stepName(name: string, optimizer: OptimizerOptions | null): string {
+  return optimizer?.accumulate === true ? `${name}.accumulate` : name
 }
 
 /**
- * Turns a graph that computes a loss into programs. `graph` must be named `stepName(name, optimiser)`.
+ * Turns a graph that computes a loss into programs. `graph` must be named `stepName(name, optimizer)`.
  *
  * Inputs added: scalars `learningRate`, `weightDecay`, `step` (1 at the first update), `averageDecay` with EMA, and
  * `gradientWeight` of the accumulating program (1 / number of batches for a mean). Output added: `gradientNorm`, before
  * clipping. An average has to be written once at the start (a copy of the parameters); moments start at zero.
  *
- * @param optimiser null: a program that only evaluates
+ * @param optimizer null: a program that only evaluates
  * @throws VideoMaeError `INVALID_ARGUMENT` when nothing is trainable
  */
 export function trainingPrograms(
@@ -78,15 +78,15 @@ export function trainingPrograms(
   name: string,
   loss: Tensor,
   outputs: Readonly<Record<string, Tensor>>,
-  optimiser: OptimiserOptions | null,
+  optimizer: OptimizerOptions | null,
   { gradients: gradientOutputs = false }: TrainingOutputs = {},
 ): TrainingPrograms {
   const tensors = new Map(graph.states())
   const parameters = shapesOf(tensors)
-  if (optimiser === null && !gradientOutputs) {
+  if (optimizer === null && !gradientOutputs) {
     return { programs: [graph.build(outputs)], step: graph.name, apply: null, parameters, trained: [] }
   }
-  const trainable = optimiser?.trainable ?? (() => true)
+  const trainable = optimizer?.trainable ?? (() => true)
   const trained = [...tensors.keys()].filter((parameter) => trainable(parameter))
   if (trained.length === 0) throw invalidArgument('trainable', 'at least one parameter to learn', 'none')
   const gradients = differentiate(
@@ -97,11 +97,11 @@ export function trainingPrograms(
   const named = Object.fromEntries([...gradientOf].map(([parameter, tensor]) => [gradientOutput(parameter), tensor]))
   const all = gradientOutputs ? { ...outputs, ...named } : outputs
   const shared = { step: graph.name, parameters, trained }
-  if (optimiser === null) return { ...shared, programs: [graph.build(all)], apply: null }
+  if (optimizer === null) return { ...shared, programs: [graph.build(all)], apply: null }
 
-  if (optimiser.accumulate !== true) {
+  if (optimizer.accumulate !== true) {
     const source = (parameter: string) => ({ tensor: gradientOf.get(parameter)!.id })
-    const updates = optimiserUpdates(graph, trained, parameters, optimiser, source)
+    const updates = optimizerUpdates(graph, trained, parameters, optimizer, source)
     return { ...shared, programs: [graph.build(all, updates)], apply: null }
   }
 
@@ -115,7 +115,7 @@ export function trainingPrograms(
     weight: graph.input('gradientWeight', []).id,
   }
   const apply = `${name}.apply`
-  const programs = [graph.build(all, [accumulate]), applyProgram(apply, trained, parameters, optimiser)]
+  const programs = [graph.build(all, [accumulate]), applyProgram(apply, trained, parameters, optimizer)]
   return { ...shared, programs, apply }
 }
 
@@ -124,7 +124,7 @@ function applyProgram(
   name: string,
   trained: readonly string[],
   parameters: ParameterShapes,
-  optimiser: OptimiserOptions,
+  optimizer: OptimizerOptions,
 ): Program {
   const graph = new Graph(name)
   for (const parameter of trained) {
@@ -133,19 +133,19 @@ function applyProgram(
   }
   const accumulators = trained.map(stateNames.accumulator)
   const source = (parameter: string) => ({ state: stateNames.accumulator(parameter) })
-  const updates = optimiserUpdates(graph, trained, parameters, optimiser, source)
+  const updates = optimizerUpdates(graph, trained, parameters, optimizer, source)
   return graph.build({}, [...updates, { kind: 'zero', states: accumulators }])
 }
 
-function optimiserUpdates(
+function optimizerUpdates(
   graph: Graph,
   trained: readonly string[],
   parameters: ParameterShapes,
-  optimiser: OptimiserOptions,
+  optimizer: OptimizerOptions,
   gradient: (parameter: string) => GradientSource,
 ): readonly Update[] {
-  const { ranks = 1 } = optimiser
-  const scale = optimiser.learningRateScale ?? (() => 1)
+  const { ranks = 1 } = optimizer
+  const scale = optimizer.learningRateScale ?? (() => 1)
   const entries = trained.map((parameter): AdamwEntry => {
     const shape = parameters.get(parameter)!
     const firstMoment = stateNames.firstMoment(parameter)
@@ -167,16 +167,16 @@ function optimiserUpdates(
     learningRate: graph.input('learningRate', []).id,
     weightDecay: graph.input('weightDecay', []).id,
     step: graph.input('step', []).id,
-    beta1: optimiser.beta1 ?? 0.9,
-    beta2: optimiser.beta2 ?? 0.95,
-    epsilon: optimiser.epsilon ?? 1e-8,
+    beta1: optimizer.beta1 ?? 0.9,
+    beta2: optimizer.beta2 ?? 0.95,
+    epsilon: optimizer.epsilon ?? 1e-8,
     gradientScale: 1 / ranks,
-    clipNorm: optimiser.clipNorm ?? null,
+    clipNorm: optimizer.clipNorm ?? null,
     gradientNormOutput: 'gradientNorm',
   }
   // Sums over the ranks; the scale makes means of them, also of the norm.
   const reduce: readonly Update[] = ranks === 1 ? [] : [{ kind: 'reduce', gradients: trained.map(gradient) }]
-  if (optimiser.average !== true) return [...reduce, adamw]
+  if (optimizer.average !== true) return [...reduce, adamw]
   for (const parameter of trained) graph.state(stateNames.average(parameter), parameters.get(parameter)!)
   const average: AverageUpdate = {
     kind: 'average',

@@ -13,7 +13,7 @@ import {
 } from '../../test/model/tiny.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from './classify.ts'
 import type { ModelConfiguration } from './configuration.ts'
-import { initialise } from './initialise.ts'
+import { initialize } from './initialize.ts'
 import { decays, layerWiseScale, parameterShapes } from './parameters.ts'
 import { positionTable, withPositionsFor } from './positions.ts'
 import { buildPretrainProgram } from './pretrain.ts'
@@ -121,10 +121,10 @@ describe('learned positions', () => {
     const scale = layerWiseScale(2, 0.5)
     expect(scale('encoder.pos_embed')).toBe(scale('encoder.patch_embed.proj.weight'))
     expect(scale('encoder.blocks.1.gamma_2')).toBe(scale('encoder.blocks.1.norm1.weight'))
-    const fresh = initialise(shapes, 1, 'finetune')
+    const fresh = initialize(shapes, 1, 'finetune')
     expect(fresh.get('encoder.blocks.1.gamma_2')).toEqual(new Float32Array(12).fill(0.1))
     expect(Math.max(...fresh.get('encoder.pos_embed')!.map(Math.abs))).toBeLessThan(0.1)
-    expect(Math.max(...initialise(shapes, 1, 'pretrain').get('encoder.pos_embed')!.map(Math.abs))).toBeLessThanOrEqual(
+    expect(Math.max(...initialize(shapes, 1, 'pretrain').get('encoder.pos_embed')!.map(Math.abs))).toBeLessThanOrEqual(
       0.02,
     )
   })
@@ -153,7 +153,7 @@ describe('gradients', () => {
       configuration: everything,
       batch: 2,
       classes: 3,
-      optimiser: null,
+      optimizer: null,
       gradients: true,
     })
     const outputs = await runOnce(programs[0], state, inputs)

@@ -1,6 +1,6 @@
 /** Ridge regression without one group of rows at a time, in closed form. */
 import { factorize, oneHot, solveFactorized, solvePositiveDefinite } from './linear-algebra.ts'
-import { gramOfRows, type LabelledRows, notDefinite } from './ridge.ts'
+import { gramOfRows, type LabeledRows, notDefinite } from './ridge.ts'
 import type { DenseProduct } from './wasm/product.ts'
 
 /**
@@ -15,7 +15,7 @@ import type { DenseProduct } from './wasm/product.ts'
  * @throws VideoMaeError `RIDGE_SINGULAR`
  */
 export function leaveGroupsOut(
-  samples: Pick<LabelledRows, 'count' | 'width' | 'classes' | 'inputs' | 'labels'>,
+  samples: Pick<LabeledRows, 'count' | 'width' | 'classes' | 'inputs' | 'labels'>,
   groups: ArrayLike<number>,
   lambdas: readonly number[],
   product: DenseProduct<'f64'>,

@@ -1,5 +1,5 @@
 /**
- * Ridge regression on one-hot targets, bias included (and regularised) as a constant feature.
+ * Ridge regression on one-hot targets, bias included (and regularized) as a constant feature.
  *
  * Few samples (count <= width + 1): dual, W = X' (X X' + lambda I)^-1 Y. Otherwise primal through the statistics X'X and X'Y
  * of each bucket, added in ascending bucket order; with Finite Aggregation the d learners of a bucket share its statistics.
@@ -9,8 +9,8 @@ import { VideoMaeError } from '../core/errors.ts'
 import { combineRows, oneHot, solvePositiveDefinite, transpose } from './linear-algebra.ts'
 import type { DenseProduct } from './wasm/product.ts'
 
-/** Labelled rows of one regression, bucket by bucket in ascending order. */
-export interface LabelledRows {
+/** Labeled rows of one regression, bucket by bucket in ascending order. */
+export interface LabeledRows {
   readonly count: number
   readonly width: number
   readonly classes: number
@@ -70,7 +70,7 @@ export function gramOfRows(
 
 /** @returns [classes, width + 1] */
 export function trainRidge(
-  samples: LabelledRows,
+  samples: LabeledRows,
   lambda: number,
   product: DenseProduct<'f64'>,
   cache: StatisticsCache,
@@ -81,7 +81,7 @@ export function trainRidge(
     : transpose(trainPrimal(samples, lambda, product, cache), depth, samples.classes)
 }
 
-function trainDual(samples: LabelledRows, lambda: number, product: DenseProduct<'f64'>): Float64Array {
+function trainDual(samples: LabeledRows, lambda: number, product: DenseProduct<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
   const { gram, stride } = gramOfRows(product, inputs, count, depth)
@@ -93,7 +93,7 @@ function trainDual(samples: LabelledRows, lambda: number, product: DenseProduct<
 
 /** @returns [depth, classes] */
 function trainPrimal(
-  samples: LabelledRows,
+  samples: LabeledRows,
   lambda: number,
   product: DenseProduct<'f64'>,
   cache: StatisticsCache,
@@ -129,7 +129,7 @@ function trainPrimal(
  * largest singular value of X'(XX' + lambda I)^-1; every product and addition errs by 2^-24 relatively. Doubled, for the
  * float64 steps and the second-order terms.
  */
-export function ridgeScoreError(samples: LabelledRows, lambda: number, inputs: Float64Array): number {
+export function ridgeScoreError(samples: LabeledRows, lambda: number, inputs: Float64Array): number {
   const depth = samples.width + 1
   let longest = 0
   for (let from = 0; from < inputs.length; from += depth) {

@@ -49,13 +49,13 @@ function enlargement(size: PictureSize): number {
   return Math.max(1, Math.floor(160 / Math.max(size.width, size.height)))
 }
 
-interface LabelledClip {
+interface LabeledClip {
   readonly label: string
   /** uint8 [T, H, W, 3] */
   readonly clip: Uint8Array
 }
 
-function labelled({ original, masked, prediction, predictionWithTrueStatistics }: PaintedClips): LabelledClip[] {
+function labeled({ original, masked, prediction, predictionWithTrueStatistics }: PaintedClips): LabeledClip[] {
   return [
     { label: 'original', clip: original },
     { label: 'masked', clip: masked },
@@ -71,14 +71,14 @@ function frameNumber({ frameNumbers }: PictureSize, t: number): number {
 }
 
 /**
- * A sheet with one column per shown frame, the number of the frame above it, and a labelled row per clip: original, masked,
+ * A sheet with one column per shown frame, the number of the frame above it, and a labeled row per clip: original, masked,
  * prediction, and where targets are normalized the prediction with the true mean and standard deviation of every patch.
  *
  * @param columns how many frames are shown, evenly spread
  * @returns PNG bytes
  */
 export async function reconstructionSheet(parts: PaintedClips, size: PictureSize, columns = 8): Promise<Uint8Array> {
-  const rows = labelled(parts)
+  const rows = labeled(parts)
   const factor = enlargement(size)
   const shown = Math.min(columns, size.frames)
   const times = Array.from({ length: shown }, (_, k) => Math.floor((k * size.frames) / shown))
@@ -116,7 +116,7 @@ export async function reconstructionAnimation(
   millisecondsPerFrame = 120,
 ): Promise<Uint8Array> {
   const factor = enlargement(size)
-  const panels = labelled(parts).map(({ label, clip }) => ({ clip, lines: wrapText(label, size.width * factor) }))
+  const panels = labeled(parts).map(({ label, clip }) => ({ clip, lines: wrapText(label, size.width * factor) }))
   const columnWidth = Math.max(size.width * factor, ...panels.flatMap(({ lines }) => lines.map(textWidth))) + gap
   const top = lineHeight * Math.max(...panels.map(({ lines }) => lines.length))
   const below = top + size.height * factor + gap

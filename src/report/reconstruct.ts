@@ -35,7 +35,7 @@ export interface ReconstructOptions {
 }
 
 export interface ReconstructResult {
-  /** PNG: labelled rows as in `clips`; columns are frames. */
+  /** PNG: labeled rows as in `clips`; columns are frames. */
   readonly picture: string
   /** Endless WebP: the same side by side. */
   readonly animation: string
@@ -150,7 +150,7 @@ async function picturePlaces(
   return { picture, animation }
 }
 
-/** One clip, centred; the failure of the file becomes an error. */
+/** One clip, centered; the failure of the file becomes an error. */
 async function readClip(
   video: string,
   sampling: ClipSampling,

@@ -8,14 +8,14 @@ import { drawText, textWidth, wrapText } from './text.ts'
 
 const size = { frames: 4, height: 8, width: 12 }
 const values = 2 * 4 * 4 * 3
-const configuration = (normaliseTargets: boolean) =>
+const configuration = (normalizeTargets: boolean) =>
   resolveConfiguration({
     imageSize: [8, 12],
     frames: 4,
     patch: 4,
     tubelet: 2,
     encoder: { width: 8, depth: 1, heads: 1 },
-    normaliseTargets,
+    normalizeTargets,
   })
 
 function randomFrames(): Uint8Array {
@@ -35,9 +35,9 @@ function places(token: number): number[] {
 }
 
 /** The target of one token, from the definition (VideoMAE 3.3). */
-function target(frames: Uint8Array, token: number, normalised: boolean): Float32Array {
+function target(frames: Uint8Array, token: number, normalized: boolean): Float32Array {
   const pixels = places(token).map((place) => frames[place] / 255)
-  if (!normalised) return Float32Array.from(pixels)
+  if (!normalized) return Float32Array.from(pixels)
   const out = new Float32Array(values)
   for (let c = 0; c < 3; c++) {
     const channel = pixels.filter((_, k) => k % 3 === c)
@@ -49,15 +49,15 @@ function target(frames: Uint8Array, token: number, normalised: boolean): Float32
 }
 
 describe('paintReconstruction', () => {
-  it.each([true, false])('gives the original back for a perfect prediction (normalised %s)', (normalised) => {
+  it.each([true, false])('gives the original back for a perfect prediction (normalized %s)', (normalized) => {
     const frames = randomFrames()
     const masked = Int32Array.from({ length: 12 }, (_, k) => k)
     const prediction = new Float32Array(12 * values)
-    for (let k = 0; k < 12; k++) prediction.set(target(frames, k, normalised), k * values)
-    const painted = paintReconstruction(configuration(normalised), frames, masked, prediction)
+    for (let k = 0; k < 12; k++) prediction.set(target(frames, k, normalized), k * values)
+    const painted = paintReconstruction(configuration(normalized), frames, masked, prediction)
     expect(painted.predictionWithTrueStatistics ?? painted.prediction).toEqual(frames)
-    expect(painted.predictionWithTrueStatistics === null).toBe(!normalised)
-    if (!normalised) expect(painted.pixelError).toBe(0)
+    expect(painted.predictionWithTrueStatistics === null).toBe(!normalized)
+    if (!normalized) expect(painted.pixelError).toBe(0)
     expect(new Set(painted.masked).size).toBe(1)
   })
 
@@ -74,18 +74,18 @@ describe('paintReconstruction', () => {
     expect(painted.pixelError).toBeCloseTo(squares / values, 12)
   })
 
-  it.each([true, false])('shows a prediction with nothing of the hidden pixels (normalized %s)', (normalised) => {
+  it.each([true, false])('shows a prediction with nothing of the hidden pixels (normalized %s)', (normalized) => {
     const [frames, masked, random] = [randomFrames(), Int32Array.of(0, 4, 7, 11), new RandomStream(6)]
     const output = Float32Array.from({ length: 4 * values }, () => random.uniform(-1, 1))
     const hidden = new Set([...masked].flatMap(places))
     const changed = frames.map((value, i) => (hidden.has(i) ? value >> 3 : value))
     const [before, after] = [frames, changed].map((clip) =>
-      paintReconstruction(configuration(normalised), clip, masked, output),
+      paintReconstruction(configuration(normalized), clip, masked, output),
     )
     expect(changed).not.toEqual(frames)
     expect(after.prediction).toEqual(before.prediction)
     expect(after.masked).toEqual(before.masked)
-    if (normalised) expect(after.predictionWithTrueStatistics).not.toEqual(before.predictionWithTrueStatistics)
+    if (normalized) expect(after.predictionWithTrueStatistics).not.toEqual(before.predictionWithTrueStatistics)
   })
 
   it('brings normalized predictions back with the average mean and deviation of the visible patches', () => {
@@ -130,7 +130,7 @@ describe('pictures', () => {
   it.each([
     ['normalized', painted, 4],
     ['raw', raw, 3],
-  ])('draws a sheet with a labelled row for each clip of %s targets', async (_, parts, rows) => {
+  ])('draws a sheet with a labeled row for each clip of %s targets', async (_, parts, rows) => {
     const sheet = await reconstructionSheet(parts, size, 2)
     const { width, height, format } = await sharp(sheet).metadata()
     const row = line + 8 * factor + 8

@@ -44,7 +44,7 @@ export function paintReconstruction(
     original: frames,
     masked: hidePatches(configuration, frames, masked),
     prediction,
-    predictionWithTrueStatistics: configuration.normaliseTargets
+    predictionWithTrueStatistics: configuration.normalizeTargets
       ? paintPatches(configuration, frames, masked, output, { statistics: 'patch' })
       : null,
     pixelError: squares / Math.max(1, output.length),

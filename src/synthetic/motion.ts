@@ -1,7 +1,7 @@
 import type { RandomStream } from '../core/random.ts'
 
 /**
- * Clips in which only the *motion* is the class. Shape, texture, colours, size, background and place are drawn at
+ * Clips in which only the *motion* is the class. Shape, texture, colors, size, background and place are drawn at
  * random and independently of the class, and everything moves on a torus, so that at every frame index the distribution
  * of a single frame is the same for all classes: no still frame can tell them apart.
  */
@@ -33,7 +33,7 @@ interface Scene {
   readonly lobes: number
   readonly lobeDepth: number
   readonly radius: number
-  readonly centre: readonly [number, number]
+  readonly center: readonly [number, number]
   readonly angle: number
   /** Pixels per frame (translation), radians per frame (rotation, orbit). */
   readonly speed: number
@@ -42,7 +42,7 @@ interface Scene {
 
 /**
  * A sum of plane waves per channel, some faint long ones and some that tell textures apart. Cheap, and different in every
- * clip. The waves are long enough for every patch to have a slope which its neighbours in space and time foretell.
+ * clip. The waves are long enough for every patch to have a slope which its neighbors in space and time foretell.
  */
 interface Texture {
   readonly base: readonly [number, number, number]
@@ -56,10 +56,10 @@ interface Texture {
 
 /**
  * @param side shorter side of the picture, pixels
- * @param contrast amplitude of the medium waves (half a side to a side), grey levels; the long wave has 20
+ * @param contrast amplitude of the medium waves (half a side to a side), gray levels; the long wave has 20
  */
 function drawTexture(random: RandomStream, side: number, contrast: number): Texture {
-  const colour = () => random.uniform(70, 185)
+  const color = () => random.uniform(70, 185)
   const wave = (wavelength: number, height: number) => {
     const frequency = (2 * Math.PI) / wavelength
     const direction = random.uniform(0, 2 * Math.PI)
@@ -72,7 +72,7 @@ function drawTexture(random: RandomStream, side: number, contrast: number): Text
     }
   }
   return {
-    base: [colour(), colour(), colour()],
+    base: [color(), color(), color()],
     waves: [
       wave(side * random.uniform(0.9, 2.2), 20),
       wave(side * random.uniform(0.5, 1.2), contrast),
@@ -84,7 +84,7 @@ function drawTexture(random: RandomStream, side: number, contrast: number): Text
 function drawScene(kind: MotionClass, random: RandomStream, { width, height }: MotionClipOptions): Scene {
   const side = Math.min(width, height)
   // What moves must carry most of the picture's variation: with small faint shapes on strong backgrounds neither pretraining
-  // nor 16,000 labelled clips taught a small model anything about motion (dev/log.md).
+  // nor 16,000 labeled clips taught a small model anything about motion (dev/log.md).
   const background = drawTexture(random, side, 4)
   const texture = drawTexture(random, side, 45)
   return {
@@ -94,7 +94,7 @@ function drawScene(kind: MotionClass, random: RandomStream, { width, height }: M
     lobes: 2 + random.integer(4),
     lobeDepth: random.uniform(0.1, 0.25),
     radius: side * random.uniform(0.32, 0.42),
-    centre: [random.uniform(0, width), random.uniform(0, height)],
+    center: [random.uniform(0, width), random.uniform(0, height)],
     angle: random.uniform(0, 2 * Math.PI),
     speed: random.uniform(0.7, 1.3),
     orbitRadius: side * random.uniform(0.15, 0.22),
@@ -105,7 +105,7 @@ function drawScene(kind: MotionClass, random: RandomStream, { width, height }: M
 function poseAt(scene: Scene, t: number, side: number): { x: number; y: number; angle: number } {
   const step = (side / 32) * scene.speed * t
   const turn = 0.16 * scene.speed * t
-  const [x, y] = scene.centre
+  const [x, y] = scene.center
   const { angle, orbitRadius } = scene
   const orbit = (phase: number) => ({
     x: x + orbitRadius * Math.cos(angle + phase),
@@ -146,13 +146,13 @@ function shade(texture: Texture, x: number, y: number, out: Float64Array): void 
 
 function renderBackground(texture: Texture, width: number, height: number): Float32Array {
   const pixels = new Float32Array(width * height * 3)
-  const colour = new Float64Array(3)
+  const color = new Float64Array(3)
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i += 3) {
-      shade(texture, x, y, colour)
-      pixels[i] = colour[0]
-      pixels[i + 1] = colour[1]
-      pixels[i + 2] = colour[2]
+      shade(texture, x, y, color)
+      pixels[i] = color[0]
+      pixels[i + 1] = color[1]
+      pixels[i + 2] = color[2]
     }
   }
   return pixels
@@ -172,7 +172,7 @@ export function renderMotionClip(kind: MotionClass, random: RandomStream, option
   const scene = drawScene(kind, random, options)
   const background = renderBackground(scene.background, width, height)
   const clip = new Uint8Array(frames * height * width * 3)
-  const colour = new Float64Array(3)
+  const color = new Float64Array(3)
   let offset = 0
   for (let t = 0; t < frames; t++) {
     const pose = poseAt(scene, t, Math.min(width, height))
@@ -189,9 +189,9 @@ export function renderMotionClip(kind: MotionClass, random: RandomStream, option
           const edge = scene.radius * (1 + scene.lobeDepth * Math.cos(scene.lobes * around))
           cover = Math.min(1, Math.max(0, edge - distance + 0.5))
         }
-        if (cover > 0) shade(scene.texture, cos * dx - sin * dy, sin * dx + cos * dy, colour)
+        if (cover > 0) shade(scene.texture, cos * dx - sin * dy, sin * dx + cos * dy, color)
         for (let c = 0; c < 3; c++) {
-          const value = background[i + c] * (1 - cover) + (cover > 0 ? colour[c] * cover : 0)
+          const value = background[i + c] * (1 - cover) + (cover > 0 ? color[c] * cover : 0)
           clip[offset + c] = value < 0 ? 0 : value > 255 ? 255 : value + 0.5
         }
       }

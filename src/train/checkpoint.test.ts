@@ -21,7 +21,7 @@ function save(step: number, keep: number): Promise<string> {
     metrics: emptyMetrics,
   }
   const writeModel = async (directory: string) => writeFileSync(path.join(directory, 'weights'), `of step ${step}`)
-  return saveCheckpoint(run, { writeModel, optimiser: new Map(), state }, keep)
+  return saveCheckpoint(run, { writeModel, optimizer: new Map(), state }, keep)
 }
 const damage = (step: number) => writeFileSync(path.join(run.checkpointPath(step), 'weights'), 'cut off')
 

@@ -11,7 +11,7 @@ import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { RunDirectory } from './run-directory.ts'
 
-const optimiserFile = 'optimizer.safetensors'
+const optimizerFile = 'optimizer.safetensors'
 const stateFile = 'trainer-state.json'
 
 const badFileSchema = z.strictObject({
@@ -32,7 +32,7 @@ const measuredSchema = z.strictObject({ clips: z.number(), seconds: z.number() }
 const trainerStateSchema = z.strictObject({
   format: z.literal('videomae-trainer-state'),
   version: z.literal(1),
-  /** Optimiser steps done. Together with the seed it is the whole random state and the position in the data. */
+  /** Optimizer steps done. Together with the seed it is the whole random state and the position in the data. */
   step: z.int().min(0),
   seed: z.int().min(0),
   engine: z.string(),
@@ -88,7 +88,7 @@ export interface CheckpointContent {
   /** Writes the model into a folder, in the Hugging Face layout. */
   readonly writeModel: (directory: string) => Promise<void>
   /** Moments and averages by the names of their state. */
-  readonly optimiser: ReadonlyMap<string, SafetensorsTensor>
+  readonly optimizer: ReadonlyMap<string, SafetensorsTensor>
   readonly state: Omit<TrainerState, 'format' | 'version' | 'digests'>
 }
 
@@ -107,7 +107,7 @@ export async function saveCheckpoint(run: RunDirectory, content: CheckpointConte
   const target = run.checkpointPath(content.state.step)
   await replaceDirectory(target, async (directory) => {
     await content.writeModel(directory)
-    await writeSafetensors(path.join(directory, optimiserFile), content.optimiser)
+    await writeSafetensors(path.join(directory, optimizerFile), content.optimizer)
     const state: TrainerState = {
       format: 'videomae-trainer-state',
       version: 1,
@@ -203,13 +203,13 @@ function problemOf(error: unknown): string {
  *
  * @throws VideoMaeError `WEIGHTS_NOT_FINITE`, and what `readSafetensors` throws
  */
-export async function readOptimiserState(directory: string): Promise<Map<string, Float32Array>> {
-  const file = await readSafetensors(path.join(directory, optimiserFile))
+export async function readOptimizerState(directory: string): Promise<Map<string, Float32Array>> {
+  const file = await readSafetensors(path.join(directory, optimizerFile))
   try {
     const values = new Map<string, Float32Array>()
     for (const name of file.names) {
       const read = await file.readFloat32(name)
-      requireFiniteTensor(path.join(directory, optimiserFile), name, read)
+      requireFiniteTensor(path.join(directory, optimizerFile), name, read)
       values.set(name, read)
     }
     return values

@@ -15,7 +15,7 @@ describe('run configuration', () => {
   it('fills in every default', async () => {
     const configuration = await loadRunConfiguration({ text: 'model: {preset: base}\n' })
     expect(configuration.model).toMatchObject({ preset: 'base', frames: null, from: null, width: null })
-    expect(configuration.optimiser).toMatchObject({ baseLearningRate: 1.5e-4, betas: [0.9, 0.95], clipNorm: null })
+    expect(configuration.optimizer).toMatchObject({ baseLearningRate: 1.5e-4, betas: [0.9, 0.95], clipNorm: null })
     expect(configuration.schedule.duration).toEqual({ unit: 'epochs', amount: 100 })
     expect(await loadRunConfiguration({})).toMatchObject({ seed: 0 })
   })
@@ -63,8 +63,8 @@ describe('run configuration', () => {
   })
 
   it('names file, line and column of an unknown key and the nearest key that exists', async () => {
-    expect(await complaint('seed: 1\noptimiser:\n  betas: [0.9, 0.95]\n  baseLerningRate: 1\n')).toBe(
-      'recipe.yaml:4:3: Unknown key "baseLerningRate" in "optimiser"; did you mean "baseLearningRate"?',
+    expect(await complaint('seed: 1\noptimizer:\n  betas: [0.9, 0.95]\n  baseLerningRate: 1\n')).toBe(
+      'recipe.yaml:4:3: Unknown key "baseLerningRate" in "optimizer"; did you mean "baseLearningRate"?',
     )
     expect(await complaint('modle: {}\n')).toBe('recipe.yaml:1:1: Unknown key "modle"; did you mean "model"?')
     expect(await complaint('mask:\n  decoder: {knd: running-cell}\n')).toBe(
@@ -82,7 +82,7 @@ describe('run configuration', () => {
       expect.stringMatching(/^recipe\.yaml:3:10: "mask\.ratio": .*0\.98/),
       expect.stringMatching(/^recipe\.yaml:5:13: "schedule\.duration": Expected a duration such as "800 epochs"/),
     ])
-    expect(await complaint('optimiser:\n  betas: [0.9, 2]\n')).toMatch(/^recipe\.yaml:2:16: "optimiser\.betas\.1"/)
+    expect(await complaint('optimizer:\n  betas: [0.9, 2]\n')).toMatch(/^recipe\.yaml:2:16: "optimizer\.betas\.1"/)
   })
 
   it('names the place of broken YAML and of a key that stands twice', async () => {
@@ -92,13 +92,13 @@ describe('run configuration', () => {
   })
 
   it('lets overrides replace values, make sections and be named in errors', async () => {
-    const overrides = ['model.depth=6', 'optimiser.clipNorm=0.02', 'schedule.warmup={steps: 3}', 'data.path=[a, b]']
+    const overrides = ['model.depth=6', 'optimizer.clipNorm=0.02', 'schedule.warmup={steps: 3}', 'data.path=[a, b]']
     const configuration = await loadRunConfiguration({
       text: 'model: {depth: 12}\n',
       overrides: overrides.map(parseOverride),
     })
     expect(configuration.model.depth).toBe(6)
-    expect(configuration.optimiser.clipNorm).toBe(0.02)
+    expect(configuration.optimizer.clipNorm).toBe(0.02)
     expect(configuration.schedule.warmup).toEqual({ unit: 'steps', amount: 3 })
     expect(configuration.data.path).toEqual(['a', 'b'])
     expect(await complaint('seed: 1\n', 'model.dept=6')).toBe(

@@ -7,10 +7,10 @@ import { type RunConfiguration, type RunInput, runSchema } from './configuration
 
 /** One value that replaces what the file says. */
 export interface Override {
-  /** Where it goes, `['optimiser', 'baseLearningRate']`. */
+  /** Where it goes, `['optimizer', 'baseLearningRate']`. */
   readonly path: readonly string[]
   readonly value: unknown
-  /** What the user wrote, for messages: `--set optimiser.baseLearningRate=3e-4`. */
+  /** What the user wrote, for messages: `--set optimizer.baseLearningRate=3e-4`. */
   readonly origin: string
 }
 

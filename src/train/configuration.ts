@@ -140,9 +140,9 @@ export const modelSchema = z
         'flattened: as the original and transformers; factored: time, row and column apart, learned far sooner by small models, but unknown to transformers. null: flattened, or as "from" has them.',
       ),
     target: z
-      .enum(['normalised', 'raw'])
-      .default('normalised')
-      .describe('normalised: pixels of a patch with its own mean and deviation taken out; raw: pixels in [0, 1].'),
+      .enum(['normalized', 'raw'])
+      .default('normalized')
+      .describe('normalized: pixels of a patch with its own mean and deviation taken out; raw: pixels in [0, 1].'),
   })
   .describe('A preset, changed where you say so.')
 
@@ -150,7 +150,7 @@ export const batchSchema = z
   .strictObject({
     size: countSchema('batchSize')
       .default(256)
-      .describe('Clips shown to the model per optimiser step, repeats included.'),
+      .describe('Clips shown to the model per optimizer step, repeats included.'),
     perRun: countSchema('batch')
       .nullable()
       .default(null)
@@ -158,9 +158,9 @@ export const batchSchema = z
         'Clips in one run of the engine, a divisor of size; gradients of size/perRun runs are averaged. null: 8, or what divides.',
       ),
   })
-  .describe('How many clips one optimiser step sees.')
+  .describe('How many clips one optimizer step sees.')
 
-export const optimiserSchema = z
+export const optimizerSchema = z
   .strictObject({
     baseLearningRate: rate
       .default(1.5e-4)
@@ -235,7 +235,7 @@ export const runSchema = z
     mask: maskSchema.prefault({}),
     model: modelSchema.prefault({}),
     batch: batchSchema.prefault({}),
-    optimiser: optimiserSchema.prefault({}),
+    optimizer: optimizerSchema.prefault({}),
     schedule: scheduleSchema.prefault({}),
     engine: engineSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),

@@ -6,7 +6,7 @@ export const durationUnits = ['steps', 'epochs', 'clips'] as const
 export type DurationUnit = (typeof durationUnits)[number]
 
 /**
- * A length of training. `steps` are optimiser updates, `epochs` passes over the videos (so with samplesPerClip = 4 one
+ * A length of training. `steps` are optimizer updates, `epochs` passes over the videos (so with samplesPerClip = 4 one
  * epoch shows the model four clips of every video), `clips` clips shown to the model, repeats included.
  */
 export interface Duration {
@@ -37,14 +37,14 @@ export function formatDuration(duration: Duration): string {
 
 /** How a run counts: what turns durations into steps. */
 export interface StepRate {
-  /** Clips shown to the model per optimiser step, repeats included. */
+  /** Clips shown to the model per optimizer step, repeats included. */
   readonly clipsPerStep: number
-  /** Optimiser steps of one pass over the videos; not whole where an epoch ends inside a step. Null: not known yet. */
+  /** Optimizer steps of one pass over the videos; not whole where an epoch ends inside a step. Null: not known yet. */
   readonly stepsPerEpoch: number | null
 }
 
 /**
- * Optimiser steps of a duration, rounded down, at least 1 unless the amount is 0. The one place where durations become
+ * Optimizer steps of a duration, rounded down, at least 1 unless the amount is 0. The one place where durations become
  * steps.
  *
  * @throws VideoMaeError `DURATION_UNKNOWN` for epochs while the number of videos is not known

@@ -17,16 +17,16 @@ export interface TrainingBatch {
 }
 
 /**
- * How one optimiser step is run: one program that does everything, or `runs` times a program that adds its gradients to
+ * How one optimizer step is run: one program that does everything, or `runs` times a program that adds its gradients to
  * accumulators and then one that applies them (and sets them to zero). A program that trains returns `loss`; the one
- * that holds the optimiser returns `gradientNorm`.
+ * that holds the optimizer returns `gradientNorm`.
  */
 export type StepPrograms =
   | { readonly kind: 'whole'; readonly train: string }
   | { readonly kind: 'accumulated'; readonly accumulate: string; readonly apply: string; readonly runs: number }
 
 export interface StepRecord {
-  /** Optimiser steps done, 1 for the first. */
+  /** Optimizer steps done, 1 for the first. */
   readonly step: number
   readonly epoch: number
   /** Mean over the clips of the step. */
@@ -62,12 +62,12 @@ export interface StepAgreement {
 export interface TrainingOptions {
   readonly session: EngineSession
   readonly programs: StepPrograms
-  /** Optimiser steps of the whole training, and how many of them are done already. */
+  /** Optimizer steps of the whole training, and how many of them are done already. */
   readonly steps: number
   readonly done: number
   /** The next batch, in order; called again while the engine still runs on the one before. */
   readonly nextBatch: () => Promise<TrainingBatch>
-  /** Scalar inputs of the optimiser's program at step 0, 1, ... */
+  /** Scalar inputs of the optimizer's program at step 0, 1, ... */
   readonly stepInputs: (step: number) => RunInputs
   /** Further scalar inputs of the accumulating program, e.g. the weight of one run. */
   readonly accumulateInputs?: RunInputs
@@ -159,7 +159,7 @@ function runsPerStep(programs: StepPrograms): number {
   return programs.kind === 'whole' ? 1 : programs.runs
 }
 
-/** One optimiser step; null where the signal stopped it before anything but accumulators had changed. */
+/** One optimizer step; null where the signal stopped it before anything but accumulators had changed. */
 async function runStep(options: TrainingOptions, feed: Feed, step: number): Promise<StepRecord | null> {
   const { session, programs, signal, ranks } = options
   const began = performance.now()
@@ -288,7 +288,7 @@ function nonFinite(
     {
       code: 'NON_FINITE',
       exit: 'nonFinite',
-      hint: 'The last checkpoint is untouched. Start a new run from it (model.from) with a lower optimiser.baseLearningRate or with optimiser.clipNorm.',
+      hint: 'The last checkpoint is untouched. Start a new run from it (model.from) with a lower optimizer.baseLearningRate or with optimizer.clipNorm.',
     },
   )
 }

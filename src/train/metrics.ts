@@ -3,7 +3,7 @@ import type { ScheduledValues } from './schedule.ts'
 
 /** One line of `metrics.jsonl`: means over the steps since the line before. */
 export interface MetricsLine {
-  /** Optimiser steps done. */
+  /** Optimizer steps done. */
   readonly step: number
   /** Passes over the videos done, with fraction. */
   readonly epoch: number

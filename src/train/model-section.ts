@@ -24,15 +24,15 @@ type ModelSection = RunConfiguration['model']
  * @throws VideoMaeError `INVALID_ARGUMENT` for sizes that do not fit, `CONFIGURATION_INVALID` for sizes beside `from`
  */
 export function modelConfiguration(section: ModelSection, source: ModelConfiguration | null): ModelConfiguration {
-  const normaliseTargets = section.target === 'normalised'
-  if (source !== null) return continued(section, source, normaliseTargets)
+  const normalizeTargets = section.target === 'normalized'
+  if (source !== null) return continued(section, source, normalizeTargets)
   const base = presetConfiguration(section.preset ?? 'small')
   const common = {
     imageSize: section.resolution ?? 224,
     frames: section.frames ?? 16,
     patch: section.patch ?? base.patch,
     tubelet: section.tubelet ?? base.tubelet,
-    normaliseTargets,
+    normalizeTargets,
     positions: section.positions ?? 'flattened',
   }
   const encoder = resized(base.encoder, section)
@@ -75,7 +75,7 @@ function scaledResize(
   return { shortEdge: Math.round((resize.shortEdge * Math.min(height, width)) / Math.min(...imageSize)) }
 }
 
-function continued(section: ModelSection, source: ModelConfiguration, normaliseTargets: boolean): ModelConfiguration {
+function continued(section: ModelSection, source: ModelConfiguration, normalizeTargets: boolean): ModelConfiguration {
   const { preset, patch, tubelet, width, depth, heads, decoder, positions } = section
   const sizes = {
     preset,
@@ -104,7 +104,7 @@ function continued(section: ModelSection, source: ModelConfiguration, normaliseT
     imageSize: resolution === null ? source.imageSize : resolution,
     resize: source.resize && scaledResize(source.resize, source, resolution),
     frames: section.frames ?? source.frames,
-    normaliseTargets,
+    normalizeTargets,
   })
   const before = tokenGrid(source)
   const after = tokenGrid(resolved)

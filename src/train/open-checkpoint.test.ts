@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { resolveConfiguration } from '../model/configuration.ts'
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import { parameterShapes } from '../model/parameters.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { saveCheckpoint } from './checkpoint.ts'
@@ -16,7 +16,7 @@ const checkpoint = path.join(folder, 'step-00000003')
 const state = path.join(checkpoint, 'trainer-state.json')
 const encoder = { width: 8, depth: 1, heads: 1 }
 const configuration = resolveConfiguration({ imageSize: 16, frames: 2, patch: 8, encoder, decoder: encoder })
-const weights = initialise(parameterShapes(configuration, 'pretrain'), 0)
+const weights = initialize(parameterShapes(configuration, 'pretrain'), 0)
 
 beforeAll(async () => {
   for (const place of [checkpoint, path.join(checkpoint, 'ema'), path.join(checkpoint, 'other')]) {
@@ -108,7 +108,7 @@ it('says which newer checkpoint of a run is damaged, and which one is opened in 
       ...{ step, seed: 0, engine: 'none', configuration: {}, badFiles: [], data: { entries: 1, digest: '' } },
       metrics: emptyMetrics,
     }
-    return saveCheckpoint(run, { writeModel, optimiser: new Map(), state }, 2)
+    return saveCheckpoint(run, { writeModel, optimizer: new Map(), state }, 2)
   }
   const [older, newer] = [await save(1), await save(2)]
   expect(await openCheckpoint(run.path)).toMatchObject({ path: newer, warnings: [] })

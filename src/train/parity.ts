@@ -10,7 +10,7 @@ import { clipShape, tokensPerClip } from '../model/configuration.ts'
 import { type LoadedCheckpoint, loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import { buildPretrainProgram } from '../model/pretrain.ts'
 import { toHuggingFaceTensors } from '../model/save-checkpoint.ts'
-import { gradientOutput, type OptimiserOptions } from '../model/training-programs.ts'
+import { gradientOutput, type OptimizerOptions } from '../model/training-programs.ts'
 
 /** Largest differences that count as agreement between two float32 implementations. */
 export const parityTolerances = { logits: 1e-4, loss: 1e-4, gradientNorm: 1e-3, adamwLoss: 1e-4 } as const
@@ -100,10 +100,10 @@ async function pretrainLines(
   const visible = Int32Array.from(masks.flatMap((mask) => [...mask.visible]))
   const masked = Int32Array.from(masks.flatMap((mask) => [...mask.masked]))
   const { lr, betas, eps, weight_decay: weightDecay, losses } = expected.adamw
-  const optimiser: OptimiserOptions = { beta1: betas[0], beta2: betas[1], epsilon: eps }
+  const optimizer: OptimizerOptions = { beta1: betas[0], beta2: betas[1], epsilon: eps }
   const shared = { configuration, batch, visible: visible.length / batch, masked: masked.length / batch }
   const compare = buildPretrainProgram({ ...shared, name: 'compare', prediction: true, gradients: true })
-  const train = buildPretrainProgram({ ...shared, name: 'train', optimiser })
+  const train = buildPretrainProgram({ ...shared, name: 'train', optimizer })
 
   const session = await engine.open([...compare.programs, ...train.programs], engineOptions)
   try {

@@ -52,7 +52,7 @@ export function runLabels(classes: readonly string[], entries: readonly { readon
 export interface PretrainDataOptions {
   readonly entries: readonly VideoEntry[]
   readonly run: ResolvedRun
-  /** Optimiser steps done: where the data goes on. */
+  /** Optimizer steps done: where the data goes on. */
   readonly done: number
   readonly knownBad: readonly BadFile[]
   readonly onBadFile: (file: BadFile) => void

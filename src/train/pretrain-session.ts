@@ -1,4 +1,4 @@
-import { initialise } from '../model/initialise.ts'
+import { initialize } from '../model/initialize.ts'
 import type { LoadedCheckpoint } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { withPositionsFor } from '../model/positions.ts'
@@ -6,7 +6,7 @@ import { buildPretrainProgram } from '../model/pretrain.ts'
 import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 import type { ResolvedRun } from './resolve.ts'
-import { optimiserOptions } from './training-session.ts'
+import { optimizerOptions } from './training-session.ts'
 
 /**
  * Builds the programs of a run.
@@ -15,13 +15,13 @@ import { optimiserOptions } from './training-session.ts'
  * @param ranks that train together
  */
 export function buildPretraining(run: ResolvedRun, clipsPerRun = run.clipsPerRun, ranks = 1): TrainingPrograms {
-  const { optimiser, mask, batch } = run.configuration
+  const { optimizer, mask, batch } = run.configuration
   return buildPretrainProgram({
     configuration: run.model,
     batch: clipsPerRun,
     visible: run.visible,
     ...(mask.decoder === null ? { masked: run.predicted } : { decoded: run.predicted }),
-    optimiser: optimiserOptions(optimiser, batch.size / clipsPerRun / ranks, ranks),
+    optimizer: optimizerOptions(optimizer, batch.size / clipsPerRun / ranks, ranks),
   })
 }
 
@@ -31,7 +31,7 @@ export function startingWeights(
   training: TrainingPrograms,
   source: Pick<LoadedCheckpoint, 'configuration' | 'state'> | null,
 ): ModelState {
-  if (source === null) return initialise(training.parameters, run.configuration.seed)
+  if (source === null) return initialize(training.parameters, run.configuration.seed)
   return withPositionsFor(source.state, source.configuration, run.model)
 }
 

@@ -146,12 +146,12 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
   const begun = await ranks.agree(() => begin(input, options, ranks))
   const { configuration, resources, entries, sources, source, run, share, length, training } = begun
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = length
-  const { optimiser, checkpoint, log, seed, model } = configuration
+  const { optimizer, checkpoint, log, seed, model } = configuration
   const decoded = new DecodedFiles(ranks)
   const record = new TrainingRecord({
     files: entries.map((entry) => entry.path),
     originals: originalsOfFiles(entries),
-    labelled: false,
+    labeled: false,
     start: source === null ? null : { from: model.from!, place: source.path, state: source.state },
     signal: options.signal,
     onNote: options.onNote,
@@ -169,8 +169,8 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         stepsPerEpoch,
         checkpointSteps,
         logSteps,
-        schedule: createSchedule({ ...run, ...optimiser, weightDecayEnd: run.weightDecayEnd, steps, warmupSteps }),
-        average: optimiser.average,
+        schedule: createSchedule({ ...run, ...optimizer, weightDecayEnd: run.weightDecayEnd, steps, warmupSteps }),
+        average: optimizer.average,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
         open: (usedBefore) =>
@@ -215,6 +215,6 @@ export function lossWarnings({ loss, meanLoss }: Pick<TrainingRunResult, 'loss' 
   if (loss === null || meanLoss === null || loss < learnedBelow * meanLoss) return []
   return [
     `The loss (${loss.toFixed(4)}) is not more than 2 % below that of predicting the mean (${meanLoss.toFixed(4)}), so the model has learned ` +
-      'next to nothing: train longer (schedule.duration), change optimiser.baseLearningRate, or look at the clips with `videomae reconstruct`.',
+      'next to nothing: train longer (schedule.duration), change optimizer.baseLearningRate, or look at the clips with `videomae reconstruct`.',
   ]
 }

@@ -115,11 +115,11 @@ describe('recipes of the paper', () => {
   it.each(published)('$name has the published values', async (expected) => {
     const run = await resolved(expected.name, expected.videos)
     const { configuration, model } = run
-    const { optimiser, data, batch } = configuration
+    const { optimizer, data, batch } = configuration
     expect(batch.size).toBe(expected.batch)
     expect(run.learningRate).toBeCloseTo(expected.rate, 12)
     expect(run.minimumLearningRate).toBeCloseTo((1e-5 * expected.batch) / 256, 12)
-    expect([optimiser.weightDecay, optimiser.betas, optimiser.clipNorm]).toEqual([0.05, [0.9, 0.95], null])
+    expect([optimizer.weightDecay, optimizer.betas, optimizer.clipNorm]).toEqual([0.05, [0.9, 0.95], null])
     expect([configuration.clip.stride, configuration.clip.crop, configuration.clip.flip]).toEqual([
       expected.stride,
       'multi-scale',
@@ -156,7 +156,7 @@ describe('every recipe', () => {
     expect(text).toContain('# yaml-language-server: $schema=./schema.json')
   })
 
-  it('is found by name, and a typing error is recognised', () => {
+  it('is found by name, and a typing error is recognized', () => {
     expect(recipeNames()).toEqual(
       expect.arrayContaining(['demo', 'laptop-pretrain', ...published.map(({ name }) => name)]),
     )

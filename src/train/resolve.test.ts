@@ -31,7 +31,7 @@ describe('a resolved run', () => {
     const run = await resolved([...sizes, 'data.samplesPerClip=4'], { videos: 640 })
     expect(run.steps).toBe(20)
     expect(run.learningRate).toBeCloseTo(1.5e-4 / 4, 15)
-    expect((await resolved([...sizes, 'optimiser.countRepeats=true'])).learningRate).toBeCloseTo(1.5e-4, 15)
+    expect((await resolved([...sizes, 'optimizer.countRepeats=true'])).learningRate).toBeCloseTo(1.5e-4, 15)
   })
 
   it('leaves steps open while the data is not known', async () => {

@@ -17,7 +17,7 @@ export interface ResolvedRun {
   /** Tokens of a clip that the encoder sees, and that the decoder predicts. */
   readonly visible: number
   readonly predicted: number
-  /** Clips in one run of the engine, and runs of the engine per optimiser step. */
+  /** Clips in one run of the engine, and runs of the engine per optimizer step. */
   readonly clipsPerRun: number
   readonly runsPerStep: number
   readonly learningRate: number
@@ -86,11 +86,11 @@ export type ResolvedLength = Pick<
 export function resolveLength(
   {
     batch,
-    optimiser,
+    optimizer,
     schedule,
     checkpoint,
     log,
-  }: Pick<RunConfiguration, 'batch' | 'optimiser' | 'schedule' | 'checkpoint' | 'log'>,
+  }: Pick<RunConfiguration, 'batch' | 'optimizer' | 'schedule' | 'checkpoint' | 'log'>,
   samplesPerClip: number,
   videos: number | null,
   passes = 1,
@@ -122,13 +122,13 @@ export function resolveLength(
       `A shorter run needs a shorter warm-up, a tenth for example: --set schedule.warmup="${Math.max(1, Math.floor(steps / 10))} steps".`,
     )
   }
-  const rule = { globalBatch: batch.size, samplesPerClip, countRepeats: optimiser.countRepeats }
+  const rule = { globalBatch: batch.size, samplesPerClip, countRepeats: optimizer.countRepeats }
   return {
     clipsPerRun,
     runsPerStep,
-    learningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.baseLearningRate }),
-    minimumLearningRate: scaledLearningRate({ ...rule, baseLearningRate: optimiser.minimumBaseLearningRate }),
-    weightDecayEnd: optimiser.weightDecayEnd ?? optimiser.weightDecay,
+    learningRate: scaledLearningRate({ ...rule, baseLearningRate: optimizer.baseLearningRate }),
+    minimumLearningRate: scaledLearningRate({ ...rule, baseLearningRate: optimizer.minimumBaseLearningRate }),
+    weightDecayEnd: optimizer.weightDecayEnd ?? optimizer.weightDecay,
     stepsPerEpoch: rate.stepsPerEpoch,
     steps,
     warmupSteps,

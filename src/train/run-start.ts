@@ -9,7 +9,7 @@ export interface RunStart {
   readonly classes?: number
   /** Of a head on frozen features: its mode, and the clips whose features it and its test need. Mode `ridge` has no steps. */
   readonly head?: { readonly mode: 'linear' | 'attentive' | 'ridge'; readonly features: number }
-  /** Optimiser steps, and clips shown to the model, repeats included, of the whole run. */
+  /** Optimizer steps, and clips shown to the model, repeats included, of the whole run. */
   readonly steps: number
   readonly clips: number
   readonly clipsPerRun: number

@@ -22,18 +22,18 @@ it('does not go on on another engine', () => {
 })
 
 it('does not go on with other classes or labels, which would give outputs other names', () => {
-  const labelled = (classes: readonly string[], digest: string): RunIdentity => ({
+  const labeled = (classes: readonly string[], digest: string): RunIdentity => ({
     ...run,
     data: { ...run.data, labels: { classes, digest } },
   })
-  const before = labelled(['bend', 'jack'], 'a')
-  expect(requireSameRun(before, labelled(['bend', 'jack'], 'a'))).toEqual([])
-  expect(() => requireSameRun(before, labelled(['jack', 'zbend'], 'b'))).toThrow(
+  const before = labeled(['bend', 'jack'], 'a')
+  expect(requireSameRun(before, labeled(['bend', 'jack'], 'a'))).toEqual([])
+  expect(() => requireSameRun(before, labeled(['jack', 'zbend'], 'b'))).toThrow(
     'the classes: [bend, jack] -> [jack, zbend]',
   )
-  expect(() => requireSameRun(before, labelled(['bend', 'jack'], 'b'))).toThrow('the labels: training or validation')
+  expect(() => requireSameRun(before, labeled(['bend', 'jack'], 'b'))).toThrow('the labels: training or validation')
   // An older checkpoint does not know them: that is said.
   expect(requireSameRun(run, before)).toEqual([expect.objectContaining({ key: 'labels of the videos' })])
   const many = Array.from({ length: 400 }, (_, k) => `class ${k}`)
-  expect(() => requireSameRun(before, labelled(many, 'b'))).toThrow('class 11, and 388 more]')
+  expect(() => requireSameRun(before, labeled(many, 'b'))).toThrow('class 11, and 388 more]')
 })

@@ -1,14 +1,14 @@
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 
-/** Values that change with every optimiser step. */
+/** Values that change with every optimizer step. */
 export interface ScheduledValues {
   readonly learningRate: number
   readonly weightDecay: number
 }
 
 export interface ScheduleOptions {
-  /** Optimiser steps of the whole run. */
+  /** Optimizer steps of the whole run. */
   readonly steps: number
   /** Steps of linear warm-up at its start. */
   readonly warmupSteps: number

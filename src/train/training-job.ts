@@ -51,7 +51,7 @@ export interface TrainingData {
 
 /** Where data goes on: the same whether or not the run was interrupted there. */
 export interface DataPlace {
-  /** Optimiser steps done. */
+  /** Optimizer steps done. */
   readonly done: number
   readonly knownBad: readonly BadFile[]
   readonly onBadFile: (file: BadFile) => void
@@ -112,7 +112,7 @@ export interface TrainingRunResult {
   readonly badFiles: readonly BadFile[]
 }
 
-/** Scalar inputs of the optimiser at each step. */
+/** Scalar inputs of the optimizer at each step. */
 export function stepInputs(schedule: Schedule, averageDecay: number | null): (step: number) => RunInputs {
   return (step) => {
     const { learningRate, weightDecay } = schedule(step)

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 const recordOf = (files: readonly string[], signal?: AbortSignal): TrainingRecord =>
-  new TrainingRecord({ files: files.map(place), labelled: false, start: null, signal })
+  new TrainingRecord({ files: files.map(place), labeled: false, start: null, signal })
 
 test('waiting until all files are read ends when the run is aborted, without a manifest', async () => {
   const stop = new AbortController()

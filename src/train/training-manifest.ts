@@ -27,7 +27,7 @@ export const trainingManifestSchema = z.strictObject({
   /** Null where the training itself wrote it; else what it was put together from afterwards, as a digest. */
   list: z.string().nullable(),
   /** Whether labels took part. */
-  labelled: z.boolean(),
+  labeled: z.boolean(),
   /**
    * SHA-256 of every file that took part, sorted; also of those that prepared videos were made of, and of those behind the weights that the run
    * started from.
@@ -154,7 +154,7 @@ async function weightsIn(folder: string): Promise<string[]> {
 export interface TrainingRecordOptions {
   /** The files that the run may read; one may be named several times. */
   readonly files: readonly string[]
-  readonly labelled: boolean
+  readonly labeled: boolean
   /** Those of `files` that train nothing and choose nothing. Default none. */
   readonly heldOut?: ReadonlySet<string>
   /** By file: the SHA-256 of those that it was prepared from. They count as files of the run, too. */
@@ -247,7 +247,7 @@ export class TrainingRecord {
       if (state !== stamps[i]?.state || (await stampOf(file))?.state !== state) this.noteChange(file)
     }
     this.finished = true
-    const { labelled, heldOut, originals } = this.options
+    const { labeled, heldOut, originals } = this.options
     const part = (out: boolean): string[] =>
       [...this.read].flatMap(([file, { digest }]) =>
         digest === null || (heldOut?.has(file) ?? false) !== out ? [] : [digest, ...(originals?.get(file) ?? [])],
@@ -256,13 +256,13 @@ export class TrainingRecord {
     const { withLabels: _, heldOut: __, weights: ___, labelsRead: before, ...kept } = base
     return {
       ...kept,
-      labelled: base.labelled || labelled,
+      labeled: base.labeled || labeled,
       samples: [...new Set([...base.samples, ...trained, ...tested])].sort(),
       // Where an earlier run with labels did not say whose they were, nobody knows it later.
-      ...(base.labelled && before === undefined
+      ...(base.labeled && before === undefined
         ? {}
-        : { labelsRead: [...new Set([...(before ?? []), ...(labelled ? [...trained, ...tested] : [])])].sort() }),
-      ...useAfter(base, { labelled, trained, heldOut: tested }),
+        : { labelsRead: [...new Set([...(before ?? []), ...(labeled ? [...trained, ...tested] : [])])].sort() }),
+      ...useAfter(base, { labeled, trained, heldOut: tested }),
     }
   }
 
@@ -294,13 +294,13 @@ export class TrainingRecord {
 
   /** What the weights at the start are made of. */
   private async started(): Promise<TrainingManifestContent> {
-    const { start, labelled } = this.options
+    const { start, labeled } = this.options
     const known = start === null ? null : await namedManifest(start.place)
     if (known !== null) return known
     return {
       schema: 'videomae.training-manifest/2',
       list: null,
-      labelled,
+      labeled,
       samples: [],
       withLabels: [],
       heldOut: [],
@@ -380,16 +380,16 @@ type UseFields = Pick<TrainingManifestContent, 'withLabels' | 'heldOut'>
  * @param heldOut of those that did not: it was only tested on them, or left them out
  */
 function useAfter(
-  before: Pick<TrainingManifestContent, 'labelled' | 'samples' | 'withLabels' | 'heldOut'>,
-  run: { readonly labelled: boolean; readonly trained: Iterable<string>; readonly heldOut: Iterable<string> },
+  before: Pick<TrainingManifestContent, 'labeled' | 'samples' | 'withLabels' | 'heldOut'>,
+  run: { readonly labeled: boolean; readonly trained: Iterable<string>; readonly heldOut: Iterable<string> },
 ): UseFields {
-  if (before.labelled && before.withLabels === undefined) return {}
+  if (before.labeled && before.withLabels === undefined) return {}
   const withLabels = new Set(before.withLabels)
   const outBefore = new Set(before.heldOut)
   const trained = new Set(before.samples.filter((digest) => !outBefore.has(digest)))
   for (const digest of run.trained) {
     trained.add(digest)
-    if (run.labelled) withLabels.add(digest)
+    if (run.labeled) withLabels.add(digest)
   }
   const heldOut = new Set([...outBefore, ...run.heldOut].filter((digest) => !trained.has(digest)))
   return { withLabels: [...withLabels].sort(), heldOut: [...heldOut].sort() }

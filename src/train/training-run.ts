@@ -5,7 +5,7 @@ import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.t
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
-import { type FoundCheckpoint, findCheckpoint, readOptimiserState, saveCheckpoint } from './checkpoint.ts'
+import { type FoundCheckpoint, findCheckpoint, readOptimizerState, saveCheckpoint } from './checkpoint.ts'
 import { runTraining, type StepPrograms, type StepRecord } from './loop.ts'
 import { Metrics, type MetricsLine } from './metrics.ts'
 import { openOnRanks, type RunPlace, spreadState, stepAgreement, trainBeside } from './rank-run.ts'
@@ -128,11 +128,11 @@ async function trainLocked(
       await written
       await directory.flushHistory()
       await tensorboard?.flush()
-      const { weights, optimiser, averages } = await readTrainedState(opened, job.average !== null)
+      const { weights, optimizer, averages } = await readTrainedState(opened, job.average !== null)
       const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
       checkpoint = await saveCheckpoint(
         directory,
-        { writeModel: (folder) => job.writeModel(folder, weights, averages), optimiser, state },
+        { writeModel: (folder) => job.writeModel(folder, weights, averages), optimizer, state },
         job.keep,
       )
       note(`Saved ${checkpoint}`)
@@ -227,26 +227,26 @@ function startingState(job: TrainingJob, training: TrainingPrograms): ModelState
 /** Weights, moments and averages of a checkpoint by the names of their state. */
 async function savedState({ path }: FoundCheckpoint): Promise<Map<string, Float32Array>> {
   const { state } = await loadCheckpointDirectory(path)
-  return new Map([...state, ...(await readOptimiserState(path))])
+  return new Map([...state, ...(await readOptimizerState(path))])
 }
 
 /** What a checkpoint needs of the engine: weights, and moments and averages by the names of their state. */
 async function readTrainedState(
   { session, training }: OpenedTraining,
   averaged: boolean,
-): Promise<{ weights: ModelState; optimiser: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
+): Promise<{ weights: ModelState; optimizer: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
   const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.average] : [])]
   const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
   const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
-  const optimiser = new Map<string, SafetensorsTensor>()
+  const optimizer = new Map<string, SafetensorsTensor>()
   for (const [name, parameter] of owners) {
-    optimiser.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
+    optimizer.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
   }
-  if (!averaged) return { weights: state, optimiser, averages: null }
+  if (!averaged) return { weights: state, optimizer, averages: null }
   const averages = new Map(
     [...training.parameters.keys()].map((name) => [name, state.get(stateNames.average(name)) ?? state.get(name)!]),
   )
-  return { weights: state, optimiser, averages }
+  return { weights: state, optimizer, averages }
 }
 
 function events(line: MetricsLine) {

@@ -13,9 +13,9 @@ export function engineOptions(wanted: Omit<RunConfiguration['engine'], 'name'>):
   return { threads: threads ?? undefined, device: device ?? undefined, precision, recompute }
 }
 
-/** What a configuration says of the optimiser's programs. */
-export function optimiserOptions(
-  { betas: [beta1, beta2], epsilon, clipNorm, average }: RunConfiguration['optimiser'],
+/** What a configuration says of the optimizer's programs. */
+export function optimizerOptions(
+  { betas: [beta1, beta2], epsilon, clipNorm, average }: RunConfiguration['optimizer'],
   runsPerStep: number,
   ranks = 1,
 ) {

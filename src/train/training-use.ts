@@ -28,8 +28,8 @@ export async function trainingUse(place: string): Promise<TrainingUse> {
   const found = await recordedManifest(place)
   if (found === null) return unknownUse('no training-manifest.json of its training lies beside its weights')
   if (!found.named) return unknownUse(namesNoWeights)
-  const { labelled, samples, withLabels, heldOut = [], start, changed } = found.content
-  if (labelled && withLabels === undefined)
+  const { labeled, samples, withLabels, heldOut = [], start, changed } = found.content
+  if (labeled && withLabels === undefined)
     return unknownUse('its training-manifest.json does not say which videos it was only tested on')
   const seen = new Set(withLabels)
   const out = new Set(heldOut)

@@ -53,7 +53,7 @@ const scales = [1, 0.875, 0.75, 0.66]
 /** Width and height scale of each of the ten pairs whose indices differ by at most one. */
 const scalePairs = scales.flatMap((_, i) => scales.flatMap((__, j) => (Math.abs(i - j) <= 1 ? [[i, j] as const] : [])))
 
-/** Offsets in quarters of the free space: corners, centre, middles of the edges, quarter points. */
+/** Offsets in quarters of the free space: corners, center, middles of the edges, quarter points. */
 const offsets = [
   [0, 0],
   [4, 0],

@@ -20,7 +20,7 @@ const clipPixels: OutputPixels = { format: 'rgb24', scaler: 'bilinear' }
  * it widens the kernel when it scales down, so downscaling is antialiased) straight to RGB24 at the target size, and only then, on
  * the small picture, the turn and the mirroring. Both decoders use the same chain, so their pixels agree.
  *
- * The colour matrix and range that a frame declares are honoured; an undeclared matrix is read as BT.601, as FFmpeg does.
+ * The color matrix and range that a frame declares are honored; an undeclared matrix is read as BT.601, as FFmpeg does.
  * `exact=1`: the luma crop is placed on the asked pixel even where chroma is subsampled.
  *
  * @param coded size and pixel format of the frames that come in
@@ -58,7 +58,7 @@ export function cropChain(
 
 /**
  * For samples of two bytes, and for interleaved chroma, `crop` halves a byte offset that must stay a whole sample: from an odd column it would read
- * garbage colours (seen with FFmpeg 5.1 and 8.1).
+ * garbage colors (seen with FFmpeg 5.1 and 8.1).
  */
 function needsEvenColumns(pixelFormat: string): boolean {
   return /(?:9|1[0-6])(?:le|be)$|^nv|^p[024]/.test(pixelFormat)

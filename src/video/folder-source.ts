@@ -10,16 +10,16 @@ import type { VideoEntry } from './types.ts'
 /**
  * The videos of a folder.
  *
- * @param labelled take the name of the folder a file lies in as its label
+ * @param labeled take the name of the folder a file lies in as its label
  * @throws VideoMaeError `VIDEO_SOURCE_EMPTY`, `VIDEO_SOURCE_UNREADABLE`
  */
-export function readFolderSource(folder: string, labelled: boolean): ReadSource {
+export function readFolderSource(folder: string, labeled: boolean): ReadSource {
   const { videos, others, unusable, hidden, frameFolders } = readFolder(folder)
   const own = unusable.find(({ id }) => id === '')
   if (own !== undefined) throw unreadableSource(folder, own.reason)
   const { split, warnings } = folderSplit(videos)
   const entries = videos.map((id): VideoEntry => {
-    const label = labelled ? labelOf(folder, id, split) : undefined
+    const label = labeled ? labelOf(folder, id, split) : undefined
     const part = split === null ? undefined : id.split('/')[split.depth]
     return {
       path: path.join(folder, ...id.split('/')),
@@ -41,7 +41,7 @@ export function readFolderSource(folder: string, labelled: boolean): ReadSource 
     ({ folder: inner, pictures, first }) =>
       `${inner === '' ? folder : inner} holds ${pictures} pictures and no video. ${framesHint(path.join(folder, inner), first)}`,
   )
-  const told = [...warnings, ...(labelled ? classFolderWarnings(folder, entries) : []), ...frames.slice(0, 1)]
+  const told = [...warnings, ...(labeled ? classFolderWarnings(folder, entries) : []), ...frames.slice(0, 1)]
   if (frames.length > 1) told.push(`${frames.length - 1} more folders hold only pictures`)
   const reading = describeReading(
     { ...nothing, source: folder, kind: 'folder', unusable, remarks, warnings: told },

@@ -11,7 +11,7 @@ export interface LoadClipsOptions {
   readonly entries: readonly VideoEntry[]
   /** Temporal views of every video; each is combined with every crop. All must have the same number of frames. */
   readonly samplings: readonly ClipSampling[]
-  /** Spatial views. Default: the centre. */
+  /** Spatial views. Default: the center. */
   readonly crops?: readonly CropChoice[]
   /** Height and width of the clips, in pixels; one number for both. */
   readonly size: number | FrameSize

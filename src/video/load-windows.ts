@@ -15,7 +15,7 @@ export interface LoadWindowsOptions extends Omit<LoadClipsOptions, 'samplings' |
   readonly step: number
 }
 
-/** Some neighbouring windows of one video. */
+/** Some neighboring windows of one video. */
 export type LoadedWindows = {
   /** Index into the entries. */
   readonly index: number
@@ -26,7 +26,7 @@ export type LoadedWindows = {
       /** Number of the first of these windows, and how many the video has. */
       readonly first: number
       readonly total: number
-      /** uint8 [windows][frames][height][width][3], RGB, the centre of the picture. */
+      /** uint8 [windows][frames][height][width][3], RGB, the center of the picture. */
       readonly clips: Uint8Array
       readonly views: readonly ClipView[]
     }

@@ -144,7 +144,7 @@ export function denseView(length: number, frames: number, stride: number, view: 
 }
 
 /**
- * Frame i of view k: trunc(k * tick / views + tick * i) with tick = length / frames, the views interleaved (VideoMAE V2's generalisation; with two
+ * Frame i of view k: trunc(k * tick / views + tick * i) with tick = length / frames, the views interleaved (VideoMAE V2's generalization; with two
  * views the reference's pair).
  */
 export function segmentView(length: number, frames: number, view: number, views: number): number[] {

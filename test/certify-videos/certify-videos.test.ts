@@ -106,7 +106,7 @@ describe('what an encoder was trained on', () => {
 
     const fresh = await planCertification(options(`untrained:${place('continued')}`))
     expect(fresh.encoder.trust).toBe('fixed')
-    // In a folder per class a relabelled video would have another id, and be two units.
+    // In a folder per class a relabeled video would have another id, and be two units.
     await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/contains its class/)
     const scaled = await planCertification(options(`untrained:${run}`, { trusted: videos }))
     expect(() => checkPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
@@ -302,7 +302,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(code).toBe(0)
     const shown = JSON.parse(stdout) as CertificateFile
     expect(shown.threat).toMatchObject({ threat: 'temporal', encoder: { trust: 'external' } })
-    expect(shown.threat.claim).toContain('neighbouring periods')
+    expect(shown.threat.claim).toContain('neighboring periods')
     const periods = { until: Date.UTC(2024, 1, 12), length: 7 * 86_400_000, coverage: 2 }
     expect(shown.runs[0]).toMatchObject({ rule: 'temporal', partitions: 5, learners: 5, periods })
     const certificate = JSON.parse(readFileSync(path.join(out, 'certificate.json'), 'utf8')) as CertificateFile

@@ -17,7 +17,7 @@ import { pixelRow } from '../../src/certify/videos/pixels.ts'
 import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
 import { readModel } from '../../src/format/onnx.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { pixelValues } from '../../src/model/pixel-values.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
@@ -42,7 +42,7 @@ beforeAll(async () => {
   const classes = ['left', 'right', 'clockwise'] as const
   await generateMotionDataset(elsewhere, { clips: 6, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 24, size: 32, frames: 8, seed: 2, classes })
-  const state = initialise(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
+  const state = initialize(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
   await saveCheckpointDirectory(encoder, { configuration, kind: 'encoder', state })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

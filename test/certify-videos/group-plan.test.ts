@@ -27,7 +27,7 @@ function list(name: string, labelOf: (i: number) => string, groupOf?: (i: number
 }
 
 const plain = list('plain.csv', (i) => (i % 2 === 0 ? 'walk' : 'run'))
-const unlabelled = list('unlabelled.csv', (i) => (i === 5 ? '' : i % 2 === 0 ? 'walk' : 'run'))
+const unlabeled = list('unlabeled.csv', (i) => (i === 5 ? '' : i % 2 === 0 ? 'walk' : 'run'))
 
 let runs = 0
 async function refusal(data: string, more: Partial<CertifyCommandOptions>) {
@@ -51,11 +51,11 @@ async function refusal(data: string, more: Partial<CertifyCommandOptions>) {
 
 describe('before encoders of groups are pretrained, certify refuses', () => {
   it('rows that their label takes out of a group, where labels are what may change', async () => {
-    expect(await refusal(unlabelled, { threat: 'label_flip' })).toMatchObject({
+    expect(await refusal(unlabeled, { threat: 'label_flip' })).toMatchObject({
       code: 'ROWS_WITHOUT_CLASS',
       message: expect.stringContaining('clip-5.mp4'),
     })
-    expect(await refusal(unlabelled, { threat: 'label_flip', groupRecipe: undefined, stage: 'groups' })).toMatchObject({
+    expect(await refusal(unlabeled, { threat: 'label_flip', groupRecipe: undefined, stage: 'groups' })).toMatchObject({
       code: 'ROWS_WITHOUT_CLASS',
     })
   })
@@ -111,7 +111,7 @@ it('lists of groups hold every protected video once; rows without a label are in
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   const out = place('lists')
   const options = { rule: 'groups', groups: 2, stage: 'groups', quiet: true, json: true } as const
-  await certifyCommand(unlabelled, { ...options, out }).finally(() => write.mockRestore())
+  await certifyCommand(unlabeled, { ...options, out }).finally(() => write.mockRestore())
   const names = readdirSync(path.join(out, 'groups')).sort()
   // The last one records what was written, so that a list that somebody edits is not replaced.
   const [lists, record] = [names.slice(0, 2), names.slice(2)]

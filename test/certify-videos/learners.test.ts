@@ -102,8 +102,8 @@ describe.each([
     // So does another label: the learner has learned from it.
     const labels = set.labels.map((label, i) => (i === 0 ? 1 - label : label))
     const flipped = await learners.train({ ...set, labels }, plan)
-    const relabelled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
-    expect(relabelled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
+    const relabeled = first.records.filter(({ sha256 }, i) => sha256 !== flipped.records[i].sha256)
+    expect(relabeled.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
     // One after the other they take over each other's sessions; alone, a learner has a new one.
     const opened = countingSessions()
     const inTurn = await learners.train(set, { ...plan, threads: 1 })
@@ -282,7 +282,7 @@ describe('an encoder for each group', () => {
   })
 })
 
-it('resample: identity, mirror, and the mean of neighbours', () => {
+it('resample: identity, mirror, and the mean of neighbors', () => {
   const from = Uint8Array.from({ length: 4 * 4 * 3 }, (_, i) => 4 * i)
   const [whole, output] = [
     { x: 0, y: 0, width: 4, height: 4 },

@@ -8,7 +8,7 @@ import type { LearnerKind } from '../../src/certify/videos/learners/kinds.ts'
 import { ensembleSize, requireStudyMemory } from '../../src/certify/videos/memory.ts'
 import type { CertifyVideosPlan } from '../../src/certify/videos/plan.ts'
 import { prepareLearners } from '../../src/certify/videos/prepare.ts'
-import type { LabelledVideo } from '../../src/dataset/dataset.ts'
+import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { freshEncoder } from '../../src/inference/encoder-source.ts'
 import { presetConfiguration } from '../../src/model/presets.ts'
 
@@ -22,7 +22,7 @@ beforeEach(() => {
 })
 
 const source = freshEncoder(presetConfiguration('small'), { kind: 'dense', stride: 1, fps: null }, 0)
-const video = (i: number): LabelledVideo => ({
+const video = (i: number): LabeledVideo => ({
   path: `/none/${i}.mp4`,
   id: `${i}`,
   label: 'a',

@@ -154,7 +154,7 @@ describe('the white-box certificate, which is about labels that become another c
   it('takes any other label, and rows to predict without one', async () => {
     await check(rowsOf('run'), true, declared)
     await check(rowsOf('a new class'), true)
-    await check([...rowsOf('run'), `${file('unlabelled.mp4')},,test`], true)
+    await check([...rowsOf('run'), `${file('unlabeled.mp4')},,test`], true)
   })
 })
 

@@ -202,7 +202,7 @@ describe('a manifest', () => {
   })
 
   it('names the average of its weights, too', async () => {
-    const record = new TrainingRecord({ files: videosIn(place('elsewhere')), labelled: false, start: null })
+    const record = new TrainingRecord({ files: videosIn(place('elsewhere')), labeled: false, start: null })
     await record.begin(null)
     cpSync(place('run', 'step-00000004'), place('averaged'), { recursive: true })
     cpSync(place('others-run', 'step-00000004'), place('averaged', 'ema'), { recursive: true })
@@ -301,7 +301,7 @@ describe('a run that wrote down what it was trained on', () => {
 
   it('compares the states that decoders found with those that were read', async () => {
     const files = await dataset('digested', 4)
-    const record = new TrainingRecord({ files, labelled: false, start: null })
+    const record = new TrainingRecord({ files, labeled: false, start: null })
     await record.begin(null)
     const write = async () => {
       await record.write(place())
@@ -322,14 +322,14 @@ describe('a run that wrote down what it was trained on', () => {
   it('reads a file again that was only touched, and one that changed after its digest was taken', async () => {
     const files = await dataset('touched', 5)
     const known = { digests: new Map(files.map((file) => [file, digestOf(files[0])])), since: Date.now() + 1e6 }
-    const record = new TrainingRecord({ files, labelled: false, start: null, known })
+    const record = new TrainingRecord({ files, labeled: false, start: null, known })
     await record.begin(null)
     await record.write(place()) // all files are read
     utimesSync(files[1], 1e9, 1e9)
     await record.write(place())
     const written = () => JSON.parse(readFileSync(place('training-manifest.json'), 'utf8')) as TrainingManifestContent
     expect(written()).toMatchObject({ changed: 1, samples: [digestOf(files[0])] })
-    const careful = new TrainingRecord({ files, labelled: false, start: null, known: { ...known, since: 0 } })
+    const careful = new TrainingRecord({ files, labeled: false, start: null, known: { ...known, since: 0 } })
     await careful.begin(null)
     await careful.write(place())
     utimesSync(files[1], 1e9 + 1, 1e9)
@@ -339,7 +339,7 @@ describe('a run that wrote down what it was trained on', () => {
 
   it('does not take a file for what was trained on that was replaced before it was read', async () => {
     const files = await dataset('replaced', 4)
-    const record = new TrainingRecord({ files, labelled: false, start: null })
+    const record = new TrainingRecord({ files, labeled: false, start: null })
     await record.begin(null) // the first steps may see every file as it is now
     cpSync(files[0], files[3])
     await record.write(place())
@@ -373,8 +373,8 @@ describe('a run that wrote down what it was trained on', () => {
   })
 
   it.each(['ridge', 'full'] as const)('with labels is refused for the videos it saw: mode %s', async (mode) => {
-    const files = await dataset(`labelled-${mode}`, mode === 'full' ? 7 : 8)
-    await finetuneOn(place(`labelled-${mode}`), place(`${mode}-run`), place('run'), mode)
+    const files = await dataset(`labeled-${mode}`, mode === 'full' ? 7 : 8)
+    await finetuneOn(place(`labeled-${mode}`), place(`${mode}-run`), place('run'), mode)
     const moved = files.map((file, i) => {
       const to = place(`moved-${mode}-${i}.mp4`)
       renameSync(file, to)
@@ -382,7 +382,7 @@ describe('a run that wrote down what it was trained on', () => {
     })
     const protect = listOf(`moved-${mode}.csv`, moved)
     for (const from of [place(`${mode}-run`), place(`${mode}-run`, 'best')]) {
-      expect(await known(from)).toMatchObject({ labelled: true, samples: { size: 12 } })
+      expect(await known(from)).toMatchObject({ labeled: true, samples: { size: 12 } })
       const plan = await planCertification(options(from, protect))
       expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
       expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
@@ -526,7 +526,7 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(place('split-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('nothing shows that the weights'),
-      atLeast: { labelled: true, samples: { size: 6 } },
+      atLeast: { labeled: true, samples: { size: 6 } },
     })
     listOf('split.csv', videosIn(place('elsewhere')))
     expect(await trainingManifestOf(place('split-run'))).toMatchObject({
@@ -637,7 +637,7 @@ describe('data that a user names', () => {
     const [file] = videosIn(place('elsewhere'))
     const refused = { code: 'TRAINED_ON_UNREADABLE', exit: 'data', hint: expect.any(String) }
     await expect(manifestOfData(listOf('lost.csv', [file, place('nowhere.mp4')]))).rejects.toMatchObject(refused)
-    const earlier = { schema: 'videomae.training-manifest/1', list: null, labelled: false }
+    const earlier = { schema: 'videomae.training-manifest/1', list: null, labeled: false }
     for (const [content, valid] of [
       [{ ...earlier, samples: [['a', digestOf(file)]] }, true],
       [

@@ -221,7 +221,7 @@ describe('rule temporal', () => {
     expect(run).toMatchObject({ rule: 'temporal', learners, offsets: [], periods })
     expect(manifests[0]).toMatchObject({ rows: 325, buckets: 13, sizes: new Array(13).fill(25) })
     expect([certificate.trainingRows, certificate.trainingVideos]).toEqual([325, 325])
-    expect(certificate.threat.claim).toContain('neighbouring periods')
+    expect(certificate.threat.claim).toContain('neighboring periods')
     expect(certificateTable(certificate)).toContain('| temporal K=11 n=3, earliness |')
     const before = await family.train(timed, plan)
     expect(before.records.map(({ samples }) => samples)).toEqual(new Array(learners).fill(75))
@@ -247,7 +247,7 @@ describe('rule temporal', () => {
     for (let length = 1; length <= 5; length++) {
       for (let from = 0; from + length <= 13; from++) {
         const inside = (row: number) => row >= 55 + 25 * from && row < 55 + 25 * (from + length)
-        // Everything in the stretch is relabelled or replaced by inputs under wrong labels.
+        // Everything in the stretch is relabeled or replaced by inputs under wrong labels.
         const rows = cleanRows(timed).map((row, i): PoisonedRow => {
           if (!inside(i)) return row
           const label = (row.label + 1) % 3
@@ -330,7 +330,7 @@ describe('rule temporal', () => {
     const seen = { ...fixedEncoder, trust: 'protected_set' }
     await refused({ threat: { threat: 'temporal', encoder: seen } }).toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
     const flips = await certify(timed, inputs, { ...options, threat: { threat: 'label_flip', encoder: seen as never } })
-    expect(flips.certificate.threat.claim).toContain('the labels of any r neighbouring periods')
+    expect(flips.certificate.threat.claim).toContain('the labels of any r neighboring periods')
   })
 })
 

@@ -11,8 +11,8 @@ export function gaussians(options: {
   readonly separation?: number
 }): FeatureSet {
   const { rows, seed, classes = 3, width = 12, informative = width, separation = 1 } = options
-  const centre = new RandomStream('means', classes)
-  const means = Float64Array.from({ length: classes * informative }, () => centre.normal(0, separation))
+  const center = new RandomStream('means', classes)
+  const means = Float64Array.from({ length: classes * informative }, () => center.normal(0, separation))
   const stream = new RandomStream(seed, 'samples')
   const labels = Int32Array.from({ length: rows }, () => stream.integer(classes))
   const features = new Float32Array(rows * width)

@@ -1,4 +1,4 @@
-/** From labelled videos to a shipped classifier through the compiled program, as a user does it. */
+/** From labeled videos to a shipped classifier through the compiled program, as a user does it. */
 import {
   copyFileSync,
   existsSync,

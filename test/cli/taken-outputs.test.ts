@@ -7,7 +7,7 @@ import { exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { runHere } from './run-here.ts'
 
 const before = process.cwd()
@@ -107,7 +107,7 @@ describe('the Hugging Face folder of a classifier', () => {
   const head: Classifier['head'] = { kind: 'linear' }
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   const save = async (name: string, seed: number): Promise<string> => {
-    const state = initialise(classifierShapes({ configuration, head, labels }), seed, 'pretrain')
+    const state = initialize(classifierShapes({ configuration, head, labels }), seed, 'pretrain')
     await saveClassifier(path.join(folder, name), { configuration, head, state, labels, sampling })
     return path.join(folder, name)
   }

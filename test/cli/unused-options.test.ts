@@ -81,9 +81,9 @@ const table: Record<string, Record<string, Use>> = {
           [
             ...[
               'augment.flip=true',
-              'regularisation.dropout=0.5',
+              'regularization.dropout=0.5',
               'batch.size=8',
-              'optimiser.weightDecay=0',
+              'optimizer.weightDecay=0',
               'log.every={"steps":1}',
             ],
             ...[

@@ -1,5 +1,5 @@
 /**
- * Layer normalisation at the widths of published models, which are held in registers, and at widths around them,
+ * Layer normalization at the widths of published models, which are held in registers, and at widths around them,
  * against the float64 reference: float32 to 1e-4 and bfloat16 to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
 import { describe, expect, it, vi } from 'vitest'
@@ -21,7 +21,7 @@ function normCase(rows: number, width: number) {
 }
 
 describe.skipIf(missing !== null)(
-  `layer normalisation on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
+  `layer normalization on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
   () => {
     // 40 and 72: fewer packs than lanes; 42: no whole packs; 2304: too wide for registers.
     const widths = [40, 42, 72, 192, 384, 768, 1024, 1280, 1408, 2304]

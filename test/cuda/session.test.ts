@@ -22,7 +22,7 @@ const missing = emulationMissing()
 const configuration = tinyConfiguration({ encoder: { width: 16, depth: 1, heads: 1, mlpRatio: 2 } })
 const batch = 2
 const { visible, masked, counts } = randomMasks(configuration, batch)
-const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
 const state = shakenState(parameterShapes(configuration, 'pretrain'))
 const inputs = (step: number) => ({
   frames: randomClips(configuration, batch, step),
@@ -64,7 +64,7 @@ describe.skipIf(missing !== null)(
       controls?.setMemory(6 * 2 ** 30)
       const gib = 2 ** 30
       const need = { state: gib, workspace: 9 * gib, inputs: 0.5 * gib }
-      const big = buildPretrainProgram({ configuration, batch: 64, ...counts, optimiser: {} })
+      const big = buildPretrainProgram({ configuration, batch: 64, ...counts, optimizer: {} })
       const error = await failure(() => requireMemory(device, big.programs, need))
       // 64 clips take 10 GiB beside the state; 5 GiB less 32 MiB are left.
       expect(error.hint).toContain('from 64 to at most 31')

@@ -60,7 +60,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
   ] as const)('pretraining in %s follows the reference over 4 AdamW steps', async (precision, tolerance) => {
-    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: { clipNorm: 0.5 } })
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: { clipNorm: 0.5 } })
     const { reference, cuda } = await openBoth(built, pretrainState, precision)
     for (let step = 1; step <= 4; step++) {
       const inputs = { frames, visible, masked, ...schedule(step) }
@@ -111,7 +111,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
         classes,
         dropPath: true,
         dropout: true,
-        optimiser: {
+        optimizer: {
           beta2: 0.999,
           accumulate: true,
           average: true,
@@ -175,7 +175,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
   })
 
   it.each(['float32', 'bfloat16'] as const)('repeats a %s run bit by bit', async (precision) => {
-    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const results: number[][] = []
     for (let session = 0; session < 2; session++) {
       const cuda = openTestSession(built.programs, { precision })
@@ -192,7 +192,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
   })
 
   it('leaves parameters and moments alone when a gradient is not finite', async () => {
-    const built = buildPretrainProgram({ configuration, batch, ...counts, optimiser: {} })
+    const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const broken = new Map(pretrainState)
     const [name, values] = [...pretrainState].find(([candidate]) => candidate.endsWith('weight')) ?? [
       '',

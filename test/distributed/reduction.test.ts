@@ -8,9 +8,9 @@ import type { Attachment } from '../../src/distributed/communicator.ts'
 import type { EngineOptions, RunInputs } from '../../src/engine/engine.ts'
 import { listEngines } from '../../src/engine/index.ts'
 import { mergedRanges } from '../../src/engine/native/session.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import type { OptimiserOptions } from '../../src/model/training-programs.ts'
+import type { OptimizerOptions } from '../../src/model/training-programs.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
 import { engineInThread } from '../engines/engines.ts'
@@ -32,13 +32,13 @@ const model = modelConfiguration(
 )
 
 /** Norms of three steps and the weights behind them. */
-async function train(engine: string, optimiser: OptimiserOptions, ranks: Attachment, options: EngineOptions = {}) {
-  const training = buildPretrainProgram({ configuration: model, batch: 2, visible: 4, masked: 4, optimiser })
+async function train(engine: string, optimizer: OptimizerOptions, ranks: Attachment, options: EngineOptions = {}) {
+  const training = buildPretrainProgram({ configuration: model, batch: 2, visible: 4, masked: 4, optimizer })
   const session = await engineInThread(engine).open(training.programs, { threads: 2, ranks, ...options })
   const stream = new RandomStream(5, 'clips')
   const norms: number[] = []
   try {
-    await session.writeState(initialise(training.parameters, 1))
+    await session.writeState(initialize(training.parameters, 1))
     for (let step = 1; step <= 3; step++) {
       const data = {
         frames: Uint8Array.from({ length: 2 * 4 * 16 * 16 * 3 }, () => stream.integer(256)),
@@ -67,20 +67,20 @@ const self: Attachment = { transport: 'self' }
 const engines = (await listEngines()).filter(({ name }) => name !== 'cuda')
 
 describe.skipIf(!hasCompiler).each(engines)('$name', ({ name, available }) => {
-  const cases: [string, OptimiserOptions, EngineOptions][] = [
+  const cases: [string, OptimizerOptions, EngineOptions][] = [
     ['one program', { clipNorm: 0.5 }, {}],
     ['accumulated', { clipNorm: 0.5, accumulate: true }, {}],
     ...(name === 'native'
-      ? ([['bfloat16', {}, { precision: 'bfloat16' }]] as [string, OptimiserOptions, EngineOptions][])
+      ? ([['bfloat16', {}, { precision: 'bfloat16' }]] as [string, OptimizerOptions, EngineOptions][])
       : []),
   ]
-  it.skipIf(!available).each(cases)('%s: two ranks with the same clips are one rank', async (_, optimiser, options) => {
+  it.skipIf(!available).each(cases)('%s: two ranks with the same clips are one rank', async (_, optimizer, options) => {
     const twice: Attachment = { transport: 'mpi', library: fakeMpi('-DTHREADS=2', '-DSTANDARD'), size: 2 }
-    const one = await train(name, optimiser, self, options)
-    const two = await train(name, { ...optimiser, ranks: 2 }, twice, options)
+    const one = await train(name, optimizer, self, options)
+    const two = await train(name, { ...optimizer, ranks: 2 }, twice, options)
     expect(two).toEqual(one)
     // Without the sum a mean over two ranks is half: the reduction is what makes the difference.
-    const missed = await train(name, { ...optimiser, ranks: 2 }, self, options)
+    const missed = await train(name, { ...optimizer, ranks: 2 }, self, options)
     expect(missed.norms[0]).toBeCloseTo(one.norms[0] / 2, 5)
   })
 })

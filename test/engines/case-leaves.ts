@@ -110,7 +110,7 @@ export type Video = {
   picked: number
   layout: 'BTHWC' | 'BTCHW'
   float: boolean
-  normalise: boolean
+  normalize: boolean
 }
 export const videoSizes = {
   batch: int(1, 2),
@@ -122,7 +122,7 @@ export const videoSizes = {
   picked: int(0, 8),
   layout: fc.constantFrom('BTHWC' as const, 'BTCHW' as const),
   float: fc.boolean(),
-  normalise: fc.boolean(),
+  normalize: fc.boolean(),
 }
 
 export const videoShape = (s: Video): number[] => {

@@ -333,7 +333,7 @@ export const operationCases: { readonly [K in OperationName]: fc.Arbitrary<Opera
 
   patchTargets: define<Video>('patchTargets', videoSizes, (build, s) => {
     const indices = build.indices('indices', s.batch, s.picked + 1, tokenCount(s))
-    const { tubelet, patch, normalise } = s
-    return one(build, patchTargets(contrastFrames(build, s), indices, { tubelet, patch, normalise }), [])
+    const { tubelet, patch, normalize } = s
+    return one(build, patchTargets(contrastFrames(build, s), indices, { tubelet, patch, normalize }), [])
   }),
 }

@@ -102,7 +102,7 @@ function model(name: string): { readonly graph: Graph; readonly loss: Tensor; re
   y = add(y, build.crossAttention(build.norm(y, 'decoder.norm1'), memory, 'decoder.attention'))
   y = add(y, build.mlp(build.norm(y, 'decoder.norm2'), 'decoder.mlp'))
   const prediction = build.linear(build.norm(slice(y, 1, visible, masked), 'decoder.norm'), 'head', values)
-  const target = patchTargets(video, hidden, { tubelet, patch, normalise: true })
+  const target = patchTargets(video, hidden, { tubelet, patch, normalize: true })
   const weight = graph.input('weight', [batch, masked])
 
   const logits = build.linear(meanTokens(x), 'classifier', classes)

@@ -7,7 +7,7 @@ import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
-import { initialise } from '../../src/model/initialise.ts'
+import { initialize } from '../../src/model/initialize.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { findChromium, runInBrowser } from './browser.ts'
 
@@ -31,7 +31,7 @@ describe.skipIf(chromium === null)(
       'with a %s head, %s',
       async (kind, precision) => {
         const head = kind === 'linear' ? ({ kind } as const) : ({ kind, heads: 2, mlpWidth: 64 } as const)
-        const state = initialise(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
+        const state = initialize(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
         // The last layer starts near zero; logits that differ show more.
         state.set(
           'head.weight',

@@ -54,7 +54,7 @@ const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
   clip: { stride: 1 },
   batch: { size: 8, perRun: 4 },
   schedule: { duration: '6 steps', warmup: '2 steps' },
-  optimiser: { average: 0.5, baseLearningRate: 0.05 },
+  optimizer: { average: 0.5, baseLearningRate: 0.05 },
   evaluation: { clips: 2, crops: 1, every: '2 steps' },
   probe: { readout: 'mean', epochs: 3, cache: path.join(folder, 'cache') },
   checkpoint: { every: '2 steps' },
@@ -136,7 +136,7 @@ describe('interruption of a head', () => {
 
 describe('full', () => {
   const configuration = finetuneConfiguration(
-    input({ mode: 'full', regularisation: { dropout: 0.1 }, log: { tensorboard: true, every: '1 steps' } }),
+    input({ mode: 'full', regularization: { dropout: 0.1 }, log: { tensorboard: true, every: '1 steps' } }),
   )
   let whole: FinetuneResult
   beforeAll(async () => {
@@ -212,7 +212,7 @@ describe('full', () => {
     const list = path.join(data, 'labels.csv')
     const rows = (await readFile(path.join(data, 'split.csv'), 'utf8')).split('\n')
     const first = (part: string): number => rows.findIndex((row) => row.endsWith(`,${part}`))
-    const relabelled = (at: number): string => {
+    const relabeled = (at: number): string => {
       const [file, label, part] = rows[at].split(',')
       return rows.with(at, [file, label === 'left' ? 'right' : 'left', part].join(',')).join('\n')
     }
@@ -226,8 +226,8 @@ describe('full', () => {
     const kept = await readFile(path.join(run, 'config.json'), 'utf8')
     for (const [text, expected] of [
       [rows.join('\n').replaceAll(',left,', ',zleft,'), 'the classes: [left, right, up] -> [right, up, zleft]'],
-      [relabelled(first('train')), 'the labels: training or validation videos'],
-      [relabelled(first('val')), 'the labels: training or validation videos'],
+      [relabeled(first('train')), 'the labels: training or validation videos'],
+      [relabeled(first('val')), 'the labels: training or validation videos'],
     ]) {
       await writeFile(list, text)
       await expect(finetune(last('3 steps'), { out: run, resume: true, newLength: true })).rejects.toMatchObject({
@@ -237,7 +237,7 @@ describe('full', () => {
       expect(await readFile(path.join(run, 'config.json'), 'utf8')).toBe(kept)
     }
     // Nothing was learned or chosen from test videos: they are tested again with the labels that they have now.
-    await writeFile(list, relabelled(first('test')))
+    await writeFile(list, relabeled(first('test')))
     const { test } = await finetune(last('3 steps'), { out: run, resume: true, newLength: true })
     expect(test!.scores.videos).toBe(12)
   })
@@ -257,9 +257,9 @@ describe('full', () => {
         ...input({ mode: 'full' }),
         data: { path: data, workers: 2, shots: 3, validation: 0, test: 0 },
         augment: plain as FinetuneInput['augment'],
-        regularisation: { dropPath: 0, layerDecay: 1 },
+        regularization: { dropPath: 0, layerDecay: 1 },
         batch: { size: 8, perRun: 8 },
-        optimiser: { baseLearningRate: 0.2 },
+        optimizer: { baseLearningRate: 0.2 },
         schedule: { duration: '100 steps', warmup: '6 steps' },
         checkpoint: { every: '100 steps' },
         log: { tensorboard: false, every: '10 steps' },

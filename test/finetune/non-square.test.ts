@@ -230,7 +230,7 @@ it('pretraining at another height than width learns, resumes its shape and is sh
     clip: { stride: 1 },
     batch: { size: 4 },
     schedule: { duration: '60 steps' as const, warmup: '0 steps' as const },
-    optimiser: { baseLearningRate: 0.3 },
+    optimizer: { baseLearningRate: 0.3 },
     log: { every: '20 steps' as const, tensorboard: false },
     engine: { name: 'onnx' as const, threads: 1 },
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
-import type { LabelledVideo } from '../../src/dataset/dataset.ts'
-import { quantiseRows } from '../../src/export/classifier-precision.ts'
+import type { LabeledVideo } from '../../src/dataset/dataset.ts'
+import { quantizeRows } from '../../src/export/classifier-precision.ts'
 import { probeProbabilities, trainProbe } from '../../src/finetune/probe.ts'
 import { trainRidgeHead } from '../../src/finetune/ridge.ts'
 import { accuracyOf, type FeatureRows, linearLogits, mergeViews } from '../../src/inference/feature-rows.ts'
@@ -26,7 +26,7 @@ function features(videos: number, shape: readonly number[], seed: number): Featu
     width,
     labels: Int32Array.from(owners, label),
     owners,
-    videos: Array.from({ length: videos }, (_, v): LabelledVideo => {
+    videos: Array.from({ length: videos }, (_, v): LabeledVideo => {
       return { path: `/${v}`, id: String(v), label: String(label(v)), class: label(v), digest: null }
     }),
     row: (i) => rows[i],
@@ -54,7 +54,7 @@ describe('heads on features', () => {
   const validation = features(30, [12], 2)
   const test = features(60, [12], 3)
 
-  it('ridge solves the normal equations of standardised rows', () => {
+  it('ridge solves the normal equations of standardized rows', () => {
     const count = train.count
     const lambda = 0.01
     const head = trainRidgeHead(train, validation, classes, { lambdas: [lambda] })
@@ -137,11 +137,11 @@ describe('heads on features', () => {
   })
 })
 
-describe('quantiseRows', () => {
+describe('quantizeRows', () => {
   it('is off by at most half a step per row', () => {
     const random = new RandomStream('weights')
     const weights = Float32Array.from({ length: 40 }, (_, i) => random.normal() * (i < 20 ? 1 : 100))
-    const { values, scales } = quantiseRows(weights, 2, 127)
+    const { values, scales } = quantizeRows(weights, 2, 127)
     weights.forEach((weight, i) => {
       const scale = scales[Math.floor(i / 20)]
       expect(Math.abs(values[i] * scale - weight)).toBeLessThanOrEqual(scale / 2 + 1e-6)

@@ -39,11 +39,11 @@ const published = [
 describe('recipes of fine-tuning', () => {
   it.each(published)('$name has the published values', async ({ name, learningRate, epochs, ...rest }) => {
     const configuration = await load(name)
-    const { regularisation, evaluation, data, schedule, augment } = configuration
+    const { regularization, evaluation, data, schedule, augment } = configuration
     const length = resolveLength(configuration, data.samplesPerClip, 10_000)
     expect(length.learningRate).toBeCloseTo(learningRate, 9)
     expect(schedule.duration).toEqual({ unit: 'epochs', amount: epochs })
-    const { layerDecay, dropPath, dropout } = regularisation
+    const { layerDecay, dropPath, dropout } = regularization
     expect({ layerDecay, dropPath, dropout, clips: evaluation.clips }).toEqual(rest)
     expect(evaluation.crops).toBe(3)
     expect(data.samplesPerClip).toBe(2)

@@ -31,10 +31,10 @@ export function shakenState(shapes: ParameterShapes, seed = 1): Map<string, Floa
   const state = new Map<string, Float32Array>()
   for (const [name, shape] of shapes) {
     const stream = new RandomStream(seed, 'test', name)
-    const centre = /norm\d?\.weight$/.test(name) ? 1 : 0
+    const center = /norm\d?\.weight$/.test(name) ? 1 : 0
     state.set(
       name,
-      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => stream.normal(centre, 0.2)),
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => stream.normal(center, 0.2)),
     )
   }
   return state

@@ -64,11 +64,11 @@ const engines: readonly (readonly [string, Open])[] = [
 describe.each(engines)('on the %s engine', (_, open) => {
   it.each(['pretrain', 'finetune'] as const)('three AdamW steps follow the reference (%s)', async (kind) => {
     const { visible, masked, counts } = randomMasks(configuration, 2)
-    const optimiser = { learningRateScale: layerWiseScale(2, 0.75) }
+    const optimizer = { learningRateScale: layerWiseScale(2, 0.75) }
     const training =
       kind === 'pretrain'
-        ? buildPretrainProgram({ configuration, batch: 2, ...counts, optimiser })
-        : buildFinetuneProgram({ configuration, batch: 2, classes: 3, optimiser })
+        ? buildPretrainProgram({ configuration, batch: 2, ...counts, optimizer })
+        : buildFinetuneProgram({ configuration, batch: 2, classes: 3, optimizer })
     const inputs: Record<string, InputValue> =
       kind === 'pretrain' ? { visible, masked } : { targets: Float32Array.of(1, 0, 0, 0, 0.5, 0.5) }
     const state = shakenState(training.parameters)

@@ -36,7 +36,7 @@ const schedule = (step: number): RunInputs => ({
   weightDecay: scalar(0.1),
   step: scalar(step),
 })
-const pretraining = () => buildPretrainProgram({ configuration, batch, ...counts, optimiser: { clipNorm: 0.5 } })
+const pretraining = () => buildPretrainProgram({ configuration, batch, ...counts, optimizer: { clipNorm: 0.5 } })
 const level = testedLevels[0]
 
 function together(actual: ReadonlyMap<string, Float32Array>, expected: ReadonlyMap<string, Float32Array>): number {
@@ -89,7 +89,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
       classes: 5,
       dropPath: true,
       dropout: false,
-      optimiser: { accumulate: true, average: true, learningRateScale: layerWiseScale(2, 0.75) },
+      optimizer: { accumulate: true, average: true, learningRateScale: layerWiseScale(2, 0.75) },
     })
     const start = shakenState(built.parameters)
     const reference = await openWith(built.programs, start)

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
-import type { LabelledVideo } from '../../src/dataset/dataset.ts'
+import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { writeSplitFile } from '../../src/dataset/split-file.ts'
 import { evaluationOf, writeEvaluation } from '../../src/inference/evaluate.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
@@ -35,7 +35,7 @@ function videosOf({
   labels = ['left', 'right', 'up'],
   videos = 30,
   pathOf = (i) => `/gone/${i}.mp4`,
-}: Made): LabelledVideo[] {
+}: Made): LabeledVideo[] {
   return Array.from({ length: videos }, (_, i) => {
     const place = pathOf(i)
     const digest = existsSync(place) ? createHash('sha256').update(readFileSync(place)).digest('hex') : null

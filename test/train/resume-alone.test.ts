@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** Not what the recipe or the defaults say, so that a run that reads these instead of its own values is noticed. */
-const own = ['--threads', '1', '--seed', '7', '--set', 'optimiser.clipNorm=2']
+const own = ['--threads', '1', '--seed', '7', '--set', 'optimizer.clipNorm=2']
 const begin = (run: string) => startVideomae('pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, ...own)
 const resume = (run: string, ...more: string[]) => startVideomae('pretrain', '--resume', '--out', run, ...more)
 
@@ -83,15 +83,15 @@ describe('videomae pretrain --resume --out RUN', () => {
     'names what was given besides and differs, and takes what may',
     async () => {
       const before = readFileSync(path.join(whole, 'config.json'), 'utf8')
-      const values = ['--seed', '4', '--set', 'optimiser.weightDecay=0.1', '--workers', '1']
+      const values = ['--seed', '4', '--set', 'optimizer.weightDecay=0.1', '--workers', '1']
       const { code, stderr } = await resume(whole, ...values).ended
       expect(code, stderr).toBe(2)
       expect(stderr).toMatch(/seed: 7 -> 4[\s\S]*RESUME_MISMATCH/)
-      expect(stderr).toContain('optimiser.weightDecay: 0.05 -> 0.1')
+      expect(stderr).toContain('optimizer.weightDecay: 0.05 -> 0.1')
       expect(stderr).not.toContain('data.workers')
       const recipe = await resume(whole, '--recipe', tiny.recipe).ended
       expect(recipe.code, recipe.stderr).toBe(2)
-      expect(recipe.stderr).toMatch(/optimiser\.clipNorm: 2 -> null/)
+      expect(recipe.stderr).toMatch(/optimizer\.clipNorm: 2 -> null/)
       expect(readFileSync(path.join(whole, 'config.json'), 'utf8')).toBe(before)
       const taken = await resume(whole, '--workers', '1').ended
       expect(taken.code, taken.stderr).toBe(0)

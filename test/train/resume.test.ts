@@ -98,10 +98,10 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(again.code).toBe(2)
     expect(again.stderr).toMatch(/RUN_EXISTS/)
     const other = await startVideomae(
-      ...arguments_(run, engine, '--resume', '--set', 'optimiser.weightDecay=0.1', '--seed', '4'),
+      ...arguments_(run, engine, '--resume', '--set', 'optimizer.weightDecay=0.1', '--seed', '4'),
     ).ended
     expect(other.code).toBe(2)
-    expect(other.stderr).toMatch(/optimiser\.weightDecay: 0\.05 -> 0\.1[\s\S]*RESUME_MISMATCH/)
+    expect(other.stderr).toMatch(/optimizer\.weightDecay: 0\.05 -> 0\.1[\s\S]*RESUME_MISMATCH/)
     expect(other.stderr).toMatch(/seed: 0 -> 4/)
 
     const rest = await startVideomae(...arguments_(run, engine, '--resume', '--json', '--quiet')).ended
@@ -155,7 +155,7 @@ describe('a run that goes wrong', () => {
     const run = path.join(folder, 'diverged')
     const args = [
       '--set',
-      'optimiser.baseLearningRate=1e36',
+      'optimizer.baseLearningRate=1e36',
       '--set',
       'checkpoint.every=1 step',
       '--set',

@@ -9,7 +9,7 @@ import { featureProgram } from '../../../src/inference/encoder-source.ts'
 import type { TokenGrid } from '../../../src/mask/grid.ts'
 import { tokenGrid } from '../../../src/model/configuration.ts'
 import { chooseEngine } from '../../../src/train/engine-choice.ts'
-import { type Images, labelledSet, side } from './images.ts'
+import { type Images, labeledSet, side } from './images.ts'
 
 /** Places of a feature map along each axis. */
 const map = 4
@@ -62,7 +62,7 @@ export async function imageEncoder(
         for (let i = 0; i < rows.length; i++) features[from * width + i] = rows[i] - black[i % width]
         if (from % (20 * turn) === 0) console.error(`features of ${from + rows.length / width}/${images.count} images`)
       }
-      return labelledSet(images, { features: unitRows(features, images.count, width), width }, prefix)
+      return labeledSet(images, { features: unitRows(features, images.count, width), width }, prefix)
     },
     provenance: async (digests) => (await encoderProvenance(source, digests)).provenance,
     close: () => session.close(),
@@ -71,7 +71,7 @@ export async function imageEncoder(
 
 /**
  * @param image uint8 [28, 28]
- * @returns uint8 [size, size, 3], bilinear between pixel centres
+ * @returns uint8 [size, size, 3], bilinear between pixel centers
  */
 function stillFrame(image: Uint8Array, size: number): Uint8Array {
   const taps = Array.from({ length: size }, (_, i) => {

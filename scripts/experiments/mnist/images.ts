@@ -46,7 +46,7 @@ const cells = 7
 
 /**
  * Histograms of signed gradient directions: 7 x 7 cells of 4 x 4 pixels, 8 directions, votes shared linearly between
- * neighbouring cells and directions, square root, whole image to unit length.
+ * neighboring cells and directions, square root, whole image to unit length.
  */
 function orientedGradients({ data, count }: Images): { features: Float32Array; width: number } {
   const width = cells * cells * orientations
@@ -121,11 +121,11 @@ export const fixedProvenance = (name: string): EncoderProvenance => ({
 
 /** A feature set whose buckets come from the SHA-256 of the pixels. */
 export function featureSet(images: Images, name: FeatureName, prefix: string): FeatureSet {
-  return labelledSet(images, featuresOf(images, name), prefix)
+  return labeledSet(images, featuresOf(images, name), prefix)
 }
 
 /** Who the images are, with their features. */
-export function labelledSet(
+export function labeledSet(
   images: Images,
   { features, width }: { readonly features: Float32Array; readonly width: number },
   prefix: string,

@@ -68,9 +68,9 @@ export async function scratchLearners(
   })
   const recipe = finetuneConfiguration({
     augment: { area: [0.7, 1], randAugment: null, erasing: 0, mixup: null, cutmix: null, smoothing: 0.1 },
-    regularisation: { dropPath: 0, layerDecay: 1 },
+    regularization: { dropPath: 0, layerDecay: 1 },
     batch: { size: 16, perRun: 16 },
-    optimiser: { baseLearningRate: 1.6e-2, clipNorm: 1 },
+    optimizer: { baseLearningRate: 1.6e-2, clipNorm: 1 },
     schedule: { duration: `${options.epochs} epochs`, warmup: `${Math.floor(options.epochs / 10)} epochs` },
   })
   const trainer = frameTrainer(freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 0), frames, {

@@ -9,9 +9,9 @@ import type { DoseRow, LearnerDose, LethalDoseReport } from './lethal-dose.ts'
 const percent = (share: number) => `${(100 * share).toFixed(1)}%`
 const number = (value: number | null, digits = 0) => (value === null ? 'not reached' : value.toFixed(digits))
 
-/** Median radius over K: measured (solid) and predicted from the learning curve (dashed), one colour a learner. */
+/** Median radius over K: measured (solid) and predicted from the learning curve (dashed), one color a learner. */
 export function lethalDoseChart(report: LethalDoseReport): string {
-  const curves = report.learners.flatMap((learner, colour): Curve[] => {
+  const curves = report.learners.flatMap((learner, color): Curve[] => {
     const measured = learner.rows.flatMap((row) =>
       row.measured.medianRadius === null ? [] : [[row.partitions, row.measured.medianRadius] as const],
     )
@@ -19,8 +19,8 @@ export function lethalDoseChart(report: LethalDoseReport): string {
       row.predictedMedian === null ? [] : [[row.partitions, row.predictedMedian] as const],
     )
     return [
-      { name: `${learner.name}, measured`, points: measured, colour },
-      { name: `${learner.name}, predicted`, points: predicted, colour, stroke: 'dashed' },
+      { name: `${learner.name}, measured`, points: measured, color },
+      { name: `${learner.name}, predicted`, points: predicted, color, stroke: 'dashed' },
     ]
   })
   const drawn = curves.filter((curve) => curve.points.length > 0)

@@ -11,7 +11,7 @@ import { RandomStream } from '../../core/random.ts'
 import { scoredRadii } from '../certify.ts'
 import { type Ballots, votesOfInput } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
-import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
+import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
 
 /** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
@@ -142,7 +142,7 @@ export async function lethalDose(
       curve.push({ size, accuracy, interval: bootstrap(each, seed, size) })
       perSubset.push(each)
       const real = await learner.voteOfPartitions(k)
-      const measured = summariseRadii(scoredRadii(certifyBallots(real, { rule: 'dpa' }), learner.labels))
+      const measured = summarizeRadii(scoredRadii(certifyBallots(real, { rule: 'dpa' }), learner.labels))
       rows.push({
         partitions: k,
         size,

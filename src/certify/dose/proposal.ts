@@ -13,7 +13,7 @@ import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { emptyBallots } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
-import { type RobustnessSummary, summariseCounts } from '../rules/metrics.ts'
+import { type RobustnessSummary, summarizeCounts } from '../rules/metrics.ts'
 import { checkRequirements, type Requirement } from '../rules/requirement.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 
@@ -246,7 +246,7 @@ function expectedSummary(
     const radius = margin < 0 ? -1 : radiusOf(margin)
     radii.set(radius, (radii.get(radius) ?? 0) + count)
   }
-  return summariseCounts(radii)
+  return summarizeCounts(radii)
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`

@@ -23,8 +23,8 @@ describe('assignBuckets', () => {
     expect([...assignBuckets(half, { by: 'content', buckets: 16 }).bucketOf]).toEqual([
       ...before.bucketOf.slice(0, 100),
     ])
-    const relabelled = { ...set, labels: set.labels.map((label) => (label + 1) % 3) }
-    expect([...assignBuckets(relabelled, { by: 'content', buckets: 16 }).bucketOf]).toEqual([...before.bucketOf])
+    const relabeled = { ...set, labels: set.labels.map((label) => (label + 1) % 3) }
+    expect([...assignBuckets(relabeled, { by: 'content', buckets: 16 }).bucketOf]).toEqual([...before.bucketOf])
   })
 
   test('by content keeps a content together under any names, and a name that is taken moves nothing', () => {

@@ -66,7 +66,7 @@ export interface BucketManifest {
 export const poisonUnit: Readonly<Record<BucketKey, string>> = {
   content:
     'one video (one content, under however many names) inserted or deleted, or any change of its labels; a changed video is one deletion and one insertion, so it counts 2',
-  id: 'one video inserted, deleted, changed or relabelled, provided that the attacker cannot choose or change ids',
+  id: 'one video inserted, deleted, changed or relabeled, provided that the attacker cannot choose or change ids',
   source: 'one source with all its videos, without limit on how many or what they are; every false identity counts',
   time: 'one period with everything collected in it, without limit on how much or what it is; a stretch of time that begins inside a period touches one period more than its length',
 }

@@ -1,7 +1,7 @@
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { sha256 } from './hash.ts'
 
-/** A labelled collection as buckets and threats see it: who each row is, not what it looks like. A row is a clip. */
+/** A labeled collection as buckets and threats see it: who each row is, not what it looks like. A row is a clip. */
 export interface SampleSet {
   readonly rows: number
   /** [rows] index into `classNames`. */
@@ -30,7 +30,7 @@ export interface SampleSet {
   readonly times?: readonly number[]
 }
 
-/** Frozen features of a labelled collection: what an encoder hands to this part of the program. */
+/** Frozen features of a labeled collection: what an encoder hands to this part of the program. */
 export interface FeatureSet extends SampleSet {
   /** [rows, width] row-major. */
   readonly features: Float32Array

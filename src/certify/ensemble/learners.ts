@@ -173,7 +173,7 @@ export function checkEnsemblePlan({ learners, offsets, shard, directory, seeds =
     throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
 }
 
-/** The learners of a share: neighbours, as evenly as possible. */
+/** The learners of a share: neighbors, as evenly as possible. */
 export function learnersOfShard(learners: number, { index, count }: Shard): readonly [from: number, to: number] {
   return [Math.floor((index * learners) / count), Math.floor(((index + 1) * learners) / count)]
 }

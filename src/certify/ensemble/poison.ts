@@ -108,7 +108,7 @@ export function poisonPeriods(
   return { rows: [...stream.shuffle(kept), ...inserted], kinds: done, cost: length }
 }
 
-/** Some neighbouring periods: `length` of `count`, from number `from` on. */
+/** Some neighboring periods: `length` of `count`, from number `from` on. */
 export interface Stretch {
   readonly periods: Periods
   readonly count: number

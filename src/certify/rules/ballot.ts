@@ -189,7 +189,7 @@ const longInsertion = 64
 /**
  * Ballots from any system's scores.
  *
- * @param scores [inputs, learners * seeds, classes] row-major, higher is better; `seeds` neighbours share a partition
+ * @param scores [inputs, learners * seeds, classes] row-major, higher is better; `seeds` neighbors share a partition
  * @param options `seeds` (DPA*): learners trained on the same partition with different seeds, whose scores are added up in
  *   order to one ballot, default 1; `places`: ranks kept, default all; `knows` [learners, classes]: see `writeBallot`; a learner
  *   that knows no class votes for nobody

@@ -2,7 +2,7 @@
  * The collective certificate: one poisoned training set must break many inputs at once, so fewer can fall together than
  * could each fall alone (Chen et al., ICML 2022, for hash bagging; the program below is for DPA and Finite Aggregation).
  *
- *   maximise  sum f[t,c]                              inputs t turned to rival c
+ *   maximize  sum f[t,c]                              inputs t turned to rival c
  *   subject to  gap[t,c] f[t,c] <= sum_i v[t,c,i] z[i]   enough captured votes, v = 1 + [vote = winner] - [vote = c]
  *               sum_c f[t,c] <= 1,  z[i] <= sum of x[j] over the buckets of learner i,  sum_j x[j] <= budget
  *

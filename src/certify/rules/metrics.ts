@@ -21,22 +21,22 @@ export interface RobustnessSummary {
 /**
  * @param radii [inputs] certified radius of each right prediction, -1 for a wrong one
  */
-export function summariseRadii(radii: ArrayLike<number>): RobustnessSummary {
+export function summarizeRadii(radii: ArrayLike<number>): RobustnessSummary {
   const counts = new Map<number, number>()
   for (let i = 0; i < radii.length; i++) {
     const radius = radii[i]
     if (!Number.isInteger(radius) || radius < -1) throw invalidArgument(`radii[${i}]`, 'an integer from -1 up', radius)
     counts.set(radius, (counts.get(radius) ?? 0) + 1)
   }
-  return summariseCounts(counts)
+  return summarizeCounts(counts)
 }
 
 /**
- * `summariseRadii` of counted radii.
+ * `summarizeRadii` of counted radii.
  *
  * @param counts how many inputs have each radius; -1 stands for wrong predictions
  */
-export function summariseCounts(counts: ReadonlyMap<number, number>): RobustnessSummary {
+export function summarizeCounts(counts: ReadonlyMap<number, number>): RobustnessSummary {
   let [inputs, largest, sum] = [0, 0, 0]
   for (const [radius, count] of counts) {
     inputs += count

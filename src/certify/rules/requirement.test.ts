@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { summariseRadii } from './metrics.ts'
+import { summarizeRadii } from './metrics.ts'
 import { checkRequirements, parseRequirements, requirementError, requirementLines } from './requirement.ts'
 
 /** Five inputs: one wrong, the others certified for 0, 1, 3 and 3. */
-const summary = summariseRadii([-1, 0, 1, 3, 3])
+const summary = summarizeRadii([-1, 0, 1, 3, 3])
 const all = (...texts: string[]) =>
   checkRequirements([{ run: 'DPA K=9', inputs: 5, summary }], parseRequirements(texts))!
 
@@ -30,7 +30,7 @@ describe('requirements', () => {
   })
 
   it('shows a value that is below by little with the digits that say so', () => {
-    const thirds = [{ run: 'thirds', inputs: 3, summary: summariseRadii([-1, 0, 0]) }]
+    const thirds = [{ run: 'thirds', inputs: 3, summary: summarizeRadii([-1, 0, 0]) }]
     const [below, above] = ['accuracy>=0.66667', 'accuracy>=0.6666'].map(
       (text) => requirementLines(checkRequirements(thirds, parseRequirements([text]))!)[0],
     )
@@ -40,8 +40,8 @@ describe('requirements', () => {
 
   it('are met by one run together, not by two runs together', () => {
     const runs = [
-      { run: 'accurate', inputs: 4, summary: summariseRadii([0, 0, 0, 0]) },
-      { run: 'robust', inputs: 4, summary: summariseRadii([9, 9, -1, -1]) },
+      { run: 'accurate', inputs: 4, summary: summarizeRadii([0, 0, 0, 0]) },
+      { run: 'robust', inputs: 4, summary: summarizeRadii([9, 9, -1, -1]) },
     ]
     const both = ['accuracy>=0.9', 'certified@9>=0.5']
     expect(checkRequirements(runs, parseRequirements(both))?.metBy).toEqual([])
@@ -49,7 +49,7 @@ describe('requirements', () => {
   })
 
   it('take a median that does not exist for too small', () => {
-    const half = { run: 'weak', inputs: 3, summary: summariseRadii([-1, -1, 4]) }
+    const half = { run: 'weak', inputs: 3, summary: summarizeRadii([-1, -1, 4]) }
     const report = checkRequirements([half], parseRequirements(['median-radius>=0']))
     expect(report).toMatchObject({ metBy: [], runs: [{ values: [{ value: null }] }] })
   })

@@ -10,7 +10,7 @@ export interface TemporalPrediction {
   readonly prediction: number
   /** Newest periods that may be poisoned without limit: they touch the newest learners only. */
   readonly earliness: number
-  /** Length of the poisoned stretch, anywhere in time: tau periods touch tau + coverage - 1 neighbouring learners. */
+  /** Length of the poisoned stretch, anywhere in time: tau periods touch tau + coverage - 1 neighboring learners. */
   readonly duration: number
   /** The class that a poisoned stretch of `duration` + 1 periods could elect; the smallest index among equals. */
   readonly rival: number

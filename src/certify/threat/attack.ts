@@ -1,6 +1,6 @@
 /**
  * The strongest attack we know on one input, to see how tight a certificate is in practice: choose the buckets worth most,
- * insert one video into each (copies of the input labelled as the rival, named so that it lands there), train again, look.
+ * insert one video into each (copies of the input labeled as the rival, named so that it lands there), train again, look.
  * Theory says it cannot succeed within the radius; nothing says it must succeed beyond.
  */
 import { VideoMaeError } from '../../core/errors.ts'
@@ -13,7 +13,7 @@ import type { InputCertificate } from '../rules/rule.ts'
  * Buckets for `count` poisons, greedily by what their learners still have to give.
  *
  * @param votes [learners] first choices
- * @param reach [buckets] learners that a poison in each bucket may change: d neighbours, or a whole encoder group
+ * @param reach [buckets] learners that a poison in each bucket may change: d neighbors, or a whole encoder group
  */
 export function chooseBuckets(
   votes: ArrayLike<number>,
@@ -42,7 +42,7 @@ export function chooseBuckets(
   return chosen
 }
 
-/** The stretch of `length` neighbouring periods whose learners have most to give. */
+/** The stretch of `length` neighboring periods whose learners have most to give. */
 export function choosePeriods(
   votes: ArrayLike<number>,
   against: Against,

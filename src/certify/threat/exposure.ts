@@ -49,13 +49,13 @@ export function hashedExposure(by: BucketKey, learners: number, offsets: readonl
   }
 }
 
-/** The learners of each encoder group, neighbours in order. */
+/** The learners of each encoder group, neighbors in order. */
 function blocks(learners: number, groups: number): number[][] {
   const size = learners / groups
   return Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
 }
 
-/** Periods: any number of poisons in neighbouring ones; every second stretch reaches up to the newest. */
+/** Periods: any number of poisons in neighboring ones; every second stretch reaches up to the newest. */
 export function temporalExposure(learners: number, periods: Periods): Exposure {
   const { coverage } = periods
   const count = learners + coverage - 1

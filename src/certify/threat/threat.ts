@@ -130,7 +130,7 @@ export function threatStatement(
       threat,
       `buckets are made by ${by}, so ${found}.`,
       by === 'time'
-        ? 'temporal, with rule "temporal": any number of videos, all from a few neighbouring periods.'
+        ? 'temporal, with rule "temporal": any number of videos, all from a few neighboring periods.'
         : 'general with these buckets; for stretches of time rule "temporal", on periods.',
     )
   }
@@ -204,10 +204,10 @@ function overlapOf(set: SampleSet, encoder: EncoderProvenance): number | null {
 
 function claimOf(threat: Threat, by: BucketKey, encoder: ThreatStatement['encoder']): string {
   const change = {
-    label_flip: `the labels of any r ${by === 'time' ? 'neighbouring periods' : 'units'} are changed to anything`,
+    label_flip: `the labels of any r ${by === 'time' ? 'neighboring periods' : 'units'} are changed to anything`,
     general: 'any r units are inserted or deleted in any combination',
     source: 'any r sources are added, removed or rewritten in full',
-    temporal: 'anything collected in any r neighbouring periods is added, removed or rewritten without limit',
+    temporal: 'anything collected in any r neighboring periods is added, removed or rewritten without limit',
   }[threat]
   const reach = by === 'time' ? 'radius (its duration), and for the newest r periods up to its earliness' : 'radius'
   const relative = encoder.trust === 'public' ? ' with the given encoder weights held fixed' : ''

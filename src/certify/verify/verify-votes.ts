@@ -8,7 +8,7 @@ import { importedConditions } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
 import { certifyCollective, loadSolver } from '../rules/collective.ts'
 import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
-import { type RobustnessSummary, summariseRadii } from '../rules/metrics.ts'
+import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { compareAttestation } from './attestation.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
@@ -172,7 +172,7 @@ class Verifier {
       known.map(({ each }) => each),
       known.map(({ label }) => label),
     )
-    const summary = known.length === 0 ? null : summariseRadii(radii)
+    const summary = known.length === 0 ? null : summarizeRadii(radii)
     this.runs.push({ run: name, inputs: certificates.length, skipped: null, summary })
     differences.compare('summary', certificate.summary, summary)
     differences.compare('exactRadii', certificate.exactRadii, exactRadii(rule.rule, certificates))
@@ -257,11 +257,11 @@ class Verifier {
     const { certificates } = counted
     const labels = inputs.map(({ label }) => label)
     const about = { run: name }
-    const summary = summariseRadii(scoredRadii(certificates, labels))
+    const summary = summarizeRadii(scoredRadii(certificates, labels))
     this.runs.push({ run: name, inputs: certificates.length, skipped: null, summary })
     differences.compare(`${at}summary`, run.summary, summary, about)
     const earliness = needsPeriods(rule)
-      ? summariseRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
+      ? summarizeRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
       : undefined
     differences.compare(`${at}earliness`, run.earliness, earliness, about)
     differences.compare(`${at}exactRadii`, run.exactRadii, exactRadii(rule, certificates), about)

@@ -1,4 +1,4 @@
-/** From labelled videos and an encoder to a certificate and its files, in one call. */
+/** From labeled videos and an encoder to a certificate and its files, in one call. */
 import { rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../../core/make-folder.ts'

@@ -41,7 +41,7 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
   { cache, workers, decoder = 'node-av', shard = null, processes, signal, onProgress }: ClipStoreOptions,
 ) {
   const videos = shard === null ? all : all.filter((_, i) => i % shard.count === shard.index)
-  const whole = { ...key, decoder } // another decoder may give other colours
+  const whole = { ...key, decoder } // another decoder may give other colors
   const id = createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
   const store = await FeatureStore.open(cache, id, whole, width)
   const known = videos.flatMap((video) => (video.digest === null ? [] : [{ video, digest: video.digest }]))

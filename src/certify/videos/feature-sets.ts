@@ -1,7 +1,7 @@
-/** Features of labelled videos in the form that certification reads. */
+/** Features of labeled videos in the form that certification reads. */
 
 import { VideoMaeError } from '../../core/errors.ts'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import type { FeatureStore } from '../../inference/feature-store.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import type { IdleProcesses } from '../../video/idle-processes.ts'
@@ -33,12 +33,12 @@ export interface VideoFailure {
   readonly code: string
   readonly reason: string
   /** The row itself: its id may be that of another row, too. */
-  readonly video: LabelledVideo
+  readonly video: LabeledVideo
 }
 
 interface StoredVideos {
   readonly store: FeatureStore
-  readonly videos: readonly { readonly video: LabelledVideo; readonly digest: string }[]
+  readonly videos: readonly { readonly video: LabeledVideo; readonly digest: string }[]
   readonly failures: readonly VideoFailure[]
 }
 
@@ -50,7 +50,7 @@ interface StoredVideos {
  */
 export async function storeFeatures(
   source: FeatureSource,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   options: VideoFeatureOptions,
 ): Promise<StoredVideos> {
   if (source.kind === 'pixels') return computePixels(source, videos, options)
@@ -58,27 +58,27 @@ export async function storeFeatures(
   return computeFeatures(source.source, videos, { ...options, kind: 'pooled', readout, batch: 1 })
 }
 
-/** Features of some videos, all clips of a video in neighbouring rows. */
+/** Features of some videos, all clips of a video in neighboring rows. */
 export interface VideoFeatures {
   /** [rows, width] */
   readonly features: Float32Array
   readonly rows: number
   readonly width: number
   /** [rows] */
-  readonly owners: readonly LabelledVideo[]
+  readonly owners: readonly LabeledVideo[]
   readonly failures: readonly VideoFailure[]
 }
 
 /** @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what `computeFeatures` throws */
 export async function videoFeatures(
   source: FeatureSource,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   options: VideoFeatureOptions,
 ): Promise<VideoFeatures> {
   const stored = await storeFeatures(source, videos, { ...options, shard: null })
   const { store, failures } = stored
   const parts: Float32Array[] = []
-  const owners: LabelledVideo[] = []
+  const owners: LabeledVideo[] = []
   for (const { video, digest } of stored.videos) {
     const rows = await store.read(digest)
     parts.push(rows)

@@ -29,7 +29,7 @@ export type FeatureSource =
   | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderSource }
   /** A readout of the patches themselves: a fixed function without an encoder. */
   | { readonly kind: 'patches'; readonly name: string; readonly source: PatchSource; readonly readout: string }
-  /** Colours of a small clip, `size` x `size` x `frames`: a fixed function too. */
+  /** Colors of a small clip, `size` x `size` x `frames`: a fixed function too. */
   | {
       readonly kind: 'pixels'
       readonly name: string

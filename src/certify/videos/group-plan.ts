@@ -8,7 +8,7 @@ import { checkThreat, type EncoderProvenance, type Threat } from '../threat/thre
 import { groupsOf, requireOwnProvenance, trustOfGroups } from './groups.ts'
 import { checkLearner, isHeadKind, type LearnerOptions, notGrouped } from './learners/kinds.ts'
 import { videoSetOf } from './learners/video-set.ts'
-import { type CertifyVideosOptions, planVideos, requireLabelledRows, requireNoSpread } from './plan.ts'
+import { type CertifyVideosOptions, planVideos, requireLabeledRows, requireNoSpread } from './plan.ts'
 
 /** What is to be certified with the encoders. */
 export interface GroupClaim {
@@ -50,7 +50,7 @@ export async function planGroups(
     }
     checkThreat(set, by, rules, { threat, encoder })
   }
-  if (threat === 'label_flip') requireLabelledRows(division)
+  if (threat === 'label_flip') requireLabeledRows(division)
   checkUnits(set, { by, buckets: groups })
   const groupOf = groupsOf(videos, classes, by, groups)
   const empty = Array.from({ length: groups }, (_, group) => group).filter((group) => !groupOf.includes(group))

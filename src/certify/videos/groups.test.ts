@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { tinyConfiguration } from '../../../test/model/tiny.ts'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { writeSafetensors } from '../../format/safetensors.ts'
 import { freshEncoder } from '../../inference/encoder-source.ts'
 import { weightsDigest } from '../../train/weights-digest.ts'
@@ -14,7 +14,7 @@ import { groupProvenance, writeGroupLists } from './groups.ts'
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-groups-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const video = (id: string, content: string): LabelledVideo => ({
+const video = (id: string, content: string): LabeledVideo => ({
   ...{ path: id, id, label: 'a', class: 0, digest: sha256(content) },
 })
 
@@ -26,7 +26,7 @@ async function trainedOn(name: string, contents: readonly string[]): Promise<Fea
   const tensor = { shape: [1], data: Float32Array.of(name.length) }
   await writeSafetensors(path.join(place, 'model.safetensors'), new Map([['w', tensor]]))
   const weights = [await weightsDigest(place)]
-  const manifest = { schema, weights, list: null, labelled: false, samples: contents.map((c) => sha256(c)).sort() }
+  const manifest = { schema, weights, list: null, labeled: false, samples: contents.map((c) => sha256(c)).sort() }
   writeFileSync(path.join(place, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
   const source = freshEncoder(tinyConfiguration(), { kind: 'dense', stride: 1, fps: null }, 0)
   return { kind: 'encoder', name, source, path: place, readout: 'mean' }

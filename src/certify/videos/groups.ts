@@ -5,7 +5,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
-import { fileDigestOf, type LabelledVideo } from '../../dataset/dataset.ts'
+import { fileDigestOf, type LabeledVideo } from '../../dataset/dataset.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { csvField } from '../../format/csv.ts'
 import { fileDigest } from '../../format/file-digest.ts'
@@ -24,7 +24,7 @@ import { type TrainingManifest, trainingManifestOf } from './training-manifest.t
 
 /** [videos] the group of each protected video: a function of its content, id or source alone. */
 export function groupsOf(
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   classNames: readonly string[],
   by: BucketKey,
   groups: number,
@@ -53,7 +53,7 @@ const recordSchema = z.object({ schema: z.literal('videomae.group-lists/1'), wri
  */
 export async function writeGroupLists(
   folder: string,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   groupOf: Int32Array,
   groups: number,
 ): Promise<GroupList[]> {
@@ -137,7 +137,7 @@ export async function pretrainGroups(
  */
 export async function groupProvenance(
   sources: readonly FeatureSource[],
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   groupOf: Int32Array,
   options: { readonly scaledOn: readonly string[]; readonly labelsUsed?: boolean; readonly signal?: AbortSignal },
 ): Promise<EncoderProvenance> {
@@ -160,7 +160,7 @@ export async function groupProvenance(
   return {
     digest: sha256(sources.map((source) => digestOf(source, scaledOn)).join('\n')),
     trust: trustOfGroups(scaledOn, groupsOfDigest),
-    labelsUsed: options.labelsUsed === true || manifests.some(({ labelled }) => labelled),
+    labelsUsed: options.labelsUsed === true || manifests.some(({ labeled }) => labeled),
     trainedOn: { manifest: sha256(manifests.map(({ digest }) => digest).join('\n')), samples },
   }
 }

@@ -9,7 +9,7 @@ export function pixelRow(clip: Uint8Array): Float32Array {
 }
 
 /**
- * The colours of small clips, from -1 to 1: what a head reads that has no encoder. Kept like features.
+ * The colors of small clips, from -1 to 1: what a head reads that has no encoder. Kept like features.
  *
  * @param options `clips`: temporal views of each video, default 1, the middle
  */

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
-import { contentsOfVideo, type LabelledVideo } from '../../dataset/dataset.ts'
+import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
@@ -56,8 +56,8 @@ export interface CertifyVideosOptions
 
 /** Which videos are protected and which are predicted. */
 export interface Division {
-  readonly train: readonly LabelledVideo[]
-  readonly test: readonly LabelledVideo[]
+  readonly train: readonly LabeledVideo[]
+  readonly test: readonly LabeledVideo[]
   readonly how: string
   /** Rows that are neither. */
   readonly leftOut: readonly LeftOutRow[]
@@ -176,7 +176,7 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   const labels = [...read.training, ...read.test].map(({ label }) => label)
   const classes = classNamesOf(list, labels, data)
   const index = new Map(classes.map((name, i) => [name, i]))
-  const numbered = (videos: readonly LabelledVideo[]) =>
+  const numbered = (videos: readonly LabeledVideo[]) =>
     videos.map((video) => ({ ...video, class: index.get(video.label) ?? -1 }))
   const { leftOut, rows, how, sources } = read
   const sides = { train: numbered(read.training), test: numbered(read.test) }
@@ -214,7 +214,7 @@ export function checkPlan(
   if (rules.some(needsGroups) && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   if (plan.groupOf !== null) requireNoSpread(rules)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
-  if (whiteBox || labelsMakeGroups(plan, threat)) requireLabelledRows(plan.division)
+  if (whiteBox || labelsMakeGroups(plan, threat)) requireLabeledRows(plan.division)
   if (by !== 'source') return
   const without = train.find((video) => video.group === undefined)
   if (without === undefined) return
@@ -252,7 +252,7 @@ export function labelsMakeGroups({ groupOf }: Pick<CertifyVideosPlan, 'groupOf'>
  *
  * @throws VideoMaeError `ROWS_WITHOUT_CLASS`
  */
-export function requireLabelledRows({ leftOut, sources }: Pick<Division, 'leftOut' | 'sources'>): void {
+export function requireLabeledRows({ leftOut, sources }: Pick<Division, 'leftOut' | 'sources'>): void {
   const [data] = sources
   if (data?.kind === 'folder')
     throw new VideoMaeError(

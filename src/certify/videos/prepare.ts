@@ -1,7 +1,7 @@
 /** Everything between a folder of videos and the mathematics of certificates. */
 
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import type { EncoderSource } from '../../inference/encoder-source.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
@@ -139,7 +139,7 @@ interface SetsOfSource {
 
 async function setsOf(
   source: FeatureSource,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   { classes, division, trusted }: CertifyVideosPlan,
   options: CertifyVideosOptions,
 ): Promise<SetsOfSource> {
@@ -166,7 +166,7 @@ async function setsOf(
  */
 function undecoded(
   failures: readonly VideoFailure[],
-  sideOf: (video: LabelledVideo) => LeftOutRow['side'],
+  sideOf: (video: LabeledVideo) => LeftOutRow['side'],
   { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
 ): LeftOutRow[] {
   const undecided = failures.filter(({ code }) => isTransientFailure(code))
@@ -249,7 +249,7 @@ async function shareOf(
 }
 
 /** Clips go through the engine one by one, as in `storeFeatures`. */
-function computeTokens(source: EncoderSource, videos: readonly LabelledVideo[], options: CertifyVideosOptions) {
+function computeTokens(source: EncoderSource, videos: readonly LabeledVideo[], options: CertifyVideosOptions) {
   return computeFeatures(source, videos, { ...options, kind: 'tokens', batch: 1, clips: 1 })
 }
 

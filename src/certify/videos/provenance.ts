@@ -48,7 +48,7 @@ export async function encoderProvenance(
   // those of other videos leave the encoder what it is when a protected label is flipped, also if it was pretrained on the video.
   const labels = training?.manifest.labelsRead
   const readProtected = labels !== undefined && protectedDigests.some((digest) => labels.has(digest))
-  const labelsUsed = training?.manifest.labelled === true && (readProtected || !complete)
+  const labelsUsed = training?.manifest.labeled === true && (readProtected || !complete)
   return {
     provenance: {
       digest: digestOf(source, scaledOn),
@@ -78,7 +78,7 @@ async function trainingOf(
   if (trainedOn !== undefined)
     return { manifest: joinManifests(manifest, await manifestOfData(trainedOn, signal)), complete: true }
   if (!outcome.known) {
-    const labels = manifest.labelled ? ' Labels took part; those of the protected set are taken to be among them.' : ''
+    const labels = manifest.labeled ? ' Labels took part; those of the protected set are taken to be among them.' : ''
     notes.push(`What ${source.name} was trained on is not known: ${outcome.why}.${labels} Name it with --trained-on.`)
   }
   return { manifest, complete: outcome.known }

@@ -5,7 +5,7 @@
  */
 import path from 'node:path'
 import { invalidArgument, VideoMaeError, type VideoMaeErrorOptions } from '../../core/errors.ts'
-import { contentDigest, type LabelledVideo, leftOutOf } from '../../dataset/dataset.ts'
+import { contentDigest, type LabeledVideo, leftOutOf } from '../../dataset/dataset.ts'
 import { partOf, type SplitName } from '../../dataset/split-part.ts'
 import { type DigestedFile, digestFile } from '../../format/file-digest.ts'
 import type { SourceReading } from '../../video/reading.ts'
@@ -50,8 +50,8 @@ export interface ReadingOptions {
 }
 
 export interface ReadData {
-  readonly training: readonly LabelledVideo[]
-  readonly test: readonly LabelledVideo[]
+  readonly training: readonly LabeledVideo[]
+  readonly test: readonly LabeledVideo[]
   readonly leftOut: readonly LeftOutRow[]
   readonly rows: number
   /** How the data was read. */
@@ -97,8 +97,8 @@ export async function readData(
     by,
     times,
   })
-  const training: LabelledVideo[] = []
-  const test: LabelledVideo[] = []
+  const training: LabeledVideo[] = []
+  const test: LabeledVideo[] = []
   const leftOut: LeftOutRow[] = leftOutOf(sources).map((row) => ({ ...row, side: only }))
   const rows = entries.length + leftOut.length
   const digests = new Map<string, DigestedFile | Error>()
@@ -121,7 +121,7 @@ export async function readData(
       continue
     }
     const digest = contentDigest(known.digest, entry)
-    const video: LabelledVideo = { ...entry, content: known, label: verdict.label, class: -1, digest }
+    const video: LabeledVideo = { ...entry, content: known, label: verdict.label, class: -1, digest }
     if (verdict.kind === 'hash') byHash++
     const side = verdict.kind === 'side' ? verdict.side : sideByHash(video, known.digest, { testShare, seed })
     const problem = side === 'training' ? problemOfSample(video, by, times) : null
@@ -234,7 +234,7 @@ function requirePlainFolders(source: string, entries: readonly VideoEntry[]): vo
 }
 
 function sideByHash(
-  video: LabelledVideo,
+  video: LabeledVideo,
   digest: string,
   { testShare, seed }: { testShare: number; seed: number },
 ): Side {
@@ -245,7 +245,7 @@ function sideByHash(
 }
 
 function problemOfSample(
-  { group, time }: LabelledVideo,
+  { group, time }: LabeledVideo,
   by: BucketKey | undefined,
   times: TimeBounds | null,
 ): { readonly code: string; readonly reason: string } | null {

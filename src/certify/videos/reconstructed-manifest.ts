@@ -19,7 +19,7 @@ import { sha256 } from '../ensemble/hash.ts'
 
 /** What is known of one run, without the weights that it started from. */
 export interface OwnTraining {
-  readonly labelled: boolean
+  readonly labeled: boolean
   readonly samples: readonly string[]
   /** Absent where it is not known whose labels took part. */
   readonly labelsRead?: readonly string[] | undefined
@@ -62,11 +62,11 @@ export async function reconstructed(
   const run = await openRun(place)
   const classifies = await isOfClassifier(place)
   if (run === null)
-    return { labelled: classifies, samples: [], start: null, why: `${name} does not say what it was trained on` }
+    return { labeled: classifies, samples: [], start: null, why: `${name} does not say what it was trained on` }
   const { from } = run.configuration.model
-  const labelled = classifies || run.configuration.mode !== undefined
+  const labeled = classifies || run.configuration.mode !== undefined
   const start = from === null || from === 'scratch' ? null : { from, weights: null }
-  return { labelled, start, ...(await samplesOf(run, place, signal)) }
+  return { labeled, start, ...(await samplesOf(run, place, signal)) }
 }
 
 /** What weights beside a configuration say of labels, in the Hugging Face layout. */
@@ -151,13 +151,13 @@ async function samplesOf(
     return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
   if (weights === null)
     return { samples, why: `nothing shows that the weights in ${place} are those that ${folder} trained` }
-  const labelled = mode !== undefined
+  const labeled = mode !== undefined
   const schema = 'videomae.training-manifest/2' as const
   const content = {
     schema,
     weights: [weights],
     list: binding,
-    labelled,
+    labeled,
     samples: [...samples],
     changed: 0,
     start: null,

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts'
-import { standardisation } from '../../inference/feature-rows.ts'
+import { standardization } from '../../inference/feature-rows.ts'
 
 /**
  * Mean and deviation of features over videos out of the attacker's reach. Heads learn faster on values of one size, but a
@@ -18,7 +18,7 @@ export function measureScale({ features, rows, width }: Rows): FeatureScale {
     throw invalidArgument('features', `${rows} x ${width} numbers, and at least one row`, features.length)
   const bad = features.findIndex((value) => !Number.isFinite(value))
   if (bad >= 0) throw invalidArgument(`features[${bad}]`, 'a finite number', features[bad])
-  return standardisation({ count: rows, width, row: (i) => features.subarray(i * width, (i + 1) * width) })
+  return standardization({ count: rows, width, row: (i) => features.subarray(i * width, (i + 1) * width) })
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Which videos to predict the learners have seen already, by content: accuracy on these says nothing of new videos. */
-import { contentsOfVideo, type LabelledVideo } from '../../dataset/dataset.ts'
+import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
 import { videosOf } from '../../inference/trained-on.ts'
 import { checkpointPlace } from '../../train/open-checkpoint.ts'
 import { trainingUse } from '../../train/training-use.ts'
@@ -19,14 +19,14 @@ export interface SeenInputs {
 }
 
 interface Sides {
-  readonly train: readonly LabelledVideo[]
-  readonly test: readonly LabelledVideo[]
+  readonly train: readonly LabeledVideo[]
+  readonly test: readonly LabeledVideo[]
 }
 
 /** @throws VideoMaeError what `trainingUse` throws */
 export async function seenInputs(sources: readonly FeatureSource[], { train, test }: Sides): Promise<SeenInputs> {
-  const withLabels = new Set<LabelledVideo>()
-  const withoutLabels = new Set<LabelledVideo>()
+  const withLabels = new Set<LabeledVideo>()
+  const withoutLabels = new Set<LabeledVideo>()
   let open: string | null = null
   for (const source of sources) {
     if (source.kind !== 'encoder') continue

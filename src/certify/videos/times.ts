@@ -1,7 +1,7 @@
 /** When videos were collected, as their list says, and the periods of rule `temporal`. */
 
 import { invalidArgument } from '../../core/errors.ts'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { checkPeriods, type Periods } from '../ensemble/periods.ts'
 
 export interface PeriodOptions {
@@ -37,7 +37,7 @@ function parseTime(text: string): Time | null {
 }
 
 /** [videos] undefined where a video has no time, one that cannot be read, or one of another kind. */
-export function timesOf(videos: readonly Pick<LabelledVideo, 'time'>[]): number[] | undefined {
+export function timesOf(videos: readonly Pick<LabeledVideo, 'time'>[]): number[] | undefined {
   const times = videos.map(({ time }) => (time === undefined ? null : parseTime(time)))
   const known = times.filter((time) => time !== null)
   if (known.length < times.length || known.some(({ kind }) => kind !== known[0].kind)) return undefined

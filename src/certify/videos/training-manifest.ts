@@ -24,7 +24,7 @@ import { contentsOf, type OwnTraining, reconstructed, unreadable } from './recon
 export interface TrainingManifest {
   /** SHA-256 over all of it. */
   readonly digest: string
-  readonly labelled: boolean
+  readonly labeled: boolean
   /** SHA-256 of every file that took part, in this run or in one it started from. */
   readonly samples: ReadonlySet<string>
   /** Those of `samples` whose labels may have taken part in any way: all, where labels did and nothing says whose. */
@@ -39,7 +39,7 @@ export type ManifestOutcome =
 const earlierSchema = z.strictObject({
   schema: z.literal('videomae.training-manifest/1'),
   list: z.string().nullable().optional(),
-  labelled: z.boolean(),
+  labeled: z.boolean(),
   samples: z.array(z.tuple([z.string(), z.string().nullable()])),
 })
 
@@ -64,12 +64,12 @@ async function manifestOfFile(file: string, signal: AbortSignal | undefined): Pr
   }
   const earlier = earlierSchema.safeParse(value)
   if (earlier.success) {
-    const { samples, labelled } = earlier.data
+    const { samples, labeled } = earlier.data
     const without = samples.filter(([, digest]) => digest === null)
     if (without.length > 0) throw notReadable(`the contents of all files in ${file}`, `${without.length} have none`)
     return described(
       samples.map(([, digest]) => digest ?? ''),
-      labelled,
+      labeled,
     )
   }
   const content = trainingManifestSchema.safeParse(value)
@@ -113,12 +113,12 @@ async function manifestBehind(
 
 /** @param named whether it is known to be about the weights in question */
 function ownOf(
-  { labelled, samples, labelsRead, changed, start }: TrainingManifestContent,
+  { labeled, samples, labelsRead, changed, start }: TrainingManifestContent,
   name: string,
   named: boolean,
 ): OwnTraining {
   const moved = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
-  return { labelled, samples, labelsRead, start, why: named ? moved : namesNoWeights }
+  return { labeled, samples, labelsRead, start, why: named ? moved : namesNoWeights }
 }
 
 /** One run together with what came before it. */
@@ -128,14 +128,14 @@ async function withStart(
   above: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ManifestOutcome> {
-  const mine = described(own.samples, own.labelled, own.labelsRead)
+  const mine = described(own.samples, own.labeled, own.labelsRead)
   if (own.start === null) return own.why === null ? { known: true, manifest: mine } : unknown(own.why, mine)
   const { from, weights } = own.start
   if (weights !== null && weights !== (await weightsAt(from)))
     return unknown(own.why ?? `the weights that ${name} started from are not at ${from} any more`, mine)
   const before = await manifestBehind(from, above, signal)
   const all = before.known ? before.manifest : before.atLeast
-  const both = described([...mine.samples, ...all.samples], mine.labelled || all.labelled, [
+  const both = described([...mine.samples, ...all.samples], mine.labeled || all.labeled, [
     ...mine.labelsRead,
     ...all.labelsRead,
   ])
@@ -159,12 +159,12 @@ function unknown(why: string, atLeast: TrainingManifest): ManifestOutcome {
 
 function described(
   samples: Iterable<string>,
-  labelled: boolean,
+  labeled: boolean,
   labelsRead: Iterable<string> | undefined = undefined,
 ): TrainingManifest {
   const body = [...new Set(samples)].sort()
-  const read = new Set(labelled ? (labelsRead ?? body) : [])
-  return { digest: sha256(JSON.stringify([labelled, body])), labelled, samples: new Set(body), labelsRead: read }
+  const read = new Set(labeled ? (labelsRead ?? body) : [])
+  return { digest: sha256(JSON.stringify([labeled, body])), labeled, samples: new Set(body), labelsRead: read }
 }
 
 /**
@@ -175,8 +175,8 @@ function described(
 export function joinManifests(a: TrainingManifest, b: TrainingManifest): TrainingManifest {
   return {
     digest: sha256([a.digest, b.digest].join('\n')),
-    labelled: a.labelled || b.labelled,
+    labeled: a.labeled || b.labeled,
     samples: new Set([...a.samples, ...b.samples]),
-    labelsRead: new Set([...a.labelsRead, ...b.labelsRead, ...(a.labelled ? b.samples : [])]),
+    labelsRead: new Set([...a.labelsRead, ...b.labelsRead, ...(a.labeled ? b.samples : [])]),
   }
 }

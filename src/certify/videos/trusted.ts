@@ -3,14 +3,14 @@
  * the trusted videos alone, so the scale is the same with and without a poison. It is named, and stands in the certificate, since
  * whoever repeats the certificate needs the same scale.
  */
-import { contentDigest, type LabelledVideo, leftOutOf } from '../../dataset/dataset.ts'
+import { contentDigest, type LabeledVideo, leftOutOf } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import { readVideos } from '../../video/source.ts'
 import { noVideos } from './feature-sets.ts'
 import { digestOrError, type LeftOutRow, leftOutSummary } from './reading.ts'
 
 export interface TrustedVideos {
-  readonly videos: readonly LabelledVideo[]
+  readonly videos: readonly LabeledVideo[]
   readonly leftOut: readonly LeftOutRow[]
   /** How they were read. */
   readonly sources: readonly SourceReading[]
@@ -31,7 +31,7 @@ export async function trustedVideos(
   for (const reading of sources)
     for (const line of readingLines({ ...reading, unusable: [], repeated: [] })) onNote(`trusted: ${line}`)
   const leftOut: LeftOutRow[] = leftOutOf(sources).map((row) => ({ ...row, side: 'trusted' }))
-  const videos: LabelledVideo[] = []
+  const videos: LabeledVideo[] = []
   for (const entry of entries) {
     signal?.throwIfAborted()
     const content = await digestOrError(entry.path, signal)

@@ -1,13 +1,13 @@
 /** The records of samples beside a certificate, compared with the videos themselves: contents, labels, sources and times. */
 import path from 'node:path'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { type RecordedSample, recordOfInputs, recordOfSet } from '../files/sample-record.ts'
 import type { Differences } from '../verify/differences.ts'
 import { readSamples } from '../verify/read-files.ts'
 import type { ReadCertificate } from '../verify/schema.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 
-type Video = LabelledVideo & { readonly class: number }
+type Video = LabeledVideo & { readonly class: number }
 
 /**
  * @param train protected videos that a run reads

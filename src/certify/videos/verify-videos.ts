@@ -1,7 +1,7 @@
 /** Verifies a certificate: from its votes alone and, where the videos are at hand, its partitions and protected set too. */
 import path from 'node:path'
 import { invalidArgument, unusedArgument } from '../../core/errors.ts'
-import type { LabelledVideo } from '../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { readoutSchema } from '../../model/readout.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
 import { ensembleFacts } from '../ensemble/ensemble-facts.ts'
@@ -268,7 +268,7 @@ async function compareRun(
 /** The inputs of every run are the videos to predict, with their labels. */
 function compareInputs(
   { runs }: ReadCertificate,
-  predicted: readonly (LabelledVideo & { readonly class: number })[],
+  predicted: readonly (LabeledVideo & { readonly class: number })[],
   differences: Differences,
 ): void {
   for (const [r, run] of runs.entries()) {

@@ -10,7 +10,7 @@ import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
 import type { FeatureSource } from './feature-source.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
-import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabelledRows } from './plan.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabeledRows } from './plan.ts'
 import type { LeftOutRow } from './reading.ts'
 import type { SeenInputs } from './seen-inputs.ts'
 
@@ -69,7 +69,7 @@ export async function videoCertificate(
 ): Promise<VideoCertificate> {
   const { division, classes } = plan
   const whiteBox = certificate.runs.some(({ rule }) => rule === 'dpa_white_box')
-  if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabelledRows(division)
+  if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabeledRows(division)
   const undecoded = (side: LeftOutRow['side']) =>
     new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))
   const [lostTraining, lostTest] = [undecoded('training'), undecoded('test')]

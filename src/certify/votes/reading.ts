@@ -9,7 +9,7 @@ export interface ReadOptions {
   readonly classNames?: readonly string[]
   /** Number of the first class in the file: 1 where classes are counted from 1. Default 0. */
   readonly firstClass?: number
-  /** DPA*: neighbouring scores of one partition, trained with different seeds, to be added up. Default 1; votes have no other. */
+  /** DPA*: neighboring scores of one partition, trained with different seeds, to be added up. Default 1; votes have no other. */
   readonly seeds?: number
   /** Learners in the file, for a check; needed where names of columns do not say which are learners. */
   readonly learners?: number

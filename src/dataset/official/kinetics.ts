@@ -17,13 +17,13 @@ export const kinetics: ReadAnnotations = async (files, folder) => {
     const found = files.find(new RegExp(`^(?:kinetics[-_]?[\\w-]*[-_])?${name}\\.csv$`, 'i'))
     const file = split === 'test' ? found : required(found, `${split === 'validation' ? 'val' : split}.csv`, folder)
     if (file === null) notes.push('No test.csv: the list has no test videos. Results are usually of validation.')
-    else videos.push(...labelled(await readPart(file, split), file, notes))
+    else videos.push(...labeled(await readPart(file, split), file, notes))
   }
   const classes = [...new Set(videos.map(({ label }) => label))].sort()
   return { classes, lists: [{ name: 'kinetics', videos }], notes }
 }
 
-function labelled(rows: readonly AnnotatedVideo[], file: string, notes: string[]): AnnotatedVideo[] {
+function labeled(rows: readonly AnnotatedVideo[], file: string, notes: string[]): AnnotatedVideo[] {
   const known = rows.filter(({ label }) => label !== '')
   if (known.length < rows.length)
     notes.push(`${rows.length - known.length} rows of ${file} have no label and are left out.`)

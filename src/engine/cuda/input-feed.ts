@@ -48,7 +48,7 @@ export class InputFeed {
     return this.block.bytes + (this.second?.block.bytes ?? 0)
   }
 
-  /** Starts the copy of inputs of a later run. They are recognised by identity when that run comes. */
+  /** Starts the copy of inputs of a later run. They are recognized by identity when that run comes. */
   prefetch(program: string, inputs: RunInputs, layout: InputLayout): void {
     const [device, copies] = [this.device, this.copies]
     this.second ??= {

@@ -9,7 +9,7 @@ const { programs } = buildPretrainProgram({
   batch: 8,
   visible: 160,
   masked: 1408,
-  optimiser: {},
+  optimizer: {},
 })
 
 describe('the memory of a ViT-S pretraining step', () => {

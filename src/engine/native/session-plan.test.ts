@@ -8,7 +8,7 @@ const { programs } = buildPretrainProgram({
   batch: 2,
   visible: 160,
   masked: 1408,
-  optimiser: {},
+  optimizer: {},
 })
 
 it.each([

@@ -8,7 +8,7 @@ import type { Program } from '../../graph/program.ts'
 import { buildClassifyProgram, buildHeadProgram } from '../../model/classify.ts'
 import { resolveConfiguration } from '../../model/configuration.ts'
 import { buildEncodeProgram } from '../../model/encode-program.ts'
-import { initialise } from '../../model/initialise.ts'
+import { initialize } from '../../model/initialize.ts'
 import type { ModelState } from '../../model/model-state.ts'
 import { parameterShapes } from '../../model/parameters.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
@@ -25,7 +25,7 @@ const pixels = 4 * 32 * 48 * 3
 
 const programs: Record<string, (batch: number) => Program> = {
   'encoder, uint8': (batch) => buildEncodeProgram({ configuration, batch }),
-  'encoder, normalised frames with channels first': (batch) =>
+  'encoder, normalized frames with channels first': (batch) =>
     buildEncodeProgram({ configuration, batch, input: 'float32', layout: 'BTCHW' }),
   classifier: (batch) => buildClassifyProgram({ configuration, batch, classes }),
   'classifier that reads its first token': (batch) =>
@@ -93,7 +93,7 @@ describe('a program as a model file', () => {
 
   it('an attentive probe, whose query is repeated to the batch of the run', async () => {
     const build = (batch: number): Program => {
-      const options = { head: 'attentive', batch, width: 24, tokens: 6, heads: 3, classes, optimiser: null } as const
+      const options = { head: 'attentive', batch, width: 24, tokens: 6, heads: 3, classes, optimizer: null } as const
       const { programs } = buildHeadProgram(options)
       const [program] = programs
       return { ...program, outputs: program.outputs.filter(({ name }) => name === 'logits') }
@@ -116,7 +116,7 @@ describe('a program as a model file', () => {
   })
 
   it('says so where standard operators do not reach: attention has no standard gradient', () => {
-    const options = { configuration, batch: 2, visible: 4, masked: 8, optimiser: {} } as const
+    const options = { configuration, batch: 2, visible: 4, masked: 8, optimizer: {} } as const
     const [training] = buildPretrainProgram(options).programs
     expect(() => lowerProgram(training, { standardOnly: true })).toThrow(
       expect.objectContaining({ code: 'PROGRAM_UNSUPPORTED', message: expect.stringContaining('FusedMatMul') }),
@@ -129,7 +129,7 @@ describe('a program as a model file', () => {
     expect(() => lowerProgram(single, { dynamicBatch: true })).toThrow(
       expect.objectContaining({ code: 'PROGRAM_UNSUPPORTED' }),
     )
-    const state = initialise(parameterShapes(configuration, 'classify', classes), 1)
+    const state = initialize(parameterShapes(configuration, 'classify', classes), 1)
     const short = new Map(state).set('head.bias', new Float32Array(classes + 1))
     expect(() => lowerProgram(double, { embeddedState: short })).toThrow(
       expect.objectContaining({ code: 'SHAPE_MISMATCH' }),

@@ -64,7 +64,7 @@ async function importRuntime(): Promise<typeof import('onnxruntime-node')> {
  * Options of a session; what each was worth is written in dev/engine-onnx.md.
  *
  * - No memory pattern: it lays all of a run's memory out at once and holds a third more.
- * - No graph optimisation: the lowering leaves nothing to fuse, and a training graph takes a second to look through.
+ * - No graph optimization: the lowering leaves nothing to fuse, and a training graph takes a second to look through.
  * - Threads spin for 50 microseconds only: across the gaps between nodes, not while other processes (decoders) need the
  *   core; and not at all once a run is over.
  */

@@ -18,7 +18,7 @@ import { lower, outputName, stateInput } from './lowering/lower-program.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
 import { UpdateCrew } from './update/crew.ts'
 import { allocateBuffers, type SharedBuffers } from './update/memory.ts'
-import { ProgramUpdates } from './update/optimiser.ts'
+import { ProgramUpdates } from './update/optimizer.ts'
 import { blockTable, planBuffers, stateKey, updateTensors } from './update/plan.ts'
 
 interface OpenProgram {

@@ -54,7 +54,7 @@ describe('memory plan', () => {
         encoder: { width: 384, depth: 12, heads: 6 },
         decoder: { width: 192, depth: 4, heads: 3 },
       })
-      const { programs } = buildPretrainProgram({ configuration, batch: 8, visible: 160, masked: 1408, optimiser: {} })
+      const { programs } = buildPretrainProgram({ configuration, batch: 8, visible: 160, masked: 1408, optimizer: {} })
       const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsProduct: () => true }
       const list = lifetimes(lowerProgram(programs[0], context), stepValues)
       expectNoOverlap(list)

@@ -5,7 +5,7 @@ import { expectShape, spec } from '../shape-rules.ts'
 export type LayerNormAttributes = { readonly epsilon: number }
 
 /**
- * Layer normalisation over the last axis (Ba et al. 2016): `y = (x - mean) / sqrt(variance + epsilon) * gamma + beta`
+ * Layer normalization over the last axis (Ba et al. 2016): `y = (x - mean) / sqrt(variance + epsilon) * gamma + beta`
  * with the biased variance; x [..., D], gamma [D], beta [D] -> y [..., D], mean [...], inverse deviation [...].
  */
 export const layerNormOperation: Operation<LayerNormAttributes> = {

@@ -65,8 +65,8 @@ export type PatchifyAttributes = PatchAttributes & {
  * Cuts frames into tubelet patches, values in the order (c, p0, p1, p2) of the flattened Conv3d kernel
  * [D, C, tubelet, patch, patch]; so `linear` with the reshaped kernel is the cube embedding (VideoMAE 3.2).
  *
- * Inputs: frames [B, T, H, W, C] or [B, T, C, H, W]; uint8 frames are normalised to `(x / 255 - mean) / std`, float32
- * frames count as normalised already. Optional int32 indices [B, M]: only those patches, in that order.
+ * Inputs: frames [B, T, H, W, C] or [B, T, C, H, W]; uint8 frames are normalized to `(x / 255 - mean) / std`, float32
+ * frames count as normalized already. Optional int32 indices [B, M]: only those patches, in that order.
  * Output: [B, N or M, C * tubelet * patch^2], token index (t * h + y) * w + x. No gradient: frames are data.
  */
 export const patchifyOperation: Operation<PatchifyAttributes> = {
@@ -91,14 +91,14 @@ export function patchify(frames: Tensor, indices: Tensor | null, attributes: Pat
 }
 
 export type PatchTargetsAttributes = PatchAttributes & {
-  /** Normalise each patch per channel; otherwise the target is the pixel on [0, 1]. */
-  readonly normalise: boolean
+  /** Normalize each patch per channel; otherwise the target is the pixel on [0, 1]. */
+  readonly normalize: boolean
 }
 
 /**
- * Pixel targets of patches, values in the order (p0, p1, p2, c). With `normalise`, per patch and channel over the
+ * Pixel targets of patches, values in the order (p0, p1, p2, c). With `normalize`, per patch and channel over the
  * S = tubelet * patch^2 pixels: `(x - mean) / (sqrt(variance) + 1e-6)`, the variance divided by S - 1
- * (VideoMAE 3.3, "normalised pixels"; epsilon outside the root as in the original code). A flat patch, a black bar say,
+ * (VideoMAE 3.3, "normalized pixels"; epsilon outside the root as in the original code). A flat patch, a black bar say,
  * is zero: engines must take deviations such that equal pixels give exactly 0, or the small epsilon turns rounding
  * errors into noise; sums of bytes are exact in float32.
  *
@@ -111,7 +111,7 @@ export const patchTargetsOperation: Operation<PatchTargetsAttributes> = {
     const { batch, tokens, values } = patchGrid('patchTargets', inputs, attributes)
     expectShape(inputs.length === 2 && inputs[0].dtype === 'uint8', 'patchTargets', 'uint8 frames and indices', inputs)
     const several = attributes.tubelet * attributes.patch ** 2 > 1
-    expectShape(several || !attributes.normalise, 'patchTargets', 'patches of several pixels to normalise', inputs)
+    expectShape(several || !attributes.normalize, 'patchTargets', 'patches of several pixels to normalize', inputs)
     return [spec([batch, tokens, values])]
   },
   gradient: null,

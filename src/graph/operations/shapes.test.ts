@@ -22,7 +22,7 @@ type Make = (...shape: readonly number[]) => Tensor
 type Attempt = (float: Make, int: Make, byte: Make) => unknown
 
 const pixels = { tubelet: 2, patch: 2, mean: [0.5, 0.5, 0.5], std: [1, 1, 1], layout: 'BTHWC' } as const
-const cut = { tubelet: 2, patch: 2, normalise: true }
+const cut = { tubelet: 2, patch: 2, normalize: true }
 
 const refused: { readonly [K in OperationName]: readonly Attempt[] } = {
   add: [(f) => add(f(2, 3), f(2)), (f) => add(f(3), f(2, 3)), (f, i) => add(f(3), i(3))],
@@ -117,7 +117,7 @@ const refused: { readonly [K in OperationName]: readonly Attempt[] } = {
   patchTargets: [
     (f, i) => patchTargets(f(1, 2, 4, 4, 3), i(1, 2), cut),
     (_, i, b) => patchTargets(b(1, 2, 4, 5, 3), i(1, 2), cut),
-    (_, i, b) => patchTargets(b(1, 2, 4, 4, 3), i(1, 2), { tubelet: 1, patch: 1, normalise: true }),
+    (_, i, b) => patchTargets(b(1, 2, 4, 4, 3), i(1, 2), { tubelet: 1, patch: 1, normalize: true }),
   ],
 }
 

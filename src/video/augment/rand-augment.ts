@@ -1,5 +1,5 @@
 import type { RandomStream } from '../../core/random.ts'
-import * as colours from './colour.ts'
+import * as colors from './color.ts'
 import { type Affine, rotation, shearX, shearY, translate, warpFrame } from './warp.ts'
 
 /** RandAugment (Cubuk et al. 2020) as VideoMAE configures it: `rand-m7-n4-mstd0.5-inc1`. */
@@ -23,7 +23,7 @@ export const operationNames = [
   'posterize',
   'solarize',
   'solarize-add',
-  'colour',
+  'color',
   'contrast',
   'brightness',
   'sharpness',
@@ -69,7 +69,7 @@ function argumentOf(name: OperationName, m: number, random: RandomStream): numbe
       return 256 - Math.trunc(256 * m)
     case 'solarize-add':
       return Math.trunc(110 * m)
-    case 'colour':
+    case 'color':
     case 'contrast':
     case 'brightness':
     case 'sharpness':
@@ -100,7 +100,7 @@ export function applyOperations(
     for (let from = 0; from < clip.length; from += bytes) {
       const frame = clip.subarray(from, from + bytes)
       if (map !== null) warpFrame(frame.slice(), frame, width, height, map)
-      else recolour(frame, width, height, operation)
+      else recolor(frame, width, height, operation)
     }
   }
 }
@@ -122,37 +122,37 @@ function affineOf({ name, argument }: DrawnOperation, width: number, height: num
   }
 }
 
-function recolour(frame: Uint8Array, width: number, height: number, { name, argument }: DrawnOperation): void {
+function recolor(frame: Uint8Array, width: number, height: number, { name, argument }: DrawnOperation): void {
   switch (name) {
     case 'auto-contrast':
-      colours.autoContrast(frame)
+      colors.autoContrast(frame)
       break
     case 'equalize':
-      colours.equalize(frame)
+      colors.equalize(frame)
       break
     case 'invert':
-      colours.invert(frame)
+      colors.invert(frame)
       break
     case 'posterize':
-      colours.posterize(frame, argument)
+      colors.posterize(frame, argument)
       break
     case 'solarize':
-      colours.solarize(frame, argument)
+      colors.solarize(frame, argument)
       break
     case 'solarize-add':
-      colours.solarizeAdd(frame, argument)
+      colors.solarizeAdd(frame, argument)
       break
-    case 'colour':
-      colours.colour(frame, argument)
+    case 'color':
+      colors.color(frame, argument)
       break
     case 'contrast':
-      colours.contrast(frame, argument)
+      colors.contrast(frame, argument)
       break
     case 'brightness':
-      colours.brightness(frame, argument)
+      colors.brightness(frame, argument)
       break
     case 'sharpness':
-      colours.sharpness(frame, width, height, argument)
+      colors.sharpness(frame, width, height, argument)
       break
   }
 }

@@ -37,7 +37,7 @@ export function drawErasedBox(
 
 /**
  * Fills the box of every frame with fresh noise, in place. Pixels hold 0 to 255 only, so noise beyond about two
- * deviations is cut there; the reference, which erases after normalising, does not cut it.
+ * deviations is cut there; the reference, which erases after normalizing, does not cut it.
  *
  * @param clip uint8 [frames, height, width, 3]
  */

@@ -1,7 +1,7 @@
-/** Where output pixel (x, y) looks in the input: (a x + b y + c, d x + e y + f), pixel centres at half numbers. */
+/** Where output pixel (x, y) looks in the input: (a x + b y + c, d x + e y + f), pixel centers at half numbers. */
 export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number]
 
-/** What is seen where the transformation looks outside the picture; the reference's grey. */
+/** What is seen where the transformation looks outside the picture; the reference's gray. */
 const fill = 128
 
 /**

@@ -25,7 +25,7 @@ const accounted = (text: string): boolean => {
   return total === Object.values(counts).reduce((a, b) => a + b, 0)
 }
 
-const labelled = [
+const labeled = [
   { path: 'v/a.mp4', label: 'red' },
   { path: 'v/b.mp4', label: 'bright blue' },
 ]
@@ -55,7 +55,7 @@ describe('dialects', () => {
     ['an unknown name for the path', 'where_it_is,label\nv/a.mp4,red\nv/b.mp4,bright blue\n'],
     ['an unknown name for the path, blanks', 'where_it_is label\nv/a.mp4 red\nv/b.mp4 "bright blue"\n'],
   ])('%s', (_, text) => {
-    expect(rowsOf(text)).toEqual(labelled)
+    expect(rowsOf(text)).toEqual(labeled)
     expect(accounted(text)).toBe(true)
   })
 
@@ -81,7 +81,7 @@ describe('dialects', () => {
       /"[^"]*"|\S+/g,
     )!,
   )('%s is a path', (name) => {
-    expect(rowsOf(`${name},label\nv/a.mp4,red\nv/b.mp4,bright blue\n`)).toEqual(labelled)
+    expect(rowsOf(`${name},label\nv/a.mp4,red\nv/b.mp4,bright blue\n`)).toEqual(labeled)
   })
 
   test('the lists of UCF101, HMDB51, Kinetics and Something-Something for VideoMAE', () => {

@@ -131,8 +131,8 @@ const builders: Readonly<Record<string, (inputs: Inputs) => readonly (Tensor | n
   gatherRows: (i) => [gatherRows(i.wave([3, 4], 2.5), i.given([2, 2], [2, 0, 1, 1], 'int32'))],
   patchify: (i) => [patchify(video(i), null, pixels)],
   'patchify picked': (i) => [patchify(video(i), picked(i), pixels)],
-  patchTargets: (i) => [patchTargets(video(i), picked(i), { ...cut, normalise: false })],
-  'patchTargets normalised': (i) => [patchTargets(video(i), picked(i), { ...cut, normalise: true })],
+  patchTargets: (i) => [patchTargets(video(i), picked(i), { ...cut, normalize: false })],
+  'patchTargets normalized': (i) => [patchTargets(video(i), picked(i), { ...cut, normalize: true })],
 }
 
 describe('operations give the numbers of PyTorch', () => {

@@ -131,18 +131,18 @@ out["patchTargets"] = [flat(grid)]
 z = (grid - grid.mean(2, keepdim=True)) / (grid.var(2, unbiased=True, keepdim=True).sqrt() + 1e-6)
 # PyTorch's own rounding of the flat channel's mean is not part of the definition.
 z[0, 0, :, 1] = 0
-out["patchTargets normalised"] = [flat(z)]
+out["patchTargets normalized"] = [flat(z)]
 
 # AdamW with clipping; the second parameter without decay and at half the learning rate
 p, r = torch.nn.Parameter(wave((6,), 2.6)), torch.nn.Parameter(wave((4,), 2.7))
 groups = [{"params": [p], "lr": 1e-2, "weight_decay": 0.1}, {"params": [r], "lr": 5e-3, "weight_decay": 0.0}]
-optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
+optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
 norms = []
 for step in range(4):
     p.grad, r.grad = wave((6,), 3.0 + step) * 0.5, wave((4,), 4.0 + step) * 0.5
     norms.append(float(torch.nn.utils.clip_grad_norm_([p, r], 1.65)))
-    optimiser.step()
-moments = [optimiser.state[t][k] for t in (p, r) for k in ("exp_avg", "exp_avg_sq")]
+    optimizer.step()
+moments = [optimizer.state[t][k] for t in (p, r) for k in ("exp_avg", "exp_avg_sq")]
 out["adamw"] = [flat(p), flat(r), *map(flat, moments), norms]
 
 path = pathlib.Path(__file__).with_name("operations.json")

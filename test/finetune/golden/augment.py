@@ -11,11 +11,11 @@ for y in range(HEIGHT):
     for x in range(WIDTH):
         picture[y, x] = [(37 * x + 11 * y) % 200 + 20, (x * x * 3 + 29 * y) % 230 + 10, (91 * x * y + 5) % 180 + 40]
 image = Image.fromarray(picture)
-grey = (128, 128, 128)
+gray = (128, 128, 128)
 
 
 def affine(values):
-    return image.transform(image.size, Image.AFFINE, values, resample=Image.BICUBIC, fillcolor=grey)
+    return image.transform(image.size, Image.AFFINE, values, resample=Image.BICUBIC, fillcolor=gray)
 
 
 def solarize_add(amount):
@@ -26,13 +26,13 @@ cases = [
     ("auto-contrast", 0, ImageOps.autocontrast(image)),
     ("equalize", 0, ImageOps.equalize(image)),
     ("invert", 0, ImageOps.invert(image)),
-    ("rotate", 21.5, image.rotate(21.5, resample=Image.BICUBIC, fillcolor=grey)),
-    ("rotate", -13, image.rotate(-13, resample=Image.BICUBIC, fillcolor=grey)),
+    ("rotate", 21.5, image.rotate(21.5, resample=Image.BICUBIC, fillcolor=gray)),
+    ("rotate", -13, image.rotate(-13, resample=Image.BICUBIC, fillcolor=gray)),
     ("posterize", 2, ImageOps.posterize(image, 2)),
     ("solarize", 77, ImageOps.solarize(image, 77)),
     ("solarize-add", 60, solarize_add(60)),
-    ("colour", 1.63, ImageEnhance.Color(image).enhance(1.63)),
-    ("colour", 0.37, ImageEnhance.Color(image).enhance(0.37)),
+    ("color", 1.63, ImageEnhance.Color(image).enhance(1.63)),
+    ("color", 0.37, ImageEnhance.Color(image).enhance(0.37)),
     ("contrast", 1.63, ImageEnhance.Contrast(image).enhance(1.63)),
     ("contrast", 0.37, ImageEnhance.Contrast(image).enhance(0.37)),
     ("brightness", 1.4, ImageEnhance.Brightness(image).enhance(1.4)),

@@ -2,7 +2,7 @@
 import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument } from '../../../core/errors.ts'
 
-/** Regularised least squares on one-hot targets, closed form in float64. */
+/** Regularized least squares on one-hot targets, closed form in float64. */
 export interface RidgeHead {
   readonly kind: 'ridge'
   /** Added to the diagonal; features of unit length have diagonal 2 (the bias adds 1). Default 0.1. */

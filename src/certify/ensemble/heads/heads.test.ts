@@ -179,7 +179,7 @@ describe.each(heads)('learners with head $kind ($scaling)', (head) => {
             Array.from({ length: 239 }, (_, i) => i),
           ),
         ],
-        ['relabelled', { ...set, labels: set.labels.with(0, (set.labels[0] + 1) % 3) }],
+        ['relabeled', { ...set, labels: set.labels.with(0, (set.labels[0] + 1) % 3) }],
         ['inserted under the name of another', namedAsAnother],
       ] as readonly [string, FeatureSet][]) {
         const after = await trainLearners(changed, plan)

@@ -8,7 +8,7 @@
  */
 
 import { factorize, solveFactorized, transpose } from '../../../numeric/linear-algebra.ts'
-import type { LabelledRows } from '../../../numeric/ridge.ts'
+import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows, notDefinite } from '../../../numeric/ridge.ts'
 import type { DenseProduct } from '../../../numeric/wasm/product.ts'
 
@@ -17,7 +17,7 @@ const rowsAtOnce = 4096
 
 /** One head, factorized once for all inputs. */
 export class RidgeInfluence {
-  private readonly samples: LabelledRows
+  private readonly samples: LabeledRows
   private readonly product: DenseProduct<'f64'>
   private readonly depth: number
   private readonly primal: boolean
@@ -26,7 +26,7 @@ export class RidgeInfluence {
   private readonly size: number
 
   /** @throws VideoMaeError `RIDGE_SINGULAR` */
-  constructor(samples: LabelledRows, lambda: number, product: DenseProduct<'f64'>) {
+  constructor(samples: LabeledRows, lambda: number, product: DenseProduct<'f64'>) {
     this.samples = samples
     this.product = product
     this.depth = samples.width + 1

@@ -1,6 +1,6 @@
 /** What a thread computes: training and voting of a range of learners. Plain data in shared memory, pure functions. */
 import { createHash } from 'node:crypto'
-import type { LabelledRows } from '../../../numeric/ridge.ts'
+import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { StatisticsCache, trainRidge } from '../../../numeric/ridge.ts'
 import { DenseProduct } from '../../../numeric/wasm/product.ts'
 import { type Ballots, writeBallot } from '../../rules/ballot.ts'
@@ -50,7 +50,7 @@ export type Job = TrainJob | VoteJob
 export function gatherSamples(
   job: Omit<TrainJob, 'kind' | 'head' | 'weights' | 'learners' | 'classNames' | 'knows'>,
   learner: number,
-): LabelledRows {
+): LabeledRows {
   const { width, classes, order, starts } = job
   const buckets = bucketsOfLearner(learner, starts.length - 1, job.offsets)
   const bucketSizes = buckets.map((bucket) => starts[bucket + 1] - starts[bucket])
@@ -124,7 +124,7 @@ export function trainRange(job: TrainJob, from: number, to: number): LearnerReco
  */
 function trainOne(
   head: ResolvedHead,
-  samples: LabelledRows,
+  samples: LabeledRows,
   own: readonly number[],
   product: DenseProduct<'f64'>,
   cache: StatisticsCache,

@@ -1,12 +1,12 @@
 import { combineRows, oneHot } from '../../../numeric/linear-algebra.ts'
-import type { LabelledRows } from '../../../numeric/ridge.ts'
+import type { LabeledRows } from '../../../numeric/ridge.ts'
 
 /**
  * Nearest class mean as linear scores: m.x - |m|^2 / 2. A class without samples in this learner scores -infinity.
  *
  * @returns [classes, width + 1]
  */
-export function trainNearestMean(samples: LabelledRows): Float64Array {
+export function trainNearestMean(samples: LabeledRows): Float64Array {
   const { count, classes, width, inputs, labels } = samples
   const depth = width + 1
   const weights = combineRows(oneHot(labels, classes), inputs, count, classes, depth)

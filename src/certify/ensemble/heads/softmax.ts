@@ -8,7 +8,7 @@
  */
 
 import { combineRows, transpose } from '../../../numeric/linear-algebra.ts'
-import type { LabelledRows } from '../../../numeric/ridge.ts'
+import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows } from '../../../numeric/ridge.ts'
 import type { DenseProduct } from '../../../numeric/wasm/product.ts'
 import type { ResolvedHead } from './head.ts'
@@ -17,7 +17,7 @@ type SoftmaxOptions = Extract<ResolvedHead, { kind: 'softmax' }>
 
 /** @returns [classes, width + 1] */
 export function trainSoftmax(
-  samples: LabelledRows,
+  samples: LabeledRows,
   options: SoftmaxOptions,
   product: DenseProduct<'f64'>,
 ): Float64Array {
@@ -26,13 +26,13 @@ export function trainSoftmax(
 }
 
 /** Step length: the mean cross-entropy has curvature at most half the mean squared length of the samples. */
-function stepLength(samples: LabelledRows, options: SoftmaxOptions): number {
+function stepLength(samples: LabeledRows, options: SoftmaxOptions): number {
   let square = 0
   for (const value of samples.inputs) square += value * value
   return options.learningRate / ((0.5 * square) / samples.count + options.weightDecay)
 }
 
-function trainDual(samples: LabelledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
+function trainDual(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
   const { gram, stride: gramStride } = gramOfRows(product, inputs, count, depth)
@@ -67,7 +67,7 @@ function trainDual(samples: LabelledRows, options: SoftmaxOptions, product: Dens
   return combineRows(transpose(current, classes, count), inputs, count, classes, depth)
 }
 
-function trainPrimal(samples: LabelledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
+function trainPrimal(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
   const [rows, columns, weights, scores, errors, gradient] = product.reserve(

@@ -47,7 +47,7 @@ export async function trainPrepared(
   const records = new Array<LearnerRecord | undefined>(learners)
   for (const record of store?.restored ?? []) records[record.learner] = record
 
-  // Small ranges keep threads busy to the end and lose little at a kill; neighbours share bucket statistics.
+  // Small ranges keep threads busy to the end and lose little at a kill; neighbors share bucket statistics.
   // Without threads a range blocks whoever wants to stop, so it is short.
   const size = Math.max(1, Math.min(options.threads === 1 ? 8 : 64, Math.ceil((end - first) / 32)))
   const ranges = splitRange(first, end, size).flatMap(([from, to]) => splitMissing(records, from, to))

@@ -36,7 +36,7 @@ const pace = 1e9
  * changed to another class, known or new: a label whose loss takes a sample out of `set` is not covered.
  *
  * @param trained ridge heads on disjoint partitions of `set`
- * @returns [inputs]; the radius counts relabelled units, as the buckets of `trained` define them
+ * @returns [inputs]; the radius counts relabeled units, as the buckets of `trained` define them
  * @throws VideoMaeError `INVALID_ARGUMENT` for other heads or a spread; the reason of `signal`
  */
 export async function certifyRidgeLabelFlips(

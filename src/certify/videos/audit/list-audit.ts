@@ -259,7 +259,7 @@ async function spendOn(
   return { rows, acts, cost }
 }
 
-/** Any number of acts, on videos of some neighbouring periods; every second stretch reaches up to the newest. */
+/** Any number of acts, on videos of some neighboring periods; every second stretch reaches up to the newest. */
 async function inStretch(
   { options, rows: clean, files }: Attacking,
   target: Target,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { RandomStream } from '../../../core/random.ts'
-import type { LabelledVideo } from '../../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../../dataset/dataset.ts'
 import type { FeatureSet, SampleSet, TestSet } from '../../ensemble/feature-set.ts'
 import type { LearnerFamily } from '../../ensemble/learners.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
@@ -31,14 +31,14 @@ const sampleVideos = 6
  */
 export async function measureFeatures(
   source: FeatureSource,
-  videos: readonly LabelledVideo[],
+  videos: readonly LabeledVideo[],
   clips: number,
   options: CertifyVideosOptions,
 ): Promise<MeasuredWork> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-plan-'))
   const chosen = evenly(videos, sampleVideos)
   const perVideo = options.clips ?? 1
-  const run = async (some: readonly LabelledVideo[]): Promise<number> => {
+  const run = async (some: readonly LabeledVideo[]): Promise<number> => {
     const start = performance.now()
     await storeFeatures(source, some, { ...options, cache: folder, shard: null, onProgress: undefined })
     return (performance.now() - start) / 1000

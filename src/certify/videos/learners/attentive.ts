@@ -53,8 +53,8 @@ export function attentiveLearnerNeed(
   const head = headOf(width)
   const { batch } = probeSettings(head, rows, {})
   const sizes = { ...headShape(head, shape), batch, classes }
-  const training = buildHeadProgram({ ...sizes, optimiser: { beta2: 0.999 } })
-  const testing = buildHeadProgram({ ...sizes, optimiser: null, name: 'probe.test' })
+  const training = buildHeadProgram({ ...sizes, optimizer: { beta2: 0.999 } })
+  const testing = buildHeadProgram({ ...sizes, optimizer: null, name: 'probe.test' })
   const rowBytes = 4 * tokens * width
   const { program, available, ...one } = programsNeed({
     ...{ engine, programs: [...training.programs, ...testing.programs], workers: 0 },

@@ -28,7 +28,7 @@ import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from '.
 
 /**
  * Version of how learners are trained and score. Raise it with every change after which the same description, samples and seed
- * give other bytes (the order of samples, initial weights, sampling, augmentation, an optimiser, the frames or tokens that are
+ * give other bytes (the order of samples, initial weights, sampling, augmentation, an optimizer, the frames or tokens that are
  * stored): learners of an earlier program that lie in a folder are then refused, and not mixed with new ones.
  */
 const trainingVersion = 2

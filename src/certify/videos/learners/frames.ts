@@ -129,7 +129,7 @@ export class FrameStore {
     const frame = (i: number) => Buffer.from(pixels.buffer, i * bytes, bytes)
     while (length > 1 && frame(length - 1).equals(frame(length - 2))) length--
     const shown = pixels.subarray(0, length * bytes)
-    // Noise of deviation 1 is a quarter of the range of colours: features of unit size are of the order of 1, too.
+    // Noise of deviation 1 is a quarter of the range of colors: features of unit size are of the order of 1, too.
     if (content.noise !== null) addNoise(new Uint8ClampedArray(shown.buffer, 0, shown.length), content, 64)
     return shown
   }
@@ -178,7 +178,7 @@ export class FrameStore {
 }
 
 /**
- * One frame through a geometry, bilinear between pixel centres.
+ * One frame through a geometry, bilinear between pixel centers.
  *
  * @param from uint8 [size.height, size.width, 3]
  * @param to uint8 [output.height, output.width, 3], written

@@ -1,6 +1,6 @@
 /** Base learners that are trained from pixels: all weights of a pretrained encoder, or of one that has learned nothing. */
 import path from 'node:path'
-import type { LabelledVideo } from '../../../dataset/dataset.ts'
+import type { LabeledVideo } from '../../../dataset/dataset.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneInput,
@@ -25,7 +25,7 @@ export type FrameLearnerKind = (typeof frameLearnerKinds)[number]
 
 export interface FrameLearnerOptions {
   readonly kind: FrameLearnerKind
-  /** A fine-tuning recipe; of its sections `augment`, `regularisation`, `batch`, `optimiser`, `schedule` and `engine` count. */
+  /** A fine-tuning recipe; of its sections `augment`, `regularization`, `batch`, `optimizer`, `schedule` and `engine` count. */
   readonly recipe?: FinetuneConfiguration
   /** Passes over the samples of a learner. Default: as the recipe says, 30 without one. */
   readonly epochs?: number
@@ -42,9 +42,9 @@ function usualRecipe(kind: FrameLearnerKind): FinetuneInput {
       ? { area: [0.3, 1] }
       : { area: [0.5, 1], randAugment: null, erasing: 0, mixup: null, cutmix: null, smoothing: 0.1 },
     // Fresh weights get the same rate in all layers: a low one in the first layers would only hold them back.
-    regularisation: { dropPath: 0.05, layerDecay: kind === 'full' ? 0.75 : 1 },
+    regularization: { dropPath: 0.05, layerDecay: kind === 'full' ? 0.75 : 1 },
     batch: { size: 16, perRun: 16 },
-    optimiser: { baseLearningRate: 1.6e-2, clipNorm: 1 },
+    optimizer: { baseLearningRate: 1.6e-2, clipNorm: 1 },
     schedule: { duration: '30 epochs', warmup: '3 epochs' },
   }
 }
@@ -52,14 +52,14 @@ function usualRecipe(kind: FrameLearnerKind): FinetuneInput {
 /** The constants of every learner. */
 function configurationOf({ kind, recipe, epochs, engine = null }: FrameLearnerOptions): FinetuneConfiguration {
   const usual = finetuneConfiguration(usualRecipe(kind))
-  const { augment, regularisation, batch, optimiser, schedule, engine: wanted } = recipe ?? usual
+  const { augment, regularization, batch, optimizer, schedule, engine: wanted } = recipe ?? usual
   const passes = (amount: number) => ({ amount, unit: 'epochs' as const })
   // Whole passes only: a warm-up of one step would be that step at rate 0, and a short training none at all.
   const warmup = (amount: number) => passes(Math.floor(amount / 10))
   const never = { amount: 1e9, unit: 'steps' as const }
   return {
     ...usual,
-    ...{ augment, regularisation, batch, optimiser },
+    ...{ augment, regularization, batch, optimizer },
     schedule: epochs === undefined ? schedule : { ...schedule, duration: passes(epochs), warmup: warmup(epochs) },
     mode: 'full',
     engine: { ...wanted, name: engine ?? wanted.name, threads: 1 },
@@ -80,7 +80,7 @@ export async function frameLearnerNeed(
   { classes, atOnce }: { readonly classes: number; readonly atOnce: number },
 ): Promise<{ readonly start: RunStart; readonly memory: MemoryNeed }> {
   const classNames = Array.from({ length: classes }, (_, c) => String(c))
-  const video: LabelledVideo = { path: '', id: '', label: '0', class: 0, digest: null }
+  const video: LabeledVideo = { path: '', id: '', label: '0', class: 0, digest: null }
   const looked = { dataset: { classes: classNames }, split: { train: [video], validation: [], test: [] }, source }
   // Clips come out of a store of frames, without decoding processes.
   const configuration = configurationOf(options)
@@ -100,7 +100,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
   const configuration = configurationOf(options)
   const seen = { ...source, sampling: storedSampling(source.sampling) }
   const model = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
-  const { augment, regularisation, batch, optimiser, engine } = configuration
+  const { augment, regularization, batch, optimizer, engine } = configuration
   return {
     description: {
       kind: options.kind,
@@ -110,16 +110,16 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       sampling: source.sampling,
       store: frames.id,
       augment,
-      regularisation,
+      regularization,
       batch,
-      optimiser,
+      optimizer,
       schedule: plainConfiguration(configuration).schedule,
       engine,
       ...((options.engineVariant ?? null) === null ? {} : { engineVariant: options.engineVariant }),
     },
     async train({ contents, labels, classNames }, seed, folder, { sessions, signal }) {
       const videos = contents.map(
-        (_, i): LabelledVideo => ({
+        (_, i): LabeledVideo => ({
           path: String(i),
           id: String(i),
           label: classNames[labels[i]],

@@ -6,7 +6,7 @@ import { buildHeadProgram } from '../../../model/classify.ts'
 import { SessionPool } from './session-pool.ts'
 
 const programs = (batch: number) =>
-  buildHeadProgram({ head: 'linear', batch, width: 3, classes: 2, optimiser: { beta2: 0.999 } }).programs
+  buildHeadProgram({ head: 'linear', batch, width: 3, classes: 2, optimizer: { beta2: 0.999 } }).programs
 
 /** Counts what reaches the engine. */
 function counting(engine: Engine) {

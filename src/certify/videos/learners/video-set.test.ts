@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { contentDigest, type LabelledVideo } from '../../../dataset/dataset.ts'
+import { contentDigest, type LabeledVideo } from '../../../dataset/dataset.ts'
 import { assignBuckets } from '../../ensemble/buckets.ts'
 import { sha256 } from '../../ensemble/hash.ts'
 import { videoIdOf, videoSetOf } from './video-set.ts'
 
 /** As a list or a folder names it: the file, and the part of it that is meant. */
-function video(path: string, part: { readonly start?: number; readonly end?: number } = {}): LabelledVideo {
+function video(path: string, part: { readonly start?: number; readonly end?: number } = {}): LabeledVideo {
   const named = contentDigest('', part)
   return { path, id: `${path}${named}`, label: 'a', class: 0, digest: `${sha256(path)}${named}`, ...part }
 }
@@ -27,7 +27,7 @@ describe('the video that an entry belongs to', () => {
       video('v4.mp4', { start: 1 }),
     ]
     const names = ['a', 'b']
-    const bucketsOf = (videos: readonly LabelledVideo[], by: 'content' | 'id') => [
+    const bucketsOf = (videos: readonly LabeledVideo[], by: 'content' | 'id') => [
       ...assignBuckets(videoSetOf(videos, names), { by, buckets: 1000 }).bucketOf,
     ]
     for (const by of ['content', 'id'] as const) {

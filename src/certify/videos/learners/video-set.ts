@@ -1,8 +1,8 @@
-/** Labelled videos for learners that read frames or tokens: who each row is, and where its content is kept. */
+/** Labeled videos for learners that read frames or tokens: who each row is, and where its content is kept. */
 
 import { invalidArgument } from '../../../core/errors.ts'
 import { RandomStream } from '../../../core/random.ts'
-import { contentDigest, fileDigestOf, type LabelledVideo } from '../../../dataset/dataset.ts'
+import { contentDigest, fileDigestOf, type LabeledVideo } from '../../../dataset/dataset.ts'
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import type { PoisonedRow } from '../../ensemble/learners.ts'
 import { samplesOf } from '../../ensemble/poison.ts'
@@ -10,7 +10,7 @@ import { timesOf } from '../times.ts'
 
 /** What a learner sees of a row. */
 export interface Content {
-  /** Under which the frames or tokens of the video are stored: `LabelledVideo.digest`. */
+  /** Under which the frames or tokens of the video are stored: `LabeledVideo.digest`. */
   readonly key: string
   /** Noise that an audit adds to it: deviation, in the units of the values, and the seed it is drawn from. */
   readonly noise: { readonly size: number; readonly seed: number } | null
@@ -28,7 +28,7 @@ export interface VideoInputs extends TestInputs {
 }
 
 /** @param videos readable ones: their digests are known */
-export function videoSetOf(videos: readonly LabelledVideo[], classNames: readonly string[]): VideoSet {
+export function videoSetOf(videos: readonly LabeledVideo[], classNames: readonly string[]): VideoSet {
   return {
     ...samplesOfVideos(videos, classNames),
     parts: videos.map(({ digest }) => digest ?? ''),
@@ -37,7 +37,7 @@ export function videoSetOf(videos: readonly LabelledVideo[], classNames: readonl
 }
 
 /** Who each row is, one for each entry: identity, content, label, source and time. */
-export function samplesOfVideos(videos: readonly LabelledVideo[], classNames: readonly string[]): SampleSet {
+export function samplesOfVideos(videos: readonly LabeledVideo[], classNames: readonly string[]): SampleSet {
   const groups = videos.map((video) => video.group)
   const times = timesOf(videos)
   return {
@@ -53,7 +53,7 @@ export function samplesOfVideos(videos: readonly LabelledVideo[], classNames: re
 }
 
 /** Nothing where no video was prepared from another. */
-export function originalsOf(videos: readonly Pick<LabelledVideo, 'original'>[]): Pick<SampleSet, 'originals'> {
+export function originalsOf(videos: readonly Pick<LabeledVideo, 'original'>[]): Pick<SampleSet, 'originals'> {
   if (videos.every(({ original }) => original === undefined)) return {}
   return { originals: videos.map(({ original }) => original ?? null) }
 }
@@ -62,13 +62,13 @@ export function originalsOf(videos: readonly Pick<LabelledVideo, 'original'>[]):
  * The id of a video without the part of it that is meant: whoever inserts a file inserts all of its parts. Only where a list names
  * a part: a whole file may be called `a.mp4#0-1` and is not one of `a.mp4`.
  */
-export function videoIdOf(video: Pick<LabelledVideo, 'id' | 'start' | 'end'>): string {
+export function videoIdOf(video: Pick<LabeledVideo, 'id' | 'start' | 'end'>): string {
   const { id } = video
   const part = contentDigest('', video)
   return part !== '' && id.endsWith(part) ? id.slice(0, -part.length) : id
 }
 
-export function videoInputsOf(videos: readonly LabelledVideo[]): VideoInputs {
+export function videoInputsOf(videos: readonly LabeledVideo[]): VideoInputs {
   return {
     rows: videos.length,
     labels: Int32Array.from(videos, (video) => video.class),

@@ -80,7 +80,7 @@ __device__ __forceinline__ void loadPlain(u32 (&b)[4], const bfloat16* tile, u32
   loadMatrices<true>(b, tile + (first + LANE % 16) * ROW + step * 16 + LANE / 16 * 8);
 }
 
-/** Two neighbouring column tiles of an accumulator as the A operand of a next product. */
+/** Two neighboring column tiles of an accumulator as the A operand of a next product. */
 __device__ __forceinline__ void asLeft(u32 (&a)[4], const float (&first)[4], const float (&second)[4]) {
   a[0] = packPair(first[0], first[1]);
   a[1] = packPair(first[2], first[3]);

@@ -1,4 +1,4 @@
-// Layer normalisation over the last axis (Ba et al. 2016) for rows that a warp holds in registers: PACKS accesses of 16
+// Layer normalization over the last axis (Ba et al. 2016) for rows that a warp holds in registers: PACKS accesses of 16
 // bytes a lane, so each row is read once. Rows of other widths take layer-norm.cu.
 #include "common.cuh"
 
@@ -49,8 +49,8 @@ extern "C" __global__ void layerNorm(Element* y, float* means, float* inverses, 
     if (columnOf(p) >= width) continue;
 #pragma unroll
     for (u32 j = 0; j < PACK; j++) {
-      const float centred = toFloat(values[p].v[j]) - mean;
-      squares += centred * centred;
+      const float centered = toFloat(values[p].v[j]) - mean;
+      squares += centered * centered;
     }
   }
   const float inverse = 1.0f / sqrtf(warpSum(squares) / (float)width + epsilon);

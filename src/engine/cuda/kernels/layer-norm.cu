@@ -1,4 +1,4 @@
-// Layer normalisation over the last axis (Ba et al. 2016), any width: one warp per row, statistics in float32.
+// Layer normalization over the last axis (Ba et al. 2016), any width: one warp per row, statistics in float32.
 #include "common.cuh"
 
 extern "C" __global__ void layerNorm(Element* y, float* means, float* inverses, const Element* x, const float* gamma,

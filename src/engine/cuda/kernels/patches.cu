@@ -50,18 +50,18 @@ extern "C" __global__ void patchifyFloats(Element* y, const float* video, const 
 }
 
 /** The difference from the average is exact: size and total are whole numbers. */
-__device__ __forceinline__ float target(u32 pixel, u32 size, u32 total, float factor, u32 normalise) {
-  return normalise ? (float)(int)(size * pixel - total) * factor : (float)pixel / 255.0f;
+__device__ __forceinline__ float target(u32 pixel, u32 size, u32 total, float factor, u32 normalize) {
+  return normalize ? (float)(int)(size * pixel - total) * factor : (float)pixel / 255.0f;
 }
 
 /**
  * Targets [B, M, tubelet * patch^2 * C], values in the order (p0, p1, p2, c) (VideoMAE 3.3), which is the order of the
- * bytes too: a block copies one token's bytes to shared memory, row by row, and writes them normalised. Sums of bytes
+ * bytes too: a block copies one token's bytes to shared memory, row by row, and writes them normalized. Sums of bytes
  * and of their squares are exact integers, so a flat patch has the variance 0 and not rounding noise.
  * Block: 32 threads per channel, so that a thread sums one channel. Dynamic shared memory: the bytes of a token.
  */
 extern "C" __global__ void patchTargets(Element* y, const u8* video, const int* indices, u32 perSample, u32 frames,
-                                        u32 height, u32 width, u32 channels, u32 tubelet, u32 patch, u32 normalise) {
+                                        u32 height, u32 width, u32 channels, u32 tubelet, u32 patch, u32 normalize) {
   __shared__ u32 totals[32];
   __shared__ float factors[32];
   DYNAMIC_SHARED(bytes);
@@ -112,7 +112,7 @@ extern "C" __global__ void patchTargets(Element* y, const u8* video, const int* 
     u32 c = i % channels;
 #pragma unroll
     for (u32 j = 0; j < PACK; j++) {
-      fromFloat(pack.v[j], target(bytes[i + j], size, totals[c], factors[c], normalise));
+      fromFloat(pack.v[j], target(bytes[i + j], size, totals[c], factors[c], normalize));
       c = c + 1 == channels ? 0 : c + 1;
     }
     if (values == packed) storePack(y + i, pack);
@@ -121,5 +121,5 @@ extern "C" __global__ void patchTargets(Element* y, const u8* video, const int* 
       for (u32 j = 0; j < PACK; j++) y[i + j] = pack.v[j];
   }
   for (u32 i = packed + threadIdx.x; i < values; i += blockDim.x)
-    fromFloat(y[i], target(bytes[i], size, totals[i % channels], factors[i % channels], normalise));
+    fromFloat(y[i], target(bytes[i], size, totals[i % channels], factors[i % channels], normalize));
 }

@@ -34,7 +34,7 @@ export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], at
   }
   const type = lowering.precision
   const [video, indices] = inputs.map((tensor) => lowering.raw(tensor))
-  const sizes = [tokens, frames, height, width, channels, tubelet, patch, attributes.normalise === true ? 1 : 0]
+  const sizes = [tokens, frames, height, width, channels, tubelet, patch, attributes.normalize === true ? 1 : 0]
   lowering.launch({
     kernel: 'patches',
     entry: 'patchTargets',

@@ -141,7 +141,7 @@ INLINE void patch_targets(const struct patch_targets *a, const struct worker *wo
         memcpy(pixels, a->frames + from * a->channels, (size_t)line);
       }
     }
-    if (a->normalise) {
+    if (a->normalize) {
       target_statistics(a, &s);
     } else {
       for (int64_t k = 0; k < places; k++) {

@@ -23,7 +23,7 @@ struct patchify {
 
 /*
  * y [batch, tokens, tubelet * patch * patch * channels] in the order (p0, p1, p2, c): pixels on [0, 1], or with
- * `normalise` less their mean over patch and channel, divided by the deviation plus 1e-6. Kernels patch_targets_f32, _bf16.
+ * `normalize` less their mean over patch and channel, divided by the deviation plus 1e-6. Kernels patch_targets_f32, _bf16.
  */
 struct patch_targets {
   void *y;
@@ -32,7 +32,7 @@ struct patch_targets {
   _Atomic int64_t *refused;
   int64_t batch, tokens, frame_count, height, width, channels;
   int64_t tubelet, patch;
-  int64_t normalise;
+  int64_t normalize;
 };
 int64_t patch_targets_scratch(const void *arguments, int64_t threads);
 

@@ -28,7 +28,7 @@ export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], at
   const { batch, tokens, frames, height, width, channels } = patchGrid('patchTargets', specs, { tubelet, patch })
   const type = lowering.precision
   const read = inputs.map((tensor) => value(lowering.raw(tensor)))
-  const normalise = attributes.normalise === true ? 1 : 0
-  const sizes = [batch, tokens, frames, height, width, channels, tubelet, patch, normalise].map(integer)
+  const normalize = attributes.normalize === true ? 1 : 0
+  const sizes = [batch, tokens, frames, height, width, channels, tubelet, patch, normalize].map(integer)
   lowering.step(typed('patch_targets', type), [value(lowering.write(y, type)), ...read, refused, ...sizes])
 }

@@ -28,9 +28,9 @@ export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, 
   const inverse = column(context, inverseTensor)
   // Not before dy is there: this would keep a second tensor of x's size from the forward pass on.
   const late = context.after([dy], context.value(x), shape, context.isBatched(x))
-  const centred = context.emit('Sub', [late, column(context, mean)])
-  const normalised = context.emit('Mul', [centred, inverse])
-  const product = context.emit('Mul', [dy, normalised])
+  const centered = context.emit('Sub', [late, column(context, mean)])
+  const normalized = context.emit('Mul', [centered, inverse])
+  const product = context.emit('Mul', [dy, normalized])
   if (context.isRead(dgamma)) {
     context.sumRows(context.emit('Reshape', [product, context.int64s([-1, width])]), x, context.value(dgamma))
     context.computeSoon(context.value(dgamma))
@@ -45,7 +45,7 @@ export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, 
   )
   const average = context.emit('MatMul', [dy, weights])
   const slope = context.emit('MatMul', [product, weights])
-  const along = context.emit('Mul', [normalised, slope])
+  const along = context.emit('Mul', [normalized, slope])
   const across = context.emit('Sub', [context.emit('Mul', [dy, gamma]), average])
   context.emit('Mul', [context.emit('Sub', [across, along]), inverse], {}, context.value(dx))
 }

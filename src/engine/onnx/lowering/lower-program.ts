@@ -8,7 +8,7 @@ import {
   type ProgramNode,
   type TensorId,
 } from '../../../graph/program.ts'
-import { batchedTensors, tensorUses } from './analyse.ts'
+import { batchedTensors, tensorUses } from './analyze.ts'
 import { LoweringContext, type LoweringRule, type Value } from './context.ts'
 import { loweringRules } from './operations.ts'
 

@@ -81,11 +81,11 @@ export const patchify: LoweringRule = (node, context) => {
     return
   }
   const planes = context.reshape(cut, [batch * tokens, channels, pixels], batched)
-  context.reshape(normalised(node, context, planes), [batch, tokens, values], batched, into)
+  context.reshape(normalized(node, context, planes), [batch, tokens, values], batched, into)
 }
 
 /** uint8 [.., C, S] -> `(x / 255 - mean) / std` per channel. */
-function normalised(node: ProgramNode, context: LoweringContext, planes: Value): Value {
+function normalized(node: ProgramNode, context: LoweringContext, planes: Value): Value {
   const mean = numbersAttribute(node, 'mean')
   const std = numbersAttribute(node, 'std')
   const channels = [mean.length, 1]
@@ -119,7 +119,7 @@ export const patchTargets: LoweringRule = (node, context) => {
   const runs = gatherPatchRuns(context, frames, indices, sizes, attributes, false)
   const bytes = context.reshape(runs, [batch, tokens, values], batched)
   const pixels = context.emit('Cast', [bytes], { to: 1 })
-  if (node.attributes.normalise !== true) {
+  if (node.attributes.normalize !== true) {
     context.emit('Mul', [pixels, context.float(1 / 255)], {}, context.value(y))
     return
   }
@@ -131,11 +131,11 @@ export const patchTargets: LoweringRule = (node, context) => {
   )
   const perChannel = values / channels
   const mean = context.emit('Div', [context.emit('MatMul', [pixels, toChannels]), context.float(perChannel)])
-  const centred = context.emit('Sub', [pixels, context.emit('MatMul', [mean, toPixels])])
-  const squares = context.emit('MatMul', [context.emit('Mul', [centred, centred]), toChannels])
+  const centered = context.emit('Sub', [pixels, context.emit('MatMul', [mean, toPixels])])
+  const squares = context.emit('MatMul', [context.emit('Mul', [centered, centered]), toChannels])
   const variance = context.scaled(squares, 1 / (perChannel - 1))
   // In units of 1 / 255, as the pixels are.
   const deviation = context.emit('Add', [context.emit('Sqrt', [variance]), context.float(255e-6)])
   const inverse = context.emit('MatMul', [context.emit('Reciprocal', [deviation]), toPixels])
-  context.emit('Mul', [centred, inverse], {}, context.value(y))
+  context.emit('Mul', [centered, inverse], {}, context.value(y))
 }

@@ -44,7 +44,7 @@ export const patchify: KernelOf<'patchify'> = (inputs, attributes) => {
 
 export const patchTargets: KernelOf<'patchTargets'> = (inputs, attributes) => {
   const [frames, indices] = inputs
-  const { tubelet, patch, normalise } = attributes
+  const { tubelet, patch, normalize } = attributes
   const {
     batch,
     frames: time,
@@ -73,16 +73,16 @@ export const patchTargets: KernelOf<'patchTargets'> = (inputs, attributes) => {
           }
         }
       }
-      if (normalise) {
-        for (let c = 0; c < channels; c++) normaliseChannel(out.subarray(start + c, at), channels)
+      if (normalize) {
+        for (let c = 0; c < channels; c++) normalizeChannel(out.subarray(start + c, at), channels)
       }
     }
   }
   return [out]
 }
 
-/** Normalises every `stride`-th number in place: one channel of one patch. */
-function normaliseChannel(patch: Float64Array, stride: number): void {
+/** Normalizes every `stride`-th number in place: one channel of one patch. */
+function normalizeChannel(patch: Float64Array, stride: number): void {
   const count = Math.ceil(patch.length / stride)
   // Deviations from the first pixel: those of a flat patch are zero exactly, not rounding noise over a tiny epsilon.
   const origin = patch[0]

@@ -4,10 +4,10 @@ import { RandomStream } from '../core/random.ts'
 import { encodeModel, type OnnxModel } from '../format/onnx.ts'
 import { measureRanges, productOperands } from './calibration.ts'
 import { withPrecision } from './classifier-precision.ts'
-import { parametersOf } from './static-quantisation.ts'
+import { parametersOf } from './static-quantization.ts'
 
 const [inner, outer] = [64, 32]
-const random = new RandomStream('static quantisation')
+const random = new RandomStream('static quantization')
 const normal = (length: number): Float32Array => Float32Array.from({ length }, () => random.normal())
 const weight = normal(outer * inner)
 
@@ -55,11 +55,11 @@ describe('int8-static', () => {
     )
     const all = clips.flatMap((clip) => Array.from(clip))
     expect(ranges.get('x')).toEqual({ low: Math.min(...all), high: Math.max(...all) })
-    const quantised = withPrecision(model, 'int8-static', ranges)
-    expect(quantised.graph.initializers.find(({ name }) => name === 'w/int8')!.data).toBeInstanceOf(Int8Array)
-    expect(quantised.graph.initializers.some(({ name }) => name === 'w')).toBe(false)
+    const quantized = withPrecision(model, 'int8-static', ranges)
+    expect(quantized.graph.initializers.find(({ name }) => name === 'w/int8')!.data).toBeInstanceOf(Int8Array)
+    expect(quantized.graph.initializers.some(({ name }) => name === 'w')).toBe(false)
     const x = Float32Array.from(all)
-    const [expected, found] = [await run(model, x), await run(quantised, x)]
+    const [expected, found] = [await run(model, x), await run(quantized, x)]
     for (const name of ['y', 'z'] as const) {
       const difference = Math.hypot(...expected[name].map((value, i) => value - found[name][i]))
       const size = Math.hypot(...expected[name])

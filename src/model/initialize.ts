@@ -7,7 +7,7 @@ import type { ParameterShapes } from './model-state.ts'
  * How weights start. `pretrain`: Xavier-uniform matrices, as the original pretraining. `finetune`: normal matrices of
  * deviation .02, the last layer times .001, as the original fine-tuning where no pretrained weights are loaded.
  */
-export type InitialisationScheme = 'pretrain' | 'finetune'
+export type InitializationScheme = 'pretrain' | 'finetune'
 
 /** What LayerScale starts at (`init_values` of BEiT-B). */
 const scaleStart = 0.1
@@ -36,10 +36,10 @@ const headScale = 0.001
  *
  * @throws VideoMaeError `PARAMETER_UNKNOWN` for a name that no model here has
  */
-export function initialise(
+export function initialize(
   shapes: ParameterShapes,
   seed: number,
-  scheme: InitialisationScheme = 'pretrain',
+  scheme: InitializationScheme = 'pretrain',
 ): Map<string, Float32Array> {
   return new Map([...shapes].map(([name, shape]) => [name, initialValue(name, shape, shapes, seed, scheme)]))
 }
@@ -49,9 +49,10 @@ function initialValue(
   shape: readonly number[],
   shapes: ParameterShapes,
   seed: number,
-  scheme: InitialisationScheme,
+  scheme: InitializationScheme,
 ): Float32Array {
   const values = new Float32Array(elementCount(shape))
+  // Another name of the stream would give other weights for the same seed.
   const stream = new RandomStream(seed, 'initialise', name)
   const fill = (draw: () => number) => {
     for (let i = 0; i < values.length; i++) values[i] = draw()

@@ -1,4 +1,4 @@
-/** Changes of colour of one RGB frame in place, uint8 [pixels, 3]; each is PIL's operation of the same name. */
+/** Changes of color of one RGB frame in place, uint8 [pixels, 3]; each is PIL's operation of the same name. */
 
 type Table = Uint8Array
 
@@ -93,15 +93,15 @@ function luma(frame: Uint8Array, at: number): number {
 /** base + factor * (value - base), truncated. */
 const blend = (base: number, value: number, factor: number): number => clip8(base + factor * (value - base))
 
-/** Factor 0: grey; 1: as it is. */
-export function colour(frame: Uint8Array, factor: number): void {
+/** Factor 0: gray; 1: as it is. */
+export function color(frame: Uint8Array, factor: number): void {
   for (let i = 0; i < frame.length; i += 3) {
-    const grey = luma(frame, i)
-    for (let c = 0; c < 3; c++) frame[i + c] = blend(grey, frame[i + c], factor)
+    const gray = luma(frame, i)
+    for (let c = 0; c < 3; c++) frame[i + c] = blend(gray, frame[i + c], factor)
   }
 }
 
-/** Factor 0: the frame's mean grey. */
+/** Factor 0: the frame's mean gray. */
 export function contrast(frame: Uint8Array, factor: number): void {
   let sum = 0
   for (let i = 0; i < frame.length; i += 3) sum += luma(frame, i)

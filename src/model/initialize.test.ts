@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { resolveConfiguration } from './configuration.ts'
-import { initialise } from './initialise.ts'
+import { initialize } from './initialize.ts'
 import { parameterShapes } from './parameters.ts'
 
 const configuration = resolveConfiguration({
@@ -20,9 +20,9 @@ function statistics(values: Float32Array) {
   return { largest, deviation: Math.sqrt(squares / values.length) }
 }
 
-describe('initialise', () => {
+describe('initialize', () => {
   const shapes = parameterShapes(configuration, 'pretrain')
-  const state = initialise(shapes, 3)
+  const state = initialize(shapes, 3)
   const of = (name: string, from = state) => statistics(from.get(name)!)
 
   /** A uniform draw on [-bound, bound]: nearly reaches the bound, never passes it, deviation bound / sqrt(3). */
@@ -55,7 +55,7 @@ describe('initialise', () => {
   })
 
   it('draws fine-tuning weights as the original does', () => {
-    const classifier = initialise(parameterShapes(configuration, 'classify', 10), 3, 'finetune')
+    const classifier = initialize(parameterShapes(configuration, 'classify', 10), 3, 'finetune')
     expect(of('encoder.blocks.0.attn.qkv.weight', classifier).deviation).toBeCloseTo(0.02, 3)
     expect(of('head.weight', classifier).deviation).toBeCloseTo(0.00002, 5)
     expect(of('head.weight', classifier).deviation).toBeGreaterThan(0.000017)
@@ -64,15 +64,15 @@ describe('initialise', () => {
   })
 
   it('depends on seed and name alone', () => {
-    const reversed = initialise(new Map([...shapes].reverse()), 3)
+    const reversed = initialize(new Map([...shapes].reverse()), 3)
     for (const [name, values] of state) expect(reversed.get(name)).toEqual(values)
-    const other = initialise(shapes, 4)
+    const other = initialize(shapes, 4)
     expect(other.get('mask_token')).not.toEqual(state.get('mask_token'))
     const first = state.get('encoder.blocks.0.mlp.fc1.weight')
     expect(state.get('encoder.blocks.1.mlp.fc1.weight')).not.toEqual(first)
   })
 
   it('refuses a name it does not know', () => {
-    expect(() => initialise(new Map([['encoder.cls', [64]]]), 1)).toThrow(/encoder\.cls \[64\]/)
+    expect(() => initialize(new Map([['encoder.cls', [64]]]), 1)).toThrow(/encoder\.cls \[64\]/)
   })
 })

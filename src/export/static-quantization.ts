@@ -21,14 +21,14 @@ export function withRoundedOperands(
     const known = roundedNames.get(name)
     if (known !== undefined) return known
     const { scale, zero } = parametersOf(ranges.get(name)!)
-    const [quantised, output, scaleName, zeroName] = ['u8', 'rounded', 'scale', 'zero'].map((what) => `${name}/${what}`)
+    const [quantized, output, scaleName, zeroName] = ['u8', 'rounded', 'scale', 'zero'].map((what) => `${name}/${what}`)
     initializers.push(
       { name: scaleName, type: 'float32', shape: [], data: Float32Array.of(scale) },
       { name: zeroName, type: 'uint8', shape: [], data: Uint8Array.of(zero) },
     )
     result.push(
-      { op: 'QuantizeLinear', inputs: [name, scaleName, zeroName], outputs: [quantised] },
-      { op: 'DequantizeLinear', inputs: [quantised, scaleName, zeroName], outputs: [output] },
+      { op: 'QuantizeLinear', inputs: [name, scaleName, zeroName], outputs: [quantized] },
+      { op: 'DequantizeLinear', inputs: [quantized, scaleName, zeroName], outputs: [output] },
     )
     roundedNames.set(name, output)
     return output
