@@ -10,10 +10,15 @@ export class Places<Key> {
   /** @throws VideoMaeError `OUT_OF_MEMORY` */
   constructor(library: NativeLibrary, sizes: ReadonlyMap<Key, number>, purpose: string, apart: boolean) {
     if (apart) {
-      for (const [key, bytes] of sizes) {
-        const memory = library.allocate(bytes, purpose)
-        this.memories.push(memory)
-        this.places.set(key, memory)
+      try {
+        for (const [key, bytes] of sizes) {
+          const memory = library.allocate(bytes, purpose)
+          this.memories.push(memory)
+          this.places.set(key, memory)
+        }
+      } catch (error) {
+        this.free()
+        throw error
       }
     } else {
       const total = [...sizes.values()].reduce((sum, bytes) => sum + align(bytes), 0)

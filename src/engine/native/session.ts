@@ -62,7 +62,7 @@ export class NativeSession implements EngineSession {
   private readonly scratch: NativeMemory
   private readonly scratchBytes: number
   private readonly crew: bigint
-  /** Everything else that has to be freed. */
+  /** Everything that has to be freed. */
   private readonly held: { free(): void; readonly bytes: number }[] = []
   /** States that were written from outside, whose panels have not followed yet. */
   private readonly unpacked = new Set<string>()
@@ -89,17 +89,26 @@ export class NativeSession implements EngineSession {
     const panelBytes = library.panelBytes.bind(library)
     const plan = planSession(programs, { precision, panelBytes, leavesAsActivations, rowParts }, recompute)
     const stateBytes = new Map([...this.shapes].map(([name, shape]) => [name, elementCount(shape) * 4]))
-    this.states = new Places(library, stateBytes, 'parameters, moments and other state', apart)
-    this.plannedCopies = plan.copies
     const copyBytes = new Map([...plan.copies].map(([key, { bytes }]) => [key, bytes]))
-    this.copies = new Places(library, copyBytes, 'weights as products read them', apart)
-    this.arena = apart ? null : library.allocate(plan.workspace, 'activations and gradients')
-    this.inputs = apart ? null : library.allocate(plan.inputs, 'inputs')
-    for (const [i, planned] of plan.programs.entries()) this.open(planned, checks[i])
-    const bound = [...this.programs.values()].flatMap(({ stages }) => stages)
-    this.scratchBytes = Math.max(64, ...bound.map(({ scratchBytes }) => scratchBytes))
-    this.scratch = library.allocate(this.scratchBytes * threads, 'working memory of threads')
-    this.crew = library.openCrew(threads)
+    this.plannedCopies = plan.copies
+    try {
+      this.states = this.hold(new Places(library, stateBytes, 'parameters, moments and other state', apart))
+      this.copies = this.hold(new Places(library, copyBytes, 'weights as products read them', apart))
+      this.arena = apart ? null : this.hold(library.allocate(plan.workspace, 'activations and gradients'))
+      this.inputs = apart ? null : this.hold(library.allocate(plan.inputs, 'inputs'))
+      for (const [i, planned] of plan.programs.entries()) this.open(planned, checks[i])
+      const bound = [...this.programs.values()].flatMap(({ stages }) => stages)
+      this.scratchBytes = Math.max(64, ...bound.map(({ scratchBytes }) => scratchBytes))
+      this.scratch = this.hold(library.allocate(this.scratchBytes * threads, 'working memory of threads'))
+      this.crew = library.openCrew(threads)
+    } catch (error) {
+      this.free() // or a process that tries smaller and smaller runs would lose memory each time
+      throw error
+    }
+  }
+
+  private free(): void {
+    for (const memory of this.held) memory.free()
   }
 
   private open({ program, schedule, layout, plan }: PlannedProgram, check: (inputs: RunInputs) => void): void {
@@ -272,20 +281,16 @@ export class NativeSession implements EngineSession {
 
   memory(): Promise<MemoryUse> {
     return this.use.run(() => {
-      const workspace = [this.scratch, this.arena, this.inputs, ...this.held].reduce(
-        (sum, memory) => sum + (memory?.bytes ?? 0),
-        0,
-      )
-      return { state: this.states.bytes + this.copies.bytes, workspace }
+      const all = this.held.reduce((sum, { bytes }) => sum + bytes, 0)
+      const state = this.states.bytes + this.copies.bytes
+      return { state, workspace: all - state }
     })
   }
 
   close(): Promise<void> {
     return this.use.close(() => {
       this.library.closeCrew(this.crew)
-      for (const memory of [this.scratch, this.arena, this.inputs, this.states, this.copies, ...this.held]) {
-        memory?.free()
-      }
+      this.free()
     })
   }
 }
