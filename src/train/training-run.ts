@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
+import { firstNonFinite } from '../format/finite.ts'
 import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
@@ -128,7 +129,7 @@ async function trainLocked(
       await written
       await directory.flushHistory()
       await tensorboard?.flush()
-      const { weights, optimizer, averages } = await readTrainedState(opened, job.average !== null)
+      const { weights, optimizer, averages } = await readTrainedState(opened, step, job.average !== null)
       const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
       checkpoint = await saveCheckpoint(
         directory,
@@ -233,11 +234,13 @@ async function savedState({ path }: FoundCheckpoint): Promise<Map<string, Float3
 /** What a checkpoint needs of the engine: weights, and moments and averages by the names of their state. */
 async function readTrainedState(
   { session, training }: OpenedTraining,
+  step: number,
   averaged: boolean,
 ): Promise<{ weights: ModelState; optimizer: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
   const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.average] : [])]
   const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
   const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
+  for (const [name, values] of state) requireFiniteState(step, name, values)
   const optimizer = new Map<string, SafetensorsTensor>()
   for (const [name, parameter] of owners) {
     optimizer.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
@@ -247,6 +250,20 @@ async function readTrainedState(
     [...training.parameters.keys()].map((name) => [name, state.get(stateNames.average(name)) ?? state.get(name)!]),
   )
   return { weights: state, optimizer, averages }
+}
+
+/** An update can leave the range of floats although its loss and its gradient were finite. Nobody could use such a checkpoint. */
+function requireFiniteState(step: number, name: string, values: Float32Array): void {
+  const index = firstNonFinite(values)
+  if (index < 0) return
+  throw new VideoMaeError(
+    `Expected finite values in ${name} after step ${step}, but value ${index} of ${values.length} is ${values[index]}. Nothing is saved.`,
+    {
+      code: 'NON_FINITE',
+      exit: 'nonFinite',
+      hint: 'Start again, or from an earlier checkpoint (model.from), with a lower optimizer.baseLearningRate.',
+    },
+  )
 }
 
 function events(line: MetricsLine) {

@@ -167,6 +167,16 @@ describe('a run that goes wrong', () => {
     expect(readdirSync(run).some((name) => name.startsWith('step-'))).toBe(true)
   })
 
+  it('stops with 5 when the weights are not finite, and saves nothing', async () => {
+    const run = path.join(folder, 'overflowed')
+    const sets = ['optimizer.baseLearningRate=1e300', 'schedule.duration=1 step', 'schedule.warmup=0 steps']
+    const { code, stderr } = await startVideomae(...arguments_(run, engine, ...sets.flatMap((set) => ['--set', set])))
+      .ended
+    expect(code, stderr).toBe(5)
+    expect(stderr).toMatch(/Expected finite values in \S+ after step 1, but value \d+ .*\[NON_FINITE\]/)
+    expect(readdirSync(run).filter((name) => name.includes('step-'))).toEqual([])
+  })
+
   it('names the key of a wrong recipe and ends with 2', async () => {
     const { code, stderr } = await startVideomae(...arguments_('unused', engine, '--set', 'model.dept=3')).ended
     expect(code).toBe(2)
