@@ -1,15 +1,6 @@
 #include "elementwise.h"
 
-#include "functions.h"
-
-/* Shares begin at multiples of this, so that threads do not write to one cache line. */
-#define GRAIN 64
-
-INLINE void share_elements(int64_t count, const struct worker *worker, int64_t *first, int64_t *end) {
-  share((count + GRAIN - 1) / GRAIN, worker->thread, worker->threads, first, end);
-  *first *= GRAIN;
-  *end = *end * GRAIN < count ? *end * GRAIN : count;
-}
+#include "convert.h"
 
 void convert_to_bf16(const void *arguments, const struct worker *worker) {
   const struct convert *a = arguments;
@@ -79,24 +70,6 @@ INLINE void scale_samples(const struct scale_samples *a, const struct worker *wo
   }
 }
 BOTH_KERNELS(scale_samples, scale_samples)
-
-INLINE void gelu(const struct gelu *a, const struct worker *worker, int half) {
-  int64_t first, end;
-  share_elements(a->count, worker, &first, &end);
-#pragma GCC ivdep
-  for (int64_t i = first; i < end; i++) store(a->y, i, gelu_of(load(a->x, i, half)), half);
-}
-BOTH_KERNELS(gelu, gelu)
-
-INLINE void gelu_gradient(const struct gelu_gradient *a, const struct worker *worker, int half) {
-  int64_t first, end;
-  share_elements(a->count, worker, &first, &end);
-#pragma GCC ivdep
-  for (int64_t i = first; i < end; i++) {
-    store(a->dx, i, load(a->dy, i, half) * gelu_slope(load(a->x, i, half)), half);
-  }
-}
-BOTH_KERNELS(gelu_gradient, gelu_gradient)
 
 INLINE void absolute(const struct unary *a, const struct worker *worker, int half) {
   int64_t first, end;

@@ -4,6 +4,15 @@
 
 #include "kernel.h"
 
+/* Shares begin at multiples of this, so that threads do not write to one cache line. */
+#define GRAIN 64
+
+static inline void share_elements(int64_t count, const struct worker *worker, int64_t *first, int64_t *end) {
+  share((count + GRAIN - 1) / GRAIN, worker->thread, worker->threads, first, end);
+  *first *= GRAIN;
+  *end = *end * GRAIN < count ? *end * GRAIN : count;
+}
+
 /* Kernels convert_to_bf16 (from float) and convert_to_f32 (from bfloat16). */
 struct convert {
   void *to;

@@ -1,4 +1,4 @@
-/* exp, the error function and GELU to float precision, without branches. */
+/* exp to float precision, without branches. */
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 
@@ -24,33 +24,6 @@ INLINE float exponential(float x) {
   float power = bits_to_float((uint32_t)((int32_t)n + 127) << 23);
   float result = p * power;
   return x < -87.33f ? 0.0f : (x != x ? x : result);
-}
-
-/* The standard normal distribution function and its density at x; erfc by Abramowitz & Stegun 7.1.26, 1.5e-7 off at most. */
-INLINE void normal_distribution(float x, float *phi, float *density) {
-  float a = fabsf(x) * 0.70710678f;
-  float t = 1.0f / (1.0f + 0.3275911f * a);
-  float e = exponential(-a * a);
-  float p = 1.061405429f;
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  float tail = 0.5f * p * t * e;
-  *phi = x < 0 ? tail : 1.0f - tail;
-  *density = 0.39894228f * e;
-}
-
-INLINE float gelu_of(float x) {
-  float phi, density;
-  normal_distribution(x, &phi, &density);
-  return x * phi;
-}
-
-INLINE float gelu_slope(float x) {
-  float phi, density;
-  normal_distribution(x, &phi, &density);
-  return phi + x * density;
 }
 
 #endif
