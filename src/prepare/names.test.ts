@@ -18,3 +18,12 @@ test('sources outside of the root, and names too long for a temporary one, lie i
   expect(long).toMatch(/^videos\/other\/x{40}-[0-9a-f]{12}\.mp4$/)
   expect(dots).toBe('videos/..a.mp4')
 })
+
+test('a source that is called as another with a hash in its name does not take its place', () => {
+  const two = ['/data/walk/b.avi', '/data/walk/b.avi.mp4']
+  const name = preparedNames(two, '/data').get(two[0])!
+  const names = preparedNames([...two, `/data/${name.slice('videos/'.length)}`, '/data/other.mp4'], '/data')
+  expect(names.get(two[0])).toBe(name)
+  expect(new Set(names.values()).size).toBe(4)
+  expect(names.get('/data/other.mp4')).toBe('videos/other.mp4')
+})

@@ -5,6 +5,9 @@ import path from 'node:path'
 /** Bytes of a name beside which a temporary file has room for its own, longer name. */
 const mostNameBytes = 180
 
+/** Folder of those that have a hash in their names. */
+const hashedFolder = 'other'
+
 /**
  * Paths in the folder of prepared videos, by source: that of the source below its list or folder, with `.mp4`. What lies elsewhere, or would have the name of
  * another, has a hash of its path in its name.
@@ -36,19 +39,22 @@ export function sourceName(source: string, root: string): string {
   return (outside ? path.resolve(source) : relative).split(path.sep).join('/')
 }
 
-/** Null where it lies outside of the root, or would be too long. */
+/** Null where it lies outside of the root, would lie among those with a hash, or would be too long. */
 function plainName(source: string, root: string): string | null {
   const name = sourceName(source, root)
   if (path.isAbsolute(name)) return null
   const full = /\.mp4$/i.test(name) ? `${name.slice(0, -4)}.mp4` : `${name}.mp4`
-  return full.split('/').some((part) => Buffer.byteLength(part) > mostNameBytes) ? null : full
+  const parts = full.split('/')
+  // A source of the user may be called as what has a hash in its name.
+  if (parts.length > 1 && fold(parts[0]) === hashedFolder) return null
+  return parts.some((part) => Buffer.byteLength(part) > mostNameBytes) ? null : full
 }
 
 function hashedName(source: string, root: string): string {
   const name = sourceName(source, root)
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12)
   const base = path.posix.basename(name, path.posix.extname(name))
-  return `other/${[...base].slice(0, 40).join('')}-${hash}.mp4`
+  return `${hashedFolder}/${[...base].slice(0, 40).join('')}-${hash}.mp4`
 }
 
 /** As file systems compare names that see no difference between cases and Unicode forms. */

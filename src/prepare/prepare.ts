@@ -197,6 +197,7 @@ async function encodeAll(
           state: content.state,
         },
         encoder,
+        turn: (before.get(job.name)?.turn ?? -1) + 1,
       }
     })
     await records.add(record!)

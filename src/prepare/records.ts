@@ -1,13 +1,12 @@
 /** What is done: one line for each prepared video, written once its file is in place. Only what has a line counts. */
-import { createReadStream } from 'node:fs'
 import { open, readdir, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { makeFolder } from '../core/make-folder.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
-import { isMissing, nullIfMissing } from '../format/missing.ts'
-import { fileState } from '../format/regular-file.ts'
+import { nullIfMissing } from '../format/missing.ts'
+import { fileState, openRegularFile } from '../format/regular-file.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -32,6 +31,8 @@ const recordSchema = z.object({
   }),
   /** What decoded and encoded. */
   encoder: z.string(),
+  /** How often the file was prepared before. Shares do not tell which of their records of one file is the newest. */
+  turn: z.int().min(0).default(0),
 })
 
 /** A prepared video. */
@@ -48,13 +49,17 @@ export function shareFolder(
   return path.join(folder, recordsFolder, `${index + 1}-of-${count}`)
 }
 
-/** What is recorded in any share, by path of the prepared file; the last record of a file counts. */
+/**
+ * What is recorded in any share, by path of the prepared file; the newest record of a file counts.
+ *
+ * @throws VideoMaeError `FILE_NOT_REGULAR`
+ */
 export async function readRecords(folder: string): Promise<Map<string, PreparedRecord>> {
   const found = new Map<string, PreparedRecord>()
   const shares = (await readdir(path.join(folder, recordsFolder)).catch(nullIfMissing)) ?? []
   for (const share of shares.sort()) {
     for (const record of await readShare(path.join(folder, recordsFolder, share, recordsFile)))
-      found.set(record.path, record)
+      if (record.turn >= (found.get(record.path)?.turn ?? 0)) found.set(record.path, record)
   }
   return found
 }
@@ -62,16 +67,13 @@ export async function readRecords(folder: string): Promise<Map<string, PreparedR
 /** A line that a kill cut off says nothing. */
 async function readShare(file: string): Promise<PreparedRecord[]> {
   const records: PreparedRecord[] = []
-  try {
-    for await (const line of createInterface({
-      input: createReadStream(file, 'utf8'),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
-      const parsed = recordSchema.safeParse(jsonOrNull(line))
-      if (parsed.success) records.push(parsed.data)
-    }
-  } catch (error) {
-    if (!isMissing(error)) throw error
+  const handle = await openRegularFile(file).catch(nullIfMissing)
+  if (handle === null) return records
+  // The stream closes the file.
+  const input = handle.createReadStream({ encoding: 'utf8' })
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const parsed = recordSchema.safeParse(jsonOrNull(line))
+    if (parsed.success) records.push(parsed.data)
   }
   return records
 }
@@ -110,7 +112,7 @@ export class RecordWriter {
 
 /** So that the next line does not continue one that a kill cut off. */
 async function removeCutLine(file: string): Promise<void> {
-  const handle = await open(file, 'r').catch(nullIfMissing)
+  const handle = await openRegularFile(file).catch(nullIfMissing)
   if (handle === null) return
   let text: Buffer
   try {

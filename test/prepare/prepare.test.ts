@@ -1,4 +1,5 @@
 /** Prepared videos: what they hold against generated videos whose frame n shows n, and that any interruption loses and repeats nothing. */
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   existsSync,
@@ -145,6 +146,17 @@ test('settings, other files and a source around the folder are not mixed up', as
   await lock.release()
 })
 
+test.skipIf(process.platform === 'win32')('a pipe in the place of records is refused, and not waited for', async () => {
+  const share = path.join(out, 'records/2-of-2')
+  mkdirSync(share)
+  execFileSync('mkfifo', [path.join(share, 'done.jsonl')])
+  try {
+    await expect(prepareVideos(good, out, small)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
+  } finally {
+    rmSync(share, { recursive: true })
+  }
+})
+
 test('shares together prepare everything; a constant rate repeats and drops frames by time', async () => {
   const shared = path.join(folder, 'shared')
   const options: PrepareOptions = { settings: { size: 64, fps: 50 }, jobs: 1 }
@@ -155,6 +167,13 @@ test('shares together prepare everything; a constant rate repeats and drops fram
   const { numbers, milliseconds } = await shown(path.join(shared, 'videos/walk/a.mkv.mp4'))
   expect(numbers).toEqual(Array.from({ length: 24 }, (_, i) => i >> 1))
   expect(milliseconds).toEqual(numbers.map((_, i) => 20 * i))
+  // What one call prepares again counts, also where a share has a record of the file as it was.
+  const changed = path.join(source, 'run/turned.mp4')
+  encodeFixture(changed, { frames: 9 })
+  expect(await prepareVideos(good, shared, options)).toMatchObject({ encoded: 1 })
+  const { entries } = readVideos(path.join(shared, 'videos.csv'))
+  expect(entries.map(({ original }) => original)).toContain(await fileDigest(changed))
+  expect(await prepareVideos(good, shared, options)).toMatchObject({ encoded: 0, before: 3 })
 })
 
 test('parts stay parts of one file; what is stopped leaves no half file and goes on', async () => {
