@@ -181,12 +181,12 @@ function addPretrain(program: Command): void {
 function addLaunch(program: Command): void {
   program
     .command('launch')
-    .summary('train with several processes on this machine')
+    .summary('train, evaluate or predict with several processes on this machine')
     .description(
       'Starts a command on several ranks with the MPI of this machine: gradients are averaged over the ranks, and the steps are\n' +
         'those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
     )
-    .argument('<command...>', 'behind --: pretrain or finetune, with its arguments')
+    .argument('<command...>', 'behind --: pretrain, finetune, evaluate or predict, with its arguments')
     .addOption(new Option('--ranks <n>', 'number of processes').argParser(countOf('ranks')).makeOptionMandatory())
     .option('--mpirun <program>', 'the program of MPI that starts ranks; default: the first of mpirun, mpiexec on PATH')
     .addOption(json())

@@ -14,8 +14,8 @@ export interface LaunchOptions {
   readonly mpirun?: string
 }
 
-/** Commands that train on several ranks. */
-const commands = ['pretrain', 'finetune']
+/** Commands that work on several ranks. */
+const commands = ['pretrain', 'finetune', 'evaluate', 'predict']
 
 /** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
 const ownCodes: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 130])
@@ -31,7 +31,11 @@ const endLimit = 5000
 export async function launchCommand(args: readonly string[], { ranks, mpirun }: LaunchOptions): Promise<void> {
   const [command] = args
   if (command === undefined || !commands.includes(command))
-    throw invalidArgument('COMMAND', `${commands.join(' or ')} behind --, with its options`, args.join(' '))
+    throw invalidArgument(
+      'COMMAND',
+      `${commands.slice(0, -1).join(', ')} or ${commands.at(-1)} behind --, with its options`,
+      args.join(' '),
+    )
   const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
   if (program === undefined || program === null) throw missing(mpirun)
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))

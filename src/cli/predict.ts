@@ -1,13 +1,16 @@
 import { exitCodes, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import type { Ranks } from '../distributed/ranks.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnTable } from '../format/own-results.ts'
 import { type Prediction, predict } from '../inference/predict.ts'
 import { predictionCsv, predictionCsvStart } from '../inference/prediction-table.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import { rankPart } from '../train/rank-resources.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
+import { formatRanks, onRanks } from './ranks.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface PredictCommandOptions extends CommonOptions {
@@ -26,20 +29,44 @@ export interface PredictCommandOptions extends CommonOptions {
   readonly decoder?: 'node-av' | 'ffmpeg'
 }
 
-/** `videomae predict`. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could not be read. */
-export async function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+/**
+ * `videomae predict`, on all ranks that a launcher has started. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could
+ * not be read.
+ */
+export function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+  return onRanks(options, (ranks) => predictOn(ranks, videos, options))
+}
+
+async function predictOn(ranks: Ranks, videos: readonly string[], options: PredictCommandOptions): Promise<void> {
   const { json = false, engine, windows, csv, ...given } = options
   refuseIgnoredThreads(engine, given.threads)
   const table = csv === undefined || csv === '-' ? null : csv
   if (csv === '-' && json) throw unusedArgument('--csv -', 'with --json, which prints a document of its own', csv)
   // Before videos are read.
-  if (table !== null) await requireOwnTable(table, predictionCsvStart, 'the table of earlier predictions')
-  const interrupt = interruptSignal('Run the command again.')
-  const display = new ProgressDisplay({ stream: process.stderr })
+  const first = ranks.rank === 0
+  await ranks.agree(async () => {
+    if (first && table !== null) await requireOwnTable(table, predictionCsvStart, 'the table of earlier predictions')
+  })
+  const interrupt = interruptSignal('Run the command again.', ranks.size > 1 ? ranks.rank : null)
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: !first })
+  if (ranks.size > 1) display.note(formatRanks(ranks))
   let sources: readonly SourceReading[] = []
+  const print = async (predictions: readonly Prediction[]): Promise<void> => {
+    const text = csv === undefined ? '' : predictionCsv(predictions)
+    if (table !== null) await writeFileAtomic(table, text)
+    if (json) process.stdout.write(`${JSON.stringify({ predictions, ...(sources.length === 0 ? {} : { sources }) })}\n`)
+    else if (csv === '-') process.stdout.write(text)
+    else {
+      for (const prediction of predictions) process.stdout.write(textOf(prediction, given.threshold))
+      if (table !== null) process.stdout.write(`wrote  ${table}\n`)
+    }
+  }
   try {
     const predictions = await predict(videos, {
       ...given,
+      threads: given.threads ?? rankPart(ranks),
+      workers: rankPart(ranks),
+      ranks,
       windowSeconds: windows,
       engine: engine ?? null,
       signal: interrupt.signal,
@@ -51,15 +78,8 @@ export async function predictCommand(videos: readonly string[], options: Predict
       },
     })
     display.end()
-    const text = csv === undefined ? '' : predictionCsv(predictions)
-    if (table !== null) await writeFileAtomic(table, text)
-    if (json) process.stdout.write(`${JSON.stringify({ predictions, ...(sources.length === 0 ? {} : { sources }) })}\n`)
-    else if (csv === '-') process.stdout.write(text)
-    else {
-      for (const prediction of predictions) process.stdout.write(textOf(prediction, given.threshold))
-      if (table !== null) process.stdout.write(`wrote  ${table}\n`)
-    }
-    endAsRead(predictions, json)
+    if (first) await print(predictions)
+    endAsRead(predictions, json, ranks)
   } finally {
     display.end()
     interrupt.dispose()
@@ -80,15 +100,17 @@ function textOf(prediction: Prediction, threshold: number | undefined): string {
 }
 
 /** @throws VideoMaeError `VIDEO_UNREADABLE` */
-function endAsRead(predictions: readonly Prediction[], json: boolean): void {
+function endAsRead(predictions: readonly Prediction[], json: boolean, ranks: Ranks): void {
   const failed = predictions.filter(({ ok }) => !ok)
   if (failed.length === 0) return
   // With --json the failures are in what was printed; a second document would not be.
-  if (json) process.exitCode = exitCodes.data
-  else
-    throw new VideoMaeError(`${failed.length} of ${predictions.length} videos could not be read.`, {
-      code: 'VIDEO_UNREADABLE',
-      exit: 'data',
-      hint: 'Each is named above.',
-    })
+  if (!json)
+    throw ranks.commonly(
+      new VideoMaeError(`${failed.length} of ${predictions.length} videos could not be read.`, {
+        code: 'VIDEO_UNREADABLE',
+        exit: 'data',
+        hint: 'Each is named above.',
+      }),
+    )
+  if (ranks.rank === 0) process.exitCode = exitCodes.data
 }

@@ -31,6 +31,8 @@ export interface Communicator {
   barrier(): Promise<void>
   /** Ends all ranks at once, this one too, with this exit code. Not collective. */
   abort(exitCode: number): Promise<never>
+  /** Says who the other ranks are, for the error of a rank that waits for them in vain. */
+  nameOthers(names: string): void
   /** Ends the communication. All ranks call it. Closing again is no error. */
   close(): Promise<void>
 }
@@ -38,7 +40,13 @@ export interface Communicator {
 /** Plain data that a worker thread opens a `Reducer` with. */
 export type Attachment =
   | { readonly transport: 'self' }
-  | { readonly transport: 'mpi'; readonly library: string; readonly size: number }
+  | {
+      readonly transport: 'mpi'
+      readonly library: string
+      readonly size: number
+      /** Of one number, in shared memory: counts the beginnings and ends of sums. Absent: they are not counted. */
+      readonly sums?: Int32Array
+    }
 
 /** The communicator of a run in one process. */
 export function selfCommunicator(): Communicator {
@@ -52,6 +60,7 @@ export function selfCommunicator(): Communicator {
     broadcast: async () => {},
     gather: async (value) => [value],
     barrier: async () => {},
+    nameOthers: () => {},
     abort: async (exitCode) => process.exit(exitCode),
     close: async () => {},
   }

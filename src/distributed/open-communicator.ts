@@ -4,6 +4,8 @@ import { launched, librariesFor, type Variables } from './launched.ts'
 
 /** Seconds that ranks wait for each other at the start, unless `VIDEOMAE_MPI_TIMEOUT` says otherwise. */
 const defaultTimeout = 300
+/** Seconds that one collective call may take, unless `VIDEOMAE_RANK_TIMEOUT` says otherwise: the others may write a checkpoint. */
+const defaultCallTimeout = 600
 
 /**
  * The ranks that a launcher has started this process as one of; without one a run in one process, for which no library is loaded.
@@ -17,16 +19,18 @@ export async function openCommunicator(variables: Variables = process.env): Prom
   return MpiCommunicator.open({
     libraries: librariesFor(found.launcher, variables),
     size: found.size,
-    timeoutSeconds: timeoutOf(variables.VIDEOMAE_MPI_TIMEOUT),
+    timeoutSeconds: secondsOf(variables, 'VIDEOMAE_MPI_TIMEOUT') ?? defaultTimeout,
+    callSeconds: secondsOf(variables, 'VIDEOMAE_RANK_TIMEOUT') ?? defaultCallTimeout,
   })
 }
 
-function timeoutOf(text: string | undefined): number {
-  if (text === undefined || text === '') return defaultTimeout
+function secondsOf(variables: Variables, name: string): number | null {
+  const text = variables[name]
+  if (text === undefined || text === '') return null
   const seconds = Number(text)
   if (Number.isFinite(seconds) && seconds > 0 && seconds <= 86_400) return seconds
   throw new VideoMaeError(
-    `Expected a number of seconds from 0 to 86400 for VIDEOMAE_MPI_TIMEOUT but received ${JSON.stringify(text)}.`,
+    `Expected a number of seconds from 0 to 86400 for ${name} but received ${JSON.stringify(text)}.`,
     { code: 'INVALID_ARGUMENT', exit: 'usage' },
   )
 }

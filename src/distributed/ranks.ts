@@ -32,7 +32,11 @@ export class Ranks {
   /** Makes the ranks known to each other. */
   static async meet(communicator: Communicator): Promise<Ranks> {
     const places = await communicator.gather({ host: hostname(), process: process.pid })
-    return new Ranks(communicator, places as unknown as RankPlace[])
+    const ranks = new Ranks(communicator, places as unknown as RankPlace[])
+    const others = [...places.keys()].filter((rank) => rank !== communicator.rank)
+    const shown = others.slice(0, 16).map((rank) => `rank ${rank} on ${ranks.places[rank].host}`)
+    communicator.nameOthers(shown.join(', ') + (others.length > 16 ? `, and ${others.length - 16} more` : ''))
+    return ranks
   }
 
   get rank(): number {
@@ -114,7 +118,7 @@ export class Ranks {
     )
     if (lines.length === 0) return
     throw this.commonly(
-      new VideoMaeError(`Expected all ranks to train the same run, but this differs:\n${lines.join('\n')}`, {
+      new VideoMaeError(`Expected all ranks to do the same work, but this differs:\n${lines.join('\n')}`, {
         code: 'RANKS_DIFFER',
         exit: 'environment',
         hint: 'Start the same version with the same data on every machine. Engines of other processors compute other numbers: set VIDEOMAE_NATIVE_LEVEL to one that all have.',

@@ -26,8 +26,14 @@ export function openReducer(attachment: Attachment): Reducer {
   const library = new MpiLibrary(attachment.library)
   return {
     sum(pieces) {
-      library.arrive()
-      for (const { address, type, count } of pieces) library.allReduce(address, type, count)
+      const { sums = new Int32Array(1) } = attachment
+      Atomics.add(sums, 0, 1)
+      try {
+        library.arrive()
+        for (const { address, type, count } of pieces) library.allReduce(address, type, count)
+      } finally {
+        Atomics.add(sums, 0, 1)
+      }
     },
   }
 }

@@ -6,21 +6,16 @@ export interface Interruption {
   readonly hint: string
 }
 
-/**
- * Runs work. What it throws because its signal was aborted becomes `INTERRUPTED`.
- *
- * @param commonly says of an error that every rank ends with one
- */
+/** Runs work. What it throws because its signal was aborted becomes `INTERRUPTED`. */
 export async function interruptible<T>(
   signal: AbortSignal | undefined,
   { message, hint }: Interruption,
   work: () => Promise<T>,
-  commonly: (error: VideoMaeError) => VideoMaeError = (error) => error,
 ): Promise<T> {
   try {
     return await work()
   } catch (cause) {
     if (signal?.aborted !== true) throw cause
-    throw commonly(new VideoMaeError(message, { code: 'INTERRUPTED', exit: 'interrupted', hint, cause }))
+    throw new VideoMaeError(message, { code: 'INTERRUPTED', exit: 'interrupted', hint, cause })
   }
 }

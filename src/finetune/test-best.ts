@@ -63,6 +63,5 @@ export async function testBest(
       await classifier.close()
     }
   }
-  // Where a rank is interrupted, all of them end.
-  return interruptible(signal, inTest, test, (error) => ranks.commonly(error))
+  return interruptible(signal, inTest, test)
 }

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import { automatic } from '../engine/automatic.ts'
 import { videoDurations } from '../video/durations.ts'
 import type { SourceReading } from '../video/reading.ts'
@@ -9,13 +10,8 @@ import { readVideos, type VideoListing } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { openClassifier } from './classifier.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
-import {
-  type ClassifierEngineOptions,
-  type ClipClassifier,
-  openClipClassifier,
-  predictVideos,
-  type ViewOptions,
-} from './predict-videos.ts'
+import { type ClassifierEngineOptions, type ClipClassifier, openClipClassifier } from './predict-videos.ts'
+import { predictOnRanks, type RankPredictionOptions, requireSameWork } from './rank-predictions.ts'
 import { requireWindowSeconds, withWindows } from './windows.ts'
 
 /**
@@ -52,7 +48,7 @@ function refuseEngineOptions(from: string, { engine, device, precision, recomput
       throw unusedArgument(option, `with the exported file ${from}, which has its own`, value, hint)
 }
 
-export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
+export interface PredictOptions extends RankPredictionOptions, Omit<ClassifierEngineOptions, 'ranks'> {
   /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file; or what `openAnyClassifier` opened, which stays open. */
   readonly from: string | ClipClassifier
   /** Classes that are returned, the most probable first. Default 5. */
@@ -65,8 +61,6 @@ export interface PredictOptions extends ViewOptions, ClassifierEngineOptions {
   readonly onWarning?: (warning: string) => void
   /** Told how folders and lists were read, before the first prediction. */
   readonly onSources?: (sources: readonly SourceReading[]) => void
-  /** Videos that are done. */
-  readonly onProgress?: (done: number, total: number) => void
 }
 
 /** `video` is the path; `part` says which seconds of it a list names. */
@@ -97,32 +91,40 @@ export type Prediction = PredictedVideo &
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
-  const { from, top = 5, threshold = 0, windowSeconds, onProgress, onSources, onWarning, ...rest } = options
+  const {
+    from,
+    top = 5,
+    threshold = 0,
+    windowSeconds,
+    onProgress,
+    onSources,
+    onWarning,
+    ranks = Ranks.alone(),
+    ...rest
+  } = options
   const { clips = 1, crops = 1 } = options
   requireCount('top', top)
   if (!(threshold >= 0 && threshold <= 1)) throw invalidArgument('threshold', 'a probability from 0 to 1', threshold)
   if (windowSeconds !== undefined) requireWindowSeconds(windowSeconds)
-  const { entries: given, sources } = readGiven(videos)
+  const { entries: given, sources } = await ranks.agree(() => readGiven(videos))
   onSources?.(sources)
-  const classifier = typeof from === 'string' ? await openAnyClassifier(from, rest) : from
+  const open = () => (typeof from === 'string' ? openAnyClassifier(from, rest) : from)
+  const classifier = await ranks.agree(open)
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
-    const { entries, failures } =
-      windowSeconds === undefined
-        ? { entries: given, failures: given.map(() => null) }
-        : withWindows(
-            given,
-            await videoDurations({ processes: classifier.processes, ...rest, entries: given }),
-            windowSeconds,
-          )
+    const { entries, failures } = await ranks.agree(async () => {
+      if (windowSeconds === undefined) return { entries: given, failures: given.map(() => null) }
+      const durations = await videoDurations({ processes: classifier.processes, ...rest, entries: given })
+      return withWindows(given, durations, windowSeconds)
+    })
+    await requireSameWork(ranks, classifier, entries)
     const predictions: Prediction[] = []
     for (const [i, failure] of failures.entries())
       if (failure !== null) predictions[i] = { ...predictedVideo(entries[i]), ...failure }
     const readable = [...entries.keys()].filter((i) => failures[i] === null)
     const shown = readable.map((i) => entries[i])
-    for await (const result of predictVideos(classifier, shown, { ...rest, clips, crops })) {
+    for (const result of await predictOnRanks(classifier, shown, { ...rest, clips, crops, ranks, onProgress })) {
       const named = predictedVideo(result.entry)
-      onProgress?.(result.index + 1, shown.length)
       const place = readable[result.index]
       if (!result.ok) {
         predictions[place] = { ...named, ok: false, code: result.code, reason: result.reason }

@@ -1,5 +1,7 @@
 /** Predictions that several ranks make together, each of a part of the videos. */
 import { Ranks } from '../distributed/ranks.ts'
+import { entriesDigest } from '../train/pretrain-data.ts'
+import { weightsDigest } from '../train/weights-digest.ts'
 import type { VideoEntry } from '../video/types.ts'
 import type { Classifier } from './classifier.ts'
 import { type ClipClassifier, predictVideos, type VideoPrediction, type ViewOptions } from './predict-videos.ts'
@@ -26,7 +28,7 @@ export async function predictOnRanks(
   { ranks = Ranks.alone(), onProgress, ...views }: RankPredictionOptions,
 ): Promise<VideoPrediction[]> {
   const places = [...entries.keys()].filter((index) => index % ranks.size === ranks.rank)
-  const own = await ranks.agree(async () => {
+  const predict = async () => {
     const all: VideoPrediction[] = []
     const mine = places.map((index) => entries[index])
     for await (const prediction of predictVideos(classifier, mine, views)) {
@@ -34,8 +36,32 @@ export async function predictOnRanks(
       onProgress?.(Math.min(entries.length, all.length * ranks.size), entries.length)
     }
     return all
-  })
+  }
+  const predicted = predict()
+  await predicted.catch(() => {})
+  // Nothing is to be saved: a rank that is stopped ends all of them, and waits for none.
+  views.signal?.throwIfAborted()
+  const own = await ranks.agree(() => predicted)
   return ranks.size === 1 ? own : exchanged(own, { entries, classes: classifier.labels.length, ranks })
+}
+
+/**
+ * Refuses ranks that have another classifier or other videos than rank 0. Collective.
+ *
+ * @throws VideoMaeError `RANKS_DIFFER`, on all ranks
+ */
+export async function requireSameWork(
+  ranks: Ranks,
+  { labels, place }: ClipClassifier,
+  entries: readonly VideoEntry[],
+): Promise<void> {
+  if (ranks.size === 1) return
+  const weights = await ranks.agree(async () => (place === undefined ? null : await weightsDigest(place)))
+  await ranks.requireSame({
+    classes: JSON.stringify(labels),
+    weights: weights?.slice(0, 12) ?? 'in a file',
+    videos: `${entries.length} entries, ${entriesDigest(entries).slice(0, 12)}`,
+  })
 }
 
 async function exchanged(

@@ -49,6 +49,26 @@ engine: {threads: 1}
 }, 120_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+it.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one process', limit, async () => {
+  const args = (out: string): string[] => [
+    'evaluate',
+    place('split.csv'),
+    '--from',
+    place('alone'),
+    '--out',
+    place(out),
+  ]
+  const one = await videomae(...args('report'))
+  expect(one.code, one.stderr).toBe(0)
+  const { code, stderr, stdout } = await videomaeAlone(
+    ...['launch', '--mpirun', launchers[0].program, '--ranks', '2', '--', ...args('report-of-two')],
+  )
+  expect(code, stderr).toBe(0)
+  expect(stdout.match(/^top-1/gm)).toHaveLength(1)
+  for (const file of ['evaluation.json', 'predictions.jsonl', 'confusion.svg'])
+    expect(read('report-of-two', file), file).toBe(read('report', file))
+})
+
 /** Losses, looks at the validation videos and the test of a run, against those of one process. */
 function expectSameRun(run: string): void {
   const [actual, expected] = [curve(place(run)), curve(place('alone'))]

@@ -5,6 +5,7 @@ import { compiledEntry } from '../../core/entry.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { Attachment, Communicator, Json, ReduceOperation } from '../communicator.ts'
 import type { MpiReply, MpiRequest, MpiResult, MpiStart, MpiStarted, PostedRequest } from './protocol.ts'
+import { Watch } from './watch.ts'
 
 export interface MpiOptions {
   /** Libraries to try, in order: names, or paths. */
@@ -13,6 +14,8 @@ export interface MpiOptions {
   readonly size: number | null
   /** How long to wait for the other ranks at the start. */
   readonly timeoutSeconds: number
+  /** How long one collective call may take. */
+  readonly callSeconds: number
 }
 
 interface Pending {
@@ -36,6 +39,8 @@ export class MpiCommunicator implements Communicator {
   private readonly ending = new Int32Array(new SharedArrayBuffer(8))
   private readonly pending = new Map<number, Pending>()
   private posted = 0
+  private readonly sums = new Int32Array(new SharedArrayBuffer(4))
+  private watch: Watch | null = null
   private closing: Promise<void> | null = null
 
   private constructor(libraries: readonly string[]) {
@@ -51,7 +56,7 @@ export class MpiCommunicator implements Communicator {
    *
    * @throws VideoMaeError `MPI_UNAVAILABLE`, `MPI_MISMATCH` where the library knows nothing of the launcher, `RANKS_MISSING`
    */
-  static async open({ libraries, size, timeoutSeconds }: MpiOptions): Promise<MpiCommunicator> {
+  static async open({ libraries, size, timeoutSeconds, callSeconds }: MpiOptions): Promise<MpiCommunicator> {
     const opened = new MpiCommunicator(libraries)
     const timer = setTimeout(() => quitWithout(size, timeoutSeconds), timeoutSeconds * 1000)
     try {
@@ -71,11 +76,22 @@ export class MpiCommunicator implements Communicator {
       await opened.close()
       throw mismatch(path, library, found, size)
     }
+    opened.watchFor(callSeconds)
     return opened
   }
 
   get attachment(): Attachment {
-    return { transport: 'mpi', library: this.path, size: this.size }
+    return { transport: 'mpi', library: this.path, size: this.size, sums: this.sums }
+  }
+
+  private watchFor(seconds: number): void {
+    const { rank, size, sums } = this
+    const unanswered = (): number | null => [...this.pending.keys()][0] ?? null
+    this.watch = new Watch({ seconds, rank, size, sums, unanswered })
+  }
+
+  nameOthers(names: string): void {
+    if (this.watch !== null) this.watch.others = names
   }
 
   async allReduce(values: Float32Array | Float64Array, operation: ReduceOperation = 'sum'): Promise<void> {
@@ -141,6 +157,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   private async end(): Promise<void> {
+    this.watch?.stop()
     const exit = once(this.worker, 'exit')
     await this.worker.terminate()
     await exit
