@@ -18,6 +18,10 @@ import { isDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } f
 /** Pixels: a smaller picture shows nothing, and encoders work on blocks of this side. */
 const leastSide = 16
 
+/** Frames per second that the files can say, in thousandths. */
+const leastRate = 0.01
+const mostRate = 1000
+
 export const defaultSettings: PrepareSettings = { size: 256, group: 8, quality: 20, fps: null }
 
 /** Processor seconds one video may take: encoding takes several times as long as decoding, and videos may be long. */
@@ -87,6 +91,9 @@ export async function planPreparation(source: string, folder: string, options: P
   const { share = { index: 0, count: 1 }, base } = options
   const settings = { ...defaultSettings, ...options.settings }
   if (settings.size < leastSide) throw invalidArgument('size', `at least ${leastSide} pixels`, settings.size)
+  const { fps } = settings
+  if (fps !== null && !(fps >= leastRate && fps <= mostRate))
+    throw invalidArgument('fps', `frames per second from ${leastRate} to ${mostRate}`, fps)
   requireSame(folder, await settingsOf(folder), settings)
   const { entries, sources } = readVideos(source, { base, labelFromFolder: true })
   const [{ kind }] = sources

@@ -3,6 +3,7 @@ import { requireContent } from './clip.ts'
 import { reasonOf } from './machine-errors.ts'
 import { createTimeline } from './timeline.ts'
 import type { Decoder, EncodeSettings, FrameTimes, OpenVideo, Size, VideoEntry, VideoInfo } from './types.ts'
+import { videoError } from './video-errors.ts'
 
 /** Everything that decides the bytes of a prepared video. Plain data: it travels to a decoding process. */
 export interface EncodeRequest {
@@ -73,6 +74,9 @@ function notWhole(file: string, found: string): VideoMaeError {
   })
 }
 
+/** Two frames that lie years apart must not become a file of all frames between them. Slides that are shown for minutes may. */
+const mostFrames = (frames: number): number => 10_000 + 1000 * frames
+
 type Written = Omit<EncodedVideo, 'bytes'>
 
 async function encodeFrames(video: OpenVideo, request: EncodeRequest): Promise<Written> {
@@ -97,6 +101,13 @@ async function encodeAt(
     })
   }
   const timeline = createTimeline(times, { path: entry.path }, fps)
+  if (fps !== undefined && timeline.length > mostFrames(times.length)) {
+    throw videoError(
+      'VIDEO_UNREADABLE',
+      entry.path,
+      `has ${times.length} frames, of which ${fps} frames per second would make ${timeline.length}: its times are damaged, or the rate is too high`,
+    )
+  }
   const frames = Array.from({ length: timeline.length }, (_, position) => timeline.frameAt(position))
   const seconds = frames.map((frame, position) => (fps === undefined ? times[frame] - times[0] : position / fps))
   const size = await video.encode({ file, settings, frames, seconds, fps })

@@ -20,6 +20,7 @@ import { fileDigest } from '../../src/format/file-digest.ts'
 import { type PrepareOptions, prepareVideos } from '../../src/prepare/prepare.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
 import { createDecoder } from '../../src/video/decoder.ts'
+import { stampsOf } from '../../src/video/node-av/encoder.ts'
 import { openInput } from '../../src/video/node-av/input.ts'
 import { PacketSource } from '../../src/video/node-av/packets.ts'
 import { readVideos } from '../../src/video/source.ts'
@@ -203,4 +204,30 @@ test('parts stay parts of one file; what is stopped leaves no half file and goes
     [undefined, undefined, 'walk'],
   ])
   expect(() => readVideos(target, { fixedForm: true })).toThrow(expect.objectContaining({ code: 'PREPARED_FOLDER' }))
+})
+
+test('a video whose times lie days apart is left out, and ends nothing', async () => {
+  const place = path.join(folder, 'gaps')
+  mkdirSync(place)
+  encodeFixture(path.join(place, 'gap.mkv'), { times: [0, 40, 300_000_000] })
+  encodeFixture(path.join(place, 'good.mp4'), { frames: 3 })
+  for (const fps of [null, 25]) {
+    const summary = await prepareVideos(place, path.join(folder, `gaps-${fps}`), {
+      settings: { size: 64, fps },
+      jobs: 1,
+    })
+    expect(summary).toMatchObject({ encoded: 1, listed: 1, leftOut: [{ id: 'gap.mkv', code: 'VIDEO_UNREADABLE' }] })
+  }
+  for (const fps of [1e-4, 1e7]) {
+    await expect(prepareVideos(place, path.join(folder, 'rates'), { settings: { fps } })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  }
+})
+
+test('time stamps too fine for a long picture become coarser', () => {
+  const nanoseconds = { num: 1, den: 1_000_000_000 }
+  expect(stampsOf([0, 1, 2], undefined, nanoseconds)).toEqual({ unit: nanoseconds, values: [0, 1e9, 2e9] })
+  expect(stampsOf([0, 3], undefined, nanoseconds)).toEqual({ unit: { num: 1, den: 90_000 }, values: [0, 270_000] })
+  expect(stampsOf([0, 30_000], undefined, nanoseconds)).toBeNull()
 })

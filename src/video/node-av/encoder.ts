@@ -23,24 +23,39 @@ export interface Stamps {
 /** Fine enough for every usual rate. */
 const finest = { num: 1, den: 90_000 }
 
+/** An MP4 file says in 31 bits how long a frame is shown. */
+const mostTicks = 2 ** 31 - 1
+
 /**
- * Time stamps for seconds: exactly those of the source where its unit tells them apart.
+ * Time stamps for seconds: exactly those of the source where its unit tells them apart and an MP4 file can hold them.
  *
  * @param unit of the source's stamps
+ * @returns null where a frame is shown longer than an MP4 file can say: 6 hours and more, by the unit
  */
 export function stampsOf(
   seconds: readonly number[],
   fps: number | undefined,
   { num, den }: { readonly num: number; readonly den: number },
-): Stamps {
+): Stamps | null {
   if (fps !== undefined)
     return { unit: { num: 1000, den: Math.round(fps * 1000) }, values: Array.from(seconds, (_, i) => i) }
+  const longest = seconds.reduce((most, second, i) => (i === 0 ? 0 : Math.max(most, second - seconds[i - 1])), 0)
+  const fits = (unit: Stamps['unit']): boolean => longest * ticksPerSecond(unit) <= mostTicks
   const at = (unit: Stamps['unit']): number[] => seconds.map((second) => Math.round((second * unit.den) / unit.num))
   const own = at({ num, den })
-  if (own.every((value, i) => i === 0 || value > own[i - 1])) return { unit: { num, den }, values: own }
+  if (fits({ num, den }) && own.every((value, i) => i === 0 || value > own[i - 1]))
+    return { unit: { num, den }, values: own }
+  if (!fits(finest)) return null
   const values = at(finest)
   for (let i = 1; i < values.length; i++) values[i] = Math.max(values[i], values[i - 1] + 1)
   return { unit: finest, values }
+}
+
+/** The muxer doubles the denominator of the unit until it is fine enough for other streams. */
+function ticksPerSecond({ den }: Stamps['unit']): number {
+  let ticks = den
+  while (ticks < 10_000) ticks *= 2
+  return ticks
 }
 
 /**

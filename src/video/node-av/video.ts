@@ -116,8 +116,10 @@ export class NodeAvVideo implements OpenVideo {
     const output = preparedSize(this.info, settings.size)
     const crop = { x: 0, y: 0, width: this.info.width, height: this.info.height }
     const { coded, orientation, stream } = this.input
-    const maker = new PictureMaker({ crop, scale: output, flip: false }, output, coded, orientation, preparedPixels)
     const stamps = stampsOf(seconds, fps, stream.timeBase)
+    if (stamps === null)
+      throw videoError('VIDEO_UNREADABLE', this.info.path, 'shows a frame for more hours than an MP4 file can say')
+    const maker = new PictureMaker({ crop, scale: output, flip: false }, output, coded, orientation, preparedPixels)
     let writer: VideoWriter | undefined
     let next = 0
     try {
