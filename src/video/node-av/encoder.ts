@@ -69,6 +69,7 @@ export class VideoWriter {
   private readonly stream: Stream
   private readonly unit: Rational
   private readonly stamps: readonly number[]
+  private readonly file: string
   private given = 0
   private written = 0
 
@@ -81,6 +82,7 @@ export class VideoWriter {
     if (encoder === null) throw encoderMissing()
     this.unit = new Rational(unit.num, unit.den)
     this.stamps = values
+    this.file = file
     const { codec, format } = this
     codec.allocContext3(encoder)
     this.packet.alloc()
@@ -123,7 +125,7 @@ export class VideoWriter {
   finish(): void {
     check(this.codec.sendFrameSync(null), 'encoding the last frames')
     this.drain()
-    check(this.format.writeTrailerSync(), 'ending the file')
+    check(this.format.writeTrailerSync(), `writing ${this.file}`)
   }
 
   /** Frees everything; call it after `finish`, or instead of it. */
@@ -150,7 +152,7 @@ export class VideoWriter {
       this.packet.duration = BigInt(this.durationOf(this.written++))
       this.packet.streamIndex = this.stream.index
       this.packet.rescaleTs(this.unit, this.stream.timeBase)
-      check(this.format.interleavedWriteFrameSync(this.packet), 'writing a frame')
+      check(this.format.interleavedWriteFrameSync(this.packet), `writing ${this.file}`)
     }
   }
 }
