@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
+import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -29,19 +30,6 @@ const [ranks, kills, steps] = [values.ranks, values.kills, values.steps].map(Num
 
 /** Milliseconds after a kill in which everything has to end. */
 const limit = 10_000
-
-const recipe = `
-data: {samplesPerClip: 2, workers: 1}
-clip: {stride: 1}
-model: {width: 16, depth: 2, heads: 2, frames: 4, resolution: 16, patch: 8, decoder: {width: 8, depth: 1, heads: 1}}
-mask: {ratio: 0.5}
-batch: {size: ${2 * ranks}, perRun: ${2 * ranks}}
-optimizer: {baseLearningRate: 0.1, average: 0.9}
-schedule: {duration: ${steps} steps, warmup: 4 steps}
-engine: {threads: 1}
-log: {every: 1 step}
-checkpoint: {every: 2 steps, keep: 2}
-`
 
 const main = path.join(import.meta.dirname, '..', 'dist', 'cli', 'main.js')
 const folder = mkdtempSync(path.join(tmpdir(), 'videomae-torture-ranks-'))
@@ -72,18 +60,6 @@ const processes = (said: string): number[] => [...said.matchAll(/\(process (\d+)
 /** A process that has ended and was not waited for yet counts as ended. */
 const isAlive = (id: number): boolean =>
   existsSync(`/proc/${id}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${id}/status`, 'utf8'))
-
-/** Losses, and the weights of the last checkpoint. */
-function result(out: string): string {
-  const lines = readFileSync(path.join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
-  const losses = lines.map((line) => {
-    const { step, loss, gradientNorm, clips } = JSON.parse(line) as Record<string, number>
-    return [step, loss, gradientNorm, clips]
-  })
-  const last = path.join(out, `step-${String(steps).padStart(8, '0')}`)
-  const weights = ['model.safetensors', 'optimizer.safetensors', path.join('ema', 'model.safetensors')]
-  return JSON.stringify([losses, weights.map((name) => readFileSync(path.join(last, name)).toString('base64'))])
-}
 
 /** Waits for a line that says so, or for the end. */
 async function until(started: Started, seen: (said: string) => boolean): Promise<boolean> {
@@ -126,7 +102,7 @@ async function killOne(number: number, expected: string): Promise<void> {
   }
   const second = start(out, '--resume')
   const resumed = await second.ended
-  const same = resumed === 0 && result(out) === expected
+  const same = resumed === 0 && trainedResult(out, steps) === expected
   if (!same) failures.push(`run ${number}: ended with ${resumed}, other losses or weights:\n${second.said()}`)
   const where = /Resuming after step (\d+)/.exec(second.said())?.[1] ?? 'the start'
   process.stdout.write(
@@ -136,11 +112,11 @@ async function killOne(number: number, expected: string): Promise<void> {
 }
 
 await generateMotionDataset(videos, { clips: 6 * ranks, size: 32, frames: 12 })
-writeFileSync(file, recipe)
+writeFileSync(file, tinyRecipe(ranks, steps))
 const whole = start(path.join(folder, 'whole'))
 if ((await whole.ended) !== 0) throw new Error(`Expected the run that nobody kills to end well:\n${whole.said()}`)
 process.stdout.write(`${/^ranks.*? over [^:]+/m.exec(whole.said())?.[0]}, ${steps} steps\n`)
-const expected = result(path.join(folder, 'whole'))
+const expected = trainedResult(path.join(folder, 'whole'), steps)
 for (let number = 1; number <= kills; number++) await killOne(number, expected)
 rmSync(folder, { recursive: true })
 process.stdout.write(failures.length === 0 ? 'passed\n' : `${failures.length} failures\n${failures.join('\n')}\n`)
