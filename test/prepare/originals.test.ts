@@ -7,6 +7,7 @@ import { recordOfInputs, recordOfSet } from '../../src/certify/files/sample-reco
 import { testSetOf } from '../../src/certify/videos/feature-sets.ts'
 import { samplesOfVideos, videoInputsOf } from '../../src/certify/videos/learners/video-set.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
+import { inputsInTraining } from '../../src/certify/videos/seen-inputs.ts'
 import { manifestOfData } from '../../src/certify/videos/training-manifest.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { prepareVideos } from '../../src/prepare/prepare.ts'
@@ -92,6 +93,16 @@ test('data that is named afterwards counts with its originals', async () => {
   expect([...samples].sort()).toEqual(
     (await Promise.all([...prepared, ...originals].map(({ path: file }) => fileDigest(file)))).sort(),
   )
+})
+
+test('a video to predict whose original is protected counts as seen, and the reverse', () => {
+  const [one, other] = ['0', '1'].map((digit) => digit.repeat(64))
+  const video = { id: 'a', path: 'a.mp4', label: 'left', class: 0 }
+  const plain = { ...video, digest: one }
+  const made = { ...video, digest: other, original: one }
+  expect(inputsInTraining({ train: [plain], test: [made] })).toBe(1)
+  expect(inputsInTraining({ train: [made], test: [plain] })).toBe(1)
+  expect(inputsInTraining({ train: [{ ...made, original: undefined }], test: [plain] })).toBe(0)
 })
 
 test('the records beside a certificate name the originals', () => {
