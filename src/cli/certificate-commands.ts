@@ -63,7 +63,7 @@ export function addVerify(program: Command): void {
         'Nothing is trained (but see --retrain) and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
         'votes to verify it from. Says what it did not check.',
     )
-    .argument('<certificate>', 'certificate.json, or imported-certificate-RULE.json')
+    .argument('<certificate>', 'folder or certificate.json of `certify`, or imported-certificate-RULE.json')
     .option(
       '--data <data>',
       'the videos that were certified: their partitions and labels are checked, too; none is decoded',

@@ -214,7 +214,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     const forged = JSON.parse(readFileSync(path.join(moved, 'buckets-5.json'), 'utf8'))
     forged.assignment[0][1] = (bucket + 1) % 5
     writeFileSync(path.join(moved, 'buckets-5.json'), JSON.stringify(forged))
-    const found = await verifyCertificate(path.join(moved, 'certificate.json'), { data: videos })
+    const found = await verifyCertificate(moved, { data: videos })
     expect(found.differences.map(({ field }) => field)).toContain(`buckets-5.json: assignment.${protectedId}`)
     const relabeled = JSON.parse(readFileSync(file, 'utf8'))
     relabeled.runs[0].inputs[0].id = 'nobody.mp4'

@@ -19,7 +19,7 @@ import {
   statementType,
   subjectFiles,
 } from '../verify/attestation.ts'
-import { readCertificate } from '../verify/read-files.ts'
+import { certificateFileAt, readCertificate } from '../verify/read-files.ts'
 import type { ReadCertificate } from '../verify/schema.ts'
 import { assertVideoAudit } from '../videos/audit-videos.ts'
 import { verifyCertificate } from '../videos/verify-videos.ts'
@@ -49,8 +49,7 @@ export interface Attestation {
  */
 export async function attestCertificate(place: string, options: AttestOptions = {}): Promise<Attestation> {
   const { signal, onProgress } = options
-  const isFolder = (await stat(place).catch(() => null))?.isDirectory() === true
-  const file = isFolder ? path.join(place, 'certificate.json') : place
+  const file = await certificateFileAt(place)
   const certificate = await readCertificate(file)
   if (certificate.schema !== 'videomae.certificate/1')
     throw invalidArgument('certificate', 'a certificate of protected data, not of imported votes', file)

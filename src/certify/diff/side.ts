@@ -1,9 +1,8 @@
 /** A certificate of a comparison, with the records beside it. */
-import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { RecordedSample } from '../files/sample-record.ts'
-import { invalidCertificate, readCertificate, readSamples } from '../verify/read-files.ts'
+import { certificateFileAt, invalidCertificate, readCertificate, readSamples } from '../verify/read-files.ts'
 import type { ReadCertificate, ReadSamples } from '../verify/schema.ts'
 
 export interface Side {
@@ -19,8 +18,7 @@ export interface Side {
  * @throws VideoMaeError `CERTIFICATE_FILE_MISSING`, `CERTIFICATE_INVALID`, `CERTIFICATES_NOT_COMPARABLE`
  */
 export async function readSide(place: string): Promise<Side> {
-  const isFolder = (await stat(place).catch(() => null))?.isDirectory() === true
-  const file = isFolder ? path.join(place, 'certificate.json') : place
+  const file = await certificateFileAt(place)
   const certificate = await readCertificate(file)
   if (certificate.schema !== 'videomae.certificate/1')
     throw new VideoMaeError(`Expected certificate.json of protected data, but ${file} is of imported votes.`, {

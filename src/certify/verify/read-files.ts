@@ -1,5 +1,6 @@
 /** Certificate files of other people, read within bounds and checked field by field. */
 
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { z } from 'zod'
 import { VideoMaeError } from '../../core/errors.ts'
@@ -21,6 +22,12 @@ import {
 
 /** A million inputs in ten runs need less. */
 const largestDocument = 400_000_000
+
+/** The file of a certificate. @param place the file, or the folder in which `certify` wrote `certificate.json` */
+export async function certificateFileAt(place: string): Promise<string> {
+  const isFolder = (await stat(place).catch(() => null))?.isDirectory() === true
+  return isFolder ? path.join(place, 'certificate.json') : place
+}
 
 /** @throws VideoMaeError `CERTIFICATE_INVALID` naming file and field, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR` */
 export async function readCertificate(file: string): Promise<ReadCertificate | ReadImportedCertificate> {

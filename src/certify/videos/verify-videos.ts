@@ -13,7 +13,7 @@ import { needsGroups } from '../rules/list.ts'
 import { plurality } from '../rules/plurality.ts'
 import { bucketCount } from '../verify/buckets.ts'
 import { Differences } from '../verify/differences.ts'
-import { invalidCertificate, readBuckets, readCertificate } from '../verify/read-files.ts'
+import { certificateFileAt, invalidCertificate, readBuckets, readCertificate } from '../verify/read-files.ts'
 import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
 import { ensembleFiles, type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
 import { compareEnsembleFiles } from './ensemble/compare-files.ts'
@@ -45,7 +45,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  * Verifies a certificate from the files beside it. With `data` also which videos are protected and predicted, their labels, and the
  * partition of each.
  *
- * @param file `certificate.json` or `imported-certificate-RULE.json`
+ * @param place folder or `certificate.json` of `certify`, or `imported-certificate-RULE.json`
  * @returns what was checked, what was not, and every difference; see `assertVerified`
  * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `ENSEMBLE_INVALID`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
  *   with `data` what `planVideos` throws
@@ -54,7 +54,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  * assertVerified(report)
  */
 export async function verifyCertificate(
-  file: string,
+  place: string,
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
   const { data, test, retrain } = options
@@ -65,6 +65,7 @@ export async function verifyCertificate(
   for (const name of ['from', 'cache'] as const)
     if (retrain === undefined && options[name] !== undefined)
       throw unusedArgument(name, 'without retrain', options[name])
+  const file = await certificateFileAt(place)
   const votes = await verifyVotes(file, options)
   const certificate = await readCertificate(file)
   requireKnownReadout(file, certificate)
