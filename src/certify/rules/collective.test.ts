@@ -26,7 +26,7 @@ test('never promises more than the exhaustive adversary leaves, and gains over o
         most = Math.max(most, turned.length)
       }
       const relaxed = await certifyCollective(votes, 3, { budget, offsets, batch: 50, solver })
-      const integer = await certifyCollective(votes, 3, { budget, offsets, batch: 50, integerSeconds: 5, solver })
+      const integer = await certifyCollective(votes, 3, { budget, offsets, batch: 50, integerSeconds: 600, solver })
       expect(relaxed.arithmetic).toBe('integers')
       expect(relaxed.changedAtMost).toBeGreaterThanOrEqual(most)
       expect(integer.changedAtMost).toBe(most)
