@@ -37,8 +37,8 @@ export default defineConfig({
     testTimeout: hang,
     hookTimeout: hang,
     teardownTimeout: 120_000,
-    // Of two cores, two workers leave a sixth unused: tests wait for processes, signals and time limits.
-    maxWorkers: 3,
+    // Of two cores, two workers leave a sixth unused and three a ninth: tests wait for processes, signals and time limits.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     globalSetup: 'test/temporary-folder.ts',
   },

@@ -20,7 +20,7 @@ export interface CompilerLimits {
   readonly folder: string
 }
 
-/** Characters of the output that are kept: the first errors say what is wrong. */
+/** Bytes of each output that are kept: the first errors say what is wrong. */
 const keptOutput = 16_384
 
 /** Milliseconds that a program has to close its output behind its end: another one may hold it. */
@@ -44,8 +44,12 @@ export async function runCompiler(
     detached: true,
     env: { ...rest, LC_ALL: 'C', TMPDIR: folder },
   })
-  const output = new OutputHead()
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => output.add(data))
+  // Errors first: which of two pipes is read first is chance.
+  const outputs = [child.stderr, child.stdout].map((stream) => {
+    const head = new OutputHead()
+    stream.on('data', (data: Buffer) => head.add(data))
+    return head
+  })
   const end = (): void => killGroup(child.pid)
   let late = false
   const timer = setTimeout(() => {
@@ -66,7 +70,14 @@ export async function runCompiler(
       : status === null
         ? `it was ended by ${by}`
         : `exit status ${status}`
-    return { ending, byItself: !late && status !== null, output: output.text() }
+    return {
+      ending,
+      byItself: !late && status !== null,
+      output: outputs
+        .map((head) => head.text())
+        .filter((text) => text !== '')
+        .join('\n'),
+    }
   } catch (error) {
     signal.throwIfAborted()
     const { code = (error as Error).message } = error as NodeJS.ErrnoException
