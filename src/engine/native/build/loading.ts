@@ -56,12 +56,15 @@ export async function whyNotLoaded(file: string, names: readonly string[] = libr
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text
   })
+  const here = (): string | null => (names === libraryFunctions ? whyNotHere(file) : null)
   try {
     const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
     if (status === 0) return null
-    return said.trim() || (signal === null ? `exit status ${status}` : `${signal} while it was loaded`)
+    if (signal !== null) return `${signal} while it was loaded`
+    // The script says why. Where nothing is said, another program than Node.js was started: under an emulator, the emulator.
+    return said.trim() || here()
   } catch {
-    // No other process can be started, under an emulator of another processor for instance.
-    return names === libraryFunctions ? whyNotHere(file) : null
+    // No other process can be started.
+    return here()
   }
 }
