@@ -26,6 +26,7 @@ export const longest: readonly string[] = [
   'test/certify-videos/class-list.test.ts',
   'test/cli/classifier.test.ts',
   'test/certify-videos/kept-results.test.ts',
+  'test/certify-videos/ensemble.test.ts',
   'test/distributed/training.test.ts',
   'test/distributed/finetuning.test.ts',
   'test/cuda/pretrain.test.ts',
@@ -38,6 +39,7 @@ export const longest: readonly string[] = [
   'test/cli/command-line.test.ts',
   'test/certify-videos/list-audit.test.ts',
   'test/finetune/non-square.test.ts',
+  'test/fuzz/formats.test.ts',
   'test/train/signals.test.ts',
   'test/train/run-folder.test.ts',
 ]

@@ -18,6 +18,7 @@ import { levelOptions, processorLevels } from '../../src/engine/native/build/lev
 import { cachePrefix } from '../../src/engine/native/build/library-file.ts'
 import { kernelDirectory, kernelSources } from '../../src/engine/native/build/sources.ts'
 import { storeLibrary } from '../../src/engine/native/build/stored-library.ts'
+import { type EmulatedLibrary, openEmulatedLibrary } from './emulated-library.ts'
 
 const execute = promisify(execFile)
 const milliseconds = 400_000
@@ -89,15 +90,29 @@ export function otherVariants(): readonly OptionalVariant[] {
   ]
 }
 
-/** Compiles the whole library, leaves it in the cache, and returns the folder of the objects that it was made from. */
-export async function objectsOf({ name, compiler, options }: Variant, prefix: string, folder: string): Promise<string> {
+/** Compiles the whole library, leaves it in the cache where it has a name there, and returns the folder of its objects. */
+export async function objectsOf({ name, compiler, options, prefix }: Variant, folder: string): Promise<string> {
   const objects = path.join(folder, name.replaceAll(/\W/g, ''))
   await mkdir(objects)
   const made = await compileLibrary(compiler, kernelSources().files, options, objects)
+  if (prefix === undefined) return objects
   const { directory } = CacheDirectory.of('native')
   await mkdir(directory, { recursive: true })
   storeLibrary(made, directory, prefix)
   return objects
+}
+
+/** Compiles serve-library.c with all objects, and opens the library in a process of the emulator. */
+export async function openEmulated(
+  { compiler, options, emulator = [] }: Variant,
+  objects: string,
+  folder: string,
+): Promise<EmulatedLibrary> {
+  const program = path.join(folder, 'serve-library')
+  const files = kernelSources().files.map((file) => path.join(objects, `${file}.o`))
+  const sources = [path.join(import.meta.dirname, 'serve-library.c'), ...files]
+  await execute(compiler.command, [...compiler.before, ...options, ...sources, '-o', program, '-lm', '-lpthread'])
+  return openEmulatedLibrary([...emulator, program], folder)
 }
 
 /**

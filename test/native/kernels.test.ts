@@ -1,7 +1,8 @@
 /**
  * The native engine's matrix products and attention against plain loops in double, by two C programs that are compiled
- * with the kernels: at every level of this processor, under the address sanitizer, and for 64-bit ARM, run by an emulator. Other
- * compilers: `scripts/check-kernels.ts`; the whole engine on 64-bit ARM: `scripts/check-arm64.ts`.
+ * with the kernels: at every level of this processor, under the address sanitizer, and for 64-bit ARM, run by an emulator. There every
+ * operation and a training are compared with the float64 reference, too. Other compilers: `scripts/check-kernels.ts`; Node.js itself
+ * on 64-bit ARM: `scripts/check-arm64.ts`.
  *
  * Compiling takes most of the time. The levels that only tests use are compiled once, as whole libraries, and left in the cache,
  * where the other tests find them.
@@ -11,7 +12,18 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
-import { armVariant, checkFamily, families, objectsOf, processorVariants, type Variant } from './kernel-variants.ts'
+import { NativeSession } from '../../src/engine/native/session.ts'
+import { Comparison } from './compare-operations.ts'
+import type { EmulatedLibrary } from './emulated-library.ts'
+import {
+  armVariant,
+  checkFamily,
+  families,
+  objectsOf,
+  openEmulated,
+  processorVariants,
+  type Variant,
+} from './kernel-variants.ts'
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 60_000 })
 const variants = processorVariants()
@@ -26,19 +38,52 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-function checkVariant(variant: Variant): void {
-  let objects: Promise<string> | undefined
+/** @param objects compiles the whole library, once. Undefined: only what is checked is compiled. */
+function checkVariant(variant: Variant, objects: (() => Promise<string>) | undefined): void {
   it.each(families)(`${variant.name}: %s`, async (family) => {
-    if (variant.prefix !== undefined) objects ??= objectsOf(variant, variant.prefix, folder)
-    expect(await checkFamily(variant, family, folder, await objects)).toBe('ok\n')
+    expect(await checkFamily(variant, family, folder, await objects?.())).toBe('ok\n')
   })
 }
 
+function objectsOnce(variant: Variant): () => Promise<string> {
+  let objects: Promise<string> | undefined
+  return () => {
+    objects ??= objectsOf(variant, folder)
+    return objects
+  }
+}
+
 describe.skipIf(missing !== null)(`kernels of the native engine${missing === null ? '' : ` (${missing})`}`, () => {
-  for (const variant of variants) checkVariant(variant)
+  for (const variant of variants) checkVariant(variant, variant.prefix === undefined ? undefined : objectsOnce(variant))
 })
 
 describe('kernels of the native engine for another processor', () => {
-  if ('missing' in arm) it.skip.each(families)(`${arm.name} (${arm.missing}): %s`, () => undefined)
-  else checkVariant(arm)
+  if ('missing' in arm) {
+    it.skip.each([...families, 'operations', 'training'])(`${arm.name} (${arm.missing}): %s`, () => undefined)
+    return
+  }
+  const objects = objectsOnce(arm)
+  checkVariant(arm, objects)
+
+  let emulated: EmulatedLibrary | undefined
+  afterAll(() => emulated?.close())
+  const comparison = async (): Promise<Comparison> => {
+    emulated ??= await openEmulated(arm, await objects(), folder)
+    const { library } = emulated
+    return new Comparison(async (programs, options) => new NativeSession(library, programs, options))
+  }
+
+  it(`${arm.name}: every operation, in float32 and bfloat16`, async () => {
+    const compared = await comparison()
+    await compared.operations()
+    expect(compared.differences).toEqual([])
+    expect(compared.comparisons).toBeGreaterThan(500)
+  })
+
+  it(`${arm.name}: five training steps`, async () => {
+    const compared = await comparison()
+    await compared.training()
+    expect(compared.differences).toEqual([])
+    expect(compared.comparisons).toBeGreaterThan(100)
+  })
 })

@@ -73,36 +73,42 @@ type LibraryFunction = keyof typeof signatures
 
 export const libraryFunctions: readonly string[] = Object.keys(signatures)
 type Call = ReturnType<LibraryHandle['func']>
+export type NativeFunctions = Readonly<Record<LibraryFunction, Call>>
+
+/** @throws VideoMaeError `ENGINE_UNAVAILABLE` where the library does not load */
+function loadFunctions(path: string): NativeFunctions {
+  try {
+    const library = koffi.load(path)
+    const bound = Object.entries(signatures).map(([name, [result, parameters]]) => {
+      return [name, library.func(name, result, [...parameters])] as const
+    })
+    return Object.fromEntries(bound) as NativeFunctions
+  } catch (cause) {
+    throw new VideoMaeError(`Expected the native library ${path} to load: ${(cause as Error).message}`, {
+      code: 'ENGINE_UNAVAILABLE',
+      exit: 'environment',
+      hint: 'Delete the file, so that it is compiled again, or use `--engine onnx`.',
+      cause,
+    })
+  }
+}
 
 /** The compiled kernels, and the crew that runs them. */
 export class NativeLibrary {
   readonly path: string
-  private readonly calls: Readonly<Record<LibraryFunction, Call>>
+  private readonly calls: NativeFunctions
   private readonly kernels = new Map<string, NativeKernel>()
   private readonly apart: boolean
 
   /**
    * @param apart give every piece of memory a place of its own on the heap, for memory checkers
+   * @param calls the functions of the library, where they are not called in this process
    * @throws VideoMaeError `ENGINE_UNAVAILABLE` where the library does not load
    */
-  constructor(path: string, apart = false) {
+  constructor(path: string, apart = false, calls = loadFunctions(path)) {
     this.path = path
     this.apart = apart
-    try {
-      const library = koffi.load(path)
-      const bound: Partial<Record<LibraryFunction, Call>> = {}
-      for (const [name, [result, parameters]] of Object.entries(signatures)) {
-        bound[name as LibraryFunction] = library.func(name, result, [...parameters])
-      }
-      this.calls = bound as Readonly<Record<LibraryFunction, Call>>
-    } catch (cause) {
-      throw new VideoMaeError(`Expected the native library ${path} to load: ${(cause as Error).message}`, {
-        code: 'ENGINE_UNAVAILABLE',
-        exit: 'environment',
-        hint: 'Delete the file, so that it is compiled again, or use `--engine onnx`.',
-        cause,
-      })
-    }
+    this.calls = calls
   }
 
   /** Zeroed memory at a multiple of 64 bytes. Throws `OUT_OF_MEMORY`. */
