@@ -108,6 +108,14 @@ test('folders with their parents are made by makeFolder alone: mkdir with `recur
   expect(made).toEqual([])
 })
 
+test('temporary folders are made by makeTemporaryFolder alone: it says what is wrong with TMPDIR', () => {
+  const made = [...fileImports().keys()].filter((file) => {
+    const text = readFileSync(path.join(source, file), 'utf8')
+    return /\bmkdtemp(Sync)?\(/.test(text) && /\btmpdir\b/.test(text)
+  })
+  expect(made).toEqual(['core/make-folder.ts'])
+})
+
 test('what scripts in plain JavaScript import from dist/ is exported by the same file of src/', () => {
   const missing: string[] = []
   let seen = 0

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
 import { stopFileVariable } from './interrupt.ts'
@@ -38,7 +38,7 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
     )
   const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
   if (program === undefined || program === null) throw missing(mpirun)
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
+  const folder = makeTemporaryFolder('launch')
   const stopFile = path.join(folder, 'stop')
   try {
     const child = spawn(program.path, [...launchFlags(program, ranks), process.execPath, process.argv[1], ...args], {

@@ -1,17 +1,18 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, afterEach, expect, it, vi } from 'vitest'
 import { VideoMaeError } from './errors.ts'
-import { makeFolder } from './make-folder.ts'
+import { makeFolder, makeTemporaryFolder } from './make-folder.ts'
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'videomae-make-folder-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
+afterEach(() => vi.unstubAllEnvs())
 const place = (...names: string[]): string => path.join(root, ...names)
 
-function refused(folder: string): VideoMaeError {
+function refused(folder: string, make: (folder: string) => unknown = makeFolder): VideoMaeError {
   try {
-    makeFolder(folder)
+    make(folder)
   } catch (error) {
     if (error instanceof VideoMaeError) return error
     throw error
@@ -66,4 +67,33 @@ it('leaves nothing where it fails', () => {
 
 it('refuses a blank path', () => {
   expect(refused(' ').code).toBe('INVALID_ARGUMENT')
+})
+
+it('makes temporary folders where TMPDIR says', () => {
+  vi.stubEnv('TMPDIR', root)
+  const [one, two] = [makeTemporaryFolder('test'), makeTemporaryFolder('test')]
+  expect(one).not.toBe(two)
+  for (const folder of [one, two]) {
+    expect(path.dirname(folder)).toBe(root)
+    expect(path.basename(folder)).toMatch(/^videomae-test-/)
+    expect(readdirSync(folder)).toEqual([])
+  }
+})
+
+it.each(['nothing', 'file'])('says that TMPDIR is no folder: %s', (name) => {
+  writeFileSync(place('file'), '')
+  vi.stubEnv('TMPDIR', place(name))
+  const error = refused('test', makeTemporaryFolder)
+  expect(error).toMatchObject({ code: 'SYSTEM_ERROR', exit: 'environment' })
+  expect(error.message).toBe(`Expected to make a temporary folder in ${place(name)}, but there is no such folder.`)
+  expect(error.hint).toBe('Set the variable TMPDIR to a folder in which you can write.')
+})
+
+it.skipIf(!existsSync('/proc/self'))('says why the system refuses a temporary folder', () => {
+  vi.stubEnv('TMPDIR', '/proc')
+  const error = refused('test', makeTemporaryFolder)
+  expect(error.message).toMatch(
+    /^Expected to make a temporary folder in \/proc, but the operating system refused it: E\w+: /,
+  )
+  expect(error.hint).toContain('TMPDIR')
 })

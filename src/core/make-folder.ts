@@ -1,4 +1,5 @@
-import { lstatSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, rmdirSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { requirePath, VideoMaeError } from './errors.ts'
 import { isSystemError, type SystemError, systemHint } from './system-error.ts'
@@ -26,10 +27,36 @@ export function makeFolder(folder: string): string | null {
       if (!isSystemError(error)) throw error
       for (const one of made.toReversed()) removeEmpty(one)
       // Where the parent was there a moment ago, another program may have removed it.
-      if (error.code !== 'ENOENT' || attempt === mostAttempts) throw refusal(folder, place, error)
+      if (error.code !== 'ENOENT' || attempt === mostAttempts) {
+        const { why, hint } = reasonOf(place, error)
+        throw refusal(`Expected to make the folder ${folder}, but ${why}.`, hint, error)
+      }
     }
   }
 }
+
+/**
+ * Makes an empty folder among the temporary files. Who calls it removes it.
+ *
+ * @param purpose a part of its name, e.g. `calibration`
+ * @returns its path
+ * @throws VideoMaeError `SYSTEM_ERROR` with the place of temporary files and why nothing can be made there
+ */
+export function makeTemporaryFolder(purpose: string): string {
+  const parent = tmpdir()
+  try {
+    return mkdtempSync(path.join(parent, `videomae-${purpose}-`))
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    const hint = placeErrors.has(error.code) ? otherTemporaryPlace : systemHint(error.code)
+    const why = isFolder(parent) ? `the operating system refused it: ${saidBy(error)}` : 'there is no such folder'
+    throw refusal(`Expected to make a temporary folder in ${parent}, but ${why}.`, hint, error)
+  }
+}
+
+/** Errors of the place, which another place does not have. */
+const placeErrors: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'EINVAL'])
+const otherTemporaryPlace = 'Set the variable TMPDIR to a folder in which you can write.'
 
 /** The folder and those above it that are no folders yet, the highest one first. */
 function missingFolders(folder: string): string[] {
@@ -69,17 +96,15 @@ function removeEmpty(place: string): void {
   }
 }
 
-function refusal(folder: string, place: string, cause: SystemError): VideoMaeError {
-  const { why, hint } = reasonOf(place, cause)
-  return new VideoMaeError(`Expected to make the folder ${folder}, but ${why}.`, {
-    code: 'SYSTEM_ERROR',
-    exit: 'environment',
-    hint,
-    cause,
-  })
+function refusal(message: string, hint: string, cause: SystemError): VideoMaeError {
+  return new VideoMaeError(message, { code: 'SYSTEM_ERROR', exit: 'environment', hint, cause })
 }
 
-function reasonOf(place: string, { code, message }: SystemError): { readonly why: string; readonly hint: string } {
+/** Without the call and the path, e.g. `EACCES: permission denied`. */
+const saidBy = ({ message, syscall }: SystemError): string => message.split(`, ${syscall} `)[0]
+
+function reasonOf(place: string, error: SystemError): { readonly why: string; readonly hint: string } {
+  const { code } = error
   const found = code === 'EEXIST' ? lstatSync(place, { throwIfNoEntry: false }) : undefined
   if (found?.isSymbolicLink() === true) {
     const why = `${place} is a link that leads to no folder`
@@ -90,6 +115,5 @@ function reasonOf(place: string, { code, message }: SystemError): { readonly why
     const why = `the file system of ${path.dirname(place)} makes no folders`
     return { why, hint: 'Choose a place on another file system.' }
   }
-  const [said] = message.split(', mkdir ')
-  return { why: `the operating system refused ${place}: ${said}`, hint: systemHint(code) }
+  return { why: `the operating system refused ${place}: ${saidBy(error)}`, hint: systemHint(code) }
 }

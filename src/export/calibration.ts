@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import os from 'node:os'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { type OnnxModel, type OnnxNode, writeModel } from '../format/onnx.ts'
 import type { ClipTensor } from './check.ts'
@@ -41,7 +41,7 @@ export async function measureRanges(
   const names = productOperands(model)
   const ranges = names.map(() => ({ low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY }))
   const { create, Tensor } = await loadRuntime()
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-calibration-'))
+  const folder = makeTemporaryFolder('calibration')
   try {
     const file = path.join(folder, 'model.onnx')
     await writeModel(file, withExtremes(model, names))

@@ -1,9 +1,10 @@
 /** What preparing would take and bring, measured on a few videos in a folder that is removed again. */
 import { statSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { DecodePool } from '../video/pool.ts'
 import { TrainingClips } from '../video/training-clips.ts'
 import { defaultPrepareTimeout, type PrepareJob, type PrepareOptions, type PreparePlan } from './prepare.ts'
@@ -46,7 +47,7 @@ export async function tryPreparation(
   const jobs = Math.min(options.jobs ?? availableParallelism(), Math.max(1, left.length))
   const none = { files: plan.jobs.length, done: plan.jobs.length - left.length, jobs }
   if (chosen.length === 0) return { ...none, tried: 0, failures: [], secondsLeft: 0, growth: 1, speedup: null }
-  const place = await mkdtemp(path.join(tmpdir(), 'videomae-prepare-'))
+  const place = makeTemporaryFolder('prepare')
   const pool = new DecodePool({
     decoder: 'node-av',
     limits: {},

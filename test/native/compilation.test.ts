@@ -34,6 +34,7 @@ import { storeLibrary } from '../../src/engine/native/build/stored-library.ts'
 import { nativeEngine } from '../../src/engine/native/index.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { add } from '../../src/graph/operations/elementwise.ts'
+import type { Program } from '../../src/graph/program.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { nativeMissing, nativeTimeouts } from './native-cases.ts'
 
@@ -75,6 +76,8 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
   const making = (library: string): string =>
     `case "$out" in *.so) echo made >> "${folder}/log"; cp "${library}" "$out";; ?*) : > "$out";; esac`
   const times = (): number => readFileSync(path.join(folder, 'log'), 'utf8').trim().split('\n').length
+  /** A file in the place of the cache: nothing can be kept. */
+  const refuseCache = (): void => writeFileSync(path.join(folder, 'cache'), 'a file')
   const obtain = () => obtainLibrary(() => undefined)
   const found = (): Compiler => findCompiler()!
 
@@ -146,7 +149,7 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
 
   test('a cache that cannot be written: compiled once in a process', async () => {
     compiler(making(whole))
-    writeFileSync(path.join(folder, 'cache'), 'a file')
+    refuseCache()
     const libraries = new ProcessLibraries()
     const both = await Promise.all([libraries.obtain(() => undefined), libraries.obtain(() => undefined)])
     expect(both[0]).toBe(both[1])
@@ -157,13 +160,23 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     expect(times()).toBe(2)
   })
 
+  test('a cache that cannot be written, and no folder for temporary files: doctor and a run say so', async () => {
+    compiler(making(whole))
+    refuseCache()
+    vi.stubEnv('TMPDIR', path.join(folder, 'nothing'))
+    const { available, detail } = await nativeEngine.probe()
+    expect(available).toBe(false)
+    expect(detail).toBe(
+      `Expected to make a temporary folder in ${path.join(folder, 'nothing')}, but there is no such folder.`,
+    )
+    await expect(obtain()).rejects.toMatchObject({ code: 'SYSTEM_ERROR' })
+  })
+
   test('the thread of a session uses what was compiled before', async () => {
     compiler(making(whole))
-    writeFileSync(path.join(folder, 'cache'), 'a file')
+    refuseCache()
     await nativeEngine.prepare?.()
-    const graph = new Graph('sum')
-    const program = graph.build({ y: add(graph.input('a', [4]), graph.input('b', [4])) })
-    const session = await nativeEngine.open([program], { threads: 1 })
+    const session = await nativeEngine.open([sum()], { threads: 1 })
     const { y } = await session.run('sum', { a: new Float32Array(4).fill(1), b: new Float32Array(4).fill(2) })
     expect([...y]).toEqual([3, 3, 3, 3])
     await session.close()
@@ -173,11 +186,9 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
 
   test('a session opens where the library is removed while its thread starts', async () => {
     compiler(making(whole))
-    writeFileSync(path.join(folder, 'cache'), 'a file')
+    refuseCache()
     await nativeEngine.prepare?.()
-    const graph = new Graph('sum')
-    const program = graph.build({ y: add(graph.input('a', [4]), graph.input('b', [4])) })
-    const opening = nativeEngine.open([program], { threads: 1 })
+    const opening = nativeEngine.open([sum()], { threads: 1 })
     await wait(1)
     for (const name of readdirSync(folder).filter((one) => one.startsWith('videomae-native-')))
       rmSync(path.join(folder, name), { recursive: true })
@@ -255,6 +266,12 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     },
   )
 })
+
+/** A program: y = a + b. */
+function sum(): Program {
+  const graph = new Graph('sum')
+  return graph.build({ y: add(graph.input('a', [4]), graph.input('b', [4])) })
+}
 
 /** Another file of that name: this process has loaded the one that was there, and needs it. */
 function replace(file: string, content: Uint8Array): void {

@@ -1,9 +1,9 @@
 /** Trains some base learners of a certificate again and compares them with the stored ones, byte for byte. */
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import os from 'node:os'
+import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { invalidArgument, requireDistinct, VideoMaeError } from '../../core/errors.ts'
+import { makeTemporaryFolder } from '../../core/make-folder.ts'
 import { bytesOf } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { engineRecord } from '../../train/engine-choice.ts'
@@ -109,7 +109,7 @@ async function withCache<Result>(
   const store = path.join(path.dirname(file), 'store')
   const given = cache ?? ((await stat(store).catch(nullIfMissing))?.isDirectory() === true ? store : null)
   if (given !== null) return use(given)
-  const temporary = await mkdtemp(path.join(os.tmpdir(), 'videomae-retrain-'))
+  const temporary = makeTemporaryFolder('retrain')
   try {
     return await use(temporary)
   } finally {

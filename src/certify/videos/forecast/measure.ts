@@ -1,7 +1,6 @@
 /** How long a certification takes, measured on a sample of its own work. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import os from 'node:os'
-import path from 'node:path'
+import { rm } from 'node:fs/promises'
+import { makeTemporaryFolder } from '../../../core/make-folder.ts'
 import { RandomStream } from '../../../core/random.ts'
 import type { LabeledVideo } from '../../../dataset/dataset.ts'
 import type { FeatureSet, SampleSet, TestSet } from '../../ensemble/feature-set.ts'
@@ -35,7 +34,7 @@ export async function measureFeatures(
   clips: number,
   options: CertifyVideosOptions,
 ): Promise<MeasuredWork> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-plan-'))
+  const folder = makeTemporaryFolder('plan')
   const chosen = evenly(videos, sampleVideos)
   const perVideo = options.clips ?? 1
   const run = async (some: readonly LabeledVideo[]): Promise<number> => {

@@ -1,9 +1,9 @@
 /** Learners that an engine trains, as a family of base learners: attentive heads, full fine-tuning, training from scratch. */
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import os from 'node:os'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidArgument } from '../../../core/errors.ts'
+import { makeTemporaryFolder } from '../../../core/make-folder.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { assignBuckets, type BucketAssignment } from '../../ensemble/buckets.ts'
 import { checkLabels, checkSampleSet } from '../../ensemble/feature-set.ts'
@@ -81,7 +81,7 @@ export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily
     const states: TrainedLearner['states'][number][] = []
     // Of one class there is nothing to learn.
     for (let s = 0; s < seeds && classNames.length > 1; s++) {
-      const work = files === null ? await temporaryFolder() : await files.workFolder(learner, s)
+      const work = files === null ? temporaryFolder() : await files.workFolder(learner, s)
       try {
         states.push(await trainer.train(samples, seedOf(seed, learner, s), work.folder, workplace))
       } catch (error) {
@@ -255,8 +255,8 @@ async function inTurns(
   ).finally(() => sessions.close())
 }
 
-async function temporaryFolder() {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-learner-'))
+function temporaryFolder() {
+  const folder = makeTemporaryFolder('learner')
   return { folder: path.join(folder, 'run'), remove: () => rm(folder, { recursive: true, force: true }) }
 }
 

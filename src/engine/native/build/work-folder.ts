@@ -1,9 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { cleanAtEnd } from '../../../core/clean-at-end.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
-import { makeFolder } from '../../../core/make-folder.ts'
+import { makeFolder, makeTemporaryFolder } from '../../../core/make-folder.ts'
 
 const prefix = 'compile-'
 
@@ -43,22 +42,28 @@ export function openWorkFolder(cache: string): WorkFolder {
 }
 
 function newFolder(cache: string): string {
+  let folder: string
   try {
     makeFolder(cache)
-    const folder = mkdtempSync(path.join(cache, prefix))
-    removeOld(cache, statSync(folder).mtimeMs)
-    return folder
+    folder = mkdtempSync(path.join(cache, prefix))
   } catch {
-    return mkdtempSync(path.join(tmpdir(), 'videomae-native-'))
+    return makeTemporaryFolder('native')
   }
+  removeOld(cache, folder)
+  return folder
 }
 
-/** @param now the time of the file system, which may be another machine's */
-function removeOld(cache: string, now: number): void {
-  for (const name of readdirSync(cache).filter((one) => one.startsWith(prefix))) {
-    const folder = path.join(cache, name)
-    const found = statSync(folder, { throwIfNoEntry: false })
-    if (found !== undefined && now - found.mtimeMs > oldAfter) removeFolder(folder)
+/** @param made a folder of now: its time is that of the file system, which may be another machine's */
+function removeOld(cache: string, made: string): void {
+  try {
+    const now = statSync(made).mtimeMs
+    for (const name of readdirSync(cache).filter((one) => one.startsWith(prefix))) {
+      const folder = path.join(cache, name)
+      const found = statSync(folder, { throwIfNoEntry: false })
+      if (found !== undefined && now - found.mtimeMs > oldAfter) removeFolder(folder)
+    }
+  } catch {
+    // A cache that may be written and not be listed.
   }
 }
 
