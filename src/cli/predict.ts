@@ -1,5 +1,5 @@
 import { exitCodes, unusedArgument, VideoMaeError } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
+import { printable, textFor } from '../core/printable.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnTable } from '../format/own-results.ts'
@@ -55,7 +55,7 @@ async function predictOn(ranks: Ranks, videos: readonly string[], options: Predi
     const text = csv === undefined ? '' : predictionCsv(predictions)
     if (table !== null) await writeFileAtomic(table, text)
     if (json) process.stdout.write(`${JSON.stringify({ predictions, ...(sources.length === 0 ? {} : { sources }) })}\n`)
-    else if (csv === '-') process.stdout.write(text)
+    else if (csv === '-') process.stdout.write(textFor(process.stdout, text))
     else {
       for (const prediction of predictions) process.stdout.write(textOf(prediction, given.threshold))
       if (table !== null) process.stdout.write(`wrote  ${table}\n`)

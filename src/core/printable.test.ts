@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { printable, printableLines } from './printable.ts'
+import { printable, printableLines, textFor } from './printable.ts'
 
 test('names stay one line and move no cursor', () => {
   expect(printable('a.mp4\n  fight  radius 99\u001b[2K\u202e\u2028b')).toBe('a.mp4?  fight  radius 99?[2K??b')
@@ -8,4 +8,10 @@ test('names stay one line and move no cursor', () => {
 
 test('texts keep their lines', () => {
   expect(printableLines('one\n\ttwo\r\u001b[31m')).toBe('one\n\ttwo??[31m')
+})
+
+test('a table is made printable for a terminal, and kept for a file or a program', () => {
+  const table = 'path,label\na\u001b[2K.mp4,walk\n'
+  expect(textFor({ isTTY: true }, table)).toBe('path,label\na?[2K.mp4,walk\n')
+  expect(textFor({}, table)).toBe(table)
 })

@@ -12,3 +12,8 @@ export function printable(text: string): string {
 export function printableLines(text: string): string {
   return text.replaceAll(unsafe, (found) => (found === '\n' || found === '\t' ? found : '?'))
 }
+
+/** Text whose bytes are meant, such as a table: what a terminal would obey becomes `?` where one shows it; a file or a program gets all. */
+export function textFor(stream: { readonly isTTY?: boolean }, text: string): string {
+  return stream.isTTY === true ? printableLines(text) : text
+}
