@@ -38,11 +38,9 @@ export async function videoDurations({
     slotBytes: clipBytes(request(0)),
     growing: true,
     processes: options.processes,
+    signal,
     mostRequests: entries.length,
   })
-  const stop = (): void => void pool.close(signal?.reason)
-  signal?.addEventListener('abort', stop, { once: true })
-  if (signal?.aborted) stop()
   try {
     const durations = entries.map(async (_, index): Promise<VideoDuration> => {
       const outcome = await pool.read(request(index))
@@ -52,7 +50,6 @@ export async function videoDurations({
     })
     return await Promise.all(durations)
   } finally {
-    signal?.removeEventListener('abort', stop)
     await pool.close()
   }
 }

@@ -59,11 +59,9 @@ export async function inspectVideos(
     timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
     slotBytes: probeSize * probeSize * 3 * probeFrames,
     growing: true,
+    signal: options.signal,
     mostRequests: entries.length,
   })
-  const stop = (): void => void pool.close(options.signal?.reason)
-  options.signal?.addEventListener('abort', stop, { once: true })
-  if (options.signal?.aborted) stop()
   let done = 0
   try {
     const videos = await Promise.all(
@@ -83,7 +81,6 @@ export async function inspectVideos(
       bytes: videos.reduce((sum, { info }) => sum + (info?.bytes ?? 0), 0),
     }
   } finally {
-    options.signal?.removeEventListener('abort', stop)
     await pool.close()
   }
 }

@@ -76,12 +76,10 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     timeoutSeconds: options.timeoutSeconds,
     slotBytes: viewBytes,
     growing: true,
+    signal: options.signal,
     processes: options.processes,
     mostRequests: entries.length * samplings.length,
   })
-  const stop = (): void => void pool.close(options.signal?.reason)
-  options.signal?.addEventListener('abort', stop, { once: true })
-  if (options.signal?.aborted) stop()
 
   const begin = (index: number): { clips: Uint8Array; outcomes: Promise<ClipOutcome[]> } => {
     const clips = new Uint8Array(viewBytes * samplings.length)
@@ -110,7 +108,6 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
       }
     }
   } finally {
-    options.signal?.removeEventListener('abort', stop)
     await pool.close()
   }
 }

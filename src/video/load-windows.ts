@@ -63,11 +63,9 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
     slotBytes: bytes,
     growing: true,
     processes: options.processes,
+    signal,
     mostRequests: windowsAtOnce,
   })
-  const stop = (): void => void pool.close(signal?.reason)
-  signal?.addEventListener('abort', stop, { once: true })
-  if (signal?.aborted) stop()
 
   /** `total` is null for the first windows: the first one tells how long the video is, and with that how many there are. */
   const load = async (index: number, first: number, total: number | null): Promise<LoadedWindows> => {
@@ -104,7 +102,6 @@ export async function* loadWindows(options: LoadWindowsOptions): AsyncGenerator<
       yield loaded
     }
   } finally {
-    signal?.removeEventListener('abort', stop)
     await pool.close()
   }
 }

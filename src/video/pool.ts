@@ -57,6 +57,8 @@ export interface PoolOptions extends ProcessSettings {
   readonly processes?: IdleProcesses
   /** Most requests that are open at the same time: more processes would only lie idle. Default: any number. */
   readonly mostRequests?: number
+  /** Closes the pool: requests that are open then, or made later, are rejected with its reason. */
+  readonly signal?: AbortSignal
 }
 
 /** Refusals of the machine that are taken for passing trouble, of a place and of a request. */
@@ -87,16 +89,26 @@ export class DecodePool {
   private answered = 0
   private broken: unknown
   private closing: Promise<void> | undefined
+  private readonly stop = (): void => void this.close(this.options.signal?.reason)
   /** How many processes were replaced. */
   restarts = 0
 
   /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when no process can be given room */
   constructor(options: PoolOptions) {
     this.options = options
-    const { workers = availableParallelism(), mostRequests = Number.POSITIVE_INFINITY, growing = false } = options
+    const {
+      workers = availableParallelism(),
+      mostRequests = Number.POSITIVE_INFINITY,
+      growing = false,
+      signal,
+    } = options
     requireCount('workers', workers)
     this.unstarted = Math.min(workers, mostRequests)
-    if (this.unstarted > 0) this.startPlaces(growing ? 1 : this.unstarted)
+    if (signal?.aborted === true) this.stop()
+    else {
+      if (this.unstarted > 0) this.startPlaces(growing ? 1 : this.unstarted)
+      signal?.addEventListener('abort', this.stop, { once: true })
+    }
   }
 
   /**
@@ -160,6 +172,7 @@ export class DecodePool {
    * @param reason what requests still open are rejected with
    */
   close(reason?: unknown): Promise<void> {
+    this.options.signal?.removeEventListener('abort', this.stop)
     if (reason === undefined && this.broken === undefined) {
       for (const [place, process] of this.running)
         if (this.options.processes?.keep(this.settings, process)) this.running.delete(place)

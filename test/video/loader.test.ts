@@ -13,7 +13,7 @@ import type { BadFile } from '../../src/video/epoch-order.ts'
 import { inspectVideos } from '../../src/video/inspect.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { createLoader, type Loader, type LoaderOptions } from '../../src/video/loader.ts'
-import { DecodePool } from '../../src/video/pool.ts'
+import { DecodePool, type PoolOptions } from '../../src/video/pool.ts'
 import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
 import { encodeFixture, readFrameNumber, temporaryFolder } from './fixtures.ts'
@@ -238,7 +238,7 @@ describe('decoding processes', () => {
     output: { width: 32, height: 32 },
     key: [0],
   })
-  const pool = (more: { workers: number; timeoutSeconds?: number; growing?: boolean }): DecodePool =>
+  const pool = (more: Pick<PoolOptions, 'workers' | 'timeoutSeconds' | 'growing' | 'signal'>): DecodePool =>
     new DecodePool({ decoder: 'node-av', limits: {}, slotBytes: 4 * 3072, ...more })
 
   test.skipIf(process.platform === 'win32')(
@@ -317,6 +317,24 @@ describe('decoding processes', () => {
     expect(ids).toHaveLength(2)
     for (const id of ids) expect(() => process.kill(id, 0)).toThrow()
     await aborted
+  })
+
+  test('end when a signal says so, and are not started where it has said so before', async () => {
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    const p = pool({ workers: 1, signal: stop.signal })
+    await p.read(request(entries[0]))
+    const open = p.read(request(entries[0]))
+    const ids = p.processIds()
+    expect(ids).toHaveLength(1)
+    stop.abort(reason)
+    await expect(open).rejects.toBe(reason)
+    await p.close()
+    expect(() => process.kill(ids[0], 0)).toThrow()
+    const late = pool({ workers: 1, signal: stop.signal })
+    expect(late.processIds()).toEqual([])
+    await expect(late.read(request(entries[0]))).rejects.toBe(reason)
+    await late.close()
   })
 
   test.each([0, -1, 1.5, Number.NaN])('%d of them are refused', async (workers) => {
