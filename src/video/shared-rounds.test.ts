@@ -111,6 +111,21 @@ async function together({ options, ranks, clips }: Case, startStep: number, roun
   return { samples, bad: all[0].bad, error: all[0].error }
 }
 
+/** Clips of one pixel, of videos `v0`, `v1`, and so on. Default: all can be read. */
+function loading(
+  videos: number,
+  options: Pick<LoaderOptions, 'batchSize' | 'seed'> & Partial<LoaderOptions>,
+): LoaderOptions {
+  const entries = Array.from({ length: videos }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
+  return {
+    entries,
+    sampling: { kind: 'strided', frames: 1, stride: 1 },
+    size: 1,
+    reader: reader(new Set()),
+    ...options,
+  }
+}
+
 /** Cases with every way in which ranks divide batches: several batches a round, one batch for several ranks, and in between. */
 const cases = fc
   .record({
@@ -186,16 +201,7 @@ it.each([
     ],
   },
 ])('$ranks ranks of $clips clips have whole pairs of a batch, and its number', async ({ ranks, clips, expected }) => {
-  const entries = Array.from({ length: 16 }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
-  const options: LoaderOptions = {
-    entries,
-    sampling: { kind: 'strided', frames: 1, stride: 1 },
-    size: 1,
-    samplesPerClip: 2,
-    batchSize: 8,
-    seed: 5,
-    reader: reader(new Set()),
-  }
+  const options = loading(16, { samplesPerClip: 2, batchSize: 8, seed: 5 })
   const alone = (await take(options, 0, 2)).batches.flatMap(({ samples }) => samples.map(({ index }) => index))
   const videos = alone.filter((_, i) => i % 2 === 0)
   const meeting = new Meeting(ranks)
@@ -211,15 +217,7 @@ it.each([
 })
 
 it('a run that goes on with other ranks takes what the first ones would have taken', async () => {
-  const entries = Array.from({ length: 23 }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
-  const options: LoaderOptions = {
-    entries,
-    sampling: { kind: 'strided', frames: 1, stride: 1 },
-    size: 1,
-    batchSize: 4,
-    seed: 3,
-    reader: reader(new Set(['v3', 'v8', 'v20'])),
-  }
+  const options = loading(23, { batchSize: 4, seed: 3, reader: reader(new Set(['v3', 'v8', 'v20'])) })
   const two = { options, ranks: 2, clips: 4 }
   const before = await together(two, 0, 3)
   const whole = await together(two, 0, 8)
@@ -230,16 +228,8 @@ it('a run that goes on with other ranks takes what the first ones would have tak
 })
 
 it('ranks that do not fill batches are refused', () => {
-  const entries = Array.from({ length: 8 }, (_, i) => ({ path: `v${i}`, id: `v${i}` }))
   const share: RankShare = { rank: 0, size: 3, clips: 1, agree: async (all) => all }
-  const options = {
-    entries,
-    sampling: { kind: 'strided', frames: 1, stride: 1 },
-    size: 1,
-    batchSize: 4,
-    seed: 0,
-  } as const
-  expect(() => createLoader({ ...options, reader: reader(new Set()), share })).toThrow(
+  expect(() => createLoader({ ...loading(8, { batchSize: 4, seed: 0 }), share })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
   )
 })
