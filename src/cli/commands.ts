@@ -7,6 +7,7 @@ import { addCertifyCommands } from './certify-commands.ts'
 import { completionScript, shells } from './completion.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
 import { addHelpExamples } from './help-examples.ts'
+import { refuseRanks } from './one-process.ts'
 import { runCommand } from './run.ts'
 
 /** All commands. Each command's module is loaded only when it runs, so that `--help` is instant. */
@@ -23,7 +24,10 @@ export function createProgram(): Command {
     .showHelpAfterError('Add --help for what is possible.')
     .exitOverride()
     .addHelpText('after', `\n${exitCodeHelp()}`)
-    .hook('preAction', (_, command) => refuseBlank(command))
+    .hook('preAction', (_, command) => {
+      refuseBlank(command)
+      refuseRanks(command)
+    })
   addInspect(program)
   addDataset(program)
   addPrepare(program)

@@ -7,15 +7,13 @@ import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
 import { stopFileVariable } from './interrupt.ts'
+import { rankCommands } from './one-process.ts'
 
 export interface LaunchOptions {
   readonly ranks: number
   /** Program of MPI; default: the first one on PATH. */
   readonly mpirun?: string
 }
-
-/** Commands that work on several ranks. */
-const commands = ['pretrain', 'finetune', 'evaluate', 'predict']
 
 /** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
 const ownCodes: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 130])
@@ -30,10 +28,10 @@ const endLimit = 5000
  */
 export async function launchCommand(args: readonly string[], { ranks, mpirun }: LaunchOptions): Promise<void> {
   const [command] = args
-  if (command === undefined || !commands.includes(command))
+  if (command === undefined || !rankCommands.includes(command))
     throw invalidArgument(
       'COMMAND',
-      `${commands.slice(0, -1).join(', ')} or ${commands.at(-1)} behind --, with its options`,
+      `${rankCommands.slice(0, -1).join(', ')} or ${rankCommands.at(-1)} behind --, with its options`,
       args.join(' '),
     )
   const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)

@@ -10,6 +10,7 @@ import { printable } from '../core/printable.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requireOneProcess } from './one-process.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface PredictCertifiedCommandOptions extends CommonOptions {
@@ -35,6 +36,7 @@ export async function predictCertifiedCommand(
   videos: readonly string[],
   { json = false, certified, requireRadius, engine, ...rest }: PredictCertifiedCommandOptions,
 ): Promise<void> {
+  requireOneProcess('predict --certified')
   const interrupt = interruptSignal('Run the command again.')
   const display = new ProgressDisplay({ stream: process.stderr })
   let ensemble: CertifiedEnsemble | undefined

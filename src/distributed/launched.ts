@@ -64,6 +64,21 @@ function byVariables(variables: Variables): Launched | null {
   )
 }
 
+/**
+ * The error of work that knows no ranks: each process would do all of it, and write the same files.
+ *
+ * @param count processes that a launcher started; null where it does not say
+ * @param otherwise what else to do
+ */
+export function ranksUnsupported(work: string, count: number | null, otherwise: string): VideoMaeError {
+  const started = count === null ? 'several processes' : `${count} processes`
+  return new VideoMaeError(`Expected one process for ${work}, but a launcher started ${started}.`, {
+    code: 'RANKS_UNSUPPORTED',
+    exit: 'usage',
+    hint: `Start it without mpirun or srun, or ${otherwise}.`,
+  })
+}
+
 /** Libraries to try, in order. */
 export function librariesFor(launcher: Launcher, variables: Variables): readonly string[] {
   const named = variables[libraryVariable]

@@ -6,6 +6,7 @@ import { makeFolder } from '../core/make-folder.ts'
 import { fileDigestOf } from '../dataset/dataset.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
+import { ranksUnsupported } from '../distributed/launched.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -114,7 +115,8 @@ async function finetuneLocked(
   const [began, since] = [performance.now(), Date.now()]
   const { signal, onDigests, ranks } = options
   const prepared = await ranks.agree(async () => {
-    if (configuration.mode !== 'full' && ranks.size > 1) throw headOnRanks(configuration.mode)
+    if (configuration.mode !== 'full' && ranks.size > 1)
+      throw ranksUnsupported(`finetune --mode ${configuration.mode}`, ranks.size, 'take --mode full')
     if (ranks.rank === 0) await requireOwnFolder(options.out, configuration.mode)
     return interruptible(signal, beforeTraining, () =>
       prepareFinetuning(configuration, { signal, onProgress: onDigests }),
@@ -299,14 +301,6 @@ async function modeOf(folder: string): Promise<unknown> {
   return readRegularText(path.join(folder, configurationFile))
     .then((text) => (JSON.parse(text) as { readonly mode?: unknown } | null)?.mode)
     .catch(() => undefined)
-}
-
-function headOnRanks(mode: FinetuneMode): VideoMaeError {
-  return new VideoMaeError(`Expected one process for mode ${mode}, but a launcher started several.`, {
-    code: 'RANKS_UNSUPPORTED',
-    exit: 'usage',
-    hint: 'Start it without mpirun or srun, or take --mode full.',
-  })
 }
 
 /** Fine-tunes all weights beside rank 0, which has the folder: the same collective calls in the same order. */

@@ -1,0 +1,71 @@
+import { afterEach, expect, it, vi } from 'vitest'
+import { createProgram } from './commands.ts'
+import { refuseRanks } from './one-process.ts'
+import { predictCertifiedCommand } from './predict-certified.ts'
+
+afterEach(() => vi.unstubAllEnvs())
+
+function startedByMpi(): void {
+  vi.stubEnv('PMI_RANK', '0')
+  vi.stubEnv('PMI_SIZE', '2')
+}
+
+const codeOf = async (...args: readonly string[]): Promise<string | null> =>
+  createProgram()
+    .parseAsync(args, { from: 'user' })
+    .then(
+      () => null,
+      ({ code }) => code,
+    )
+
+it('a command that knows no ranks refuses a launcher', async () => {
+  startedByMpi()
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  try {
+    for (const line of [
+      'export absent',
+      'features absent --from absent',
+      'certify absent --from absent',
+      'prepare a b',
+    ])
+      expect(await codeOf(...line.split(' ')), line).toBe('RANKS_UNSUPPORTED')
+    expect(await codeOf('completion', 'bash')).toBeNull()
+  } finally {
+    write.mockRestore()
+  }
+})
+
+it('processes that have a part each are not refused', async () => {
+  startedByMpi()
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const before = process.exitCode
+  try {
+    // What is missing is found later.
+    expect(await codeOf('prepare', 'absent', 'out', '--shard', '1/2')).toBeNull()
+    expect(write.mock.calls.join('')).toContain('[VIDEO_SOURCE_NOT_FOUND]')
+  } finally {
+    process.exitCode = before
+    write.mockRestore()
+  }
+})
+
+it('every command says whether it works on ranks', () => {
+  const refused = createProgram().commands.filter((command) => {
+    try {
+      refuseRanks(command, { PMI_RANK: '0', PMI_SIZE: '2' })
+      return false
+    } catch {
+      return true
+    }
+  })
+  const names = createProgram().commands.map((command) => command.name())
+  const allowed = names.filter((name) => !refused.some((command) => command.name() === name))
+  expect(allowed).toEqual(['pretrain', 'launch', 'finetune', 'evaluate', 'predict', 'doctor', 'completion'])
+})
+
+it('predictions of an ensemble are made by one process', async () => {
+  startedByMpi()
+  await expect(predictCertifiedCommand([], { certified: 'absent' })).rejects.toMatchObject({
+    code: 'RANKS_UNSUPPORTED',
+  })
+})
