@@ -53,6 +53,13 @@ export class Ranks {
     return this.places.filter((place) => place.host === host).length
   }
 
+  /** Places, of a list of so many items, that this rank works on: one in `size`. */
+  own(count: number): number[] {
+    const places: number[] = []
+    for (let place = this.rank; place < count; place += this.size) places.push(place)
+    return places
+  }
+
   /** `rank 1 of 2 on node7`. */
   name(rank = this.rank): string {
     return `rank ${rank} of ${this.size} on ${this.places[rank].host}`

@@ -39,7 +39,7 @@ export class ValidationVideos {
   constructor(options: ValidationVideosOptions) {
     const { videos, ranks } = options
     this.options = options
-    this.own = [...videos.keys()].filter((index) => index % ranks.size === ranks.rank)
+    this.own = ranks.own(videos.length)
   }
 
   /**

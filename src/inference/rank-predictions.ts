@@ -27,7 +27,7 @@ export async function predictOnRanks(
   entries: readonly VideoEntry[],
   { ranks = Ranks.alone(), onProgress, ...views }: RankPredictionOptions,
 ): Promise<VideoPrediction[]> {
-  const places = [...entries.keys()].filter((index) => index % ranks.size === ranks.rank)
+  const places = ranks.own(entries.length)
   const predict = async () => {
     const all: VideoPrediction[] = []
     const mine = places.map((index) => entries[index])
@@ -42,7 +42,7 @@ export async function predictOnRanks(
   // Nothing is to be saved: a rank that is stopped ends all of them, and waits for none.
   views.signal?.throwIfAborted()
   const own = await ranks.agree(() => predicted)
-  return ranks.size === 1 ? own : exchanged(own, { entries, classes: classifier.labels.length, ranks })
+  return ranks.size === 1 ? own : exchanged(own, entries, classifier.labels.length, ranks)
 }
 
 /**
@@ -64,13 +64,12 @@ export async function requireSameWork(
   })
 }
 
+/** What all ranks have predicted, in the order of the entries. Collective. */
 async function exchanged(
   own: readonly VideoPrediction[],
-  {
-    entries,
-    classes,
-    ranks,
-  }: { readonly entries: readonly VideoEntry[]; readonly classes: number; readonly ranks: Ranks },
+  entries: readonly VideoEntry[],
+  classes: number,
+  ranks: Ranks,
 ): Promise<VideoPrediction[]> {
   const failures = own.flatMap((prediction) =>
     prediction.ok ? [] : [{ index: prediction.index, code: prediction.code, reason: prediction.reason }],
