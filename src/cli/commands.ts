@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
+import { encodeDefaults } from '../video/encode-defaults.ts'
 import { collect, countOf, fraction, positive, rateFactor, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
@@ -120,22 +121,27 @@ function addPrepare(program: Command): void {
     .addOption(
       new Option('--size <pixels>', 'shorter side; smaller pictures keep theirs')
         .argParser(countOf('pictureSide', '--size'))
-        .default(256),
+        .default(encodeDefaults.size),
     )
     .addOption(
       new Option('--group <frames>', 'frames of a group of pictures; 1: fastest to decode, largest files')
         .argParser(countOf('pictureGroup', '--group'))
-        .default(8),
+        .default(encodeDefaults.group),
     )
     .addOption(
       new Option('--quality <crf>', 'constant rate factor of x264, from 0 (lossless) to 51')
         .argParser(rateFactor)
-        .default(20),
+        .default(encodeDefaults.quality),
     )
     .option('--fps <rate>', 'constant frame rate; default: all frames at their times', positive)
     .option('--jobs <n>', 'videos encoded at a time; default: one per core', countOf('workers', '--jobs'))
     .option('--shard <i/n>', 'prepare the i-th of n shares, e.g. one on each machine')
-    .option('--timeout <seconds>', 'processor seconds after which a video counts as unusable', positive, 1800)
+    .option(
+      '--timeout <seconds>',
+      'processor seconds after which a video counts as unusable',
+      positive,
+      encodeDefaults.timeoutSeconds,
+    )
     .option('--dry-run', 'measure time, size and gain on a few videos, and write nothing')
     .addOption(json())
     .option('--quiet', 'no progress')

@@ -58,6 +58,15 @@ function depthOf(text: string): number {
   return deepest
 }
 
+/** What JSON says, to be checked against a schema; null for any other text. */
+export function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 /**
  * Parses JSON that comes from others.
  *

@@ -5,8 +5,10 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
+import { jsonOrNull } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
+import type { EncodeRequest } from '../video/encode-video.ts'
 import { preparedFile } from '../video/prepared-folder.ts'
 
 const settingsSchema = z.strictObject({
@@ -22,6 +24,11 @@ const settingsSchema = z.strictObject({
 
 /** What decides the bytes of prepared videos. */
 export type PrepareSettings = z.output<typeof settingsSchema>
+
+/** What a request to encode says of them. */
+export function encodingOf({ fps, ...settings }: PrepareSettings): Pick<EncodeRequest, 'settings' | 'fps'> {
+  return fps === null ? { settings } : { settings, fps }
+}
 
 const folderSchema = z.strictObject({ schema: z.literal('videomae.prepared/1'), settings: settingsSchema })
 
@@ -83,12 +90,4 @@ function taken(folder: string, why: string): VideoMaeError {
     exit: 'usage',
     hint: 'Choose another folder, or move what is there away. Nothing was changed.',
   })
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import { csvField } from '../format/csv.ts'
 import { preparedList } from '../video/prepared-folder.ts'
 import type { VideoEntry } from '../video/types.ts'
+import type { LeftOutReason } from './failures.ts'
 import type { PreparedRecord } from './records.ts'
 
 export interface ListedVideo {
@@ -13,11 +14,8 @@ export interface ListedVideo {
 }
 
 /** A video that is not in the list. */
-export interface LeftOutVideo {
+export interface LeftOutVideo extends LeftOutReason {
   readonly id: string
-  readonly code: string
-  /** One line. */
-  readonly reason: string
 }
 
 /** @returns the file */

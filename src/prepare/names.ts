@@ -34,9 +34,13 @@ export function preparedNames(sources: readonly string[], root: string): Map<str
 
 /** The path of a source as records name it: below the root, else absolute. */
 export function sourceName(source: string, root: string): string {
-  const relative = path.relative(path.resolve(root), path.resolve(source))
-  const outside = relative === '' || relative.split(path.sep)[0] === '..' || path.isAbsolute(relative)
-  return (outside ? path.resolve(source) : relative).split(path.sep).join('/')
+  return (pathWithin(root, source) || path.resolve(source)).split(path.sep).join('/')
+}
+
+/** The path of a file or folder below another folder; empty for that folder itself, null outside of it. */
+export function pathWithin(folder: string, place: string): string | null {
+  const relative = path.relative(path.resolve(folder), path.resolve(place))
+  return relative.split(path.sep)[0] === '..' || path.isAbsolute(relative) ? null : relative
 }
 
 /** Null where it lies outside of the root, would lie among those with a hash, or would be too long. */

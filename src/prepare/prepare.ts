@@ -4,15 +4,18 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
 import { type DigestedFile, digestFile, fileDigest } from '../format/file-digest.ts'
+import { nullIfMissing } from '../format/missing.ts'
 import { lockRun } from '../train/run-lock.ts'
 import { decoderRecord } from '../video/decoder.ts'
+import { encodeDefaults } from '../video/encode-defaults.ts'
 import { DecodePool } from '../video/pool.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
-import { claimFolder, type PrepareSettings, requireSame, settingsOf } from './folder.ts'
+import { endingError, FailedVideo, type LeftOutReason, reasonOf } from './failures.ts'
+import { claimFolder, encodingOf, type PrepareSettings, requireSame, settingsOf } from './folder.ts'
 import { type LeftOutVideo, type ListedVideo, leftOutFile, writeLeftOut, writePreparedList } from './list.ts'
-import { preparedNames, sourceName } from './names.ts'
+import { pathWithin, preparedNames, sourceName } from './names.ts'
 import { isDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } from './records.ts'
 
 /** Pixels: a smaller picture shows nothing, and encoders work on blocks of this side. */
@@ -21,11 +24,6 @@ const leastSide = 16
 /** Frames per second that the files can say, in thousandths. */
 const leastRate = 0.01
 const mostRate = 1000
-
-export const defaultSettings: PrepareSettings = { size: 256, group: 8, quality: 20, fps: null }
-
-/** Processor seconds one video may take: encoding takes several times as long as decoding, and videos may be long. */
-export const defaultPrepareTimeout = 1800
 
 export interface PrepareOptions {
   readonly settings?: Partial<PrepareSettings>
@@ -89,7 +87,8 @@ export interface PrepareJob {
  */
 export async function planPreparation(source: string, folder: string, options: PrepareOptions): Promise<PreparePlan> {
   const { share = { index: 0, count: 1 }, base } = options
-  const settings = { ...defaultSettings, ...options.settings }
+  const { size, group, quality } = encodeDefaults
+  const settings: PrepareSettings = { size, group, quality, fps: null, ...options.settings }
   if (settings.size < leastSide) throw invalidArgument('size', `at least ${leastSide} pixels`, settings.size)
   const { fps } = settings
   if (fps !== null && !(fps >= leastRate && fps <= mostRate))
@@ -111,9 +110,8 @@ export async function planPreparation(source: string, folder: string, options: P
 
 /** What is written must not be read as a source the next time. */
 function requireApart(source: string, kind: SourceReading['kind'], folder: string): void {
-  const relative = path.relative(path.resolve(source), path.resolve(folder))
-  const inside = relative === '' || !(relative.split(path.sep)[0] === '..' || path.isAbsolute(relative))
-  if (!inside || (kind !== 'folder' && relative !== '')) return
+  const relative = pathWithin(source, folder)
+  if (relative === null || (kind !== 'folder' && relative !== '')) return
   throw invalidArgument('OUT', 'a folder outside of the source', folder)
 }
 
@@ -144,7 +142,7 @@ export async function prepareVideos(
   }
 }
 
-type Failures = ReadonlyMap<string, { readonly code: string; readonly reason: string }>
+type Failures = ReadonlyMap<string, LeftOutReason>
 
 async function encodeAll(
   { jobs, settings, root }: PreparePlan,
@@ -156,23 +154,21 @@ async function encodeAll(
   const { signal, onProgress } = options
   await cleanUp(folder, jobs)
   const records = await RecordWriter.open(place)
-  const failures = new Map<string, { code: string; reason: string }>()
+  const failures = new Map<string, LeftOutReason>()
   const encoder = (await decoderRecord()) ?? 'node-av'
   let [done, encoded] = [0, 0]
   // Started with the first video that needs it.
   let pool: DecodePool | undefined
-  const stop = (): void => void pool?.close(signal?.reason)
-  signal?.addEventListener('abort', stop, { once: true })
   const encode = async (job: PrepareJob, content: DigestedFile): Promise<void> => {
     pool ??= new DecodePool({
       decoder: 'node-av',
       limits: {},
       workers: options.jobs,
-      timeoutSeconds: options.timeoutSeconds ?? defaultPrepareTimeout,
+      timeoutSeconds: options.timeoutSeconds ?? encodeDefaults.timeoutSeconds,
       slotBytes: 0,
       mostRequests: jobs.length,
+      signal,
     })
-    const { fps, ...encodeSettings } = settings
     const target = path.join(folder, job.name)
     makeFolder(path.dirname(target))
     const made = pool
@@ -182,10 +178,9 @@ async function encodeAll(
         kind: 'encode',
         entry: { path: job.source, content },
         file,
-        settings: encodeSettings,
-        ...(fps === null ? {} : { fps }),
+        ...encodingOf(settings),
       })
-      if (!outcome.ok) throw new FailedVideo(outcome.failure)
+      if (!outcome.ok) throw endingError(outcome.failure) ?? new FailedVideo(outcome.failure)
       const { info, frames, sourceFrames, width, height, bytes } = outcome.result
       record = {
         path: job.name,
@@ -216,14 +211,13 @@ async function encodeAll(
       if (!known.done) await encode(job, known.content ?? (await digestFile(job.source, { signal })))
     } catch (error) {
       signal?.throwIfAborted()
-      failures.set(job.source, failureOf(error, job.source))
+      failures.set(job.source, reasonOf(error, job.source))
     }
     onProgress?.(++done, jobs.length)
   }
   try {
     await inParallel(jobs, work, () => (pool?.size ?? 1) + 2)
   } finally {
-    signal?.removeEventListener('abort', stop)
     await pool?.close()
   }
   return { failures, encoded }
@@ -237,45 +231,9 @@ async function cleanUp(folder: string, jobs: readonly PrepareJob[]): Promise<voi
     byFolder.set(place, [...(byFolder.get(place) ?? []), path.posix.basename(name)])
   }
   for (const [place, names] of byFolder) {
-    await cleanLeftovers(place, undefined, names).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-    })
+    await cleanLeftovers(place, undefined, names).catch(nullIfMissing)
   }
 }
-
-class FailedVideo extends Error {
-  readonly failure: { readonly code: string; readonly reason: string }
-
-  constructor(failure: { readonly code: string; readonly reason: string }) {
-    super(failure.reason)
-    this.failure = failure
-  }
-}
-
-/** Why a video is left out. @throws what is no matter of the video */
-function failureOf(error: unknown, source: string): { code: string; reason: string } {
-  if (error instanceof FailedVideo && !endsAll.has(error.failure.code)) return error.failure
-  if (error instanceof FailedVideo) {
-    const { code, reason } = error.failure
-    throw new VideoMaeError(reason, {
-      code,
-      exit: 'environment',
-      hint: 'Look for free space where the files are written. The same command goes on where it was.',
-    })
-  }
-  const { code, path: place } = error as NodeJS.ErrnoException
-  // A source that cannot be read; what is written lies elsewhere.
-  if (error instanceof VideoMaeError && error.code === 'FILE_NOT_REGULAR')
-    return { code: error.code, reason: error.message }
-  const gone = code === 'ENOENT'
-  if ((gone || code === 'EACCES' || code === 'EPERM') && place === source) {
-    const failed = gone ? 'VIDEO_NOT_FOUND' : 'VIDEO_UNREADABLE'
-    return { code: failed, reason: (error as Error).message }
-  }
-  throw error
-}
-
-const endsAll: ReadonlySet<string> = new Set(['ENCODER_MISSING', 'ENCODING_FAILED'])
 
 /** Works on a few items at a time; the first error ends it once what was begun has ended. */
 async function inParallel<Item>(

@@ -5,27 +5,25 @@ import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { makeFolder } from '../core/make-folder.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
+import { jsonOrNull } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { fileState, openRegularFile } from '../format/regular-file.ts'
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
-
-const recordSchema = z.object({
-  /** Path of the prepared file in its folder, with `/`. */
+const file = {
   path: z.string(),
-  sha256,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
   bytes: z.int(),
   frames: z.int(),
   width: z.int(),
   height: z.int(),
+}
+
+const recordSchema = z.object({
+  /** Its path is that in the folder of prepared videos, with `/`. */
+  ...file,
   original: z.object({
-    /** Path of the source as its list or folder names it. */
-    path: z.string(),
-    sha256,
-    bytes: z.int(),
-    frames: z.int(),
-    width: z.int(),
-    height: z.int(),
+    /** Its path is that of the source as its list or folder names it. */
+    ...file,
     /** State of the file when it was read: equal states have equal contents. */
     state: z.string(),
   }),
@@ -143,12 +141,4 @@ export async function isDone(
   if (fileState(found) === record.original.state) return { done: true }
   const content = await digestFile(source, { signal })
   return { done: content.digest === record.original.sha256, content }
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }

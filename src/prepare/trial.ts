@@ -1,13 +1,14 @@
 /** What preparing would take and bring, measured on a few videos in a folder that is removed again. */
-import { statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
-import { DecodePool } from '../video/pool.ts'
-import { TrainingClips } from '../video/training-clips.ts'
-import { defaultPrepareTimeout, type PrepareJob, type PrepareOptions, type PreparePlan } from './prepare.ts'
+import { encodeDefaults } from '../video/encode-defaults.ts'
+import type { DecodePool } from '../video/pool.ts'
+import { spread, type TrainingClips, withTrainingClips } from '../video/training-clips.ts'
+import { endingError } from './failures.ts'
+import { encodingOf, type PrepareSettings } from './folder.ts'
+import type { PrepareJob, PrepareOptions, PreparePlan } from './prepare.ts'
 import { isDone, readRecords } from './records.ts'
 
 export interface PrepareTrial {
@@ -47,50 +48,14 @@ export async function tryPreparation(
   const jobs = Math.min(options.jobs ?? availableParallelism(), Math.max(1, left.length))
   const none = { files: plan.jobs.length, done: plan.jobs.length - left.length, jobs }
   if (chosen.length === 0) return { ...none, tried: 0, failures: [], secondsLeft: 0, growth: 1, speedup: null }
+  const { timeoutSeconds = encodeDefaults.timeoutSeconds } = options
   const place = makeTemporaryFolder('prepare')
-  const pool = new DecodePool({
-    decoder: 'node-av',
-    limits: {},
-    workers: 1,
-    timeoutSeconds: options.timeoutSeconds ?? defaultPrepareTimeout,
-    slotBytes: TrainingClips.bytes,
-  })
-  const stop = (): void => void pool.close(signal?.reason)
-  signal?.addEventListener('abort', stop, { once: true })
-  const clips = new TrainingClips(pool)
-  const failures: { code: string; reason: string }[] = []
-  let [tried, seconds, originals, prepared, slow, fast] = [0, 0, 0, 0, 0, 0]
   try {
-    signal?.throwIfAborted()
-    await clips.seconds(chosen[0].source, 0) // The start of the process does not count.
-    const exact = clips.exact
-    for (const [i, { source }] of chosen.entries()) {
-      const file = path.join(place, `${i}.mp4`)
-      const began = clips.clock()
-      const { fps, ...settings } = plan.settings
-      const outcome = await pool.encode({
-        kind: 'encode',
-        entry: { path: source },
-        file,
-        settings,
-        ...(fps === null ? {} : { fps }),
-      })
-      options.onProgress?.(i + 1, chosen.length)
-      if (!outcome.ok) {
-        const { code, reason, hint } = outcome.failure
-        if (code.startsWith('ENCOD')) throw new VideoMaeError(reason, { code, exit: 'environment', hint })
-        failures.push({ code, reason })
-        continue
-      }
-      tried++
-      seconds += clips.clock() - began
-      originals += outcome.result.info.bytes
-      prepared += statSync(file).size
-      for (let key = 0; key < clipsTried; key++) {
-        slow += await clips.seconds(source, key)
-        fast += await clips.seconds(file, key)
-      }
-    }
+    const { failures, tried, seconds, originals, prepared, slow, fast, exact } = await withTrainingClips(
+      chosen[0].source,
+      { timeoutSeconds, signal },
+      (clips, pool) => measure(clips, pool, { chosen, place, settings: plan.settings, onProgress: options.onProgress }),
+    )
     return {
       ...none,
       tried,
@@ -100,14 +65,42 @@ export async function tryPreparation(
       speedup: exact && fast > 0 ? slow / fast : null,
     }
   } finally {
-    signal?.removeEventListener('abort', stop)
-    await pool.close()
     await rm(place, { recursive: true, force: true })
   }
 }
 
-/** Items evenly spread over all. */
-function spread<Item>(items: readonly Item[], most: number): Item[] {
-  const count = Math.min(most, items.length)
-  return Array.from({ length: count }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / count)])
+interface Trials {
+  readonly chosen: readonly PrepareJob[]
+  /** Folder of the files that are encoded. */
+  readonly place: string
+  readonly settings: PrepareSettings
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** Encodes videos and decodes clips of each and of what was made of it. Bytes and seconds are those of all that could be encoded. */
+async function measure(clips: TrainingClips, pool: DecodePool, { chosen, place, settings, onProgress }: Trials) {
+  const { exact } = clips
+  const failures: { code: string; reason: string }[] = []
+  let [tried, seconds, originals, prepared, slow, fast] = [0, 0, 0, 0, 0, 0]
+  for (const [i, { source }] of chosen.entries()) {
+    const file = path.join(place, `${i}.mp4`)
+    const began = clips.clock()
+    const outcome = await pool.encode({ kind: 'encode', entry: { path: source }, file, ...encodingOf(settings) })
+    onProgress?.(i + 1, chosen.length)
+    if (!outcome.ok) {
+      const ending = endingError(outcome.failure)
+      if (ending !== null) throw ending
+      failures.push({ code: outcome.failure.code, reason: outcome.failure.reason })
+      continue
+    }
+    tried++
+    seconds += clips.clock() - began
+    originals += outcome.result.info.bytes
+    prepared += outcome.result.bytes
+    for (let key = 0; key < clipsTried; key++) {
+      slow += await clips.seconds(source, key)
+      fast += await clips.seconds(file, key)
+    }
+  }
+  return { failures, tried, seconds, originals, prepared, slow, fast, exact }
 }

@@ -13,6 +13,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { requirePath, VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
+import { jsonOrNull } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { type ProcessState, stateOf, thisProcess } from './process-identity.ts'
@@ -144,14 +145,6 @@ async function readLock(file: string): Promise<Omit<FoundLock, 'number' | 'file'
   const found = await stat(file).catch(nullIfMissing)
   if (found === null) return null
   return { content: null, unknown: [], state: Date.now() - found.mtimeMs < unfinishedAfter ? 'running' : 'ended' }
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }
 
 /** Makes a lock file with its content. False where there is one. */

@@ -3,7 +3,7 @@ import { requireContent } from './clip.ts'
 import { reasonOf } from './machine-errors.ts'
 import { createTimeline } from './timeline.ts'
 import type { Decoder, EncodeSettings, FrameTimes, OpenVideo, Size, VideoEntry, VideoInfo } from './types.ts'
-import { videoError } from './video-errors.ts'
+import { encodingFailed, videoError } from './video-errors.ts'
 
 /** Everything that decides the bytes of a prepared video. Plain data: it travels to a decoding process. */
 export interface EncodeRequest {
@@ -67,11 +67,7 @@ async function readBack(decoder: Decoder, file: string, frames: number): Promise
 }
 
 function notWhole(file: string, found: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${file} to hold all frames that were encoded, but ${found}.`, {
-    code: 'ENCODING_FAILED',
-    exit: 'environment',
-    hint: 'Look for free space where the files are written.',
-  })
+  return encodingFailed(`Expected ${file} to hold all frames that were encoded, but ${found}.`)
 }
 
 /** Two frames that lie years apart must not become a file of all frames between them. Slides that are shown for minutes may. */

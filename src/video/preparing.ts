@@ -1,6 +1,6 @@
 /** Whether videos would be decoded faster if they were prepared, as far as reading a few of them tells. */
-import { DecodePool } from './pool.ts'
-import { TrainingClips } from './training-clips.ts'
+import { encodeDefaults } from './encode-defaults.ts'
+import { type MeasuringOptions, spread, withTrainingClips } from './training-clips.ts'
 import type { VideoEntry, VideoInfo } from './types.ts'
 
 export interface PreparingAdvice {
@@ -12,8 +12,6 @@ export interface PreparingAdvice {
   readonly shorterSide: number
 }
 
-/** Pixels of prepared videos; a shorter side near it gains little by scaling. */
-const preparedSide = 256
 /** From here on preparing pays: decoding small pictures in short groups takes about half of a clip's time, too. */
 const leastShare = 0.6
 const mostMeasured = 5
@@ -25,29 +23,16 @@ const clips = 3
  */
 export async function preparingAdvice(
   videos: readonly { readonly entry: VideoEntry; readonly info: VideoInfo }[],
-  options: { readonly timeoutSeconds?: number; readonly signal?: AbortSignal } = {},
+  options: MeasuringOptions = {},
 ): Promise<PreparingAdvice | null> {
-  const { signal } = options
   const sides = videos.map(({ info }) => Math.min(info.width, info.height)).sort((a, b) => a - b)
   const shorterSide = sides[sides.length >> 1] ?? 0
-  if (shorterSide <= preparedSide || videos.some(({ entry }) => entry.original !== undefined)) return null
-  const count = Math.min(mostMeasured, videos.length)
-  const chosen = Array.from({ length: count }, (_, i) => videos[Math.floor(((i + 0.5) * videos.length) / count)])
-  const pool = new DecodePool({
-    decoder: 'node-av',
-    limits: {},
-    workers: 1,
-    timeoutSeconds: options.timeoutSeconds,
-    slotBytes: TrainingClips.bytes,
-  })
-  const stop = (): void => void pool.close(signal?.reason)
-  signal?.addEventListener('abort', stop, { once: true })
-  const reading = new TrainingClips(pool)
-  let [one, two] = [0, 0]
-  try {
-    signal?.throwIfAborted()
-    await reading.seconds(chosen[0].entry.path, 0) // The start of the process does not count.
+  // Scaling to about the same size gains little.
+  if (shorterSide <= encodeDefaults.size || videos.some(({ entry }) => entry.original !== undefined)) return null
+  const chosen = spread(videos, mostMeasured)
+  return withTrainingClips(chosen[0].entry.path, options, async (reading) => {
     if (!reading.exact) return null
+    let [one, two] = [0, 0]
     for (const { entry } of chosen) {
       for (let key = 0; key < clips; key++) {
         one += await reading.seconds(entry.path, key)
@@ -55,12 +40,9 @@ export async function preparingAdvice(
         two += await reading.seconds(entry.path, key, 2)
       }
     }
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    await pool.close()
-  }
-  const decodeShare = decodeShareOf(one, two)
-  return decodeShare < leastShare ? null : { measured: count, decodeShare, shorterSide }
+    const decodeShare = decodeShareOf(one, two)
+    return decodeShare < leastShare ? null : { measured: chosen.length, decodeShare, shorterSide }
+  })
 }
 
 /**

@@ -1,7 +1,41 @@
 import { processSeconds } from './cpu-time.ts'
-import type { DecodePool } from './pool.ts'
+import { DecodePool } from './pool.ts'
 
 const [frames, size] = [16, 224]
+
+export interface MeasuringOptions {
+  /** Processor seconds one request may use. */
+  readonly timeoutSeconds?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs `work` with one decoding process that is up: its start does not count.
+ *
+ * @param first a video
+ * @throws what `work` and the process throw; the signal's reason
+ */
+export async function withTrainingClips<Result>(
+  first: string,
+  options: MeasuringOptions,
+  work: (clips: TrainingClips, pool: DecodePool) => Promise<Result>,
+): Promise<Result> {
+  const slotBytes = TrainingClips.bytes
+  const pool = new DecodePool({ decoder: 'node-av', limits: {}, workers: 1, slotBytes, ...options })
+  try {
+    const clips = new TrainingClips(pool)
+    await clips.seconds(first, 0)
+    return await work(clips, pool)
+  } finally {
+    await pool.close()
+  }
+}
+
+/** At most so many items, evenly spread over all: those that are measured. */
+export function spread<Item>(items: readonly Item[], most: number): Item[] {
+  const count = Math.min(most, items.length)
+  return Array.from({ length: count }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / count)])
+}
 
 /** How long decoding takes of clips as pretraining reads them: 16 frames at stride 4, 224 pixels, one random crop. */
 export class TrainingClips {

@@ -54,6 +54,15 @@ export function videoError(code: VideoErrorCode, path: string, reason: string, c
   return new VideoMaeError(`${printable(path)}: ${printable(reason)}`, { code, exit: 'data', hint: hints[code], cause })
 }
 
+/** A file that could not be written whole. @param expected what should have been */
+export function encodingFailed(expected: string): VideoMaeError {
+  return new VideoMaeError(expected, {
+    code: 'ENCODING_FAILED',
+    exit: 'environment',
+    hint: 'Look for free space where the files are written, then run the same command again: it goes on where it was.',
+  })
+}
+
 /** Text from a file or its name, on one line and without what a terminal would obey: such characters become `\\x1b`. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {

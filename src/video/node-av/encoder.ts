@@ -12,6 +12,7 @@ import {
 import { Codec, CodecContext, Dictionary, FormatContext, type Frame, Packet, Rational, type Stream } from 'node-av/lib'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { EncodeSettings, Size } from '../types.ts'
+import { encodingFailed } from '../video-errors.ts'
 import { reason } from './input.ts'
 
 /** Time stamps of a file that is written: ascending, in units of `num / den` seconds. */
@@ -171,12 +172,7 @@ function encoderOptions({ group, quality }: EncodeSettings): Record<string, stri
 }
 
 function check(code: number, what: string): void {
-  if (code >= 0) return
-  throw new VideoMaeError(`Expected ${what} to succeed, but it failed: ${reason(code)}.`, {
-    code: 'ENCODING_FAILED',
-    exit: 'environment',
-    hint: 'Look for free space where the files are written.',
-  })
+  if (code < 0) throw encodingFailed(`Expected ${what} to succeed, but it failed: ${reason(code)}.`)
 }
 
 function encoderMissing(): VideoMaeError {

@@ -15,6 +15,7 @@ import { makeFolder } from '../../../core/make-folder.ts'
 import { writeFileAtomic } from '../../../format/atomic.ts'
 import { crc32c } from '../../../format/crc32c.ts'
 import { bytesOf, readFully } from '../../../format/file-bytes.ts'
+import { jsonOrNull } from '../../../format/json.ts'
 import { nullIfMissing } from '../../../format/missing.ts'
 import { openRegularFile, readRegularText } from '../../../format/regular-file.ts'
 import type { LearnerRecord, Shard } from '../learners.ts'
@@ -31,15 +32,6 @@ function shardName(shard: StorePlan['shard']): string {
   return `shard-${String(shard.index).padStart(5, '0')}-of-${String(shard.count).padStart(5, '0')}`
 }
 
-/** Null for what is no JSON. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
-
 /** Claims the folder for a plan. @throws VideoMaeError `STORE_MISMATCH` when it belongs to another */
 export async function checkPlan(directory: string, plan: string): Promise<void> {
   const file = path.join(directory, 'plan.json')
@@ -48,7 +40,7 @@ export async function checkPlan(directory: string, plan: string): Promise<void> 
     await writeFileAtomic(file, `${JSON.stringify({ schema: 'videomae.learners/1', plan })}\n`)
     return
   }
-  if ((parsed(found) as { plan?: unknown } | null)?.plan !== plan) {
+  if ((jsonOrNull(found) as { plan?: unknown } | null)?.plan !== plan) {
     throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another one.`, {
       code: 'STORE_MISMATCH',
       exit: 'data',
@@ -93,7 +85,7 @@ export function lineOf(record: LearnerRecord): string {
 
 /** Null for a line that is not what was written. */
 function recordOf(line: string): LearnerRecord | null {
-  const found = parsed(line) as (LearnerRecord & { readonly crc?: number }) | null
+  const found = jsonOrNull(line) as (LearnerRecord & { readonly crc?: number }) | null
   if (found === null) return null
   const { crc, learner, samples, sha256 } = found
   const record = { learner, samples, sha256 }
