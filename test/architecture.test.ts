@@ -108,6 +108,14 @@ test('folders with their parents are made by makeFolder alone: mkdir with `recur
   expect(made).toEqual([])
 })
 
+test('connections are made by hub/request.ts alone', () => {
+  const connecting = [...fileImports().keys()].filter((file) => {
+    const text = readFileSync(path.join(source, file), 'utf8')
+    return /from 'node:(https?|http2|net|tls|dgram|dns)(\/promises)?'|\bfetch\(|\bWebSocket\(/.test(text)
+  })
+  expect(connecting).toEqual(['hub/request.ts'])
+})
+
 test('temporary folders are made by makeTemporaryFolder alone: it says what is wrong with TMPDIR', () => {
   const made = [...fileImports().keys()].filter((file) => {
     const text = readFileSync(path.join(source, file), 'utf8')

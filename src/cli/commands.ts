@@ -7,7 +7,9 @@ import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { completionScript, shells } from './completion.ts'
 import { addFinetuneCommands } from './finetune-commands.ts'
+import { addGet } from './get-command.ts'
 import { addHelpExamples } from './help-examples.ts'
+import { replaceHubNames } from './hub-places.ts'
 import { refuseRanks } from './one-process.ts'
 import { runCommand } from './run.ts'
 
@@ -25,12 +27,14 @@ export function createProgram(): Command {
     .showHelpAfterError('Add --help for what is possible.')
     .exitOverride()
     .addHelpText('after', `\n${exitCodeHelp()}`)
-    .hook('preAction', (_, command) => {
+    .hook('preAction', async (_, command) => {
       refuseBlank(command)
       refuseRanks(command)
+      await replaceHubNames(command)
     })
   addInspect(program)
   addDataset(program)
+  addGet(program)
   addPrepare(program)
   addPretrain(program)
   addLaunch(program)

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   inspect: ['inspect videos', 'inspect labels.csv --base /data/videos --json'],
   dataset: ['dataset ucf101 UCF-101 --annotations ucfTrainTestlist', 'dataset kinetics kinetics400 --out lists'],
+  get: ['get', 'get videomae-base videomae-base', 'get OWNER/NAME@REVISION weights'],
   prepare: ['prepare videos prepared --dry-run', 'prepare labels.csv prepared --size 256 --shard 1/4'],
   pretrain: [
     'pretrain videos --recipe laptop-pretrain',

@@ -91,7 +91,8 @@ describe('directories', () => {
 })
 
 it('a name on a hub is told from a path', () => {
-  expect(hubHint('MCG-NJU/videomae-base')).toMatch(/hf download MCG-NJU\/videomae-base --local-dir videomae-base/)
+  for (const name of ['MCG-NJU/videomae-base', 'hf:MCG-NJU/videomae-base'])
+    expect(hubHint(name)).toMatch(/hf:MCG-NJU\/videomae-base on .*videomae get MCG-NJU\/videomae-base videomae-base`/)
   for (const name of ['videomae-base', './a/b', '../a/b', '/a/b', 'a/b/c', 'checkpoints/run', 'a b/c'])
     expect(hubHint(name), name).toBeNull()
 })

@@ -71,9 +71,10 @@ export function nothingAt(path: string): VideoMaeError {
 
 /** How to get a model by its name on the hub; null where a path does not look like one. */
 export function hubHint(path: string): string | null {
-  const match = /^([\w-][\w.-]*)\/([\w-][\w.-]*)$/.exec(path)
+  const match = /^(?:hf:)?([\w-][\w.-]*)\/([\w-][\w.-]*)$/.exec(path)
   if (match === null || match[1] === 'checkpoints') return null
-  return `Names on a model hub are not looked up. To get it: hf download ${path} --local-dir ${match[2]}; then name the folder ${match[2]}.`
+  const name = `${match[1]}/${match[2]}`
+  return `If this is a name on a model hub, write hf:${name} on the command line, or download it with \`videomae get ${name} ${match[2]}\` and name the folder ${match[2]}.`
 }
 
 /** A directory without safetensors: what it holds says what to do. */

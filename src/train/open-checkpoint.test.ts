@@ -92,7 +92,7 @@ it('a run that has saved no checkpoint, and a name on a hub, are called what the
     })
     await expect(openCheckpoint('owner-of-models/videomae-base')).rejects.toMatchObject({
       code: 'CHECKPOINT_NOT_FOUND',
-      hint: expect.stringMatching(/hf download owner-of-models\/videomae-base/),
+      hint: expect.stringMatching(/videomae get owner-of-models\/videomae-base/),
     })
   } finally {
     rmSync(run, { recursive: true, force: true })

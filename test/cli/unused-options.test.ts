@@ -50,6 +50,7 @@ const table: Record<string, Record<string, Use>> = {
     '--base': { refused: ['inspect video.mp4 --base .', 'inspect videos --base .'] },
   },
   dataset: used('--annotations', '--out', '--json'),
+  get: used('--json', '--quiet'),
   prepare: {
     ...used(
       '--size',

@@ -1,0 +1,79 @@
+/**
+ * The cache of the Hugging Face tools, so that weights that these have downloaded are found, and the other way round:
+ *
+ *     models--OWNER--NAME/blobs/ETAG                  contents, named by their digest
+ *     models--OWNER--NAME/snapshots/COMMIT/FILE       links to them
+ *     models--OWNER--NAME/refs/REVISION               commit of a branch or a tag
+ */
+import { existsSync } from 'node:fs'
+import { copyFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { makeFolder } from '../core/make-folder.ts'
+import { replaceFile } from '../format/atomic.ts'
+import { nullIfMissing } from '../format/missing.ts'
+import { readRegularText } from '../format/regular-file.ts'
+import type { HubReference } from './reference.ts'
+import { type HubFile, isWeights, neededFiles } from './repository.ts'
+import type { HubSettings } from './settings.ts'
+
+const commitPattern = /^[0-9a-f]{40}$/
+
+export function cacheFolder({ repository }: HubReference, { cache }: HubSettings): string {
+  return path.join(cache, `models--${repository.replace('/', '--')}`)
+}
+
+/** Folder of weights that are in the cache as a whole; null where something is missing. Makes no connection. */
+export async function findInCache(reference: HubReference, settings: HubSettings): Promise<string | null> {
+  const folder = cacheFolder(reference, settings)
+  const { revision } = reference
+  const commit = commitPattern.test(revision)
+    ? revision
+    : (await readRegularText(path.join(folder, 'refs', revision)).catch(nullIfMissing))?.trim()
+  if (commit === undefined || !commitPattern.test(commit)) return null
+  const snapshot = path.join(folder, 'snapshots', commit)
+  // A link to a content that was removed is no file.
+  const names = ((await readdir(snapshot).catch(nullIfMissing)) ?? []).filter((name) =>
+    existsSync(path.join(snapshot, name)),
+  )
+  return isComplete(neededFiles(names)) ? snapshot : null
+}
+
+/** `model-00001-of-00003.safetensors` says how many belong together. */
+function isComplete(files: readonly string[]): boolean {
+  if (!files.includes('config.json')) return false
+  const shards = files.filter((name) => /-of-\d{5}\.safetensors$/.test(name))
+  const count = Number(/-of-(\d{5})/.exec(shards[0] ?? '')?.[1] ?? 0)
+  return files.some(isWeights) && shards.length === count
+}
+
+/** Where a content grows and where it belongs. */
+export function blobPlaces(folder: string, { etag }: HubFile): { readonly place: string; readonly partial: string } {
+  const place = path.join(folder, 'blobs', etag)
+  return { place, partial: `${place}.incomplete` }
+}
+
+/** Lets a snapshot show files whose contents are there, and a revision name the snapshot. @returns the snapshot */
+export async function publishSnapshot(
+  folder: string,
+  { revision }: HubReference,
+  commit: string,
+  files: readonly HubFile[],
+): Promise<string> {
+  const snapshot = path.join(folder, 'snapshots', commit)
+  makeFolder(snapshot)
+  for (const file of files) {
+    const shown = path.join(snapshot, file.name)
+    if (existsSync(shown)) continue
+    await rm(shown, { force: true })
+    // Windows permits links to some users only.
+    await symlink(path.join('..', '..', 'blobs', file.etag), shown).catch(() =>
+      copyFile(blobPlaces(folder, file).place, shown),
+    )
+  }
+  if (revision !== commit) {
+    const ref = path.join(folder, 'refs', revision)
+    makeFolder(path.dirname(ref))
+    await replaceFile(ref, (temporary) => writeFile(temporary, commit))
+  }
+  return snapshot
+}

@@ -1,0 +1,192 @@
+/** Published weights onto this machine: into a folder that the user names, or into the cache of the Hugging Face tools. */
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { VideoMaeError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
+import { replaceFile } from '../format/atomic.ts'
+import { lockRun } from '../train/run-lock.ts'
+import { blobPlaces, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
+import { downloadFile, isWhole, partialName, removeOtherParts } from './download.ts'
+import { differs, offline } from './errors.ts'
+import type { HubReference } from './reference.ts'
+import {
+  describeFile,
+  describeRepository,
+  type Fetching,
+  type HubFile,
+  type HubRepository,
+  pause,
+} from './repository.ts'
+import { type HubSettings, hubSettings } from './settings.ts'
+
+export interface GetOptions extends Fetching {
+  readonly settings?: HubSettings
+  readonly onNote?: (note: string) => void
+  /** Bytes that are there, and all that are needed. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface GottenWeights {
+  readonly folder: string
+  readonly repository: string
+  readonly commit: string
+  /** As the page of the weights names it; null: it names none. */
+  readonly license: string | null
+  readonly files: readonly { readonly name: string; readonly bytes: number; readonly digest: string }[]
+  /** Bytes that were received now. */
+  readonly received: number
+}
+
+/** What `getWeights` leaves beside the weights: where they come from. */
+const recordName = 'download.json'
+
+/**
+ * Downloads weights into a folder. What is there already is not downloaded again, and a file that is there in part is continued.
+ *
+ * @throws VideoMaeError `HUB_OFFLINE`, `HUB_UNREACHABLE`, `HUB_NOT_FOUND`, `HUB_DENIED`, `HUB_ANSWER_INVALID`, `DOWNLOAD_DIFFERS`,
+ *   `PYTORCH_FILE`, `SAFETENSORS_NOT_FOUND`, `RUN_LOCKED`; `OUTPUT_TAKEN` for other files of these names; the signal's reason
+ */
+export async function getWeights(
+  reference: HubReference,
+  folder: string,
+  options: GetOptions = {},
+): Promise<GottenWeights> {
+  const settings = options.settings ?? hubSettings()
+  if (settings.offline) throw offline(reference, settings)
+  const repository = await describeRepository(reference, settings, fetchingOf(options))
+  const files = await describeFiles(repository, settings, options)
+  const lock = await lockRun(folder, options.onNote)
+  try {
+    const missing: HubFile[] = []
+    for (const file of files) {
+      const place = path.join(folder, file.name)
+      if (!existsSync(place)) missing.push(file)
+      else if (!(await isWhole(place, file))) throw taken(place, repository)
+    }
+    const received = await downloadAll(missing, files, repository.reference, settings, options, async (file) => {
+      await removeOtherParts(folder, file)
+      return { place: path.join(folder, file.name), partial: path.join(folder, partialName(file)) }
+    })
+    const gotten = { ...described(repository, files), folder, received }
+    const { received: _, folder: __, ...record } = gotten
+    await replaceFile(path.join(folder, recordName), (temporary) =>
+      writeFile(temporary, `${JSON.stringify({ ...record, endpoint: settings.endpoint }, null, 2)}\n`),
+    )
+    return gotten
+  } finally {
+    await lock.release()
+  }
+}
+
+/**
+ * The folder of weights that an option names as `hf:OWNER/NAME`. What the cache of the Hugging Face tools has is used without a connection.
+ *
+ * @param onGotten told of weights that were downloaded
+ * @throws VideoMaeError as `getWeights`
+ */
+export async function weightsInCache(
+  reference: HubReference,
+  options: GetOptions & { readonly onGotten?: (gotten: GottenWeights) => void } = {},
+): Promise<string> {
+  const settings = options.settings ?? hubSettings()
+  const found = await findInCache(reference, settings)
+  if (found !== null) return found
+  if (settings.offline) throw offline(reference, settings)
+  const folder = cacheFolder(reference, settings)
+  const lock = await waitForLock(folder, options)
+  try {
+    const meanwhile = await findInCache(reference, settings)
+    if (meanwhile !== null) return meanwhile
+    const repository = await describeRepository(reference, settings, fetchingOf(options))
+    const files = await describeFiles(repository, settings, options)
+    makeFolder(path.join(folder, 'blobs'))
+    const missing = files.filter((file) => !existsSync(blobPlaces(folder, file).place))
+    const received = await downloadAll(missing, files, reference, settings, options, (file) => blobPlaces(folder, file))
+    const snapshot = await publishSnapshot(folder, reference, repository.commit, files)
+    options.onGotten?.({ ...described(repository, files), folder: snapshot, received })
+    return snapshot
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Of several processes of one run, one downloads and the others wait. */
+async function waitForLock(folder: string, { signal, onNote }: GetOptions) {
+  for (let told = false; ; told = true) {
+    try {
+      return await lockRun(folder, onNote)
+    } catch (error) {
+      if (!(error instanceof VideoMaeError) || error.code !== 'RUN_LOCKED') throw error
+      if (!told) onNote?.(`Another process downloads into ${folder}: waiting for it.`)
+      await pause(500, signal)
+    }
+  }
+}
+
+const fetchingOf = ({ signal, idle, delay }: GetOptions): Fetching => ({ signal, idle, delay })
+
+async function describeFiles(
+  repository: HubRepository,
+  settings: HubSettings,
+  options: GetOptions,
+): Promise<HubFile[]> {
+  const { known, revision } = repository.reference
+  const files: HubFile[] = []
+  for (const name of repository.files) files.push(await describeFile(repository, name, settings, fetchingOf(options)))
+  const weights = files.find(({ name }) => name === 'model.safetensors')
+  const digest = revision === 'main' ? (known?.sha256 ?? null) : null
+  if (digest !== null && weights !== undefined && weights.etag !== digest)
+    throw differs(weights.name, `the digest ${digest} of models/weights.json`, weights.etag)
+  return files
+}
+
+const described = ({ reference, commit, license }: HubRepository, files: readonly HubFile[]) => ({
+  repository: reference.repository,
+  commit,
+  license,
+  files: files.map(({ name, bytes, etag }) => ({ name, bytes, digest: etag })),
+})
+
+async function downloadAll(
+  missing: readonly HubFile[],
+  files: readonly HubFile[],
+  reference: HubReference,
+  settings: HubSettings,
+  options: GetOptions,
+  placesOf: (file: HubFile) => PlacesOfFile | Promise<PlacesOfFile>,
+): Promise<number> {
+  const sum = (some: readonly HubFile[]): number => some.reduce((all, { bytes }) => all + bytes, 0)
+  const total = sum(files)
+  const before = total - sum(missing)
+  let done = before
+  let kept = 0
+  for (const file of missing) {
+    let first: number | null = null
+    const onBytes = (bytes: number): void => {
+      first ??= bytes
+      options.onProgress?.(done + bytes, total)
+    }
+    await downloadFile(file, await placesOf(file), reference, settings, { ...fetchingOf(options), onBytes })
+    done += file.bytes
+    kept += first ?? file.bytes
+  }
+  options.onProgress?.(total, total)
+  return done - before - kept
+}
+
+interface PlacesOfFile {
+  readonly place: string
+  readonly partial: string
+}
+
+function taken(place: string, { reference }: HubRepository): VideoMaeError {
+  return new VideoMaeError(
+    `Expected ${place} to be missing or that of ${reference.repository}, but it is another file.`,
+    {
+      code: 'OUTPUT_TAKEN',
+      exit: 'usage',
+      hint: 'Choose another folder. Nothing was replaced.',
+    },
+  )
+}

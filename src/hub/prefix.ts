@@ -1,0 +1,2 @@
+/** What stands before names of the hub in options: `hf:OWNER/NAME`. */
+export const hubPrefix = 'hf:'
