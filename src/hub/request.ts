@@ -67,8 +67,11 @@ async function send(url: URL, settings: HubSettings, options: HubRequest): Promi
   })
 }
 
+/** As the operating system says it. */
+const lost = 'ETIMEDOUT'
+
 const timedOut = (url: URL, idle: number): Error =>
-  Object.assign(new Error(`${url.host} has sent nothing for ${idle / 1000} s`), { code: 'ETIMEDOUT' })
+  Object.assign(new Error(`${url.host} has sent nothing for ${idle / 1000} s`), { code: lost })
 
 interface Route {
   readonly module: Pick<typeof http, 'request'>
