@@ -8,6 +8,8 @@ import { runCommand } from './run.ts'
 
 /** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
 const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
+/** `augmentationKinds`, written out for the same reason. */
+const augmentationNames = ['rotate', 'shear', 'shift', 'color', 'mirror', 'crop', 'time', 'speed']
 const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
   'pixels: no encoder'
@@ -51,11 +53,18 @@ function addShared(command: Command, out: string): Command {
     )
     .option('--clips <n>', 'clips of each training video', countOf('clips'))
     .option(
+      '--augment <list>',
+      `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationNames.join(', ')}`,
+    )
+    .option(
       '--stride <n>',
       'frames between two frames of a clip; default: the stride the encoder was trained with',
       countOf('stride'),
     )
-    .option('--readout <name>', `[ridge, nearest_mean, linear] ${readoutSyntax}; default: mean`)
+    .option(
+      '--readout <name>',
+      `[ridge, nearest_mean, linear] ${readoutSyntax};\nwith pixels also hog, hog-color; default: mean`,
+    )
     .option('--lambda <value>', '[ridge] regularization strength', positive)
     .option('--epochs <n>', '[attentive, full, scratch] epochs of training for each base classifier', countOf('epochs'))
     .option('--learning-rate <value>', '[attentive] peak learning rate', positive)

@@ -10,6 +10,7 @@ import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
+import type { AugmentationKind } from '../inference/augmentation.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
@@ -26,6 +27,8 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly trust?: EncoderTrust
   readonly labelsUsed?: boolean
   readonly clips?: number
+  /** Kinds of augmentation, separated by commas. */
+  readonly augment?: string
   readonly stride?: number
   /** What heads read of the tokens. */
   readonly readout?: string
@@ -69,7 +72,7 @@ export function videoOptions(
   options: VideoCommandOptions,
   signal: AbortSignal,
 ): VideoStudyOptions & { readonly from: string | readonly string[] } {
-  const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, stride, readout } = options
+  const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, augment, stride, readout } = options
   const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
   const { period, until, coverage } = options
   return {
@@ -77,6 +80,7 @@ export function videoOptions(
     ...{ clips, stride, readout, threads, workers, decoder, seed, out, signal },
     ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,
+    ...(augment === undefined ? {} : { augment: augmentationOf(augment) }),
     ...(classes === undefined ? {} : { classes: listOf('--classes', classes) }),
     ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
     onProgress: progressOf(quiet),
@@ -149,6 +153,11 @@ export async function learnerOf(
 
 export function rulesOf(text: string): Rule[] {
   return listOf('--rule', text) as Rule[] // `certify` checks the names
+}
+
+/** `planCertification` checks the names. */
+function augmentationOf(text: string): AugmentationKind[] {
+  return listOf('--augment', text) as AugmentationKind[]
 }
 
 /** Whole numbers. @throws VideoMaeError `INVALID_ARGUMENT` */

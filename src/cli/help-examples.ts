@@ -43,6 +43,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   certify: [
     'certify labels.csv --from checkpoints/mine --partitions 50,100 --rule dpa,roe',
     'certify labels.csv --from checkpoints/mine --threat label_flip --plan',
+    'certify labels.csv --from pixels --readout hog --augment rotate,shear,shift',
     'certify --votes votes.csv --classes cat,dog',
   ],
   verify: ['verify checkpoints/certify/certificate.json', "verify certificate.json --require 'certified@5>=0.6'"],

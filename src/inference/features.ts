@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { requireCount } from '../core/counts.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import type { FrameSize } from '../core/frame-size.ts'
 import { contentDigest } from '../dataset/dataset.ts'
 import type { EngineOptions } from '../engine/engine.ts'
@@ -14,6 +14,7 @@ import type { IdleProcesses } from '../video/idle-processes.ts'
 import { loadClips } from '../video/load-clips.ts'
 import { loadWindows } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
+import { type AugmentationKind, augmentationKey, augmentedClips, planAugmentation } from './augmentation.ts'
 import { type FeatureKind, featureProgram, type TokenSource } from './encoder-source.ts'
 import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
@@ -35,6 +36,8 @@ export interface FeatureOptions extends EngineOptions {
   /** Temporal and spatial views of every video, a row each. Default 1 and 1: the middle. */
   readonly clips?: number
   readonly crops?: number
+  /** Further clips of every video instead of views, a row each, the middle first; see `augmentationKinds`. */
+  readonly augment?: readonly AugmentationKind[]
   /** Sliding windows instead of views: positions from one start to the next, by frame (or by time with `fps`). */
   readonly windowStep?: number | null
   /** Compute only these videos: number `index` of every `count`. */
@@ -128,12 +131,14 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   const { configuration, sampling } = source
   const { frames } = configuration
   const size = frameSize(configuration)
+  const augmented = augmentationOf(source, options)
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch, readout)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
   // `encoder` stands for everything in the configuration that decides the features.
   const read = readout === 'mean' ? {} : { readout } // Stores of earlier versions know none.
-  const key = { encoder, kind, ...read, views, frames, size: sizeKey(size), run: await runOf(options) }
+  const more = augmented === null ? {} : { augment: augmentationKey(augmented) }
+  const key = { encoder, kind, ...read, views, ...more, frames, size: sizeKey(size), run: await runOf(options) }
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
   const store = await FeatureStore.open(cache, id, key, width)
@@ -225,11 +230,32 @@ interface ViewBatch {
   readonly last: boolean
 }
 
+/** @throws VideoMaeError `INVALID_ARGUMENT` beside other views, and what `planAugmentation` throws */
+function augmentationOf({ configuration, sampling }: TokenSource, options: FeatureOptions) {
+  const { augment, clips = 1, crops = 1, windowStep = null } = options
+  if (augment === undefined) return null
+  if (windowStep !== null || clips * crops !== 1)
+    throw unusedArgument('augment', 'beside other views of the same videos', augment.join(','))
+  return planAugmentation(augment, sampling, configuration.frames)
+}
+
 async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], options: FeatureOptions) {
   const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, processes, signal } = options
   const { configuration, sampling } = source
   const { frames } = configuration
   const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, processes, signal }
+  const augmented = augmentationOf(source, options)
+  if (augmented !== null) {
+    const { samplings, crops: boxes } = augmented
+    for await (const loaded of loadClips({ ...loading, samplings, crops: boxes })) {
+      if (!loaded.ok) yield loaded
+      else {
+        const { clips: made, views } = augmentedClips(augmented, loaded, loading.size)
+        yield { ...loaded, clips: made, views: views.map((view, i) => place(view, i, 0)), last: true }
+      }
+    }
+    return
+  }
   if (windowStep === null) {
     const samplings = temporalViews(sampling, frames, clips)
     for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {

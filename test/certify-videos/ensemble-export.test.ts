@@ -127,7 +127,7 @@ describe('an exported ensemble', () => {
     const { code, stdout, stderr } = await videomae(...command, '--input', 'pooled')
     expect(code, stdout + stderr).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ input: 'pooled', check: { engine: null, votes: 32, differentVotes: 0 } })
-    const rows = (await clipsOf(result, 16, 8)).map(pixelRow)
+    const rows = (await clipsOf(result, 16, 8)).map((clip) => pixelRow({ size: 16, readout: null }, clip))
     const all = Float32Array.from(rows.flatMap((row) => [...row]))
     const { byVotes } = await certified(out, ['float32', all, [rows.length, rows[0].length]])
     expect(byVotes).toEqual(inputsOf(result, 'dpa'))

@@ -49,7 +49,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('every copy of a file that cannot be decoded is named', async () => {
   const videos = [await video('bad', bad), await video('good', good), await video('copy', copy)]
-  const pixels = { kind: 'pixels', name: 'pixels', size: 8, frames: 4, sampling } as const
+  const pixels = { kind: 'pixels', name: 'pixels', size: 8, frames: 4, sampling, readout: null } as const
   const stored = await computePixels(pixels, videos, options('pixels'))
   expect(stored.failures.map(({ id }) => id).sort()).toEqual(['bad', 'copy'])
   expect(stored.videos.map((one) => one.video.id)).toEqual(['good'])

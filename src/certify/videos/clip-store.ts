@@ -1,7 +1,8 @@
 /** Decoded clips, kept like features: each video is read once, whatever asks for it later. */
 
 import { createHash } from 'node:crypto'
-import type { FrameSize } from '../../core/frame-size.ts'
+import { type FrameSize, frameSizeOf } from '../../core/frame-size.ts'
+import { type AugmentationPlan, augmentedClips } from '../../inference/augmentation.ts'
 import { FeatureStore } from '../../inference/feature-store.ts'
 import type { IdleProcesses } from '../../video/idle-processes.ts'
 import { loadClips } from '../../video/load-clips.ts'
@@ -24,8 +25,10 @@ export interface ClipStoreOptions {
 export interface ClipKind {
   /** What the stored rows depend on beside the content: plain JSON. */
   readonly key: Readonly<Record<string, unknown>>
-  /** One clip each, all of the same number of frames; the middle of the picture. */
+  /** One clip each, all of the same number of frames; the middle of the picture, without augmentation. */
   readonly samplings: readonly ClipSampling[]
+  /** Clips that are made of these; its samplings are those above. Default: none. */
+  readonly augmentation?: AugmentationPlan | null
   /** Height and width of a clip, pixels; one number for both. */
   readonly size: number | FrameSize
   /** float32 values that are stored of one clip. */
@@ -37,7 +40,7 @@ export interface ClipKind {
 /** @returns the store, the videos that are in it, and those that cannot be read */
 export async function storeClips<Video extends VideoEntry & { readonly digest: string | null }>(
   all: readonly Video[],
-  { key, samplings, size, width, rowOf }: ClipKind,
+  { key, samplings, augmentation = null, size, width, rowOf }: ClipKind,
   { cache, workers, decoder = 'node-av', shard = null, processes, signal, onProgress }: ClipStoreOptions,
 ) {
   const videos = shard === null ? all : all.filter((_, i) => i % shard.count === shard.index)
@@ -53,16 +56,17 @@ export async function storeClips<Video extends VideoEntry & { readonly digest: s
   )
   let done = videos.length - missing.length
   const entries = missing.map(({ video }) => video)
-  for await (const loaded of loadClips({ entries, samplings, size, workers, decoder, processes, signal })) {
+  const crops = augmentation?.crops
+  for await (const loaded of loadClips({ entries, samplings, crops, size, workers, decoder, processes, signal })) {
     if (loaded.ok) {
-      const views = loaded.views.map(({ frames, startSeconds }, clip) => {
+      const made = augmentation === null ? loaded : augmentedClips(augmentation, loaded, frameSizeOf(size))
+      const views = made.views.map(({ frames, startSeconds }, clip) => {
         const [firstFrame, lastFrame] = [frames[0], frames[frames.length - 1]]
         return { clip, crop: 0, startSeconds, firstFrame, lastFrame }
       })
-      const bytes = loaded.clips.length / views.length
+      const bytes = made.clips.length / views.length
       const rows = new Float32Array(views.length * width)
-      for (const { clip } of views)
-        rows.set(rowOf(loaded.clips.subarray(clip * bytes, (clip + 1) * bytes)), clip * width)
+      for (const { clip } of views) rows.set(rowOf(made.clips.subarray(clip * bytes, (clip + 1) * bytes)), clip * width)
       await store.append({ digest: missing[loaded.index].digest, views }, rows)
     } else {
       // Its copies cannot be read either.

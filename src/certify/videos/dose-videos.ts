@@ -12,6 +12,7 @@ import {
 import { requireDoseFolder, writeLethalDose } from '../dose/lethal-dose-report.ts'
 import type { Threat } from '../threat/threat.ts'
 import { isTrained } from './feature-source.ts'
+import { isHogReadout } from './hog.ts'
 import { isHeadKind, type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
 import { ensembleSize } from './memory.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
@@ -91,12 +92,12 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
   return report
 }
 
-/** Patches are read by an engine; all colors of pixels are not. */
+/** Patches are read by an engine; colors and gradients of pixels are not. */
 const usesEngine = (
   from: string,
   { kind }: LearnerOptions,
   { readout }: Pick<LethalDoseOfVideosJob, 'readout'>,
-): boolean => from !== 'pixels' || readout !== undefined || !isHeadKind(kind)
+): boolean => from !== 'pixels' || (readout !== undefined && !isHogReadout(readout)) || !isHeadKind(kind)
 const usesTraining = (from: string, { kind }: LearnerOptions): boolean => isTrained(from) && !startsFresh(kind)
 
 /**

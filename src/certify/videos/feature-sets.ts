@@ -2,6 +2,7 @@
 
 import { VideoMaeError } from '../../core/errors.ts'
 import type { LabeledVideo } from '../../dataset/dataset.ts'
+import type { AugmentationKind } from '../../inference/augmentation.ts'
 import type { FeatureStore } from '../../inference/feature-store.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import type { IdleProcesses } from '../../video/idle-processes.ts'
@@ -20,6 +21,8 @@ export interface VideoFeatureOptions {
   readonly decoder?: DecoderName
   /** Clips of each video. Default 1, the middle. */
   readonly clips?: number
+  /** Further clips of each training video, rows of the same video; see `augmentationKinds`. Default: none. */
+  readonly augment?: readonly AugmentationKind[]
   /** Compute only number `index` of every `count` videos. */
   readonly shard?: { readonly index: number; readonly count: number } | null
   /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */

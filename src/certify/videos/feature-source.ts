@@ -1,5 +1,5 @@
 /** What turns a video into features here: an encoder, one that has learned nothing, patches of pixels, or plain pixels. */
-import { invalidArgument } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import {
   type EncoderSource,
   freshEncoder,
@@ -13,6 +13,7 @@ import { tokenGrid } from '../../model/configuration.ts'
 import { readoutWidth } from '../../model/readout.ts'
 import { readoutName } from '../../model/readout-name.ts'
 import { clipTiming } from '../../train/clip-timing.ts'
+import { type HogReadout, hogSize, isHogReadout } from './hog.ts'
 
 export type FeatureSource =
   /** A checkpoint; `path` is what was opened. */
@@ -29,13 +30,15 @@ export type FeatureSource =
   | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderSource }
   /** A readout of the patches themselves: a fixed function without an encoder. */
   | { readonly kind: 'patches'; readonly name: string; readonly source: PatchSource; readonly readout: string }
-  /** Colors of a small clip, `size` x `size` x `frames`: a fixed function too. */
+  /** Colors of a small clip, `size` x `size` x `frames`, or its gradients: a fixed function too. */
   | {
       readonly kind: 'pixels'
       readonly name: string
       readonly size: number
       readonly frames: number
       readonly sampling: TestSampling
+      /** Null: all colors. */
+      readonly readout: HogReadout | null
     }
 
 export interface FeatureSourceOptions {
@@ -43,14 +46,14 @@ export interface FeatureSourceOptions {
   readonly stride?: number
   /**
    * What features are of the tokens; see `readTokens`. Default `mean`; without one, features of pixels are all colors of a small clip,
-   * and with one the tokens are patches.
+   * with `hog` or `hog-color` its gradients, and with another one the tokens are patches.
    */
   readonly readout?: string
   /** Seed of the weights of an untrained encoder. Default 0. */
   readonly seed?: number
   /** Whether learners start from fresh weights of their own, so that only the sizes of the checkpoint count. */
   readonly scratch?: boolean
-  /** Pixels: side of a frame, and frames. Default 16 and 8. */
+  /** Pixels: side of a frame, and frames. Default 16, 32 for gradients, and 8. */
   readonly size?: number
   readonly frames?: number
 }
@@ -68,25 +71,28 @@ export function isTrained(from: string): boolean {
  * @throws VideoMaeError as `openEncoder` and `readoutWidth`; `INVALID_ARGUMENT`
  */
 export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
-  const { stride, seed = 0, scratch = false, size = 16, frames = 8 } = options
+  const { stride, seed = 0, scratch = false, frames = 8, readout: asked } = options
   if (from === 'pixels') {
     if (scratch) throw invalidArgument('from', 'a checkpoint whose sizes learners from scratch take', from)
     const sampling = { kind: 'dense' as const, ...clipTiming({ stride }, { stride: 1, fps: null }) }
-    if (options.readout === undefined) return { kind: 'pixels', name: from, size, frames, sampling }
+    const readout = isHogReadout(asked) ? asked : null
+    const { size = readout === null ? 16 : hogSize } = options
+    if (asked === undefined || readout !== null) return { kind: 'pixels', name: from, size, frames, sampling, readout }
     return fitting({
       kind: 'patches',
       name: from,
       source: patchSource(sampling),
-      readout: readoutName(options.readout),
+      readout: readoutName(asked),
     })
   }
+  if (isHogReadout(asked)) throw unusedArgument('readout', `with ${from}, but only with pixels`, asked)
   const fresh = from.startsWith(untrained)
   const place = fresh ? from.slice(untrained.length) : from
   if (place === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
   const opened = await openEncoder(place)
   const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
-  const readout = readoutName(options.readout ?? 'mean')
+  const readout = readoutName(asked ?? 'mean')
   if (fresh)
     return fitting({
       kind: 'untrained',

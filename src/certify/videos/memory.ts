@@ -10,7 +10,9 @@ import type { FeatureSource } from './feature-source.ts'
 import { attentiveLearnerNeed } from './learners/attentive.ts'
 import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-frames.ts'
 import { isFrameKind, isHeadKind } from './learners/kinds.ts'
+import { pixelWidth } from './pixels.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
+import { rowsPerVideo } from './rows-per-video.ts'
 import { readoutOf } from './video-certificate.ts'
 
 /** Resident memory of the program without an engine: an assumption, beside which features and learners count. */
@@ -145,7 +147,10 @@ export async function featureNeed(
 function requireHeadMemory(plan: CertifyVideosPlan, options: CertifyVideosOptions, size: EnsembleSize): void {
   const need = headNeed(plan, options, size)
   options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
-  requireMemory(need, () => 'Take fewer --partitions, fewer --clips, fewer --threads, or a machine with more memory.')
+  requireMemory(
+    need,
+    () => 'Take fewer --partitions, fewer --clips, less --augment, fewer --threads, or a machine with more memory.',
+  )
 }
 
 /** Features in float32, once as they are read and once shared by threads, the heads, and float64 working memory of each thread. */
@@ -155,8 +160,7 @@ export function headNeed(
   { learners, share }: EnsembleSize,
 ): MemoryNeed {
   const width = Math.max(...sources.map(widthOf)) + 1 // and the bias
-  const { clips = 1 } = options
-  const trained = division.train.length * clips
+  const trained = division.train.length * rowsPerVideo(sources, options)
   const rows = trained + division.test.length * sources.length
   const each = Math.max(1, Math.ceil(trained * share))
   const working = 8 * (each * width + 2 * Math.min(each, width) ** 2)
@@ -173,7 +177,7 @@ export function headNeed(
 
 /** Values of a row of features, without the bias. */
 export function widthOf(source: FeatureSource): number {
-  if (source.kind === 'pixels') return source.size ** 2 * source.frames * 3
+  if (source.kind === 'pixels') return pixelWidth(source)
   const { shape } = featureProgram(source.source, 'pooled', 1, readoutOf([source]))
   return shape[0]
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
+import { checkAugmentation } from '../../inference/augmentation.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
@@ -24,6 +25,7 @@ import {
   readData,
   requireBothSides,
 } from './reading.ts'
+import { rowsPerVideo } from './rows-per-video.ts'
 import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
 import { type PeriodOptions, timeBounds } from './times.ts'
 import { type TrustedVideos, trustedVideos } from './trusted.ts'
@@ -97,6 +99,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   const { stride, readout, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
   checkLearner(learner)
   if (options.clips !== undefined) requireCount('clips', options.clips)
+  requireAugmentation(options, learner)
   const names = typeof options.from === 'string' ? [options.from] : options.from
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
   if (names.length > 1) requireOwnProvenance(options)
@@ -112,6 +115,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   const sources: FeatureSource[] = []
   for (const name of names)
     sources.push(await openFeatureSource(name, { stride, readout, seed, scratch: startsFresh(learner.kind) }))
+  rowsPerVideo(sources, options) // refuses what its clips do not have
   refuseUnused(sources, options)
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
@@ -130,6 +134,15 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   const { provenance, notes } = await encoderProvenance(sources[0], protectedDigests, { ...options, scaledOn })
   for (const note of notes) onNote(note)
   return { ...shared, groupOf: null, encoder: provenance }
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` for unknown kinds, learners on tokens or frames, and beside several clips */
+function requireAugmentation({ augment, clips = 1 }: CertifyVideosOptions, { kind }: LearnerOptions): void {
+  if (augment === undefined) return
+  checkAugmentation(augment)
+  if (!isHeadKind(kind))
+    throw unusedArgument('augment', `with ${kind} learners, which read tokens or frames`, augment.join(','))
+  if (clips !== 1) throw unusedArgument('clips', 'beside augment, whose kind "time" has further clips', clips)
 }
 
 /**

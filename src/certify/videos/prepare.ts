@@ -144,19 +144,22 @@ async function setsOf(
   options: CertifyVideosOptions,
 ): Promise<SetsOfSource> {
   const train = await videoFeatures(source, videos, options)
-  const test = await videoFeatures(source, division.test, { ...options, clips: 1 })
+  const test = await videoFeatures(source, division.test, { ...options, ...middleOnly })
   const leftOut = [
     ...undecoded(train.failures, () => 'training', options),
     ...undecoded(test.failures, () => 'test', options),
   ]
   const sets = { set: featureSetOf(train, classes), test: testSetOf(test), leftOut }
   if (trusted === null) return { ...sets, scale: null }
-  const scaling = await videoFeatures(source, trusted.videos, { ...options, clips: 1 })
+  const scaling = await videoFeatures(source, trusted.videos, { ...options, ...middleOnly })
   const scale = measureScale(scaling)
   const lost = undecoded(scaling.failures, () => 'trusted', options)
   const [set, tested] = [applyScale(sets.set, scale), applyScale(sets.test, scale)]
   return { set, test: tested, scale, leftOut: [...leftOut, ...lost] }
 }
+
+/** What is predicted or fixes the scale is read as it is: one clip, the middle. */
+const middleOnly = { clips: 1, augment: undefined }
 
 /**
  * Videos that cannot be decoded are left out: that follows from their content. One that could not be decoded this time is not: a
@@ -243,7 +246,7 @@ async function shareOf(
     else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
     else {
       await storeFeatures(source, train, { ...options, shard })
-      await storeFeatures(source, [...division.test, ...(trusted?.videos ?? [])], { ...options, clips: 1, shard })
+      await storeFeatures(source, [...division.test, ...(trusted?.videos ?? [])], { ...options, ...middleOnly, shard })
     }
   }
 }

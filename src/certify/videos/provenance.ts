@@ -92,7 +92,11 @@ export function digestOf(source: FeatureSource, scaledOn: readonly string[]): st
 
 /** SHA-256 of what computes features of a clip: weights, architecture and readout. */
 export function weightsOf(source: FeatureSource): string {
-  if (source.kind === 'pixels') return sha256(JSON.stringify(['pixels', source.size, source.frames, source.sampling]))
+  if (source.kind === 'pixels') {
+    // Certificates of earlier versions know no readout.
+    const readout = source.readout === null ? [] : [source.readout]
+    return sha256(JSON.stringify(['pixels', source.size, source.frames, source.sampling, ...readout]))
+  }
   if (source.kind === 'scratch') return sha256(JSON.stringify(['scratch', source.source.configuration]))
   const { digest } = featureProgram(source.source, 'pooled', 1)
   const { kind, readout } = source

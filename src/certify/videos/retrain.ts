@@ -6,6 +6,7 @@ import { invalidArgument, requireDistinct, VideoMaeError } from '../../core/erro
 import { makeTemporaryFolder } from '../../core/make-folder.ts'
 import { bytesOf } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
+import { augmentationKinds } from '../../inference/augmentation.ts'
 import { engineRecord } from '../../train/engine-choice.ts'
 import { decoderRecord } from '../../video/decoder.ts'
 import { assignBuckets } from '../ensemble/buckets.ts'
@@ -57,6 +58,7 @@ const optionSchema = z.looseObject({
   from: z.array(z.string()).length(1),
   readout: z.string().optional(),
   clips: z.number().int().positive(),
+  augment: z.array(z.enum(augmentationKinds)).optional(),
   stride: z.number().int().positive().nullable(),
   trusted: z.string().nullable(),
   decoder: z.enum(['node-av', 'ffmpeg']),
@@ -183,12 +185,13 @@ function videoOptions(
   stated: z.infer<typeof optionSchema>,
   { data, test, from, cache, signal, onProgress }: RetrainOptions & { readonly cache: string },
 ): CertifyVideosOptions {
-  const { readout, clips, stride, trusted, decoder, engine } = stated
+  const { readout, clips, augment, stride, trusted, decoder, engine } = stated
   return {
     ...optionsAgain(file, certificate, { data, test, signal }),
     ...{ clips, decoder, from: from ?? stated.from[0], engine: engine?.split(' ', 1)[0] ?? null },
     cache,
     ...(readout === undefined ? {} : { readout }),
+    ...(augment === undefined ? {} : { augment }),
     ...(stride === null ? {} : { stride }),
     ...(trusted === null ? {} : { trusted }),
     ...(onProgress === undefined

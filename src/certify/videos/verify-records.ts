@@ -35,7 +35,7 @@ export async function compareRecords(
       continue
     }
     // How many clips a video has, only decoding shows.
-    const counted = key === 'inputs' || options?.clips === 1
+    const counted = key === 'inputs' || (options?.clips === 1 && options.augment === undefined)
     differences.compare(
       `${stored.file}: samples, from the data`,
       byVideo(found.record.samples, counted),

@@ -17,6 +17,7 @@ import { certificateFileAt, invalidCertificate, readBuckets, readCertificate } f
 import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
 import { ensembleFiles, type VerificationReport, type VerifyVotesOptions, verifyVotes } from '../verify/verify-votes.ts'
 import { compareEnsembleFiles } from './ensemble/compare-files.ts'
+import { isHogReadout } from './hog.ts'
 import { samplesOfVideos, videoIdOf } from './learners/video-set.ts'
 import { optionsAgain, withPeriods } from './options-again.ts'
 import { type Division, planVideos } from './plan.ts'
@@ -127,7 +128,7 @@ async function withEnsembles(
 function requireKnownReadout(file: string, certificate: Awaited<ReturnType<typeof readCertificate>>): void {
   if (certificate.schema !== 'videomae.certificate/1') return
   const { readout } = certificate.options ?? {}
-  if (readout === undefined) return
+  if (readout === undefined || isHogReadout(readout)) return
   const parsed = readoutSchema.safeParse(readout)
   if (!parsed.success) throw invalidCertificate(file, 'a known readout in options.readout', JSON.stringify(readout))
 }
@@ -215,9 +216,9 @@ function compareSources(
   }
 }
 
-/** Whether each row of the learners is a video: with several clips their number depends on decoding. */
+/** Whether each row of the learners is a video: with several clips their number is not compared. */
 function oneRowEach({ options }: ReadCertificate): boolean {
-  return options?.clips === 1
+  return options?.clips === 1 && options.augment === undefined
 }
 
 /** @returns ids of the videos in its partitions; null where these are not counted */

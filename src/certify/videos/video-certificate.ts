@@ -120,7 +120,8 @@ export function opensClasses(classes: readonly string[]): boolean {
 
 /** The readout of all sources; undefined where files of earlier versions have none: the mean over tokens, and plain pixels. */
 export function readoutOf([source]: readonly FeatureSource[]): string | undefined {
-  if (source.kind === 'pixels' || source.kind === 'scratch') return undefined
+  if (source.kind === 'scratch') return undefined
+  if (source.kind === 'pixels') return source.readout ?? undefined
   return source.kind !== 'patches' && source.readout === 'mean' ? undefined : source.readout
 }
 
@@ -155,6 +156,7 @@ async function optionsOf(
     seed = 0,
     split = null,
     clips = 1,
+    augment,
     stride = null,
     trusted = null,
     decoder = 'node-av',
@@ -170,6 +172,7 @@ async function optionsOf(
     seed,
     split,
     clips,
+    ...(augment === undefined ? {} : { augment }),
     stride,
     trusted,
     decoder,

@@ -1,8 +1,10 @@
 /** Where output pixel (x, y) looks in the input: (a x + b y + c, d x + e y + f), pixel centers at half numbers. */
 export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number]
 
-/** What is seen where the transformation looks outside the picture; the reference's gray. */
-const fill = 128
+/** What is seen where the transformation looks outside the picture: the reference's gray, or the color of the nearest edge. */
+export type Outside = 'gray' | 'edge'
+
+const gray = 128
 
 /**
  * Warps one RGB frame with bicubic interpolation (Keys's kernel with a = -1), as PIL's `Image.transform(AFFINE, BICUBIC)`.
@@ -10,7 +12,14 @@ const fill = 128
  * @param source uint8 [height, width, 3]
  * @param target the same shape, another buffer
  */
-export function warpFrame(source: Uint8Array, target: Uint8Array, width: number, height: number, map: Affine): void {
+export function warpFrame(
+  source: Uint8Array,
+  target: Uint8Array,
+  width: number,
+  height: number,
+  map: Affine,
+  outside: Outside = 'gray',
+): void {
   const [a, b, c, d, e, f] = map
   const weightX = new Float64Array(4)
   const weightY = new Float64Array(4)
@@ -21,8 +30,8 @@ export function warpFrame(source: Uint8Array, target: Uint8Array, width: number,
     for (let x = 0; x < width; x++, out += 3) {
       const fromX = a * (x + 0.5) + b * (y + 0.5) + c
       const fromY = d * (x + 0.5) + e * (y + 0.5) + f
-      if (fromX < 0 || fromX >= width || fromY < 0 || fromY >= height) {
-        target[out] = target[out + 1] = target[out + 2] = fill
+      if (outside === 'gray' && (fromX < 0 || fromX >= width || fromY < 0 || fromY >= height)) {
+        target[out] = target[out + 1] = target[out + 2] = gray
         continue
       }
       taps(fromX - 0.5, width, columns, weightX)

@@ -28,7 +28,7 @@ export async function openRowSource(
 ): Promise<RowSource> {
   const clip = { frames, size, sampling }
   if (source.kind === 'pixels')
-    return { clip, row: (bytes) => Promise.resolve(pixelRow(bytes)), close: () => Promise.resolve() }
+    return { clip, row: (bytes) => Promise.resolve(pixelRow(source, bytes)), close: () => Promise.resolve() }
   const chosen = await chooseEngine(engine)
   const run = { batch: 1, clipBytes: frames * size.height * size.width * 3 }
   const readout = source.kind === 'scratch' ? undefined : source.readout

@@ -45,9 +45,9 @@ const readoutName = (source: FeatureSource): string | null => ('readout' in sour
 
 function featureInput(source: FeatureSource): Record<string, Pick<SidecarTensor, 'axes' | 'values'>> {
   const values =
-    source.kind === 'pixels'
+    source.kind === 'pixels' && source.readout === null
       ? 'normalized pixels of a clip in the order frame, row, column, channel, see clip.pixels'
-      : `features of the clip by the readout ${readoutName(source)}, as \`videomae features\` computes them with the model whose digest is above`
+      : `features of the clip by the readout ${readoutName(source)}, as \`videomae ${source.kind === 'pixels' ? 'certify' : 'features'}\` computes them with the model whose digest is above`
   return { [voteNames.pooled]: { axes: ['clip', 'value'], values } }
 }
 
@@ -60,7 +60,8 @@ function clipOf(
   input: ExportInput | 'pooled',
 ): ClipOfFile | null {
   const clip = { frames, size, sampling, mean: half, std: half }
-  if (input === 'pooled') return source.kind === 'pixels' ? { ...clip, input: 'float32' } : null
+  if (input === 'pooled')
+    return source.kind === 'pixels' && source.readout === null ? { ...clip, input: 'float32' } : null
   if (source.kind === 'pixels' || source.kind === 'patches') return { ...clip, input }
   const { mean, std } = source.source.configuration
   return { ...clip, input, mean, std }

@@ -2,12 +2,14 @@
 import { z } from 'zod'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { largestResize } from '../../../core/frame-size.ts'
+import { augmentationKinds } from '../../../inference/augmentation.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
 import { readoutSchema } from '../../../model/readout.ts'
 import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
 import { otherClasses } from '../../threat/class-names.ts'
 import { threatStatement, threats } from '../../threat/threat.ts'
+import { hogReadouts } from '../hog.ts'
 
 const whole = z.int().min(1).max(mostClasses)
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal')
@@ -82,7 +84,9 @@ export const descriptionSchema = z.strictObject({
   features: z.strictObject({
     kind: z.literal('pooled'),
     /** What features are of the tokens. Absent: their mean, or plain pixels. */
-    readout: readoutSchema.optional(),
+    readout: z.union([z.enum(hogReadouts), readoutSchema]).optional(),
+    /** Further clips of each training video that the heads were trained on. */
+    augment: z.array(z.enum(augmentationKinds)).optional(),
     /** Name and variant of the engine; null without an encoder. */
     engine: z.string().min(1).nullable(),
     decoder: z.enum(['node-av', 'ffmpeg']),

@@ -4,6 +4,7 @@ import { featureProgram } from '../../../inference/encoder-source.ts'
 import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
 import type { TrainedHeads } from '../../ensemble/heads/head.ts'
 import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
+import { pixelWidth } from '../pixels.ts'
 import { weightsOf } from '../provenance.ts'
 import { clipFacts } from './clip-facts.ts'
 import { openRowSource, type RowSource } from './clip-rows.ts'
@@ -57,7 +58,7 @@ async function openOne(
 
 /** Values of the features of one clip. */
 function widthOf(source: FeatureSource): number {
-  if (source.kind === 'pixels') return source.frames * source.size * source.size * 3
+  if (source.kind === 'pixels') return pixelWidth(source)
   const readout = source.kind === 'scratch' ? undefined : source.readout
   return featureProgram(source.source, 'pooled', 1, readout).shape.reduce((a, b) => a * b, 1)
 }

@@ -53,6 +53,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
     features: {
       kind: 'pooled',
       ...(readout === undefined ? {} : { readout }),
+      ...(options.augment === undefined ? {} : { augment: [...options.augment] }),
       engine: sources.every(({ kind }) => kind === 'pixels') ? null : await engineRecord(engine),
       decoder,
       encoders: sources.map(encoderOf),

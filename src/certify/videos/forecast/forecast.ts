@@ -12,6 +12,7 @@ import { headFamilyOf, isFrameKind, isHeadKind } from '../learners/kinds.ts'
 import { videoSetOf } from '../learners/video-set.ts'
 import { ensembleSize, featureNeed, headNeed, requireStudyMemory, widthOf } from '../memory.ts'
 import { type CertifyVideosPlan, checkPlan, planCertification } from '../plan.ts'
+import { rowsPerVideo } from '../rows-per-video.ts'
 import { claimOf, videosOf } from '../study.ts'
 import { threatOfVideos } from '../video-certificate.ts'
 import { type ForecastEnsemble, type PlannedEnsemble, plannedEnsemble } from './ensembles.ts'
@@ -100,13 +101,18 @@ function ensembleSizeOf({ partitions, rules = defaultRules, spread, periods }: C
 async function timesOf(
   planned: PlannedEnsemble,
   { learner, sources, classes, division }: CertifyVideosPlan,
-  { clips = 1, signal }: CertifyVideosJob,
+  job: CertifyVideosJob,
 ): Promise<{ readonly training: MeasuredWork | null; readonly votes: MeasuredWork | null }> {
   if (!isHeadKind(learner.kind)) return { training: null, votes: null }
   const set = videoSetOf(division.train, classes)
   const width = Math.max(...sources.map(widthOf))
   const family = headFamilyOf(learner.kind, learner.lambda)
-  return measureHeads(family, set, planned, { width, clips, inputs: division.test.length, signal })
+  return measureHeads(family, set, planned, {
+    width,
+    clips: rowsPerVideo(sources, job),
+    inputs: division.test.length,
+    signal: job.signal,
+  })
 }
 
 async function featureTime(
@@ -114,10 +120,15 @@ async function featureTime(
   videos: Parameters<typeof measureFeatures>[3],
 ): Promise<MeasuredWork | null> {
   if (isFrameKind(learner.kind)) return null
-  const { clips = 1 } = videos
+  const clips = rowsPerVideo(sources, videos)
   // Inputs go through the encoder of every group.
   const others = sources.length * (division.test.length + (trusted?.videos.length ?? 0))
-  return measureFeatures(sources[0], division.train, division.train.length * clips + others, videos)
+  return measureFeatures(
+    sources[0],
+    division.train,
+    { all: division.train.length * clips + others, perVideo: clips },
+    videos,
+  )
 }
 
 async function memoryOf(

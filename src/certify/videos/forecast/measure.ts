@@ -26,17 +26,16 @@ const sampleVideos = 6
  * Decodes some of the videos and computes their features, in a temporary folder that is removed. What is in the cache already is not
  * subtracted.
  *
- * @param clips clips of all videos together
+ * @param clips of all videos together, and of each training video
  */
 export async function measureFeatures(
   source: FeatureSource,
   videos: readonly LabeledVideo[],
-  clips: number,
+  clips: { readonly all: number; readonly perVideo: number },
   options: CertifyVideosOptions,
 ): Promise<MeasuredWork> {
   const folder = makeTemporaryFolder('plan')
   const chosen = evenly(videos, sampleVideos)
-  const perVideo = options.clips ?? 1
   const run = async (some: readonly LabeledVideo[]): Promise<number> => {
     const start = performance.now()
     await storeFeatures(source, some, { ...options, cache: folder, shard: null, onProgress: undefined })
@@ -51,7 +50,11 @@ export async function measureFeatures(
     const more = others.length > 1 ? (together - alone) / (others.length - 1) : alone
     const each = more > 0 ? more : together / Math.max(1, others.length)
     const start = Math.max(0, alone - each)
-    return { seconds: start + (each / perVideo) * clips, measured: chosen.length * perVideo, items: clips }
+    return {
+      seconds: start + (each / clips.perVideo) * clips.all,
+      measured: chosen.length * clips.perVideo,
+      items: clips.all,
+    }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
