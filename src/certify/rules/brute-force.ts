@@ -32,11 +32,29 @@ export function trueRadius(adversary: Adversary, limit = adversary.reach.length)
   return limit
 }
 
+/**
+ * Fewest captured buckets with which the rule may answer `target`; infinite where all of them are not enough.
+ */
+export function trueTargetCost(adversary: Adversary, target: number): number {
+  const buckets = adversary.reach.length
+  for (let t = 0; t <= buckets; t++)
+    for (const some of combinations(buckets, t)) {
+      const captured = new Set(some.flatMap((bucket) => adversary.reach[bucket]))
+      if (canReach(adversary, [...captured], (answer) => answer === target)) return t
+    }
+  return Number.POSITIVE_INFINITY
+}
+
 /** Whether some casts of the captured learners make the rule answer something else than `before`. */
 export function canChange(adversary: Adversary, captured: readonly number[], before: number): boolean {
+  return canReach(adversary, captured, (answer) => answer !== before)
+}
+
+/** Whether some casts of the captured learners bring about an answer that is wanted. */
+function canReach(adversary: Adversary, captured: readonly number[], wanted: (answer: number) => boolean): boolean {
   const cast = [...adversary.cast]
   const assign = (depth: number): boolean => {
-    if (depth === captured.length) return adversary.predict(cast) !== before
+    if (depth === captured.length) return wanted(adversary.predict(cast))
     for (let choice = 0; choice < adversary.choices; choice++) {
       cast[captured[depth]] = choice
       if (assign(depth + 1)) return true

@@ -12,6 +12,8 @@ export interface RuleOptions {
   readonly groups?: number
   /** Periods that each learner is trained on, for `temporal`; learners are in order of time, oldest first. */
   readonly coverage?: number
+  /** Classes for which certificates say what it costs to make them come out. */
+  readonly targets?: readonly number[]
 }
 
 /** What a rule needs to know of an ensemble. */
@@ -23,8 +25,12 @@ export function ruleOptions(
     readonly groups?: number | null
     readonly periods?: { readonly coverage: number } | null
   },
+  targets?: readonly number[],
 ): RuleOptions {
-  const { offsets, groups, periods } = ensemble
+  return { ...layoutOptions(rule, ensemble), ...(targets === undefined || targets.length === 0 ? {} : { targets }) }
+}
+
+function layoutOptions(rule: Rule, { offsets, groups, periods }: Parameters<typeof ruleOptions>[1]): RuleOptions {
   // Learners of periods have offsets too, towards their neighbors; what counts there is the coverage.
   if (needsPeriods(rule)) return { rule, coverage: periods?.coverage }
   // Single votes count with the other rules, also where encoders have groups: flipped labels change no encoder.
@@ -82,10 +88,10 @@ export async function certifyInputs(
 
 /** The certificate of each input, by its number. */
 function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) => InputCertificate {
-  const { rule, offsets, groups, coverage } = options
+  const { rule, offsets, groups, coverage, targets = [] } = options
   requireBallots(ballots)
   const { classes, learners } = ballots
-  const { layout, counts, certifier } = ruleNamed(rule)
+  const { layout, counts, certifier, targeted } = ruleNamed(rule)
   if (counts === 'rankings' && ballots.places !== classes)
     throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
   if (layout === 'spread' && offsets === undefined)
@@ -105,17 +111,34 @@ function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) =>
   // Left unused, they would let a poison that changes the votes of a group or of several periods count as one.
   if (layout !== 'groups' && groups !== undefined) throw unusedArgument('groups', `with rule ${rule}`, groups)
   if (layout !== 'periods' && coverage !== undefined) throw unusedArgument('coverage', `with rule ${rule}`, coverage)
-  const certify = certifier({
-    classes,
-    learners,
-    offsets: offsets ?? [0],
-    groups: groups ?? 1,
-    coverage: coverage ?? 1,
-  })
+  checkTargets(targets, classes)
+  const shape = { classes, learners, offsets: offsets ?? [0], groups: groups ?? 1, coverage: coverage ?? 1 }
+  const certify = certifier(shape)
+  const costOf = targets.length === 0 ? null : (targeted?.(shape) ?? null)
+  if (targets.length > 0 && costOf === null) throw unusedArgument('targets', `with rule ${rule}`, targets.join(','))
   return (input) => {
     const votes = votesOfInput(ballots, input)
+    const ranks = ballotsOfInput(ballots, input)
     let abstentions = 0
     for (let i = 0; i < votes.length; i++) if (votes[i] === classes) abstentions++
-    return { ...certify(votes, ballotsOfInput(ballots, input)), abstentions }
+    const certificate = { ...certify(votes, ranks), abstentions }
+    if (costOf === null) return certificate
+    const { prediction, radius } = certificate
+    return {
+      ...certificate,
+      targets: targets.map((target) => {
+        if (target === prediction) return { class: target, poisons: 0 }
+        // The radius rules out every other class, this one among them.
+        const poisons = Math.max(radius + 1, costOf(votes, ranks, target))
+        return { class: target, poisons: Number.isFinite(poisons) ? poisons : null }
+      }),
+    }
   }
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` for what is no class, or one twice */
+function checkTargets(targets: readonly number[], classes: number): void {
+  for (const [i, target] of targets.entries())
+    if (!Number.isInteger(target) || target < 0 || target >= classes || targets.indexOf(target) !== i)
+      throw invalidArgument(`targets[${i}]`, `each a class index below ${classes}, and no class twice`, target)
 }

@@ -12,7 +12,7 @@
  */
 import highsLoader, { type Highs } from 'highs'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
-import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
+import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { bucketsOfLearner, learnersOfBucket } from './spread.ts'
 

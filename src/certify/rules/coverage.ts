@@ -7,12 +7,14 @@
  * of `searchCover`; a greedy attack of that size ends it. The work is counted and limited for each input; where the limit stops it,
  * the answer is the last number that was proved: sound, maybe loose, and said to be so.
  */
+
+import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { boundCover, type Cover, fullPrices, type WorkBudget } from './cover-bound.ts'
 import { greedyCover } from './cover-greedy.ts'
 import { searchCover } from './cover-search.ts'
-import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
+import { targetedFinite } from './targeted.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
   /** Any of the classes that need the same number of poisons, not always the smallest. */
@@ -177,4 +179,8 @@ export const finiteAggregationExact = {
       const certified = certifyFiniteAggregationExact(votes, classes, offsets)
       return { ...ofOneRival(certified), exact: certified.exact }
     },
+  targeted:
+    ({ classes, offsets }) =>
+    (votes, _, target) =>
+      targetedFinite(votes, classes, offsets, target),
 } as const satisfies AggregationRule

@@ -5,6 +5,7 @@
 import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
+import { targetedDpa } from './targeted.ts'
 
 /**
  * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
@@ -43,4 +44,8 @@ export const dpa = {
     ({ classes }) =>
     (votes) =>
       ofOneRival(certifyDpa(votes, classes)),
+  targeted:
+    ({ classes }) =>
+    (votes, _, target) =>
+      targetedDpa(votes, classes, target),
 } as const satisfies AggregationRule

@@ -7,7 +7,8 @@
  */
 import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
-import { type AggregationRule, ofOneRival } from './rule.ts'
+import { type AggregationRule, type EnsembleShape, ofOneRival } from './rule.ts'
+import { targetedGroups } from './targeted.ts'
 
 export interface EncoderGroupsPrediction extends CertifiedPrediction {
   /** Label flips alone (each takes one vote); `radius` is that of videos alone (each takes a whole group). */
@@ -70,16 +71,26 @@ function checkPartition(groups: readonly (readonly number[])[], learners: number
   if (seen.size !== learners) throw invalidArgument('groups', `all ${learners} learners`, `${seen.size} of them`)
 }
 
+/** The learners of each group: split evenly, in order. */
+function membersOf({ learners, groups }: EnsembleShape): number[][] {
+  const size = learners / groups
+  return Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
+}
+
 /** Plurality of heads on per-group encoders; the radius counts videos. */
 export const encoderGroups = {
   ...{ name: 'groups', title: 'groups', layout: 'groups', counts: 'votes' },
   ...{ collective: false, saysExact: false, stroke: 'solid' },
-  certifier({ classes, learners, groups }) {
-    const size = learners / groups
-    const members = Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
+  certifier(shape) {
+    const { classes } = shape
+    const members = membersOf(shape)
     return (votes) => {
       const certified = certifyEncoderGroups(votes, classes, members)
       return { ...ofOneRival(certified), labelRadius: certified.labels }
     }
+  },
+  targeted(shape) {
+    const members = membersOf(shape)
+    return (votes, _, target) => targetedGroups(votes, shape.classes, members, target)
   },
 } as const satisfies AggregationRule

@@ -39,6 +39,18 @@ export interface InputCertificate {
   readonly exact?: boolean
   /** Learners without a vote on this input. */
   readonly abstentions: number
+  /** Of the classes that were asked for, in that order. */
+  readonly targets?: readonly TargetedBudget[]
+}
+
+/** What it costs to make one class come out. */
+export interface TargetedBudget {
+  readonly class: number
+  /**
+   * With fewer poisons this class provably does not come out. 0 where it is the prediction, null where no number of poisons is
+   * enough. In the unit of `radius`.
+   */
+  readonly poisons: number | null
 }
 
 /**
@@ -50,7 +62,15 @@ export interface InputCertificate {
 export type CertifyInput = (
   votes: ArrayLike<number>,
   ballots: ArrayLike<number>,
-) => Omit<InputCertificate, 'abstentions'>
+) => Omit<InputCertificate, 'abstentions' | 'targets'>
+
+/**
+ * Fewest poisons with which class `target` may come out for one input, or a lower bound of it; infinite where none are enough.
+ *
+ * @param votes [learners] first choices; `classes` for an abstention
+ * @param ballots [learners, places] ranks
+ */
+export type TargetCost = (votes: ArrayLike<number>, ballots: ArrayLike<number>, target: number) => number
 
 export interface AggregationRule {
   /** In options and files. */
@@ -68,6 +88,8 @@ export interface AggregationRule {
   readonly stroke: 'solid' | 'dashed' | 'dotted' | 'mixed'
   /** @throws VideoMaeError `INVALID_ARGUMENT` for a shape that does not fit the rule */
   certifier(shape: EnsembleShape): CertifyInput
+  /** Null where what a class costs does not follow from ballots. */
+  readonly targeted: ((shape: EnsembleShape) => TargetCost) | null
 }
 
 /** The certificate of a rule that lifts one rival. */

@@ -1,17 +1,10 @@
 /** Run-Off Election on Finite Aggregation: a poison takes the d learners that a bucket reaches. */
-import { checkOffsets, fewestToReach, VoteReach } from './finite-aggregation.ts'
+import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
+import { type Election, elect, finalLeads } from './election.ts'
 import { distinctRivals, lead } from './plurality.ts'
 import type { AggregationRule } from './rule.ts'
-import {
-  type Attack,
-  type Election,
-  elect,
-  finalLeads,
-  impossible,
-  ofRunOff,
-  type RunOffPrediction,
-  weaker,
-} from './run-off-election.ts'
+import { type Attack, impossible, ofRunOff, type RunOffPrediction, weaker } from './run-off-election.ts'
+import { targetedRunOffFinite } from './targeted-run-off.ts'
 
 /**
  * Run-Off Election on Finite Aggregation: the certificate with summed bucket powers (paper, section 4.2 and appendix).
@@ -206,4 +199,8 @@ export const runOffFinite = {
     ({ classes, offsets }) =>
     (_, ballots) =>
       ofRunOff(certifyRunOffFinite(ballots, classes, offsets)),
+  targeted:
+    ({ classes, offsets }) =>
+    (_, ballots, target) =>
+      targetedRunOffFinite(ballots, classes, offsets, target),
 } as const satisfies AggregationRule

@@ -5,6 +5,7 @@
 import { requireCount } from '../../core/counts.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
+import { targetedPeriods } from './targeted.ts'
 
 export interface TemporalPrediction {
   readonly prediction: number
@@ -59,4 +60,8 @@ export const temporal = {
       const { prediction, duration, earliness, rival } = certifyTemporal(votes, classes, coverage)
       return { ...ofOneRival({ prediction, radius: duration, rival }), earliness }
     },
+  targeted:
+    ({ classes, coverage }) =>
+    (votes, _, target) =>
+      targetedPeriods(votes, classes, coverage, target),
 } as const satisfies AggregationRule
