@@ -4,7 +4,7 @@
     python verify.py --vectors vectors.json      checks this program against test vectors
 
 Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, median and mean radius, sizes, order and SHA-256 of the
-votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. Not checked: rivals, collective bounds,
+votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. Not checked: rivals, targets, collective bounds,
 buckets, the claim.
 """
 import hashlib

@@ -63,6 +63,8 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
    * survive one poisoned training set together. A linear program for each 100 inputs; minutes where K is in the hundreds.
    */
   readonly collective?: readonly number[]
+  /** Names of classes for which certificates say what it costs to make them come out. */
+  readonly targetClasses?: readonly string[]
   /** Seed of the spread. Default 0. */
   readonly seed?: number
   /** Folder where trained learners are kept, so that a killed run goes on. */

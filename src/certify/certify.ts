@@ -33,6 +33,7 @@ import {
 import { summarizeRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
 import type { InputCertificate } from './rules/rule.ts'
+import { summarizeTargets, targetsNamed } from './rules/targeted-summary.ts'
 import { checkThreat } from './threat/threat.ts'
 
 /** Bytes of ballots held at once; more inputs are voted on in turns. */
@@ -59,6 +60,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
   const threat = checkThreat(set, options.by, rules, options.threat)
   checkGroups(test, options)
+  const targets = targetsOf(set, options)
   const ensembles = ensemblesOf(options)
   for (const { plan } of ensembles) checkProtected(set, plan)
   const units = options.by === 'time' ? Number.POSITIVE_INFINITY : rowsOfUnits(set, options.by).length
@@ -115,6 +117,9 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
         collective,
         exactRadii: exactRadii(rule, certificates),
+        ...(targets.length > 0 && certificates[0].targets !== undefined
+          ? { targeted: summarizeTargets(targets, certificates, test.labels) }
+          : {}),
         summary: summarizeRadii(scoredRadii(certificates, test.labels)),
         ...(periods
           ? {
@@ -186,7 +191,7 @@ async function certifyEnsemble<Set extends SampleSet, Inputs extends TestInputs>
   const { learners, classes } = trained
   const shape = { inputs: test.rows, learners, classes, places: rules.some(needsRankings) ? classes : 1 }
   const count = (onBallots?: (ballots: Ballots) => Promise<void>) =>
-    certifyInTurns(trained, test, rules, { ...options, onBallots })
+    certifyInTurns(trained, test, rules, { ...options, onBallots, targets: targetsOf(set, options) })
   const counted =
     folder === undefined ? { stored: null, result: await count() } : await writeBallots(folder, name, shape, count)
   const { byRule, baseAccuracy } = counted.result
@@ -211,6 +216,13 @@ async function certifyEnsemble<Set extends SampleSet, Inputs extends TestInputs>
   if (folder !== undefined && learnersFile !== null)
     await writeFileAtomic(path.join(folder, learnersFile), digestsOfLearners(trained.records))
   return { rules: certified, baseAccuracy, ballots: counted.stored, learnersFile }
+}
+
+function targetsOf(
+  set: SampleSet,
+  { targetClasses = [] }: Pick<CertifyOptions<never, never>, 'targetClasses'>,
+): number[] {
+  return targetsNamed(targetClasses, set.classNames)
 }
 
 /** What always answering the most frequent class of the training set gets right: the accuracy to beat. */
@@ -242,6 +254,8 @@ export async function certifyInTurns<Inputs extends TestInputs>(
   rules: readonly Rule[],
   options: PoolOptions &
     Pick<CertifyOptions<never, never>, 'groups' | 'periods' | 'onVotes' | 'onCertified'> & {
+      /** Classes for which certificates say what they cost. */
+      readonly targets?: readonly number[]
       /** Called with the ballots of the next inputs. */
       readonly onBallots?: (ballots: Ballots) => Promise<void>
     },
@@ -258,9 +272,10 @@ export async function certifyInTurns<Inputs extends TestInputs>(
     const ballots = await trained.vote(test, { from, to }, { ...poolOf(options), onProgress: options.onVotes, keep })
     await options.onBallots?.(ballots)
     right += rightVotes(ballots, test.labels.subarray(from, to))
-    const { groups, periods } = options
+    const { groups, periods, targets } = options
     for (const [r, rule] of rules.entries()) {
-      const certified = await certifyInputs(ballots, ruleOptions(rule, { offsets: trained.offsets, groups, periods }), {
+      const counting = ruleOptions(rule, { offsets: trained.offsets, groups, periods }, targets)
+      const certified = await certifyInputs(ballots, counting, {
         signal: options.signal,
         onProgress: (done) =>
           options.onCertified?.(rules.length * from + r * (to - from) + done, rules.length * test.rows),

@@ -10,6 +10,7 @@ import { exactRadii, needsGroups, needsPeriods, needsSpread } from './rules/list
 import { type RobustnessSummary, summarizeRadii } from './rules/metrics.ts'
 import { checkClasses } from './rules/plurality.ts'
 import type { InputCertificate } from './rules/rule.ts'
+import { summarizeTargets, type TargetedSummary } from './rules/targeted-summary.ts'
 import { abstention, ClassReader, ScoreReader } from './votes/cells.ts'
 import { readVotesTable } from './votes/read-votes.ts'
 import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes/reading.ts'
@@ -230,6 +231,8 @@ export interface ImportedCertificate {
   readonly summary: RobustnessSummary | null
   /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
   readonly exactRadii: number | null
+  /** One for each class of `rule.targets`; not there without. */
+  readonly targeted?: readonly TargetedSummary[]
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]
   /** The votes as they were read, for `verifyCertificate`; null where they were not kept. */
   readonly ballots: StoredBallots | null
@@ -313,6 +316,7 @@ export function importedCertificate(
     conditions: importedConditions(rule, ballots.learners, imported.reading?.reordered === true),
     summary: known.length === 0 ? null : summarizeRadii(radii),
     exactRadii: exactRadii(rule.rule, certified),
+    ...(rule.targets === undefined ? {} : { targeted: summarizeTargets(rule.targets, certified, labels ?? []) }),
     inputs: certified.map((certificate, t) => ({
       id: imported.ids?.[t] ?? String(t),
       label: labels?.[t] ?? null,

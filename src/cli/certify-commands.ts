@@ -163,6 +163,10 @@ function addCertify(program: Command): void {
     )
     .option('--white-box', 'also compute the tighter label-flip certificate of ridge heads')
     .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
+    .option(
+      '--target <classes>',
+      'also say how many poisons it takes to make each of these classes come out, e.g. noFight',
+    )
     .option('--no-per-input', 'do not list inputs in certificate.json')
     .option('--report', 'also write a page about the certificate, report.html in --out; with --votes one for each rule')
     .addOption(requirement())
@@ -210,7 +214,7 @@ const ofVotesOnly = ['votes', 'kind', 'learners', 'labelColumn', 'idColumn', 'he
 /** Those that `certify --votes` uses besides. */
 const ofVotes = new Set([
   ...ofVotesOnly,
-  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'require'],
+  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'require', 'target'],
   ...['out', 'json', 'quiet', 'report'],
 ])
 

@@ -11,6 +11,7 @@ import {
 import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
 import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
+import { targetsNamed } from '../certify/rules/targeted-summary.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
@@ -22,6 +23,7 @@ import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
 import type { CommonOptions } from './run.ts'
+import { targetsOf, targetText } from './target-option.ts'
 
 export interface CertifyVotesOptions extends CommonOptions {
   /** npy or CSV of another system. */
@@ -49,6 +51,8 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly perInput?: boolean
   /** For example `certified@5>=0.6`. */
   readonly require?: readonly string[]
+  /** Names of classes, separated by commas. */
+  readonly target?: string
   /** Also write a page for each rule. */
   readonly report?: boolean
   readonly quiet?: boolean
@@ -63,6 +67,9 @@ export interface CertifyVotesOptions extends CommonOptions {
 export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
   const { number, names } = classesOf(options.classes)
+  // Classes without names are called what they are in the file.
+  const shownNames = names ?? Array.from({ length: number }, (_, c) => String(c + (options.firstClass ?? 0)))
+  const targets = targetsNamed(targetsOf(options.target), shownNames, '--target')
   const requirements = parseRequirements(options.require ?? [], '--require')
   const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
@@ -100,6 +107,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       ...{ rule, offsets },
       ...(needsGroups(rule) && groups !== undefined ? { groups } : {}),
       ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
+      ...(targets.length > 0 ? { targets } : {}),
     })),
     { out, quiet, perInput, names },
   )
@@ -112,13 +120,17 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written, radii: _ }) => {
-      const { rule, summary, exactRadii } = certificate
-      return { rule: rule.rule, learners, inputs, summary, exactRadii, file: written }
+      const { rule, summary, exactRadii, targeted } = certificate
+      return { rule: rule.rule, learners, inputs, summary, exactRadii, targeted, file: written }
     })
     endAsRequired({ read: reading, runs: shown, conditions, pages }, required)
     return
   }
-  for (const result of results) process.stdout.write(`${textOf(result, imported)}\nwrote  ${result.written}\n`)
+  for (const result of results) {
+    const { targeted = [] } = result.certificate
+    const lines = [textOf(result, imported), ...targeted.map((target) => targetText(target, shownNames))]
+    process.stdout.write(`${lines.join('\n')}\nwrote  ${result.written}\n`)
+  }
   const votes = new Set(results.flatMap(({ certificate }) => certificate.ballots?.file ?? []))
   for (const name of votes) process.stdout.write(`wrote  ${path.join(out, name)}\n`)
   for (const page of pages) process.stdout.write(`wrote  ${page}\n`)

@@ -42,6 +42,7 @@ import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
+import { targetsOf, targetText } from './target-option.ts'
 
 export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
   /** One encoder, or one for each group. */
@@ -104,6 +105,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
     const job: CertifyVideosJob = {
       ...videoOptions(data, from, learner, options, signal),
       ...{ by, threat, partitions, rules, groups, collective },
+      targetClasses: targetsOf(options.target),
       spread: options.spread,
       whiteBox: options.whiteBox,
       perInput: options.perInput,
@@ -237,6 +239,11 @@ function reportCertificate(
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
       `${certificateTable(certificate)}\n${certificateRemarks(certificate).map(printable).join('\n')}\n` +
+      runs
+        .flatMap((run) =>
+          (run.targeted ?? []).map((target) => `${runName(run)}: ${targetText(target, certificate.classNames)}\n`),
+        )
+        .join('') +
       files.map((file) => `wrote  ${file}\n`).join(''),
   )
   showRequirements(required)

@@ -132,6 +132,10 @@ function addPredict(program: Command): void {
     .option('--encoder <place>', '[certified] the encoder, once for each group; default: as certified', collect)
     .option('--rule <name>', '[certified] the rule, where the ensemble was certified by several')
     .option('--require-radius <r>', '[certified] abstain where the certified radius is below this', wholeNumber)
+    .option(
+      '--target <classes>',
+      '[certified] also say how many poisons it takes to make each of these classes come out',
+    )
     .option('--top <n>', 'classes to print', countOf('top'), 5)
     .option(
       '--threshold <p>',
@@ -168,7 +172,9 @@ function refuseUnused(command: Command): void {
   const certified = isGiven(command, 'certified')
   if (!certified && !isGiven(command, 'from'))
     throw invalidArgument('--from', 'a classifier, or --certified and an ensemble', undefined)
-  const others = certified ? ['from', 'top', 'threshold', 'windows', 'csv'] : ['encoder', 'rule', 'requireRadius']
+  const others = certified
+    ? ['from', 'top', 'threshold', 'windows', 'csv']
+    : ['encoder', 'rule', 'requireRadius', 'target']
   const unused = command.options.find(
     (option) => others.includes(option.attributeName()) && isGiven(command, option.attributeName()),
   )

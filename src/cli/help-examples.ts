@@ -45,6 +45,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
     'certify labels.csv --from checkpoints/mine --threat label_flip --plan',
     'certify labels.csv --from pixels --readout hog --augment rotate,shear,shift',
     'certify --votes votes.csv --classes cat,dog',
+    'certify --votes votes.csv --classes cat,dog,fox --target fox',
   ],
   verify: ['verify checkpoints/certify/certificate.json', "verify certificate.json --require 'certified@5>=0.6'"],
   audit: ['audit labels.csv --from checkpoints/mine --partitions 50 --trials 100'],

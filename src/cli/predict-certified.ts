@@ -12,6 +12,7 @@ import { readingLines, type SourceReading } from '../video/reading.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requireOneProcess } from './one-process.ts'
 import type { CommonOptions } from './run.ts'
+import { targetsOf } from './target-option.ts'
 
 export interface PredictCertifiedCommandOptions extends CommonOptions {
   /** Ensemble file, `certificate.json` or its folder. */
@@ -20,6 +21,8 @@ export interface PredictCertifiedCommandOptions extends CommonOptions {
   readonly encoder?: readonly string[]
   readonly rule?: Rule
   readonly requireRadius?: number
+  /** Names of classes, separated by commas. */
+  readonly target?: string
   readonly clips?: number
   readonly crops?: number
   readonly engine?: string
@@ -34,7 +37,7 @@ export interface PredictCertifiedCommandOptions extends CommonOptions {
  */
 export async function predictCertifiedCommand(
   videos: readonly string[],
-  { json = false, certified, requireRadius, engine, ...rest }: PredictCertifiedCommandOptions,
+  { json = false, certified, requireRadius, target, engine, ...rest }: PredictCertifiedCommandOptions,
 ): Promise<void> {
   requireOneProcess('predict --certified')
   const interrupt = interruptSignal('Run the command again.')
@@ -46,6 +49,7 @@ export async function predictCertifiedCommand(
     for (const warning of ensemble.warnings) display.note(`warning: ${printable(warning)}`)
     const predictions = await ensemble.predict(videos, {
       requireRadius,
+      targetClasses: targetsOf(target),
       signal: interrupt.signal,
       onProgress: display.counter('videos'),
       onSources(read) {
@@ -103,7 +107,7 @@ function textOf(ensemble: CertifiedEnsemble, predictions: readonly CertifiedVide
 }
 
 function lineOf(prediction: CertifiedClass, { learners }: CertifiedEnsemble, required: number): string {
-  const { label, radius, votes, runnerUp, earliness, labelRadius, exact } = prediction
+  const { label, radius, votes, runnerUp, earliness, labelRadius, exact, targets = [] } = prediction
   const also = [
     ...(earliness === undefined ? [] : [`earliness ${earliness}`]),
     ...(labelRadius === undefined ? [] : [`${labelRadius} changed labels`]),
@@ -111,6 +115,9 @@ function lineOf(prediction: CertifiedClass, { learners }: CertifiedEnsemble, req
   ]
   const certified = `radius ${radius}${also.length === 0 ? '' : ` (${also.join(', ')})`}`
   const next = runnerUp === null ? 'no other class has votes' : `next ${runnerUp.label}, ${runnerUp.votes}`
-  const rest = `${certified}; ${votes} of ${learners} votes; ${next}`
+  const costs = targets.map(({ label: name, poisons }) =>
+    poisons === null ? `; ${name} with no number of poisons` : `; ${name} needs ${poisons}`,
+  )
+  const rest = `${certified}; ${votes} of ${learners} votes; ${next}${costs.join('')}`
   return label === null ? `abstained (below ${required}): ${rest}` : `${label}  ${rest}`
 }

@@ -46,12 +46,15 @@ const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJo
 function certified({ certificate, plan }: CertifiedVideos, rule: Rule) {
   const { inputs } = certificate.runs.find((one) => one.rule === rule)!
   const pathOf = new Map(plan.division.test.map((video) => [video.id, video.path]))
-  return inputs!.map(({ id, label: _, prediction, rivals, ...rest }) => ({
+  return inputs!.map(({ id, label: _, prediction, rivals, targets, ...rest }) => ({
     video: pathOf.get(id)!,
     ok: true,
     label: certificate.classNames[prediction],
     rivals: rivals.map((c) => certificate.classNames[c]),
     ...rest,
+    ...(targets && {
+      targets: targets.map(({ class: c, poisons }) => ({ label: certificate.classNames[c], poisons })),
+    }),
   }))
 }
 
@@ -231,14 +234,16 @@ describe('videomae predict --certified', () => {
     )
     writeFileSync(place('mostly.csv'), `path,label,split\n${rows.join('\n')}\n`)
     const data = place('mostly.csv')
-    const result = await certifyVideos(job('command', { data, from: 'pixels', rules: ['dpa', 'roe'] }))
+    const result = await certifyVideos(
+      job('command', { data, from: 'pixels', rules: ['dpa', 'roe'], targetClasses: ['rare'] }),
+    )
     const expected = certified(result, 'roe')
     const names = expected.map(({ video }) => video)
     const radii = expected.map(({ radius }) => radius)
     const most = Math.max(...radii)
     expect(most).toBeGreaterThan(Math.min(...radii))
     const command = ['predict', ...names, '--certified', place('command'), '--rule', 'roe', '--threads', '1']
-    const gate = [...command, '--require-radius', String(most)]
+    const gate = [...command, '--require-radius', String(most), '--target', 'rare']
     const { code, stdout } = await videomae(...gate, '--json')
     expect(code).toBe(8)
     const shown = JSON.parse(stdout) as { predictions: CertifiedVideo[]; ensemble: { digest: string } }
@@ -248,8 +253,8 @@ describe('videomae predict --certified', () => {
     })
     for (const [i, one] of shown.predictions.entries()) {
       if (!one.ok) throw new Error(one.reason)
-      const { video, label, radius, rivals } = expected[i]
-      expect(one).toMatchObject({ video, radius, rivals })
+      const { video, label, radius, rivals, targets } = expected[i]
+      expect(one).toMatchObject({ video, radius, rivals, targets })
       expect([one.label, one.withheld]).toEqual(radius < most ? [null, label] : [label, undefined])
       const { votes, runnerUp, abstentions } = one
       expect(votes + (runnerUp?.votes ?? 0) + abstentions).toBeLessThanOrEqual(6)
@@ -259,6 +264,7 @@ describe('videomae predict --certified', () => {
     expect(text.code).toBe(8)
     expect(text.stderr).toContain('RADIUS_BELOW_REQUIRED')
     expect(text.stdout).toContain(`abstained (below ${most})`)
+    expect(text.stdout).toMatch(/rare needs [1-9]/)
     expect(text.stdout).toContain(result.certificate.threat.claim)
     expect((await videomae(...command)).code).toBe(0)
 

@@ -46,6 +46,7 @@ export async function writeAllCertificates(folder: string): Promise<Readonly<Rec
       rules: ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
       spread: 3,
       collective: [0, 2],
+      targetClasses: [set.classNames[1], set.classNames[0]],
     }),
     votesOnly: await write(place('votes-only'), set, inputs, { ...general, by: 'id', partitions: 9, rules: ['dpa'] }),
     // More partitions than videos: learners without a sample.
@@ -95,10 +96,10 @@ async function importedCertificates(folder: string): Promise<[name: string, file
   writeFileSync(scores, `id,label,${scoreNames.join(',')}\n${scored.join('\n')}\n`)
   const spread = ['--offsets', '0,3,7']
   const calls: [name: string, file: string, options: readonly string[]][] = [
-    ['dpa', votes, ['--rule', 'dpa']],
+    ['dpa', votes, ['--rule', 'dpa', '--target', '3,1']],
     ['fa', votes, ['--rule', 'fa', ...spread]],
     ['fa_exact', votes, ['--rule', 'fa_exact', ...spread]],
-    ['roe', scores, ['--rule', 'roe', '--kind', 'scores']],
+    ['roe', scores, ['--rule', 'roe', '--kind', 'scores', '--target', '2']],
     ['roe_fa', scores, ['--rule', 'roe_fa', '--kind', 'scores', ...spread]],
     ['groups', votes, ['--rule', 'groups', '--groups', '4']],
     ['temporal', votes, ['--rule', 'temporal', '--coverage', '2']],

@@ -122,9 +122,23 @@ it('encoder groups are those of the partitions', async () => {
       { ...ballots, ranks: Uint8Array.from(ranks as Uint8Array) },
       ruleOptions('groups', run),
     )
-    run.inputs = (run.inputs ?? []).map((input, t) => ({ ...input, ...counted[t], rivals: [...counted[t].rivals] }))
+    run.inputs = (run.inputs ?? []).map((input, t) => ({
+      ...input,
+      ...counted[t],
+      rivals: [...counted[t].rivals],
+      targets: undefined,
+    }))
   })
   expect(fields).toContain('runs[0].groups')
+})
+
+it('what a class costs follows from the votes, for all inputs and for each', async () => {
+  const fields = await forged('general', ({ runs: [{ inputs, targeted }] }) => {
+    const [cost] = inputs?.[4].targets ?? []
+    cost.poisons = (cost.poisons ?? 0) + 1
+    if (targeted !== undefined) targeted[1].ruledOut[0] = 1
+  })
+  expect(fields).toEqual(['runs[0].inputs[4].targets[0].poisons', 'runs[0].targeted[1].ruledOut[0]'])
 })
 
 it('a claim for any classes has the classes that stand for all others', async () => {

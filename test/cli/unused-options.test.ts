@@ -127,7 +127,10 @@ const table: Record<string, Record<string, Use>> = {
   predict: {
     ...used('--certified', '--json'),
     '--threads': { refused: ['predict v.mp4 --from run --engine reference --threads 2'] },
-    ...refused(['predict v.mp4 --from model.onnx'], ['--encoder run', '--rule dpa', '--require-radius 1']),
+    ...refused(
+      ['predict v.mp4 --from model.onnx'],
+      ['--encoder run', '--rule dpa', '--require-radius 1', '--target a'],
+    ),
     ...refused(['predict v.mp4 --certified ensemble'], ['--from run', '--top 2', '--threshold 0.5', '--windows 2']),
     '--csv': {
       refused: ['predict v.mp4 --certified ensemble --csv out.csv', 'predict v.mp4 --from model.onnx --csv -'],
@@ -209,7 +212,7 @@ const table: Record<string, Record<string, Use>> = {
         ...['--seed 1', '--learner ridge', '--threat general', '--labels-used'],
       ],
     ),
-    ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input']),
+    ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input', '--target a']),
     ...refused([inVotes, inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--plan']),
     ...refused([inVotes, inLists, 'certify list.csv --from run'], ['--lethal-dose dose.json']),
     ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),

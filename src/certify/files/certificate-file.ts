@@ -12,6 +12,7 @@ import type { Periods } from '../ensemble/periods.ts'
 import { type RunRule, ruleNamed } from '../rules/list.ts'
 import type { RobustnessSummary } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
+import type { TargetedSummary } from '../rules/targeted-summary.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
 import type { SampleFiles } from './sample-record.ts'
 import type { StoredBallots, StoredFlips } from './stored-votes.ts'
@@ -92,6 +93,8 @@ export interface CertificateRun {
   readonly summary: RobustnessSummary
   /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
   readonly exactRadii: number | null
+  /** What it costs to make single classes come out; not there where no classes were asked for. */
+  readonly targeted?: readonly TargetedSummary[]
   /** For `temporal`, whose radius is the duration: the same of the earliness. */
   readonly earliness?: RobustnessSummary
   /**

@@ -43,7 +43,13 @@ const inputCertificate = {
   earliness: count.optional(),
   exact: z.boolean().optional(),
   abstentions: count,
+  targets: z.array(z.strictObject({ class: count, poisons: count.nullable() })).optional(),
 }
+
+const targeted = z
+  .array(z.strictObject({ class: count, inputs: count, ruledOut: z.array(share), medianRuledOut: count.nullable() }))
+  .min(1)
+  .optional()
 
 const periods = z.strictObject({ until: z.number(), length: z.number().positive(), coverage: positive })
 
@@ -71,6 +77,7 @@ const run = z.strictObject({
     .array(z.strictObject({ budget: count, changedAtMost: count, certifiedAccuracy: share }))
     .max(1000)
     .nullable(),
+  targeted,
   inputs: z.array(z.strictObject({ id: z.string(), label: count, ...inputCertificate })).nullable(),
   ballots: storedBallots.nullable().optional(),
   flips: storedFlips.nullable().optional(),
@@ -219,12 +226,14 @@ export const importedCertificateSchema = z.strictObject({
     offsets: z.array(count).optional(),
     groups: positive.optional(),
     coverage: positive.optional(),
+    targets: z.array(count).min(1).optional(),
   }),
   learners: positive,
   classNames: z.array(z.string()).nullable(),
   conditions: z.array(z.string()),
   summary: summary.nullable(),
   exactRadii: count.nullable(),
+  targeted,
   inputs: z.array(z.strictObject({ id: z.string(), label: count.nullable(), ...inputCertificate })).nullable(),
   ballots: storedBallots.nullable().optional(),
 })

@@ -10,6 +10,7 @@ import { certifyCollective, loadSolver } from '../rules/collective.ts'
 import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
+import { summarizeTargets } from '../rules/targeted-summary.ts'
 import { compareAttestation } from './attestation.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
 import { compareConsistency, compareIds, compareNames } from './consistency.ts'
@@ -176,6 +177,15 @@ class Verifier {
     this.runs.push({ run: name, inputs: certificates.length, skipped: null, summary })
     differences.compare('summary', certificate.summary, summary)
     differences.compare('exactRadii', certificate.exactRadii, exactRadii(rule.rule, certificates))
+    const { targets } = rule
+    const targeted =
+      targets &&
+      summarizeTargets(
+        targets,
+        certificates,
+        inputs.map(({ label }) => label),
+      )
+    differences.compare('targeted', certificate.targeted, targeted)
     if (votes === null) return
     differences.compare('votes.inputs', votes.inputs, inputs.length)
     differences.compare('votes.learners', votes.learners, ballots.learners)
@@ -237,6 +247,7 @@ class Verifier {
   private async run(run: ReadRun, name: string, at: string, classes: number): Promise<Recount | null> {
     const { differences } = this
     const { inputs, ballots = null, flips = null, rule } = run
+    const targets = run.targeted?.map((each) => each.class)
     if (inputs === null) this.skip(name, 'it lists no inputs (--no-per-input)')
     else if (ballots === null) this.skip(name, 'it names no stored votes', inputs.length)
     else if (rule === 'dpa_white_box' && flips === null) this.skip(name, 'it names no stored flips', inputs.length)
@@ -249,7 +260,7 @@ class Verifier {
         inputs,
         at,
         run: name,
-        rule: ruleOptions(ballotRule(rule), run),
+        rule: ruleOptions(ballotRule(rule), run, targets),
         keepRight: run.collective !== null,
       },
       flips: rule === 'dpa_white_box' ? flips : null,
@@ -264,6 +275,12 @@ class Verifier {
       ? summarizeRadii(scoredRadii(certificates, labels, ({ earliness: newest = 0 }) => newest))
       : undefined
     differences.compare(`${at}earliness`, run.earliness, earliness, about)
+    differences.compare(
+      `${at}targeted`,
+      run.targeted,
+      targets && summarizeTargets(targets, certificates, labels),
+      about,
+    )
     differences.compare(`${at}exactRadii`, run.exactRadii, exactRadii(rule, certificates), about)
     differences.compare(`${at}abstentions`, run.abstentions, sumOf(certificates), about)
     const votes = inputs.length * run.learners

@@ -15,6 +15,7 @@ import {
 } from '../files/certificate-file.ts'
 import { requireOwnRecords } from '../files/sample-record.ts'
 import { defaultRules } from '../rules/list.ts'
+import { targetsNamed } from '../rules/targeted-summary.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
 import { type EnsembleSize, ensembleSize } from './memory.ts'
@@ -28,7 +29,7 @@ export interface CertifyVideosJob
   extends VideoStudyOptions,
     Pick<
       CertifyOptions<SampleSet, TestInputs>,
-      'partitions' | 'rules' | 'spread' | 'groups' | 'whiteBox' | 'collective' | 'perInput'
+      'partitions' | 'rules' | 'spread' | 'groups' | 'whiteBox' | 'collective' | 'targetClasses' | 'perInput'
     > {
   /** What the attacker may do. Default `general`, with rule `temporal` that. */
   readonly threat?: Threat
@@ -154,6 +155,7 @@ async function planJob(job: CertifyVideosJob) {
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   checkPlan(plan, by, rules, threat, whiteBox)
+  targetsNamed(job.targetClasses ?? [], plan.classes)
   return { plan, videos, by, out }
 }
 

@@ -7,6 +7,7 @@ import type { SourceReading } from '../../../video/reading.ts'
 import type { DecoderName } from '../../../video/types.ts'
 import type { Rule } from '../../rules/list.ts'
 import type { InputCertificate } from '../../rules/rule.ts'
+import { targetsNamed } from '../../rules/targeted-summary.ts'
 import { otherClasses } from '../../threat/class-names.ts'
 import type { ThreatStatement } from '../../threat/threat.ts'
 import { rowsOfVideos } from './clip-rows.ts'
@@ -38,6 +39,8 @@ export interface CertifiedEnsembleOptions {
 export interface PredictCertifiedOptions {
   /** Abstain where the radius is below this. Default 0: never. */
   readonly requireRadius?: number
+  /** Names of classes for which predictions say what it costs to make them come out. */
+  readonly targetClasses?: readonly string[]
   /** Processor seconds after which a file counts as unreadable. */
   readonly timeoutSeconds?: number
   readonly signal?: AbortSignal
@@ -47,7 +50,7 @@ export interface PredictCertifiedOptions {
 }
 
 /** One prediction with its certificate. What the radius counts is `threat.unit` of the ensemble. */
-export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'rivals'> {
+export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'rivals' | 'targets'> {
   readonly ok: true
   /** Null where the ensemble abstains: the radius is below what was asked for. */
   readonly label: string | null
@@ -59,6 +62,8 @@ export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'r
   readonly runnerUp: { readonly label: string; readonly votes: number } | null
   /** Classes that the cheapest conceivable attack has to lift. */
   readonly rivals: readonly string[]
+  /** Of the classes that were asked for: with fewer poisons the class does not come out; null where no number is enough. */
+  readonly targets?: readonly { readonly label: string; readonly poisons: number | null }[]
 }
 
 export type CertifiedVideo = PredictedVideo &
@@ -117,15 +122,16 @@ export async function openCertifiedEnsemble(
   const processes = new IdleProcesses()
 
   async function predict(videos: readonly string[], asked: PredictCertifiedOptions): Promise<CertifiedVideo[]> {
-    const { requireRadius = 0, signal, onSources, onProgress, timeoutSeconds } = asked
+    const { requireRadius = 0, targetClasses = [], signal, onSources, onProgress, timeoutSeconds } = asked
     if (!Number.isInteger(requireRadius) || requireRadius < 0)
       throw invalidArgument('requireRadius', 'a whole number from 0', requireRadius)
+    const targets = targetsNamed(targetClasses, classNames)
     const { entries, sources: read } = readGiven(videos)
     onSources?.(read)
     const loading = { decoder, workers, timeoutSeconds, processes, signal, onProgress }
     const rows = await rowsOfVideos(encoders, entries, loading)
     const readable = rows.filter((row) => 'length' in row)
-    const voted = await voteOnRows(stored, rule, readable, { threads, signal })
+    const voted = await voteOnRows(stored, rule, readable, { threads, signal, targets })
     let next = 0
     return rows.map((row, i) => {
       const video = predictedVideo(entries[i])
@@ -156,7 +162,7 @@ function named(
   classNames: readonly string[],
   requireRadius: number,
 ): CertifiedClass {
-  const { prediction, rivals, ...rest } = certificate
+  const { prediction, rivals, targets, ...rest } = certificate
   let next = -1
   for (let c = 0; c < counts.length; c++)
     if (c !== prediction && counts[c] > 0 && (next < 0 || counts[c] > counts[next])) next = c
@@ -168,6 +174,9 @@ function named(
     votes: counts[prediction],
     runnerUp: next < 0 ? null : { label: classNames[next], votes: counts[next] },
     rivals: rivals.map((c) => classNames[c]),
+    ...(targets === undefined
+      ? {}
+      : { targets: targets.map((target) => ({ label: classNames[target.class], poisons: target.poisons })) }),
   }
 }
 

@@ -32,7 +32,7 @@ export async function voteOnRows(
   ensemble: StoredEnsemble,
   rule: Rule,
   rows: readonly (readonly Float32Array[])[],
-  options: PoolOptions = {},
+  { targets, ...options }: PoolOptions & { readonly targets?: readonly number[] } = {},
 ): Promise<VotedInput[]> {
   const { heads, description } = ensemble
   const { learners, classes, width } = heads
@@ -45,7 +45,9 @@ export async function voteOnRows(
     const work = mine.length * learners * weightsLength(classes, width)
     const pool = work < mostHere ? { ...options, threads: 1 } : options
     const ballots = await ballotsOf(heads, testSets(ensemble, mine), { ...pool, keep })
-    const certificates = await certifyInputs(ballots, ruleOptions(rule, description), { signal: options.signal })
+    const certificates = await certifyInputs(ballots, ruleOptions(rule, description, targets), {
+      signal: options.signal,
+    })
     for (const [t, certificate] of certificates.entries())
       all.push({ certificate, counts: tally(votesOfInput(ballots, t), classes).slice() })
   }

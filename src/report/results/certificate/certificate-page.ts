@@ -6,6 +6,7 @@ import { accuracyFigures, certifiedAt, certifiedWithin, radiusFigure, runTable }
 import { dataSection } from './data.ts'
 import type { CertificateFacts, CertifiedRun } from './facts.ts'
 import { classBlocks, mostRuns, weakestBlocks } from './inputs.ts'
+import { targetBlocks } from './targets.ts'
 import { verifySection } from './verification.ts'
 import { encoderSentence, threatSentence, unitWord } from './words.ts'
 
@@ -130,7 +131,7 @@ function resultSection(facts: CertificateFacts): Section {
   blocks.push(...accuracyFigures(facts))
   for (const { name, summary, inputs } of runs)
     if (summary === null && inputs !== null && inputs.length > 0) blocks.push(radiusFigure(facts, name, inputs))
-  blocks.push(...runTable(facts), ...remarks(facts), ...collectiveBlocks(facts))
+  blocks.push(...runTable(facts), ...remarks(facts), ...collectiveBlocks(facts), ...targetBlocks(facts))
   return { heading: 'Result', blocks }
 }
 

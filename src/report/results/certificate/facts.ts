@@ -39,6 +39,8 @@ export interface CertifiedRun {
   /** Null where single inputs were left out of the certificate. */
   readonly inputs: readonly CertifiedInput[] | null
   readonly collective: ReadRun['collective']
+  /** What it costs to make single classes come out. */
+  readonly targeted: NonNullable<ReadRun['targeted']>
   /** Inputs whose radius is exact, where the rule says so; of the others it is a lower bound. */
   readonly exactRadii: number | null
   readonly warnings: readonly string[]
@@ -102,6 +104,7 @@ async function ofCertificate(folder: string, certificate: ReadCertificate): Prom
       baseAccuracy: run.baseAccuracy,
       inputs: run.inputs,
       collective: run.collective,
+      targeted: run.targeted ?? [],
       exactRadii: run.exactRadii,
       warnings: run.warnings,
     })),
@@ -111,8 +114,20 @@ async function ofCertificate(folder: string, certificate: ReadCertificate): Prom
 
 async function ofImported(
   folder: string,
-  { rule, learners, classNames, conditions, summary, inputs, exactRadii, votes, ballots }: ReadImportedCertificate,
+  imported: ReadImportedCertificate,
 ): Promise<Omit<CertificateFacts, 'source'>> {
+  const {
+    rule,
+    learners,
+    classNames,
+    conditions,
+    summary,
+    inputs,
+    exactRadii,
+    votes,
+    ballots,
+    targeted = [],
+  } = imported
   const { title, layout } = ruleNamed(rule.rule)
   return {
     ...{ threat: null, by: null, conditions, periods: layout === 'periods' },
@@ -120,7 +135,7 @@ async function ofImported(
     runs: [
       {
         ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
-        ...{ earliness: null, baseAccuracy: null, collective: null, warnings: votes?.notes ?? [] },
+        ...{ earliness: null, baseAccuracy: null, collective: null, targeted, warnings: votes?.notes ?? [] },
       },
     ],
     files: await checked(folder, ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256]]),
