@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { type PrepareOptions, prepareVideos } from '../../src/prepare/prepare.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
@@ -230,4 +230,23 @@ test('time stamps too fine for a long picture become coarser', () => {
   expect(stampsOf([0, 1, 2], undefined, nanoseconds)).toEqual({ unit: nanoseconds, values: [0, 1e9, 2e9] })
   expect(stampsOf([0, 3], undefined, nanoseconds)).toEqual({ unit: { num: 1, den: 90_000 }, values: [0, 270_000] })
   expect(stampsOf([0, 30_000], undefined, nanoseconds)).toBeNull()
+})
+
+test('the bytes of a prepared file are the same whatever memory held before', async () => {
+  const place = path.join(folder, 'memory')
+  mkdirSync(place)
+  encodeFixture(path.join(place, 'a.mp4'), { width: 176, height: 144, frames: 10 })
+  const digestIn = async (name: string): Promise<string> => {
+    await prepareVideos(place, path.join(folder, name), { jobs: 1 })
+    return fileDigest(path.join(folder, name, 'videos/a.mp4'))
+  }
+  const plain = await digestIn('memory-plain')
+  // The C library of Linux fills what it hands out, with 0xfe, in the processes that start from here on.
+  vi.stubEnv('MALLOC_PERTURB_', '1')
+  vi.stubEnv('MALLOC_MMAP_THRESHOLD_', '1000000000')
+  try {
+    expect(await digestIn('memory-filled')).toBe(plain)
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })

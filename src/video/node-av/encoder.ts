@@ -158,6 +158,7 @@ export class VideoWriter {
   }
 }
 
+/** Without x264's `mbtree`, whose vector code reads memory that nothing has written: the bytes of a file would differ from process to process. */
 function encoderOptions({ group, quality }: EncodeSettings): Record<string, string> {
   return {
     preset: 'medium',
@@ -167,7 +168,7 @@ function encoderOptions({ group, quality }: EncodeSettings): Record<string, stri
     sc_threshold: '0',
     bf: '0',
     refs: '1',
-    'x264-params': 'open-gop=0:cabac=0:no-deblock=1:weightp=0',
+    'x264-params': 'open-gop=0:cabac=0:no-deblock=1:weightp=0:mbtree=0',
   }
 }
 
