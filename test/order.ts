@@ -29,6 +29,7 @@ export const longest: readonly string[] = [
   'test/certify-videos/ensemble.test.ts',
   'test/distributed/training.test.ts',
   'test/distributed/finetuning.test.ts',
+  'test/distributed/divided-work.test.ts',
   'test/cuda/pretrain.test.ts',
   'test/video/machine.test.ts',
   'test/engines/operations.test.ts',

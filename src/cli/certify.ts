@@ -9,12 +9,7 @@ import {
 import type { Rule } from '../certify/rules/list.ts'
 import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import type { Threat } from '../certify/threat/threat.ts'
-import {
-  type CertifiedVideos,
-  type CertifyVideosJob,
-  certifyVideos,
-  certifyVideosShare,
-} from '../certify/videos/certify-videos.ts'
+import { type CertifiedVideos, type CertifyVideosJob, certifyVideosShare } from '../certify/videos/certify-videos.ts'
 import { type GroupClaim, planGroups, requireFreshStart } from '../certify/videos/group-plan.ts'
 import { pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
 import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kinds.ts'
@@ -24,9 +19,12 @@ import { videosOf } from '../certify/videos/study.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { printable } from '../core/printable.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
+import { rankPart } from '../train/rank-resources.ts'
 import { recipeFile } from '../train/recipes.ts'
+import { certifyOnRanks } from './certify-on-ranks.ts'
 import {
   bucketsOf,
   groupCount,
@@ -41,7 +39,9 @@ import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requireOneProcess } from './one-process.ts'
 import { requirePage, writePage } from './page.ts'
+import { formatRanks, onRanks } from './ranks.ts'
 import { targetsOf, targetText } from './target-option.ts'
 
 export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
@@ -67,13 +67,24 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   readonly report?: boolean
 }
 
-/** `videomae certify`. */
+/** `videomae certify`: a whole certification on all ranks that a launcher has started, other work in one process. */
 export async function certifyCommand(data: string | undefined, given: CertifyCommandOptions): Promise<void> {
-  const { votes } = given
+  const { votes, shard, stage, plan } = given
+  const alone =
+    votes !== undefined ? '--votes' : plan === true ? '--plan' : stage === 'groups' ? '--stage groups' : null
+  if (alone !== null) requireOneProcess(`certify ${alone}`)
   if (votes !== undefined) return certifyVotes(votes, given)
+  if (shard !== undefined || stage !== undefined || plan === true) return certifyOn(Ranks.alone(), data, given)
+  return onRanks(given, (ranks) => certifyOn(ranks, data, given))
+}
+
+async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyCommandOptions): Promise<void> {
   if (data === undefined) throw invalidArgument('DATA', 'labeled videos, or --votes FILE', data)
   const rules = rulesOf(given.rule ?? 'dpa,roe')
-  const options = { ...given, ...bucketsOf(rules, given) }
+  const part = rankPart(ranks)
+  const resources = { threads: given.threads ?? part, workers: given.workers ?? part }
+  const quiet = given.quiet === true || ranks.rank > 0
+  const options = { ...given, ...bucketsOf(rules, given), ...resources, quiet }
   const { threat, by, out, json = false, stage } = options
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
@@ -92,15 +103,21 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const { spread, seedsPerPartition: seeds, whiteBox } = options
   if (stage !== 'groups') {
     checkRules({ partitions, rules, groups, by, collective, spread, seeds, whiteBox })
-    await requireCertificateFolder(out, true)
+    await ranks.agree(() => requireCertificateFolder(out, true))
   }
-  const interrupt = interruptSignal('Run the same command again: finished features, encoders and learners are kept.')
+  const hint = 'Run the same command again: finished features, encoders and learners are kept.'
+  const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
+  if (ranks.size > 1) noteOf(quiet)(formatRanks(ranks))
   try {
     const { signal } = interrupt
-    const learner = await learnerOf(options, options.learner)
-    await requirePage(options.report, out)
-    if (options.plan !== true) makeFolder(out)
-    const from = await encodersOf(data, learner, { ...options, rules }, signal)
+    const learner = await ranks.agree(async () => {
+      await requirePage(options.report, out)
+      if (options.plan !== true) makeFolder(out)
+      return learnerOf(options, options.learner)
+    })
+    // Encoders of groups are pretrained by the first rank.
+    const encoders = async () => (ranks.rank > 0 ? null : encodersOf(data, learner, { ...options, rules }, signal))
+    const from = await ranks.fromFirst(await ranks.workTogether(encoders, signal))
     if (from === null) return
     const job: CertifyVideosJob = {
       ...videoOptions(data, from, learner, options, signal),
@@ -120,7 +137,8 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
       const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
       return report(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
     }
-    const certified = await certifyVideos(job)
+    const certified = await certifyOnRanks(ranks, job)
+    if (certified === null) return
     const files = [...certified.files, ...(await writePage(options.report, out))]
     reportCertificate({ ...certified, files }, { from, out, json, requirements })
   } finally {

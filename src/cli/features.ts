@@ -2,15 +2,19 @@ import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../dataset/dataset.ts'
-import { type FeatureKind, openEncoder, patchSource } from '../inference/encoder-source.ts'
+import { Ranks } from '../distributed/ranks.ts'
+import { type FeatureKind, openEncoder, patchSource, type TokenSource } from '../inference/encoder-source.ts'
 import { requireFeatureFolder, writeFeatureFiles } from '../inference/feature-files.ts'
-import { computeFeatures, toldFailure } from '../inference/features.ts'
+import { toldFailure } from '../inference/features.ts'
+import { computeFeaturesOnRanks } from '../inference/rank-features.ts'
 import { clipTiming } from '../train/clip-timing.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import { rankPart } from '../train/rank-resources.ts'
 import { readingLines } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
+import { formatRanks, onRanks } from './ranks.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface FeaturesCommandOptions extends CommonOptions {
@@ -39,19 +43,30 @@ export interface FeaturesCommandOptions extends CommonOptions {
   readonly quiet?: boolean
 }
 
-/** `videomae features`. */
-export async function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
-  const { json = false, quiet = false, out = 'features', from, engine, windowStep } = options
+/** `videomae features`, on all ranks that a launcher has started, unless each has its own part. */
+export function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
+  if (options.shard !== undefined) return featuresOn(Ranks.alone(), data, options)
+  return onRanks(options, (ranks) => featuresOn(ranks, data, options))
+}
+
+async function featuresOn(ranks: Ranks, data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
+  const { json = false, out = 'features', from, engine, windowStep } = options
+  const first = ranks.rank === 0
+  const part = rankPart(ranks)
   refuseIgnoredThreads(engine, options.threads)
-  await requireFeatureFolder(out)
-  const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
-  const display = new ProgressDisplay({ stream: process.stderr, quiet })
+  await ranks.agree(() => requireFeatureFolder(out))
+  const hint = 'Run the same command again: it goes on where it was.'
+  const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: options.quiet === true || !first })
+  if (ranks.size > 1) display.note(formatRanks(ranks))
   try {
-    const opened = from === 'pixels' ? patchSource({ kind: 'dense', stride: 1, fps: null }) : await openEncoder(from)
+    const opened = await ranks.agree<TokenSource>(() =>
+      from === 'pixels' ? patchSource({ kind: 'dense', stride: 1, fps: null }) : openEncoder(from),
+    )
     for (const warning of opened.warnings) display.note(`warning: ${warning}`)
     const { sampling } = opened
     const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
-    const { entries, sources: read } = readVideos(data, { labelFromFolder: true })
+    const { entries, sources: read } = await ranks.agree(() => readVideos(data, { labelFromFolder: true }))
     if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
     const { classes, videos, unlabeled } = withClasses(entries)
     if (classes !== null && unlabeled > 0)
@@ -59,8 +74,9 @@ export async function featuresCommand(data: readonly string[], options: Features
         `${unlabeled} of ${entries.length} videos ${unlabeled === 1 ? 'has' : 'have'} no label: -1 in labels of features.safetensors, null in index.json`,
       )
     const shard = options.shard === undefined ? null : parseShard(options.shard)
-    const { kind, readout, clips, crops, batch, threads, decoder, workers } = options
-    const computed = await computeFeatures(source, videos, {
+    const { kind, readout, clips, crops, batch, decoder } = options
+    const computed = await computeFeaturesOnRanks(source, videos, {
+      ranks,
       kind,
       readout,
       cache: options.cache ?? path.join(out, 'store'),
@@ -70,12 +86,13 @@ export async function featuresCommand(data: readonly string[], options: Features
       shard,
       batch,
       engine: engine ?? null,
-      threads,
+      threads: options.threads ?? part,
       decoder,
-      workers,
+      workers: options.workers ?? part,
       signal: interrupt.signal,
       onProgress: display.counter('videos'),
     })
+    if (computed === null) return
     const { failures, shape } = computed
     // A share without one is no reason to stop the others; putting them together says so where there is none at all.
     if (shard === null && computed.videos.length === 0 && failures.length > 0) {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { exitCodes, invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
@@ -16,7 +16,7 @@ export interface LaunchOptions {
 }
 
 /** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
-const ownCodes: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 130])
+const ownCodes: ReadonlySet<number> = new Set(Object.values(exitCodes))
 
 /** Milliseconds that MPI may take to end all ranks when it is asked to. */
 const endLimit = 5000

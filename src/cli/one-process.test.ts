@@ -1,4 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { certifyCommand } from './certify.ts'
 import { createProgram } from './commands.ts'
 import { refuseRanks } from './one-process.ts'
 import { predictCertifiedCommand } from './predict-certified.ts'
@@ -22,12 +23,7 @@ it('a command that knows no ranks refuses a launcher', async () => {
   startedByMpi()
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   try {
-    for (const line of [
-      'export absent',
-      'features absent --from absent',
-      'certify absent --from absent',
-      'prepare a b',
-    ])
+    for (const line of ['export absent', 'inspect absent', 'prepare a b'])
       expect(await codeOf(...line.split(' ')), line).toBe('RANKS_UNSUPPORTED')
     expect(await codeOf('completion', 'bash')).toBeNull()
   } finally {
@@ -60,8 +56,19 @@ it('every command says whether it works on ranks', () => {
   })
   const names = createProgram().commands.map((command) => command.name())
   const allowed = names.filter((name) => !refused.some((command) => command.name() === name))
-  expect(allowed).toEqual(['pretrain', 'launch', 'finetune', 'evaluate', 'predict', 'doctor', 'completion'])
+  const ranked = ['pretrain', 'launch', 'finetune', 'evaluate', 'predict', 'features', 'certify']
+  expect(allowed).toEqual([...ranked, 'doctor', 'completion'])
 })
+
+it.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
+  'certify %o is done by one process',
+  async (options) => {
+    startedByMpi()
+    await expect(certifyCommand('absent', { out: 'absent', ...options })).rejects.toMatchObject({
+      code: 'RANKS_UNSUPPORTED',
+    })
+  },
+)
 
 it('predictions of an ensemble are made by one process', async () => {
   startedByMpi()

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { launched, ranksUnsupported, type Variables } from '../distributed/launched.ts'
 
 /** Commands that work on several ranks. */
-export const rankCommands: readonly string[] = ['pretrain', 'finetune', 'evaluate', 'predict']
+export const rankCommands: readonly string[] = ['pretrain', 'finetune', 'evaluate', 'predict', 'features', 'certify']
 
 /** Commands that say what there is, and the one that starts ranks. */
 const anywhere: readonly string[] = ['doctor', 'completion', 'launch']

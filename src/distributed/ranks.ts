@@ -82,6 +82,29 @@ export class Ranks {
     throw this.commonly(revive(failure, same ? null : this.name(failed), mine))
   }
 
+  /**
+   * `agree` for work that may take any time, and longer on one rank than on another: the ranks send each other signs of life.
+   *
+   * @param signal a rank that it stops ends all of them, and waits for none
+   * @throws the error that `agree` throws; on a rank that fails while others have more to do, its own error at once
+   */
+  async workTogether<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.size === 1) return work()
+    const task = settled(work)
+    for (let waited = 0; ; ) {
+      const outcome = await within(task, signOfLife)
+      if (outcome !== null) signal?.throwIfAborted()
+      const working = (await this.numbers(outcome === null ? 1 : 0)).some((each) => each !== 0)
+      if (outcome === null) continue
+      if (!working)
+        return this.agree(() => {
+          if ('error' in outcome) throw outcome.error
+          return outcome.value
+        })
+      if ('error' in outcome && ++waited === signsToFail) throw outcome.error
+    }
+  }
+
   /** The value of rank 0, on every rank; what others pass is not used. */
   async fromFirst<T>(value: T): Promise<T> {
     if (this.size === 1) return value
@@ -151,7 +174,23 @@ interface PostedFailure {
   readonly hint: string | null
 }
 
-async function settled<T>(work: () => T | Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
+type Outcome<T> = { readonly value: T } | { readonly error: unknown }
+
+/** Milliseconds between two signs of life. */
+const signOfLife = 2000
+/** Signs that a rank that has failed waits for: the others may have the same error, which is told once. */
+const signsToFail = 3
+
+/** The value of a promise, or null where it takes longer. */
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, null)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+async function settled<T>(work: () => T | Promise<T>): Promise<Outcome<T>> {
   try {
     return { value: await work() }
   } catch (error) {

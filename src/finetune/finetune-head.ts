@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { percent } from '../core/percent.ts'
 import type { LabeledVideo } from '../dataset/dataset.ts'
+import { Ranks } from '../distributed/ranks.ts'
 import type { Classifier } from '../inference/classifier.ts'
 import { featureProgram } from '../inference/encoder-source.ts'
 import { type Evaluation, evaluationOf, type VideoResult } from '../inference/evaluate.ts'
@@ -8,13 +9,14 @@ import { type FeatureRows, linearLogits, mergeViews, readRows } from '../inferen
 import { type ComputedFeatures, toldFailure } from '../inference/features.ts'
 import type { ValidationScores } from '../inference/scores.ts'
 import { useOf } from '../inference/trained-on.ts'
+import { rankResources } from '../train/rank-resources.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { engineOptions } from '../train/training-session.ts'
 import type { TrainingUse } from '../train/training-use.ts'
 import type { ComparedReadout } from './choose-readout.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { unreadableClasses } from './finetune-data.ts'
-import { type HeadFeaturesOptions, headFeatures } from './head-features.ts'
+import { type HeadFeatures, type HeadFeaturesOptions, headFeatures } from './head-features.ts'
 import { interruptible } from './interruption.ts'
 import { headPlan } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
@@ -48,37 +50,45 @@ export interface HeadOptions extends HeadFeaturesOptions, Pick<RunOptions, 'out'
 
 /**
  * Trains a head on frozen features, which are computed once for a given encoder, content and set of views. Nothing but
- * features outlives an interruption: a head trains in seconds and, from the same features and seed, to the same weights.
+ * features outlives an interruption: a head trains in seconds and, from the same features and seed, to the same weights. Ranks
+ * compute the features together, and the first one trains. Collective.
  *
+ * @returns null on other ranks than the first
  * @throws VideoMaeError `INTERRUPTED`, and what reading videos and the engine throw
  */
 export async function finetuneHead(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,
   options: HeadOptions,
-): Promise<HeadFinetuning> {
+): Promise<HeadFinetuning | null> {
   const cache = configuration.probe.cache ?? path.join(options.out, 'features')
   const told = {
     message: `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
     hint: 'Run the same command again: it goes on from these features and trains the head from its beginning.',
   }
-  return interruptible(options.signal, told, () => trainHead(configuration, prepared, cache, options))
+  const { ranks = Ranks.alone(), signal } = options
+  const own = rankResources(configuration, ranks)
+  return interruptible(signal, told, async () => {
+    const began = performance.now()
+    const features = await headFeatures(own, prepared, cache, options)
+    const featureSeconds = (performance.now() - began) / 1000
+    const train = async () =>
+      features === null ? null : trainHead(configuration, prepared, { ...features, featureSeconds }, options)
+    return ranks.workTogether(train, signal)
+  })
 }
 
 async function trainHead(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,
-  cache: string,
+  { readout, compared, train, validation, test, featureSeconds }: HeadFeatures & { readonly featureSeconds: number },
   options: HeadOptions,
 ): Promise<HeadFinetuning> {
   const { dataset, split, source } = prepared
   const { evaluation, seed } = configuration
   const note = options.onNote ?? (() => {})
   const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
-  const began = performance.now()
-  const { readout, compared, train, validation, test } = await headFeatures(configuration, prepared, cache, options)
   const { kind, head } = headPlan(configuration, source.configuration.encoder.width, readout)
-  const featureSeconds = (performance.now() - began) / 1000
   const failures = [train, validation, ...(test === null ? [] : [test])].flatMap((part) =>
     part.failures.map(toldFailure),
   )

@@ -6,7 +6,6 @@ import { makeFolder } from '../core/make-folder.ts'
 import { fileDigestOf } from '../dataset/dataset.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
-import { ranksUnsupported } from '../distributed/launched.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -115,8 +114,6 @@ async function finetuneLocked(
   const [began, since] = [performance.now(), Date.now()]
   const { signal, onDigests, ranks } = options
   const prepared = await ranks.agree(async () => {
-    if (configuration.mode !== 'full' && ranks.size > 1)
-      throw ranksUnsupported(`finetune --mode ${configuration.mode}`, ranks.size, 'take --mode full')
     if (ranks.rank === 0) await requireOwnFolder(options.out, configuration.mode)
     return interruptible(signal, beforeTraining, () =>
       prepareFinetuning(configuration, { signal, onProgress: onDigests }),
@@ -124,7 +121,8 @@ async function finetuneLocked(
   })
   const { dataset, split, warnings } = prepared
   const rows = tellOf(configuration, prepared, options)
-  if (configuration.mode !== 'full') announce(await planHead(configuration, prepared, options), options)
+  if (configuration.mode !== 'full')
+    await ranks.agree(async () => announce(await planHead(configuration, prepared, options), options))
   const classifier = path.resolve(options.out, bestFolder)
   const common = {
     run: path.resolve(options.out),
@@ -155,13 +153,15 @@ async function finetuneLocked(
       if (options.resume === true) {
         options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
       }
-      await record.begin(null)
       const writeConfiguration = (): Promise<void> => {
         const plain = plainFinetuneConfiguration(configuration)
         return writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
       }
       // What --resume goes by. Beside a classifier stands the configuration of that one, until another takes its place.
-      if (!existsSync(classifier)) await writeConfiguration()
+      await ranks.agree(async () => {
+        await record.begin(null)
+        if (!existsSync(classifier)) await writeConfiguration()
+      })
       const save = async (trained: Classifier): Promise<string> => {
         await writeConfiguration()
         await writeSplit()
@@ -173,6 +173,7 @@ async function finetuneLocked(
         return classifier
       }
       const result = await finetuneHead(configuration, prepared, { ...options, save })
+      if (result === null) throw new Error('Rank 0 trains the head.')
       const { test, validation, chosen, readouts, failures } = result
       await report(test)
       const all = [...warnings, ...result.warnings]
@@ -303,7 +304,7 @@ async function modeOf(folder: string): Promise<unknown> {
     .catch(() => undefined)
 }
 
-/** Fine-tunes all weights beside rank 0, which has the folder: the same collective calls in the same order. */
+/** Fine-tunes beside rank 0, which has the folder: the same collective calls in the same order. */
 async function finetuneBeside(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,
@@ -314,10 +315,25 @@ async function finetuneBeside(
   >,
 ): Promise<FinetuneResult> {
   const { test } = prepared.split
+  const nothing = {
+    validation: null,
+    validationAccuracy: null,
+    readouts: null,
+    chosen: '',
+    failures: [],
+    test: null,
+    seconds: 0,
+  }
+  if (configuration.mode !== 'full') {
+    await options.ranks.agree(() => {}) // the folder is prepared
+    await finetuneHead(configuration, prepared, options)
+    return { ...common, ...nothing }
+  }
   const trained = await finetuneFull(configuration, prepared, options)
   return {
     ...common,
-    ...{ validation: null, validationAccuracy: null, readouts: null, chosen: '', failures: trained.failures },
+    ...nothing,
+    failures: trained.failures,
     test: test.length === 0 ? null : await testBest(configuration, test, options),
     seconds: trained.seconds,
   }

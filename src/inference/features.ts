@@ -15,7 +15,8 @@ import { loadClips } from '../video/load-clips.ts'
 import { loadWindows } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { type AugmentationKind, augmentationKey, augmentedClips, planAugmentation } from './augmentation.ts'
-import { type FeatureKind, featureProgram, type TokenSource } from './encoder-source.ts'
+import { type FeatureKind, type FeatureProgram, featureProgram, type TokenSource } from './encoder-source.ts'
+import { FeatureCollector } from './feature-collector.ts'
 import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { spatialViews, temporalViews } from './views.ts'
@@ -100,16 +101,22 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   videos: readonly Video[],
   options: FeatureOptions,
 ): Promise<ComputedFeatures<Video>> {
-  const {
-    kind = 'pooled',
-    cache,
-    clips = 1,
-    crops = 1,
-    windowStep = null,
-    shard = null,
-    batch = featureBatch,
-    signal,
-  } = options
+  return computePlanned(await planFeatures(source, options), videos, options)
+}
+
+/** What features are computed by. */
+export interface FeaturePlan extends Pick<FeatureProgram, 'program' | 'output' | 'state' | 'shape'> {
+  readonly source: TokenSource
+  /** Everything that the features depend on beside the videos. */
+  readonly key: Readonly<Record<string, unknown>>
+  readonly encoder: string
+  readonly readout: string
+  readonly batch: number
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT` */
+export async function planFeatures(source: TokenSource, options: FeatureOptions): Promise<FeaturePlan> {
+  const { kind = 'pooled', clips = 1, crops = 1, windowStep = null, shard = null, batch = featureBatch } = options
   const readout = readoutName(options.readout ?? 'mean')
   requireCount('clips', clips)
   requireCount('crops', crops)
@@ -130,15 +137,26 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   }
   const { configuration, sampling } = source
   const { frames } = configuration
-  const size = frameSize(configuration)
   const augmented = augmentationOf(source, options)
   const { program, output, state, digest: encoder, shape } = featureProgram(source, kind, batch, readout)
   const views =
     windowStep === null ? { clips, crops, sampling } : { windowStep, stride: sampling.stride, fps: sampling.fps }
   // `encoder` stands for everything in the configuration that decides the features.
   const read = readout === 'mean' ? {} : { readout } // Stores of earlier versions know none.
+  const size = sizeKey(frameSize(configuration))
   const more = augmented === null ? {} : { augment: augmentationKey(augmented) }
-  const key = { encoder, kind, ...read, views, ...more, frames, size: sizeKey(size), run: await runOf(options) }
+  const key = { encoder, kind, ...read, views, ...more, frames, size, run: await runOf(options) }
+  return { source, program, output, state, shape, key, encoder, readout, batch }
+}
+
+/** `computeFeatures` by a plan of the same options. */
+export async function computePlanned<Video extends VideoEntry & { readonly digest?: string | null }>(
+  plan: FeaturePlan,
+  videos: readonly Video[],
+  options: FeatureOptions,
+): Promise<ComputedFeatures<Video>> {
+  const { cache, shard = null, signal } = options
+  const { source, key, encoder, readout, batch, shape } = plan
   const id = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   const width = shape.reduce((a, b) => a * b, 1)
   const store = await FeatureStore.open(cache, id, key, width)
@@ -150,10 +168,11 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
   options.onProgress?.(done, mine.length)
   if (missing.length > 0) {
     const engine = await chooseEngine(options.engine ?? null)
-    const clipBytes = frames * size.height * size.width * 3
-    const session = await openFeatureSession(engine, { program, output, state }, { batch, clipBytes }, options)
+    const { height, width } = frameSize(source.configuration)
+    const clipBytes = source.configuration.frames * height * width * 3
+    const session = await openFeatureSession(engine, plan, { batch, clipBytes }, options)
     try {
-      const collector = new Collector(store, (all) => session.features(all), batch)
+      const collector = new FeatureCollector(store, (all) => session.features(all), batch)
       for await (const loaded of loadViews(
         source,
         missing.map(({ video }) => video),
@@ -223,13 +242,6 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
   return { known, failures }
 }
 
-interface ViewBatch {
-  readonly clips: Uint8Array
-  readonly views: readonly FeatureView[]
-  /** Whether these are the last views of their video. */
-  readonly last: boolean
-}
-
 /** @throws VideoMaeError `INVALID_ARGUMENT` beside other views, and what `planAugmentation` throws */
 function augmentationOf({ configuration, sampling }: TokenSource, options: FeatureOptions) {
   const { augment, clips = 1, crops = 1, windowStep = null } = options
@@ -278,60 +290,4 @@ async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], o
 
 function place({ frames, startSeconds }: ClipView, clip: number, crop: number): FeatureView {
   return { clip, crop, startSeconds, firstFrame: frames[0], lastFrame: frames[frames.length - 1] }
-}
-
-/** Gathers clips of several videos into whole runs, and rows of one video into one entry of the store. */
-class Collector {
-  private readonly store: FeatureStore
-  private readonly run: (clips: Uint8Array) => Promise<Float32Array>
-  private readonly batch: number
-  private waiting: (ViewBatch & { readonly digest: string })[] = []
-  private readonly rows = new Map<string, { views: FeatureView[]; parts: Float32Array[] }>()
-
-  constructor(store: FeatureStore, run: (clips: Uint8Array) => Promise<Float32Array>, batch: number) {
-    this.store = store
-    this.run = run
-    this.batch = batch
-  }
-
-  async add(digest: string, views: ViewBatch): Promise<void> {
-    this.waiting.push({ digest, clips: views.clips, views: views.views, last: views.last })
-    const count = this.waiting.reduce((sum, item) => sum + item.views.length, 0)
-    if (count % this.batch === 0 || count >= 4 * this.batch) await this.flush()
-  }
-
-  /** A video of which a later window failed has no features. */
-  drop(digest: string): void {
-    this.waiting = this.waiting.filter((item) => item.digest !== digest)
-    this.rows.delete(digest)
-  }
-
-  async flush(): Promise<void> {
-    const waiting = this.waiting.splice(0)
-    if (waiting.length === 0) return
-    const features = await this.run(Buffer.concat(waiting.map(({ clips }) => clips)))
-    let from = 0
-    for (const { digest, views, last } of waiting) {
-      const until = from + views.length * this.store.width
-      const video = this.rows.get(digest) ?? { views: [], parts: [] }
-      this.rows.set(digest, video)
-      video.views.push(...views)
-      video.parts.push(features.slice(from, until))
-      from = until
-      if (!last) continue
-      this.rows.delete(digest)
-      await this.store.append({ digest, views: video.views }, joined(video.parts))
-    }
-  }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

@@ -37,11 +37,7 @@ export async function predictOnRanks(
     }
     return all
   }
-  const predicted = predict()
-  await predicted.catch(() => {})
-  // Nothing is to be saved: a rank that is stopped ends all of them, and waits for none.
-  views.signal?.throwIfAborted()
-  const own = await ranks.agree(() => predicted)
+  const own = await ranks.workTogether(predict, views.signal)
   return ranks.size === 1 ? own : exchanged(own, entries, classifier.labels.length, ranks)
 }
 
