@@ -16,7 +16,7 @@ import { endingError, FailedVideo, type LeftOutReason, reasonOf } from './failur
 import { claimFolder, encodingOf, type PrepareSettings, requireSame, settingsOf } from './folder.ts'
 import { type LeftOutVideo, type ListedVideo, leftOutFile, writeLeftOut, writePreparedList } from './list.ts'
 import { pathWithin, preparedNames, sourceName } from './names.ts'
-import { isDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } from './records.ts'
+import { isDone, looksDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } from './records.ts'
 
 /** Pixels: a smaller picture shows nothing, and encoders work on blocks of this side. */
 const leastSide = 16
@@ -262,6 +262,15 @@ async function conclude(
   { failures, encoded }: { readonly failures: Failures; readonly encoded: number },
 ): Promise<PreparedSummary> {
   const records = await readRecords(folder)
+  const current = new Map(jobs.map(({ source }) => [source, true]))
+  /** What another share has prepared may be older than its source: this call has not looked at it. */
+  const isCurrent = async (file: string, record: PreparedRecord): Promise<boolean> => {
+    const known = current.get(file)
+    if (known !== undefined) return known
+    const done = await looksDone(folder, file, record).catch(() => false)
+    current.set(file, done)
+    return done
+  }
   const listed: ListedVideo[] = []
   const leftOut: LeftOutVideo[] = sources.flatMap(({ unusable }) => unusable)
   let missing = 0
@@ -270,7 +279,7 @@ async function conclude(
     const failure = failures.get(file)
     const record = records.get(names.get(file)!)
     if (failure !== undefined) leftOut.push({ id: entry.id, code: failure.code, reason: failure.reason })
-    else if (record === undefined) missing++
+    else if (record === undefined || !(await isCurrent(file, record))) missing++
     else listed.push({ entry, record })
   }
   const used = new Map(listed.map(({ record }) => [record.path, record]))

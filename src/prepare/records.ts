@@ -134,11 +134,26 @@ export async function isDone(
   signal?: AbortSignal,
 ): Promise<{ readonly done: boolean; readonly content?: DigestedFile }> {
   if (record === undefined) return { done: false }
-  const prepared = await stat(path.join(folder, record.path)).catch(nullIfMissing)
-  if (prepared === null || prepared.size !== record.bytes) return { done: false }
-  const found = await stat(source, { bigint: true }).catch(nullIfMissing)
-  if (found === null) return { done: false }
-  if (fileState(found) === record.original.state) return { done: true }
+  const found = await compare(folder, source, record)
+  if (found !== 'touched') return { done: found === 'same' }
   const content = await digestFile(source, { signal })
   return { done: content.digest === record.original.sha256, content }
+}
+
+/** As `isDone` as far as it shows without reading the source: false, too, where that was only touched. */
+export async function looksDone(folder: string, source: string, record: PreparedRecord): Promise<boolean> {
+  return (await compare(folder, source, record)) === 'same'
+}
+
+/** `touched`: the content of the source may be that of the record or another one. */
+async function compare(
+  folder: string,
+  source: string,
+  record: PreparedRecord,
+): Promise<'same' | 'touched' | 'different'> {
+  const prepared = await stat(path.join(folder, record.path)).catch(nullIfMissing)
+  if (prepared === null || prepared.size !== record.bytes) return 'different'
+  const found = await stat(source, { bigint: true }).catch(nullIfMissing)
+  if (found === null) return 'different'
+  return fileState(found) === record.original.state ? 'same' : 'touched'
 }

@@ -171,6 +171,12 @@ test('shares together prepare everything; a constant rate repeats and drops fram
   // What one call prepares again counts, also where a share has a record of the file as it was.
   const changed = path.join(source, 'run/turned.mp4')
   encodeFixture(changed, { frames: 9 })
+  // The share that did not prepare it does not list it with the digest of what it was.
+  const other = await prepareVideos(good, shared, { ...options, share: { index: 1, count: 2 } })
+  expect(other).toMatchObject({ encoded: 0, listed: 2, missing: 1 })
+  expect(readVideos(path.join(shared, 'videos.csv')).entries.map(({ path }) => path)).not.toContain(
+    path.join(shared, 'videos/run/turned.mp4'),
+  )
   expect(await prepareVideos(good, shared, options)).toMatchObject({ encoded: 1 })
   const { entries } = readVideos(path.join(shared, 'videos.csv'))
   expect(entries.map(({ original }) => original)).toContain(await fileDigest(changed))
