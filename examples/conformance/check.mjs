@@ -1,0 +1,74 @@
+// Checks an implementation of certificates against vectors-1.jsonl (form: README.md). No dependencies.
+//   node check.mjs SUBJECT.mjs [--published]    SUBJECT.mjs exports certify(vector) -> { prediction, radius, ... }
+//   node check.mjs ANSWERS.json [--published]   { id: { prediction, radius, ... } }, from a program in any language
+// Exits with 1 if a prediction is wrong or a radius is larger than the exact one, with --published also if a radius is smaller than
+// the bound of the published rule.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** The names of an answer, and the largest value that is true. */
+const limits = { radius: 'exact', labelRadius: 'exactLabelRadius', earliness: 'exactEarliness' }
+
+/**
+ * @param {readonly any[]} vectors
+ * @param {(vector: any) => any} certify what the implementation says; null or undefined for a rule that it does not have
+ * @returns what is wrong, unsound or loose, in one line each, and how many vectors were answered
+ */
+export function checkConformance(vectors, certify) {
+  const report = { wrong: [], unsound: [], loose: [], tighter: 0, answered: 0, unanswered: 0 }
+  for (const { expected, ...question } of vectors) {
+    const answer = certify(structuredClone(question))
+    if (answer === null || answer === undefined) {
+      report.unanswered++
+      continue
+    }
+    report.answered++
+    if (answer.prediction !== expected.prediction)
+      report.wrong.push(`${question.id}: prediction ${answer.prediction}, not ${expected.prediction}`)
+    for (const [name, limit] of Object.entries(limits)) {
+      if (expected[name] === undefined) continue
+      const found = answer[name]
+      // An answer may leave out what is beside the radius.
+      if (found === undefined && name !== 'radius') continue
+      if (!Number.isInteger(found) || found < 0) report.wrong.push(`${question.id}: ${name} ${found}`)
+      else if (found > expected[limit])
+        report.unsound.push(`${question.id}: ${name} ${found}, but ${expected[limit] + 1} can change the prediction`)
+      else if (found < expected[name])
+        report.loose.push(`${question.id}: ${name} ${found}, published bound ${expected[name]}`)
+      else if (found > expected[name]) report.tighter++
+    }
+  }
+  return report
+}
+
+/** @param {string} file */
+async function subjectOf(file) {
+  if (!file.endsWith('.json')) return (await import(pathToFileURL(path.resolve(file)).href)).certify
+  const answers = JSON.parse(readFileSync(file, 'utf8'))
+  return (/** @type {any} */ { id }) => answers[id]
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const [file, published] = process.argv.slice(2)
+  if (file === undefined || (published !== undefined && published !== '--published'))
+    throw new Error('usage: node check.mjs SUBJECT.mjs|ANSWERS.json [--published]')
+  const lines = readFileSync(path.join(import.meta.dirname, 'vectors-1.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  const [{ schema }, ...vectors] = lines.map((line) => JSON.parse(line))
+  if (schema !== 'videomae.conformance/1')
+    throw new Error(`Expected schema videomae.conformance/1, but it is ${schema}.`)
+  const { wrong, unsound, loose, tighter, answered, unanswered } = checkConformance(vectors, await subjectOf(file))
+  for (const line of [
+    ...wrong,
+    ...unsound.map((text) => `UNSOUND ${text}`),
+    ...loose.map((text) => `loose ${text}`),
+  ].slice(0, 40))
+    console.log(line)
+  console.log(
+    `${answered} answered, ${unanswered} not: ${wrong.length} wrong, ${unsound.length} unsound, ${loose.length} below and ${tighter} above the published bound`,
+  )
+  const failed = answered === 0 || wrong.length + unsound.length > 0 || (published !== undefined && loose.length > 0)
+  process.exitCode = failed ? 1 : 0
+}
