@@ -1,4 +1,5 @@
 import { grouped } from '../core/grouped.ts'
+import { ignoresOption } from '../engine/ignored-options.ts'
 import { formatBytes, formatNeed } from '../train/memory-need.ts'
 import type { RunStart } from '../train/run-start.ts'
 
@@ -9,7 +10,10 @@ export function formatStart(start: RunStart): string {
     ['videos', `${grouped(videos)}${classes === undefined ? '' : ` for training, ${grouped(classes)} classes`}`],
     ['model', `${model}; ${(parameters / 1e6).toFixed(1)} million parameters`],
     ['training', trainingOf(start)],
-    ['engine', engine === 'cuda' ? engine : `${engine}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`],
+    [
+      'engine',
+      ignoresOption(engine, 'threads') ? engine : `${engine}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    ],
     ['memory', `${formatNeed(memory)}; ${formatBytes(memory.available)} available`],
     ['folder', folder],
   ]

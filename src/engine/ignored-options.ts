@@ -6,6 +6,7 @@ type IgnoredOption = Exclude<keyof EngineOptions, 'recompute'>
 const ignored: ReadonlyMap<string, readonly IgnoredOption[]> = new Map([
   ['reference', ['threads', 'device', 'precision']],
   ['cuda', ['threads']],
+  ['webgpu', ['threads']],
 ])
 
 /** @param engine its name; null where the machine decides */

@@ -17,6 +17,7 @@ const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
   ['onnx', async () => (await import('./onnx/index.ts')).onnxEngine],
   ['native', async () => (await import('./native/index.ts')).nativeEngine],
   ['cuda', async () => (await import('./cuda/index.ts')).cudaEngine],
+  ['webgpu', async () => (await import('./webgpu/index.ts')).webgpuEngine],
   ['reference', async () => (await import('./reference/index.ts')).referenceEngine],
 ])
 

@@ -21,6 +21,8 @@ export type EstimateOptions = Pick<EngineOptions, 'precision' | 'recompute'>
  * What an engine takes of the machine's own memory. For `cuda` that is a copy of the state: what the GPU needs is compared with
  * what it has when the session is opened.
  *
+ * `webgpu` is estimated as `onnx` is, with the state twice, before and after an update: many GPUs share the memory of the machine.
+ *
  * Every program of an `onnx` session keeps what it has once taken, so their workspaces add up.
  *
  * @param engine name of the engine; one that is not known counts as `onnx`
@@ -42,7 +44,8 @@ export function estimateMemory(
     return { state, gradients, workspace: Math.max(0, ...all) - gradients }
   }
   const peaks = programs.map((program) => peakBytes(program))
-  return { state, gradients, workspace: arenaFactor * peaks.reduce((sum, peak) => sum + peak, 0) }
+  const copies = engine === 'webgpu' ? 2 : 1
+  return { state: copies * state, gradients, workspace: arenaFactor * peaks.reduce((sum, peak) => sum + peak, 0) }
 }
 
 /** Values in a panel of the widest vectors; narrower ones round up less. */

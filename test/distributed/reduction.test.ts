@@ -64,7 +64,7 @@ async function train(engine: string, optimizer: OptimizerOptions, ranks: Attachm
 }
 
 const self: Attachment = { transport: 'self' }
-const engines = (await listEngines()).filter(({ name }) => name !== 'cuda')
+const engines = (await listEngines()).filter(({ name }) => !['cuda', 'webgpu'].includes(name))
 
 describe.skipIf(!hasCompiler).each(engines)('$name', ({ name, available }) => {
   const cases: [string, OptimizerOptions, EngineOptions][] = [

@@ -14,7 +14,7 @@ import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './ti
  * float32; the reference engine keeps float64 and rounds what it is asked for, so that saving cannot be exact there.
  */
 const engines = (await listEngines())
-  .filter(({ name, available }) => available && name !== 'cuda' && name !== 'reference')
+  .filter(({ name, available }) => available && !['cuda', 'webgpu', 'reference'].includes(name))
   .map(({ name }) => name)
 
 let folder: string

@@ -27,6 +27,18 @@ export interface LowerOptions {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** What an engine on another device than the CPU changes. */
+export interface DeviceLowering {
+  readonly rules: typeof loweringRules
+  /** Tensors that `finish` reads; they need not be outputs. */
+  readonly read: readonly TensorId[]
+  /** Adds nodes behind those of the program and returns the model's further inputs and outputs. */
+  readonly finish: (context: LoweringContext) => {
+    readonly inputs: readonly OnnxValue[]
+    readonly outputs: readonly OnnxValue[]
+  }
+}
+
 /** What the engine needs to know beside the model. */
 export interface LoweredProgram {
   readonly model: OnnxModel
@@ -54,7 +66,12 @@ export function lowerProgram(program: Program, options: LowerOptions = {}): Onnx
 }
 
 /** @param extra tensors to return besides the program's outputs */
-export function lower(program: Program, options: LowerOptions, extra: readonly TensorId[]): LoweredProgram {
+export function lower(
+  program: Program,
+  options: LowerOptions,
+  extra: readonly TensorId[],
+  device: DeviceLowering | null = null,
+): LoweredProgram {
   const { standardOnly = false, dynamicBatch = false, embeddedState, metadata } = options
   const { batch, batched } = dynamicBatch ? batchedTensors(program) : { batch: null, batched: new Set<TensorId>() }
   const { names, outputs, copies, updateOutputs } = nameTensors(program, extra, embeddedState !== undefined)
@@ -65,7 +82,7 @@ export function lower(program: Program, options: LowerOptions, extra: readonly T
     batched,
     names,
     taken: [...names.values(), ...outputs.map(({ name }) => name)],
-    ...tensorUses(program, extra),
+    ...tensorUses(program, [...extra, ...(device?.read ?? [])]),
     batchSource: program.inputs[0]?.name ?? null,
   })
   for (const { tensor, data } of program.constants) {
@@ -73,11 +90,14 @@ export function lower(program: Program, options: LowerOptions, extra: readonly T
     const name = context.value(tensor)
     context.initializers.set(name, { name, type: dtype, shape, data })
   }
-  for (const node of parametersFirst(program.nodes)) ruleOf(program, node.operation)(node, context)
+  const rules = device?.rules ?? loweringRules
+  for (const node of parametersFirst(program.nodes)) ruleOf(program, node.operation, rules)(node, context)
   for (const { from, into } of copies) context.emit('Identity', [context.value(from)], {}, into)
   if (embeddedState !== undefined) {
     for (const initializer of embed(program, embeddedState)) context.initializers.set(initializer.name, initializer)
   }
+
+  const further = device?.finish(context) ?? { inputs: [], outputs: [] }
 
   const describe = ({ name, tensor }: NamedTensor): OnnxValue => {
     const { shape, dtype } = program.tensors[tensor]
@@ -92,10 +112,13 @@ export function lower(program: Program, options: LowerOptions, extra: readonly T
     metadata,
     graph: {
       name: program.name,
-      inputs: [...program.inputs, ...(embeddedState === undefined ? states : [])]
-        .filter(({ name }) => used.has(name))
-        .map(describe),
-      outputs: outputs.map(describe),
+      inputs: [
+        ...[...program.inputs, ...(embeddedState === undefined ? states : [])]
+          .filter(({ name }) => used.has(name))
+          .map(describe),
+        ...further.inputs,
+      ],
+      outputs: [...outputs.map(describe), ...further.outputs],
       initializers: [...context.initializers.values()].filter(({ name }) => used.has(name)),
       nodes: context.nodes,
     },
@@ -114,13 +137,13 @@ function parametersFirst(nodes: readonly ProgramNode[]): readonly ProgramNode[] 
   return ordered
 }
 
-function ruleOf(program: Program, operation: string): LoweringRule {
-  if (!Object.hasOwn(loweringRules, operation)) {
+function ruleOf(program: Program, operation: string, rules: typeof loweringRules): LoweringRule {
+  if (!Object.hasOwn(rules, operation)) {
     throw new VideoMaeError(`The program ${program.name} uses the operation ${operation}, which does not exist.`, {
       code: 'PROGRAM_UNSUPPORTED',
     })
   }
-  return loweringRules[operation as OperationName]
+  return rules[operation as OperationName]
 }
 
 /** Name of the model output for the output `name` of a program with these input names. */

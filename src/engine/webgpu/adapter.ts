@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { compiledEntry } from '../../core/entry.ts'
+import type { Availability } from '../engine.ts'
+import { type VulkanDevice, vulkanLibrary } from './vulkan-device.ts'
+
+/** What `try-adapter` prints. */
+type AdapterReport = { readonly device: VulkanDevice | null } | { readonly reason: string }
+
+/** An adapter that has not computed anything by then counts as not usable. */
+const timeoutMilliseconds = 60_000
+
+/**
+ * Whether ONNX Runtime computes on an adapter of WebGPU, and which. A process of its own tries it: a bad driver may end the process
+ * that loads it. Never throws.
+ */
+export async function probeAdapter(): Promise<Availability> {
+  if (!(await hasVulkan())) return unavailable('Vulkan is not installed')
+  try {
+    const report = await askProcess(fileURLToPath(compiledEntry(import.meta.url, './try-adapter')))
+    return 'reason' in report ? unavailable(report.reason) : { available: true, detail: describe(report.device) }
+  } catch (error) {
+    return unavailable((error as Error).message.split('\n')[0])
+  }
+}
+
+function describe(device: VulkanDevice | null): string {
+  if (device === null) return process.platform === 'darwin' ? 'the adapter of Metal' : 'the adapter of Direct3D 12'
+  return device.software ? `${device.name}, computed by the processor: for tests only` : device.name
+}
+
+const needs: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'Install the driver of the GPU and libvulkan1. A container needs access to the GPU.',
+}
+
+function unavailable(reason: string): Availability {
+  const hint = needs[process.platform] ?? 'Install the driver of the GPU.'
+  return { available: false, detail: `no WebGPU adapter: ${reason.replace(/\.$/, '')}. ${hint}` }
+}
+
+/** Whether it is worth a process: on Linux, WebGPU is on top of Vulkan. Loading its library loads no driver. */
+async function hasVulkan(): Promise<boolean> {
+  if (process.platform !== 'linux') return true
+  try {
+    const { default: koffi } = await import('koffi')
+    koffi.load(vulkanLibrary.linux ?? '')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What the process of that file prints. Rejects where it ends in another way. */
+export function askProcess(entry: string): Promise<AdapterReport> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [entry], { timeout: timeoutMilliseconds }, (error, stdout) => {
+      if (error === null) resolve(JSON.parse(stdout) as AdapterReport)
+      else if (error.killed === true) reject(new Error(`it did not answer within ${timeoutMilliseconds / 1000} s`))
+      else reject(new Error(`the process that tried it ended with ${error.signal ?? `code ${error.code}`}`))
+    })
+  })
+}

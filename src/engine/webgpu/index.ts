@@ -1,0 +1,31 @@
+import { compiledEntry } from '../../core/entry.ts'
+import { invalidArgument } from '../../core/errors.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import { loadRuntime } from '../onnx/runtime.ts'
+import { threadedEngine } from '../worker/index.ts'
+import { probeAdapter } from './adapter.ts'
+import { WebgpuSession } from './session.ts'
+
+/** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `webgpuEngine`. */
+export const inThreadWebgpuEngine: Engine = {
+  name: 'webgpu',
+
+  probe: () => probeAdapter(),
+
+  async open(programs, options: EngineOptions = {}) {
+    const { device = 'webgpu', precision = 'float32', recompute = 'none' } = options
+    if (device !== 'webgpu') throw invalidArgument('device', 'webgpu', device, 'The system chooses the adapter.')
+    if (precision !== 'float32') throw invalidArgument('precision', 'float32', precision)
+    if (recompute !== 'none') {
+      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips a run (batch.perRun) to save memory.')
+    }
+    return WebgpuSession.open(await loadRuntime(), programs)
+  },
+}
+
+/** Any GPU that WebGPU reaches (Vulkan, Metal, Direct3D 12), through ONNX Runtime; sessions live in worker threads. */
+export const webgpuEngine: Engine = threadedEngine({
+  engine: inThreadWebgpuEngine,
+  module: () => compiledEntry(import.meta.url, './index'),
+  exportName: 'inThreadWebgpuEngine',
+})
