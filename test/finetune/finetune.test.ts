@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
-  data: { path: path.join(data, 'split.csv'), workers: 2 },
+  data: { path: path.join(data, 'split.csv'), workers: 1 },
   model: { from: 'scratch', ...size },
   clip: { stride: 1 },
   batch: { size: 8, perRun: 4 },
@@ -79,7 +79,7 @@ describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
     try {
       const dataset = await openDataset(path.join(data, 'split.csv'), { classes: classifier.labels })
       const tested = dataset.videos.filter((video) => video.split === 'test')
-      const again = await evaluateVideos(classifier, tested, { clips: 2, crops: 1, workers: 2 })
+      const again = await evaluateVideos(classifier, tested, { clips: 2, crops: 1, workers: 1 })
       expect(again.failures).toHaveLength(1)
       for (const [i, prediction] of again.predictions.entries()) {
         expect(prediction.id).toBe(test!.predictions[i].id)
@@ -219,7 +219,7 @@ describe('full', () => {
     const run = out('labels')
     const last = (length: string) =>
       finetuneConfiguration(
-        input({ mode: 'full', data: { path: list, workers: 2 }, schedule: { duration: length, warmup: '1 steps' } }),
+        input({ mode: 'full', data: { path: list, workers: 1 }, schedule: { duration: length, warmup: '1 steps' } }),
       )
     await writeFile(list, rows.join('\n'))
     await finetune(last('2 steps'), { out: run })
@@ -255,7 +255,7 @@ describe('full', () => {
     await finetune(
       finetuneConfiguration({
         ...input({ mode: 'full' }),
-        data: { path: data, workers: 2, shots: 3, validation: 0, test: 0 },
+        data: { path: data, workers: 1, shots: 3, validation: 0, test: 0 },
         augment: plain as FinetuneInput['augment'],
         regularization: { dropPath: 0, layerDecay: 1 },
         batch: { size: 8, perRun: 8 },
@@ -346,7 +346,7 @@ describe('features', () => {
     encoder: { width: 24, depth: 1, heads: 2 },
   })
   const source = freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 1)
-  const options = { engine: 'onnx', threads: 1, workers: 2, batch: 4 } as const
+  const options = { engine: 'onnx', threads: 1, workers: 1, batch: 4 } as const
 
   it('are computed once per content, also after a kill in the middle of a write', async () => {
     const cache = out('store')

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { listEngines } from '../../src/engine/index.ts'
-import { startVideomae } from '../cli/run-program.ts'
+import { startVideomae, videomae } from '../cli/run-program.ts'
 import { shownSteps } from '../format/read-events.ts'
 import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
 
@@ -28,14 +28,19 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 function arguments_(run: string, engine: string, ...more: string[]): string[] {
   // The engine reference has one thread, and refuses the option.
   const threads = engine === 'reference' ? [] : ['--threads', '1']
-  return ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, '--engine', engine, ...threads, ...more]
+  // Two decoding processes on one engine are enough: batches do not depend on their number.
+  const workers = ['--workers', engine === engines[0] ? '2' : '1']
+  return [
+    ...['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', run, '--engine', engine],
+    ...[...threads, ...workers, ...more],
+  ]
 }
 
 describe.each(engines)('a run on the engine %s', (engine) => {
   let whole: string
   beforeAll(async () => {
     whole = path.join(folder, `${engine}-whole`)
-    const { code, stderr } = await startVideomae(...arguments_(whole, engine)).ended
+    const { code, stderr } = await videomae(...arguments_(whole, engine))
     expect(code, stderr).toBe(0)
   })
 
@@ -94,17 +99,17 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     const stopped = curve(run).at(-1)!.step
     expect(existsSync(path.join(run, `step-${String(stopped).padStart(8, '0')}`))).toBe(true)
 
-    const again = await startVideomae(...arguments_(run, engine)).ended
+    const again = await videomae(...arguments_(run, engine))
     expect(again.code).toBe(2)
     expect(again.stderr).toMatch(/RUN_EXISTS/)
-    const other = await startVideomae(
+    const other = await videomae(
       ...arguments_(run, engine, '--resume', '--set', 'optimizer.weightDecay=0.1', '--seed', '4'),
-    ).ended
+    )
     expect(other.code).toBe(2)
     expect(other.stderr).toMatch(/optimizer\.weightDecay: 0\.05 -> 0\.1[\s\S]*RESUME_MISMATCH/)
     expect(other.stderr).toMatch(/seed: 0 -> 4/)
 
-    const rest = await startVideomae(...arguments_(run, engine, '--resume', '--json', '--quiet')).ended
+    const rest = await videomae(...arguments_(run, engine, '--resume', '--json', '--quiet'))
     expect(rest.code, rest.stderr).toBe(0)
     expect(rest.stderr).toBe('')
     expect(JSON.parse(rest.stdout)).toMatchObject({ steps: 40, clips: 320, engine })
@@ -135,7 +140,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
   it('falls back to the newest whole checkpoint when a newer one is damaged', async () => {
     const run = path.join(folder, `${engine}-killed`)
     await truncate(path.join(run, 'step-00000040', 'optimizer.safetensors'), 100)
-    const { code, stderr } = await startVideomae(...arguments_(run, engine, '--resume')).ended
+    const { code, stderr } = await videomae(...arguments_(run, engine, '--resume'))
     expect(code, stderr).toBe(0)
     expect(stderr).toMatch(/step-00000040: optimizer\.safetensors: expected SHA-256/)
     expect(stderr).toContain('Resuming after step 39')
@@ -161,7 +166,7 @@ describe('a run that goes wrong', () => {
       '--set',
       'schedule.warmup=0 steps',
     ]
-    const { code, stderr } = await startVideomae(...arguments_(run, engine, ...args)).ended
+    const { code, stderr } = await videomae(...arguments_(run, engine, ...args))
     expect(code, stderr).toBe(5)
     expect(stderr).toMatch(/Expected a finite (loss|gradient norm) in step \d+[\s\S]*\.mp4[\s\S]*NON_FINITE/)
     expect(readdirSync(run).some((name) => name.startsWith('step-'))).toBe(true)
@@ -170,15 +175,14 @@ describe('a run that goes wrong', () => {
   it('stops with 5 when the weights are not finite, and saves nothing', async () => {
     const run = path.join(folder, 'overflowed')
     const sets = ['optimizer.baseLearningRate=1e300', 'schedule.duration=1 step', 'schedule.warmup=0 steps']
-    const { code, stderr } = await startVideomae(...arguments_(run, engine, ...sets.flatMap((set) => ['--set', set])))
-      .ended
+    const { code, stderr } = await videomae(...arguments_(run, engine, ...sets.flatMap((set) => ['--set', set])))
     expect(code, stderr).toBe(5)
     expect(stderr).toMatch(/Expected finite values in \S+ after step 1, but value \d+ .*\[NON_FINITE\]/)
     expect(readdirSync(run).filter((name) => name.includes('step-'))).toEqual([])
   })
 
   it('names the key of a wrong recipe and ends with 2', async () => {
-    const { code, stderr } = await startVideomae(...arguments_('unused', engine, '--set', 'model.dept=3')).ended
+    const { code, stderr } = await videomae(...arguments_('unused', engine, '--set', 'model.dept=3'))
     expect(code).toBe(2)
     expect(stderr).toContain('did you mean "depth"?')
   })

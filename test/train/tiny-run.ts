@@ -6,7 +6,7 @@ import type { StartedProgram } from '../cli/run-program.ts'
 
 /** A model and a run so small that a step takes milliseconds; every step is logged, every third one saved. */
 const recipe = `
-data: {samplesPerClip: 2, workers: 2}
+data: {samplesPerClip: 2, workers: 1}
 clip: {stride: 1}
 model: {width: 16, depth: 2, heads: 2, frames: 4, resolution: 16, patch: 8, decoder: {width: 8, depth: 1, heads: 1}}
 mask: {ratio: 0.5}
