@@ -1,0 +1,42 @@
+/** The results page: its tables are those of dev/results/. */
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { renderResults, resultsOf } from '../../scripts/support/results-page.ts'
+
+const folder = path.join(import.meta.dirname, '../../dev')
+const page = readFileSync(path.join(folder, 'results.md'), 'utf8')
+
+describe('dev/results.md', () => {
+  test('is what `npm run results` writes', () => {
+    expect(renderResults(page, (name) => readFileSync(path.join(folder, 'results', name), 'utf8'))).toBe(page)
+  })
+
+  test('renders every file of dev/results/ once, and has no other table', () => {
+    const named = resultsOf(page)
+    expect(named.toSorted()).toEqual(readdirSync(path.join(folder, 'results')).sort())
+    expect(page.match(/^\|(-+\|)+$/gm)).toHaveLength(named.length)
+  })
+})
+
+describe('a table', () => {
+  const render = (text: string) => renderResults('before\n<!-- a.csv -->\n| old |\nafter', () => text)
+  const head = 'date,command,emphasis,learner,"a, b"'
+
+  test('is replaced, emphasis and empty cells included', () => {
+    const text = `${head}\n2026-11-22,npx x,"bold a, b; italic learner",ridge,"1, 2"\n2026-11-22,npx x,,,3\n`
+    const table = '| learner | a, b |\n|---|---|\n| *ridge* | **1, 2** |\n| | 3 |'
+    expect(render(text)).toBe(`before\n<!-- a.csv -->\n${table}\nafter`)
+  })
+
+  test.each([
+    ['learner\nridge\n', /line 1: expected the columns date, command, emphasis first/],
+    [`${head}\n`, /line 1: expected a row of names and at least one/],
+    [`${head}\n2026-11-22,npx x,,ridge\n`, /line 2: expected 5 fields, got 4/],
+    [`${head}\nyesterday,npx x,,ridge,1\n`, /line 2: expected a date/],
+    [`${head}\n2026-11-22,,,ridge,1\n`, /line 2: expected the command/],
+    [`${head}\n2026-11-22,npx x,bold heads,ridge,1\n`, /line 2: expected "bold COLUMN"/],
+  ])('is refused where the file is wrong: %#', (text, message) => {
+    expect(() => render(text)).toThrow(message)
+  })
+})
