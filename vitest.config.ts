@@ -28,7 +28,9 @@ export default defineConfig({
   test: {
     projects: [
       { extends: true, test: { name: 'alone', include: ownProcess } },
-      // The others share two processes, which saves loading the modules two hundred times.
+      // The others share processes, which saves loading the modules two hundred times. Unit tests, behavior tests and those of CUDA
+      // are told apart by their folders (`npm run test:unit` and so on): a process serves one project only, so that projects of
+      // their own would load the modules three times.
       {
         extends: true,
         test: { name: 'shared', include: ['{src,test}/**/*.test.ts'], exclude: ownProcess, isolate: false },
@@ -40,6 +42,10 @@ export default defineConfig({
     // Of two cores, two workers leave a sixth unused and three a ninth: tests wait for processes, signals and time limits.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
-    globalSetup: 'test/temporary-folder.ts',
+    globalSetup: [
+      'test/support/temporary-folder.ts',
+      'test/support/compiled-program.ts',
+      'test/support/native-library.ts',
+    ],
   },
 })

@@ -1,10 +1,11 @@
 // Compiles src/ to dist/ and copies the files that are not TypeScript (kernels).
 // Plain JavaScript because it has to run before anything is compiled.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { digestFile, sourceDigest } from './support/source-digest.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
@@ -16,6 +17,8 @@ const fresh = path.join(root, 'dist.new')
 const old = path.join(root, 'dist.old')
 const final = path.join(root, 'dist')
 rmSync(fresh, { recursive: true, force: true })
+// Before compiling: a file that changes meanwhile must not count as built.
+const digest = sourceDigest(root)
 const compiled = spawnSync(
   process.execPath,
   [path.join(typescript, 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--outDir', fresh],
@@ -35,6 +38,8 @@ for (const entry of readdirSync(path.join(root, 'src'), { recursive: true, withF
   const from = path.join(entry.parentPath, entry.name)
   cpSync(from, path.join(fresh, path.relative(path.join(root, 'src'), from)))
 }
+
+writeFileSync(path.join(fresh, digestFile), digest)
 
 rmSync(old, { recursive: true, force: true })
 if (existsSync(final)) renameSync(final, old)

@@ -6,7 +6,7 @@ import { VideoMaeError } from './errors.ts'
  * The compiled file that a worker thread or child process starts from.
  *
  * Node 20 cannot run TypeScript, so when the caller itself runs from `src/` (tests, tsx) the sibling in `dist/` is used;
- * `npm test` builds it first.
+ * tests build it first where it is older.
  *
  * @param caller `import.meta.url` of the calling module
  * @param relative path of the entry without extension, relative to the caller, e.g. `./worker`

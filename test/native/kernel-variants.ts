@@ -28,7 +28,7 @@ export interface Variant {
   readonly compiler: Compiler
   readonly options: readonly string[]
   readonly rounds: number
-  /** How the cache names the whole library. Absent: only the files that are checked are compiled. */
+  /** How the cache names the whole library. Absent: it is not kept. */
   readonly prefix?: string
   /** What runs programs of another processor. */
   readonly emulator?: readonly string[]
@@ -37,18 +37,17 @@ export interface Variant {
 export const families = ['linear', 'attention'] as const
 export type Family = (typeof families)[number]
 
-/** Every level of this processor, and the address sanitizer. */
+/** Every level of this processor, the best one first, and the address sanitizer. */
 export function processorVariants(): readonly Variant[] {
   const compiler = findCompiler()
   const levels = processorLevels()
   if (compiler === null || levels.length === 0) return []
   const usual = { compiler, rounds: 40 }
-  const ofLevels = levels.map((level, i) => ({
+  const ofLevels = levels.map((level) => ({
     ...usual,
     name: level,
     options: compilerOptions(level, false),
-    // Other tests begin at once with the best level, and compile it themselves.
-    prefix: i === 0 ? undefined : cachePrefix(level, compiler, false),
+    prefix: cachePrefix(level, compiler, false),
   }))
   const sanitized = {
     ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
