@@ -11,7 +11,7 @@ const { available, detail } = await inThreadWebgpuEngine.probe()
 /** [count, 1] in between: more than 4 GiB, which no adapter binds as one buffer. */
 function large() {
   const graph = new Graph('large')
-  const many = broadcastLeading(graph.input('x', [1]), [1_100_000_000, 1])
+  const many = broadcastLeading(graph.input('x', [1]), [1_100_000_000])
   return graph.build({ y: sumLeading(many, 1) })
 }
 

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../../core/errors.ts'
-import { encodeModel } from '../../format/onnx.ts'
-import type { Program } from '../../graph/program.ts'
+import { encodeModel, type OnnxGraph, type OnnxValue, onnxTypes } from '../../format/onnx.ts'
+import { elementCount, type Program } from '../../graph/program.ts'
 import type { InputValue, RunInputs, RunOutputs } from '../engine.ts'
 import { lower, outputName, stateInput } from '../onnx/lowering/lower-program.ts'
 import type { InferenceSession, OnnxRuntime, Tensor } from '../onnx/runtime.ts'
@@ -20,6 +20,16 @@ export interface GraphResult {
   readonly zeroed: readonly string[]
 }
 
+export interface Traffic {
+  readonly up: number
+  readonly down: number
+}
+
+/** Bytes of inputs or outputs of static shape. */
+export function valueBytes(values: readonly OnnxValue[]): number {
+  return values.reduce((sum, { type, shape }) => sum + onnxTypes[type].bytes * elementCount(shape as number[]), 0)
+}
+
 export interface GraphOptions {
   /** Bytes of attention scores that are one matrix at most. */
   readonly largestScores?: number
@@ -31,6 +41,8 @@ export class GraphProgram {
   readonly program: Program
   /** States that a run needs. */
   readonly states: readonly string[]
+  /** Bytes that one run moves to the device and back. */
+  readonly traffic: Traffic
   private readonly runtime: OnnxRuntime
   private readonly updates: LoweredUpdates
   /** Null where there is nothing to compute. */
@@ -42,8 +54,15 @@ export class GraphProgram {
     program: Program,
     updates: LoweredUpdates,
     session: InferenceSession | null,
-    read: ReadonlySet<string>,
+    { inputs, outputs }: OnnxGraph,
   ) {
+    const read = new Set(inputs.map(({ name }) => name))
+    const states = new Set([...program.state, ...program.updateState].map(({ name }) => stateInput(name)))
+    const resident = new Set(updates.next.values())
+    this.traffic = {
+      up: valueBytes(inputs.filter(({ name }) => !states.has(name))),
+      down: valueBytes(outputs.filter(({ name }) => !resident.has(name))),
+    }
     this.runtime = runtime
     this.program = program
     this.updates = updates
@@ -73,12 +92,11 @@ export class GraphProgram {
       },
     })
     if (updates === undefined) throw new Error('The lowering has not called `finish`.')
-    const { inputs, outputs } = model.graph
-    const read = new Set(inputs.map(({ name }) => name))
-    if (outputs.length === 0) return new GraphProgram(runtime, program, updates, null, read)
+    const { graph } = model
+    if (graph.outputs.length === 0) return new GraphProgram(runtime, program, updates, null, graph)
     try {
-      const options = sessionOptions(provider, new Set(updates.next.values()), outputs)
-      return new GraphProgram(runtime, program, updates, await runtime.create(encodeModel(model), options), read)
+      const options = sessionOptions(provider, new Set(updates.next.values()), graph.outputs)
+      return new GraphProgram(runtime, program, updates, await runtime.create(encodeModel(model), options), graph)
     } catch (cause) {
       throw new VideoMaeError(
         `ONNX Runtime refused the program ${program.name} on WebGPU: ${cause instanceof Error ? cause.message : cause}`,
