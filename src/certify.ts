@@ -86,6 +86,7 @@ export {
   writeCertificate,
 } from './certify/files/certificate-file.ts'
 export type { RecordedSample, SampleFiles, SampleRecord } from './certify/files/sample-record.ts'
+export { importedCollective } from './certify/import-collective.ts'
 export {
   certifyImported,
   type ImportedBallots,
@@ -100,7 +101,9 @@ export { certifyBallots, certifyInputs, type RuleOptions } from './certify/rules
 export {
   type CollectiveBound,
   type CollectiveOptions,
+  type CollectiveRow,
   certifyCollective,
+  collectiveRows,
   loadSolver,
 } from './certify/rules/collective.ts'
 export { certifyFiniteAggregationExact } from './certify/rules/coverage.ts'

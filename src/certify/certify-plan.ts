@@ -59,7 +59,7 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
    */
   readonly whiteBox?: boolean
   /**
-   * Budgets of poison for the bound on the whole test set (rules `dpa`, `fa` and `fa_exact`): how many right predictions
+   * Budgets of poison, in the unit of the radius, for the bound on the whole test set: how many right predictions
    * survive one poisoned training set together. A linear program for each 100 inputs; minutes where K is in the hundreds.
    */
   readonly collective?: readonly number[]
@@ -166,12 +166,12 @@ function checkCounts({
   for (const k of [partitions].flat()) learnerCount(k, reach, seeds)
   if (groups !== undefined) requireCount('groups', groups)
   if (collective === undefined) return
-  if (!rules.some((rule) => ruleNamed(rule).collective))
+  if (rules.every((rule) => ruleNamed(rule).collective === null))
     throw unusedArgument(
       'collective',
       `with rules ${named}, which have no bound on the whole test set`,
       collective.join(','),
-      `Add one of the rules ${allRules.filter((rule) => ruleNamed(rule).collective).join(', ')}.`,
+      `Add one of the rules ${allRules.filter((rule) => ruleNamed(rule).collective !== null).join(', ')}.`,
     )
   requireDistinct('collective', collective)
   for (const budget of collective) requireCount('budget', budget, 'collective', 0)

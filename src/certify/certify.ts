@@ -17,10 +17,11 @@ import { rowsOfUnits } from './ensemble/poison.ts'
 import type { CertificateFile, CertificateRun } from './files/certificate-file.ts'
 import { recordOfInputs, recordOfSet, type SampleFiles, writeSampleRecord } from './files/sample-record.ts'
 import { type StoredBallots, type StoredFlips, writeBallots, writeFlips } from './files/stored-votes.ts'
-import { type Ballots, inputsPerTurn, votesOfInput } from './rules/ballot.ts'
+import { type Ballots, ballotsOfInputs, inputsPerTurn } from './rules/ballot.ts'
 import { certifyInputs, ruleOptions } from './rules/certify-ballots.ts'
-import { certifyCollective, loadSolver } from './rules/collective.ts'
+import { collectiveRows } from './rules/collective.ts'
 import {
+  ballotRule,
   defaultRules,
   exactRadii,
   needsGroups,
@@ -296,33 +297,25 @@ function rightVotes(ballots: Ballots, labels: Int32Array): number {
   return right
 }
 
-/** The collective bound over the inputs that are predicted right, for the rules that are pluralities. */
+/** The collective bound over the inputs that are predicted right, for the rules that have one. */
 async function collectiveOf<Inputs extends TestInputs>(
   rule: RunRule,
   trained: TrainedEnsemble<Inputs>,
   test: Inputs,
   certificates: readonly InputCertificate[],
-  options: PoolOptions & { readonly collective?: readonly number[] },
+  options: PoolOptions & Pick<CertifyOptions<never, never>, 'collective' | 'groups' | 'periods'>,
 ): Promise<CertificateRun['collective']> {
-  if (options.collective === undefined || !ruleNamed(rule).collective) return null
-  const ballots = await trained.vote(test, { from: 0, to: test.rows }, { ...poolOf(options), keep: 'votes' })
-  const right = certificates.flatMap(({ prediction }, t) =>
-    prediction === test.labels[t] ? [votesOfInput(ballots, t)] : [],
-  )
-  const solver = await loadSolver()
-  const bounds: { budget: number; changedAtMost: number; certifiedAccuracy: number }[] = []
-  for (const budget of options.collective) {
-    options.signal?.throwIfAborted()
-    const bound = await certifyCollective(right, trained.classes, {
-      budget,
-      offsets: trained.offsets,
-      solver,
-      signal: options.signal,
-    })
-    const certifiedAccuracy = (right.length - bound.changedAtMost) / test.rows
-    bounds.push({ budget, changedAtMost: bound.changedAtMost, certifiedAccuracy })
-  }
-  return bounds
+  if (options.collective === undefined || ruleNamed(rule).collective === null) return null
+  const counted = ballotRule(rule)
+  const keep = needsRankings(counted) ? 'rankings' : 'votes'
+  const ballots = await trained.vote(test, { from: 0, to: test.rows }, { ...poolOf(options), keep })
+  const rows = certificates.flatMap(({ prediction }, t) => (prediction === test.labels[t] ? [t] : []))
+  const { groups, periods, signal } = options
+  return collectiveRows(ballotsOfInputs(ballots, rows), test.rows, options.collective, {
+    ...ruleOptions(counted, { offsets: trained.offsets, groups, periods }),
+    radii: rows.map((t) => certificates[t].radius),
+    signal,
+  })
 }
 
 /**

@@ -6,6 +6,7 @@ import { scoredRadii } from './certify.ts'
 import type { StoredBallots } from './files/stored-votes.ts'
 import { type Ballots, emptyBallots, writeBallot } from './rules/ballot.ts'
 import { certifyBallots, type RuleOptions } from './rules/certify-ballots.ts'
+import type { CollectiveRow } from './rules/collective.ts'
 import { exactRadii, needsGroups, needsPeriods, needsSpread } from './rules/list.ts'
 import { type RobustnessSummary, summarizeRadii } from './rules/metrics.ts'
 import { checkClasses } from './rules/plurality.ts'
@@ -231,6 +232,8 @@ export interface ImportedCertificate {
   readonly summary: RobustnessSummary | null
   /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
   readonly exactRadii: number | null
+  /** The bound on all inputs whose true class is known together, see `collectiveRows`; not there where no budgets were asked for. */
+  readonly collective?: readonly CollectiveRow[]
   /** One for each class of `rule.targets`; not there without. */
   readonly targeted?: readonly TargetedSummary[]
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]

@@ -162,7 +162,7 @@ function addCertify(program: Command): void {
       '[rule groups] pretrain an encoder for each group with this recipe instead of naming encoders with --from',
     )
     .option('--white-box', 'also compute the tighter label-flip certificate of ridge heads')
-    .option('--collective <budgets>', 'also compute bounds on the whole test set for these budgets, e.g. 1,2,5')
+    .option('--collective <budgets>', 'also bounds on the whole test set for these numbers of poisons, e.g. 1,2,5')
     .option(
       '--target <classes>',
       'also say how many poisons it takes to make each of these classes come out, e.g. noFight',
@@ -214,7 +214,18 @@ const ofVotesOnly = ['votes', 'kind', 'learners', 'labelColumn', 'idColumn', 'he
 /** Those that `certify --votes` uses besides. */
 const ofVotes = new Set([
   ...ofVotesOnly,
-  ...['classes', 'rule', 'spread', 'groups', 'coverage', 'seedsPerPartition', 'perInput', 'require', 'target'],
+  ...[
+    'classes',
+    'rule',
+    'spread',
+    'groups',
+    'coverage',
+    'seedsPerPartition',
+    'perInput',
+    'require',
+    'target',
+    'collective',
+  ],
   ...['out', 'json', 'quiet', 'report'],
 ])
 

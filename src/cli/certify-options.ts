@@ -185,3 +185,8 @@ export function listOf(name: string, text: string): string[] {
   if (parts.includes('')) throw invalidArgument(name, 'a list without blank parts, separated by commas', text)
   return parts
 }
+
+/** Budgets of `--collective`. */
+export function budgetsOf(text: string | undefined): number[] | undefined {
+  return text === undefined ? undefined : numbersOf('--collective', text, 'budget')
+}

@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { checkRules } from '../certify/certify-plan.ts'
 import { ballotsDigest, type StoredBallots, writeBallots } from '../certify/files/stored-votes.ts'
+import { importedCollective } from '../certify/import-collective.ts'
 import {
   type ImportedBallots,
   type ImportedCertificate,
@@ -9,6 +10,7 @@ import {
   importedCertificate,
 } from '../certify/import-votes.ts'
 import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
+import type { CollectiveRow } from '../certify/rules/collective.ts'
 import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { targetsNamed } from '../certify/rules/targeted-summary.ts'
@@ -18,7 +20,7 @@ import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
-import { listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
+import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
@@ -51,6 +53,8 @@ export interface CertifyVotesOptions extends CommonOptions {
   readonly perInput?: boolean
   /** For example `certified@5>=0.6`. */
   readonly require?: readonly string[]
+  /** Budgets of the bound on all inputs together, separated by commas. */
+  readonly collective?: string
   /** Names of classes, separated by commas. */
   readonly target?: string
   /** Also write a page for each rule. */
@@ -86,9 +90,16 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   const { inputs, learners } = imported.ballots
   const known = imported.labels?.filter((label) => label !== null).length ?? 0
   if (requirements.length > 0 && known < inputs) throw noTrueClasses(requirements[0], 'the file', inputs, known)
+  const collective = budgetsOf(options.collective)
+  if (collective !== undefined && known === 0)
+    throw unusedArgument(
+      '--collective',
+      'with a file without true classes: the bound is on right predictions',
+      collective.join(),
+    )
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
   const by = rules.some(needsPeriods) ? 'time' : 'content' // what stands for the columns
-  checkRules({ rules, partitions: learners, groups, by })
+  checkRules({ rules, partitions: learners, groups, by, collective })
   const { reading } = imported
   if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
   for (const note of reading?.notes ?? []) noteOf(quiet)(`note: ${note}`)
@@ -109,7 +120,7 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
       ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
       ...(targets.length > 0 ? { targets } : {}),
     })),
-    { out, quiet, perInput, names },
+    { out, quiet, perInput, names, collective },
   )
   const pages: string[] = []
   for (const { written } of results) pages.push(...(await writePage(options.report, written)))
@@ -120,15 +131,19 @@ export async function certifyVotes(file: string, options: CertifyVotesOptions): 
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written, radii: _ }) => {
-      const { rule, summary, exactRadii, targeted } = certificate
-      return { rule: rule.rule, learners, inputs, summary, exactRadii, targeted, file: written }
+      const { rule, summary, exactRadii, targeted, collective: bounds } = certificate
+      return { rule: rule.rule, learners, inputs, summary, exactRadii, targeted, collective: bounds, file: written }
     })
     endAsRequired({ read: reading, runs: shown, conditions, pages }, required)
     return
   }
   for (const result of results) {
-    const { targeted = [] } = result.certificate
-    const lines = [textOf(result, imported), ...targeted.map((target) => targetText(target, shownNames))]
+    const { targeted = [], collective: bounds = [] } = result.certificate
+    const lines = [
+      textOf(result, imported),
+      ...targeted.map((target) => targetText(target, shownNames)),
+      ...bounds.map(collectiveText),
+    ]
     process.stdout.write(`${lines.join('\n')}\nwrote  ${result.written}\n`)
   }
   const votes = new Set(results.flatMap(({ certificate }) => certificate.ballots?.file ?? []))
@@ -177,9 +192,10 @@ async function certifyRules(
     readonly quiet: boolean
     readonly perInput: boolean
     readonly names: readonly string[] | null
+    readonly collective: readonly number[] | undefined
   },
 ): Promise<RuleResult[]> {
-  const { out, quiet, perInput, names } = about
+  const { out, quiet, perInput, names, collective } = about
   const progress = progressOf(quiet)
   const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
   const results: RuleResult[] = []
@@ -198,7 +214,12 @@ async function certifyRules(
       }).finally(() => keep.flush())
       // With the first certificate, so that an interrupted command leaves none of them.
       if (perInput) stored ??= await storeBallots(out, imported)
-      const certificate = { ...importedCertificate(imported, rule, certified), classNames: names, ballots: stored }
+      const bounds = await importedCollective(imported, rule, certified, collective, interrupt.signal)
+      const certificate: ImportedCertificate = {
+        ...importedCertificate(imported, rule, certified),
+        ...(bounds === undefined ? {} : { collective: bounds }),
+        ...{ classNames: names, ballots: stored },
+      }
       const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)
       const shown = perInput ? certificate : { ...certificate, inputs: null }
       await writeFileAtomic(`${name}.json`, `${JSON.stringify(shown)}\n`)
@@ -215,6 +236,12 @@ async function certifyRules(
 async function storeBallots(out: string, { ballots }: ImportedBallots): Promise<StoredBallots> {
   const name = `imported-${ballotsDigest(ballots).slice(0, 12)}`
   return (await writeBallots(out, name, ballots, (add) => add(ballots))).stored
+}
+
+/** One line on one budget. */
+function collectiveText({ budget, changedAtMost, certifiedAccuracy }: CollectiveRow): string {
+  const share = (100 * certifiedAccuracy).toFixed(1)
+  return `all inputs together: ${budget} ${budget === 1 ? 'poison' : 'poisons'} can change at most ${changedAtMost} right predictions, ${share} % stay right`
 }
 
 /** What is printed of one rule. */

@@ -27,6 +27,7 @@ import { recipeFile } from '../train/recipes.ts'
 import { certifyOnRanks } from './certify-on-ranks.ts'
 import {
   bucketsOf,
+  budgetsOf,
   groupCount,
   learnerOf,
   noteOf,
@@ -51,7 +52,6 @@ export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotes
   readonly rule?: string
   readonly threat?: Threat
   readonly whiteBox?: boolean
-  readonly collective?: string
   /** Pretraining recipe of the encoders of groups. */
   readonly groupRecipe?: string
   /** `3/16`: the third of sixteen cluster jobs. */
@@ -97,8 +97,7 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
     throw unusedArgument('--report', 'with --stage, which ends before there is a certificate', true)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
   const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
-  const collective =
-    options.collective === undefined ? undefined : numbersOf('--collective', options.collective, 'budget')
+  const collective = budgetsOf(options.collective)
   const groups = groupCount(options.groups, options.from ?? [])
   const { spread, seedsPerPartition: seeds, whiteBox } = options
   if (stage !== 'groups') {

@@ -96,13 +96,13 @@ async function importedCertificates(folder: string): Promise<[name: string, file
   writeFileSync(scores, `id,label,${scoreNames.join(',')}\n${scored.join('\n')}\n`)
   const spread = ['--offsets', '0,3,7']
   const calls: [name: string, file: string, options: readonly string[]][] = [
-    ['dpa', votes, ['--rule', 'dpa', '--target', '3,1']],
+    ['dpa', votes, ['--rule', 'dpa', '--target', '3,1', '--collective', '1,2']],
     ['fa', votes, ['--rule', 'fa', ...spread]],
     ['fa_exact', votes, ['--rule', 'fa_exact', ...spread]],
-    ['roe', scores, ['--rule', 'roe', '--kind', 'scores', '--target', '2']],
+    ['roe', scores, ['--rule', 'roe', '--kind', 'scores', '--target', '2', '--collective', '2']],
     ['roe_fa', scores, ['--rule', 'roe_fa', '--kind', 'scores', ...spread]],
-    ['groups', votes, ['--rule', 'groups', '--groups', '4']],
-    ['temporal', votes, ['--rule', 'temporal', '--coverage', '2']],
+    ['groups', votes, ['--rule', 'groups', '--groups', '4', '--collective', '1']],
+    ['temporal', votes, ['--rule', 'temporal', '--coverage', '2', '--collective', '1,3']],
   ]
   const written: [string, string][] = []
   for (const [rule, file, options] of calls) {

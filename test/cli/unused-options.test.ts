@@ -190,7 +190,7 @@ const table: Record<string, Record<string, Use>> = {
     ...refused(
       [inVotes, inLists],
       [
-        ...['--from run', '--partitions 4', '--group-recipe laptop-pretrain', '--white-box', '--collective 1,2'],
+        ...['--from run', '--partitions 4', '--group-recipe laptop-pretrain', '--white-box'],
         ...[
           '--clips 2',
           '--stride 2',
@@ -212,7 +212,10 @@ const table: Record<string, Record<string, Use>> = {
         ...['--seed 1', '--learner ridge', '--threat general', '--labels-used'],
       ],
     ),
-    ...refused([inLists], ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input', '--target a']),
+    ...refused(
+      [inLists],
+      ['--spread 2', '--seeds-per-partition 2', '--coverage 2', '--no-per-input', '--target a', '--collective 1,2'],
+    ),
     ...refused([inVotes, inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--plan']),
     ...refused([inVotes, inLists, 'certify list.csv --from run'], ['--lethal-dose dose.json']),
     ...refused([inLists, 'certify list.csv --from run --shard 1/2 --stage learners'], ['--require accuracy>=0.5']),

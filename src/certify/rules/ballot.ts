@@ -126,6 +126,31 @@ export function votesOfInput(ballots: Ballots, input: number): Ranks {
   return votes
 }
 
+/** The ballots of some inputs, in this order. */
+export function ballotsOfInputs(ballots: Ballots, chosen: readonly number[]): Ballots {
+  const size = ballots.learners * ballots.places
+  const some = emptyBallots(chosen.length, ballots.learners, ballots.classes, ballots.places)
+  for (const [t, input] of chosen.entries()) some.ranks.set(ballotsOfInput(ballots, input), t * size)
+  return some
+}
+
+/** @param parts at least one, of the same ensemble */
+export function joinedBallots(parts: readonly Ballots[]): Ballots {
+  const { learners, classes, places } = parts[0]
+  const all = emptyBallots(
+    parts.reduce((sum, { inputs }) => sum + inputs, 0),
+    learners,
+    classes,
+    places,
+  )
+  let at = 0
+  for (const { ranks } of parts) {
+    all.ranks.set(ranks, at)
+    at += ranks.length
+  }
+  return all
+}
+
 /**
  * Writes one strict ballot: score descending, then class index ascending. The same order serves every round of every rule,
  * so equal scores (common in low precision) can never be counted for both sides.

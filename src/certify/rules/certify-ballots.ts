@@ -2,7 +2,7 @@
 import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import { type Ballots, ballotsOfInput, requireBallots, votesOfInput } from './ballot.ts'
 import { needsGroups, needsPeriods, needsSpread, type Rule, ruleNamed, rules } from './list.ts'
-import type { InputCertificate } from './rule.ts'
+import type { EnsembleShape, InputCertificate } from './rule.ts'
 
 export interface RuleOptions {
   readonly rule: Rule
@@ -86,12 +86,15 @@ export async function certifyInputs(
   return certificates
 }
 
-/** The certificate of each input, by its number. */
-function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) => InputCertificate {
-  const { rule, offsets, groups, coverage, targets = [] } = options
+/**
+ * The ensemble whose ballots are counted, as a rule sees it.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs, or have what it would leave out
+ */
+export function shapeOf(ballots: Ballots, { rule, offsets, groups, coverage }: RuleOptions): EnsembleShape {
   requireBallots(ballots)
   const { classes, learners } = ballots
-  const { layout, counts, certifier, targeted } = ruleNamed(rule)
+  const { layout, counts } = ruleNamed(rule)
   if (counts === 'rankings' && ballots.places !== classes)
     throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
   if (layout === 'spread' && offsets === undefined)
@@ -111,8 +114,16 @@ function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) =>
   // Left unused, they would let a poison that changes the votes of a group or of several periods count as one.
   if (layout !== 'groups' && groups !== undefined) throw unusedArgument('groups', `with rule ${rule}`, groups)
   if (layout !== 'periods' && coverage !== undefined) throw unusedArgument('coverage', `with rule ${rule}`, coverage)
+  return { classes, learners, offsets: offsets ?? [0], groups: groups ?? 1, coverage: coverage ?? 1 }
+}
+
+/** The certificate of each input, by its number. */
+function certifierOf(ballots: Ballots, options: RuleOptions): (input: number) => InputCertificate {
+  const { rule, targets = [] } = options
+  const shape = shapeOf(ballots, options)
+  const { classes } = shape
+  const { certifier, targeted } = ruleNamed(rule)
   checkTargets(targets, classes)
-  const shape = { classes, learners, offsets: offsets ?? [0], groups: groups ?? 1, coverage: coverage ?? 1 }
   const certify = certifier(shape)
   const costOf = targets.length === 0 ? null : (targeted?.(shape) ?? null)
   if (targets.length > 0 && costOf === null) throw unusedArgument('targets', `with rule ${rule}`, targets.join(','))

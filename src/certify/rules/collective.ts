@@ -1,31 +1,27 @@
 /**
  * The collective certificate: one poisoned training set must break many inputs at once, so fewer can fall together than
- * could each fall alone (Chen et al., ICML 2022, for hash bagging; the program below is for DPA and Finite Aggregation).
- *
- *   maximize  sum f[t,c]                              inputs t turned to rival c
- *   subject to  gap[t,c] f[t,c] <= sum_i v[t,c,i] z[i]   enough captured votes, v = 1 + [vote = winner] - [vote = c]
- *               sum_c f[t,c] <= 1,  z[i] <= sum of x[j] over the buckets of learner i,  sum_j x[j] <= budget
- *
- * HiGHS solves the relaxation in floating point, but its answer is not trusted: its multipliers are rounded to integers
- * and the Lagrangian bound they imply is evaluated again in exact integer arithmetic. Any multipliers give a sound bound,
- * so a wrong solver can only make the certificate weaker.
+ * could each fall alone (Chen et al., ICML 2022, for hash bagging). The program (`collective-program.ts`) is ours, for all rules
+ * whose certificates follow from votes.
  */
 import highsLoader, { type Highs } from 'highs'
-import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
-import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
-import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
-import { bucketsOfLearner, learnersOfBucket } from './spread.ts'
+import { invalidArgument, unusedArgument } from '../../core/errors.ts'
+import { type Ballots, ballotsOfInput, votesOfInput } from './ballot.ts'
+import { fewestToReach } from './bucket-powers.ts'
+import { type RuleOptions, shapeOf } from './certify-ballots.ts'
+import { boundOfProgram, type Way } from './collective-program.ts'
+import { ruleNamed } from './list.ts'
+import type { Condition, Reach, WaysToChange } from './rule.ts'
 
 /** Loads the solver; takes some 50 ms, so callers with many programs load it once. */
 export function loadSolver(): Promise<Highs> {
   return loadHighs()
 }
 
-export interface CollectiveOptions {
-  /** Poisons that the attacker may spend on the whole test set together. */
+export interface CollectiveOptions extends Omit<RuleOptions, 'targets'> {
+  /** Poisons that the attacker may spend on the whole test set together, in the unit of the radius. */
   readonly budget: number
-  /** [d] spread of Finite Aggregation; default [0], disjoint partitions. */
-  readonly offsets?: readonly number[]
+  /** [inputs] radii that are certified: an input whose radius is not below the budget does not change. Default: not known. */
+  readonly radii?: ArrayLike<number>
   /** Inputs for each linear program; bounds add up over batches. Default 100. */
   readonly batch?: number
   /**
@@ -50,202 +46,106 @@ export interface CollectiveBound {
   readonly arithmetic: 'integers' | 'solver'
 }
 
-/** One way to change one input: the rival, the lead to close, and what each learner is worth. */
-interface Target {
-  readonly input: number
-  readonly gap: number
-  readonly worth: Uint8Array
-}
-
-const scale = 2 ** 24
+/** What a captured learner can be worth. */
+const mostWorth = 3
 
 // The package declares its types for CommonJS; what an ES module imports as the default is the loader itself.
 const loadHighs = highsLoader as unknown as typeof highsLoader.default
 
 /**
- * @param votes one array of [learners] votes for each input; `classes` for an abstention
+ * @param ballots of the inputs that the bound is about, usually those that are predicted right
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a rule that does not fit the ballots or has no such bound; `COLLECTIVE_OVERFLOW`; the
+ *   reason of `signal`
  */
-export async function certifyCollective(
-  votes: readonly ArrayLike<number>[],
-  classes: number,
-  options: CollectiveOptions,
-): Promise<CollectiveBound> {
-  const { budget, batch = 100 } = options
-  const offsets = options.offsets ?? [0]
+export async function certifyCollective(ballots: Ballots, options: CollectiveOptions): Promise<CollectiveBound> {
+  const { rule, budget, radii, batch = 100 } = options
   if (!Number.isInteger(budget) || budget < 0) throw invalidArgument('budget', 'a non-negative integer', budget)
   if (!Number.isInteger(batch) || batch < 1) throw invalidArgument('batch', 'a positive integer', batch)
+  if (radii !== undefined && radii.length !== ballots.inputs)
+    throw invalidArgument('radii', `${ballots.inputs} radii`, radii.length)
+  const shape = shapeOf(ballots, options)
+  const attack = ruleNamed(rule).collective?.(shape)
+  if (attack === undefined) throw unusedArgument('budget', `with rule ${rule}`, budget)
+  const reach = attack.reach(budget)
   const highs = options.solver ?? (await loadSolver())
+  /** [captures] inputs that each changes, where an attack has one of them. */
+  const changedBy = new Int32Array(reach.choose === 1 ? reach.captures.length : 0)
   let changedAlone = 0
   let changedAtMost = 0
-  for (let from = 0; from < votes.length; from += batch) {
+  for (let from = 0; from < ballots.inputs; from += batch) {
     await new Promise(setImmediate) // lets signals through
     options.signal?.throwIfAborted()
-    const targets = votes.slice(from, from + batch).flatMap((v, input) => targetsOf(v, classes, offsets, budget, input))
-    const alone = new Set(targets.map((target) => target.input)).size
-    changedAlone += alone
-    if (alone === 0) continue
-    changedAtMost += boundOfBatch(highs, targets, votes[from].length, offsets, budget, options.integerSeconds)
-  }
-  const arithmetic = options.integerSeconds === undefined ? 'integers' : 'solver'
-  return { inputs: votes.length, budget, changedAlone, changedAtMost, arithmetic }
-}
-
-/** The rivals that could win this input within the budget if the attacker cared for nothing else. */
-function targetsOf(
-  votes: ArrayLike<number>,
-  classes: number,
-  offsets: readonly number[],
-  budget: number,
-  input: number,
-): Target[] {
-  const learners = votes.length
-  checkOffsets(offsets, learners)
-  const counts = tally(votes, classes)
-  const prediction = plurality(counts)
-  const reach = new VoteReach(votes, classes, offsets)
-  const mine = reach.powersOf(prediction)
-  const powers = new Int32Array(learners)
-  const targets: Target[] = []
-  // Rivals alike would be columns alike.
-  for (const c of distinctRivals(counts, prediction)) {
-    powers.set(mine)
-    reach.add(powers, c, -1)
-    const gap = lead(counts, prediction, c)
-    if (fewestToReach(powers, gap, 2 * offsets.length) > budget) continue
-    const worth = Uint8Array.from(votes, (vote) => worthOfVote(vote, prediction, c))
-    targets.push({ input, gap, worth })
-  }
-  return targets
-}
-
-function boundOfBatch(
-  highs: Highs,
-  targets: readonly Target[],
-  learners: number,
-  offsets: readonly number[],
-  budget: number,
-  integerSeconds: number | undefined,
-): number {
-  const model = describe(highs, targets, learners, offsets, budget)
-  const relaxed = highs.withModel(model, (solver) => {
-    solver.options.set({ output_flag: false })
-    solver.run()
-    return solver.getSolution().rowDual
-  })
-  // Row order: one row a target, then one a learner (its coverage).
-  const multiplier = (row: number) => {
-    const value = Math.abs(relaxed[row] ?? 0)
-    return Number.isFinite(value) ? Math.round(value * scale) : 0
-  }
-  let bound = verifiedBound(
-    targets,
-    targets.map((_, row) => multiplier(row)),
-    Array.from({ length: learners }, (_, i) => multiplier(targets.length + i)),
-    learners,
-    offsets,
-    budget,
-  )
-  if (integerSeconds !== undefined) {
-    const integrality = new Int32Array(model.numCols).fill(1)
-    const dual = highs.withModel({ ...model, integrality }, (solver) => {
-      solver.options.set({ output_flag: false, time_limit: integerSeconds })
-      solver.run()
-      return Number(solver.info.get('mip_dual_bound'))
-    })
-    if (Number.isFinite(dual)) bound = Math.min(bound, Math.floor(Math.abs(dual) + 1e-6))
-  }
-  return bound
-}
-
-/** Columns: f of each target, z of each learner, x of each bucket. */
-function describe(
-  highs: Highs,
-  targets: readonly Target[],
-  learners: number,
-  offsets: readonly number[],
-  budget: number,
-) {
-  const firstZ = targets.length
-  const firstX = firstZ + learners
-  const numCols = firstX + learners
-  const starts = [0]
-  const indices: number[] = []
-  const values: number[] = []
-  const rowUpper: number[] = []
-  const row = (entries: readonly (readonly [number, number])[], upper: number) => {
-    for (const [column, value] of entries) {
-      indices.push(column)
-      values.push(value)
+    const to = Math.min(ballots.inputs, from + batch)
+    const ways: Way[] = []
+    for (let input = from; input < to; input++) {
+      if (radii !== undefined && radii[input] >= budget) continue
+      for (const conditions of possibleWays(attack.ways, ballots, input, reach)) ways.push({ input, conditions })
     }
-    starts.push(indices.length)
-    rowUpper.push(upper)
+    const alone = new Set(ways.map(({ input }) => input)).size
+    changedAlone += alone
+    if (reach.choose === 1) countChanged(ways, reach, changedBy)
+    else if (alone > 0) changedAtMost += boundOfProgram(highs, ways, ballots.learners, reach, options.integerSeconds)
   }
-  for (const [t, target] of targets.entries()) {
-    const entries: [number, number][] = [[t, target.gap]]
-    for (let i = 0; i < learners; i++) if (target.worth[i] > 0) entries.push([firstZ + i, -target.worth[i]])
-    row(entries, 0)
+  if (reach.choose === 1) changedAtMost = changedBy.reduce((most, count) => Math.max(most, count), 0)
+  const arithmetic = options.integerSeconds === undefined || reach.choose === 1 ? 'integers' : 'solver'
+  return { inputs: ballots.inputs, budget, changedAlone, changedAtMost, arithmetic }
+}
+
+/** The ways that could change this input within the budget if the attacker cared for nothing else. */
+function possibleWays(
+  waysOf: WaysToChange,
+  ballots: Ballots,
+  input: number,
+  { choose, captures }: Reach,
+): readonly Condition[][] {
+  const size = captures.reduce((most, members) => Math.max(most, members.length), 0)
+  const isPossible = ({ gap, worth }: Condition): boolean => {
+    const powers = captures.map((members) => members.reduce((sum, i) => sum + worth[i], 0))
+    return fewestToReach(powers, gap, mostWorth * size) <= choose
   }
-  for (let i = 0; i < learners; i++) {
-    const buckets = bucketsOfLearner(i, learners, offsets)
-    row([[firstZ + i, 1], ...buckets.map((j) => [firstX + j, -1] as const)], 0)
+  return waysOf(votesOfInput(ballots, input), ballotsOfInput(ballots, input))
+    .map((conditions) => conditions.filter(({ gap }) => gap > 0))
+    .filter((conditions) => conditions.every(isPossible))
+}
+
+/** Where an attack has one capture, each is tried, without a solver: exact for the conditions. */
+function countChanged(ways: readonly Way[], { captures }: Reach, changedBy: Int32Array): void {
+  for (const [j, members] of captures.entries()) {
+    const changed = new Set<number>()
+    for (const { input, conditions } of ways)
+      if (conditions.every(({ gap, worth }) => members.reduce((sum, i) => sum + worth[i], 0) >= gap)) changed.add(input)
+    changedBy[j] += changed.size
   }
-  for (const input of new Set(targets.map((target) => target.input))) {
-    const mine = targets.flatMap((target, t) => (target.input === input ? [[t, 1] as const] : []))
-    row(mine, 1)
-  }
-  row(
-    Array.from({ length: learners }, (_, j) => [firstX + j, 1] as const),
-    budget,
-  )
-  const numRows = rowUpper.length
-  return {
-    numCols,
-    numRows,
-    sense: highs.constants.objectiveSense.maximize,
-    colCost: Float64Array.from({ length: numCols }, (_, column) => (column < firstZ ? 1 : 0)),
-    colLower: new Float64Array(numCols),
-    colUpper: new Float64Array(numCols).fill(1),
-    rowLower: new Float64Array(numRows).fill(-highs.infinity),
-    rowUpper,
-    matrix: { format: 'csr' as const, numRows, numCols, starts, indices, values },
-  }
+}
+
+/** What a certificate says of one budget. */
+export interface CollectiveRow {
+  readonly budget: number
+  /** Right predictions that one poisoned training set of this budget may change at most. */
+  readonly changedAtMost: number
+  /** Share of all inputs that stay right. */
+  readonly certifiedAccuracy: number
 }
 
 /**
- * The Lagrangian bound for multipliers a[target] and u[learner], both integers in units of 2^-24, in exact arithmetic:
+ * The bound for several budgets over the inputs that are predicted right.
  *
- *   sum over inputs of max(0, max_c (1 - a gap))  +  sum_i max(0, q_i - u_i)  +  the `budget` largest bucket sums of u
- *
- * where q_i = sum over targets of a * worth_i. Valid for every non-negative choice.
- *
- * @returns inputs changed at most
+ * @param right ballots of these inputs
+ * @param inputs all inputs, the others included
+ * @param options `radii` are of the inputs in `right`
  */
-export function verifiedBound(
-  targets: readonly Target[],
-  a: readonly number[],
-  u: readonly number[],
-  learners: number,
-  offsets: readonly number[],
-  budget: number,
-): number {
-  const best = new Map<number, number>()
-  const worth = new Array<number>(learners).fill(0)
-  for (const [t, target] of targets.entries()) {
-    best.set(target.input, Math.max(best.get(target.input) ?? 0, scale - a[t] * target.gap))
-    for (let i = 0; i < learners; i++) worth[i] += a[t] * target.worth[i]
+export async function collectiveRows(
+  right: Ballots,
+  inputs: number,
+  budgets: readonly number[],
+  options: Omit<CollectiveOptions, 'budget'>,
+): Promise<CollectiveRow[]> {
+  const solver = options.solver ?? (await loadSolver())
+  const rows: CollectiveRow[] = []
+  for (const budget of budgets) {
+    options.signal?.throwIfAborted()
+    const { changedAtMost } = await certifyCollective(right, { ...options, budget, solver })
+    rows.push({ budget, changedAtMost, certifiedAccuracy: (right.inputs - changedAtMost) / inputs })
   }
-  let total = 0
-  for (const value of best.values()) total += value
-  for (let i = 0; i < learners; i++) total += Math.max(0, worth[i] - u[i])
-  const buckets = Array.from({ length: learners }, (_, j) =>
-    learnersOfBucket(j, learners, offsets).reduce((sum, i) => sum + u[i], 0),
-  ).sort((x, y) => y - x)
-  for (let j = 0; j < Math.min(budget, buckets.length); j++) total += buckets[j]
-  if (!Number.isSafeInteger(total) || worth.some((value) => !Number.isSafeInteger(value))) {
-    throw new VideoMaeError(`Expected the collective bound to fit 53 bits, but it reached ${total}.`, {
-      code: 'COLLECTIVE_OVERFLOW',
-      hint: 'Use a smaller batch.',
-    })
-  }
-  return Math.min(best.size, Math.floor(total / scale))
+  return rows
 }

@@ -15,6 +15,7 @@ import { searchCover } from './cover-search.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedFinite } from './targeted.ts'
+import { pluralityWays, reachOfSpread } from './ways.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
   /** Any of the classes that need the same number of poisons, not always the smallest. */
@@ -172,13 +173,17 @@ class Coverage {
 /** The ensemble of Finite Aggregation; overlaps of buckets are counted once (slower, never below `fa`). */
 export const finiteAggregationExact = {
   ...{ name: 'fa_exact', title: 'FA exact', layout: 'spread', counts: 'votes' },
-  ...{ collective: true, saysExact: true, stroke: 'dotted' },
+  ...{ saysExact: true, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>
     (votes) => {
       const certified = certifyFiniteAggregationExact(votes, classes, offsets)
       return { ...ofOneRival(certified), exact: certified.exact }
     },
+  collective: ({ classes, learners, offsets }) => ({
+    ways: pluralityWays(classes),
+    reach: (budget) => reachOfSpread(learners, offsets, budget),
+  }),
   targeted:
     ({ classes, offsets }) =>
     (votes, _, target) =>

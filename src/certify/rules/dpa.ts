@@ -6,6 +6,7 @@ import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedDpa } from './targeted.ts'
+import { pluralityWays, reachOfSpread } from './ways.ts'
 
 /**
  * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
@@ -39,11 +40,15 @@ export function certifyDpa(votes: ArrayLike<number>, classes: number): Certified
 /** Plurality of disjoint partitions. */
 export const dpa = {
   ...{ name: 'dpa', title: 'DPA', layout: 'partitions', counts: 'votes' },
-  ...{ collective: true, saysExact: false, stroke: 'solid' },
+  ...{ saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes }) =>
     (votes) =>
       ofOneRival(certifyDpa(votes, classes)),
+  collective: ({ classes, learners, offsets }) => ({
+    ways: pluralityWays(classes),
+    reach: (budget) => reachOfSpread(learners, offsets, budget),
+  }),
   targeted:
     ({ classes }) =>
     (votes, _, target) =>

@@ -9,6 +9,7 @@ import { invalidArgument } from '../../core/errors.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
 import { type AggregationRule, type EnsembleShape, ofOneRival } from './rule.ts'
 import { targetedGroups } from './targeted.ts'
+import { pluralityWays } from './ways.ts'
 
 export interface EncoderGroupsPrediction extends CertifiedPrediction {
   /** Label flips alone (each takes one vote); `radius` is that of videos alone (each takes a whole group). */
@@ -80,7 +81,7 @@ function membersOf({ learners, groups }: EnsembleShape): number[][] {
 /** Plurality of heads on per-group encoders; the radius counts videos. */
 export const encoderGroups = {
   ...{ name: 'groups', title: 'groups', layout: 'groups', counts: 'votes' },
-  ...{ collective: false, saysExact: false, stroke: 'solid' },
+  ...{ saysExact: false, stroke: 'solid' },
   certifier(shape) {
     const { classes } = shape
     const members = membersOf(shape)
@@ -89,6 +90,10 @@ export const encoderGroups = {
       return { ...ofOneRival(certified), labelRadius: certified.labels }
     }
   },
+  collective: (shape) => ({
+    ways: pluralityWays(shape.classes),
+    reach: (budget) => ({ choose: budget, captures: membersOf(shape) }),
+  }),
   targeted(shape) {
     const members = membersOf(shape)
     return (votes, _, target) => targetedGroups(votes, shape.classes, members, target)

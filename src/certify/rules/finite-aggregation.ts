@@ -7,6 +7,7 @@ import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedFinite } from './targeted.ts'
+import { pluralityWays, reachOfSpread } from './ways.ts'
 
 /**
  * The certificate of the paper: for each rival, sort the bucket powers and add the largest until the lead is gone.
@@ -51,11 +52,15 @@ export function certifyFiniteAggregationNaive(
 /** Finite Aggregation; the powers of buckets are added up. */
 export const finiteAggregation = {
   ...{ name: 'fa', title: 'FA', layout: 'spread', counts: 'votes' },
-  ...{ collective: true, saysExact: false, stroke: 'dotted' },
+  ...{ saysExact: false, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>
     (votes) =>
       ofOneRival(certifyFiniteAggregation(votes, classes, offsets)),
+  collective: ({ classes, learners, offsets }) => ({
+    ways: pluralityWays(classes),
+    reach: (budget) => reachOfSpread(learners, offsets, budget),
+  }),
   targeted:
     ({ classes, offsets }) =>
     (votes, _, target) =>

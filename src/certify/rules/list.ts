@@ -18,7 +18,7 @@ export type Rule = (typeof list)[number]['name']
  * alone: nobody asks for it as a rule, but a certification can have a run of it.
  */
 const whiteBoxDpa = {
-  ...{ ...dpa, name: 'dpa_white_box', title: 'DPA white-box', collective: false, stroke: 'dashed', targeted: null },
+  ...{ ...dpa, name: 'dpa_white_box', title: 'DPA white-box', collective: null, stroke: 'dashed', targeted: null },
 } as const satisfies AggregationRule
 
 /** What a run of a certification goes by. */

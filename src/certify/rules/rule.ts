@@ -72,6 +72,37 @@ export type CertifyInput = (
  */
 export type TargetCost = (votes: ArrayLike<number>, ballots: ArrayLike<number>, target: number) => number
 
+/** Something that an attack has to achieve: the learners that it captures are worth at least `gap` together. */
+export interface Condition {
+  /** 0 or less: holds without an attack. */
+  readonly gap: number
+  /** [learners] 0 to 3 */
+  readonly worth: Uint8Array
+}
+
+/**
+ * Ways in which one input may be changed; in each of them, all conditions have to hold.
+ *
+ * @param votes [learners] first choices; `classes` for an abstention
+ * @param ballots [learners, places] ranks
+ */
+export type WaysToChange = (votes: ArrayLike<number>, ballots: ArrayLike<number>) => readonly (readonly Condition[])[]
+
+/** What an attacker can capture. */
+export interface Reach {
+  /** How many of the captures an attack may combine. */
+  readonly choose: number
+  /** Learners of each capture. */
+  readonly captures: readonly (readonly number[])[]
+}
+
+/** One poisoned training set against a whole test set. */
+export interface CollectiveAttack {
+  readonly ways: WaysToChange
+  /** @param budget poisons, in the unit of the radius */
+  reach(budget: number): Reach
+}
+
 export interface AggregationRule {
   /** In options and files. */
   readonly name: string
@@ -80,14 +111,14 @@ export interface AggregationRule {
   readonly layout: Layout
   /** Whether first choices (`votes`) are enough, or every rank is counted. */
   readonly counts: 'votes' | 'rankings'
-  /** Whether the bound on a whole test set (`collective.ts`) holds: the rule is the plurality of its votes. */
-  readonly collective: boolean
   /** Whether the certificates say if the radius is exact. */
   readonly saysExact: boolean
   /** Pattern of its curves, by which the rules on one learner are told apart in figures. */
   readonly stroke: 'solid' | 'dashed' | 'dotted' | 'mixed'
   /** @throws VideoMaeError `INVALID_ARGUMENT` for a shape that does not fit the rule */
   certifier(shape: EnsembleShape): CertifyInput
+  /** For the bound on a whole test set (`collective.ts`); null where votes do not say what an attack can do. */
+  readonly collective: ((shape: EnsembleShape) => CollectiveAttack) | null
   /** Null where what a class costs does not follow from ballots. */
   readonly targeted: ((shape: EnsembleShape) => TargetCost) | null
 }

@@ -11,6 +11,7 @@ import { type Election, elect, finalLeads } from './election.ts'
 import { type CertifiedPrediction, distinctRivals, lead } from './plurality.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 import { targetedRunOff } from './targeted-run-off.ts'
+import { reachOfSpread, runOffWays } from './ways.ts'
 
 export interface RunOffPrediction extends CertifiedPrediction {
   /** Round 1 counts. */
@@ -114,11 +115,15 @@ export function ofRunOff({
 /** Run-Off Election on disjoint partitions. */
 export const runOffElection = {
   ...{ name: 'roe', title: 'DPA+ROE', layout: 'partitions', counts: 'rankings' },
-  ...{ collective: false, saysExact: false, stroke: 'dashed' },
+  ...{ saysExact: false, stroke: 'dashed' },
   certifier:
     ({ classes }) =>
     (_, ballots) =>
       ofRunOff(certifyRunOff(ballots, classes)),
+  collective: ({ classes, learners, offsets }) => ({
+    ways: runOffWays(classes),
+    reach: (budget) => reachOfSpread(learners, offsets, budget),
+  }),
   targeted:
     ({ classes }) =>
     (_, ballots, target) =>

@@ -5,6 +5,7 @@ import { distinctRivals, lead } from './plurality.ts'
 import type { AggregationRule } from './rule.ts'
 import { type Attack, impossible, ofRunOff, type RunOffPrediction, weaker } from './run-off-election.ts'
 import { targetedRunOffFinite } from './targeted-run-off.ts'
+import { reachOfSpread, runOffWays } from './ways.ts'
 
 /**
  * Run-Off Election on Finite Aggregation: the certificate with summed bucket powers (paper, section 4.2 and appendix).
@@ -194,11 +195,15 @@ function fewestOf(sums: Int32Array, gap: number): number {
 /** Run-Off Election on the ensemble of Finite Aggregation. */
 export const runOffFinite = {
   ...{ name: 'roe_fa', title: 'FA+ROE', layout: 'spread', counts: 'rankings' },
-  ...{ collective: false, saysExact: false, stroke: 'mixed' },
+  ...{ saysExact: false, stroke: 'mixed' },
   certifier:
     ({ classes, offsets }) =>
     (_, ballots) =>
       ofRunOff(certifyRunOffFinite(ballots, classes, offsets)),
+  collective: ({ classes, learners, offsets }) => ({
+    ways: runOffWays(classes),
+    reach: (budget) => reachOfSpread(learners, offsets, budget),
+  }),
   targeted:
     ({ classes, offsets }) =>
     (_, ballots, target) =>

@@ -6,6 +6,7 @@ import { requireCount } from '../../core/counts.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedPeriods } from './targeted.ts'
+import { pluralityWays, reachOfPeriods } from './ways.ts'
 
 export interface TemporalPrediction {
   readonly prediction: number
@@ -53,13 +54,17 @@ function worstWindow(sums: Int32Array, width: number): number {
 /** Plurality of learners of consecutive periods; the radius counts neighboring periods, the duration. */
 export const temporal = {
   ...{ name: 'temporal', title: 'temporal', layout: 'periods', counts: 'votes' },
-  ...{ collective: false, saysExact: false, stroke: 'solid' },
+  ...{ saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes, coverage }) =>
     (votes) => {
       const { prediction, duration, earliness, rival } = certifyTemporal(votes, classes, coverage)
       return { ...ofOneRival({ prediction, radius: duration, rival }), earliness }
     },
+  collective: ({ classes, learners, coverage }) => ({
+    ways: pluralityWays(classes),
+    reach: (budget) => reachOfPeriods(learners, coverage, budget),
+  }),
   targeted:
     ({ classes, coverage }) =>
     (votes, _, target) =>

@@ -1,6 +1,6 @@
 /** Counts stored votes again: certificates of all inputs of one run, compared with what is stated. */
 import { readStored, type StoredBallots, type StoredFlips } from '../files/stored-votes.ts'
-import { votesOfInput } from '../rules/ballot.ts'
+import { type Ballots, ballotsOfInputs, joinedBallots, votesOfInput } from '../rules/ballot.ts'
 import { certifyInputs, type RuleOptions } from '../rules/certify-ballots.ts'
 import { certifyUnitFlips } from '../rules/label-flip.ts'
 import type { InputCertificate } from '../rules/rule.ts'
@@ -32,8 +32,8 @@ export interface Recount {
   readonly rightVotes: number
   /** [learners] inputs on which each has no vote. */
   readonly silent: Int32Array
-  /** One array of [learners] votes for each input that is predicted right; empty where not wanted. */
-  readonly right: readonly ArrayLike<number>[]
+  /** Of the inputs that are predicted right; null where not wanted. */
+  readonly right: { readonly ballots: Ballots; readonly radii: readonly number[] } | null
 }
 
 /**
@@ -45,7 +45,7 @@ export async function recount(job: RecountJob, differences: Differences): Promis
   const { learners, classes } = stored
   const certificates: InputCertificate[] = []
   const silent = new Int32Array(learners)
-  const right: ArrayLike<number>[] = []
+  const right: Ballots[] = []
   let rightVotes = 0
   const digests = await readStored(folder, stored, flips, async ({ from, ballots, flips: costs }) => {
     const counted = await certifyInputs(ballots, rule, { signal: job.signal })
@@ -62,15 +62,24 @@ export async function recount(job: RecountJob, differences: Differences): Promis
           ? certificate
           : whiteBox(certificate, certifyUnitFlips(costs.subarray(t * size, (t + 1) * size), votes, classes, flips))
       certificates.push(mine)
-      if (job.keepRight && mine.prediction === input.label) right.push(Array.from(votes))
       const { id, label: _, ...stated } = input
       differences.compare(`${at}inputs[${from + t}]`, stated, mine, { run, input: id })
+    }
+    if (job.keepRight) {
+      const isRight = (t: number) => certificates[from + t].prediction === inputs[from + t].label
+      right.push(
+        ballotsOfInputs(
+          ballots,
+          counted.flatMap((_, t) => (isRight(t) ? [t] : [])),
+        ),
+      )
     }
     job.onProgress?.(from + counted.length, inputs.length)
   })
   differences.compare(`${at}ballots.sha256`, stored.sha256, digests.ballots, { run })
   if (flips !== null) differences.compare(`${at}flips.sha256`, flips.sha256, digests.flips, { run })
-  return { certificates, rightVotes, silent, right }
+  const radii = certificates.flatMap(({ prediction, radius }, t) => (prediction === inputs[t].label ? [radius] : []))
+  return { certificates, rightVotes, silent, right: job.keepRight ? { ballots: joinedBallots(right), radii } : null }
 }
 
 function whiteBox(

@@ -53,6 +53,8 @@ const targeted = z
 
 const periods = z.strictObject({ until: z.number(), length: z.number().positive(), coverage: positive })
 
+const collective = z.array(z.strictObject({ budget: count, changedAtMost: count, certifiedAccuracy: share })).max(1000)
+
 const run = z.strictObject({
   rule: z.enum(runRules),
   partitions: positive,
@@ -73,10 +75,7 @@ const run = z.strictObject({
   summary,
   exactRadii: count.nullable(),
   earliness: summary.optional(),
-  collective: z
-    .array(z.strictObject({ budget: count, changedAtMost: count, certifiedAccuracy: share }))
-    .max(1000)
-    .nullable(),
+  collective: collective.nullable(),
   targeted,
   inputs: z.array(z.strictObject({ id: z.string(), label: count, ...inputCertificate })).nullable(),
   ballots: storedBallots.nullable().optional(),
@@ -234,6 +233,7 @@ export const importedCertificateSchema = z.strictObject({
   summary: summary.nullable(),
   exactRadii: count.nullable(),
   targeted,
+  collective: collective.min(1).optional(),
   inputs: z.array(z.strictObject({ id: z.string(), label: count.nullable(), ...inputCertificate })).nullable(),
   ballots: storedBallots.nullable().optional(),
 })

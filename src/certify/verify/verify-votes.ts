@@ -6,13 +6,13 @@ import { sha256 } from '../ensemble/hash.ts'
 import { runName } from '../files/certificate-file.ts'
 import { importedConditions } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
-import { certifyCollective, loadSolver } from '../rules/collective.ts'
 import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { summarizeTargets } from '../rules/targeted-summary.ts'
 import { compareAttestation } from './attestation.ts'
 import { bucketCount, compareBuckets, compareLayout } from './buckets.ts'
+import { compareCollective } from './collective.ts'
 import { compareConsistency, compareIds, compareNames } from './consistency.ts'
 import { type Difference, Differences } from './differences.ts'
 import { invalidCertificate, readBuckets, readCertificate, readLearnerDigests } from './read-files.ts'
@@ -59,8 +59,7 @@ export interface VerificationReport {
 /** Among what is not checked: `verifyCertificate` does. */
 export const ensembleFiles = 'ensemble files'
 
-/** A linear program of more learners than this is none that `certify` has solved. */
-const mostLearnersOfBound = 100_000
+const solvedAgain = 'collective bounds, solved again'
 
 /**
  * Verifies a certificate from the files beside it. Nothing is trained and no video is read.
@@ -164,7 +163,9 @@ class Verifier {
     const classes = classNames?.length ?? votes?.classes ?? ballots.classes
     const fits = this.fits({ learners: certificate.learners, classes, inputs: inputs.length }, ballots, name, '')
     if (!fits) return
-    const counted = await this.count({ ballots, flips: null, rule, inputs, run: name, at: '', keepRight: false })
+    const { collective } = certificate
+    const keepRight = collective !== undefined
+    const counted = await this.count({ ballots, flips: null, rule, inputs, run: name, at: '', keepRight })
     const { certificates } = counted
     const known = certificates.flatMap((each, t) =>
       inputs[t].label === null ? [] : [{ each, label: inputs[t].label }],
@@ -186,6 +187,11 @@ class Verifier {
         inputs.map(({ label }) => label),
       )
     differences.compare('targeted', certificate.targeted, targeted)
+    if (collective !== undefined && counted.right !== null) {
+      const stated = { collective, run: rule.rule, name, at: '', inputs: known.length }
+      if (await compareCollective(stated, rule, counted.right, differences, this.options.signal))
+        this.checked.add(solvedAgain)
+    }
     if (votes === null) return
     differences.compare('votes.inputs', votes.inputs, inputs.length)
     differences.compare('votes.learners', votes.learners, ballots.learners)
@@ -285,28 +291,19 @@ class Verifier {
     differences.compare(`${at}abstentions`, run.abstentions, sumOf(certificates), about)
     const votes = inputs.length * run.learners
     differences.compare(`${at}baseAccuracy`, run.baseAccuracy, counted.rightVotes / votes, about)
-    await this.collective(run, name, at, classes, counted)
-    return counted
-  }
-
-  /** The bounds on the whole test set: the linear programs are solved again and verified in integers. */
-  private async collective(run: ReadRun, name: string, at: string, classes: number, counted: Recount): Promise<void> {
-    const { collective, learners, offsets } = run
-    if (collective === null) return
-    if (!['dpa', 'fa', 'fa_exact'].includes(run.rule) || learners > mostLearnersOfBound) {
-      this.differences.compare(`${at}collective`, collective, null, { run: name })
-      return
-    }
-    const solver = await loadSolver()
-    const bounds: NonNullable<ReadRun['collective']> = []
-    for (const { budget } of collective) {
+    if (run.collective !== null && counted.right !== null) {
+      const stated = { collective: run.collective, run: rule, name, at, inputs: inputs.length }
       const { signal } = this.options
-      const { changedAtMost } = await certifyCollective(counted.right, classes, { budget, offsets, solver, signal })
-      const certifiedAccuracy = (counted.right.length - changedAtMost) / counted.certificates.length
-      bounds.push({ budget, changedAtMost, certifiedAccuracy })
+      const solved = await compareCollective(
+        stated,
+        ruleOptions(ballotRule(rule), run),
+        counted.right,
+        differences,
+        signal,
+      )
+      if (solved) this.checked.add(solvedAgain)
     }
-    this.differences.compare(`${at}collective`, collective, bounds, { run: name })
-    this.checked.add('collective bounds, solved again')
+    return counted
   }
 
   private async learners(

@@ -127,6 +127,7 @@ async function ofImported(
     votes,
     ballots,
     targeted = [],
+    collective = null,
   } = imported
   const { title, layout } = ruleNamed(rule.rule)
   return {
@@ -135,7 +136,7 @@ async function ofImported(
     runs: [
       {
         ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
-        ...{ earliness: null, baseAccuracy: null, collective: null, targeted, warnings: votes?.notes ?? [] },
+        ...{ earliness: null, baseAccuracy: null, collective, targeted, warnings: votes?.notes ?? [] },
       },
     ],
     files: await checked(folder, ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256]]),
