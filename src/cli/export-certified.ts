@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
 import { unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
@@ -26,9 +27,11 @@ export async function exportCertifiedCommand(encoder: string, options: ExportCer
   refuseClassifierOptions(options, 'a certified ensemble')
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
-  const result = await exportEnsemble(certified, { out, input, encoder, compareWith: engine ?? null, signal }).finally(
-    () => interrupt.dispose(),
-  )
+  const result = await exportEnsemble(certified, {
+    ...{ out, input, compareWith: engine ?? null, signal },
+    // Those of groups, in their order.
+    encoder: existsSync(encoder) ? encoder : encoder.split(','),
+  }).finally(() => interrupt.dispose())
   for (const warning of result.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)

@@ -6,8 +6,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import type { Rule } from '../../src/certify/rules/list.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
+import { exportEnsemble } from '../../src/certify/videos/ensemble/export-ensemble.ts'
 import {
   type CertifiedEnsembleOptions,
   type CertifiedVideo,
@@ -15,9 +17,11 @@ import {
 } from '../../src/certify/videos/ensemble/open-ensemble.ts'
 import { groupsOf, pretrainGroups, writeGroupLists } from '../../src/certify/videos/groups.ts'
 import { planVideos } from '../../src/certify/videos/plan.ts'
+import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { loadClips } from '../../src/video/load-clips.ts'
 import { videomae } from '../cli/run-program.ts'
 import { tinyRun } from './tiny-run.ts'
 
@@ -89,6 +93,17 @@ async function requireSame(result: CertifiedVideos, rules: readonly Rule[]): Pro
   }
 }
 
+/** uint8 [videos, 4, 32, 32, 3], as encoders of `tinyRun` read them. */
+async function middleClips(entries: CertifiedVideos['plan']['division']['test']): Promise<Uint8Array> {
+  const clips: Uint8Array[] = []
+  const samplings = [{ kind: 'dense-view', frames: 4, stride: 1, view: 0, views: 1 }] as const
+  for await (const loaded of loadClips({ entries, samplings, size: 32, workers: 1 })) {
+    if (!loaded.ok) throw new Error(loaded.reason)
+    clips[loaded.index] = loaded.clips
+  }
+  return new Uint8Array(Buffer.concat(clips))
+}
+
 describe('prediction, radius and rivals are those of the certificate', () => {
   it('by rules of disjoint partitions and with a spread, features scaled by trusted videos', async () => {
     const rules = ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'] as const
@@ -152,6 +167,32 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     const swapped = openCertifiedEnsemble(file, { encoder: [from[1], from[0]] })
     await expect(swapped).rejects.toMatchObject({ code: 'ENSEMBLE_MISMATCH' })
     await expect(openCertifiedEnsemble(file, { encoder: from[0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    // All encoders and heads in one file: its votes on the inputs are those of the certificate.
+    const { test } = result.plan.division
+    const out = place('grouped.onnx')
+    const clips = await middleClips(test)
+    const exported = await exportEnsemble(file, { out, clips })
+    expect(exported.check).toMatchObject({ clips: test.length, votes: 6 * test.length, differentVotes: 0 })
+    expect(exported.sidecar.model).toMatchObject({ name: '2 encoders of groups' })
+    const { create, Tensor } = await loadRuntime()
+    const session = await create(out)
+    const outputs = await session.run({
+      [session.inputNames[0]]: new Tensor('uint8', clips, [test.length, 4, 32, 32, 3]),
+    })
+    await session.release()
+    const votes = outputs.votes
+    expect(votes.dims).toEqual([test.length, 6])
+    const ranks = Uint8Array.from(votes.data as BigInt64Array, Number)
+    const counted = certifyBallots(
+      { inputs: test.length, learners: 6, classes: result.certificate.classNames.length, places: 1, ranks },
+      { rule: 'groups', groups: 2 },
+    )
+    const stated = result.certificate.runs[0].inputs ?? []
+    expect(counted.map(({ prediction, radius }) => [prediction, radius])).toEqual(
+      stated.map(({ prediction, radius }) => [prediction, radius]),
+    )
+    const pooled = exportEnsemble(file, { out: place('pooled.onnx'), input: 'pooled' })
+    await expect(pooled).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('groups') })
   })
 })
 

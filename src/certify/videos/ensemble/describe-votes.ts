@@ -5,8 +5,9 @@ import { describeExport, type OnnxSidecar, type SidecarTensor } from '../../../e
 import type { ClipOfFile } from '../../../export/sidecar-clip.ts'
 import { frameInput } from '../../../export/tensors.ts'
 import type { OnnxModel } from '../../../format/onnx.ts'
+import { sha256 } from '../../ensemble/hash.ts'
 import type { FeatureSource } from '../feature-source.ts'
-import type { EnsembleEncoder } from './description.ts'
+import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
 import { voteNames } from './votes-graph.ts'
 
@@ -18,10 +19,14 @@ export function describeVotes(
   onnx: OnnxModel,
 ): Omit<OnnxSidecar, 'files'> {
   const { features, classNames, rules, partitions, spread, offsets, threat, warnings } = description
-  const [encoder] = features.encoders
+  const [encoder, ...others] = features.encoders
+  const name = source.kind === 'encoder' ? modelName(source.path) : source.name
   return describeExport({
     task: 'certified-votes',
-    model: { name: source.kind === 'encoder' ? modelName(source.path) : source.name, digest: encoder.digest },
+    model: {
+      name: others.length === 0 ? name : `${features.encoders.length} encoders of groups`,
+      digest: digestOfEncoders(description),
+    },
     onnx,
     tensors: {
       ...(input === 'pooled' ? featureInput(source) : frameInput(input)),
@@ -39,6 +44,11 @@ export function describeVotes(
     readout: readoutName(source),
     ensemble: { digest, rules, partitions, spread, offsets, learners: heads.learners, threat, warnings },
   })
+}
+
+/** Of the one encoder, or SHA-256 of the digests of all groups, one in each line. */
+export function digestOfEncoders({ features: { encoders } }: EnsembleDescription): string {
+  return encoders.length === 1 ? encoders[0].digest : sha256(encoders.map(({ digest }) => digest).join('\n'))
 }
 
 const readoutName = (source: FeatureSource): string | null => ('readout' in source ? source.readout : null)

@@ -69,7 +69,8 @@ export function testSets(
   })
 }
 
-function ballotsOf(
+/** Ballots of learners on one encoder, or on that of each group. */
+export function ballotsOf(
   heads: TrainedHeads,
   tests: readonly TestSet[],
   options: PoolOptions & { readonly keep: 'rankings' | 'votes' },
