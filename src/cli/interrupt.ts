@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-
-/** The file that `videomae launch` makes when the ranks are to stop: launchers pass no signal on that could be waited for. */
-export const stopFileVariable = 'VIDEOMAE_STOP_FILE'
+import { stopFileVariable } from './stop-file.ts'
 
 /** Ctrl-C, a request to end, and a terminal or connection that was closed. Windows sends the last one before it ends the process. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

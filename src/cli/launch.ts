@@ -6,8 +6,8 @@ import { exitCodes, invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
-import { stopFileVariable } from './interrupt.ts'
 import { rankCommands } from './one-process.ts'
+import { codeOfRank, stopFileVariable } from './stop-file.ts'
 
 export interface LaunchOptions {
   readonly ranks: number
@@ -47,8 +47,10 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
     })
     const dispose = passOn(child, stopFile)
     const [code, signal] = (await once(child, 'close').finally(dispose)) as [number | null, NodeJS.Signals | null]
-    if (code === null || !ownCodes.has(code)) throw died(signal ?? `exit code ${code}`)
-    process.exitCode = code
+    // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps.
+    const told = codeOfRank(stopFile) ?? code
+    if (told === null || !ownCodes.has(told)) throw died(signal ?? `exit code ${code}`)
+    process.exitCode = told
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

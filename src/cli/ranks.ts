@@ -2,6 +2,7 @@ import { goingOn } from '../core/system-error.ts'
 import { openCommunicator } from '../distributed/open-communicator.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { type CommonOptions, reportError } from './run.ts'
+import { tellCode } from './stop-file.ts'
 
 /**
  * Runs a command on all ranks that a launcher has started; in one process as if it were not there.
@@ -18,7 +19,9 @@ export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => 
   } catch (error) {
     if (!ranks.isCommon(error)) {
       process.stderr.write(`videomae: ${ranks.name()} failed, so all ranks end:\n`)
-      await communicator.abort(reportError(error, options, goingOn.resume))
+      const code = reportError(error, options, goingOn.resume)
+      tellCode(code)
+      await communicator.abort(code)
     }
     // The others end with 0: a launcher ends all at the first other code, perhaps before rank 0 has said anything.
     if (ranks.rank === 0) process.exitCode = reportError(error, options, goingOn.resume)

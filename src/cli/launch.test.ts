@@ -1,0 +1,35 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, expect, it } from 'vitest'
+import { launchCommand } from './launch.ts'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
+const before = process.exitCode
+afterEach(() => {
+  process.exitCode = before
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A launcher that passes for MPICH and does this instead of starting ranks. */
+function launcher(does: string): string {
+  const file = path.join(folder, 'mpirun')
+  writeFileSync(file, `#!/bin/sh\n[ "$1" = --version ] && { echo HYDRA; exit 0; }\n${does}\n`)
+  chmodSync(file, 0o755)
+  return file
+}
+
+it.skipIf(process.platform === 'win32')(
+  'the exit code is that of the rank that ends all, whatever the launcher makes of it',
+  async () => {
+    // 11: another rank has crashed on the way, as happens with MPICH.
+    await launchCommand(['pretrain'], { ranks: 2, mpirun: launcher('echo 5 > "$VIDEOMAE_STOP_FILE.code"; exit 11') })
+    expect(process.exitCode).toBe(5)
+    await launchCommand(['pretrain'], { ranks: 2, mpirun: launcher('exit 6') })
+    expect(process.exitCode).toBe(6)
+    await expect(launchCommand(['pretrain'], { ranks: 2, mpirun: launcher('exit 11') })).rejects.toMatchObject({
+      code: 'RANK_DIED',
+      message: expect.stringContaining('exit code 11'),
+    })
+  },
+)
