@@ -31,6 +31,7 @@ export const longest: readonly string[] = [
   'test/distributed/finetuning.test.ts',
   'test/distributed/divided-work.test.ts',
   'test/cuda/pretrain.test.ts',
+  'test/cuda/ranks.test.ts',
   'test/video/machine.test.ts',
   'test/engines/operations.test.ts',
   'test/cuda/operations.test.ts',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { launched, librariesFor, type Variables } from './launched.ts'
+import { launched, librariesFor, rankOnHost, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
   it.each<[string, Variables, ReturnType<typeof launched>]>([
@@ -33,6 +33,11 @@ describe('the variables of a launcher', () => {
     expect(() => launched({ RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'localhost', MASTER_PORT: '29500' })).toThrow(
       expect.objectContaining({ code: 'LAUNCHER_UNSUPPORTED' }),
     )
+  })
+
+  it('say which of the ranks of a machine this is', () => {
+    const local = [{ OMPI_COMM_WORLD_LOCAL_RANK: '3' }, { MPI_LOCALRANKID: '1' }, { SLURM_LOCALID: '2' }, {}]
+    expect(local.map(rankOnHost)).toEqual([3, 1, 2, 0])
   })
 
   it('choose the library, unless one is named', () => {

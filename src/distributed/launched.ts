@@ -79,6 +79,13 @@ export function ranksUnsupported(work: string, count: number | null, otherwise: 
   })
 }
 
+/** Number of this rank among those of its machine, from 0: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm. 0 where nobody says it. */
+export function rankOnHost(variables: Variables): number {
+  const { OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID, MV2_COMM_WORLD_LOCAL_RANK, SLURM_LOCALID } = variables
+  const values = [OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID, MV2_COMM_WORLD_LOCAL_RANK, SLURM_LOCALID].map(numberIn)
+  return values.find((value) => value !== null) ?? 0
+}
+
 /** Libraries to try, in order. */
 export function librariesFor(launcher: Launcher, variables: Variables): readonly string[] {
   const named = variables[libraryVariable]

@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { CacheDirectory } from '../../src/engine/cache-directory.ts'
-import { findLibraries } from '../../src/engine/cuda/driver/find.ts'
+import { findLibraries, findNccl } from '../../src/engine/cuda/driver/find.ts'
 import { NvrtcCompiler } from '../../src/engine/cuda/driver/kernel-compiler.ts'
 import { NvrtcLibrary } from '../../src/engine/cuda/driver/nvrtc-library.ts'
 import { cudaEngine, howToUse, inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
@@ -54,6 +54,11 @@ describe('the search for CUDA libraries', () => {
       source: 'the toolkit of CUDA_HOME',
     })
     expect(found.cublasLt?.path).toBe(path.join(wheels, 'libcublasLt.so.13'))
+    expect(findNccl({ ...nothing, variables })).toBeNull()
+    const nccl = path.join(path.dirname(path.dirname(wheels)), 'nccl', 'lib')
+    mkdirSync(nccl, { recursive: true })
+    writeFileSync(path.join(nccl, 'libnccl.so.2'), '')
+    expect(findNccl({ ...nothing, variables })?.path).toBe(path.join(nccl, 'libnccl.so.2'))
   })
 
   it('says how to get what is missing', () => {

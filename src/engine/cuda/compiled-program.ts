@@ -1,3 +1,5 @@
+import type { DeviceReducer } from '../../distributed/nccl/device-reducer.ts'
+import { mergedRanges } from '../plan/merged-ranges.ts'
 import type { UpdateRow } from '../plan/update-rows.ts'
 import type { ValueId } from '../plan/values.ts'
 import type {
@@ -11,7 +13,7 @@ import type {
   ProductShape,
   Stream,
 } from './device.ts'
-import type { LaunchStep, Schedule, Step, StepArgument, TableStep } from './lowering/schedule.ts'
+import type { LaunchStep, Schedule, Step, StepArgument, SumStep, TableStep } from './lowering/schedule.ts'
 import { updateChunk } from './lowering/updates.ts'
 import { ProgressMark } from './progress.ts'
 
@@ -21,6 +23,12 @@ export interface Placement {
   address(value: ValueId): DeviceAddress
   /** Address of the bfloat16 working copy of a state, where there is one. */
   copyOf(state: string): DeviceAddress | null
+}
+
+/** How a program sums over the ranks: beside its own stream. */
+export interface Exchange {
+  readonly reducer: Pick<DeviceReducer, 'sum' | 'waiting'>
+  readonly stream: Stream
 }
 
 /** One step with its addresses: puts its work on a stream. */
@@ -43,6 +51,7 @@ export class CompiledProgram {
   readonly schedule: Schedule
   readonly steps: readonly BoundStep[]
   private readonly device: Device
+  private readonly exchange: Exchange | null
   private readonly constants: DeviceBuffer | null
   private readonly tables: DeviceBuffer[] = []
   private readonly products: Product[] = []
@@ -53,8 +62,16 @@ export class CompiledProgram {
   /** Step that is being launched alone. */
   private current: string | null = null
 
-  constructor(device: Device, schedule: Schedule, placement: Placement, stream: Stream) {
+  /** @param exchange null for a run in one process, whose sums are what is there already */
+  constructor(
+    device: Device,
+    schedule: Schedule,
+    placement: Placement,
+    stream: Stream,
+    exchange: Exchange | null = null,
+  ) {
     this.device = device
+    this.exchange = exchange
     this.schedule = schedule
     this.mark = new ProgressMark(device)
     const constantAddresses = new Map<ValueId, DeviceAddress>()
@@ -154,7 +171,43 @@ export class CompiledProgram {
       }
       case 'table':
         return this.bindTable(step, addressOf, placement, stream)
+      case 'sum':
+        return this.bindSum(step, addressOf)
+      case 'join': {
+        const { exchange } = this
+        const done = exchange === null ? null : device.createEvent()
+        const run = (on: Stream): void => {
+          if (exchange === null || done === null) return
+          device.record(done, exchange.stream)
+          device.wait(on, done)
+        }
+        return { label: step.label, work: 'wait for the sums', run }
+      }
     }
+  }
+
+  private bindSum({ label, pieces }: SumStep, addressOf: (value: ValueId) => DeviceAddress): BoundStep {
+    const { device, exchange } = this
+    if (exchange === null) return { label, work: 'nothing', run: () => {} }
+    const ready = device.createEvent()
+    const ranges = mergedRanges(
+      pieces.map(({ value, count }) => ({ address: addressOf(value), bytes: count * 4 })),
+      1,
+    )
+    return {
+      label,
+      work: 'sum over the ranks',
+      run(on) {
+        device.record(ready, on)
+        device.wait(exchange.stream, ready)
+        exchange.reducer.sum(ranges, exchange.stream.handle as bigint)
+      },
+    }
+  }
+
+  /** Whether a run waits for other ranks. */
+  get sums(): boolean {
+    return this.exchange !== null && this.schedule.steps.some(({ kind }) => kind === 'sum')
   }
 
   private bindLaunch(step: Omit<LaunchStep, 'arguments' | 'touches'>, list: readonly KernelArgument[]): BoundStep {

@@ -1,9 +1,12 @@
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
+import { rankOnHost } from '../../distributed/launched.ts'
+import { type DeviceReducer, openDeviceReducer } from '../../distributed/nccl/device-reducer.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { threadedEngine } from '../worker/index.ts'
-import { describeCuda, openDevice } from './driver/open.ts'
+import { findNccl } from './driver/find.ts'
+import { countGpus, describeCuda, openDevice } from './driver/open.ts'
 import { CudaSession } from './session.ts'
 
 export { findLibraries, type LibrarySearch } from './driver/find.ts'
@@ -20,16 +23,25 @@ export const howToUse = 'Use it with `--engine cuda --set engine.precision=bfloa
  * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`, `OUT_OF_MEMORY`, `KERNEL_COMPILATION_FAILED`
  */
 export function openCudaSession(programs: readonly Program[], options: EngineOptions = {}): CudaSession {
-  const { device = 'cuda', precision = 'float32', recompute = 'none' } = options
+  const { device = 'cuda', precision = 'float32', recompute = 'none', ranks = { transport: 'self' } } = options
   const match = /^cuda(?::(\d+))?$/.exec(device)
   if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
-  const opened = openDevice(Number(match[1] ?? 0))
+  const opened = openDevice(match[1] === undefined && ranks.transport !== 'self' ? ownGpu() : Number(match[1] ?? 0))
+  let reducer: DeviceReducer | null = null
   try {
-    return new CudaSession(opened, programs, { precision, recompute, debug: process.env.VIDEOMAE_CUDA_DEBUG === '1' })
+    reducer = openDeviceReducer(ranks, findNccl()?.path ?? null)
+    const debug = process.env.VIDEOMAE_CUDA_DEBUG === '1'
+    return new CudaSession(opened, programs, { precision, recompute, debug, reducer })
   } catch (error) {
+    reducer?.close()
     opened.close()
     throw error
   }
+}
+
+/** The GPU of one of several ranks: the ranks of a machine take the GPUs that they see in turn. */
+function ownGpu(): number {
+  return rankOnHost(process.env) % countGpus()
 }
 
 /** The engine in the calling thread: opening a session and the first run of a program block its event loop, later runs do not. */

@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../../core/errors.ts'
+import type { DeviceReducer } from '../../distributed/nccl/device-reducer.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import type { RecomputeMode } from '../../graph/recompute.ts'
 import {
@@ -14,7 +15,7 @@ import { ExclusiveUse } from '../exclusive.ts'
 import type { InputLayout } from '../plan/input-layout.ts'
 import { align } from '../plan/memory-plan.ts'
 import type { FloatType, ValueId } from '../plan/values.ts'
-import { CompiledProgram } from './compiled-program.ts'
+import { CompiledProgram, type Exchange } from './compiled-program.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
 import { InputFeed } from './input-feed.ts'
 import { requireMemory } from './memory-requirement.ts'
@@ -28,6 +29,8 @@ export interface CudaSessionOptions {
   readonly debug?: boolean
   /** Give every value memory of its own, so that a memory checker sees accesses beyond it. Default false. */
   readonly isolateValues?: boolean
+  /** Sums over the ranks; closed with the session. Default: a run in one process. */
+  readonly reducer?: DeviceReducer | null
   /** For tests of kernels: store float inputs and states as activations. Default false. */
   readonly leavesAsActivations?: boolean
 }
@@ -55,6 +58,8 @@ export class CudaSession implements EngineSession {
   private readonly use = new ExclusiveUse('The CUDA session')
   private readonly device: Device
   private readonly debug: boolean
+  private readonly exchange: Exchange | null
+  private readonly reducer: DeviceReducer | null
   private readonly shapes: StateShapes
   private readonly programs = new Map<string, OpenProgram>()
   private readonly stream: Stream
@@ -86,6 +91,8 @@ export class CudaSession implements EngineSession {
     const leaner = recompute === 'blocks' ? null : () => planSession(programs, this.shapes, context, 'blocks').need
     requireMemory(device, programs, plan.need, leaner)
     this.stream = device.createStream()
+    this.reducer = options.reducer ?? null
+    this.exchange = this.reducer === null ? null : { reducer: this.reducer, stream: device.createStream() }
     this.started = device.createEvent(true)
     this.done = device.createEvent(true)
     this.placeStates(plan.copies)
@@ -150,7 +157,7 @@ export class CudaSession implements EngineSession {
       }
     }
     const copyOf = (state: string): DeviceAddress | null => this.copyAddresses.get(state) ?? null
-    const compiled = new CompiledProgram(this.device, schedule, { address, copyOf }, this.stream)
+    const compiled = new CompiledProgram(this.device, schedule, { address, copyOf }, this.stream, this.exchange)
     const outputBytes = schedule.outputs.reduce((sum, { count }) => sum + align(count * 4), 0)
     const outputs = this.device.allocateHost(outputBytes, 'the outputs of a program')
     const addresses = schedule.outputs.map(({ value }) => address(value))
@@ -163,12 +170,14 @@ export class CudaSession implements EngineSession {
       open.check(inputs)
       const { device, stream } = this
       device.doing = () => open.compiled.activity
+      if (open.compiled.sums) this.reducer?.waiting()
       device.record(this.started, stream)
       this.feed.deliver(name, inputs, open.layout, stream)
       open.compiled.run(stream, this.debug)
       const reads = this.readOutputs(open)
       device.record(this.done, stream)
       await this.settle()
+      if (open.compiled.sums) this.reducer?.waiting()
       device.doing = null
       this.busy += device.elapsedMilliseconds(this.started, this.done)
       return reads()
@@ -303,6 +312,7 @@ export class CudaSession implements EngineSession {
   close(): Promise<void> {
     return this.use.close(() => {
       for (const { compiled } of this.programs.values()) compiled.close()
+      this.reducer?.close()
       this.device.close()
     })
   }

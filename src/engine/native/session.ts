@@ -14,6 +14,7 @@ import {
 import type { EngineSession, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
 import { alignment } from '../plan/memory-plan.ts'
+import { mergedRanges } from '../plan/merged-ranges.ts'
 import type { FloatType, ScheduledOutput, ValueId } from '../plan/values.ts'
 import { type BoundProgram, bindCalls, bindSteps, packCall, type StepTime } from './bound-program.ts'
 import type { NativeLibrary, NativeMemory, Place } from './library.ts'
@@ -293,25 +294,6 @@ export class NativeSession implements EngineSession {
       this.free()
     })
   }
-}
-
-/**
- * Floats in as few pieces as they lie in: what overlaps or lies side by side becomes one, so that nothing is summed twice.
- *
- * @param within bytes between two pieces, less than this, that belong to the first one and mean nothing
- */
-export function mergedRanges(
-  ranges: readonly { readonly address: bigint; readonly bytes: number }[],
-  within: number,
-): NativeValues[] {
-  const merged: { first: bigint; end: bigint }[] = []
-  for (const { address, bytes } of [...ranges].sort((a, b) => (a.address < b.address ? -1 : 1))) {
-    const end = address + BigInt(bytes)
-    const last = merged.at(-1)
-    if (last === undefined || address >= last.end + BigInt(within)) merged.push({ first: address, end })
-    else if (end > last.end) last.end = end
-  }
-  return merged.map(({ first, end }) => ({ address: first, type: 'float32', count: Number(end - first) / 4 }))
 }
 
 function required<T>(found: T | undefined, what: string): T {

@@ -9,7 +9,9 @@ import { type KernelFile, kernelDirectory, kernelEntries } from '../../../src/en
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const common = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fno-strict-aliasing', '-ffp-contract=off']
-const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp', 'nvrtc.cpp'].map((name) => path.join(here, name))
+const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp', 'nvrtc.cpp', 'nccl.cpp'].map((name) =>
+  path.join(here, name),
+)
 const headers = ['cuda_emulation.h', 'runtime.h'].map((name) => path.join(here, name))
 
 /** Kept between runs and shared by test processes: names carry the digest of what was compiled. */
@@ -45,7 +47,7 @@ export function buildEmulatedToolkit(): string {
   const libraries = buildEmulatedLibraries()
   const folder = path.join(outputDirectory, path.basename(libraries).replace('libraries', 'toolkit').replace('.so', ''))
   mkdirSync(folder, { recursive: true })
-  for (const name of ['libcuda.so.1', 'libnvrtc.so.13', 'libcublasLt.so.13']) {
+  for (const name of ['libcuda.so.1', 'libnvrtc.so.13', 'libcublasLt.so.13', 'libnccl.so.2']) {
     const link = path.join(folder, name)
     if (existsSync(link)) continue
     const temporary = `${link}.${process.pid}`

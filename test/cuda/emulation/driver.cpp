@@ -29,6 +29,7 @@ enum {
   illegalAddress = 700,
   launchFailed = 719,
   captureInvalidated = 901,
+  captureUnjoined = 904,
 };
 typedef unsigned long long Pointer;
 using Work = std::function<int()>;
@@ -41,6 +42,8 @@ struct Graph {
 struct Stream {
   Graph* capture = nullptr;
   std::deque<Work> waiting;
+  /** Captured because it waits for a captured stream, which has to wait for it before the capture ends. */
+  bool forked = false, joined = false;
   /** Works put on the stream and works done, since it was created. */
   size_t put = 0, done = 0;
   int number;
@@ -49,6 +52,8 @@ struct Event {
   Stream* stream = nullptr;
   /** The event is done when the stream has done this many works. */
   size_t position = 0;
+  /** Recorded while this was captured. */
+  Graph* capture = nullptr;
   /** When it was recorded, and when it was done. */
   double recorded = 0, milliseconds = -1;
 };
@@ -121,6 +126,7 @@ int enqueue(const char* what, void* stream, size_t bytes, Work work) {
   Stream* s = static_cast<Stream*>(stream);
   if (s->capture != nullptr) {
     s->capture->work.push_back(std::move(work));
+    s->joined = false;
     return success;
   }
   note(what, stream, bytes);
@@ -132,6 +138,10 @@ int enqueue(const char* what, void* stream, size_t bytes, Work work) {
 
 /** Lets cublaslt.cpp put its products on the same streams. */
 int emulated_enqueue(void* stream, std::function<int()> work) { return enqueue("product", stream, 0, std::move(work)); }
+/** For nccl.cpp. */
+int emulated_put(const char* what, void* stream, size_t bytes, std::function<int()> work) {
+  return enqueue(what, stream, bytes, std::move(work));
+}
 bool emulated_on_device(Pointer address, size_t bytes) { return inside(deviceMemory, address, bytes); }
 
 extern "C" {
@@ -295,8 +305,17 @@ int cuStreamSynchronize(void* stream) {
   return workUpTo(s, s->put);
 }
 int cuStreamWaitEvent(void* stream, void* event, unsigned) {
-  if (static_cast<Stream*>(stream)->capture != nullptr) return captureInvalidated;
   if (event == nullptr) return invalidHandle;
+  Stream* s = static_cast<Stream*>(stream);
+  if (Graph* capture = static_cast<Event*>(event)->capture) {
+    // Work is recorded in the order of the calls, in which each comes behind what it waits for.
+    if (s->capture != nullptr && s->capture != capture) return captureInvalidated;
+    if (s->capture == nullptr) s->forked = true;
+    s->capture = capture;
+    static_cast<Event*>(event)->stream->joined = true;
+    return success;
+  }
+  if (s->capture != nullptr) return captureInvalidated;
   // What the event stands for now; recorded anew later, it is another one.
   const Event e = *static_cast<Event*>(event);
   if (e.stream == nullptr) return success;
@@ -309,6 +328,7 @@ int cuEventRecord(void* event, void* stream) {
   const int status = enqueue("record", stream, 0, [=] { return e->milliseconds = now(), success; });
   if (status != success) return status;
   e->stream = static_cast<Stream*>(stream);
+  e->capture = e->stream->capture;
   e->position = e->stream->put;
   e->recorded = now();
   return success;
@@ -339,8 +359,14 @@ int cuStreamEndCapture(void* stream, void** graph) {
   Stream* s = static_cast<Stream*>(stream);
   if (s->capture == nullptr) return illegalState;
   *graph = s->capture;
-  s->capture = nullptr;
-  return success;
+  bool unjoined = false;
+  for (Stream* other : streams) {
+    if (other->capture != *graph) continue;
+    unjoined = unjoined || (other->forked && !other->joined);
+    other->capture = nullptr;
+    other->forked = other->joined = false;
+  }
+  return unjoined ? captureUnjoined : success;
 }
 int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
   return *executable = new Graph(static_cast<Graph*>(graph)->work), success;

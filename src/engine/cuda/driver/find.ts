@@ -42,8 +42,40 @@ const realEnvironment: SearchEnvironment = { variables: process.env, linkerFolde
  * the python3 on PATH).
  */
 export function findLibraries(environment: SearchEnvironment = realEnvironment): LibrarySearch {
+  const folders = searchedFolders(environment)
+  const found: Partial<Record<LibraryRole, FoundLibrary>> = {}
+  for (const role of libraryRoles) {
+    const file = newestIn(folders, stems[role])
+    if (file !== null) found[role] = file
+  }
+  return {
+    found,
+    missing: libraryRoles.filter((role) => found[role] === undefined).map((role) => ({ role, advice: advice[role] })),
+    searched: folders.map(({ folder }) => folder),
+  }
+}
+
+/** NCCL, which ranks need that each have a GPU; null where it is not in one of the folders of `findLibraries`. */
+export function findNccl(environment: SearchEnvironment = realEnvironment): FoundLibrary | null {
+  return newestIn(searchedFolders(environment), 'libnccl')
+}
+
+function newestIn(folders: readonly SearchedFolder[], stem: string): FoundLibrary | null {
+  for (const { folder, source } of folders) {
+    const file = newest(folder, stem)
+    if (file !== null) return { path: path.join(folder, file), source }
+  }
+  return null
+}
+
+interface SearchedFolder {
+  readonly folder: string
+  readonly source: string
+}
+
+function searchedFolders(environment: SearchEnvironment): SearchedFolder[] {
   const { variables } = environment
-  const folders: { readonly folder: string; readonly source: string }[] = []
+  const folders: SearchedFolder[] = []
   const look = (folder: string, source: string): void => {
     if (existsSync(folder) && !folders.some((known) => known.folder === folder)) folders.push({ folder, source })
   }
@@ -61,20 +93,7 @@ export function findLibraries(environment: SearchEnvironment = realEnvironment):
   for (const folder of ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib/wsl/lib']) {
     look(folder, 'the system')
   }
-  const found: Partial<Record<LibraryRole, FoundLibrary>> = {}
-  for (const role of libraryRoles) {
-    for (const { folder, source } of folders) {
-      const file = newest(folder, stems[role])
-      if (file === null) continue
-      found[role] = { path: path.join(folder, file), source }
-      break
-    }
-  }
-  return {
-    found,
-    missing: libraryRoles.filter((role) => found[role] === undefined).map((role) => ({ role, advice: advice[role] })),
-    searched: folders.map(({ folder }) => folder),
-  }
+  return folders
 }
 
 const splitPaths = (value: string | undefined): string[] => (value ?? '').split(path.delimiter).filter(Boolean)
@@ -128,6 +147,6 @@ function linkerCacheFolders(): string[] {
     env: { ...process.env, PATH: `${process.env.PATH}:/sbin` },
   })
   if (listed.status !== 0) return []
-  const paths = listed.stdout.matchAll(/lib(?:cuda|nvrtc|cublasLt)\.so\S* .*=> (\S+)/g)
+  const paths = listed.stdout.matchAll(/lib(?:cuda|nvrtc|cublasLt|nccl)\.so\S* .*=> (\S+)/g)
   return [...new Set([...paths].map((match) => path.dirname(match[1])))]
 }

@@ -40,6 +40,11 @@ export function listGpus(cudaPath: string): DeviceDescription[] {
   }
 }
 
+/** How many GPUs this process sees, at least 1. Throws `ENGINE_UNAVAILABLE`. */
+export function countGpus(search: LibrarySearch = findLibraries()): number {
+  return Math.max(1, listGpus(required(search).cuda).length)
+}
+
 /**
  * What the machine has, in one line: libraries load, and NVRTC compiles a kernel.
  *

@@ -5,6 +5,7 @@ import type { ValueId } from '../../plan/values.ts'
 import { Lowering, type LoweringContext } from './lowering.ts'
 import { operationLowerings } from './operations.ts'
 import type { Schedule } from './schedule.ts'
+import { sumsAhead } from './sums-ahead.ts'
 import { lowerUpdate } from './updates.ts'
 
 const engineLowering: EngineLowering<Lowering> = {
@@ -24,7 +25,8 @@ export function lowerProgram(program: Program, context: LoweringContext): Schedu
   // cuBLASLt's GELU is the approximation by tanh: near enough in bfloat16, not for parity in float32.
   const nodes = fuseNodes(program, context.precision === 'bfloat16')
   const outputs = [...lowerNodes(lowering, nodes, engineLowering), ...lowerUpdates(lowering, engineLowering)]
-  return { name: program.name, values: lowering.values, steps: lowering.steps, outputs }
+  const steps = sumsAhead(lowering.steps, lowering.values)
+  return { name: program.name, values: lowering.values, steps, outputs }
 }
 
 /** A state is returned as it was before the updates. */

@@ -53,7 +53,21 @@ export interface TableStep {
   readonly arguments: readonly StepArgument[]
 }
 
-export type Step = LaunchStep | ProductStep | CopyStep | TableStep
+/** Sums values over the ranks, in place, beside the steps that follow, up to the next `join`. */
+export interface SumStep {
+  readonly kind: 'sum'
+  readonly label: string
+  /** float32; `count` of each. */
+  readonly pieces: readonly { readonly value: ValueId; readonly count: number }[]
+}
+
+/** Waits for all sums before it. */
+export interface JoinStep {
+  readonly kind: 'join'
+  readonly label: string
+}
+
+export type Step = SumStep | JoinStep | LaunchStep | ProductStep | CopyStep | TableStep
 
 /** A program in the terms of the device. */
 export type Schedule = ScheduleOf<Step>
@@ -69,6 +83,10 @@ export function stepValues(step: Step): ValueId[] {
       return [step.a, step.b, step.d, step.addend, step.bias, step.auxiliary].filter((value) => value !== null)
     case 'copy':
       return [step.from, step.to]
+    case 'sum':
+      return step.pieces.map(({ value }) => value)
+    case 'join':
+      return []
     case 'table':
       return [
         ...fromArguments(step.before),

@@ -1,5 +1,4 @@
-import { reductionUnsupported } from '../../../distributed/reducer.ts'
-import type { AdamwUpdate, Update } from '../../../graph/program.ts'
+import type { AdamwUpdate, ReduceUpdate, Update } from '../../../graph/program.ts'
 import type { StateSizes } from '../../plan/state-sizes.ts'
 import { type UpdateRow, UpdateRows } from '../../plan/update-rows.ts'
 import type { ScheduledOutput } from '../../plan/values.ts'
@@ -21,11 +20,23 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
       table(lowering, 'accumulate', of.accumulate(update), [value(lowering.read(update.weight, 'float32'))])
       return []
     case 'reduce':
-      throw reductionUnsupported('cuda')
+      lowerReduction(lowering, update, sizes)
+      return []
     case 'zero':
       table(lowering, 'zero', of.zero(update))
       return []
   }
+}
+
+function lowerReduction(lowering: Lowering, { gradients }: ReduceUpdate, sizes: StateSizes): void {
+  const { label } = lowering
+  const pieces = gradients.map((gradient) => {
+    if ('tensor' in gradient)
+      return { value: lowering.read(gradient.tensor, 'float32'), count: lowering.count(gradient.tensor) }
+    const count = sizes.get(gradient.state) ?? 0
+    return { value: lowering.state(gradient.state, count), count }
+  })
+  lowering.steps.push({ kind: 'sum', label, pieces }, { kind: 'join', label })
 }
 
 function table(

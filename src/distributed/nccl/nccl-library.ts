@@ -1,0 +1,100 @@
+import koffi from 'koffi'
+import { VideoMaeError } from '../../core/errors.ts'
+
+/** `ncclFloat32` and `ncclSum` of nccl.h. */
+const float32 = 7
+const sum = 0
+
+/** Bytes of an `ncclUniqueId`, which C functions take by value. */
+export const uniqueIdBytes = 128
+
+type Call = (...values: readonly unknown[]) => number
+
+/** The functions of NCCL that are used here. Device addresses and handles are numbers of 64 bits. */
+export class NcclLibrary {
+  readonly path: string
+  private readonly functions: Readonly<Record<string, Call>>
+  private readonly errorText: (status: number) => string
+
+  /** @throws VideoMaeError `NCCL_UNAVAILABLE` where it does not load, or is no NCCL */
+  constructor(path: string) {
+    this.path = path
+    try {
+      const library = koffi.load(path)
+      const uniqueId = koffi.struct({ internal: koffi.array('uint8', uniqueIdBytes) })
+      const bind = (name: string, parameters: (string | typeof uniqueId)[]): Call =>
+        library.func(name, 'int', parameters)
+      this.functions = {
+        ncclGetVersion: bind('ncclGetVersion', ['void *']),
+        ncclGetUniqueId: bind('ncclGetUniqueId', ['void *']),
+        ncclCommInitRank: bind('ncclCommInitRank', ['void *', 'int', uniqueId, 'int']),
+        ncclAllReduce: bind('ncclAllReduce', ['uint64', 'uint64', 'size_t', 'int', 'int', 'uint64', 'uint64']),
+        ncclGroupStart: bind('ncclGroupStart', []),
+        ncclGroupEnd: bind('ncclGroupEnd', []),
+        ncclCommDestroy: bind('ncclCommDestroy', ['uint64']),
+      }
+      this.errorText = library.func('ncclGetErrorString', 'str', ['int'])
+    } catch (cause) {
+      throw ncclUnavailable(`Expected NCCL in ${path} to load: ${(cause as Error).message}`, cause)
+    }
+  }
+
+  /** e.g. `2.32.3`. */
+  get version(): string {
+    const out = new Int32Array(1)
+    this.check('ncclGetVersion', out)
+    const [value] = out
+    // Before 2.9 the minor version had two digits less.
+    const unit = value < 10_000 ? 1000 : 10_000
+    return `${Math.floor(value / unit)}.${Math.floor((value % unit) / 100)}.${value % 100}`
+  }
+
+  /** What one rank makes and all join with. */
+  uniqueId(): Uint8Array {
+    const id = new Uint8Array(uniqueIdBytes)
+    this.check('ncclGetUniqueId', id)
+    return id
+  }
+
+  /** Blocks until all ranks have called it with the same id. @returns the communicator, of the GPU that is current */
+  join(id: Uint8Array, size: number, rank: number): bigint {
+    const out = new BigUint64Array(1)
+    this.check('ncclCommInitRank', out, size, { internal: id }, rank)
+    return out[0]
+  }
+
+  /** Puts the sums of float32 values over the ranks on a stream, in place, as one piece of work. */
+  sum(
+    pieces: readonly { readonly address: bigint; readonly count: number }[],
+    communicator: bigint,
+    stream: bigint,
+  ): void {
+    this.check('ncclGroupStart')
+    for (const { address, count } of pieces)
+      this.check('ncclAllReduce', address, address, count, float32, sum, communicator, stream)
+    this.check('ncclGroupEnd')
+  }
+
+  destroy(communicator: bigint): void {
+    this.check('ncclCommDestroy', communicator)
+  }
+
+  private check(name: string, ...values: readonly unknown[]): void {
+    const status = this.functions[name](...values)
+    if (status === 0) return
+    throw new VideoMaeError(`${name} of ${this.path} failed: ${this.errorText(status)} (${status}).`, {
+      code: 'COMMUNICATION_FAILED',
+      exit: 'environment',
+      hint: 'NCCL_DEBUG=WARN makes NCCL say why. Each rank needs a GPU of its own. Continue with --resume.',
+    })
+  }
+}
+
+export function ncclUnavailable(message: string, cause?: unknown): VideoMaeError {
+  return new VideoMaeError(message, {
+    code: 'NCCL_UNAVAILABLE',
+    exit: 'environment',
+    hint: 'Install NCCL on every machine (package libnccl2, or pip install nvidia-nccl-cu13), or name its folder in VIDEOMAE_CUDA_LIBRARIES.',
+    cause,
+  })
+}
