@@ -24,6 +24,8 @@ const { values } = parseArgs({
 })
 const [total, trials] = [Number(values.samples), Number(values.trials)]
 
+const command = 'npx tsx scripts/experiments/lethal-attack.ts'
+
 /** A training set as one test input sees it: what matters of each sample is a cell and a label, or a number. */
 interface Sample {
   readonly cell: number
@@ -117,18 +119,19 @@ function tallyOf(task: Task, samples: readonly Sample[], size: number): Int32Arr
   return counts
 }
 
+/** Columns of the file; the first three are those of every file in dev/results. */
 const columns = [
   'task',
   'hardness',
-  'samples',
-  'trials',
-  'needed',
-  'dose',
-  'partitions',
-  'radius',
+  'N',
+  'training sets',
+  'n',
+  'N/n',
+  'best K',
+  'certified radius',
   'attack',
-  'defeated',
-  'defeated_half',
+  'other answer after the attack',
+  'after half of it',
 ] as const
 type Row = Readonly<Record<(typeof columns)[number], string | number>>
 
@@ -186,9 +189,10 @@ function measure(task: Task): Row {
   const [size, radius] = [...radii].map(([n, all]) => [n, median(all)] as const).reduce((a, b) => (b[1] > a[1] ? b : a))
   const share = (count: number) => (count / asked).toFixed(3)
   return {
-    ...{ task: task.name, hardness: task.hardness, samples: total, trials, needed: needed.toFixed(1) },
-    ...{ dose: (total / needed).toFixed(1), partitions: Math.floor(total / size), radius, attack: median(attacks) },
-    ...{ defeated: share(defeated), defeated_half: share(half) },
+    ...{ task: task.name, hardness: task.hardness, N: total, 'training sets': trials, n: needed.toFixed(1) },
+    ...{ 'N/n': (total / needed).toFixed(1), 'best K': Math.floor(total / size), 'certified radius': radius },
+    attack: median(attacks),
+    ...{ 'other answer after the attack': share(defeated), 'after half of it': share(half) },
   }
 }
 
@@ -198,27 +202,36 @@ if (!values.render) {
     console.error(columns.map((name) => `${name} ${row[name]}`).join(', '))
     return row
   })
-  const lines = rows.map((row) => columns.map((name) => csvField(String(row[name]))).join(','))
-  writeFileSync(values.out, `${columns.join(',')}\n${lines.join('\n')}\n`)
+  const today = new Date().toISOString().slice(0, 10)
+  const lines = rows.map((row) => [today, command, '', ...columns.map((name) => csvField(String(row[name])))].join(','))
+  writeFileSync(values.out, `date,command,emphasis,${columns.join(',')}\n${lines.join('\n')}\n`)
 }
 
 /** The figure says no more than the CSV. */
 const [, ...lines] = readFileSync(values.out, 'utf8').trim().split('\n')
-const rows = lines.map((line) => Object.fromEntries(line.split(',').map((value, i) => [columns[i], value])) as Row)
+const rows = lines.map(
+  (line) =>
+    Object.fromEntries(
+      line
+        .split(',')
+        .slice(3)
+        .map((value, i) => [columns[i], value]),
+    ) as Row,
+)
 const curvesOf = (name: string, color: number) => {
-  const mine = rows.filter((row) => row.task === name).sort((a, b) => Number(a.dose) - Number(b.dose))
-  const points = (column: 'attack' | 'radius') =>
-    mine.map((row) => [Number(row.dose), Math.max(1, Number(row[column]))] as const)
+  const mine = rows.filter((row) => row.task === name).sort((a, b) => Number(a['N/n']) - Number(b['N/n']))
+  const points = (column: 'attack' | 'certified radius') =>
+    mine.map((row) => [Number(row['N/n']), Math.max(1, Number(row[column]))] as const)
   return [
     { name: `${name}: attack`, points: points('attack'), stroke: 'dashed' as const, color },
-    { name: `${name}: certified`, points: points('radius'), color },
+    { name: `${name}: certified`, points: points('certified radius'), color },
   ]
 }
 const names = [...new Set(rows.map(({ task }) => String(task)))]
 writeFileSync(
   values.figure,
   renderChart({
-    title: `Lethal dose, N = ${rows[0].samples}: what is certified, and what defeats every learner`,
+    title: `Lethal dose, N = ${rows[0].N}: what is certified, and what defeats every learner`,
     xLabel: 'N / n, n: samples with which one learner is right in 3 of 4 cases',
     yLabel: 'poisoned samples',
     xScale: 'log',
