@@ -33,7 +33,6 @@ export interface EvaluateCommandOptions extends CommonOptions {
   readonly threads?: number
   readonly decoder?: 'node-av' | 'ffmpeg'
   readonly workers?: number
-  readonly seed?: number
   readonly quiet?: boolean
 }
 
@@ -85,7 +84,6 @@ async function evaluateOn(ranks: Ranks, data: readonly string[], options: Evalua
       crops: rest.crops,
       decoder: rest.decoder,
       workers: rest.workers ?? part,
-      seed: rest.seed,
       ranks,
       signal: interrupt.signal,
       onProgress: display.counter('videos'),

@@ -86,7 +86,7 @@ function addEvaluate(program: Command): void {
     .summary('test a classifier on labeled videos')
     .description(
       'Shows every video in several clips and crops, merges them as the mean of their softmax, and prints top-1, top-5 and\n' +
-        'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, bootstrap for balanced accuracy), a table of\n' +
+        'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, Korn-Graubard for balanced accuracy), a table of\n' +
         'classes and the calibration error. Videos that cannot be read are counted and named. A run folder has the list of\n' +
         'its own split: split.csv.',
     )
@@ -109,7 +109,6 @@ function addEvaluate(program: Command): void {
     .addOption(threads())
     .addOption(workers())
     .addOption(decoder())
-    .option('--seed <n>', 'seed of the bootstrap interval of balanced accuracy', wholeNumber, 0)
     .addOption(json())
     .addOption(quiet())
     .action((data, options) =>

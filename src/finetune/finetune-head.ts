@@ -85,7 +85,7 @@ async function trainHead(
   options: HeadOptions,
 ): Promise<HeadFinetuning> {
   const { dataset, split, source } = prepared
-  const { evaluation, seed } = configuration
+  const { evaluation } = configuration
   const note = options.onNote ?? (() => {})
   const engine = { ...engineOptions(configuration.engine), engine: configuration.engine.name }
   const { kind, head } = headPlan(configuration, source.configuration.encoder.width, readout)
@@ -124,7 +124,7 @@ async function trainHead(
   const tested =
     test === null || test.videos.length === 0
       ? null
-      : await testHead(classifier, test, split.test, { ...evaluation, seed, ...engine, use })
+      : await testHead(classifier, test, split.test, { ...evaluation, ...engine, use })
   return {
     classifier,
     test: tested,
@@ -194,7 +194,6 @@ async function testHead(
   options: {
     readonly clips: number
     readonly crops: number
-    readonly seed: number
     readonly engine: string | null
     readonly threads?: number
     readonly device?: string
@@ -216,6 +215,6 @@ async function testHead(
       ? { video, failure: failed.get(video.id) ?? { id: video.id, code: 'VIDEO_UNREADABLE', reason: 'no features' } }
       : { video, probabilities }
   })
-  const { clips, crops, seed, use } = options
-  return evaluationOf(results, { labels, clips, crops, seed, use })
+  const { clips, crops, use } = options
+  return evaluationOf(results, { labels, clips, crops, use })
 }

@@ -39,7 +39,7 @@ export async function testBest(
   videos: readonly LabeledVideo[],
   { out, ranks, processes, signal, onTest }: TestOptions,
 ): Promise<Evaluation | null> {
-  const { evaluation, seed } = configuration
+  const { evaluation } = configuration
   const { data, engine } = rankResources(configuration, ranks)
   const test = async (): Promise<Evaluation | null> => {
     // The run folder lies where rank 0 is.
@@ -52,7 +52,6 @@ export async function testBest(
         clips: evaluation.clips,
         crops: evaluation.crops,
         ...loadingOptions(data),
-        seed,
         ...{ processes, signal, ranks },
         onProgress: onTest,
       })

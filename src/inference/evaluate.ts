@@ -14,11 +14,6 @@ import { predictOnRanks, type RankPredictionOptions } from './rank-predictions.t
 import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
 import { formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
-export interface EvaluateOptions extends RankPredictionOptions {
-  /** Seed of the bootstrap. */
-  readonly seed?: number
-}
-
 export interface EvaluatedVideo {
   /** Path within the data set. */
   readonly id: string
@@ -54,9 +49,9 @@ export interface Evaluation {
 export async function evaluateVideos(
   classifier: ClipClassifier,
   videos: readonly LabeledVideo[],
-  options: EvaluateOptions = {},
+  options: RankPredictionOptions = {},
 ): Promise<Evaluation> {
-  const { clips = 5, crops = 3, seed, ...loading } = options
+  const { clips = 5, crops = 3, ...loading } = options
   const { ranks = Ranks.alone() } = options
   const [use, compared] = await ranks.agree(async () =>
     ranks.rank > 0
@@ -69,7 +64,7 @@ export async function evaluateVideos(
     if (prediction.ok) return { video, probabilities: prediction.probabilities }
     return { video, failure: { id: video.id, code: prediction.code, reason: prediction.reason } }
   })
-  return ranks.agree(() => evaluationOf(results, { labels: classifier.labels, clips, crops, seed, use }))
+  return ranks.agree(() => evaluationOf(results, { labels: classifier.labels, clips, crops, use }))
 }
 
 export interface VideoFailure {
@@ -94,12 +89,11 @@ export function evaluationOf(
     readonly labels: readonly string[]
     readonly clips: number
     readonly crops: number
-    readonly seed?: number
     /** What the classifier was trained on. */
     readonly use: TrainingUse
   },
 ): Evaluation {
-  const { labels, clips, crops, seed, use } = options
+  const { labels, clips, crops, use } = options
   const tested = results.flatMap(({ video, probabilities }) => (probabilities ? [{ video, probabilities }] : []))
   const failures = results.flatMap(({ failure }) => (failure ? [failure] : []))
   if (tested.length === 0) {
@@ -124,7 +118,7 @@ export function evaluationOf(
     scorePredictions(
       results.map(({ probabilities }) => probabilities),
       results.map(({ video }) => video.class),
-      { labels, groups: results.map(({ video }) => groupKey(video)), seed },
+      { labels, groups: results.map(({ video }) => groupKey(video)) },
     )
   const scores = scoresOf(tested)
   const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)

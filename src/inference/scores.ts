@@ -1,12 +1,11 @@
 import { invalidArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
-import { RandomStream } from '../core/random.ts'
+import { balancedAccuracy } from './balanced-interval.ts'
 
 /**
  * A value and the bounds of its 95 % interval. Shares of videos (top-1, top-5) have the interval of Wilson (1927). Videos of one
- * group are not independent, so the number of trials is that of groups, fewer where groups differ in size: `effectiveTrials`. Balanced accuracy has a bootstrap
- * interval; where resamples do not differ (all videos are right, all are wrong, or so few groups are all alike), its bounds are the exact
- * ones of Clopper and Pearson (1934) for as many trials as there are groups.
+ * group are not independent, so the number of trials is that of groups, fewer where groups differ in size: `effectiveTrials`. The interval of
+ * balanced accuracy is that of Korn and Graubard (1998): `balancedAccuracy`.
  */
 export interface Estimate {
   readonly value: number
@@ -54,11 +53,8 @@ export interface Scores {
 
 export interface ScoreOptions {
   readonly labels: readonly string[]
-  /** Videos of one group (or parts of one file) are drawn together by the bootstrap, since they are not independent. */
+  /** Videos of one group (or parts of one file) are not independent. */
   readonly groups?: readonly (string | undefined)[]
-  readonly seed?: number
-  /** Default 2000. */
-  readonly resamples?: number
 }
 
 /**
@@ -71,7 +67,7 @@ export interface ScoreOptions {
 export function scorePredictions(
   probabilities: readonly Float64Array[],
   truth: readonly number[],
-  { labels, groups, seed = 0, resamples = 2000 }: ScoreOptions,
+  { labels, groups }: ScoreOptions,
 ): Scores {
   const count = truth.length
   const classes = labels.length
@@ -85,22 +81,6 @@ export function scorePredictions(
 
   const together = clusters(count, groups)
   const independent = effectiveTrials(together.map((rows) => rows.length))
-  const draws = bootstrap(together, resamples, new RandomStream(seed, 'bootstrap'))
-  const estimate = (score: (rows: readonly number[]) => number): Estimate => {
-    const all = Array.from({ length: count }, (_, i) => i)
-    const values = draws.map(score).sort((a, b) => a - b)
-    const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(share * values.length))]
-    const value = score(all)
-    const [low, high] = [at(0.025), at(0.975)]
-    if (high - low > 1e-9) return { value, low, high }
-    const trials = Math.max(1, Math.floor(independent + 1e-9))
-    const successes = value * trials
-    return {
-      value,
-      low: exactLowerBound(Math.floor(successes + 1e-9), trials),
-      high: 1 - exactLowerBound(Math.floor(trials - successes + 1e-9), trials),
-    }
-  }
   const share = (hits: readonly number[]): Estimate =>
     wilsonInterval(hits.reduce((sum, hit) => sum + hit, 0) / count, independent)
   return {
@@ -109,7 +89,7 @@ export function scorePredictions(
     top1: share(right),
     baseline: baselineOf(truth, labels),
     top5: classes > 5 ? share(ranks.map((rank) => (rank < 5 ? 1 : 0))) : null,
-    balanced: estimate((rows) => meanRecall(rows, truth, right, classes)),
+    balanced: balancedAccuracy({ truth, right, classes, groups: together }),
     loss: probabilities.reduce((sum, row, i) => sum - Math.log(Math.max(row[truth[i]], 1e-12)), 0) / count,
     calibrationError: calibrationError(
       probabilities.map((row, i) => row[predicted[i]]),
@@ -219,28 +199,6 @@ function classScores(label: string, c: number, confusion: readonly (readonly num
   }
 }
 
-function meanRecall(
-  rows: readonly number[],
-  truth: readonly number[],
-  right: readonly number[],
-  classes: number,
-): number {
-  const found = new Float64Array(classes)
-  const total = new Float64Array(classes)
-  for (const i of rows) {
-    found[truth[i]] += right[i]
-    total[truth[i]]++
-  }
-  let sum = 0
-  let present = 0
-  for (let c = 0; c < classes; c++) {
-    if (total[c] === 0) continue
-    sum += found[c] / total[c]
-    present++
-  }
-  return sum / present
-}
-
 /** Sum over bins of (share of videos in the bin) * |accuracy - mean confidence|. */
 export function calibrationError(confidence: readonly number[], right: readonly number[], bins = 15): number {
   const sums = Array.from({ length: bins }, () => ({ count: 0, right: 0, confidence: 0 }))
@@ -253,32 +211,7 @@ export function calibrationError(confidence: readonly number[], right: readonly 
   return sums.reduce((error, bin) => error + Math.abs(bin.right - bin.confidence), 0) / confidence.length
 }
 
-/** The share at which `successes` or more of `trials` have a probability of 2.5 %; 0 without any. */
-function exactLowerBound(successes: number, trials: number): number {
-  if (successes === 0) return 0
-  let first = 0
-  for (let i = 1; i <= successes; i++) first += Math.log((trials - successes + i) / i)
-  const tail = (share: number): number => {
-    let sum = 0
-    let choices = first
-    for (let hits = successes; hits <= trials; hits++) {
-      // With a share of 1 the last term is the only one, and 0 * log 0 is no number.
-      const misses = trials - hits
-      sum += Math.exp(choices + hits * Math.log(share) + (misses === 0 ? 0 : misses * Math.log1p(-share)))
-      choices += Math.log(misses / (hits + 1))
-    }
-    return sum
-  }
-  let [low, high] = [0, 1]
-  for (let i = 0; i < 50; i++) {
-    const middle = (low + high) / 2
-    if (tail(middle) < 0.025) low = middle
-    else high = middle
-  }
-  return (low + high) / 2
-}
-
-/** Rows that are drawn together. */
+/** Rows of each group. */
 function clusters(count: number, groups: readonly (string | undefined)[] | undefined): number[][] {
   const byGroup = new Map<string, number[]>()
   for (let i = 0; i < count; i++) {
@@ -288,12 +221,6 @@ function clusters(count: number, groups: readonly (string | undefined)[] | undef
     else rows.push(i)
   }
   return [...byGroup.values()]
-}
-
-function bootstrap(groups: readonly number[][], resamples: number, random: RandomStream): number[][] {
-  return Array.from({ length: resamples }, () =>
-    Array.from({ length: groups.length }, () => groups[random.integer(groups.length)]).flat(),
-  )
 }
 
 /** What checkpoints, epochs and strengths are chosen by. */

@@ -117,7 +117,7 @@ const table: Record<string, Record<string, Use>> = {
     '--dry-run': { refused: ['finetune list.csv --from scratch --print-config --dry-run'] },
   },
   evaluate: {
-    ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder', '--seed'),
+    ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder'),
     ...used('--json', '--quiet'),
     '--threads': { refused: ['evaluate list.csv --from run --engine cuda --threads 2'] },
     '--report': { refused: ['evaluate list.csv --from model.onnx --report'] },
