@@ -25,6 +25,7 @@ import { ensembleFormats } from './ensemble-format.ts'
 import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
 import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
 import { pageFormats } from './page-format.ts'
+import { prepareFormats } from './prepare-format.ts'
 import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
 import { runFormats } from './run-formats.ts'
 
@@ -286,5 +287,6 @@ export const formats: readonly Format[] = [
   ...ensembleFormats,
   ...certificateFormats,
   ...runFormats,
+  ...prepareFormats,
   ...pageFormats,
 ]

@@ -1,0 +1,64 @@
+/** What `prepare` leaves in its folder and reads again: settings, records of what is done, the list. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { VideoMaeError } from '../../src/core/errors.ts'
+import { settingsOf } from '../../src/prepare/folder.ts'
+import { isDone, readRecords } from '../../src/prepare/records.ts'
+import { readVideos } from '../../src/video/source.ts'
+import { type Format, mutateDocument, mutateLines, mutateTextBytes, single } from './format.ts'
+
+const names = ['a', 'b']
+const settings = { size: 256, group: 8, quality: 20, fps: null }
+const file = { sha256: '0'.repeat(64), bytes: 4, frames: 3, width: 32, height: 32 }
+const record = (name: string): object => ({
+  path: `videos/${name}.mp4`,
+  ...file,
+  original: { path: `${name}.avi`, ...file, state: '1-2-3' },
+  encoder: 'node-av',
+  turn: 0,
+})
+
+const prepared = (place: string): void =>
+  writeFileSync(path.join(place, 'prepare.json'), JSON.stringify({ schema: 'videomae.prepared/1', settings }))
+
+export const prepareFormats: readonly Format[] = [
+  single(
+    'settings of prepared videos',
+    'prepared/prepare.json',
+    (place) => prepared(path.dirname(place)),
+    mutateDocument,
+    (place) => settingsOf(path.dirname(place)),
+  ),
+  single(
+    'records of prepared videos',
+    'recorded/records/1-of-1/done.jsonl',
+    (place) => writeFileSync(place, names.map((name) => `${JSON.stringify(record(name))}\n`).join('')),
+    mutateLines,
+    async (place) => {
+      const folder = path.resolve(place, '../../..')
+      const records = await readRecords(folder)
+      // Only names that the source gives are looked for; their files are not there, so none of them is done.
+      for (const name of names) {
+        const found = records.get(`videos/${name}.mp4`)
+        if ((await isDone(folder, path.join(folder, 'absent'), found)).done) throw new Error(`${name} counts as done`)
+      }
+      if (records.size < 2) throw new VideoMaeError('Noticed: fewer records.', { code: 'NOTICED', exit: 'data' })
+    },
+  ),
+  single(
+    'list of prepared videos',
+    'listed/videos.csv',
+    (place) => {
+      const folder = path.dirname(place)
+      mkdirSync(path.join(folder, 'videos'))
+      prepared(folder)
+      const rows = names.map((name) => {
+        writeFileSync(path.join(folder, `videos/${name}.mp4`), name)
+        return `videos/${name}.mp4,${name}.avi,walk,train,${name}.avi,${'0'.repeat(64)}`
+      })
+      writeFileSync(place, `path,id,label,split,original,original_sha256\n${rows.join('\n')}\n`)
+    },
+    mutateTextBytes,
+    (place) => readVideos(path.dirname(place)),
+  ),
+]
