@@ -30,6 +30,7 @@ import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
 /** d of Finite Aggregation where nothing else is asked for. */
 const defaultSpread = 4
 
+/** The learners, buckets, rules and threat of a certificate. */
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
   readonly learners: LearnerFamily<Set, Inputs>

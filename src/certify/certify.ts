@@ -43,6 +43,8 @@ const ballotBytes = 256 * 2 ** 20
 const mostInputs = 8192
 
 /**
+ * Trains an ensemble, lets it vote, and certifies its predictions under each rule.
+ *
  * @param set the protected training set
  * @param test inputs to certify; their labels are used for accuracy only
  * @throws VideoMaeError `THREAT_NOT_CERTIFIED` when the declaration cannot hold; `VIDEO_SPLIT`, `INVALID_ARGUMENT`

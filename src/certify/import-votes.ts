@@ -16,8 +16,10 @@ import { abstention, ClassReader, ScoreReader } from './votes/cells.ts'
 import { readVotesTable } from './votes/read-votes.ts'
 import { invalidVotes, numberOf, type ReadOptions, type VotesReading, type VotesTable } from './votes/reading.ts'
 
+/** How a votes file is read. */
 export type ImportOptions = ReadOptions
 
+/** Votes of another program, and how its file was read. */
 export interface ImportedBallots {
   readonly ballots: Ballots
   /** [inputs], where the file has a column for it. */
@@ -276,6 +278,8 @@ function columnsOf(
 }
 
 /**
+ * Certifies votes of another program.
+ *
  * @param labels [inputs] true classes, for accuracy, null where one is not known; default: those of the file
  * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs, or do not fit it
  */

@@ -18,6 +18,7 @@ import { certifyRunOffFinite } from './rules/run-off-finite.ts'
 import { publishedOffsets } from './rules/spread.ts'
 import { certifyTemporal } from './rules/temporal.ts'
 
+/** How many test vectors of a section were checked, and which failed. */
 export interface SectionResult {
   readonly name: string
   readonly entries: number
@@ -148,6 +149,8 @@ const finite = (value: number): number | null => (Number.isFinite(value) ? value
 const list = (values: ArrayLike<number>): number[] => Array.from(values)
 
 /**
+ * Recomputes test vectors of another implementation.
+ *
  * @param file the parsed JSON
  * @returns one result for each section that the file has
  * @throws VideoMaeError `VECTORS_INVALID` when the file is not of this form

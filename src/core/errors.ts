@@ -27,6 +27,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
+/** Why a command ends: the names of `exitCodes`. */
 export type ExitKind = keyof typeof exitCodes
 
 export interface VideoMaeErrorOptions {

@@ -29,6 +29,7 @@ function keyWords(key: readonly KeyPart[]): number[] {
   return words
 }
 
+/** Random numbers that depend on a key alone: the same key gives the same numbers. */
 export class RandomStream {
   private a: number
   private b: number

@@ -16,6 +16,7 @@ export interface LabeledVideo extends VideoEntry {
   readonly digest: string | null
 }
 
+/** Labeled videos, their classes, and how the data was read. */
 export interface LabeledDataset {
   readonly videos: readonly LabeledVideo[]
   /** Names of the classes, sorted (`sortClasses`). */
@@ -32,6 +33,7 @@ export interface LabeledDataset {
   readonly notes: readonly string[]
 }
 
+/** How labels and classes of `openDataset` are read. */
 export interface DatasetOptions {
   /** The classes, where the data may not have all of them (testing a classifier). Default: whatever the data says. */
   readonly classes?: readonly string[]

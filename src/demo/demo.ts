@@ -13,6 +13,7 @@ import type { TrainingProgress } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { isLockFile, lockRun } from '../train/run-lock.ts'
 
+/** Where the demo writes, and how large it is. */
 export interface DemoOptions {
   /** Folder for everything the demo makes: a new or empty one, or that of an earlier demo, whose videos and run are replaced. */
   readonly out: string
@@ -31,6 +32,7 @@ export interface DemoOptions {
 /** Files and losses of a reconstruction. */
 export type DemoReconstruction = Omit<ReconstructResult, 'clips'>
 
+/** What the demo made, and how well it learned. */
 export interface DemoResult {
   readonly videos: string
   readonly run: PretrainResult

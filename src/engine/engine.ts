@@ -4,9 +4,12 @@ import type { RecomputeMode } from '../graph/recompute.ts'
 
 /** What a run is fed and what it returns; lengths follow from the program's shapes. */
 export type InputValue = Float32Array | Int32Array | Uint8Array
+/** Values of the inputs of one run, by name. */
 export type RunInputs = Readonly<Record<string, InputValue>>
+/** Values of the outputs of one run, by name. */
 export type RunOutputs = Record<string, Float32Array>
 
+/** Bytes that a session holds. */
 export interface MemoryUse {
   /** Bytes of parameters, moments and other state. */
   readonly state: number
@@ -55,6 +58,7 @@ export interface EngineSession {
   close(): Promise<void>
 }
 
+/** How a session computes: threads, precision, device. */
 export interface EngineOptions {
   /** Threads for one run; default: the cores this process may use. */
   readonly threads?: number
@@ -68,12 +72,14 @@ export interface EngineOptions {
   readonly ranks?: Attachment
 }
 
+/** Whether an engine runs on this machine, and why not. */
 export interface Availability {
   readonly available: boolean
   /** Version and device, or what is missing and how to get it. */
   readonly detail: string
 }
 
+/** Runs programs: `onnx`, `native`, `cuda` or `reference`. See docs/engines.md. */
 export interface Engine {
   readonly name: string
   /** Whether it runs here, as far as can be told within a second. Rejects only with `INTERRUPTED`. */

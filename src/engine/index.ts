@@ -24,7 +24,19 @@ const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
 /** Names of all engines, whether or not this machine can run them. */
 export const engineNames: readonly string[] = [...loaders.keys()]
 
-/** @throws VideoMaeError `ENGINE_UNKNOWN` */
+/**
+ * The engine of a name.
+ *
+ * @throws VideoMaeError `ENGINE_UNKNOWN`
+ *
+ * @example
+ * ```ts
+ * import { engineNamed } from 'videomae'
+ *
+ * const engine = await engineNamed('reference')
+ * engine.name // => 'reference'
+ * ```
+ */
 export async function engineNamed(name: string): Promise<Engine> {
   const load = loaders.get(name)
   if (load === undefined) {

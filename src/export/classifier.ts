@@ -32,6 +32,7 @@ import { modelName } from './model-name.ts'
 import { describeExport, type OnnxSidecar, requireExportTarget } from './sidecar.ts'
 import { classOutputs, exportNames, frameInput } from './tensors.ts'
 
+/** Where and in which form a classifier is exported. */
 export interface ClassifierExportOptions {
   /** The ONNX file to write. */
   readonly out: string
@@ -52,6 +53,7 @@ export interface ClassifierExportOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
+/** The files of an exported classifier, and its sizes. */
 export interface ClassifierExport {
   /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]

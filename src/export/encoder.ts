@@ -16,6 +16,7 @@ import { modelName } from './model-name.ts'
 import { describeExport, type OnnxSidecar, requireExportTarget, weightsLicense, writeSidecar } from './sidecar.ts'
 import { exportNames, featureOutputs, frameInput } from './tensors.ts'
 
+/** Where and in which form an encoder is exported. */
 export interface ExportOptions {
   /** The ONNX file to write. */
   readonly out: string
@@ -34,6 +35,7 @@ export interface ExportOptions {
   readonly signal?: AbortSignal
 }
 
+/** The files of an exported encoder, and its sizes. */
 export interface ExportResult {
   /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]

@@ -185,7 +185,9 @@ export const finetuneSchema = z
   })
   .describe('Configuration of a fine-tuning run.')
 
+/** A configuration of fine-tuning as a program or recipe writes it; what is left out has a default. */
 export type FinetuneInput = z.input<typeof finetuneSchema>
+/** A configuration of fine-tuning with every default filled in. See docs/configuration.md. */
 export type FinetuneConfiguration = z.output<typeof finetuneSchema>
 
 /**

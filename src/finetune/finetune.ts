@@ -38,6 +38,7 @@ import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
 import { testBest } from './test-best.ts'
 import { unusedFinetuneNote } from './unused-keys.ts'
 
+/** What a run of fine-tuning wrote, and its scores on validation and test videos. */
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
   readonly run: string
@@ -63,6 +64,7 @@ export interface FinetuneResult {
   readonly failures: readonly { readonly id: string; readonly reason: string }[]
 }
 
+/** Where a run of fine-tuning writes, whether it resumes, and who is told of its progress. */
 export interface FinetuneOptions extends RunOptions {
   /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
   readonly processes?: IdleProcesses

@@ -5,8 +5,10 @@ import { escapeXml } from './xml.ts'
 
 /** Patterns of lines, to tell curves of one color apart. */
 const strokes = { solid: '', dashed: '6 4', dotted: '1.5 3', mixed: '8 3 1.5 3' } as const
+/** Name of how a line is drawn. */
 export type Stroke = keyof typeof strokes
 
+/** One line of a chart. */
 export interface Curve {
   readonly name: string
   readonly points: readonly (readonly [x: number, y: number])[]
@@ -20,6 +22,7 @@ export interface Curve {
   readonly color?: number
 }
 
+/** Titles, axes and size of a chart. */
 export interface ChartOptions {
   readonly title: string
   readonly xLabel: string
@@ -65,6 +68,8 @@ function axis(
 }
 
 /**
+ * Draws curves.
+ *
  * @returns an SVG document
  * @throws VideoMaeError `INVALID_ARGUMENT` without points or with values that are not finite
  */

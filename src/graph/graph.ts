@@ -44,6 +44,7 @@ export interface GradientContext<A extends Attributes> {
 /** One gradient per input; null where the input has none or it is not wanted. */
 export type GradientRule<A extends Attributes> = (context: GradientContext<A>) => readonly (Tensor | null)[]
 
+/** What a graph knows of an operation: its name, the shapes of its outputs, and its gradient. */
 export interface Operation<A extends Attributes = Attributes> {
   readonly name: string
   /** The shape rule: checks the inputs and says what comes out. Throws `SHAPE_MISMATCH`. */
@@ -67,6 +68,18 @@ interface RecordedNode {
 /**
  * Records operations on symbolic tensors. A model is a function that calls operations on the tensors of one graph;
  * `build` turns what was recorded into a `Program`, leaving out what no output and no update needs.
+ *
+ * @example
+ * ```ts
+ * import { engineNamed, Graph, scale } from 'videomae/graph'
+ *
+ * const graph = new Graph('double')
+ * const program = graph.build({ y: scale(graph.input('x', [2]), 2) })
+ * const session = await (await engineNamed('reference')).open([program])
+ * const { y } = await session.run('double', { x: Float32Array.of(1, 2) })
+ * await session.close()
+ * y // => Float32Array.of(2, 4)
+ * ```
  */
 export class Graph {
   readonly name: string

@@ -14,12 +14,15 @@ export interface TensorSpec {
   readonly dtype: DataType
 }
 
+/** Value of an attribute: plain data. */
 export type AttributeValue = number | string | boolean | null | readonly number[]
+/** Attributes of a node, by name. */
 export type Attributes = Readonly<Record<string, AttributeValue>>
 
 /** A tensor is known by its position in `Program.tensors`. */
 export type TensorId = number
 
+/** One operation with its inputs and outputs. */
 export interface ProgramNode {
   readonly operation: string
   readonly inputs: readonly TensorId[]
@@ -27,11 +30,13 @@ export interface ProgramNode {
   readonly attributes: Attributes
 }
 
+/** A tensor that a program knows by a name. */
 export interface NamedTensor {
   readonly name: string
   readonly tensor: TensorId
 }
 
+/** Values of a tensor that are part of the program. */
 export interface ProgramConstant {
   readonly tensor: TensorId
   readonly data: Float32Array | Int32Array | Uint8Array
@@ -40,6 +45,7 @@ export interface ProgramConstant {
 /** Where an optimizer finds a gradient: a tensor of this program, or an accumulator in the state. */
 export type GradientSource = { readonly tensor: TensorId } | { readonly state: string }
 
+/** A parameter that AdamW changes, and its gradient. */
 export interface AdamwEntry {
   /** Name of the parameter in the state. */
   readonly parameter: string
@@ -110,8 +116,10 @@ export interface ZeroUpdate {
   readonly states: readonly string[]
 }
 
+/** How a run changes the state after its outputs are computed. */
 export type Update = AdamwUpdate | AverageUpdate | AccumulateUpdate | ReduceUpdate | ZeroUpdate
 
+/** A recorded computation as plain data: tensors, nodes, inputs, state, outputs and updates. */
 export interface Program {
   readonly name: string
   readonly tensors: readonly TensorSpec[]
@@ -126,16 +134,19 @@ export interface Program {
   readonly updates: readonly Update[]
 }
 
+/** Number of elements of a tensor of this shape. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1
   for (const size of shape) count *= size
   return count
 }
 
+/** Whether two shapes agree. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i])
 }
 
+/** A type and shape as text, such as `float32[2,3]`. */
 export function formatSpec(spec: TensorSpec): string {
   return `${spec.dtype}[${spec.shape.join(',')}]`
 }

@@ -27,6 +27,7 @@ export interface EvaluatedVideo {
   readonly probabilities: readonly number[]
 }
 
+/** Predictions for labeled videos, and the scores over them. */
 export interface Evaluation {
   readonly labels: readonly string[]
   readonly views: { readonly clips: number; readonly crops: number }

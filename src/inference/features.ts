@@ -24,6 +24,7 @@ import { spatialViews, temporalViews } from './views.ts'
 /** Clips in one run where nothing else is asked for. */
 export const featureBatch = 8
 
+/** Which features are computed, from which frames, and where they are kept. */
 export interface FeatureOptions extends EngineOptions {
   /** Default `pooled`. */
   readonly kind?: FeatureKind
@@ -75,6 +76,7 @@ export interface FeatureFailure<Video> {
 /** What is told of a failure: the row has the whole of its list behind it. */
 export const toldFailure = ({ id, code, reason }: FeatureFailure<unknown>) => ({ id, code, reason })
 
+/** Features of videos in a store on disk, and the videos that could not be read. */
 export interface ComputedFeatures<Video extends VideoEntry> {
   readonly store: FeatureStore
   /** Shape of one row: [D] or [N, D]. */

@@ -48,6 +48,7 @@ function refuseEngineOptions(from: string, { engine, device, precision, recomput
       throw unusedArgument(option, `with the exported file ${from}, which has its own`, value, hint)
 }
 
+/** The classifier, and how it looks at each video. */
 export interface PredictOptions extends RankPredictionOptions, Omit<ClassifierEngineOptions, 'ranks'> {
   /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file; or what `openAnyClassifier` opened, which stays open. */
   readonly from: string | ClipClassifier
@@ -73,6 +74,7 @@ export function predictedVideo({ path: video, start, end }: VideoEntry): Predict
   return start === undefined && end === undefined ? { video } : { video, part: { start, end } }
 }
 
+/** The classes of one video with their probabilities, or why it could not be read. */
 export type Prediction = PredictedVideo &
   (
     | {

@@ -8,15 +8,18 @@ import { tubeMask, tubeMaskedPerFrame } from './tube.ts'
 
 /** Masks of the encoder. The running cell is a mask of the decoder: see `createDecoderMask`. */
 export const maskKinds = ['tube', 'random', 'frame'] as const
+/** Name of one of `maskKinds`. */
 export type MaskKind = (typeof maskKinds)[number]
 
 /** Masks of the decoder (dual masking of VideoMAE V2). */
 export const decoderMaskKinds = ['running-cell'] as const
+/** Name of one of `decoderMaskKinds`. */
 export type DecoderMaskKind = (typeof decoderMaskKinds)[number]
 
 /** Smallest and largest mask ratio that pretraining accepts. */
 export const maskRatioRange = { minimum: 0.5, maximum: 0.98 } as const
 
+/** How many tokens of a clip are visible and masked. */
 export interface MaskCounts {
   readonly visible: number
   readonly masked: number
@@ -101,6 +104,17 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
  *
  * @param stream keyed by (seed, epoch, sample, purpose); the same key gives the same mask
  * @throws VideoMaeError as `maskCounts`
+ *
+ * @example
+ * ```ts
+ * import { createMask } from 'videomae'
+ * import { RandomStream } from 'videomae/model'
+ *
+ * // 16 frames of 224 x 224 pixels have 8 x 14 x 14 tokens. Tubes hide 90 % of the places of a frame.
+ * const mask = createMask('tube', { t: 8, h: 14, w: 14 }, 0.9, new RandomStream(0, 'mask'))
+ * mask.visible.length // => 160
+ * mask.masked.length // => 1408
+ * ```
  */
 export function createMask(kind: MaskKind, grid: TokenGrid, ratio: number, stream: RandomStream): TokenMask {
   const counts = maskCounts(kind, grid, ratio)

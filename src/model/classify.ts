@@ -6,6 +6,7 @@ import { type ClipOptions, clipInput } from './encode-program.ts'
 import { attentiveHead, classifierFeatures, linearHead } from './heads.ts'
 import { type OptimizerOptions, stepName, type TrainingPrograms, trainingPrograms } from './training-programs.ts'
 
+/** Sizes of a program that classifies clips. */
 export interface ClassifyProgramOptions extends ClipOptions {
   readonly classes: number
 }
@@ -18,6 +19,7 @@ export function buildClassifyProgram({ name = 'classify', classes, ...options }:
   return graph.build({ logits, probabilities: softmax(logits) })
 }
 
+/** Sizes and regularization of a program that trains a classifier. */
 export interface FinetuneProgramOptions extends ClipOptions {
   readonly classes: number
   /** Adds the input `dropPath`; see `dropPathFactors`. Default false. */
@@ -45,6 +47,7 @@ export function buildFinetuneProgram(options: FinetuneProgramOptions): TrainingP
   return classifierPrograms(graph, name, linearHead(features, checkClasses(classes), dropout), options)
 }
 
+/** Sizes of a program that trains a head on features. */
 export interface HeadProgramOptions {
   /** `linear` on features [B, D]; `attentive` on tokens [B, N, D]. */
   readonly head: 'linear' | 'attentive'

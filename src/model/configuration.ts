@@ -25,6 +25,7 @@ export interface TransformerSize {
  * is `flattened`.
  */
 export const positionKinds = ['flattened', 'factored', 'learned'] as const
+/** Name of how positions are encoded. */
 export type PositionKind = (typeof positionKinds)[number]
 
 /** Everything that shapes a model. Plain data: the same object describes pretraining, encoder and classifier. */
@@ -66,6 +67,7 @@ export interface ModelConfiguration {
   readonly positionGrid: TokenGrid | null
 }
 
+/** Width, depth and heads of an encoder or decoder. */
 export interface TransformerOptions {
   readonly width: number
   readonly depth: number
@@ -115,7 +117,9 @@ export interface ModelOptions {
   readonly positionGrid?: TokenGrid | null
 }
 
+/** Mean of each color channel (red, green, blue) on [0, 1] that pixels are normalized with. */
 export const imagenetMean: readonly number[] = [0.485, 0.456, 0.406]
+/** Standard deviation of each color channel on [0, 1] that pixels are normalized with. */
 export const imagenetStd: readonly number[] = [0.229, 0.224, 0.225]
 
 /** The epsilon of every norm in the original VideoMAE. */

@@ -8,6 +8,7 @@ import { poolTokens } from './heads.ts'
 import type { ModelKind } from './parameters.ts'
 import { readTokens } from './readout.ts'
 
+/** The model, and how many clips a run takes. */
 export interface ClipOptions {
   readonly configuration: ModelConfiguration
   /** Clips per run. */
@@ -19,6 +20,7 @@ export interface ClipOptions {
   readonly name?: string
 }
 
+/** What a program returns of the tokens of an encoder. */
 export interface EncodeProgramOptions extends ClipOptions {
   /** Which model the weights come from; decides which norms there are. Default `encoder`. */
   readonly kind?: ModelKind

@@ -26,6 +26,7 @@ import { storedPositions } from './stored-positions.ts'
 import { namesWithoutWrappers } from './stored-twice.ts'
 import { harmlessTensors } from './unused-tensors.ts'
 
+/** How weights are read that do not say everything about their model. */
 export interface LoadOptions extends OriginalHints {
   /** Default `original`. */
   readonly norms?: NormPolicy
@@ -35,6 +36,7 @@ export interface LoadOptions extends OriginalHints {
   readonly dropHead?: boolean
 }
 
+/** A model with its weights. */
 export interface LoadedCheckpoint {
   readonly configuration: ModelConfiguration
   readonly kind: ModelKind

@@ -3,6 +3,7 @@ import { type ModelConfiguration, tokensPerClip, valuesPerPatch } from './config
 import { type ChannelStatistics, patchPlaces, patchStatistics } from './patch-pixels.ts'
 import type { PretrainObjective } from './pretrain.ts'
 
+/** How predicted patches become pixels. */
 export interface PaintOptions {
   /** What the prediction is in units of. Default: what `configuration.normalizeTargets` says. */
   readonly objective?: PretrainObjective

@@ -9,6 +9,7 @@ import type { ParameterShapes } from './model-state.ts'
 
 /** Which model a set of parameters is: encoder and decoder, encoder and classifier, or the encoder alone. */
 export const modelKinds = ['pretrain', 'classify', 'encoder'] as const
+/** What a model is for: `pretrain`, `classify` or `encoder`. */
 export type ModelKind = (typeof modelKinds)[number]
 
 /**
@@ -39,7 +40,16 @@ export function shapesOf(tensors: ReadonlyMap<string, Tensor>): ParameterShapes 
   return new Map([...tensors].map(([name, tensor]) => [name, tensor.shape]))
 }
 
-/** Total number of parameters. */
+/**
+ * Total number of parameters.
+ *
+ * @example
+ * ```ts
+ * import { parameterCount, parameterShapes, presetConfiguration } from 'videomae/model'
+ *
+ * parameterCount(parameterShapes(presetConfiguration('base'), 'encoder')) // => 86_227_200
+ * ```
+ */
 export function parameterCount(shapes: ParameterShapes): number {
   let count = 0
   for (const shape of shapes.values()) count += elementCount(shape)

@@ -6,7 +6,9 @@ import {
   type TransformerOptions,
 } from './configuration.ts'
 
+/** Sizes of VideoMAE, the smallest first. */
 export const presetNames = ['tiny', 'small', 'base', 'large', 'huge', 'giant'] as const
+/** Name of one of `presetNames`. */
 export type PresetName = (typeof presetNames)[number]
 
 interface Preset {
@@ -51,6 +53,7 @@ const presets: Readonly<Record<PresetName, Preset>> = {
   },
 }
 
+/** What may differ from a preset. */
 export interface PresetOptions extends Omit<ModelOptions, 'encoder'> {
   readonly encoder?: TransformerOptions
   /** Which decoder: 1 (default) as VideoMAE, 2 as VideoMAE V2. Giant exists in V2 only. */
@@ -61,6 +64,15 @@ export interface PresetOptions extends Omit<ModelOptions, 'encoder'> {
  * A named size, with anything overridden.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
+ *
+ * @example
+ * ```ts
+ * import { presetConfiguration } from 'videomae/model'
+ *
+ * const { encoder, frames } = presetConfiguration('base')
+ * encoder.width // => 768
+ * frames // => 16
+ * ```
  */
 export function presetConfiguration(name: PresetName, options: PresetOptions = {}): ModelConfiguration {
   if (!presetNames.includes(name)) throw invalidArgument('preset', `one of ${presetNames.join(', ')}`, name)

@@ -12,6 +12,7 @@ import { type OptimizerOptions, stepName, type TrainingPrograms, trainingProgram
 /** What the decoder is to predict: pixels normalized per patch and channel, or plain pixels on [0, 1]. */
 export type PretrainObjective = 'normalized-pixels' | 'pixels'
 
+/** How many tokens of a clip the encoder sees and the decoder predicts. */
 export interface PretrainTokens {
   /** Tokens of a clip that the encoder sees. */
   readonly visible: number
@@ -21,6 +22,7 @@ export interface PretrainTokens {
   readonly decoded?: number
 }
 
+/** Sizes and loss of a program that pretrains. */
 export interface PretrainProgramOptions extends PretrainTokens {
   readonly configuration: ModelConfiguration
   /** Clips per run. */

@@ -13,6 +13,7 @@ import { nearestKey } from '../core/nearest-key.ts'
  * Values are ordered by cell row, cell column, value of the token. Several readouts with `+` between them are side by side.
  */
 export const readoutKinds = ['mean', 'grid', 'motion', 'motion-rms'] as const
+/** Name of how tokens become one row of features. */
 export type ReadoutKind = (typeof readoutKinds)[number]
 
 /** Cells on a side where a name does not say it. */

@@ -11,6 +11,7 @@ import { fileShape, huggingFaceTensors } from './names.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
 import { writeHuggingFacePreprocessor } from './preprocessing.ts'
 
+/** A model with its weights, to be written. */
 export interface SavedModel {
   readonly configuration: ModelConfiguration
   readonly kind: ModelKind

@@ -18,6 +18,7 @@ export function gradientOutput(parameter: string): string {
   return `gradient/${parameter}`
 }
 
+/** Constants of AdamW. */
 export interface OptimizerOptions {
   /** Default 0.9. */
   readonly beta1?: number
@@ -39,6 +40,7 @@ export interface OptimizerOptions {
   readonly ranks?: number
 }
 
+/** What training programs return and do besides the loss. */
 export interface TrainingOutputs {
   /** Also return every parameter's gradient, under `gradientOutput(name)`; not together with `accumulate`. */
   readonly gradients?: boolean

@@ -18,6 +18,7 @@ import type { DecoderName } from '../video/types.ts'
 import { isReconstructionPicture, type PictureSize, reconstructionAnimation, reconstructionSheet } from './pictures.ts'
 import { type PaintedClips, paintReconstruction } from './reconstruction.ts'
 
+/** Which clips are hidden and painted again, and where the pictures go. */
 export interface ReconstructOptions {
   /** Path of the pictures without extension. */
   readonly out: string
@@ -34,6 +35,7 @@ export interface ReconstructOptions {
   readonly decoder?: DecoderName
 }
 
+/** The pictures that were written, and the error of the reconstruction. */
 export interface ReconstructResult {
   /** PNG: labeled rows as in `clips`; columns are frames. */
   readonly picture: string

@@ -19,6 +19,15 @@ export interface Override {
  * mean in a recipe.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
+ *
+ * @example
+ * ```ts
+ * import { parseOverride } from 'videomae'
+ *
+ * const { path, value } = parseOverride('schedule.duration=200 epochs')
+ * path // => ['schedule', 'duration']
+ * value // => '200 epochs'
+ * ```
  */
 export function parseOverride(text: string): Override {
   const split = text.indexOf('=')
@@ -61,6 +70,15 @@ export function loadRunConfiguration(source: ConfigurationSource): Promise<RunCo
  * Checks a configuration that a program wrote, and fills in every default. One that is checked already comes out the same.
  *
  * @throws VideoMaeError `CONFIGURATION_INVALID` with every error and, for an unknown key, the nearest one that exists
+ *
+ * @example
+ * ```ts
+ * import { runConfiguration } from 'videomae'
+ *
+ * const { mask } = runConfiguration({ data: { path: 'videos' }, mask: { ratio: 0.75 } })
+ * mask.ratio // => 0.75
+ * mask.kind // => 'tube'
+ * ```
  */
 export function runConfiguration(input: RunInput): RunConfiguration {
   return checkedConfiguration(runSchema, input)

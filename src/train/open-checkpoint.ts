@@ -11,6 +11,7 @@ import { type ClipTiming, rateSchema, storedTiming, strideSchema } from './clip-
 import { readJsonBesideWeights } from './json-file.ts'
 import { RunDirectory } from './run-directory.ts'
 
+/** A model with its weights, where they came from, and how its clips were sampled. */
 export interface OpenedCheckpoint extends LoadedCheckpoint {
   /** The folder or file the weights came from. */
   readonly path: string

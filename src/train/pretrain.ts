@@ -27,8 +27,10 @@ import { type RunOptions, type TrainingRunResult, trainInDirectory } from './tra
 import { openTrainingSession } from './training-session.ts'
 import { unusedInPretraining, unusedNote } from './unused-keys.ts'
 
+/** Where a pretraining run writes, whether it resumes, and who is told of its progress. */
 export type PretrainOptions = RunOptions
 
+/** What a pretraining run wrote, and what it read. */
 export interface PretrainResult extends TrainingRunResult {
   readonly videos: number
   /** How the data was read. */

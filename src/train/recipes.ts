@@ -14,7 +14,16 @@ export function recipeFolder(): string {
 /** Which command a recipe is for: those of fine-tuning have names that begin with `finetune-`. */
 export type RecipeKind = 'pretrain' | 'finetune'
 
-/** Names of the recipes that come with the package. */
+/**
+ * Names of the recipes that come with the package.
+ *
+ * @example
+ * ```ts
+ * import { recipeNames } from 'videomae'
+ *
+ * recipeNames().includes('laptop-pretrain') // => true
+ * ```
+ */
 export function recipeNames(kind: RecipeKind = 'pretrain'): string[] {
   return readdirSync(recipeFolder())
     .filter((file) => file.endsWith(extension) && file.startsWith('finetune-') === (kind === 'finetune'))

@@ -34,6 +34,7 @@ export interface ClipView {
   readonly geometry: Geometry
 }
 
+/** What is known of the clips of one video besides their pixels. */
 export interface ClipResult {
   readonly views: readonly ClipView[]
   /** Frames the file has. */

@@ -25,7 +25,11 @@ export type CropChoice =
   /** The whole picture, squeezed into the output. */
   | { readonly kind: 'whole' }
 
-/** @param picture size of the displayed picture; @param output target size */
+/**
+ * The part of a picture that becomes the output, and whether it is flipped.
+ *
+ * @param picture size of the displayed picture; @param output target size
+ */
 export function chooseCrop(choice: CropChoice, picture: Size, output: FrameSize, random: RandomStream): Geometry {
   switch (choice.kind) {
     case 'multiscale':

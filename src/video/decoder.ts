@@ -25,6 +25,7 @@ export async function createDecoder(name: DecoderName = 'node-av', limits: Decod
   return module.createNodeAvDecoder(limits)
 }
 
+/** Whether a decoder runs on this machine, and why not. */
 export interface DecoderProbe {
   readonly name: DecoderName
   readonly available: boolean

@@ -5,6 +5,7 @@ import type { SourceReading } from './reading.ts'
 import { type ListOptions, readVideos } from './source.ts'
 import type { DecoderLimits, DecoderName, VideoEntry, VideoInfo } from './types.ts'
 
+/** Which decoder inspects videos, and its limits. */
 export interface InspectOptions extends ListOptions {
   readonly decoder?: DecoderName
   readonly limits?: DecoderLimits
@@ -17,6 +18,7 @@ export interface InspectOptions extends ListOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
+/** What was found out about one video. */
 export interface InspectedVideo {
   readonly entry: VideoEntry
   /** What the file says of itself; absent when it cannot be opened. */
@@ -27,6 +29,7 @@ export interface InspectedVideo {
   readonly problem?: { readonly code: string; readonly reason: string }
 }
 
+/** What was found out about videos, one by one and together. */
 export interface InspectReport {
   /** How each source was read: every file, line and column is in `videos` or named here. */
   readonly sources: readonly SourceReading[]

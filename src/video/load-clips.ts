@@ -7,6 +7,7 @@ import { type ClipOutcome, DecodePool } from './pool.ts'
 import type { ClipSampling } from './sampling.ts'
 import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
 
+/** Which views of which videos are read. */
 export interface LoadClipsOptions {
   readonly entries: readonly VideoEntry[]
   /** Temporal views of every video; each is combined with every crop. All must have the same number of frames. */
@@ -30,6 +31,7 @@ export interface LoadClipsOptions {
   readonly signal?: AbortSignal
 }
 
+/** The clips of one video, or why it could not be read. */
 export type LoadedVideo = {
   /** Index into the entries. */
   readonly index: number

@@ -5,6 +5,7 @@ import type { LoadClipsOptions } from './load-clips.ts'
 import { DecodePool } from './pool.ts'
 import type { VideoEntry } from './types.ts'
 
+/** Which videos are read in sliding windows, and the distance between windows. */
 export interface LoadWindowsOptions extends Omit<LoadClipsOptions, 'samplings' | 'crops' | 'prefetch'> {
   /** Frames of a window that the model sees, and positions from one to the next. */
   readonly frames: number

@@ -14,6 +14,7 @@ export interface LoadedSample extends ClipView {
   readonly state?: FileState
 }
 
+/** Clips of one training step. */
 export interface LoadedBatch {
   /** Number of the batch that it is, or that its first clip is of where ranks share it, from 0. */
   readonly step: number

@@ -15,6 +15,7 @@ import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
 
 export type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 
+/** Which videos are read, which frames make a clip, and how clips make batches. */
 export interface LoaderOptions {
   readonly entries: readonly VideoEntry[]
   /** Which frames make a clip. */
@@ -53,6 +54,7 @@ export interface LoaderOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a loader has done so far. */
 export interface LoaderStats {
   /** Clips handed out. */
   readonly clips: number
@@ -66,6 +68,7 @@ export interface LoaderStats {
   readonly restarts: number
 }
 
+/** Batches of clips, decoded in other processes ahead of time. Iterate over it, and close it. */
 export interface Loader {
   /** Full batches of one pass over all entries (bad files make a pass shorter). */
   readonly stepsPerEpoch: number

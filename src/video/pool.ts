@@ -9,6 +9,7 @@ import { PoolGrowth } from './pool-growth.ts'
 import { DecodeProcess, type Listener, type ProcessEnd } from './pool-process.ts'
 import type { Failure, ProcessSettings } from './protocol.ts'
 
+/** Clips with their pixels, or why there are none. */
 export type ClipOutcome =
   | { readonly ok: true; readonly result: ClipResult; readonly clips: Uint8Array }
   | { readonly ok: false; readonly failure: Failure }

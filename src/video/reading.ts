@@ -13,6 +13,7 @@ export interface RepeatedRow {
   readonly before: number
 }
 
+/** How a folder or list of videos was read. */
 export interface SourceReading {
   /** As it was named. */
   readonly source: string

@@ -31,6 +31,7 @@ export interface VideoEntry {
   readonly content?: { readonly digest: string; readonly state: FileState }
 }
 
+/** Width and height in pixels. */
 export interface Size {
   readonly width: number
   readonly height: number
@@ -80,6 +81,7 @@ export interface FrameTimes {
   readonly source: 'container' | 'decoded'
 }
 
+/** How many frames a decoder decoded, and how many were wanted. */
 export interface DecodeStats {
   /** Frames that came out of the codec. */
   readonly decoded: number
@@ -141,6 +143,7 @@ export interface OpenVideo {
   close(): void
 }
 
+/** What a video may take before it counts as unreadable. */
 export interface DecoderLimits {
   /** Largest picture accepted, in pixels. Default 2^26 (8192 x 8192). */
   readonly maxPixels?: number
@@ -148,8 +151,10 @@ export interface DecoderLimits {
   readonly timeoutSeconds?: number
 }
 
+/** Name of a decoder. */
 export type DecoderName = 'node-av' | 'ffmpeg'
 
+/** Opens videos and decodes frames, in this process. */
 export interface Decoder {
   readonly name: DecoderName
   /** The library or program and its version, for reports. */

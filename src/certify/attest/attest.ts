@@ -24,6 +24,7 @@ import type { ReadCertificate } from '../verify/schema.ts'
 import { assertVideoAudit } from '../videos/audit-videos.ts'
 import { verifyCertificate } from '../videos/verify-videos.ts'
 
+/** What a statement says besides what the certificate says. */
 export interface AttestOptions {
   /** `audit.json`, where it is not beside the certificate. */
   readonly audit?: string
@@ -31,6 +32,7 @@ export interface AttestOptions {
   readonly onProgress?: (stage: string, done: number, total: number) => void
 }
 
+/** An in-toto statement about a certificate, and the files that it leaves out. */
 export interface Attestation {
   readonly statement: CertificateStatement
   /** Files that the certificate names and that are not beside it: the statement is not about these. */

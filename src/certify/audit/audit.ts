@@ -26,6 +26,7 @@ import { spreadOffsets } from '../rules/spread.ts'
 import { attackRows } from '../threat/attack.ts'
 import { type Exposure, hashedExposure, temporalExposure } from '../threat/exposure.ts'
 
+/** The learners, the rule and the attacks of an audit. */
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   readonly learners: LearnerFamily<Set, Inputs>
   readonly by: BucketKey
@@ -59,6 +60,7 @@ export interface AuditViolation {
   readonly what: string
 }
 
+/** How many certified predictions were attacked, and whether one of them changed. */
 export interface AuditReport {
   readonly schema: 'videomae.audit/1'
   readonly rule: Rule
@@ -133,6 +135,8 @@ export function checkAudit({
 }
 
 /**
+ * Attacks a certified ensemble: random poisonings, trained again, and attacks at the certified radius and beyond it.
+ *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `VIDEO_SPLIT`; violations are reported, not thrown (see `assertAudit`)
  */
 export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
@@ -312,7 +316,11 @@ export interface AuditOutcome {
   readonly attacks: Pick<AuditReport['attacks'], 'within'>
 }
 
-/** @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to */
+/**
+ * Ends an audit that found a violation with an error.
+ *
+ * @throws VideoMaeError `AUDIT_FAILED` when anything changed that was not allowed to
+ */
 export function assertAudit(report: AuditOutcome): void {
   const problems = report.violations.map(({ trial, what }) => `trial ${trial}: ${what}`)
   if (!report.reproducible) problems.unshift('training the same samples again gave other bytes')

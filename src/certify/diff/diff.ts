@@ -41,6 +41,7 @@ export interface DiffViolation {
   readonly reason: string
 }
 
+/** The comparison for one rule: what the change cost, and what became of each input. */
 export interface RunDiff {
   readonly run: string
   /** What the changes of the data cost under this rule, in units of its radius; null where it is not known. */
@@ -60,6 +61,7 @@ export interface RunDiff {
   readonly outcomes: readonly InputComparison[]
 }
 
+/** What became of the predictions of a certificate after the protected data changed. */
 export interface CertificateDiff {
   readonly schema: 'videomae.certificate-diff/1'
   /** The certificates that were compared. */
@@ -136,6 +138,8 @@ export async function diffCertificates(before: string, after: string): Promise<C
 }
 
 /**
+ * Ends a comparison that contradicts a certificate with an error.
+ *
  * @throws VideoMaeError `CHANGE_NOT_EXPLAINED` where the second certificate contradicts the claim of the first;
  *   `CERTIFICATES_NOT_COMPARABLE` where no run could be checked
  */

@@ -7,6 +7,7 @@ import { rowsOfUnits } from '../ensemble/poison.ts'
 import { checkThreat, type ThreatDeclaration } from '../threat/threat.ts'
 import type { DoseLearner } from './lethal-dose.ts'
 
+/** A family of learners, its samples, and the inputs that are predicted. */
 export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   readonly name: string
   readonly learners: LearnerFamily<Set, Inputs>
@@ -19,6 +20,8 @@ export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestIn
 }
 
 /**
+ * A learner of a lethal-dose study, from a family of learners and its samples.
+ *
  * @param set training set; a sample is what a poison is, see `rowsOfUnits`: a video, or a source with `by: 'source'`
  * @throws VideoMaeError what `LearnerFamily.check`, `checkUnits` and `checkThreat` throw
  */

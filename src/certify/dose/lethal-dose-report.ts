@@ -79,6 +79,7 @@ function promises(learners: readonly LearnerDose[]): string[] {
   return [...lines, '']
 }
 
+/** The report as a table in Markdown, one row for each learner. */
 export function lethalDoseTable(report: LethalDoseReport): string {
   const lines = [
     ...promises(report.learners),

@@ -31,6 +31,7 @@ export interface DoseLearner {
   voteOfPartitions(partitions: number): Promise<Ballots>
 }
 
+/** The sizes of ensembles and subsets of a lethal-dose study. */
 export interface LethalDoseOptions {
   readonly partitions: readonly number[]
   /** Random subsets for each size. Default 40; at least 10. */
@@ -86,6 +87,7 @@ export interface LearnerDose {
   readonly rows: readonly DoseRow[]
 }
 
+/** How many samples each learner needs, and the radii that follow from it. */
 export interface LethalDoseReport {
   readonly schema: 'videomae.lethal-dose/1'
   readonly subsets: number
@@ -115,7 +117,11 @@ export function checkStudy({ partitions, subsets = 40, accuracies = [], targets 
   }
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` */
+/**
+ * Measures how many samples each learner needs, and the radii of ensembles.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
 export async function lethalDose(
   learners: readonly DoseLearner[],
   options: LethalDoseOptions,

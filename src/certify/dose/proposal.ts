@@ -81,6 +81,7 @@ export interface ProposedEnsemble {
   readonly meets: boolean | null
 }
 
+/** Ensembles that a lethal-dose study proposes for a training set. */
 export interface DoseProposal {
   /** The learner of the study. */
   readonly learner: string
@@ -132,6 +133,8 @@ export interface ProposalOptions {
 }
 
 /**
+ * Proposes ensembles for a training set from a lethal-dose study.
+ *
  * @param samples N: units of the training set that is to be certified
  * @throws VideoMaeError `DOSE_INVALID` where the study does not have this learner
  */

@@ -139,6 +139,7 @@ export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary)
   return { name, shape: 'steps', points: [...points, [summary.certifiedAccuracy.length, 0]] }
 }
 
+/** Certified accuracy over the number of poisoned samples, one curve for each rule, as SVG. */
 export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {
   const { threat, buckets } = certificate
   const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources', temporal: '' }

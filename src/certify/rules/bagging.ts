@@ -11,6 +11,14 @@ import { invalidArgument } from '../../core/errors.ts'
  * @param upper upper confidence bound of the runner-up's share
  * @returns inserted, deleted or changed samples; -1 when not even the unpoisoned vote is certain
  * @throws VideoMaeError `INVALID_ARGUMENT`
+ *
+ * @example
+ * ```ts
+ * import { baggingRadius } from 'videomae/certify'
+ *
+ * // Each model saw 100 of 60,000 samples. At least 80 % of the votes are for the winner, at most 10 % for another class.
+ * baggingRadius(60_000, 100, 0.8, 0.1) // => 257
+ * ```
  */
 export function baggingRadius(samples: number, draws: number, lower: number, upper: number): number {
   for (const [name, count] of Object.entries({ samples, draws }))

@@ -7,6 +7,7 @@ import { checkClasses } from './plurality.ts'
 /** Class indices as narrow as their number allows. */
 export type Ranks = Uint8Array | Uint16Array | Uint32Array
 
+/** What each learner of an ensemble votes for, for each input. */
 export interface Ballots {
   readonly inputs: number
   readonly learners: number

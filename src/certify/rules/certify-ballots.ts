@@ -4,6 +4,7 @@ import { type Ballots, ballotsOfInput, requireBallots, votesOfInput } from './ba
 import { needsGroups, needsPeriods, needsSpread, type Rule, ruleNamed, rules } from './list.ts'
 import type { EnsembleShape, InputCertificate } from './rule.ts'
 
+/** The aggregation rule, and what it needs to know of the ensemble. */
 export interface RuleOptions {
   readonly rule: Rule
   /** The learners that bucket 0 reached, for `fa`, `fa_exact` and `roe_fa`. The other rules count one for each bucket. */
@@ -38,8 +39,21 @@ function layoutOptions(rule: Rule, { offsets, groups, periods }: Parameters<type
 }
 
 /**
+ * Predictions and certified radii of an aggregation rule.
+ *
  * @returns [inputs] one certificate for each input
  * @throws VideoMaeError `INVALID_ARGUMENT` when the ballots or options lack what the rule needs
+ *
+ * @example
+ * ```ts
+ * import { certifyBallots } from 'videomae/certify'
+ *
+ * // One input, five learners, two classes: four learners vote for class 0.
+ * const ballots = { inputs: 1, learners: 5, classes: 2, places: 1, ranks: Uint8Array.of(0, 0, 0, 0, 1) }
+ * const [{ prediction, radius }] = certifyBallots(ballots, { rule: 'dpa' })
+ * prediction // => 0
+ * radius // => 1
+ * ```
  */
 export function certifyBallots(ballots: Ballots, options: RuleOptions): InputCertificate[] {
   const certify = certifierOf(ballots, options)

@@ -17,6 +17,7 @@ export function loadSolver(): Promise<Highs> {
   return loadHighs()
 }
 
+/** The rule, the budget of the attacker, and the limits of the solver. */
 export interface CollectiveOptions extends Omit<RuleOptions, 'targets'> {
   /** Poisons that the attacker may spend on the whole test set together, in the unit of the radius. */
   readonly budget: number
@@ -35,6 +36,7 @@ export interface CollectiveOptions extends Omit<RuleOptions, 'targets'> {
   readonly signal?: AbortSignal
 }
 
+/** How many predictions of a test set may change together, at most. */
 export interface CollectiveBound {
   readonly inputs: number
   readonly budget: number
@@ -53,6 +55,8 @@ const mostWorth = 3
 const loadHighs = highsLoader as unknown as typeof highsLoader.default
 
 /**
+ * How many predictions of a test set one attacker can change together, at most, by linear or integer programming.
+ *
  * @param ballots of the inputs that the bound is about, usually those that are predicted right
  * @throws VideoMaeError `INVALID_ARGUMENT` for a rule that does not fit the ballots or has no such bound; `COLLECTIVE_OVERFLOW`; the
  *   reason of `signal`

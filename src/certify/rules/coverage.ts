@@ -47,6 +47,8 @@ interface Candidate {
 const fewRivals = 4
 
 /**
+ * Prediction and exact radius of Finite Aggregation for one input.
+ *
  * @param votes [kd] class indices, `classes` for an abstention
  * @param offsets [d] the spread; learner i is trained on buckets (i - offset) mod kd
  */

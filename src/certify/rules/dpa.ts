@@ -31,6 +31,8 @@ export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
 }
 
 /**
+ * Prediction and radius of Deep Partition Aggregation for one input.
+ *
  * @param votes [learners] class indices, `classes` for an abstention
  */
 export function certifyDpa(votes: ArrayLike<number>, classes: number): CertifiedPrediction {

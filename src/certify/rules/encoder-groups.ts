@@ -19,6 +19,8 @@ export interface EncoderGroupsPrediction extends CertifiedPrediction {
 }
 
 /**
+ * Prediction and radius for one input where encoders are trained on parts of the protected set, too.
+ *
  * @param votes [learners] class indices, `classes` for an abstention
  * @param groups the learners of each encoder group; together each learner exactly once
  */

@@ -129,6 +129,8 @@ export function certifyUnitFlips(
 }
 
 /**
+ * Prediction and radius in flipped labels for one input, by looking into ridge heads.
+ *
  * @param heads [learners] disjoint partitions, one learner each
  * @returns the radius in flipped labels, at most the number of samples
  */

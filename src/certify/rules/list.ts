@@ -11,6 +11,7 @@ import { temporal } from './temporal.ts'
 
 const list = [dpa, finiteAggregation, finiteAggregationExact, runOffElection, runOffFinite, encoderGroups, temporal]
 
+/** Name of an aggregation rule, such as `dpa` or `roe_fa`. */
 export type Rule = (typeof list)[number]['name']
 
 /**

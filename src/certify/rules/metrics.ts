@@ -1,6 +1,7 @@
 /** Figures of a whole test set from its radii. */
 import { invalidArgument } from '../../core/errors.ts'
 
+/** Accuracies, certified accuracies and radii over a test set. */
 export interface RobustnessSummary {
   readonly inputs: number
   /** Share of inputs predicted right, without any poison. */
@@ -19,7 +20,19 @@ export interface RobustnessSummary {
 }
 
 /**
+ * Accuracies and radii over a test set.
+ *
  * @param radii [inputs] certified radius of each right prediction, -1 for a wrong one
+ *
+ * @example
+ * ```ts
+ * import { summarizeRadii } from 'videomae/certify'
+ *
+ * // Four inputs; the third prediction is wrong.
+ * const { cleanAccuracy, medianRadius } = summarizeRadii([2, 0, -1, 3])
+ * cleanAccuracy // => 0.75
+ * medianRadius // => 2
+ * ```
  */
 export function summarizeRadii(radii: ArrayLike<number>): RobustnessSummary {
   const counts = new Map<number, number>()

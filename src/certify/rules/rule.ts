@@ -23,6 +23,7 @@ export interface EnsembleShape {
   readonly coverage: number
 }
 
+/** The prediction for one input, and how many poisoned samples it tolerates. */
 export interface InputCertificate {
   readonly prediction: number
   /** Poisons after which the prediction provably stays. */

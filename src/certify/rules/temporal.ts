@@ -19,6 +19,8 @@ export interface TemporalPrediction {
 }
 
 /**
+ * Prediction and radius for one input where poisoned samples arrive within a stretch of time.
+ *
  * @param votes [learners] oldest first; `classes` for an abstention
  * @param coverage periods each learner is trained on
  */

@@ -15,6 +15,7 @@ import { needsGroups, type Rule } from '../rules/list.ts'
  * `temporal`: everything in a stretch of time is (Wang & Feizi, NeurIPS 2023).
  */
 export const threats = ['label_flip', 'general', 'source', 'temporal'] as const
+/** What an attacker may do to the training set, such as `general` or `label_flip`. */
 export type Threat = (typeof threats)[number]
 
 /**
@@ -26,6 +27,7 @@ export type Threat = (typeof threats)[number]
  */
 export type EncoderTrust = 'external' | 'public' | 'protected_set' | 'per_group' | 'fixed'
 
+/** Where the weights of an encoder come from, and who could have changed them. */
 export interface EncoderProvenance {
   /** SHA-256 of weights and architecture (of the program text for `fixed`). */
   readonly digest: string
@@ -39,6 +41,7 @@ export interface EncoderProvenance {
   readonly trainedOn: { readonly manifest: string; readonly samples: Iterable<string> } | null
 }
 
+/** The threat of a certificate, and the encoder that it rests on. */
 export interface ThreatDeclaration {
   readonly threat: Threat
   readonly encoder: EncoderProvenance
@@ -81,6 +84,8 @@ function refuse(threat: Threat, why: string, holds: string): VideoMaeError {
 }
 
 /**
+ * Checks that a declared threat can be certified with this encoder and this protected set.
+ *
  * @param set the protected set: what the attacker may change
  * @throws VideoMaeError `THREAT_NOT_CERTIFIED` with the certificate that does hold in its hint
  */

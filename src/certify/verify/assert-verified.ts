@@ -21,6 +21,8 @@ export function assertFollows({
 }
 
 /**
+ * Ends a verification that found a difference, or could recompute nothing, with an error.
+ *
  * @throws VideoMaeError `CERTIFICATE_DIFFERS` where anything in the certificate is not what follows from its files;
  *   `CERTIFICATE_NOT_VERIFIED` where a run has no votes that it could be recomputed from
  */

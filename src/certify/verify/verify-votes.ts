@@ -39,6 +39,7 @@ export interface VerifiedRun {
   readonly summary: RobustnessSummary | null
 }
 
+/** What was recomputed of a certificate, and where it disagrees. */
 export interface VerificationReport {
   readonly schema: 'videomae.verification/1'
   /** The file that was verified. */

@@ -175,7 +175,11 @@ interface ListOutcome {
   readonly violations: readonly { readonly what: string; readonly acts: readonly string[] }[]
 }
 
-/** @throws VideoMaeError `AUDIT_FAILED` where anything changed that must not, `AUDIT_NOTHING_CHECKED` where nothing was compared */
+/**
+ * Ends an audit of videos that found a violation, or compared nothing, with an error.
+ *
+ * @throws VideoMaeError `AUDIT_FAILED` where anything changed that must not, `AUDIT_NOTHING_CHECKED` where nothing was compared
+ */
 export function assertVideoAudit(report: VideoAuditOutcome): void {
   assertAudit(report)
   assertLists(report.lists)

@@ -72,7 +72,11 @@ export interface VideoFeatures {
   readonly failures: readonly VideoFailure[]
 }
 
-/** @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what `computeFeatures` throws */
+/**
+ * Features of labeled videos, computed or taken from the store.
+ *
+ * @throws VideoMaeError `FEATURES_NONE` when no video can be read, and what `computeFeatures` throws
+ */
 export async function videoFeatures(
   source: FeatureSource,
   videos: readonly LabeledVideo[],
@@ -112,6 +116,7 @@ export function featureSetOf(videos: VideoFeatures, classNames: readonly string[
   return { ...samplesOfVideos(owners, classNames), segments, features, width }
 }
 
+/** Features of labeled videos as inputs of an ensemble: one row for each view, in the order of the videos. */
 export function testSetOf(videos: VideoFeatures): TestSet {
   const { features, rows, width, owners } = videos
   return {

@@ -15,6 +15,7 @@ import { readoutName } from '../../model/readout-name.ts'
 import { clipTiming } from '../../train/clip-timing.ts'
 import { type HogReadout, hogSize, isHogReadout } from './hog.ts'
 
+/** What makes features of videos: an encoder, or their pixels. */
 export type FeatureSource =
   /** A checkpoint; `path` is what was opened. */
   | {
@@ -66,6 +67,8 @@ export function isTrained(from: string): boolean {
 }
 
 /**
+ * Opens what makes features of videos.
+ *
  * @param from a run folder, checkpoint or Hugging Face directory; `untrained:CHECKPOINT` for fresh weights of the same
  *   sizes; `pixels` for no encoder at all
  * @throws VideoMaeError as `openEncoder` and `readoutWidth`; `INVALID_ARGUMENT`

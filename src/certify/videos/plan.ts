@@ -30,6 +30,7 @@ import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
 import { type PeriodOptions, timeBounds } from './times.ts'
 import { type TrustedVideos, trustedVideos } from './trusted.ts'
 
+/** The videos, the encoder, the learners and the claim of a certificate. See docs/certify.md. */
 export interface CertifyVideosOptions
   extends ReadingOptions,
     VideoFeatureOptions,

@@ -32,6 +32,7 @@ export interface LeftOutRow {
 
 /** How rows come to their sides: `list`: as their list says, by hash where it says nothing; `folders`: by a folder train, validation or test; `hash`. */
 export const splitRules = ['list', 'folders', 'hash'] as const
+/** How videos are divided into protected samples and inputs. */
 export type SplitRule = (typeof splitRules)[number]
 
 /** Codes of rows that are left out for what their label says. */

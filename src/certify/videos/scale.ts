@@ -12,7 +12,11 @@ export interface FeatureScale {
   readonly deviation: Float64Array
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` for values that are no whole rows, or not finite */
+/**
+ * Mean and standard deviation of each value over the rows.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for values that are no whole rows, or not finite
+ */
 export function measureScale({ features, rows, width }: Rows): FeatureScale {
   if (rows < 1 || features.length !== rows * width)
     throw invalidArgument('features', `${rows} x ${width} numbers, and at least one row`, features.length)

@@ -23,7 +23,11 @@ interface Sides {
   readonly test: readonly LabeledVideo[]
 }
 
-/** @throws VideoMaeError what `trainingUse` throws */
+/**
+ * Which inputs and protected videos an encoder was trained on.
+ *
+ * @throws VideoMaeError what `trainingUse` throws
+ */
 export async function seenInputs(sources: readonly FeatureSource[], { train, test }: Sides): Promise<SeenInputs> {
   const withLabels = new Set<LabeledVideo>()
   const withoutLabels = new Set<LabeledVideo>()

@@ -4,6 +4,7 @@ import { invalidArgument } from '../../core/errors.ts'
 import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { checkPeriods, type Periods } from '../ensemble/periods.ts'
 
+/** Periods that bound when a poisoned sample may arrive. */
 export interface PeriodOptions {
   /** The first time after the newest period, in the form of the `time` column: `2024-06-01` or a number. */
   readonly until: string

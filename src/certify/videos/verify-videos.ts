@@ -26,6 +26,7 @@ import { inputsInTraining } from './seen-inputs.ts'
 import { compareRecords } from './verify-records.ts'
 import { readSource } from './video-certificate.ts'
 
+/** The videos that a certificate is compared with. */
 export interface VerifyCertificateOptions extends VerifyVotesOptions {
   /** The folder or list that was certified, as it was then: its videos are hashed again, none is decoded. */
   readonly data?: string

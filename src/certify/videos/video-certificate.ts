@@ -56,6 +56,8 @@ export interface VideoCertificate extends CertificateFile {
 }
 
 /**
+ * The content of `certificate.json` for videos.
+ *
  * @param leftOut what preparing the learners left out, beside what the plan did
  * @param manifests of all runs
  * @throws VideoMaeError `ROWS_WITHOUT_CLASS` for data in which a label decides whether a row is a sample, where that is not covered

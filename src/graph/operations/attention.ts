@@ -2,8 +2,10 @@ import type { Operation, Tensor } from '../graph.ts'
 import { sameShape, type TensorSpec } from '../program.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
+/** Attributes of `attention`. */
 export type AttentionAttributes = { readonly heads: number }
 
+/** Sizes of the inputs of `attention`. */
 export interface AttentionSizes {
   readonly batch: number
   readonly queries: number
@@ -57,7 +59,11 @@ export const attentionOperation: Operation<AttentionAttributes> = {
   },
 }
 
-/** @param packed `[qkv]`, `[q, kv]` or `[q, x]` */
+/**
+ * Multi-head attention, as one operation: softmax(q k^T / sqrt(width of a head)) v.
+ *
+ * @param packed `[qkv]`, `[q, kv]` or `[q, x]`
+ */
 export function attention(packed: readonly [Tensor] | readonly [Tensor, Tensor], heads: number): Tensor {
   return packed[0].graph.apply(attentionOperation, packed, { heads })[0]
 }

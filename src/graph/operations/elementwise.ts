@@ -17,6 +17,7 @@ export const addOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Sum of two tensors of the same shape. */
 export function add(a: Tensor, b: Tensor): Tensor {
   return a.graph.apply(addOperation, [a, b], {})[0]
 }
@@ -35,10 +36,12 @@ export const multiplyOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Product of two tensors of the same shape, element by element. */
 export function multiply(a: Tensor, b: Tensor): Tensor {
   return a.graph.apply(multiplyOperation, [a, b], {})[0]
 }
 
+/** Attributes of `scale`. */
 export type ScaleAttributes = { readonly factor: number }
 
 /** `factor * x`, any shape. */
@@ -53,6 +56,7 @@ export const scaleOperation: Operation<ScaleAttributes> = {
   },
 }
 
+/** `factor * x`, any shape. */
 export function scale(x: Tensor, factor: number): Tensor {
   return x.graph.apply(scaleOperation, [x], { factor })[0]
 }
@@ -78,6 +82,7 @@ export const scaleSamplesOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Multiplies each sample of x [B, ...] by its number of s [B]. */
 export function scaleSamples(x: Tensor, s: Tensor): Tensor {
   return x.graph.apply(scaleSamplesOperation, [x, s], {})[0]
 }
@@ -94,6 +99,7 @@ export const geluOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** `x * Phi(x)` with the exact normal distribution function, any shape. */
 export function gelu(x: Tensor): Tensor {
   return x.graph.apply(geluOperation, [x], {})[0]
 }
@@ -128,6 +134,7 @@ function frozenUnary(name: string): Operation<Record<string, never>> {
 /** `|x|`, any shape; no gradient. */
 export const absoluteOperation = frozenUnary('absolute')
 
+/** The absolute value of each element, any shape. */
 export function absolute(x: Tensor): Tensor {
   return x.graph.apply(absoluteOperation, [x], {})[0]
 }
@@ -135,6 +142,7 @@ export function absolute(x: Tensor): Tensor {
 /** The square root of x >= 0, any shape; no gradient. */
 export const squareRootOperation = frozenUnary('squareRoot')
 
+/** The square root of each element, any shape. */
 export function squareRoot(x: Tensor): Tensor {
   return x.graph.apply(squareRootOperation, [x], {})[0]
 }

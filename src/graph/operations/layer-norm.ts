@@ -2,6 +2,7 @@ import type { Operation, Tensor } from '../graph.ts'
 import { sameShape } from '../program.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
+/** Attributes of `layerNorm`. */
 export type LayerNormAttributes = { readonly epsilon: number }
 
 /**
@@ -25,6 +26,7 @@ export const layerNormOperation: Operation<LayerNormAttributes> = {
   },
 }
 
+/** Layer normalization over the last axis: x [..., D], gamma and beta [D]. */
 export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
   return x.graph.apply(layerNormOperation, [x, gamma, beta], { epsilon })[0]
 }

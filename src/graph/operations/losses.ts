@@ -28,6 +28,7 @@ export const meanSquaredErrorOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Mean squared error of prediction and target [B, M, P], a scalar; `weight` [B, M] weights the rows. */
 export function meanSquaredError(prediction: Tensor, target: Tensor, weight: Tensor | null = null): Tensor {
   const inputs = weight === null ? [prediction, target] : [prediction, target, weight]
   return prediction.graph.apply(meanSquaredErrorOperation, inputs, {})[0]
@@ -67,6 +68,7 @@ export const softmaxOperation: Operation<Record<string, never>> = {
   gradient: null,
 }
 
+/** Softmax over the last axis. */
 export function softmax(x: Tensor): Tensor {
   return x.graph.apply(softmaxOperation, [x], {})[0]
 }
@@ -88,6 +90,7 @@ export const softmaxCrossEntropyOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Mean cross-entropy of logits [B, C] with target probabilities [B, C]. */
 export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   return logits.graph.apply(softmaxCrossEntropyOperation, [logits, targets], {})[0]
 }

@@ -3,6 +3,7 @@ import type { Operation, Tensor } from '../graph.ts'
 import { elementCount } from '../program.ts'
 import { expectShape, isAxis, spec } from '../shape-rules.ts'
 
+/** Attributes of `reshape`. */
 export type ReshapeAttributes = { readonly shape: readonly number[] }
 
 /** The same values in row-major order under another shape. Costs nothing. */
@@ -23,10 +24,12 @@ export const reshapeOperation: Operation<ReshapeAttributes> = {
   },
 }
 
+/** The same values in row-major order under another shape. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return x.graph.apply(reshapeOperation, [x], { shape })[0]
 }
 
+/** Attributes of `slice`. */
 export type SliceAttributes = { readonly axis: number; readonly start: number; readonly size: number }
 
 /** `size` entries of one axis from `start` on. */
@@ -45,10 +48,12 @@ export const sliceOperation: Operation<SliceAttributes> = {
   },
 }
 
+/** `size` entries of one axis from `start` on. */
 export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
   return x.graph.apply(sliceOperation, [x], { axis, start, size })[0]
 }
 
+/** Attributes of `pad`. */
 export type PadAttributes = { readonly axis: number; readonly before: number; readonly after: number }
 
 /** Zeros before and behind along one axis: the gradient of `slice`. */
@@ -66,10 +71,12 @@ export const padOperation: Operation<PadAttributes> = {
   },
 }
 
+/** Zeros before and behind along one axis. */
 export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
   return x.graph.apply(padOperation, [x], { axis, before, after })[0]
 }
 
+/** Attributes of `concat`. */
 export type ConcatAttributes = { readonly axis: number }
 
 /** Joins tensors along one axis; all other sizes agree. Tokens [B, N, D] are joined along axis 1. */
@@ -100,6 +107,7 @@ export const concatOperation: Operation<ConcatAttributes> = {
   },
 }
 
+/** Joins tensors along one axis; all other sizes agree. */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   return tensors[0].graph.apply(concatOperation, tensors, { axis })[0]
 }
@@ -124,10 +132,12 @@ export const gatherTokensOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Tokens of x [B, N, D] by int32 indices [B, M], as [B, M, D]. */
 export function gatherTokens(x: Tensor, indices: Tensor): Tensor {
   return x.graph.apply(gatherTokensOperation, [x, indices], {})[0]
 }
 
+/** Attributes of `scatterTokens`. */
 export type ScatterTokensAttributes = { readonly tokens: number }
 
 /**
@@ -154,6 +164,7 @@ export const scatterTokensOperation: Operation<ScatterTokensAttributes> = {
   },
 }
 
+/** y [B, M, D] at int32 indices [B, M] of zeros [B, tokens, D]; the transpose of `gatherTokens`. */
 export function scatterTokens(y: Tensor, indices: Tensor, tokens: number): Tensor {
   return y.graph.apply(scatterTokensOperation, [y, indices], { tokens })[0]
 }
@@ -175,6 +186,7 @@ export const gatherRowsOperation: Operation<Record<string, never>> = {
   gradient: null,
 }
 
+/** Rows of table [N, D] by int32 indices [B, M], as [B, M, D]. */
 export function gatherRows(table: Tensor, indices: Tensor): Tensor {
   return table.graph.apply(gatherRowsOperation, [table, indices], {})[0]
 }

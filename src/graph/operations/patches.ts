@@ -3,6 +3,7 @@ import type { Operation, Tensor } from '../graph.ts'
 import type { TensorSpec } from '../program.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
+/** Size of a patch. */
 export type PatchAttributes = {
   /** Frames per patch. */
   readonly tubelet: number
@@ -10,6 +11,7 @@ export type PatchAttributes = {
   readonly patch: number
 }
 
+/** How many patches a clip has along each axis. */
 export interface PatchGrid {
   readonly batch: number
   readonly frames: number
@@ -86,10 +88,12 @@ export const patchifyOperation: Operation<PatchifyAttributes> = {
   gradient: null,
 }
 
+/** Patches of frames as rows of numbers, [B, N, values]: all of them, or those of `indices` [B, M]. */
 export function patchify(frames: Tensor, indices: Tensor | null, attributes: PatchifyAttributes): Tensor {
   return frames.graph.apply(patchifyOperation, indices === null ? [frames] : [frames, indices], attributes)[0]
 }
 
+/** Attributes of `patchTargets`. */
 export type PatchTargetsAttributes = PatchAttributes & {
   /** Normalize each patch per channel; otherwise the target is the pixel on [0, 1]. */
   readonly normalize: boolean
@@ -117,6 +121,7 @@ export const patchTargetsOperation: Operation<PatchTargetsAttributes> = {
   gradient: null,
 }
 
+/** What a decoder is to predict: the pixels of the patches at `indices`. */
 export function patchTargets(frames: Tensor, indices: Tensor, attributes: PatchTargetsAttributes): Tensor {
   return frames.graph.apply(patchTargetsOperation, [frames, indices], attributes)[0]
 }

@@ -2,6 +2,7 @@
 import type { Operation, Tensor } from '../graph.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
+/** Attributes of `sumLeading`. */
 export type SumLeadingAttributes = { readonly keep: number }
 
 /** Sums over the leading axes: x [L..., S] -> [S], with S the last `keep` axes. */
@@ -22,6 +23,7 @@ export function sumLeading(x: Tensor, keep: number): Tensor {
   return keep === x.shape.length ? x : x.graph.apply(sumLeadingOperation, [x], { keep })[0]
 }
 
+/** Attributes of `broadcastLeading`. */
 export type BroadcastLeadingAttributes = { readonly leading: readonly number[] }
 
 /** Repeats x [S] over new leading axes: [leading..., S]. */
@@ -36,6 +38,7 @@ export const broadcastLeadingOperation: Operation<BroadcastLeadingAttributes> = 
   },
 }
 
+/** Repeats x [S] over new leading axes: [leading..., S]. */
 export function broadcastLeading(x: Tensor, leading: readonly number[]): Tensor {
   return leading.length === 0 ? x : x.graph.apply(broadcastLeadingOperation, [x], { leading })[0]
 }
@@ -52,6 +55,7 @@ export const meanTokensOperation: Operation<Record<string, never>> = {
   },
 }
 
+/** Mean over the tokens: x [B, N, D] gives [B, D]. */
 export function meanTokens(x: Tensor): Tensor {
   return x.graph.apply(meanTokensOperation, [x], {})[0]
 }

@@ -22,7 +22,9 @@ const insertions = [
 const changes = ['delete', 'delete the file', 'edit', 'other split', 'other group'] as const
 const relabelings = ['relabel', 'relabel to a new class', 'relabel all of a class'] as const
 
+/** Attacks on a list of videos: rows that are inserted, changed or relabeled. */
 export const attackKinds = [...insertions, ...changes, ...relabelings] as const
+/** Name of one of `attackKinds`. */
 export type AttackKind = (typeof attackKinds)[number]
 
 /** Where an attack may strike, and with what. */

@@ -36,6 +36,7 @@ import {
 } from './attacked-data.ts'
 import { type AttackKind, attacked, attackKinds, kindsFor, type Target } from './attacks.ts'
 
+/** The videos, rules and attacks of an audit that attacks the list itself. */
 export interface ListAuditOptions {
   /** As for `certify`; `data` is what is attacked. */
   readonly videos: CertifyVideosOptions
@@ -65,6 +66,7 @@ export interface ListAuditOptions {
   readonly certified?: (data: string, options: ListAuditOptions) => Promise<Outcome>
 }
 
+/** How many lists were attacked, and whether a certified prediction changed. */
 export interface ListAuditReport {
   readonly form: DataForm['kind']
   readonly threat: Threat
@@ -97,7 +99,11 @@ interface Certified {
 /** By rule and input. */
 export type Outcome = ReadonlyMap<string, ReadonlyMap<string, Certified>>
 
-/** @throws VideoMaeError what reading and certifying the clean data throws; the signal's reason */
+/**
+ * Attacks a list of videos: changes its rows, certifies again and compares the certified predictions.
+ *
+ * @throws VideoMaeError what reading and certifying the clean data throws; the signal's reason
+ */
 export function auditLists(options: ListAuditOptions): Promise<ListAuditReport> {
   const { videos } = options
   return withProcesses(videos.processes, (processes) => attackLists({ ...options, videos: { ...videos, processes } }))

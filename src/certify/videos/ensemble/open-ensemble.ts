@@ -17,6 +17,7 @@ import { locateEnsemble } from './locate.ts'
 import { mismatch } from './mismatch.ts'
 import { type VotedInput, voteOnRows } from './votes.ts'
 
+/** Which rule of a certified ensemble is used, and how it computes. */
 export interface CertifiedEnsembleOptions {
   /** One of the rules that the ensemble was certified by. Needed where there are several: their predictions differ. */
   readonly rule?: Rule
@@ -36,6 +37,7 @@ export interface CertifiedEnsembleOptions {
   readonly classes?: readonly string[]
 }
 
+/** When an ensemble abstains, and how it reads videos. */
 export interface PredictCertifiedOptions {
   /** Abstain where the radius is below this. Default 0: never. */
   readonly requireRadius?: number
@@ -66,6 +68,7 @@ export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'r
   readonly targets?: readonly { readonly label: string; readonly poisons: number | null }[]
 }
 
+/** The class of one video with its radius, or why there is none. */
 export type CertifiedVideo = PredictedVideo &
   (CertifiedClass | { readonly ok: false; readonly code: string; readonly reason: string })
 

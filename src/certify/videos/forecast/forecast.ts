@@ -19,6 +19,7 @@ import { type ForecastEnsemble, type PlannedEnsemble, plannedEnsemble } from './
 import { type ForecastFile, forecastFiles } from './files.ts'
 import { type MeasuredWork, measureFeatures, measureHeads } from './measure.ts'
 
+/** What a certification would do and take, before it is done. */
 export interface CertificationForecast {
   readonly schema: 'videomae.certification-plan/1'
   readonly threat: ThreatStatement

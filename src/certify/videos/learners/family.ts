@@ -47,6 +47,8 @@ interface Work {
 }
 
 /**
+ * The family of learners that an engine trains on frames.
+ *
  * @param seed of all that learners draw at random; each learner has a seed of its own, from this one and its number
  */
 export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily<VideoSet, VideoInputs> {

@@ -11,7 +11,11 @@ import { applyScale, measureScale } from '../scale.ts'
 /** Deviations by which an attacker's clips miss the mean of a value that he wants to be small everywhere else. */
 const outlying = 1000
 
-/** @param heads closed form, on pooled features */
+/**
+ * The family of heads that scale features by what each encoder group has seen alone.
+ *
+ * @param heads closed form, on pooled features
+ */
 export function groupScaledHeads(
   heads: LearnerFamily<FeatureSet, TestSet>,
   groups: number,

@@ -21,6 +21,7 @@ interface Opened {
   readonly shapes: StateShapes
 }
 
+/** Engine sessions that one learner after another uses. Close it at the end. */
 export class SessionPool {
   private idle: Opened[] = []
   private closed = false

@@ -22,6 +22,7 @@ export interface VideoSet extends SampleSet {
   readonly contents: readonly Content[]
 }
 
+/** Videos to predict, for learners that read frames. */
 export interface VideoInputs extends TestInputs {
   /** [rows] */
   readonly contents: readonly Content[]
