@@ -29,7 +29,6 @@ import { voteNames, votesGraph } from './votes-graph.ts'
 /** `uint8`: frames [B, T, H, W, 3]; `float32`: pixel_values [B, T, 3, H, W]; `pooled`: features of the encoder [B, width]. */
 export type EnsembleInput = ExportInput | 'pooled'
 
-/** Where and in which form a certified ensemble is exported. */
 export interface EnsembleExportOptions {
   /** The ONNX file to write. */
   readonly out: string
@@ -47,7 +46,6 @@ export interface EnsembleExportOptions {
   readonly signal?: AbortSignal
 }
 
-/** The files of an exported ensemble, and its sizes. */
 export interface EnsembleExport {
   /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]
