@@ -116,6 +116,8 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
 }
 
 const [usualTrials, usualAttacks] = [200, 20]
+/** Of more classes, what each costs is not audited. */
+const mostTargets = 50
 
 /**
  * How much is tried.
@@ -167,11 +169,13 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   checkProtected(set, plan)
   const train = (rows: readonly PoisonedRow[]) =>
     options.learners.train(options.learners.poisoned(set, test, rows), plan)
-  const certify = async (trained: TrainedEnsemble<Inputs>) =>
-    (await certifyInTurns(trained, test, [rule], { ...pool, ...layout })).byRule.get(rule) ?? []
+  const certify = async (trained: TrainedEnsemble<Inputs>, targets: readonly number[] = []) =>
+    (await certifyInTurns(trained, test, [rule], { ...pool, ...layout, targets })).byRule.get(rule) ?? []
 
   const clean = await train(cleanRows(set))
-  const certificates = await certify(clean)
+  // Also what each class costs: an input that is not certified for a budget may change, but not to any class.
+  const classes = set.classNames.length
+  const certificates = await certify(clean, classes <= mostTargets ? Array.from({ length: classes }, (_, c) => c) : [])
   const reordered = poisonAtRandom(set, by, 0, new RandomStream(seed, 'audit', 'order'))
   const reproducible = changed(clean, await train(reordered.rows)).length === 0
   const exposure =
@@ -238,6 +242,9 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
   let checked = 0
   for (const [t, after] of (await certify(again)).entries()) {
     const before = certificates[t]
+    const target = before.targets?.find((each) => each.class === after.prediction)
+    if (target !== undefined && (target.poisons === null || target.poisons > cost))
+      report(`input ${t}: ${after.prediction} came out, which needs ${target.poisons ?? 'more than all'} poisons`)
     if (!holdsFor(before)) continue
     checked++
     if (after.prediction !== before.prediction)
