@@ -51,17 +51,12 @@ export {
   type TestSet,
 } from './certify/ensemble/feature-set.ts'
 export { headLearners } from './certify/ensemble/heads/family.ts'
-export type {
-  HeadOptions,
-  NearestMeanHead,
-  RidgeHead,
-  SoftmaxHead,
-  TrainedHeads,
-} from './certify/ensemble/heads/head.ts'
-export { mergeShards } from './certify/ensemble/heads/merge.ts'
-export type { TrainedLearners, TrainOptions } from './certify/ensemble/heads/plan.ts'
-export { trainLearners, voteLearners } from './certify/ensemble/heads/train.ts'
-export { certifyRidgeLabelFlips } from './certify/ensemble/heads/white-box.ts'
+export type { TrainedHeads } from './certify/ensemble/heads/head.ts'
+export type { HeadOptions } from './certify/ensemble/heads/list.ts'
+export type { NearestMeanHead } from './certify/ensemble/heads/nearest-mean.ts'
+export type { RidgeHead } from './certify/ensemble/heads/ridge.ts'
+export type { SoftmaxHead } from './certify/ensemble/heads/softmax.ts'
+export { voteLearners } from './certify/ensemble/heads/vote.ts'
 export type {
   EnsemblePlan,
   LearnerDescription,

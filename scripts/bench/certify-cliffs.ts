@@ -6,8 +6,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { digestRows, type FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
-import { trainLearners } from '../../src/certify/ensemble/heads/train.ts'
-import { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import type { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
 import { certifyFiniteAggregationExact } from '../../src/certify/rules/coverage.ts'
 import { certifyRunOffFinite } from '../../src/certify/rules/run-off-finite.ts'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
@@ -129,12 +129,14 @@ const whiteBoxBefore = await earlier<WhiteBox>('certifyRidgeLabelFlips', 'white-
 for (const rows of [2000, Number(values['white-box'])]) {
   const training = set(rows)
   const inputs = set(20)
-  const trained = await trainLearners(training, { head: { kind: 'ridge' }, by: 'content', learners: 2, threads: 1 })
+  const trained = await headLearners({ kind: 'ridge' }).train(training, { by: 'content', learners: 2, threads: 1 })
+  const { heads, certifyLabelFlips } = trained
+  if (heads === undefined || certifyLabelFlips === undefined) throw new Error('ridge heads are matrices')
   await compare(
     `white-box, ${rows} samples in 2 heads, 20 inputs`,
-    () => certifyRidgeLabelFlips(training, trained, inputs, { threads: 1, onNote: console.log }),
+    () => certifyLabelFlips(inputs, { threads: 1, onNote: console.log }),
     // Above, it asks for the square of the samples of a head.
-    whiteBoxBefore && rows <= 4000 ? () => whiteBoxBefore(training, trained, inputs) : null,
+    whiteBoxBefore && rows <= 4000 ? () => whiteBoxBefore(training, { ...heads, ...trained }, inputs) : null,
     1,
   )
 }

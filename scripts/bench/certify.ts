@@ -4,8 +4,8 @@
 // Ridge heads < 5 s, linear heads < 60 s, votes < 2 s, certificates < 1 s (DPA, Run-Off Election), < 10 s (FA, d = 16).
 import { parseArgs } from 'node:util'
 import { digestRows, type FeatureSet, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
-import type { HeadOptions } from '../../src/certify/ensemble/heads/head.ts'
-import { trainLearners, voteLearners } from '../../src/certify/ensemble/heads/train.ts'
+import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
+import type { HeadOptions } from '../../src/certify/ensemble/heads/list.ts'
 import { type Ballots, emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
@@ -66,9 +66,11 @@ for (const [head, target] of [
   [{ kind: 'softmax' }, 'target 60 s'],
 ] as readonly [HeadOptions, string][]) {
   const trained = await timed(`train ${head.kind}`, target, () =>
-    trainLearners(train, { head, by: 'content', learners: partitions, threads }),
+    headLearners(head).train(train, { by: 'content', learners: partitions, threads }),
   )
-  ballots = await timed(`vote ${head.kind}`, 'target 2 s', () => voteLearners(trained, test, { threads }))
+  ballots = await timed(`vote ${head.kind}`, 'target 2 s', () =>
+    trained.vote(test, { from: 0, to: inputs }, { threads }),
+  )
 }
 if (ballots === undefined) throw new Error('no head was trained')
 const cast = ballots

@@ -1,12 +1,10 @@
 /** What runs and certificates leave and read again: histories, locks, stores of learners, lists of classes. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { weightsLength } from '../../src/certify/ensemble/heads/head.ts'
-import { digestOfLearner, type TrainJob } from '../../src/certify/ensemble/heads/job.ts'
-import { lineOf, restoreShard } from '../../src/certify/ensemble/heads/store.ts'
+import { digestOfLearner } from '../../src/certify/ensemble/digest.ts'
+import { folderStore } from '../../src/certify/ensemble/store.ts'
 import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { declaredClasses } from '../../src/certify/videos/class-list.ts'
-import { LearnerFiles, digestOfLearner as learnerDigest } from '../../src/certify/videos/learners/learner-files.ts'
 import { manifestOfData } from '../../src/certify/videos/training-manifest.ts'
 import { KeptCertificates } from '../../src/certify/votes/kept-certificates.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
@@ -16,7 +14,6 @@ import { lockRun } from '../../src/train/run-lock.ts'
 import { FrameRecords, sizeFromFrameList } from '../../src/video/ffmpeg/frame-records.ts'
 import { readStreamLog } from '../../src/video/ffmpeg/stream-log.ts'
 import { type Format, mutateDocument, mutateLines, mutateSafetensors, mutateTextBytes, single } from './format.ts'
-import { mutateBytes, pick } from './mutations.ts'
 
 const write = (text: string) => (place: string) => writeFileSync(place, text)
 
@@ -28,50 +25,15 @@ const metrics = [1, 2, 3]
   .map((step) => JSON.stringify({ step, epoch: 0, loss: 1 / step, learningRate: 1e-3 }))
   .join('\n')
 
-/** Two learners of two classes on features of one number. */
-const job: TrainJob = {
-  ...{ kind: 'train', classes: 2, classNames: ['a', 'b'], width: 1, learners: 2, offsets: [0] },
-  head: { kind: 'nearest_mean' } as unknown as TrainJob['head'],
-  knows: new Uint8Array(4).fill(1),
-  features: Float32Array.of(1, 2),
-  labels: Int32Array.of(0, 1),
-  order: Int32Array.of(0, 1),
-  starts: Int32Array.of(0, 1, 2),
-  weights: new Float32Array(2 * weightsLength(2, 1)),
-}
-
-function shard(): Format {
-  const samples = new Map<string, Uint8Array>()
-  const weights = new Float32Array(weightsLength(2, 1)).fill(0.5)
-  return {
-    name: 'shard of learners',
-    async prepare(folder) {
-      const records = [0, 1].map((learner) => {
-        const record = { learner, samples: 1, sha256: '' }
-        return { ...record, sha256: digestOfLearner(job, record, weights) }
-      })
-      samples.set('s.jsonl', Buffer.from(records.map(lineOf).join('')))
-      samples.set('s.f32', Buffer.concat([weights, weights].map((values) => Buffer.from(values.buffer))))
-      for (const [name, bytes] of samples) writeFileSync(path.join(folder, name), bytes)
-    },
-    change(folder, random) {
-      const changed = pick(random, ['s.jsonl', 's.jsonl', 's.f32'])
-      for (const [name, bytes] of samples) {
-        const mutate = name === 's.f32' ? mutateBytes : mutateLines
-        writeFileSync(path.join(folder, name), name === changed ? mutate(random, bytes) : bytes)
-      }
-    },
-    async read(folder) {
-      job.weights.fill(0)
-      const { records } = await restoreShard(path.join(folder, 's'), job)
-      if (records.length < 2) throw noticed('fewer learners are whole')
-      for (const { learner } of records) {
-        const read = job.weights.subarray(learner * weights.length, (learner + 1) * weights.length)
-        if (read.some((value) => value !== 0.5)) throw new Error(`weights of learner ${learner} changed without a word`)
-      }
-    },
-  }
-}
+/** A store of two learners, whose digest is of their weights. */
+const learnersIn = (folder: string) =>
+  folderStore(folder, 'plan', (learner, states) =>
+    digestOfLearner(
+      { description: 'd', samples: learner, classNames: ['a', 'b'] },
+      states.map((state) => state.get('w')?.join() ?? ''),
+    ),
+  )
+const learnersFile = 'learners-00000-00001.safetensors'
 
 const ballots = emptyBallots(2, 3, 2, 1)
 
@@ -117,22 +79,32 @@ export const runFormats: readonly Format[] = [
       writeFileSync(place, whole)
     },
   ),
-  shard(),
   single(
-    'learner',
-    'learners/learner-00000-of-00001.safetensors',
+    'learners',
+    path.join('learners', learnersFile),
     async (place) => {
-      const files = await LearnerFiles.open(path.dirname(place), 'plan', 1, 'd')
-      const states = [new Map([['w', Float32Array.of(1, 2)]])]
-      const sha256 = learnerDigest({ description: 'd', samples: 3, classNames: ['a', 'b'] }, states)
-      await files.write({ record: { learner: 0, samples: 3, sha256 }, classNames: ['a', 'b'], states })
+      const store = await learnersIn(path.dirname(place))
+      const trained = [0, 1].map((learner) => {
+        const states = [new Map([['w', Float32Array.of(1, 2 + learner)]])]
+        const samples = learner
+        const of = { description: 'd', samples, classNames: ['a', 'b'] }
+        const sha256 = digestOfLearner(
+          of,
+          states.map((state) => state.get('w')?.join() ?? ''),
+        )
+        return { record: { learner, samples, sha256 }, states }
+      })
+      await store.write([0, 2], trained)
     },
     mutateSafetensors,
     async (place) => {
-      const files = await LearnerFiles.open(path.dirname(place), 'plan', 1, 'd')
-      const found = await files.read(0)
-      if (found === null) throw noticed('the learner is not whole')
-      if (found.states[0].get('w')?.join() !== '1,2') throw new Error('a learner changed without a word')
+      const store = await learnersIn(path.dirname(place))
+      let whole = 0
+      await store.read([0, 2], ({ record: { learner }, states }) => {
+        whole++
+        if (states[0].get('w')?.join() !== `1,${2 + learner}`) throw new Error('a learner changed without a word')
+      })
+      if (whole < 2) throw noticed('a learner is not whole')
     },
   ),
   single(

@@ -148,7 +148,7 @@ describe('the family', () => {
     await expect(family.merge(set, { ...plan, learners: 4, directory })).rejects.toThrow(/2 are missing: 0, 1/)
     await family.train(set, { ...plan, learners: 4, directory, shard: { index: 0, count: 2 } })
     expect((await family.merge(set, { ...plan, learners: 4, directory })).records).toEqual(whole.records)
-    const file = path.join(directory, readdirSync(directory).find((name) => name.startsWith('learner-00002'))!)
+    const file = path.join(directory, readdirSync(directory).find((name) => name.startsWith('learners-00002'))!)
     const bytes = readFileSync(file)
     bytes[bytes.length - 1] ^= 1
     writeFileSync(file, bytes)

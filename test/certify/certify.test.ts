@@ -15,7 +15,6 @@ import { lethalDoseChart, lethalDoseTable } from '../../src/certify/dose/lethal-
 import { assignBuckets } from '../../src/certify/ensemble/buckets.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { headLearners, poisonedFeatures } from '../../src/certify/ensemble/heads/family.ts'
-import { trainLearners, voteLearners } from '../../src/certify/ensemble/heads/train.ts'
 import { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
 import type { PoisonedRow } from '../../src/certify/ensemble/learners.ts'
 import { cleanRows, poisonAtRandom } from '../../src/certify/ensemble/poison.ts'
@@ -154,8 +153,8 @@ describe('certify', () => {
       const budget = 1 + trial
       const { rows } = poisonAtRandom(set, 'content', budget, new RandomStream(trial, 'flips'), ['flip'])
       const flipped = poisonedFeatures(set, inputs, rows)
-      const trained = await trainLearners(flipped, { ...options, learners: 5 })
-      const ballots = await voteLearners(trained, inputs, { threads: 1 })
+      const trained = await ridge.learners.train(flipped, { by: 'content', learners: 5, threads: 1 })
+      const ballots = await trained.vote(inputs, { from: 0, to: inputs.rows }, { threads: 1 })
       for (const [t, input] of inside.inputs?.entries() ?? []) {
         if (input.radius < budget) continue
         const counts = [0, 0, 0]
@@ -194,11 +193,11 @@ test('group encoders: each head sees inputs through its own group, and a poisone
   )
   expect(certificate.runs[0].summary.cleanAccuracy).toBeGreaterThan(0.8)
   expect(certificate.runs[0].baseAccuracy).toBeGreaterThan(0.7)
-  const plan = { by: 'content', groups, learners: 12, head: { kind: 'ridge' }, threads: 1 } as const
-  const before = await trainLearners(encode(set), plan)
+  const plan = { by: 'content', groups, learners: 12, threads: 1 } as const
+  const before = await ridge.learners.train(encode(set), plan)
   const { rows } = poisonAtRandom(set, 'content', 1, new RandomStream(3), ['delete'])
   const poisoned = poisonedFeatures(set, inputs, rows)
-  const after = await trainLearners(encode(poisoned), plan)
+  const after = await ridge.learners.train(encode(poisoned), plan)
   const differing = before.records.filter((record, i) => record.sha256 !== after.records[i].sha256)
   expect(differing).toHaveLength(1)
 })
@@ -337,7 +336,9 @@ describe('rule temporal', () => {
 test('white-box radii count videos, not clips', async () => {
   const ids = set.ids.map((_, row) => `video-${row >> 1}`)
   const twice = { ...set, ids, digests: set.digests.map((_, row) => set.digests[row & ~1]) }
-  const trained = await trainLearners(twice, { by: 'content', learners: 5, head: { kind: 'ridge' }, threads: 1 })
+  const ensemble = await ridge.learners.train(twice, { by: 'content', learners: 5, threads: 1 })
+  if (ensemble.heads === undefined) throw new Error('heads are matrices')
+  const trained = { ...ensemble.heads, ...ensemble }
   const [clips, videos] = [
     await certifyRidgeLabelFlips(set, trained, inputs),
     await certifyRidgeLabelFlips(twice, trained, inputs),
@@ -435,8 +436,8 @@ describe('audit', () => {
       const mean = part.features.reduce((sum, value) => sum + value, 0) / part.features.length
       return { ...part, features: part.features.map((value) => value - mean) }
     }
-    const plan = { head: { kind: 'ridge' }, by: 'id', learners: 15, threads: 1 } as const
-    const [before, after] = [await trainLearners(leaky(400), plan), await trainLearners(leaky(399), plan)]
+    const plan = { by: 'id', learners: 15, threads: 1 } as const
+    const [before, after] = [await ridge.learners.train(leaky(400), plan), await ridge.learners.train(leaky(399), plan)]
     expect(before.records.filter((record, i) => record.sha256 !== after.records[i].sha256).length).toBe(15)
   })
 })

@@ -7,9 +7,9 @@ import { certify } from '../../src/certify/certify.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { RidgeInfluence } from '../../src/certify/ensemble/heads/influence.ts'
 import { gatherSamples } from '../../src/certify/ensemble/heads/job.ts'
-import { prepareTraining } from '../../src/certify/ensemble/heads/plan.ts'
-import { trainLearners } from '../../src/certify/ensemble/heads/train.ts'
-import { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
+import { resolveHead } from '../../src/certify/ensemble/heads/list.ts'
+import { trainJob } from '../../src/certify/ensemble/heads/train.ts'
+import { layOut } from '../../src/certify/ensemble/layout.ts'
 import { certificateChart, certificateRemarks, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { ballotsFromScores } from '../../src/certify/rules/ballot.ts'
 import { certifyBallots, certifyInputs } from '../../src/certify/rules/certify-ballots.ts'
@@ -75,8 +75,10 @@ test('more partitions than videos, empty learners and learners of one class are 
 
 test('the influence of samples is the same from either of the two systems', () => {
   const rows = gaussians({ rows: 40, seed: 3 })
-  const { job } = prepareTraining(rows, { head: { kind: 'ridge' }, by: 'content', learners: 1 })
-  const samples = gatherSamples(job, 0)
+  const samples = gatherSamples(
+    trainJob(resolveHead({ kind: 'ridge' }), layOut(rows, { by: 'content', learners: 1 })),
+    0,
+  )
   const points = Float64Array.from({ length: 3 * 13 }, (_, i) => (i % 13 === 12 ? 1 : Math.sin(i)))
   const product = new DenseProduct('f64')
   const primal = new RidgeInfluence(samples, 0.1, product).of(points) // 40 samples of 13 numbers
@@ -99,10 +101,10 @@ test('the influence of samples is the same from either of the two systems', () =
 
 test('label flips of heads with many more samples than features are certified, with what it needs said before', async () => {
   const large = gaussians({ rows: 6000, seed: 4, separation: 2 })
-  const trained = await trainLearners(large, { head: { kind: 'ridge' }, by: 'content', learners: 1, threads: 1 })
+  const trained = await headLearners({ kind: 'ridge' }).train(large, { by: 'content', learners: 1, threads: 1 })
   const notes: string[] = []
   const done: number[] = []
-  const certified = await certifyRidgeLabelFlips(large, trained, inputs, {
+  const certified = await trained.certifyLabelFlips?.(inputs, {
     threads: 1,
     onNote: (note) => notes.push(note),
     onProgress: (count) => done.push(count),
@@ -112,7 +114,7 @@ test('label flips of heads with many more samples than features are certified, w
   )
   expect(done.at(-1)).toBe(12)
   // One learner: DPA certifies nothing, or next to nothing.
-  expect(Math.max(...certified.map(({ radius }) => radius))).toBeGreaterThan(20)
+  expect(Math.max(...(certified ?? []).map(({ radius }) => radius))).toBeGreaterThan(20)
 })
 
 test('certificates of inputs are those of certifyBallots, go on from known ones, and end when they are told to', async () => {
@@ -146,6 +148,7 @@ test('training of one large head ends when it is told to, also on one thread', a
   const controller = new AbortController()
   setTimeout(() => controller.abort(new Error('told to')), 300)
   const head = { kind: 'softmax', steps: 100_000 } as const
-  const training = trainLearners(large, { head, by: 'content', learners: 1, threads: 1, signal: controller.signal })
+  const plan = { by: 'content', learners: 1, threads: 1, signal: controller.signal } as const
+  const training = headLearners(head).train(large, plan)
   await expect(training).rejects.toThrow('told to')
 })

@@ -8,14 +8,14 @@ import { RandomStream } from '../../core/random.ts'
 import { certifyInTurns } from '../certify.ts'
 import { checkProtected, checkRules } from '../certify-plan.ts'
 import { assignBuckets, type BucketKey } from '../ensemble/buckets.ts'
+import { digestOfEnsemble } from '../ensemble/digest.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
-import {
-  digestOfEnsemble,
-  type LearnerDescription,
-  type LearnerFamily,
-  type PoisonedRow,
-  type PoolOptions,
-  type TrainedEnsemble,
+import type {
+  LearnerDescription,
+  LearnerFamily,
+  PoisonedRow,
+  PoolOptions,
+  TrainedEnsemble,
 } from '../ensemble/learners.ts'
 import type { Periods } from '../ensemble/periods.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, rowsOfUnits, samplesOf } from '../ensemble/poison.ts'

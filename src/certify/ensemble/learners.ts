@@ -1,8 +1,8 @@
 /**
  * Base learners as the rules see them: something that is trained on buckets of samples, leaves one digest each, and votes.
- * Heads on frozen features (`headLearners`) are one family; learners that need a training engine are in certify/videos.
+ * Heads on frozen features (`headLearners`) are one family; learners that need a training engine are in certify/videos. What all families
+ * do in the same way is in `ensemble.ts`.
  */
-import { createHash } from 'node:crypto'
 import { learnerCount, requireCount } from '../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Ballots } from '../rules/ballot.ts'
@@ -186,14 +186,4 @@ export function requireAll(records: readonly (LearnerRecord | undefined)[], dire
     `Expected ${records.length} learners in ${directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
     { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; whole learners are kept.' },
   )
-}
-
-/** The digests of all learners, one in each line. */
-export function digestsOfLearners(records: readonly LearnerRecord[]): string {
-  return records.map((record) => record.sha256).join('\n')
-}
-
-/** SHA-256 over the digests of all learners: training again must give it again. */
-export function digestOfEnsemble(records: readonly LearnerRecord[]): string {
-  return createHash('sha256').update(digestsOfLearners(records)).digest('hex')
 }

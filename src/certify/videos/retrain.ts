@@ -13,7 +13,7 @@ import { assignBuckets } from '../ensemble/buckets.ts'
 import type { TestSet } from '../ensemble/feature-set.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { headLearners } from '../ensemble/heads/family.ts'
-import type { HeadOptions } from '../ensemble/heads/head.ts'
+import { type ResolvedHead, readHead } from '../ensemble/heads/list.ts'
 import { type EnsemblePlan, spreadOfPlan, type TrainedEnsemble } from '../ensemble/learners.ts'
 import { runName } from '../files/certificate-file.ts'
 import { readStored } from '../files/stored-votes.ts'
@@ -38,20 +38,6 @@ export interface RetrainOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (stage: string, done: number, total: number) => void
 }
-
-const scaling = z.enum(['unit', 'none'])
-/** `learner` of a certificate whose base learners are heads: what `headLearners` takes. */
-const headSchema: z.ZodType<HeadOptions> = z.union([
-  z.strictObject({ kind: z.literal('ridge'), lambda: z.number().positive(), scaling }),
-  z.strictObject({ kind: z.literal('nearest_mean'), scaling }),
-  z.strictObject({
-    kind: z.literal('softmax'),
-    steps: z.number().int().positive(),
-    learningRate: z.number().positive(),
-    weightDecay: z.number().nonnegative(),
-    scaling,
-  }),
-])
 
 /** What of `options` decides features. */
 const optionSchema = z.looseObject({
@@ -81,9 +67,9 @@ export async function retrainLearners(
 ): Promise<{ readonly checked: readonly string[]; readonly notChecked: readonly string[] }> {
   const { retrain } = options
   requireDistinct('retrain', retrain)
-  const head = headSchema.safeParse(certificate.learner)
+  const head = readHead(certificate.learner)
   const stated = optionSchema.safeParse(certificate.options)
-  if (!head.success || !stated.success)
+  if (head === null || !stated.success)
     throw invalidArgument(
       'retrain',
       'nothing: the base classifiers are no heads on one encoder',
@@ -98,7 +84,7 @@ export async function retrainLearners(
     const videos = videoOptions(file, certificate, stated.data, { ...options, cache })
     const plan = await withPeriods(certificate, (periods) => planCertification({ ...videos, ...periods }))
     requireEncoder(certificate, plan, videos)
-    return retrainRuns(file, certificate, { plan, videos, head: head.data, learners: retrain }, differences)
+    return retrainRuns(file, certificate, { plan, videos, head, learners: retrain }, differences)
   })
 }
 
@@ -203,7 +189,7 @@ function videoOptions(
 interface Retraining {
   readonly plan: CertifyVideosPlan
   readonly videos: CertifyVideosOptions
-  readonly head: HeadOptions
+  readonly head: ResolvedHead
   readonly learners: readonly number[]
 }
 

@@ -1,32 +1,19 @@
 /** Heads on frozen features as a family of base learners. */
 import { invalidArgument } from '../../../core/errors.ts'
 import { RandomStream } from '../../../core/random.ts'
+import { ensembles } from '../ensemble.ts'
 import { checkFeatureSet, checkTestSet, type FeatureSet, type TestSet } from '../feature-set.ts'
-import {
-  checkEnsemblePlan,
-  type EnsemblePlan,
-  type LearnerFamily,
-  type PoisonedRow,
-  type TrainedEnsemble,
-} from '../learners.ts'
+import type { LearnerFamily, PoisonedRow } from '../learners.ts'
 import { samplesOf } from '../poison.ts'
-import { type HeadOptions, resolveHead } from './head.ts'
-import { mergeShards } from './merge.ts'
-import { type TrainedLearners, type TrainOptions, trainOnBuckets } from './plan.ts'
-import { trainLearners, trainPrepared, voteInGroups, voteLearners } from './train.ts'
-import { certifyRidgeLabelFlips, type WhiteBoxOptions } from './white-box.ts'
+import { type HeadOptions, resolveHead } from './list.ts'
+import { checkHeadPlan, contentOfRow, headsAtOnce, headVersion, openHeads } from './train.ts'
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` for options that the head does not have */
-export function headLearners(head: HeadOptions = { kind: 'ridge' }): LearnerFamily<FeatureSet, TestSet> {
-  const description = resolveHead(head)
-  const optionsOf = ({ seeds = 1, ...plan }: EnsemblePlan): TrainOptions => {
-    checkEnsemblePlan({ ...plan, seeds })
-    if (seeds === 1) return { ...plan, head }
-    const hint = 'Several seeds (DPA*) need learners that draw random numbers: attentive, full or scratch.'
-    throw invalidArgument('seeds', `1, because ${head.kind} heads draw no random numbers`, seeds, hint)
-  }
-  return {
-    description,
+export function headLearners(options: HeadOptions = { kind: 'ridge' }): LearnerFamily<FeatureSet, TestSet> {
+  const head = resolveHead(options)
+  return ensembles({
+    description: head,
+    version: headVersion,
     check(set, test) {
       checkFeatureSet(set)
       checkTestSet(test, set.classNames.length)
@@ -38,47 +25,15 @@ export function headLearners(head: HeadOptions = { kind: 'ridge' }): LearnerFami
           `${other.rows} x ${other.width}`,
         )
     },
-    train: async (set, plan) => ensembleOf(set, await trainLearners(set, optionsOf(plan))),
-    async merge(set, plan) {
-      const { directory } = plan
-      if (directory === undefined) throw invalidArgument('directory', 'the folder of the shares', directory)
-      return ensembleOf(set, await mergeShards(set, { ...optionsOf(plan), directory }))
+    checkPlan(set, plan) {
+      checkFeatureSet(set)
+      checkHeadPlan(head, set, plan)
     },
-    trainOnRows: async (set, lists, options) =>
-      ensembleOf(set, await trainPrepared(trainOnBuckets(set, head, lists), options)),
+    contentOf: contentOfRow,
+    learnersAtOnce: headsAtOnce,
+    open: (layout) => openHeads(head, layout),
     poisoned: poisonedFeatures,
-  }
-}
-
-function ensembleOf(set: FeatureSet, trained: TrainedLearners): TrainedEnsemble<TestSet> {
-  const { head, offsets } = trained
-  return {
-    ...trained,
-    heads: trained,
-    vote: (test, { from, to }, options) =>
-      test.perGroup === undefined
-        ? voteLearners(trained, rowsOf(test, from, to), options)
-        : voteInGroups(
-            trained,
-            test.perGroup.map((part) => rowsOf(part, from, to)),
-            options,
-          ),
-    ...(head.kind === 'ridge' && offsets.length === 1
-      ? {
-          certifyLabelFlips: (test: TestSet, options?: WhiteBoxOptions) =>
-            certifyRidgeLabelFlips(set, trained, test, options),
-        }
-      : {}),
-  }
-}
-
-function rowsOf({ features, width, labels }: TestSet, from: number, to: number): TestSet {
-  return {
-    features: features.subarray(from * width, to * width),
-    rows: to - from,
-    width,
-    labels: labels.subarray(from, to),
-  }
+  })
 }
 
 /** The features that poisoned rows have. */

@@ -1,24 +1,24 @@
 /**
  * Oracles: closed forms solved another way (Gauss-Jordan, plain gradient descent on the weights), byte equality.
  */
-import { mkdir, mkdtemp, readFile, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { gaussians } from '../../../../test/certify/gaussians.ts'
 import { ridgeScoreError } from '../../../numeric/ridge.ts'
 import { DenseProduct } from '../../../numeric/wasm/product.ts'
 import { ballotsOfInput, writeBallot } from '../../rules/ballot.ts'
 import { spreadOffsets } from '../../rules/spread.ts'
-import { type FeatureSet, selectRows, unitRows } from '../feature-set.ts'
+import { type FeatureSet, selectRows, type TestSet, unitRows } from '../feature-set.ts'
 import { sha256 } from '../hash.ts'
-import type { HeadOptions } from './head.ts'
+import { layOut } from '../layout.ts'
+import type { EnsemblePlan, TrainedEnsemble, VoteOptions } from '../learners.ts'
+import { headLearners } from './family.ts'
 import { RidgeInfluence } from './influence.ts'
 import { gatherSamples } from './job.ts'
-import { mergeShards } from './merge.ts'
-import { prepareTraining, type TrainOptions } from './plan.ts'
-import { LearnerStore } from './store.ts'
-import { trainLearners, voteLearners } from './train.ts'
+import { type HeadOptions, resolveHead } from './list.ts'
+import { trainJob } from './train.ts'
 
 const set = gaussians({ rows: 240, seed: 1 })
 const test20 = gaussians({ rows: 20, seed: 2 })
@@ -50,6 +50,24 @@ const options = (head: HeadOptions, learners: number, more: Partial<TrainOptions
   ...more,
 })
 
+interface TrainOptions extends EnsemblePlan {
+  readonly head: HeadOptions
+}
+type Trained = TrainedEnsemble<TestSet> & { readonly weights: Float32Array }
+
+const withWeights = (ensemble: TrainedEnsemble<TestSet>): Trained => ({
+  ...ensemble,
+  weights: ensemble.heads?.weights ?? new Float32Array(),
+})
+const trainLearners = async (rows: FeatureSet, { head, ...plan }: TrainOptions): Promise<Trained> =>
+  withWeights(await headLearners(head).train(rows, plan))
+const mergeShards = async (rows: FeatureSet, { head, ...plan }: TrainOptions): Promise<Trained> =>
+  withWeights(await headLearners(head).merge(rows, plan))
+const voteLearners = (trained: Trained, inputs: TestSet, more: VoteOptions = {}) =>
+  trained.vote(inputs, { from: 0, to: inputs.rows }, more)
+const samplesOf = ({ head, ...plan }: TrainOptions, learner: number) =>
+  gatherSamples(trainJob(resolveHead(head), layOut(set, plan)), learner)
+
 /** Gauss-Jordan with pivoting on [n, n | m]. */
 function solve(a: number[][], b: number[][]): number[][] {
   const m = a.map((row, i) => [...row, ...b[i]])
@@ -66,9 +84,8 @@ describe('ridge', () => {
   // 240 rows of 12 numbers: 40 learners are dual (6 rows), 4 are primal (60 rows).
   test.each([40, 4])("with %i learners solves (X'X + lambda I) W = X'Y", async (learners) => {
     const trained = await trainLearners(set, options({ kind: 'ridge', lambda: 0.3 }, learners))
-    const { job } = prepareTraining(set, options({ kind: 'ridge', lambda: 0.3 }, learners))
     for (let learner = 0; learner < learners; learner += 3) {
-      const { count, inputs, labels } = gatherSamples(job, learner)
+      const { count, inputs, labels } = samplesOf(options({ kind: 'ridge', lambda: 0.3 }, learners), learner)
       const x = Array.from({ length: count }, (_, i) => [...inputs.subarray(i * 13, (i + 1) * 13)])
       const gram = Array.from({ length: 13 }, (_, a) =>
         Array.from({ length: 13 }, (_, b) => x.reduce((sum, row) => sum + row[a] * row[b], a === b ? 0.3 : 0)),
@@ -84,8 +101,7 @@ describe('ridge', () => {
 
   test('influence times labels is the score, within the stated error', async () => {
     const trained = await trainLearners(set, options({ kind: 'ridge' }, 8))
-    const { job } = prepareTraining(set, options({ kind: 'ridge' }, 8))
-    const samples = gatherSamples(job, 5)
+    const samples = samplesOf(options({ kind: 'ridge' }, 8), 5)
     const scaled = unitRows(test20.features, 20, 12)
     const inputs = Float64Array.from({ length: 20 * 13 }, (_, i) =>
       i % 13 === 12 ? 1 : scaled[Math.floor(i / 13) * 12 + (i % 13)],
@@ -113,8 +129,7 @@ test('softmax: steps on samples and steps on weights are the same method', async
   const steps = 25
   const head: HeadOptions = { kind: 'softmax', steps, weightDecay: 0.01 }
   const trained = await trainLearners(set, options(head, 20))
-  const { job } = prepareTraining(set, options(head, 20))
-  const { count, inputs, labels } = gatherSamples(job, 3)
+  const { count, inputs, labels } = samplesOf(options(head, 20), 3)
   const squares = inputs.reduce((sum, value) => sum + value * value, 0)
   const step = 1 / ((0.5 * squares) / count + 0.01)
   let current = new Float64Array(39)
@@ -254,100 +269,4 @@ test('worker threads give the bytes that one thread gives', async () => {
   expect((await voteLearners(threaded, test20, { threads: 2 })).ranks).toEqual(
     (await voteLearners(threaded, test20, { threads: 1 })).ranks,
   )
-})
-
-describe('a folder of learners', () => {
-  test('is resumed after a kill in the middle of a write, and repairs a damaged record', async () => {
-    const directory = await folder()
-    const plan = options({ kind: 'ridge' }, 12, { directory })
-    const trained = await trainLearners(set, plan)
-    const weights = path.join(directory, 'shard-00000-of-00001.f32')
-    const lines = path.join(directory, 'shard-00000-of-00001.jsonl')
-    const bytes = await readFile(weights)
-    await truncate(weights, 7.5 * 39 * 4)
-    await writeFile(lines, (await readFile(lines, 'utf8')).slice(0, -20))
-    const resumed = await trainLearners(set, plan)
-    expect(resumed.resumed).toBe(7)
-    expect(resumed.records).toEqual(trained.records)
-    bytes[3 * 39 * 4 + 5] ^= 1
-    await writeFile(weights, bytes)
-    const repaired = await trainLearners(set, plan)
-    expect(repaired.resumed).toBe(3)
-    expect(repaired.records).toEqual(trained.records)
-    expect((await trainLearners(set, plan)).resumed).toBe(12)
-  })
-
-  test('gives no learner the weights of another where a digit of its number has changed', async () => {
-    const directory = await folder()
-    const plan = options({ kind: 'ridge' }, 12, { directory })
-    const trained = await trainLearners(set, plan)
-    const lines = path.join(directory, 'shard-00000-of-00001.jsonl')
-    const written = (await readFile(lines, 'utf8')).split('\n')
-    // Both have samples of all classes: the digest of the weights does not tell whose they are.
-    const at = written.findIndex((line) => line.startsWith('{"learner":3,'))
-    expect(at).toBeGreaterThan(-1)
-    written[at] = written[at].replace('"learner":3', '"learner":2')
-    await writeFile(lines, written.join('\n'))
-    const resumed = await trainLearners(set, plan)
-    expect(resumed.resumed).toBe(at)
-    expect(resumed.records).toEqual(trained.records)
-    expect(resumed.weights).toEqual(trained.weights)
-  })
-
-  test('keeps what it holds, however large its files are and whatever keeps them from being read', async () => {
-    const directory = await folder()
-    const plan = options({ kind: 'ridge' }, 12, { directory })
-    const { records } = await trainLearners(set, plan)
-    const weights = path.join(directory, 'shard-00000-of-00001.f32')
-    const whole = await readFile(weights)
-    await truncate(weights, 2 ** 31 + 1) // a sparse file: more than can be read at once
-    const resumed = await trainLearners(set, plan)
-    expect([resumed.resumed, resumed.records]).toEqual([12, records])
-    expect(await readFile(weights)).toEqual(whole)
-    // Another job's share that cannot be read, and a plan that cannot, are not taken for missing.
-    const other = path.join(directory, 'shard-00001-of-00002.jsonl')
-    await mkdir(other)
-    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
-    await rm(other, { recursive: true })
-    const claim = path.join(directory, 'plan.json')
-    await writeFile(claim, '{"plan":')
-    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'STORE_MISMATCH' })
-    await unlink(claim)
-    await symlink(claim, claim)
-    await expect(trainLearners(set, plan)).rejects.toMatchObject({ code: 'ELOOP' })
-    expect(await readFile(weights)).toEqual(whole)
-  })
-
-  test('that cannot be written ends the training with what the system said', async () => {
-    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
-      code: 'ENOSPC',
-      syscall: 'write',
-    })
-    vi.spyOn(LearnerStore.prototype, 'append').mockRejectedValue(full)
-    try {
-      for (const threads of [1, 2]) {
-        const trained: number[] = []
-        const plan = options({ kind: 'ridge' }, 200, { directory: await folder(), threads })
-        const failed = trainLearners(set, { ...plan, onProgress: (done) => trained.push(done) })
-        await expect(failed).rejects.toBe(full)
-        expect(Math.max(...trained)).toBeLessThan(200)
-      }
-    } finally {
-      vi.restoreAllMocks()
-    }
-  })
-
-  test('refuses another plan and an incomplete merge', async () => {
-    const directory = await folder()
-    await trainLearners(set, options({ kind: 'ridge' }, 12, { directory, shard: { index: 0, count: 2 } }))
-    await expect(trainLearners(set, options({ kind: 'nearest_mean' }, 12, { directory }))).rejects.toThrow(
-      /another one/,
-    )
-    await expect(mergeShards(set, { ...options({ kind: 'ridge' }, 12), directory })).rejects.toThrow(
-      /6 are missing: 6, 7/,
-    )
-    await expect(trainLearners(set, options({ kind: 'ridge' }, 12, { shard: { index: 0, count: 2 } }))).rejects.toThrow(
-      /directory/,
-    )
-  })
 })

@@ -1,14 +1,14 @@
 /** What a thread computes: training and voting of a range of learners. Plain data in shared memory, pure functions. */
-import { createHash } from 'node:crypto'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
-import { StatisticsCache, trainRidge } from '../../../numeric/ridge.ts'
+import { StatisticsCache } from '../../../numeric/ridge.ts'
 import { DenseProduct } from '../../../numeric/wasm/product.ts'
 import { type Ballots, writeBallot } from '../../rules/ballot.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
+import { classesOfLearner } from '../layout.ts'
 import type { LearnerRecord } from '../learners.ts'
-import { type ResolvedHead, weightsLength } from './head.ts'
-import { trainNearestMean } from './nearest-mean.ts'
-import { trainSoftmax } from './softmax.ts'
+import { digestOfHead, weightsLength } from './head.ts'
+import type { HeadTools } from './head-kind.ts'
+import { headKind, type ResolvedHead } from './list.ts'
 
 export interface TrainJob {
   readonly kind: 'train'
@@ -71,73 +71,28 @@ export function gatherSamples(
   return { count, width, classes, inputs, labels, buckets, bucketSizes }
 }
 
-/** The classes that a learner has samples of, ascending. */
-function ownClasses({ knows, classes }: Pick<TrainJob, 'knows' | 'classes'>, learner: number): number[] {
-  return Array.from({ length: classes }, (_, c) => c).filter((c) => knows[learner * classes + c] === 1)
-}
-
-/**
- * Of the classes that the learner has samples of, by name: a longer list of classes leaves the learner what it is.
- *
- * @param weights [classes, width + 1]
- */
-export function digestOfLearner(
-  job: Pick<TrainJob, 'head' | 'classes' | 'classNames' | 'width' | 'knows'>,
-  { learner, samples }: Pick<LearnerRecord, 'learner' | 'samples'>,
-  weights: Float32Array,
-): string {
-  const own = ownClasses(job, learner)
-  const hash = createHash('sha256')
-  hash.update(JSON.stringify([job.head, samples, own.map((c) => job.classNames[c])]))
-  const depth = job.width + 1
-  // Copies: hashing may not read shared memory.
-  for (const c of own) hash.update(new Uint8Array(weights.slice(c * depth, (c + 1) * depth).buffer))
-  return hash.digest('hex')
-}
-
 const cacheBytes = 256 * 2 ** 20
 
 /** Trains learners from..to-1. An empty learner keeps weights 0 and abstains. */
 export function trainRange(job: TrainJob, from: number, to: number): LearnerRecord[] {
-  const product = new DenseProduct('f64')
+  const { head, classes } = job
+  const { train } = headKind(head.kind)
   const depth = job.width + 1
-  const cache = new StatisticsCache(Math.max(job.offsets.length, Math.floor(cacheBytes / (depth * depth * 8))))
-  const length = weightsLength(job.classes, job.width)
+  const tools: HeadTools = {
+    product: new DenseProduct('f64'),
+    cache: new StatisticsCache(Math.max(job.offsets.length, Math.floor(cacheBytes / (depth * depth * 8)))),
+  }
+  const length = weightsLength(classes, job.width)
   const records: LearnerRecord[] = []
   for (let learner = from; learner < to; learner++) {
     const samples = gatherSamples(job, learner)
     const mine = job.weights.subarray(learner * length, (learner + 1) * length)
     if (samples.count === 0) mine.fill(0)
-    else mine.set(trainOne(job.head, samples, ownClasses(job, learner), product, cache))
+    else mine.set(train(samples, classesOfLearner(job.knows, classes, learner), head, tools))
     const record = { learner, samples: samples.count }
-    records.push({ ...record, sha256: digestOfLearner(job, record, mine) })
+    records.push({ ...record, sha256: digestOfHead(job, record, mine) })
   }
   return records
-}
-
-/**
- * No weight depends on classes that the learner has no samples of: the columns of closed forms are independent, and a softmax is
- * over its own classes only.
- *
- * @param own classes of the samples, ascending
- * @returns [classes, width + 1]
- */
-function trainOne(
-  head: ResolvedHead,
-  samples: LabeledRows,
-  own: readonly number[],
-  product: DenseProduct<'f64'>,
-  cache: StatisticsCache,
-): Float64Array {
-  if (head.kind === 'ridge') return trainRidge(samples, head.lambda, product, cache)
-  if (head.kind === 'nearest_mean') return trainNearestMean(samples)
-  const depth = samples.width + 1
-  const labels = samples.labels.map((label) => own.indexOf(label))
-  const trained = trainSoftmax({ ...samples, classes: own.length, labels }, head, product)
-  const weights = new Float64Array(samples.classes * depth)
-  for (let c = 0; c < samples.classes; c++) weights[c * depth + samples.width] = Number.NEGATIVE_INFINITY
-  for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
-  return weights
 }
 
 /** Heads in one product: enough to fill the panels, few enough for the scores to stay in the cache. */

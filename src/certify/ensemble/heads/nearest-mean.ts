@@ -1,12 +1,25 @@
 import { combineRows, oneHot } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
+import type { HeadKind } from './head-kind.ts'
+
+/** The class with the nearest mean of its samples. */
+export interface NearestMeanHead {
+  readonly kind: 'nearest_mean'
+}
+
+export const nearestMean: HeadKind<NearestMeanHead> = {
+  kind: 'nearest_mean',
+  resolve: () => ({ kind: 'nearest_mean' }),
+  train: trainNearestMean,
+  work: ({ rows, depth }) => rows * depth,
+}
 
 /**
  * Nearest class mean as linear scores: m.x - |m|^2 / 2. A class without samples in this learner scores -infinity.
  *
  * @returns [classes, width + 1]
  */
-export function trainNearestMean(samples: LabeledRows): Float64Array {
+function trainNearestMean(samples: LabeledRows): Float64Array {
   const { count, classes, width, inputs, labels } = samples
   const depth = width + 1
   const weights = combineRows(oneHot(labels, classes), inputs, count, classes, depth)

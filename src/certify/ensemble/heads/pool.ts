@@ -1,34 +1,17 @@
 /** Runs ranges of a job on worker threads, or here when one thread is asked for. Results do not depend on the number. */
-import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { requireCount } from '../../../core/counts.ts'
 import { compiledEntry } from '../../../core/entry.ts'
 import type { LearnerRecord, PoolOptions } from '../learners.ts'
+import { inTurns, type Range, threadCount } from '../queue.ts'
 import type { FlipJob } from './flips.ts'
 import type { TrainJob, VoteJob } from './job.ts'
 import { type AnyJob, runRange, workOf } from './work.ts'
-
-export type Range = readonly [from: number, to: number]
-
-/** @throws VideoMaeError `INVALID_ARGUMENT` */
-export function threadCount(options: PoolOptions): number {
-  const threads = options.threads ?? Math.min(16, availableParallelism())
-  requireCount('threads', threads)
-  return threads
-}
-
-/** Cuts from..to into ranges of at most `size`. */
-export function splitRange(from: number, to: number, size: number): Range[] {
-  const ranges: Range[] = []
-  for (let at = from; at < to; at += size) ranges.push([at, Math.min(to, at + size)])
-  return ranges
-}
 
 export function runTraining(
   job: TrainJob,
   ranges: readonly Range[],
   options: PoolOptions,
-  onRange: (records: readonly LearnerRecord[]) => void,
+  onRange: (range: Range, records: readonly LearnerRecord[]) => void,
 ): Promise<void> {
   return run(job, ranges, options, onRange)
 }
@@ -45,14 +28,14 @@ async function run(
   job: AnyJob,
   ranges: readonly Range[],
   options: PoolOptions,
-  onRange: (records: readonly LearnerRecord[]) => void,
+  onRange: (range: Range, records: readonly LearnerRecord[]) => void,
 ): Promise<void> {
   const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0)
   const threads = Math.min(threadCount(options), ranges.length)
   let done = 0
-  const finished = ([from, to]: Range, records: readonly LearnerRecord[]) => {
-    onRange(records)
-    done += to - from
+  const finished = (range: Range, records: readonly LearnerRecord[]) => {
+    onRange(range, records)
+    done += range[1] - range[0]
     options.onProgress?.(done, total)
   }
   // One thread is this one, unless a range of the work would keep it from hearing that it is to stop.
@@ -66,23 +49,13 @@ async function run(
     return
   }
   const entry = compiledEntry(import.meta.url, './worker')
-  const queue = [...ranges]
-  await Promise.all(
-    Array.from({ length: threads }, async () => {
-      const worker = new Worker(entry, { workerData: job })
-      try {
-        for (let range = queue.shift(); range !== undefined; range = queue.shift()) {
-          options.signal?.throwIfAborted()
-          finished(range, await ask(worker, range, options.signal))
-        }
-      } catch (error) {
-        queue.length = 0 // the others stop after what they are doing
-        throw error
-      } finally {
-        await worker.terminate()
-      }
-    }),
-  )
+  await inTurns(ranges, { threads, signal: options.signal }, () => {
+    const worker = new Worker(entry, { workerData: job })
+    return {
+      work: async (range) => finished(range, await ask(worker, range, options.signal)),
+      close: () => worker.terminate(),
+    }
+  })
 }
 
 function learnersOf(job: AnyJob): number {

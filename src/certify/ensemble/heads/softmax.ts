@@ -7,20 +7,52 @@
  * the two depends on the learner's own size only.
  */
 
+import { requireCount } from '../../../core/counts.ts'
+import { invalidArgument } from '../../../core/errors.ts'
 import { combineRows, transpose } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows } from '../../../numeric/ridge.ts'
 import type { DenseProduct } from '../../../numeric/wasm/product.ts'
-import type { ResolvedHead } from './head.ts'
+import type { HeadKind } from './head-kind.ts'
 
-type SoftmaxOptions = Extract<ResolvedHead, { kind: 'softmax' }>
+/** Multinomial logistic regression: full batch, a fixed number of accelerated gradient steps from zero. */
+export interface SoftmaxHead {
+  readonly kind: 'softmax'
+  /** Default 100. Constant: a stopping rule on pooled data would couple the learners. */
+  readonly steps?: number
+  /** In units of the inverse curvature bound of the learner's own samples. Default 1. */
+  readonly learningRate?: number
+  /** Default 0.001. */
+  readonly weightDecay?: number
+}
+
+type SoftmaxOptions = Required<SoftmaxHead>
+
+export const softmax: HeadKind<SoftmaxHead> = {
+  kind: 'softmax',
+  resolve({ steps = 100, learningRate = 1, weightDecay = 0.001 }) {
+    requireCount('steps', steps, 'head.steps')
+    if (!(learningRate > 0 && Number.isFinite(learningRate)))
+      throw invalidArgument('head.learningRate', 'a positive number', learningRate)
+    if (!(weightDecay >= 0 && Number.isFinite(weightDecay)))
+      throw invalidArgument('head.weightDecay', 'a non-negative number', weightDecay)
+    return { kind: 'softmax', steps, learningRate, weightDecay }
+  },
+  // Over the learner's own classes only: the others would change it.
+  train(samples, own, options, { product }) {
+    const depth = samples.width + 1
+    const labels = samples.labels.map((label) => own.indexOf(label))
+    const trained = trainSoftmax({ ...samples, classes: own.length, labels }, options, product)
+    const weights = new Float64Array(samples.classes * depth)
+    for (let c = 0; c < samples.classes; c++) weights[c * depth + samples.width] = Number.NEGATIVE_INFINITY
+    for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
+    return weights
+  },
+  work: ({ rows, classes, perLearner, depth }, { steps }) => steps * rows * classes * Math.min(perLearner, 2 * depth),
+}
 
 /** @returns [classes, width + 1] */
-export function trainSoftmax(
-  samples: LabeledRows,
-  options: SoftmaxOptions,
-  product: DenseProduct<'f64'>,
-): Float64Array {
+function trainSoftmax(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
   const depth = samples.width + 1
   return samples.count <= 2 * depth ? trainDual(samples, options, product) : trainPrimal(samples, options, product)
 }

@@ -1,159 +1,125 @@
-/** Trains the learners of a plan and lets them vote. */
-import { invalidArgument } from '../../../core/errors.ts'
-import { type Ballots, emptyBallots } from '../../rules/ballot.ts'
+/** Trains heads on frozen features, in threads that share memory. */
+import { availableMemory } from '../../../core/available-memory.ts'
+import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
+import { bucketsOfLearner } from '../../rules/spread.ts'
 import { type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
-import { type LearnerRecord, learnersOfShard, type PoolOptions, type Shard, type VoteOptions } from '../learners.ts'
-import { type TrainedHeads, weightsLength } from './head.ts'
-import {
-  type PreparedTraining,
-  planDigest,
-  prepareTraining,
-  shared,
-  type TrainedLearners,
-  type TrainOptions,
-} from './plan.ts'
-import { runTraining, runWriting, splitRange } from './pool.ts'
-import { LearnerStore } from './store.ts'
+import { sha256 } from '../hash.ts'
+import type { EnsembleLayout } from '../layout.ts'
+import type { EnsemblePlan, PoolOptions } from '../learners.ts'
+import type { LearnerState, LearnerTrainer, LearnerTraining, TrainedLearner } from '../trainer.ts'
+import { digestOfHead, type TrainedHeads, weightsLength } from './head.ts'
+import type { TrainJob } from './job.ts'
+import type { ResolvedHead } from './list.ts'
+import { runTraining } from './pool.ts'
+import { shared } from './shared.ts'
+import { voteOnTests } from './vote.ts'
+import { certifyRidgeLabelFlips } from './white-box.ts'
 
-/**
- * Trains every learner (or those of one shard). Each depends on its own buckets only, byte for byte: no statistic, shape,
- * stopping rule or random number is shared.
- *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `STORE_MISMATCH` when `directory` belongs to another plan
- */
-export async function trainLearners(set: FeatureSet, options: TrainOptions): Promise<TrainedLearners> {
-  const { shard } = options
-  const prepared = prepareTraining(set, options)
-  const { job, assignment } = prepared
-  if (options.directory === undefined) return trainPrepared(prepared, options)
-  const plan = planDigest(set, job.head, assignment, job.offsets)
-  const store = await LearnerStore.open(options.directory, { plan, job, shard: shard ?? { index: 0, count: 1 } })
-  try {
-    return await trainPrepared(prepared, options, store, shard)
-  } finally {
-    await store.close()
+/** See `LearnerTrainer.version`: of all heads. */
+export const headVersion = 3
+
+/** What a head is called among the weights of a learner. */
+const weightsName = 'head'
+
+type HeadTrainer = LearnerTrainer<FeatureSet, TestSet>
+
+/** @throws VideoMaeError `INVALID_ARGUMENT`, `OUT_OF_MEMORY` */
+export function checkHeadPlan(head: ResolvedHead, set: FeatureSet, { seeds = 1, learners }: EnsemblePlan): void {
+  if (seeds !== 1) {
+    const hint = 'Several seeds (DPA*) need learners that draw random numbers: attentive, full or scratch.'
+    throw invalidArgument('seeds', `1, because ${head.kind} heads draw no random numbers`, seeds, hint)
   }
+  requireRoom(learners, set.classNames.length, set)
 }
 
-/** Trains what is laid out, as far as `store` does not hold it already. */
-export async function trainPrepared(
-  { job, assignment }: PreparedTraining,
-  options: PoolOptions,
-  store?: LearnerStore,
-  shard: Shard = { index: 0, count: 1 },
-): Promise<TrainedLearners> {
-  const { learners } = job
-  const [first, end] = learnersOfShard(learners, shard)
-  const records = new Array<LearnerRecord | undefined>(learners)
-  for (const record of store?.restored ?? []) records[record.learner] = record
-
-  // Small ranges keep threads busy to the end and lose little at a kill; neighbors share bucket statistics.
+/** Small ranges keep threads busy to the end and lose little at a kill; neighbors share bucket statistics. */
+export function headsAtOnce(learners: number, { threads }: PoolOptions): number {
   // Without threads a range blocks whoever wants to stop, so it is short.
-  const size = Math.max(1, Math.min(options.threads === 1 ? 8 : 64, Math.ceil((end - first) / 32)))
-  const ranges = splitRange(first, end, size).flatMap(([from, to]) => splitMissing(records, from, to))
-  let written: Promise<void> = Promise.resolve()
-  const unwritten = new AbortController()
-  const signals = [unwritten.signal, ...(options.signal === undefined ? [] : [options.signal])]
-  const signal = store === undefined ? options.signal : AbortSignal.any(signals)
-  await runTraining(job, ranges, { ...options, signal }, (trained) => {
-    for (const record of trained) records[record.learner] = record
-    if (store === undefined) return
-    written = written.then(() => store.append(trained))
-    // Awaited at the end. Until then it must not count as unhandled, and what cannot be kept is not worth training.
-    written.catch((error) => unwritten.abort(error))
-  }).finally(() => written)
-  return {
-    head: job.head,
-    classes: job.classes,
-    width: job.width,
-    learners,
-    offsets: job.offsets,
-    assignment,
-    weights: job.weights,
-    knows: job.knows,
-    records: records.filter((record) => record !== undefined),
-    resumed: store?.restored.length ?? 0,
-  }
+  return Math.max(1, Math.min(threads === 1 ? 8 : 64, Math.ceil(learners / 32)))
 }
 
-/** The stretches of from..to-1 without a record. */
-function splitMissing(records: readonly (LearnerRecord | undefined)[], from: number, to: number): [number, number][] {
-  const stretches: [number, number][] = []
-  for (let i = from; i < to; i++) {
-    if (records[i] !== undefined) continue
-    const last = stretches[stretches.length - 1]
-    if (last !== undefined && last[1] === i) last[1] = i + 1
-    else stretches.push([i, i + 1])
-  }
-  return stretches
+/** Names the features of a row. */
+export function contentOfRow({ features, width }: FeatureSet, row: number): string {
+  // A copy, because hashing may not read shared memory.
+  return sha256(new Uint8Array(features.slice(row * width, (row + 1) * width).buffer))
 }
 
-/**
- * Ballots of all learners on all inputs.
- *
- * @throws VideoMaeError `INVALID_ARGUMENT` when the widths differ or learners are missing
- */
-export async function voteLearners(
-  trained: TrainedHeads & Partial<Pick<TrainedLearners, 'records'>>,
-  test: TestSet,
-  options: VoteOptions = {},
-): Promise<Ballots> {
-  const { classes, width, learners } = trained
-  if (test.width !== width) throw invalidArgument('test.width', `${width}, as in training`, test.width)
-  if (trained.records !== undefined && trained.records.length !== learners)
-    throw invalidArgument('trained', `all ${learners} learners`, trained.records.length, 'Merge the shards first.')
-  const ballots = emptyBallots(test.rows, learners, classes, options.keep === 'votes' ? 1 : classes)
-  const scaled = trained.head.scaling === 'unit' ? unitRows(test.features, test.rows, width) : test.features
-  const threads = options.threads ?? 16
-  await runWriting(
-    {
-      kind: 'vote',
-      classes,
-      width,
-      weights: trained.weights,
-      knows: trained.knows,
-      features: shared(scaled),
-      ballots,
-    },
-    // Each range packs the inputs again, so a thread gets few of them.
-    splitRange(0, learners, Math.max(32, Math.ceil(learners / (2 * threads)))),
-    options,
-  )
-  return ballots
-}
-
-/**
- * Ballots where each group of learners sees the inputs through its own encoder.
- *
- * @param tests [groups] the same inputs, as each group's encoder sees them; learners are split evenly, in order
- */
-export async function voteInGroups(
-  trained: TrainedHeads & Partial<Pick<TrainedLearners, 'records'>>,
-  tests: readonly TestSet[],
-  options: VoteOptions = {},
-): Promise<Ballots> {
-  const { learners, classes, width } = trained
-  const size = learners / tests.length
-  if (!Number.isInteger(size)) throw invalidArgument('tests', `a number that divides ${learners}`, tests.length)
-  const rows = tests[0].rows
-  const ballots = emptyBallots(rows, learners, classes, options.keep === 'votes' ? 1 : classes)
+/** Scales and allocates; trains what it is asked to. */
+export function openHeads(head: ResolvedHead, layout: EnsembleLayout<FeatureSet>): ReturnType<HeadTrainer['open']> {
+  const job = trainJob(head, layout)
+  const { classes, width, learners, weights, knows } = job
+  const heads: TrainedHeads = { head, classes, width, learners, weights, knows }
   const length = weightsLength(classes, width)
-  for (const [g, test] of tests.entries()) {
-    const first = g * size
-    const mine = await voteLearners(
-      {
-        ...trained,
-        learners: size,
-        weights: trained.weights.subarray(first * length, (first + size) * length),
-        knows: trained.knows.subarray(first * classes, (first + size) * classes),
-        records: trained.records?.slice(first, first + size),
-      },
-      test,
-      options,
-    )
-    const row = size * ballots.places
-    for (let t = 0; t < rows; t++)
-      ballots.ranks.set(mine.ranks.subarray(t * row, (t + 1) * row), (t * learners + first) * ballots.places)
+  const weightsOf = (learner: number) => weights.subarray(learner * length, (learner + 1) * length)
+  const trained = (record: TrainedLearner['record']): TrainedLearner => ({
+    record,
+    states: [new Map([[weightsName, weightsOf(record.learner)]])],
+  })
+  const training: LearnerTraining<TestSet> = {
+    digest: (learner, states) => {
+      const stored = storedWeights(states, length)
+      return stored === null ? '' : digestOfHead(job, { learner, samples: samplesOf(job, learner) }, stored)
+    },
+    restore({ record: { learner }, states }) {
+      const stored = storedWeights(states, length)
+      if (stored !== null) weightsOf(learner).set(stored)
+    },
+    train: (ranges, _store, options, onTrained) =>
+      runTraining(job, ranges, options, (range, records) => void onTrained(range, records.map(trained))),
+    vote: (test, range, _learners, options) => voteOnTests(heads, test, range, options),
+    extras: () => ({
+      heads,
+      ...(head.kind === 'ridge' && layout.offsets.length === 1
+        ? {
+            certifyLabelFlips: (test, options) =>
+              certifyRidgeLabelFlips(layout.set, { ...heads, ...layout }, test, options),
+          }
+        : {}),
+    }),
   }
-  return ballots
+  return training
+}
+
+/** Null where they are those of no head of this layout. */
+function storedWeights(states: readonly LearnerState[], length: number): Float32Array | null {
+  const weights = states.length === 1 ? states[0].get(weightsName) : undefined
+  return weights?.length === length ? weights : null
+}
+
+/** @throws VideoMaeError `OUT_OF_MEMORY` with the numbers */
+function requireRoom(learners: number, classes: number, { rows, width }: FeatureSet): void {
+  const heads = learners * (4 * weightsLength(classes, width) + classes)
+  const features = 4 * rows * width
+  const available = availableMemory()
+  if (heads + features <= available) return
+  const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+  throw new VideoMaeError(
+    `Expected ${gigabytes(heads + features)} for ${learners} heads of ${classes} classes on ${width} features, but ${gigabytes(available)} of memory are available.`,
+    { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer partitions or a smaller spread.' },
+  )
+}
+
+/** What threads train from, in memory that they share. */
+export function trainJob(
+  head: ResolvedHead,
+  { set, learners, offsets, assignment, knows }: EnsembleLayout<FeatureSet>,
+): TrainJob {
+  const { classNames, width } = set
+  const classes = classNames.length
+  return {
+    kind: 'train',
+    ...{ head, classes, classNames, knows, width, learners, offsets },
+    features: shared(Float32Array, head.scaling === 'unit' ? unitRows(set.features, set.rows, width) : set.features),
+    labels: shared(Int32Array, set.labels),
+    order: shared(Int32Array, assignment.order),
+    starts: shared(Int32Array, assignment.starts),
+    weights: new Float32Array(new SharedArrayBuffer(4 * learners * weightsLength(classes, width))),
+  }
+}
+
+function samplesOf({ offsets, starts }: TrainJob, learner: number): number {
+  return bucketsOfLearner(learner, starts.length - 1, offsets).reduce(
+    (sum, bucket) => sum + starts[bucket + 1] - starts[bucket],
+    0,
+  )
 }

@@ -4,12 +4,14 @@ import { certifyUnitFlips, type FlipFacts } from '../../rules/label-flip.ts'
 import type { InputCertificate } from '../../rules/rule.ts'
 import type { BucketAssignment } from '../buckets.ts'
 import { type FeatureSet, type SampleSet, type TestSet, unitRows } from '../feature-set.ts'
-import type { PoolOptions } from '../learners.ts'
+import type { PoolOptions, TrainedEnsemble } from '../learners.ts'
 import { rowsOfUnits } from '../poison.ts'
+import { splitRange, threadCount } from '../queue.ts'
 import type { FlipJob } from './flips.ts'
-import type { TrainedLearners } from './plan.ts'
-import { runWriting, splitRange, threadCount } from './pool.ts'
-import { voteLearners } from './train.ts'
+import type { TrainedHeads } from './head.ts'
+import { runWriting } from './pool.ts'
+import { shared } from './shared.ts'
+import { voteLearners } from './vote.ts'
 import { workOf } from './work.ts'
 
 export interface WhiteBoxOptions extends PoolOptions {
@@ -41,7 +43,7 @@ const pace = 1e9
  */
 export async function certifyRidgeLabelFlips(
   set: FeatureSet,
-  trained: TrainedLearners,
+  trained: TrainedHeads & Pick<TrainedEnsemble<TestSet>, 'offsets' | 'assignment'>,
   test: TestSet,
   options: WhiteBoxOptions = {},
 ): Promise<InputCertificate[]> {
@@ -125,13 +127,4 @@ function needs(job: FlipJob, turns: number, threads: number): string {
   const seconds = (turns * workOf(job)) / (pace * used)
   const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
   return `white-box: ${job.order.length} samples in ${job.learners} learners, the largest of ${largest}; about ${(bytes / 2 ** 30).toFixed(1)} GiB and ${time}`
-}
-
-function shared<T extends Float32Array | Int32Array>(
-  Kind: { new (buffer: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
-  values: T,
-): T {
-  const copy = new Kind(new SharedArrayBuffer(values.length * Kind.BYTES_PER_ELEMENT))
-  copy.set(values)
-  return copy
 }

@@ -2,6 +2,8 @@
 import type { LearnerRecord } from '../learners.ts'
 import { type FlipJob, flipRange } from './flips.ts'
 import { type TrainJob, trainRange, type VoteJob, voteRange } from './job.ts'
+import { headKind } from './list.ts'
+import { ridgeWork } from './ridge.ts'
 
 export type AnyJob = TrainJob | VoteJob | FlipJob
 
@@ -19,12 +21,9 @@ export function workOf(job: AnyJob): number {
   if (job.kind === 'vote') return job.ballots.inputs * job.ballots.learners * job.classes * depth
   const rows = job.order.length * job.offsets.length
   const perLearner = rows / job.learners
-  const solve = rows * depth * Math.min(perLearner, depth)
-  if (job.kind === 'flips') {
-    const inputs = job.inputs.length / depth
-    // Influences; then a sort and, for each pair of classes, a part of it.
-    return solve + inputs * rows * (depth + 8 * Math.log2(2 + perLearner) + job.classes ** 2)
-  }
-  if (job.head.kind === 'softmax') return job.head.steps * rows * job.classes * Math.min(perLearner, 2 * depth)
-  return job.head.kind === 'ridge' ? solve : rows * depth
+  const size = { rows, depth, perLearner, classes: job.classes }
+  if (job.kind === 'train') return headKind(job.head.kind).work(size, job.head)
+  const inputs = job.inputs.length / depth
+  // Influences; then a sort and, for each pair of classes, a part of it.
+  return ridgeWork(size) + inputs * rows * (depth + 8 * Math.log2(2 + perLearner) + job.classes ** 2)
 }

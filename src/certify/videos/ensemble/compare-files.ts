@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { nullIfMissing } from '../../../format/missing.ts'
 import { sha256 } from '../../ensemble/hash.ts'
-import { digestOfLearner } from '../../ensemble/heads/job.ts'
+import { digestOfHead } from '../../ensemble/heads/head.ts'
 import { runName } from '../../files/certificate-file.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
 import { bucketCount } from '../../verify/buckets.ts'
@@ -97,7 +97,7 @@ function compareHeads(
   const length = classes * (width + 1)
   const digests = Array.from({ length: learners }, (_, learner) => {
     const samples = bucketsOfLearner(learner, sizes.length, offsets).reduce((sum, bucket) => sum + sizes[bucket], 0)
-    return digestOfLearner(job, { learner, samples }, weights.subarray(learner * length, (learner + 1) * length))
+    return digestOfHead(job, { learner, samples }, weights.subarray(learner * length, (learner + 1) * length))
   })
   differences.compare(`${ensemble?.file}: digest of its weights`, sha256(digests.join('\n')), learnersDigest, {
     run: runName(run),

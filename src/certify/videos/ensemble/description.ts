@@ -5,6 +5,7 @@ import { largestResize } from '../../../core/frame-size.ts'
 import { augmentationKinds } from '../../../inference/augmentation.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
 import { readoutSchema } from '../../../model/readout.ts'
+import { type ResolvedHead, readHead } from '../../ensemble/heads/list.ts'
 import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
 import { otherClasses } from '../../threat/class-names.ts'
@@ -30,14 +31,13 @@ const encoderSchema = z.strictObject({
   sampling: testSamplingSchema,
 })
 
-const scaling = z.enum(['unit', 'none'])
-const headSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ridge'), lambda: z.number().positive(), scaling }),
-  z.strictObject({ kind: z.literal('nearest_mean'), scaling }),
-  z.strictObject({
-    ...{ kind: z.literal('softmax'), steps: whole, learningRate: z.number(), weightDecay: z.number(), scaling },
-  }),
-])
+/** What `headLearners` takes, with every value filled in. */
+const headSchema = z.unknown().transform((value, context): ResolvedHead => {
+  const head = readHead(value)
+  if (head !== null) return head
+  context.addIssue({ code: 'custom', message: 'Expected a kind of head with all of its options, and no others' })
+  return z.NEVER
+})
 
 const threatSchema = z.strictObject({
   threat: z.enum(threats),

@@ -25,7 +25,7 @@ import {
   writeSafetensors,
 } from '../../../format/safetensors.ts'
 import type { TrainedHeads } from '../../ensemble/heads/head.ts'
-import { shared } from '../../ensemble/heads/plan.ts'
+import { shared } from '../../ensemble/heads/shared.ts'
 import type { FeatureScale } from '../scale.ts'
 import { contradiction, descriptionSchema, type EnsembleDescription } from './description.ts'
 
@@ -171,7 +171,7 @@ async function readHeads(
     const where = `learner ${Math.floor(row / classes)}, class ${row % classes}`
     throw invalid(file, `heads: value ${wrong % depth} of ${where} is ${weights[wrong]}`)
   }
-  return { head: description.head, classes, width, learners, weights: shared(weights), knows }
+  return { head: description.head, classes, width, learners, weights: shared(Float32Array, weights), knows }
 }
 
 /** Finite, or the bias of a class that the learner has no samples of: it may score -infinity. */

@@ -7,7 +7,7 @@ import { RandomStream } from '../../../core/random.ts'
 import { loadRuntime } from '../../../engine/onnx/runtime.ts'
 import { writeModel } from '../../../format/onnx.ts'
 import type { TrainedHeads } from '../../ensemble/heads/head.ts'
-import { voteLearners } from '../../ensemble/heads/train.ts'
+import { voteLearners } from '../../ensemble/heads/vote.ts'
 import { applyScale, type FeatureScale } from '../scale.ts'
 import { voteNames, votesGraph } from './votes-graph.ts'
 

@@ -1,7 +1,7 @@
 /** Votes and certificates of an ensemble on features that have just been computed. */
 import type { TestSet } from '../../ensemble/feature-set.ts'
 import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
-import { voteInGroups, voteLearners } from '../../ensemble/heads/train.ts'
+import { voteInGroups, voteLearners } from '../../ensemble/heads/vote.ts'
 import type { PoolOptions } from '../../ensemble/learners.ts'
 import { type Ballots, inputsPerTurn, votesOfInput } from '../../rules/ballot.ts'
 import { certifyInputs, ruleOptions } from '../../rules/certify-ballots.ts'

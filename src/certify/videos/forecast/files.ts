@@ -51,7 +51,7 @@ export function forecastFiles({ set, ensembles, inputs, perInput, whiteBox, widt
     if (width === null) continue
     const weights = 4 * forecast.models * classes * (width + 1)
     add(`ensemble-${name}.safetensors`, weights + learners * classes + 8192, false)
-    add(`learners/${name}/shard-*`, weights + 150 * forecast.models, false)
+    add(`learners/${name}/learners-*`, weights + 250 * forecast.models, false)
   }
   const by = ensembles[0].ensemble.plan.by
   add('protected-set.json', JSON.stringify(recordOfSet(set, by, () => true)).length + 1, false)

@@ -4,7 +4,7 @@ import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
 import { headLearners } from '../../ensemble/heads/family.ts'
-import type { HeadOptions } from '../../ensemble/heads/head.ts'
+import type { HeadOptions } from '../../ensemble/heads/list.ts'
 import { type FrameLearnerKind, frameLearnerKinds } from './from-frames.ts'
 
 /** Heads in closed form or by full-batch steps, on one row of features a clip. */

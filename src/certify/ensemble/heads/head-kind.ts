@@ -1,0 +1,34 @@
+/** What a kind of head is: its options, how one learner is trained, and how much work that is. */
+import type { LabeledRows, StatisticsCache } from '../../../numeric/ridge.ts'
+import type { DenseProduct } from '../../../numeric/wasm/product.ts'
+
+/** A head in closed form or by a fixed number of steps, as one matrix on features. One file each, and a line in `list.ts`. */
+export interface HeadKind<Options extends { readonly kind: string }> {
+  readonly kind: Options['kind']
+  /** Every value filled in: what is recorded and digested. @throws VideoMaeError `INVALID_ARGUMENT` */
+  resolve(options: Options): Required<Options>
+  /**
+   * Trains one learner. Byte for byte, its weights follow from its samples: no weight depends on classes that it has no samples of.
+   *
+   * @param own classes of the samples, ascending; at least one
+   * @returns [classes, width + 1], bias last; -infinity for what a class without samples may score
+   */
+  train(samples: LabeledRows, own: readonly number[], options: Required<Options>, tools: HeadTools): Float64Array
+  /** Multiplications to train all learners, roughly. */
+  work(size: HeadWork, options: Required<Options>): number
+}
+
+/** What a thread has for all learners that it trains. */
+export interface HeadTools {
+  readonly product: DenseProduct<'f64'>
+  readonly cache: StatisticsCache
+}
+
+export interface HeadWork {
+  /** Samples of all learners. */
+  readonly rows: number
+  readonly perLearner: number
+  /** Width of the features, and 1 for the bias. */
+  readonly depth: number
+  readonly classes: number
+}

@@ -1,0 +1,47 @@
+/** All kinds of heads. A new one is a file beside this, and an entry here. */
+import { invalidArgument } from '../../../core/errors.ts'
+import type { HeadKind } from './head-kind.ts'
+import { nearestMean } from './nearest-mean.ts'
+import { ridge } from './ridge.ts'
+import { softmax } from './softmax.ts'
+
+const kinds = [ridge, nearestMean, softmax] as const
+
+type OptionsOf<Kind> = Kind extends HeadKind<infer Options> ? Options : never
+type Filled<Options> = Options extends unknown ? Required<Options> & { readonly scaling: 'unit' | 'none' } : never
+
+export type HeadOptions = OptionsOf<(typeof kinds)[number]> & {
+  /** `unit`: each row scaled to length 1 on its own (default); `none`: as they are. */
+  readonly scaling?: 'unit' | 'none'
+}
+
+/** Every value filled in: what is recorded and digested. */
+export type ResolvedHead = Filled<OptionsOf<(typeof kinds)[number]>>
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export function headKind(kind: string): HeadKind<{ readonly kind: string }> {
+  const found = kinds.find((known): known is (typeof kinds)[number] => known.kind === kind)
+  if (found !== undefined) return found
+  const names = kinds.map((known) => `"${known.kind}"`)
+  throw invalidArgument('head.kind', `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`, kind)
+}
+
+/** @throws VideoMaeError `INVALID_ARGUMENT` */
+export function resolveHead(head: HeadOptions): ResolvedHead {
+  const { scaling = 'unit' } = head
+  if (scaling !== 'unit' && scaling !== 'none') throw invalidArgument('head.scaling', '"unit" or "none"', scaling)
+  // What a kind gives is its own options, filled in.
+  return { ...headKind(head.kind).resolve(head), scaling } as ResolvedHead
+}
+
+/** A head that a file describes: null unless it has every value, and no other. */
+export function readHead(value: unknown): ResolvedHead | null {
+  try {
+    const head = resolveHead(value as HeadOptions)
+    const names = Object.keys(value as object)
+    const whole = names.length === Object.keys(head).length && names.every((name) => Object.hasOwn(head, name))
+    return whole ? head : null
+  } catch {
+    return null
+  }
+}
