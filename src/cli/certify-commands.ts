@@ -1,14 +1,13 @@
 import { type Command, Option } from 'commander'
 import { combinedRules, rules } from '../certify/rules/list.ts'
+import { learnerKinds } from '../certify/videos/learners/kinds.ts'
 import { unusedArgument } from '../core/errors.ts'
 import { readoutSyntax } from '../model/readout-name.ts'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
 import { addVerify, requirement } from './certificate-commands.ts'
 import { runCommand } from './run.ts'
 
-/** `learnerKinds`, written out so that `--help` loads nothing of what trains them. */
-const learnerNames = ['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch', 'scratch_augmented']
-/** `augmentationKinds`, written out for the same reason. */
+/** `augmentationKinds`, written out so that `--help` loads nothing of what makes them. */
 const augmentationNames = ['rotate', 'shear', 'shift', 'color', 'mirror', 'crop', 'time', 'speed']
 const sources =
   'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
@@ -118,7 +117,7 @@ const oneLearner = () =>
     'base classifier: ridge, nearest_mean, linear: a head on pooled features; attentive: a head on tokens;\n' +
       'full: fine-tunes all weights for each partition; scratch, scratch_augmented: trains from fresh weights',
   )
-    .choices(learnerNames)
+    .choices(learnerKinds)
     .default('ridge')
 
 const severalSeeds = () =>
@@ -333,7 +332,7 @@ function addLethalDose(program: Command): void {
     )
     .argument('<data>', labeled)
     .requiredOption('--from <encoder>', `${sources} (repeatable)`, collect)
-    .option('--learner <list>', learnerNames.join(', '), 'ridge')
+    .option('--learner <list>', learnerKinds.join(', '), 'ridge')
     .option('--partitions <list>', 'values of K to sweep', '5,10,20,50')
     .addOption(
       new Option('--threat <kind>', 'what the attacker may do, as for certify; default: general').choices([

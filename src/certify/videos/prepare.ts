@@ -8,6 +8,8 @@ import { chooseEngine } from '../../train/engine-choice.ts'
 import { withProcesses } from '../../video/idle-processes.ts'
 import { isTransientFailure } from '../../video/video-errors.ts'
 import type { FeatureSet, SampleSet, TestInputs, TestSet } from '../ensemble/feature-set.ts'
+import { headLearners } from '../ensemble/heads/family.ts'
+import { headNamed } from '../ensemble/heads/list.ts'
 import type { LearnerFamily } from '../ensemble/learners.ts'
 import type { EncoderProvenance } from '../threat/threat.ts'
 import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
@@ -17,7 +19,7 @@ import { engineLearners } from './learners/family.ts'
 import { openFrames } from './learners/frames.ts'
 import { frameTrainer } from './learners/from-frames.ts'
 import { groupScaledHeads } from './learners/group-scales.ts'
-import { headFamilyOf, isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
+import { isFrameKind, isHeadKind, notGrouped } from './learners/kinds.ts'
 import { videoInputsOf, videoSetOf } from './learners/video-set.ts'
 import { type EnsembleSize, requireFeatureMemory, requireStudyMemory } from './memory.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
@@ -53,7 +55,7 @@ export async function prepareLearners<Result>(
   const { kind } = learner
   await requireStudyMemory(plan, options, size)
   if (isHeadKind(kind))
-    return use({ ...(await prepareSets(plan, options)), learners: headFamilyOf(kind, learner.lambda) })
+    return use({ ...(await prepareSets(plan, options)), learners: headLearners(headNamed(kind, { ...learner })) })
   const source = encoderOf(plan.sources[0])
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
   const chosen = await chooseEngine(options.engine ?? learner.recipe?.engine.name ?? null)
@@ -92,10 +94,13 @@ export async function prepareGroups(
   groups: number,
   size?: EnsembleSize,
 ): Promise<Prepared<FeatureSet, TestSet>> {
-  const { kind, lambda } = plan.learner
+  const { kind } = plan.learner
   if (!isHeadKind(kind)) throw notGrouped(kind)
   await requireStudyMemory(plan, options, size)
-  return { ...(await prepareSets(plan, options)), learners: groupScaledHeads(headFamilyOf(kind, lambda), groups) }
+  return {
+    ...(await prepareSets(plan, options)),
+    learners: groupScaledHeads(headLearners(headNamed(kind, { ...plan.learner })), groups),
+  }
 }
 
 /**

@@ -3,8 +3,13 @@ import type { LabeledRows, StatisticsCache } from '../../../numeric/ridge.ts'
 import type { DenseProduct } from '../../../numeric/wasm/product.ts'
 
 /** A head in closed form or by a fixed number of steps, as one matrix on features. One file each, and a line in `list.ts`. */
-export interface HeadKind<Options extends { readonly kind: string }> {
+export interface HeadKind<Options extends { readonly kind: string }, Name extends string = string> {
+  /** In certificates and files. */
   readonly kind: Options['kind']
+  /** What a user calls it among all base learners. */
+  readonly name: Name
+  /** Its options, of those that a user may give to base learners. */
+  readonly options: readonly string[]
   /** Every value filled in: what is recorded and digested. @throws VideoMaeError `INVALID_ARGUMENT` */
   resolve(options: Options): Required<Options>
   /**

@@ -7,7 +7,7 @@ import { softmax } from './softmax.ts'
 
 const kinds = [ridge, nearestMean, softmax] as const
 
-type OptionsOf<Kind> = Kind extends HeadKind<infer Options> ? Options : never
+type OptionsOf<Kind> = Kind extends HeadKind<infer Options, string> ? Options : never
 type Filled<Options> = Options extends unknown ? Required<Options> & { readonly scaling: 'unit' | 'none' } : never
 
 export type HeadOptions = OptionsOf<(typeof kinds)[number]> & {
@@ -17,6 +17,31 @@ export type HeadOptions = OptionsOf<(typeof kinds)[number]> & {
 
 /** Every value filled in: what is recorded and digested. */
 export type ResolvedHead = Filled<OptionsOf<(typeof kinds)[number]>>
+
+/** What users call the heads. */
+export type HeadName = (typeof kinds)[number]['name']
+export const headNames: readonly HeadName[] = kinds.map(({ name }) => name)
+
+/**
+ * The head that a user names.
+ *
+ * @param options those of all base learners: a head takes its own
+ */
+export function headNamed(name: HeadName, options: Readonly<Record<string, unknown>>): HeadOptions {
+  const { kind, options: own } = namedKind(name)
+  return { kind, ...Object.fromEntries(own.map((option) => [option, options[option]])) } as HeadOptions
+}
+
+/** Its options, of those that a user may give to base learners. */
+export function optionsOfHead(name: HeadName): readonly string[] {
+  return namedKind(name).options
+}
+
+function namedKind(name: HeadName): HeadKind<{ readonly kind: string }> {
+  const found = kinds.find((known): known is (typeof kinds)[number] => known.name === name)
+  if (found === undefined) throw invalidArgument('learner', headNames.join(', '), name)
+  return found
+}
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function headKind(kind: string): HeadKind<{ readonly kind: string }> {

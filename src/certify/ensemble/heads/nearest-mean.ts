@@ -7,8 +7,10 @@ export interface NearestMeanHead {
   readonly kind: 'nearest_mean'
 }
 
-export const nearestMean: HeadKind<NearestMeanHead> = {
+export const nearestMean: HeadKind<NearestMeanHead, 'nearest_mean'> = {
   kind: 'nearest_mean',
+  name: 'nearest_mean',
+  options: [],
   resolve: () => ({ kind: 'nearest_mean' }),
   train: trainNearestMean,
   work: ({ rows, depth }) => rows * depth,

@@ -9,8 +9,10 @@ export interface RidgeHead {
   readonly lambda?: number
 }
 
-export const ridge: HeadKind<RidgeHead> = {
+export const ridge: HeadKind<RidgeHead, 'ridge'> = {
   kind: 'ridge',
+  name: 'ridge',
+  options: ['lambda'],
   resolve({ lambda = 0.1 }) {
     if (!(lambda > 0 && Number.isFinite(lambda))) throw invalidArgument('head.lambda', 'a positive number', lambda)
     return { kind: 'ridge', lambda }

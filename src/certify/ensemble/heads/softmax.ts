@@ -28,8 +28,10 @@ export interface SoftmaxHead {
 
 type SoftmaxOptions = Required<SoftmaxHead>
 
-export const softmax: HeadKind<SoftmaxHead> = {
+export const softmax: HeadKind<SoftmaxHead, 'linear'> = {
   kind: 'softmax',
+  name: 'linear',
+  options: [],
   resolve({ steps = 100, learningRate = 1, weightDecay = 0.001 }) {
     requireCount('steps', steps, 'head.steps')
     if (!(learningRate > 0 && Number.isFinite(learningRate)))

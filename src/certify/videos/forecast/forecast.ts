@@ -3,12 +3,14 @@
 import { VideoMaeError } from '../../../core/errors.ts'
 import type { MemoryNeed } from '../../../train/memory-need.ts'
 import { checkRules, ensemblesOf } from '../../certify-plan.ts'
+import { headLearners } from '../../ensemble/heads/family.ts'
+import { headNamed } from '../../ensemble/heads/list.ts'
 import { rowsOfUnits } from '../../ensemble/poison.ts'
 import { requireCertificateFolder } from '../../files/certificate-file.ts'
 import { defaultRules } from '../../rules/list.ts'
 import { checkThreat, type ThreatStatement } from '../../threat/threat.ts'
 import type { CertifyVideosJob } from '../certify-videos.ts'
-import { headFamilyOf, isFrameKind, isHeadKind } from '../learners/kinds.ts'
+import { isFrameKind, isHeadKind } from '../learners/kinds.ts'
 import { videoSetOf } from '../learners/video-set.ts'
 import { ensembleSize, featureNeed, headNeed, requireStudyMemory, widthOf } from '../memory.ts'
 import { type CertifyVideosPlan, checkPlan, planCertification } from '../plan.ts'
@@ -107,7 +109,7 @@ async function timesOf(
   if (!isHeadKind(learner.kind)) return { training: null, votes: null }
   const set = videoSetOf(division.train, classes)
   const width = Math.max(...sources.map(widthOf))
-  const family = headFamilyOf(learner.kind, learner.lambda)
+  const family = headLearners(headNamed(learner.kind, { ...learner }))
   return measureHeads(family, set, planned, {
     width,
     clips: rowsPerVideo(sources, job),

@@ -17,11 +17,8 @@ import type { MemoryNeed } from '../../../train/memory-need.ts'
 import { plainConfiguration } from '../../../train/resolve.ts'
 import type { RunStart } from '../../../train/run-start.ts'
 import { type FrameStore, storedSampling } from './frames.ts'
+import type { FrameLearnerKind } from './kinds.ts'
 import type { LearnerTrainer } from './trainer.ts'
-
-/** `full`: from the encoder's weights; `scratch`: the same model from fresh weights; `scratch_augmented`: with strong augmentation. */
-export const frameLearnerKinds = ['full', 'scratch', 'scratch_augmented'] as const
-export type FrameLearnerKind = (typeof frameLearnerKinds)[number]
 
 export interface FrameLearnerOptions {
   readonly kind: FrameLearnerKind

@@ -1,19 +1,11 @@
-/** The base learners that a user may name. */
-
+/**
+ * The base learners that a user may name, and what is known of each without loading what trains it. A head brings its own facts
+ * (`ensemble/heads/list.ts`); a learner that an engine trains has a line here and a trainer in this folder.
+ */
 import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
-import { headLearners } from '../../ensemble/heads/family.ts'
-import type { HeadOptions } from '../../ensemble/heads/list.ts'
-import { type FrameLearnerKind, frameLearnerKinds } from './from-frames.ts'
-
-/** Heads in closed form or by full-batch steps, on one row of features a clip. */
-const headKinds = ['ridge', 'nearest_mean', 'linear'] as const
-export type HeadKind = (typeof headKinds)[number]
-
-/** All of them: `attentive` reads the tokens of the encoder, the last three the frames. */
-export const learnerKinds = [...headKinds, 'attentive', ...frameLearnerKinds] as const
-export type LearnerKind = (typeof learnerKinds)[number]
+import { type HeadName, headNames, optionsOfHead } from '../../ensemble/heads/list.ts'
 
 export interface LearnerOptions {
   readonly kind: LearnerKind
@@ -29,42 +21,78 @@ export interface LearnerOptions {
   readonly seed?: number
 }
 
+/** Options that some kinds have. */
+type OwnOption = 'lambda' | 'epochs' | 'learningRate' | 'recipe'
+
+interface EngineKind {
+  /** Tokens of the encoder, or frames. */
+  readonly reads: 'tokens' | 'frames'
+  /** Whether it takes only the sizes of the checkpoint that is named. */
+  readonly fresh: boolean
+  readonly options: readonly OwnOption[]
+}
+
+/** `full`: from the encoder's weights; `scratch`: the same model from fresh weights; `scratch_augmented`: with strong augmentation. */
+const engineKinds = {
+  attentive: { reads: 'tokens', fresh: false, options: ['epochs', 'learningRate'] },
+  full: { reads: 'frames', fresh: false, options: ['epochs', 'recipe'] },
+  scratch: { reads: 'frames', fresh: true, options: ['epochs', 'recipe'] },
+  scratch_augmented: { reads: 'frames', fresh: true, options: ['epochs', 'recipe'] },
+} as const satisfies Readonly<Record<string, EngineKind>>
+
+type EngineKindName = keyof typeof engineKinds
+/** Heads in closed form or by full-batch steps, on one row of features a clip. */
+export type HeadKind = HeadName
+export type FrameLearnerKind = {
+  [Name in EngineKindName]: (typeof engineKinds)[Name]['reads'] extends 'frames' ? Name : never
+}[EngineKindName]
+export type LearnerKind = HeadName | EngineKindName
+
+const engineNames = Object.keys(engineKinds) as EngineKindName[]
+
+/** All of them. */
+export const learnerKinds: readonly LearnerKind[] = [...headNames, ...engineNames]
+
+/** Null for a head. */
+function engineKind(kind: LearnerKind): EngineKind | null {
+  return Object.hasOwn(engineKinds, kind) ? engineKinds[kind as EngineKindName] : null
+}
+
 export function isHeadKind(kind: LearnerKind): kind is HeadKind {
-  return headKinds.some((name) => name === kind)
+  return headNames.some((name) => name === kind)
 }
 
 export function isFrameKind(kind: LearnerKind): kind is FrameLearnerKind {
-  return frameLearnerKinds.some((name) => name === kind)
+  return engineKind(kind)?.reads === 'frames'
 }
 
 /** Whether the learner takes only the sizes of the checkpoint that is named. */
 export function startsFresh(kind: LearnerKind): boolean {
-  return kind === 'scratch' || kind === 'scratch_augmented'
+  return engineKind(kind)?.fresh === true
 }
 
+const optionsOf = (kind: LearnerKind): readonly string[] =>
+  isHeadKind(kind) ? optionsOfHead(kind) : (engineKind(kind)?.options ?? [])
+
+const ownNames = ['lambda', 'epochs', 'learningRate', 'recipe'] as const
+
 /** @throws VideoMaeError `INVALID_ARGUMENT` for an option that this learner does not have */
-export function checkLearner({ kind, lambda, epochs, learningRate, recipe }: LearnerOptions): void {
+export function checkLearner(learner: LearnerOptions): void {
+  const { kind, epochs } = learner
   if (!learnerKinds.includes(kind)) throw invalidArgument('learner', `one of ${learnerKinds.join(', ')}`, kind)
-  const refuse = (name: string, value: unknown, whose: string) => {
-    if (value !== undefined) throw invalidArgument(name, `a learner of kind ${whose}`, kind)
+  for (const name of ownNames) {
+    if (learner[name] === undefined || optionsOf(kind).includes(name)) continue
+    const others = learnerKinds.filter((other) => optionsOf(other).includes(name))
+    throw invalidArgument(name, `a learner of kind ${others.join(', ')}`, kind)
   }
-  if (kind !== 'ridge') refuse('lambda', lambda, 'ridge')
   if (epochs !== undefined) requireCount('epochs', epochs)
-  if (isHeadKind(kind)) refuse('epochs', epochs, 'attentive, full or scratch')
-  if (kind !== 'attentive') refuse('learningRate', learningRate, 'attentive')
-  if (!isFrameKind(kind)) refuse('recipe', recipe, 'full or scratch')
 }
 
 /** Without the options that its kind does not have, for several kinds of learners under one set of options. */
-export function ownOptions({ kind, lambda, epochs, learningRate, recipe, seed }: LearnerOptions): LearnerOptions {
-  return {
-    kind,
-    seed,
-    lambda: kind === 'ridge' ? lambda : undefined,
-    epochs: isHeadKind(kind) ? undefined : epochs,
-    learningRate: kind === 'attentive' ? learningRate : undefined,
-    recipe: isFrameKind(kind) ? recipe : undefined,
-  }
+export function ownOptions(learner: LearnerOptions): LearnerOptions {
+  const { kind, seed } = learner
+  const own = ownNames.filter((name) => optionsOf(kind).includes(name))
+  return { kind, seed, ...Object.fromEntries(own.map((name) => [name, learner[name]])) }
 }
 
 /** Learners on tokens or frames, where each group of partitions would need another encoder. */
@@ -72,12 +100,6 @@ export function notGrouped(kind: string): VideoMaeError {
   return new VideoMaeError(`Expected heads on pooled features with encoders of groups, but the learners are ${kind}.`, {
     code: 'LEARNER_NOT_GROUPED',
     exit: 'usage',
-    hint: `Take --learner ${headKinds.join(', ')} with rule groups; or learners from scratch with another rule: they share no encoder.`,
+    hint: `Take --learner ${headNames.join(', ')} with rule groups; or learners from scratch with another rule: they share no encoder.`,
   })
-}
-
-/** @throws VideoMaeError `INVALID_ARGUMENT` */
-export function headFamilyOf(kind: HeadKind, lambda?: number) {
-  const head: HeadOptions = kind === 'ridge' ? { kind, lambda } : kind === 'linear' ? { kind: 'softmax' } : { kind }
-  return headLearners(head)
 }
