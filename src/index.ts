@@ -8,7 +8,7 @@ import './core/require-node.ts'
 export { auditVideos } from './certify/videos/audit-videos.ts'
 export { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from './certify/videos/certify-videos.ts'
 export { lethalDoseOfVideos } from './certify/videos/dose-videos.ts'
-export { type ExitKind, exitCodes, VideoMaeError } from './core/errors.ts'
+export { exitCodes, VideoMaeError } from './core/errors.ts'
 export { type DatasetOptions, type LabeledDataset, type LabeledVideo, openDataset } from './dataset/dataset.ts'
 export { videosOfSplit } from './dataset/split.ts'
 export { type DemoOptions, type DemoResult, runDemo } from './demo/demo.ts'
@@ -19,6 +19,7 @@ export {
   exportClassifier,
   exportClassifierDirectory,
 } from './export/classifier.ts'
+export { type CompareExportOptions, compareExport, type ExportComparison } from './export/compare.ts'
 export { type ExportOptions, type ExportResult, exportEncoder } from './export/encoder.ts'
 export {
   type FinetuneConfiguration,
@@ -32,7 +33,6 @@ export { type Evaluation, evaluateVideos } from './inference/evaluate.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './inference/features.ts'
 export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './inference/predict.ts'
 export { createMask } from './mask/mask.ts'
-export type { ModelConfiguration } from './model/configuration.ts'
 export { type ReconstructOptions, type ReconstructResult, reconstruct } from './report/reconstruct.ts'
 export { writeReport } from './report/results/write-report.ts'
 export type { RunConfiguration, RunInput } from './train/configuration.ts'
@@ -42,4 +42,4 @@ export { type PretrainOptions, type PretrainResult, planPretraining, pretrain } 
 export type { TrainingProgress } from './train/progress.ts'
 export { recipeFile, recipeNames } from './train/recipes.ts'
 export { createLoader, type Loader, type LoaderOptions } from './video/loader.ts'
-export { type ListOptions, listVideos, type VideoListing } from './video/source.ts'
+export { listVideos, type VideoListing } from './video/source.ts'

@@ -2,16 +2,16 @@ import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.t
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
-import { fileDigestOf, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
+import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import type { ExportInput } from '../export/check.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
+import { compareExport, type ExportComparison } from '../export/compare.ts'
 import { requireExportTarget } from '../export/sidecar.ts'
 import { type Classifier, openClassifier } from '../inference/classifier.ts'
-import { type Evaluation, evaluateVideos, type VideoFailure } from '../inference/evaluate.ts'
-import { openAnyClassifier } from '../inference/predict.ts'
-import { formatTrainedOn, videosOf, withDigests } from '../inference/trained-on.ts'
+import type { Evaluation, VideoFailure } from '../inference/evaluate.ts'
+import { formatTrainedOn } from '../inference/trained-on.ts'
 import { temporalViews } from '../inference/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
@@ -105,11 +105,14 @@ export async function exportClassifierCommand(
     })
     for (const warning of result.warnings) display.note(`warning: ${warning}`)
     const calibratedOn = calibration?.videos ?? []
-    const measured =
-      tested === null ? null : await measure(checkpoint, out, tested, { engine: compareWith, calibratedOn, signal })
-    const unreadable = [...(calibration?.unreadable ?? []), ...(measured?.unreadable ?? [])]
+    const { failures = [], ...compared } =
+      tested === null ? {} : await compareExport(checkpoint, out, tested, { engine: compareWith, calibratedOn, signal })
+    const unreadable = [
+      ...(calibration?.unreadable ?? []),
+      ...failures.map((failure): UnreadableVideo => ({ use: 'evaluate', ...failure })),
+    ]
     for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)
-    const accuracy = measured?.comparison ?? null
+    const accuracy = 'sameAnswer' in compared ? compared : null
     for (const warning of accuracy?.warnings ?? []) display.note(`warning: ${warning}`)
     process.stdout.write(json ? `${JSON.stringify({ ...result, accuracy, unreadable })}\n` : report(result, accuracy))
   } finally {
@@ -208,83 +211,9 @@ async function clipsOf(
   )
 }
 
-interface Comparison {
-  readonly checkpoint: Evaluation['scores']
-  readonly file: Evaluation['scores']
-  /** Videos that get the same answer from both. */
-  readonly sameAnswer: number
-  /** Which of the videos the checkpoint was trained on. */
-  readonly trainedOn: Evaluation['trainedOn']
-  /** Ids of the videos that the bounds of activations were measured on, too. */
-  readonly calibratedOn: readonly string[]
-  readonly warnings: readonly string[]
-}
-
-/** Scores of the checkpoint in float32 and of the file on the same videos, one view each. */
-async function measure(
-  checkpoint: string,
-  file: string,
-  videos: readonly LabeledVideo[],
-  options: {
-    readonly engine: string | null
-    /** Videos that the bounds of activations were measured on. */
-    readonly calibratedOn: readonly LabeledVideo[]
-    readonly signal: AbortSignal
-  },
-): Promise<{ readonly comparison: Comparison; readonly unreadable: readonly UnreadableVideo[] }> {
-  const { engine, calibratedOn, signal } = options
-  const evaluate = async (place: string): Promise<Evaluation> => {
-    const classifier = await openAnyClassifier(place, { engine: place === file ? null : engine })
-    try {
-      return await evaluateVideos(classifier, videos, { clips: 1, crops: 1, signal })
-    } finally {
-      await classifier.close()
-    }
-  }
-  const [before, after] = [await evaluate(checkpoint), await evaluate(file)]
-  // By id: a video that could be read once only, for want of time, would move all behind it.
-  const answers = new Map(after.predictions.map(({ id, predicted }) => [id, predicted]))
-  const sameAnswer = before.predictions.filter(({ id, predicted }) => predicted === answers.get(id)).length
-  const scored = new Set(after.predictions.map(({ id }) => id))
-  const both = await sameContent(
-    videos.filter(({ id }) => scored.has(id)),
-    calibratedOn,
-    signal,
-  )
-  // The file says nothing of its training: what the checkpoint says is true of it, too.
-  const { trainedOn, warnings: ofCheckpoint } = before
-  const warnings =
-    both.length === 0
-      ? ofCheckpoint
-      : [
-          ...ofCheckpoint,
-          `${both.length} of the ${scored.size} videos of --evaluate are those of --calibrate: 8-bit integers may lose more accuracy on new videos.`,
-        ]
-  return {
-    comparison: {
-      ...{ checkpoint: before.scores, file: after.scores, sameAnswer },
-      ...{ trainedOn, calibratedOn: both, warnings },
-    },
-    unreadable: before.failures.map((failure) => ({ use: 'evaluate', ...failure })),
-  }
-}
-
-/** Ids of videos whose files have the content of one of `others`. */
-async function sameContent(
-  videos: readonly LabeledVideo[],
-  others: readonly LabeledVideo[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  if (others.length === 0) return []
-  const contents = (await withDigests(others, signal)).flatMap((video) =>
-    video.digest === null ? [] : [fileDigestOf(video)],
-  )
-  return videosOf(await withDigests(videos, signal), new Set(contents)).map(({ id }) => id)
-}
-
 function report(
   { files, bytes, float32Bytes, precision, check, sidecar }: ClassifierExport,
-  accuracy: Comparison | null,
+  accuracy: Omit<ExportComparison, 'failures'> | null,
 ): string {
   const lines = [
     `wrote      ${files.join(', ')}`,

@@ -101,7 +101,7 @@ describe('videos that cannot be read', () => {
     expect(stderr.match(/^warning: --/gm)).toHaveLength(3)
     expect(stderr.match(/^warning: (?!--).*/gm)).toEqual([
       expect.stringContaining('is not shown to be better than always answering'),
-      expect.stringContaining('2 of the 6 videos of --evaluate are those of --calibrate'),
+      expect.stringContaining('2 of the 6 videos that are tested are those of the calibration'),
     ])
   })
 

@@ -184,7 +184,7 @@ describe('export --evaluate', () => {
     expect(accuracy.trainedOn.others.videos).toBe(6)
     expect(accuracy.calibratedOn).toHaveLength(4)
     expect(accuracy.warnings.join('\n')).toMatch(/12 of the 18 videos were used to train/)
-    expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 videos of --evaluate are those of --calibrate/)
+    expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 videos that are tested are those of the calibration/)
     // The file alone does not say it.
     expect((await evaluate(data, place('head.onnx'))).trainedOn).toMatchObject({ known: false, withLabels: [] })
   })

@@ -190,11 +190,11 @@ console.log((await chooseEngine(null)).name)
   })
 
   it('is a library for programs and for the type checker', () => {
-    const program = `import { createMask, engineNamed, type ModelConfiguration } from 'videomae'
+    const program = `import { createMask, engineNamed, type RunConfiguration } from 'videomae'
 const engine = await engineNamed('onnx')
 const probe: { readonly available: boolean; readonly detail: string } = await engine.probe()
 if (!probe.available) throw new Error(probe.detail)
-export type Model = ModelConfiguration
+export type Model = RunConfiguration
 console.log(typeof createMask)
 `
     writeFileSync(path.join(consumer, 'program.ts'), program)
