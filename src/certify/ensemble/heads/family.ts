@@ -25,10 +25,7 @@ export function headLearners(options: HeadOptions = { kind: 'ridge' }): LearnerF
           `${other.rows} x ${other.width}`,
         )
     },
-    checkPlan(set, plan) {
-      checkFeatureSet(set)
-      checkHeadPlan(head, set, plan)
-    },
+    checkPlan: (set, plan) => checkHeadPlan(head, set, plan),
     contentOf: contentOfRow,
     learnersAtOnce: headsAtOnce,
     open: (layout) => openHeads(head, layout),

@@ -2,7 +2,7 @@
 import { availableMemory } from '../../../core/available-memory.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
-import { type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
+import { checkFeatureSet, type FeatureSet, type TestSet, unitRows } from '../feature-set.ts'
 import { sha256 } from '../hash.ts'
 import type { EnsembleLayout } from '../layout.ts'
 import type { EnsemblePlan, PoolOptions } from '../learners.ts'
@@ -23,12 +23,13 @@ const weightsName = 'head'
 
 type HeadTrainer = LearnerTrainer<FeatureSet, TestSet>
 
-/** @throws VideoMaeError `INVALID_ARGUMENT`, `OUT_OF_MEMORY` */
+/** @throws VideoMaeError `INVALID_ARGUMENT`, `FEATURES_NOT_FINITE`, `OUT_OF_MEMORY` */
 export function checkHeadPlan(head: ResolvedHead, set: FeatureSet, { seeds = 1, learners }: EnsemblePlan): void {
   if (seeds !== 1) {
     const hint = 'Several seeds (DPA*) need learners that draw random numbers: attentive, full or scratch.'
     throw invalidArgument('seeds', `1, because ${head.kind} heads draw no random numbers`, seeds, hint)
   }
+  checkFeatureSet(set)
   requireRoom(learners, set.classNames.length, set)
 }
 

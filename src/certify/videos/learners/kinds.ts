@@ -91,8 +91,12 @@ export function checkLearner(learner: LearnerOptions): void {
 /** Without the options that its kind does not have, for several kinds of learners under one set of options. */
 export function ownOptions(learner: LearnerOptions): LearnerOptions {
   const { kind, seed } = learner
-  const own = ownNames.filter((name) => optionsOf(kind).includes(name))
-  return { kind, seed, ...Object.fromEntries(own.map((name) => [name, learner[name]])) }
+  const own = optionsOf(kind)
+  return {
+    kind,
+    seed,
+    ...Object.fromEntries(ownNames.map((name) => [name, own.includes(name) ? learner[name] : undefined])),
+  }
 }
 
 /** Learners on tokens or frames, where each group of partitions would need another encoder. */
