@@ -57,6 +57,15 @@ export interface LearnerRecord {
   readonly sha256: string
 }
 
+/** Weights by name. */
+export type LearnerState = ReadonlyMap<string, Float32Array>
+
+export interface TrainedLearner {
+  readonly record: LearnerRecord
+  /** [seeds] none where there was nothing to learn. */
+  readonly states: readonly LearnerState[]
+}
+
 export interface VoteOptions extends PoolOptions {
   /** Ranks kept of each ballot; Run-Off Election needs full `rankings` (default), the others only `votes`. */
   readonly keep?: 'rankings' | 'votes'

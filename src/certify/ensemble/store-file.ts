@@ -2,8 +2,7 @@
 import { nullIfMissing } from '../../format/missing.ts'
 import { readSafetensors, type SafetensorsFile } from '../../format/safetensors.ts'
 import { sha256 } from './hash.ts'
-import type { LearnerRecord } from './learners.ts'
-import type { LearnerState, TrainedLearner } from './trainer.ts'
+import type { LearnerRecord, LearnerState, TrainedLearner } from './learners.ts'
 
 /** What binds the records of a file to their plan and their numbers: the digest of a learner is of its weights, and does not say whose they are. */
 export function checkRecords(plan: string, records: string): string {

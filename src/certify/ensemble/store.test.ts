@@ -6,10 +6,9 @@ import { afterAll, describe, expect, test, vi } from 'vitest'
 import { gaussians } from '../../../test/certify/gaussians.ts'
 import { writeSafetensors } from '../../format/safetensors.ts'
 import { headLearners } from './heads/family.ts'
-import type { EnsemblePlan } from './learners.ts'
+import type { EnsemblePlan, LearnerState, TrainedLearner } from './learners.ts'
 import { FolderStore, folderStore } from './store.ts'
 import { checkRecords } from './store-file.ts'
-import type { LearnerState, TrainedLearner } from './trainer.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-store-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

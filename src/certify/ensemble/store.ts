@@ -21,10 +21,9 @@ import { jsonOrNull } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { readRegularFile, readRegularText } from '../../format/regular-file.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../../format/safetensors.ts'
-import type { LearnerRecord } from './learners.ts'
+import type { LearnerRecord, LearnerState, TrainedLearner } from './learners.ts'
 import type { Range } from './queue.ts'
 import { checkRecords, readLearnersFile } from './store-file.ts'
-import type { LearnerState, TrainedLearner } from './trainer.ts'
 
 export interface LearnerStore {
   /** Whether what is written outlives the process. */

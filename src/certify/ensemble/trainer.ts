@@ -7,21 +7,14 @@ import type {
   LearnerDescription,
   LearnerFamily,
   LearnerRecord,
+  LearnerState,
   PoolOptions,
   TrainedEnsemble,
+  TrainedLearner,
   VoteOptions,
 } from './learners.ts'
 import type { Range } from './queue.ts'
 import type { LearnerStore } from './store.ts'
-
-/** Weights by name. */
-export type LearnerState = ReadonlyMap<string, Float32Array>
-
-export interface TrainedLearner {
-  readonly record: LearnerRecord
-  /** [seeds] none where there was nothing to learn. */
-  readonly states: readonly LearnerState[]
-}
 
 export interface LearnerTrainer<Set extends SampleSet, Inputs extends TestInputs>
   extends Pick<LearnerFamily<Set, Inputs>, 'description' | 'check' | 'poisoned'> {
