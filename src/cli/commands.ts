@@ -341,6 +341,7 @@ function addDoctor(program: Command): void {
   program
     .command('doctor')
     .summary('what this machine has, what is missing and how to get it')
+    .option('--measure', 'time one small training step on every engine, and say which is the fastest')
     .addOption(json())
     .action((options) => runCommand(options, async () => (await import('./doctor.ts')).doctorCommand(options)))
 }

@@ -5,6 +5,7 @@ import { nodeProblem, oldestNode } from '../core/node-version.ts'
 import { findMpiLibraries, findMpiPrograms } from '../distributed/find-mpi.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { checkProviders } from '../engine/onnx/providers.ts'
+import type { EngineCandidate, EngineTime } from '../train/measure-engines.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
 export interface Finding {
@@ -15,9 +16,15 @@ export interface Finding {
   readonly detail: string
 }
 
+export interface DoctorOptions extends CommonOptions {
+  /** Times one small training step on every engine. */
+  readonly measure?: boolean
+}
+
 /** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
-export async function doctorCommand(options: CommonOptions): Promise<void> {
-  report([...machine(), ...(await engines()), ...(await providers()), ...(await decoders()), await mpi()], options)
+export async function doctorCommand(options: DoctorOptions): Promise<void> {
+  const found = [...machine(), ...(await engines()), ...(await providers()), ...(await decoders()), await mpi()]
+  report([...found, ...(options.measure === true ? await measured() : [])], options)
 }
 
 /** With `--json` one document holds the findings and, where a needed part is missing, the error. */
@@ -96,6 +103,41 @@ async function engines(): Promise<Finding[]> {
     detail: `${chosen}, where none is named`,
   })
   return findings
+}
+
+/** A small step on every engine that runs here, except the reference, which is for checks only. */
+async function measured(): Promise<Finding[]> {
+  const { fastest, measureEngines, smallStep } = await import('../train/measure-engines.ts')
+  const candidates: EngineCandidate[] = []
+  for (const name of engineNames.filter((each) => each !== 'reference')) {
+    const engine = await engineNamed(name)
+    if (!(await engine.probe()).available) continue
+    candidates.push({ engine, precision: 'float32' })
+    if (name === 'native' || name === 'cuda') candidates.push({ engine, precision: 'bfloat16' })
+  }
+  const step = smallStep()
+  return measurements(await measureEngines(candidates, step), step.clips, fastest)
+}
+
+/** What was measured, and what to use. */
+export function measurements(
+  times: readonly EngineTime[],
+  clips: number,
+  fastest: (times: readonly EngineTime[]) => EngineTime | null,
+): Finding[] {
+  const findings = times.map(({ engine, precision, milliseconds, failure }): Finding => {
+    const detail =
+      milliseconds === null
+        ? `failed: ${failure}`
+        : `${milliseconds.toFixed(0)} ms for ${clips} clips, ${((1000 * clips) / milliseconds).toFixed(1)} clips/s`
+    return { part: `step ${engine.name} ${precision}`, ok: milliseconds !== null, optional: true, detail }
+  })
+  const best = fastest(times)
+  const detail =
+    best === null
+      ? 'no engine finished a step'
+      : `${best.engine.name} in ${best.precision}: --engine ${best.engine.name} --set engine.precision=${best.precision}`
+  return [...findings, { part: 'fastest', ok: best !== null, optional: true, detail }]
 }
 
 /** Execution providers that the build of ONNX Runtime has: those that open here, and those whose libraries or device are missing. */

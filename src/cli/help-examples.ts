@@ -54,7 +54,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   statement: ['statement checkpoints/certify'],
   report: ['report checkpoints/certify', 'report checkpoints/classifier --out classifier.html'],
   demo: ['demo', 'demo --out demo-output --report'],
-  doctor: ['doctor', 'doctor --json'],
+  doctor: ['doctor', 'doctor --json', 'doctor --measure'],
   completion: [
     'completion bash > ~/.local/share/bash-completion/completions/videomae',
     'completion zsh',

@@ -262,7 +262,7 @@ const table: Record<string, Record<string, Use>> = {
     '--no-pictures': { tests: [['test/report/certificates.test.ts', '--no-pictures is refused for a certificate']] },
   },
   demo: used('--report', '--out', '--clips', '--steps', '--engine', '--threads', '--json'),
-  doctor: used('--json'),
+  doctor: used('--json', '--measure'),
   completion: used('--json'),
 }
 

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import type { Engine } from '../engine/index.ts'
+import { referenceEngine } from '../engine/reference/index.ts'
+import { Graph } from '../graph/graph.ts'
+import { scale } from '../graph/operations/elementwise.ts'
+import { fastest, measureEngines, smallStep } from './measure-engines.ts'
+
+const graph = new Graph('step')
+const step = {
+  programs: [graph.build({ y: scale(graph.input('x', [1]), 2) })],
+  state: new Map(),
+  inputs: () => ({ x: Float32Array.of(1) }),
+  clips: 1,
+}
+
+/** The reference engine, whose runs take so many milliseconds; the first one takes a hundred more. */
+function slowed(name: string, milliseconds: number): Engine {
+  return {
+    ...{ name, probe: referenceEngine.probe },
+    async open(programs) {
+      const session = await referenceEngine.open(programs)
+      let first = 100
+      return {
+        ...{ engine: name, writeState: session.writeState.bind(session), readState: session.readState.bind(session) },
+        ...{ memory: session.memory.bind(session), close: session.close.bind(session) },
+        async run(program, inputs) {
+          await new Promise((resolve) => setTimeout(resolve, milliseconds + first))
+          first = 0
+          return session.run(program, inputs)
+        },
+      }
+    },
+  }
+}
+
+test('the fastest engine is found, without the first step, and one that fails is named', async () => {
+  const broken: Engine = {
+    ...{ name: 'broken', probe: referenceEngine.probe },
+    open: async () => Promise.reject(new Error('no memory\nat all')),
+  }
+  const candidates = [slowed('slow', 60), broken, slowed('fast', 5)].map((engine) => ({
+    ...{ engine, precision: 'float32' as const },
+  }))
+  const times = await measureEngines(candidates, step, 1)
+  expect(times.map(({ failure }) => failure)).toEqual([null, 'no memory', null])
+  expect(times[0].milliseconds).toBeGreaterThanOrEqual(59)
+  expect(times[2].milliseconds).toBeLessThan(100)
+  expect(fastest(times)?.engine.name).toBe('fast')
+  expect(fastest([times[1]])).toBeNull()
+})
+
+test('the measured step is one of pretraining, whose tokens are all seen or predicted', () => {
+  const { programs, inputs, clips } = smallStep()
+  const { visible, masked, frames } = inputs(1)
+  expect(programs[0].updates.map(({ kind }) => kind)).toContain('adamw')
+  expect(frames).toHaveLength(clips * 16 * 112 * 112 * 3)
+  const first = [...visible.subarray(0, 39), ...masked.subarray(0, 353)]
+  expect(new Set(first).size).toBe(392)
+})
