@@ -108,12 +108,17 @@ test('folders with their parents are made by makeFolder alone: mkdir with `recur
   expect(made).toEqual([])
 })
 
-test('connections are made by hub/request.ts alone; decoding processes talk through pipes', () => {
+test('connections to other machines are made by hub/request.ts alone; decoding processes talk through pipes', () => {
   const connecting = [...fileImports().keys()].filter((file) => {
     const text = readFileSync(path.join(source, file), 'utf8')
     return /from 'node:(https?|http2|net|tls|dgram|dns)(\/promises)?'|\bfetch\(|\bWebSocket\(/.test(text)
   })
-  expect(connecting.toSorted()).toEqual(['hub/request.ts', 'video/parent-watch.ts', 'video/pool-process.ts'])
+  expect(connecting.toSorted()).toEqual([
+    'hub/request.ts',
+    'report/live/server.ts', // listens on 127.0.0.1
+    'video/parent-watch.ts',
+    'video/pool-process.ts',
+  ])
 })
 
 test('temporary folders are made by makeTemporaryFolder alone: it says what is wrong with TMPDIR', () => {

@@ -50,6 +50,13 @@ export function rateFactor(value: string): number {
   throw new InvalidArgumentError('Expected a number from 0 to 51.')
 }
 
+/** A port of this machine. */
+export function portNumber(value: string): number {
+  const number = numberOf(value)
+  if (Number.isSafeInteger(number) && number >= 1 && number <= 65_535) return number
+  throw new InvalidArgumentError('Expected a whole number from 1 to 65535.')
+}
+
 /** A part of a whole, neither nothing nor all of it. */
 export function fraction(value: string): number {
   const number = numberOf(value)

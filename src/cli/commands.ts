@@ -12,6 +12,7 @@ import { addHelpExamples } from './help-examples.ts'
 import { replaceHubNames } from './hub-places.ts'
 import { refuseRanks } from './one-process.ts'
 import { runCommand } from './run.ts'
+import { addWatch } from './watch-command.ts'
 
 /** All commands. Each command's module is loaded only when it runs, so that `--help` is instant. */
 export function createProgram(): Command {
@@ -44,6 +45,7 @@ export function createProgram(): Command {
   addCertifyCommands(program)
   addCertificateCommands(program)
   addReport(program)
+  addWatch(program)
   addDemo(program)
   addDoctor(program)
   addCompletion(program)
@@ -184,6 +186,7 @@ function addPretrain(program: Command): void {
     .option('--seed <n>', 'seed of weights, order, crops and masks', wholeNumber)
     .option('--print-config', 'print all resolved values and stop')
     .option('--dry-run', 'check everything up to the first step (list, memory, some videos) and stop')
+    .option('--page', 'serve a live page on this machine while the run goes on')
     .option('--force', 'start even if the estimated memory exceeds the available memory')
     .addOption(json())
     .option('--quiet', 'no progress')

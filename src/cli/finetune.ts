@@ -91,7 +91,7 @@ async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promis
     return
   }
   await trainWithProgress(
-    { ...options, ranks },
+    { ...options, ranks, out, savable: configuration.mode === 'full' },
     (shown, display) => {
       for (const note of notes) shown.onNote(note)
       return finetune(configuration, {

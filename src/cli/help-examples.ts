@@ -10,7 +10,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   pretrain: [
     'pretrain videos --recipe laptop-pretrain',
     "pretrain videos --set mask.ratio=0.9 --set 'schedule.duration=2000 steps' --out checkpoints/mine",
-    'pretrain --resume --out checkpoints/mine',
+    'pretrain --resume --out checkpoints/mine --page',
   ],
   launch: ['launch --ranks 2 -- pretrain videos --recipe laptop-pretrain'],
   finetune: [
@@ -53,6 +53,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   diff: ['diff checkpoints/certify-may checkpoints/certify-june --csv changes.csv'],
   statement: ['statement checkpoints/certify'],
   report: ['report checkpoints/certify', 'report checkpoints/classifier --out classifier.html'],
+  watch: ['watch checkpoints/mine', 'watch checkpoints/one checkpoints/other --port 8080'],
   demo: ['demo', 'demo --out demo-output --report'],
   doctor: ['doctor', 'doctor --json', 'doctor --measure'],
   completion: [

@@ -19,6 +19,8 @@ export function interruptSignal(
   rank: number | null = null,
 ): {
   readonly signal: AbortSignal
+  /** The same as a first Ctrl-C. Doing it again is no second one. */
+  stop(): void
   dispose(): void
 } {
   const controller = new AbortController()
@@ -40,6 +42,9 @@ export function interruptSignal(
   const watch = rank === 0 ? whenPresent(process.env[stopFileVariable], () => onSignal('SIGINT')) : undefined
   return {
     signal: controller.signal,
+    stop() {
+      if (!controller.signal.aborted) onSignal(signals[0])
+    },
     dispose() {
       for (const name of signals) process.off(name, onSignal)
       process.off('SIGHUP', ignoreHangup)

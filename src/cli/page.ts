@@ -42,6 +42,11 @@ function oldPage(folder: string): string | null {
   return existsSync(page) ? page : null
 }
 
+/** Where a live page is, for the terminal. */
+export function addressLine(address: string): string {
+  return `live page ${address} (this machine alone; whoever knows the address can use it)`
+}
+
 /** How to get a page about a run. */
 export function pageHint(run: string): string {
   const shown = path.relative('.', run) || '.'

@@ -74,7 +74,7 @@ async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promis
     return trainWithProgress(options, check, dryRunSummary)
   }
   await trainWithProgress(
-    { ...options, ranks },
+    { ...options, ranks, out, savable: true },
     (shown) => {
       for (const note of notes) shown.onNote(note)
       return pretrain(configuration, { out, resume, newLength: own, force, ranks, ...shown })

@@ -1,5 +1,8 @@
+import path from 'node:path'
 import { unusedArgument } from '../core/errors.ts'
 import type { Ranks } from '../distributed/ranks.ts'
+import type { LiveControls } from '../report/live/document.ts'
+import type { LivePage } from '../report/live/server.ts'
 import type { Override } from '../train/configuration-file.ts'
 import { parseOverride } from '../train/configuration-file.ts'
 import type { OpenedVideos } from '../train/open-some.ts'
@@ -8,6 +11,7 @@ import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { formatStart } from './banner.ts'
 import { interruptSignal } from './interrupt.ts'
+import { addressLine } from './page.ts'
 import { formatRanks } from './ranks.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -23,6 +27,8 @@ export interface TrainingCommandOptions extends CommonOptions {
   readonly seed?: number
   readonly printConfig?: boolean
   readonly quiet?: boolean
+  /** Serve a live page while the run goes on. */
+  readonly page?: boolean
   /** Everything up to the first step, and no further. */
   readonly dryRun?: boolean
   /** Start although the memory does not seem to suffice. */
@@ -50,6 +56,12 @@ export function oneOrSeveral(sources: readonly string[] | undefined): string | r
 export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
   if (options.printConfig === true && options.dryRun === true)
     throw unusedArgument('--dry-run', 'with --print-config, which checks no video', true)
+  if (options.page === true && (options.printConfig === true || options.dryRun === true))
+    throw unusedArgument(
+      '--page',
+      `with ${options.dryRun === true ? '--dry-run' : '--print-config'}, which trains nothing`,
+      true,
+    )
   const plain: readonly PlainOption[] = [
     ...own,
     { key: 'engine.name', value: options.engine, origin: '--engine' },
@@ -71,14 +83,32 @@ export function dryRunSummary({ opened, unreadable }: OpenedVideos): string {
   return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
 }
 
+async function livePageOf(folder: string, controls: LiveControls): Promise<LivePage> {
+  const { openLivePage } = await import('../report/live/server.ts')
+  return openLivePage([{ name: path.relative('.', folder) || '.', folder }], { controls })
+}
+
 /**
  * Trains with progress on stderr and Ctrl-C as an interruption, then prints the result: JSON, or what `summary` makes of it.
  * Of several ranks, the first one alone prints anything.
+ *
+ * @param out folder of the run, for its live page; `savable`: whether a checkpoint can be asked for
  */
 export async function trainWithProgress<T>(
-  { json = false, quiet = false, ranks }: TrainingCommandOptions & { readonly ranks?: Ranks },
+  {
+    json = false,
+    quiet = false,
+    page = false,
+    ranks,
+    out,
+    savable = false,
+  }: TrainingCommandOptions & {
+    readonly ranks?: Ranks
+    readonly out?: string
+    readonly savable?: boolean
+  },
   train: (
-    shown: Required<Pick<RunOptions, 'signal' | 'onStart' | 'onProgress' | 'onNote'>>,
+    shown: Required<Pick<RunOptions, 'signal' | 'onStart' | 'onProgress' | 'onNote' | 'saveWanted'>>,
     display: ProgressDisplay,
   ) => Promise<T>,
   summary: (result: T) => string,
@@ -88,18 +118,31 @@ export async function trainWithProgress<T>(
   const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })
   const interrupt = interruptSignal(undefined, several ? ranks.rank : null)
   if (several) display.note(formatRanks(ranks))
+  let saveWanted = false
+  const askToSave = (): void => {
+    saveWanted = true
+  }
+  const save = savable && !several ? askToSave : null
+  const live = page && first && out !== undefined ? await livePageOf(out, { save, stop: interrupt.stop }) : null
+  if (live !== null) display.note(addressLine(live.address))
   try {
     const shown = {
       signal: interrupt.signal,
       onStart: (start: RunStart) => display.note(formatStart(start)),
       onProgress: (progress: TrainingProgress) => display.update(progress),
       onNote: (note: string) => display.note(note),
+      saveWanted: () => {
+        const wanted = saveWanted
+        saveWanted = false
+        return wanted
+      },
     }
     const result = await train(shown, display)
     display.end()
     if (!first) return
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : summary(result))
   } finally {
+    await live?.close()
     display.end()
     interrupt.dispose()
   }

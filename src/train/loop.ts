@@ -77,6 +77,8 @@ export interface TrainingOptions {
   readonly save: (step: number) => Promise<void>
   /** Steps from one `save` to the next; the last step and an interruption save too. */
   readonly saveEvery: number
+  /** Asked after every step: true saves its state at once. Not with ranks, which save at the same steps. */
+  readonly saveWanted?: () => boolean
   /** The other ranks. Batches are then asked for when the engine is idle, because their decisions are taken together. */
   readonly ranks?: StepAgreement
   /** Stops the training: cancels the run in progress, or waits for it where the engine cannot; the state of the last whole step is saved. */
@@ -101,7 +103,7 @@ export async function runTraining(options: TrainingOptions): Promise<void> {
     if (record === null) break
     done = record.step
     await options.onStep(record)
-    if (done % saveEvery === 0 || done === steps) {
+    if (done % saveEvery === 0 || done === steps || options.saveWanted?.() === true) {
       await save(done)
       saved = done
     }

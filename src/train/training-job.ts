@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly lock?: RunLock
   /** Stops, saves the last whole step, and rejects with `INTERRUPTED`. The step in progress is canceled where the engine can do that. */
   readonly signal?: AbortSignal
+  /** Asked after every step: true saves a checkpoint at once. Not looked at with several ranks. */
+  readonly saveWanted?: () => boolean
   /** Called once it is known what the run is, before anything big is allocated. */
   readonly onStart?: (start: RunStart) => void
   /** Start although the memory that is available does not seem to suffice. Default false. */

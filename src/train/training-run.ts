@@ -149,6 +149,7 @@ async function trainLocked(
       accumulateInputs: opened.accumulateInputs,
       saveEvery: job.checkpointSteps,
       signal: options.signal,
+      ...(ranks.size === 1 && options.saveWanted !== undefined && { saveWanted: options.saveWanted }),
       ranks: stepAgreement(ranks),
       async onStep(record: StepRecord) {
         metrics.add(record)

@@ -72,6 +72,7 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--seed', '--print-config', '--force', '--json', '--quiet'),
     '--set': { refused: ['pretrain videos --set clip.cropScale=[0.4,1]'] },
     '--dry-run': { refused: ['pretrain videos --print-config --dry-run'] },
+    ...refused(['pretrain videos --print-config', 'pretrain videos --dry-run'], ['--page']),
   },
   launch: used('--ranks', '--mpirun', '--json'),
   finetune: {
@@ -115,6 +116,7 @@ const table: Record<string, Record<string, Use>> = {
     },
     '--readout': { tests: [['test/finetune/readout-heads.test.ts', '--readout is refused in mode']] },
     '--dry-run': { refused: ['finetune list.csv --from scratch --print-config --dry-run'] },
+    ...refused(['finetune list.csv --from scratch --dry-run'], ['--page']),
   },
   evaluate: {
     ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder'),
@@ -261,6 +263,7 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--out', '--json'),
     '--no-pictures': { tests: [['test/report/certificates.test.ts', '--no-pictures is refused for a certificate']] },
   },
+  watch: used('--port', '--json'),
   demo: used('--report', '--out', '--clips', '--steps', '--engine', '--threads', '--json'),
   doctor: used('--json', '--measure'),
   completion: used('--json'),

@@ -38,6 +38,11 @@ ${body}
   return renderHtml(document)
 }
 
+/** The blocks of a section that stands in a page of its own making. */
+export function renderBlocks(blocks: readonly Block[]): Html {
+  return html`${blocks.map(renderBlock)}`
+}
+
 function renderSection({ heading, blocks }: Section, i: number): Html {
   const id = `part-${i + 1}`
   return html`

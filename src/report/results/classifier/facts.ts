@@ -64,14 +64,14 @@ const prediction = z.object({
 })
 export type EvaluatedVideo = z.infer<typeof prediction>
 
-const validation = z.object({
+export const validationSchema = z.object({
   step: count,
   accuracy: share,
   loss: z.number(),
   videos: count,
   lost: z.boolean().optional(),
 })
-export type ValidationLine = z.infer<typeof validation>
+export type ValidationLine = z.infer<typeof validationSchema>
 
 /** A video of the split. */
 export interface SplitVideo {
@@ -143,7 +143,7 @@ async function evaluated(folder: string): Promise<Evaluated | null> {
 async function ofRun(run: string): Promise<ClassifierFacts['run']> {
   return {
     training: await trainingFacts(run),
-    validation: await readResultLines(path.join(run, 'validation.jsonl'), validation),
+    validation: await readResultLines(path.join(run, 'validation.jsonl'), validationSchema),
     split: await readSplit(path.join(run, 'split.csv')),
   }
 }

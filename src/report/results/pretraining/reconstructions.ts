@@ -1,5 +1,5 @@
 /** Animations that `reconstruct` or `demo` have left beside a run. */
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
 import { nullIfMissing } from '../../../format/missing.ts'
@@ -11,12 +11,18 @@ import type { Block, Picture } from '../../page/model.ts'
 const [mostBytes, mostFileBytes] = [1_400_000, 20_000_000]
 const mostPictures = 8
 
-/** @param folders looked through in this order, without their subfolders */
-export async function reconstructionBlocks(folders: readonly string[]): Promise<Block[]> {
+/**
+ * @param folders looked through in this order, without their subfolders
+ * @param newest show the file alone that was written last
+ */
+export async function reconstructionBlocks(
+  folders: readonly string[],
+  { newest = false }: { readonly newest?: boolean } = {},
+): Promise<Block[]> {
   const pictures: Picture[] = []
   let [used, left] = [0, 0]
   for (const folder of folders)
-    for (const name of await animationsIn(folder)) {
+    for (const name of newest ? await newestOf(folder) : await animationsIn(folder)) {
       const found = await pictureOf(path.join(folder, name), name)
       if (found === null) continue
       const size = found.source.length + found.still.length
@@ -55,6 +61,12 @@ export async function reconstructionBlocks(folders: readonly string[]): Promise<
 async function animationsIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder).catch(nullIfMissing)) ?? []
   return names.filter((name) => name.endsWith('.webp') && names.includes(name.replace(/\.webp$/, '.png'))).sort()
+}
+
+async function newestOf(folder: string): Promise<string[]> {
+  const names = await animationsIn(folder)
+  const times = await Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).mtimeMs))
+  return names.filter((_, i) => times[i] === Math.max(...times)).slice(0, 1)
 }
 
 /** Null for a file that is no animation, or one beyond all bounds. */

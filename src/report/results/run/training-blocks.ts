@@ -168,7 +168,7 @@ function valueTable(caption: string, values: Readonly<Record<string, unknown>>):
 }
 
 /** Keys with dots, and values as JSON; lists stay whole, and so does what is nested deeper than any configuration. */
-function leaves(value: unknown, key = '', depth = 0): [key: string, value: string][] {
+export function leaves(value: unknown, key = '', depth = 0): [key: string, value: string][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || depth > 8) {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     return [[key, shortened(text, 500)]]
