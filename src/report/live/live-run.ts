@@ -47,7 +47,7 @@ interface RunFacts extends WatchedRun {
 export async function liveSections(runs: readonly WatchedRun[], now = Date.now()): Promise<LiveSection[]> {
   const facts = await Promise.all(runs.map(factsOf))
   const sections = facts.length === 1 ? await sectionsOfOne(facts[0]) : await sectionsOfSeveral(facts)
-  const state = { id: 'state', heading: 'State', blocks: [stateTable(facts, now), ...notes(facts)] }
+  const state = { id: 'state', heading: 'State', blocks: [stateBlock(facts, now), ...notes(facts)] }
   return [state, ...sections].filter(({ blocks }) => blocks.length > 0)
 }
 
@@ -154,22 +154,18 @@ async function reconstructionOf(folder: string): Promise<Block[]> {
   return blocks.some(({ kind }) => kind === 'pictures') ? blocks : []
 }
 
-function stateTable(facts: readonly RunFacts[], now: number): Block {
+const stateTitles = ['step', 'loss', 'predicting the mean', 'validation', 'clips/s', 'time', 'left', 'last line']
+
+/** Of one run, numbers that fit on a phone; of several, a table. */
+function stateBlock(facts: readonly RunFacts[], now: number): Block {
+  const rows = facts.map((run) => stateRow(run, now))
+  if (rows.length === 1)
+    return { kind: 'facts', facts: stateTitles.map((label, i) => ({ label, value: rows[0][i + 1] })) }
   return {
     kind: 'table',
     caption: 'State of each run, from the last line of its metrics',
-    columns: [
-      { title: 'run' },
-      { title: 'step', align: 'number' },
-      { title: 'loss', align: 'number' },
-      { title: 'predicting the mean', align: 'number' },
-      { title: 'validation', align: 'number' },
-      { title: 'clips/s', align: 'number' },
-      { title: 'time', align: 'number' },
-      { title: 'left', align: 'number' },
-      { title: 'last line', align: 'number' },
-    ],
-    rows: facts.map((run) => stateRow(run, now)),
+    columns: [{ title: 'run' }, ...stateTitles.map((title) => ({ title, align: 'number' as const }))],
+    rows,
   }
 }
 
