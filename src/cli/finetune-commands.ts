@@ -58,6 +58,12 @@ function addFinetune(program: Command): void {
       `[linear, ridge] ${readoutSyntax}; ${automaticReadout}: chosen on the training videos; default: from the recipe, else ${automaticReadout}`,
     )
     .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
+    .option(
+      '--folds <k>',
+      'cross-validation: test every video once, in k folds that keep groups apart; keeps no classifier for use',
+      countOf('folds'),
+    )
+    .option('--repeats <n>', '[folds] divide the videos n times; default: 1', countOf('repeats'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')
     .option(
       '--resume',

@@ -14,6 +14,7 @@ import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { refuseUnusedOverrides } from '../train/unused-keys.ts'
+import { crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
@@ -26,6 +27,9 @@ export interface FinetuneCommandOptions extends TrainingCommandOptions {
   readonly from?: string
   readonly mode?: FinetuneMode
   readonly shots?: number
+  /** Parts of a cross-validation, and how often the data is divided into them. */
+  readonly folds?: number
+  readonly repeats?: number
   /** What a head reads of the tokens. */
   readonly readout?: string
   /** Folder of the run; default: checkpoints/finetune-<mode>. */
@@ -38,7 +42,8 @@ export function finetuneCommand(options: FinetuneCommandOptions): Promise<void> 
 }
 
 async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promise<void> {
-  const { json = false, recipe, resume = false } = options
+  const { json = false, recipe, resume = false, folds } = options
+  refuseWithFolds(options, ranks)
   const file = recipe === undefined ? null : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
     { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
@@ -58,7 +63,7 @@ async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promis
   const folderOf = async (): Promise<string> =>
     path.join(
       'checkpoints',
-      `finetune-${(await loadFinetuneConfiguration({ file: file ?? undefined, overrides })).mode}`,
+      `finetune-${(await loadFinetuneConfiguration({ file: file ?? undefined, overrides })).mode}${folds === undefined ? '' : '-folds'}`,
     )
   const out = options.out ?? (await ranks.agree(folderOf))
   const choose = async () => {
@@ -77,6 +82,7 @@ async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promis
     return
   }
   await ranks.agree(() => requireData(configuration.data.path, 'finetune', choice.resume ? out : null))
+  if (folds !== undefined) return crossValidateCommand(configuration, { ...options, out, folds }, notes)
   const { force } = options
   if (options.dryRun === true) {
     if (ranks.rank > 0) return

@@ -15,6 +15,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   launch: ['launch --ranks 2 -- pretrain videos --recipe laptop-pretrain'],
   finetune: [
     'finetune labels.csv --from checkpoints/mine --mode ridge',
+    'finetune labels.csv --from checkpoints/mine --mode ridge --folds 5 --repeats 3',
     'finetune videos-by-class --from checkpoints/mine --mode full --out checkpoints/classifier',
   ],
   evaluate: [

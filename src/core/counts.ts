@@ -40,6 +40,10 @@ export const largestCounts = {
   epochs: 1_000_000,
   steps: 2 ** 31 - 1,
   shots: 2 ** 31 - 1,
+  /** Parts of the data in a cross-validation. */
+  folds: 1_000_000,
+  /** Divisions of the data into folds. */
+  repeats: 10_000,
   /** Checkpoints that stay. */
   keep: 1_000_000,
   calibrationClips: 65_536,

@@ -116,7 +116,12 @@ const table: Record<string, Record<string, Use>> = {
     },
     '--readout': { tests: [['test/finetune/readout-heads.test.ts', '--readout is refused in mode']] },
     '--dry-run': { refused: ['finetune list.csv --from scratch --print-config --dry-run'] },
-    ...refused(['finetune list.csv --from scratch --dry-run'], ['--page']),
+    ...refused(
+      ['finetune list.csv --from scratch --dry-run', 'finetune list.csv --from scratch --folds 2'],
+      ['--page'],
+    ),
+    ...refused(['finetune list.csv --from scratch'], ['--repeats 2']),
+    '--folds': { tests: [['test/finetune/cross-validation.test.ts', 'is refused beside what it has no use for']] },
   },
   evaluate: {
     ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder'),

@@ -1,0 +1,171 @@
+/** Cross-validation: the accuracy of a way to train on a small set, measured on every video of it. */
+import path from 'node:path'
+import { requireCount } from '../core/counts.ts'
+import { invalidArgument } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
+import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
+import { foldsOf } from '../dataset/folds.ts'
+import { writeSplitFile } from '../dataset/split-file.ts'
+import { writeFileAtomic } from '../format/atomic.ts'
+import { requireOwnResults } from '../format/own-results.ts'
+import {
+  type Estimate,
+  effectiveTrials,
+  groupKey,
+  type Scores,
+  scorePredictions,
+  wilsonInterval,
+} from '../inference/scores.ts'
+import { lockRun } from '../train/run-lock.ts'
+import type { FinetuneConfiguration } from './configuration.ts'
+import { type FinetuneOptions, finetune } from './finetune.ts'
+
+export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' | 'ranks' | 'lock' | 'newLength'> {
+  /** Parts of the data; each is tested by a classifier that is trained on the others. */
+  readonly folds: number
+  /** Divisions into folds, each another one. Default 1. */
+  readonly repeats?: number
+}
+
+export interface FoldResult {
+  readonly repeat: number
+  readonly fold: number
+  /** Folder of the run. */
+  readonly run: string
+  readonly videos: number
+  /** Share of its test videos that is right; null where none could be read. */
+  readonly top1: number | null
+}
+
+export interface CrossValidation {
+  readonly folder: string
+  readonly folds: number
+  readonly repeats: number
+  readonly videos: number
+  /** Groups that are independent of each other. */
+  readonly groups: number
+  /** Mean over the repeats; the interval is that of all videos once, since repeats test the same ones. */
+  readonly top1: Estimate
+  /** Mean over the repeats of the balanced accuracy, with the widest bounds of a repeat. */
+  readonly balanced: Estimate
+  readonly baseline: Scores['baseline']
+  readonly perFold: readonly FoldResult[]
+  /** Videos that could not be read in a test; they are not counted. */
+  readonly failures: readonly { readonly id: string; readonly reason: string }[]
+}
+
+const resultFile = 'cross-validation.json'
+const runPattern = /^repeat-\d+-fold-\d+(\.csv)?$/
+
+/**
+ * Trains and tests a classifier for each fold. The folds keep groups apart and are stratified; validation videos come out of the training
+ * videos of each fold. Writes `cross-validation.json`, and a list and a run folder for each fold.
+ *
+ * @throws VideoMaeError as `finetune` and `foldsOf`; `OUTPUT_TAKEN` for a folder with other files of these names
+ */
+export async function crossValidate(
+  configuration: FinetuneConfiguration,
+  options: CrossValidationOptions,
+): Promise<CrossValidation> {
+  const { folds, repeats = 1, out, onNote, ...others } = options
+  const { data, mode, probe, seed } = configuration
+  requireCount('repeats', repeats)
+  if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labeled videos', null)
+  await requireOwnResults(out, {
+    what: 'the results of an earlier cross-validation',
+    isWritten: (name) => name === resultFile || runPattern.test(name),
+    main: resultFile,
+    begins: /^\{\s*"format": "videomae-cross-validation"/,
+  })
+  const { signal, onDigests: onProgress } = options
+  const { videos, classes } = await openDataset(data.path, { ignoreSplit: true, signal, onProgress })
+  const divisions = Array.from({ length: repeats }, (_, repeat) => foldsOf(videos, classes, { folds, seed, repeat }))
+  const lock = await lockRun(out, onNote)
+  try {
+    makeFolder(out)
+    // Before the first fold: what a stop leaves behind is known as the program's own.
+    await write(out, { state: 'not finished' })
+    const perFold: FoldResult[] = []
+    const perRepeat: Scores[] = []
+    const failures = new Map<string, string>()
+    const places = new Map(videos.map((video) => [placeOf(video), video]))
+    for (const [repeat, foldOf] of divisions.entries()) {
+      const tested: { readonly video: LabeledVideo; readonly probabilities: Float64Array }[] = []
+      for (let fold = 0; fold < folds; fold++) {
+        const name = `repeat-${repeat + 1}-fold-${fold + 1}`
+        onNote?.(`fold ${fold + 1} of ${folds}${repeats === 1 ? '' : `, repeat ${repeat + 1} of ${repeats}`}`)
+        const list = path.join(out, `${name}.csv`)
+        const [test, train] = [true, false].map((own) => videos.filter((_, i) => (foldOf[i] === fold) === own))
+        await writeSplitFile(list, { train, validation: [], test })
+        const own = {
+          ...configuration,
+          data: { ...data, path: list, official: true },
+          // The features of a video are the same in all folds.
+          probe: mode === 'full' ? probe : { ...probe, cache: probe.cache ?? path.join(out, 'features') },
+        }
+        const result = await finetune(own, { ...others, onNote, out: path.join(out, name) })
+        const byId = new Map(
+          (await openDataset(list, { digests: false, signal })).videos.map((video) => [video.id, video]),
+        )
+        const found = result.test?.predictions ?? []
+        for (const { id, probabilities } of found)
+          tested.push({ video: places.get(placeOf(byId.get(id)!))!, probabilities: Float64Array.from(probabilities) })
+        for (const { id, reason } of result.test?.failures ?? []) failures.set(id, reason)
+        const right = found.filter(({ label, predicted }) => label === predicted).length
+        perFold.push({
+          repeat,
+          fold,
+          run: result.run,
+          videos: found.length,
+          top1: found.length === 0 ? null : right / found.length,
+        })
+      }
+      perRepeat.push(
+        scorePredictions(
+          tested.map(({ probabilities }) => probabilities),
+          tested.map(({ video }) => video.class),
+          { labels: classes, groups: tested.map(({ video }) => groupKey(video)), seed },
+        ),
+      )
+    }
+    const result = {
+      ...summaryOf(perRepeat, videos),
+      ...{ folder: path.resolve(out), folds, repeats, perFold },
+      failures: [...failures].map(([id, reason]) => ({ id, reason })),
+    }
+    await write(out, { state: 'finished', ...result, perRepeat })
+    return result
+  } finally {
+    await lock.release()
+  }
+}
+
+const placeOf = ({ path: file, start, end }: LabeledVideo): string =>
+  `${path.resolve(file)}#${start ?? ''}-${end ?? ''}`
+
+function summaryOf(perRepeat: readonly Scores[], videos: readonly LabeledVideo[]) {
+  const mean = (of: (scores: Scores) => number): number =>
+    perRepeat.reduce((sum, scores) => sum + of(scores), 0) / perRepeat.length
+  const sizes = new Map<string, number>()
+  for (const video of videos) sizes.set(groupKey(video), (sizes.get(groupKey(video)) ?? 0) + 1)
+  const [{ videos: count, groups, baseline }] = perRepeat
+  return {
+    videos: count,
+    groups,
+    top1: wilsonInterval(
+      mean(({ top1 }) => top1.value),
+      effectiveTrials([...sizes.values()]),
+    ),
+    balanced: {
+      value: mean(({ balanced }) => balanced.value),
+      low: Math.min(...perRepeat.map(({ balanced }) => balanced.low)),
+      high: Math.max(...perRepeat.map(({ balanced }) => balanced.high)),
+    },
+    baseline,
+  }
+}
+
+function write(out: string, result: object): Promise<void> {
+  const document = { format: 'videomae-cross-validation', version: 1, ...result }
+  return writeFileAtomic(path.join(out, resultFile), `${JSON.stringify(document, null, 2)}\n`)
+}
