@@ -115,6 +115,7 @@ test('connections to other machines are made by hub/request.ts alone; decoding p
   })
   expect(connecting.toSorted()).toEqual([
     'hub/request.ts',
+    'report/live/document.ts', // its script asks the server of its own page
     'report/live/server.ts', // listens on 127.0.0.1
     'video/parent-watch.ts',
     'video/pool-process.ts',

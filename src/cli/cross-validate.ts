@@ -7,11 +7,16 @@ import type { Ranks } from '../distributed/ranks.ts'
 import type { FinetuneConfiguration } from '../finetune/configuration.ts'
 import { type CrossValidation, crossValidate } from '../finetune/cross-validation.ts'
 import { type Estimate, majorityWarning } from '../inference/scores.ts'
-import type { FinetuneCommandOptions } from './finetune.ts'
-import { trainWithProgress } from './training.ts'
+import { type TrainingCommandOptions, trainWithProgress } from './training.ts'
+
+export interface CrossValidateOptions extends TrainingCommandOptions {
+  /** Parts of a cross-validation, and how often the data is divided into them. */
+  readonly folds?: number
+  readonly repeats?: number
+}
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` for what has no effect beside or without `--folds` */
-export function refuseWithFolds(options: FinetuneCommandOptions, ranks: Ranks): void {
+export function refuseWithFolds(options: CrossValidateOptions, ranks: Ranks): void {
   const { folds, repeats, resume, page, dryRun, printConfig } = options
   if (folds === undefined) {
     if (repeats !== undefined) throw unusedArgument('--repeats', 'without --folds', repeats)
@@ -25,7 +30,7 @@ export function refuseWithFolds(options: FinetuneCommandOptions, ranks: Ranks): 
 
 export async function crossValidateCommand(
   configuration: FinetuneConfiguration,
-  options: FinetuneCommandOptions & { readonly out: string; readonly folds: number },
+  options: CrossValidateOptions & { readonly out: string; readonly folds: number },
   notes: readonly string[],
 ): Promise<void> {
   const { out, folds, repeats, force } = options

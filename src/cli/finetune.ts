@@ -14,22 +14,19 @@ import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { refuseUnusedOverrides } from '../train/unused-keys.ts'
-import { crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
+import { type CrossValidateOptions, crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
-import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
+import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress } from './training.ts'
 
-export interface FinetuneCommandOptions extends TrainingCommandOptions {
+export interface FinetuneCommandOptions extends CrossValidateOptions {
   /** Folders per class or lists; replace what the recipe says. */
   readonly data?: readonly string[]
   /** Checkpoint, run folder, Hugging Face directory, or `scratch`. */
   readonly from?: string
   readonly mode?: FinetuneMode
   readonly shots?: number
-  /** Parts of a cross-validation, and how often the data is divided into them. */
-  readonly folds?: number
-  readonly repeats?: number
   /** What a head reads of the tokens. */
   readonly readout?: string
   /** Folder of the run; default: checkpoints/finetune-<mode>. */
