@@ -91,21 +91,26 @@ function addInspect(program: Command): void {
 }
 
 /** `officialNames`, written out so that `--help` loads nothing of what reads them. */
-const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics'] as const
+const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics', 'split'] as const
 
 function addDataset(program: Command): void {
   program
     .command('dataset')
-    .summary('write lists of a published data set with its official splits')
+    .summary('write lists of a data set with its splits')
     .description(
       'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics and writes a list for each\n' +
         'official split, with groups where the data set has them, and the classes in their official order. Says which videos\n' +
-        'are missing. Reads no video.',
+        'are missing. Reads no video.\n' +
+        'split: divides videos of your own, stratified by class, with groups and copies on one side.',
     )
-    .addArgument(new Argument('<name>', 'the data set').choices(datasets))
-    .argument('<folder>', 'where its videos lie, in any subfolders')
+    .addArgument(new Argument('<name>', 'the data set; split: your own').choices(datasets))
+    .argument('<folder>', 'where its videos lie, in any subfolders; split: also a list')
     .option('--annotations <folder>', 'where the annotation files lie; default: the folder of the videos')
     .option('--out <folder>', 'folder of the lists; default: NAME-lists')
+    .option('--validation <share>', '[split] share of the videos to choose on; default: 0.1', fraction)
+    .option('--test <share>', '[split] share of the videos to test on; default: 0.2', fraction)
+    .option('--seed <n>', '[split] seed of the split; default: 0', wholeNumber)
+    .option('--groups <pattern>', '[split] groups from names: a regular expression whose first (part) is the group')
     .addOption(json())
     .action((name, folder, options) =>
       runCommand(options, async () => (await import('./dataset.ts')).datasetCommand(name, folder, options)),

@@ -1,8 +1,16 @@
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { type OfficialDataset, type OfficialName, writeOfficialDataset } from '../dataset/official/official.ts'
+import { type SplitData, splitData } from '../dataset/split-data.ts'
+import { formatSplitRecord } from '../dataset/split-record.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface DatasetCommandOptions extends CommonOptions {
+  /** [split] Shares of the videos, the seed, and a regular expression for groups in names. */
+  readonly validation?: number
+  readonly test?: number
+  readonly seed?: number
+  readonly groups?: string
   /** Default: `NAME-lists`. */
   readonly out?: string
   /** Default: the folder of the videos. */
@@ -14,13 +22,48 @@ const mostNamed = 10
 
 /** `videomae dataset`. */
 export async function datasetCommand(
-  name: OfficialName,
+  name: OfficialName | 'split',
   folder: string,
   options: DatasetCommandOptions,
 ): Promise<void> {
+  if (name === 'split') return splitCommand(folder, options)
+  const { validation, test, seed, groups } = options
+  for (const [option, value] of Object.entries({ validation, test, seed, groups }))
+    if (value !== undefined) throw unusedArgument(`--${option}`, `with ${name}, whose split is the official one`, value)
   const { json = false, out = `${name}-lists`, annotations } = options
   const dataset = await writeOfficialDataset(name, folder, { out, annotations })
   process.stdout.write(json ? `${JSON.stringify(dataset)}\n` : textOf(dataset))
+}
+
+async function splitCommand(source: string, options: DatasetCommandOptions): Promise<void> {
+  const { json = false, out = 'split-lists', annotations, seed = 0, groups, validation, test } = options
+  if (annotations !== undefined) throw unusedArgument('--annotations', 'with split, which reads none', annotations)
+  const pattern = groups === undefined ? undefined : patternOf(groups)
+  const split = await splitData(source, { out, seed, validation, test, groups: pattern })
+  process.stdout.write(json ? `${JSON.stringify(split)}\n` : splitText(split))
+}
+
+function patternOf(text: string): RegExp {
+  try {
+    return new RegExp(text, 'u')
+  } catch (error) {
+    throw invalidArgument('--groups', 'a regular expression', text, (error as Error).message)
+  }
+}
+
+function splitText({ classes, rows, groups, duplicates, withoutGroup, files, list }: SplitData): string {
+  const lines = [
+    `${classes.length} classes; ${formatSplitRecord(rows)}`,
+    `${groups} groups of several videos, each on one side`,
+    ...counted(withoutGroup, 'without a group in their name'),
+    ...counted(
+      duplicates.map((ids) => ids.join(' = ')),
+      'contents that are there more than once, each on one side',
+    ),
+    `wrote ${files.join(', ')}`,
+    `Use it: videomae finetune ${list} --from CHECKPOINT`,
+  ]
+  return lines.map((line) => `${printable(line)}\n`).join('')
 }
 
 function textOf({ name, classes, lists, missing, unlisted, emptyClasses, notes, files }: OfficialDataset): string {

@@ -4,7 +4,11 @@ import type { Command } from 'commander'
 /** By command; the first line is the most common use. */
 export const helpExamples: Readonly<Record<string, readonly string[]>> = {
   inspect: ['inspect videos', 'inspect labels.csv --base /data/videos --json'],
-  dataset: ['dataset ucf101 UCF-101 --annotations ucfTrainTestlist', 'dataset kinetics kinetics400 --out lists'],
+  dataset: [
+    'dataset ucf101 UCF-101 --annotations ucfTrainTestlist',
+    'dataset kinetics kinetics400 --out lists',
+    "dataset split videos --groups '(subject\\d+)'",
+  ],
   get: ['get', 'get videomae-base videomae-base', 'get OWNER/NAME@REVISION weights'],
   prepare: ['prepare videos prepared --dry-run', 'prepare labels.csv prepared --size 256 --shard 1/4'],
   pretrain: [

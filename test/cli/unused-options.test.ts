@@ -50,7 +50,11 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--decoder', '--workers', '--timeout', '--json'),
     '--base': { refused: ['inspect video.mp4 --base .', 'inspect videos --base .'] },
   },
-  dataset: used('--annotations', '--out', '--json'),
+  dataset: {
+    ...used('--out', '--json'),
+    '--annotations': { refused: ['dataset split videos --annotations videos'] },
+    ...refused(['dataset ucf101 videos'], ['--validation 0.1', '--test 0.1', '--seed 1', '--groups (a)']),
+  },
   get: used('--json', '--quiet'),
   prepare: {
     ...used(
