@@ -189,7 +189,11 @@ function stateRow({ name, training, validation, written }: RunFacts, now: number
     formatSeconds(last.seconds),
     left === null ? none : left <= 0 ? 'done' : formatSeconds(left),
     // By the minute: a clock that ticks would replace the section each second.
-    ago === null ? none : ago < 60 ? 'just now' : `${formatSeconds(60 * Math.floor(ago / 60)).replace(/ 00 s$/, '')} ago`,
+    ago === null
+      ? none
+      : ago < 60
+        ? 'just now'
+        : `${formatSeconds(60 * Math.floor(ago / 60)).replace(/ 00 s$/, '')} ago`,
   ]
 }
 
