@@ -124,7 +124,7 @@ export async function crossValidate(
         scorePredictions(
           tested.map(({ probabilities }) => probabilities),
           tested.map(({ video }) => video.class),
-          { labels: classes, groups: tested.map(({ video }) => groupKey(video)), seed },
+          { labels: classes, groups: tested.map(({ video }) => groupKey(video)) },
         ),
       )
     }
