@@ -1,3 +1,4 @@
+// @ts-check
 // Checks an implementation of certificates against vectors-1.jsonl (form: README.md). No dependencies.
 //   node check.mjs SUBJECT.mjs [--published]    SUBJECT.mjs exports certify(vector) -> { prediction, radius, ... }
 //   node check.mjs ANSWERS.json [--published]   { id: { prediction, radius, ... } }, from a program in any language
@@ -16,6 +17,7 @@ const limits = { radius: 'exact', labelRadius: 'exactLabelRadius', earliness: 'e
  * @returns what is wrong, unsound or loose, in one line each, and how many vectors were answered
  */
 export function checkConformance(vectors, certify) {
+  /** @type {{ wrong: string[], unsound: string[], loose: string[], tighter: number, answered: number, unanswered: number }} */
   const report = { wrong: [], unsound: [], loose: [], tighter: 0, answered: 0, unanswered: 0 }
   for (const { expected, ...question } of vectors) {
     const answer = certify(structuredClone(question))

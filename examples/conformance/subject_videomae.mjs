@@ -1,3 +1,4 @@
+// @ts-check
 /** The rules of `videomae/certify` as a subject of check.mjs. */
 import { certifyBallots } from 'videomae/certify'
 

@@ -15,15 +15,7 @@ import {
 } from './ensemble/learners.ts'
 import type { Periods } from './ensemble/periods.ts'
 import type { EnsembleReference } from './files/certificate-file.ts'
-import {
-  rules as allRules,
-  defaultRules,
-  needsGroups,
-  needsPeriods,
-  needsSpread,
-  type Rule,
-  ruleNamed,
-} from './rules/list.ts'
+import { rules as allRules, defaultRules, needsGroups, needsPeriods, needsSpread, type Rule } from './rules/list.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
 
@@ -167,13 +159,6 @@ function checkCounts({
   for (const k of [partitions].flat()) learnerCount(k, reach, seeds)
   if (groups !== undefined) requireCount('groups', groups)
   if (collective === undefined) return
-  if (rules.every((rule) => ruleNamed(rule).collective === null))
-    throw unusedArgument(
-      'collective',
-      `with rules ${named}, which have no bound on the whole test set`,
-      collective.join(','),
-      `Add one of the rules ${allRules.filter((rule) => ruleNamed(rule).collective !== null).join(', ')}.`,
-    )
   requireDistinct('collective', collective)
   for (const budget of collective) requireCount('budget', budget, 'collective', 0)
 }

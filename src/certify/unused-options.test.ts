@@ -26,13 +26,6 @@ const refused = (name: string) =>
     message: expect.stringMatching(`(for|no) ${name} `),
   })
 
-test('budgets for the whole test set are refused where no rule has such a bound', () => {
-  expect(() => checkRules({ ...options, rules: ['roe'], collective: [1, 2] })).toThrow(refused('collective'))
-  expect(() => checkRules({ ...options, rules: ['roe_fa'], collective: [1] })).toThrow(refused('collective'))
-  expect(() => checkRules({ ...options, rules: ['dpa', 'roe'], collective: [1, 2] })).not.toThrow()
-  expect(() => checkRules({ ...options, rules: ['fa'], collective: [1, 2] })).not.toThrow()
-})
-
 test('a spread is refused where no rule has one', () => {
   expect(() => checkRules({ ...options, rules: ['dpa'], spread: 8 })).toThrow(refused('spread'))
   expect(() => checkRules({ ...options, spread: 8 })).toThrow(refused('spread'))

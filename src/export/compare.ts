@@ -4,6 +4,7 @@ import { type Evaluation, evaluateVideos, type VideoFailure } from '../inference
 import { openAnyClassifier } from '../inference/predict.ts'
 import { videosOf, withDigests } from '../inference/trained-on.ts'
 
+/** How a checkpoint and its exported file are compared. */
 export interface CompareExportOptions {
   /** For the checkpoint; default: the best one here. The file runs on ONNX Runtime. */
   readonly engine?: string | null

@@ -161,5 +161,5 @@ describe.skipIf(installed.length === 0)('a run', () => {
 it('launch refuses a command that knows no ranks', async () => {
   const { code, stderr } = await videomaeAlone('launch', '--ranks', '2', '--', 'export', 'x')
   expect(code).toBe(2)
-  expect(stderr).toContain('pretrain, finetune, evaluate or predict behind --')
+  expect(stderr).toContain('pretrain, finetune, evaluate, predict, features or certify behind --')
 })

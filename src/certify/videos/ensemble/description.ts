@@ -84,7 +84,11 @@ export const descriptionSchema = z.strictObject({
   features: z.strictObject({
     kind: z.literal('pooled'),
     /** What features are of the tokens. Absent: their mean, or plain pixels. */
-    readout: z.union([z.enum(hogReadouts), readoutSchema]).optional(),
+    readout: z
+      .union([z.enum(hogReadouts), readoutSchema], {
+        error: ({ input }) => `expected a readout, but it is ${JSON.stringify(input)}`,
+      })
+      .optional(),
     /** Further clips of each training video that the heads were trained on. */
     augment: z.array(z.enum(augmentationKinds)).optional(),
     /** Name and variant of the engine; null without an encoder. */
