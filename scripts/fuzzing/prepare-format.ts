@@ -1,16 +1,17 @@
 /** What `prepare` leaves in its folder and reads again: settings, records of what is done, the list. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { settingsOf } from '../../src/prepare/folder.ts'
-import { isDone, readRecords } from '../../src/prepare/records.ts'
+import { isDone, lineOfRecord, type PreparedRecord, readRecords } from '../../src/prepare/records.ts'
 import { readVideos } from '../../src/video/source.ts'
 import { type Format, mutateDocument, mutateLines, mutateTextBytes, single } from './format.ts'
 
 const names = ['a', 'b']
 const settings = { size: 256, group: 8, quality: 20, fps: null }
 const file = { sha256: '0'.repeat(64), bytes: 4, frames: 3, width: 32, height: 32 }
-const record = (name: string): object => ({
+const record = (name: string): PreparedRecord => ({
   path: `videos/${name}.mp4`,
   ...file,
   original: { path: `${name}.avi`, ...file, state: '1-2-3' },
@@ -32,7 +33,7 @@ export const prepareFormats: readonly Format[] = [
   single(
     'records of prepared videos',
     'recorded/records/1-of-1/done.jsonl',
-    (place) => writeFileSync(place, names.map((name) => `${JSON.stringify(record(name))}\n`).join('')),
+    (place) => writeFileSync(place, names.map((name) => `${lineOfRecord(record(name))}\n`).join('')),
     mutateLines,
     async (place) => {
       const folder = path.resolve(place, '../../..')
@@ -41,6 +42,8 @@ export const prepareFormats: readonly Format[] = [
       for (const name of names) {
         const found = records.get(`videos/${name}.mp4`)
         if ((await isDone(folder, path.join(folder, 'absent'), found)).done) throw new Error(`${name} counts as done`)
+        // Their digests go into the list: a record that is read is the one that was written.
+        if (found !== undefined && !isDeepStrictEqual(found, record(name))) throw new Error(`${name} was changed`)
       }
       if (records.size < 2) throw new VideoMaeError('Noticed: fewer records.', { code: 'NOTICED', exit: 'data' })
     },

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { makeFolder } from '../core/make-folder.ts'
+import { crc32c } from '../format/crc32c.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { jsonOrNull } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
@@ -32,6 +33,9 @@ const recordSchema = z.object({
   /** How often the file was prepared before. Shares do not tell which of their records of one file is the newest. */
   turn: z.int().min(0).default(0),
 })
+
+/** A line: what is recorded and its checksum, so that a digest that a disk has changed is not handed on. */
+const lineSchema = z.object({ record: z.unknown(), crc: z.int() })
 
 /** A prepared video. */
 export type PreparedRecord = z.output<typeof recordSchema>
@@ -62,7 +66,24 @@ export async function readRecords(folder: string): Promise<Map<string, PreparedR
   return found
 }
 
-/** A line that a kill cut off says nothing. */
+/** The line of a record, without a line end. */
+export function lineOfRecord(record: PreparedRecord): string {
+  return JSON.stringify({ record, crc: checksum(record) })
+}
+
+/** CRC-32C of the JSON text. */
+function checksum(record: unknown): number {
+  return crc32c(Buffer.from(JSON.stringify(record)))
+}
+
+/** Null for a line that is not whole or not what was written. */
+function recordOf(line: string): PreparedRecord | null {
+  const parsed = lineSchema.safeParse(jsonOrNull(line))
+  if (!parsed.success || parsed.data.crc !== checksum(parsed.data.record ?? null)) return null
+  return recordSchema.safeParse(parsed.data.record).data ?? null
+}
+
+/** A line that a kill cut off, or a disk has changed, says nothing. */
 async function readShare(file: string): Promise<PreparedRecord[]> {
   const records: PreparedRecord[] = []
   const handle = await openRegularFile(file).catch(nullIfMissing)
@@ -70,8 +91,8 @@ async function readShare(file: string): Promise<PreparedRecord[]> {
   // The stream closes the file.
   const input = handle.createReadStream({ encoding: 'utf8' })
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const parsed = recordSchema.safeParse(jsonOrNull(line))
-    if (parsed.success) records.push(parsed.data)
+    const record = recordOf(line)
+    if (record !== null) records.push(record)
   }
   return records
 }
@@ -97,7 +118,7 @@ export class RecordWriter {
     const written = this.queue.then(async () => {
       const handle = await open(this.file, 'a')
       try {
-        await handle.writeFile(`${JSON.stringify(record)}\n`)
+        await handle.writeFile(`${lineOfRecord(record)}\n`)
         await handle.sync()
       } finally {
         await handle.close()

@@ -124,6 +124,13 @@ test('the same call goes on: only what is not done, not whole or made of another
   expect(await prepareVideos(good, out, small)).toMatchObject({ encoded: 1, before: 2, listed: 3 })
   expect(existsSync(half)).toBe(false)
   expect((await shown(prepared('walk/a.mp4'))).milliseconds).toEqual(times)
+  // A disk that has changed a digit of a digest: the record is not believed.
+  const list = readFileSync(path.join(out, 'videos.csv'), 'utf8')
+  const digest = /"original":\{[^}]*"sha256":"([0-9a-f]{64})"/.exec(readFileSync(records, 'utf8'))![1]
+  const changed = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))
+  writeFileSync(records, readFileSync(records, 'utf8').replaceAll(digest, changed))
+  expect(await prepareVideos(good, out, small)).toMatchObject({ encoded: 1, before: 2 })
+  expect(readFileSync(path.join(out, 'videos.csv'), 'utf8')).toBe(list)
   truncateSync(prepared('walk/a.mkv.mp4'), 100)
   unlinkSync(prepared('walk/a.mp4'))
   encodeFixture(path.join(source, 'run/turned.mp4'), { frames: 15 })
