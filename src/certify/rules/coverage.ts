@@ -12,10 +12,9 @@ import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { boundCover, type Cover, fullPrices, type WorkBudget } from './cover-bound.ts'
 import { greedyCover } from './cover-greedy.ts'
 import { searchCover } from './cover-search.ts'
+import { finiteAggregation } from './finite-aggregation.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
-import { targetedFinite } from './targeted.ts'
-import { pluralityWays, reachOfSpread } from './ways.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
   /** Any of the classes that need the same number of poisons, not always the smallest. */
@@ -182,12 +181,7 @@ export const finiteAggregationExact = {
       const certified = certifyFiniteAggregationExact(votes, classes, offsets)
       return { ...ofOneRival(certified), exact: certified.exact }
     },
-  collective: ({ classes, learners, offsets }) => ({
-    ways: pluralityWays(classes),
-    reach: (budget) => reachOfSpread(learners, offsets, budget),
-  }),
-  targeted:
-    ({ classes, offsets }) =>
-    (votes, _, target) =>
-      targetedFinite(votes, classes, offsets, target),
+  // Both are of the votes and of what a bucket reaches, as for `fa`.
+  collective: finiteAggregation.collective,
+  targeted: finiteAggregation.targeted,
 } as const satisfies AggregationRule
