@@ -15,9 +15,6 @@ export interface LaunchOptions {
   readonly mpirun?: string
 }
 
-/** Exit codes of these commands. Others are those of MPI, e.g. 9 or 137 for a rank that was killed. */
-const ownCodes: ReadonlySet<number> = new Set(Object.values(exitCodes))
-
 /** Milliseconds that MPI may take to end all ranks when it is asked to. */
 const endLimit = 5000
 
@@ -47,10 +44,11 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
     })
     const dispose = passOn(child, stopFile)
     const [code, signal] = (await once(child, 'close').finally(dispose)) as [number | null, NodeJS.Signals | null]
-    // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps.
-    const told = codeOfRank(stopFile) ?? code
-    if (told === null || !ownCodes.has(told)) throw died(signal ?? `exit code ${code}`)
-    process.exitCode = told
+    // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps. MPICH also
+    // ends with the number of the signal that killed a rank, such as 9, which is an exit code of the program, too.
+    const told = codeOfRank(stopFile)
+    if (told === null && code !== exitCodes.success) throw died(signal ?? `exit code ${code}`)
+    process.exitCode = told ?? exitCodes.success
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -2,11 +2,13 @@ import { CommanderError } from 'commander'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { createProgram } from './commands.ts'
 import { endWithReader, reportError, surviveReader } from './run.ts'
+import { tellCode } from './stop-file.ts'
 
 /** Runs the command that the arguments of this process name, and sets the exit code. */
 export async function main(): Promise<void> {
   endWithReader(process.stdout)
   surviveReader(process.stderr)
+  process.on('exit', tellCode)
   await runProgram(process.argv.slice(2))
 }
 

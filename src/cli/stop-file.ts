@@ -1,15 +1,16 @@
 /** What `videomae launch` and the ranks that it starts tell each other: launchers pass on neither signals nor exit codes unchanged. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { exitCodes } from '../core/errors.ts'
 
 /** Names the file that `launch` makes when the ranks are to stop. */
 export const stopFileVariable = 'VIDEOMAE_STOP_FILE'
 
 const codeFile = (stopFile: string): string => `${stopFile}.code`
 
-/** Tells `launch` the exit code of this rank, which is about to end all. */
+/** Tells `launch` the exit code of this rank, which ends in order. Nothing is told of a success: another rank may have more to say. */
 export function tellCode(code: number): void {
   const file = process.env[stopFileVariable]
-  if (file === undefined) return
+  if (file === undefined || code === exitCodes.success) return
   try {
     // The first one counts.
     writeFileSync(codeFile(file), String(code), { flag: 'wx' })
@@ -18,7 +19,7 @@ export function tellCode(code: number): void {
   }
 }
 
-/** The exit code with which a rank has ended all of them; null where none has said it. */
+/** The first exit code other than 0 that a rank has told; null where none has. */
 export function codeOfRank(stopFile: string): number | null {
   const file = codeFile(stopFile)
   return existsSync(file) ? Number(readFileSync(file, 'utf8')) : null
