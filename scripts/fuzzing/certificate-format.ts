@@ -51,7 +51,7 @@ export async function writeSample(
   await writeCertificate(folder, certificate, manifests)
 }
 
-async function writeImported(place: string): Promise<void> {
+export async function writeImported(place: string): Promise<void> {
   const stream = new RandomStream(3, 'scores')
   const scores = Float64Array.from({ length: 4 * 6 * 3 }, () => stream.integer(4))
   const ballots = ballotsFromScores(scores, 4, 6, 3)

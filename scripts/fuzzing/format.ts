@@ -1,8 +1,9 @@
 /** What a format is for the fuzzer, and changes that most of them share. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { VideoMaeError } from '../../src/core/errors.ts'
 import type { RandomStream } from '../../src/core/random.ts'
-import { type Json, mutateBytes, mutateJson, mutateText } from './mutations.ts'
+import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutations.ts'
 
 export interface Format {
   readonly name: string
@@ -35,6 +36,35 @@ export function single(
     read: async (folder) => read(path.join(folder, file)),
   }
 }
+
+type Mutate = (random: RandomStream, whole: Uint8Array) => Uint8Array
+
+/** A folder of which one file changes at a time. */
+export function folderOf(
+  name: string,
+  mutations: Readonly<Record<string, Mutate>>,
+  make: (folder: string) => Promise<void>,
+  read: (folder: string) => Promise<unknown>,
+): Format {
+  const whole = new Map<string, Uint8Array>()
+  return {
+    name,
+    async prepare(folder) {
+      await make(folder)
+      for (const file of Object.keys(mutations)) whole.set(file, new Uint8Array(readFileSync(path.join(folder, file))))
+    },
+    change(folder, random) {
+      const changed = pick(random, [...whole.keys()])
+      for (const [file, bytes] of whole)
+        writeFileSync(path.join(folder, file), file === changed ? mutations[file](random, bytes) : bytes)
+    },
+    read,
+  }
+}
+
+/** For readers that make anew what is not whole, or take it for something else, without an error. */
+export const noticed = (what: string): VideoMaeError =>
+  new VideoMaeError(`Noticed: ${what}.`, { code: 'NOTICED', exit: 'data' })
 
 export const mutateDocument = (random: RandomStream, whole: Uint8Array): Uint8Array =>
   random.integer(5) === 0

@@ -21,8 +21,11 @@ import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
 import { listVideos, readVideos } from '../../src/video/source.ts'
 import { certificateFormats } from './certificate-format.ts'
+import { datasetFormats } from './dataset-formats.ts'
 import { ensembleFormats } from './ensemble-format.ts'
+import { folderFormats } from './folder-formats.ts'
 import { type Format, mutateDocument, mutateSafetensors, mutateTextBytes, single } from './format.ts'
+import { hubFormats } from './hub-format.ts'
 import { type Json, mutateBytes, mutateJson, pick } from './mutations.ts'
 import { pageFormats } from './page-format.ts'
 import { prepareFormats } from './prepare-format.ts'
@@ -289,4 +292,7 @@ export const formats: readonly Format[] = [
   ...runFormats,
   ...prepareFormats,
   ...pageFormats,
+  ...folderFormats,
+  ...datasetFormats,
+  ...hubFormats,
 ]

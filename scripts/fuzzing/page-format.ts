@@ -3,48 +3,25 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { diffCertificates } from '../../src/certify/diff/diff.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
-import type { RandomStream } from '../../src/core/random.ts'
 import { writeSplitFile } from '../../src/dataset/split-file.ts'
 import { evaluationOf, writeEvaluation } from '../../src/inference/evaluate.ts'
+import { liveSections } from '../../src/report/live/live-run.ts'
+import { reconstructionAnimation } from '../../src/report/pictures.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { unknownUse } from '../../src/train/training-use.ts'
-import { writeSample } from './certificate-format.ts'
-import { type Format, mutateDocument, mutateLines, mutateTextBytes } from './format.ts'
-import { pick } from './mutations.ts'
-
-type Mutate = (random: RandomStream, whole: Uint8Array) => Uint8Array
-
-/** A folder of which one file changes at a time. */
-function folderOf(
-  name: string,
-  mutations: Readonly<Record<string, Mutate>>,
-  make: (folder: string) => Promise<void>,
-  read: (folder: string) => Promise<unknown>,
-): Format {
-  const whole = new Map<string, Uint8Array>()
-  return {
-    name,
-    async prepare(folder) {
-      await make(folder)
-      for (const file of Object.keys(mutations)) whole.set(file, new Uint8Array(readFileSync(path.join(folder, file))))
-    },
-    change(folder, random) {
-      const changed = pick(random, [...whole.keys()])
-      for (const [file, bytes] of whole)
-        writeFileSync(path.join(folder, file), file === changed ? mutations[file](random, bytes) : bytes)
-    },
-    read,
-  }
-}
+import { writeImported, writeSample } from './certificate-format.ts'
+import { type Format, folderOf, mutateDocument, mutateLines, mutateTextBytes, noticed } from './format.ts'
+import { mutateBytes } from './mutations.ts'
 
 /** The page must load nothing, whatever the file says. */
-async function page(place: string): Promise<void> {
+async function page(place: string): Promise<string> {
   const { file } = await writeReport(place, { out: path.join(path.dirname(place), 'page.html'), pictures: undefined })
   const text = readFileSync(file, 'utf8')
   if (/<(script|iframe|object|embed|link|form)\b/i.test(text)) throw new Error(`${place} brought markup into its page`)
   // Places in drawings are numbers.
   const broken = /\s(?:x|y|x1|x2|y1|y2|cx|cy|r|width|height|d|points)="[^"]*(?:NaN|Infinity|undefined)[^"]*"/.exec(text)
   if (broken !== null) throw new Error(`a drawing has ${broken[0].slice(0, 80)}`)
+  return text
 }
 
 const labels = ['left', 'right', 'up']
@@ -80,7 +57,18 @@ async function makeRun(folder: string, configuration: object): Promise<void> {
   await writeSplitFile(path.join(folder, 'split.csv'), { train: videos, validation: [], test: videos })
 }
 
+/** A run beside which a reconstruction lies. */
+async function makePictures(folder: string): Promise<void> {
+  await makeRun(folder, { engineUsed: 'onnx', mask: { kind: 'tube', ratio: 0.9 } })
+  const clip = new Uint8Array(2 * 8 * 8 * 3).fill(99)
+  const clips = { original: clip, masked: clip, prediction: clip, predictionWithTrueStatistics: null }
+  const size = { frames: 2, height: 8, width: 8 }
+  writeFileSync(path.join(folder, 'a.webp'), await reconstructionAnimation(clips, size))
+  writeFileSync(path.join(folder, 'a.png'), '')
+}
+
 const [certificate, other] = ['certificate', 'other'].map((name) => path.join(name, 'certificate.json'))
+const imported = path.join('imported', 'imported-certificate-roe_fa.json')
 
 export const pageFormats: readonly Format[] = [
   folderOf(
@@ -115,6 +103,41 @@ export const pageFormats: readonly Format[] = [
     { 'run/config.json': mutateDocument, 'run/metrics.jsonl': mutateLines, 'run/bad-files.jsonl': mutateLines },
     (folder) => makeRun(path.join(folder, 'run'), { engineUsed: 'onnx', mask: { kind: 'tube', ratio: 0.9 } }),
     (folder) => page(path.join(folder, 'run')),
+  ),
+  folderOf(
+    'page with a picture',
+    { 'run/a.webp': mutateBytes },
+    (folder) => makePictures(path.join(folder, 'run')),
+    async (folder) => {
+      const text = await page(path.join(folder, 'run'))
+      if (!text.includes('data:image/webp')) throw noticed('the picture is left out')
+    },
+  ),
+  folderOf(
+    'live page of runs',
+    {
+      'run/config.json': mutateDocument,
+      'run/metrics.jsonl': mutateLines,
+      'run/validation.jsonl': mutateLines,
+      'run/bad-files.jsonl': mutateLines,
+    },
+    async (folder) => {
+      for (const name of ['run', 'second']) await makeRun(path.join(folder, name), { mode: 'full', engineUsed: 'onnx' })
+    },
+    async (folder) => {
+      const [first, second] = ['run', 'second'].map((name) => ({ name, folder: path.join(folder, name) }))
+      await liveSections([first])
+      await liveSections([first, second])
+    },
+  ),
+  folderOf(
+    'page of an imported certificate',
+    { [imported]: mutateDocument },
+    (folder) => {
+      mkdirSync(path.join(folder, 'imported'))
+      return writeImported(path.join(folder, imported))
+    },
+    (folder) => page(path.join(folder, 'imported')),
   ),
   folderOf(
     'certificates that are compared',

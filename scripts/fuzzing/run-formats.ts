@@ -7,19 +7,22 @@ import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { declaredClasses } from '../../src/certify/videos/class-list.ts'
 import { manifestOfData } from '../../src/certify/videos/training-manifest.ts'
 import { KeptCertificates } from '../../src/certify/votes/kept-certificates.ts'
-import { VideoMaeError } from '../../src/core/errors.ts'
 import { readHistory } from '../../src/train/history.ts'
 import { thisProcess } from '../../src/train/process-identity.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
 import { FrameRecords, sizeFromFrameList } from '../../src/video/ffmpeg/frame-records.ts'
 import { readStreamLog } from '../../src/video/ffmpeg/stream-log.ts'
-import { type Format, mutateDocument, mutateLines, mutateSafetensors, mutateTextBytes, single } from './format.ts'
+import {
+  type Format,
+  mutateDocument,
+  mutateLines,
+  mutateSafetensors,
+  mutateTextBytes,
+  noticed,
+  single,
+} from './format.ts'
 
 const write = (text: string) => (place: string) => writeFileSync(place, text)
-
-/** What is not whole is made anew by its reader, without an error. */
-const noticed = (what: string): VideoMaeError =>
-  new VideoMaeError(`Noticed: ${what}.`, { code: 'NOTICED', exit: 'data' })
 
 const metrics = [1, 2, 3]
   .map((step) => JSON.stringify({ step, epoch: 0, loss: 1 / step, learningRate: 1e-3 }))
