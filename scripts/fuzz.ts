@@ -4,7 +4,7 @@
  *
  *   npx tsx scripts/fuzz.ts [--cases 10000] [--seed 1] [--format NAME] [--from CASE]
  *
- * A format runs in a process of its own; one that hangs for 60 s, grows by 512 MiB or ends with another error is reported
+ * A format runs in a process of its own; one that hangs for 300 s, grows by 512 MiB or ends with another error is reported
  * with its seed and case, which repeat it. Ends with exit code 6 then. About half a minute a format at 10,000 cases.
  */
 import { spawn } from 'node:child_process'
@@ -27,7 +27,7 @@ const { values } = parseArgs({
   },
 })
 const [cases, seed, from] = [Number(values.cases), Number(values.seed), Number(values.from)]
-const hangSeconds = 60
+const hangSeconds = 300
 
 async function inThisProcess(name: string): Promise<void> {
   const format = formats.find((each) => each.name === name)

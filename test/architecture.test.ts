@@ -130,6 +130,34 @@ test('temporary folders are made by makeTemporaryFolder alone: it says what is w
   expect(made).toEqual(['core/make-folder.ts'])
 })
 
+test('files are read by format/regular-file.ts: anything else would wait for a pipe and read a device without end', () => {
+  const reading = [...fileImports().keys()].filter((file) => {
+    const text = readFileSync(path.join(source, file), 'utf8')
+    return /\b(readFile(Sync)?|createReadStream)\(/.test(text) && !/\.(test|d)\.ts$/.test(file)
+  })
+  expect(reading.toSorted()).toEqual([
+    'certify/videos/audit/attacked-data.ts', // videos that were read as regular files before
+    'cli/commands.ts', // package.json
+    'cli/doctor.ts', // /proc
+    'cli/interrupt.ts', // /proc
+    'cli/stop-file.ts', // made by this program, in a folder of its own
+    'core/available-memory.ts', // /proc and /sys
+    'core/package-version.ts', // package.json
+    'demo/demo.ts', // the metrics that it has just written
+    'engine/cache-directory.ts', // the cache of this program
+    'engine/cuda/kernel-files.ts', // files of the package
+    'engine/native/build/levels.ts', // /proc
+    'engine/native/build/sources.ts', // files of the package
+    'engine/native/build/stored-library.ts', // the cache of this program
+    'hub/reference.ts', // a file of the package
+    'prepare/records.ts', // of a handle that format/regular-file.ts has opened
+    'report/reconstruct.ts', // once it is known to be a regular file
+    'train/parity.ts', // a folder that a developer names
+    'train/process-identity.ts', // /proc
+    'video/cpu-time.ts', // /proc
+  ])
+})
+
 test('what scripts in plain JavaScript import from dist/ is exported by the same file of src/', () => {
   const missing: string[] = []
   let seen = 0

@@ -1,8 +1,9 @@
 /** Whether a folder takes results of fixed names, or would lose files of other origin by them. */
-import { open, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { nullIfMissing } from './missing.ts'
 import { outputTaken } from './onnx-target.ts'
+import { openRegularFile } from './regular-file.ts'
 
 export interface OwnResults {
   /** In words, for the message: `the results of an earlier evaluation`. */
@@ -19,7 +20,7 @@ export interface OwnResults {
 /**
  * Refuses a folder where results would replace files of other origin.
  *
- * @throws VideoMaeError `OUTPUT_TAKEN`
+ * @throws VideoMaeError `OUTPUT_TAKEN`, `FILE_NOT_REGULAR`
  */
 export async function requireOwnResults(folder: string, own: OwnResults): Promise<void> {
   const names = await readdir(folder).catch((): string[] => [])
@@ -38,7 +39,7 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
  *
  * @param start how the table begins; its first 100 characters count
  * @param what an earlier one in words, for the message
- * @throws VideoMaeError `OUTPUT_TAKEN`
+ * @throws VideoMaeError `OUTPUT_TAKEN`, `FILE_NOT_REGULAR`
  */
 export async function requireOwnTable(file: string, start: string, what: string): Promise<void> {
   const found = await startOf(file).catch(nullIfMissing)
@@ -51,9 +52,9 @@ export async function beginsAs(file: string, begins: RegExp): Promise<boolean> {
   return start === '' || begins.test(start)
 }
 
-/** The first characters of a file. */
+/** The first characters of a file. @throws VideoMaeError `FILE_NOT_REGULAR`: a pipe would be waited for */
 export async function startOf(file: string): Promise<string> {
-  const handle = await open(file, 'r')
+  const handle = await openRegularFile(file)
   try {
     const bytes = Buffer.alloc(100)
     return bytes.subarray(0, (await handle.read(bytes, 0, bytes.length, 0)).bytesRead).toString('utf8')

@@ -8,6 +8,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestFile, fileDigest } from './file-digest.ts'
+import { startOf } from './own-results.ts'
 import {
   openRegularFile,
   openRegularFileSync,
@@ -31,6 +32,7 @@ const readers = {
   readRegularFileSync: async (name: string) => readRegularFileSync(name),
   readRegularText,
   fileDigest,
+  startOf,
 }
 
 describe.skipIf(process.platform === 'win32')('no regular file', () => {

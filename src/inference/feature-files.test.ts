@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -38,6 +39,13 @@ test.each(['{"name": "a package"}', '[1, 2]', 'null', 'no JSON'])('an index.json
   writeFileSync(index, text)
   await expect(requireFeatureFolder(folder)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
   expect(readFileSync(index, 'utf8')).toBe(text)
+})
+
+test.skipIf(process.platform === 'win32')('a pipe in the place of the index is refused, at once', async () => {
+  const place = path.join(folder, 'piped')
+  mkdirSync(place)
+  spawnSync('mkfifo', [path.join(place, 'index.json')])
+  await expect(requireFeatureFolder(place)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
 })
 
 describe('files of features', () => {

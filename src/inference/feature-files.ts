@@ -1,8 +1,10 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { replaceFiles } from '../format/atomic.ts'
+import { nullIfMissing } from '../format/missing.ts'
 import { writeNpy } from '../format/npy.ts'
 import { outputTaken } from '../format/onnx-target.ts'
+import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, writeSafetensors } from '../format/safetensors.ts'
 import { lockRun } from '../train/run-lock.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -19,12 +21,12 @@ const featureFiles = { rows: 'features.npy', tensors: 'features.safetensors', in
 /**
  * Refuses a folder with an `index.json` that is not that of features, or with features of other origin: the names are common ones.
  *
- * @throws VideoMaeError `OUTPUT_TAKEN`
+ * @throws VideoMaeError `OUTPUT_TAKEN`, `FILE_NOT_REGULAR`
  */
 export async function requireFeatureFolder(folder: string): Promise<void> {
   const index = path.join(folder, featureFiles.index)
-  const text = await readFile(index, 'utf8').catch(() => '')
-  if (text !== '') {
+  const text = await readRegularText(index).catch(nullIfMissing)
+  if (text !== null && text !== '') {
     if (isIndex(text)) return
     throw outputTaken(index, 'the index.json of earlier features')
   }
