@@ -25,7 +25,7 @@ export interface ProcessEnd<Job> {
   readonly ready: boolean
   /** The job it was working on; the failure is not the job's where `unable` is set. */
   readonly current?: { readonly job: Job; readonly failure: Failure }
-  /** Jobs it had not begun. */
+  /** Jobs it had not begun, as far as is known. */
   readonly untouched: readonly Job[]
   /** Set when the process could not be started, or said that it cannot decode anything; no job is to blame then. */
   readonly unable?: Failure
@@ -80,6 +80,8 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
   /** What it did until it was stopped for it. */
   private overran: string | undefined
   private ready = false
+  /** False from `resume` to its first answer: it may have been killed while it waited, which nobody has noticed yet. */
+  private answers = true
   /** How long it took to come up, milliseconds. */
   startMilliseconds = 0
   private readonly began = performance.now()
@@ -190,6 +192,7 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     process.listener = listener
     process.slotBytes = limits.slotBytes
     process.timeoutSeconds = limits.timeoutSeconds
+    this.answers = false
     this.holdProgram(true)
     return process
   }
@@ -220,6 +223,7 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     if (message.kind === 'ready' || message.kind === 'unable') return
     const held = this.jobs[0]
     if (held === undefined || held.id !== message.id) return
+    this.answers = true
     this.jobs.shift()
     this.startClockOfJob()
     if (message.kind === 'failed') {
@@ -271,7 +275,9 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     this.clock.stop()
     this.closeShared()
     const jobs = this.jobs.splice(0)
-    const current = this.ready ? jobs.shift() : undefined // A process that never came up has begun nothing.
+    // A process that never came up has begun nothing. What one that was taken over has begun is not known.
+    const begun = this.ready && (this.answers || this.overran !== undefined)
+    const current = begun ? jobs.shift() : undefined
     this.listener.ended({
       how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
       ready: this.ready,

@@ -86,6 +86,29 @@ test('a process with other limits, or one that has ended, is not taken', async (
   }
 })
 
+test('a video is not blamed for processes that were killed while they waited', async () => {
+  const processes = new IdleProcesses()
+  const options: PoolOptions = { decoder: 'node-av', limits: {}, workers: 2, processes, slotBytes: 3072 }
+  const first = new DecodePool(options)
+  await Promise.all([first.read(request(1)), first.read(request(1))])
+  while (first.processIds().length < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  const [holder, other] = first.processIds()
+  await first.close()
+  for (const pid of [holder, other]) process.kill(pid, 'SIGSTOP') // so that neither answers
+  const pool = new DecodePool(options)
+  try {
+    expect(pool.processIds()).toEqual([holder, other])
+    const outcome = pool.read(request(1))
+    process.kill(holder, 'SIGKILL')
+    while (pool.restarts < 1) await new Promise((resolve) => setTimeout(resolve, 5))
+    process.kill(other, 'SIGKILL') // it has the request now
+    expect(await outcome).toMatchObject({ ok: true })
+  } finally {
+    await pool.close()
+    await processes.close()
+  }
+})
+
 test('a pool that is closed in the middle of its work leaves no process', async () => {
   const processes = new IdleProcesses()
   const pool = new DecodePool({ decoder: 'node-av', limits: {}, workers: 1, processes, slotBytes: 3072 })
