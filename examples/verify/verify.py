@@ -4,8 +4,8 @@
     python verify.py --vectors vectors.json      checks this program against test vectors
 
 Checked: prediction, radius, labelRadius, earliness, abstentions, accuracies, median and mean radius, sizes, order and SHA-256 of the
-votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. Not checked: rivals, targets, collective bounds,
-buckets, the claim.
+votes. Of rule fa_exact: that the radius is between the published bound and a greedy attack. What else a run states is named as not checked:
+rivals, targets, collective bounds and so on. Buckets and the claim are not checked either.
 """
 import hashlib
 import json
@@ -186,6 +186,13 @@ def are_ballots(ballots, learners, classes):
     return bool(ordered and (ballots[ballots[:, :, 0] == classes] == classes).all())
 
 
+def not_checked(run, found):
+    """Names of what a run states and this program does not recompute."""
+    named = {field for stated in run["inputs"] for field in stated} - {"id", "label"} - set(found)
+    fields = ("collective", "targeted", "exactRadii", "earliness", "baseAccuracy")
+    return sorted(named | {field for field in fields if run.get(field) is not None})
+
+
 def check_run(run, name, classes, folder):
     """What is wrong in one run (or imported certificate); an empty list where everything holds."""
     if not run.get("ballots") or not run.get("inputs"):
@@ -221,7 +228,7 @@ def check_run(run, name, classes, folder):
         return [*wrong, f"{name}: a run-off needs all ranks of each ballot"]
     if flips and (costs.shape != (*ballots.shape[:2], classes + 1) or not (costs >= 0).all()):
         return [*wrong, f"{name}: its flips are no costs of {run['learners']} learners and {classes} classes"]
-    right = []
+    right, found = [], {}
     for t, (stated, rankings) in enumerate(zip(run["inputs"], ballots.astype(int))):
         votes = rankings if rankings.ndim == 1 else rankings[:, 0]
         if rule == "fa_exact":
@@ -254,7 +261,7 @@ def check_run(run, name, classes, folder):
         compare("medianRadius", run["summary"]["medianRadius"], halves - 1 if halves > 0 else None)
         compare("averageCertifiedRadius", run["summary"]["averageCertifiedRadius"], sum(max(0, radius) for radius in right) / len(right))
     note = " (radii between two bounds)" if rule == "fa_exact" else ""
-    print(f"{name}: {len(run['inputs'])} inputs, {len(wrong)} differences{note}")
+    print(f"{name}: {len(run['inputs'])} inputs, {len(wrong)} differences{note}; not checked: {', '.join(not_checked(run, found))}")
     return wrong
 
 

@@ -126,6 +126,13 @@ describe.each([
     for (const file of Object.values(certificates))
       expect(stdout).toContain(`${file}: everything that was checked holds`)
     expect(status).toBe(0)
+    // Every field that a run states is recomputed or named.
+    const said = (run: string) =>
+      new RegExp(`^${run}: \\d+ inputs, 0 differences.*; not checked: (.*)$`, 'm').exec(stdout)?.[1]
+    expect(said('dpa K=7')).toBe('baseAccuracy, collective, rivals, targeted, targets')
+    expect(said('fa_exact K=7')).toBe('baseAccuracy, collective, exact, exactRadii, rivals, targeted, targets')
+    expect(said('dpa K=9')).toBe('baseAccuracy, rivals')
+    expect(said('temporal K=11')).toBe('baseAccuracy, earliness, rivals')
     const named = [...stdout.matchAll(/^(\w+)(?: K=\d+)?: \d+ inputs, 0 differences/gm)]
     const rules = new Set(named.map(([, rule]) => rule))
     expect([...rules].sort()).toEqual(
