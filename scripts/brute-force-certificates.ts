@@ -1,5 +1,6 @@
 // Checks `videomae certify --votes` against an adversary that tries everything: random files of votes and scores in all dialects
-// and types, with abstentions, unused classes and many classes, under every rule. Exits non-zero if a radius is ever too large.
+// and types, with abstentions, unused classes and many classes, under every rule. Exits non-zero if a radius, or the budget of a
+// target, is ever too large.
 //   npx tsx scripts/brute-force-certificates.ts [--cases 20000] [--seed 1] [--binary 20]
 // `--binary N`: every N-th case also runs the compiled program (`npm run build` first) and compares its certificate.
 import { execFileSync } from 'node:child_process'
@@ -27,7 +28,12 @@ const byRule = new Map<string, number>()
 const print = process.stdout.write.bind(process.stdout)
 
 interface Written {
-  readonly inputs: readonly { readonly prediction: number; readonly radius: number; readonly earliness?: number }[]
+  readonly inputs: readonly {
+    readonly prediction: number
+    readonly radius: number
+    readonly earliness?: number
+    readonly targets: readonly { readonly poisons: number | null }[]
+  }[]
 }
 
 try {
@@ -50,8 +56,10 @@ try {
     for (const [t, truth] of trueCertificates(drawn).entries()) {
       const found = inputs[t]
       count.radii++
+      const poisons = Math.min(found.targets[0].poisons ?? Number.POSITIVE_INFINITY, truth.target.limit)
       const wrong =
         found.prediction !== truth.prediction ||
+        poisons > truth.target.poisons ||
         Math.min(found.radius, truth.limit) > truth.radius ||
         (truth.earliness !== undefined && (found.earliness ?? 0) > truth.earliness)
       if (!wrong && Math.min(found.radius, truth.limit) === truth.radius) count.exact++
@@ -59,7 +67,7 @@ try {
       count.unsound++
       print(
         `seed ${seed}, case ${number}, input ${t}, ${drawn.rule}: predicted ${found.prediction} radius ${found.radius}, ` +
-          `true ${truth.prediction} radius ${truth.radius}\n  ${given.join(' ')}\n  ${JSON.stringify(drawn)}\n`,
+          `true ${truth.prediction} radius ${truth.radius}, target ${poisons} of ${truth.target.poisons}\n  ${given.join(' ')}\n  ${JSON.stringify(drawn)}\n`,
       )
     }
     count.cases++

@@ -17,11 +17,16 @@ afterEach(() => {
 })
 
 interface Written {
-  readonly inputs: readonly { readonly prediction: number; readonly radius: number; readonly earliness?: number }[]
+  readonly inputs: readonly {
+    readonly prediction: number
+    readonly radius: number
+    readonly earliness?: number
+    readonly targets: readonly { readonly class: number; readonly poisons: number | null }[]
+  }[]
 }
 
-test('no radius is larger than what the adversary leaves, in any dialect, type or rule', async () => {
-  let [radii, exact] = [0, 0]
+test('no radius and no budget of a target is larger than what the adversary leaves, in any dialect, type or rule', async () => {
+  let [radii, exact, exactTargets] = [0, 0, 0]
   const seen = new Set<string>()
   for (let number = 0; number < 250; number++) {
     const drawn = drawCase(new RandomStream(7, number, 'brute force'))
@@ -31,15 +36,21 @@ test('no radius is larger than what the adversary leaves, in any dialect, type o
     await certifyVotes(file, { ...options, out, quiet: true, json: true })
     const text = readFileSync(path.join(out, `imported-certificate-${drawn.rule}.json`), 'utf8')
     const { inputs } = JSON.parse(text) as Written
-    for (const [t, { prediction, radius, limit, earliness }] of trueCertificates(drawn).entries()) {
+    for (const [t, { prediction, radius, limit, earliness, target }] of trueCertificates(drawn).entries()) {
       const where = `case ${number}, input ${t}: ${JSON.stringify(drawn)}`
       expect(inputs[t].prediction, where).toBe(prediction)
       expect(Math.min(inputs[t].radius, limit), where).toBeLessThanOrEqual(radius)
       if (earliness !== undefined) expect(inputs[t].earliness, where).toBeLessThanOrEqual(earliness)
+      const [stated] = inputs[t].targets
+      expect(stated.class, where).toBe(drawn.target)
+      const poisons = Math.min(stated.poisons ?? Number.POSITIVE_INFINITY, target.limit)
+      expect(poisons, where).toBeLessThanOrEqual(target.poisons)
+      if (poisons === target.poisons) exactTargets++
       radii++
       if (Math.min(inputs[t].radius, limit) === radius) exact++
     }
   }
   expect(seen.size).toBeGreaterThan(20) // of 7 rules, 11 dialects and 9 types
   expect(exact / radii).toBeGreaterThan(0.9)
+  expect(exactTargets / radii).toBeGreaterThan(0.9)
 })

@@ -29,6 +29,8 @@ export interface VotesCase {
   readonly coverage: number
   readonly firstClass: 0 | 1
   readonly dialect: Dialect
+  /** A class for `--target`: what poisons it takes is stated, too. */
+  readonly target: number
 }
 
 const textDialects = [
@@ -86,6 +88,7 @@ export function drawCase(stream: RandomStream): VotesCase {
     offsets: d === 1 ? [0] : [0, 1 + stream.integer(learners - 1)],
     coverage: 1 + stream.integer(3),
     firstClass: dialect.startsWith('npy u') ? 0 : first,
+    target: pick(stream, voted),
   }
 }
 
@@ -114,6 +117,7 @@ export async function writeCase(drawn: VotesCase, folder: string) {
     ...(rule === 'groups' ? { groups: drawn.groups } : {}),
     ...(rule === 'temporal' ? { coverage: drawn.coverage } : {}),
     ...(dialect === 'headless' ? { header: 'no', learners } : {}),
+    target: named?.[drawn.target] ?? String(drawn.target + firstClass),
   }
   const flags: Record<string, string> = { firstClass: '--first-class', seedsPerPartition: '--seeds-per-partition' }
   const given = Object.entries(options).flatMap(([name, value]) => [flags[name] ?? `--${name}`, String(value)])
@@ -220,7 +224,12 @@ export interface TrueCertificate {
   /** An answer equal to this means "at least". */
   readonly limit: number
   readonly earliness?: number
+  /** Fewest poisons with which the target may come out; one that is equal to `limit` means "at least". */
+  readonly target: { readonly poisons: number; readonly limit: number }
 }
+
+/** Whether some ballots of these learners bring about an answer that is wanted. */
+type CanReach = (captured: readonly number[], wanted: (answer: number) => boolean) => boolean
 
 /** [inputs] by exhaustion. */
 export function trueCertificates(drawn: VotesCase): TrueCertificate[] {
@@ -234,10 +243,10 @@ export function trueCertificates(drawn: VotesCase): TrueCertificate[] {
       ? [...allRankings(classes.length).map((order) => order.map((c) => classes[c])), []]
       : [...classes.map((c) => [c]), []]
     const before = winner(ballots, drawn.classes)
-    const breaks = (captured: readonly number[]): boolean => {
+    const canReach: CanReach = (captured, wanted) => {
       const cast = [...ballots]
       const assign = (depth: number): boolean => {
-        if (depth === captured.length) return winner(cast, drawn.classes) !== before
+        if (depth === captured.length) return wanted(winner(cast, drawn.classes))
         // All captured learners of a plurality do best to vote together; those of a run-off may not.
         return choices.some((choice) => {
           if (ranked) {
@@ -245,40 +254,55 @@ export function trueCertificates(drawn: VotesCase): TrueCertificate[] {
             return assign(depth + 1)
           }
           for (const i of captured) cast[i] = choice
-          return winner(cast, drawn.classes) !== before
+          return wanted(winner(cast, drawn.classes))
         })
       }
       return assign(0)
     }
-    return { prediction: before, ...radiusOf(drawn, breaks, ranked ? 2 : drawn.learners) }
+    const limit = ranked ? 2 : drawn.learners
+    const breaks = (captured: readonly number[]) => canReach(captured, (answer) => answer !== before)
+    const elects = (captured: readonly number[]) => canReach(captured, (answer) => answer === drawn.target)
+    return { prediction: before, ...radiusOf(drawn, breaks, limit), target: costOf(drawn, elects, limit) }
   })
 }
 
-function radiusOf(
-  { rule, learners, offsets, groups, coverage }: VotesCase,
-  breaks: (captured: readonly number[]) => boolean,
-  limit: number,
-) {
-  if (rule === 'temporal') {
-    const periods = learners + coverage - 1
-    const readers = (from: number, length: number) =>
-      range(learners).filter((i) => length > 0 && i <= from + length - 1 && i + coverage - 1 >= from)
-    const somewhere = (length: number) => range(periods - length + 1).some((from) => breaks(readers(from, length)))
+/** Learners that read one of these periods. */
+function readersOf({ learners, coverage }: VotesCase, from: number, length: number): number[] {
+  return range(learners).filter((i) => length > 0 && i <= from + length - 1 && i + coverage - 1 >= from)
+}
+
+/** [units][] the learners that each poison reaches. */
+function reachOf({ rule, learners, offsets, groups }: VotesCase): readonly (readonly number[])[] {
+  const size = learners / groups
+  if (rule === 'groups') return range(groups).map((g) => range(size).map((i) => g * size + i))
+  return offsets.length > 1 ? spreadReach(learners, offsets) : disjointReach(learners)
+}
+
+function costOf(drawn: VotesCase, elects: (captured: readonly number[]) => boolean, limit: number) {
+  const periods = drawn.learners + drawn.coverage - 1
+  const reach = reachOf(drawn)
+  const most = drawn.rule === 'temporal' ? periods : Math.min(limit, reach.length)
+  const elected = (poisons: number): boolean =>
+    drawn.rule === 'temporal'
+      ? range(periods - poisons + 1).some((from) => elects(readersOf(drawn, from, poisons)))
+      : [...combinations(reach.length, poisons)].some((some) => elects([...new Set(some.flatMap((j) => reach[j]))]))
+  return { poisons: range(most + 1).find(elected) ?? most + 1, limit: most + 1 }
+}
+
+function radiusOf(drawn: VotesCase, breaks: (captured: readonly number[]) => boolean, limit: number) {
+  if (drawn.rule === 'temporal') {
+    const periods = drawn.learners + drawn.coverage - 1
+    const somewhere = (length: number) =>
+      range(periods - length + 1).some((from) => breaks(readersOf(drawn, from, length)))
     const largest = (fails: (length: number) => boolean) =>
       range(periods).find((length) => fails(length + 1)) ?? periods
     return {
       radius: largest(somewhere),
       limit: periods,
-      earliness: largest((length) => breaks(readers(periods - length, length))),
+      earliness: largest((length) => breaks(readersOf(drawn, periods - length, length))),
     }
   }
-  const size = learners / groups
-  const reach =
-    rule === 'groups'
-      ? range(groups).map((g) => range(size).map((i) => g * size + i))
-      : offsets.length > 1
-        ? spreadReach(learners, offsets)
-        : disjointReach(learners)
+  const reach = reachOf(drawn)
   const most = Math.min(limit, reach.length)
   for (let t = 1; t <= most; t++) {
     for (const buckets of combinations(reach.length, t))
