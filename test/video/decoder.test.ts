@@ -4,6 +4,7 @@
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { createDecoder, probeDecoders } from '../../src/video/decoder.ts'
@@ -138,6 +139,14 @@ describe.each(['node-av', 'ffmpeg'] as const)('decoder %s', (name: DecoderName) 
     expect(await codeOf(decoder.open(fileOf('absent.mp4')))).toBe('VIDEO_NOT_FOUND')
     expect(await codeOf(decoder.open(fileOf('empty.mp4')))).toBe('VIDEO_EMPTY')
     expect(await codeOf(decoder.open(fileOf('text.mp4')))).toBe('VIDEO_UNREADABLE')
+    const picture = sharp({ create: { width: 32, height: 32, channels: 3, background: 'red' } })
+    for (const [file, format] of [
+      ['picture.png', 'png'],
+      ['picture.mp4', 'jpeg'],
+    ] as const) {
+      writeFileSync(fileOf(file), await picture.toFormat(format).toBuffer())
+      expect(await codeOf(decoder.open(fileOf(file)))).toBe('VIDEO_IS_PICTURE')
+    }
     const small = await createDecoder(name, { maxPixels: 96 * 64 })
     expect(await codeOf(small.open(fileOf('h264.mp4')))).toBe('VIDEO_TOO_LARGE')
   })

@@ -122,6 +122,32 @@ describe('ridge', () => {
       }
     }
   })
+
+  test('influence of 30,000 samples takes a system of the size of the features', () => {
+    // One feature and the bias: the system is 2 x 2 and has a closed form. One of the size of the samples would take 7 GB.
+    const [count, lambda, at] = [30_000, 0.5, 0.25]
+    const feature = (j: number): number => ((j * 7) % 11) / 11 - 0.4
+    const inputs = Float64Array.from({ length: 2 * count }, (_, i) => (i % 2 === 1 ? 1 : feature(i >> 1)))
+    const samples = {
+      count,
+      width: 1,
+      classes: 1,
+      inputs,
+      labels: new Int32Array(count),
+      bucketSizes: [count],
+      buckets: [0],
+    }
+    const alphas = new RidgeInfluence(samples, lambda, new DenseProduct('f64')).of(Float64Array.of(at, 1))
+    let [squares, sum] = [lambda, 0]
+    for (let j = 0; j < count; j++) {
+      squares += feature(j) ** 2
+      sum += feature(j)
+    }
+    const determinant = squares * (count + lambda) - sum ** 2
+    const [slope, bias] = [((count + lambda) * at - sum) / determinant, (squares - sum * at) / determinant]
+    for (const j of [0, 1, 2, 29_999]) expect(alphas[j]).toBeCloseTo(feature(j) * slope + bias, 12)
+    expect(alphas).toHaveLength(count)
+  })
 })
 
 test('softmax: steps on samples and steps on weights are the same method', async () => {
