@@ -1,4 +1,5 @@
 import type { FrameSize } from '../core/frame-size.ts'
+import { Turns } from '../core/turns.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
@@ -25,6 +26,8 @@ export interface ClipClassifier {
   /** Decoding processes that are kept from one call to the next. */
   readonly processes?: IdleProcesses
   /**
+   * May be called while an earlier call is under way.
+   *
    * @param clips uint8 [n][frames, height, width, 3]
    * @returns [n, classes] probabilities
    */
@@ -58,6 +61,7 @@ export async function openClipClassifier(
   const { frames } = configuration
   const processes = new IdleProcesses()
   const clip = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
+  const turns = new Turns()
   return {
     labels,
     frames,
@@ -66,7 +70,8 @@ export async function openClipClassifier(
     batch,
     warnings,
     place,
-    probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
+    // A session takes one run at a time, and callers do not know of each other.
+    probabilities: (clips) => turns.run(async () => (await runClips(clip, clips, ['probabilities'])).probabilities),
     processes,
     async close() {
       await processes.close()

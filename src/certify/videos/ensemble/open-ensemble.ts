@@ -1,6 +1,7 @@
 /** A certified ensemble on new inputs: the same features, votes and radii as `certify` finds, without the training set. */
 
 import { invalidArgument } from '../../../core/errors.ts'
+import { Turns } from '../../../core/turns.ts'
 import { type PredictedVideo, predictedVideo, readGiven } from '../../../inference/predict.ts'
 import { IdleProcesses } from '../../../video/idle-processes.ts'
 import type { SourceReading } from '../../../video/reading.ts'
@@ -143,17 +144,13 @@ export async function openCertifiedEnsemble(
     })
   }
 
-  let last: Promise<unknown> = Promise.resolve()
+  const turns = new Turns()
   return {
     ...{ file, digest, rule, partitions, spread, learners: heads.learners, classNames, threat },
     warnings: [...sources.flatMap(warningsOf), ...warnings, ...description.warnings],
-    predict(videos, asked = {}) {
-      const mine = last.then(() => predict(videos, asked))
-      last = mine.catch(() => undefined)
-      return mine
-    },
+    predict: (videos, asked = {}) => turns.run(() => predict(videos, asked)),
     async close() {
-      await last
+      await turns.ended()
       await processes.close()
       for (const encoder of encoders) await encoder.close()
     },
