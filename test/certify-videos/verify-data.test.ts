@@ -208,6 +208,28 @@ describe('base learners that are trained again', () => {
     await expect(verifyCertificate(file, { retrain: [0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
+  it('say with which options they were made, which a certificate repeats', async () => {
+    const text = readFileSync(file, 'utf8')
+    const copy = place('other-options')
+    cpSync(out, copy, { recursive: true })
+    const report = await verifyCertificate(file)
+    expect(report.notChecked.join('; ')).toContain('the number of clips, the stride')
+    const { options, runs } = JSON.parse(text) as VideoCertificate
+    const other = { from: ['a'], readout: 'hog', augment: ['mirror'], decoder: 'ffmpeg', engine: 'native', seed: 7 }
+    const changed = Object.entries(other).map(
+      ([field, value]) => [`options.${field}`, { options: { ...options, [field]: value } }] as const,
+    )
+    const seeds = ['runs[0].seeds', { runs: runs.map((run) => ({ ...run, seeds: 5 })) }] as const
+    for (const [field, change] of [...changed, seeds]) {
+      writeFileSync(path.join(copy, 'certificate.json'), JSON.stringify({ ...JSON.parse(text), ...change }))
+      const { differences } = await verifyCertificate(copy)
+      expect(
+        differences.some((found) => found.field.startsWith(field)),
+        field,
+      ).toBe(true)
+    }
+  })
+
   it('are found where votes, digests or weights are others', async () => {
     const copy = place('invented')
     cpSync(out, copy, { recursive: true })

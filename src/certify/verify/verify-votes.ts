@@ -60,6 +60,12 @@ export interface VerificationReport {
 /** Among what is not checked: `verifyCertificate` does. */
 export const ensembleFiles = 'ensemble files'
 
+/** What a certificate of videos states and no file beside it repeats. */
+const notRepeated = [
+  'how the data were read and divided: needs the data (--data)',
+  'the number of clips, the stride and the trusted videos (options), and what made the certificate (provenance)',
+]
+
 const solvedAgain = 'collective bounds, solved again'
 
 /**
@@ -140,6 +146,7 @@ class Verifier {
       samples.checked.length === 0
         ? 'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)'
         : 'whether the recorded samples are those of the data: needs the data (--data)',
+      ...(certificate.options === undefined ? [] : notRepeated),
       'the encoder, what it was trained on, and the conditions of the claim',
       'table.md and certified-accuracy.svg',
       ...(certificate.runs.some(({ ensemble }) => ensemble != null) ? [ensembleFiles] : []),

@@ -46,7 +46,9 @@ export async function compareEnsembleFiles(
   return {
     checked:
       seen.size > missing.length
-        ? ['ensemble files: their digests, what they say of rules, partitions, classes and claim, and their weights']
+        ? [
+            'ensemble files: their digests, what they say of rules, partitions, classes, claim and options, and their weights',
+          ]
         : [],
     notChecked: missing.map((name) => `${name}, which is not beside the certificate`),
   }
@@ -60,7 +62,7 @@ function compareDescription(
   manifest: ReadBuckets | null,
   differences: Differences,
 ): void {
-  const { threat, buckets, classNames, learner, runs } = certificate
+  const { threat, buckets, classNames, learner, runs, options } = certificate
   const rules = runs.flatMap(({ ensemble, rule }) =>
     ensemble?.file === run.ensemble?.file && rule !== 'dpa_white_box' ? [rule] : [],
   )
@@ -74,6 +76,12 @@ function compareDescription(
     differences.compare(`${run.ensemble?.file}: ${field}`, description[field as keyof typeof stated], value, {
       run: runName(run),
     })
+  if (options === undefined) return
+  const { features, seed, seeds } = description
+  const { readout, augment, decoder, engine, encoders } = features
+  const followed = { seed, readout, augment, decoder, engine, from: encoders.map(({ name }) => name) }
+  for (const [field, value] of Object.entries(followed)) differences.compare(`options.${field}`, options[field], value)
+  differences.compare(`runs[${runs.indexOf(run)}].seeds`, run.seeds, seeds, { run: runName(run) })
 }
 
 /** The digest of each head, from its weights and the rows that it was trained on. */
