@@ -79,17 +79,21 @@ function promises(learners: readonly LearnerDose[]): string[] {
   return [...lines, '']
 }
 
+/** The interval of a number of samples. */
+const sizes = ([low, high]: readonly [number, number | null]): string =>
+  high === null ? `${number(low)} or more` : `${number(low)} to ${number(high)}`
+
 /** The report as a table in Markdown, one row for each learner. */
 export function lethalDoseTable(report: LethalDoseReport): string {
   const lines = [
     ...promises(report.learners),
-    '| learner | N | accuracy of one learner | n | 90 % interval (bootstrap) | dose N/n |',
+    '| learner | N | accuracy of one learner | n | 90 % interval over subsets | dose N/n |',
     '|---|---|---|---|---|---|',
   ]
   for (const learner of report.learners)
     for (const { accuracy, samples, atMost, interval, dose } of learner.complexity)
       lines.push(
-        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${atMost ? 'at most ' : ''}${number(samples)} | ${interval === null || atMost ? '' : `${number(interval[0])} to ${number(interval[1])}`} | ${atMost ? 'at least ' : ''}${number(dose)} |`,
+        `| ${learner.name} | ${learner.samples} | ${percent(accuracy)} | ${atMost ? 'at most ' : ''}${number(samples)} | ${interval === null || atMost ? '' : sizes(interval)} | ${atMost ? 'at least ' : ''}${number(dose)} |`,
       )
   lines.push(
     '',

@@ -13,6 +13,7 @@ import { type Ballots, votesOfInput } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
+import { mean, meanInterval, sizeForAccuracy, sizeInterval } from './dose-intervals.ts'
 
 /** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
 export interface DoseLearner {
@@ -49,7 +50,7 @@ export interface CurvePoint {
   /** Samples of a learner. */
   readonly size: number
   readonly accuracy: number
-  /** 5% and 95% of the mean over bootstrap draws of the subsets. */
+  /** 5 % and 95 % of the mean over subsets, by the t distribution. */
   readonly interval: readonly [number, number]
 }
 
@@ -70,8 +71,8 @@ export interface SampleComplexity {
   readonly samples: number | null
   /** The smallest size tried reaches it already: n is at most `samples`, the dose at least `dose`. */
   readonly atMost: boolean
-  /** 5% and 95% over bootstrap draws that reach it. */
-  readonly interval: readonly [number, number] | null
+  /** 5 % and 95 % over subsets. The upper end is null where it lies beyond the largest size. */
+  readonly interval: readonly [number, number | null] | null
   /** N / n. */
   readonly dose: number | null
 }
@@ -145,7 +146,7 @@ export async function lethalDose(
       const drawn = await learner.voteOfSubsets(size, subsets, seed)
       const each = accuracyOfLearners(drawn, learner.labels)
       const accuracy = mean(each)
-      curve.push({ size, accuracy, interval: bootstrap(each, seed, size) })
+      curve.push({ size, accuracy, interval: meanInterval(each) })
       perSubset.push(each)
       const real = await learner.voteOfPartitions(k)
       const measured = summarizeRadii(scoredRadii(certifyBallots(real, { rule: 'dpa' }), learner.labels))
@@ -187,12 +188,6 @@ export async function lethalDose(
   }
 }
 
-function mean(values: ArrayLike<number>): number {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i]
-  return sum / values.length
-}
-
 function accuracyOfLearners(ballots: Ballots, labels: ArrayLike<number>): number[] {
   const right = new Array<number>(ballots.learners).fill(0)
   for (let t = 0; t < ballots.inputs; t++) {
@@ -200,38 +195,6 @@ function accuracyOfLearners(ballots: Ballots, labels: ArrayLike<number>): number
     for (let i = 0; i < ballots.learners; i++) if (votes[i] === labels[t]) right[i]++
   }
   return right.map((count) => count / ballots.inputs)
-}
-
-const draws = 500
-
-function resample(values: readonly number[], stream: RandomStream): number {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[stream.integer(values.length)]
-  return sum / values.length
-}
-
-function quantiles(values: number[]): readonly [number, number] {
-  values.sort((a, b) => a - b)
-  const at = (share: number) => values[Math.min(values.length - 1, Math.floor(share * values.length))]
-  return [at(0.05), at(0.95)]
-}
-
-function bootstrap(values: readonly number[], seed: number, size: number): readonly [number, number] {
-  const stream = new RandomStream(seed, size, 'learning curve')
-  return quantiles(Array.from({ length: draws }, () => resample(values, stream)))
-}
-
-/** Smallest size at which the curve reaches `accuracy`, interpolated in the logarithm of the size; null when it never does. */
-export function sizeForAccuracy(
-  sizes: readonly number[],
-  accuracies: readonly number[],
-  accuracy: number,
-): number | null {
-  const at = accuracies.findIndex((value) => value >= accuracy)
-  if (at < 0) return null
-  if (at === 0) return sizes[0]
-  const share = (accuracy - accuracies[at - 1]) / (accuracies[at] - accuracies[at - 1])
-  return Math.exp(Math.log(sizes[at - 1]) + share * Math.log(sizes[at] / sizes[at - 1]))
 }
 
 function complexity(
@@ -243,17 +206,11 @@ function complexity(
 ): SampleComplexity {
   const n = sizeForAccuracy(sizes, perSubset.map(mean), accuracy)
   const stream = new RandomStream(seed, Math.round(accuracy * 1e6), 'sample complexity')
-  const found: number[] = []
-  for (let draw = 0; draw < draws; draw++) {
-    const curve = perSubset.map((values) => resample(values, stream))
-    const size = sizeForAccuracy(sizes, curve, accuracy)
-    if (size !== null) found.push(size)
-  }
   return {
     accuracy,
     samples: n,
     atMost: n === sizes[0] && mean(perSubset[0]) > accuracy,
-    interval: n === null || found.length === 0 ? null : quantiles(found),
+    interval: n === null ? null : sizeInterval(sizes, perSubset, accuracy, stream),
     dose: n === null ? null : samples / n,
   }
 }
