@@ -108,12 +108,15 @@ test('folders with their parents are made by makeFolder alone: mkdir with `recur
   expect(made).toEqual([])
 })
 
-test('connections to other machines are made by hub/request.ts alone; decoding processes talk through pipes', () => {
+test('connections to other machines are made by hub/request.ts and by ranks alone; decoding processes talk through pipes', () => {
   const connecting = [...fileImports().keys()].filter((file) => {
     const text = readFileSync(path.join(source, file), 'utf8')
     return /from 'node:(https?|http2|net|tls|dgram|dns)(\/promises)?'|\bfetch\(|\bWebSocket\(/.test(text)
   })
   expect(connecting.toSorted()).toEqual([
+    'cli/launch-processes.ts', // asks for a free port
+    'distributed/nccl/line.ts', // ranks of one run, where torchrun says that they meet
+    'distributed/nccl/meeting.ts',
     'hub/request.ts',
     'report/live/document.ts', // its script asks the server of its own page
     'report/live/server.ts', // listens on 127.0.0.1

@@ -10,6 +10,7 @@
 import { parseArgs } from 'node:util'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'
 import { openReducer, valuesOf } from '../../src/distributed/reducer.ts'
+import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
 import { parameterCount, parameterShapes } from '../../src/model/parameters.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
@@ -21,7 +22,7 @@ const { values } = parseArgs({
 /** Floats of one piece: a model with more is summed in several, over the same memory. */
 const piece = 2 ** 26
 
-const communicator = await openCommunicator()
+const communicator = await openCommunicator(openNcclCommunicator)
 const { rank, size, library } = communicator
 const reducer = openReducer(communicator.attachment)
 const memory = new Float32Array(piece).fill(rank)

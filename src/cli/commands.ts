@@ -205,12 +205,18 @@ function addLaunch(program: Command): void {
     .command('launch')
     .summary('train, evaluate or predict with several processes on this machine')
     .description(
-      'Starts a command on several ranks with the MPI of this machine: gradients are averaged over the ranks, and the steps are\n' +
-        'those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
+      'Starts a command on several ranks with the MPI of this machine, or, with a GPU for each, with NCCL alone: gradients are\n' +
+        'averaged over the ranks, and the steps are those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
     )
-    .argument('<command...>', 'behind --: pretrain, finetune, evaluate or predict, with its arguments')
+    .argument(
+      '<command...>',
+      'behind --: pretrain, finetune, evaluate, predict, features or certify, with its arguments',
+    )
     .addOption(new Option('--ranks <n>', 'number of processes').argParser(countOf('ranks')).makeOptionMandatory())
-    .option('--mpirun <program>', 'the program of MPI that starts ranks; default: the first of mpirun, mpiexec on PATH')
+    .option(
+      '--mpirun <program>',
+      'the program of MPI that starts ranks, or none: NCCL alone; default: the first of mpirun, mpiexec on PATH',
+    )
     .addOption(json())
     .action((args, options) =>
       runCommand(options, async () => (await import('./launch.ts')).launchCommand(args, options)),

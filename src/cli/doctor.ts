@@ -23,7 +23,14 @@ export interface DoctorOptions extends CommonOptions {
 
 /** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
 export async function doctorCommand(options: DoctorOptions): Promise<void> {
-  const found = [...machine(), ...(await engines()), ...(await providers()), ...(await decoders()), await mpi()]
+  const found = [
+    ...machine(),
+    ...(await engines()),
+    ...(await providers()),
+    ...(await decoders()),
+    await mpi(),
+    await nccl(),
+  ]
   report([...found, ...(options.measure === true ? await measured() : [])], options)
 }
 
@@ -174,4 +181,24 @@ async function mpi(): Promise<Finding> {
       ? 'for training on several processes or machines: install openmpi-bin or mpich (Debian, Ubuntu), or load the module of the cluster'
       : `${libraries.map(({ version, name }) => `${version} (${name})`).join(', ')}; started by ${programs.map(({ path }) => path).join(', ') || 'srun alone: no mpirun is on PATH'}`
   return { part: 'mpi', ok: libraries.length > 0, optional: true, detail }
+}
+
+/** What sums gradients between GPUs. */
+async function nccl(): Promise<Finding> {
+  const { findNccl } = await import('../engine/cuda/driver/find.ts')
+  const { NcclLibrary } = await import('../distributed/nccl/nccl-library.ts')
+  const found = findNccl()
+  if (found === null)
+    return {
+      part: 'nccl',
+      ok: false,
+      optional: true,
+      detail: 'for training on several GPUs: install libnccl2 (Debian, Ubuntu), or pip install nvidia-nccl-cu13',
+    }
+  try {
+    const { version } = new NcclLibrary(found.path)
+    return { part: 'nccl', ok: true, optional: true, detail: `NCCL ${version} (${found.path}, ${found.source})` }
+  } catch (error) {
+    return { part: 'nccl', ok: false, optional: true, detail: (error as Error).message }
+  }
 }

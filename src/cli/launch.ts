@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -6,12 +6,14 @@ import { exitCodes, invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
+import { findNccl } from '../engine/cuda/driver/find.ts'
+import { localRanks, type Running, startProcesses } from './launch-processes.ts'
 import { rankCommands } from './one-process.ts'
 import { codeOfRank, stopFileVariable } from './stop-file.ts'
 
 export interface LaunchOptions {
   readonly ranks: number
-  /** Program of MPI; default: the first one on PATH. */
+  /** Program of MPI, or `none`; default: the first one on PATH, or none where NCCL is there. */
   readonly mpirun?: string
 }
 
@@ -31,19 +33,18 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
       `${rankCommands.slice(0, -1).join(', ')} or ${rankCommands.at(-1)} behind --, with its options`,
       args.join(' '),
     )
-  const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
-  if (program === undefined || program === null) throw missing(mpirun)
+  const program = await launcherFor(mpirun)
   const folder = makeTemporaryFolder('launch')
   const stopFile = path.join(folder, 'stop')
   try {
-    const child = spawn(program.path, [...launchFlags(program, ranks), process.execPath, process.argv[1], ...args], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      // In a session of its own: a terminal would send Ctrl-C to the launcher, too, which kills the ranks at once.
-      detached: true,
-      env: { ...process.env, ...libraryBeside(program), [stopFileVariable]: stopFile },
-    })
-    const dispose = passOn(child, stopFile)
-    const [code, signal] = (await once(child, 'close').finally(dispose)) as [number | null, NodeJS.Signals | null]
+    const command = [process.execPath, process.argv[1], ...args]
+    const variables = { ...process.env, [stopFileVariable]: stopFile }
+    const running =
+      program === withoutMpi
+        ? startProcesses(command, await localRanks(ranks, variables))
+        : startMpi(program, ranks, command, variables)
+    const dispose = passOn(running, stopFile)
+    const { code, signal } = await running.ended.finally(dispose)
     // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps. MPICH also
     // ends with the number of the signal that killed a rank, such as 9, which is an exit code of the program, too.
     const told = codeOfRank(stopFile)
@@ -51,6 +52,31 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
     process.exitCode = told ?? exitCodes.success
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** What `--mpirun` names where ranks are to be started without MPI. */
+const withoutMpi = 'none'
+
+/** The program that starts ranks; without one NCCL alone connects them, where it is there. */
+async function launcherFor(mpirun: string | undefined): Promise<MpiProgram | typeof withoutMpi> {
+  if (mpirun === withoutMpi) return withoutMpi
+  const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
+  if (program !== undefined && program !== null) return program
+  if (mpirun === undefined && findNccl() !== null) return withoutMpi
+  throw missing(mpirun)
+}
+
+function startMpi(program: MpiProgram, ranks: number, command: readonly string[], env: NodeJS.ProcessEnv): Running {
+  const child = spawn(program.path, [...launchFlags(program, ranks), ...command], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // In a session of its own: a terminal would send Ctrl-C to the launcher, too, which kills the ranks at once.
+    detached: true,
+    env: { ...env, ...libraryBeside(program) },
+  })
+  return {
+    ended: once(child, 'close').then(([code, signal]) => ({ code, signal })),
+    kill: (signal) => void child.kill(signal),
   }
 }
 
@@ -80,13 +106,13 @@ function libraryBeside({ path: program, kind }: MpiProgram): Readonly<Record<str
 }
 
 /** Lets the ranks save at the first signal, and ends them at the second. */
-function passOn(child: ChildProcess, stopFile: string): () => void {
+function passOn(running: Running, stopFile: string): () => void {
   let asked = false
   const onSignal = (): void => {
     if (!asked) writeFileSync(stopFile, '')
     else {
-      child.kill('SIGTERM')
-      setTimeout(() => child.kill('SIGKILL'), endLimit).unref()
+      running.kill('SIGTERM')
+      setTimeout(() => running.kill('SIGKILL'), endLimit).unref()
     }
     asked = true
   }
@@ -105,7 +131,7 @@ function missing(mpirun: string | undefined): VideoMaeError {
   return new VideoMaeError(`Expected ${expected}, but found none.`, {
     code: 'LAUNCHER_MISSING',
     exit: 'environment',
-    hint: 'Install openmpi-bin or mpich (Debian, Ubuntu), load the module of the cluster, or name the program with --mpirun.',
+    hint: 'Install openmpi-bin or mpich (Debian, Ubuntu), load the module of the cluster, or name the program with --mpirun. Ranks with a GPU each need NCCL alone (package libnccl2).',
   })
 }
 

@@ -12,7 +12,7 @@ const anywhere: readonly string[] = ['doctor', 'completion', 'launch']
  * Refuses a launcher for a command that knows no ranks: each process would do all of the work and write the same files. With
  * `--shard` each has its own part.
  *
- * @throws VideoMaeError `RANKS_UNSUPPORTED`, `LAUNCHER_UNSUPPORTED`
+ * @throws VideoMaeError `RANKS_UNSUPPORTED`
  */
 export function refuseRanks(command: Command, variables: Variables = process.env): void {
   const name = command.name()
@@ -24,7 +24,7 @@ export function refuseRanks(command: Command, variables: Variables = process.env
 
 /**
  * @param otherwise what else to do
- * @throws VideoMaeError `RANKS_UNSUPPORTED`, `LAUNCHER_UNSUPPORTED`
+ * @throws VideoMaeError `RANKS_UNSUPPORTED`
  */
 export function requireOneProcess(
   work: string,

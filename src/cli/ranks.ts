@@ -11,8 +11,14 @@ import { tellCode } from './stop-file.ts'
  * the others would wait for it.
  */
 export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => Promise<void>): Promise<void> {
-  const communicator = await openCommunicator()
-  const ranks = await Ranks.meet(communicator)
+  const communicator = await openCommunicator(async (place, limits) => {
+    const { openNcclCommunicator } = await import('../engine/cuda/ranks/open.ts')
+    return openNcclCommunicator(place, limits)
+  })
+  const ranks = await Ranks.meet(communicator).catch(async (error) => {
+    await communicator.abort(reportError(error, options))
+    throw error
+  })
   if (ranks.size === 1) return action(ranks)
   try {
     await action(ranks)

@@ -12,7 +12,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  * Methods reject with `COMMUNICATION_FAILED` where the library reports an error.
  */
 export interface Communicator {
-  readonly transport: 'self' | 'mpi'
+  readonly transport: 'self' | 'mpi' | 'nccl'
   /** This process, from 0. */
   readonly rank: number
   /** Processes in all. */
@@ -46,6 +46,15 @@ export type Attachment =
       readonly size: number
       /** Of one number, in shared memory: counts the beginnings and ends of sums. Absent: they are not counted. */
       readonly sums?: Int32Array
+    }
+  | {
+      readonly transport: 'nccl'
+      readonly library: string
+      readonly size: number
+      readonly sums: Int32Array
+      /** Handle of NCCL, in this process, and the GPU that it belongs to. */
+      readonly communicator: bigint
+      readonly device: number
     }
 
 /** The communicator of a run in one process. */

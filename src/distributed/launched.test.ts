@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { launched, librariesFor, rankOnHost, type Variables } from './launched.ts'
+import { launched, librariesFor, meetingPlace, rankOnHost, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
   it.each<[string, Variables, ReturnType<typeof launched>]>([
@@ -21,6 +21,17 @@ describe('the variables of a launcher', () => {
       { launcher: 'Slurm', rank: 5, size: 8 },
     ],
     ['PMIx alone', { PMIX_RANK: '2' }, { launcher: 'PMIx', rank: 2, size: null }],
+    ['torchrun', { RANK: '1', WORLD_SIZE: '4', LOCAL_RANK: '1' }, { launcher: 'torchrun', rank: 1, size: 4 }],
+    [
+      'srun that starts ranks with the variables of torchrun',
+      { RANK: '1', WORLD_SIZE: '4', MASTER_ADDR: 'a', SLURM_PROCID: '1', SLURM_STEP_NUM_TASKS: '4' },
+      { launcher: 'torchrun', rank: 1, size: 4 },
+    ],
+    [
+      'mpirun where a container has a MASTER_ADDR',
+      { PMI_RANK: '1', PMI_SIZE: '2', RANK: '0', WORLD_SIZE: '4', MASTER_ADDR: 'a' },
+      { launcher: 'MPICH', rank: 1, size: 2 },
+    ],
     ['one rank', { OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '1' }, null],
     ['a batch script of Slurm, which is no step', { SLURM_PROCID: '0', SLURM_NTASKS: '8' }, null],
     ['a container that has a world of one', { RANK: '0', WORLD_SIZE: '1', MASTER_ADDR: 'a' }, null],
@@ -29,15 +40,31 @@ describe('the variables of a launcher', () => {
     expect(launched(variables)).toEqual(expected)
   })
 
-  it('of torchrun are refused: each process would train for itself', () => {
-    expect(() => launched({ RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'localhost', MASTER_PORT: '29500' })).toThrow(
-      expect.objectContaining({ code: 'LAUNCHER_UNSUPPORTED' }),
-    )
+  const torchrun = { RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'node1', MASTER_PORT: '29500' }
+
+  it('of torchrun say where the ranks meet: beside the store of torchrun, where that has the port', () => {
+    const place = { rank: 1, size: 2, host: 'node1', port: 29500 }
+    expect(meetingPlace(torchrun)).toEqual(place)
+    expect(meetingPlace({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...place, port: 29501 })
+    expect(meetingPlace({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(place)
+  })
+
+  it.each([
+    [{ MASTER_ADDR: undefined }, 'the host of rank 0 in the variable MASTER_ADDR but received nothing'],
+    [{ MASTER_PORT: '0' }, 'from 1 to 65535 in the variable MASTER_PORT but received "0"'],
+    [{ RANK: '2' }, 'from 0 to 1 in the variable RANK but received "2"'],
+  ])('of torchrun are complete: %o', (change, message) => {
+    expect(() => meetingPlace({ ...torchrun, ...change })).toThrow(message)
   })
 
   it('say which of the ranks of a machine this is', () => {
-    const local = [{ OMPI_COMM_WORLD_LOCAL_RANK: '3' }, { MPI_LOCALRANKID: '1' }, { SLURM_LOCALID: '2' }, {}]
-    expect(local.map(rankOnHost)).toEqual([3, 1, 2, 0])
+    const local = [
+      { OMPI_COMM_WORLD_LOCAL_RANK: '3' },
+      { MPI_LOCALRANKID: '1' },
+      { LOCAL_RANK: '4', SLURM_LOCALID: '2' },
+      {},
+    ]
+    expect(local.map(rankOnHost)).toEqual([3, 1, 4, 0])
   })
 
   it('choose the library, unless one is named', () => {

@@ -1,26 +1,45 @@
+import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type Communicator, selfCommunicator } from './communicator.ts'
-import { launched, librariesFor, type Variables } from './launched.ts'
+import { launched, librariesFor, type MeetingPlace, meetingPlace, type Variables } from './launched.ts'
+import type { MpiStart } from './mpi/thread.ts'
 
 /** Seconds that ranks wait for each other at the start, unless `VIDEOMAE_MPI_TIMEOUT` says otherwise. */
 const defaultTimeout = 300
 /** Seconds that one collective call may take, unless `VIDEOMAE_RANK_TIMEOUT` says otherwise: the others may write a checkpoint. */
 const defaultCallTimeout = 600
 
+export interface Limits {
+  /** How long to wait for the other ranks at the start. */
+  readonly timeoutSeconds: number
+  /** How long one collective call may take. */
+  readonly callSeconds: number
+}
+
 /**
  * The ranks that a launcher has started this process as one of; without one a run in one process, for which no library is loaded.
  *
- * @throws VideoMaeError `LAUNCHER_UNSUPPORTED`, `MPI_UNAVAILABLE`, `MPI_MISMATCH`, `INVALID_ARGUMENT`
+ * @param openNccl connects ranks that were started without MPI
+ * @throws VideoMaeError `MPI_UNAVAILABLE`, `MPI_MISMATCH`, `INVALID_ARGUMENT`, and what `openNccl` throws
  */
-export async function openCommunicator(variables: Variables = process.env): Promise<Communicator> {
+export async function openCommunicator(
+  openNccl: (place: MeetingPlace, limits: Limits) => Promise<Communicator>,
+  variables: Variables = process.env,
+): Promise<Communicator> {
   const found = launched(variables)
   if (found === null) return selfCommunicator()
-  const { MpiCommunicator } = await import('./mpi/mpi-communicator.ts')
-  return MpiCommunicator.open({
-    libraries: librariesFor(found.launcher, variables),
-    size: found.size,
+  const limits: Limits = {
     timeoutSeconds: secondsOf(variables, 'VIDEOMAE_MPI_TIMEOUT') ?? defaultTimeout,
     callSeconds: secondsOf(variables, 'VIDEOMAE_RANK_TIMEOUT') ?? defaultCallTimeout,
+  }
+  if (found.launcher === 'torchrun') return openNccl(meetingPlace(variables), limits)
+  const { ThreadCommunicator } = await import('./thread-communicator.ts')
+  return ThreadCommunicator.open({
+    transport: 'mpi',
+    entry: compiledEntry(import.meta.url, './mpi/thread'),
+    start: { libraries: librariesFor(found.launcher, variables) } satisfies MpiStart,
+    size: found.size,
+    ...limits,
   })
 }
 

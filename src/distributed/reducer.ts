@@ -19,10 +19,11 @@ export interface Reducer {
 /**
  * Attaches the calling thread to the communication of this process. A call must not overlap with one of the communicator.
  *
- * @throws VideoMaeError `MPI_UNAVAILABLE`
+ * @throws VideoMaeError `MPI_UNAVAILABLE`, `LAUNCHER_UNSUPPORTED` where ranks have NCCL alone
  */
 export function openReducer(attachment: Attachment): Reducer {
   if (attachment.transport === 'self') return { sum: () => {} }
+  if (attachment.transport === 'nccl') throw needsMpi()
   const library = new MpiLibrary(attachment.library)
   return {
     sum(pieces) {
@@ -51,4 +52,16 @@ export function reductionUnsupported(engine: string): VideoMaeError {
     exit: 'usage',
     hint: 'Use --engine native, or --engine reference for a comparison.',
   })
+}
+
+/** The error of an engine on CPUs whose ranks were started without MPI. */
+function needsMpi(): VideoMaeError {
+  return new VideoMaeError(
+    'Expected --engine cuda: torchrun, or a program like it, has started the ranks without MPI, and NCCL sums on GPUs alone.',
+    {
+      code: 'LAUNCHER_UNSUPPORTED',
+      exit: 'usage',
+      hint: 'Add --engine cuda, or start with `mpirun` or `srun` for the engines of CPUs.',
+    },
+  )
 }

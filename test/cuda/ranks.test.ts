@@ -1,19 +1,20 @@
 /**
- * Two ranks that each have an emulated GPU: MPI starts them, and NCCL sums, a stand-in that maps one file into both processes.
+ * Two ranks that each have an emulated GPU: MPI starts them, or nothing but variables, and NCCL sums, a stand-in that maps one file into
+ * both processes.
  * Oracle: one process with the same recipe.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startVideomaeIn } from '../cli/run-program.ts'
+import { type FinishedProgram, startVideomaeIn } from '../cli/run-program.ts'
 import { launchers } from '../distributed/launchers.ts'
-import { createTinyRun, curve, type TinyRun } from '../train/tiny-run.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
 import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMissing } from './emulation/build.ts'
 
 vi.setConfig(compilationTimeouts)
-const [launcher] = [...launchers].sort((a, b) => Number(a.missing !== null) - Number(b.missing !== null))
-const missing = emulationMissing() ?? launcher.missing
+const mpi = launchers.find((each) => each.missing === null)
+const missing = emulationMissing()
 const steps = 3
 
 describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ? '' : ` (${missing})`}`, () => {
@@ -25,62 +26,95 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  async function train(name: string, ranks: number, variables: Readonly<Record<string, string>> = {}) {
+  const trainings = new Map<string, Promise<FinishedProgram>>()
+
+  function start(
+    name: string,
+    launch: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+    more: readonly string[] = [],
+  ) {
     const toolkit = buildEmulatedToolkit()
-    const settings = [`schedule.duration=${steps} steps`, 'schedule.warmup=1 steps', 'data.workers=1'].flatMap(
-      (setting) => ['--set', setting],
-    )
-    const command = [
-      'pretrain',
-      tiny.videos,
-      '--recipe',
-      tiny.recipe,
-      '--out',
-      place(name),
-      '--engine',
-      'cuda',
-      ...settings,
+    const settings = [
+      ...['engine.name=cuda', `schedule.duration=${steps} steps`, 'schedule.warmup=1 steps', 'data.workers=1'],
+      ...more,
     ]
-    const launch = ['launch', '--mpirun', launcher.program, '--ranks', String(ranks), '--']
+    const command = ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', place(name)]
     const env = {
       ...process.env,
       VIDEOMAE_CUDA_LIBRARIES: toolkit,
       VIDEOMAE_CACHE: emulatedCache(toolkit),
-      ...variables,
+      ...{ VIDEOMAE_MPI_TIMEOUT: '120', EMULATED_LOG: log(name), ...variables },
     }
-    return startVideomaeIn(env, ...(ranks === 1 ? [] : launch), ...command).ended
+    const set = settings.flatMap((setting) => ['--set', setting])
+    return startVideomaeIn(env, ...launch, ...command, ...set)
   }
 
-  it('train what one process trains, with the sum on a stream of its own and in the graph of a step', async () => {
-    const alone = await train('alone', 1)
-    expect(alone.code, alone.stderr).toBe(0)
-    const log = place('device.log')
-    const { code, stderr } = await train('two', 2, { EMULATED_LOG: log })
+  const log = (name: string): string => place(`${name}.log`)
+  const under = (program: string): string[] => ['launch', '--mpirun', program, '--ranks', '2', '--']
+
+  async function expectTrained(name: string, launch: readonly string[]): Promise<string> {
+    const started = start(name, launch)
+    trainings.set('alone', trainings.get('alone') ?? start('alone', []).ended)
+    const alone = await trainings.get('alone')
+    expect(alone?.code, alone?.stderr).toBe(0)
+    const { code, stderr } = await started.ended
     expect(code, stderr).toBe(0)
     expect(stderr).toContain(`${steps} steps of 8 clips (2 ranks, 4 on each)`)
-    const [actual, expected] = [curve(place('two')), curve(place('alone'))]
+    const [actual, expected] = [curve(place(name)), curve(place('alone'))]
     expect(actual).toHaveLength(steps)
     for (const [i, { loss, gradientNorm }] of expected.entries()) {
       expect(Math.abs(actual[i].loss - loss), `loss of step ${i + 1}`).toBeLessThan(1e-6)
       expect(Math.abs(actual[i].gradientNorm / gradientNorm - 1), `gradient of step ${i + 1}`).toBeLessThan(1e-4)
     }
-    const lines = readFileSync(log, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' '))
-    const streamsOf = (what: string) => new Set(lines.filter(([each]) => each === what).map(([, stream]) => stream))
-    // Those of the first step; all others are in the graph.
-    expect(streamsOf('sum').size).toBeGreaterThan(0)
-    for (const stream of streamsOf('sum')) expect(streamsOf('launch')).not.toContain(stream)
-    expect(lines.filter(([what]) => what === 'graph')).toHaveLength(2 * (steps - 1))
+    return stderr
+  }
+
+  it.skipIf(mpi === undefined)(
+    'train what one process trains, with the sum on a stream of its own and in the graph of a step',
+    async () => {
+      await expectTrained('mpi', under(mpi?.program ?? ''))
+      const lines = readFileSync(log('mpi'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '))
+      const streamsOf = (what: string) => new Set(lines.filter(([each]) => each === what).map(([, stream]) => stream))
+      // Those of the first step; all others are in the graph.
+      expect(streamsOf('sum').size).toBeGreaterThan(0)
+      for (const stream of streamsOf('sum')) expect(streamsOf('launch')).not.toContain(stream)
+      expect(lines.filter(([what]) => what === 'graph')).toHaveLength(2 * (steps - 1))
+    },
+  )
+
+  it('train the same without MPI', async () => {
+    const stderr = await expectTrained('nccl', under('none'))
+    expect(stderr).toMatch(/ranks {5}2 over NCCL 2\.32\.3: rank 0 on \S+ \(process \d+\), rank 1 on/)
+    if (mpi === undefined) return
+    const weights = (name: string) => readFileSync(path.join(place(name), `step-0000000${steps}/model.safetensors`))
+    expect(weights('nccl').equals(weights('mpi'))).toBe(true)
   })
 
-  it('end together, with advice, where one of them has no NCCL', async () => {
+  it('without MPI, end where one of them is killed, and a sum on the CPU is refused', async () => {
+    const refused = start('refused', under('none'), {}, ['engine.name=reference'])
+    const running = start('killed', under('none'), {}, ['schedule.duration=100000 steps'])
+    await untilStep(running, 2)
+    const [, second] = [...running.stderr().matchAll(/\(process (\d+)\)/g)].map(([, id]) => Number(id))
+    process.kill(second, 'SIGKILL')
+    const { code, stderr } = await running.ended
+    expect(code, stderr).toBe(4)
+    expect(stderr).toMatch(/Expected rank 1 of 2 on \S+ to go on .* \[RANK_DIED\]/)
+    const { code: usage, stderr: why } = await refused.ended
+    expect(why).toContain('[LAUNCHER_UNSUPPORTED]')
+    expect(usage).toBe(2)
+  })
+
+  it.skipIf(mpi === undefined)('end together, with advice, where one of them has no NCCL', async () => {
     // Found, and no library.
     const toolkit = mkdtempSync(path.join(folder, 'toolkit-'))
     writeFileSync(path.join(toolkit, 'libnccl.so.2'), 'this is no library')
     const libraries = `${toolkit}${path.delimiter}${buildEmulatedToolkit()}`
-    const { code, stderr } = await train('none', 2, { VIDEOMAE_CUDA_LIBRARIES: libraries })
+    const { code, stderr } = await start('none', under(mpi?.program ?? ''), { VIDEOMAE_CUDA_LIBRARIES: libraries })
+      .ended
     expect(stderr).toContain('[NCCL_UNAVAILABLE]')
     expect(stderr).toContain('Install NCCL on every machine')
     expect(code).toBe(4)

@@ -1,4 +1,4 @@
-/** Sums over the ranks of values in the memory of GPUs. MPI has started the ranks, and carries what NCCL needs to begin. */
+/** Sums over the ranks of values in the memory of GPUs. Where MPI has started the ranks, it carries what NCCL needs to begin. */
 import koffi from 'koffi'
 import type { Attachment } from '../communicator.ts'
 import { MpiLibrary } from '../mpi/library.ts'
@@ -23,11 +23,17 @@ export interface DeviceReducer {
  */
 export function openDeviceReducer(attachment: Attachment, path: string | null): DeviceReducer | null {
   if (attachment.transport === 'self') return null
-  const { library: mpiPath, sums = new Int32Array(1) } = attachment
+  const { sums = new Int32Array(1) } = attachment
   const waiting = (): void => {
     Atomics.add(sums, 0, 1)
   }
-  const mpi = new MpiLibrary(mpiPath)
+  if (attachment.transport === 'nccl') {
+    const { library, communicator } = attachment
+    const joined = new NcclLibrary(library)
+    // The communicator belongs to the ranks, and is closed with them.
+    return { ...working(joined, communicator), waiting, close: () => {} }
+  }
+  const mpi = new MpiLibrary(attachment.library)
   const { rank, size } = mpi
   const own = open(path)
   waiting()
@@ -41,14 +47,16 @@ export function openDeviceReducer(attachment: Attachment, path: string | null): 
     const id = rank === 0 ? own.uniqueId() : new Uint8Array(uniqueIdBytes)
     mpi.broadcast(koffi.address(id), uniqueIdBytes, 0)
     const communicator = own.join(id, size, rank)
-    return {
-      version: own.version,
-      sum: (pieces, stream) => own.sum(pieces, communicator, stream),
-      waiting,
-      close: () => own.destroy(communicator),
-    }
+    return { ...working(own, communicator), waiting, close: () => own.destroy(communicator) }
   } finally {
     waiting()
+  }
+}
+
+function working(library: NcclLibrary, communicator: bigint): Pick<DeviceReducer, 'version' | 'sum'> {
+  return {
+    version: library.version,
+    sum: (pieces, stream) => library.sum(pieces, communicator, stream),
   }
 }
 

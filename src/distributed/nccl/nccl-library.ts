@@ -1,12 +1,20 @@
 import koffi from 'koffi'
 import { VideoMaeError } from '../../core/errors.ts'
 
-/** `ncclFloat32` and `ncclSum` of nccl.h. */
-const float32 = 7
-const sum = 0
+/** `ncclDataType_t` and `ncclRedOp_t` of nccl.h. */
+const types = { uint8: 1, float32: 7, float64: 8 } as const
+const operations = { sum: 0, max: 2, min: 3 } as const
 
 /** Bytes of an `ncclUniqueId`, which C functions take by value. */
 export const uniqueIdBytes = 128
+
+/** Values in the memory of a GPU, and what becomes of them. */
+export interface DeviceValues {
+  readonly address: bigint
+  readonly count: number
+  readonly type: 'float32' | 'float64'
+  readonly operation: keyof typeof operations
+}
 
 type Call = (...values: readonly unknown[]) => number
 
@@ -29,6 +37,8 @@ export class NcclLibrary {
         ncclGetUniqueId: bind('ncclGetUniqueId', ['void *']),
         ncclCommInitRank: bind('ncclCommInitRank', ['void *', 'int', uniqueId, 'int']),
         ncclAllReduce: bind('ncclAllReduce', ['uint64', 'uint64', 'size_t', 'int', 'int', 'uint64', 'uint64']),
+        ncclBroadcast: bind('ncclBroadcast', ['uint64', 'uint64', 'size_t', 'int', 'int', 'uint64', 'uint64']),
+        ncclAllGather: bind('ncclAllGather', ['uint64', 'uint64', 'size_t', 'int', 'uint64', 'uint64']),
         ncclGroupStart: bind('ncclGroupStart', []),
         ncclGroupEnd: bind('ncclGroupEnd', []),
         ncclCommDestroy: bind('ncclCommDestroy', ['uint64']),
@@ -71,8 +81,24 @@ export class NcclLibrary {
   ): void {
     this.check('ncclGroupStart')
     for (const { address, count } of pieces)
-      this.check('ncclAllReduce', address, address, count, float32, sum, communicator, stream)
+      this.allReduce({ address, count, type: 'float32', operation: 'sum' }, communicator, stream)
     this.check('ncclGroupEnd')
+  }
+
+  /** Puts one reduction on a stream, in place. */
+  allReduce({ address, count, type, operation }: DeviceValues, communicator: bigint, stream: bigint): void {
+    const what = [count, types[type], operations[operation]]
+    this.check('ncclAllReduce', address, address, ...what, communicator, stream)
+  }
+
+  /** Replaces bytes by those of the rank `root`. */
+  broadcast(address: bigint, bytes: number, root: number, communicator: bigint, stream: bigint): void {
+    this.check('ncclBroadcast', address, address, bytes, types.uint8, root, communicator, stream)
+  }
+
+  /** `bytes` of every rank, one behind the other, to another place. */
+  allGather(from: bigint, to: bigint, bytes: number, communicator: bigint, stream: bigint): void {
+    this.check('ncclAllGather', from, to, bytes, types.uint8, communicator, stream)
   }
 
   destroy(communicator: bigint): void {

@@ -1,12 +1,13 @@
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
-import { rankOnHost } from '../../distributed/launched.ts'
+import type { Attachment } from '../../distributed/communicator.ts'
 import { type DeviceReducer, openDeviceReducer } from '../../distributed/nccl/device-reducer.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { findNccl } from './driver/find.ts'
-import { countGpus, describeCuda, openDevice } from './driver/open.ts'
+import { describeCuda, openDevice } from './driver/open.ts'
+import { ownGpu } from './ranks/own-gpu.ts'
 import { CudaSession } from './session.ts'
 
 export { findLibraries, type LibrarySearch } from './driver/find.ts'
@@ -26,7 +27,7 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
   const { device = 'cuda', precision = 'float32', recompute = 'none', ranks = { transport: 'self' } } = options
   const match = /^cuda(?::(\d+))?$/.exec(device)
   if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
-  const opened = openDevice(match[1] === undefined && ranks.transport !== 'self' ? ownGpu() : Number(match[1] ?? 0))
+  const opened = openDevice(gpuFor(ranks, match[1]))
   let reducer: DeviceReducer | null = null
   try {
     reducer = openDeviceReducer(ranks, findNccl()?.path ?? null)
@@ -39,9 +40,12 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
   }
 }
 
-/** The GPU of one of several ranks: the ranks of a machine take the GPUs that they see in turn. */
-function ownGpu(): number {
-  return rankOnHost(process.env) % countGpus()
+/** Number of the GPU: the one that was named, or that of this rank. */
+function gpuFor(ranks: Attachment, named: string | undefined): number {
+  if (ranks.transport === 'self') return Number(named ?? 0)
+  if (ranks.transport === 'mpi') return named === undefined ? ownGpu() : Number(named)
+  if (named === undefined || Number(named) === ranks.device) return ranks.device
+  throw invalidArgument('device', `\`cuda\`: this rank has joined the others with GPU ${ranks.device}`, `cuda:${named}`)
 }
 
 /** The engine in the calling thread: opening a session and the first run of a program block its event loop, later runs do not. */

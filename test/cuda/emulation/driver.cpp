@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "runtime.h"
@@ -47,6 +48,8 @@ struct Stream {
   /** Works put on the stream and works done, since it was created. */
   size_t put = 0, done = 0;
   int number;
+  /** Other threads leave its work to that one. */
+  std::thread::id owner = std::this_thread::get_id();
 };
 struct Event {
   Stream* stream = nullptr;
@@ -116,7 +119,8 @@ int workUpTo(Stream* stream, size_t position) {
   return failure;
 }
 int workAll() {
-  for (Stream* stream : streams) workUpTo(stream, stream->put);
+  for (Stream* stream : streams)
+    if (stream->owner == std::this_thread::get_id()) workUpTo(stream, stream->put);
   return failure;
 }
 

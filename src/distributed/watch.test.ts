@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest'
-import type { VideoMaeError } from '../../core/errors.ts'
+import type { VideoMaeError } from '../core/errors.ts'
 import { Watch } from './watch.ts'
 
 afterEach(() => {

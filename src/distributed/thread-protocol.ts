@@ -1,23 +1,20 @@
-import type { ReduceOperation } from '../communicator.ts'
+import type { ReduceOperation } from './communicator.ts'
 
-/** What the thread of MPI starts with. */
-export interface MpiStart {
-  /** Libraries to try, in order. */
-  readonly libraries: readonly string[]
-  /** Two numbers: whether to end all ranks, and with which exit code. */
-  readonly ending: Int32Array
-}
+/** Two numbers: whether to end all ranks, and with which exit code. Shared with the thread. */
+export type Ending = Int32Array
 
-/** What the thread says once all ranks have started. */
-export interface MpiStarted {
+/** What a thread that serves collective calls says once all ranks have started. */
+export interface Started {
+  /** Of the library. */
   readonly path: string
   readonly version: string
-  readonly abi: string
   readonly rank: number
   readonly size: number
+  /** Of NCCL: the handle of the communicator, and the GPU that it belongs to. */
+  readonly onDevice?: { readonly communicator: bigint; readonly device: number }
 }
 
-export type MpiRequest =
+export type CollectiveRequest =
   | { readonly call: 'allReduce'; readonly values: Float32Array | Float64Array; readonly operation: ReduceOperation }
   | { readonly call: 'broadcast'; readonly bytes: Uint8Array; readonly root: number }
   | { readonly call: 'gather'; readonly bytes: Uint8Array }
@@ -25,16 +22,16 @@ export type MpiRequest =
   | { readonly call: 'close' }
 
 /** What the calls answer: the arrays, as they are behind them. */
-export type MpiResult = Float32Array | Float64Array | Uint8Array | readonly Uint8Array[] | null
+export type CollectiveResult = Float32Array | Float64Array | Uint8Array | readonly Uint8Array[] | null
 
 export interface PostedRequest {
   readonly number: number
-  readonly request: MpiRequest
+  readonly request: CollectiveRequest
 }
 
 /** `number` 0 is the answer to being started. */
-export type MpiReply =
-  | { readonly number: number; readonly result: MpiResult | MpiStarted }
+export type Reply =
+  | { readonly number: number; readonly result: CollectiveResult | Started }
   | { readonly number: number; readonly error: PostedFailure }
 
 export interface PostedFailure {

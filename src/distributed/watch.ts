@@ -1,14 +1,10 @@
 /** Ends a rank whose others have fallen silent: its threads wait in native code, and nothing there has a time limit. */
-import { writeSync } from 'node:fs'
 import { hostname } from 'node:os'
-import koffi from 'koffi'
-import { exitCodes, VideoMaeError } from '../../core/errors.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import { endProcess } from './end-process.ts'
 
 /** Milliseconds between looks. */
 const pause = 500
-
-/** Milliseconds in which a launcher passes on what a rank has written last. */
-const lastWords = 300
 
 /** Counts the beginnings and ends of collective calls of other threads: odd while one is under way. */
 export type CallCount = Int32Array
@@ -73,16 +69,4 @@ export class Watch {
       },
     )
   }
-}
-
-/** Without the handlers of an exit: they would wait for threads that wait in the library. */
-function endProcess({ message, code, hint }: VideoMaeError): void {
-  writeSync(2, `videomae: ${message} [${code}]\n  ${hint}\n`)
-  setTimeout(() => {
-    try {
-      koffi.load(null).func('void _exit(int)')(exitCodes.environment)
-    } finally {
-      process.kill(process.pid, 'SIGKILL')
-    }
-  }, lastWords)
 }

@@ -1,41 +1,54 @@
 import { once } from 'node:events'
 import { hostname } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { compiledEntry } from '../../core/entry.ts'
-import { VideoMaeError } from '../../core/errors.ts'
-import type { Attachment, Communicator, Json, ReduceOperation } from '../communicator.ts'
-import type { MpiReply, MpiRequest, MpiResult, MpiStart, MpiStarted, PostedRequest } from './protocol.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import type { Attachment, Communicator, Json, ReduceOperation } from './communicator.ts'
+import { endAtOnce, endProcess, lastWords } from './end-process.ts'
+import type { CollectiveRequest, CollectiveResult, PostedRequest, Reply, Started } from './thread-protocol.ts'
 import { Watch } from './watch.ts'
 
-export interface MpiOptions {
-  /** Libraries to try, in order: names, or paths. */
-  readonly libraries: readonly string[]
+export interface ThreadOptions {
+  readonly transport: 'mpi' | 'nccl'
+  /** Of the thread; it calls `serveCollectives`. */
+  readonly entry: URL
+  /** What the thread starts with, besides `ending`. */
+  readonly start: object
   /** Ranks that the launcher has told; null where it has not. */
   readonly size: number | null
   /** How long to wait for the other ranks at the start. */
   readonly timeoutSeconds: number
   /** How long one collective call may take. */
   readonly callSeconds: number
+  /** How ranks end each other where the library cannot. */
+  readonly line?: RankLine
+}
+
+/** What ranks tell each other besides collective calls. */
+export interface RankLine {
+  /** Ends the other ranks with this exit code. */
+  end(exitCode: number): Promise<void>
+  /** Says that this rank ends in order. */
+  leave(): void
 }
 
 interface Pending {
-  readonly resolve: (result: MpiResult | MpiStarted) => void
+  readonly resolve: (result: CollectiveResult | Started) => void
   readonly reject: (error: VideoMaeError) => void
 }
 
-/** Milliseconds in which a launcher passes on what a rank has written last: its own words on the abort come behind it then. */
-const lastWords = 300
-/** Milliseconds after which a rank that MPI does not end is killed, so that the launcher ends the others. */
+/** Milliseconds after which a rank that the library does not end is killed, so that the launcher ends the others. */
 const abortLimit = 5000
 
-/** MPI in a thread of its own. */
-export class MpiCommunicator implements Communicator {
-  readonly transport = 'mpi'
+/** A library of collective calls in a thread of its own. */
+export class ThreadCommunicator implements Communicator {
+  readonly transport: 'mpi' | 'nccl'
   rank = 0
   size = 1
   library = ''
   private path = ''
+  private onDevice: Started['onDevice']
   private readonly worker: Worker
+  private readonly line: RankLine | undefined
   private readonly ending = new Int32Array(new SharedArrayBuffer(8))
   private readonly pending = new Map<number, Pending>()
   private posted = 0
@@ -43,28 +56,31 @@ export class MpiCommunicator implements Communicator {
   private watch: Watch | null = null
   private closing: Promise<void> | null = null
 
-  private constructor(libraries: readonly string[]) {
-    const start: MpiStart = { libraries, ending: this.ending }
-    this.worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
-    this.worker.on('message', (reply: MpiReply) => this.settle(reply))
+  private constructor({ transport, entry, start, line }: ThreadOptions) {
+    this.transport = transport
+    this.line = line
+    this.worker = new Worker(entry, { workerData: { ...start, ending: this.ending } })
+    this.worker.on('message', (reply: Reply) => this.settle(reply))
     this.worker.on('error', (error: Error) => this.fail(error.message))
     this.worker.on('exit', (code) => this.fail(`its thread exited with code ${code}`))
   }
 
   /**
-   * Loads a library and waits until all ranks have started.
+   * Starts the thread and waits until all ranks have started.
    *
-   * @throws VideoMaeError `MPI_UNAVAILABLE`, `MPI_MISMATCH` where the library knows nothing of the launcher, `RANKS_MISSING`
+   * @throws VideoMaeError what joining throws, e.g. `MPI_UNAVAILABLE`; `MPI_MISMATCH` where the library knows nothing of the launcher
    */
-  static async open({ libraries, size, timeoutSeconds, callSeconds }: MpiOptions): Promise<MpiCommunicator> {
-    const opened = new MpiCommunicator(libraries)
+  static async open(options: ThreadOptions): Promise<ThreadCommunicator> {
+    const { size, timeoutSeconds, callSeconds } = options
+    const opened = new ThreadCommunicator(options)
     const timer = setTimeout(() => quitWithout(size, timeoutSeconds), timeoutSeconds * 1000)
     try {
-      const started = (await opened.answer(0)) as MpiStarted
+      const started = (await opened.answer(0)) as Started
       opened.rank = started.rank
       opened.size = started.size
       opened.library = started.version
       opened.path = started.path
+      opened.onDevice = started.onDevice
     } catch (error) {
       await opened.end()
       throw error
@@ -81,7 +97,10 @@ export class MpiCommunicator implements Communicator {
   }
 
   get attachment(): Attachment {
-    return { transport: 'mpi', library: this.path, size: this.size, sums: this.sums }
+    const common = { library: this.path, size: this.size, sums: this.sums }
+    return this.onDevice === undefined
+      ? { transport: 'mpi', ...common }
+      : { transport: 'nccl', ...common, ...this.onDevice }
   }
 
   private watchFor(seconds: number): void {
@@ -114,31 +133,38 @@ export class MpiCommunicator implements Communicator {
   }
 
   async abort(exitCode: number): Promise<never> {
-    await new Promise((resolve) => setTimeout(resolve, lastWords))
+    await pause(lastWords)
+    if (this.line !== undefined) {
+      await Promise.race([this.line.end(exitCode), pause(lastWords)])
+      endAtOnce(exitCode)
+    }
     Atomics.store(this.ending, 1, exitCode)
     Atomics.store(this.ending, 0, 1)
     this.worker.postMessage('end')
-    await new Promise((resolve) => setTimeout(resolve, abortLimit))
+    await pause(abortLimit)
     process.kill(process.pid, 'SIGKILL')
     return new Promise<never>(() => {})
   }
 
   close(): Promise<void> {
-    this.closing ??= this.call({ call: 'close' }).then(() => this.end())
+    this.closing ??= this.call({ call: 'close' }).then(() => {
+      this.line?.leave()
+      return this.end()
+    })
     return this.closing
   }
 
-  private async call(request: MpiRequest): Promise<MpiResult> {
+  private async call(request: CollectiveRequest): Promise<CollectiveResult> {
     const posted: PostedRequest = { number: ++this.posted, request }
     this.worker.postMessage(posted)
-    return (await this.answer(posted.number)) as MpiResult
+    return (await this.answer(posted.number)) as CollectiveResult
   }
 
-  private answer(number: number): Promise<MpiResult | MpiStarted> {
+  private answer(number: number): Promise<CollectiveResult | Started> {
     return new Promise((resolve, reject) => this.pending.set(number, { resolve, reject }))
   }
 
-  private settle(reply: MpiReply): void {
+  private settle(reply: Reply): void {
     const waiting = this.pending.get(reply.number)
     this.pending.delete(reply.number)
     if (!('error' in reply)) waiting?.resolve(reply.result)
@@ -151,7 +177,10 @@ export class MpiCommunicator implements Communicator {
   private fail(reason: string): void {
     for (const { reject } of this.pending.values())
       reject(
-        new VideoMaeError(`The thread of MPI ended: ${reason}.`, { code: 'COMMUNICATION_FAILED', exit: 'environment' }),
+        new VideoMaeError(`The thread of ${this.transport === 'mpi' ? 'MPI' : 'NCCL'} ended: ${reason}.`, {
+          code: 'COMMUNICATION_FAILED',
+          exit: 'environment',
+        }),
       )
     this.pending.clear()
   }
@@ -167,17 +196,19 @@ export class MpiCommunicator implements Communicator {
 /** Ends this process: its thread waits in the library, and nothing else ends that. */
 function quitWithout(size: number | null, seconds: number): void {
   const all = size === null ? 'all ranks' : `all ${size} ranks`
-  const { code, message, hint } = new VideoMaeError(
-    `Expected ${all} to start within ${seconds} s, but on ${hostname()} this one still waits for others.`,
-    {
-      code: 'RANKS_MISSING',
-      exit: 'environment',
-      hint: 'See whether every machine starts the command; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.',
-    },
+  endProcess(
+    new VideoMaeError(
+      `Expected ${all} to start within ${seconds} s, but on ${hostname()} this one still waits for others.`,
+      {
+        code: 'RANKS_MISSING',
+        exit: 'environment',
+        hint: 'See whether every machine starts the command; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.',
+      },
+    ),
   )
-  process.stderr.write(`videomae: ${message} [${code}]\n  ${hint}\n`)
-  process.kill(process.pid, 'SIGKILL')
 }
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 function mismatch(path: string, library: string, found: number, told: number): VideoMaeError {
   return new VideoMaeError(
