@@ -23,7 +23,7 @@ const pages = [
 describe('error codes', () => {
   /** Variables of the environment look like codes. */
   const variable =
-    /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA|OMPI|PMI|PMIX|SLURM|WORLD|MASTER|HF)_|^(HTTPS?|ALL|NO)_PROXY$/
+    /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA|OMPI|PMI|PMIX|SLURM|WORLD|MASTER|LOCAL|MV2|HF)_|^MPI_LOCALRANKID$|^(HTTPS?|ALL|NO)_PROXY$/
   /** What the command line prints of its own, with --json. */
   const printed = new Map<string, ExitKind>([
     ['USAGE', 'usage'],

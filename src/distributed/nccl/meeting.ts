@@ -127,8 +127,8 @@ async function listen(server: Server, { host, port }: MeetingPlace): Promise<voi
   }
   try {
     await at(host).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN') return at()
-      throw error
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') throw error
+      return at()
     })
   } catch (cause) {
     const { message } = cause as Error
@@ -242,7 +242,7 @@ function refusedBy(text: string): VideoMaeError {
 
 function problemOf({ rank, size, host, problem, code }: Hello): VideoMaeError {
   return new VideoMaeError(`Rank ${rank} of ${size} on ${host}: ${problem}`, {
-    code: code ?? 'RANK_FAILED',
+    code: code ?? 'COMMUNICATION_FAILED',
     exit: 'environment',
     hint: 'Every machine needs the same installation; `videomae doctor` says what is there.',
   })
