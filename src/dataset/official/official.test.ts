@@ -152,6 +152,29 @@ describe('a data set', () => {
     expect((await made('ucf101', root, path.join(root, 'lists'))).dataset.lists).toHaveLength(3)
   })
 
+  it('does not take the file of another class for a video that is missing', async () => {
+    const lists = (n: number) => ({
+      [`run_test_split${n}.txt`]: 'a.avi 1\nb.avi 0\n',
+      [`sit_test_split${n}.txt`]: 'b.avi 2\nc.avi 1\nc.avi 1\n',
+    })
+    const annotations = await lay('other-splits', { ...lists(1), ...lists(2), ...lists(3) })
+    const root = await lay('other', videos('run/a.avi', 'run/b.avi', 'elsewhere/c.avi'))
+    const { dataset, rows } = await made('hmdb51', root, annotations)
+    expect(rows('split1.csv')).toEqual(['run/a.avi | run | train | ', 'elsewhere/c.avi | sit | train | '])
+    expect(dataset.missing).toEqual(['b'])
+  })
+
+  it.each([
+    ['two parts', 'a.avi 1\na.avi 2\n', 'run (train) and run (test)'],
+    ['two classes', 'c.avi 1\n', 'run (train) and sit (train)'],
+  ])('with a video of %s is refused: no command reads such a list', async (name, run, told) => {
+    const lists = (n: number) => ({ [`run_test_split${n}.txt`]: run, [`sit_test_split${n}.txt`]: 'c.avi 1\n' })
+    const root = await lay(`of ${name}`, { ...lists(1), ...lists(2), ...lists(3), ...videos('a.avi', 'c.avi') })
+    await expect(made('hmdb51', root)).rejects.toMatchObject({
+      ...{ code: 'DATASET_INVALID', message: expect.stringContaining(told) },
+    })
+  })
+
   it('replaces its own lists and no others', async () => {
     const root = await lay('own', { ...ucf, ...videos('v_JumpRope_g01_c01.avi') })
     await made('ucf101', root)

@@ -8,9 +8,9 @@ import { requireOwnResults } from '../../format/own-results.ts'
 import type { SplitName } from '../split-part.ts'
 import { hmdb51 } from './hmdb51.ts'
 import { kinetics } from './kinetics.ts'
-import type { ReadAnnotations } from './official-types.ts'
+import type { AnnotatedVideo, ReadAnnotations } from './official-types.ts'
 import { somethingSomething } from './something-something.ts'
-import { annotationFiles, VideoFiles } from './sources.ts'
+import { annotationFiles, invalidDataset, VideoFiles } from './sources.ts'
 import { ucf101 } from './ucf101.ts'
 
 const readers = { ucf101, hmdb51, ssv2: somethingSomething, kinetics } as const satisfies Record<
@@ -55,7 +55,8 @@ const header = 'path,label,start,end,group,split'
  * `missing.txt` if videos are missing, and `dataset.json`.
  *
  * @param folder where the videos lie, in any subfolders
- * @throws VideoMaeError `DATASET_INCOMPLETE` for a missing annotation file, or where not one video is there; `DATASET_INVALID`;
+ * @throws VideoMaeError `DATASET_INCOMPLETE` for a missing annotation file, or where not one video is there; `DATASET_INVALID`, also for
+ *   a video of two classes or two parts;
  *   `OUTPUT_TAKEN` where files of other origin would be replaced
  */
 export async function writeOfficialDataset(
@@ -74,14 +75,23 @@ export async function writeOfficialDataset(
   const videos = new VideoFiles(folder)
   const missing = new Set<string>()
   const used = new Set<string>()
+  const classFolders = new Set(classes.flatMap((label) => [label, label.replaceAll(' ', '_')]))
   const made = lists.map((list) => {
+    const said = new Map<string, AnnotatedVideo>()
     const parts: Partial<Record<SplitName, number>> = {}
-    const lines = list.videos.flatMap(({ stem, folders, label, split, group }) => {
-      const file = videos.find(stem, folders)
+    const lines = list.videos.flatMap((video) => {
+      const { stem, folders, label, split, group } = video
+      const file = videos.find(stem, folders, classFolders)
       if (file === null) {
         missing.add(stem)
         return []
       }
+      const before = said.get(file)
+      if (before !== undefined) {
+        requireSame(list.name, before, video)
+        return []
+      }
+      said.set(file, video)
       used.add(label)
       parts[split] = (parts[split] ?? 0) + 1
       return [[file, label, '', '', group ?? '', split].map(csvField).join(',')]
@@ -110,6 +120,16 @@ export async function writeOfficialDataset(
   makeFolder(out)
   for (const [file, text] of texts) await writeFileAtomic(path.join(out, file), text)
   return { ...summary, files: texts.map(([file]) => path.join(out, file)) }
+}
+
+/** @throws VideoMaeError `DATASET_INVALID` for one file that is said to be two different videos: no command reads such a list */
+function requireSame(list: string, before: AnnotatedVideo, now: AnnotatedVideo): void {
+  const told = ({ label, split }: AnnotatedVideo): string => `${label} (${split})`
+  if (told(before) === told(now)) return
+  throw invalidDataset(
+    `Expected one class and one part for the video ${now.stem} in ${list}, but the annotations say ${told(before)} and ${told(now)}.`,
+    'Correct the annotation files, or name the folder of the official ones with --annotations.',
+  )
 }
 
 function noVideos(folder: string, count: number, example: string | undefined): VideoMaeError {

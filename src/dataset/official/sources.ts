@@ -86,11 +86,16 @@ export class VideoFiles {
 
   /**
    * The file of a video. Of several with this name it is the one in a folder of one of these names; null where there is none, or
-   * several are left.
+   * several are left. A file in the folder of another class is a video of that class.
+   *
+   * @param others names of folders that hold other videos of this name, if any
    */
-  find(stem: string, folders: readonly string[]): string | null {
-    const found = this.byStem.get(stem) ?? []
-    const inFolder = found.filter((video) => folders.includes(path.basename(path.dirname(video))))
+  find(stem: string, folders: readonly string[], others: ReadonlySet<string> = new Set()): string | null {
+    const folderOf = (video: string): string => path.basename(path.dirname(video))
+    const found = (this.byStem.get(stem) ?? []).filter(
+      (video) => folders.length === 0 || folders.includes(folderOf(video)) || !others.has(folderOf(video)),
+    )
+    const inFolder = found.filter((video) => folders.includes(folderOf(video)))
     const [video, second] = found.length > 1 ? inFolder : found
     if (video === undefined || second !== undefined) return null
     this.asked.add(video)
