@@ -13,7 +13,7 @@ import { replaceFile } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import type { HubReference } from './reference.ts'
-import { type HubFile, isWeights, neededFiles } from './repository.ts'
+import { type HubFile, neededFiles, whatIsMissing } from './repository.ts'
 import type { HubSettings } from './settings.ts'
 
 const commitPattern = /^[0-9a-f]{40}$/
@@ -38,12 +38,8 @@ export async function findInCache(reference: HubReference, settings: HubSettings
   return isComplete(neededFiles(names)) ? snapshot : null
 }
 
-/** `model-00001-of-00003.safetensors` says how many belong together. */
 function isComplete(files: readonly string[]): boolean {
-  if (!files.includes('config.json')) return false
-  const shards = files.filter((name) => /-of-\d{5}\.safetensors$/.test(name))
-  const count = Number(/-of-(\d{5})/.exec(shards[0] ?? '')?.[1] ?? 0)
-  return files.some(isWeights) && shards.length === count
+  return files.includes('config.json') && whatIsMissing(files) === null
 }
 
 /** Where a content grows and where it belongs. */

@@ -39,10 +39,7 @@ const answerSchema = z.looseObject({
 const descriptions = ['config.json', 'preprocessor_config.json', 'video_preprocessor_config.json']
 const wholeWeights = 'model.safetensors'
 const shardIndex = 'model.safetensors.index.json'
-const shardName = /^model-\d{5}-of-\d{5}\.safetensors$/
-
-/** Whether a file holds weights. */
-export const isWeights = (name: string): boolean => name.endsWith('.safetensors')
+const shardName = /^model-(\d{5})-of-(\d{5})\.safetensors$/
 
 /** Of the files of a repository, those that are needed to load it; empty where it has no weights that are read here. */
 export function neededFiles(names: readonly string[]): string[] {
@@ -55,8 +52,31 @@ export function neededFiles(names: readonly string[]): string[] {
 }
 
 /**
+ * `model-00001-of-00003.safetensors` says how many belong together.
+ *
+ * @param files as `neededFiles` gives them
+ * @returns null where the weights are whole
+ */
+export function whatIsMissing(files: readonly string[]): string | null {
+  if (files.includes(wholeWeights)) return null
+  const numbers = files.flatMap((name) => {
+    const [, shard, of] = shardName.exec(name) ?? []
+    return shard === undefined ? [] : [{ shard: Number(shard), of: Number(of) }]
+  })
+  const { of: count = 0 } = numbers[0] ?? {}
+  const different = new Set(numbers.map(({ shard }) => shard)).size
+  if (
+    count > 0 &&
+    different === count &&
+    numbers.every(({ shard, of }) => of === count && shard >= 1 && shard <= count)
+  )
+    return null
+  return count === 0 ? 'no shards' : `${different} of ${count} shards`
+}
+
+/**
  * @throws VideoMaeError `HUB_UNREACHABLE`, `HUB_NOT_FOUND`, `HUB_DENIED`, `HUB_ANSWER_INVALID`; `PYTORCH_FILE` and
- *   `SAFETENSORS_NOT_FOUND` for a repository without weights that are read here
+ *   `SAFETENSORS_NOT_FOUND` for a repository without weights that are read here, or with a part of them
  */
 export async function describeRepository(
   reference: HubReference,
@@ -76,6 +96,8 @@ export async function describeRepository(
   const names = siblings.map(({ rfilename }) => rfilename)
   const files = neededFiles(names)
   if (files.length === 0) throw withoutWeights(reference, names)
+  const missing = whatIsMissing(files)
+  if (missing !== null) throw inPart(reference, missing)
   return { reference, commit, license: cardData?.license ?? null, files }
 }
 
@@ -100,6 +122,14 @@ function parseJson(content: string): unknown {
   } catch {
     return null
   }
+}
+
+function inPart({ repository, revision }: HubReference, found: string): VideoMaeError {
+  return new VideoMaeError(`Expected all shards that belong to ${shardIndex} in ${repository}, but it has ${found}.`, {
+    code: 'SAFETENSORS_NOT_FOUND',
+    exit: 'data',
+    hint: `Name another revision than ${revision}, or another repository. Nothing was downloaded.`,
+  })
 }
 
 function withoutWeights({ repository }: HubReference, names: readonly string[]): VideoMaeError {

@@ -25,6 +25,12 @@ const repositories = {
   'some/model': model,
   'some/shards': shards,
   'some/pickle': { 'config.json': config, 'pytorch_model.bin': Buffer.from('pickle') },
+  'some/part': {
+    'config.json': config,
+    'model.safetensors.index.json': Buffer.from('{"weight_map": {}}'),
+    'model-00002-of-00002.safetensors': weights.subarray(10, 30),
+  },
+  'some/index': { 'config.json': config, 'model.safetensors.index.json': Buffer.from('{"weight_map": {}}') },
   'some/nothing': { 'README.md': Buffer.from('read me') },
 }
 
@@ -71,6 +77,17 @@ describe('get', () => {
       'HEAD some',
       'HEAD some',
     ])
+  })
+
+  it.each([
+    ['some/part', '1 of 2 shards'],
+    ['some/index', 'no shards'],
+  ])('refuses %s, which has a part of its weights', async (name, found) => {
+    const error = { code: 'SAFETENSORS_NOT_FOUND', message: expect.stringContaining(found) }
+    await expect(get(name)).rejects.toMatchObject(error)
+    expect(existsSync(place('weights'))).toBe(false)
+    const options = { settings: settings(), delay: 1 }
+    await expect(weightsInCache(parseReference(name), options)).rejects.toMatchObject(error)
   })
 
   it('downloads shards with their index', async () => {
