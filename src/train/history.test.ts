@@ -31,7 +31,10 @@ describe('readHistory', () => {
 
   it.skipIf(process.platform === 'win32')('does not wait for a pipe', async () => {
     execFileSync('mkfifo', [path.join(root, 'pipe.jsonl')])
-    await expect(readHistory(path.join(root, 'pipe.jsonl'))).rejects.toMatchObject({ code: 'HISTORY_UNREADABLE' })
+    await expect(readHistory(path.join(root, 'pipe.jsonl'))).rejects.toMatchObject({
+      code: 'HISTORY_UNREADABLE',
+      message: expect.stringMatching(/[^.]\.$/),
+    })
   })
 
   it.each([

@@ -20,7 +20,8 @@ export async function readHistory(file: string): Promise<Record<string, unknown>
     text = await readRegularText(file)
   } catch (cause) {
     if (isMissing(cause)) return []
-    throw new VideoMaeError(`Expected to read what the run has written into ${file}: ${(cause as Error).message}.`, {
+    const why = (cause as Error).message.replace(/\.$/, '')
+    throw new VideoMaeError(`Expected to read what the run has written into ${file}: ${why}.`, {
       code: 'HISTORY_UNREADABLE',
       exit: 'environment',
       hint: 'Make the file readable, then go on. Nothing was changed.',

@@ -1,5 +1,5 @@
 /** The live page of a run: who gets it, what is in it, and that it follows the run. */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
@@ -187,6 +187,13 @@ describe('sections', () => {
       '## Files',
       '## Configuration',
     ])
+  })
+
+  it('of a run in which a picture is a link that leads nowhere are there', async () => {
+    const run = makeRun('linked', 20)
+    for (const name of ['gone.webp', 'gone.png']) symlinkSync(path.join(folder, 'nowhere'), path.join(run, name))
+    const sections = await liveSections([{ name: 'linked', folder: run }])
+    expect(sections.map(({ id }) => id)).toContain('loss')
   })
 
   it('of several runs compare them, and name what differs', async () => {

@@ -65,7 +65,13 @@ async function animationsIn(folder: string): Promise<string[]> {
 
 async function newestOf(folder: string): Promise<string[]> {
   const names = await animationsIn(folder)
-  const times = await Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).mtimeMs))
+  // A link that leads nowhere is no picture, and no reason to show nothing of the run.
+  const timeOf = (name: string): Promise<number> =>
+    stat(path.join(folder, name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.NEGATIVE_INFINITY,
+    )
+  const times = await Promise.all(names.map(timeOf))
   return names.filter((_, i) => times[i] === Math.max(...times)).slice(0, 1)
 }
 
