@@ -15,6 +15,7 @@ import { type CertifyVideosOptions, planCertification } from '../../src/certify/
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -29,14 +30,14 @@ const clips = 7
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
   ...{ data: place('list.csv'), from: 'pixels', readout: 'hog', augment, partitions: 4, rules: ['dpa'] },
-  ...{ out: place(out), cache: place('store'), threads: 1, workers: 1 },
+  ...{ out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
 /** For what comes before the mathematics. */
 const planned = (more: Partial<CertifyVideosOptions>): CertifyVideosOptions => ({
   ...{ data: place('list.csv'), from: 'pixels', readout: 'hog', augment },
-  ...{ cache: place('store'), threads: 1, workers: 1 },
+  ...{ cache: place('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
@@ -122,7 +123,19 @@ describe('augmentation of heads', () => {
   it('is attacked by the audit as one video, and planned with all its clips', async () => {
     const { out, cache, data, from } = job('audit')
     const audited = await auditVideos({
-      ...{ out, cache, data, from, readout: 'hog', augment, rule: 'dpa', partitions: 4, threads: 1, workers: 1 },
+      ...{
+        out,
+        cache,
+        data,
+        from,
+        readout: 'hog',
+        augment,
+        rule: 'dpa',
+        partitions: 4,
+        threads: 1,
+        workers: 1,
+        processes: decoding,
+      },
       ...{ trials: 5, listTrials: 2 },
     })
     expect(audited.report.violations).toEqual([])

@@ -14,6 +14,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -77,7 +78,15 @@ async function certified(kind: LearnerKind, data: readonly Row[], declared: bool
     `path,label,split\n${data.map(({ file, label, split }) => `${file},${label},${split}\n`).join('')}`,
   )
   const options: CertifyVideosOptions = {
-    ...{ data: list, from: place('run'), learner: { kind, epochs: 1 }, cache: place('store'), threads: 1, workers: 1 },
+    ...{
+      data: list,
+      from: place('run'),
+      learner: { kind, epochs: 1 },
+      cache: place('store'),
+      threads: 1,
+      workers: 1,
+      processes: decoding,
+    },
     ...(declared ? { classes } : {}),
   }
   const plan = await planCertification(options)

@@ -24,6 +24,7 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { videomae } from '../cli/run-program.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -51,7 +52,7 @@ const certify = (out: string, more: Partial<CertifyVideosJob> = {}): Promise<Cer
   certifyVideos({
     // More partitions than samples: some learners have none, and abstain.
     ...{ data: videos, from, partitions: 20, testShare: 0.4, rules: ['dpa', 'roe'], stride: 1 },
-    ...{ out: place(out), cache: place('store'), threads: 1, workers: 1 },
+    ...{ out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
     ...more,
   })
 

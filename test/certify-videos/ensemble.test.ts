@@ -23,6 +23,7 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { videomae } from '../cli/run-program.ts'
+import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 // Against hanging only.
@@ -42,7 +43,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
   ...{ data: videos, from: run, partitions: 6, testShare: 0.4, out: place(out), cache: place('store') },
-  ...{ threads: 1, workers: 1 },
+  ...{ threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
@@ -70,15 +71,6 @@ const withoutVotes = (predictions: readonly CertifiedVideo[]) =>
     return rest
   })
 
-async function predicted(file: string, names: readonly string[], options: CertifiedEnsembleOptions = {}) {
-  const ensemble = await openCertifiedEnsemble(file, { threads: 1, workers: 1, ...options })
-  try {
-    return await ensemble.predict(names)
-  } finally {
-    await ensemble.close()
-  }
-}
-
 /** All inputs of a certificate, predicted from the file that it names: in another order, and one of them alone. */
 async function requireSame(result: CertifiedVideos, rules: readonly Rule[]): Promise<void> {
   for (const rule of rules) {
@@ -88,8 +80,10 @@ async function requireSame(result: CertifiedVideos, rules: readonly Rule[]): Pro
     const expected = certified(result, rule).reverse()
     expect(expected.length).toBeGreaterThan(4)
     const names = expected.map(({ video }) => video)
-    expect(withoutVotes(await predicted(file, names, { rule })), rule).toEqual(expected)
-    expect(withoutVotes(await predicted(file, [names[1]], { rule })), rule).toEqual([expected[1]])
+    const opened = await openCertifiedEnsemble(file, { rule, threads: 1, workers: 1 })
+    expect(withoutVotes(await opened.predict(names)), rule).toEqual(expected)
+    expect(withoutVotes(await opened.predict([names[1]])), rule).toEqual([expected[1]])
+    await opened.close()
   }
 }
 

@@ -24,6 +24,7 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -45,14 +46,14 @@ beforeAll(async () => {
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
   ...{ data: place('videos'), from: place('encoder'), partitions: 4, rules: ['dpa'], testShare: 0.4, stride: 1 },
-  ...{ trust: 'public', out: place(out), cache: place('store'), threads: 1, workers: 1 },
+  ...{ trust: 'public', out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
 /** The same videos, for what comes before the mathematics. */
 const planned = (more: Partial<CertifyVideosOptions>): CertifyVideosOptions => ({
   ...{ data: place('videos'), from: place('encoder'), testShare: 0.4, stride: 1, trust: 'public' },
-  ...{ cache: place('store'), threads: 1, workers: 1 },
+  ...{ cache: place('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 

@@ -21,6 +21,7 @@ import type { VideoCertificate } from '../../src/certify/videos/video-certificat
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -40,7 +41,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const shared = { from: 'pixels', partitions: 3, rules: ['dpa'], workers: 1, threads: 1 } as const
+const shared = { from: 'pixels', partitions: 3, rules: ['dpa'], workers: 1, threads: 1, processes: decoding } as const
 const fieldsOf = async (file: string, sources: { data: string; test?: string }) =>
   (await verifyCertificate(file, sources)).differences.map(({ field }) => field)
 

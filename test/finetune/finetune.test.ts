@@ -8,7 +8,7 @@ import { openDataset } from '../../src/dataset/dataset.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { exportPrecisions } from '../../src/export/classifier-precision.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { type FinetuneResult, finetune } from '../../src/finetune/finetune.ts'
+import { type FinetuneResult, finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
@@ -24,6 +24,10 @@ import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { inspectVideos } from '../../src/video/inspect.ts'
 import { shownSteps } from '../format/read-events.ts'
+import { decoding } from '../support/decoding.ts'
+
+const finetune: typeof finetuneAlone = (configuration, options) =>
+  finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-'))
 const data = path.join(folder, 'data')

@@ -11,7 +11,7 @@ import { exportClassifier } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { readModel } from '../../src/format/onnx.ts'
 import { saveClassifier } from '../../src/inference/classifier.ts'
 import { openEncoder, patchSource } from '../../src/inference/encoder-source.ts'
@@ -30,6 +30,10 @@ import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
+
+const finetune: typeof finetuneAlone = (configuration, options) =>
+  finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-non-square-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
@@ -64,7 +68,13 @@ async function clips(): Promise<Uint8Array[]> {
   const found: Uint8Array[] = []
   const entries = videos.map((file) => ({ path: file, id: file }))
   const samplings = [{ kind: 'dense-view', frames: 4, stride: 1, view: 0, views: 1 } as const]
-  for await (const loaded of loadClips({ entries, samplings, size: { height: 8, width: 16 }, workers: 1 })) {
+  for await (const loaded of loadClips({
+    entries,
+    samplings,
+    size: { height: 8, width: 16 },
+    workers: 1,
+    processes: decoding,
+  })) {
     if (!loaded.ok) throw new Error(loaded.reason)
     expect(loaded.clips.length).toBe(4 * 8 * 16 * 3)
     found.push(loaded.clips)
@@ -96,14 +106,17 @@ function expectClose(actual: readonly (readonly number[])[], wanted: readonly Fl
 describe('a classifier of 8 x 16 frames', () => {
   it('predicts what the reference computes of whole frames, from the checkpoint and from its exports', async () => {
     const wanted = await expected()
-    expectClose(classesOf(await predict(videos, { from: place('checkpoint'), workers: 1 })), wanted)
+    expectClose(
+      classesOf(await predict(videos, { from: place('checkpoint'), workers: 1, processes: decoding })),
+      wanted,
+    )
     for (const input of ['uint8', 'float32'] as const) {
       const out = place(`${input}.onnx`)
       const check = await clipsForCheck(place('checkpoint'), undefined, new RandomStream('check'))
       expect(check.length).toBe(2 * 4 * 8 * 16 * 3)
       await exportClassifier(place('checkpoint'), { out, input, clips: check })
       expect((await readModel(out)).metadata).toMatchObject({ 'videomae.image_size': '[8,16]' })
-      expectClose(classesOf(await predict(videos, { from: out, workers: 1 })), wanted)
+      expectClose(classesOf(await predict(videos, { from: out, workers: 1, processes: decoding })), wanted)
     }
   })
 
@@ -123,6 +136,7 @@ describe('a classifier of 8 x 16 frames', () => {
           clips: 2,
           crops: 3,
           workers: 1,
+          processes: decoding,
         })
         for (const { probabilities } of predictions) expect(probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 6)
         scores.push(found.loss)
@@ -136,7 +150,7 @@ describe('a classifier of 8 x 16 frames', () => {
   it('gives the features that the reference computes, and exports its encoder', async () => {
     const source = await openEncoder(place('checkpoint'))
     const entries = videos.map((file) => ({ path: file, id: file }))
-    const computed = await computeFeatures(source, entries, { cache: place('cache'), workers: 1 })
+    const computed = await computeFeatures(source, entries, { cache: place('cache'), workers: 1, processes: decoding })
     const program = buildEncodeProgram({ configuration, kind: 'classify', batch: 1 })
     for (const [i, frames] of (await clips()).entries()) {
       const { pooled } = await runOnce(program, state, { frames })
@@ -147,6 +161,7 @@ describe('a classifier of 8 x 16 frames', () => {
       cache: place('cache'),
       windowStep: 2,
       workers: 1,
+      processes: decoding,
     })
     expect(windows.failures).toEqual([])
     const check = await clipsForCheck(place('checkpoint'), videos[2], new RandomStream('check'))
@@ -163,7 +178,12 @@ describe('a classifier of 8 x 16 frames', () => {
       const patches = { ...patchSource(sampling), configuration: { ...configuration } }
       const whole = await openEncoder(place('checkpoint'))
       for (const source of [whole, patches]) {
-        const computed = await computeFeatures(source, entries, { readout, cache: place('cache'), workers: 1 })
+        const computed = await computeFeatures(source, entries, {
+          readout,
+          cache: place('cache'),
+          workers: 1,
+          processes: decoding,
+        })
         expect(computed.readout).toBe(readout)
         const program =
           source === patches
@@ -178,7 +198,7 @@ describe('a classifier of 8 x 16 frames', () => {
       }
       const written = await writeFeatureFiles(
         place(readout),
-        await computeFeatures(whole, entries, { readout, cache: place('cache'), workers: 1 }),
+        await computeFeatures(whole, entries, { readout, cache: place('cache'), workers: 1, processes: decoding }),
         null,
       )
       expect(written.shape[0]).toBe(videos.length)

@@ -10,7 +10,7 @@ import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier, exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { softmax } from '../../src/graph/operations/losses.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
@@ -26,6 +26,10 @@ import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { runHere } from '../cli/run-here.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
+
+const finetune: typeof finetuneAlone = (configuration, options) =>
+  finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-readout-heads-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)

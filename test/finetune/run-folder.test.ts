@@ -4,10 +4,14 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { checkFinetuning, finetune } from '../../src/finetune/finetune.ts'
+import { checkFinetuning, finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { decoding } from '../support/decoding.ts'
+
+const finetune: typeof finetuneAlone = (configuration, options) =>
+  finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-run-folder-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)

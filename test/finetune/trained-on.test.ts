@@ -13,11 +13,15 @@ import { evaluateCommand } from '../../src/cli/evaluate.ts'
 import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import type { Evaluation } from '../../src/inference/evaluate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { decoding } from '../support/decoding.ts'
+
+const finetune: typeof finetuneAlone = (configuration, options) =>
+  finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-trained-on-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
