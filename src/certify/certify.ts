@@ -56,14 +56,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   options: CertifyOptions<Set, Inputs>,
 ): Promise<{ certificate: CertificateFile; manifests: readonly BucketManifest[] }> {
   const { learners } = options
-  learners.check(set, test)
-  if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
-  const { rules = defaultRules } = options
-  checkRules(options)
-  if (options.whiteBox === true && (options.threat.threat !== 'label_flip' || learners.description.kind !== 'ridge'))
-    throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
-  const threat = checkThreat(set, options.by, rules, options.threat)
-  checkGroups(test, options)
+  const threat = checkAll(set, test, options)
   const targets = targetsOf(set, options)
   const ensembles = ensemblesOf(options)
   for (const { plan } of ensembles) checkProtected(set, plan)
@@ -72,7 +65,6 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const warning = tooManyPartitions(k, units)
     if (warning !== null) options.onNote?.(`warning: ${warning}`)
   }
-
   if (options.votesDirectory !== undefined) makeFolder(options.votesDirectory)
   const runs: CertificateRun[] = []
   const manifests: BucketManifest[] = []
@@ -88,16 +80,8 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
     for (const warning of ensembleWarnings(facts, trained.learners))
       options.onNote?.(`warning: K = ${k}${d > 1 ? `, d = ${d}` : ''}: ${warning}`)
-    const toKeep = {
-      k,
-      d,
-      rules: ensemble.rules,
-      name: ensemble.name,
-      trained,
-      threat,
-      bucketManifest: manifest.digest,
-      warnings,
-    }
+    const { rules, name } = ensemble
+    const toKeep = { k, d, rules, name, trained, threat, bucketManifest: manifest.digest, warnings }
     const kept = (await options.keepEnsemble?.(toKeep)) ?? null
     const found = await certifyEnsemble(set, test, trained, ensemble, options)
     for (const { rule, certificates, flips } of found.rules) {
@@ -156,6 +140,23 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     },
   }
   return { certificate, manifests }
+}
+
+/** What is refused before anything is trained. @returns the threat that is certified */
+function checkAll<Set extends SampleSet, Inputs extends TestInputs>(
+  set: Set,
+  test: Inputs,
+  options: CertifyOptions<Set, Inputs>,
+): ReturnType<typeof checkThreat> {
+  const { learners, rules = defaultRules } = options
+  learners.check(set, test)
+  if (test.rows === 0) throw invalidArgument('test.rows', 'at least one input', 0)
+  checkRules(options)
+  if (options.whiteBox === true && (options.threat.threat !== 'label_flip' || learners.description.kind !== 'ridge'))
+    throw invalidArgument('whiteBox', 'threat "label_flip" and ridge heads', options.threat.threat)
+  const threat = checkThreat(set, options.by, rules, options.threat)
+  checkGroups(test, options)
+  return threat
 }
 
 /** Writes the records of samples and inputs where votes are kept, too. */

@@ -174,6 +174,20 @@ export function checkVectors(file: unknown): SectionResult[] {
     sections.push(s)
   }
 
+  checkDisjoint(vectors, section)
+  checkSpread(vectors, section)
+  checkRunOff(vectors, section)
+  checkOtherRules(vectors, section)
+  checkData(vectors, section)
+  return sections
+}
+
+type Vectors = z.infer<typeof vectorsSchema>
+/** Checks all entries of a section; without effect where the file has none. */
+type AddSection = <T>(name: string, entries: readonly T[] | undefined, check: (entry: T, s: Section) => void) => void
+
+/** Plurality of disjoint partitions. */
+function checkDisjoint(vectors: Vectors, section: AddSection): void {
   for (const size of ['small', 'large'] as const) {
     section(`dpa.${size}`, vectors.dpa?.[size], (e, s) => {
       const certified = certifyDpa(e.votes, e.C)
@@ -193,6 +207,10 @@ export function checkVectors(file: unknown): SectionResult[] {
   section('dpa.tallies_prediction_radius', vectors.dpa?.tallies_prediction_radius, ([tallies, prediction, radius], s) =>
     s.entry(JSON.stringify(tallies), { prediction, radius }, { ...certifyTally(tallies) }),
   )
+}
+
+/** Finite Aggregation. */
+function checkSpread(vectors: Vectors, section: AddSection): void {
   for (const size of ['small', 'large'] as const) {
     section(`fa.${size}`, vectors.fa?.[size], (e, s) => {
       const predict = (cast: readonly number[]) => plurality(tally(cast, e.C))
@@ -221,17 +239,22 @@ export function checkVectors(file: unknown): SectionResult[] {
     const [k, d] = numbersIn(name)
     s.entry(name, { shifts }, { shifts: publishedOffsets(k, d) })
   })
-  const roeTrue = (e: z.infer<typeof roeEntry>, reach: number[][]): number | null => {
-    if (e.radius_true === null) return null
-    const rankings = allRankings(e.C)
-    const cast = e.ballots.map((ballot) => rankings.findIndex((ranking) => ranking.join() === ballot.join()))
-    const predict = (chosen: readonly number[]) =>
-      runOffWinner(
-        chosen.flatMap((choice) => rankings[choice]),
-        e.C,
-      )
-    return trueRadius({ cast, choices: rankings.length, reach, predict })
-  }
+}
+
+function trueRunOffRadius(e: z.infer<typeof roeEntry>, reach: number[][]): number | null {
+  if (e.radius_true === null) return null
+  const rankings = allRankings(e.C)
+  const cast = e.ballots.map((ballot) => rankings.findIndex((ranking) => ranking.join() === ballot.join()))
+  const predict = (chosen: readonly number[]) =>
+    runOffWinner(
+      chosen.flatMap((choice) => rankings[choice]),
+      e.C,
+    )
+  return trueRadius({ cast, choices: rankings.length, reach, predict })
+}
+
+/** Run-Off Election, on disjoint partitions and with a spread. */
+function checkRunOff(vectors: Vectors, section: AddSection): void {
   for (const size of ['small', 'large'] as const) {
     section(`roe_dpa.${size}`, vectors.roe_dpa?.[size], (e, s) => {
       const certified = certifyRunOff(e.ballots.flat(), e.C)
@@ -257,7 +280,7 @@ export function checkVectors(file: unknown): SectionResult[] {
           cert_round1: finite(certified.round1),
           cert_round2: finite(certified.round2),
           dpa_radius: certifyTally(certified.firstRound).radius,
-          radius_true: roeTrue(e, disjointReach(e.ballots.length)),
+          radius_true: trueRunOffRadius(e, disjointReach(e.ballots.length)),
         },
       )
     })
@@ -279,11 +302,15 @@ export function checkVectors(file: unknown): SectionResult[] {
           learners: e.ballots.length,
           cert_round1: finite(certified.round1),
           cert_round2: finite(certified.round2),
-          radius_true: roeTrue(e, spreadReach(e.ballots.length, e.shifts)),
+          radius_true: trueRunOffRadius(e, spreadReach(e.ballots.length, e.shifts)),
         },
       )
     })
   }
+}
+
+/** Encoders of groups, bagging, and the temporal rule. */
+function checkOtherRules(vectors: Vectors, section: AddSection): void {
   section('shared_encoder_blocks', vectors.shared_encoder_blocks, (e, s) => {
     const certified = certifyEncoderGroups(e.votes, e.C, e.blocks)
     const actual: Record<string, unknown> = { prediction: certified.prediction }
@@ -300,6 +327,10 @@ export function checkVectors(file: unknown): SectionResult[] {
     const { prediction, earliness, duration } = e
     s.entry(e.id, { prediction, earliness, duration }, { ...certifyTemporal(e.votes, e.C, e.coverage) })
   })
+}
+
+/** Metrics of a data set, and the hashes that assign samples. */
+function checkData(vectors: Vectors, section: AddSection): void {
   section('dataset_metrics', vectors.dataset_metrics && [vectors.dataset_metrics], (e, s) => {
     const summary = summarizeRadii(e.radii)
     s.entry(
@@ -335,7 +366,6 @@ export function checkVectors(file: unknown): SectionResult[] {
     const mod = Object.fromEntries(Object.keys(e.mod).map((k) => [k, bucketOfPixelSum(e.pixels, Number(k))]))
     s.entry(JSON.stringify(e.pixels), { mod: e.mod }, { mod })
   })
-  return sections
 }
 
 function entriesOf<T>(record: Readonly<Record<string, T>> | undefined): [string, T][] | undefined {

@@ -13,6 +13,7 @@ import { durationSteps } from '../train/duration.ts'
 import { entriesDigest, runLabels } from '../train/pretrain-data.ts'
 import { withAbsolutePaths } from '../train/run-paths.ts'
 import { createSchedule } from '../train/schedule.ts'
+import type { TrainingJob } from '../train/training-job.ts'
 import type { TrainingRecord } from '../train/training-manifest.ts'
 import {
   type OpenedTraining,
@@ -64,13 +65,8 @@ export async function finetuneFull(
   const rate = { clipsPerStep: configuration.batch.size, stepsPerEpoch }
   const every = evaluation.every === null ? Math.max(1, Math.floor(steps / 20)) : durationSteps(evaluation.every, rate)
   const sampling = source.sampling
-  const classifierOf = (state: ModelState): Classifier => ({
-    configuration: model,
-    head: { kind: 'linear' },
-    state,
-    labels: dataset.classes,
-    sampling,
-  })
+  const same = { configuration: model, head: { kind: 'linear' }, labels: dataset.classes, sampling } as const
+  const classifierOf = (state: ModelState): Classifier => ({ ...same, state })
 
   const { record } = options
   const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
@@ -79,39 +75,15 @@ export async function finetuneFull(
   const averaged = optimizer.average !== null
   const validating = split.validation.length > 0
   const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
-  const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
-  const visited = [...split.train, ...split.validation]
   await ranks.agree(() => announce(plan, options))
   const result = await trainInDirectory(
     {
-      seed,
-      identity: {
-        // A rate once meant something else beside a stride that a configuration does not show: what came of it is told.
-        configuration: { ...plain, ...(sampling.fps === null ? {} : { sampling }) },
-        data: {
-          entries: split.train.length,
-          digest: entriesDigest(visited),
-          labels: runLabels(dataset.classes, visited),
-        },
-      },
-      description: {
-        ...plain,
-        derived: {
-          ...length,
-          classes: dataset.classes,
-          sampling,
-          model,
-          videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
-        },
-      },
-      steps,
-      stepsPerEpoch,
+      ...{ seed, steps, stepsPerEpoch, average: optimizer.average },
+      ...{ keep: checkpoint.keep, tensorboard: log.tensorboard },
+      ...recordedOf(configuration, { dataset, split, source }, plan),
       checkpointSteps: length.checkpointSteps!,
       logSteps: length.logSteps!,
       schedule: createSchedule({ ...optimizer, ...length, steps, warmupSteps: length.warmupSteps! }),
-      average: optimizer.average,
-      keep: checkpoint.keep,
-      tensorboard: log.tensorboard,
       open(usedBefore) {
         const wanted = { ...resources.engine, name: options.engine ?? configuration.engine.name }
         const { attachment } = ranks.communicator
@@ -120,13 +92,8 @@ export async function finetuneFull(
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
       openData: (place) =>
         openFinetuneData({
-          videos,
-          configuration: resources,
-          model,
-          sampling,
-          classes: dataset.classes.length,
-          reader,
-          processes: options.processes,
+          ...{ videos, configuration: resources, model, sampling, classes: dataset.classes.length },
+          ...{ reader, processes: options.processes },
           ...length,
           ...(ranks.size > 1 && { share: { ...share, ranks } }),
           ...place,
@@ -166,7 +133,9 @@ export async function finetuneFull(
 
   /** A look at the validation videos, unless a signal breaks it off; the run makes up for it when it goes on. Collective. */
   async function validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
-    const scores = await validation.look(classifierIn(opened, averaged ? 'validate.average' : 'validate'))
+    const scores = await validation.look(
+      classifierIn(opened, averaged ? 'validate.average' : 'validate', same, evaluation.batch),
+    )
     if (scores === null) return
     await ranks.agree(async () => {
       if (ranks.rank > 0) return
@@ -177,21 +146,56 @@ export async function finetuneFull(
       await best.add({ step, ...scores }, async () => classifierOf(await chosenWeights(opened, averaged)))
     })
   }
+}
 
-  /** The classifier that is trained, as it is now. */
-  function classifierIn({ session }: OpenedTraining, program: string): ClipClassifier {
-    const size = frameSize(model)
-    const clipBytes = model.frames * size.height * size.width * 3
-    const clip = { session, program, batch: evaluation.batch, clipBytes }
-    return {
-      labels: dataset.classes,
-      frames: model.frames,
-      size,
-      sampling,
-      batch: evaluation.batch,
-      probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
-      close: async () => {},
-    }
+/** What identifies a run and what its folder says of it. */
+function recordedOf(
+  configuration: FinetuneConfiguration,
+  { dataset, split, source: { sampling } }: Pick<PreparedFinetuning, 'dataset' | 'split' | 'source'>,
+  { length, model }: Pick<Awaited<ReturnType<typeof planFull>>, 'length' | 'model'>,
+): Pick<TrainingJob, 'identity' | 'description'> {
+  const plain = withAbsolutePaths(plainFinetuneConfiguration(configuration))
+  const visited = [...split.train, ...split.validation]
+  return {
+    identity: {
+      // A rate once meant something else beside a stride that a configuration does not show: what came of it is told.
+      configuration: { ...plain, ...(sampling.fps === null ? {} : { sampling }) },
+      data: {
+        entries: split.train.length,
+        digest: entriesDigest(visited),
+        labels: runLabels(dataset.classes, visited),
+      },
+    },
+    description: {
+      ...plain,
+      derived: {
+        ...length,
+        classes: dataset.classes,
+        sampling,
+        model,
+        videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+      },
+    },
+  }
+}
+
+/** The classifier that is trained, as it is now. `program` is the one whose probabilities it gives. */
+function classifierIn(
+  { session }: OpenedTraining,
+  program: string,
+  { configuration: model, labels, sampling }: Pick<Classifier, 'configuration' | 'labels' | 'sampling'>,
+  batch: number,
+): ClipClassifier {
+  const size = frameSize(model)
+  const clip = { session, program, batch, clipBytes: model.frames * size.height * size.width * 3 }
+  return {
+    labels,
+    frames: model.frames,
+    size,
+    sampling,
+    batch,
+    probabilities: async (clips) => (await runClips(clip, clips, ['probabilities'])).probabilities,
+    close: async () => {},
   }
 }
 

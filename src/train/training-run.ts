@@ -83,17 +83,8 @@ async function trainLocked(
   try {
     const done = found?.state.step ?? 0
     const kept = await ranks.agree(async () => {
-      const changes = found === null ? [] : requireSameRun(found.state, identity, options.newLength)
-      if (found !== null && done > steps) throw tooShort(done, steps)
-      await directory.writeConfiguration({ ...job.description, engineUsed: session.engine })
-      for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
-      const kept = await directory.rewind(done, found?.state.badFiles ?? [])
+      const kept = await rewindTo(job, options, { directory, found }, identity)
       if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
-      if (options.resume === true)
-        note(found === null ? startingAgain : `Resuming after step ${done} from ${found.path}.`)
-      for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
-      if (changes.some(({ key }) => key.startsWith('schedule.')) && done < steps)
-        note(newRate(done, schedule, kept.at(-1)))
       return kept
     })
     await ranks.fromFirst<RunPlace>({ done, knownBad: found?.state.badFiles ?? [] })
@@ -129,13 +120,8 @@ async function trainLocked(
       await written
       await directory.flushHistory()
       await tensorboard?.flush()
-      const { weights, optimizer, averages } = await readTrainedState(opened, step, job.average !== null)
       const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
-      checkpoint = await saveCheckpoint(
-        directory,
-        { writeModel: (folder) => job.writeModel(folder, weights, averages), optimizer, state },
-        job.keep,
-      )
+      checkpoint = await saveState(job, opened, directory, state)
       note(`Saved ${checkpoint}`)
     }
 
@@ -155,13 +141,7 @@ async function trainLocked(
         metrics.add(record)
         let line: MetricsLine | null = null
         if (record.step % job.logSteps === 0 || record.step === steps) {
-          const { state, workspace } = await session.memory()
-          line = metrics.line(record.step, {
-            scheduled: schedule(record.step - 1),
-            stepsPerEpoch: job.stepsPerEpoch,
-            memory: process.resourceUsage().maxRSS * 1024,
-            engineMemory: state + workspace,
-          })
+          line = await lineOf(metrics, record.step, job, session)
           lastLine = line
           await directory.appendMetrics(line)
           await tensorboard?.write(events(line))
@@ -175,23 +155,69 @@ async function trainLocked(
       },
     })
     await written
-    const { clips, seconds } = metrics.state.totals
     return {
-      run: directory.path,
-      checkpoint,
-      engine: session.engine,
-      steps,
-      loss: lastLine === null ? null : (lastLine as MetricsLine).loss,
-      meanLoss: metrics.meanLoss,
-      clips,
-      seconds,
-      clipsPerSecond: metrics.clipsPerSecond,
-      badFiles: loader.badFiles(),
+      ...{ run: directory.path, checkpoint, engine: session.engine, steps, badFiles: loader.badFiles() },
+      loss: (lastLine as MetricsLine | null)?.loss ?? null,
+      ...measuredBy(metrics),
     }
   } finally {
     await close()
     await tensorboard?.close()
   }
+}
+
+/**
+ * Makes the folder what it was after the step of the checkpoint that the run goes on from, and says what differs from then.
+ *
+ * @returns the lines of metrics until that step
+ */
+async function rewindTo(
+  job: TrainingJob,
+  { resume, newLength, onNote: note = () => {} }: RunOptions,
+  { directory, found }: Awaited<ReturnType<typeof findPlace>>,
+  identity: Parameters<typeof requireSameRun>[1] & { readonly engine: string },
+): Promise<readonly MetricsLine[]> {
+  const done = found?.state.step ?? 0
+  const changes = found === null ? [] : requireSameRun(found.state, identity, newLength)
+  if (found !== null && done > job.steps) throw tooShort(done, job.steps)
+  await directory.writeConfiguration({ ...job.description, engineUsed: identity.engine })
+  for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
+  const kept = await directory.rewind(done, found?.state.badFiles ?? [])
+  if (resume === true) note(found === null ? startingAgain : `Resuming after step ${done} from ${found.path}.`)
+  for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
+  if (changes.some(({ key }) => key.startsWith('schedule.')) && done < job.steps)
+    note(newRate(done, job.schedule, kept.at(-1)))
+  return kept
+}
+
+/** Writes a checkpoint. @returns its path */
+async function saveState(
+  job: TrainingJob,
+  opened: OpenedTraining,
+  directory: RunDirectory,
+  state: Parameters<typeof saveCheckpoint>[1]['state'],
+): Promise<string> {
+  const { weights, optimizer, averages } = await readTrainedState(opened, state.step, job.average !== null)
+  const writeModel = (folder: string) => job.writeModel(folder, weights, averages)
+  return saveCheckpoint(directory, { writeModel, optimizer, state }, job.keep)
+}
+
+/** The line of metrics after a step. */
+async function lineOf(
+  metrics: Metrics,
+  step: number,
+  { schedule, stepsPerEpoch }: Pick<TrainingJob, 'schedule' | 'stepsPerEpoch'>,
+  session: OpenedTraining['session'],
+): Promise<MetricsLine> {
+  const { state, workspace } = await session.memory()
+  const memory = process.resourceUsage().maxRSS * 1024
+  return metrics.line(step, { scheduled: schedule(step - 1), stepsPerEpoch, memory, engineMemory: state + workspace })
+}
+
+/** What a run returns of its metrics. */
+function measuredBy(metrics: Metrics): Pick<TrainingRunResult, 'meanLoss' | 'clips' | 'seconds' | 'clipsPerSecond'> {
+  const { clips, seconds } = metrics.state.totals
+  return { meanLoss: metrics.meanLoss, clips, seconds, clipsPerSecond: metrics.clipsPerSecond }
 }
 
 const startingAgain = 'No checkpoint yet; starting from step 0.'
