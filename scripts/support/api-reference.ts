@@ -81,14 +81,9 @@ const withoutStars = (comment: string): string =>
 /** What a docstring says before its first tag. */
 const sentenceOf = (doc: string): string => doc.split(/^@/m)[0].trim()
 
-/** Files in dist/ whose names have no sentence yet. */
-const pending = /\/certify\/(ensemble\/|videos\/(learners\/kinds|ensemble\/export-ensemble)\.)/
-
 /** Names without a sentence, each with its entry. */
 export const silent = (symbols: readonly ApiSymbol[]): string[] =>
-  symbols
-    .filter(({ doc, file }) => sentenceOf(doc) === '' && !pending.test(file.replaceAll('\\', '/')))
-    .map(({ entry, name }) => `${name} of ${importName(entry)}`)
+  symbols.filter(({ doc }) => sentenceOf(doc) === '').map(({ entry, name }) => `${name} of ${importName(entry)}`)
 
 /** Programs in docstrings. */
 export const examplesOf = ({ doc }: ApiSymbol): string[] =>

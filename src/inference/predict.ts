@@ -110,7 +110,8 @@ export async function predict(videos: readonly string[], options: PredictOptions
   if (windowSeconds !== undefined) requireWindowSeconds(windowSeconds)
   const { entries: given, sources } = await ranks.agree(() => readGiven(videos))
   onSources?.(sources)
-  const open = () => (typeof from === 'string' ? openAnyClassifier(from, rest) : from)
+  const { processes: _, ...opening } = rest // The thread of the engine could not take them over.
+  const open = () => (typeof from === 'string' ? openAnyClassifier(from, opening) : from)
   const classifier = await ranks.agree(open)
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)

@@ -40,6 +40,7 @@ export interface BucketAssignment {
   readonly order: Int32Array
 }
 
+/** Which bucket each training sample is in, as it is kept beside a certificate. */
 export interface BucketManifest {
   readonly schema: 'videomae.buckets/1'
   readonly hash: string
@@ -111,7 +112,11 @@ function periodsOfRows({ times }: SampleSet, { buckets, periods, groups }: Bucke
   return Int32Array.from(times, (time) => periodOf(time, periods, buckets))
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` */
+/**
+ * Assigns each training sample to a bucket: by a hash of its content or id, or by its time.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
 export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOptions): BucketAssignment {
   const { by, buckets, groups, periods } = options
   if (!keyNames.includes(by)) throw invalidArgument('by', `one of ${keyNames.join(', ')}`, by)

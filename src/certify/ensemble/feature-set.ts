@@ -88,7 +88,11 @@ export function checkTestSet(set: TestSet, classes: number, name = 'test'): void
   }
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
+/**
+ * Checks a training set of features: sizes that fit together, labels that are classes, finite values.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE`
+ */
 export function checkFeatureSet(set: FeatureSet): void {
   checkSampleSet(set)
   checkTestSet(set, set.classNames.length, 'training set')

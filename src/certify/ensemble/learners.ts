@@ -13,6 +13,7 @@ import type { SampleSet, TestInputs } from './feature-set.ts'
 import type { TrainedHeads } from './heads/head.ts'
 import { checkPeriods, type Periods } from './periods.ts'
 
+/** How many learners are at work at a time, and how they are stopped and watched. */
 export interface PoolOptions {
   /** Learners trained at a time, each on one thread. Default: what the machine offers, at most 16. Results do not depend on it. */
   readonly threads?: number
@@ -66,11 +67,13 @@ export interface TrainedLearner {
   readonly states: readonly LearnerState[]
 }
 
+/** What is kept of the votes. */
 export interface VoteOptions extends PoolOptions {
   /** Ranks kept of each ballot; Run-Off Election needs full `rankings` (default), the others only `votes`. */
   readonly keep?: 'rankings' | 'votes'
 }
 
+/** Base learners that are trained, with what they were trained on, ready to vote. */
 export interface TrainedEnsemble<Inputs extends TestInputs> {
   readonly classes: number
   readonly learners: number

@@ -5,6 +5,7 @@
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument } from '../../core/errors.ts'
 
+/** Periods of time that the temporal rule assigns samples to. */
 export interface Periods {
   /** End of the newest period: the first time that belongs to none. In the unit of `SampleSet.times`. */
   readonly until: number

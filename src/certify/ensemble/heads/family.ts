@@ -8,7 +8,11 @@ import { samplesOf } from '../poison.ts'
 import { type HeadOptions, resolveHead } from './list.ts'
 import { checkHeadPlan, contentOfRow, headsAtOnce, headVersion, openHeads } from './train.ts'
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` for options that the head does not have */
+/**
+ * Base learners that are heads on features, `ridge` by default. Threads train them.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for options that the head does not have
+ */
 export function headLearners(options: HeadOptions = { kind: 'ridge' }): LearnerFamily<FeatureSet, TestSet> {
   const head = resolveHead(options)
   return ensembles({

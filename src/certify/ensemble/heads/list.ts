@@ -10,6 +10,7 @@ const kinds = [ridge, nearestMean, softmax] as const
 type OptionsOf<Kind> = Kind extends HeadKind<infer Options, string> ? Options : never
 type Filled<Options> = Options extends unknown ? Required<Options> & { readonly scaling: 'unit' | 'none' } : never
 
+/** Options of a head: its kind, how features are scaled, and what belongs to the kind. */
 export type HeadOptions = OptionsOf<(typeof kinds)[number]> & {
   /** `unit`: each row scaled to length 1 on its own (default); `none`: as they are. */
   readonly scaling?: 'unit' | 'none'

@@ -29,6 +29,7 @@ import { voteNames, votesGraph } from './votes-graph.ts'
 /** `uint8`: frames [B, T, H, W, 3]; `float32`: pixel_values [B, T, 3, H, W]; `pooled`: features of the encoder [B, width]. */
 export type EnsembleInput = ExportInput | 'pooled'
 
+/** What of a certified ensemble is exported, and where. */
 export interface EnsembleExportOptions {
   /** The ONNX file to write. */
   readonly out: string
@@ -46,6 +47,7 @@ export interface EnsembleExportOptions {
   readonly signal?: AbortSignal
 }
 
+/** What the export of a certified ensemble wrote and checked. */
 export interface EnsembleExport {
   /** What was written: the ONNX file, the file of its weights where there is one, the description. */
   readonly files: readonly string[]

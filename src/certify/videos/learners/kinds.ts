@@ -7,6 +7,7 @@ import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
 import { type HeadName, headNames, optionsOfHead } from '../../ensemble/heads/list.ts'
 
+/** Kind of the base learners and how they are trained. */
 export interface LearnerOptions {
   readonly kind: LearnerKind
   /** `ridge`: added to the diagonal. Default 0.1. */
@@ -46,6 +47,7 @@ export type HeadKind = HeadName
 export type FrameLearnerKind = {
   [Name in EngineKindName]: (typeof engineKinds)[Name]['reads'] extends 'frames' ? Name : never
 }[EngineKindName]
+/** Names of base learners. */
 export type LearnerKind = HeadName | EngineKindName
 
 const engineNames = Object.keys(engineKinds) as EngineKindName[]
@@ -58,6 +60,7 @@ function engineKind(kind: LearnerKind): EngineKind | null {
   return Object.hasOwn(engineKinds, kind) ? engineKinds[kind as EngineKindName] : null
 }
 
+/** Whether learners of a kind are heads on features; the others are networks that an engine trains. */
 export function isHeadKind(kind: LearnerKind): kind is HeadKind {
   return headNames.some((name) => name === kind)
 }
