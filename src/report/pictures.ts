@@ -15,6 +15,7 @@ const origin = { IFD0: { Software: 'videomae reconstruct' } } as const
 
 /** Whether a picture was made here. @param bytes a whole file of any origin */
 export async function isReconstructionPicture(bytes: Uint8Array): Promise<boolean> {
+  if (bytes.length === 0) return false // sharp throws at once
   const found = await sharp(bytes)
     .metadata()
     .catch(() => null)
