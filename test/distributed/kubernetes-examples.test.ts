@@ -1,6 +1,7 @@
 /**
- * The files for Kubernetes. Oracles: the fields of the resource definitions, as far as they are used, written down from MPIJob v2beta1
- * (kubeflow/mpi-operator) and JobSet v1alpha2 (kubernetes-sigs/jobset); and programs in place of ssh and mpirun.
+ * The files for Kubernetes. Oracles: the fields of the resource definitions, as far as they are used, compared with the types of MPIJob v2beta1
+ * (kubeflow/mpi-operator, pkg/apis/kubeflow/v2beta1/types.go) and JobSet v1alpha2 (kubernetes-sigs/jobset, api/jobset/v1alpha2/jobset_types.go);
+ * and programs in place of ssh and mpirun.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
