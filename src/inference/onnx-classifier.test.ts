@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { writeModel } from '../format/onnx.ts'
+import type { OnnxNode } from '../format/onnx-types.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-onnx-classifier-'))
@@ -37,4 +38,28 @@ it.each([
   // The rest of the metadata is as it must be: what is missing is an output.
   await writeModel(file, { irVersion: 8, opsets, metadata, graph })
   await expect(openOnnxClassifier(file)).rejects.toThrow('no output called probabilities')
+})
+
+it('answers calls that overlap, and says that it is closed', async () => {
+  const file = path.join(folder, 'means.onnx')
+  const frames = { name: 'frames', type: 'uint8' as const, shape: ['n', 2, 8, 8, 3] }
+  const probabilities = { name: 'probabilities', type: 'float32' as const, shape: ['n', 2] }
+  // The mean of each of two frames.
+  const nodes: OnnxNode[] = [
+    { op: 'Cast', inputs: ['frames'], outputs: ['numbers'], attributes: { to: { int: 1 } } },
+    {
+      ...{ op: 'ReduceMean', inputs: ['numbers'], outputs: ['probabilities'] },
+      attributes: { axes: { ints: [2, 3, 4] }, keepdims: { int: 0 } },
+    },
+  ]
+  const graph = { name: 'g', inputs: [frames], outputs: [probabilities], initializers: [], nodes }
+  await writeModel(file, { irVersion: 8, opsets: [{ domain: '', version: 17 }], metadata, graph })
+  const classifier = await openOnnxClassifier(file, { threads: 1 })
+  const clip = (value: number): Uint8Array => new Uint8Array(2 * 8 * 8 * 3).fill(value)
+  const open = [3, 5].map((value) => classifier.probabilities(clip(value)))
+  expect(await Promise.all(open)).toEqual([3, 5].map((value) => Float32Array.of(value, value)))
+  const [last, closing] = [classifier.probabilities(clip(7)), classifier.close()]
+  const late = classifier.probabilities(clip(9))
+  await expect(late).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
+  await Promise.all([Promise.allSettled([last]), closing])
 })

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { largestResize, type Resize } from '../core/frame-size.ts'
+import { Turns } from '../core/turns.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
 import { float16ToFloat32 } from '../format/half.ts'
@@ -76,27 +77,33 @@ export async function openOnnxClassifier(
     input === 'uint8'
       ? new Tensor('uint8', clips, [count, frames, height, width, 3])
       : new Tensor('float32', pixelValues(clips, { ...description, channels: 3 }), [count, frames, 3, height, width])
+  async function probabilitiesOf(clips: Uint8Array): Promise<Float32Array> {
+    if (closed) throw new VideoMaeError(`The classifier of ${file} is closed.`, { code: 'ENGINE_CLOSED' })
+    const count = clips.length / clipBytes
+    const all = new Float32Array(count * labels.length)
+    for (let from = 0; from < count; from += batch) {
+      const here = Math.min(batch, count - from)
+      const part = new Uint8Array(clips.subarray(from * clipBytes, (from + here) * clipBytes)) // never a Buffer
+      const { probabilities } = await session
+        .run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
+        .catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
+      all.set(checkedProbabilities(file, probabilities.data, here * labels.length), from * labels.length)
+    }
+    return all
+  }
+  const turns = new Turns()
+  let closed = false
   return {
     labels,
     frames,
     size: resize === undefined ? { height, width } : { height, width, resize },
     sampling: description.sampling,
     batch,
-    async probabilities(clips) {
-      const count = clips.length / clipBytes
-      const all = new Float32Array(count * labels.length)
-      for (let from = 0; from < count; from += batch) {
-        const here = Math.min(batch, count - from)
-        const part = new Uint8Array(clips.subarray(from * clipBytes, (from + here) * clipBytes)) // never a Buffer
-        const { probabilities } = await session
-          .run({ [inputName]: tensorOf(part, here) }, ['probabilities'])
-          .catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
-        all.set(checkedProbabilities(file, probabilities.data, here * labels.length), from * labels.length)
-      }
-      return all
-    },
+    probabilities: (clips) => turns.run(() => probabilitiesOf(clips)),
     processes,
     async close() {
+      closed = true
+      await turns.ended()
       await processes.close()
       await session.release()
     },
