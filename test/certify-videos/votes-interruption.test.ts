@@ -37,7 +37,7 @@ it.skipIf(process.platform === 'win32')(
     const part = place('stopped', 'imported-certificate-fa_exact.part.jsonl')
     const linesOf = () => (existsSync(part) ? readFileSync(part, 'utf8').split('\n').slice(0, -1) : [])
     // The first certificate is kept at once. A machine that ends the others before the signal comes has more of them to do.
-    let [inputs, inTime] = [12, false]
+    let [inputs, inTime] = [6, false]
     while (!inTime) {
       inputs *= 2
       expect(inputs).toBeLessThan(1000)

@@ -6,12 +6,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
+import { slowMissing } from '../support/slow.ts'
 import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 
 vi.setConfig(compilationTimeouts)
 const library = (): string =>
   spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? ''
-const missing = emulationMissing() ?? (existsSync(library()) ? null : 'the address sanitizer of g++ is not installed')
+const missing =
+  slowMissing ?? emulationMissing() ?? (existsSync(library()) ? null : 'the address sanitizer of g++ is not installed')
 
 const all = process.env.VIDEOMAE_CUDA_SANITIZE === 'all'
 

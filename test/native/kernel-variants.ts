@@ -37,23 +37,29 @@ export interface Variant {
 export const families = ['linear', 'attention'] as const
 export type Family = (typeof families)[number]
 
-/** Every level of this processor, the best one first, and the address sanitizer. */
+/** Every level of this processor, the best one first. */
 export function processorVariants(): readonly Variant[] {
   const compiler = findCompiler()
   const levels = processorLevels()
   if (compiler === null || levels.length === 0) return []
-  const usual = { compiler, rounds: 40 }
-  const ofLevels = levels.map((level) => ({
-    ...usual,
-    name: level,
+  return levels.map((level) => ({
+    ...{ name: level, compiler, rounds: 40 },
     options: compilerOptions(level, false),
     prefix: cachePrefix(level, compiler, false),
   }))
-  const sanitized = {
-    ...{ name: `${levels[0]}, sanitized`, compiler, options: compilerOptions(levels[0], true), rounds: 12 },
-    prefix: cachePrefix(levels[0], compiler, true),
+}
+
+/** The best level of this processor under the address sanitizer. */
+export function sanitizedVariant(): OptionalVariant {
+  const name = 'sanitized'
+  const compiler = findCompiler()
+  const [level] = processorLevels()
+  if (compiler === null || level === undefined)
+    return { name, missing: 'no C compiler, or no kernels for this processor' }
+  return {
+    ...{ name: `${level}, ${name}`, compiler, options: compilerOptions(level, true), rounds: 12 },
+    prefix: cachePrefix(level, compiler, true),
   }
-  return [...ofLevels, sanitized]
 }
 
 /** A variant, or what is missing where it cannot run. */

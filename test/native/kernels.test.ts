@@ -1,7 +1,7 @@
 /**
  * The native engine's matrix products and attention against plain loops in double, by two C programs that are compiled
- * with the kernels: at every level of this processor, under the address sanitizer, and for 64-bit ARM, run by an emulator. There every
- * operation and a training are compared with the float64 reference, too. Other compilers: `scripts/check-kernels.ts`; Node.js itself
+ * with the kernels: at every level of this processor and, in `npm run test:slow`, under the address sanitizer and for 64-bit ARM, run by an
+ * emulator. There every operation and a training are compared with the float64 reference, too. Other compilers: `scripts/check-kernels.ts`; Node.js itself
  * on 64-bit ARM: `scripts/check-arm64.ts`.
  *
  * Compiling takes most of the time. The levels that only tests use are compiled once, as whole libraries, and left in the cache,
@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { NativeSession } from '../../src/engine/native/session.ts'
 import { compiledBefore } from '../support/native-library.ts'
+import { slowMissing } from '../support/slow.ts'
 import { Comparison } from './compare-operations.ts'
 import type { EmulatedLibrary } from './emulated-library.ts'
 import {
@@ -23,6 +24,7 @@ import {
   objectsOf,
   openEmulated,
   processorVariants,
+  sanitizedVariant,
   type Variant,
 } from './kernel-variants.ts'
 
@@ -31,7 +33,7 @@ const variants = processorVariants()
 const missing =
   findCompiler() === null ? 'no C compiler' : variants.length === 0 ? 'no kernels for this processor' : null
 
-const arm = armVariant()
+const arm = slowMissing === null ? armVariant() : { name: 'neon, emulated', missing: slowMissing }
 
 let folder = ''
 beforeAll(async () => {
@@ -60,6 +62,12 @@ describe.skipIf(missing !== null)(`kernels of the native engine${missing === nul
   const [best, ...others] = variants
   if (best !== undefined) checkVariant(best, before === undefined ? undefined : () => Promise.resolve(before))
   for (const variant of others) checkVariant(variant, objectsOnce(variant))
+})
+
+describe('kernels of the native engine under the address sanitizer', () => {
+  const variant = slowMissing === null ? sanitizedVariant() : { name: 'sanitized', missing: slowMissing }
+  if ('missing' in variant) it.skip.each([...families])(`${variant.name} (${variant.missing}): %s`, () => undefined)
+  else checkVariant(variant, objectsOnce(variant))
 })
 
 describe('kernels of the native engine for another processor', () => {

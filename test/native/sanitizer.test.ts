@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { operations } from '../../src/graph/operations/index.ts'
+import { slowMissing } from '../support/slow.ts'
 import { nativeMissing, nativeTimeouts } from './native-cases.ts'
 
 vi.setConfig({ testTimeout: 2 * nativeTimeouts.testTimeout })
@@ -18,7 +19,9 @@ function sanitizerLibrary(): string {
 
 const library = sanitizerLibrary()
 const missing =
-  nativeMissing() ?? (existsSync(library) ? null : 'the address sanitizer of the compiler is not installed')
+  slowMissing ??
+  nativeMissing() ??
+  (existsSync(library) ? null : 'the address sanitizer of the compiler is not installed')
 
 function sanitize(...names: readonly string[]) {
   const script = fileURLToPath(new URL('./sanitize.ts', import.meta.url))
