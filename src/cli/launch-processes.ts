@@ -1,7 +1,7 @@
 /** Starts the ranks of one machine without MPI, the way torchrun does. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { freePort } from '../distributed/free-port.ts'
 
 /** Ranks that have been started. */
 export interface Running {
@@ -25,15 +25,6 @@ export async function localRanks(ranks: number, variables: NodeJS.ProcessEnv): P
     MASTER_ADDR: '127.0.0.1',
     MASTER_PORT: String(port),
   }))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** One process for each environment. Once one has failed, the others have to end, too. */

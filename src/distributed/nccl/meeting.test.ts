@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { VideoMaeError } from '../../core/errors.ts'
+import { freePort } from '../free-port.ts'
 import { type Meeting, type MeetingOptions, meet } from './meeting.ts'
 import { encodeMessage, MessageReader } from './messages.ts'
 
@@ -14,15 +15,6 @@ afterEach(() => {
     else each.destroy()
   }
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function comes(port: number, rank: number, more: Partial<MeetingOptions> = {}): Promise<Meeting> {
   const place = { rank, size: 3, host: '127.0.0.1', port, timeoutSeconds: 20 }
