@@ -114,7 +114,7 @@ test('connections to other machines are made by hub/request.ts and by ranks alon
     return /from 'node:(https?|http2|net|tls|dgram|dns)(\/promises)?'|\bfetch\(|\bWebSocket\(/.test(text)
   })
   expect(connecting.toSorted()).toEqual([
-    'cli/launch-processes.ts', // asks for a free port
+    'distributed/free-port.ts', // asks for a free port
     'distributed/nccl/line.ts', // ranks of one run, where torchrun says that they meet
     'distributed/nccl/meeting.ts',
     'hub/request.ts',
