@@ -6,10 +6,9 @@
 // what belongs together (--group). A ridge head on standardized features, lambda for each training row, nothing tuned; scores
 // are averaged over the clips of a video. The row `auto` takes for each part the readout that `finetune` would choose without it. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
 // draws for both. Writes readout.csv and readout.json, and prints the table. Tokens are computed once and kept.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
 import type { EngineSession } from '../../src/engine/engine.ts'
 import {
   bestReadout,
@@ -19,15 +18,13 @@ import {
 } from '../../src/finetune/choose-readout.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
-import { standardization } from '../../src/inference/feature-rows.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { tokenGrid } from '../../src/model/configuration.ts'
 import { readoutChoices, readTokens } from '../../src/model/readout.ts'
 import { automaticReadout, readoutName } from '../../src/model/readout-name.ts'
-import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
-import { DenseProduct } from '../../src/numeric/wasm/product.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
+import { answers, balanced, drawsOf, interval, type Rows, readList, type Video } from './readout-heads.ts'
 
 const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3'
 const { values, positionals } = parseArgs({
@@ -51,44 +48,6 @@ const { out } = values
 const clips = Number(values.clips)
 const lambda = Number(values.lambda)
 const threads = Number(values.threads)
-
-interface Video {
-  readonly path: string
-  readonly id: string
-  readonly class: number
-  readonly part: string
-  readonly group: string
-}
-
-function readList(file: string): { readonly videos: readonly Video[]; readonly classes: readonly string[] } {
-  const [header, ...lines] = readFileSync(file, 'utf8').trim().split(/\r?\n/)
-  const columns = header.split(',')
-  const column = (name: string): number => {
-    const at = columns.indexOf(name)
-    if (at < 0) throw new Error(`Expected a column ${name} in ${file}, which has ${columns.join(', ')}.`)
-    return at
-  }
-  const [place, label, part] = [column('path'), column('label'), column(values['hold-out'])]
-  const group = columns.includes(values.group) ? column(values.group) : part
-  const rows = lines.map((line) => line.split(','))
-  const classes = [...new Set(rows.map((row) => row[label]))].sort()
-  const videos = rows.map((row) => ({
-    path: path.resolve(path.dirname(file), row[place]),
-    id: row[place],
-    class: classes.indexOf(row[label]),
-    part: row[part],
-    group: row[group],
-  }))
-  return { videos, classes }
-}
-
-/** Rows of one readout, all clips of a video one after the other. */
-interface Rows {
-  readonly width: number
-  /** Video of each row. */
-  readonly owners: readonly number[]
-  readonly rows: readonly Float32Array[]
-}
 
 type Tokens = Awaited<ReturnType<typeof tokensOf>>
 
@@ -124,39 +83,6 @@ async function readoutOf({ tokens, shape, grid }: Tokens, readout: string): Prom
   return { width: rows[0].length, owners, rows }
 }
 
-/** [videos] the class that a ridge head answers that has not seen the part of the video. */
-function answers({ width, owners, rows }: Rows, videos: readonly Video[], classes: number): Int32Array {
-  const found = new Int32Array(videos.length)
-  for (const part of new Set(videos.map((video) => video.part))) {
-    const train = owners.flatMap((owner, i) => (videos[owner].part === part ? [] : [i]))
-    const statistics = standardization({ count: train.length, width, row: (i) => rows[train[i]] })
-    const scaled = (row: Float32Array): Float64Array =>
-      Float64Array.from(row, (value, k) => (value - statistics.mean[k]) / statistics.deviation[k])
-    const inputs = new Float64Array(train.length * (width + 1))
-    for (const [i, at] of train.entries()) {
-      inputs.set(scaled(rows[at]), i * (width + 1))
-      inputs[i * (width + 1) + width] = 1
-    }
-    const labels = Int32Array.from(train, (at) => videos[owners[at]].class)
-    const samples = { count: train.length, width, classes, inputs, labels, bucketSizes: [train.length], buckets: [0] }
-    const weights = trainRidge(samples, lambda * train.length, new DenseProduct('f64'), new StatisticsCache(1))
-    const scores = videos.map(() => new Float64Array(classes))
-    for (const [i, owner] of owners.entries()) {
-      if (videos[owner].part !== part) continue
-      const row = scaled(rows[i])
-      for (let c = 0; c < classes; c++) {
-        let sum = weights[c * (width + 1) + width]
-        for (let k = 0; k < width; k++) sum += weights[c * (width + 1) + k] * row[k]
-        scores[owner][c] += sum
-      }
-    }
-    for (const [v, video] of videos.entries()) {
-      if (video.part === part) found[v] = scores[v].indexOf(Math.max(...scores[v]))
-    }
-  }
-  return found
-}
-
 /**
  * The readout that `finetune` would choose for each part, on the other parts alone, and what a head on it answers.
  *
@@ -183,37 +109,7 @@ function automatic(all: ReadonlyMap<string, Rows>, answered: ReadonlyMap<string,
   return found
 }
 
-/** Mean recall over classes, each video counted `weights[v]` times. */
-function balanced(right: ArrayLike<boolean>, weights: ArrayLike<number>, videos: readonly Video[], classes: number) {
-  const [hits, all] = [new Float64Array(classes), new Float64Array(classes)]
-  for (const [v, video] of videos.entries()) {
-    all[video.class] += weights[v]
-    if (right[v]) hits[video.class] += weights[v]
-  }
-  const recalls = [...all].flatMap((total, c) => (total === 0 ? [] : [hits[c] / total]))
-  return recalls.reduce((a, b) => a + b, 0) / recalls.length
-}
-
-/** How often each video is drawn, groups as wholes, for 2,000 draws. */
-function drawsOf(videos: readonly Video[]): readonly Int32Array[] {
-  const groups = [...new Set(videos.map(({ group }) => group))]
-  const random = new RandomStream(Number(values.seed), 'readout groups')
-  return Array.from({ length: 2000 }, () => {
-    const times = new Map<string, number>()
-    for (let i = 0; i < groups.length; i++) {
-      const group = groups[random.integer(groups.length)]
-      times.set(group, (times.get(group) ?? 0) + 1)
-    }
-    return Int32Array.from(videos, ({ group }) => times.get(group) ?? 0)
-  })
-}
-
-function interval(sample: readonly number[]): [number, number] {
-  const sorted = [...sample].sort((a, b) => a - b)
-  return [sorted[Math.floor(0.025 * sorted.length)], sorted[Math.ceil(0.975 * sorted.length) - 1]]
-}
-
-const { videos, classes } = readList(list)
+const { videos, classes } = readList(list, { part: values['hold-out'], group: values.group })
 const opened = await openEncoder(values.encoder)
 const stride = values.stride === undefined ? undefined : Number(values.stride)
 const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
@@ -224,7 +120,7 @@ const sources: readonly (readonly [string, TokenSource])[] = [
 ]
 const readouts = values.readouts.split(',').map(readoutName)
 mkdirSync(out, { recursive: true })
-const draws = drawsOf(videos)
+const draws = drawsOf(videos, Number(values.seed))
 const ones = new Int32Array(videos.length).fill(1)
 const results: { source: string; readout: string; width: number | null; accuracy: number; drawn: number[] }[] = []
 for (const [source, encoder] of sources) {
@@ -233,7 +129,8 @@ for (const [source, encoder] of sources) {
   const [all, answered] = [new Map<string, Rows>(), new Map<string, Int32Array>()]
   for (const readout of [...readouts, automaticReadout]) {
     const rows = readout === automaticReadout ? null : await readoutOf(tokens, readout)
-    const found = rows === null ? automatic(all, answered, classes.length) : answers(rows, videos, classes.length)
+    const found =
+      rows === null ? automatic(all, answered, classes.length) : answers(rows, videos, classes.length, lambda)
     if (rows !== null && choices.has(readout)) {
       all.set(readout, rows)
       answered.set(readout, found)
