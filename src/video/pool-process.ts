@@ -5,11 +5,12 @@ import { compiledEntry } from '../core/entry.ts'
 import type { ClipRequest, ClipResult } from './clip.ts'
 import { groupSeconds, processSeconds } from './cpu-time.ts'
 import type { EncodedVideo, EncodeRequest } from './encode-video.ts'
+import { endingOf } from './how-it-ended.ts'
 import { isMachineError, machineError } from './machine-errors.ts'
 import { killGroup, ownGroups } from './process-group.ts'
 import { type Failure, type FromProcess, lifeline, type ProcessSettings, type ToProcess } from './protocol.ts'
 import { SharedFile } from './shared-file.ts'
-import { printable } from './video-errors.ts'
+import { videoError } from './video-errors.ts'
 import { WorkClock } from './work-clock.ts'
 
 export interface Work {
@@ -117,11 +118,11 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     this.startClock(Math.max(this.timeoutSeconds, startSeconds))
     // A process that could not be started reports an error and no exit.
     this.exit = new Promise((resolve) => {
-      const end = (how: string): void => {
-        this.end(how)
+      const end = (how: string, signal: string | null = null): void => {
+        this.end(how, signal)
         resolve()
       }
-      this.child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`))
+      this.child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`, signal))
       this.child.once('error', (error) => {
         if (isMachineError(error)) {
           const { code, message, hint } = machineError('Expected to start a decoding process', error)
@@ -268,7 +269,7 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     })
   }
 
-  private end(how: string): void {
+  private end(how: string, signal: string | null): void {
     if (this.ended) return
     this.killGroup() // A program that it ran may have outlived it.
     this.ended = true
@@ -281,25 +282,22 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     this.listener.ended({
       how: this.lastWords === '' ? how : `${how}: ${this.lastWords.trim().split('\n').pop()}`,
       ready: this.ready,
-      current: current && { job: current.job, failure: this.unable ?? this.failureOf(current.job, how) },
+      current: current && { job: current.job, failure: this.unable ?? this.failureOf(current.job, how, signal) },
       untouched: jobs.map(({ job }) => job),
       unable: this.unable,
     })
   }
 
-  private failureOf(job: Job, how: string): Failure {
-    const path = printable(job.request.entry.path)
-    return this.overran !== undefined
-      ? {
-          code: 'VIDEO_TIMEOUT',
-          reason: `${path}: decoding ${this.overran} and was stopped`,
-          hint: 'Raise the timeout, or remove the file.',
-        }
-      : {
-          code: 'VIDEO_DECODER_CRASHED',
-          reason: `${path}: the decoding process died (${printable(how)})`,
-          hint: 'Re-encode the file, or remove it.',
-        }
+  private failureOf(job: Job, how: string, signal: string | null): Failure {
+    const { path } = job.request.entry
+    const error =
+      this.overran !== undefined
+        ? videoError('VIDEO_TIMEOUT', path, `decoding ${this.overran} and was stopped`)
+        : endingOf(signal) === 'killed'
+          ? videoError('VIDEO_DECODER_KILLED', path, `the decoding process was killed (${how})`)
+          : videoError('VIDEO_DECODER_CRASHED', path, `the decoding process died (${how})`)
+    const { code, message, hint } = error
+    return { code, reason: message, hint }
   }
 
   private closeShared(): void {

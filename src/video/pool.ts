@@ -26,10 +26,12 @@ interface Job {
   /** One of the two is called where it is answered, by the kind of the request. */
   readonly done?: (result: ClipResult, read: (target: Uint8Array) => Promise<void>) => void
   readonly encoded?: (result: EncodedVideo) => void
-  /** It failed twice. */
+  /** It failed for good. */
   readonly failed: (failure: Failure) => void
   readonly reject: (error: unknown) => void
   failures: number
+  /** How often what decoded it was ended from outside. */
+  kills: number
   patience: number
   /** How often the machine refused it something although it let other requests through in between. */
   refusals: number
@@ -70,8 +72,8 @@ export const patience = 4
 const [firstPause, longestPause] = [200, 30_000]
 
 /**
- * Decoding processes that answer clip requests. Every request is answered: with clips, or, after it failed twice (an error, a crash, a timeout), with the
- * failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
+ * Decoding processes that answer clip requests. Every request is answered: with clips, or, after it failed twice (an error, a crash, a timeout) or was ended from
+ * outside four times, with the failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
  * machine is at fault, no request is: it is made again, until it is clear that the trouble stays.
  *
  * It stays where every place that was started has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
@@ -87,6 +89,8 @@ export class DecodePool {
   /** The oldest first. */
   private readonly running = new Map<Place, DecodeProcess<Job>>()
   private readonly waiting: Job[] = []
+  /** Jobs that begin again after a pause. */
+  private readonly resting = new Map<Job, NodeJS.Timeout>()
   private answered = 0
   private broken: unknown
   private closing: Promise<void> | undefined
@@ -190,7 +194,7 @@ export class DecodePool {
       job.reject(this.broken)
       return
     }
-    this.waiting.push({ ...job, failures: 0, patience: 1, refusals: 0, answeredThen: -1 })
+    this.waiting.push({ ...job, failures: 0, kills: 0, patience: 1, refusals: 0, answeredThen: -1 })
     this.hand()
   }
 
@@ -309,12 +313,31 @@ export class DecodePool {
   }
 
   private retry(job: Job, failure: Failure): void {
+    if (failure.code === 'VIDEO_DECODER_KILLED') {
+      this.killed(job, failure)
+      return
+    }
     job.failures++
     if (failure.code === 'VIDEO_TIMEOUT') job.patience = patience
     if (job.failures < 2) {
       this.waiting.unshift(job)
       this.hand()
     } else job.failed(failure)
+  }
+
+  /** No fault of the video, and passing trouble at first: where memory is short, others need time to end. */
+  private killed(job: Job, failure: Failure): void {
+    job.kills++
+    if (job.kills > passing) {
+      job.failed(failure)
+      return
+    }
+    const again = (): void => {
+      this.resting.delete(job)
+      this.waiting.unshift(job)
+      this.hand()
+    }
+    this.resting.set(job, setTimeout(again, firstPause * 2 ** (job.kills - 1)))
   }
 
   private hand(): void {
@@ -335,6 +358,11 @@ export class DecodePool {
     this.growth.stop()
     for (const { pause } of this.places) clearTimeout(pause)
     for (const job of this.waiting.splice(0)) job.reject(error)
+    for (const [job, timer] of this.resting) {
+      clearTimeout(timer)
+      job.reject(error)
+    }
+    this.resting.clear()
     for (const process of this.running.values()) for (const job of process.abandon()) job.reject(error)
   }
 }

@@ -15,6 +15,7 @@ export type VideoErrorCode =
   | 'VIDEO_PART_EMPTY'
   | 'VIDEO_TIMEOUT'
   | 'VIDEO_DECODER_CRASHED'
+  | 'VIDEO_DECODER_KILLED'
 
 const hints: Record<VideoErrorCode, string> = {
   VIDEO_NOT_FOUND: 'Check the path in the list or manifest.',
@@ -33,6 +34,8 @@ const hints: Record<VideoErrorCode, string> = {
   VIDEO_PART_EMPTY: 'Check start and end (seconds) in the manifest.',
   VIDEO_TIMEOUT: 'Raise the timeout, or remove the file.',
   VIDEO_DECODER_CRASHED: 'Re-encode the file, or remove it.',
+  VIDEO_DECODER_KILLED:
+    'Something outside ended it: the kernel where memory is short, a limit of jobs, or a person. Lower --workers or free memory, then run the same command again.',
 }
 
 /**
@@ -46,6 +49,7 @@ export function isTransientFailure(code: string): boolean {
 const transient: ReadonlySet<string> = new Set<VideoErrorCode>([
   'VIDEO_TIMEOUT',
   'VIDEO_DECODER_CRASHED',
+  'VIDEO_DECODER_KILLED',
   'VIDEO_CHANGED',
 ])
 

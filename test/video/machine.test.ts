@@ -3,7 +3,7 @@
  * `/dev/full` stands for a file system that is full.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
@@ -190,6 +190,52 @@ describe.skipIf(process.platform === 'win32')('a decoder', () => {
       await expect(pool.read(request())).rejects.toMatchObject({ code: 'DECODER_MISSING', exit: 'environment' })
       await pool.close()
     })
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('what was ended from outside blames no video', () => {
+  test('a decoding process, killed twice on one video', async () => {
+    const pool = poolOf('node-av')
+    const killed = new Set<number>()
+    let open = true
+    const killTwice = (): void => {
+      for (const id of pool.processIds()) {
+        if (killed.size < 2 && !killed.has(id)) process.kill(id, 'SIGKILL')
+        killed.add(id)
+      }
+      if (open) setImmediate(killTwice)
+    }
+    killTwice()
+    const outcome = await pool.read(request())
+    open = false
+    expect(outcome).toMatchObject({ ok: true })
+    expect(pool.restarts).toBe(2)
+    await pool.close()
+  })
+
+  test.each([
+    ['killed', 'kill -KILL $$', 'VIDEO_DECODER_KILLED', 4],
+    [
+      'ended by a signal that it caught',
+      'echo "Exiting normally, received signal 15." >&2; exit 255',
+      'VIDEO_DECODER_KILLED',
+      4,
+    ],
+    ['crashed', 'kill -SEGV $$', 'VIDEO_DECODER_CRASHED', 2],
+    ['ended by itself', 'echo "received signal 15" >&2; exit 255', 'VIDEO_UNREADABLE', 2],
+  ])('an ffmpeg program that was %s', async (_, end, code, runs) => {
+    const [program, log] = [file('ffmpeg-ends'), file('runs.log')]
+    const asked = 'case "$*" in *-version*) echo ffmpeg version 9.9; exit;; *-protocols*) exit;; esac'
+    writeFileSync(log, '')
+    writeFileSync(program, `#!/bin/sh\n${asked}\necho run >> ${log}\n${end}\n`)
+    chmodSync(program, 0o755)
+    vi.stubEnv('FFMPEG_PATH', program)
+    const pool = poolOf('ffmpeg')
+    const outcome = await pool.read(request())
+    expect(outcome).toMatchObject({ ok: false, failure: { code } })
+    expect(readFileSync(log, 'utf8').split('\n')).toHaveLength(runs + 1)
+    await pool.close()
+    vi.unstubAllEnvs()
   })
 })
 

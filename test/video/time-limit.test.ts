@@ -82,8 +82,8 @@ test('failures of the machine or the moment are told from those of the content',
   const outcome = await pool.read({ ...request(), entry: { path: file('text.mp4'), id: 't' } })
   expect(outcome.ok ? '' : outcome.failure.code).toBe('VIDEO_UNREADABLE')
   await pool.close()
-  const transient = ['VIDEO_TIMEOUT', 'VIDEO_DECODER_CRASHED', 'VIDEO_CHANGED']
-  expect(transient.map(isTransientFailure)).toEqual([true, true, true])
+  const transient = ['VIDEO_TIMEOUT', 'VIDEO_DECODER_CRASHED', 'VIDEO_DECODER_KILLED', 'VIDEO_CHANGED']
+  expect(transient.map(isTransientFailure)).toEqual([true, true, true, true])
   const lasting = [
     'VIDEO_UNREADABLE',
     'VIDEO_CONTAINER_REFUSED',

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { VideoMaeError } from '../../core/errors.ts'
 import { processSeconds } from '../cpu-time.ts'
+import { type Ending, endingOf } from '../how-it-ended.ts'
 import { WorkClock } from '../work-clock.ts'
 import { FrameRecords } from './frame-records.ts'
 
@@ -79,6 +80,8 @@ export interface ProgramRun {
   readonly records: FrameRecords
   /** Why it was stopped; undefined where it ended by itself. */
   readonly stopped: string | undefined
+  /** How it ended. Where not by itself, what it wrote may be the beginning of all. */
+  readonly ending: Ending
 }
 
 /** Bytes of the messages that are kept from their beginning, and from their end: a damaged file can give one for each frame. */
@@ -99,6 +102,10 @@ class MessageLog {
     return `${this.first.toString('utf8')}${this.last.toString('utf8')}`
   }
 }
+
+/** With these it ends after a signal that it caught: it closes its output first, which then is the beginning of all. */
+const signalledCode = 255
+const signalledMessage = /^Exiting normally, received signal \d+/m
 
 /** The environment of the program, without what would write reports or color into its messages. */
 function environment(): NodeJS.ProcessEnv {
@@ -142,9 +149,11 @@ export function runProgram(
       clock.stop()
       reject(error)
     })
-    child.once('close', () => {
+    child.once('close', (code, signal) => {
       clock.stop()
-      resolve({ bytes, log: log.toString(), records, stopped })
+      const messages = log.toString()
+      const ending = code === signalledCode && signalledMessage.test(messages) ? 'killed' : endingOf(signal)
+      resolve({ bytes, log: messages, records, stopped, ending })
     })
   })
 }

@@ -85,6 +85,11 @@ async function runOn(
     closeSync(descriptor)
   }
   if (run.stopped !== undefined) throw videoError('VIDEO_TIMEOUT', file.path, `ffmpeg ${run.stopped} and was stopped`)
+  if (run.ending !== 'by itself') {
+    const killed = run.ending === 'killed'
+    const code = killed ? 'VIDEO_DECODER_KILLED' : 'VIDEO_DECODER_CRASHED'
+    throw videoError(code, file.path, `the ffmpeg program ${killed ? 'was killed' : 'crashed'}`)
+  }
   if (run.records.strangeLines > 0) throw unknownProgram(file.path, 'writes another list of frames than expected')
   return run
 }
