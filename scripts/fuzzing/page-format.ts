@@ -53,6 +53,11 @@ async function makeRun(folder: string, configuration: object): Promise<void> {
     })),
   )
   write('bad-files.jsonl', [{ id: 'x', path: '/gone/x', code: 'VIDEO_UNREADABLE', reason: 'cut short' }])
+  const signs = { arrowOfTime: 0.5, flowDirection: 0.6, effectiveRank: 20, videos: 100 }
+  write('signs.jsonl', [
+    { step: 0, ...signs },
+    { step: 20, ...signs, flowDirection: 0.7 },
+  ])
   write('validation.jsonl', [{ step: 10, accuracy: 0.5, loss: 1, videos: 3 }])
   await writeSplitFile(path.join(folder, 'split.csv'), { train: videos, validation: [], test: videos })
 }
@@ -100,7 +105,12 @@ export const pageFormats: readonly Format[] = [
   ),
   folderOf(
     'page of a pretraining run',
-    { 'run/config.json': mutateDocument, 'run/metrics.jsonl': mutateLines, 'run/bad-files.jsonl': mutateLines },
+    {
+      'run/config.json': mutateDocument,
+      'run/metrics.jsonl': mutateLines,
+      'run/bad-files.jsonl': mutateLines,
+      'run/signs.jsonl': mutateLines,
+    },
     (folder) => makeRun(path.join(folder, 'run'), { engineUsed: 'onnx', mask: { kind: 'tube', ratio: 0.9 } }),
     (folder) => page(path.join(folder, 'run')),
   ),
@@ -120,6 +130,7 @@ export const pageFormats: readonly Format[] = [
       'run/metrics.jsonl': mutateLines,
       'run/validation.jsonl': mutateLines,
       'run/bad-files.jsonl': mutateLines,
+      'run/signs.jsonl': mutateLines,
     },
     async (folder) => {
       for (const name of ['run', 'second']) await makeRun(path.join(folder, name), { mode: 'full', engineUsed: 'onnx' })

@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
-import { runClips } from '../inference/batches.ts'
+import { runClips } from '../engine/run-clips.ts'
 import { type Classifier, saveClassifier } from '../inference/classifier.ts'
 import type { EncoderSource } from '../inference/encoder-source.ts'
 import type { ClipClassifier } from '../inference/predict-videos.ts'

@@ -1,5 +1,5 @@
 import type { Engine, EngineOptions } from '../engine/engine.ts'
-import { requireFiniteOutput, runClips } from './batches.ts'
+import { requireFiniteOutput, runClips } from '../engine/run-clips.ts'
 import type { FeatureProgram } from './encoder-source.ts'
 
 /** An encoder on an engine: clips in, features out. */

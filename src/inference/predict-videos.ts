@@ -1,12 +1,12 @@
 import type { FrameSize } from '../core/frame-size.ts'
 import { Turns } from '../core/turns.ts'
 import type { Engine, EngineOptions } from '../engine/engine.ts'
+import { requireFiniteOutput, runClips } from '../engine/run-clips.ts'
 import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
-import { requireFiniteOutput, runClips } from './batches.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
 import { spatialViews, type TestSampling, temporalViews } from './views.ts'
 

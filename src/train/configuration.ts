@@ -226,6 +226,18 @@ export const logSchema = z
   })
   .describe('What is written down while it runs.')
 
+/** What is written down of pretraining. */
+const pretrainLogSchema = logSchema.extend({
+  signs: z
+    .int()
+    .min(0)
+    .max(1000)
+    .default(128)
+    .describe(
+      'Pretraining: videos on which signs of learning are measured at every checkpoint, fewer where that would cost more than a twentieth of the training; 0: none.',
+    ),
+})
+
 /** A whole pretraining run. Every key that is not named here is an error. */
 export const runSchema = z
   .strictObject({
@@ -239,7 +251,7 @@ export const runSchema = z
     schedule: scheduleSchema.prefault({}),
     engine: engineSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),
-    log: logSchema.prefault({}),
+    log: pretrainLogSchema.prefault({}),
   })
   .describe('Configuration of a VideoMAE pretraining run.')
 

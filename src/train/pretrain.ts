@@ -3,7 +3,7 @@ import path from 'node:path'
 import { availableMemory } from '../core/available-memory.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
-import { frameSize } from '../model/configuration.ts'
+import { clipShape, frameSize } from '../model/configuration.ts'
 import { parameterCount } from '../model/parameters.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
@@ -22,6 +22,8 @@ import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './re
 import { withAbsolutePaths } from './run-paths.ts'
 import { describeModel, smallerRuns } from './run-start.ts'
 import { createSchedule } from './schedule.ts'
+import { probeCount, signsProgramOf } from './signs/probe-videos.ts'
+import { RunSigns, type SignsLine, signsWarnings } from './signs/run-signs.ts'
 import { originalsOfFiles, TrainingRecord } from './training-manifest.ts'
 import { type RunOptions, type TrainingRunResult, trainInDirectory } from './training-run.ts'
 import { openTrainingSession } from './training-session.ts'
@@ -35,6 +37,8 @@ export interface PretrainResult extends TrainingRunResult {
   readonly videos: number
   /** How the data was read. */
   readonly sources: readonly SourceReading[]
+  /** Signs of learning after the last step; null where none were measured, and on ranks that write nothing. */
+  readonly signs: SignsLine | null
   /** What a user should know about the result, one sentence each. */
   readonly warnings: readonly string[]
 }
@@ -86,7 +90,14 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
   const share = rankBatches(run, { samplesPerClip, ranks: ranks.size })
   const training = buildPretraining(run, share.clipsPerRun, ranks.size)
   const engine = await chooseEngine(configuration.engine.name)
-  const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
+  const { data, clip, log } = configuration
+  const signs = probeCount(log.signs, {
+    videos: entries.length,
+    clipsBetween: Math.min(checkpointSteps, steps) * configuration.batch.size,
+    clipBytes: clipShape(run.model, 1).reduce((size, length) => size * length),
+  })
+  const others = signs === 0 ? [] : [signsProgramOf(run.model)]
+  const question = { engine: engine.name, options: configuration.engine, others, workers: resources.data.workers }
   // Of the ranks on one machine each has a part of what is there.
   const available = Math.floor(availableMemory() / ranks.onThisHost)
   const memory = memoryNeed({ ...question, training, available })
@@ -112,7 +123,12 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
     requireMemory(memory, () => trainingAdvice(available, smaller()))
   }
   const length = { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch }
-  return { configuration, resources, entries, sources, source, run, share, length, training }
+  const probe = { entries, count: signs, model: run.model, timing: clip, workers: resources.data.workers ?? undefined }
+  const { decoder, timeoutSeconds } = data
+  return {
+    ...{ configuration, resources, entries, sources, source, run, share, length, training, others },
+    probe: signs === 0 ? null : { ...probe, decoder, timeoutSeconds },
+  }
 }
 
 /**
@@ -146,7 +162,7 @@ export async function checkPretraining(input: RunInput, options: PretrainOptions
 export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
   const ranks = options.ranks ?? Ranks.alone()
   const begun = await ranks.agree(() => begin(input, options, ranks))
-  const { configuration, resources, entries, sources, source, run, share, length, training } = begun
+  const { configuration, resources, entries, sources, source, run, share, length, training, others } = begun
   const { steps, warmupSteps, checkpointSteps, logSteps, stepsPerEpoch } = length
   const { optimizer, checkpoint, log, seed, model } = configuration
   const decoded = new DecodedFiles(ranks)
@@ -158,6 +174,8 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
     signal: options.signal,
     onNote: options.onNote,
   })
+  const signs =
+    begun.probe === null ? null : new RunSigns({ ...options, ...begun.probe, ranks, steps, every: checkpointSteps })
   try {
     const result = await trainInDirectory(
       {
@@ -180,7 +198,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
             training,
             resources.engine,
             share.runsPerStep,
-            [],
+            others,
             usedBefore,
             ranks.communicator.attachment,
           ),
@@ -195,7 +213,10 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         beforeSave: () => decoded.tell((file, state) => record.decoded(file, state)),
         async onBegin(directory, done) {
           if (done < steps) await record.begin(done === 0 ? null : directory.checkpointPath(done))
+          await signs?.begin(done)
         },
+        onStarted: async (done, { session }, show) => signs?.after(done, session, show),
+        afterStep: async (step, { session }, show) => signs?.after(step, session, show),
         async writeModel(folder, weights, averages) {
           await writeModel(folder, run, weights, averages)
           await record.write(folder, options.out)
@@ -203,7 +224,9 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
       },
       options,
     )
-    return { ...result, videos: entries.length, sources, warnings: lossWarnings(result) }
+    const measured = signs?.history ?? []
+    const warnings = [...lossWarnings(result), ...signsWarnings(measured)]
+    return { ...result, videos: entries.length, sources, signs: measured.at(-1) ?? null, warnings }
   } finally {
     record.stop()
   }

@@ -61,6 +61,11 @@ export function resolveRun(configuration: RunConfiguration, facts: ResolveFacts 
   }
 }
 
+/** What every kind of run says of its log. */
+interface LogInterval {
+  readonly log: Pick<RunConfiguration['log'], 'every'>
+}
+
 /** How much is trained and how fast: the numbers that every kind of run has. */
 export type ResolvedLength = Pick<
   ResolvedRun,
@@ -90,7 +95,7 @@ export function resolveLength(
     schedule,
     checkpoint,
     log,
-  }: Pick<RunConfiguration, 'batch' | 'optimizer' | 'schedule' | 'checkpoint' | 'log'>,
+  }: Pick<RunConfiguration, 'batch' | 'optimizer' | 'schedule' | 'checkpoint'> & LogInterval,
   samplesPerClip: number,
   videos: number | null,
   passes = 1,
@@ -151,7 +156,7 @@ function defaultClipsPerRun(size: number, samplesPerClip: number): number {
 
 /** A configuration as plain JSON in the form recipes are written in (durations as text). */
 export function plainConfiguration(
-  configuration: Pick<RunConfiguration, 'schedule' | 'checkpoint' | 'log'>,
+  configuration: Pick<RunConfiguration, 'schedule' | 'checkpoint'> & LogInterval,
 ): Record<string, unknown> {
   const { schedule, checkpoint, log } = configuration
   return {

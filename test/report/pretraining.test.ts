@@ -93,6 +93,11 @@ describe('the page of a pretraining run', () => {
     const run = path.join(folder, 'run')
     makeRun(run, { bad: 2 })
     await makeReconstruction(path.join(run, 'reconstruction'))
+    writeFileSync(
+      path.join(run, 'signs.jsonl'),
+      '{"step":0,"arrowOfTime":0.51,"flowDirection":0.6,"effectiveRank":24.6,"videos":100}\n' +
+        '{"step":100,"arrowOfTime":0.57,"flowDirection":0.72,"effectiveRank":41.3,"videos":100}\n',
+    )
     const page = await pageOf(run)
     const { problems, text, elements } = checkPage(page)
     expect(problems).toEqual([])
@@ -103,6 +108,8 @@ describe('the page of a pretraining run', () => {
       'Its last loss is 0.2. Predicting the mean of every hidden patch has 0.99: the loss is 79.8 % lower.',
     )
     expect(text).toContain('2 videos could not be read')
+    expect(text).toContain('where the picture moves to (60.0 % at step 0, 72.0 % at step 100)')
+    expect(text).toContain('how many directions they use (24.6 at step 0, 41.3 at step 100)')
     expect(text).toContain('avx2')
     expect(elements.filter((element) => element === 'img')).toHaveLength(1)
     expect(text).toContain('which the model does not know')

@@ -10,6 +10,7 @@ import { type ValidationLine, validationSchema } from '../results/classifier/fac
 import { validationFigure } from '../results/classifier/training.ts'
 import { reconstructionBlocks } from '../results/pretraining/reconstructions.ts'
 import { readResultLines } from '../results/read-file.ts'
+import { signsBlocks, type WrittenSigns, writtenSigns } from '../results/run/signs.ts'
 import {
   badFileBlocks,
   configurationBlocks,
@@ -36,6 +37,7 @@ export interface LiveSection {
 interface RunFacts extends WatchedRun {
   readonly training: TrainingFacts
   readonly validation: readonly ValidationLine[]
+  readonly signs: readonly WrittenSigns[]
   /** When the last line was written, milliseconds since 1970; null where there is none. */
   readonly written: number | null
 }
@@ -57,16 +59,18 @@ async function factsOf(run: WatchedRun): Promise<RunFacts> {
     ...run,
     training: await trainingFacts(run.folder),
     validation: await readResultLines(path.join(run.folder, 'validation.jsonl'), validationSchema),
+    signs: await writtenSigns(run.folder),
     written: written?.mtimeMs ?? null,
   }
 }
 
-async function sectionsOfOne({ folder, training, validation }: RunFacts): Promise<LiveSection[]> {
+async function sectionsOfOne({ folder, training, validation, signs }: RunFacts): Promise<LiveSection[]> {
   const { lines } = training
   const measured = lines.length > 0
   return [
     { id: 'loss', heading: 'Loss', blocks: measured ? [lossFigure(lines)] : [] },
     { id: 'validation', heading: 'Validation', blocks: validation.length > 0 ? [validationFigure(validation)] : [] },
+    { id: 'signs', heading: 'Signs of learning', blocks: signsBlocks(signs) },
     { id: 'reconstruction', heading: 'Newest reconstruction', blocks: await reconstructionOf(folder) },
     { id: 'speed', heading: 'Speed', blocks: measured ? speedBlocks(lines) : [] },
     { id: 'rate', heading: 'Learning rate', blocks: measured ? [learningRateFigure(lines)] : [] },
@@ -104,6 +108,15 @@ async function sectionsOfSeveral(facts: readonly RunFacts[]): Promise<LiveSectio
         facts,
         'validation accuracy',
         ({ validation }) => validation.map(({ step, accuracy }) => [step, accuracy]),
+        { values: 'shares', range: [0, 1] },
+      ),
+    },
+    {
+      ...{ id: 'signs', heading: 'Signs of learning' },
+      blocks: compared(
+        facts,
+        'direction of flow told right',
+        ({ signs }) => signs.map(({ step, flowDirection }) => [step, flowDirection]),
         { values: 'shares', range: [0, 1] },
       ),
     },

@@ -1,9 +1,11 @@
 /** The page of a pretraining run. */
 import { lossWarnings } from '../../../train/pretrain.ts'
+import { signsFile } from '../../../train/signs/run-signs.ts'
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
 import { bytes, count, counted, percent, significant } from '../../page/numbers.ts'
 import { sourceFiles } from '../read-file.ts'
+import { signsBlocks, writtenSigns } from '../run/signs.ts'
 import {
   badFileBlocks,
   configurationBlocks,
@@ -22,6 +24,7 @@ import { reconstructionBlocks } from './reconstructions.ts'
 export async function pretrainingPage(run: string, folders: readonly string[] | null): Promise<Page> {
   const facts = await trainingFacts(run)
   const { lines } = facts
+  const signs = signsBlocks(await writtenSigns(run))
   const measured: Section[] =
     lines.length === 0
       ? []
@@ -37,13 +40,14 @@ export async function pretrainingPage(run: string, folders: readonly string[] | 
     lead: leadOf(facts),
     sections: [
       ...(loss === undefined ? [] : [loss]),
+      ...(signs.length === 0 ? [] : [{ heading: 'Signs of learning', blocks: signs }]),
       ...(folders === null ? [] : [{ heading: 'Reconstructions', blocks: await reconstructionBlocks(folders) }]),
       ...others,
       { heading: 'Files that could not be read', blocks: badFileBlocks(facts) },
       { heading: 'Configuration', blocks: [...modelBlocks(facts), ...configurationBlocks(facts.configuration)] },
       { heading: 'Machine and checkpoints', blocks: machineBlocks(facts) },
     ],
-    sources: await sourceFiles(run, ['config.json', 'metrics.jsonl', 'bad-files.jsonl']),
+    sources: await sourceFiles(run, ['config.json', 'metrics.jsonl', 'bad-files.jsonl', signsFile]),
   }
 }
 

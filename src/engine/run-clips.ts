@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
-import type { EngineSession } from '../engine/engine.ts'
 import { firstNonFinite } from '../format/finite.ts'
+import type { EngineSession } from './engine.ts'
 
 /** A program of a fixed batch that takes `frames`, run on any number of clips. */
 export interface ClipProgram {

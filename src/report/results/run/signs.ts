@@ -1,0 +1,63 @@
+/** Signs of learning that a pretraining run has written down. */
+import path from 'node:path'
+import { z } from 'zod'
+import { signsFile, signsWarnings } from '../../../train/signs/run-signs.ts'
+import type { Block } from '../../page/model.ts'
+import { count, percent, significant } from '../../page/numbers.ts'
+import { readResultLines } from '../read-file.ts'
+
+const signs = z.object({
+  step: z.number(),
+  arrowOfTime: z.number(),
+  flowDirection: z.number(),
+  effectiveRank: z.number(),
+  videos: z.number(),
+})
+export type WrittenSigns = z.infer<typeof signs>
+
+/** @throws VideoMaeError `RESULTS_INVALID`, `HISTORY_UNREADABLE` */
+export function writtenSigns(run: string): Promise<WrittenSigns[]> {
+  return readResultLines(path.join(run, signsFile), signs)
+}
+
+/** Both shares in one figure, and the rank in another; nothing where none were measured. */
+export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
+  const last = lines.at(-1)
+  if (last === undefined) return []
+  const first = lines[0]
+  const steps = { label: 'step', values: 'whole' } as const
+  const change = (of: (line: WrittenSigns) => number, shown: (value: number) => string): string =>
+    `${shown(of(first))} at step ${count(first.step)}, ${shown(of(last))} at step ${count(last.step)}`
+  const flow = change(({ flowDirection }) => flowDirection, percent)
+  const arrow = change(({ arrowOfTime }) => arrowOfTime, percent)
+  const rank = change(
+    ({ effectiveRank }) => effectiveRank,
+    (value) => significant(value),
+  )
+  return [
+    ...signsWarnings(lines).map((text): Block => ({ kind: 'warning', text })),
+    {
+      kind: 'chart',
+      chart: {
+        x: steps,
+        y: { label: 'told right', values: 'shares', range: [0, 1] },
+        curves: [
+          { name: 'direction of flow', points: lines.map(({ step, flowDirection }) => [step, flowDirection]) },
+          { name: 'arrow of time', points: lines.map(({ step, arrowOfTime }) => [step, arrowOfTime]) },
+        ],
+      },
+      text: `Signs of learning over the steps. Direction of flow: ${flow}. Arrow of time: ${arrow}. Chance is 50 %.`,
+      caption: `What ridge heads on frozen features tell about ${count(last.videos)} training videos, without labels. Direction of flow: where the picture moves to (${flow}). Arrow of time: forward or backward (${arrow}). Chance is 50 %, the standard error about ${percent(0.5 / Math.sqrt(Math.max(1, last.videos)))}.`,
+    },
+    {
+      kind: 'chart',
+      chart: {
+        x: steps,
+        y: { label: 'effective rank' },
+        curves: [{ name: 'effective rank', points: lines.map(({ step, effectiveRank }) => [step, effectiveRank]) }],
+      },
+      text: `Effective rank of the mean features over the steps: ${rank}.`,
+      caption: `Effective rank of the mean features (RankMe): how many directions they use (${rank}). A value near 1 means that the features have collapsed.`,
+    },
+  ]
+}
