@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** Four steps of 320 clips and a checkpoint every second: just enough clips to pay for 16 videos. */
-const run = (signs?: number): RunInput => ({
+const run = (signs: number): RunInput => ({
   data: { path: path.join(folder, 'videos'), samplesPerClip: 16, workers: 1 },
   clip: { stride: 1 },
   mask: { ratio: 0.5 },
@@ -31,7 +31,7 @@ const run = (signs?: number): RunInput => ({
   schedule: { duration: '4 steps', warmup: '1 steps' },
   engine: { threads: 1 },
   checkpoint: { every: '2 steps' },
-  log: { every: '1 steps', tensorboard: false, ...(signs !== undefined && { signs }) },
+  log: { every: '1 steps', tensorboard: false, signs },
 })
 
 const linesOf = (out: string): SignsLine[] =>
@@ -43,7 +43,7 @@ const linesOf = (out: string): SignsLine[] =>
 it('are measured at the start, at checkpoints and at the end, also by a run that is stopped in a look; losses stay the same', async () => {
   const [whole, stopped, without] = ['whole', 'stopped', 'without'].map((name) => path.join(folder, name))
   const notes: string[] = []
-  const { signs } = await pretrain(run(), { out: whole, onNote: (note) => notes.push(note) })
+  const { signs } = await pretrain(run(16), { out: whole, onNote: (note) => notes.push(note) })
   const lines = linesOf(whole)
   expect(lines.map(({ step, videos }) => [step, videos])).toEqual([0, 2, 4].map((step) => [step, 16]))
   for (const { arrowOfTime, flowDirection, effectiveRank } of lines) {
@@ -60,10 +60,10 @@ it('are measured at the start, at checkpoints and at the end, also by a run that
   const onProgress = ({ step }: { readonly step: number }): void => {
     if (step === 2) controller.abort()
   }
-  const first = pretrain(run(), { out: stopped, signal: controller.signal, onProgress })
+  const first = pretrain(run(16), { out: stopped, signal: controller.signal, onProgress })
   await expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' })
   expect(linesOf(stopped)).toEqual(lines.slice(0, 1))
-  await pretrain(run(), { out: stopped, resume: true })
+  await pretrain(run(16), { out: stopped, resume: true })
   expect(linesOf(stopped)).toEqual(lines)
 
   const none = await pretrain(run(0), { out: without })

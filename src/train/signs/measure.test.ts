@@ -89,10 +89,16 @@ test('signs: features that hold a sign tell it, and features of still frames or 
 test('how many videos: as asked, but no more than there are, than a twentieth of the training pays for, or than memory holds', () => {
   const facts = { videos: 1000, clipsBetween: 16_000, clipBytes: 1e5 }
   expect(probeCount(128, facts)).toBe(128)
-  expect(probeCount(128, { ...facts, videos: 40 })).toBe(40)
-  expect(probeCount(128, { ...facts, clipsBetween: 1600 })).toBe(40)
-  expect(probeCount(128, { ...facts, clipBytes: 2 ** 22 })).toBe(32)
-  expect(probeCount(128, { ...facts, clipsBetween: 600 })).toBe(0)
+  expect(probeCount(128, { ...facts, videos: 70 })).toBe(70)
+  expect(probeCount(128, { ...facts, clipsBetween: 3200 })).toBe(80)
+  expect(probeCount(128, { ...facts, clipBytes: 2 ** 20 })).toBe(128)
+  expect(probeCount(200, { ...facts, clipBytes: 2 ** 20 })).toBe(128)
+  // Too few to say anything, unless somebody asks for so few.
+  expect(probeCount(128, { ...facts, videos: 63 })).toBe(0)
+  expect(probeCount(128, { ...facts, clipsBetween: 2400 })).toBe(0)
+  expect(probeCount(16, { ...facts, clipsBetween: 640 })).toBe(16)
+  expect(probeCount(16, { ...facts, clipsBetween: 600 })).toBe(0)
+  expect(probeCount(4, facts)).toBe(0)
   expect(probeCount(0, facts)).toBe(0)
 })
 

@@ -11,8 +11,10 @@ import { type ClipTiming, positionsOf } from '../clip-timing.ts'
 import { clipMovement, type Movement } from './flow.ts'
 import { type LearningSigns, measureSigns } from './measure.ts'
 
-/** Fewer videos than this say nothing: the standard error of a share would be above 0.12. */
-export const fewestVideos = 16
+/** Fewer videos than this say little: the standard error of a share would be above 0.06. Somebody who asks for fewer gets them. */
+const fewestVideos = 64
+/** Videos that can be read, below which nothing is measured. */
+const fewestReadable = 8
 /** Bytes of clips that are kept in memory. */
 const keptBytes = 128 * 2 ** 20
 /** A look at the clips may cost this share of the training between two checkpoints, in clips that go through the encoder. */
@@ -23,7 +25,7 @@ const shareOfTraining = 1 / 20
  *
  * @param wanted what the configuration says
  * @param clipsBetween clips that are trained on from one look to the next
- * @returns 0 where fewer than `fewestVideos` are left
+ * @returns 0 where too few are left
  */
 export function probeCount(
   wanted: number,
@@ -36,7 +38,7 @@ export function probeCount(
   // Each is encoded twice: forward and backward.
   const affordable = Math.floor((clipsBetween * shareOfTraining) / 2)
   const count = Math.min(wanted, videos, affordable, Math.floor(keptBytes / clipBytes))
-  return count < fewestVideos ? 0 : count
+  return count < Math.min(fewestVideos, wanted) || count < fewestReadable ? 0 : count
 }
 
 export interface ProbeOptions extends Pick<LoadClipsOptions, 'workers' | 'decoder' | 'timeoutSeconds' | 'signal'> {
@@ -80,7 +82,7 @@ export class ProbeVideos {
     this.probe ??= await this.load()
     const { clips, movements } = this.probe
     const count = clips.length
-    if (count < fewestVideos) return null
+    if (count < fewestReadable) return null
     const { model } = this.options
     const width = model.encoder.width
     const mean = new Float32Array(count * width)
