@@ -14,7 +14,8 @@ test('eigenvalues of a symmetric matrix: their sums of powers are the traces of 
   const squared = new Float64Array(n * n)
   for (let i = 0; i < n; i++)
     for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) squared[i * n + j] += a[i * n + k] * a[k * n + j]
-  const trace = (m: Float64Array): number => Array.from({ length: n }, (_, i) => m[i * n + i]).reduce((x, y) => x + y, 0)
+  const trace = (m: Float64Array): number =>
+    Array.from({ length: n }, (_, i) => m[i * n + i]).reduce((x, y) => x + y, 0)
   const cubed = Array.from({ length: n * n }, (_, i) => squared[i] * a[i]).reduce((x, y) => x + y, 0)
   const values = eigenvaluesOfSymmetric(a.slice(), n)
   const power = (p: number): number => values.reduce((sum, value) => sum + value ** p, 0)
