@@ -138,8 +138,15 @@ function contentOf({ digest, group }: Pick<LabeledVideo, 'digest' | 'group'>): s
   return digest === null || group !== undefined ? digest : digest.split('#')[0]
 }
 
-/** Sets of videos that must stay together: linked by group or by content, directly or through others (union-find). */
-export function bundles<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(videos: readonly Video[]): Video[][] {
+/**
+ * Which videos are not independent of each other: those linked by group or by content, directly or through others (union-find). Copies of one file under
+ * several names are one content.
+ *
+ * @returns [videos] the same number for those that belong together
+ */
+export function bundleNumbers(
+  videos: readonly (Pick<LabeledVideo, 'group' | 'digest'> & { readonly path?: string })[],
+): number[] {
   const parent = videos.map((_, i) => i)
   const root = (i: number): number => {
     let at = i
@@ -148,7 +155,7 @@ export function bundles<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(vi
   }
   const first = new Map<string, number>()
   for (const [i, video] of videos.entries()) {
-    const content = contentOf(video)
+    const content = contentOf(video) ?? (video.group === undefined && video.path !== undefined ? video.path : null)
     const keys = [
       video.group === undefined ? null : `group ${video.group}`,
       content === null ? null : `content ${content}`,
@@ -160,9 +167,15 @@ export function bundles<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(vi
       else parent[root(i)] = root(other)
     }
   }
+  return videos.map((_, i) => root(i))
+}
+
+/** Sets of videos that must stay together. */
+export function bundles<Video extends Pick<LabeledVideo, 'group' | 'digest'>>(videos: readonly Video[]): Video[][] {
   const members = new Map<number, Video[]>()
+  const numbers = bundleNumbers(videos)
   for (const [i, video] of videos.entries()) {
-    const key = root(i)
+    const key = numbers[i]
     const bundle = members.get(key)
     if (bundle === undefined) members.set(key, [video])
     else bundle.push(video)

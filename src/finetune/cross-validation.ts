@@ -5,17 +5,11 @@ import { invalidArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import { foldsOf } from '../dataset/folds.ts'
+import { bundleNumbers } from '../dataset/split.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
-import {
-  type Estimate,
-  effectiveTrials,
-  groupKey,
-  type Scores,
-  scorePredictions,
-  wilsonInterval,
-} from '../inference/scores.ts'
+import { type Estimate, effectiveTrials, type Scores, scorePredictions, wilsonInterval } from '../inference/scores.ts'
 import { lockRun } from '../train/run-lock.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type FinetuneOptions, finetune } from './finetune.ts'
@@ -124,7 +118,7 @@ export async function crossValidate(
         scorePredictions(
           tested.map(({ probabilities }) => probabilities),
           tested.map(({ video }) => video.class),
-          { labels: classes, groups: tested.map(({ video }) => groupKey(video)) },
+          { labels: classes, groups: bundleNumbers(tested.map(({ video }) => video)) },
         ),
       )
     }
@@ -146,8 +140,8 @@ const placeOf = ({ path: file, start, end }: LabeledVideo): string =>
 function summaryOf(perRepeat: readonly Scores[], videos: readonly LabeledVideo[]) {
   const mean = (of: (scores: Scores) => number): number =>
     perRepeat.reduce((sum, scores) => sum + of(scores), 0) / perRepeat.length
-  const sizes = new Map<string, number>()
-  for (const video of videos) sizes.set(groupKey(video), (sizes.get(groupKey(video)) ?? 0) + 1)
+  const sizes = new Map<number, number>()
+  for (const bundle of bundleNumbers(videos)) sizes.set(bundle, (sizes.get(bundle) ?? 0) + 1)
   const [{ videos: count, groups, baseline }] = perRepeat
   return {
     videos: count,

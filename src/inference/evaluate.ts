@@ -4,6 +4,7 @@ import { makeFolder } from '../core/make-folder.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { fileDigestOf, type LabeledVideo } from '../dataset/dataset.ts'
+import { bundleNumbers } from '../dataset/split.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
@@ -11,7 +12,7 @@ import { type TrainingUse, unknownUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { predictOnRanks, type RankPredictionOptions } from './rank-predictions.ts'
-import { groupKey, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
+import { largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
 import { formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
 export interface EvaluatedVideo {
@@ -119,7 +120,7 @@ export function evaluationOf(
     scorePredictions(
       results.map(({ probabilities }) => probabilities),
       results.map(({ video }) => video.class),
-      { labels, groups: results.map(({ video }) => groupKey(video)) },
+      { labels, groups: bundleNumbers(results.map(({ video }) => video)) },
     )
   const scores = scoresOf(tested)
   const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)

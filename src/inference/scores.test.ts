@@ -89,7 +89,7 @@ describe('intervals', () => {
     expect(held / runs).toBeGreaterThan(0.9)
     expect(effectiveTrials([3, 3, 3])).toBe(3)
     expect(effectiveTrials([30, ...new Array<number>(30).fill(1)])).toBeCloseTo(3600 / 930, 12)
-    const videos = [0, 0, 0, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i) }))
+    const videos = [0, 0, 0, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i), digest: null }))
     expect(accuracyBeside(0.75, videos, ['a', 'b'])).toMatchObject({ groups: 2, accuracy: wilsonInterval(0.75, 1.6) })
   })
 
@@ -143,9 +143,20 @@ describe('baselines', () => {
   })
 
   it('stand beside an accuracy whose interval counts groups', () => {
-    const videos = [0, 0, 1, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i) }))
+    const videos = [0, 0, 1, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i), digest: null }))
     const beside = accuracyBeside(0.75, videos, ['a', 'b'])
     expect(beside).toMatchObject({ videos: 4, groups: 2, accuracy: wilsonInterval(0.75, 2) })
+  })
+
+  it('count copies of a video under several names once, and parts of one file', () => {
+    const of = (digests: readonly (string | null)[], paths = digests.map((_, i) => `${i}.mp4`)) => {
+      const videos = digests.map((digest, i) => ({ class: i % 2, path: paths[i], digest }))
+      return accuracyBeside(0.5, videos, ['a', 'b'])
+    }
+    expect(of(['x', 'y', 'z', 'w']).groups).toBe(4)
+    expect(of(['x', 'x', 'y', 'y'])).toMatchObject({ videos: 4, groups: 2, accuracy: wilsonInterval(0.5, 2) })
+    expect(of(['x#0-1', 'x#1-2', 'y', 'x']).groups).toBe(2)
+    expect(of([null, null, null], ['a.mp4', 'a.mp4', 'b.mp4']).groups).toBe(2)
   })
 
   it('are warned of where the accuracy may be no better', () => {

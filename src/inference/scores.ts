@@ -1,5 +1,7 @@
 import { invalidArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
+import type { LabeledVideo } from '../dataset/dataset.ts'
+import { bundleNumbers } from '../dataset/split.ts'
 import { balancedAccuracy } from './balanced-interval.ts'
 
 /**
@@ -53,8 +55,8 @@ export interface Scores {
 
 export interface ScoreOptions {
   readonly labels: readonly string[]
-  /** Videos of one group (or parts of one file) are not independent. */
-  readonly groups?: readonly (string | undefined)[]
+  /** What each video belongs to, as of `bundleNumbers`: videos of one group, parts of one file and copies are not independent. Default: each is alone. */
+  readonly groups?: readonly (string | number)[]
 }
 
 /**
@@ -147,21 +149,16 @@ export function baselineOf(truth: readonly number[], labels: readonly string[]):
  */
 export function accuracyBeside(
   accuracy: number,
-  videos: readonly { readonly class: number; readonly group?: string; readonly path: string }[],
+  videos: readonly Pick<LabeledVideo, 'class' | 'group' | 'path' | 'digest'>[],
   labels: readonly string[],
 ): { readonly accuracy: Estimate; readonly baseline: Baseline; readonly videos: number; readonly groups: number } {
-  const sizes = clusters(videos.length, videos.map(groupKey)).map((rows) => rows.length)
+  const sizes = clusters(videos.length, bundleNumbers(videos)).map((rows) => rows.length)
   const baseline = baselineOf(
     videos.map((video) => video.class),
     labels,
   )
   const interval = wilsonInterval(accuracy, effectiveTrials(sizes))
   return { accuracy: interval, baseline, videos: videos.length, groups: sizes.length }
-}
-
-/** Videos of one group, and parts of one file, are not independent. */
-export function groupKey({ group, path }: { readonly group?: string; readonly path: string }): string {
-  return group ?? path
 }
 
 /** Says so where an accuracy may be no better than always giving the most frequent answer; else null. */
@@ -212,10 +209,10 @@ export function calibrationError(confidence: readonly number[], right: readonly 
 }
 
 /** Rows of each group. */
-function clusters(count: number, groups: readonly (string | undefined)[] | undefined): number[][] {
-  const byGroup = new Map<string, number[]>()
+function clusters(count: number, groups: readonly (string | number)[] | undefined): number[][] {
+  const byGroup = new Map<string | number, number[]>()
   for (let i = 0; i < count; i++) {
-    const key = groups?.[i] === undefined ? `alone ${i}` : `group ${groups[i]}`
+    const key = groups?.[i] ?? i
     const rows = byGroup.get(key)
     if (rows === undefined) byGroup.set(key, [i])
     else rows.push(i)
