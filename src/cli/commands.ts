@@ -192,6 +192,7 @@ function addPretrain(program: Command): void {
     .option('--print-config', 'print all resolved values and stop')
     .option('--dry-run', 'check everything up to the first step (list, memory, some videos) and stop')
     .option('--page', 'serve a live page on this machine while the run goes on')
+    .option('--log-csv', 'write the metrics as a table, too: metrics.csv in the run folder')
     .option('--force', 'start even if the estimated memory exceeds the available memory')
     .addOption(json())
     .option('--quiet', 'no progress')

@@ -79,6 +79,7 @@ function addFinetune(program: Command): void {
     .option('--print-config', 'print all values as a recipe and stop')
     .option('--dry-run', 'check everything up to the first step (data, split, memory, some videos) and stop')
     .option('--page', 'serve a live page on this machine while the run goes on')
+    .option('--log-csv', '[full] write the metrics as a table, too: metrics.csv in the run folder')
     .option('--force', 'start even if the estimated memory exceeds the available memory')
     .addOption(json())
     .addOption(quiet())

@@ -29,6 +29,8 @@ export interface TrainingCommandOptions extends CommonOptions {
   readonly quiet?: boolean
   /** Serve a live page while the run goes on. */
   readonly page?: boolean
+  /** Write the metrics as a table, too. */
+  readonly logCsv?: boolean
   /** Everything up to the first step, and no further. */
   readonly dryRun?: boolean
   /** Start although the memory does not seem to suffice. */
@@ -67,11 +69,14 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
     { key: 'engine.name', value: options.engine, origin: '--engine' },
     { key: 'engine.threads', value: options.threads, origin: '--threads' },
     { key: 'seed', value: options.seed, origin: '--seed' },
+    { key: 'log.csv', value: options.logCsv, origin: '--log-csv' },
   ]
   return [
     ...(options.set ?? []).map(parseOverride),
     ...plain.flatMap(({ key, value, origin }) =>
-      value === undefined ? [] : [{ path: key.split('.'), value, origin: `${origin} ${String(value)}` }],
+      value === undefined
+        ? []
+        : [{ path: key.split('.'), value, origin: value === true ? origin : `${origin} ${String(value)}` }],
     ),
   ]
 }

@@ -79,7 +79,7 @@ export async function finetuneFull(
   const result = await trainInDirectory(
     {
       ...{ seed, steps, stepsPerEpoch, average: optimizer.average },
-      ...{ keep: checkpoint.keep, tensorboard: log.tensorboard },
+      ...{ keep: checkpoint.keep, tensorboard: log.tensorboard, csv: log.csv },
       ...recordedOf(configuration, { dataset, split, source }, plan),
       checkpointSteps: length.checkpointSteps!,
       logSteps: length.logSteps!,

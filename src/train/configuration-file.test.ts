@@ -71,7 +71,7 @@ describe('run configuration', () => {
       'recipe.yaml:2:13: Unknown key "knd" in "mask.decoder"; did you mean "kind"?',
     )
     expect(await complaint('log: {zzzzzzzzzz: 1}\n')).toBe(
-      'recipe.yaml:1:7: Unknown key "zzzzzzzzzz" in "log"; known keys: every, tensorboard, signs',
+      'recipe.yaml:1:7: Unknown key "zzzzzzzzzz" in "log"; known keys: every, tensorboard, csv, signs',
     )
   })
 

@@ -223,6 +223,7 @@ export const logSchema = z
   .strictObject({
     every: durationSchema.prefault('10 steps').describe('A line of metrics.jsonl is written this often.'),
     tensorboard: z.boolean().default(true).describe('Write TensorBoard event files too.'),
+    csv: z.boolean().default(false).describe('Write metrics.csv too: the lines of metrics.jsonl as a table.'),
   })
   .describe('What is written down while it runs.')
 

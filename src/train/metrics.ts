@@ -28,6 +28,19 @@ export interface MetricsLine {
   readonly seconds: number
 }
 
+/** Columns of `metrics.csv`: the keys of a line in their order. */
+const columns = [
+  ...(['step', 'epoch', 'clips', 'loss', 'meanLoss', 'learningRate', 'weightDecay', 'gradientNorm'] as const),
+  ...(['clipsPerSecond', 'dataWait', 'memory', 'engineMemory', 'seconds'] as const),
+] satisfies readonly (keyof MetricsLine)[]
+
+export const metricsCsvHead = `${columns.join(',')}\n`
+
+/** A line of `metrics.csv`; an empty field where there is no value. */
+export function metricsCsvLine(line: MetricsLine): string {
+  return `${columns.map((name) => line[name] ?? '').join(',')}\n`
+}
+
 /** Losses of predicting the mean. */
 export interface MeanLossSum {
   readonly sum: number

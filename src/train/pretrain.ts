@@ -193,6 +193,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         average: optimizer.average,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
+        csv: log.csv,
         open: (usedBefore) =>
           openTrainingSession(
             training,

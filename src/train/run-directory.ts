@@ -8,12 +8,13 @@ import { readRegularText } from '../format/regular-file.ts'
 import type { BadFile } from '../video/epoch-order.ts'
 import { trainingManifestFile } from './file-names.ts'
 import { jsonLines, readHistory } from './history.ts'
-import type { MetricsLine } from './metrics.ts'
+import { type MetricsLine, metricsCsvHead, metricsCsvLine } from './metrics.ts'
 
 /** Names of what a run leaves; see docs/formats.md. */
 const names = {
   configuration: 'config.json',
   metrics: 'metrics.jsonl',
+  table: 'metrics.csv',
   badFiles: 'bad-files.jsonl',
   events: 'tensorboard',
 } as const
@@ -99,7 +100,7 @@ export class RunDirectory {
     }
     makeFolder(this.path)
     const present = await readdir(this.path)
-    const written = [names.configuration, names.badFiles, names.events, trainingManifestFile]
+    const written = [names.configuration, names.table, names.badFiles, names.events, trainingManifestFile]
     const replaced = written.filter((name) => present.includes(name))
     const foreign = (what: string) =>
       new VideoMaeError(`Expected an empty folder, or one of an earlier run, but ${this.path} holds ${what}.`, {
@@ -111,6 +112,7 @@ export class RunDirectory {
       throw foreign(`${names.configuration} of another origin`)
     await this.setHistoryAside(present)
     await rm(this.events, { recursive: true, force: true })
+    await rm(this.file('table'), { force: true })
     await writeFile(this.file('metrics'), '')
     await writeFile(this.file('badFiles'), '')
   }
@@ -143,7 +145,8 @@ export class RunDirectory {
     const aside = path.join(this.path, `earlier-${n}`)
     await mkdir(aside)
     for (const name of present) {
-      const own = name.endsWith(linesSuffix) || name === names.configuration || name === names.events
+      const own =
+        name.endsWith(linesSuffix) || [names.configuration, names.table, names.events].some((each) => each === name)
       if (own) await rename(path.join(this.path, name), path.join(aside, name))
     }
   }
@@ -152,23 +155,27 @@ export class RunDirectory {
    * Makes the folder what it was after `step` steps: what was written later belongs to a part of the run that is
    * repeated. Event files stay: the next one tells TensorBoard from which step on it replaces them.
    *
+   * @param csv whether the lines of metrics are written as a table, too
    * @returns the lines of metrics that are left
    * @throws VideoMaeError `HISTORY_UNREADABLE`
    */
-  async rewind(step: number, badFiles: readonly BadFile[]): Promise<MetricsLine[]> {
+  async rewind(step: number, badFiles: readonly BadFile[], csv = false): Promise<MetricsLine[]> {
     const lines = await readHistory(this.file('metrics'))
-    const kept = lines.filter((line) => typeof line.step === 'number' && line.step <= step)
+    const kept = lines.filter((line) => typeof line.step === 'number' && line.step <= step) as unknown as MetricsLine[]
     await writeFileAtomic(this.file('metrics'), jsonLines(kept))
     await writeFileAtomic(this.file('badFiles'), jsonLines(badFiles))
-    return kept as unknown as MetricsLine[]
+    if (csv) await writeFileAtomic(this.file('table'), metricsCsvHead + kept.map(metricsCsvLine).join(''))
+    return kept
   }
 
   async writeConfiguration(values: Readonly<Record<string, unknown>>): Promise<void> {
     await writeFileAtomic(this.file('configuration'), `${JSON.stringify(values, null, 2)}\n`)
   }
 
-  async appendMetrics(line: MetricsLine): Promise<void> {
+  /** @param csv whether it is written into the table, too */
+  async appendMetrics(line: MetricsLine, csv = false): Promise<void> {
     await appendFile(this.file('metrics'), jsonLines([line]))
+    if (csv) await appendFile(this.file('table'), metricsCsvLine(line))
   }
 
   async appendBadFile(file: BadFile): Promise<void> {

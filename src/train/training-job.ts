@@ -79,6 +79,8 @@ export interface TrainingJob {
   /** Checkpoints that stay. */
   readonly keep: number
   readonly tensorboard: boolean
+  /** Whether the metrics are written as `metrics.csv`, too. */
+  readonly csv: boolean
   /** @param usedBefore the engine of the checkpoint that the run is resumed from, or null */
   readonly open: (usedBefore: string | null) => Promise<OpenedTraining>
   /** Weights of a run that begins; averages follow from them. */

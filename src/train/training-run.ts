@@ -143,7 +143,7 @@ async function trainLocked(
         if (record.step % job.logSteps === 0 || record.step === steps) {
           line = await lineOf(metrics, record.step, job, session)
           lastLine = line
-          await directory.appendMetrics(line)
+          await directory.appendMetrics(line, job.csv)
           await tensorboard?.write(events(line))
         }
         options.onProgress?.({ ...record, steps, badFiles: loader.stats().badFiles, metrics: line })
@@ -182,7 +182,7 @@ async function rewindTo(
   if (found !== null && done > job.steps) throw tooShort(done, job.steps)
   await directory.writeConfiguration({ ...job.description, engineUsed: identity.engine })
   for (const aside of await directory.setAsideAfter(done)) note(`Moved a damaged checkpoint aside: ${aside}`)
-  const kept = await directory.rewind(done, found?.state.badFiles ?? [])
+  const kept = await directory.rewind(done, found?.state.badFiles ?? [], job.csv)
   if (resume === true) note(found === null ? startingAgain : `Resuming after step ${done} from ${found.path}.`)
   for (const change of changes) note(`Resuming with another value: ${formatDifference(change)}`)
   if (changes.some(({ key }) => key.startsWith('schedule.')) && done < job.steps)

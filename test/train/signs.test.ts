@@ -31,7 +31,7 @@ const run = (signs: number): RunInput => ({
   schedule: { duration: '4 steps', warmup: '1 steps' },
   engine: { threads: 1 },
   checkpoint: { every: '2 steps' },
-  log: { every: '1 steps', tensorboard: false, signs },
+  log: { every: '1 steps', tensorboard: false, csv: true, signs },
 })
 
 const linesOf = (out: string): SignsLine[] =>
@@ -65,6 +65,21 @@ it('are measured at the start, at checkpoints and at the end, also by a run that
   expect(linesOf(stopped)).toEqual(lines.slice(0, 1))
   await pretrain(run(16), { out: stopped, resume: true })
   expect(linesOf(stopped)).toEqual(lines)
+
+  // The table has the lines of metrics.jsonl, of a run that goes on, too.
+  for (const out of [whole, stopped]) {
+    const [head, ...rows] = readFileSync(path.join(out, 'metrics.csv'), 'utf8').trimEnd().split('\n')
+    const lines = readFileSync(path.join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
+    const names = head.split(',')
+    expect(names).toEqual(Object.keys(JSON.parse(lines[0]) as object))
+    expect(rows).toEqual(
+      lines.map((line) =>
+        Object.values(JSON.parse(line) as object)
+          .map((value) => value ?? '')
+          .join(','),
+      ),
+    )
+  }
 
   const none = await pretrain(run(0), { out: without })
   expect(none.signs).toBeNull()

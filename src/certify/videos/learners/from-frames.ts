@@ -62,7 +62,7 @@ function configurationOf({ kind, recipe, epochs, engine = null }: FrameLearnerOp
     engine: { ...wanted, name: engine ?? wanted.name, threads: 1 },
     // The last step writes a checkpoint in any case.
     checkpoint: { every: never, keep: 1 },
-    log: { every: never, tensorboard: false },
+    log: { every: never, tensorboard: false, csv: false },
   }
 }
 
