@@ -3,6 +3,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { type Communicator, selfCommunicator } from './communicator.ts'
 import { launched, librariesFor, type MeetingPlace, meetingPlace, type Variables } from './launched.ts'
 import type { MpiStart } from './mpi/thread.ts'
+import { restrainUcx } from './mpi/ucx.ts'
 
 /** Seconds that ranks wait for each other at the start, unless `VIDEOMAE_MPI_TIMEOUT` says otherwise. */
 const defaultTimeout = 300
@@ -33,6 +34,8 @@ export async function openCommunicator(
     callSeconds: secondsOf(variables, 'VIDEOMAE_RANK_TIMEOUT') ?? defaultCallTimeout,
   }
   if (found.launcher === 'torchrun') return openNccl(meetingPlace(variables), limits)
+  // Of the process itself: the library reads them as it loads.
+  restrainUcx(process.env)
   const { ThreadCommunicator } = await import('./thread-communicator.ts')
   return ThreadCommunicator.open({
     transport: 'mpi',

@@ -33,6 +33,7 @@ describe.each(launchers)('$name', (launcher) => {
       const expected = {
         transport: 'mpi',
         size: 3,
+        left: true,
         sum: ['6', '6', 'NaN'],
         largest: [2, 0],
         bytes: [7, 7, 7],
