@@ -58,7 +58,8 @@ export function systemError(thrown: unknown, goOn: string = goingOn.again): Vide
   // Where the folder is there, only the file is missing; a new folder that cannot be made has a parent missing.
   const missing =
     code === 'ENOENT' && syscall !== 'mkdir' && place !== undefined && existsSync(path.dirname(path.resolve(place)))
-  return new VideoMaeError(`The operating system refused: ${message}.`, {
+  const where = place === undefined || message.includes(place) ? '' : ` (${place})`
+  return new VideoMaeError(`The operating system refused: ${message}${where}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',
     hint: missing ? 'There is nothing of that name: check the path.' : systemHint(code, goOn),
@@ -76,6 +77,23 @@ function withHint(error: VideoMaeError, goOn: string): VideoMaeError | null {
     hint: systemHint(cause.code, goOn),
     cause,
   })
+}
+
+/** Calls that change a file which is open. */
+const writes: ReadonlySet<string> = new Set(['write', 'writev', 'fsync', 'ftruncate', 'close'])
+
+/**
+ * Writes a file. Of a file that is open, the operating system refuses a write without naming it; the error gets its name here, because
+ * who has to free space must know on which disk.
+ */
+export async function namingFile<T>(file: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    if (isSystemError(error) && error.path === undefined && writes.has(error.syscall))
+      Object.assign(error, { path: file })
+    throw error
+  }
 }
 
 export interface SystemError extends NodeJS.ErrnoException {

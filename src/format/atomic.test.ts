@@ -1,10 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { lstat, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { compiledEntry } from '../core/entry.ts'
+import { systemError } from '../core/system-error.ts'
 import {
   cleanLeftovers,
   commitDirectory,
@@ -54,6 +56,27 @@ describe('files', () => {
 
 /** For tests of links, which on Windows only an administrator may make. */
 const onPosix = it.skipIf(process.platform === 'win32')
+
+describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
+  it('is said with the file that was to be written, for files alone and together', async () => {
+    const path = join(folder, 'a.json')
+    const full = async (): Promise<never> => {
+      const handle = await open('/dev/full', 'w')
+      try {
+        await handle.write('x')
+      } finally {
+        await handle.close()
+      }
+      throw new Error('written')
+    }
+    const named = expect.objectContaining({
+      message: `The operating system refused: ENOSPC: no space left on device, write (${path}).`,
+    })
+    expect(systemError(await replaceFile(path, full).catch((error) => error))).toEqual(named)
+    expect(systemError(await replaceFiles(path, full).catch((error) => error))).toEqual(named)
+    expect(await readdir(folder)).toEqual([])
+  })
+})
 
 describe('a symbolic link', () => {
   onPosix('stays one: what it names is written, also where nothing is there yet', async () => {

@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs'
 import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../core/make-folder.ts'
+import { namingFile } from '../core/system-error.ts'
 
 /**
  * Files and directories that appear whole or not at all. New content is written to a hidden sibling, flushed, and
@@ -68,8 +69,10 @@ export async function replaceFile(path: string, write: (temporary: string) => Pr
   const target = await followLink(path)
   const temporary = siblingName(target, 'new')
   try {
-    await write(temporary)
-    await flush(temporary)
+    await namingFile(target, async () => {
+      await write(temporary)
+      await flush(temporary)
+    })
     await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true, recursive: true })
@@ -100,8 +103,11 @@ export async function replaceFiles(
   await mkdir(temporary)
   try {
     await cleanLeftovers(directory, undefined, [basename(path)])
-    const written = await write(temporary)
-    await flushTree(temporary)
+    const written = await namingFile(path, async () => {
+      const files = await write(temporary)
+      await flushTree(temporary)
+      return files
+    })
     const names = written.map((file) => basename(file))
     const parts = names.filter((name) => name !== basename(path))
     await cleanLeftovers(directory, undefined, parts)

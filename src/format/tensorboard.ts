@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
+import { namingFile } from '../core/system-error.ts'
 import { maskedCrc32c } from './crc32c.ts'
 import { ProtobufWriter } from './protobuf.ts'
 
@@ -85,7 +86,8 @@ function writerOf(path: string, file: FileHandle, first: Uint8Array): Tensorboar
   const append = (bytes: Uint8Array) =>
     enqueue(async () => {
       for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position)
+        const rest = bytes.length - done
+        const { bytesWritten } = await namingFile(path, () => file.write(bytes, done, rest, position))
         done += bytesWritten
         position += bytesWritten
       }

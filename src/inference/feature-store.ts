@@ -4,6 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { requirePath, VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
+import { namingFile } from '../core/system-error.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { crc32c } from '../format/crc32c.ts'
 import { bytesOf, readFully } from '../format/file-bytes.ts'
@@ -152,9 +153,9 @@ export class FeatureStore {
     // Only whole writes are counted on: after one that failed, what follows goes to files of its own.
     this.own = null
     const { data, index, end: offset } = own
-    await appendFile(data, bytesOf(rows))
+    await namingFile(data, () => appendFile(data, bytesOf(rows)))
     const line: Line = { digest: entry.digest, views: [...entry.views], offset, crc: crc32c(bytesOf(rows)) }
-    await appendFile(index, `${JSON.stringify(line)}\n`)
+    await namingFile(index, () => appendFile(index, `${JSON.stringify(line)}\n`))
     own.end += rows.byteLength
     this.own = own
     this.places.set(entry.digest, { file: data, offset, crc: line.crc, entry })

@@ -1,9 +1,11 @@
 /** What is done: one line for each prepared video, written once its file is in place. Only what has a line counts. */
+
 import { open, readdir, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { makeFolder } from '../core/make-folder.ts'
+import { namingFile } from '../core/system-error.ts'
 import { crc32c } from '../format/crc32c.ts'
 import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import { jsonOrNull } from '../format/json.ts'
@@ -118,8 +120,10 @@ export class RecordWriter {
     const written = this.queue.then(async () => {
       const handle = await open(this.file, 'a')
       try {
-        await handle.writeFile(`${lineOfRecord(record)}\n`)
-        await handle.sync()
+        await namingFile(this.file, async () => {
+          await handle.writeFile(`${lineOfRecord(record)}\n`)
+          await handle.sync()
+        })
       } finally {
         await handle.close()
       }

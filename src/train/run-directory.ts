@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
+import { namingFile } from '../core/system-error.ts'
 import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -174,12 +175,17 @@ export class RunDirectory {
 
   /** @param csv whether it is written into the table, too */
   async appendMetrics(line: MetricsLine, csv = false): Promise<void> {
-    await appendFile(this.file('metrics'), jsonLines([line]))
-    if (csv) await appendFile(this.file('table'), metricsCsvLine(line))
+    await this.append('metrics', jsonLines([line]))
+    if (csv) await this.append('table', metricsCsvLine(line))
   }
 
   async appendBadFile(file: BadFile): Promise<void> {
-    await appendFile(this.file('badFiles'), jsonLines([file]))
+    await this.append('badFiles', jsonLines([file]))
+  }
+
+  private append(name: 'metrics' | 'badFiles' | 'table', text: string): Promise<void> {
+    const file = this.file(name)
+    return namingFile(file, () => appendFile(file, text))
   }
 
   /** Metrics and bad files reach the disk before the checkpoint that follows them does. */

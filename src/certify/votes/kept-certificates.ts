@@ -1,7 +1,9 @@
 /** Certificates of single inputs, kept while a rule is under way, so that an interrupted run goes on. */
+
 import { createHash } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { namingFile } from '../../core/system-error.ts'
 import { crc32c } from '../../format/crc32c.ts'
 import { nullIfMissing } from '../../format/missing.ts'
 import { outputTaken } from '../../format/onnx-target.ts'
@@ -84,7 +86,7 @@ export class KeptCertificates {
   async flush(): Promise<void> {
     const text = this.waiting
     this.waiting = ''
-    if (text !== '') await appendFile(this.file, text)
+    if (text !== '') await namingFile(this.file, () => appendFile(this.file, text))
   }
 
   async remove(): Promise<void> {
