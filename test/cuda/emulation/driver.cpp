@@ -93,6 +93,33 @@ bool inside(const std::map<Pointer, size_t>& memory, Pointer address, size_t byt
   return address >= after->first && address + bytes <= after->first + after->second;
 }
 
+/**
+ * Large blocks that were freed, by their size, for the next allocation. Every session has a workspace of 32 MB for products; the
+ * system hands out new memory page by page, which takes longer than most runs of a test.
+ */
+std::multimap<size_t, void*> idleMemory;
+size_t idleBytes = 0;
+constexpr size_t smallestIdle = 1 << 20, mostIdle = 128 << 20;
+
+/** Null where none of this size is kept. */
+void* takeIdle(size_t bytes) {
+  auto found = idleMemory.find(bytes);
+  if (found == idleMemory.end()) return nullptr;
+  void* memory = found->second;
+  idleMemory.erase(found);
+  idleBytes -= bytes;
+  return memory;
+}
+
+/** Whether it is kept: not under the address sanitizer, which reports uses of memory that was freed. */
+bool keepIdle(void* memory, size_t bytes) {
+  static const bool sanitized = dlsym(RTLD_DEFAULT, "__asan_init") != nullptr;
+  if (sanitized || bytes < smallestIdle || idleBytes + bytes > mostIdle) return false;
+  idleMemory.emplace(bytes, memory);
+  idleBytes += bytes;
+  return true;
+}
+
 double now() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -186,8 +213,8 @@ int cuMemGetInfo_v2(size_t* free, size_t* total) {
 int cuMemAlloc_v2(Pointer* address, size_t bytes) {
   if (bytes == 0) return invalidValue;
   if (usedMemory + bytes > totalMemory) return outOfMemory;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, 256, bytes) != 0) return outOfMemory;
+  void* memory = takeIdle(bytes);
+  if (memory == nullptr && posix_memalign(&memory, 256, bytes) != 0) return outOfMemory;
   memset(memory, 0xff, bytes);  // NaN: what nobody wrote is seen
   *address = reinterpret_cast<Pointer>(memory);
   deviceMemory[*address] = bytes;
@@ -198,9 +225,10 @@ int cuMemFree_v2(Pointer address) {
   workAll();  // as the driver waits
   auto found = deviceMemory.find(address);
   if (found == deviceMemory.end()) return invalidValue;
-  usedMemory -= found->second;
+  const size_t bytes = found->second;
+  usedMemory -= bytes;
   deviceMemory.erase(found);
-  free(reinterpret_cast<void*>(address));
+  if (!keepIdle(reinterpret_cast<void*>(address), bytes)) free(reinterpret_cast<void*>(address));
   return success;
 }
 int cuMemHostAlloc(void** address, size_t bytes, unsigned) {

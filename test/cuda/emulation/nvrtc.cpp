@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +34,20 @@ std::string readFile(const std::string& path) {
   for (size_t n; (n = fread(block, 1, sizeof(block), file)) > 0;) text.append(block, n);
   fclose(file);
   return text;
+}
+
+/** Names of the kernels in a source. Without std::regex, which takes g++ seconds. */
+std::vector<std::string> kernelsIn(const std::string& source) {
+  const std::string declaration = "extern \"C\" __global__ void", bounds = "__launch_bounds__(", blank = " \t\n\r";
+  std::vector<std::string> names;
+  for (size_t at = source.find(declaration); at != std::string::npos; at = source.find(declaration, at)) {
+    at = source.find_first_not_of(blank, at + declaration.size());
+    if (at == std::string::npos) break;
+    if (source.compare(at, bounds.size(), bounds) == 0) at = source.find_first_not_of(blank, source.find(')', at) + 1);
+    if (at == std::string::npos) break;
+    names.push_back(source.substr(at, source.find('(', at) - at));
+  }
+  return names;
 }
 }  // namespace
 
@@ -70,13 +83,11 @@ int nvrtcCompileProgram(void* handle, int count, const char** options) {
   }
   for (const auto& [name, text] : program.headers) writeFile(base + "/" + name, text);
   std::string wrapper = "#include \"cuda_emulation.h\"\n" + program.source + "\n";
-  const std::regex entry("extern \"C\" __global__ void\\s+(?:__launch_bounds__\\([^)]*\\)\\s*)?(\\w+)\\(");
-  for (std::sregex_iterator i(program.source.begin(), program.source.end(), entry), end; i != end; ++i)
-    wrapper += "EMULATED_KERNEL(" + (*i)[1].str() + ")\n";
+  for (const std::string& name : kernelsIn(program.source)) wrapper += "EMULATED_KERNEL(" + name + ")\n";
   writeFile(base + "/kernel.cpp", wrapper);
   const std::string image = base + "/kernel.so";
   const std::string command = "g++ -std=c++17 -O2 -fPIC -shared -fno-strict-aliasing -ffp-contract=off -I '" + base +
-                              "' -I '" EMULATION_DIRECTORY "'" + defines + " -o '" + image + "' '" + base +
+                              "' -I '" HEADER_DIRECTORY "' -I '" EMULATION_DIRECTORY "'" + defines + " -o '" + image + "' '" + base +
                               "/kernel.cpp' '" + library + "' 2> '" + base + "/log'";
   const int status = system(command.c_str());
   program.log = readFile(base + "/log");
