@@ -6,7 +6,7 @@ import type { LabeledVideo } from '../dataset/dataset.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
-import { type FeatureKind, featureProgram } from '../inference/encoder-source.ts'
+import { bytesOfWeights, type FeatureKind, planFeatures } from '../inference/encoder-source.ts'
 import { featureBatch } from '../inference/features.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from '../model/classify.ts'
 import { type ModelConfiguration, tokenGrid } from '../model/configuration.ts'
@@ -180,16 +180,17 @@ export async function planHead(
   const { width } = source.configuration.encoder
   const { kind, head } = headPlan(configuration, width, widest)
   const together = readouts.join('+')
-  const { program, state } = featureProgram(
+  // No weights: those of a fresh encoder that does not fit need not be drawn.
+  const { program, parameters: read } = planFeatures(
     source,
     headPlan(configuration, width, together).kind,
     featureBatch,
     together,
   )
-  const { shape } = featureProgram(source, kind, featureBatch, widest)
+  const { shape } = planFeatures(source, kind, featureBatch, widest)
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
-  const weights = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const weights = bytesOfWeights(source)
   const { precision } = configuration.engine
   const ofFeatures = programsNeed({
     ...{ engine: engine.name, options: { precision }, programs: [program], saving: weights, workers },
@@ -219,7 +220,7 @@ export async function planHead(
     ...{ steps, clips: steps * batch, clipsPerRun: batch, runsPerStep: 1, memory },
     head: { mode, features: compared + learning + tested },
     model: describeModel(source.configuration),
-    parameters: [...state.values()].reduce((sum, { length }) => sum + length, 0) + parameterCount(parameters),
+    parameters: read + parameterCount(parameters),
   }
   const advice = (): string => {
     const force = '--force starts the run anyway.'

@@ -2,7 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { bytesOfWeights } from '../inference/encoder-source.ts'
 import { finetuneConfiguration } from './configuration.ts'
+import { planHead } from './plan.ts'
 import { prepareFinetuning } from './prepare.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-'))
@@ -49,4 +51,27 @@ test('a checkpoint whose sizes are taken is refused beside one whose weights are
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining('model.like'),
   })
+})
+
+test.each(['linear', 'attentive'] as const)(
+  'a head of mode %s is planned without the weights of a fresh encoder',
+  async (mode) => {
+    const configuration = finetuneConfiguration({ mode, data: { path: folder }, model: small })
+    const { dataset, split, source } = await prepareFinetuning(configuration)
+    const drawn = [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    expect(bytesOfWeights(source)).toBe(drawn)
+    const unread = Object.defineProperty({ ...source }, 'state', { get: () => expect.unreachable('weights were read') })
+    const { start } = await planHead(configuration, { dataset, split, source: unread }, { out: folder })
+    expect(start.parameters).toBeGreaterThan(drawn / 4)
+    expect(start.memory.total).toBeGreaterThan(drawn)
+  },
+)
+
+test('the weights of a fresh encoder are drawn once, and only when they are asked for', async () => {
+  const unfit = { ...small, width: 2 ** 16, heads: 2 ** 10, depth: 24 } // terabytes
+  const data = { path: folder }
+  const { source: huge } = await prepareFinetuning(finetuneConfiguration({ mode: 'ridge', data, model: unfit }))
+  expect(bytesOfWeights(huge)).toBeGreaterThan(2 ** 42)
+  const { source } = await prepareFinetuning(finetuneConfiguration({ mode: 'ridge', data, model: small }))
+  expect(source.state).toBe(source.state)
 })

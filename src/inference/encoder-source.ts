@@ -7,7 +7,7 @@ import { buildEncodeProgram, buildPatchProgram, type PatchGeometry } from '../mo
 import { initialize } from '../model/initialize.ts'
 import type { ModelState } from '../model/model-state.ts'
 import type { ModelKind } from '../model/parameters.ts'
-import { parameterShapes } from '../model/parameters.ts'
+import { parameterCount, parameterShapes } from '../model/parameters.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { readSampling } from './classifier.ts'
 import type { TestSampling } from './views.ts'
@@ -52,10 +52,23 @@ export function patchSource(sampling: TestSampling): PatchSource {
   return { configuration, kind: 'pixels', state: new Map(), sampling, from: 'pixels', warnings: [] }
 }
 
-/** An encoder that has learned nothing. */
+/** An encoder that has learned nothing. Its weights are drawn when they are first asked for: a run that is refused needs none. */
 export function freshEncoder(configuration: ModelConfiguration, sampling: TestSampling, seed: number): EncoderSource {
-  const state = initialize(parameterShapes(configuration, 'encoder'), seed, 'finetune')
-  return { configuration, kind: 'encoder', state, sampling, from: 'scratch', warnings: [] }
+  let drawn: ModelState | undefined
+  return {
+    ...{ configuration, kind: 'encoder', sampling, from: 'scratch', warnings: [] },
+    get state() {
+      drawn ??= initialize(parameterShapes(configuration, 'encoder'), seed, 'finetune')
+      return drawn
+    },
+  }
+}
+
+/** Bytes of the weights of a source; fresh ones are not drawn for it. */
+export function bytesOfWeights(source: TokenSource): number {
+  if (source.kind === 'encoder' && source.from === 'scratch')
+    return 4 * parameterCount(parameterShapes(source.configuration, 'encoder'))
+  return [...source.state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 /**
@@ -69,15 +82,21 @@ export function freshEncoder(configuration: ModelConfiguration, sampling: TestSa
 export const featureKinds = ['pooled', 'tokens', 'classifier'] as const
 export type FeatureKind = (typeof featureKinds)[number]
 
-/** The program of a kind of features, the output that has them, and the weights it reads. */
-export interface FeatureProgram {
+/** The program of a kind of features, without weights. */
+export interface FeaturePlan {
   readonly program: Program
   readonly output: 'pooled' | 'tokens'
+  /** Values of all weights that it reads. */
+  readonly parameters: number
+  /** Shape of the features of one clip. */
+  readonly shape: readonly number[]
+}
+
+/** The program of a kind of features, the output that has them, and the weights it reads. */
+export interface FeatureProgram extends FeaturePlan {
   readonly state: ModelState
   /** SHA-256 of the function that they make; see `encoderDigest`. */
   readonly digest: string
-  /** Shape of the features of one clip. */
-  readonly shape: readonly number[]
 }
 
 /**
@@ -90,51 +109,63 @@ export function featureProgram(
   batch: number,
   readout = 'mean',
 ): FeatureProgram {
+  const plan = planFeatures(source, kind, batch, readout)
+  if (source.kind === 'pixels') return { ...plan, state: source.state, digest: patchDigest(source) }
+  const { configuration, modelKind } = modelOf(source, kind)
+  const state = weightsFor(plan.program, source)
+  return { ...plan, state, digest: encoderDigest(configuration, modelKind, state) }
+}
+
+/**
+ * `featureProgram` without reading weights or taking their digest: for sizes and for memory.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`
+ */
+export function planFeatures(source: TokenSource, kind: FeatureKind, batch: number, readout = 'mean'): FeaturePlan {
   if (readout !== 'mean' && kind !== 'pooled') {
     throw unusedArgument('readout', `with features of kind ${kind}`, readout)
   }
-  if (source.kind === 'pixels') return patchFeatures(source, kind, batch, readout)
-  const modelKind: ModelKind = kind === 'classifier' ? 'classify' : source.kind === 'classify' ? 'classify' : 'encoder'
-  const configuration = kind === 'classifier' ? { ...source.configuration, useMeanPooling: true } : source.configuration
-  const program = buildEncodeProgram({ configuration, kind: modelKind, batch, readout })
+  if (source.kind === 'pixels' && kind === 'classifier')
+    throw invalidArgument('kind', 'pooled or tokens for pixels', kind)
+  const program =
+    source.kind === 'pixels'
+      ? buildPatchProgram(source.configuration, batch, readout)
+      : encodeProgram(source, kind, batch, readout)
   const output = kind === 'tokens' ? 'tokens' : 'pooled'
   const wanted = program.outputs.filter(({ name }) => name === output)
-  const state = weightsFor(program, source)
   return {
     program: { ...program, outputs: wanted },
     output,
-    state,
-    digest: encoderDigest(configuration, modelKind, state),
+    parameters: program.state.reduce((sum, { tensor }) => sum + sizeOf(program, tensor), 0),
     shape: program.tensors[wanted[0].tensor].shape.slice(1),
   }
 }
 
-function patchFeatures(
-  { configuration, state }: PatchSource,
-  kind: FeatureKind,
-  batch: number,
-  readout: string,
-): FeatureProgram {
-  if (kind === 'classifier') throw invalidArgument('kind', 'pooled or tokens for pixels', kind)
-  const program = buildPatchProgram(configuration, batch, readout)
-  const wanted = program.outputs.filter(({ name }) => name === kind)
+function encodeProgram(source: EncoderSource, kind: FeatureKind, batch: number, readout: string): Program {
+  const { configuration, modelKind } = modelOf(source, kind)
+  return buildEncodeProgram({ configuration, kind: modelKind, batch, readout })
+}
+
+function modelOf(source: EncoderSource, kind: FeatureKind) {
+  const modelKind: ModelKind = kind === 'classifier' || source.kind === 'classify' ? 'classify' : 'encoder'
+  const configuration = kind === 'classifier' ? { ...source.configuration, useMeanPooling: true } : source.configuration
+  return { configuration, modelKind }
+}
+
+function patchDigest({ configuration }: PatchSource): string {
   const { imageSize, channels, frames, patch, tubelet } = configuration
   const digest = createHash('sha256').update(JSON.stringify(['pixels', imageSize, channels, frames, patch, tubelet]))
-  return {
-    program: { ...program, outputs: wanted },
-    output: kind,
-    state,
-    digest: digest.digest('hex'),
-    shape: program.tensors[wanted[0].tensor].shape.slice(1),
-  }
+  return digest.digest('hex')
 }
+
+const sizeOf = ({ tensors }: Program, tensor: number): number => tensors[tensor].shape.reduce((a, b) => a * b, 1)
 
 function weightsFor(program: Program, source: EncoderSource): ModelState {
   return new Map(
     program.state.map(({ name, tensor }) => {
       const known = source.state.get(name)
       if (known !== undefined) return [name, known]
-      const size = program.tensors[tensor].shape.reduce((a, b) => a * b, 1)
+      const size = sizeOf(program, tensor)
       if (name === 'fc_norm.weight') return [name, new Float32Array(size).fill(1)]
       if (name === 'fc_norm.bias') return [name, new Float32Array(size)]
       throw new VideoMaeError(`Expected the parameter ${name} in ${source.from}, which has none.`, {

@@ -108,11 +108,12 @@ export function interpolatePositions(table: Float32Array, width: number, from: T
   if (table.length !== tokenCount(from) * width) {
     throw invalidArgument('table', `${tokenCount(from)} x ${width} values`, `${table.length} values`)
   }
-  let values: Float64Array = Float64Array.from(table)
+  if (from.t === to.t && from.h === to.h && from.w === to.w) return table
+  let values: Float64Array = new Float64Array(table)
   values = resample(values, [from.t * from.h, from.w, width], to.w, cubicTaps)
   values = resample(values, [from.t, from.h, to.w * width], to.h, cubicTaps)
   values = resample(values, [1, from.t, to.h * to.w * width], to.t, linearTaps)
-  return Float32Array.from(values)
+  return new Float32Array(values)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
-import { type EncoderSource, featureProgram, type TokenSource } from '../../inference/encoder-source.ts'
+import { bytesOfWeights, type EncoderSource, planFeatures } from '../../inference/encoder-source.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
 import { threadCount } from '../ensemble/queue.ts'
@@ -130,12 +130,12 @@ export async function featureNeed(
   if (sources.length === 0 || isFrameKind(learner.kind)) return null
   const { name } = await chooseEngine(engine ?? null)
   const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
-  const held = sources.reduce((sum, source) => sum + weightsOf(source.source), 0)
+  const held = sources.reduce((sum, source) => sum + bytesOfWeights(source.source), 0)
   const needs = sources.map((source) =>
     programsNeed({
       ...{
         engine: name,
-        programs: [featureProgram(source.source, kind, 1, readoutOf([source])).program],
+        programs: [planFeatures(source.source, kind, 1, readoutOf([source])).program],
         saving: held,
       },
       workers: workers ?? availableParallelism(),
@@ -178,12 +178,8 @@ export function headNeed(
 /** Values of a row of features, without the bias. */
 export function widthOf(source: FeatureSource): number {
   if (source.kind === 'pixels') return pixelWidth(source)
-  const { shape } = featureProgram(source.source, 'pooled', 1, readoutOf([source]))
+  const { shape } = planFeatures(source.source, 'pooled', 1, readoutOf([source]))
   return shape[0]
-}
-
-function weightsOf({ state }: TokenSource): number {
-  return [...state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 function encodersOf(sources: readonly FeatureSource[]): EncoderSource[] {
