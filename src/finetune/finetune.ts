@@ -247,6 +247,7 @@ export async function checkFinetuning(
     samplings: temporalViews(source.sampling, source.configuration.frames, 1),
     size: frameSize(source.configuration),
     ...loadingOptions(configuration.data),
+    processes: options.processes,
     signal,
   })
 }

@@ -5,6 +5,7 @@ import { clipShape, frameSize } from '../model/configuration.ts'
 import { meanPredictionLoss } from '../model/mean-loss.ts'
 import type { CropChoice } from '../video/crop.ts'
 import type { BadFile } from '../video/epoch-order.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { createLoader, type Loader } from '../video/loader.ts'
 import type { ClipSampling } from '../video/sampling.ts'
 import type { RankShare } from '../video/shared-rounds.ts'
@@ -58,6 +59,8 @@ export interface PretrainDataOptions {
   readonly onBadFile: (file: BadFile) => void
   /** Decoding processes; default: as the configuration says. */
   readonly workers?: number | null
+  /** Idle decoding processes of earlier calls, and where those of this loader go in the end. Default: they end with it. */
+  readonly processes?: IdleProcesses
   /** The other ranks, and what this one runs; default: none. */
   readonly share?: RankBatches & { readonly ranks: Ranks }
   /** Called for every file of a batch before it is handed out, with the state that it was decoded in. */
@@ -87,6 +90,7 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
     workers: options.workers ?? data.workers ?? undefined,
     timeoutSeconds: data.timeoutSeconds,
     decoder: data.decoder,
+    processes: options.processes,
     knownBad,
     onBadFile,
     ...(share !== undefined && { share: loaderShare(share) }),

@@ -5,6 +5,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { clipShape, frameSize } from '../model/configuration.ts'
 import { parameterCount } from '../model/parameters.ts'
+import type { IdleProcesses } from '../video/idle-processes.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
@@ -30,7 +31,10 @@ import { openTrainingSession } from './training-session.ts'
 import { unusedInPretraining, unusedNote } from './unused-keys.ts'
 
 /** Where a pretraining run writes, whether it resumes, and who is told of its progress. */
-export type PretrainOptions = RunOptions
+export interface PretrainOptions extends RunOptions {
+  /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
+  readonly processes?: IdleProcesses
+}
 
 /** What a pretraining run wrote, and what it read. */
 export interface PretrainResult extends TrainingRunResult {
@@ -147,6 +151,7 @@ export async function checkPretraining(input: RunInput, options: PretrainOptions
     decoder: data.decoder,
     workers: data.workers ?? undefined,
     timeoutSeconds: data.timeoutSeconds,
+    processes: options.processes,
     signal: options.signal,
   })
 }
@@ -206,7 +211,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         startingState: (training) => startingWeights(run, training, source),
         openData: (place) =>
           openPretrainData({
-            ...{ entries, run, workers: resources.data.workers },
+            ...{ entries, run, workers: resources.data.workers, processes: options.processes },
             ...(ranks.size > 1 && { share: { ...share, ranks } }),
             ...place,
             onDecoded: (file, state) => (ranks.rank === 0 ? record.decoded(file, state) : decoded.add(file, state)),

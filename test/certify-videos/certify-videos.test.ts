@@ -25,6 +25,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { videomae } from '../cli/run-program.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only: a machine that does other work may take minutes for a few small commands.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -56,7 +57,7 @@ const pretrainOn = (data: string, out: string, from: string | null = null) =>
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out },
+    { out, processes: decoding },
   )
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
@@ -65,6 +66,7 @@ const options = (from: string, more: Partial<CertifyVideosOptions> = {}): Certif
   cache: place('store'),
   threads: 1,
   workers: 1,
+  processes: decoding,
   ...more,
 })
 

@@ -65,7 +65,7 @@ beforeAll(async () => {
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out: place('run') },
+    { out: place('run'), processes: decoding },
   )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

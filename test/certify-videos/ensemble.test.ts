@@ -37,7 +37,7 @@ beforeAll(async () => {
   const classes = ['left', 'right', 'clockwise'] as const
   await generateMotionDataset(elsewhere, { clips: 6, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 30, size: 32, frames: 8, seed: 2, classes })
-  await pretrain(runSchema.parse(tinyRun(elsewhere)), { out: run })
+  await pretrain(runSchema.parse(tinyRun(elsewhere)), { out: run, processes: decoding })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

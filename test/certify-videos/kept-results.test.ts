@@ -20,6 +20,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
@@ -27,7 +28,7 @@ const place = (...parts: string[]) => path.join(folder, ...parts)
 const videos = place('videos')
 
 const pretrainOn = (data: string, out: string, seed: number) =>
-  pretrain(runSchema.parse(tinyRun(data, { seed })), { out })
+  pretrain(runSchema.parse(tinyRun(data, { seed })), { out, processes: decoding })
 
 beforeAll(async () => {
   const classes = ['left', 'right'] as const
@@ -40,6 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data: videos, from: place(from), cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  processes: decoding,
   ...more,
 })
 
@@ -96,7 +98,7 @@ describe('features that are kept', () => {
     const cache = place('shared-store')
     const source = await openEncoder(place('first'))
     const entries = listVideos(videos)
-    const many = { cache, threads: 1, workers: 1 }
+    const many = { cache, threads: 1, workers: 1, processes: decoding }
     const computedBy = async (more: object) => (await computeFeatures(source, entries, { ...many, ...more })).computed
     expect(await computedBy({ batch: 8 })).toBe(12)
     expect(await computedBy({ batch: 4 })).toBe(0) // what fine-tuning has computed, it goes on using

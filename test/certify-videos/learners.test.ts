@@ -25,6 +25,7 @@ import { type Prepared, prepareGroups, prepareLearners } from '../../src/certify
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
@@ -35,12 +36,13 @@ beforeAll(async () => {
   const classes = ['left', 'right'] as const
   await generateMotionDataset(place('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 18, size: 32, frames: 8, seed: 2, classes })
-  await pretrain(runSchema.parse(tinyRun(place('elsewhere'))), { out: run })
+  await pretrain(runSchema.parse(tinyRun(place('elsewhere'))), { out: run, processes: decoding })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data: videos, from: run, learner, cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  processes: decoding,
   // Declared, so that their indices are 0 and 1.
   classes: ['left', 'right'],
   ...more,

@@ -7,6 +7,7 @@ import { auditLists, certifyData, type ListAuditOptions } from '../../src/certif
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { videomae } from '../cli/run-program.ts'
+import { decoding } from '../support/decoding.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
@@ -19,7 +20,15 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (data: string, more: Partial<ListAuditOptions> = {}): ListAuditOptions => ({
-  videos: { data, from: 'pixels', cache: place('store'), workers: 1, threads: 1, learner: { kind: 'nearest_mean' } },
+  videos: {
+    data,
+    from: 'pixels',
+    cache: place('store'),
+    workers: 1,
+    threads: 1,
+    learner: { kind: 'nearest_mean' },
+    processes: decoding,
+  },
   ...{ rules: ['dpa', 'roe', 'fa'], partitions: 6, spread: 2, threat: 'general', trials: 3, threads: 1 },
   folder: place('attacked'),
   ...more,

@@ -18,6 +18,7 @@ import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -46,7 +47,7 @@ beforeAll(async () => {
 
 const options = (learner: LearnerOptions): CertifyVideosOptions => ({
   ...{ data: place('data'), from: place('checkpoint'), learner, cache: place('store') },
-  ...{ threads: 1, workers: 1, testShare: 0.3, engine: 'reference' },
+  ...{ threads: 1, workers: 1, testShare: 0.3, engine: 'reference', processes: decoding },
 })
 
 it('features are those of the encoder on the middle clip of each video', async () => {
@@ -54,7 +55,13 @@ it('features are those of the encoder on the middle clip of each video', async (
   const plan = await planCertification(given)
   const { set } = await prepareSets(plan, given)
   const encoder = await openEncoder(place('checkpoint'))
-  const shared = { cache: place('other-store'), threads: 1, workers: 1, engine: 'reference' } as const
+  const shared = {
+    cache: place('other-store'),
+    threads: 1,
+    workers: 1,
+    engine: 'reference',
+    processes: decoding,
+  } as const
   const { store, videos } = await computeFeatures(encoder, plan.division.train, {
     ...shared,
     kind: 'pooled',
@@ -139,7 +146,9 @@ it.each(shown.slice(1))('learners on tokens see the same of a video of $video', 
   const video = await colors(kind)
   const encoder = await openEncoder(place('checkpoint'))
   // What `attentive` learners read.
-  const options = { cache: place('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1 } as const
+  const options = {
+    ...{ cache: place('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1, processes: decoding },
+  } as const
   const { store } = await computeFeatures(encoder, [video], { ...options, kind: 'tokens', batch: 1 })
   const found = await store.read(video.digest)
   const { program, output, state } = featureProgram(encoder, 'tokens', 1)

@@ -7,6 +7,7 @@ import { afterAll, expect, it, vi } from 'vitest'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })
@@ -25,6 +26,7 @@ it('a file that changes between its digest and its decoding ends the certificati
     cache: place('store'),
     threads: 1,
     workers: 1,
+    processes: decoding,
     testShare: 0.3,
   }
   const plan = await planCertification(options)

@@ -36,6 +36,7 @@ import { type TrainingManifestContent, TrainingRecord } from '../../src/train/tr
 import { trainingUse } from '../../src/train/training-use.ts'
 import { weightsDigest } from '../../src/train/weights-digest.ts'
 import { probeDecoders } from '../../src/video/decoder.ts'
+import { decoding } from '../support/decoding.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
@@ -81,7 +82,7 @@ const pretrainOn = (
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out, ...options, onProgress: ({ step }) => onStep?.(step) },
+    { out, processes: decoding, ...options, onProgress: ({ step }) => onStep?.(step) },
   )
 }
 
@@ -101,7 +102,7 @@ const finetuneOn = (data: string, out: string, from = 'scratch', mode: 'ridge' |
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out },
+    { out, processes: decoding },
   )
 }
 
@@ -117,6 +118,7 @@ async function seedFor(part: SplitName, file: string, list: string): Promise<num
 
 const options = (from: string, data: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data, from, cache: place('store'), threads: 1, workers: 1, test: place('inputs'), classes },
+  processes: decoding,
   ...more,
 })
 
@@ -245,7 +247,8 @@ describe('a run that wrote down what it was trained on', () => {
     const stop = new AbortController()
     const stopped = pretrainOn(place('changing'), place('changing-run'), {
       signal: stop.signal,
-      onStep: () => stop.abort(),
+      // Behind a checkpoint, which waits until all files are read.
+      onStep: (step) => step === 3 && stop.abort(),
     })
     await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' })
     cpSync(videosIn(place('elsewhere'))[0], files[0])

@@ -13,6 +13,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 // Against hanging only.
@@ -21,7 +22,7 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-undecodable-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const sampling = { kind: 'dense', stride: 1, fps: null } as const
-const options = (name: string) => ({ cache: place(name), workers: 1, threads: 1 })
+const options = (name: string) => ({ cache: place(name), workers: 1, threads: 1, processes: decoding })
 const video = async (id: string, file: string) => ({ id, path: file, digest: await fileDigest(file) })
 let good = ''
 let bad = ''
@@ -42,7 +43,7 @@ beforeAll(async () => {
         schedule: { duration: '1 step', warmup: '0 steps' },
       }),
     ),
-    { out: place('run') },
+    { out: place('run'), processes: decoding },
   )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -28,6 +28,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { createDecoder } from '../../src/video/decoder.ts'
 import { randomClips, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { decoding } from '../support/decoding.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -136,7 +137,7 @@ describe('an encoder', () => {
     requireFiles(files[1])
     const source = await openEncoder(place('encoder'))
     const { store, videos } = await computeFeatures(source, [{ path: video, id: video }], {
-      ...{ cache: place('features'), workers: 1, threads: 1 },
+      ...{ cache: place('features'), workers: 1, threads: 1, processes: decoding },
     })
     const found = await runAll(files[1], 'pooled', await store.read(videos[0].digest))
     expect(found.right).toBeLessThan(0.05)
@@ -172,7 +173,7 @@ describe('a classifier', () => {
       const { files, sidecar } = await exportClassifier(place(name), options)
       expect(sidecar).toMatchObject({ task: 'classify', labels, precision })
       requireFiles(files[1])
-      const [predicted] = await predict([video], { from: place(name), workers: 1, threads: 1 })
+      const [predicted] = await predict([video], { from: place(name), workers: 1, threads: 1, processes: decoding })
       if (!predicted.ok) throw new Error(predicted.reason)
       const expected = labels.map(
         (label) => predicted.classes.find((one) => one.label === label)?.probability ?? Number.NaN,
@@ -197,7 +198,7 @@ describe('a certified ensemble', () => {
     const source = from === 'pixels' ? { from } : { from: place('encoder'), trust: 'public' as const }
     const { certificate, plan } = await certifyVideos({
       ...{ ...source, data, partitions: 3, rules: ['dpa'], testShare: 0.4, stride: 1, readout },
-      ...{ out: place(name), cache: place('store'), threads: 1, workers: 1 },
+      ...{ out: place(name), cache: place('store'), threads: 1, workers: 1, processes: decoding },
     })
     const { files, sidecar } = await exportEnsemble(place(name), { out: place(`${name}.onnx`), input })
     expect(sidecar).toMatchObject({ task: 'certified-votes', ensemble: { rules: ['dpa'], learners: 3 } })

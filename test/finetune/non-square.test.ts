@@ -257,6 +257,7 @@ it('pretraining at another height than width learns, resumes its shape and is sh
   const losses: number[] = []
   const result = await pretrain(input, {
     out: place('run'),
+    processes: decoding,
     onProgress: ({ loss }) => void losses.push(loss),
   })
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b) / values.length

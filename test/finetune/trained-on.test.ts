@@ -166,7 +166,7 @@ describe('fine-tuning', () => {
         ...{ schedule: { duration: '1 step', warmup: '0 steps' }, log: { tensorboard: false } },
         engine: { name: 'onnx', threads: 1 },
       }),
-      { out: place('encoder') },
+      { out: place('encoder'), processes: decoding },
     )
     const { test } = await tune(list('parts.csv', parts), 'ridge', 'tuned', place('encoder'))
     expect(test!.trainedOn).toMatchObject({ known: true, withLabels: [], others: null })
@@ -201,7 +201,7 @@ describe('certification', () => {
     writeFileSync(again, `path,label\n${[0, 1, 10, 13].map((k) => `${copies[k]},${labels[k]}`).join('\n')}\n`)
     const notes: string[] = []
     const plan = await planCertification({
-      ...{ data, test: again, from: place('head'), cache: place('store'), threads: 1, workers: 1 },
+      ...{ data, test: again, from: place('head'), cache: place('store'), threads: 1, workers: 1, processes: decoding },
       onNote: (note) => notes.push(note),
     })
     expect(plan.seen).toEqual({

@@ -16,6 +16,7 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
+import { decoding } from '../support/decoding.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-originals-'))
 const place = (name: string): string => path.join(folder, name)
@@ -60,7 +61,7 @@ test('an encoder that was trained on a prepared video has seen the original, and
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out: place('run') },
+    { out: place('run'), processes: decoding },
   )
   const { samples } = JSON.parse(readFileSync(place('run/training-manifest.json'), 'utf8')) as { samples: string[] }
   const files = [...prepared.filter(even), ...originals].map(({ path: file }) => fileDigest(file))
@@ -74,6 +75,7 @@ test('an encoder that was trained on a prepared video has seen the original, and
       cache: place('store'),
       threads: 1,
       workers: 1,
+      processes: decoding,
     })
     return encoder.trust
   }
