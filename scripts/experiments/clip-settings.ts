@@ -1,26 +1,36 @@
 // Which frames, and how large, matter more than the weights? Balanced accuracy of ridge heads on readouts of patches without a network
 // (`pixels`) and of an encoder with fresh weights, over clips of several lengths, strides and sizes; with --trusted also certificates.
-//   npx tsx scripts/experiments/clip-settings.ts LIST --settings 8x2x48,16x2x48,16x4x64 [--clips 3] [--sources pixels,fresh]
-//     [--readouts motion:3,motion-rms:3,motion:6] [--hold-out fold] [--group group] [--trusted VIDEOS --partitions 25,45]
-//     [--out checkpoints/clip-settings] [--lambda 1] [--head-lambda 0.1] [--seed 0] [--threads 2]
+//   npx tsx scripts/experiments/clip-settings.ts LIST --settings 8x2x48,16x2x48,16x4x64 [--clips 3] [--sources pixels,fresh,pretrained]
+//     [--encoder DIR] [--readouts motion:3,motion-rms:3,motion:6] [--hold-out fold] [--group group] [--trusted VIDEOS --partitions 25,45 --divisions 8]
+//     [--out checkpoints/clip-settings] [--lambda 1] [--head-lambda 0.1,0.01] [--seed 0] [--threads 2]
 // A setting is FRAMES x STRIDE x PIXELS; `whole` as the stride spreads the frames over the whole video. A video is one
 // row: the mean over its clips. The last row chooses setting and readout for each part by the accuracy of heads on the other
-// parts, with each of them held out in turn. Certificates: DPA, buckets by content, ridge on rows that --trusted standardizes;
-// radii count 0 where the answer is wrong.
+// parts, with each of them held out in turn. Certificates: DPA, buckets by content, ridge heads as `certify` trains
+// them on rows that --trusted standardizes, one poison is a video; radii count 0 where the answer is wrong. Which videos share a bucket is chance and moves the mean radius by a third: it is told as
+// the mean, the least and the most over --divisions, the first of which is by the content as it is. A pretrained encoder has its own
+// frames and size; of a setting it takes the stride.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { certify, scoredRadii } from '../../src/certify/certify.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { applyScale, type FeatureScale, measureScale } from '../../src/certify/videos/scale.ts'
-import { freshEncoder, type PatchSource, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
+import { bucketOfDigest, sha256 } from '../../src/certify/ensemble/hash.ts'
+import { type FeatureScale, measureScale } from '../../src/certify/videos/scale.ts'
+import {
+  freshEncoder,
+  openEncoder,
+  type PatchSource,
+  patchSource,
+  type TokenSource,
+} from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import type { TestSampling } from '../../src/inference/views.ts'
 import { resolveConfiguration, tokenGrid } from '../../src/model/configuration.ts'
 import { readoutWidth } from '../../src/model/readout.ts'
 import { readoutName } from '../../src/model/readout-name.ts'
+import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.ts'
+import { gramOfRows } from '../../src/numeric/ridge.ts'
+import { DenseProduct } from '../../src/numeric/wasm/product.ts'
 import { listVideos } from '../../src/video/source.ts'
-import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList, type Video } from './readout-heads.ts'
+import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList } from './readout-heads.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,7 +45,9 @@ const { values, positionals } = parseArgs({
     partitions: { type: 'string', default: '25,45' },
     out: { type: 'string', default: path.join('checkpoints', 'clip-settings') },
     lambda: { type: 'string', default: '1' },
-    'head-lambda': { type: 'string', default: '0.1' },
+    divisions: { type: 'string', default: '8' },
+    'head-lambda': { type: 'string', default: '0.1,0.01' },
+    encoder: { type: 'string' },
     seed: { type: 'string', default: '0' },
     threads: { type: 'string', default: '2' },
   },
@@ -49,6 +61,7 @@ const sideBySide = readouts.join('+')
 const { videos, classes } = readList(list, { part: values['hold-out'], group: values.group })
 const trusted = values.trusted === undefined ? null : listVideos([values.trusted])
 const parts = [...new Set(videos.map(({ part }) => part))]
+const opened = values.encoder === undefined ? null : await openEncoder(values.encoder)
 mkdirSync(out, { recursive: true })
 
 /** What tokens come from, and how many values one has. */
@@ -58,6 +71,10 @@ function sourceOf(name: string, setting: string): { readonly source: TokenSource
     stride === 'whole'
       ? { kind: 'segments', stride: 1, fps: null }
       : { kind: 'dense', stride: Number(stride), fps: null }
+  if (name === 'pretrained') {
+    if (opened === null) throw new Error('Expected --encoder DIR for the source pretrained.')
+    return { source: { ...opened, sampling }, width: opened.configuration.encoder.width }
+  }
   const sizes = { frames: Number(frames), imageSize: [Number(size), Number(size)] as const }
   if (name === 'pixels') {
     const pixels = patchSource(sampling)
@@ -70,7 +87,13 @@ function sourceOf(name: string, setting: string): { readonly source: TokenSource
   return { source: freshEncoder(configuration, sampling, seed), width: encoder.width }
 }
 
-type Featured = { readonly rows: ReadonlyMap<string, Rows>; readonly digests: readonly string[] }
+interface Featured {
+  /** One row for each video, of each readout. */
+  readonly rows: ReadonlyMap<string, Rows>
+  /** One row for each clip. */
+  readonly each: ReadonlyMap<string, Rows>
+  readonly digests: readonly string[]
+}
 
 /** Rows of each readout; videos are decoded once for all of them. */
 async function rowsOf(
@@ -95,50 +118,122 @@ async function rowsOf(
     }
   }
   let from = 0
-  const rows = new Map<string, Rows>()
+  const [rows, each] = [new Map<string, Rows>(), new Map<string, Rows>()]
   for (const readout of readouts) {
     const start = from
     from += readoutWidth(readout, tokenGrid(source.configuration), width)
     const end = from
     const ofReadout = all.map((row) => row.slice(start, end))
-    rows.set(readout, meanRows({ width: end - start, owners, rows: ofReadout }, listed.length))
+    const clipRows = { width: end - start, owners, rows: ofReadout }
+    each.set(readout, clipRows)
+    rows.set(readout, meanRows(clipRows, listed.length))
   }
-  return { rows, digests }
+  return { rows, each, digests }
 }
 
-/** DPA over all parts, each predicted by learners that saw none of it. */
-async function certified(rows: Rows, digests: readonly string[], scale: FeatureScale, partitions: number) {
-  const { width } = rows
-  const radii: number[] = []
-  let single = 0
-  for (const part of parts) {
-    const of = (wanted: (video: Video) => boolean) => {
-      const chosen = videos.flatMap((video, v) => (wanted(video) ? [v] : []))
-      const features = new Float32Array(chosen.length * width)
-      for (const [i, v] of chosen.entries()) features.set(rows.rows[v], i * width)
-      const labels = Int32Array.from(chosen, (v) => videos[v].class)
-      const ids = chosen.map((v) => videos[v].id)
-      const named = { ids, digests: chosen.map((v) => digests[v]) }
-      return applyScale({ features, rows: chosen.length, width, labels, classNames: classes, ...named }, scale)
-    }
-    const test = of((video) => video.part === part)
-    const learners = headLearners({ kind: 'ridge', lambda: Number(values['head-lambda']) })
-    const { certificate } = await certify(
-      of((video) => video.part !== part),
-      test,
-      {
-        ...{ learners, by: 'content' as const, partitions, rules: ['dpa'] as const, threads: 1 },
-        threat: { threat: 'general', encoder: { trust: 'fixed', digest: '', labelsUsed: false, trainedOn: null } },
-      },
+/** How a video becomes rows to train on and the row to predict: its middle clip, all clips, or their mean. */
+const uses = [
+  { name: 'middle clip', train: 'middle', test: 'middle' },
+  { name: 'all clips / middle predicted', train: 'each', test: 'middle' },
+  { name: 'all clips / mean predicted', train: 'each', test: 'mean' },
+] as const
+
+/** Inner products of all rows of unit length, and of their means behind them, with 1 for the bias. */
+function products({ width, rows }: Rows, scale: FeatureScale) {
+  const means = meanRows({ width, rows, owners: rows.map((_, i) => Math.floor(i / clips)) }, videos.length).rows
+  const all = [...rows, ...means]
+  const inputs = new Float64Array(all.length * (width + 1))
+  for (const [i, row] of all.entries()) {
+    const scaled = Array.from(row, (value, k) => (value - scale.mean[k]) / scale.deviation[k])
+    const length = Math.sqrt(scaled.reduce((sum, value) => sum + value * value, 0))
+    for (let k = 0; k < width; k++) inputs[i * (width + 1) + k] = scaled[k] / length
+    inputs[i * (width + 1) + width] = 1
+  }
+  return gramOfRows(new DenseProduct('f64'), inputs, all.length, width + 1)
+}
+
+/** [videos to predict] the class that a ridge head answers that was trained on some videos. */
+function votes(
+  { gram, stride }: ReturnType<typeof products>,
+  { train, test }: (typeof uses)[number],
+  [seen, predicted]: readonly [readonly number[], readonly number[]],
+  ridge: number,
+): number[] {
+  const middle = Math.floor(clips / 2)
+  const rows = seen.flatMap((v) =>
+    train === 'middle' ? [v * clips + middle] : Array.from({ length: clips }, (_, i) => v * clips + i),
+  )
+  const n = rows.length
+  const system = new Float64Array(n * n)
+  for (const [i, a] of rows.entries()) {
+    for (const [j, b] of rows.entries()) system[i * n + j] = gram[a * stride + b] + (i === j ? ridge : 0)
+  }
+  const perVideo = n / seen.length
+  const labels = Int32Array.from(rows, (_, i) => videos[seen[Math.floor(i / perVideo)]].class)
+  const alphas = oneHot(labels, classes.length)
+  solvePositiveDefinite(system, n, n, alphas, classes.length)
+  return predicted.map((v) => {
+    const at = test === 'middle' ? v * clips + middle : videos.length * clips + v
+    const scores = classes.map((_, c) =>
+      rows.reduce((sum, a, i) => sum + gram[at * stride + a] * alphas[i * classes.length + c], 0),
     )
-    for (const run of certificate.runs) {
-      radii.push(...scoredRadii(run.inputs ?? [], test.labels))
-      single += run.baseAccuracy * test.rows
+    return scores.indexOf(Math.max(...scores))
+  })
+}
+
+/** DPA over all parts, each predicted by learners that saw none of it, in one division into buckets. */
+function divided(
+  rows: ReturnType<typeof products>,
+  use: (typeof uses)[number],
+  bucketOf: readonly number[],
+  partitions: number,
+  ridge: number,
+) {
+  const sums = { single: 0, ensemble: 0, radius: 0 }
+  for (const part of parts) {
+    const predicted = videos.flatMap((video, v) => (video.part === part ? [v] : []))
+    const ballots = predicted.map(() => new Int32Array(classes.length))
+    for (let k = 0; k < partitions; k++) {
+      const seen = videos.flatMap((video, v) => (video.part !== part && bucketOf[v] === k ? [v] : []))
+      const voted = seen.length === 0 ? predicted.map(() => 0) : votes(rows, use, [seen, predicted], ridge)
+      for (const [i, vote] of voted.entries()) {
+        ballots[i][vote]++
+        if (vote === videos[predicted[i]].class) sums.single += 1 / (partitions * videos.length)
+      }
+    }
+    for (const [i, ballot] of ballots.entries()) {
+      const winner = ballot.indexOf(Math.max(...ballot))
+      if (winner !== videos[predicted[i]].class) continue
+      const gaps = [...ballot].flatMap((count, c) =>
+        c === winner ? [] : [ballot[winner] - count - (c < winner ? 1 : 0)],
+      )
+      sums.ensemble += 1 / videos.length
+      sums.radius += Math.floor(Math.min(...gaps) / 2) / videos.length
     }
   }
-  const right = radii.filter((radius) => radius >= 0)
-  const mean = right.reduce((a, b) => a + b, 0) / radii.length
-  return { partitions, single: single / radii.length, ensemble: right.length / radii.length, radius: mean }
+  return sums
+}
+
+/** Lines of a table: each use of clips, number of buckets and strength, over several divisions. */
+function certificates(name: string, rows: Rows, digests: readonly string[], scale: FeatureScale): readonly string[] {
+  const computed = products(rows, scale)
+  return uses.flatMap((use) =>
+    values.partitions.split(',').flatMap((k) =>
+      values['head-lambda'].split(',').map((ridge) => {
+        const divisions = Array.from({ length: Number(values.divisions) }, (_, division) => {
+          const keys = digests.map((digest) => (division === 0 ? digest : sha256(`${division} ${digest}`)))
+          const bucketOf = keys.map((key) => bucketOfDigest(key, Number(k)))
+          return divided(computed, use, bucketOf, Number(k), Number(ridge))
+        })
+        const mean = (key: 'single' | 'ensemble' | 'radius') =>
+          divisions.reduce((sum, each) => sum + each[key], 0) / divisions.length
+        const radii = divisions.map(({ radius }) => radius)
+        const shares = [mean('single'), mean('ensemble')].map((value) => (100 * value).toFixed(1))
+        const spread = [mean('radius'), Math.min(...radii), Math.max(...radii)].map((value) => value.toFixed(2))
+        return [name, use.name, k, ridge, ...shares, ...spread].join(',')
+      }),
+    ),
+  )
 }
 
 interface Result {
@@ -146,7 +241,6 @@ interface Result {
   readonly found: Int32Array
   /** Accuracy without each part, of heads with another part held out in turn. */
   readonly inner: ReadonlyMap<string, number>
-  readonly certificates: readonly Awaited<ReturnType<typeof certified>>[]
 }
 
 /** Accuracy on the other parts, each held out in turn. */
@@ -169,16 +263,11 @@ const draws = drawsOf(videos, seed)
 const ones = new Int32Array(videos.length).fill(1)
 const number = (value: number): string => value.toFixed(3)
 const lines: string[] = []
-function tell(source: string, name: string, found: Int32Array, certificates: Result['certificates']): void {
+const certified: string[] = []
+function tell(source: string, name: string, found: Int32Array): void {
   const right = Array.from(found, (c, v) => c === videos[v].class)
   const [low, high] = interval(draws.map((weights) => balanced(right, weights, videos, classes.length)))
-  const accuracy = balanced(right, ones, videos, classes.length)
-  const radii = certificates.flatMap(({ partitions, single, ensemble, radius }) => [
-    partitions,
-    ...[100 * single, 100 * ensemble].map((value) => value.toFixed(1)),
-    radius.toFixed(2),
-  ])
-  const line = [source, name, ...[accuracy, low, high].map(number), ...radii].join(',')
+  const line = [source, name, ...[balanced(right, ones, videos, classes.length), low, high].map(number)].join(',')
   console.log(line)
   lines.push(line)
 }
@@ -186,22 +275,21 @@ function tell(source: string, name: string, found: Int32Array, certificates: Res
 for (const source of values.sources.split(',')) {
   const results: Result[] = []
   for (const setting of values.settings.split(',')) {
-    const { rows: all, digests } = await rowsOf(source, setting, videos)
+    const { rows: all, each, digests } = await rowsOf(source, setting, videos)
     const scaling = trusted === null ? null : await rowsOf(source, setting, trusted)
     for (const [readout, rows] of all) {
-      const certificates: Awaited<ReturnType<typeof certified>>[] = []
-      if (scaling !== null) {
-        const { rows: scaled, width } = scaling.rows.get(readout)!
-        const features = new Float32Array(scaled.length * width)
-        for (const [i, row] of scaled.entries()) features.set(row, i * width)
-        const scale = measureScale({ features, rows: scaled.length, width })
-        for (const k of values.partitions.split(','))
-          certificates.push(await certified(rows, digests, scale, Number(k)))
-      }
       const found = answers(rows, videos, classes.length, lambda)
-      const result = { name: `${setting} ${readout}`, found, inner: innerAccuracy(rows), certificates }
-      tell(source, result.name.replaceAll(' ', ','), found, certificates)
+      const result = { name: `${setting} ${readout}`, found, inner: innerAccuracy(rows) }
+      tell(source, result.name.replaceAll(' ', ','), found)
       results.push(result)
+      if (scaling === null) continue
+      const { rows: scaled, width } = scaling.rows.get(readout)!
+      const features = new Float32Array(scaled.length * width)
+      for (const [i, row] of scaled.entries()) features.set(row, i * width)
+      const scale = measureScale({ features, rows: scaled.length, width })
+      const told = certificates(`${source},${setting},${readout}`, each.get(readout)!, digests, scale)
+      console.log(told.join('\n'))
+      certified.push(...told)
     }
   }
   const chosen = new Int32Array(videos.length)
@@ -210,9 +298,10 @@ for (const source of values.sources.split(',')) {
     console.error(`  ${source}, part ${part}: ${best.name}`)
     for (const [v, video] of videos.entries()) if (video.part === part) chosen[v] = best.found[v]
   }
-  tell(source, 'chosen on the other parts,', chosen, [])
+  tell(source, 'chosen on the other parts,', chosen)
 }
 const file = path.join(out, 'clip-settings.csv')
-const heading = 'source,setting,readout,balanced_accuracy,low,high,partitions,single,ensemble,radius'
-writeFileSync(file, `${[heading, ...lines].join('\n')}\n`)
-console.log(`\n${videos.length} videos, ${clips} clips each; written to ${file}`)
+writeFileSync(file, `${['source,setting,readout,balanced_accuracy,low,high', ...lines].join('\n')}\n`)
+const heading = 'source,setting,readout,rows,partitions,lambda,single,ensemble,radius,least,most'
+writeFileSync(path.join(out, 'certificates.csv'), `${[heading, ...certified].join('\n')}\n`)
+console.log(`\n${videos.length} videos, ${clips} clips each; written to ${out}`)

@@ -49,7 +49,7 @@ mkdirSync(out, { recursive: true })
 const most = Math.min(
   ...parts.flatMap((part) => classes.map((_, c) => videos.filter((v) => v.part !== part && v.class === c).length)),
 )
-const counts = values.labels.split(',').map(Number)
+const counts = [...new Set(values.labels.split(',').map((count) => Math.min(Number(count), most)))]
 const drawn = Array.from({ length: Number(values.draws) }, (_, draw) => draw)
 
 /** Videos of other parts in an order that fewer labels take the beginning of, class by class. */
@@ -57,7 +57,7 @@ function order(part: string, draw: number): readonly (readonly number[])[] {
   const random = new RandomStream(seed, `label curve ${part} ${draw}`)
   return classes.map((_, c) => {
     const left = videos.flatMap((video, v) => (video.part !== part && video.class === c ? [v] : []))
-    return left.map(() => left.splice(random.integer(left.length), 1)[0])
+    return random.shuffle(left)
   })
 }
 
@@ -86,7 +86,7 @@ function answersOf(rows: Rows): ReadonlyMap<number, readonly Int32Array[]> {
     for (const draw of drawn) {
       const ordered = order(part, draw)
       for (const count of counts) {
-        const train = ordered.flatMap((ofClass) => ofClass.slice(0, Math.min(count, most)))
+        const train = ordered.flatMap((ofClass) => ofClass.slice(0, count))
         const n = train.length
         const system = new Float64Array(n * n)
         for (const [i, a] of train.entries()) {
@@ -154,14 +154,13 @@ for (const readout of values.readouts.split(',').map(readoutName)) {
     const found = answersOf(await rowsOf(source, readout))
     const cells: string[] = []
     for (const [count, answers] of found) {
-      if (count > most && count !== Math.min(...counts.filter((c) => c >= most))) continue
       const { value, sample } = scoresOf(answers)
       const [low, high] = interval(sample)
       if (name === 'pixels') base.set(count, sample)
       const pixels = base.get(count)!
       const gain = sample.map((score, i) => score - pixels[i])
       const over = name === 'pixels' ? ['', '', ''] : [mean(gain), ...interval(gain)].map(number)
-      lines.push([readout, name, Math.min(count, most), ...[value, low, high].map(number), ...over].join(','))
+      lines.push([readout, name, count, ...[value, low, high].map(number), ...over].join(','))
       cells.push(`${number(value)} [${number(low)}, ${number(high)}]`)
     }
     table.push(`| ${readout} | ${name} | ${cells.join(' | ')} |`)
@@ -173,7 +172,6 @@ function mean(of: readonly number[]): number {
 }
 const file = path.join(out, 'label-curve.csv')
 writeFileSync(file, `${lines.join('\n')}\n`)
-const shown = [...new Set(counts.map((count) => Math.min(count, most)))]
 console.log(`${videos.length} videos, ${drawn.length} draws, ${clips} clips; labels of each class\n`)
-console.log(`| readout | tokens | ${shown.join(' | ')} |\n|---|---|${shown.map(() => '---|').join('')}`)
+console.log(`| readout | tokens | ${counts.join(' | ')} |\n|---|---|${counts.map(() => '---|').join('')}`)
 console.log(`${table.join('\n')}\n\nwritten to ${file}`)
