@@ -1,0 +1,53 @@
+/**
+ * Signs of learning of the checkpoints of a run, on any videos, beside those of fresh weights. Prints CSV.
+ *
+ *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2]
+ */
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { initialize } from '../../src/model/initialize.ts'
+import { parameterShapes } from '../../src/model/parameters.ts'
+import { chooseEngine } from '../../src/train/engine-choice.ts'
+import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
+import { RunDirectory } from '../../src/train/run-directory.ts'
+import { ProbeVideos, signsProgramOf } from '../../src/train/signs/probe-videos.ts'
+import { listVideos } from '../../src/video/source.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    run: { type: 'string' },
+    videos: { type: 'string', default: '200' },
+    stride: { type: 'string', default: '2' },
+  },
+})
+if (values.run === undefined || positionals.length === 0) throw new Error('Expected VIDEOS... --run RUN.')
+const directory = new RunDirectory(values.run)
+const steps = (await directory.checkpointSteps()).toReversed()
+if (steps.length === 0) throw new Error(`Expected checkpoints in ${values.run}.`)
+const { configuration: model } = await openCheckpoint(directory.checkpointPath(steps[0]))
+const engine = await chooseEngine(null)
+const session = await engine.open([signsProgramOf(model)], {})
+const entries = listVideos(positionals)
+const videos = new ProbeVideos({
+  ...{ entries, count: Math.min(Number(values.videos), entries.length), model },
+  timing: { stride: Number(values.stride), fps: null },
+})
+console.log('weights,arrowOfTime,flowDirection,effectiveRank,videos')
+try {
+  const encoder = new Set(parameterShapes(model, 'encoder').keys())
+  for (const step of [0, ...steps]) {
+    const state =
+      step === 0
+        ? initialize(parameterShapes(model, 'encoder'), 0)
+        : (await openCheckpoint(directory.checkpointPath(step))).state
+    await session.writeState(new Map([...state].filter(([name]) => encoder.has(name))))
+    const signs = await videos.look(session)
+    if (signs === null) throw new Error('Expected more videos that can be read.')
+    const { arrowOfTime, flowDirection, effectiveRank, videos: count } = signs
+    const name = step === 0 ? 'fresh' : path.basename(directory.checkpointPath(step))
+    console.log([name, arrowOfTime, flowDirection, effectiveRank, count].join(','))
+  }
+} finally {
+  await session.close()
+}
