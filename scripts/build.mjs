@@ -15,9 +15,15 @@ const typescript = path.dirname(require.resolve('typescript/package.json', { pat
 
 // Into a folder beside the old one, exchanged at the end: worker threads and decoding processes of running programs start
 // from dist/, so it must not be half there for as long as a compilation takes.
-const fresh = path.join(root, 'dist.new')
-const old = path.join(root, 'dist.old')
+// Each build has its own: two at the same time must not write into one.
+const fresh = path.join(root, `dist.new-${process.pid}`)
+const old = path.join(root, `dist.old-${process.pid}`)
 const final = path.join(root, 'dist')
+for (const name of readdirSync(root)) {
+  const builder = /^dist\.(?:new|old)-(\d+)$/.exec(name)
+  if (builder !== null && !isRunning(Number(builder[1])))
+    rmSync(path.join(root, name), { recursive: true, force: true })
+}
 rmSync(fresh, { recursive: true, force: true })
 // Before compiling: a file that changes meanwhile must not count as built.
 const digest = sourceDigest(root)
@@ -44,7 +50,29 @@ for (const entry of readdirSync(path.join(root, 'src'), { recursive: true, withF
 
 writeFileSync(path.join(fresh, digestFile), digest)
 
+exchange()
 rmSync(old, { recursive: true, force: true })
-if (existsSync(final)) renameSync(final, old)
-renameSync(fresh, final)
-rmSync(old, { recursive: true, force: true })
+
+/** Puts the new folder into the place of the old one. Another build may do the same at this moment: the last one stays. */
+function exchange() {
+  for (let attempt = 0; ; attempt++) {
+    rmSync(old, { recursive: true, force: true })
+    try {
+      if (existsSync(final)) renameSync(final, old)
+      renameSync(fresh, final)
+      return
+    } catch (error) {
+      if (attempt === 100 || !['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code)) throw error
+    }
+  }
+}
+
+/** Whether a process of that number is there. */
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0)
+    return pid !== process.pid
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
