@@ -129,7 +129,7 @@ async function digestOf(place: string, { etag, bytes }: HubFile): Promise<string
   return hash.digest('hex')
 }
 
-async function sizeOf(place: string): Promise<number> {
+export async function sizeOf(place: string): Promise<number> {
   return (await stat(place).catch(nullIfMissing))?.size ?? 0
 }
 

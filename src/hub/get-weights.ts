@@ -7,7 +7,7 @@ import { makeFolder } from '../core/make-folder.ts'
 import { replaceFile } from '../format/atomic.ts'
 import { lockRun } from '../train/run-lock.ts'
 import { blobPlaces, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
-import { downloadFile, isWhole, partialName, removeOtherParts } from './download.ts'
+import { downloadFile, isWhole, partialName, removeOtherParts, sizeOf } from './download.ts'
 import { differs, offline } from './errors.ts'
 import type { HubReference } from './reference.ts'
 import {
@@ -18,11 +18,14 @@ import {
   type HubRepository,
   pause,
 } from './repository.ts'
+import { type FreeBytes, freeBytes, requireRoom } from './room.ts'
 import { type HubSettings, hubSettings } from './settings.ts'
 
 export interface GetOptions extends Fetching {
   readonly settings?: HubSettings
   readonly onNote?: (note: string) => void
+  /** What a folder has room for. Default: as its file system says. */
+  readonly freeBytes?: FreeBytes
   /** Bytes that are there, and all that are needed. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -45,7 +48,7 @@ const recordName = 'download.json'
  * Downloads weights into a folder. What is there already is not downloaded again, and a file that is there in part is continued.
  *
  * @throws VideoMaeError `HUB_OFFLINE`, `HUB_UNREACHABLE`, `HUB_NOT_FOUND`, `HUB_DENIED`, `HUB_ANSWER_INVALID`, `DOWNLOAD_DIFFERS`,
- *   `PYTORCH_FILE`, `SAFETENSORS_NOT_FOUND`, `RUN_LOCKED`; `OUTPUT_TAKEN` for other files of these names; the signal's reason
+ *   `PYTORCH_FILE`, `SAFETENSORS_NOT_FOUND`, `DISK_TOO_SMALL`, `RUN_LOCKED`; `OUTPUT_TAKEN` for other files of these names; the signal's reason
  */
 export async function getWeights(
   reference: HubReference,
@@ -161,18 +164,31 @@ async function downloadAll(
   const before = total - sum(missing)
   let done = before
   let kept = 0
-  for (const file of missing) {
+  const places = new Map<HubFile, PlacesOfFile>()
+  for (const file of missing) places.set(file, await placesOf(file))
+  await requireRoomFor(places, options.freeBytes ?? freeBytes)
+  for (const [file, place] of places) {
     let first: number | null = null
     const onBytes = (bytes: number): void => {
       first ??= bytes
       options.onProgress?.(done + bytes, total)
     }
-    await downloadFile(file, await placesOf(file), reference, settings, { ...fetchingOf(options), onBytes })
+    await downloadFile(file, place, reference, settings, { ...fetchingOf(options), onBytes })
     done += file.bytes
     kept += first ?? file.bytes
   }
   options.onProgress?.(total, total)
   return done - before - kept
+}
+
+/** @throws VideoMaeError `DISK_TOO_SMALL` */
+async function requireRoomFor(places: ReadonlyMap<HubFile, PlacesOfFile>, free: FreeBytes): Promise<void> {
+  let bytes = 0
+  for (const [file, { partial }] of places) bytes += Math.max(0, file.bytes - (await sizeOf(partial)))
+  const [first] = places.values()
+  if (first === undefined) return
+  const folder = path.dirname(first.partial)
+  requireRoom(folder, bytes, await free(folder))
 }
 
 interface PlacesOfFile {

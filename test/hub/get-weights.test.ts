@@ -55,6 +55,20 @@ const atStorage = ({ url }: Received): boolean => url === '/some/model/model.saf
 const there = (): string[] => readdirSync(place('weights')).sort()
 
 describe('get', () => {
+  it('asks for nothing that does not fit on the disk; what has arrived does not count again', async () => {
+    const sizes = config.length + weights.length
+    const full = get('some/model', { freeBytes: async () => sizes - 1 })
+    await expect(full).rejects.toMatchObject({ code: 'DISK_TOO_SMALL', message: expect.stringContaining('0.1 MB') })
+    expect(server.received.some(atStorage)).toBe(false)
+    expect(existsSync(place('weights'))).toBe(false)
+    // The configuration arrives, the weights in part: only the rest has to fit.
+    await get('some/model', { freeBytes: async () => sizes })
+    rmSync(place('weights', 'model.safetensors'))
+    expect((await get('some/model', { freeBytes: async () => weights.length })).received).toBe(weights.length)
+    rmSync(place('weights', 'model.safetensors'))
+    expect((await get('some/model', { freeBytes: async () => null })).received).toBe(weights.length)
+  })
+
   it('downloads what is needed to load the weights, and a record of where it comes from', async () => {
     const gotten = await get('some/model')
     expect(gotten).toMatchObject({ repository: 'some/model', commit, license: 'cc-by-nc-4.0' })
