@@ -1,17 +1,21 @@
 /**
  * The files for Kubernetes. Oracles: the fields of the resource definitions, as far as they are used, compared with the types of MPIJob v2beta1
  * (kubeflow/mpi-operator, pkg/apis/kubeflow/v2beta1/types.go) and JobSet v1alpha2 (kubernetes-sigs/jobset, api/jobset/v1alpha2/jobset_types.go);
- * and programs in place of ssh and mpirun.
+ * programs in place of ssh and mpirun; and two ranks on this machine, which mpirun starts through a program in place of ssh.
  */
-import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { createProgram } from '../../src/cli/commands.ts'
+import { compiledEntry } from '../../src/core/entry.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
+import { createTinyRun, curve } from '../train/tiny-run.ts'
+import { launchers } from './launchers.ts'
 
 const file = (name: string): string => path.resolve(import.meta.dirname, '../../examples/cluster', name)
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kubernetes-'))
@@ -94,47 +98,106 @@ function expectCommand(words: readonly string[]): void {
   expect(options).toContain('--resume')
 }
 
-it('the MPIJob has one rank for each worker', () => {
-  const { spec } = mpiJob.parse(parse(readFileSync(file('mpijob.yaml'), 'utf8')))
+/** Programs of a folder, which comes first on the path. @returns the path */
+function install(at: string, programs: Readonly<Record<string, string>>): string {
+  mkdirSync(at, { recursive: true })
+  for (const [program, text] of Object.entries(programs)) {
+    writeFileSync(path.join(at, program), `#!/bin/bash\n${text}\n`)
+    chmodSync(path.join(at, program), 0o755)
+  }
+  return `${at}${path.delimiter}${process.env.PATH}`
+}
+
+const [openMpi] = launchers
+const script = fileURLToPath(compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main'))
+
+/**
+ * Runs the command of a launcher's container with two workers instead of four. The workers are processes of this machine, and are found under
+ * the names in `hosts` only; /data is a folder of the test, and the run is a tiny one.
+ */
+async function expectTwoRanks(
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  hosts: readonly string[],
+): Promise<void> {
+  const at = path.join(folder, hosts[0])
+  const { recipe } = await createTinyRun(path.join(at, 'data'))
+  const settings = ['schedule.duration=2 steps', 'schedule.warmup=0 steps', 'engine.threads=1', 'data.workers=1'].map(
+    (each) => `--set '${each}'`,
+  )
+  const PATH = install(path.join(at, 'bin'), {
+    // Each worker believes that its machine is its own, so that ranks would not leave the processor to others while they wait.
+    mpirun: `exec ${openMpi.program} --mca mpi_yield_when_idle 1 "$@"`,
+    videomae: `exec '${process.execPath}' '${script}' "$@" --recipe '${recipe}' ${settings.join(' ')}`,
+    ssh: `
+while [[ $1 == -* ]]; do [[ $1 != -o ]] || shift; shift; done
+case $1 in ${hosts.join('|')}) ;; *) echo "no address for $1" >&2; exit 255;; esac
+echo "$1" >> '${at}/asked'; shift; exec bash -c "$*"`,
+  })
+  const four = { ...process.env, ...env, PATH }
+  const two = Object.fromEntries(Object.entries(four).map(([name, value]) => [name, value === '4' ? '2' : value]))
+  const [program, ...args] = words.map((word) => (word === '4' ? '2' : word.replaceAll('/data/', `${at}/data/`)))
+  const { error, stderr } = await new Promise<{ error: Error | null; stderr: string }>((resolve) => {
+    execFile(program, args, { env: two, encoding: 'utf8' }, (error, _, stderr) => resolve({ error, stderr }))
+  })
+  expect(error, stderr).toBeNull()
+  expect(stderr).toMatch(/^ranks {5}2 over Open MPI/m)
+  expect(curve(path.join(at, 'data/runs/k400-s')).map(({ step }) => step)).toEqual([1, 2])
+  const asked = readFileSync(path.join(at, 'asked'), 'utf8').trimEnd().split('\n')
+  expect([...new Set(asked)].sort()).toEqual([...hosts])
+}
+
+describe('the MPIJob', () => {
+  const { metadata, spec } = mpiJob.parse(parse(readFileSync(file('mpijob.yaml'), 'utf8')))
   const { Launcher, Worker } = spec.mpiReplicaSpecs
-  const [{ command, args = [] }] = Launcher.template.spec.containers
-  expect(command).toEqual(['mpirun'])
-  expect(Number(args[args.indexOf('-np') + 1])).toBe(Worker.replicas * spec.slotsPerWorker)
-  expectCommand(args.slice(args.indexOf('videomae') + 1))
+  const [{ command = [], args = [] }] = Launcher.template.spec.containers
+
+  it('has one rank for each worker', () => {
+    expect(command).toEqual(['mpirun'])
+    expect(Number(args[args.indexOf('-np') + 1])).toBe(Worker.replicas * spec.slotsPerWorker)
+    expectCommand(args.slice(args.indexOf('videomae') + 1))
+  })
+
+  it.skipIf(openMpi.missing !== null)('trains on two ranks with what the operator sets', async () => {
+    // The names, the file of hosts and the variables of pkg/controller/mpi_job_controller.go.
+    const hosts = [0, 1].map((worker) => `${metadata.name}-worker-${worker}.${metadata.name}.default.svc`)
+    const hostfile = path.join(folder, 'hostfile')
+    writeFileSync(hostfile, hosts.map((host) => `${host} slots=${spec.slotsPerWorker}\n`).join(''))
+    const env = {
+      OMPI_MCA_orte_keep_fqdn_hostnames: 'true',
+      OMPI_MCA_orte_default_hostfile: hostfile,
+      OMPI_MCA_plm_rsh_args: '-o ConnectionAttempts=10',
+      OMPI_MCA_orte_set_default_slots: String(spec.slotsPerWorker),
+    }
+    await expectTwoRanks([...command, ...args], env, hosts)
+  })
 })
 
 describe('the JobSet', () => {
   const { metadata, spec } = jobSet.parse(parse(readFileSync(file('jobset.yaml'), 'utf8')))
   const [launcher, worker] = spec.replicatedJobs
+  const [{ command = [], args = [], env = [] }] = launcher.template.spec.template.spec.containers
+  const variables = Object.fromEntries(env.map((each) => [each.name, each.value]))
+  /** <jobset>-<job>-<job index>-<pod index>.<subdomain>: what enableDNSHostnames gives. */
+  const hostOf = (pod: number): string => `${metadata.name}-${worker.name}-0-${pod}.${metadata.name}`
 
   it.skipIf(spawnSync('bash', ['--version']).status !== 0)(
     'starts a rank on every worker, under its name, once all answer',
     () => {
       const log = path.join(folder, 'log')
       // Each worker answers the second time.
-      const ssh = `#!/bin/bash\necho ssh "$@" >> ${log}\n[ "$(grep -c "ssh $1" ${log})" -gt 1 ]\n`
-      for (const [program, text] of [
-        ['ssh', ssh],
-        ['mpirun', `#!/bin/bash\necho mpirun "$@" >> ${log}\n`],
-        ['sleep', '#!/bin/bash\n'],
-      ]) {
-        writeFileSync(path.join(folder, program), text)
-        chmodSync(path.join(folder, program), 0o755)
-      }
-      const [{ command = [], args = [], env = [] }] = launcher.template.spec.template.spec.containers
-      const variables = Object.fromEntries(env.map((each) => [each.name, each.value]))
-      const PATH = `${folder}${path.delimiter}${process.env.PATH}`
+      const PATH = install(path.join(folder, 'bin'), {
+        ssh: `echo ssh "$@" >> ${log}\n[ "$(grep -c "ssh $1" ${log})" -gt 1 ]`,
+        mpirun: `echo mpirun "$@" >> ${log}`,
+        sleep: '',
+      })
       const { status, stderr } = spawnSync(command[0], [...command.slice(1), ...args], {
         env: { PATH, ...variables },
         encoding: 'utf8',
       })
       expect(status, stderr).toBe(0)
-      // <jobset>-<job>-<job index>-<pod index>.<subdomain>: what enableDNSHostnames gives.
       const { parallelism, completions } = worker.template.spec
-      const hosts = Array.from(
-        { length: parallelism },
-        (_, pod) => `${metadata.name}-${worker.name}-0-${pod}.${metadata.name}`,
-      )
+      const hosts = Array.from({ length: parallelism }, (_, pod) => hostOf(pod))
       const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
       expect(lines.slice(0, -1)).toEqual(hosts.flatMap((host) => Array(2).fill(`ssh ${host} true`)))
       const mpirun = (lines.at(-1) ?? '').split(' ')
@@ -145,6 +208,10 @@ describe('the JobSet', () => {
       expectCommand(mpirun.slice(mpirun.indexOf('videomae') + 1))
     },
   )
+
+  it.skipIf(openMpi.missing !== null)('trains on two ranks with what the file sets', async () => {
+    await expectTwoRanks([...command, ...args], variables, [0, 1].map(hostOf))
+  })
 
   it('ends with the launcher, and names its jobs', () => {
     expect(spec.successPolicy.targetReplicatedJobs).toEqual([launcher.name])
