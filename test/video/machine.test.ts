@@ -195,22 +195,26 @@ describe.skipIf(process.platform === 'win32')('a decoder', () => {
 
 describe.skipIf(process.platform === 'win32')('what was ended from outside blames no video', () => {
   test('a decoding process, killed twice on one video', async () => {
-    const pool = poolOf('node-av')
-    const killed = new Set<number>()
-    let open = true
-    const killTwice = (): void => {
-      for (const id of pool.processIds()) {
-        if (killed.size < 2 && !killed.has(id)) process.kill(id, 'SIGKILL')
-        killed.add(id)
+    // A process may answer before the signal comes: then it is tried again.
+    for (let restarts = 0, attempt = 1; restarts < 2; attempt++) {
+      expect(attempt).toBeLessThan(100)
+      const pool = poolOf('node-av')
+      const killed = new Set<number>()
+      let open = true
+      const killTwice = (): void => {
+        for (const id of pool.processIds()) {
+          if (killed.size < 2 && !killed.has(id)) process.kill(id, 'SIGKILL')
+          killed.add(id)
+        }
+        if (open) setImmediate(killTwice)
       }
-      if (open) setImmediate(killTwice)
+      killTwice()
+      const outcome = await pool.read(request())
+      open = false
+      expect(outcome).toMatchObject({ ok: true })
+      restarts = pool.restarts
+      await pool.close()
     }
-    killTwice()
-    const outcome = await pool.read(request())
-    open = false
-    expect(outcome).toMatchObject({ ok: true })
-    expect(pool.restarts).toBe(2)
-    await pool.close()
   })
 
   test.each([
