@@ -1,8 +1,10 @@
 // Checks `videomae certify --votes` against an adversary that tries everything: random files of votes and scores in all dialects
 // and types, with abstentions, unused classes and many classes, under every rule. Exits non-zero if a radius, or the budget of a
 // target, is ever too large.
-//   npx tsx scripts/brute-force-certificates.ts [--cases 20000] [--seed 1] [--binary 20]
+//   npx tsx scripts/brute-force-certificates.ts [--cases 20000] [--seed 1] [--binary 20] [--collective]
 // `--binary N`: every N-th case also runs the compiled program (`npm run build` first) and compares its certificate.
+// `--collective`: files with more inputs, most of them predicted right, and also the bound on all inputs together for 1 and 2 poisons
+// against every attack on all of them at once.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -11,23 +13,37 @@ import { parseArgs } from 'node:util'
 import { certifyVotes } from '../src/cli/certify-votes.ts'
 import { exitCodes } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
-import { drawCase, trueCertificates, writeCase } from '../test/certify/votes-cases.ts'
+import {
+  drawCase,
+  drawTogether,
+  trueCertificates,
+  trueTogether,
+  type VotesCase,
+  writeCase,
+} from '../test/certify/votes-cases.ts'
 
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
     binary: { type: 'string', default: '0' },
+    collective: { type: 'boolean', default: false },
   },
 })
 const [cases, seed, binary] = [Number(values.cases), Number(values.seed), Number(values.binary)]
 const program = path.join(import.meta.dirname, '..', 'dist', 'cli', 'main.js')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-brute-force-'))
-const count = { cases: 0, radii: 0, exact: 0, unsound: 0, binary: 0 }
+const count = { cases: 0, radii: 0, exact: 0, unsound: 0, binary: 0, bounds: 0, exactBounds: 0, useful: 0 }
+const budgets = values.collective ? [1, 2] : []
 const byRule = new Map<string, number>()
 const print = process.stdout.write.bind(process.stdout)
 
 interface Written {
+  readonly collective?: readonly {
+    readonly budget: number
+    readonly changedAtMost: number
+    readonly certifiedAccuracy: number
+  }[]
   readonly inputs: readonly {
     readonly prediction: number
     readonly radius: number
@@ -36,14 +52,36 @@ interface Written {
   }[]
 }
 
+/** Counts and prints bounds that are below what an attack changes, or that do not fit the share that stays right. */
+function checkBounds(drawn: VotesCase, bounds: NonNullable<Written['collective']>, where: string): void {
+  const { known, right, changed } = trueTogether(drawn, budgets)
+  for (const [b, budget] of budgets.entries()) {
+    const { changedAtMost, certifiedAccuracy } = bounds.find((row) => row.budget === budget) ?? {
+      changedAtMost: -1,
+      certifiedAccuracy: -1,
+    }
+    count.bounds++
+    if (changedAtMost === changed[b]) count.exactBounds++
+    if (changedAtMost < right) count.useful++
+    if (changedAtMost >= changed[b] && certifiedAccuracy * known <= right - changed[b] + 1e-9) continue
+    count.unsound++
+    print(
+      `${where}, ${drawn.rule}: ${budget} poisons change at most ${changedAtMost} of ${right}, true ${changed[b]}\n  ${JSON.stringify(drawn)}\n`,
+    )
+  }
+}
+
 try {
   for (let number = 0; number < cases; number++) {
-    const drawn = drawCase(new RandomStream(seed, number, 'brute force'))
-    const { file, options, arguments: given } = await writeCase(drawn, folder)
+    const stream = new RandomStream(seed, number, values.collective ? 'brute force together' : 'brute force')
+    const drawn = values.collective ? drawTogether(stream) : drawCase(stream)
+    const { file, options, arguments: usual } = await writeCase(drawn, folder)
+    const collective = values.collective ? { collective: budgets.join() } : {}
+    const given = values.collective ? [...usual, '--collective', budgets.join()] : usual
     const out = path.join(folder, 'out')
     process.stdout.write = () => true
     try {
-      await certifyVotes(file, { ...options, out, quiet: true, json: true })
+      await certifyVotes(file, { ...options, ...collective, out, quiet: true, json: true })
     } catch (error) {
       print(`seed ${seed}, case ${number}: ${String(error)}\n  ${given.join(' ')}\n`)
       throw error
@@ -52,7 +90,8 @@ try {
     }
     const written = path.join(out, `imported-certificate-${drawn.rule}.json`)
     const text = readFileSync(written, 'utf8')
-    const { inputs } = JSON.parse(text) as Written
+    const { inputs, collective: bounds = [] } = JSON.parse(text) as Written
+    if (values.collective) checkBounds(drawn, bounds, `seed ${seed}, case ${number}`)
     for (const [t, truth] of trueCertificates(drawn).entries()) {
       const found = inputs[t]
       count.radii++
@@ -86,6 +125,12 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 const rules = [...byRule].map(([rule, times]) => `${rule} ${times}`).join(', ')
+if (values.collective) {
+  const share = (part: number) => ((100 * part) / count.bounds).toFixed(1)
+  print(
+    `${count.bounds} bounds on all inputs together, ${share(count.exactBounds)} % exact, ${share(count.useful)} % below the number of right predictions\n`,
+  )
+}
 print(
   `seed ${seed}: ${count.cases} files (${rules}), ${count.radii} radii, ${((100 * count.exact) / count.radii).toFixed(1)} % exact, ` +
     `${count.binary} also through the program: ${count.unsound === 0 ? 'never unsound' : `${count.unsound} UNSOUND`}\n`,

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { certifyVotes } from '../../src/cli/certify-votes.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { drawCase, trueCertificates, writeCase } from './votes-cases.ts'
+import { drawCase, drawTogether, trueCertificates, trueTogether, writeCase } from './votes-cases.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-cases-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -17,6 +17,7 @@ afterEach(() => {
 })
 
 interface Written {
+  readonly collective?: readonly { readonly budget: number; readonly changedAtMost: number }[]
   readonly inputs: readonly {
     readonly prediction: number
     readonly radius: number
@@ -53,4 +54,32 @@ test('no radius and no budget of a target is larger than what the adversary leav
   expect(seen.size).toBeGreaterThan(20) // of 7 rules, 11 dialects and 9 types
   expect(exact / radii).toBeGreaterThan(0.9)
   expect(exactTargets / radii).toBeGreaterThan(0.9)
+})
+
+test('no bound on all inputs together is below what one attack on all of them changes', async () => {
+  const budgets = [1, 2]
+  let [bounds, exact, lessThanAll] = [0, 0, 0]
+  const seen = new Set<string>()
+  for (let number = 0; number < 100; number++) {
+    const drawn = drawTogether(new RandomStream(7, number, 'together'))
+    seen.add(drawn.rule)
+    const { file, options } = await writeCase(drawn, folder)
+    const out = path.join(folder, 'together')
+    await certifyVotes(file, { ...options, collective: budgets.join(','), out, quiet: true, json: true })
+    const text = readFileSync(path.join(out, `imported-certificate-${drawn.rule}.json`), 'utf8')
+    const { collective: found = [] } = JSON.parse(text) as Written
+    const { right, changed } = trueTogether(drawn, budgets)
+    expect(found.map(({ budget }) => budget)).toEqual(budgets)
+    for (const [b, { changedAtMost }] of found.entries()) {
+      expect(changedAtMost, `case ${number}, budget ${budgets[b]}: ${JSON.stringify(drawn)}`).toBeGreaterThanOrEqual(
+        changed[b],
+      )
+      bounds++
+      if (changedAtMost === changed[b]) exact++
+      if (changedAtMost < right) lessThanAll++
+    }
+  }
+  expect(seen.size).toBe(7)
+  expect(exact / bounds).toBeGreaterThan(0.8)
+  expect(lessThanAll).toBeGreaterThan(10)
 })

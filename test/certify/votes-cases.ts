@@ -51,7 +51,8 @@ type Dialect = (typeof textDialects)[number] | `npy ${(typeof npyTypes)[number]}
 
 const pick = <T>(stream: RandomStream, from: readonly T[]): T => from[stream.integer(from.length)]
 
-export function drawCase(stream: RandomStream): VotesCase {
+/** @param inputs drawn where none is given */
+export function drawCase(stream: RandomStream, given?: { readonly inputs: number }): VotesCase {
   const rule = pick(stream, ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups', 'temporal'] as const)
   const ranked = rule === 'roe' || rule === 'roe_fa'
   const kind = ranked || stream.integer(5) === 0 ? 'scores' : 'votes'
@@ -65,7 +66,7 @@ export function drawCase(stream: RandomStream): VotesCase {
       ? 2 + stream.integer(2)
       : 2 + stream.integer(4)
   const seeds = kind === 'scores' && stream.integer(4) === 0 ? 2 : 1
-  const inputs = 1 + stream.integer(3)
+  const inputs = given?.inputs ?? 1 + stream.integer(3)
   // Classes that are voted for; with many, some on both sides of 16 bits.
   const voted = many ? [0, 255, 256, 65_534, 65_535, 65_536, 69_999].filter((c) => c < classes) : range(classes)
   const favorite = pick(stream, voted)
@@ -233,37 +234,88 @@ type CanReach = (captured: readonly number[], wanted: (answer: number) => boolea
 
 /** [inputs] by exhaustion. */
 export function trueCertificates(drawn: VotesCase): TrueCertificate[] {
-  const { votes, learners } = drawn
-  return votes.map((_, t) => {
-    const ballots = range(learners).map((i) => ballotOf(drawn, t, i))
-    const classes = relevant(drawn, ballots)
-    const ranked = drawn.rule === 'roe' || drawn.rule === 'roe_fa'
-    const winner = ranked ? runOff : plurality
-    const choices = ranked
-      ? [...allRankings(classes.length).map((order) => order.map((c) => classes[c])), []]
-      : [...classes.map((c) => [c]), []]
-    const before = winner(ballots, drawn.classes)
-    const canReach: CanReach = (captured, wanted) => {
-      const cast = [...ballots]
-      const assign = (depth: number): boolean => {
-        if (depth === captured.length) return wanted(winner(cast, drawn.classes))
-        // All captured learners of a plurality do best to vote together; those of a run-off may not.
-        return choices.some((choice) => {
-          if (ranked) {
-            cast[captured[depth]] = choice
-            return assign(depth + 1)
-          }
-          for (const i of captured) cast[i] = choice
-          return wanted(winner(cast, drawn.classes))
-        })
-      }
-      return assign(0)
-    }
-    const limit = ranked ? 2 : drawn.learners
+  return drawn.votes.map((_, t) => {
+    const { before, canReach } = electionOf(drawn, t)
+    const limit = isRanked(drawn) ? 2 : drawn.learners
     const breaks = (captured: readonly number[]) => canReach(captured, (answer) => answer !== before)
     const elects = (captured: readonly number[]) => canReach(captured, (answer) => answer === drawn.target)
     return { prediction: before, ...radiusOf(drawn, breaks, limit), target: costOf(drawn, elects, limit) }
   })
+}
+
+/** Several inputs, most of them predicted right: what the bound on all inputs together is about. */
+export function drawTogether(stream: RandomStream): VotesCase {
+  const drawn = drawCase(stream, { inputs: 3 + stream.integer(5) })
+  const labels = drawn.labels.map((label, t) => (stream.integer(4) === 0 ? label : electionOf(drawn, t).before))
+  const unlabeled = drawn.dialect.startsWith('npy ') || drawn.dialect === 'headless'
+  return {
+    ...drawn,
+    labels: labels.map((label, t) => (t === 0 ? electionOf(drawn, 0).before : label)),
+    dialect: unlabeled ? 'comma' : drawn.dialect,
+  }
+}
+
+/** What attacks on all inputs at once do, by exhaustion. */
+export interface TrueTogether {
+  /** Inputs with a true class, and how many of them are predicted right. */
+  readonly known: number
+  readonly right: number
+  /** [budgets] most right predictions that one attack of at most so many poisons changes. */
+  readonly changed: readonly number[]
+}
+
+/** A captured learner may vote differently on each input: which learners are captured is all that inputs have in common. */
+export function trueTogether(drawn: VotesCase, budgets: readonly number[]): TrueTogether {
+  const known = drawn.labels.flatMap((label, t) => (label === null ? [] : [{ label, ...electionOf(drawn, t) }]))
+  const right = known.filter(({ label, before }) => label === before)
+  const changed = budgets.map((budget) =>
+    attacksOf(drawn, budget)
+      .map((captured) => right.filter(({ before, canReach }) => canReach(captured, (answer) => answer !== before)))
+      .reduce((most, { length }) => Math.max(most, length), 0),
+  )
+  return { known: known.length, right: right.length, changed }
+}
+
+/** [attacks][] learners that the largest attacks of this budget capture. */
+function attacksOf(drawn: VotesCase, budget: number): number[][] {
+  const reach = reachOf(drawn)
+  if (drawn.rule !== 'temporal')
+    return [...combinations(reach.length, Math.min(budget, reach.length))].map((some) => [
+      ...new Set(some.flatMap((j) => reach[j])),
+    ])
+  const periods = drawn.learners + drawn.coverage - 1
+  const length = Math.min(budget, periods)
+  return range(periods - length + 1).map((from) => readersOf(drawn, from, length))
+}
+
+const isRanked = ({ rule }: VotesCase): boolean => rule === 'roe' || rule === 'roe_fa'
+
+/** What comes out for an input, and what ballots of captured learners bring about. */
+function electionOf(drawn: VotesCase, t: number): { readonly before: number; readonly canReach: CanReach } {
+  const ballots = range(drawn.learners).map((i) => ballotOf(drawn, t, i))
+  const classes = relevant(drawn, ballots)
+  const ranked = isRanked(drawn)
+  const winner = ranked ? runOff : plurality
+  const choices = ranked
+    ? [...allRankings(classes.length).map((order) => order.map((c) => classes[c])), []]
+    : [...classes.map((c) => [c]), []]
+  const canReach: CanReach = (captured, wanted) => {
+    const cast = [...ballots]
+    const assign = (depth: number): boolean => {
+      if (depth === captured.length) return wanted(winner(cast, drawn.classes))
+      // All captured learners of a plurality do best to vote together; those of a run-off may not.
+      return choices.some((choice) => {
+        if (ranked) {
+          cast[captured[depth]] = choice
+          return assign(depth + 1)
+        }
+        for (const i of captured) cast[i] = choice
+        return wanted(winner(cast, drawn.classes))
+      })
+    }
+    return assign(0)
+  }
+  return { before: winner(ballots, drawn.classes), canReach }
 }
 
 /** Learners that read one of these periods. */
