@@ -35,3 +35,11 @@ it.skipIf(process.platform === 'win32')(
     expect(process.exitCode).toBe(0)
   },
 )
+
+it('a part that every rank would do again is refused', async () => {
+  for (const shard of [['--shard', '1/2'], ['--shard=1/2']])
+    await expect(launchCommand(['certify', 'list.csv', ...shard], { ranks: 2 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('no --shard behind launch'),
+    })
+})

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { exitCodes, invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { exitCodes, invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
@@ -32,6 +32,14 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
       'COMMAND',
       `${rankCommands.slice(0, -1).join(', ')} or ${rankCommands.at(-1)} behind --, with its options`,
       args.join(' '),
+    )
+  const shard = args.find((each) => /^--shard(=|$)/.test(each))
+  if (shard !== undefined)
+    throw unusedArgument(
+      '--shard',
+      'behind launch',
+      shard,
+      'Every rank would have the same part. Leave it out: the ranks divide the work among themselves.',
     )
   const program = await launcherFor(mpirun)
   const folder = makeTemporaryFolder('launch')

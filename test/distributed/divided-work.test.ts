@@ -10,6 +10,7 @@ import { finetune } from '../../src/finetune/finetune.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { writeFeatureFiles } from '../../src/inference/feature-files.ts'
 import { toldFailure } from '../../src/inference/features.ts'
+import { predict } from '../../src/inference/predict.ts'
 import { computeFeaturesOnRanks } from '../../src/inference/rank-features.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
@@ -91,6 +92,15 @@ it('a head on the features of two ranks, with the readout they choose, is that o
   const written = filesOf('head-of-two', /^features|training-manifest/)
   expect(Object.keys(written)).toContain(path.join('evaluation', 'predictions.jsonl'))
   expect(written).toEqual(filesOf('head', /^features|training-manifest/))
+})
+
+it('predictions of two ranks for a list are those of one process, bit by bit', async () => {
+  const options = { from: place('head'), workers: 1, threads: 1, processes }
+  const made = (size: number) =>
+    valuesOnLocalRanks(size, (ranks) => predict([place('list.csv')], { ...options, ranks }))
+  const [alone] = await made(1)
+  expect(alone.filter(({ ok }) => !ok).map(({ video }) => video)).toEqual([place('broken.mp4')])
+  expect(await made(2)).toEqual([alone, alone])
 })
 
 const [launcher] = [...launchers].sort((a, b) => Number(a.missing !== null) - Number(b.missing !== null))
