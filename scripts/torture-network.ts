@@ -1,6 +1,6 @@
 /**
  * Trains on two ranks in two network namespaces of this machine, over TCP on one virtual cable: without trouble, over a slow cable that
- * loses packets, and over one that is cut in the middle of a run. Needs Linux, root, `ip`, `tc`, `unshare` and Open MPI.
+ * loses packets, and over one that is cut in the middle of a run. Needs Linux, root, `ip`, `tc`, `unshare`, and Open MPI or MPICH.
  *
  *   npx tsx scripts/torture-network.ts [--cuts 3] [--steps 24] [--limit 10] [--mpirun mpirun.openmpi] [--seed 0]
  *
@@ -15,6 +15,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
+import { kindOf, type MpiProgram } from '../src/distributed/find-mpi.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
 import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
 
@@ -42,12 +43,19 @@ const hosts = ['a', 'b'].map((name, i) => ({
 const [first, second] = hosts
 const stream = new RandomStream(Number(values.seed), 'cuts')
 const failures: string[] = []
+const mpirun = await launcher(values.mpirun)
 
 function root(program: string, ...args: readonly string[]): void {
   execFileSync(program, [...args], { stdio: 'pipe' })
 }
 
 const inside = (name: string, ...args: readonly string[]): void => root('ip', '-n', name, ...args)
+
+async function launcher(name: string): Promise<MpiProgram> {
+  const found = await kindOf(name)
+  if (found === null) throw new Error(`Expected a program of Open MPI or MPICH but received ${name}.`)
+  return found
+}
 
 /** Two namespaces and the cable between them. */
 function connect(): void {
@@ -61,8 +69,8 @@ function connect(): void {
     root('ip', 'netns', 'exec', name, 'sh', '-c', 'echo 3 > /proc/sys/net/ipv4/tcp_retries2')
   }
   const cases = hosts.map(({ name, address }) => `${address}) n=${name};;`).join(' ')
-  // What mpirun starts on the other host in place of ssh, with the name of the host.
-  const shell = `#!/bin/sh\nh=$1; shift\ncase $h in ${cases} esac\nexec ip netns exec $n unshare --uts sh -c "hostname $n; $*"\n`
+  // What mpirun starts on the other host in place of ssh, with options, the name of the host and a command.
+  const shell = `#!/bin/sh\nwhile [ "$1" != "\${1#-}" ]; do shift; done\nh=$1; shift\ncase $h in ${cases} esac\nexec ip netns exec $n unshare --uts sh -c "hostname $n; $*"\n`
   writeFileSync(agent, shell)
   chmodSync(agent, 0o755)
 }
@@ -104,18 +112,24 @@ interface Started {
   readonly ended: Promise<number | null>
 }
 
-function start(out: string, ...more: readonly string[]): Started {
+/** What mpirun is told of the hosts. */
+function flagsOf({ kind }: MpiProgram): readonly string[] {
+  const where = hosts.map(({ address }) => `${address}:1`).join(',')
+  if (kind === 'MPICH') return ['-launcher', 'ssh', '-launcher-exec', agent, '-hosts', where]
   const net = `${first.address}/24`
   const mca = ['plm_rsh_agent', agent, 'btl', 'self,tcp', 'btl_tcp_if_include', net, 'oob_tcp_if_include', net]
   const flags = mca.flatMap((value, i) => (i % 2 === 0 ? ['--mca', value] : [value]))
-  const where = hosts.map(({ address }) => `${address}:1`).join(',')
-  const run = ['--allow-run-as-root', ...flags, '--host', where, '--bind-to', 'none', '-x', 'VIDEOMAE_RANK_TIMEOUT']
+  return ['--allow-run-as-root', ...flags, '--host', where, '--bind-to', 'none', '-x', 'VIDEOMAE_RANK_TIMEOUT']
+}
+
+function start(out: string, ...more: readonly string[]): Started {
   const train = [process.execPath, main, 'pretrain', videos, '--recipe', file, '--out', out, ...more]
   const shell = `hostname ${first.name}; exec "$0" "$@"`
-  const command = ['unshare', '--uts', 'sh', '-c', shell, values.mpirun, ...run, '-np', '2', ...train]
+  const command = ['unshare', '--uts', 'sh', '-c', shell, mpirun.path, ...flagsOf(mpirun), '-np', '2', ...train]
   const child = spawn('ip', ['netns', 'exec', first.name, ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, VIDEOMAE_RANK_TIMEOUT: String(limit) },
+    // UCX, which MPICH sends with, would take the memory that the two hosts share.
+    env: { ...process.env, VIDEOMAE_RANK_TIMEOUT: String(limit), UCX_TLS: 'tcp,self' },
   })
   let text = ''
   child.stderr.on('data', (part) => {
