@@ -56,7 +56,7 @@ const [list] = positionals
 if (list === undefined) throw new Error('Expected LIST.')
 const { out } = values
 const [clips, threads, lambda, seed] = [values.clips, values.threads, values.lambda, values.seed].map(Number)
-const readouts = values.readouts.split(',').map(readoutName)
+const readouts = values.readouts.split(',').map((text) => readoutName(text))
 const sideBySide = readouts.join('+')
 const { videos, classes } = readList(list, { part: values['hold-out'], group: values.group })
 const trusted = values.trusted === undefined ? null : listVideos([values.trusted])

@@ -148,7 +148,7 @@ const sources: readonly (readonly [string, TokenSource])[] = [
 const number = (value: number): string => value.toFixed(3)
 const lines = ['readout,tokens,labels_per_class,balanced_accuracy,low,high,over_pixels,low,high']
 const table: string[] = []
-for (const readout of values.readouts.split(',').map(readoutName)) {
+for (const readout of values.readouts.split(',').map((text) => readoutName(text))) {
   const base = new Map<number, readonly number[]>()
   for (const [name, source] of sources) {
     const found = answersOf(await rowsOf(source, readout))

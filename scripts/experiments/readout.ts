@@ -118,7 +118,7 @@ const sources: readonly (readonly [string, TokenSource])[] = [
   ['pretrained', { ...opened, sampling }],
   ['pixels', patchSource(sampling)],
 ]
-const readouts = values.readouts.split(',').map(readoutName)
+const readouts = values.readouts.split(',').map((text) => readoutName(text))
 mkdirSync(out, { recursive: true })
 const draws = drawsOf(videos, Number(values.seed))
 const ones = new Int32Array(videos.length).fill(1)

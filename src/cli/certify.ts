@@ -10,6 +10,7 @@ import type { Rule } from '../certify/rules/list.ts'
 import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideosShare } from '../certify/videos/certify-videos.ts'
+import { describeClasses } from '../certify/videos/class-list.ts'
 import { type GroupClaim, planGroups, requireFreshStart } from '../certify/videos/group-plan.ts'
 import { pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
 import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kinds.ts'
@@ -251,7 +252,7 @@ function reportCertificate(
       seenRemarks(data.seen)
         .map((remark) => `warning    ${remark}\n`)
         .join('') +
-      `classes    ${data.classes === 'any' ? 'any: the claim holds whatever classes there are' : `declared (${data.classesFrom})`}\n` +
+      `classes    ${describeClasses(data, certificate.classNames)}\n` +
       `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
       `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +

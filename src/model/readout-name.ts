@@ -37,15 +37,19 @@ export const readoutSyntax = `${readoutKinds.join(', ')}, with :G for a grid of 
  * The full name of a readout: `motion` is `motion:3`. `mean` has no grid.
  *
  * @param text `mean`, or a kind with or without its grid, such as `motion` or `motion:2`; several with `+` between them
+ * @param others names that the caller knows besides, each alone; for messages
  * @throws VideoMaeError `READOUT_UNKNOWN`, also where one is there twice
  */
-export function readoutName(text: string): string {
-  return parseReadouts(text).map(nameOf).join('+')
+export function readoutName(text: string, others: readonly string[] = []): string {
+  return parseReadouts(text, others).map(nameOf).join('+')
 }
 
-/** @throws VideoMaeError `READOUT_UNKNOWN`, also where one is there twice */
-export function parseReadouts(text: string): readonly Readout[] {
-  const readouts = text.split('+').map((part) => parseReadout(part, text))
+/**
+ * @param others names that the caller knows besides, for messages
+ * @throws VideoMaeError `READOUT_UNKNOWN`, also where one is there twice
+ */
+export function parseReadouts(text: string, others: readonly string[] = []): readonly Readout[] {
+  const readouts = text.split('+').map((part) => parseReadout(part, text, others))
   if (new Set(readouts.map(nameOf)).size < readouts.length) throw unknownReadout(text, 'each readout once')
   return readouts
 }
@@ -56,12 +60,13 @@ export function nameOf({ kind, cells }: Readout): string {
 }
 
 /** @param whole what `part` is a part of, for the message */
-function parseReadout(part: string, whole: string): Readout {
+function parseReadout(part: string, whole: string, others: readonly string[]): Readout {
   const match = /^([a-z-]+)(?::([1-9]\d{0,3}))?$/.exec(part)
   const kind = readoutKinds.find((name) => name === match?.[1])
   const cells = match?.[2] === undefined ? defaultCells : Number(match[2])
   if (part === automaticReadout) throw automaticElsewhere()
-  if (kind === undefined || cells > mostCells) throw unknownReadout(whole, readoutSyntax)
+  if (kind === undefined || cells > mostCells)
+    throw unknownReadout(whole, [readoutSyntax, ...others].join('; or '), others)
   if (kind !== 'mean') return { kind, cells }
   if (match?.[2] !== undefined) throw unknownReadout(whole, 'mean without a grid')
   return { kind, cells: 1 }
@@ -75,8 +80,8 @@ function automaticElsewhere(): VideoMaeError {
   })
 }
 
-function unknownReadout(text: string, expected: string): VideoMaeError {
-  const nearest = nearestKey(text.split(':')[0], readoutKinds)
+function unknownReadout(text: string, expected: string, others: readonly string[] = []): VideoMaeError {
+  const nearest = nearestKey(text.split(':')[0], [...readoutKinds, ...others])
   return new VideoMaeError(`Expected a readout (${expected}) but received ${JSON.stringify(text)}.`, {
     code: 'READOUT_UNKNOWN',
     exit: 'usage',

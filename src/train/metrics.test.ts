@@ -156,7 +156,26 @@ describe('progress', () => {
         'videos 2/9  35 s left\nvideos 4/9  25 s left\nvideos 6/9  15 s left\nvideos 8/9  5 s left\n',
       )
       const lines = counted(true).split('\r\u001b[2K')
-      expect([lines[2], lines.length, lines.at(-1)]).toEqual(['videos 1/9  40 s left', 11, ''])
+      expect([lines[2], lines[3], lines.length, lines.at(-1)]).toEqual(['videos 1/9', 'videos 2/9  35 s left', 11, ''])
+    } finally {
+      clock.mockRestore()
+    }
+  })
+
+  it('tells the time left from the first video on, without the start of the processes before it', () => {
+    const clock = vi.spyOn(performance, 'now')
+    const lines: string[] = []
+    const count = new ProgressDisplay({ stream: { write: (part: string) => lines.push(part) } }).counter('videos')
+    try {
+      for (const [seconds, done] of [
+        [0, 0],
+        [60, 1],
+        [72, 3],
+      ]) {
+        clock.mockReturnValue(1e6 + seconds * 1000)
+        count(done, 13)
+      }
+      expect(lines).toEqual(['videos 1/13\n', 'videos 3/13  1 min 00 s left\n'])
     } finally {
       clock.mockRestore()
     }

@@ -63,22 +63,23 @@ export class ProgressDisplay {
 
   /** Progress of work that is counted in videos: with the time left on a terminal, every ten seconds elsewhere. */
   counter(what: string): (done: number, total: number) => void {
+    // From the first that is done: what comes before it is the start of processes.
     let began: { readonly at: number; readonly done: number } | null = null
-    let lastLine = 0
+    let lastLine: number | null = null
     return (done, total) => {
       if (this.quiet) return
       const now = performance.now()
-      if (began === null) {
-        began = { at: now, done }
-        lastLine = now
-      }
+      lastLine ??= now
+      if (done > 0) began ??= { at: now, done }
       if (done >= total) {
         began = null // the next work of this kind has a pace of its own
+        lastLine = null
         this.clear()
         return
       }
-      const counted = done - began.done
-      const left = counted === 0 ? '' : `  ${formatSeconds(((now - began.at) / 1000 / counted) * (total - done))} left`
+      const counted = began === null ? 0 : done - began.done
+      const seconds = began === null ? 0 : (now - began.at) / 1000
+      const left = counted === 0 ? '' : `  ${formatSeconds((seconds / counted) * (total - done))} left`
       const line = `${what} ${done}/${total}${left}`
       if (this.stream.isTTY === true) {
         if (now - this.lastDraw < 100) return

@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
 import { lineEnd } from '../../format/csv.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularFile } from '../../format/regular-file.ts'
@@ -52,6 +53,25 @@ export function classNamesOf({ declared }: ClassList, labels: Iterable<string>, 
   const found = [...new Set(labels)].sort(compareClassNames)
   if (found.length < 2) throw tooFew(source, found, dataHint)
   return [...otherClasses, ...found]
+}
+
+/** At most so many classes are named in a line. */
+const namedClasses = 8
+
+/**
+ * Which classes a claim is about, in a line.
+ *
+ * @param data `any`, or `declared` and where that was: `declared`, or a file
+ * @param names [classes] as the certificate has them
+ */
+export function describeClasses(
+  { classes, classesFrom }: { readonly classes: 'any' | 'declared'; readonly classesFrom: string },
+  names: readonly string[],
+): string {
+  if (classes === 'any') return 'any: the claim holds whatever classes there are'
+  const where = classesFrom === 'declared' ? '' : ` in ${classesFrom}`
+  const more = names.length > namedClasses ? ', ...' : ''
+  return printable(`${names.length} declared${where}: ${names.slice(0, namedClasses).join(', ')}${more}`)
 }
 
 function namesOf(text: string, file: string): string[] {

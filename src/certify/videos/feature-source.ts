@@ -13,7 +13,7 @@ import { tokenGrid } from '../../model/configuration.ts'
 import { readoutWidth } from '../../model/readout.ts'
 import { readoutName } from '../../model/readout-name.ts'
 import { clipTiming } from '../../train/clip-timing.ts'
-import { type HogReadout, hogSize, isHogReadout } from './hog.ts'
+import { type HogReadout, hogReadouts, hogSize, isHogReadout } from './hog.ts'
 
 /** What makes features of videos: an encoder, or their pixels. */
 export type FeatureSource =
@@ -85,7 +85,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
       kind: 'patches',
       name: from,
       source: patchSource(sampling),
-      readout: readoutName(asked),
+      readout: readoutName(asked, hogReadouts),
     })
   }
   if (isHogReadout(asked)) throw unusedArgument('readout', `with ${from}, but only with pixels`, asked)
