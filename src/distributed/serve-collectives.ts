@@ -77,6 +77,7 @@ function serve(library: Collectives, request: CollectiveRequest, ending: Ending)
     case 'barrier':
       return null
     case 'close':
+      Atomics.store(ending, 2, 1)
       library.finalize()
       return null
   }

@@ -39,6 +39,12 @@ interface Pending {
 /** Milliseconds after which a rank that the library does not end is killed, so that the launcher ends the others. */
 const abortLimit = 5000
 
+/**
+ * Milliseconds in which the library lets go of the ranks, once all have said that they are done. MPICH 4.0 over TCP does not always
+ * return from MPI_Finalize, in programs in C either.
+ */
+const leavingLimit = 5000
+
 /** A library of collective calls in a thread of its own. */
 export class ThreadCommunicator implements Communicator {
   readonly transport: 'mpi' | 'nccl'
@@ -49,7 +55,7 @@ export class ThreadCommunicator implements Communicator {
   private onDevice: Started['onDevice']
   private readonly worker: Worker
   private readonly line: RankLine | undefined
-  private readonly ending = new Int32Array(new SharedArrayBuffer(8))
+  private readonly ending = new Int32Array(new SharedArrayBuffer(12))
   private readonly pending = new Map<number, Pending>()
   private posted = 0
   private readonly sums = new Int32Array(new SharedArrayBuffer(4))
@@ -147,11 +153,29 @@ export class ThreadCommunicator implements Communicator {
   }
 
   close(): Promise<void> {
-    this.closing ??= this.call({ call: 'close' }).then(() => {
-      this.line?.leave()
-      return this.end()
-    })
+    this.closing ??= this.leave()
     return this.closing
+  }
+
+  private async leave(): Promise<void> {
+    const left = this.call({ call: 'close' }).then(() => true)
+    const free = await Promise.race([left, this.heldForever()])
+    this.line?.leave()
+    if (free) return this.end()
+    left.catch(() => {})
+    this.watch?.stop()
+    // Nothing is lost, but the thread waits in native code: whoever waits for it at the end would never end.
+    this.worker.unref()
+    process.once('exit', endAtOnce)
+  }
+
+  /** False, some time after the thread has begun to leave the library. */
+  private async heldForever(): Promise<false> {
+    const idle = (milliseconds: number): Promise<void> =>
+      new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+    while (Atomics.load(this.ending, 2) === 0) await idle(100)
+    await idle(leavingLimit)
+    return false
   }
 
   private async call(request: CollectiveRequest): Promise<CollectiveResult> {

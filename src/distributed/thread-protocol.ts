@@ -1,6 +1,6 @@
 import type { ReduceOperation } from './communicator.ts'
 
-/** Two numbers: whether to end all ranks, and with which exit code. Shared with the thread. */
+/** Three numbers: whether to end all ranks, with which exit code, and whether the thread leaves the library. Shared with the thread. */
 export type Ending = Int32Array
 
 /** What a thread that serves collective calls says once all ranks have started. */

@@ -1,5 +1,9 @@
 /** The binding on libraries that are compiled here: they take the handles of one ABI and no others. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { compiledEntry } from '../../src/core/entry.ts'
 import { MpiLibrary } from '../../src/distributed/mpi/library.ts'
 import { valuesOf } from '../../src/distributed/reducer.ts'
 import { fakeMpi, hasCompiler } from './fake-mpi.ts'
@@ -31,6 +35,33 @@ describe.skipIf(!hasCompiler)('a library of', () => {
       expect.objectContaining({ code: 'COMMUNICATION_FAILED', message: expect.stringContaining('a foreign handle') }),
     )
     mpi.finalize()
+  })
+
+  it('a library that does not let go of the ranks holds none: the process ends in order, with its own exit code', () => {
+    const entry = compiledEntry(
+      new URL('../../src/distributed/thread-communicator.ts', import.meta.url).href,
+      './open-communicator',
+    )
+    const program = `
+      import { openCommunicator } from ${JSON.stringify(entry.href)}
+      const communicator = await openCommunicator()
+      await communicator.close()
+      console.log('closed')
+      process.exitCode = 3`
+    const library = fakeMpi('-DTHREADS=2', '-DHELD')
+    const file = path.join(path.dirname(library), 'leaves.mjs')
+    writeFileSync(file, program)
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], {
+      env: {
+        ...process.env,
+        VIDEOMAE_MPI: library,
+        OMPI_COMM_WORLD_SIZE: '2',
+        OMPI_COMM_WORLD_RANK: '1',
+      },
+      encoding: 'utf8',
+      timeout: 120_000,
+    })
+    expect([status, stdout], stderr).toEqual([3, 'closed\n'])
   })
 
   it('one thread is refused', () => {
