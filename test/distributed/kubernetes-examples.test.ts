@@ -127,7 +127,8 @@ async function expectTwoRanks(
   )
   const PATH = install(path.join(at, 'bin'), {
     // Each worker believes that its machine is its own, so that ranks would not leave the processor to others while they wait.
-    mpirun: `exec ${openMpi.program} --mca mpi_yield_when_idle 1 "$@"`,
+    // Two daemons of one run on one machine would place the picture of its processors at one address: one of them crashed now and then.
+    mpirun: `exec ${openMpi.program} --mca mpi_yield_when_idle 1 --mca rtc_hwloc_vmhole none "$@"`,
     videomae: `exec '${process.execPath}' '${script}' "$@" --recipe '${recipe}' ${settings.join(' ')}`,
     ssh: `
 while [[ $1 == -* ]]; do [[ $1 != -o ]] || shift; shift; done
