@@ -1,6 +1,7 @@
 /** Signs of learning over a pretraining run: when they are measured, and what is written down. */
 import { appendFile } from 'node:fs/promises'
 import path from 'node:path'
+import { VideoMaeError } from '../../core/errors.ts'
 import type { Ranks } from '../../distributed/ranks.ts'
 import type { EngineSession } from '../../engine/engine.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
@@ -26,6 +27,9 @@ export interface RunSignsOptions extends ProbeOptions, Pick<RunOptions, 'out' | 
   /** Steps from one checkpoint to the next. */
   readonly every: number
 }
+
+/** What features can be like that nothing is measured on them. Training may go on: it looks at its own numbers. */
+const ofFeatures: ReadonlySet<string> = new Set(['OUTPUT_NOT_FINITE', 'RIDGE_SINGULAR'])
 
 /** Looks before the first step, at every checkpoint of the schedule and behind the last step. The first rank looks; the others wait. */
 export class RunSigns {
@@ -57,14 +61,16 @@ export class RunSigns {
    * @throws VideoMaeError what the decoder and the engine throw
    */
   async after(step: number, session: EngineSession, show: ShowScalars): Promise<void> {
-    const { ranks, steps, every, signal } = this.options
+    const { ranks, steps, every, signal, onNote } = this.options
     if (step % every !== 0 && step !== steps) return
     await ranks.agree(async () => {
       if (ranks.rank > 0 || this.lines.some((line) => line.step === step)) return
       try {
         await this.look(step, session, show)
       } catch (error) {
-        if (signal?.aborted !== true) throw error
+        if (signal?.aborted === true) return
+        if (!(error instanceof VideoMaeError) || !ofFeatures.has(error.code)) throw error
+        onNote?.(`warning: no signs of learning after step ${step}: ${error.message}`)
       }
     })
   }
