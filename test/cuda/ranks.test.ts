@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type FinishedProgram, startVideomaeIn } from '../cli/run-program.ts'
+import { type FinishedProgram, type StartedProgram, startVideomaeIn } from '../cli/run-program.ts'
 import { launchers } from '../distributed/launchers.ts'
 import { createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
 import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMissing } from './emulation/build.ts'
@@ -15,7 +15,8 @@ import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMiss
 vi.setConfig(compilationTimeouts)
 const mpi = launchers.find((each) => each.missing === null)
 const missing = emulationMissing()
-const steps = 3
+/** A run that is stopped after its first step has some left. */
+const steps = 6
 
 describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ? '' : ` (${missing})`}`, () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-ranks-'))
@@ -33,6 +34,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     launch: readonly string[],
     variables: Readonly<Record<string, string>> = {},
     more: readonly string[] = [],
+    flags: readonly string[] = [],
   ) {
     const toolkit = buildEmulatedToolkit()
     const settings = [
@@ -47,14 +49,17 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
       ...{ VIDEOMAE_MPI_TIMEOUT: '120', EMULATED_LOG: log(name), ...variables },
     }
     const set = settings.flatMap((setting) => ['--set', setting])
-    return startVideomaeIn(env, ...launch, ...command, ...set)
+    return startVideomaeIn(env, ...launch, ...command, ...set, ...flags)
   }
 
   const log = (name: string): string => place(`${name}.log`)
   const under = (program: string): string[] => ['launch', '--mpirun', program, '--ranks', '2', '--']
 
-  async function expectTrained(name: string, launch: readonly string[]): Promise<string> {
-    const started = start(name, launch)
+  const processesOf = ({ stderr }: StartedProgram): number[] =>
+    [...stderr().matchAll(/\(process (\d+)\)/g)].map(([, id]) => Number(id))
+
+  async function expectTrained(name: string, launch: readonly string[], flags: readonly string[] = []) {
+    const started = start(name, launch, {}, [], flags)
     trainings.set('alone', trainings.get('alone') ?? start('alone', []).ended)
     const alone = await trainings.get('alone')
     expect(alone?.code, alone?.stderr).toBe(0)
@@ -86,19 +91,34 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     },
   )
 
-  it('train the same without MPI', async () => {
-    const stderr = await expectTrained('nccl', under('none'))
+  it('train the same without MPI, also where Ctrl-C has stopped them and --resume goes on', async () => {
+    const stopped = start('nccl', under('none'))
+    await untilStep(stopped, 1)
+    const [, second] = processesOf(stopped)
+    // The others wait for it in the sum: the run cannot end before it is told to stop.
+    process.kill(second, 'SIGSTOP')
+    stopped.process.kill('SIGINT')
+    await vi.waitUntil(() => stopped.stderr().includes('SIGINT: stopping'), { timeout: 20_000 })
+    process.kill(second, 'SIGCONT')
+    const { code, stderr: said } = await stopped.ended
+    expect(code, said).toBe(130)
+    expect(said).toMatch(
+      new RegExp(`Stopped after [1-${steps - 1}] of ${steps} steps; everything .* \\[INTERRUPTED\\]`),
+    )
+    const stderr = await expectTrained('nccl', under('none'), ['--resume'])
     expect(stderr).toMatch(/ranks {5}2 over NCCL 2\.32\.3: rank 0 on \S+ \(process \d+\), rank 1 on/)
     if (mpi === undefined) return
-    const weights = (name: string) => readFileSync(path.join(place(name), `step-0000000${steps}/model.safetensors`))
-    expect(weights('nccl').equals(weights('mpi'))).toBe(true)
+    const saved = (name: string, file: string) => readFileSync(path.join(place(name), `step-0000000${steps}`, file))
+    for (const file of ['model.safetensors', 'optimizer.safetensors', 'ema/model.safetensors'])
+      expect(saved('nccl', file).equals(saved('mpi', file)), file).toBe(true)
+    expect(curve(place('nccl'))).toEqual(curve(place('mpi')))
   })
 
   it('without MPI, end where one of them is killed, and a sum on the CPU is refused', async () => {
     const refused = start('refused', under('none'), {}, ['engine.name=reference'])
     const running = start('killed', under('none'), {}, ['schedule.duration=100000 steps'])
     await untilStep(running, 2)
-    const [, second] = [...running.stderr().matchAll(/\(process (\d+)\)/g)].map(([, id]) => Number(id))
+    const [, second] = processesOf(running)
     process.kill(second, 'SIGKILL')
     const { code, stderr } = await running.ended
     expect(code, stderr).toBe(4)
