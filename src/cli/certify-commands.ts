@@ -52,6 +52,11 @@ function addShared(command: Command, out: string): Command {
     )
     .option('--clips <n>', 'clips of each training video', countOf('clips'))
     .option(
+      '--test-clips <n>',
+      'clips of each predicted video, whose features are averaged (default: as --clips)',
+      countOf('testClips'),
+    )
+    .option(
       '--augment <list>',
       `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationNames.join(', ')}`,
     )

@@ -27,6 +27,7 @@ export interface VideoCommandOptions extends CommonOptions {
   readonly trust?: EncoderTrust
   readonly labelsUsed?: boolean
   readonly clips?: number
+  readonly testClips?: number
   /** Kinds of augmentation, separated by commas. */
   readonly augment?: string
   readonly stride?: number
@@ -73,11 +74,12 @@ export function videoOptions(
   signal: AbortSignal,
 ): VideoStudyOptions & { readonly from: string | readonly string[] } {
   const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, augment, stride, readout } = options
+  const { testClips } = options
   const { threads, workers, decoder, seed, out, cache, engine, quiet = false, classes } = options
   const { period, until, coverage } = options
   return {
     ...{ data, from, learner, test, testShare, split, by, trusted, trainedOn, trust, labelsUsed },
-    ...{ clips, stride, readout, threads, workers, decoder, seed, out, signal },
+    ...{ clips, testClips, stride, readout, threads, workers, decoder, seed, out, signal },
     ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,
     ...(augment === undefined ? {} : { augment: augmentationOf(augment) }),

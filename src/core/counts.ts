@@ -22,6 +22,7 @@ export const largestCounts = {
   subsets: 100_000,
   /** Temporal views of a video. */
   clips: 1024,
+  testClips: 1024,
   /** Spatial views of a video. */
   crops: 64,
   windowStep: 1_000_000,

@@ -11,6 +11,8 @@ export interface ClipOfFile {
   readonly input: 'uint8' | 'float32'
   readonly mean: readonly number[]
   readonly std: readonly number[]
+  /** What is made of several views of a video, one sentence. Default: what a classifier does. */
+  readonly together?: string
 }
 
 export interface SidecarClip {
@@ -48,11 +50,19 @@ export interface SidecarClip {
   }
 }
 
-export function sidecarClip({ frames, size, sampling, input, mean, std }: ClipOfFile): SidecarClip {
+export function sidecarClip({
+  frames,
+  size,
+  sampling,
+  input,
+  mean,
+  std,
+  together = ofClassifier,
+}: ClipOfFile): SidecarClip {
   const { height, width } = size
   return {
     frames,
-    sampling: sampling === null ? null : samplingOf(sampling, frames),
+    sampling: sampling === null ? null : samplingOf(sampling, frames, together),
     orientation: 'Pictures are turned as the file says for display. The shape of pixels is not applied.',
     resize: resizeOf(size),
     crop: {
@@ -72,10 +82,10 @@ export function sidecarClip({ frames, size, sampling, input, mean, std }: ClipOf
   }
 }
 
-const mean = 'A classifier takes the mean of the probabilities of its views.'
+const ofClassifier = 'A classifier takes the mean of the probabilities of its views.'
 
 /** What `temporalViews` and `createTimeline` do. */
-function samplingOf({ kind, stride, fps }: TestSampling, frames: number): SidecarClip['sampling'] {
+function samplingOf({ kind, stride, fps }: TestSampling, frames: number, together: string): SidecarClip['sampling'] {
   const positions =
     fps === null
       ? 'Positions are the frames of the video in the order of display.'
@@ -84,12 +94,12 @@ function samplingOf({ kind, stride, fps }: TestSampling, frames: number): Sideca
     return {
       ...{ kind, stride: null, fps, seconds: null, positions },
       rule: `Frame i is position min(n - 1, floor(i * (n / ${frames}))) of n.`,
-      views: `View k of K: frame i is position min(n - 1, floor(k * (n / ${frames}) / K + i * (n / ${frames}))). ${mean}`,
+      views: `View k of K: frame i is position min(n - 1, floor(k * (n / ${frames}) / K + i * (n / ${frames}))). ${together}`,
     }
   return {
     ...{ kind, stride, fps, seconds: fps === null ? null : (frames * stride) / fps, positions },
     rule: `List the positions 0, ${stride}, ${2 * stride}, ... below n. Repeat the last one until there are ${frames}. Of these m, take ${frames} in a row from number floor((m - ${frames}) / 2).`,
-    views: `View k of K begins at number floor(k * (m - ${frames}) / (K - 1)). ${mean}`,
+    views: `View k of K begins at number floor(k * (m - ${frames}) / (K - 1)). ${together}`,
   }
 }
 

@@ -234,6 +234,8 @@ describe('the family', () => {
     await refused({ kind: 'ridge', epochs: 3 }).toThrow(/epochs/)
     await refused({ kind: 'full', lambda: 1 }).toThrow(/lambda/)
     await refused({ kind: 'attentive' }, { trusted: videos }).toThrow(/trusted/)
+    for (const name of ['clips', 'testClips'])
+      await refused({ kind: 'full' }, { [name]: 2 }).toThrow(`1 with full learners for ${name}`)
     await refused({ kind: 'ridge' }, { trust: 'fixed' }).toThrow(/fitted to data/)
     expect(ownOptions({ kind: 'ridge', epochs: 3, lambda: 1 })).toMatchObject({ lambda: 1, epochs: undefined })
     expect(ownOptions({ kind: 'attentive', epochs: 3, lambda: 1 })).toMatchObject({ lambda: undefined, epochs: 3 })

@@ -39,6 +39,7 @@ const ofStudies: Record<string, Use> = {
   '--test-share': testShare,
   '--split': split,
   '--clips': { tests: [['test/certify-videos/learners.test.ts', 'refuses options that a learner does not have']] },
+  '--test-clips': { tests: [['test/certify-videos/learners.test.ts', 'refuses options that a learner does not have']] },
   '--augment': { tests: [['test/certify-videos/augment.test.ts', 'is refused where nothing reads it']] },
   '--engine': { tests: [[unitTests, pixels]] },
   '--readout': { tests: [['test/certify-videos/readout.test.ts', 'is refused before any video is decoded']] },

@@ -9,6 +9,7 @@ import type { IdleProcesses } from '../../video/idle-processes.ts'
 import type { DecoderName } from '../../video/types.ts'
 import type { FeatureSet, TestSet } from '../ensemble/feature-set.ts'
 import type { FeatureSource } from './feature-source.ts'
+import { inputClips, meanRow } from './input-row.ts'
 import { originalsOf, samplesOfVideos } from './learners/video-set.ts'
 import { computePixels } from './pixels.ts'
 
@@ -19,8 +20,10 @@ export interface VideoFeatureOptions {
   readonly threads?: number
   readonly workers?: number
   readonly decoder?: DecoderName
-  /** Clips of each video. Default 1, the middle. */
+  /** Clips of each video, a row each. Default 1, the middle. */
   readonly clips?: number
+  /** Clips of each predicted video, whose features are averaged; see `inputClips`. */
+  readonly testClips?: number
   /** Further clips of each training video, rows of the same video; see `augmentationKinds`. Default: none. */
   readonly augment?: readonly AugmentationKind[]
   /** Compute only number `index` of every `count` videos. */
@@ -82,12 +85,38 @@ export async function videoFeatures(
   videos: readonly LabeledVideo[],
   options: VideoFeatureOptions,
 ): Promise<VideoFeatures> {
+  return gatherFeatures(source, videos, options, (rows) => rows)
+}
+
+/**
+ * Features of videos to predict: one row for each video, the mean over its clips.
+ *
+ * @throws VideoMaeError as `videoFeatures`
+ */
+export async function inputFeatures(
+  source: FeatureSource,
+  videos: readonly LabeledVideo[],
+  options: VideoFeatureOptions,
+): Promise<VideoFeatures> {
+  const clips = inputClips(options)
+  return gatherFeatures(source, videos, { ...options, clips, augment: undefined }, (rows, width) =>
+    meanRow(Array.from({ length: rows.length / width }, (_, i) => rows.subarray(i * width, (i + 1) * width))),
+  )
+}
+
+/** @param take what is kept of the rows of one video */
+async function gatherFeatures(
+  source: FeatureSource,
+  videos: readonly LabeledVideo[],
+  options: VideoFeatureOptions,
+  take: (rows: Float32Array, width: number) => Float32Array,
+): Promise<VideoFeatures> {
   const stored = await storeFeatures(source, videos, { ...options, shard: null })
   const { store, failures } = stored
   const parts: Float32Array[] = []
   const owners: LabeledVideo[] = []
   for (const { video, digest } of stored.videos) {
-    const rows = await store.read(digest)
+    const rows = take(await store.read(digest), store.width)
     parts.push(rows)
     for (let from = 0; from < rows.length; from += store.width) owners.push(video)
   }

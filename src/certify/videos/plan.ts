@@ -99,7 +99,10 @@ export interface CertifyVideosPlan {
 export async function planCertification(options: CertifyVideosOptions): Promise<CertifyVideosPlan> {
   const { stride, readout, signal, seed, by = 'content', learner = { kind: 'ridge' }, onNote = () => {} } = options
   checkLearner(learner)
-  if (options.clips !== undefined) requireCount('clips', options.clips)
+  for (const name of ['clips', 'testClips'] as const) {
+    const count = options[name]
+    if (count !== undefined) requireCount(name, count)
+  }
   requireAugmentation(options, learner)
   const names = typeof options.from === 'string' ? [options.from] : options.from
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
@@ -111,7 +114,8 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
     if (options.trusted !== undefined)
       throw unusedArgument('trusted', `with ${whose}, which need no scale`, options.trusted)
     if (readout !== undefined) throw unusedArgument('readout', `with ${whose}, which read tokens or frames`, readout)
-    if ((options.clips ?? 1) !== 1) throw invalidArgument('clips', `1 with ${whose}`, options.clips)
+    for (const name of ['clips', 'testClips'] as const)
+      if ((options[name] ?? 1) !== 1) throw invalidArgument(name, `1 with ${whose}`, options[name])
   }
   const sources: FeatureSource[] = []
   for (const name of names)

@@ -12,8 +12,17 @@ import { headLearners } from '../ensemble/heads/family.ts'
 import { headNamed } from '../ensemble/heads/list.ts'
 import type { LearnerFamily } from '../ensemble/learners.ts'
 import type { EncoderProvenance } from '../threat/threat.ts'
-import { featureSetOf, noVideos, storeFeatures, testSetOf, type VideoFailure, videoFeatures } from './feature-sets.ts'
+import {
+  featureSetOf,
+  inputFeatures,
+  noVideos,
+  storeFeatures,
+  testSetOf,
+  type VideoFailure,
+  videoFeatures,
+} from './feature-sets.ts'
 import type { FeatureSource } from './feature-source.ts'
+import { inputClips } from './input-row.ts'
 import { attentiveTrainer } from './learners/attentive.ts'
 import { engineLearners } from './learners/family.ts'
 import { openFrames } from './learners/frames.ts'
@@ -149,7 +158,7 @@ async function setsOf(
   options: CertifyVideosOptions,
 ): Promise<SetsOfSource> {
   const train = await videoFeatures(source, videos, options)
-  const test = await videoFeatures(source, division.test, { ...options, ...middleOnly })
+  const test = await inputFeatures(source, division.test, options)
   const leftOut = [
     ...undecoded(train.failures, () => 'training', options),
     ...undecoded(test.failures, () => 'test', options),
@@ -163,7 +172,7 @@ async function setsOf(
   return { set, test: tested, scale, leftOut: [...leftOut, ...lost] }
 }
 
-/** What is predicted or fixes the scale is read as it is: one clip, the middle. */
+/** What fixes the scale is read as it is: one clip, the middle. */
 const middleOnly = { clips: 1, augment: undefined }
 
 /**
@@ -251,7 +260,9 @@ async function shareOf(
     else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
     else {
       await storeFeatures(source, train, { ...options, shard })
-      await storeFeatures(source, [...division.test, ...(trusted?.videos ?? [])], { ...options, ...middleOnly, shard })
+      const inputs = { clips: inputClips(options), augment: undefined }
+      await storeFeatures(source, division.test, { ...options, ...inputs, shard })
+      await storeFeatures(source, trusted?.videos ?? [], { ...options, ...middleOnly, shard })
     }
   }
 }

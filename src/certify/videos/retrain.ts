@@ -44,6 +44,7 @@ const optionSchema = z.looseObject({
   from: z.array(z.string()).length(1),
   readout: z.string().optional(),
   clips: z.number().int().positive(),
+  testClips: z.number().int().positive().default(1),
   augment: z.array(z.enum(augmentationKinds)).optional(),
   stride: z.number().int().positive().nullable(),
   trusted: z.string().nullable(),
@@ -171,10 +172,10 @@ function videoOptions(
   stated: z.infer<typeof optionSchema>,
   { data, test, from, cache, signal, onProgress }: RetrainOptions & { readonly cache: string },
 ): CertifyVideosOptions {
-  const { readout, clips, augment, stride, trusted, decoder, engine } = stated
+  const { readout, clips, testClips, augment, stride, trusted, decoder, engine } = stated
   return {
     ...optionsAgain(file, certificate, { data, test, signal }),
-    ...{ clips, decoder, from: from ?? stated.from[0], engine: engine?.split(' ', 1)[0] ?? null },
+    ...{ clips, testClips, decoder, from: from ?? stated.from[0], engine: engine?.split(' ', 1)[0] ?? null },
     cache,
     ...(readout === undefined ? {} : { readout }),
     ...(augment === undefined ? {} : { augment }),

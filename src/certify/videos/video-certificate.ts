@@ -8,6 +8,7 @@ import type { CertificateFile } from '../files/certificate-file.ts'
 import { otherClasses } from '../threat/class-names.ts'
 import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
 import type { FeatureSource } from './feature-source.ts'
+import { inputClips } from './input-row.ts'
 import { isHeadKind } from './learners/kinds.ts'
 import { videoIdOf } from './learners/video-set.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, labelsMakeGroups, requireLabeledRows } from './plan.ts'
@@ -175,6 +176,7 @@ async function optionsOf(
     split,
     clips,
     ...(augment === undefined ? {} : { augment }),
+    ...(inputClips(options) === 1 ? {} : { testClips: inputClips(options) }),
     stride,
     trusted,
     decoder,

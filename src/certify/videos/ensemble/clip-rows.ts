@@ -1,4 +1,4 @@
-/** Features of new videos, made as `certify` made those of its inputs: the middle clip, alone in its run. */
+/** Features of new videos, made as `certify` made those of its inputs: each clip alone in its run, then the mean over the clips. */
 
 import type { EngineOptions } from '../../../engine/engine.ts'
 import { featureProgram } from '../../../inference/encoder-source.ts'
@@ -9,6 +9,7 @@ import type { IdleProcesses } from '../../../video/idle-processes.ts'
 import { loadClips } from '../../../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../../../video/types.ts'
 import type { FeatureSource } from '../feature-source.ts'
+import { meanRow } from '../input-row.ts'
 import { pixelRow } from '../pixels.ts'
 import type { EnsembleEncoder } from './description.ts'
 
@@ -53,6 +54,8 @@ export async function rowsOfVideos(
   encoders: readonly RowSource[],
   entries: readonly VideoEntry[],
   options: {
+    /** Of each video. */
+    readonly clips: number
     readonly decoder: DecoderName
     readonly workers?: number
     readonly timeoutSeconds?: number
@@ -61,7 +64,7 @@ export async function rowsOfVideos(
     readonly onProgress?: (done: number, total: number) => void
   },
 ): Promise<(readonly Float32Array[] | RowFailure)[]> {
-  const { onProgress, ...loading } = options
+  const { onProgress, clips, ...loading } = options
   const kinds = new Map<string, number[]>()
   for (const [e, { clip }] of encoders.entries()) {
     const kind = JSON.stringify([clip.frames, clip.size.height, clip.size.width, clip.size.resize, clip.sampling])
@@ -72,14 +75,24 @@ export async function rowsOfVideos(
   let done = 0
   for (const members of kinds.values()) {
     const { frames, size, sampling } = encoders[members[0]].clip
-    const samplings = temporalViews(sampling, frames, 1)
+    const samplings = temporalViews(sampling, frames, clips)
     for await (const loaded of loadClips({ ...loading, entries, samplings, size })) {
       loading.signal?.throwIfAborted()
       const { index } = loaded
-      if (loaded.ok) for (const e of members) rows[index][e] = await encoders[e].row(loaded.clips)
+      if (loaded.ok) for (const e of members) rows[index][e] = await meanOfClips(encoders[e], loaded.clips)
       else failures.set(index, { code: loaded.code, reason: loaded.reason })
       onProgress?.(++done, entries.length * kinds.size)
     }
   }
   return rows.map((row, index) => failures.get(index) ?? row)
+}
+
+/** @param clips uint8 [n][T, H, W, 3], one behind the other @returns [width] the mean over them */
+export async function meanOfClips(encoder: RowSource, clips: Uint8Array): Promise<Float32Array> {
+  const { frames, size } = encoder.clip
+  const bytes = frames * size.height * size.width * 3
+  const rows: Float32Array[] = []
+  for (let from = 0; from < clips.length; from += bytes)
+    rows.push(await encoder.row(clips.subarray(from, from + bytes)))
+  return meanRow(rows)
 }

@@ -5,7 +5,7 @@ import type { PatchSource } from '../../../inference/encoder-source.ts'
 import { type TestSet, unitRows } from '../../ensemble/feature-set.ts'
 import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
 import type { FeatureSource } from '../feature-source.ts'
-import type { RowSource } from './clip-rows.ts'
+import { meanOfClips, type RowSource } from './clip-rows.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
 import { ballotsOf, testSets } from './votes.ts'
 import { voteNames } from './votes-graph.ts'
@@ -15,11 +15,12 @@ export interface VoteComparison {
   /** [encoders] */
   readonly rows: readonly RowSource[]
   readonly stored: StoredEnsemble
+  /** The clips of each video, one behind the other. */
   readonly clips: readonly Uint8Array[]
   readonly tolerance: number
 }
 
-/** Scores and votes of the written file against those of this program, clip by clip. */
+/** Scores and votes of the written file against those of this program, video by video. */
 export async function compareVotes(
   file: string,
   input: ExportInput | 'pooled',
@@ -28,6 +29,7 @@ export async function compareVotes(
 ) {
   const { heads } = stored
   const { learners, classes } = heads
+  const perVideo = stored.description.features.testClips ?? 1
   const { create, Tensor } = await loadRuntime()
   const session = await create(file)
   let [difference, largest, differentVotes, wrongVotes] = [0, 0, 0, 0]
@@ -35,7 +37,7 @@ export async function compareVotes(
     for (const clip of clips) {
       signal?.throwIfAborted()
       const mine: Float32Array[] = []
-      for (const encoder of rows) mine.push(await encoder.row(clip))
+      for (const encoder of rows) mine.push(await meanOfClips(encoder, clip))
       const [row] = mine
       const tests = testSets(stored, [mine])
       const { ranks } = await ballotsOf(heads, tests, { keep: 'votes', threads: 1 })
@@ -44,7 +46,7 @@ export async function compareVotes(
         input === 'pooled' || source.kind === 'pixels'
           ? { type: 'float32' as const, data: row, shape: [1, row.length] }
           : source.kind === 'patches'
-            ? { type: 'uint8' as const, data: clip, shape: [1, ...patchClip(source.source)] }
+            ? { type: 'uint8' as const, data: clip, shape: [perVideo, ...patchClip(source.source)] }
             : clipTensor(source.source.configuration, input, clip)
       const outputs = await session.run({ [session.inputNames[0]]: new Tensor(type, data, shape) })
       const scores = outputs[voteNames.scores].data as Float32Array

@@ -20,6 +20,8 @@ export function describeVotes(
 ): Omit<OnnxSidecar, 'files'> {
   const { features, classNames, rules, partitions, spread, offsets, threat, warnings } = description
   const [encoder, ...others] = features.encoders
+  const { testClips: clips = 1 } = features
+  const each = clips === 1 || input === 'pooled' ? 'clip' : 'video'
   const name = source.kind === 'encoder' ? modelName(source.path) : source.name
   return describeExport({
     task: 'certified-votes',
@@ -29,18 +31,18 @@ export function describeVotes(
     },
     onnx,
     tensors: {
-      ...(input === 'pooled' ? featureInput(source) : frameInput(input)),
+      ...(input === 'pooled' ? featureInput(source, clips) : frameInput(input)),
       [voteNames.scores]: {
-        axes: ['clip', 'learner', 'class'],
+        axes: [each, 'learner', 'class'],
         values: 'scores of each base classifier; classes in the order of labels',
       },
       [voteNames.votes]: {
-        axes: ['clip', 'learner'],
+        axes: [each, 'learner'],
         values: `index in labels of the class that each base classifier votes for; ${heads.classes}: it abstains`,
       },
     },
     labels: classNames,
-    clip: clipOf(source, encoder, input),
+    clip: clipOf(source, encoder, input, clips),
     readout: readoutName(source),
     ensemble: { digest, rules, partitions, spread, offsets, learners: heads.learners, threat, warnings },
   })
@@ -53,12 +55,19 @@ export function digestOfEncoders({ features: { encoders } }: EnsembleDescription
 
 const readoutName = (source: FeatureSource): string | null => ('readout' in source ? source.readout : null)
 
-function featureInput(source: FeatureSource): Record<string, Pick<SidecarTensor, 'axes' | 'values'>> {
+function featureInput(source: FeatureSource, clips: number): Record<string, Pick<SidecarTensor, 'axes' | 'values'>> {
   const values =
     source.kind === 'pixels' && source.readout === null
       ? 'normalized pixels of a clip in the order frame, row, column, channel, see clip.pixels'
       : `features of the clip by the readout ${readoutName(source)}, as \`videomae ${source.kind === 'pixels' ? 'certify' : 'features'}\` computes them with the model whose digest is above`
-  return { [voteNames.pooled]: { axes: ['clip', 'value'], values } }
+  const ofVideo = clips === 1 ? '' : `; of a video: the mean over ${clips} clips, see clip.sampling.views`
+  return { [voteNames.pooled]: { axes: ['clip', 'value'], values: `${values}${ofVideo}` } }
+}
+
+function togetherOf(clips: number, input: ExportInput | 'pooled'): string {
+  if (clips === 1) return 'These base classifiers take one view, the middle.'
+  const order = input === 'pooled' ? '' : ' The clips of a video follow each other in the batch.'
+  return `These base classifiers take the mean of the features of ${clips} views.${order}`
 }
 
 /** Colors from -1 to 1. */
@@ -68,8 +77,9 @@ function clipOf(
   source: FeatureSource,
   { frames, size, sampling }: EnsembleEncoder,
   input: ExportInput | 'pooled',
+  clips: number,
 ): ClipOfFile | null {
-  const clip = { frames, size, sampling, mean: half, std: half }
+  const clip = { frames, size, sampling, mean: half, std: half, together: togetherOf(clips, input) }
   if (input === 'pooled')
     return source.kind === 'pixels' && source.readout === null ? { ...clip, input: 'float32' } : null
   if (source.kind === 'pixels' || source.kind === 'patches') return { ...clip, input }

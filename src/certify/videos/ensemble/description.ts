@@ -1,5 +1,6 @@
 /** What an ensemble file says beside the numbers of its heads: everything that prediction and radius depend on, and the claim. */
 import { z } from 'zod'
+import { largestCounts } from '../../../core/counts.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
 import { largestResize } from '../../../core/frame-size.ts'
 import { augmentationKinds } from '../../../inference/augmentation.ts'
@@ -17,7 +18,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal')
 /** Pixels of a side, and frames of a clip: far above what any encoder takes. */
 const side = z.int().min(1).max(largestResize)
 
-/** How the clip of a video is made that an encoder reads: its middle, one view. */
+/** How a clip of a video is made that an encoder reads: the middle of the picture. */
 const encoderSchema = z.strictObject({
   /** As it was given: a folder, `untrained:CHECKPOINT` or `pixels`. */
   name: z.string().min(1),
@@ -91,6 +92,8 @@ export const descriptionSchema = z.strictObject({
       .optional(),
     /** Further clips of each training video that the heads were trained on. */
     augment: z.array(z.enum(augmentationKinds)).optional(),
+    /** Clips of a video to predict, whose features are averaged. Absent: one, the middle. */
+    testClips: z.int().min(2).max(largestCounts.testClips).optional(),
     /** Name and variant of the engine; null without an encoder. */
     engine: z.string().min(1).nullable(),
     decoder: z.enum(['node-av', 'ffmpeg']),

@@ -37,7 +37,7 @@ export interface EnsembleExportOptions {
   readonly input?: EnsembleInput
   /** Default: the place that `certify` was given; one for each group. Digests must be the recorded ones. */
   readonly encoder?: string | readonly string[]
-  /** Clips that are voted on for the check, uint8 [n][T, H, W, 3]. Default: 8 generated ones. */
+  /** Clips that are voted on for the check, uint8 [n][T, H, W, 3], those of a video one after the other. Default: those of 8 generated videos. */
   readonly clips?: Uint8Array
   /** Engine to compare with; default: that of the ensemble. */
   readonly compareWith?: string | null
@@ -97,7 +97,7 @@ export async function exportEnsemble(where: string, options: EnsembleExportOptio
   const model = modelOf(sources, stored, input, metadata)
   const rows = await openAll(sources, stored.description, { engine })
   try {
-    const clips = clipsOf(rows[0], options.clips)
+    const clips = clipsOf(rows[0], options.clips, features.testClips ?? 1)
     const description = describeVotes(sources[0], stored, input, model)
     const { checked, ...files } = await writeDescribedModel(out, model, description, async (written) => {
       const comparison = { source: sources[0], rows, stored, clips, tolerance }
@@ -111,7 +111,7 @@ export async function exportEnsemble(where: string, options: EnsembleExportOptio
     const { wrongVotes: _, ...check } = checked
     return {
       ...{ ...files, input, digest: stored.digest, metadata },
-      check: { engine, clips: clips.length, ...check },
+      check: { engine, clips: clips.length * (features.testClips ?? 1), ...check },
       warnings: [...sources.flatMap(warningsOf), ...warnings],
     }
   } finally {
@@ -141,13 +141,16 @@ async function metadataOf(
 
 function modelOf(
   sources: readonly FeatureSource[],
-  { heads, scales }: StoredEnsemble,
+  { heads, scales, description }: StoredEnsemble,
   input: EnsembleInput,
   metadata: Readonly<Record<string, string>>,
 ): OnnxModel {
   const size = heads.learners / sources.length
   const models = sources.map((source, group) =>
-    modelOfEncoder(source, learnersOf(heads, group * size, size), scales?.[group] ?? null, input),
+    modelOfEncoder(source, learnersOf(heads, group * size, size), scales?.[group] ?? null, {
+      input,
+      clips: description.features.testClips ?? 1,
+    }),
   )
   const produced = { producerName: 'videomae', producerVersion: packageVersion(), metadata }
   const [first] = models
@@ -160,9 +163,10 @@ function modelOfEncoder(
   source: FeatureSource,
   heads: TrainedHeads,
   scale: FeatureScale | null,
-  input: EnsembleInput,
+  { input, clips }: { readonly input: EnsembleInput; readonly clips: number },
 ): OnnxModel {
-  const votes = votesGraph(heads, scale, voteNames.pooled)
+  // Features are those of a video already: the mean over its clips.
+  const votes = votesGraph(heads, scale, voteNames.pooled, input === 'pooled' ? 1 : clips)
   if (input === 'pooled') {
     const inputs = [{ name: voteNames.pooled, type: 'float32' as const, shape: ['batch', heads.width] }]
     return { irVersion: 8, opsets: [{ domain: '', version: 17 }], graph: { name: 'votes', inputs, ...votes } }
@@ -226,18 +230,33 @@ function featureModel(named: Exclude<FeatureSource, { kind: 'pixels' }>, input: 
   })
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` */
-function clipsOf({ clip }: RowSource, given: Uint8Array | undefined): Uint8Array[] {
+/**
+ * @param perVideo clips of each video
+ * @returns the clips of each video, one behind the other
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+function clipsOf({ clip }: RowSource, given: Uint8Array | undefined, perVideo: number): Uint8Array[] {
   const { frames, size } = clip
   const { height, width } = size
-  if (given === undefined) {
-    const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
-    return Array.from({ length: 8 }, (_, i) =>
-      renderMotionClip(kinds[i % 4], new RandomStream('export', i), { width, height, frames }),
+  const bytes = frames * height * width * 3 * perVideo
+  const videos = given ?? generatedClips(8 * perVideo, { width, height, frames })
+  if (videos.length === 0 || videos.length % bytes !== 0)
+    throw invalidArgument(
+      'clips',
+      perVideo === 1
+        ? `one or more clips of ${bytes} bytes`
+        : `${perVideo} clips of each video, ${bytes} bytes together`,
+      `${videos.length} bytes`,
     )
-  }
-  const bytes = frames * height * width * 3
-  if (given.length === 0 || given.length % bytes !== 0)
-    throw invalidArgument('clips', `one or more clips of ${bytes} bytes`, `${given.length} bytes`)
-  return Array.from({ length: given.length / bytes }, (_, n) => given.subarray(n * bytes, (n + 1) * bytes))
+  return Array.from({ length: videos.length / bytes }, (_, n) => videos.subarray(n * bytes, (n + 1) * bytes))
+}
+
+function generatedClips(
+  count: number,
+  size: { readonly width: number; readonly height: number; readonly frames: number },
+): Uint8Array {
+  const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
+  return Buffer.concat(
+    Array.from({ length: count }, (_, i) => renderMotionClip(kinds[i % 4], new RandomStream('export', i), size)),
+  )
 }

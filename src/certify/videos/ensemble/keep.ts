@@ -7,6 +7,7 @@ import { digestOfEnsemble } from '../../ensemble/digest.ts'
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import type { EnsembleReference } from '../../files/certificate-file.ts'
 import type { FeatureSource } from '../feature-source.ts'
+import { inputClips } from '../input-row.ts'
 import type { CertifyVideosOptions, CertifyVideosPlan } from '../plan.ts'
 import type { Prepared } from '../prepare.ts'
 import { weightsOf } from '../provenance.ts'
@@ -54,6 +55,7 @@ export async function keepEnsemble<Inputs extends TestInputs>(
       kind: 'pooled',
       ...(readout === undefined ? {} : { readout }),
       ...(options.augment === undefined ? {} : { augment: [...options.augment] }),
+      ...(inputClips(options) === 1 ? {} : { testClips: inputClips(options) }),
       engine: sources.every(({ kind }) => kind === 'pixels') ? null : await engineRecord(engine),
       decoder,
       encoders: sources.map(encoderOf),

@@ -31,8 +31,9 @@ export interface CertifiedEnsembleOptions {
   readonly workers?: number
   /** Must be that of the ensemble, which is the default: another decoder may give other colors. */
   readonly decoder?: DecoderName
-  /** Views of every video. Must be 1, as `certify` predicts. */
+  /** Clips of every video. Must be as many as `certify` took, which is the default. */
   readonly clips?: number
+  /** Must be 1, the middle of the picture. */
   readonly crops?: number
   /** The classes that the caller counts on, in this order; others are refused. */
   readonly classes?: readonly string[]
@@ -121,7 +122,7 @@ export async function openCertifiedEnsemble(
   const { engine, warnings } = await engineFor(description.features.engine, options.engine ?? null)
   const encoders = await openAll(sources, description, { engine, threads: options.threads })
   const { partitions, spread, classNames, threat } = description
-  const { decoder } = description.features
+  const { decoder, testClips: clips = 1 } = description.features
   const { threads, workers } = options
   const processes = new IdleProcesses()
 
@@ -132,7 +133,7 @@ export async function openCertifiedEnsemble(
     const targets = targetsNamed(targetClasses, classNames)
     const { entries, sources: read } = readGiven(videos)
     onSources?.(read)
-    const loading = { decoder, workers, timeoutSeconds, processes, signal, onProgress }
+    const loading = { clips, decoder, workers, timeoutSeconds, processes, signal, onProgress }
     const rows = await rowsOfVideos(encoders, entries, loading)
     const readable = rows.filter((row) => 'length' in row)
     const voted = await voteOnRows(stored, rule, readable, { threads, signal, targets })
@@ -190,9 +191,16 @@ function ruleOf({ rules }: EnsembleDescription, asked: Rule | undefined): Rule {
 
 /** @throws VideoMaeError `ENSEMBLE_MISMATCH` */
 function checkSettings({ features, classNames }: EnsembleDescription, options: CertifiedEnsembleOptions): void {
-  const { decoder = features.decoder, clips = 1, crops = 1, classes } = options
+  const { testClips = 1 } = features
+  const { decoder = features.decoder, clips = testClips, crops = 1, classes } = options
   if (decoder !== features.decoder) throw mismatch('decoder', features.decoder, decoder, 'Leave the decoder out.')
-  if (clips !== 1) throw mismatch('clips', '1, the middle of each video', String(clips), 'Leave clips out.')
+  if (clips !== testClips)
+    throw mismatch(
+      'clips',
+      testClips === 1 ? '1, the middle of each video' : `${testClips} of each video`,
+      String(clips),
+      'Leave clips out.',
+    )
   if (crops !== 1) throw mismatch('crops', '1, the middle of the picture', String(crops), 'Leave crops out.')
   if (classes === undefined) return
   const own = classNames.filter((name) => !otherClasses.includes(name))

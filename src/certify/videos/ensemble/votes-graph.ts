@@ -16,11 +16,14 @@ const own = (name: string): string => `votes/${name}`
  * Scaling is computed in float64 and rounded, as the program does; the sums of the product run in another order.
  *
  * @param features name of the value that holds the features
+ * @param clips of each video: with more than one, `features` are [batch, width] with the clips of a video one after the other, and
+ *   outputs are [batch / clips, ...] of the mean over them
  */
 export function votesGraph(
   { head, classes, width, learners, weights, knows }: TrainedHeads,
   scale: FeatureScale | null,
   features: string,
+  clips = 1,
 ): Pick<OnnxGraph, 'nodes' | 'initializers' | 'outputs'> {
   const nodes: OnnxNode[] = []
   const initializers: OnnxInitializer[] = []
@@ -37,6 +40,12 @@ export function votesGraph(
     constant(name, { type: 'float64', shape, data })
 
   let x = features
+  if (clips > 1) {
+    const whole = { type: 'int64' as const, shape: [3], data: BigInt64Array.of(-1n, BigInt(clips), BigInt(width)) }
+    const grouped = emit('Reshape', [cast(x, own('clips'), 11), constant('videos', whole)], own('grouped'))
+    const mean = emit('ReduceMean', [grouped], own('mean_of_clips'), { axes: { ints: [1] }, keepdims: { int: 0 } })
+    x = cast(mean, own('video'), 1)
+  }
   if (scale !== null) {
     const centered = emit('Sub', [cast(x, own('raw'), 11), doubles('mean', scale.mean)], own('centered'))
     const scaled = emit('Div', [centered, doubles('deviation', scale.deviation)], own('scaled64'))
@@ -79,9 +88,10 @@ export function votesGraph(
   const votes = constant('any', { type: 'bool', shape: [1, learners], data: any })
   const abstain = constant('abstain', { type: 'int64', shape: [], data: BigInt64Array.of(BigInt(classes)) })
   emit('Where', [votes, best, abstain], voteNames.votes)
+  const batch = clips > 1 ? 'videos' : 'batch'
   const outputs: OnnxValue[] = [
-    { name: voteNames.scores, type: 'float32', shape: ['batch', learners, classes] },
-    { name: voteNames.votes, type: 'int64', shape: ['batch', learners] },
+    { name: voteNames.scores, type: 'float32', shape: [batch, learners, classes] },
+    { name: voteNames.votes, type: 'int64', shape: [batch, learners] },
   ]
   return { nodes, initializers, outputs }
 }

@@ -10,6 +10,7 @@ import { requireCertificateFolder } from '../../files/certificate-file.ts'
 import { defaultRules } from '../../rules/list.ts'
 import { checkThreat, type ThreatStatement } from '../../threat/threat.ts'
 import type { CertifyVideosJob } from '../certify-videos.ts'
+import { inputClips } from '../input-row.ts'
 import { isFrameKind, isHeadKind } from '../learners/kinds.ts'
 import { videoSetOf } from '../learners/video-set.ts'
 import { ensembleSize, featureNeed, headNeed, requireStudyMemory, widthOf } from '../memory.ts'
@@ -125,7 +126,7 @@ async function featureTime(
   if (isFrameKind(learner.kind)) return null
   const clips = rowsPerVideo(sources, videos)
   // Inputs go through the encoder of every group.
-  const others = sources.length * (division.test.length + (trusted?.videos.length ?? 0))
+  const others = sources.length * (division.test.length * inputClips(videos) + (trusted?.videos.length ?? 0))
   return measureFeatures(
     sources[0],
     division.train,
