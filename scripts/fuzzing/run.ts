@@ -30,8 +30,14 @@ const mostMiB = 512
 
 const resident = (): number => process.memoryUsage.rss() / 2 ** 20
 
+/** Blames a file or the usage, and not an argument of a function: whoever has the file would not know which field to mend. */
+function blamesTheFile(error: unknown): error is VideoMaeError {
+  if (!(error instanceof VideoMaeError) || error.code === 'INVALID_ARGUMENT') return false
+  return error.exit === 'data' || error.exit === 'usage'
+}
+
 /**
- * Reads changed files one after the other. Each has to be read or to end with an error of this program that blames the data
+ * Reads changed files one after the other. Each has to be read or to end with an error of this program that blames the file
  * or the usage.
  *
  * @throws Error naming format, seed and case of the first that does neither
@@ -54,8 +60,7 @@ export async function fuzz(
       await format.read(place)
       read++
     } catch (error) {
-      const own = error instanceof VideoMaeError && (error.exit === 'data' || error.exit === 'usage')
-      if (!own) {
+      if (!blamesTheFile(error)) {
         throw new Error(`${format.name}, seed ${seed}, case ${index}: ${(error as Error).stack ?? error}`, {
           cause: error,
         })

@@ -1,4 +1,5 @@
 /** What a thread computes: training and voting of a range of learners. Plain data in shared memory, pure functions. */
+import { VideoMaeError } from '../../../core/errors.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { StatisticsCache } from '../../../numeric/ridge.ts'
 import { DenseProduct } from '../../../numeric/wasm/product.ts'
@@ -100,7 +101,11 @@ export function trainRange(job: TrainJob, from: number, to: number): LearnerReco
 const headsAtOnce = 32
 const inputsAtOnce = 512
 
-/** Ballots of learners from..to-1 on all inputs. */
+/**
+ * Ballots of learners from..to-1 on all inputs.
+ *
+ * @throws VideoMaeError `OUTPUT_NOT_FINITE` where weights are so large that scores are no numbers
+ */
 export function voteRange(job: VoteJob, from: number, to: number): void {
   const { classes, width, ballots } = job
   const depth = width + 1
@@ -132,10 +137,24 @@ export function voteRange(job: VoteJob, from: number, to: number): void {
         for (let h = 0; h < heads; h++) {
           const at = ((t + i) * learners + first + h) * places
           const own = knows[h]
+          const mine = i * stride + h * classes
           if (own === null) ranks.fill(classes, at, at + places)
-          else writeBallot(scores, i * stride + h * classes, classes, ranks, at, places, own)
+          else {
+            requireNumbers(scores, mine, classes, first + h)
+            writeBallot(scores, mine, classes, ranks, at, places, own)
+          }
         }
       }
     }
+  }
+}
+
+function requireNumbers(scores: Float32Array, from: number, classes: number, learner: number): void {
+  for (let c = 0; c < classes; c++) {
+    if (!Number.isNaN(scores[from + c])) continue
+    throw new VideoMaeError(
+      `Expected numbers as scores, but that of class ${c} by base classifier ${learner} is NaN: its weights (tensor heads) are too large for float32 arithmetic with these features.`,
+      { code: 'OUTPUT_NOT_FINITE', exit: 'data', hint: 'Copy the file again, or train the base classifiers again.' },
+    )
   }
 }

@@ -122,6 +122,20 @@ describe('votes', () => {
     expect(led.certificate).toEqual({ prediction: 2, radius: 1, rivals: [0], abstentions: 1 })
   })
 
+  it.each(['dpa', 'roe'] as const)('that are no numbers name the file, the learner and the class: %s', async (rule) => {
+    const ensemble = sampleEnsemble()
+    // Class 1 of learner 2, which has no samples of it: features add up to infinity, the bias takes it away again.
+    ensemble.heads.weights.set([3e38, 3e38, Number.NEGATIVE_INFINITY], (2 * 3 + 1) * 3)
+    ensemble.heads.knows[2 * 3 + 1] = 0
+    await writeEnsemble(file, ensemble)
+    const read = await readEnsemble(file)
+    await expect(voteOnRows(read, rule, [[Float32Array.of(3, 3)]])).rejects.toMatchObject({
+      code: 'OUTPUT_NOT_FINITE',
+      message: expect.stringMatching(/ensemble\.safetensors.* class 1 by base classifier 2 is NaN.*tensor heads/),
+    })
+    expect(await voteOnRows(read, rule, [[Float32Array.of(-3, -3)]])).toHaveLength(1)
+  })
+
   it('are counted by the rule: a poison of two learners weighs more', async () => {
     const finite = { rules: ['fa'], partitions: 3, spread: 2, offsets: [0, 1] } as Partial<EnsembleDescription>
     const [voted] = await voteOnRows(voting([2, 2, 2, 2, 2, 2], finite), 'fa', [row])

@@ -96,10 +96,12 @@ export async function writeEnsemble(file: string, ensemble: StoredEnsemble): Pro
  *
  * @throws VideoMaeError `ENSEMBLE_INVALID` naming the field; what `readSafetensors` throws
  */
-export async function readEnsemble(file: string): Promise<StoredEnsemble & { readonly digest: string }> {
+export async function readEnsemble(
+  file: string,
+): Promise<StoredEnsemble & { readonly file: string; readonly digest: string }> {
   const opened = await readSafetensors(file)
   try {
-    return await parse(file, opened)
+    return { ...(await parse(file, opened)), file }
   } finally {
     await opened.close()
   }

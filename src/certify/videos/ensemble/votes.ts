@@ -1,4 +1,5 @@
 /** Votes and certificates of an ensemble on features that have just been computed. */
+import { VideoMaeError } from '../../../core/errors.ts'
 import type { TestSet } from '../../ensemble/feature-set.ts'
 import { type TrainedHeads, weightsLength } from '../../ensemble/heads/head.ts'
 import { voteInGroups, voteLearners } from '../../ensemble/heads/vote.ts'
@@ -26,10 +27,11 @@ const mostHere = 2.5e8
 /**
  * @param rows [inputs][encoders] features of each input
  * @returns [inputs]
- * @throws VideoMaeError `INVALID_ARGUMENT` where the width of the features is not that of the heads; the reason of `signal`
+ * @throws VideoMaeError `INVALID_ARGUMENT` where the width of the features is not that of the heads; `OUTPUT_NOT_FINITE` naming
+ *   `file`, where the ensemble has one; the reason of `signal`
  */
 export async function voteOnRows(
-  ensemble: StoredEnsemble,
+  ensemble: StoredEnsemble & { readonly file?: string },
   rule: Rule,
   rows: readonly (readonly Float32Array[])[],
   { targets, ...options }: PoolOptions & { readonly targets?: readonly number[] } = {},
@@ -44,7 +46,9 @@ export async function voteOnRows(
     const mine = rows.slice(from, from + turn)
     const work = mine.length * learners * weightsLength(classes, width)
     const pool = work < mostHere ? { ...options, threads: 1 } : options
-    const ballots = await ballotsOf(heads, testSets(ensemble, mine), { ...pool, keep })
+    const ballots = await ballotsOf(heads, testSets(ensemble, mine), { ...pool, keep }).catch((error: unknown) => {
+      throw naming(ensemble.file, error)
+    })
     const certificates = await certifyInputs(ballots, ruleOptions(rule, description, targets), {
       signal: options.signal,
     })
@@ -52,6 +56,13 @@ export async function voteOnRows(
       all.push({ certificate, counts: tally(votesOfInput(ballots, t), classes).slice() })
   }
   return all
+}
+
+/** Names the file whose weights give no numbers. */
+function naming(file: string | undefined, error: unknown): unknown {
+  if (file === undefined || !(error instanceof VideoMaeError) || error.code !== 'OUTPUT_NOT_FINITE') return error
+  const { code, exit, hint, message } = error
+  return new VideoMaeError(`${file}: ${message}`, { code, exit, hint, cause: error })
 }
 
 /** One set of inputs, or one for each encoder group; scaled as the features of the training set were. */
