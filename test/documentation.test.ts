@@ -103,6 +103,27 @@ describe('options', () => {
     expect(checked).toBeGreaterThan(60)
   })
 
+  test('behind a command in a page are options of that command', () => {
+    const optionsOf = new Map(commands.map((each) => [each.name(), new Set(each.options.map(({ long }) => long))]))
+    const foreign: string[] = []
+    let checked = 0
+    for (const page of pages) {
+      const text = read(page).replaceAll(/\\\n\s*/g, ' ')
+      for (const [, name, rest] of text.matchAll(/videomae ([a-z-]+)([^`|;&#\n]*)/g)) {
+        // Behind `--` of `launch` stands another command.
+        const [own] = rest.split(/ -- /)
+        const known = optionsOf.get(name)
+        if (known === undefined) continue
+        for (const [option] of own.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)) {
+          checked++
+          if (!known.has(option) && option !== '--help') foreign.push(`${page}: ${name} ${option}`)
+        }
+      }
+    }
+    expect(foreign).toEqual([])
+    expect(checked).toBeGreaterThan(100)
+  })
+
   test('of every command are mentioned in a page', () => {
     expect(commands.length).toBeGreaterThan(10)
     // Not the page of other programs' flags, some of which have the same names.
