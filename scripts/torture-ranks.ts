@@ -3,8 +3,9 @@
  *
  *   npx tsx scripts/torture-ranks.ts [--ranks 4] [--kills 10] [--steps 24] [--mpirun PROGRAM] [--seed 0]
  *
- * Passes when, after each kill, all ranks and the launcher end within 10 s, the launcher ends with 4 and RANK_DIED, and the run that goes
- * on with --resume gives the same losses and the same weights, bit for bit, as one that nobody killed. Ends with exit code 6 otherwise.
+ * Passes when, after each kill, all ranks and the launcher end within 10 s, the launcher ends with 4 and RANK_DIED, no file that has its name
+ * is half written, and the run that goes on with --resume gives the same losses and the same weights, bit for bit, as one that nobody killed,
+ * and leaves nothing behind that was never put in its place. Ends with exit code 6 otherwise.
  * Run `npm run build` first.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -15,6 +16,7 @@ import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
+import { halfWritten, unfinished } from './torture/partial-files.ts'
 import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
 
 const { values } = parseArgs({
@@ -100,14 +102,19 @@ async function killOne(number: number, expected: string): Promise<void> {
     for (const id of alive) process.kill(id, 'SIGKILL')
     if (code === 'late') first.child.kill('SIGKILL')
   }
+  const half = existsSync(out) ? await halfWritten(out) : []
+  if (half.length > 0) failures.push(`run ${number}: half written after the kill:\n${half.join('\n')}`)
+  const aside = existsSync(out) ? unfinished(out).length : 0
   const second = start(out, '--resume')
   const resumed = await second.ended
+  const left = [...unfinished(out), ...(await halfWritten(out))]
+  if (left.length > 0) failures.push(`run ${number}: left behind by the run that went on:\n${left.join('\n')}`)
   const same = resumed === 0 && trainedResult(out, steps) === expected
   if (!same) failures.push(`run ${number}: ended with ${resumed}, other losses or weights:\n${second.said()}`)
   const where = /Resuming after step (\d+)/.exec(second.said())?.[1] ?? 'the start'
   process.stdout.write(
     `kill ${number}: rank ${victim} after step ${from}; all ended after ${seconds} s with ${code}; ` +
-      `${checkpoints.length} checkpoints; went on from ${where}; ${same ? 'the same bits' : 'OTHER BITS'}\n`,
+      `${checkpoints.length} checkpoints, ${aside} unfinished; went on from ${where}; ${same ? 'the same bits' : 'OTHER BITS'}\n`,
   )
 }
 
@@ -117,6 +124,8 @@ const whole = start(path.join(folder, 'whole'))
 if ((await whole.ended) !== 0) throw new Error(`Expected the run that nobody kills to end well:\n${whole.said()}`)
 process.stdout.write(`${/^ranks.*? over [^:]+/m.exec(whole.said())?.[0]}, ${steps} steps\n`)
 const expected = trainedResult(path.join(folder, 'whole'), steps)
+if (unfinished(path.join(folder, 'whole')).length > 0)
+  failures.push('The run that nobody kills leaves unfinished files.')
 for (let number = 1; number <= kills; number++) await killOne(number, expected)
 rmSync(folder, { recursive: true })
 process.stdout.write(failures.length === 0 ? 'passed\n' : `${failures.length} failures\n${failures.join('\n')}\n`)

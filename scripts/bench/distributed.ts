@@ -2,9 +2,10 @@
  * What the sum of gradients over ranks costs: bytes per step and time, for the gradients of pretraining models.
  *
  *   npm run build
- *   mpirun -np 2 node --import tsx scripts/bench/distributed.ts [--rounds 9] [--sizes small,base,large,huge]
+ *   mpirun -np 2 node --import tsx scripts/bench/distributed.ts [--rounds 9] [--sizes small,base,large,huge] [--csv]
  *
- * The launcher decides what carries the data: Open MPI takes shared memory on one machine, and TCP with `--mca btl self,tcp`.
+ * The launcher decides what carries the data: Open MPI and MPICH take shared memory on one machine, and TCP with `--mca pml ob1 --mca btl self,tcp` and with
+ * `UCX_TLS=tcp,self`.
  * Bus bandwidth is 2 (n - 1) / n times the bytes, over the time, as in the tests of NCCL. Between sums each rank copies the same bytes in its
  * memory: the ratio of the medians says more than times do where other work is beside.
  */
@@ -17,7 +18,11 @@ import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '9' }, sizes: { type: 'string', default: 'small,base,large,huge' } },
+  options: {
+    rounds: { type: 'string', default: '9' },
+    sizes: { type: 'string', default: 'small,base,large,huge' },
+    csv: { type: 'boolean', default: false },
+  },
 })
 
 /** Floats of one piece: a model with more is summed in several, over the same memory. */
@@ -33,14 +38,18 @@ function median(times: readonly number[]): number {
   return [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
 }
 
-if (rank === 0)
-  process.stdout.write(
-    `${library}, ${size} ranks\nmodel   parameters   MB a step   best ms   median ms   copy ms   ratio   GB/s on the bus\n`,
-  )
+/** One row of the table, on rank 0. */
+function print(...cells: readonly string[]): void {
+  if (rank === 0)
+    process.stdout.write(`${values.csv ? cells.join(',') : cells.map((cell) => cell.padEnd(15)).join(' ')}\n`)
+}
+
+const times = ['fastest ms', 'median ms', 'ms of a copy', 'sum / copy', 'GB/s on the bus']
+print('library', 'ranks', 'model', 'parameters', 'MB a step', ...times)
 for (const preset of values.sizes.split(',')) {
   const { model } = runConfiguration({ model: { preset: preset as 'small' } })
   const parameters = parameterCount(parameterShapes(modelConfiguration(model, null), 'pretrain'))
-  const [times, copies]: [number[], number[]] = [[], []]
+  const [sums, copies]: [number[], number[]] = [[], []]
   const eachPiece = (work: (part: Float32Array) => void): number => {
     const began = performance.now()
     for (let first = 0; first < parameters; first += piece)
@@ -52,18 +61,17 @@ for (const preset of values.sizes.split(',')) {
     const sum = eachPiece((part) => reducer.sum([valuesOf(part)]))
     const copied = eachPiece((part) => copy.set(part))
     if (round === 0) continue
-    times.push(sum)
+    sums.push(sum)
     copies.push(copied)
   }
-  const best = Math.min(...times)
+  const best = Math.min(...sums)
   const megabytes = (parameters * 4) / 1e6
   const bus = ((2 * (size - 1)) / size) * (megabytes / 1e3 / (best / 1e3))
-  const row = [preset.padEnd(7), (parameters / 1e6).toFixed(1).padStart(8), 'M', megabytes.toFixed(0).padStart(11)]
-  const [sum, copied] = [median(times), median(copies)]
-  const rest = [
-    ...[best.toFixed(0).padStart(9), sum.toFixed(0).padStart(11), copied.toFixed(0).padStart(9)],
-    ...[(sum / copied).toFixed(1).padStart(7), bus.toFixed(2).padStart(16)],
-  ]
-  if (rank === 0) process.stdout.write(`${[...row, ...rest].join(' ')}\n`)
+  const [sum, copied] = [median(sums), median(copies)]
+  print(
+    ...[library, String(size), preset, `${(parameters / 1e6).toFixed(1)} M`, megabytes.toFixed(0)],
+    ...[best, sum, copied].map((milliseconds) => milliseconds.toFixed(0)),
+    ...[(sum / copied).toFixed(1), bus.toFixed(2)],
+  )
 }
 await communicator.close()

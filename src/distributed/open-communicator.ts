@@ -41,6 +41,7 @@ export async function openCommunicator(
     transport: 'mpi',
     entry: compiledEntry(import.meta.url, './mpi/thread'),
     start: { libraries: librariesFor(found.launcher, variables) } satisfies MpiStart,
+    rank: found.rank,
     size: found.size,
     ...limits,
   })

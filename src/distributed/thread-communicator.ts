@@ -1,22 +1,18 @@
 import { once } from 'node:events'
-import { hostname } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Attachment, Communicator, Json, ReduceOperation } from './communicator.ts'
-import { endAtOnce, endProcess, lastWords } from './end-process.ts'
+import { endAtOnce, lastWords } from './end-process.ts'
+import { limitStart, type StartingRank } from './start-limit.ts'
 import type { CollectiveRequest, CollectiveResult, PostedRequest, Reply, Started } from './thread-protocol.ts'
 import { Watch } from './watch.ts'
 
-export interface ThreadOptions {
+export interface ThreadOptions extends StartingRank {
   readonly transport: 'mpi' | 'nccl'
   /** Of the thread; it calls `serveCollectives`. */
   readonly entry: URL
   /** What the thread starts with, besides `ending`. */
   readonly start: object
-  /** Ranks that the launcher has told; null where it has not. */
-  readonly size: number | null
-  /** How long to wait for the other ranks at the start. */
-  readonly timeoutSeconds: number
   /** How long one collective call may take. */
   readonly callSeconds: number
   /** How ranks end each other where the library cannot. */
@@ -77,9 +73,9 @@ export class ThreadCommunicator implements Communicator {
    * @throws VideoMaeError what joining throws, e.g. `MPI_UNAVAILABLE`; `MPI_MISMATCH` where the library knows nothing of the launcher
    */
   static async open(options: ThreadOptions): Promise<ThreadCommunicator> {
-    const { size, timeoutSeconds, callSeconds } = options
+    const { size, callSeconds } = options
     const opened = new ThreadCommunicator(options)
-    const timer = setTimeout(() => quitWithout(size, timeoutSeconds), timeoutSeconds * 1000)
+    const allCame = limitStart(options)
     try {
       const started = (await opened.answer(0)) as Started
       opened.rank = started.rank
@@ -91,7 +87,7 @@ export class ThreadCommunicator implements Communicator {
       await opened.end()
       throw error
     } finally {
-      clearTimeout(timer)
+      allCame()
     }
     if (size !== null && size !== opened.size) {
       const { path, library, size: found } = opened
@@ -215,21 +211,6 @@ export class ThreadCommunicator implements Communicator {
     await this.worker.terminate()
     await exit
   }
-}
-
-/** Ends this process: its thread waits in the library, and nothing else ends that. */
-function quitWithout(size: number | null, seconds: number): void {
-  const all = size === null ? 'all ranks' : `all ${size} ranks`
-  endProcess(
-    new VideoMaeError(
-      `Expected ${all} to start within ${seconds} s, but on ${hostname()} this one still waits for others.`,
-      {
-        code: 'RANKS_MISSING',
-        exit: 'environment',
-        hint: 'See whether every machine starts the command; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.',
-      },
-    ),
-  )
 }
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))

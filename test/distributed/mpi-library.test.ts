@@ -37,7 +37,8 @@ describe.skipIf(!hasCompiler)('a library of', () => {
     mpi.finalize()
   })
 
-  it('a library that does not let go of the ranks holds none: the process ends in order, with its own exit code', () => {
+  /** A process that joins the ranks and leaves them, as rank 1 of 2. */
+  function comeAndGo(flag: string, variables: Readonly<Record<string, string>> = {}) {
     const entry = compiledEntry(
       new URL('../../src/distributed/thread-communicator.ts', import.meta.url).href,
       './open-communicator',
@@ -48,20 +49,30 @@ describe.skipIf(!hasCompiler)('a library of', () => {
       await communicator.close()
       console.log('closed')
       process.exitCode = 3`
-    const library = fakeMpi('-DTHREADS=2', '-DHELD')
+    const library = fakeMpi('-DTHREADS=2', flag)
     const file = path.join(path.dirname(library), 'leaves.mjs')
     writeFileSync(file, program)
-    const { status, stdout, stderr } = spawnSync(process.execPath, [file], {
-      env: {
-        ...process.env,
-        VIDEOMAE_MPI: library,
-        OMPI_COMM_WORLD_SIZE: '2',
-        OMPI_COMM_WORLD_RANK: '1',
-      },
+    const ranks = { OMPI_COMM_WORLD_SIZE: '2', OMPI_COMM_WORLD_RANK: '1', ...variables }
+    return spawnSync(process.execPath, [file], {
+      env: { ...process.env, VIDEOMAE_MPI: library, ...ranks },
       encoding: 'utf8',
       timeout: 120_000,
     })
+  }
+
+  it('a library that does not let go of the ranks holds none: the process ends in order, with its own exit code', () => {
+    const { status, stdout, stderr } = comeAndGo('-DHELD')
     expect([status, stdout], stderr).toEqual([3, 'closed\n'])
+  })
+
+  it('a library that waits for ranks that do not come is left in time, by a rank that says that it is there', () => {
+    const { status, stderr } = comeAndGo('-DALONE', { VIDEOMAE_MPI_TIMEOUT: '1' })
+    expect(status, stderr).toBe(4)
+    const [notice, error] = stderr.split('\n')
+    expect(notice).toMatch(/^videomae: rank 1 of 2 on \S+ is there, and waits for the others$/)
+    expect(error).toMatch(
+      /Expected all 2 ranks to start within 1 s, but rank 1 of 2 on \S+ still waits .* \[RANKS_MISSING\]/,
+    )
   })
 
   it('one thread is refused', () => {

@@ -32,5 +32,6 @@ export async function openNcclCommunicator(place: MeetingPlace, limits: Limits):
   })
   const start: NcclStart = { nccl: found?.path ?? '', device, id, rank: place.rank, size: place.size }
   const entry = compiledEntry(import.meta.url, './thread')
-  return ThreadCommunicator.open({ transport: 'nccl', entry, start, size: place.size, line, ...limits })
+  const { rank, size } = place
+  return ThreadCommunicator.open({ transport: 'nccl', entry, start, rank, size, line, ...limits })
 }
