@@ -52,3 +52,19 @@ describe('data/motion', () => {
     expect(seen).toBe(48)
   })
 })
+
+describe('data/classes', () => {
+  it.each(Object.entries({ kinetics400: 400, kinetics600: 600, kinetics700: 700, ucf101: 101, hmdb51: 51, ssv2: 174 }))(
+    'of %s has %d names that differ',
+    (name, count) => {
+      const names = readFileSync(path.join(folder, '..', 'classes', `${name}.txt`), 'utf8').split('\n')
+      expect(names.pop()).toBe('')
+      expect(new Set(names).size).toBe(count)
+      expect(names).toHaveLength(count)
+      expect(names.filter((line) => line !== line.trim() || line === '')).toEqual([])
+      // The order of the official numbers is that of the names; UCF101 does not mind capitals.
+      const folded = name === 'ucf101' ? names.map((line) => line.toLowerCase()) : names
+      expect(folded).toEqual(folded.toSorted((a, b) => (a < b ? -1 : 1)))
+    },
+  )
+})

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
@@ -78,13 +78,54 @@ it.each([
   })
 })
 
-it('calls classes without names by their numbers, as lists of published code do', async () => {
+describe('classes', () => {
   const place = path.join(folder, 'unnamed')
-  const linear = { ...shape, head: { kind: 'linear' } } as const
-  const state = initialize(classifierShapes(linear), 0)
-  await saveClassifier(place, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
-  expect((await openClassifier(place)).labels).toEqual(['a', 'b'])
-  const { id2label: _, label2id: __, ...rest } = JSON.parse(readFileSync(path.join(place, 'config.json'), 'utf8'))
-  writeFileSync(path.join(place, 'config.json'), JSON.stringify(rest))
-  expect((await openClassifier(place)).labels).toEqual(['0', '1'])
+  const configurationFile = path.join(place, 'config.json')
+  const write = (change: object) => {
+    const { id2label: _, label2id: __, ...rest } = JSON.parse(readFileSync(configurationFile, 'utf8'))
+    writeFileSync(configurationFile, JSON.stringify({ ...rest, ...change }))
+  }
+  const labels = async () => (await openClassifier(place)).labels
+  const named = (text: string | Buffer) => writeFileSync(path.join(place, 'classes.txt'), text)
+  beforeAll(async () => {
+    const linear = { ...shape, head: { kind: 'linear' } } as const
+    const state = initialize(classifierShapes(linear), 0)
+    await saveClassifier(place, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  })
+
+  it('without names are called by their numbers, as lists of published code do', async () => {
+    expect(await labels()).toEqual(['a', 'b'])
+    write({})
+    expect(await labels()).toEqual(['0', '1'])
+  })
+
+  it.each([{}, { id2label: { 0: 'LABEL_0', 1: 'LABEL_1' }, label2id: { LABEL_0: 0, LABEL_1: 1 } }])(
+    'are named by classes.txt where config.json has no names (%o)',
+    async (change) => {
+      write(change)
+      named('\uFEFFwalk \r\ncafe\u0301\r\n\r\n')
+      expect(await labels()).toEqual(['walk', 'caf\u00E9'])
+    },
+  )
+
+  it.each([
+    ['another number of names', 'walk\nrun\njump\n', '2 names, one for each output'],
+    ['one name twice', 'walk\nwalk\n', '"walk" twice'],
+    ['no text', Buffer.from([0x66, 0xff, 0x0a]), 'UTF-8'],
+  ])('are refused with %s in classes.txt', async (_, text, message) => {
+    write({})
+    named(text)
+    await expect(labels()).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  it('have one name each: another one in classes.txt than in config.json is refused', async () => {
+    write({ id2label: { 0: 'walk', 1: 'run' }, label2id: { walk: 0, run: 1 } })
+    named('walk\nrun\n')
+    expect(await labels()).toEqual(['walk', 'run'])
+    named('run\nwalk\n')
+    await expect(labels()).rejects.toMatchObject({ message: expect.stringContaining('output 0: "walk"') })
+  })
 })

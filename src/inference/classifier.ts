@@ -22,6 +22,7 @@ import { defaultTiming } from '../train/clip-timing.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
 import { headFile } from '../train/weights-digest.ts'
+import { classNames } from './class-names.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
 /**
@@ -179,8 +180,7 @@ export async function openClassifier(where: string): Promise<OpenedClassifier> {
   }
   if (opened.classifierProblem !== null) throw unsupportedClassifier(where, opened.classifierProblem)
   const { configuration, state, path: from, warnings } = opened
-  // The lists of published code call a class without a name by its number.
-  const labels = opened.labels ?? Array.from({ length: opened.classes }, (_, c) => String(c))
+  const labels = await classNames(from, opened.labels, opened.classes)
   const sampling = await readSampling(from, opened.clip)
   return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
 }
