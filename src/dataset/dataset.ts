@@ -4,6 +4,7 @@ import { type DigestedFile, digestFile } from '../format/file-digest.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
+import { copiesOf } from './copies.ts'
 import { partNames, partOf } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
@@ -100,7 +101,15 @@ export async function openDataset(
       digest: content === null ? null : contentDigest(content.digest, entry),
     }
   })
-  return { videos, classes, duplicates: sameContent(videos), unreadable, leftOut: leftOutOf(sources), sources, notes }
+  return {
+    videos,
+    classes,
+    duplicates: copiesOf(videos).map((group) => group.map(({ id }) => id)),
+    unreadable,
+    leftOut: leftOutOf(sources),
+    sources,
+    notes,
+  }
 }
 
 /** Rows and files that a source does not give a video for. */
@@ -233,15 +242,4 @@ function requireClasses(source: string, classes: readonly string[]): void {
       hint: 'In a folder, every class is a sub-folder; in a CSV, the second column is the class.',
     },
   )
-}
-
-function sameContent(videos: readonly LabeledVideo[]): string[][] {
-  const groups = new Map<string, string[]>()
-  for (const { digest, id } of videos) {
-    if (digest === null) continue
-    const group = groups.get(digest)
-    if (group === undefined) groups.set(digest, [id])
-    else group.push(id)
-  }
-  return [...groups.values()].filter((group) => group.length > 1)
 }

@@ -47,13 +47,21 @@ export function splitDataset(
   return split
 }
 
-/** What is wrong with a split without being an error: contents or groups on several sides. One line each. */
-export function splitWarnings(split: Split): string[] {
+/** What should be on one side of a split, and the key that says so; null where a video has none. */
+const kept = {
+  content: contentOf,
+  group: ({ group }: LabeledVideo) => group ?? null,
+} as const
+
+/**
+ * What is wrong with a split without being an error: contents or groups on several sides. One line each.
+ *
+ * @param of Default: both.
+ */
+export function splitWarnings(split: Split, of: readonly (keyof typeof kept)[] = ['content', 'group']): string[] {
   const warnings: string[] = []
-  for (const [what, keyOf] of [
-    ['content', contentOf],
-    ['group', (video: LabeledVideo) => video.group ?? null],
-  ] as const) {
+  for (const what of of) {
+    const keyOf = kept[what]
     const sides = new Map<string, Map<SplitName, string>>()
     for (const name of splitNames) {
       for (const video of split[name]) {

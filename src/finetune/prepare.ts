@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
+import { copyWarnings } from '../dataset/copies.ts'
 import { type DatasetOptions, type LabeledDataset, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import { type Split, splitDataset, splitWarnings } from '../dataset/split.ts'
 import { partOf } from '../dataset/split-part.ts'
@@ -50,12 +51,7 @@ export async function prepareFinetuning(
     ...unusedShares(data, dataset.videos),
     ...(await startWarnings(configuration, split)),
   ]
-  if (dataset.duplicates.length > 0) {
-    const [first] = dataset.duplicates
-    warnings.push(
-      `${dataset.duplicates.length} file content${dataset.duplicates.length === 1 ? ' occurs' : 's occur'} more than once, e.g. ${first.slice(0, 3).join(' = ')}; a seeded split keeps copies on one side.`,
-    )
-  }
+  warnings.push(...copyWarnings(dataset.videos, 'a seeded split keeps copies on one side'))
   for (const { id, reason } of dataset.unreadable.slice(0, 10)) warnings.push(`${id} cannot be read: ${reason}`)
   if (dataset.unreadable.length > 10) warnings.push(`${dataset.unreadable.length - 10} more files cannot be read.`)
   return { dataset, split, source, warnings }

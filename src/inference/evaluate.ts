@@ -3,6 +3,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
+import { copyWarnings } from '../dataset/copies.ts'
 import { fileDigestOf, type LabeledVideo } from '../dataset/dataset.ts'
 import { bundleNumbers } from '../dataset/split.ts'
 import { Ranks } from '../distributed/ranks.ts'
@@ -124,7 +125,13 @@ export function evaluationOf(
     )
   const scores = scoresOf(tested)
   const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)
-  const warnings = [majorityWarning('top-1', scores.top1, scores.baseline), warning].filter((text) => text !== null)
+  const warnings = [
+    ...[majorityWarning('top-1', scores.top1, scores.baseline), warning].filter((text) => text !== null),
+    ...copyWarnings(
+      tested.map(({ video }) => video),
+      'intervals count copies as one video',
+    ),
+  ]
   return { labels, views: { clips, crops }, scores, trainedOn, warnings, predictions, failures }
 }
 

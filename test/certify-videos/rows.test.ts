@@ -86,6 +86,25 @@ describe('an inserted row decides about itself only', () => {
   })
 })
 
+it('copies, their labels, and groups on both sides are named', async () => {
+  const rows = clips.map((name, i) => `${name},${labels[i]},camera ${i % 8},${i < 16 ? 'train' : 'test'}`)
+  const data = list('groups.csv', 'path,label,group,split', rows)
+  const notes: string[] = []
+  const warnings = () => notes.splice(0).flatMap((note) => note.match(/warning: (.*)/)?.[1] ?? [])
+  await plan(data, { onNote: (note) => notes.push(note) })
+  expect(warnings()).toEqual([expect.stringMatching(/^8 groups are on several sides of the split, .* of one group/)])
+  const copies = [
+    `${file('copy-1.mp4', clips[0])},jump,camera 0,train`,
+    `${file('copy-2.mp4', clips[20])},${labels[20]},camera 9,test`,
+  ]
+  await plan(list('copies.csv', 'path,label,group,split', [...rows, ...copies]), { onNote: (note) => notes.push(note) })
+  expect(warnings().slice(0, 3)).toEqual([
+    '1 file content occurs more than once, e.g. clip-0.mp4 = copy-1.mp4; copies of one content are one video.',
+    '1 file content has several labels, e.g. clip-0.mp4 (walk) and copy-1.mp4 (jump).',
+    '1 file content occurs more than once, e.g. clip-20.mp4 = copy-2.mp4; each copy is predicted and counted.',
+  ])
+})
+
 describe('the white-box certificate, which is about labels that become another class,', () => {
   const rowsOf = (label: string) =>
     clips.map((name, i) => `${name},${i === 5 ? label : labels[i]},${i % 4 === 0 ? 'test' : 'train'}`)

@@ -2,7 +2,9 @@
 import { stat } from 'node:fs/promises'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
+import { copyWarnings } from '../../dataset/copies.ts'
 import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
+import { splitWarnings } from '../../dataset/split.ts'
 import { checkAugmentation } from '../../inference/augmentation.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
@@ -199,8 +201,19 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   const { leftOut, rows, how, sources } = read
   const sides = { train: numbered(read.training), test: numbered(read.test) }
   const division: Division = { ...sides, how, leftOut, rows, sources }
+  for (const warning of dependenceWarnings(division, by)) onNote(`warning: ${warning}`)
   const trusted = options.trusted === undefined ? null : await trustedVideos(options.trusted, signal, onNote)
   return { classes, classList: list, division, trusted, periods: times?.periods }
+}
+
+/** Videos that are not independent of each other; `seenRemarks` has those to predict whose content is protected. */
+function dependenceWarnings({ train, test }: Division, by: BucketKey = 'content'): string[] {
+  const copies = by === 'content' ? 'copies of one content are one video' : 'each copy trains its base classifiers'
+  return [
+    ...copyWarnings(train, copies),
+    ...copyWarnings(test, 'each copy is predicted and counted'),
+    ...splitWarnings({ train, validation: [], test }, ['group']),
+  ]
 }
 
 function joined(training: ReadData, test: ReadData): ReadData {
