@@ -1,5 +1,6 @@
 /** The clips of data/motion are what their list and their page say. */
 import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -20,6 +21,14 @@ describe('data/motion', () => {
     expect(text).toContain('48 usable videos')
     expect(text).toContain('label (8 classes)')
     expect(text).toContain('train 24, val 8, test 16')
+    expect(text).toContain('48 videos are few to pretrain on')
+  })
+
+  it('is few videos: pretraining on them says what to expect, and where published weights are', async () => {
+    const dry = `pretrain ${path.relative('.', folder)} --dry-run --out ${path.join(tmpdir(), 'videomae-not-made')}`
+    const { code, text } = await runAsText(dry)
+    expect(code, text).toBe(0)
+    expect(text).toMatch(/48 videos are few .*videomae get videomae-base.* With 80000 clips/)
   })
 
   it('shows in each file the motion of its label', async () => {

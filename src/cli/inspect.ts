@@ -1,5 +1,6 @@
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
+import { fewVideosNote } from '../train/few-videos.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
 import { readingLines } from '../video/reading.ts'
@@ -29,7 +30,9 @@ export async function inspectCommand(
   const usable = report.videos.flatMap(({ entry, info }) => (info === undefined ? [] : [{ entry, info }]))
   const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds })
   process.stdout.write(
-    json ? `${JSON.stringify({ ...report, preparing })}\n` : `${table(report)}${adviceText(preparing, sources)}`,
+    json
+      ? `${JSON.stringify({ ...report, preparing })}\n`
+      : `${table(report)}${adviceText(preparing, sources)}${pretrainingText(report)}`,
   )
 }
 
@@ -42,6 +45,11 @@ function adviceText(advice: PreparingAdvice | null, sources: readonly string[]):
     `${measured === 1 ? 'video' : 'videos'}: 16 frames, stride 4, 224 pixels), and the shorter side has ${shorterSide} pixels (median).\n` +
     `\`videomae prepare ${source} OUT --dry-run\` measures how much faster prepared videos are.\n`
   )
+}
+
+function pretrainingText({ usable }: InspectReport): string {
+  const note = usable === 0 ? null : fewVideosNote(usable)
+  return note === null ? '' : `${note}\n`
 }
 
 const columns = ['file', 'container', 'codec', 'size', 'fps', 'seconds', 'frames', 'pixels', 'turn'] as const

@@ -1,10 +1,14 @@
 import path from 'node:path'
 import type { Ranks } from '../distributed/ranks.ts'
+import type { RunConfiguration } from '../train/configuration.ts'
 import { loadRunConfiguration, runConfiguration } from '../train/configuration-file.ts'
+import { shortRunNote } from '../train/few-videos.ts'
 import { checkPretraining, type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
+import type { RunStart } from '../train/run-start.ts'
+import type { RunOptions } from '../train/training-job.ts'
 import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
@@ -70,17 +74,30 @@ async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promis
   if (options.dryRun === true) {
     if (ranks.rank > 0) return
     const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>
-      checkPretraining(configuration, { out, force, ...shown })
+      checkPretraining(configuration, { out, force, ...shown, onStart: withAdvice(configuration, shown) })
     return trainWithProgress(options, check, dryRunSummary)
   }
   await trainWithProgress(
     { ...options, ranks, out, savable: true },
     (shown) => {
       for (const note of notes) shown.onNote(note)
-      return pretrain(configuration, { out, resume, newLength: own, force, ranks, ...shown })
+      const onStart = resume ? shown.onStart : withAdvice(configuration, shown)
+      return pretrain(configuration, { out, resume, newLength: own, force, ranks, ...shown, onStart })
     },
     summary,
   )
+}
+
+/** The line about a run that begins, and what to expect of it. */
+function withAdvice(
+  { model }: RunConfiguration,
+  { onStart, onNote }: Required<Pick<RunOptions, 'onStart' | 'onNote'>>,
+): (start: RunStart) => void {
+  return (start) => {
+    onStart(start)
+    const note = model.from === null ? shortRunNote(start) : null
+    if (note !== null) onNote(note)
+  }
 }
 
 function summary(result: PretrainResult): string {
