@@ -62,7 +62,8 @@ const worlds: readonly ((drawn: Drawn) => World)[] = [
   (drawn) => labelWorld(drawn, { rule: 'dpa', partitions: '3', learner: 'ridge', whiteBox: true }, 1),
   (drawn) => sourceWorld(drawn, { ...every('3'), learner: 'nearest_mean' }, 1),
   (drawn) => temporalWorld(drawn, { partitions: '5', learner: 'ridge' }, 1),
-  (drawn) => temporalWorld(drawn, { partitions: '4', coverage: 2, learner: 'nearest_mean' }, 2),
+  (drawn) => temporalWorld(drawn, { partitions: '4', coverage: 2, learner: 'nearest_mean' }, 1),
+  (drawn) => temporalWorld(drawn, { partitions: '5', learner: 'nearest_mean' }, 2),
 ]
 
 async function certified(options: Partial<CertifyCommandOptions>): Promise<WrittenCertificate> {

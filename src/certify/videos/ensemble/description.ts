@@ -64,7 +64,13 @@ export const descriptionSchema = z.strictObject({
   /** [spread] the learners that partition 0 reached; none with rule `temporal`. */
   offsets: z.array(z.int().min(0)),
   groups: whole.nullable(),
-  periods: z.strictObject({ until: z.number(), length: z.number().positive(), coverage: whole }).nullable(),
+  periods: z
+    .strictObject({
+      until: z.number(),
+      length: z.number().positive(),
+      coverage: z.int().min(1).max(largestCounts.coverage),
+    })
+    .nullable(),
   /** Of the split, the spread and fresh weights. */
   seed: z.int(),
   /** Models of each partition whose scores are summed. Heads draw no random numbers, so it is 1. */

@@ -72,6 +72,7 @@ describe('an ensemble file', () => {
     ['periods', { rules: ['temporal'], offsets: [], by: 'time' }],
     ['periods', { periods: { until: 1, length: 1, coverage: 1 } }],
     ['coverage', { rules: ['temporal'], offsets: [], by: 'time', periods: { until: 1, length: 1, coverage: 0 } }],
+    ['coverage', { rules: ['temporal'], offsets: [], by: 'time', periods: { until: 1, length: 1, coverage: 65_536 } }],
     ['classNames', { classNames: ['a', 'a', 'b'] }],
     ['heads', { classNames: ['a', 'b'] }],
     ['classes', { classes: 'any' }],
