@@ -1,13 +1,16 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { compiledEntry } from '../../core/entry.ts'
+import type { Attachment } from '../../distributed/communicator.ts'
 import { Graph } from '../../graph/graph.ts'
 import { scale } from '../../graph/operations/elementwise.ts'
-import type { Engine, EngineSession } from '../engine.ts'
+import type { Program } from '../../graph/program.ts'
+import type { Engine, EngineOptions, EngineSession } from '../engine.ts'
 import { referenceEngine } from '../reference/index.ts'
 import { threadedEngine } from './host.ts'
 
 /** A session as a module without imports: what it does on `run` is named by the program it is asked for. */
 const scripted = `
+let opened = 0
 const failure = Object.assign(new Error('expected this'), {})
 export const engine = {
   name: 'scripted',
@@ -15,6 +18,7 @@ export const engine = {
     if (options.device === 'absent') throw failure
     let calls = 0
     let announced = null
+    opened++
     let stop = () => {}
     return {
       engine: 'scripted',
@@ -29,6 +33,7 @@ export const engine = {
         if (program === 'throw') throw failure
         if (program === 'exit') process.exit(7)
         if (program === 'crash') { setImmediate(() => { throw failure }); return new Promise(() => {}) }
+        if (program === 'opened') return { opened: Float32Array.of(opened) }
         if (program === 'sleep') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
         if (program === 'announced') {
           await new Promise((resolve) => setTimeout(resolve, 50))
@@ -170,6 +175,93 @@ describe('a session in a thread', () => {
 
   it('fails to open with the reason of the engine', async () => {
     await expect(scriptedEngine().open([], { device: 'absent' })).rejects.toMatchObject({ message: 'expected this' })
+  })
+})
+
+describe('the thread of a session that was closed', () => {
+  const programOf = (length: number): Program => {
+    const graph = new Graph('any')
+    return graph.build({ y: scale(graph.state('a', [length]), 1) })
+  }
+  /** How many sessions its thread has served, itself included. */
+  const served = async (engine: Engine, options: EngineOptions = {}, length = 2): Promise<number> => {
+    const session = await engine.open([programOf(length)], options)
+    try {
+      return (await session.run('opened', {})).opened[0]
+    } finally {
+      await session.close()
+    }
+  }
+  afterEach(() => {
+    vi.useRealTimers()
+    vi.unstubAllEnvs()
+  })
+
+  it('serves the next one', async () => {
+    const engine = scriptedEngine()
+    const counts = []
+    for (let i = 0; i < 3; i++) counts.push(await served(engine))
+    expect(counts).toEqual([1, 2, 3])
+    const open = await engine.open([programOf(2)])
+    expect(await served(engine), 'beside one that is open').toBe(1)
+    await open.close()
+  })
+
+  it('brings nothing of the last one along', async () => {
+    const engine = scriptedEngine()
+    const x = Float32Array.of(1)
+    const first = await engine.open([programOf(2)])
+    await first.prefetch?.('announced', { x })
+    await first.close()
+    const second = await engine.open([programOf(2)])
+    expect((await second.run('announced', { x })).same).toEqual(new Float32Array(0))
+    expect((await second.run('any', {})).calls[0]).toBe(2)
+    await second.close()
+  })
+
+  it('ends where a call was refused', async () => {
+    const engine = scriptedEngine()
+    const refused = await engine.open([programOf(2)])
+    await refused.run('throw', {}).catch(() => undefined)
+    await refused.close()
+    expect(await served(engine)).toBe(1)
+  })
+
+  it('ends where its state was large', async () => {
+    const engine = scriptedEngine()
+    expect([await served(engine, {}, 2 ** 24 + 1), await served(engine)]).toEqual([1, 1])
+  })
+
+  it('ends where it was one of several ranks', async () => {
+    const engine = scriptedEngine()
+    const alone: Attachment = { transport: 'self' }
+    const two: Attachment = { transport: 'mpi', library: 'libmpi.so', size: 2 }
+    expect([
+      await served(engine, { ranks: alone }),
+      await served(engine, { ranks: two }),
+      await served(engine),
+    ]).toEqual([1, 2, 1])
+  })
+
+  it('does not serve sessions of other environment variables', async () => {
+    const engine = scriptedEngine()
+    await served(engine)
+    vi.stubEnv('VIDEOMAE_NATIVE_LEVEL', 'scalar')
+    expect(await served(engine)).toBe(1)
+    vi.unstubAllEnvs()
+    expect(await served(engine)).toBe(2)
+  })
+
+  it('ends after five seconds without one', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const engine = scriptedEngine()
+    await served(engine)
+    vi.advanceTimersByTime(4_900)
+    expect(await served(engine)).toBe(2)
+    vi.advanceTimersByTime(4_900)
+    expect(await served(engine), 'the time begins anew').toBe(3)
+    vi.advanceTimersByTime(5_100)
+    expect(await served(engine)).toBe(1)
   })
 })
 

@@ -1,12 +1,10 @@
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
-import { compiledEntry } from '../../core/entry.ts'
-import { VideoMaeError } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
-import { checkStateValues, collectStates, type StateShapes } from '../check.ts'
-import type { Engine, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
+import { checkStateValues, collectStates, type StateShapes, stateBytes } from '../check.ts'
+import type { Engine, EngineOptions, EngineSession, InputValue, MemoryUse, RunInputs, RunOutputs } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
-import { type Posted, type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
+import type { EngineThread } from './engine-thread.ts'
+import { IdleThreads } from './idle-threads.ts'
+import type { Results } from './protocol.ts'
 
 export interface ThreadedEngineOptions {
   /** The engine as it runs in one thread; only its name and its probe are used here. */
@@ -18,19 +16,22 @@ export interface ThreadedEngineOptions {
 
 /**
  * An engine whose sessions live in worker threads, one each, so that no run blocks the caller's event loop. Inputs are
- * copied once, unless they lie in shared memory; outputs and state that is read move over without a copy.
+ * copied once, unless they lie in shared memory; outputs and state that is read move over without a copy. The thread of a
+ * session that was closed waits some seconds for the next one.
  *
  * A thread that ends by itself makes the call under way and every later one fail with `ENGINE_DIED`. An idle session
  * does not keep the process alive.
  */
 export function threadedEngine({ engine, module, exportName }: ThreadedEngineOptions): Engine {
+  const threads = new IdleThreads(engine.name)
   return {
     name: engine.name,
     probe: () => engine.probe(),
     variant: () => engine.variant?.() ?? null,
     async open(programs, options = {}) {
-      const start: ThreadStart = { module: module().href, exportName, programs: plain(programs), options }
-      return ThreadedSession.open(engine, start, collectStates(programs))
+      const shapes = collectStates(programs)
+      const thread = threads.take({ module: module().href, exportName })
+      return ThreadedSession.open(engine, { thread, threads, shapes, programs: plain(programs), options })
     },
   }
 }
@@ -46,52 +47,54 @@ function plain(programs: readonly Program[]): readonly Program[] {
 /** Floats that `writeState` moves at once: 8 MiB. */
 const stagingLength = 2 ** 21
 
-interface Pending {
-  readonly resolve: (reply: Reply) => void
-  readonly reject: (error: VideoMaeError) => void
+/**
+ * Bytes of state, 64 MiB. The thread of a larger session ends with it: what JavaScript holds in it goes at once then, and the time
+ * to start another thread does not count.
+ */
+const largestKept = 2 ** 26
+
+interface Opening {
+  readonly thread: EngineThread
+  /** Where the thread goes at `close`. */
+  readonly threads: IdleThreads
+  readonly shapes: StateShapes
+  readonly programs: readonly Program[]
+  readonly options: EngineOptions
 }
 
 class ThreadedSession implements EngineSession {
   readonly engine: string
   readonly variant: string | null
-  private readonly worker: Worker
+  private readonly thread: EngineThread
+  private readonly threads: IdleThreads
   private readonly shapes: StateShapes
   private readonly use: ExclusiveUse
-  private readonly pending = new Map<number, Pending>()
-  private posted = 0
-  private prefetches = false
-  private cancels = false
+  private readonly prefetches: boolean
+  private readonly cancels: boolean
+  private readonly reusable: boolean
   private announced: { readonly program: string; readonly inputs: RunInputs } | null = null
-  private death: VideoMaeError | null = null
 
-  private constructor({ name, variant }: Engine, worker: Worker, shapes: StateShapes) {
+  private constructor({ name, variant }: Engine, { thread, threads, shapes, options }: Opening, can: Results['open']) {
     this.engine = name
     this.variant = variant?.() ?? null
+    this.thread = thread
+    this.threads = threads
     this.shapes = shapes
-    this.worker = worker
     this.use = new ExclusiveUse(`The ${name} session`)
-    worker.on('message', (reply: Reply) => {
-      this.pending.get(reply.number)?.resolve(reply)
-      this.pending.delete(reply.number)
-      if (this.pending.size === 0) worker.unref()
-    })
-    worker.on('error', (cause: Error) => this.fail(cause.message, cause))
-    worker.on('messageerror', (cause) => this.fail(cause.message, cause))
-    worker.on('exit', (code) => this.fail(`it exited with code ${code}`))
+    this.prefetches = can.prefetches
+    this.cancels = can.cancels
+    // The connections to other ranks end with the thread.
+    this.reusable = (options.ranks?.transport ?? 'self') === 'self' && stateBytes(shapes) <= largestKept
   }
 
-  static async open(engine: Engine, start: ThreadStart, shapes: StateShapes): Promise<ThreadedSession> {
-    const worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
-    const session = new ThreadedSession(engine, worker, shapes)
+  static async open(engine: Engine, opening: Opening): Promise<ThreadedSession> {
+    const { thread, programs, options } = opening
     try {
-      const { prefetches, cancels } = await session.answer<'open'>(0)
-      session.prefetches = prefetches
-      session.cancels = cancels
+      return new ThreadedSession(engine, opening, await thread.call<'open'>({ call: 'open', programs, options }))
     } catch (error) {
-      await session.end()
+      await thread.end()
       throw error
     }
-    return session
   }
 
   run(program: string, inputs: RunInputs): Promise<RunOutputs> {
@@ -101,7 +104,7 @@ class ThreadedSession implements EngineSession {
       const announced = Object.keys(inputs).filter((name) => Object.hasOwn(known, name) && known[name] === inputs[name])
       const rest = Object.entries(inputs).filter(([name]) => !announced.includes(name))
       const { copies, moved } = ownCopies(Object.fromEntries(rest))
-      return this.call<'run'>({ call: 'run', program, inputs: copies, announced }, moved)
+      return this.thread.call<'run'>({ call: 'run', program, inputs: copies, announced }, moved)
     })
   }
 
@@ -111,17 +114,17 @@ class ThreadedSession implements EngineSession {
     if (!this.prefetches) return
     const { copies, moved } = ownCopies(inputs)
     this.announced = { program, inputs: { ...inputs } }
-    await this.call<'prefetch'>({ call: 'prefetch', program, inputs: copies }, moved)
+    await this.thread.call<'prefetch'>({ call: 'prefetch', program, inputs: copies }, moved)
   }
 
   /** Reaches a run only where the engine leaves the event loop of its thread free meanwhile. */
   cancel(): void {
-    if (!this.cancels || this.death !== null) return
-    this.call<'cancel'>({ call: 'cancel' }).catch(() => undefined) // The run itself says what has become of the thread.
+    if (!this.cancels || this.thread.ended) return
+    this.thread.call<'cancel'>({ call: 'cancel' }).catch(() => undefined) // The run itself says what has become of the thread.
   }
 
   readState(names?: readonly string[]): Promise<Map<string, Float32Array>> {
-    return this.use.run(() => this.call<'readState'>({ call: 'readState', names }))
+    return this.use.run(() => this.thread.call<'readState'>({ call: 'readState', names }))
   }
 
   /** In pieces through one small buffer: a large model's state should not be in memory twice more on its way. */
@@ -136,7 +139,7 @@ class ThreadedSession implements EngineSession {
       let end = 0
       for (const [name, value] of values) {
         if (end + value.length > staging.length) {
-          await this.call<'writeState'>({ call: 'writeState', values: piece })
+          await this.thread.call<'writeState'>({ call: 'writeState', values: piece })
           piece = new Map()
           end = 0
         }
@@ -145,54 +148,22 @@ class ThreadedSession implements EngineSession {
         piece.set(name, part)
         end += value.length
       }
-      await this.call<'writeState'>({ call: 'writeState', values: piece })
+      await this.thread.call<'writeState'>({ call: 'writeState', values: piece })
     })
   }
 
   memory(): Promise<MemoryUse> {
-    return this.use.run(() => this.call<'memory'>({ call: 'memory' }))
+    return this.use.run(() => this.thread.call<'memory'>({ call: 'memory' }))
   }
 
   close(): Promise<void> {
     return this.use.close(async () => {
-      if (this.death === null) await this.call<'close'>({ call: 'close' })
-      await this.end()
+      try {
+        if (!this.thread.ended) await this.thread.call<'close'>({ call: 'close' })
+      } finally {
+        await (this.reusable ? this.threads.give(this.thread) : this.thread.end())
+      }
     })
-  }
-
-  private async call<K extends keyof Results>(request: Request, moved: ArrayBuffer[] = []): Promise<Results[K]> {
-    if (this.death !== null) throw this.death
-    this.posted++
-    const posted: Posted = { number: this.posted, request }
-    this.worker.postMessage(posted, moved)
-    return this.answer<K>(posted.number)
-  }
-
-  private async answer<K extends keyof Results>(number: number): Promise<Results[K]> {
-    if (this.death !== null) throw this.death
-    this.worker.ref()
-    const reply = await new Promise<Reply>((resolve, reject) => this.pending.set(number, { resolve, reject }))
-    if ('error' in reply) throw reviveError(reply.error)
-    return reply.result as Results[K]
-  }
-
-  private fail(reason: string, cause?: Error): void {
-    this.death ??= new VideoMaeError(`The thread of the ${this.engine} engine ended: ${reason}.`, {
-      code: 'ENGINE_DIED',
-      exit: 'environment',
-      hint: 'Its state is lost. Open a new session and load the last checkpoint; if memory ran out, use a smaller batch.',
-      cause,
-    })
-    for (const { reject } of this.pending.values()) reject(this.death)
-    this.pending.clear()
-  }
-
-  private async end(): Promise<void> {
-    this.worker.ref()
-    if (this.worker.threadId === -1) return
-    const exit = once(this.worker, 'exit')
-    await this.worker.terminate()
-    await exit
   }
 }
 

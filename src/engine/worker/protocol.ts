@@ -7,11 +7,11 @@ export interface ThreadStart {
   /** URL of the compiled module that exports the engine. */
   readonly module: string
   readonly exportName: string
-  readonly programs: readonly Program[]
-  readonly options: EngineOptions
 }
 
+/** A thread serves one session after another, each from `open` to `close`. */
 export type Request =
+  | { readonly call: 'open'; readonly programs: readonly Program[]; readonly options: EngineOptions }
   | {
       readonly call: 'run'
       readonly program: string
@@ -32,7 +32,7 @@ export interface Posted {
   readonly request: Request
 }
 
-/** What each call answers with; `open` is the answer to being started, number 0. */
+/** What each call answers with. */
 export interface Results {
   readonly open: { readonly prefetches: boolean; readonly cancels: boolean }
   readonly run: RunOutputs

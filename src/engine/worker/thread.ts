@@ -1,4 +1,4 @@
-/** Entry of the thread: opens the engine it was told to and serves its session. */
+/** Entry of the thread: loads the engine it was told to and serves one session of it after another. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { Engine, EngineSession, RunInputs } from '../engine.ts'
@@ -7,19 +7,33 @@ import { type Posted, postError, type Reply, type Request, type Results, type Th
 const port = parentPort
 if (port === null) throw new Error('This file is the entry of a worker thread.')
 
-async function open({ module, exportName, programs, options }: ThreadStart): Promise<EngineSession> {
-  const exports = (await import(module)) as Readonly<Record<string, unknown>>
+const { module, exportName } = workerData as ThreadStart
+const loading = import(module).then((exports: Readonly<Record<string, unknown>>) => {
   const engine = exports[exportName] as Engine | undefined
-  if (engine === undefined) {
-    throw new VideoMaeError(`Expected ${module} to export ${exportName}.`, { code: 'ENGINE_FAILED' })
-  }
-  return engine.open(programs, options)
-}
+  if (engine !== undefined) return engine
+  throw new VideoMaeError(`Expected ${module} to export ${exportName}.`, { code: 'ENGINE_FAILED' })
+})
+loading.catch(() => undefined) // The answer to `open` says so.
 
+let session: EngineSession | null = null
 /** What the last `prefetch` brought: a session knows announced arrays by identity. */
 let announced: RunInputs = {}
 
-async function serve(session: EngineSession, request: Request): Promise<Results[keyof Results]> {
+async function serve(request: Request): Promise<Results[keyof Results]> {
+  if (request.call === 'open') {
+    announced = {}
+    session = await (await loading).open(request.programs, request.options)
+    return { prefetches: session.prefetch !== undefined, cancels: session.cancel !== undefined }
+  }
+  // A request to cancel may come after the end of the session.
+  if (session === null) return undefined
+  return serveSession(session, request)
+}
+
+async function serveSession(
+  session: EngineSession,
+  request: Exclude<Request, { call: 'open' }>,
+): Promise<Results[keyof Results]> {
   switch (request.call) {
     case 'run': {
       const known = request.announced.map((name) => [name, announced[name]] as const)
@@ -41,8 +55,15 @@ async function serve(session: EngineSession, request: Request): Promise<Results[
       return undefined
     case 'close':
       await session.close()
+      endSession()
       return undefined
   }
+}
+
+/** Leaves nothing of the session in memory while the thread waits for the next one. */
+function endSession(): void {
+  session = null
+  announced = {}
 }
 
 /** Memory that moves to the other thread instead of being copied. */
@@ -63,11 +84,4 @@ async function answer(number: number, work: () => Promise<Results[keyof Results]
   port?.postMessage(reply, 'result' in reply ? transferable(reply.result) : [])
 }
 
-const opening = open(workerData as ThreadStart)
-void answer(0, async () => {
-  const { prefetch, cancel } = await opening
-  return { prefetches: prefetch !== undefined, cancels: cancel !== undefined }
-})
-port.on('message', ({ number, request }: Posted) => {
-  void answer(number, async () => serve(await opening, request))
-})
+port.on('message', ({ number, request }: Posted) => void answer(number, () => serve(request)))
