@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { RandomStream } from '../../src/core/random.ts'
-import { standardization } from '../../src/inference/feature-rows.ts'
 import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
+import { standardization } from '../../src/numeric/standardization.ts'
 import { DenseProduct } from '../../src/numeric/wasm/product.ts'
 
 /** A row of a list. */

@@ -2,9 +2,10 @@
 import { RandomStream } from '../core/random.ts'
 import type { LabeledVideo } from '../dataset/dataset.ts'
 import { bundles } from '../dataset/split.ts'
-import { type FeatureRows, standardization, standardized } from '../inference/feature-rows.ts'
+import { type FeatureRows, standardized } from '../inference/feature-rows.ts'
 import { leaveGroupsOut } from '../numeric/leave-out.ts'
 import type { LabeledRows } from '../numeric/ridge.ts'
+import { standardization } from '../numeric/standardization.ts'
 import { DenseProduct } from '../numeric/wasm/product.ts'
 
 export interface LeaveOutOptions {

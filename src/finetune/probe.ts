@@ -6,7 +6,6 @@ import {
   type FeatureRows,
   gatherRows,
   mergeViews,
-  standardization,
   standardized,
   unstandardized,
 } from '../inference/feature-rows.ts'
@@ -14,6 +13,7 @@ import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { buildHeadProgram } from '../model/classify.ts'
 import { initialize } from '../model/initialize.ts'
 import type { ModelState } from '../model/model-state.ts'
+import { type Standardization, standardization } from '../numeric/standardization.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { runTraining, type TrainingBatch } from '../train/loop.ts'
 import { createSchedule } from '../train/schedule.ts'
@@ -120,7 +120,7 @@ export function probeSettings(
   return { epochs: epochs ?? usualEpochs, batch: Math.min(batch ?? usualBatch, rows) }
 }
 
-function folded(result: ProbeResult, statistics: ReturnType<typeof standardization> | null): ProbeResult {
+function folded(result: ProbeResult, statistics: Standardization | null): ProbeResult {
   if (statistics === null) return result
   const { weight, bias } = unstandardized(
     { weight: result.state.get('head.weight')!, bias: result.state.get('head.bias')! },

@@ -4,12 +4,12 @@ import {
   type LinearWeights,
   linearLogits,
   mergeViews,
-  standardization,
   standardized,
   unstandardized,
 } from '../inference/feature-rows.ts'
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { StatisticsCache, trainRidge } from '../numeric/ridge.ts'
+import { standardization } from '../numeric/standardization.ts'
 import { DenseProduct } from '../numeric/wasm/product.ts'
 import { leaveVideosOut, ridgeRows } from './leave-out.ts'
 

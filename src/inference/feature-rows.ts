@@ -1,4 +1,5 @@
 import type { LabeledVideo } from '../dataset/dataset.ts'
+import { type Standardization, standardizeRow } from '../numeric/standardization.ts'
 import type { ComputedFeatures } from './features.ts'
 import type { ValidationScores } from './scores.ts'
 import { largest } from './scores.ts'
@@ -49,37 +50,15 @@ export function gatherRows(rows: FeatureRows, indices: ArrayLike<number>): Float
   return out
 }
 
-/** Mean and deviation per value over all rows, so that a head sees values of one size; a constant has deviation 1. */
-export function standardization(rows: Pick<FeatureRows, 'count' | 'width' | 'row'>): {
-  /** [width] */
-  readonly mean: Float64Array
-  /** [width] */
-  readonly deviation: Float64Array
-} {
-  const { count, width } = rows
-  const mean = new Float64Array(width)
-  const deviation = new Float64Array(width)
-  for (let i = 0; i < count; i++) {
-    const row = rows.row(i)
-    for (let k = 0; k < width; k++) mean[k] += row[k] / count
-  }
-  for (let i = 0; i < count; i++) {
-    const row = rows.row(i)
-    for (let k = 0; k < width; k++) deviation[k] += (row[k] - mean[k]) ** 2 / count
-  }
-  for (let k = 0; k < width; k++) deviation[k] = deviation[k] > 1e-12 ? Math.sqrt(deviation[k]) : 1
-  return { mean, deviation }
-}
-
 /** Rows with their mean taken out and divided by their deviation. */
-export function standardized(rows: FeatureRows, { mean, deviation }: ReturnType<typeof standardization>): FeatureRows {
+export function standardized(rows: FeatureRows, statistics: Standardization): FeatureRows {
   const cache = new Map<number, Float32Array>()
   return {
     ...rows,
     row(i) {
       const known = cache.get(i)
       if (known !== undefined) return known
-      const made = rows.row(i).map((value, k) => (value - mean[k]) / deviation[k])
+      const made = standardizeRow(rows.row(i), statistics, new Float32Array(rows.width))
       cache.set(i, made)
       return made
     },
@@ -91,10 +70,7 @@ export function standardized(rows: FeatureRows, { mean, deviation }: ReturnType<
  *
  * @param weight [classes, D]
  */
-export function unstandardized(
-  head: LinearWeights,
-  { mean, deviation }: ReturnType<typeof standardization>,
-): LinearWeights {
+export function unstandardized(head: LinearWeights, { mean, deviation }: Standardization): LinearWeights {
   const width = mean.length
   const weight = new Float32Array(head.weight.length)
   const bias = new Float32Array(head.bias.length)

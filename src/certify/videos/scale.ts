@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts'
-import { standardization } from '../../inference/feature-rows.ts'
+import { standardization } from '../../numeric/standardization.ts'
 
 /**
  * Mean and deviation of features over videos out of the attacker's reach. Heads learn faster on values of one size, but a

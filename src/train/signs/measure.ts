@@ -1,6 +1,7 @@
 /** Signs of learning, from the features of clips and of the same clips backward. */
 import { effectiveRank } from '../../numeric/effective-rank.ts'
 import { leaveGroupsOut } from '../../numeric/leave-out.ts'
+import { standardization, standardizeRow } from '../../numeric/standardization.ts'
 import { DenseProduct } from '../../numeric/wasm/product.ts'
 import type { Movement } from './flow.ts'
 
@@ -101,14 +102,8 @@ function toldApart(
 function standardizedRows(features: Float32Array, count: number, width: number): Float64Array {
   const depth = width + 1
   const rows = new Float64Array(count * depth).fill(1)
-  for (let column = 0; column < width; column++) {
-    let [sum, squares] = [0, 0]
-    for (let row = 0; row < count; row++) sum += features[row * width + column]
-    const mean = sum / count
-    for (let row = 0; row < count; row++) squares += (features[row * width + column] - mean) ** 2
-    const deviation = Math.sqrt(squares / count)
-    for (let row = 0; row < count; row++)
-      rows[row * depth + column] = deviation === 0 ? 0 : (features[row * width + column] - mean) / deviation
-  }
+  const row = (i: number): Float32Array => features.subarray(i * width, (i + 1) * width)
+  const statistics = standardization({ count, width, row })
+  for (let i = 0; i < count; i++) standardizeRow(row(i), statistics, rows.subarray(i * depth))
   return rows
 }
