@@ -161,9 +161,10 @@ function addPredict(program: Command): void {
     runCommand(options, async () => {
       refuseUnused(command)
       if (options.certified === undefined) return (await import('./predict.ts')).predictCommand(videos, options)
-      // The default decoder is that of the ensemble.
+      // The default decoder and number of clips are those of the ensemble.
       const decoder = isGiven(command, 'decoder') ? options.decoder : undefined
-      return (await import('./predict-certified.ts')).predictCertifiedCommand(videos, { ...options, decoder })
+      const clips = isGiven(command, 'clips') ? options.clips : undefined
+      return (await import('./predict-certified.ts')).predictCertifiedCommand(videos, { ...options, decoder, clips })
     }),
   )
 }

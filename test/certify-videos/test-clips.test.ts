@@ -23,6 +23,7 @@ import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
+import { runAsText } from '../cli/run-here.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
 
@@ -110,6 +111,14 @@ describe('predicted videos of several clips', () => {
     expect(predictions).toHaveLength(expected.length)
     for (const [i, { prediction, radius }] of expected.entries())
       expect(predictions[i]).toMatchObject({ label: certificate.classNames[prediction], radius })
+    const command = `predict ${plan.division.test[0].path} --certified ${place('several')}`
+    const { code, text } = await runAsText(command)
+    expect(code, text).toBe(0)
+    expect(text).toContain(`${predictions[0].ok && predictions[0].label}  radius`)
+    expect(await runAsText(`${command} --clips 1`)).toMatchObject({
+      code: 3,
+      text: expect.stringContaining('ENSEMBLE_MISMATCH'),
+    })
     await expect(openCertifiedEnsemble(place('several'), { clips: 1 })).rejects.toMatchObject({
       code: 'ENSEMBLE_MISMATCH',
       message: expect.stringContaining('3 of each video'),
