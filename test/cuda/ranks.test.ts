@@ -98,7 +98,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     // The others wait for it in the sum: the run cannot end before it is told to stop.
     process.kill(second, 'SIGSTOP')
     stopped.process.kill('SIGINT')
-    await vi.waitUntil(() => stopped.stderr().includes('SIGINT: stopping'), { timeout: 20_000 })
+    await vi.waitUntil(() => stopped.stderr().includes('SIGINT: stopping'), { timeout: 300_000 })
     process.kill(second, 'SIGCONT')
     const { code, stderr: said } = await stopped.ended
     expect(code, said).toBe(130)

@@ -138,6 +138,6 @@ test('a program that forgets them ends all the same, and they end with it', asyn
   expect(status).toBe(0)
   expect(stdout).toMatch(/^true \d+\n$/)
   const pid = Number(stdout.split(' ')[1])
-  for (let i = 0; i < 200 && runs(pid); i++) await new Promise((resolve) => setTimeout(resolve, 50))
-  expect(runs(pid)).toBe(false)
+  // One that stays ends the test at its limit, however slow the machine is.
+  while (runs(pid)) await new Promise((resolve) => setTimeout(resolve, 50))
 })

@@ -63,7 +63,7 @@ async function startHanging(
     stdio: 'ignore',
   })
   const written = (): boolean => existsSync(pidFile) && readFileSync(pidFile, 'utf8').trim() !== ''
-  expect(await until(written, 30), 'the process to hang has begun').toBe(true)
+  expect(await until(written, 300), 'the process to hang has begun').toBe(true)
   return { parent, hanging: Number(readFileSync(pidFile, 'utf8')) }
 }
 
@@ -82,7 +82,7 @@ describe('when the process is killed', () => {
     const { parent, hanging } = await startHanging('node-av', pidFile, env)
     expect(isRunning(hanging)).toBe(true)
     parent.kill('SIGKILL')
-    expect(await until(() => !isRunning(hanging), 10)).toBe(true)
+    expect(await until(() => !isRunning(hanging), 300)).toBe(true)
   })
 
   test.skipIf(process.platform === 'win32').each(['SIGKILL', 'SIGTERM'] as const)(
@@ -98,7 +98,7 @@ describe('when the process is killed', () => {
       const { parent, hanging } = await startHanging('ffmpeg', pidFile, { FFMPEG_PATH: program })
       expect(isRunning(hanging)).toBe(true)
       parent.kill(signal)
-      expect(await until(() => !isRunning(hanging), 10)).toBe(true)
+      expect(await until(() => !isRunning(hanging), 300)).toBe(true)
     },
   )
 })
