@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, expect, it } from 'vitest'
+import { afterAll, afterEach, expect, it, vi } from 'vitest'
 import { launchCommand } from './launch.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
@@ -35,6 +35,22 @@ it.skipIf(process.platform === 'win32')(
     expect(process.exitCode).toBe(0)
   },
 )
+
+it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the ranks are asked to save', async () => {
+  // Ends as a rank does that has saved; a launcher that gets the signal kills the ranks.
+  const waits =
+    'while [ ! -e "$VIDEOMAE_STOP_FILE" ]; do sleep 0.02; done; echo 130 > "$VIDEOMAE_STOP_FILE.code"; exit 130'
+  const started = path.join(folder, 'started')
+  const others = process.listenerCount('SIGINT')
+  const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(`echo $$ > ${started}; ${waits}`) })
+  await vi.waitUntil(() => existsSync(started) && readFileSync(started, 'utf8').trim() !== '', { timeout: 20_000 })
+  // A group of its own, so that the terminal sends it nothing: throws where it leads none.
+  process.kill(-Number(readFileSync(started, 'utf8')), 0)
+  for (const listener of process.listeners('SIGINT').slice(others)) listener('SIGINT')
+  await ended
+  expect(process.exitCode).toBe(130)
+  expect(process.listenerCount('SIGINT')).toBe(others)
+})
 
 it('a part that every rank would do again is refused', async () => {
   for (const shard of [['--shard', '1/2'], ['--shard=1/2']])

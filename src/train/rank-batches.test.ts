@@ -20,3 +20,12 @@ it('gives no half of a pair where clips are mixed, and says which runs would do'
     }),
   )
 })
+
+it('gives every rank whole videos, and says which number of clips would do', () => {
+  expect(() => rankBatches(run(8), { samplesPerClip: 2, ranks: 3 })).toThrow(
+    expect.objectContaining({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('a multiple of 6, the number of ranks (3) times data.samplesPerClip (2)'),
+    }),
+  )
+})

@@ -23,20 +23,27 @@ export const startVideomae = (...args: readonly string[]): StartedProgram => sta
 
 /** The same in an environment of its own; `undefined` is that of this process. */
 export const startVideomaeIn = (env: NodeJS.ProcessEnv | undefined, ...args: readonly string[]): StartedProgram =>
-  startProgram({ env }, args)
+  startProgram({ env }, [script(), ...args])
 
 /** The same in a working folder. */
 export const startVideomaeFrom = (cwd: string, ...args: readonly string[]): StartedProgram =>
-  startProgram({ cwd }, args)
+  startProgram({ cwd }, [script(), ...args])
 
 const script = (): string =>
   fileURLToPath(compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main'))
 
-function startProgram(
-  place: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
+interface ProgramPlace {
+  /** Default: Node.js. */
+  readonly program?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly cwd?: string
+}
+
+export function startProgram(
+  { program = process.execPath, ...place }: ProgramPlace,
   args: readonly string[],
 ): StartedProgram {
-  const child = spawn(process.execPath, [script(), ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...place })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...place })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
