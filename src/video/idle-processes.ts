@@ -12,7 +12,9 @@ const mostIdle = 2
  * videos, test videos. Idle processes do not keep the program running; they end with it, and at `close`.
  */
 export class IdleProcesses {
+  /** The one that waits longest first. */
   private readonly idle = new Map<IdleProcess, string>()
+  private readonly ending = new Set<Promise<void>>()
   private closed = false
 
   /** A process of these settings that is up, with room for the answers of the caller; undefined where there is none. */
@@ -31,20 +33,31 @@ export class IdleProcesses {
     return undefined
   }
 
-  /** @returns whether the process is kept: not where it has work, nor where enough are kept */
+  /** @returns whether the process is kept: not where it has work, nor where enough of its settings are kept */
   keep(settings: ProcessSettings, process: DecodeProcess<Work>): boolean {
-    if (this.closed || this.idle.size >= mostIdle) return false
+    const key = keyOf(settings)
+    const full = this.idle.size >= mostIdle
+    // Those of other settings are less likely to be asked for next.
+    const other = full ? [...this.idle].find(([, kept]) => kept !== key)?.[0] : undefined
+    if (this.closed || (full && other === undefined)) return false
     const resting = process.rest((ended) => this.idle.delete(ended))
-    if (resting !== null) this.idle.set(resting, keyOf(settings))
-    return resting !== null
+    if (resting === null) return false
+    if (other !== undefined) this.drop(other)
+    this.idle.set(resting, key)
+    return true
+  }
+
+  private drop(process: IdleProcess): void {
+    this.idle.delete(process)
+    const end: Promise<void> = process.kill().finally(() => this.ending.delete(end))
+    this.ending.add(end)
   }
 
   /** Ends all that wait, and keeps none from now on. */
   async close(): Promise<void> {
     this.closed = true
-    const idle = [...this.idle.keys()]
-    this.idle.clear()
-    await Promise.all(idle.map((process) => process.kill()))
+    for (const process of [...this.idle.keys()]) this.drop(process)
+    await Promise.all(this.ending)
   }
 }
 

@@ -83,7 +83,7 @@ describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
     try {
       const dataset = await openDataset(path.join(data, 'split.csv'), { classes: classifier.labels })
       const tested = dataset.videos.filter((video) => video.split === 'test')
-      const again = await evaluateVideos(classifier, tested, { clips: 2, crops: 1, workers: 1 })
+      const again = await evaluateVideos(classifier, tested, { clips: 2, crops: 1, workers: 1, processes: decoding })
       expect(again.failures).toHaveLength(1)
       for (const [i, prediction] of again.predictions.entries()) {
         expect(prediction.id).toBe(test!.predictions[i].id)
@@ -318,8 +318,14 @@ describe('export', () => {
       const alone = path.join(mkdtempSync(path.join(folder, 'alone-')), 'classifier.onnx')
       await copyFile(path.join(folder, `${run}-float32.onnx`), alone)
       const videos = [generated.files[0], path.join(data, 'left', 'broken.mp4')]
-      const fromFile = await predict(videos, { from: alone, workers: 1 })
-      const fromRun = await predict(videos, { from: out(run), engine: 'onnx', threads: 1, workers: 1 })
+      const fromFile = await predict(videos, { from: alone, workers: 1, processes: decoding })
+      const fromRun = await predict(videos, {
+        from: out(run),
+        engine: 'onnx',
+        threads: 1,
+        workers: 1,
+        processes: decoding,
+      })
       expect(fromFile[1]).toMatchObject({ ok: false })
       const [a, b] = [fromFile[0], fromRun[0]]
       if (!a.ok || !b.ok) throw new Error('expected predictions')
@@ -350,7 +356,7 @@ describe('features', () => {
     encoder: { width: 24, depth: 1, heads: 2 },
   })
   const source = freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 1)
-  const options = { engine: 'onnx', threads: 1, workers: 1, batch: 4 } as const
+  const options = { engine: 'onnx', threads: 1, workers: 1, batch: 4, processes: decoding } as const
 
   it('are computed once per content, also after a kill in the middle of a write', async () => {
     const cache = out('store')

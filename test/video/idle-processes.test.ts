@@ -86,6 +86,22 @@ test('a process with other limits, or one that has ended, is not taken', async (
   }
 })
 
+test('processes of other settings make room for those of the last pool', async () => {
+  const processes = new IdleProcesses()
+  const old: Awaited<ReturnType<typeof readOnce>>[] = []
+  try {
+    for (const timeoutSeconds of [5, 6]) old.push(await readOnce(processes, { timeoutSeconds }))
+    const first = await readOnce(processes)
+    expect(await readOnce(processes)).toEqual(first)
+    expect((await readOnce(processes, { timeoutSeconds: 6 })).pids, 'the one that waited longest went').toEqual(
+      old[1].pids,
+    )
+  } finally {
+    await processes.close()
+  }
+  for (const pid of old.flatMap(({ pids }) => pids)) expect(runs(pid)).toBe(false)
+})
+
 test('a video is not blamed for processes that were killed while they waited', async () => {
   const processes = new IdleProcesses()
   const options: PoolOptions = { decoder: 'node-av', limits: {}, workers: 2, processes, slotBytes: 3072 }
