@@ -151,6 +151,7 @@ function addPredict(program: Command): void {
     )
     .option('--windows <seconds>', 'a time line: one prediction for each window of this many seconds', positive)
     .option('--csv <file>', 'also write a table, one line for each video or window; "-": print it instead of text')
+    .option('--watch', 'go on with videos that come into the folders, until Ctrl-C; with --json a line for each')
     .option('--clips <n>', 'temporal views of every video', countOf('clips'), 1)
     .option('--crops <n>', 'spatial views', countOf('crops'), 1)
     .addOption(engine())
@@ -181,7 +182,7 @@ function refuseUnused(command: Command): void {
   if (!certified && !isGiven(command, 'from'))
     throw invalidArgument('--from', 'a classifier, or --certified and an ensemble', undefined)
   const others = certified
-    ? ['from', 'top', 'threshold', 'windows', 'csv']
+    ? ['from', 'top', 'threshold', 'windows', 'csv', 'watch']
     : ['encoder', 'rule', 'requireRadius', 'target']
   const unused = command.options.find(
     (option) => others.includes(option.attributeName()) && isGiven(command, option.attributeName()),

@@ -30,6 +30,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
     'predict clip.mp4 --from checkpoints/classifier',
     'predict videos --from classifier.onnx --threshold 0.6 --csv predictions.csv',
     'predict match.mp4 --from checkpoints/classifier --windows 5',
+    'predict inbox --from checkpoints/classifier --watch --json',
     'predict clip.mp4 --certified checkpoints/certify --require-radius 3',
   ],
   features: [

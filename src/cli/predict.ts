@@ -3,13 +3,15 @@ import { printable, textFor } from '../core/printable.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnTable } from '../format/own-results.ts'
-import { type Prediction, predict } from '../inference/predict.ts'
+import { openAnyClassifier, type Prediction, predict } from '../inference/predict.ts'
 import { predictionCsv, predictionCsvStart } from '../inference/prediction-table.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
+import { arrivingVideos } from '../video/arriving-videos.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
+import { requireOneProcess } from './one-process.ts'
 import { formatRanks, onRanks } from './ranks.ts'
 import type { CommonOptions } from './run.ts'
 
@@ -27,6 +29,8 @@ export interface PredictCommandOptions extends CommonOptions {
   readonly engine?: string
   readonly threads?: number
   readonly decoder?: 'node-av' | 'ffmpeg'
+  /** Go on with the videos that come into the folders. */
+  readonly watch?: boolean
 }
 
 /**
@@ -34,7 +38,40 @@ export interface PredictCommandOptions extends CommonOptions {
  * not be read.
  */
 export function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+  if (options.watch === true) return predictArriving(videos, options)
   return onRanks(options, (ranks) => predictOn(ranks, videos, options))
+}
+
+/** `videomae predict --watch`: prints each video when it is there, until Ctrl-C. One that cannot be read is named and ends nothing. */
+async function predictArriving(
+  folders: readonly string[],
+  { json = false, engine, windows, csv, from, watch: _, ...given }: PredictCommandOptions,
+): Promise<void> {
+  requireOneProcess('predict --watch')
+  refuseIgnoredThreads(engine, given.threads)
+  if (csv === '-') throw unusedArgument('--csv -', 'with --watch, which prints as videos come', csv)
+  if (csv !== undefined) await requireOwnTable(csv, predictionCsvStart, 'the table of earlier predictions')
+  const interrupt = interruptSignal('Run the command again.')
+  const { signal } = interrupt
+  const arriving = arrivingVideos(folders, { signal })
+  const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads: given.threads })
+  const all: Prediction[] = []
+  try {
+    for (const warning of classifier.warnings ?? []) process.stderr.write(`warning: ${printable(warning)}\n`)
+    process.stderr.write(`watching ${folders.map(printable).join(', ')}; Ctrl-C ends\n`)
+    for await (const videos of arriving) {
+      const predictions = await predict(videos, { ...given, from: classifier, windowSeconds: windows, signal })
+      all.push(...predictions)
+      for (const one of predictions)
+        process.stdout.write(json ? `${JSON.stringify(one)}\n` : textOf(one, given.threshold))
+      if (csv !== undefined) await writeFileAtomic(csv, predictionCsv(all))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    await classifier.close()
+    interrupt.dispose()
+  }
 }
 
 async function predictOn(ranks: Ranks, videos: readonly string[], options: PredictCommandOptions): Promise<void> {

@@ -250,3 +250,29 @@ describe('data of which too little can be read', () => {
     expect(existsSync(place('none', 'features.npy'))).toBe(false)
   })
 })
+
+it('videomae predict --watch predicts what is there and what comes, until Ctrl-C', async () => {
+  const [inbox, table] = [place('inbox'), place('arrived.csv')]
+  mkdirSync(inbox)
+  copyFileSync(video, path.join(inbox, 'first.mp4'))
+  const watching = startVideomae('predict', inbox, '--from', run, '--watch', '--json', '--csv', table)
+  const rows = (): number => (existsSync(table) ? readFileSync(table, 'utf8').trim().split('\n').length - 1 : 0)
+  const until = async (count: number) => {
+    while (rows() < count && watching.process.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await until(1)
+  writeFileSync(path.join(inbox, 'broken.mp4'), 'no video')
+  await until(2)
+  watching.process.kill('SIGINT')
+  const { code, stdout, stderr } = await watching.ended
+  expect(code, stderr).toBe(0)
+  expect(stderr).toContain(`watching ${inbox}`)
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { video: string })
+  expect(lines).toMatchObject([
+    { video: path.join(inbox, 'first.mp4'), ok: true, label: expect.stringMatching(/^(left|up)$/) },
+    { video: path.join(inbox, 'broken.mp4'), ok: false, code: expect.stringMatching(/^VIDEO_/) },
+  ])
+})

@@ -148,6 +148,13 @@ const table: Record<string, Record<string, Use>> = {
     '--csv': {
       refused: ['predict v.mp4 --certified ensemble --csv out.csv', 'predict v.mp4 --from model.onnx --csv -'],
     },
+    '--watch': {
+      refused: [
+        'predict videos --certified ensemble --watch',
+        'predict videos --from model.onnx --watch --csv -',
+        'predict v.mp4 --from model.onnx --watch',
+      ],
+    },
     '--engine': {
       refused: ['predict v.mp4 --from model.onnx --engine reference'],
       tests: [['test/certify-videos/ensemble-export.test.ts', 'takes features where there is no encoder']],
