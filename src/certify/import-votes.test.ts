@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeNpy } from '../format/npy.ts'
-import { certifyImported, importBallots } from './import-votes.ts'
+import { certifyImported, importBallots, importedCertificate } from './import-votes.ts'
 import { ballotsFromScores, ballotsOfInput } from './rules/ballot.ts'
 import { certifyDpa } from './rules/dpa.ts'
 import { certifyRunOff } from './rules/run-off-election.ts'
@@ -29,6 +29,20 @@ test('votes from npy and from CSV certify alike; -1 abstains', async () => {
   expect(npy.inputs.map(({ radius }) => radius)).toEqual(csv.inputs.map(({ radius }) => radius))
   expect(csv.summary?.cleanAccuracy).toBe(0.5)
   expect(csv.inputs[1].id).toBe('second')
+})
+
+test('radii that the search gave up on are not counted as exact', async () => {
+  await writeFile(file('search.csv'), 'id,l0,l1,l2,l3\na,0,0,0,0\nb,0,0,0,1\nc,0,0,1,1\n')
+  const imported = await importBallots(file('search.csv'), { kind: 'votes', classes: 2 })
+  const certified = [true, false, true].map((exact) => ({
+    prediction: 0,
+    radius: 0,
+    rivals: [1],
+    abstentions: 0,
+    exact,
+  }))
+  expect(importedCertificate(imported, { rule: 'fa_exact', offsets: [0, 1] }, certified).exactRadii).toBe(2)
+  expect(importedCertificate(imported, { rule: 'dpa' }, certified).exactRadii).toBeNull()
 })
 
 test('scores become strict ballots; equal scores go to the smaller class; seeds are added up', async () => {

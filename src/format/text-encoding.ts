@@ -69,12 +69,12 @@ function nullReason(bytes: Uint8Array, zero: number): string {
   return utf16 ? 'it looks like UTF-16 without a byte order mark' : `byte ${zero} is 0, which no text has`
 }
 
-/** Where strict decoding fails: the longest valid beginning, by bisection. */
+/** Where strict decoding fails: behind the longest valid beginning, by bisection. */
 function firstInvalid(bytes: Uint8Array): number {
-  const decoder = (end: number): boolean => {
+  /** @param stream a character that is cut off at the end is not invalid */
+  const isValid = (end: number, stream: boolean): boolean => {
     try {
-      // Streaming: a character that is cut off at the end is not invalid.
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, end), { stream: true })
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, end), { stream })
       return true
     } catch {
       return false
@@ -83,10 +83,14 @@ function firstInvalid(bytes: Uint8Array): number {
   let [low, high] = [0, bytes.length]
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    if (decoder(middle + 1)) low = middle + 1
+    if (isValid(middle + 1, true)) low = middle + 1
     else high = middle
   }
-  return Math.min(low, bytes.length - 1)
+  if (isValid(low, false)) return Math.min(low, bytes.length - 1)
+  // What follows does not continue the character that begins before it: the beginning is what is wrong (0xe9 and a line end).
+  let start = low - 1
+  while (start > 0 && bytes[start] < 0xc0) start--
+  return start
 }
 
 function lineOf(bytes: Uint8Array, at: number): number {
