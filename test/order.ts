@@ -28,6 +28,7 @@ export const longest: readonly string[] = [
   'test/certify-videos/class-list.test.ts',
   'test/certify-videos/learners.test.ts',
   'test/certify-videos/training-manifest.test.ts',
+  'test/certify-videos/training-manifest-classifier.test.ts',
   'test/cuda/engine.test.ts',
   'test/native/compilation.test.ts',
   'test/fuzz/formats.test.ts',
