@@ -239,10 +239,13 @@ describe('classes', () => {
     expect(await code(plan(data, { classes: ['walk'] }))).toBe('CLASSES_TOO_FEW')
     for (const content of ['{"id2label":', 'null', '{}', '{"id2label": {"a": "walk"}}', '{"id2label": {"0": 1}}']) {
       writeFileSync(place('damaged.json'), content)
-      expect(await code(plan(data, { classes: [place('damaged.json')] })), content).toBe('INVALID_ARGUMENT')
+      expect(await code(plan(data, { classes: [place('damaged.json')] })), content).toBe('CLASSES_INVALID')
     }
     writeFileSync(place('latin1.txt'), Buffer.from('walk\nr\xfcn\n', 'latin1'))
-    expect(await code(plan(data, { classes: [place('latin1.txt')] }))).toBe('INVALID_ARGUMENT')
+    await expect(plan(data, { classes: [place('latin1.txt')] })).rejects.toMatchObject({
+      code: 'CLASSES_INVALID',
+      message: expect.stringContaining('latin1.txt'),
+    })
     writeFileSync(place('utf16.txt'), Buffer.from('\uFEFFwalk\r\nrun\r\njump\r\n', 'utf16le'))
     expect((await plan(data, { classes: [place('utf16.txt')] })).classes).toEqual(['walk', 'run', 'jump'])
     expect(await code(plan(data, { classes: ['sit', 'stand'] }))).toBe('PROTECTED_SET_EMPTY')

@@ -15,3 +15,10 @@ it('names a provider as usable only where a session opens with it', async () => 
   // The build for Linux names CUDA, whether or not its libraries are here.
   for (const { name, usable: opens } of checked) if (!opens) expect(detail.slice(usable.length)).toContain(name)
 })
+
+it('takes a provider that opens no session for unusable', async () => {
+  expect(await checkProviders(['cpu', 'no-such-provider'])).toEqual([
+    { name: 'cpu', usable: true },
+    { name: 'no-such-provider', usable: false },
+  ])
+})

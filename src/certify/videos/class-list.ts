@@ -25,7 +25,8 @@ export interface ClassList {
 /**
  * Classes as they were declared: some names, or one file with a name in each line or with the `id2label` of a classifier.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_TOO_FEW`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_INVALID` for a file of such names or of none;
+ *   `CLASSES_TOO_FEW`
  */
 export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
   if (given === undefined) return { declared: null, from: 'labels', sha256: null }
@@ -34,13 +35,36 @@ export async function declaredClasses(given: readonly string[] | undefined): Pro
   const bytes = file ? await readRegularFile(first, { maxBytes: largestClassFile }) : null
   // As labels are read: accents composed.
   const names = (bytes === null ? given : namesOf(textOf(bytes, first), first)).map((name) => name.normalize('NFC'))
-  if (names.some((name) => name.trim() === ''))
-    throw invalidArgument('classes', 'names that are not blank', names.join())
-  if (new Set(names).size !== names.length) throw invalidArgument('classes', 'different names', names.join(', '))
-  const reserved = names.find((name) => otherClasses.includes(name))
-  if (reserved !== undefined) throw invalidArgument('classes', `names other than ${reserved}`, reserved)
+  const problem = problemOf(names)
+  if (problem !== null)
+    throw bytes === null ? invalidArgument('classes', problem.expected, problem.found) : invalidFile(first, problem)
   if (names.length < 2) throw tooFew(file ? first : 'the declared list', names, declaredHint)
   return { declared: names, from: file ? first : 'declared', sha256: bytes === null ? null : sha256(bytes) }
+}
+
+interface Problem {
+  readonly expected: string
+  readonly found: string
+}
+
+function problemOf(names: readonly string[]): Problem | null {
+  const blank = names.findIndex((name) => name.trim() === '')
+  if (blank >= 0)
+    return { expected: 'names that are not blank', found: `name ${blank + 1} of ${names.length} is blank` }
+  const seen = new Set<string>()
+  // `add` is always true: the first name that was there before is found.
+  const again = names.find((name) => seen.has(name) || !seen.add(name))
+  if (again !== undefined) return { expected: 'different names', found: `${again.slice(0, 80)} twice` }
+  const reserved = names.find((name) => otherClasses.includes(name))
+  return reserved === undefined ? null : { expected: `names other than ${reserved}`, found: reserved }
+}
+
+function invalidFile(file: string, { expected, found }: Problem): VideoMaeError {
+  return new VideoMaeError(`Expected ${expected} in the list of classes ${file}, but found ${printable(found)}.`, {
+    code: 'CLASSES_INVALID',
+    exit: 'data',
+    hint: 'Use a text file in UTF-8 with one name in each line, or config.json of a classifier.',
+  })
 }
 
 /**
@@ -82,7 +106,7 @@ function namesOf(text: string, file: string): string[] {
       .filter((line) => line !== '')
   const parsed = classifierSchema.safeParse(jsonOrNull(text))
   if (!parsed.success)
-    throw invalidArgument('classes', 'a file with id2label, as config.json of a classifier has it', file)
+    throw invalidFile(file, { expected: 'id2label, as config.json of a classifier has it,', found: 'none' })
   return Object.entries(parsed.data.id2label)
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([, name]) => name)
@@ -104,7 +128,7 @@ const largestClassFile = 2 ** 24
 function textOf(bytes: Buffer, file: string): string {
   const decoded = decodeText(bytes)
   if (decoded.ok) return decoded.text
-  throw invalidArgument('classes', `a file in UTF-8 (line ${decoded.line}: ${decoded.reason})`, file)
+  throw invalidFile(file, { expected: 'text in UTF-8', found: `in line ${decoded.line} that ${decoded.reason}` })
 }
 
 const declaredHint = 'Name the classes, separated by commas, or an existing file with a name in each line.'

@@ -13,13 +13,13 @@ export interface ProviderCheck {
 const timeoutMilliseconds = 60_000
 
 /**
- * Tries every execution provider that this build of ONNX Runtime has. The build names providers whose libraries are not on the
+ * Tries every execution provider that this build of ONNX Runtime has, or those that are named. The build names providers whose libraries are not on the
  * machine, so each is opened in a process of its own: one that fails prints to stderr, and one that crashes costs nothing.
  *
  * @throws VideoMaeError `ENGINE_UNAVAILABLE` where ONNX Runtime does not load, `BUILD_MISSING`
  */
-export async function checkProviders(): Promise<ProviderCheck[]> {
-  const { providers } = await loadRuntime()
+export async function checkProviders(names?: readonly string[]): Promise<ProviderCheck[]> {
+  const providers = names ?? (await loadRuntime()).providers
   return Promise.all(providers.map(async (name) => ({ name, usable: await opens(name) })))
 }
 
