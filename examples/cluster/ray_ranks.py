@@ -37,4 +37,4 @@ def main(ray, size, command):
 if __name__ == "__main__":
     import ray
 
-    sys.exit(main(ray, int(sys.argv[1]), ["npx", "videomae", *sys.argv[2:]]))
+    sys.exit(main(ray, int(sys.argv[1]), ["videomae", *sys.argv[2:]]))

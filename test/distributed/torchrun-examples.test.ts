@@ -27,11 +27,11 @@ function program(file: string, text: string): void {
   chmodSync(file, 0o755)
 }
 
-/** A folder with an `npx` that writes down the arguments and the variables of each rank. */
+/** A folder with a `videomae` that writes down the arguments and the variables of each rank. */
 function place(name: string): { readonly at: string; readonly env: NodeJS.ProcessEnv; readonly log: string } {
   const [at, log] = [path.join(folder, name), path.join(folder, name, 'ranks')]
   mkdirSync(log, { recursive: true })
-  program(path.join(at, 'npx'), `echo "$@" > ${log}/$RANK.command; env > ${log}/$RANK.env; exit "\${CODE:-0}"`)
+  program(path.join(at, 'videomae'), `echo "$@" > ${log}/$RANK.command; env > ${log}/$RANK.env; exit "\${CODE:-0}"`)
   return { at, log, env: { ...process.env, PATH: `${at}${path.delimiter}${process.env.PATH}` } }
 }
 
@@ -56,7 +56,7 @@ function ranksIn(log: string): SeenRank[] {
 }
 
 function expectCommand(command: string): void {
-  expect(command).toMatch(/^videomae pretrain .* --engine cuda --resume$/)
+  expect(command).toMatch(/^pretrain .* --engine cuda --resume$/)
   const pretrain = createProgram().commands.find((each) => each.name() === 'pretrain')
   for (const [option] of command.matchAll(/--\w+/g)) expect(pretrain?.options.map(({ long }) => long)).toContain(option)
   expect(readFileSync(recipeFile(/--recipe (\S+)/.exec(command)?.[1] ?? ''), 'utf8')).toContain('batch')
