@@ -1,6 +1,6 @@
 /**
- * The whole path on Gaussian features: certificate files, audits that retrain, label-flip certificates under real flips,
- * and the lethal-dose toy. Oracles: retraining, independent counting, the planning formula.
+ * The whole path on Gaussian features: certificate files, and label-flip certificates under real flips. Oracles: retraining,
+ * independent counting.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -9,9 +9,6 @@ import { describe, expect, test } from 'vitest'
 import { assertAudit, audit } from '../../src/certify/audit/audit.ts'
 import { certify } from '../../src/certify/certify.ts'
 import { checkShares, trainShare } from '../../src/certify/certify-plan.ts'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
-import { lethalDoseChart, lethalDoseTable } from '../../src/certify/dose/lethal-dose-report.ts'
 import { assignBuckets } from '../../src/certify/ensemble/buckets.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { headLearners, poisonedFeatures } from '../../src/certify/ensemble/heads/family.ts'
@@ -27,7 +24,6 @@ const set = gaussians({ rows: 400, seed: 1 })
 const inputs = gaussians({ rows: 60, seed: 2 })
 const ridge = { learners: headLearners({ kind: 'ridge' }) }
 const fixedEncoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
-
 describe('certify', () => {
   test('sweeps over partitions and rules, and the file says what its figures mean', async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-certificate-'))
@@ -374,111 +370,4 @@ test('shares trained apart are checked for completeness and then used', async ()
   } finally {
     await rm(directory, { recursive: true })
   }
-})
-
-describe('audit', () => {
-  test.each([
-    ['dpa', 'content'],
-    ['fa', 'content'],
-    ['roe', 'id'],
-    ['roe_fa', 'source'],
-  ] as const)('finds no violation of %s with buckets by %s, and attacks stay outside the radius', async (rule, by) => {
-    const report = await audit(set, inputs, {
-      rule,
-      by,
-      partitions: 15,
-      ...(rule === 'fa' || rule === 'roe_fa' ? { spread: 2 } : {}),
-      trials: 12,
-      attacks: 6,
-      threads: 1,
-      ...ridge,
-    })
-    assertAudit(report)
-    expect(report.reproducible).toBe(true)
-    expect(report.changedLearners).toBeGreaterThan(0)
-    expect(report.checkedPredictions).toBeGreaterThan(100)
-    expect(report.attacks.tried).toBe(6)
-  })
-
-  test('one long video in each of radius + 1 buckets usually turns a prediction: the certificate is tight in practice', async () => {
-    const report = await audit(set, inputs, {
-      ...ridge,
-      rule: 'dpa',
-      by: 'content',
-      partitions: 15,
-      trials: 0,
-      attacks: 15,
-      attackClips: 40,
-      threads: 1,
-    })
-    expect(report.attacks.within).toBe(0)
-    expect(report.attacks.beyond).toBeGreaterThanOrEqual(10)
-  })
-
-  test('buckets that follow names which are taken are caught', async () => {
-    // What one name stands for is hashed together: a file added under the name of another moves that one, too.
-    const train: typeof ridge.learners.train = (data, plan) => {
-      const contents = new Map<string, string>()
-      for (const [row, id] of data.ids.entries()) contents.set(id, (contents.get(id) ?? '') + data.digests[row])
-      return ridge.learners.train({ ...data, digests: data.ids.map((id) => sha256(contents.get(id) ?? '')) }, plan)
-    }
-    const options = { rule: 'dpa', by: 'content', partitions: 15, trials: 10, attacks: 0, threads: 1 } as const
-    const wanted = { ...options, kinds: ['insert'], largestBudget: 2 } as const
-    const leaky = await audit(set, inputs, { ...wanted, learners: { ...ridge.learners, train } })
-    expect(leaky.violations.map(({ what }) => what).join()).toMatch(/learners changed, at most/)
-    assertAudit(await audit(set, inputs, { ...wanted, ...ridge }))
-  })
-
-  test('a shared statistic is caught', async () => {
-    // Centring on the mean of all samples: a typical leak. One poison then changes every learner.
-    const leaky = (rows: number) => {
-      const part = gaussians({ rows, seed: 1 })
-      const mean = part.features.reduce((sum, value) => sum + value, 0) / part.features.length
-      return { ...part, features: part.features.map((value) => value - mean) }
-    }
-    const plan = { by: 'id', learners: 15, threads: 1 } as const
-    const [before, after] = [await ridge.learners.train(leaky(400), plan), await ridge.learners.train(leaky(399), plan)]
-    expect(before.records.filter((record, i) => record.sha256 !== after.records[i].sha256).length).toBe(15)
-  })
-})
-
-describe('lethalDose', () => {
-  test('a learner that knows where to look needs fewer samples and gets the larger radius, as predicted', async () => {
-    const shape = { classes: 4, width: 64, informative: 8, separation: 0.9 }
-    const [train, probe] = [gaussians({ ...shape, rows: 2400, seed: 1 }), gaussians({ ...shape, rows: 150, seed: 2 })]
-    const informed = <T extends typeof train>(data: T) => ({
-      ...data,
-      width: 8,
-      features: Float32Array.from({ length: data.rows * 8 }, (_, i) => data.features[Math.floor(i / 8) * 64 + (i % 8)]),
-    })
-    const learners = headLearners({ kind: 'nearest_mean', scaling: 'none' })
-    const report = await lethalDose(
-      [
-        doseLearner(train, probe, { name: 'all', learners, threads: 1 }),
-        doseLearner(informed(train), informed(probe), { name: 'informed', learners, threads: 1 }),
-      ],
-      { partitions: [20, 60, 120, 240], subsets: 30, accuracies: [0.6, 0.7] },
-    )
-    const [all, knows] = report.learners
-    const n = (learner: typeof all, at: number) => learner.complexity[at].samples ?? Number.NaN
-    expect(n(all, 0)).toBeGreaterThan(2 * n(knows, 0))
-    for (const learner of report.learners) {
-      for (const row of learner.rows) {
-        // DPA's base accuracy at K is the learning curve at N / K.
-        expect(Math.abs(row.predictedBase - row.measuredBase)).toBeLessThan(0.05)
-        const { medianRadius } = row.measured
-        if (medianRadius !== null && medianRadius > 5)
-          expect(Math.abs((row.predictedMedian ?? 0) / medianRadius - 1)).toBeLessThan(0.35)
-      }
-      for (const { samples, interval } of learner.complexity)
-        if (samples !== null && interval !== null) {
-          expect(interval[0]).toBeLessThanOrEqual(samples)
-          expect(interval[1] ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(samples)
-        }
-    }
-    const last = report.matched[report.matched.length - 1].rows
-    expect(last[1].row?.partitions ?? 0).toBeGreaterThan(last[0].row?.partitions ?? 0)
-    expect(lethalDoseTable(report)).toContain('| informed | 2400 |')
-    expect(lethalDoseChart(report)).toContain('informed, predicted')
-  })
 })

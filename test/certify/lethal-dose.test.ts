@@ -79,3 +79,44 @@ describe('options are refused before anything is trained or read', () => {
     await certificate({ ...groups, partitions: '10' }).toThrow(/a multiple of the 3 encoder groups/)
   })
 })
+
+describe('lethalDose', () => {
+  test('a learner that knows where to look needs fewer samples and gets the larger radius, as predicted', async () => {
+    const shape = { classes: 4, width: 64, informative: 8, separation: 0.9 }
+    const [train, probe] = [gaussians({ ...shape, rows: 2400, seed: 1 }), gaussians({ ...shape, rows: 150, seed: 2 })]
+    const informed = <T extends typeof train>(data: T) => ({
+      ...data,
+      width: 8,
+      features: Float32Array.from({ length: data.rows * 8 }, (_, i) => data.features[Math.floor(i / 8) * 64 + (i % 8)]),
+    })
+    const learners = headLearners({ kind: 'nearest_mean', scaling: 'none' })
+    const report = await lethalDose(
+      [
+        doseLearner(train, probe, { name: 'all', learners, threads: 1 }),
+        doseLearner(informed(train), informed(probe), { name: 'informed', learners, threads: 1 }),
+      ],
+      { partitions: [20, 60, 120, 240], subsets: 30, accuracies: [0.6, 0.7] },
+    )
+    const [all, knows] = report.learners
+    const n = (learner: typeof all, at: number) => learner.complexity[at].samples ?? Number.NaN
+    expect(n(all, 0)).toBeGreaterThan(2 * n(knows, 0))
+    for (const learner of report.learners) {
+      for (const row of learner.rows) {
+        // DPA's base accuracy at K is the learning curve at N / K.
+        expect(Math.abs(row.predictedBase - row.measuredBase)).toBeLessThan(0.05)
+        const { medianRadius } = row.measured
+        if (medianRadius !== null && medianRadius > 5)
+          expect(Math.abs((row.predictedMedian ?? 0) / medianRadius - 1)).toBeLessThan(0.35)
+      }
+      for (const { samples, interval } of learner.complexity)
+        if (samples !== null && interval !== null) {
+          expect(interval[0]).toBeLessThanOrEqual(samples)
+          expect(interval[1] ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(samples)
+        }
+    }
+    const last = report.matched[report.matched.length - 1].rows
+    expect(last[1].row?.partitions ?? 0).toBeGreaterThan(last[0].row?.partitions ?? 0)
+    expect(lethalDoseTable(report)).toContain('| informed | 2400 |')
+    expect(lethalDoseChart(report)).toContain('informed, predicted')
+  })
+})
