@@ -218,6 +218,12 @@ function addLaunch(program: Command): void {
       '--mpirun <program>',
       'the program of MPI that starts ranks, or none: NCCL alone; default: the first of mpirun, mpiexec on PATH',
     )
+    .option(
+      '--restarts <n>',
+      'pretrain, finetune: start again with --resume, at most so often, when a rank dies or the machine fails',
+      countOf('restarts', '--restarts', 0),
+      0,
+    )
     .addOption(json())
     .action((args, options) =>
       runCommand(options, async () => (await import('./launch.ts')).launchCommand(args, options)),

@@ -16,7 +16,10 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
     "pretrain videos --set mask.ratio=0.9 --set 'schedule.duration=2000 steps' --out checkpoints/mine",
     'pretrain --resume --out checkpoints/mine --page',
   ],
-  launch: ['launch --ranks 2 -- pretrain videos --recipe laptop-pretrain'],
+  launch: [
+    'launch --ranks 2 -- pretrain videos --recipe laptop-pretrain',
+    'launch --ranks 8 --restarts 3 -- pretrain videos --engine cuda',
+  ],
   finetune: [
     'finetune labels.csv --from checkpoints/mine --mode ridge',
     'finetune labels.csv --from checkpoints/mine --mode ridge --folds 5 --repeats 3',

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { launchCommand } from './launch.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
@@ -58,4 +58,52 @@ it('a part that every rank would do again is refused', async () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('no --shard behind launch'),
     })
+})
+
+describe.skipIf(process.platform === 'win32')('--restarts', () => {
+  const starts = path.join(folder, 'starts')
+  /** Ends so at each start, the last one again and again. */
+  const launches = async (ends: readonly string[], restarts: number, args: readonly string[] = ['pretrain', 'v']) => {
+    rmSync(starts, { force: true })
+    const which = `n=$(wc -l < ${starts})`
+    const cases = ends.map((end, i) => `${i + 1 === ends.length ? '*' : i + 1}) ${end};;`).join(' ')
+    const mpirun = launcher(`echo "$@" >> ${starts}; ${which}; case $n in ${cases} esac`)
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const failed = await launchCommand(args, { ranks: 2, mpirun, restarts }).then(
+      () => null,
+      (error: { readonly code: string }) => error.code,
+    )
+    const lines = readFileSync(starts, 'utf8').trim().split('\n')
+    const notes = said.mock.calls.map(([text]) => String(text))
+    said.mockRestore()
+    return { resumed: lines.map((line) => line.split(' ').filter((word) => word === '--resume').length), failed, notes }
+  }
+  const told = (code: number) => `echo ${code} > "$VIDEOMAE_STOP_FILE.code"; exit ${code}`
+
+  it('start again with --resume where a rank died or the machine failed', async () => {
+    const { resumed, failed, notes } = await launches(['exit 137', told(4), 'exit 0'], 5)
+    expect([resumed, failed, process.exitCode]).toEqual([[0, 1, 1], null, 0])
+    expect(notes).toEqual([
+      expect.stringMatching(/exit code 137\).*--resume, 5 restarts are left/),
+      expect.stringMatching(/exit code 4\).*4 restarts/),
+    ])
+  })
+
+  it('are as many as were asked for', async () => {
+    expect(await launches(['exit 137'], 2)).toMatchObject({ resumed: [0, 1, 1], failed: 'RANK_DIED' })
+    expect(await launches(['exit 137'], 0)).toMatchObject({ resumed: [0], failed: 'RANK_DIED' })
+    expect((await launches([told(4)], 1, ['finetune', 'v', '--resume'])).resumed).toEqual([1, 1])
+    expect(process.exitCode).toBe(4)
+  })
+
+  it('are none where another start gives the same, or somebody asked to stop', async () => {
+    for (const end of ['exit 0', told(2), told(3), told(5), told(130), 'touch "$VIDEOMAE_STOP_FILE"; exit 143'])
+      expect((await launches([end], 3)).resumed, end).toEqual([0])
+  })
+
+  it('are refused for commands that have no --resume', async () => {
+    await expect(launchCommand(['evaluate', 'v'], { ranks: 2, restarts: 1 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
 })

@@ -15,6 +15,8 @@ export interface LaunchOptions {
   readonly ranks: number
   /** Program of MPI, or `none`; default: the first one on PATH, or none where NCCL is there. */
   readonly mpirun?: string
+  /** How often a training whose rank died is started again from its last checkpoint. Default 0. */
+  readonly restarts?: number
 }
 
 /** Milliseconds that MPI may take to end all ranks when it is asked to. */
@@ -24,8 +26,13 @@ const endLimit = 5000
  * `videomae launch --ranks N -- pretrain ...`: starts the command on N ranks of this machine and ends as they do.
  *
  * The first Ctrl-C, SIGTERM or SIGHUP lets the ranks save; launchers would kill them. The second one ends all at once.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `LAUNCHER_MISSING`, `RANK_DIED`
  */
-export async function launchCommand(args: readonly string[], { ranks, mpirun }: LaunchOptions): Promise<void> {
+export async function launchCommand(
+  args: readonly string[],
+  { ranks, mpirun, restarts = 0 }: LaunchOptions,
+): Promise<void> {
   const [command] = args
   if (command === undefined || !rankCommands.includes(command))
     throw invalidArgument(
@@ -41,7 +48,52 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
       shard,
       'Every rank would have the same part. Leave it out: the ranks divide the work among themselves.',
     )
+  if (restarts > 0 && !trainings.includes(command))
+    throw unusedArgument('--restarts', `with ${command}, which has no --resume`, restarts)
   const program = await launcherFor(mpirun)
+  for (let left = restarts; ; left--) {
+    // What was saved before the first start is used only where the user says so.
+    const again = left < restarts && !args.includes('--resume') ? ['--resume'] : []
+    const end = await runRanks(program, ranks, [...args, ...again])
+    if (left === 0 || !endedByMachine(end)) return report(end)
+    process.stderr.write(
+      `videomae: ranks ended (${describeEnd(end)}); they start again with --resume, ${left === 1 ? 'for the last time' : `${left} restarts are left`}\n`,
+    )
+  }
+}
+
+const trainings: readonly string[] = ['pretrain', 'finetune']
+
+/** How all ranks have ended. */
+interface RanksEnd {
+  /** The exit code that a rank has told; null where none has. */
+  readonly told: number | null
+  /** Of the launcher, or of the first rank that failed. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Whether somebody asked the ranks to stop. */
+  readonly stopped: boolean
+}
+
+/** Whether a rank died or a part of the machine failed, and nobody asked the ranks to stop: what another start may mend. */
+function endedByMachine({ told, code, signal, stopped }: RanksEnd): boolean {
+  if (stopped) return false
+  return told === null ? code !== exitCodes.success || signal !== null : told === exitCodes.environment
+}
+
+const describeEnd = ({ told, code, signal }: RanksEnd): string => signal ?? `exit code ${told ?? code}`
+
+/** @throws VideoMaeError `RANK_DIED` */
+function report(end: RanksEnd): void {
+  if (end.told === null && end.code !== exitCodes.success) throw died(describeEnd(end))
+  process.exitCode = end.told ?? exitCodes.success
+}
+
+async function runRanks(
+  program: MpiProgram | typeof withoutMpi,
+  ranks: number,
+  args: readonly string[],
+): Promise<RanksEnd> {
   const folder = makeTemporaryFolder('launch')
   const stopFile = path.join(folder, 'stop')
   try {
@@ -55,9 +107,7 @@ export async function launchCommand(args: readonly string[], { ranks, mpirun }: 
     const { code, signal } = await running.ended.finally(dispose)
     // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps. MPICH also
     // ends with the number of the signal that killed a rank, such as 9, which is an exit code of the program, too.
-    const told = codeOfRank(stopFile)
-    if (told === null && code !== exitCodes.success) throw died(signal ?? `exit code ${code}`)
-    process.exitCode = told ?? exitCodes.success
+    return { told: codeOfRank(stopFile), code, signal, stopped: existsSync(stopFile) }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

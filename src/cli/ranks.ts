@@ -35,9 +35,11 @@ export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => 
   await communicator.close()
 }
 
-/** `ranks     2 over Open MPI 4.1.4: rank 0 on node1 (process 17), rank 1 on node2 (process 9)`. */
+/** `ranks     2 over Open MPI 4.1.4: rank 0 on node1 (process 17), rank 1 on node2 (process 9); addresses: node1 10.0.0.4, node2 10.0.0.5`. */
 export function formatRanks({ communicator, places, size }: Ranks): string {
   const shown = places.slice(0, 16).map(({ host, process: id }, rank) => `rank ${rank} on ${host} (process ${id})`)
   const more = size > shown.length ? `, and ${size - shown.length} more` : ''
-  return `ranks     ${size} over ${communicator.library}: ${shown.join(', ')}${more}`
+  const hosts = new Map(places.slice(0, 16).map(({ host, address }) => [host, address ?? 'none']))
+  const addresses = [...hosts].map(([host, address]) => `${host} ${address}`)
+  return `ranks     ${size} over ${communicator.library}: ${shown.join(', ')}${more}; addresses: ${addresses.join(', ')}`
 }

@@ -37,6 +37,8 @@ export const largestCounts = {
   workers: 1024,
   /** Processes that `launch` starts on one machine. */
   ranks: 1024,
+  /** How often `launch` starts ranks again. */
+  restarts: 1_000_000,
   threads: 1024,
   epochs: 1_000_000,
   steps: 2 ** 31 - 1,

@@ -1,11 +1,21 @@
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { type ExitKind, VideoMaeError } from '../core/errors.ts'
 import { type Communicator, type Json, selfCommunicator } from './communicator.ts'
 
 /** A rank as the others know it. */
 export interface RankPlace {
   readonly host: string
+  /** Of the host in its network; null where it has none. */
+  readonly address: string | null
   readonly process: number
+}
+
+/** This process. The first address is that of the interface that the system lists first, which need not be the one that the library takes. */
+function ownPlace(): RankPlace {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  const outer = addresses.filter(({ internal }) => !internal)
+  const found = outer.find(({ family }) => family === 'IPv4') ?? outer[0]
+  return { host: hostname(), address: found?.address ?? null, process: process.pid }
 }
 
 /**
@@ -26,12 +36,12 @@ export class Ranks {
 
   /** A run in one process. */
   static alone(): Ranks {
-    return new Ranks(selfCommunicator(), [{ host: hostname(), process: process.pid }])
+    return new Ranks(selfCommunicator(), [ownPlace()])
   }
 
   /** Makes the ranks known to each other. */
   static async meet(communicator: Communicator): Promise<Ranks> {
-    const places = await communicator.gather({ host: hostname(), process: process.pid })
+    const places = await communicator.gather({ ...ownPlace() })
     const ranks = new Ranks(communicator, places as unknown as RankPlace[])
     const others = [...places.keys()].filter((rank) => rank !== communicator.rank)
     const shown = others.slice(0, 16).map((rank) => `rank ${rank} on ${ranks.places[rank].host}`)

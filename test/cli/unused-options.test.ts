@@ -79,7 +79,10 @@ const table: Record<string, Record<string, Use>> = {
     '--dry-run': { refused: ['pretrain videos --print-config --dry-run'] },
     ...refused(['pretrain videos --print-config', 'pretrain videos --dry-run'], ['--page']),
   },
-  launch: used('--ranks', '--mpirun', '--json'),
+  launch: {
+    ...used('--ranks', '--mpirun', '--json'),
+    '--restarts': { tests: [['src/cli/launch.test.ts', 'are refused for commands that have no --resume']] },
+  },
   finetune: {
     ...used('--from', '--mode', '--recipe', '--shots', '--out', '--resume', '--engine', '--threads', '--seed'),
     ...used('--print-config', '--force', '--json', '--quiet'),

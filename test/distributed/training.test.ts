@@ -59,7 +59,12 @@ describe.each(launchers)('$name', ({ name, program, missing }) => {
     expectSameRun(name, 'alone')
     // One of them speaks.
     expect(stdout.match(/7 steps, 56 clips/g)).toHaveLength(1)
-    expect(stderr).toMatch(new RegExp(`ranks {5}2 over ${name} .*: rank 0 on \\S+ \\(process \\d+\\), rank 1 on`))
+    expect(stderr).toMatch(
+      new RegExp(
+        `ranks {5}2 over ${name} .*: rank 0 on \\S+ \\(process \\d+\\), rank 1 on .*; addresses: \\S+ \\S+$`,
+        'm',
+      ),
+    )
     expect(stderr).toContain('7 steps of 8 clips (2 ranks, 4 on each)')
     expect(stderr.match(/Skipping an unreadable video/g)).toHaveLength(1)
   })
