@@ -76,7 +76,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   if (alone !== null) requireOneProcess(`certify ${alone}`)
   if (votes !== undefined) return certifyVotes(votes, given)
   if (shard !== undefined || stage !== undefined || plan === true) return certifyOn(Ranks.alone(), data, given)
-  return onRanks(given, (ranks) => certifyOn(ranks, data, given))
+  return onRanks('certify', given, (ranks) => certifyOn(ranks, data, given))
 }
 
 async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyCommandOptions): Promise<void> {

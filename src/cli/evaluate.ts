@@ -38,7 +38,7 @@ export interface EvaluateCommandOptions extends CommonOptions {
 
 /** `videomae evaluate`, on all ranks that a launcher has started. */
 export function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
-  return onRanks(options, (ranks) => evaluateOn(ranks, data, options))
+  return onRanks('evaluate', options, (ranks) => evaluateOn(ranks, data, options))
 }
 
 async function evaluateOn(ranks: Ranks, data: readonly string[], options: EvaluateCommandOptions): Promise<void> {

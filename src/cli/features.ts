@@ -46,7 +46,7 @@ export interface FeaturesCommandOptions extends CommonOptions {
 /** `videomae features`, on all ranks that a launcher has started, unless each has its own part. */
 export function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
   if (options.shard !== undefined) return featuresOn(Ranks.alone(), data, options)
-  return onRanks(options, (ranks) => featuresOn(ranks, data, options))
+  return onRanks('features', options, (ranks) => featuresOn(ranks, data, options))
 }
 
 async function featuresOn(ranks: Ranks, data: readonly string[], options: FeaturesCommandOptions): Promise<void> {

@@ -35,7 +35,7 @@ export interface FinetuneCommandOptions extends CrossValidateOptions {
 
 /** `videomae finetune`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
 export function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
-  return onRanks(options, (ranks) => finetuneOn(ranks, options))
+  return onRanks('finetune', options, (ranks) => finetuneOn(ranks, options))
 }
 
 async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promise<void> {

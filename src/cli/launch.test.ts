@@ -107,3 +107,13 @@ describe.skipIf(process.platform === 'win32')('--restarts', () => {
     })
   })
 })
+
+it('ranks that know nothing of each other are not started: each would write the same files', async () => {
+  vi.stubEnv('VIDEOMAE_MPI', 'off')
+  const given = { ranks: 2, mpirun: launcher('exit 0') }
+  await expect(launchCommand(['pretrain'], given)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('VIDEOMAE_MPI=off makes each of the 2 a run of its own'),
+  })
+  vi.unstubAllEnvs()
+})

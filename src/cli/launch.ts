@@ -50,6 +50,15 @@ export async function launchCommand(
     )
   if (restarts > 0 && !trainings.includes(command))
     throw unusedArgument('--restarts', `with ${command}, which has no --resume`, restarts)
+  if (process.env[libraryVariable] === 'off')
+    throw new VideoMaeError(
+      `Expected ranks that work together, but ${libraryVariable}=off makes each of the ${ranks} a run of its own, in the same folder.`,
+      {
+        code: 'INVALID_ARGUMENT',
+        exit: 'usage',
+        hint: `Unset ${libraryVariable}, or start the command without launch.`,
+      },
+    )
   const program = await launcherFor(mpirun)
   for (let left = restarts; ; left--) {
     // What was saved before the first start is used only where the user says so.

@@ -39,7 +39,7 @@ export interface PredictCommandOptions extends CommonOptions {
  */
 export function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
   if (options.watch === true) return predictArriving(videos, options)
-  return onRanks(options, (ranks) => predictOn(ranks, videos, options))
+  return onRanks('predict', options, (ranks) => predictOn(ranks, videos, options))
 }
 
 /** `videomae predict --watch`: prints each video when it is there, until Ctrl-C. One that cannot be read is named and ends nothing. */

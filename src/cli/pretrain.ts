@@ -32,7 +32,7 @@ const defaultRecipe = 'laptop-pretrain'
 
 /** `videomae pretrain`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
 export function pretrainCommand(options: PretrainCommandOptions): Promise<void> {
-  return onRanks(options, (ranks) => pretrainOn(ranks, options))
+  return onRanks('pretrain', options, (ranks) => pretrainOn(ranks, options))
 }
 
 async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promise<void> {

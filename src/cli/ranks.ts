@@ -1,3 +1,4 @@
+import { packageVersion } from '../core/package-version.ts'
 import { goingOn } from '../core/system-error.ts'
 import { openCommunicator } from '../distributed/open-communicator.ts'
 import { Ranks } from '../distributed/ranks.ts'
@@ -9,8 +10,14 @@ import { tellCode } from './stop-file.ts'
  *
  * An error that all ranks have is reported by rank 0. One that a rank has alone is reported by that rank, with its host, and ends all:
  * the others would wait for it.
+ *
+ * @param command its name. Ranks of other commands or versions would call each other in another order, so they are refused at once
  */
-export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => Promise<void>): Promise<void> {
+export async function onRanks(
+  command: string,
+  options: CommonOptions,
+  action: (ranks: Ranks) => Promise<void>,
+): Promise<void> {
   const communicator = await openCommunicator(async (place, limits) => {
     const { openNcclCommunicator } = await import('../engine/cuda/ranks/open.ts')
     return openNcclCommunicator(place, limits)
@@ -21,6 +28,7 @@ export async function onRanks(options: CommonOptions, action: (ranks: Ranks) => 
   })
   if (ranks.size === 1) return action(ranks)
   try {
+    await ranks.requireSame({ command, version: packageVersion() })
     await action(ranks)
   } catch (error) {
     if (!ranks.isCommon(error)) {

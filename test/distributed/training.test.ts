@@ -133,6 +133,16 @@ describe.skipIf(installed.length === 0)('a run', () => {
     })
   })
 
+  it('does not begin with another command on one rank, which would wait for other calls', limit, async () => {
+    const rank = ['-np', '1', process.execPath, script]
+    const features = ['features', tiny.videos, '--from', place('alone'), '--out', place('other-command')]
+    const { code, stderr } = await startRanks([...flags, ...rank, ...command('other'), ':', ...rank, ...features]).ended
+    expect(code, stderr).toBe(4)
+    expect(stderr.match(/\[RANKS_DIFFER\]/g)).toHaveLength(1)
+    expect(stderr).toMatch(/command: pretrain on rank 0 \(\S+\), features on rank 1 of 2 on \S+/)
+    expect(existsSync(place('other'))).toBe(false)
+  })
+
   it('ends on all ranks when one fails alone, with its error and its host', limit, async () => {
     // One rank has an ffmpeg, which reads nothing; the other has none.
     const ffmpeg = place('ffmpeg')
