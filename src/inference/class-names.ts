@@ -35,14 +35,10 @@ export async function classNames(
   if (found === null) return named ?? Array.from({ length: classes }, (_, c) => String(c))
   if (found.length !== classes) throw invalid(file, `${classes} names, one for each output`, `${found.length}`)
   const twice = found.find((name, i) => found.indexOf(name) !== i)
-  if (twice !== undefined) throw invalid(file, 'names that differ', `${JSON.stringify(twice)} twice`)
+  if (twice !== undefined) throw invalid(file, 'names that differ', `${quoted(twice)} twice`)
   const other = own?.findIndex((name, i) => name.normalize('NFC') !== found[i]) ?? -1
   if (other >= 0)
-    throw invalid(
-      file,
-      `the names of config.json (output ${other}: ${JSON.stringify(own![other])})`,
-      JSON.stringify(found[other]),
-    )
+    throw invalid(file, `the names of config.json (output ${other}: ${quoted(own![other])})`, quoted(found[other]))
   return own ?? found
 }
 
@@ -51,9 +47,14 @@ async function namesOf(file: string): Promise<readonly string[] | null> {
   const bytes = await readRegularFile(file, { maxBytes: largestFile }).catch(nullIfMissing)
   if (bytes === null) return null
   const decoded = decodeText(bytes)
-  if (!decoded.ok) throw invalid(file, 'text in UTF-8', `${decoded.reason} in line ${decoded.line}`)
+  if (!decoded.ok) throw invalid(file, 'text in UTF-8', `in line ${decoded.line} that ${decoded.reason}`)
   const names = decoded.text.split(lineEnd).map((line) => line.trim().normalize('NFC'))
   return names.filter((name) => name !== '')
+}
+
+/** In a message: a line may be as long as the file. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length <= 80 ? name : `${name.slice(0, 80)}...`)
 }
 
 function invalid(file: string, expected: string, found: string): VideoMaeError {

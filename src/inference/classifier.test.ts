@@ -111,6 +111,7 @@ describe('classes', () => {
   it.each([
     ['another number of names', 'walk\nrun\njump\n', '2 names, one for each output'],
     ['one name twice', 'walk\nwalk\n', '"walk" twice'],
+    ['one long name twice', `${'A'.repeat(100)}\n`.repeat(2), `"${'A'.repeat(80)}..." twice`],
     ['no text', Buffer.from([0x66, 0xff, 0x0a]), 'UTF-8'],
   ])('are refused with %s in classes.txt', async (_, text, message) => {
     write({})
