@@ -53,7 +53,10 @@ async function predictArriving(
   if (csv !== undefined) await requireOwnTable(csv, predictionCsvStart, 'the table of earlier predictions')
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
-  const arriving = arrivingVideos(folders, { signal })
+  const arriving = arrivingVideos(folders, {
+    signal,
+    onUnusable: (reason) => process.stderr.write(`unusable: ${printable(reason)}\n`),
+  })
   const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads: given.threads })
   const all: Prediction[] = []
   try {

@@ -1,8 +1,19 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import { arrivingVideos } from './arriving-videos.ts'
+
+// What the system says of a file in a folder that shows names only. Whoever has all rights would not see it.
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>()
+  const stat = (...[file, ...rest]: Parameters<typeof fs.statSync>) => {
+    if (String(file).endsWith('locked.mp4'))
+      throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
+    return fs.statSync(file, ...rest)
+  }
+  return { ...fs, statSync: stat as typeof fs.statSync }
+})
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-arriving-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -36,4 +47,50 @@ it.each(['notes.txt', 'nowhere'])('%s, which is no folder, is refused at once', 
   expect(() => arrivingVideos([place(name)], { signal })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
   )
+})
+
+it('many come in portions, and one that changed while earlier ones were worked on comes later', async () => {
+  const inbox = place('many')
+  mkdirSync(inbox)
+  const files = Array.from({ length: 20 }, (_, i) => path.join(inbox, `${String(i).padStart(2, '0')}.mp4`))
+  for (const file of files) writeFileSync(file, 'a')
+  const ending = new AbortController()
+  const arriving = arrivingVideos([inbox], { everySeconds: 0.01, signal: ending.signal })
+  const next = async () => (await arriving.next()).value
+  expect(await next()).toEqual(files.slice(0, 16))
+  rmSync(files[17])
+  appendFileSync(files[18], 'b')
+  expect(await next()).toEqual([files[16], files[19]])
+  expect(await next()).toEqual([files[18]])
+  ending.abort()
+  await arriving.return()
+})
+
+it('what cannot be used is named once, and ends nothing: a broken link, a file without rights, a folder that is gone', async () => {
+  const inbox = place('faults')
+  mkdirSync(inbox)
+  symlinkSync('nowhere', path.join(inbox, 'broken.mp4'))
+  for (const name of ['a.mp4', 'locked.mp4']) writeFileSync(path.join(inbox, name), 'a')
+  const unusable: string[] = []
+  const ending = new AbortController()
+  const arriving = arrivingVideos([inbox], {
+    everySeconds: 0.01,
+    signal: ending.signal,
+    onUnusable: (reason) => unusable.push(reason),
+  })
+  const next = async () => (await arriving.next()).value
+  expect(await next()).toEqual(['a.mp4', 'locked.mp4'].map((name) => path.join(inbox, name)))
+  expect(unusable).toEqual([expect.stringMatching(/broken\.mp4 is a link .*\[VIDEO_LINK_BROKEN\]$/)])
+  renameSync(inbox, place('gone'))
+  const waiting = next()
+  await vi.waitFor(() =>
+    expect(unusable.slice(1)).toEqual([
+      `in ${inbox}: the source itself cannot be opened (ENOENT) [VIDEO_FOLDER_UNREADABLE]`,
+    ]),
+  )
+  renameSync(place('gone'), inbox)
+  writeFileSync(path.join(inbox, 'b.mp4'), 'b')
+  expect(await waiting).toEqual([path.join(inbox, 'b.mp4')])
+  ending.abort()
+  await arriving.return()
 })

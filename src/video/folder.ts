@@ -103,7 +103,7 @@ class FolderWalk {
   private isNew(relative: string): boolean {
     const stats = tryStat(path.join(this.root, relative))
     if (typeof stats === 'string') {
-      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `${relative} cannot be opened (${stats})`)
+      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `${nameOf(relative)} cannot be opened (${stats})`)
       return false
     }
     const key = `${stats.dev}:${stats.ino}`
@@ -112,8 +112,7 @@ class FolderWalk {
       this.seen.set(key, relative)
       return true
     }
-    const where = before === '' ? 'the source itself' : before
-    this.refuse(relative, 'VIDEO_FOLDER_REPEATED', `${relative} is ${where} again, through a link`)
+    this.refuse(relative, 'VIDEO_FOLDER_REPEATED', `${relative} is ${nameOf(before)} again, through a link`)
     return false
   }
 
@@ -123,7 +122,7 @@ class FolderWalk {
       return names.sort((a, b) => Buffer.compare(a.name, b.name))
     } catch (error) {
       const { code = 'an error' } = error as NodeJS.ErrnoException
-      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `the folder ${relative} cannot be read (${code})`)
+      this.refuse(relative, 'VIDEO_FOLDER_UNREADABLE', `the folder ${nameOf(relative)} cannot be read (${code})`)
       return []
     }
   }
@@ -165,6 +164,10 @@ class FolderWalk {
   private refuse(id: string, code: UnusableItem['code'], reason: string): void {
     this.unusable.push({ id, code, reason })
   }
+}
+
+function nameOf(folder: string): string {
+  return folder === '' ? 'the source itself' : folder
 }
 
 function tryStat(place: string): Stats | string {
