@@ -117,3 +117,17 @@ it('ranks that know nothing of each other are not started: each would write the 
   })
   vi.unstubAllEnvs()
 })
+
+it.skipIf(process.platform === 'win32')('a second Ctrl-C ends all with 130: nothing has crashed', async () => {
+  const started = path.join(folder, 'started-again')
+  const others = process.listenerCount('SIGINT')
+  const waits = `trap 'exit 1' TERM; echo $$ > ${started}; while :; do sleep 0.02; done`
+  const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(waits) })
+  await vi.waitUntil(() => existsSync(started), { timeout: 20_000 })
+  for (const listener of process.listeners('SIGINT').slice(others)) {
+    listener('SIGINT')
+    listener('SIGINT')
+  }
+  await ended
+  expect(process.exitCode).toBe(130)
+})

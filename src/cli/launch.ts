@@ -82,6 +82,8 @@ interface RanksEnd {
   readonly signal: NodeJS.Signals | null
   /** Whether somebody asked the ranks to stop. */
   readonly stopped: boolean
+  /** Whether somebody asked twice, and did not wait for them to save. */
+  readonly quit: boolean
 }
 
 /** Whether a rank died or a part of the machine failed, and nobody asked the ranks to stop: what another start may mend. */
@@ -94,6 +96,10 @@ const describeEnd = ({ told, code, signal }: RanksEnd): string => signal ?? `exi
 
 /** @throws VideoMaeError `RANK_DIED` */
 function report(end: RanksEnd): void {
+  if (end.told === null && end.quit) {
+    process.exitCode = exitCodes.interrupted
+    return
+  }
   if (end.told === null && end.code !== exitCodes.success) throw died(describeEnd(end))
   process.exitCode = end.told ?? exitCodes.success
 }
@@ -112,11 +118,11 @@ async function runRanks(
       program === withoutMpi
         ? startProcesses(command, await localRanks(ranks, variables))
         : startMpi(program, ranks, command, variables)
-    const dispose = passOn(running, stopFile)
+    const { dispose, quit } = passOn(running, stopFile)
     const { code, signal } = await running.ended.finally(dispose)
     // Launchers mix the code of a rank that ends all with those of the others, which die of it, with a crash perhaps. MPICH also
     // ends with the number of the signal that killed a rank, such as 9, which is an exit code of the program, too.
-    return { told: codeOfRank(stopFile), code, signal, stopped: existsSync(stopFile) }
+    return { told: codeOfRank(stopFile), code, signal, stopped: existsSync(stopFile), quit: quit() }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -173,11 +179,12 @@ function libraryBeside({ path: program, kind }: MpiProgram): Readonly<Record<str
 }
 
 /** Lets the ranks save at the first signal, and ends them at the second. */
-function passOn(running: Running, stopFile: string): () => void {
-  let asked = false
+function passOn(running: Running, stopFile: string): { dispose(): void; quit(): boolean } {
+  let [asked, twice] = [false, false]
   const onSignal = (): void => {
     if (!asked) writeFileSync(stopFile, '')
     else {
+      twice = true
       running.kill('SIGTERM')
       setTimeout(() => running.kill('SIGKILL'), endLimit).unref()
     }
@@ -185,9 +192,10 @@ function passOn(running: Running, stopFile: string): () => void {
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of signals) process.on(name, onSignal)
-  return () => {
+  const dispose = (): void => {
     for (const name of signals) process.off(name, onSignal)
   }
+  return { dispose, quit: () => twice }
 }
 
 function missing(mpirun: string | undefined): VideoMaeError {

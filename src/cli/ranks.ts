@@ -26,7 +26,8 @@ export async function onRanks(
     await communicator.abort(reportError(error, options))
     throw error
   })
-  if (ranks.size === 1) return action(ranks)
+  // Also where MPI has started one process only: its thread keeps the process alive until it is closed.
+  if (ranks.size === 1) return action(ranks).finally(() => communicator.close())
   try {
     await ranks.requireSame({ command, version: packageVersion() })
     await action(ranks)

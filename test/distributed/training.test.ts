@@ -161,6 +161,18 @@ describe.skipIf(installed.length === 0)('a run', () => {
   })
 })
 
+it.skipIf(launchers[0].missing !== null)(
+  'one process of a launcher that does not say how many there are ends',
+  { timeout: 30_000 },
+  async () => {
+    const env = { ...process.env, PMIX_RANK: '0', VIDEOMAE_MPI: 'libmpi.so.40' }
+    const running = startProgram({ env }, [script, 'pretrain', place('nowhere'), '--out', place('never')])
+    const { code, stderr } = await running.ended.finally(() => running.process.kill('SIGKILL'))
+    expect(code, stderr).toBe(2)
+    expect(stderr).toContain('[VIDEO_SOURCE_NOT_FOUND]')
+  },
+)
+
 it('launch refuses a command that knows no ranks', async () => {
   const { code, stderr } = await videomaeAlone('launch', '--ranks', '2', '--', 'export', 'x')
   expect(code).toBe(2)
