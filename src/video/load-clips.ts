@@ -46,6 +46,11 @@ export type LoadedVideo = {
   | { readonly ok: false; readonly code: string /** One line that names the file. */; readonly reason: string }
 )
 
+/** Videos that are decoded ahead of the one that is used, each with all of its clips. */
+export function videosAhead(workers: number): number {
+  return Math.max(4, 2 * workers)
+}
+
 /**
  * Fixed views of every video, in the order of the entries, for evaluation, feature extraction and reconstructions. A video that fails takes its place as a failure;
  * nothing replaces it. The decoding processes end with the iteration.
@@ -94,7 +99,7 @@ export async function* loadClips(options: LoadClipsOptions): AsyncGenerator<Load
     return { clips, outcomes }
   }
   try {
-    const ahead = options.prefetch ?? Math.max(4, 2 * pool.size)
+    const ahead = options.prefetch ?? videosAhead(pool.size)
     const begun: ReturnType<typeof begin>[] = []
     for (let index = 0; index < entries.length; index++) {
       while (begun.length <= ahead && index + begun.length < entries.length) begun.push(begin(index + begun.length))

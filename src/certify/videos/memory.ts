@@ -2,11 +2,14 @@
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
 import { bytesOfWeights, type EncoderSource, planFeatures } from '../../inference/encoder-source.ts'
+import { frameSize } from '../../model/configuration.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
+import { videosAhead } from '../../video/load-clips.ts'
 import { threadCount } from '../ensemble/queue.ts'
 import { needsSpread, type Rule } from '../rules/list.ts'
 import type { FeatureSource } from './feature-source.ts'
+import { inputClips } from './input-row.ts'
 import { attentiveLearnerNeed } from './learners/attentive.ts'
 import { type FrameLearnerOptions, frameLearnerNeed } from './learners/from-frames.ts'
 import { isFrameKind, isHeadKind } from './learners/kinds.ts'
@@ -113,23 +116,35 @@ async function requireLearnerMemory(
  */
 export async function requireFeatureMemory(
   plan: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
-  options: Pick<CertifyVideosOptions, 'engine' | 'workers' | 'onNote'>,
+  options: CertifyVideosOptions,
 ): Promise<void> {
   const memory = await featureNeed(plan, options)
   if (memory === null) return
   options.onNote?.(`features: memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
-  requireMemory(memory, () => 'Take a smaller encoder, fewer --workers, or a machine with more memory.')
+  requireMemory(
+    memory,
+    () => 'Take a smaller encoder, fewer --workers, --clips or --test-clips, or a machine with more memory.',
+  )
+}
+
+/** @returns bytes of the pixels of one clip */
+function clipBytesOf(configuration: Parameters<typeof frameSize>[0] & { readonly frames: number }): number {
+  const { height, width } = frameSize(configuration)
+  return configuration.frames * height * width * 3
 }
 
 /** What computing features needs; null where no encoder does. */
 export async function featureNeed(
   { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
-  { engine, workers }: Pick<CertifyVideosOptions, 'engine' | 'workers'>,
+  options: CertifyVideosOptions,
 ): Promise<MemoryNeed | null> {
+  const { engine, workers = availableParallelism() } = options
   const sources = named.filter((source) => source.kind !== 'pixels')
   if (sources.length === 0 || isFrameKind(learner.kind)) return null
   const { name } = await chooseEngine(engine ?? null)
   const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
+  // All clips of a video lie in memory together.
+  const clips = Math.max(rowsPerVideo(sources, options), inputClips(options))
   const held = sources.reduce((sum, source) => sum + bytesOfWeights(source.source), 0)
   const needs = sources.map((source) =>
     programsNeed({
@@ -138,7 +153,8 @@ export async function featureNeed(
         programs: [planFeatures(source.source, kind, 1, readoutOf([source])).program],
         saving: held,
       },
-      workers: workers ?? availableParallelism(),
+      workers,
+      data: (videosAhead(workers) + 1) * clips * clipBytesOf(source.source.configuration),
     }),
   )
   return needs.reduce((a, b) => (b.total > a.total ? b : a))
