@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { interruptSignal } from './interrupt.ts'
 
@@ -30,6 +31,20 @@ describe('interruptSignal', () => {
       dispose()
     },
   )
+
+  it('stops rank 0 when the process of launch is gone, and not before', async () => {
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    vi.stubEnv('VIDEOMAE_STOP_FILE', '/nowhere/stop')
+    const launch = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+    vi.stubEnv('VIDEOMAE_LAUNCH_PROCESS', String(launch.pid))
+    const { signal, dispose } = interruptSignal('Go on.', 0)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(signal.aborted).toBe(false)
+    launch.kill('SIGKILL')
+    await vi.waitUntil(() => signal.aborted, { timeout: 60_000 })
+    expect(signal.reason).toMatchObject({ code: 'INTERRUPTED' })
+    dispose()
+  })
 
   it('leaves no listener', () => {
     const count = (): number[] => ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name))

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { stopFileVariable } from './stop-file.ts'
+import { mustStop, stopFileVariable } from './stop-file.ts'
 
 /** Ctrl-C, a request to end, and a terminal or connection that was closed. Windows sends the last one before it ends the process. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -39,7 +39,7 @@ export function interruptSignal(
   const detached = hangupIsIgnored()
   for (const name of signals) process.on(name, detached && name === 'SIGHUP' ? ignoreHangup : onSignal)
   if (rank !== null) process.on('SIGUSR2', onSignal)
-  const watch = rank === 0 ? whenPresent(process.env[stopFileVariable], () => onSignal('SIGINT')) : undefined
+  const watch = rank === 0 ? whenToStop(process.env[stopFileVariable], () => onSignal('SIGINT')) : undefined
   return {
     signal: controller.signal,
     stop() {
@@ -54,11 +54,11 @@ export function interruptSignal(
   }
 }
 
-/** Calls back once when a file is there. A timer that does not keep the process alive; undefined without a file to wait for. */
-function whenPresent(file: string | undefined, then: () => void): NodeJS.Timeout | undefined {
+/** Calls back once when `launch` asks for it or is gone. A timer that does not keep the process alive; undefined without a file to wait for. */
+function whenToStop(file: string | undefined, then: () => void): NodeJS.Timeout | undefined {
   if (file === undefined) return undefined
   const timer = setInterval(() => {
-    if (!existsSync(file)) return
+    if (!mustStop(file)) return
     clearInterval(timer)
     then()
   }, 200)

@@ -9,7 +9,7 @@ import { libraryVariable } from '../distributed/launched.ts'
 import { findNccl } from '../engine/cuda/driver/find.ts'
 import { localRanks, type Running, startProcesses } from './launch-processes.ts'
 import { rankCommands } from './one-process.ts'
-import { codeOfRank, stopFileVariable } from './stop-file.ts'
+import { codeOfRank, launchProcessVariable, stopFileVariable } from './stop-file.ts'
 
 export interface LaunchOptions {
   readonly ranks: number
@@ -113,7 +113,11 @@ async function runRanks(
   const stopFile = path.join(folder, 'stop')
   try {
     const command = [process.execPath, process.argv[1], ...args]
-    const variables = { ...process.env, [stopFileVariable]: stopFile }
+    const variables = {
+      ...process.env,
+      [stopFileVariable]: stopFile,
+      [launchProcessVariable]: String(process.pid),
+    }
     const running =
       program === withoutMpi
         ? startProcesses(command, await localRanks(ranks, variables))

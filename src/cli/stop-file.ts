@@ -4,6 +4,8 @@ import { exitCodes } from '../core/errors.ts'
 
 /** Names the file that `launch` makes when the ranks are to stop. */
 export const stopFileVariable = 'VIDEOMAE_STOP_FILE'
+/** Number of the process of `launch`: the ranks stop when it is gone, too. */
+export const launchProcessVariable = 'VIDEOMAE_LAUNCH_PROCESS'
 
 const codeFile = (stopFile: string): string => `${stopFile}.code`
 
@@ -23,4 +25,19 @@ export function tellCode(code: number): void {
 export function codeOfRank(stopFile: string): number | null {
   const file = codeFile(stopFile)
   return existsSync(file) ? Number(readFileSync(file, 'utf8')) : null
+}
+
+/** Whether `launch` asks the ranks to stop, or has been killed and can ask nothing any more. */
+export function mustStop(stopFile: string): boolean {
+  return existsSync(stopFile) || isGone(process.env[launchProcessVariable])
+}
+
+function isGone(id: string | undefined): boolean {
+  if (id === undefined || !/^[1-9]\d*$/.test(id)) return false
+  try {
+    process.kill(Number(id), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
 }
