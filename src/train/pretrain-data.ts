@@ -131,7 +131,7 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
 /** The part of a run's samples that a rank loads. */
 export function loaderShare({ clipsPerRun, ranks }: RankBatches & { readonly ranks: Ranks }): RankShare {
   const agree = (failures: readonly BadFile[]) => ranks.collect(failures)
-  return { rank: ranks.rank, size: ranks.size, clips: clipsPerRun, agree }
+  return { rank: ranks.rank, size: ranks.size, clips: clipsPerRun, agree, commonly: (error) => ranks.commonly(error) }
 }
 
 /** `masked` and `weight` of the first clip of a batch. */

@@ -95,7 +95,7 @@ export class EpochOrder {
     if (count >= this.perStep) return
     const bad = this.bad.size === 0 ? '' : ` (${this.bad.size} unreadable)`
     throw new VideoMaeError(
-      `Expected at least ${this.perStep} usable videos for one step but found ${count} of ${this.entries.length}${bad}.`,
+      `Expected at least ${this.perStep} usable ${this.perStep === 1 ? 'video' : 'videos'} for one step but found ${count} of ${this.entries.length}${bad}.`,
       { code: 'NOT_ENOUGH_VIDEOS', exit: 'data', hint: 'Add videos, or lower the batch size or raise samplesPerClip.' },
     )
   }

@@ -96,9 +96,14 @@ const shown = ({ samples }: LoadedBatch): string[] =>
 /** What ranks take together, each round in the order of ranks. */
 async function together({ options, ranks, clips }: Case, startStep: number, rounds: number): Promise<Taken> {
   const meeting = new Meeting(ranks)
+  const marked = Array.from({ length: ranks }, () => 0)
   const all = await Promise.all(
     Array.from({ length: ranks }, (_, rank) => {
-      const share: RankShare = { rank, size: ranks, clips, agree: meeting.agree }
+      const commonly = (error: object) => {
+        marked[rank]++
+        return error
+      }
+      const share: RankShare = { rank, size: ranks, clips, agree: meeting.agree, commonly }
       return take({ ...options, share }, startStep, rounds)
     }),
   )
@@ -107,6 +112,8 @@ async function together({ options, ranks, clips }: Case, startStep: number, roun
     expect(error).toBe(all[0].error)
     expect(batches.length).toBe(all[0].batches.length)
   }
+  // All have the error, so one of them reports it.
+  expect(marked).toEqual(marked.map(() => (all[0].error === null ? 0 : 1)))
   const samples = all[0].batches.flatMap((_, round) => all.flatMap(({ batches }) => shown(batches[round])))
   return { samples, bad: all[0].bad, error: all[0].error }
 }
@@ -177,6 +184,12 @@ it('ranks take what one process takes, and note the same bad files', { timeout: 
     { numRuns: 60, seed: 7 },
   )
   expect(failed).toBeGreaterThan(20)
+})
+
+it('too few videos that can be read are an error of all ranks, which one of them reports', async () => {
+  const options = loading(4, { batchSize: 4, seed: 1, reader: reader(new Set(['v1'])) })
+  const { error } = await together({ options, ranks: 2, clips: 2 }, 0, 3)
+  expect(error).toMatch(/4 usable videos for one step but found 3 of 4 \(1 unreadable\)/)
 })
 
 it.each([

@@ -15,6 +15,8 @@ export interface RankShare {
   readonly pairs?: boolean
   /** Collective: the files that ranks could not read just now, of all ranks. */
   readonly agree: (failures: readonly BadFile[]) => Promise<readonly BadFile[]>
+  /** Marks an error that all ranks throw, so that one of them reports it. Default: each does. */
+  readonly commonly?: (error: object) => object
 }
 
 /** A place in the order of samples: the key of a request. */
@@ -144,13 +146,22 @@ export class SharedRounds {
   ): Promise<Round> {
     const tried = new Map<string, BadFile | null>()
     for (;;) {
-      const round = this.plan(from)
+      const round = this.planned(from)
       const found = await this.share.agree(await decode(this.own(round)))
       if (found.length === 0) return round
       for (const place of round.places) tried.set(keyOf(place), null)
       for (const file of found) tried.set(keyOf(file), file)
       // One after the other: each may move the samples behind it, or end the epoch before the next one is met.
-      for (let next = firstBad(round, tried); next !== null; next = firstBad(this.plan(from), tried)) note(next)
+      for (let next = firstBad(round, tried); next !== null; next = firstBad(this.planned(from), tried)) note(next)
+    }
+  }
+
+  /** `plan` where all ranks have agreed on the bad files: they all fail, or none does. */
+  private planned(from: StepPlace): Round {
+    try {
+      return this.plan(from)
+    } catch (error) {
+      throw (error instanceof VideoMaeError && this.share.commonly?.(error)) || error
     }
   }
 }

@@ -163,7 +163,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
 
 it.skipIf(launchers[0].missing !== null)(
   'one process of a launcher that does not say how many there are ends',
-  { timeout: 30_000 },
+  limit,
   async () => {
     const env = { ...process.env, PMIX_RANK: '0', VIDEOMAE_MPI: 'libmpi.so.40' }
     const running = startProgram({ env }, [script, 'pretrain', place('nowhere'), '--out', place('never')])
