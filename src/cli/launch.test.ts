@@ -43,7 +43,7 @@ it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the r
   const started = path.join(folder, 'started')
   const others = process.listenerCount('SIGINT')
   const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(`echo $$ > ${started}; ${waits}`) })
-  await vi.waitUntil(() => existsSync(started) && readFileSync(started, 'utf8').trim() !== '', { timeout: 20_000 })
+  await vi.waitUntil(() => existsSync(started) && readFileSync(started, 'utf8').trim() !== '', { timeout: 300_000 })
   // A group of its own, so that the terminal sends it nothing: throws where it leads none.
   process.kill(-Number(readFileSync(started, 'utf8')), 0)
   for (const listener of process.listeners('SIGINT').slice(others)) listener('SIGINT')
@@ -123,7 +123,7 @@ it.skipIf(process.platform === 'win32')('a second Ctrl-C ends all with 130: noth
   const others = process.listenerCount('SIGINT')
   const waits = `trap 'exit 1' TERM; echo $$ > ${started}; while :; do sleep 0.02; done`
   const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(waits) })
-  await vi.waitUntil(() => existsSync(started), { timeout: 20_000 })
+  await vi.waitUntil(() => existsSync(started), { timeout: 300_000 })
   for (const listener of process.listeners('SIGINT').slice(others)) {
     listener('SIGINT')
     listener('SIGINT')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { launched, librariesFor, meetingPlace, rankOnHost, type Variables } from './launched.ts'
+import { launched, librariesFor, meetingPlace, rankOnHost, refuseHalfSet, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
   it.each<[string, Variables, ReturnType<typeof launched>]>([
@@ -71,5 +71,29 @@ describe('the variables of a launcher', () => {
     expect(librariesFor('Open MPI', {})[0]).toBe('libmpi.so.40')
     expect(librariesFor('MPICH', {})).toContain('libmpi.so.12')
     expect(librariesFor('MPICH', { VIDEOMAE_MPI: '/opt/mpi/lib/libmpi.so' })).toEqual(['/opt/mpi/lib/libmpi.so'])
+  })
+})
+
+describe('variables of which one is missing', () => {
+  it.each([
+    ['RANK', { WORLD_SIZE: '2' }],
+    ['RANK', { WORLD_SIZE: '2', RANK: 'first', MASTER_ADDR: 'a' }],
+    ['WORLD_SIZE', { WORLD_SIZE: 'two', RANK: '0' }],
+  ])('are refused, for each process would write the same files: %s', (name, variables) => {
+    expect(() => refuseHalfSet(variables)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(`variable ${name} `) }),
+    )
+  })
+
+  it.each([
+    {},
+    { RANK: '0' },
+    { WORLD_SIZE: '' },
+    { WORLD_SIZE: '1' },
+    { WORLD_SIZE: '2', VIDEOMAE_MPI: 'off' },
+    { WORLD_SIZE: '2', RANK: '1' },
+    { WORLD_SIZE: '2', OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '1' },
+  ])('are none: %o', (variables) => {
+    expect(() => refuseHalfSet(variables)).not.toThrow()
   })
 })

@@ -59,6 +59,20 @@ function byVariables(variables: Variables): Launched | null {
   )
 }
 
+/**
+ * Refuses variables of torchrun of which one is missing: each process would take itself for the only one, and all would write the same
+ * files.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function refuseHalfSet(variables: Variables): void {
+  const { WORLD_SIZE: size, RANK: rank } = variables
+  if (variables[libraryVariable] === 'off' || byVariables(variables) !== null) return
+  if (size === undefined || size === '' || numberIn(size) === 1) return
+  if (numberIn(size) === null) throw invalidVariable('WORLD_SIZE', `a whole number from 1 to ${mostRanks}`, size)
+  throw invalidVariable('RANK', 'the number of this process', rank)
+}
+
 /** Where ranks that torchrun has started find each other. */
 export interface MeetingPlace {
   readonly rank: number

@@ -1,7 +1,7 @@
 import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type Communicator, selfCommunicator } from './communicator.ts'
-import { launched, librariesFor, type MeetingPlace, meetingPlace, type Variables } from './launched.ts'
+import { launched, librariesFor, type MeetingPlace, meetingPlace, refuseHalfSet, type Variables } from './launched.ts'
 import type { MpiStart } from './mpi/thread.ts'
 import { restrainUcx } from './mpi/ucx.ts'
 
@@ -28,7 +28,10 @@ export async function openCommunicator(
   variables: Variables = process.env,
 ): Promise<Communicator> {
   const found = launched(variables)
-  if (found === null) return selfCommunicator()
+  if (found === null) {
+    refuseHalfSet(variables)
+    return selfCommunicator()
+  }
   const limits: Limits = {
     timeoutSeconds: secondsOf(variables, 'VIDEOMAE_MPI_TIMEOUT') ?? defaultTimeout,
     callSeconds: secondsOf(variables, 'VIDEOMAE_RANK_TIMEOUT') ?? defaultCallTimeout,
