@@ -88,3 +88,22 @@ test('views are refused beside sliding windows', async () => {
     await expect(computed).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', exit: 'usage' })
   }
 })
+
+test('folds of a list are read as none, and a note says so; words of a split in them are one', async () => {
+  const named = ['c.mp4', 'd.mp4', 'e.mp4', 'f.mp4'].map((name) => path.basename(file(name, name)))
+  const list = (folds: readonly string[]) =>
+    file(
+      'folds.csv',
+      ['path,label,fold', ...named.map((name, i) => `${name},${'ab'[i % 2]},${folds[i]}`), ''].join('\n'),
+    )
+  const planned = async (folds: readonly string[]) => {
+    const notes: string[] = []
+    const onNote = (note: string) => notes.push(note)
+    const { division } = await planVideos({ data: list(folds), cache: 'none', testShare: 0.5, onNote })
+    return { notes: notes.filter((note) => note.includes('not used here')), test: division.test.map(({ id }) => id) }
+  }
+  const numbered = await planned(['1', '1', '2', '2'])
+  expect(numbered.notes).toEqual([expect.stringContaining('the column fold of')])
+  const words = await planned(['train', 'train', 'test', 'test'])
+  expect(words).toEqual({ notes: [], test: ['e.mp4', 'f.mp4'] })
+})

@@ -33,6 +33,11 @@ export function countOf(name: CountName, option = optionOf(name), least: 0 | 1 =
   }
 }
 
+/** A number of folds, or the word for those of the list. */
+export function folds(value: string): number | 'column' {
+  return value === 'column' ? value : countOf('folds')(value)
+}
+
 /** `windowStep` is given as `--window-step`. */
 const optionOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Argument, Command, Option } from 'commander'
 import { exitCodes, invalidArgument } from '../core/errors.ts'
 import { encodeDefaults } from '../video/encode-defaults.ts'
-import { collect, countOf, fraction, positive, rateFactor, refuseBlank, wholeNumber } from './arguments.ts'
+import { collect, countOf, folds, fraction, positive, rateFactor, refuseBlank, wholeNumber } from './arguments.ts'
 import { addCertificateCommands } from './certificate-commands.ts'
 import { addCertifyCommands } from './certify-commands.ts'
 import { completionScript, shells } from './completion.ts'
@@ -110,6 +110,7 @@ function addDataset(program: Command): void {
     .option('--validation <share>', '[split] share of the videos to choose on; default: 0.1', fraction)
     .option('--test <share>', '[split] share of the videos to test on; default: 0.2', fraction)
     .option('--seed <n>', '[split] seed of the split; default: 0', wholeNumber)
+    .option('--folds <k>', '[split] a list for each of k folds instead, or "column": for each fold of the list', folds)
     .option('--groups <pattern>', '[split] groups from names: a regular expression whose first (part) is the group')
     .addOption(json())
     .action((name, folder, options) =>

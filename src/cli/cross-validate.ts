@@ -3,6 +3,7 @@ import path from 'node:path'
 import { unusedArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
+import type { Folds } from '../dataset/folds.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import type { FinetuneConfiguration } from '../finetune/configuration.ts'
 import { type CrossValidation, crossValidate } from '../finetune/cross-validation.ts'
@@ -11,7 +12,7 @@ import { type TrainingCommandOptions, trainWithProgress } from './training.ts'
 
 export interface CrossValidateOptions extends TrainingCommandOptions {
   /** Parts of a cross-validation, and how often the data is divided into them. */
-  readonly folds?: number
+  readonly folds?: Folds
   readonly repeats?: number
 }
 
@@ -22,6 +23,8 @@ export function refuseWithFolds(options: CrossValidateOptions, ranks: Ranks): vo
     if (repeats !== undefined) throw unusedArgument('--repeats', 'without --folds', repeats)
     return
   }
+  if (folds === 'column' && repeats !== undefined)
+    throw unusedArgument('--repeats', 'with --folds column, which is one division', repeats)
   const others = { '--resume': resume, '--page': page, '--dry-run': dryRun, '--print-config': printConfig }
   for (const [name, value] of Object.entries(others))
     if (value === true) throw unusedArgument(name, 'with --folds, which trains several classifiers', true)
@@ -30,7 +33,7 @@ export function refuseWithFolds(options: CrossValidateOptions, ranks: Ranks): vo
 
 export async function crossValidateCommand(
   configuration: FinetuneConfiguration,
-  options: CrossValidateOptions & { readonly out: string; readonly folds: number },
+  options: CrossValidateOptions & { readonly out: string; readonly folds: Folds },
   notes: readonly string[],
 ): Promise<void> {
   const { out, folds, repeats, force } = options
@@ -64,7 +67,11 @@ function summary({
 }: CrossValidation) {
   const shown = ({ value, low, high }: Estimate): string =>
     `${percent(value)} (95 %: ${percent(low)} to ${percent(high)})`
-  const shares = perFold.map((fold) => (fold.top1 === null ? 'none read' : percent(fold.top1)))
+  // Numbers say no more than their order.
+  const named = perFold.some(({ fold, name }) => name !== String(fold + 1))
+  const shares = perFold.map(
+    ({ name, top1 }) => `${named ? `${name} ` : ''}${top1 === null ? 'none read' : percent(top1)}`,
+  )
   const warning = majorityWarning('top-1', top1, baseline)
   const lines = [
     `${folds} folds${repeats === 1 ? '' : `, ${repeats} repeats`}: ${videos} videos of ${groups} groups, each tested ${repeats === 1 ? 'once' : `${repeats} times`} by a classifier that has not seen its group`,

@@ -1,8 +1,10 @@
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import type { Folds } from '../dataset/folds.ts'
 import { type OfficialDataset, type OfficialName, writeOfficialDataset } from '../dataset/official/official.ts'
 import { type SplitData, splitData } from '../dataset/split-data.ts'
 import { formatSplitRecord } from '../dataset/split-record.ts'
+import { invocation } from './invocation.ts'
 import type { CommonOptions } from './run.ts'
 
 export interface DatasetCommandOptions extends CommonOptions {
@@ -11,6 +13,8 @@ export interface DatasetCommandOptions extends CommonOptions {
   readonly test?: number
   readonly seed?: number
   readonly groups?: string
+  /** [split] Folds to draw, or those of the list. */
+  readonly folds?: Folds
   /** Default: `NAME-lists`. */
   readonly out?: string
   /** Default: the folder of the videos. */
@@ -27,8 +31,8 @@ export async function datasetCommand(
   options: DatasetCommandOptions,
 ): Promise<void> {
   if (name === 'split') return splitCommand(folder, options)
-  const { validation, test, seed, groups } = options
-  for (const [option, value] of Object.entries({ validation, test, seed, groups }))
+  const { validation, test, seed, groups, folds } = options
+  for (const [option, value] of Object.entries({ validation, test, seed, groups, folds }))
     if (value !== undefined) throw unusedArgument(`--${option}`, `with ${name}, whose split is the official one`, value)
   const { json = false, out = `${name}-lists`, annotations } = options
   const dataset = await writeOfficialDataset(name, folder, { out, annotations })
@@ -36,10 +40,16 @@ export async function datasetCommand(
 }
 
 async function splitCommand(source: string, options: DatasetCommandOptions): Promise<void> {
-  const { json = false, out = 'split-lists', annotations, seed = 0, groups, validation, test } = options
+  const { json = false, out = 'split-lists', annotations, seed = 0, groups, folds, validation, test } = options
   if (annotations !== undefined) throw unusedArgument('--annotations', 'with split, which reads none', annotations)
+  if (folds !== undefined)
+    for (const [option, value] of Object.entries({ validation, test }))
+      if (value !== undefined)
+        throw unusedArgument(`--${option}`, 'with --folds, where each fold is tested once', value)
+  if (folds === 'column' && options.seed !== undefined)
+    throw unusedArgument('--seed', 'with --folds column, where nothing is drawn', seed)
   const pattern = groups === undefined ? undefined : patternOf(groups)
-  const split = await splitData(source, { out, seed, validation, test, groups: pattern })
+  const split = await splitData(source, { out, seed, validation, test, folds, groups: pattern })
   process.stdout.write(json ? `${JSON.stringify(split)}\n` : splitText(split))
 }
 
@@ -51,20 +61,37 @@ function patternOf(text: string): RegExp {
   }
 }
 
-function splitText({ classes, rows, groups, duplicates, withoutGroup, files, list }: SplitData): string {
+function splitText({
+  classes,
+  rows,
+  folds,
+  groups,
+  duplicates,
+  withoutGroup,
+  warnings,
+  notes,
+  files,
+  lists,
+}: SplitData): string {
   const lines = [
-    `${classes.length} classes; ${formatSplitRecord(rows)}`,
-    `${groups} groups of several videos, each on one side`,
+    ...(rows === null ? [] : [`${classes.length} classes; ${formatSplitRecord(rows)}`]),
+    ...(folds === null ? [] : [`${classes.length} classes; ${folds.map(foldText).join(', ')}`]),
+    `${groups} groups of several videos, each ${folds === null ? 'on one side' : 'in one fold'}`,
     ...counted(withoutGroup, 'without a group in their name'),
     ...counted(
       duplicates.map((ids) => ids.join(' = ')),
-      'contents that are there more than once, each on one side',
+      `contents that are there more than once${warnings.length === 0 ? `, each ${folds === null ? 'on one side' : 'in one fold'}` : ''}`,
     ),
+    ...notes.map((note) => `note: ${note}`),
+    ...warnings.map((warning) => `warning: ${warning}`),
     `wrote ${files.join(', ')}`,
-    `Use it: videomae finetune ${list} --from CHECKPOINT`,
+    `Use ${folds === null ? 'it' : 'each'}: ${invocation()} ${folds === null ? 'finetune' : 'certify'} ${lists[0]} --from CHECKPOINT`,
   ]
   return lines.map((line) => `${printable(line)}\n`).join('')
 }
+
+const foldText = ({ name, videos }: { readonly name: string; readonly videos: number }): string =>
+  `fold ${name} with ${videos} video${videos === 1 ? '' : 's'}`
 
 function textOf({ name, classes, lists, missing, unlisted, emptyClasses, notes, files }: OfficialDataset): string {
   const lines = [

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { automaticReadout, readoutSyntax } from '../model/readout-name.ts'
-import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, folds, fraction, positive, wholeNumber } from './arguments.ts'
 import { runCommand } from './run.ts'
 
 const json = () => new Option('--json', 'print JSON instead of text')
@@ -60,8 +60,8 @@ function addFinetune(program: Command): void {
     .option('--shots <k>', 'keep only k training videos per class; default: all', countOf('shots'))
     .option(
       '--folds <k>',
-      'cross-validation: test every video once, in k folds that keep groups apart; keeps no classifier for use',
-      countOf('folds'),
+      'cross-validation: test every video once, in k folds that keep groups apart, or "column": the folds of the list; keeps no classifier for use',
+      folds,
     )
     .option('--repeats <n>', '[folds] divide the videos n times; default: 1', countOf('repeats'))
     .option('--out <folder>', 'run folder; default: checkpoints/finetune-<mode>')

@@ -8,6 +8,7 @@ export const helpExamples: Readonly<Record<string, readonly string[]>> = {
     'dataset ucf101 UCF-101 --annotations ucfTrainTestlist',
     'dataset kinetics kinetics400 --out lists',
     "dataset split videos --groups '(subject\\d+)'",
+    'dataset split labels.csv --folds column --out folds',
   ],
   get: ['get', 'get videomae-base videomae-base', 'get OWNER/NAME@REVISION weights'],
   prepare: ['prepare videos prepared --dry-run', 'prepare labels.csv prepared --size 256 --shard 1/4'],

@@ -7,6 +7,7 @@ import type { VideoEntry } from '../video/types.ts'
 import { copiesOf } from './copies.ts'
 import { partNames, partOf } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
+import { unusedFolds } from './unused-folds.ts'
 
 /** A video with a class. */
 export interface LabeledVideo extends VideoEntry {
@@ -42,6 +43,8 @@ export interface DatasetOptions {
   readonly digests?: boolean
   /** Do not use the split that the data gives. Default false. */
   readonly ignoreSplit?: boolean
+  /** The caller uses the folds that the data gives: no note says that they are not used. Default false. */
+  readonly folds?: boolean
   readonly signal?: AbortSignal
   /** Files that were read for their digests. */
   readonly onProgress?: (done: number, total: number) => void
@@ -64,6 +67,8 @@ export async function openDataset(
   requireLabels(named, found)
   const notes: string[] = []
   const hasSplit = found.some(({ split }) => split !== undefined)
+  const folds = options.folds === true ? null : unusedFolds(sources)
+  if (folds !== null) notes.push(folds)
   if (hasSplit && ignoreSplit) notes.push(`the split of ${named} is not used`)
   else if (hasSplit) requireParts(named, found)
   const entries = ignoreSplit ? found.map(({ split: _, ...entry }) => entry) : found

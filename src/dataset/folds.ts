@@ -1,8 +1,20 @@
 /** Folds of cross-validation: every video is tested once, by a classifier that has seen nothing of its group. */
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import type { LabeledVideo } from './dataset.ts'
-import { bundles } from './split.ts'
+import { type LabeledVideo, sortClasses } from './dataset.ts'
+import { bundles, sharedAmong } from './split.ts'
+
+/** Number of folds to draw; `column`: the folds that the list has. */
+export type Folds = number | 'column'
+
+export interface Division {
+  /** The fold of each video, from 0. */
+  readonly foldOf: readonly number[]
+  /** What each fold is called. */
+  readonly names: readonly string[]
+  /** What a user should know, one sentence each. */
+  readonly warnings: readonly string[]
+}
 
 /**
  * Divides videos into folds, stratified by class. Videos of one group, copies and, without groups, parts of one file are in one fold.
@@ -34,15 +46,80 @@ export function foldsOf(
     }
     best.videos += bundle.length
   }
-  const alone = classes.filter((_, c) => counts.filter(({ ofClass }) => ofClass[c] > 0).length < 2)
-  if (alone.length > 0)
-    throw new VideoMaeError(
-      `Expected videos of every class in two folds or more, but those of ${alone.join(', ')} are in one.`,
-      {
-        code: 'SPLIT_INVALID',
-        exit: 'data',
-        hint: 'Each class needs videos of at least two groups. Add videos, or leave these classes out.',
-      },
+  const found = videos.map((video) => foldOf.get(video)!)
+  requireTwoFolds(videos, classes, found)
+  return found
+}
+
+/**
+ * The folds that a list has in its column `fold`, in the order of their numbers or names.
+ *
+ * @throws VideoMaeError `SPLIT_INVALID` for a video without a fold, fewer than two folds, a group in several of them, or a class in one alone
+ */
+export function foldsOfColumn(videos: readonly LabeledVideo[], classes: readonly string[]): Division {
+  const without = videos.filter(({ fold }) => fold === undefined)
+  if (without.length > 0) {
+    const [{ id, line }] = without
+    const none = without.length === videos.length
+    throw invalidFolds(
+      none
+        ? 'Expected a column fold in the list, but no video has a fold.'
+        : `Expected a fold for every video, but ${without.length} have none; the first is ${id}${line === undefined ? '' : ` (line ${line})`}.`,
+      none ? 'Add the column, or use --folds K, which draws K folds.' : 'Complete the column, or use --folds K.',
     )
-  return videos.map((video) => foldOf.get(video)!)
+  }
+  const names = sortClasses(new Set(videos.map(({ fold }) => fold!)))
+  if (names.length < 2)
+    throw invalidFolds(
+      `Expected two folds or more in the column fold but found ${names.length}: ${names.join()}.`,
+      'Correct the column, or use --folds K, which draws K folds.',
+    )
+  const sides = names.map((name) => [`fold ${name}`, videos.filter(({ fold }) => fold === name)] as const)
+  const [group, ...more] = sharedAmong(sides, 'group')
+  if (group !== undefined) {
+    const places = [...group.places].map(([fold, id]) => `${id} in ${fold}`).join(', ')
+    throw invalidFolds(
+      `Expected every group in one fold, but ${group.key} is in several: ${places}.${more.length === 0 ? '' : ` So are ${more.length} more groups.`}`,
+      'Correct the column, or use --folds K, which keeps groups together.',
+    )
+  }
+  const foldOf = videos.map(({ fold }) => names.indexOf(fold!))
+  requireTwoFolds(videos, classes, foldOf)
+  const contents = sharedAmong(sides, 'content')
+  return { foldOf, names, warnings: contents.length === 0 ? [] : [sharedContents(contents)] }
+}
+
+/**
+ * The folds that are asked for, with their names.
+ *
+ * @throws VideoMaeError as `foldsOf` and `foldsOfColumn`
+ */
+export function divisionOf(
+  { videos, classes }: { readonly videos: readonly LabeledVideo[]; readonly classes: readonly string[] },
+  { folds, ...options }: { readonly folds: Folds; readonly seed: number; readonly repeat?: number },
+): Division {
+  if (folds === 'column') return foldsOfColumn(videos, classes)
+  const foldOf = foldsOf(videos, classes, { folds, ...options })
+  return { foldOf, names: Array.from({ length: folds }, (_, fold) => String(fold + 1)), warnings: [] }
+}
+
+function sharedContents(contents: ReturnType<typeof sharedAmong>): string {
+  const places = [...contents[0].places].map(([fold, id]) => `${id} in ${fold}`).join(', ')
+  const several = contents.length === 1 ? 'content is' : 'contents are'
+  return `${contents.length} ${several} in several folds, e.g. ${places}; accuracy will look better than it is.`
+}
+
+function requireTwoFolds(videos: readonly LabeledVideo[], classes: readonly string[], foldOf: readonly number[]): void {
+  const folds = classes.map(() => new Set<number>())
+  for (const [i, video] of videos.entries()) folds[video.class].add(foldOf[i])
+  const alone = classes.filter((_, c) => folds[c].size < 2)
+  if (alone.length === 0) return
+  throw invalidFolds(
+    `Expected videos of every class in two folds or more, but those of ${alone.join(', ')} are in one.`,
+    'Each class needs videos of at least two groups. Add videos, or leave these classes out.',
+  )
+}
+
+function invalidFolds(message: string, hint: string): VideoMaeError {
+  return new VideoMaeError(message, { code: 'SPLIT_INVALID', exit: 'data', hint })
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -63,4 +63,31 @@ it('replaces no files of others', async () => {
   expect((await runAsText('dataset split', place('videos'), '--out', place('other'))).text).toContain(
     '40 rows: 28 train',
   )
+})
+
+it('writes a list for each fold, and none of an earlier call stays', async () => {
+  const { document } = await split('--folds', '3', '--groups', '(subject\\d+)')
+  expect(document).toMatchObject({ rows: null, folds: [{ name: '1' }, { name: '2' }, { name: '3' }] })
+  const lists = () => readdirSync(place('out')).filter((name) => name.endsWith('.csv'))
+  expect(lists()).toEqual(['fold-1.csv', 'fold-2.csv', 'fold-3.csv'])
+  const tested = lists().flatMap((name) => {
+    const lines = readFileSync(place('out', name), 'utf8').trim().split('\n').slice(1)
+    expect(lines).toHaveLength(40)
+    return lines.filter((line) => line.endsWith(',test')).map((line) => line.split(',')[0])
+  })
+  expect(new Set(tested).size).toBe(40)
+  expect(tested).toHaveLength(40)
+  // The folds of a list: each subject is in one of two.
+  const named = readFileSync(place('out', 'fold-1.csv'), 'utf8').trim().split('\n').slice(1)
+  const rows = named.map((line) =>
+    [...line.split(',').slice(0, 2), /subject[01]-/.test(line) ? 'north' : 'south'].join(','),
+  )
+  writeFileSync(place('list.csv'), ['path,label,fold', ...rows, ''].join('\n'))
+  const { text } = await runAsText('dataset split', place('list.csv'), '--out', place('out'), '--folds', 'column')
+  // Two contents are there twice, as subjects 2 and 3.
+  expect(text).toContain('2 classes; fold north with 16 videos, fold south with 24 videos')
+  expect(lists()).toEqual(['fold-1.csv', 'fold-2.csv'])
+  const plain = await runAsText('dataset split', place('list.csv'), '--out', place('out'))
+  expect(plain.text).toContain('note: the column fold of')
+  expect(lists()).toEqual(['split.csv'])
 })

@@ -53,32 +53,44 @@ const kept = {
   group: ({ group }: LabeledVideo) => group ?? null,
 } as const
 
+/** A group or a content that several sides have. */
+export interface Shared {
+  readonly key: string
+  /** Side -> id of a video there. */
+  readonly places: ReadonlyMap<string, string>
+}
+
+/** Groups or contents that are on several sides: parts of a split, or folds. */
+export function sharedAmong(
+  sides: Iterable<readonly [side: string, videos: readonly LabeledVideo[]]>,
+  what: keyof typeof kept,
+): Shared[] {
+  const found = new Map<string, Map<string, string>>()
+  for (const [side, videos] of sides) {
+    for (const video of videos) {
+      const key = kept[what](video)
+      if (key !== null) found.set(key, (found.get(key) ?? new Map<string, string>()).set(side, video.id))
+    }
+  }
+  return [...found].filter(([, places]) => places.size > 1).map(([key, places]) => ({ key, places }))
+}
+
 /**
  * What is wrong with a split without being an error: contents or groups on several sides. One line each.
  *
  * @param of Default: both.
  */
 export function splitWarnings(split: Split, of: readonly (keyof typeof kept)[] = ['content', 'group']): string[] {
-  const warnings: string[] = []
-  for (const what of of) {
-    const keyOf = kept[what]
-    const sides = new Map<string, Map<SplitName, string>>()
-    for (const name of splitNames) {
-      for (const video of split[name]) {
-        const key = keyOf(video)
-        if (key !== null) sides.set(key, (sides.get(key) ?? new Map<SplitName, string>()).set(name, video.id))
-      }
-    }
-    const shared = [...sides].filter(([, places]) => places.size > 1)
-    if (shared.length === 0) continue
-    const [, places] = shared[0]
-    const example = [...places].map(([name, id]) => `${id} (${name})`).join(' and ')
+  return of.flatMap((what) => {
+    const sides = splitNames.map((name) => [name, split[name]] as const)
+    const shared = sharedAmong(sides, what)
+    if (shared.length === 0) return []
+    const example = [...shared[0].places].map(([name, id]) => `${id} (${name})`).join(' and ')
     const share = what === 'content' ? 'have the same content or are parts of one file' : 'are of one group'
-    warnings.push(
+    return [
       `${shared.length} ${what}${shared.length === 1 ? ' is' : 's are'} on several sides of the split, e.g. ${example} ${share}; accuracy will look better than it is.`,
-    )
-  }
-  return warnings
+    ]
+  })
 }
 
 function officialSplit(videos: readonly LabeledVideo[], seed: number, validation: number): Split {

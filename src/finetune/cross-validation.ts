@@ -1,10 +1,10 @@
 /** Cross-validation: the accuracy of a way to train on a small set, measured on every video of it. */
 import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
-import { invalidArgument } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
-import { foldsOf } from '../dataset/folds.ts'
+import { divisionOf, type Folds } from '../dataset/folds.ts'
 import { bundleNumbers } from '../dataset/split.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
@@ -15,8 +15,8 @@ import type { FinetuneConfiguration } from './configuration.ts'
 import { type FinetuneOptions, finetune } from './finetune.ts'
 
 export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' | 'ranks' | 'lock' | 'newLength'> {
-  /** Parts of the data; each is tested by a classifier that is trained on the others. */
-  readonly folds: number
+  /** Parts of the data; each is tested by a classifier that is trained on the others. `column`: those of the list. */
+  readonly folds: Folds
   /** Divisions into folds, each another one. Default 1. */
   readonly repeats?: number
 }
@@ -24,6 +24,8 @@ export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' |
 export interface FoldResult {
   readonly repeat: number
   readonly fold: number
+  /** What the list calls the fold; its number, from 1, where it was drawn. */
+  readonly name: string
   /** Folder of the run. */
   readonly run: string
   readonly videos: number
@@ -55,7 +57,7 @@ const runPattern = /^repeat-\d+-fold-\d+(\.csv)?$/
  * Trains and tests a classifier for each fold. The folds keep groups apart and are stratified; validation videos come out of the training
  * videos of each fold. Writes `cross-validation.json`, and a list and a run folder for each fold.
  *
- * @throws VideoMaeError as `finetune` and `foldsOf`; `OUTPUT_TAKEN` for a folder with other files of these names
+ * @throws VideoMaeError as `finetune` and `divisionOf`; `INVALID_ARGUMENT` for repeats of folds that the list has; `OUTPUT_TAKEN` for a folder with other files of these names
  */
 export async function crossValidate(
   configuration: FinetuneConfiguration,
@@ -72,8 +74,14 @@ export async function crossValidate(
     begins: /^\{\s*"format": "videomae-cross-validation"/,
   })
   const { signal, onDigests: onProgress } = options
-  const { videos, classes } = await openDataset(data.path, { ignoreSplit: true, signal, onProgress })
-  const divisions = Array.from({ length: repeats }, (_, repeat) => foldsOf(videos, classes, { folds, seed, repeat }))
+  const given = folds === 'column'
+  if (given && repeats > 1)
+    throw unusedArgument('repeats', 'with the folds of the list, which are one division', repeats)
+  const read = await openDataset(data.path, { ignoreSplit: true, folds: given, signal, onProgress })
+  const { videos, classes } = read
+  for (const note of read.notes) onNote?.(note)
+  const divisions = Array.from({ length: repeats }, (_, repeat) => divisionOf(read, { folds, seed, repeat }))
+  for (const warning of divisions.flatMap(({ warnings }) => warnings)) onNote?.(`warning: ${warning}`)
   const lock = await lockRun(out, onNote)
   try {
     makeFolder(out)
@@ -83,11 +91,13 @@ export async function crossValidate(
     const perRepeat: Scores[] = []
     const failures = new Map<string, string>()
     const places = new Map(videos.map((video) => [placeOf(video), video]))
-    for (const [repeat, foldOf] of divisions.entries()) {
+    for (const [repeat, { foldOf, names }] of divisions.entries()) {
       const tested: { readonly video: LabeledVideo; readonly probabilities: Float64Array }[] = []
-      for (let fold = 0; fold < folds; fold++) {
+      for (const [fold, called] of names.entries()) {
         const name = `repeat-${repeat + 1}-fold-${fold + 1}`
-        onNote?.(`fold ${fold + 1} of ${folds}${repeats === 1 ? '' : `, repeat ${repeat + 1} of ${repeats}`}`)
+        onNote?.(
+          `fold ${fold + 1} of ${names.length}${given ? ` (${called})` : ''}${repeats === 1 ? '' : `, repeat ${repeat + 1} of ${repeats}`}`,
+        )
         const list = path.join(out, `${name}.csv`)
         const [test, train] = [true, false].map((own) => videos.filter((_, i) => (foldOf[i] === fold) === own))
         await writeSplitFile(list, { train, validation: [], test })
@@ -109,6 +119,7 @@ export async function crossValidate(
         perFold.push({
           repeat,
           fold,
+          name: called,
           run: result.run,
           videos: found.length,
           top1: found.length === 0 ? null : right / found.length,
@@ -124,7 +135,7 @@ export async function crossValidate(
     }
     const result = {
       ...summaryOf(perRepeat, videos),
-      ...{ folder: path.resolve(out), folds, repeats, perFold },
+      ...{ folder: path.resolve(out), folds: divisions[0].names.length, repeats, perFold },
       failures: [...failures].map(([id, reason]) => ({ id, reason })),
     }
     await write(out, { state: 'finished', ...result, perRepeat })

@@ -36,6 +36,7 @@ export function listText(videos: readonly ListedVideo[]): string {
     ['start', ({ entry }) => entry.start],
     ['end', ({ entry }) => entry.end],
     ['split', ({ entry }) => entry.split],
+    ['fold', ({ entry }) => entry.fold],
     ['group', ({ entry }) => entry.group],
     ['time', ({ entry }) => entry.time],
     ['original', ({ record }) => record.original.path],

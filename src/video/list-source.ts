@@ -240,7 +240,7 @@ function twoNamesOfOneFile(file: string, row: ListRow, before: ListRow): VideoMa
 
 /** Rows of the same part of the same file have to agree. */
 function requireSame(file: string, row: ListRow, before: ListRow, id: string): void {
-  for (const key of ['label', 'split', 'group', 'time', 'id', 'original'] as const) {
+  for (const key of ['label', 'split', 'fold', 'group', 'time', 'id', 'original'] as const) {
     if (row[key] === before[key]) continue
     throw new VideoMaeError(
       `${file}:${row.line}: expected one ${key} for ${id}, but line ${before.line} says ${String(before[key])} and this line ${String(row[key])}`,

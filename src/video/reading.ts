@@ -79,12 +79,12 @@ function folderParts(entries: readonly VideoEntry[]): string[] {
 }
 
 function roleWord(role: Role): string {
-  return role === 'group' ? 'groups' : role
+  return role === 'group' ? 'groups' : role === 'fold' ? 'folds' : role
 }
 
 /** What is in a column: how many classes or groups, how many videos of each part. */
 function valuesOf(role: Role, entries: readonly VideoEntry[]): string {
-  if (role !== 'label' && role !== 'group' && role !== 'split') return ''
+  if (role !== 'label' && role !== 'group' && role !== 'split' && role !== 'fold') return ''
   const values = new Map<string, number>()
   let without = 0
   for (const entry of entries) {

@@ -21,6 +21,8 @@ export interface VideoEntry {
   readonly group?: string
   /** Which part of an official split it belongs to, as its list says. */
   readonly split?: string
+  /** The fold of a cross-validation it is tested in, as its list says. */
+  readonly fold?: string
   /** Line of the list that names it, from 1. */
   readonly line?: number
   /** When it was collected, as its list says: a date or a number. */

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LabeledVideo } from '../../src/dataset/dataset.ts'
-import { foldsOf } from '../../src/dataset/folds.ts'
+import { type LabeledVideo, openDataset } from '../../src/dataset/dataset.ts'
+import { foldsOf, foldsOfColumn } from '../../src/dataset/folds.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { crossValidate } from '../../src/finetune/cross-validation.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
@@ -55,6 +55,39 @@ describe('folds', () => {
   })
 })
 
+describe('folds of a list', () => {
+  const classes = ['c0', 'c1']
+  const rows = (folds: readonly (string | undefined)[], groups = folds.map((_, i) => i)) =>
+    folds.map((fold, i) => ({ ...video(i, groups[i], i % 2), line: i + 2, ...(fold === undefined ? {} : { fold }) }))
+  const refused = (message: string) =>
+    expect.objectContaining({ code: 'SPLIT_INVALID', message: expect.stringContaining(message) })
+
+  it('are in the order of their numbers', () => {
+    const { foldOf, names, warnings } = foldsOfColumn(rows(['10', '10', '2', '2']), classes)
+    expect({ foldOf, names, warnings }).toEqual({ foldOf: [1, 1, 0, 0], names: ['2', '10'], warnings: [] })
+  })
+
+  it('are refused where a group is in several, a video in none, or a class in one', () => {
+    const [a, b] = ['a', 'b']
+    expect(() => foldsOfColumn(rows([a, a, b, b], [0, 1, 2, 0]), classes)).toThrow(
+      refused('Expected every group in one fold, but g0 is in several: v0.mp4 in fold a, v3.mp4 in fold b.'),
+    )
+    expect(() => foldsOfColumn(rows([a, a, undefined, b]), classes)).toThrow(refused('the first is v2.mp4 (line 4)'))
+    expect(() => foldsOfColumn(rows([undefined, undefined]), classes)).toThrow(refused('no video has a fold'))
+    expect(() => foldsOfColumn(rows([a, a, a, a]), classes)).toThrow(refused('found 1: a'))
+    expect(() => foldsOfColumn(rows([a, b, a, a]), classes)).toThrow(refused('those of c0 are in one'))
+  })
+
+  it('with copies in several are named', () => {
+    const copies = rows(['a', 'a', 'b', 'b']).map((row, i) =>
+      i === 3 ? { ...row, group: undefined, digest: 'd1' } : row,
+    )
+    expect(foldsOfColumn(copies, classes).warnings).toEqual([
+      '1 content is in several folds, e.g. v1.mp4 in fold a, v3.mp4 in fold b; accuracy will look better than it is.',
+    ])
+  })
+})
+
 describe('finetune --folds', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-folds-'))
   const place = (...parts: string[]): string => path.join(folder, ...parts)
@@ -98,6 +131,26 @@ describe('finetune --folds', () => {
     writeFileSync(place('out', 'cross-validation.json'), '{}')
     const again = crossValidate(configuration, { out: place('out'), folds: 3 })
     await expect(again).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
+
+    // The folds of the list: the first group is one, the others are the other. Features are those of before.
+    const [header, ...rows] = readFileSync(place('list.csv'), 'utf8').trim().split('\n')
+    const named = rows.map((row) => `${row},${row.endsWith(',g0') ? 'first' : 'rest'}`)
+    writeFileSync(place('folds.csv'), [`${header},fold`, ...named, ''].join('\n'))
+    const list = { ...configuration, data: { ...configuration.data, path: place('folds.csv') } }
+    const cached = { ...list, probe: { ...list.probe, cache: place('out', 'features') } }
+    const notes: string[] = []
+    const onNote = (note: string): void => void notes.push(note)
+    const column = await crossValidate(cached, { out: place('column'), folds: 'column', onNote })
+    expect(column).toMatchObject({ videos: 12, folds: 2, repeats: 1 })
+    expect(column.perFold.map(({ name, videos }) => [name, videos])).toEqual([
+      ['first', 2],
+      ['rest', 10],
+    ])
+    expect(notes.filter((note) => note.includes('fold') && note.includes('not used'))).toEqual([])
+    const repeated = crossValidate(cached, { out: place('twice'), folds: 'column', repeats: 2 })
+    await expect(repeated).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const { notes: told } = await openDataset(place('folds.csv'), { digests: false })
+    expect(told).toContainEqual(expect.stringContaining('the column fold of'))
   })
 
   it.each(['--resume', '--page', '--dry-run', '--print-config'])(

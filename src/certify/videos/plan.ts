@@ -5,6 +5,7 @@ import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/error
 import { copyWarnings } from '../../dataset/copies.ts'
 import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
 import { splitWarnings } from '../../dataset/split.ts'
+import { unusedFolds } from '../../dataset/unused-folds.ts'
 import { checkAugmentation } from '../../inference/augmentation.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
@@ -188,6 +189,8 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   // What is left out is said below.
   for (const reading of read.sources)
     for (const line of readingLines({ ...reading, unusable: [], repeated: [] })) onNote(line)
+  const folds = unusedFolds(read.sources)
+  if (folds !== null) onNote(`note: ${folds}`)
   for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
   if (read.leftOut.length > 0) onNote(`Of ${read.rows} rows ${leftOutSummary(read.leftOut)}.`)
   requireBothSides(read)

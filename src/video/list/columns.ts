@@ -16,6 +16,7 @@ export const roles = [
   'length (frames)',
   'fps',
   'split',
+  'fold',
   'group',
   'time',
   'id',
@@ -73,8 +74,9 @@ const spellings: Readonly<Record<Role, readonly (readonly string[])[]>> = {
   fps: [words('fps framerate videofps framespersecond')],
   split: [
     words('split splits subset officialsplit datasplit traintestsplit traintest partition'),
-    words('set fold phase usage'),
+    words('set phase usage'),
   ],
+  fold: [words('fold folds foldid foldindex foldnumber cvfold kfold')],
   group: [
     words('group groups groupid groupname'),
     words(
@@ -112,6 +114,7 @@ const meaningful: ReadonlySet<Role> = new Set([
   'start (frame)',
   'end (frame)',
   'split',
+  'fold',
   'group',
 ])
 
@@ -141,7 +144,7 @@ export function isHeader(fields: readonly string[], exists: (path: string) => bo
 /**
  * What an unknown name looks like.
  *
- * @returns `typo` of a spelling, by one or two letters; `part` where a word in it means start, end, split or group
+ * @returns `typo` of a spelling, by one or two letters; `part` where a word in it means start, end, split, fold or group
  */
 export function suspicion(
   name: string,

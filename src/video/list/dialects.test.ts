@@ -199,10 +199,40 @@ describe('columns', () => {
     expect(rowsOf(`path,${name}\nv/a.mp4,train\nv/b.mp4,val`).map(({ split }) => split)).toEqual(['train', 'val'])
   })
 
-  test('numbers of folds are no split: said', () => {
-    const { columns, warnings } = list('path,fold\nv/a.mp4,1\nv/b.mp4,2')
+  test('numbers and names of folds are folds, and no split', () => {
+    const { columns, rows, warnings } = list('path,Fold\nv/a.mp4,1\nv/b.mp4,house B\nv/a.ts,NA')
+    expect(columns).toEqual([expect.anything(), { role: 'fold', name: 'Fold' }])
+    expect(rows.map(({ split, fold }) => [split, fold])).toEqual([
+      [undefined, '1'],
+      [undefined, 'house B'],
+      [undefined, undefined],
+    ])
+    expect(warnings).toEqual([])
+  })
+
+  test('beside a split, whatever a column of folds says is a fold', () => {
+    const beside = 'path,split,fold\nv/a.mp4,train,test\nv/b.mp4,test,2'
+    expect(rowsOf(beside).map(({ split, fold }) => [split, fold])).toEqual([
+      ['train', 'test'],
+      ['test', '2'],
+    ])
+    // The header decides it, whatever stands in the rows.
+    expect(rowsOf('path,split,fold\nv/a.mp4,,test\nv/b.mp4,,2').map(({ split }) => split)).toEqual([
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('numbers in other columns of parts are no split: said', () => {
+    const { columns, warnings } = list('path,phase\nv/a.mp4,1\nv/b.mp4,2')
     expect(columns).toHaveLength(1)
-    expect(warnings).toEqual([expect.stringMatching(/fold is not used: its values \(1, 2\) are not train/)])
+    expect(warnings).toEqual([expect.stringMatching(/phase is not used: its values \(1, 2\) are not train/)])
+  })
+
+  test('an empty column of folds is as if it were not there: said', () => {
+    expect(list('path,fold\nv/a.mp4,\nv/b.mp4,\n').unused).toEqual([
+      { name: 'fold', why: expect.stringMatching(/empty/) },
+    ])
   })
 
   test('rows are judged by themselves: a number of a fold is none among parts', () => {

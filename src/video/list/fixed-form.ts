@@ -73,10 +73,12 @@ export function requireFixedForm(content: string, file: string, table: ListTable
     refuse(header.line, `its rows decide whether and as what these columns are used: ${different.join(', ')}`, columns)
 }
 
-/** Columns that only one of two layouts uses. An empty split is none: each row is judged by itself. */
+/** Columns that only one of two layouts uses. An empty split or fold is none: each row is judged by itself. */
 function differences(a: readonly UsedColumn[], b: readonly UsedColumn[]): string[] {
   const keyOf = ({ role, index }: UsedColumn): string => `${role} ${index}`
   const missing = (from: readonly UsedColumn[], to: readonly UsedColumn[]) =>
-    from.filter((column) => column.role !== 'split' && !to.some((other) => keyOf(other) === keyOf(column)))
+    from
+      .filter(({ role }) => role !== 'split' && role !== 'fold')
+      .filter((column) => !to.some((other) => keyOf(other) === keyOf(column)))
   return [...new Set([...missing(a, b), ...missing(b, a)].map(({ name }) => name))]
 }

@@ -21,6 +21,8 @@ export interface Layout {
   readonly width: number
   /** Fields at the beginning of each record that the header does not name: R's row names. */
   readonly shift: number
+  /** The header has a column of folds and none of a split: words such as train and test in it are a split. */
+  readonly foldMayBeSplit: boolean
   readonly warnings: readonly string[]
 }
 
@@ -103,7 +105,7 @@ function fromHeader(
         )
       }
       unused.push({ name: other.name, why: `${first.name} is the ${role}` })
-      if (['split', 'group', 'start', 'end'].includes(role) && !sameValues(records, first.index, other.index))
+      if (['split', 'fold', 'group', 'start', 'end'].includes(role) && !sameValues(records, first.index, other.index))
         warnings.push(`the column ${other.name} is not used, since ${first.name} is the ${role}`)
     }
   }
@@ -126,6 +128,7 @@ function fromHeader(
     warnings: [...warnings, ...settled.warnings],
     width: names.length + shift,
     shift,
+    foldMayBeSplit: byRole.has('fold') && !byRole.has('split'),
   }
 }
 
@@ -225,13 +228,15 @@ function settle(
   if (!start || end) drop(roleIn('length'), end ? 'the end is given' : 'no start is given')
   const startsByFrame = filled(roleIn('start (frame)')) && !gone.has(roleIn('start (frame)')!)
   if (!startsByFrame || end) drop(roleIn('length (frames)'), end ? 'the end is given' : 'no start is given in frames')
+  const fold = roleIn('fold')
+  if (!filled(fold)) drop(fold, 'it is empty, as if it were not there')
   const split = roleIn('split')
   if (split !== undefined && byRows) {
     const values = new Set(
       records.map(({ fields }) => (fields[split.index] ?? '').trim()).filter((text) => text !== ''),
     )
     if (values.size === 0) drop(split, 'it is empty, as if it were not there')
-    else if ((roleOf(split.name)?.rank ?? 0) > 0 && [...values].every((value) => isFold(value))) {
+    else if ((roleOf(split.name)?.rank ?? 0) > 0 && [...values].every((value) => isNumber(value))) {
       const shown = [...values].slice(0, 3).join(', ')
       drop(split, `its values (${shown}${values.size > 3 ? ', ...' : ''}) are not train, validation or test`, true)
     }
@@ -239,29 +244,30 @@ function settle(
   return { used: used.filter((column) => !gone.has(column)), unused, warnings }
 }
 
-/** The number of a fold says nothing of a part: such a row has none. Each row is judged by itself. */
-export function isFold(value: string): boolean {
+/** A number says nothing of a part: such a row has none. Each row is judged by itself. */
+export function isNumber(value: string): boolean {
   return /^\d+$/.test(value.trim())
 }
 
 const inOrder: readonly Role[] = ['path', 'label', 'start', 'end', 'group']
+/** What a layout without a header has. */
+const plain = { shift: 0, foldMayBeSplit: false, warnings: [] } as const
 
 function positional(table: ListTable, exists: Exists, report: Report): Layout {
   const { records, separator } = table
-  if (records.length === 0) return { used: [], unused: [], width: 0, shift: 0, warnings: [] }
+  if (records.length === 0) return { used: [], unused: [], width: 0, ...plain }
   const width = Math.max(...records.map(({ fields }) => fields.length))
   const named = headerWithoutPath(table, exists, report)
   if (named !== null) return named
   const column = (role: Role, index: number): UsedColumn => ({ role, name: `column ${index + 1}`, index })
-  if (separator === 'lines' || width === 1)
-    return { used: [column('path', 0)], unused: [], width: 1, shift: 0, warnings: [] }
+  if (separator === 'lines' || width === 1) return { used: [column('path', 0)], unused: [], width: 1, ...plain }
   const counts = Array.from({ length: Math.min(width, 3) }, (_, i) => countExisting(records, i, exists))
   const best = counts.indexOf(Math.max(...counts))
   if (best === 1 && width === 2 && counts[0] === 0)
-    return { used: [column('path', 1), column('label', 0)], unused: [], width, shift: 0, warnings: [] }
+    return { used: [column('path', 1), column('label', 0)], unused: [], width, ...plain }
   if (best === 1 && counts[0] === 0 && isRowIndex(records)) {
     const used = inOrder.slice(0, width - 1).map((role, i) => column(role, i + 1))
-    return { used, unused: [{ name: 'row names' }], width, shift: 0, warnings: [] }
+    return { used, unused: [{ name: 'row names' }], width, ...plain }
   }
   if (best > 0 && counts[0] === 0)
     report(
@@ -269,7 +275,7 @@ function positional(table: ListTable, exists: Exists, report: Report): Layout {
       `expected the path in the first of ${width} columns, but files exist at those in column ${best + 1}: add a header with the names of the columns`,
     )
   const used = inOrder.slice(0, width).map(column)
-  return { used, unused: [], width: Math.min(width, inOrder.length), shift: 0, warnings: [] }
+  return { used, unused: [], width: Math.min(width, inOrder.length), ...plain }
 }
 
 /** 0, 1, 2, ... or 1, 2, 3, ... as pandas and R number their rows. */

@@ -5,7 +5,8 @@ import { hasVideoExtension } from '../extensions.ts'
 import { type Role, roleOf } from './columns.ts'
 import { requireFixedForm } from './fixed-form.ts'
 import { isJson, jsonList } from './json-list.ts'
-import { isFold, type Layout, layoutOf } from './layout.ts'
+import { isNumber, type Layout, layoutOf } from './layout.ts'
+import { partOfWord } from './part-words.ts'
 import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
 import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
 import { withTrimmedClips } from './trimmed-clips.ts'
@@ -21,6 +22,8 @@ export interface ListRow {
   readonly end?: number
   readonly group?: string
   readonly split?: string
+  /** Name or number of the fold of a cross-validation. */
+  readonly fold?: string
   readonly time?: string
   /** Value of the id column. */
   readonly id?: string
@@ -82,7 +85,7 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
   return {
     rows,
     format: separatorNames[table.separator],
-    columns: layout.used.map(({ role, name }) => ({ role, name })),
+    columns: layout.used.flatMap(({ role, name }) => rolesOf(role, layout, rows).map((told) => ({ role: told, name }))),
     unused: layout.unused,
     lines: {
       total: table.total,
@@ -135,14 +138,17 @@ function readRow(
   if (name.includes('\0')) report('expected a path but found one with a null character')
   const { start, end } = partOf(value, report)
   if (end !== undefined && end <= (start ?? 0)) report(`expected end after start but found ${start ?? 0} to ${end}`)
-  const [group, time] = [value('group'), value('time')]
+  const [group, time, fold] = [value('group'), value('time'), value('fold')?.trim()]
+  // Each row is judged by itself.
+  const foldIsSplit = layout.foldMayBeSplit && fold !== undefined && partOfWord(fold) !== undefined
   const optional = {
     // Names that look alike are one, whatever system wrote them: accents are composed (NFC).
     label: value('label')?.normalize('NFC'),
     start,
     end,
     group: group === undefined || isMissing(group) ? undefined : group.normalize('NFC'),
-    split: splitOf(value('split')?.trim(), layout),
+    split: foldIsSplit ? fold : splitOf(value('split')?.trim(), layout),
+    fold: foldIsSplit || fold === undefined || isMissing(fold) ? undefined : fold.normalize('NFC'),
     time: time === undefined || isMissing(time) ? undefined : time,
     id: value('id')?.trim().normalize('NFC'),
     original: originalOf(value('original')?.trim(), report),
@@ -157,17 +163,23 @@ function readRow(
   }
 }
 
+/** What a column is told to be: one of folds may hold words of a split, or both. */
+function rolesOf(role: Role, { foldMayBeSplit }: Layout, rows: readonly ListRow[]): Role[] {
+  if (role !== 'fold' || !foldMayBeSplit) return [role]
+  return (['split', 'fold'] as const).filter((told) => rows.some((row) => row[told] !== undefined))
+}
+
 function originalOf(value: string | undefined, report: (message: string) => never): string | undefined {
   if (value === undefined || value === '') return undefined
   if (/^[0-9a-f]{64}$/.test(value)) return value
   return report(`expected the SHA-256 of an original (64 digits 0-9, a-f) but found ${JSON.stringify(value)}`)
 }
 
-/** What columns called `fold` or `set` hold may be the number of a fold, which is no part of a split. */
+/** What columns called `set` or `phase` hold may be a number, which is no part of a split. */
 function splitOf(value: string | undefined, { used }: Layout): string | undefined {
   const name = used.find(({ role }) => role === 'split')?.name
   const mayCount = name !== undefined && (roleOf(name)?.rank ?? 0) > 0
-  return value !== undefined && mayCount && isFold(value) ? undefined : value
+  return value !== undefined && mayCount && isNumber(value) ? undefined : value
 }
 
 /** `path 0 -1` is the whole video, with a label or without. Other starts and lengths there are frames, of which nothing says the rate. */
