@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { auditLists, certifyData, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
+import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { videomae } from '../cli/run-program.ts'
@@ -213,6 +214,17 @@ describe('videomae audit', () => {
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_NOTHING_CHECKED' } })
     expect(code).toBe(7)
     expect(existsSync(place('none', 'audit.json'))).toBe(true)
+  })
+
+  it('does not pass where no claim holds with the encoder', async () => {
+    const out = place('no-claim')
+    await expect(
+      auditVideos({ data: videos, from: 'pixels', labelsUsed: true, listTrials: 0, out }),
+    ).rejects.toMatchObject({
+      ...{ code: 'AUDIT_NOTHING_CHECKED', exit: 'nothingChecked' },
+      message: expect.stringContaining('labels of the protected set'),
+    })
+    expect(existsSync(out)).toBe(false)
   })
 })
 

@@ -58,7 +58,7 @@ export interface VideoAudit extends AuditReport {
  * Poisons the training set many times, trains again and compares certified predictions. Writes `audit.json` into `out`.
  *
  * @returns the report, and the path of `audit.json`; violations are in the report, see `assertVideoAudit`
- * @throws VideoMaeError as `certifyVideos`
+ * @throws VideoMaeError `AUDIT_NOTHING_CHECKED` where no claim holds with the encoder, and as `certifyVideos`
  */
 export async function auditVideos(
   job: AuditVideosJob,
@@ -88,6 +88,7 @@ export async function auditVideos(
   const plan = await planCertification(videos)
   // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.
   if (whiteBox) checkPlan(plan, by, [rule], 'label_flip', true)
+  const claim = claimToAttack(plan, by, rule)
   const auditOf = async <Set extends SampleSet, Inputs extends TestInputs>({
     set,
     test,
@@ -110,7 +111,10 @@ export async function auditVideos(
     needsGroups(rule) && groups !== undefined
       ? await auditOf(await prepareGroups(plan, videos, groups, size))
       : await prepareLearners(plan, videos, auditOf, size)
-  const report: VideoAudit = { ...counted, ...(await attackLists(videos, plan, { ...job, rule, partitions, by })) }
+  const report: VideoAudit = {
+    ...counted,
+    ...(await attackLists(videos, plan, { ...job, rule, partitions, claim })),
+  }
   makeFolder(out)
   const file = path.join(out, 'audit.json')
   await writeFileAtomic(file, `${JSON.stringify(report)}\n`)
@@ -121,23 +125,25 @@ export async function auditVideos(
 async function attackLists(
   videos: CertifyVideosOptions,
   plan: CertifyVideosPlan,
-  job: AuditVideosJob & { readonly rule: Rule; readonly partitions: number; readonly by: BucketKey },
+  job: AuditVideosJob & {
+    readonly rule: Rule
+    readonly partitions: number
+    readonly claim: Threat
+  },
 ): Promise<Pick<VideoAudit, 'lists' | 'listsSkipped' | 'labelFlips'>> {
-  const { rule, partitions, groups, by, spread, seed, threads, signal, out, whiteBox = false } = job
+  const { rule, partitions, groups, claim, spread, seed, threads, signal, out, whiteBox = false } = job
   const trials = job.listTrials ?? (isHeadKind(plan.learner.kind) ? 20 : 2)
   const skipped = (why: string) => ({ lists: null, listsSkipped: why, labelFlips: null })
   if (trials === 0) return skipped('not asked for')
   if (plan.sources.length > 1)
     return skipped('the encoders of groups would have to be pretrained again for each attack')
-  const threat = threatOf(plan, by, rule)
-  if (threat === null) return skipped('no claim holds with this encoder')
   const shared = {
     ...{ videos, rules: [rule], partitions, groups, spread, trials, seed, threads, signal },
     seeds: job.seedsPerPartition,
     folder: path.join(out, `attacked-${process.pid}`),
   }
   const lists = await auditLists({
-    ...{ ...shared, threat },
+    ...{ ...shared, threat: claim },
     onProgress: stage(job.onProgress, 'attacks on rows and files'),
   })
   if (!whiteBox) return { lists, listsSkipped: null, labelFlips: null }
@@ -148,17 +154,31 @@ async function attackLists(
   return { lists, listsSkipped: null, labelFlips }
 }
 
-/** The strongest claim that the encoder allows; null where none does. */
-function threatOf(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Threat | null {
-  for (const threat of [by === 'source' ? 'source' : by === 'time' ? 'temporal' : 'general', 'label_flip'] as const) {
+/**
+ * The strongest claim that the encoder allows.
+ *
+ * @throws VideoMaeError `AUDIT_NOTHING_CHECKED` where none does: learners that stay as they should prove nothing then
+ */
+function claimToAttack(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Threat {
+  const strongest = by === 'source' ? 'source' : by === 'time' ? 'temporal' : 'general'
+  const refusals: string[] = []
+  for (const threat of [strongest, 'label_flip'] as const) {
     try {
       checkPlan(plan, by, [rule], threat)
       return threat
     } catch (error) {
       if (!(error instanceof VideoMaeError) || error.code !== 'THREAT_NOT_CERTIFIED') throw error
+      refusals.push(error.message)
     }
   }
-  return null
+  throw new VideoMaeError(
+    `Expected a claim to attack, but none holds with this encoder, so nothing was checked. ${refusals.at(-1)}`,
+    {
+      code: 'AUDIT_NOTHING_CHECKED',
+      exit: 'nothingChecked',
+      hint: '`certify` refuses every --threat for the same reason. Use an encoder of another origin.',
+    },
+  )
 }
 
 /** What decides whether the audit of videos has passed. */
