@@ -42,7 +42,7 @@ export function evaluateCommand(data: readonly string[], options: EvaluateComman
 }
 
 async function evaluateOn(ranks: Ranks, data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
-  const { json = false, from, out, engine, threads, batch, ...rest } = options
+  const { json = false, from, out, engine, threads, batch, clips = 5, crops = 3, ...rest } = options
   const first = ranks.rank === 0
   const part = rankPart(ranks)
   const quiet = options.quiet === true || !first
@@ -64,7 +64,10 @@ async function evaluateOn(ranks: Ranks, data: readonly string[], options: Evalua
         makeFolder(out)
       })
     const opened = await ranks.agree(() =>
-      openAnyClassifier(from, { engine: engine ?? null, threads: threads ?? part, batch }),
+      openAnyClassifier(from, {
+        ...{ engine: engine ?? null, threads: threads ?? part, batch },
+        given: { views: clips * crops, workers: rest.workers ?? part, programs: ranks.onThisHost },
+      }),
     )
     classifier = opened
     for (const warning of opened.warnings ?? []) display.note(`warning: ${warning}`)
@@ -80,8 +83,8 @@ async function evaluateOn(ranks: Ranks, data: readonly string[], options: Evalua
     await requireSameWork(ranks, opened, videos)
     if (!json) for (const line of lines) display.note(line)
     const evaluation = await evaluateVideos(opened, videos, {
-      clips: rest.clips,
-      crops: rest.crops,
+      clips,
+      crops,
       decoder: rest.decoder,
       workers: rest.workers ?? part,
       ranks,

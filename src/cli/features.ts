@@ -89,6 +89,7 @@ async function featuresOn(ranks: Ranks, data: readonly string[], options: Featur
       threads: options.threads ?? part,
       decoder,
       workers: options.workers ?? part,
+      programs: ranks.onThisHost,
       signal: interrupt.signal,
       onProgress: display.counter('videos'),
     })

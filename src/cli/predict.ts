@@ -57,7 +57,10 @@ async function predictArriving(
     signal,
     onUnusable: (reason) => process.stderr.write(`unusable: ${printable(reason)}\n`),
   })
-  const classifier = await openAnyClassifier(from, { engine: engine ?? null, threads: given.threads })
+  const { clips = 1, crops = 1, threads } = given
+  const classifier = await openAnyClassifier(from, {
+    ...{ engine: engine ?? null, threads, given: { views: clips * crops } },
+  })
   const all: Prediction[] = []
   try {
     for (const warning of classifier.warnings ?? []) process.stderr.write(`warning: ${printable(warning)}\n`)

@@ -7,7 +7,10 @@ import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
 import { bytesOfWeights, type FeatureKind, planFeatures } from '../inference/encoder-source.ts'
+import { gatheredClips } from '../inference/feature-collector.ts'
 import { featureBatch } from '../inference/features.ts'
+import { bytesOnTheWay, clipBytesOf, clipRunNeed } from '../inference/memory.ts'
+import { gatheredFor } from '../inference/predict-videos.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from '../model/classify.ts'
 import { type ModelConfiguration, tokenGrid } from '../model/configuration.ts'
 import { dropsPaths } from '../model/drop-path.ts'
@@ -16,7 +19,14 @@ import { readoutChoices } from '../model/readout.ts'
 import { automaticReadout } from '../model/readout-name.ts'
 import { withAverages } from '../model/training-programs.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
-import { type MemoryNeed, memoryNeed, programsNeed, requireMemory, trainingAdvice } from '../train/memory-need.ts'
+import {
+  type MemoryNeed,
+  memoryNeed,
+  programsNeed,
+  requireMemory,
+  trainingAdvice,
+  weightBytes,
+} from '../train/memory-need.ts'
 import { rankBatches } from '../train/rank-batches.ts'
 import { rankResources } from '../train/rank-resources.ts'
 import { resolveLength } from '../train/resolve.ts'
@@ -69,6 +79,7 @@ export async function planFull(
   const validating = split.validation.length > 0
   const { samplesPerClip } = data
   const share = rankBatches(length, { samplesPerClip, ranks: ranks.size, pairs: mixes(configuration.augment) })
+  const evaluating = buildClassifyProgram({ configuration: model, classes, batch: evaluation.batch, name: 'validate' })
   const build = (clipsPerRun: number) => {
     const training = buildFinetuneProgram({
       configuration: model,
@@ -82,12 +93,6 @@ export async function planFull(
       },
     })
     if (!validating) return { training, others: [] }
-    const evaluating = buildClassifyProgram({
-      configuration: model,
-      classes,
-      batch: evaluation.batch,
-      name: 'validate',
-    })
     return { training, others: [optimizer.average === null ? evaluating : withAverages(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
@@ -95,8 +100,19 @@ export async function planFull(
   const resources = rankResources(configuration, ranks)
   const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
   const part = ranks.size === 1 ? {} : { available: Math.floor(availableMemory() / ranks.onThisHost) }
-  const memory = memoryNeed({ ...question, ...built, ...part })
-  const { available } = memory
+  const toTrain = memoryNeed({ ...question, ...built, ...part })
+  const { available } = toTrain
+  // The best checkpoint is tested in the end, when what trained it is closed.
+  const views = evaluation.clips * evaluation.crops
+  const toTest = clipRunNeed({
+    ...{ engine: engine.name, options: configuration.engine, program: evaluating },
+    weights: weightBytes(built.training.parameters),
+    clips: {
+      ...{ views, videos: split.test.length, workers: resources.data.workers ?? undefined, programs: ranks.onThisHost },
+      ...{ clipBytes: clipBytesOf(model), gathered: gatheredFor(evaluation.batch, views) },
+    },
+  })
+  const memory = toTest.total > toTrain.total ? { ...toTest, available } : toTrain
   const start: RunStart = {
     ...about(resources, split.train.length, classes, engine, options.out),
     steps,
@@ -108,6 +124,8 @@ export async function planFull(
     memory,
   }
   const advice = (): string => {
+    if (memory !== toTrain)
+      return 'Show each tested video fewer times (evaluation.clips, evaluation.crops), or fewer clips a run (evaluation.batch). --force starts the run anyway.'
     const smaller = smallerRuns(share.clipsPerRun, batch.size / ranks.size, data.samplesPerClip)
     const needs = smaller.map((clips) => ({
       perRun: clips,
@@ -192,8 +210,12 @@ export async function planHead(
   const workers = data.workers ?? availableParallelism()
   const weights = bytesOfWeights(source)
   const { precision } = configuration.engine
+  const clipBytes = clipBytesOf(source.configuration)
+  const onTheWay = (views: number): number =>
+    bytesOnTheWay({ views, workers, clipBytes, gathered: gatheredClips(featureBatch, views) })
   const ofFeatures = programsNeed({
     ...{ engine: engine.name, options: { precision }, programs: [program], saving: weights, workers },
+    data: Math.max(...[probe.clips, evaluation.clips * evaluation.crops].map((views) => onTheWay(views))),
   })
 
   const rowBytes = 4 * shape.reduce((a, b) => a * b, 1)
@@ -225,7 +247,7 @@ export async function planHead(
   const advice = (): string => {
     const force = '--force starts the run anyway.'
     if (memory === ofFeatures)
-      return `Take a smaller encoder, fewer frames or a lower resolution, or a machine with more memory. ${force}`
+      return `Take a smaller encoder, fewer frames or a lower resolution, fewer clips of a video (probe.clips, evaluation.clips, evaluation.crops), or a machine with more memory. ${force}`
     const fewer = 'Show each video fewer times (probe.clips, evaluation.clips, evaluation.crops)'
     return `${fewer}${mode === 'attentive' ? ', or take --mode linear or ridge, which keep one row of a clip and not all of its tokens' : ''}. ${force}`
   }

@@ -7,6 +7,14 @@ export interface ViewBatch {
   readonly last: boolean
 }
 
+/** Runs whose clips are gathered at most before they are run. */
+const runsGathered = 4
+
+/** Most clips that are gathered, where each video has so many views. */
+export function gatheredClips(batch: number, views: number): number {
+  return views % batch === 0 ? views : runsGathered * batch - 1 + views
+}
+
 /** Gathers clips of several videos into whole runs, and rows of one video into one entry of the store. */
 export class FeatureCollector {
   private readonly store: FeatureStore
@@ -24,7 +32,7 @@ export class FeatureCollector {
   async add(digest: string, views: ViewBatch): Promise<void> {
     this.waiting.push({ digest, clips: views.clips, views: views.views, last: views.last })
     const count = this.waiting.reduce((sum, item) => sum + item.views.length, 0)
-    if (count % this.batch === 0 || count >= 4 * this.batch) await this.flush()
+    if (count % this.batch === 0 || count >= runsGathered * this.batch) await this.flush()
   }
 
   /** A video of which a later window failed has no features. */

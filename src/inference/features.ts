@@ -12,13 +12,20 @@ import { chooseEngine, engineRecord } from '../train/engine-choice.ts'
 import type { ClipView } from '../video/clip.ts'
 import type { IdleProcesses } from '../video/idle-processes.ts'
 import { loadClips } from '../video/load-clips.ts'
-import { loadWindows } from '../video/load-windows.ts'
+import { loadWindows, windowsAtOnce } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { type AugmentationKind, augmentationKey, augmentedClips, planAugmentation } from './augmentation.ts'
-import { type FeatureKind, type FeatureProgram, featureProgram, type TokenSource } from './encoder-source.ts'
-import { FeatureCollector } from './feature-collector.ts'
+import {
+  bytesOfWeights,
+  type FeatureKind,
+  type FeatureProgram,
+  featureProgram,
+  type TokenSource,
+} from './encoder-source.ts'
+import { FeatureCollector, gatheredClips } from './feature-collector.ts'
 import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
+import { clipBytesOf, clipRunNeed, requireClipRunMemory } from './memory.ts'
 import { spatialViews, temporalViews } from './views.ts'
 
 /** Clips in one run where nothing else is asked for. */
@@ -54,6 +61,10 @@ export interface FeatureOptions extends EngineOptions {
   /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
   readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
+  /** Refuse what does not fit into memory. Default true. */
+  readonly checkMemory?: boolean
+  /** Programs on this machine that do the same beside this one, and this one. Default 1. */
+  readonly programs?: number
   /** Videos of this shard that are done. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -96,7 +107,7 @@ export interface ComputedFeatures<Video extends VideoEntry> {
  * Features of videos, each computed once and kept by the digest of its content. A run that was stopped goes on where it
  * was; shards may run at the same time on one folder.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, what the engine and the decoder throw; the signal's reason when aborted
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, `OUT_OF_MEMORY`, what the engine and the decoder throw; the signal's reason when aborted
  */
 export async function computeFeatures<Video extends VideoEntry & { readonly digest?: string | null }>(
   source: TokenSource,
@@ -170,8 +181,9 @@ export async function computePlanned<Video extends VideoEntry & { readonly diges
   options.onProgress?.(done, mine.length)
   if (missing.length > 0) {
     const engine = await chooseEngine(options.engine ?? null)
-    const { height, width } = frameSize(source.configuration)
-    const clipBytes = source.configuration.frames * height * width * 3
+    const clipBytes = clipBytesOf(source.configuration)
+    if (options.checkMemory !== false)
+      requireFeatureMemory(plan, options, { engine: engine.name, clipBytes, videos: missing.length })
     const session = await openFeatureSession(engine, plan, { batch, clipBytes }, options)
     try {
       const collector = new FeatureCollector(store, (all) => session.features(all), batch)
@@ -204,6 +216,26 @@ export async function computePlanned<Video extends VideoEntry & { readonly diges
     encoder,
     readout,
   }
+}
+
+/** @throws VideoMaeError `OUT_OF_MEMORY` with the numbers */
+function requireFeatureMemory(
+  { source, program, batch }: FeaturePlan,
+  options: FeatureOptions,
+  { engine, clipBytes, videos }: { readonly engine: string; readonly clipBytes: number; readonly videos: number },
+): void {
+  const { clips = 1, crops = 1, windowStep = null, workers, precision, programs } = options
+  const given =
+    windowStep === null
+      ? { views: augmentationOf(source, options)?.variants.length ?? clips * crops, videos }
+      : { views: windowsAtOnce, ahead: 3 } // those in use and the next ones, which are copied when they are decoded
+  const gathered = gatheredClips(batch, given.views)
+  requireClipRunMemory(
+    clipRunNeed({
+      ...{ engine, options: { precision }, program, weights: bytesOfWeights(source) },
+      clips: { ...given, workers, programs, clipBytes, gathered },
+    }),
+  )
 }
 
 /** One number for a square, as stores of earlier versions have it. */

@@ -10,7 +10,8 @@ import { type OnnxModel, readModel } from '../format/onnx.ts'
 import { isUsableMean, isUsableStd, meanExpected, stdExpected } from '../model/pixel-range.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import { IdleProcesses } from '../video/idle-processes.ts'
-import type { ClipClassifier } from './predict-videos.ts'
+import { exportedRunNeed, requireClipRunMemory } from './memory.ts'
+import { type ClassifierEngineOptions, type ClipClassifier, gatheredFor } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
 
 /** Names of a classifier's metadata in an ONNX file. All values are strings. */
@@ -46,11 +47,11 @@ interface Description {
 /**
  * Opens an exported classifier with nothing but the file: labels, sampling and preprocessing are in its metadata.
  *
- * @throws VideoMaeError `NOT_A_CLASSIFIER`, `WEIGHTS_NOT_FINITE`, `ONNX_INVALID`
+ * @throws VideoMaeError `NOT_A_CLASSIFIER`, `WEIGHTS_NOT_FINITE`, `ONNX_INVALID`, `OUT_OF_MEMORY` where `given` does not fit
  */
 export async function openOnnxClassifier(
   file: string,
-  { batch = 4, threads }: { readonly batch?: number; readonly threads?: number } = {},
+  { batch = 4, threads, given }: Pick<ClassifierEngineOptions, 'batch' | 'threads' | 'given'> = {},
 ): Promise<ClipClassifier> {
   if (!existsSync(file)) {
     throw new VideoMaeError(`Expected a classifier at ${file}, which does not exist.`, {
@@ -67,12 +68,17 @@ export async function openOnnxClassifier(
   }
   const { labels, input, frames, resize } = description
   const [height, width] = description.imageSize
+  const clipBytes = frames * height * width * 3
+  if (given !== undefined) {
+    const weights = model.graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0)
+    const clips = { ...given, clipBytes, gathered: gatheredFor(batch, given.views) }
+    requireClipRunMemory(exportedRunNeed(weights, batch, clips))
+  }
   const { create, Tensor } = await loadRuntime()
   const options = { logSeverityLevel: 3, ...(threads === undefined ? {} : { intraOpNumThreads: threads }) } as const
   const session = await create(file, options).catch((cause: unknown) => Promise.reject(notRunnable(file, cause)))
   const processes = new IdleProcesses()
   const [inputName] = session.inputNames
-  const clipBytes = frames * height * width * 3
   const tensorOf = (clips: Uint8Array, count: number) =>
     input === 'uint8'
       ? new Tensor('uint8', clips, [count, frames, height, width, 3])

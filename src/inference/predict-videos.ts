@@ -8,6 +8,7 @@ import { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
+import { clipBytesOf, clipRunNeed, type GivenClips, requireClipRunMemory } from './memory.ts'
 import { spatialViews, type TestSampling, temporalViews } from './views.ts'
 
 /** Anything that gives probabilities for clips: a classifier on an engine, or an exported file. */
@@ -40,17 +41,32 @@ export interface ClassifierEngineOptions extends EngineOptions {
   readonly engine?: string | Engine | null
   /** Clips in one run. Default 4. */
   readonly batch?: number
+  /** The clips that it will be given: what does not fit into memory is refused before anything is opened. Default: nothing is refused. */
+  readonly given?: GivenClips
 }
 
-/** Opens a classifier on an engine. */
+/** Most clips that wait for a run, where videos of `views` clips are gathered until a run is full. */
+export const gatheredFor = (batch: number, views: number): number => batch - 1 + views
+
+/**
+ * Opens a classifier on an engine.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY` where `given` does not fit, and what the engine throws
+ */
 export async function openClipClassifier(
   classifier: Classifier & { readonly warnings?: readonly string[]; readonly path?: string },
-  { engine: name = null, batch = 4, ...options }: ClassifierEngineOptions = {},
+  { engine: name = null, batch = 4, given, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
   const { configuration, labels, sampling, state, warnings, path: place } = classifier
   const size = frameSize(configuration)
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
+  const clipBytes = clipBytesOf(configuration)
+  if (given !== undefined) {
+    const weights = [...state.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    const clips = { ...given, clipBytes, gathered: gatheredFor(batch, given.views) }
+    requireClipRunMemory(clipRunNeed({ engine: engine.name, options, program, weights, clips }))
+  }
   const session = await engine.open([program], options)
   try {
     await session.writeState(new Map(program.state.map((item) => [item.name, state.get(item.name)!])))
@@ -60,7 +76,7 @@ export async function openClipClassifier(
   }
   const { frames } = configuration
   const processes = new IdleProcesses()
-  const clip = { session, program: program.name, batch, clipBytes: frames * size.height * size.width * 3 }
+  const clip = { session, program: program.name, batch, clipBytes }
   const turns = new Turns()
   return {
     labels,

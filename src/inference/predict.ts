@@ -24,7 +24,7 @@ import { requireWindowSeconds, withWindows } from './windows.ts'
 export async function openAnyClassifier(from: string, options: ClassifierEngineOptions = {}): Promise<ClipClassifier> {
   if (isExported(from)) {
     refuseEngineOptions(from, options)
-    return openOnnxClassifier(from, { batch: options.batch, threads: options.threads })
+    return openOnnxClassifier(from, { batch: options.batch, threads: options.threads, given: options.given })
   }
   return openClipClassifier(await openClassifier(from), options)
 }
@@ -108,17 +108,22 @@ export async function predict(videos: readonly string[], options: PredictOptions
   requireCount('top', top)
   if (!(threshold >= 0 && threshold <= 1)) throw invalidArgument('threshold', 'a probability from 0 to 1', threshold)
   if (windowSeconds !== undefined) requireWindowSeconds(windowSeconds)
-  const { entries: given, sources } = await ranks.agree(() => readGiven(videos))
+  const { entries: named, sources } = await ranks.agree(() => readGiven(videos))
   onSources?.(sources)
   const { processes: _, ...opening } = rest // The thread of the engine could not take them over.
-  const open = () => (typeof from === 'string' ? openAnyClassifier(from, opening) : from)
+  const given = {
+    views: clips * crops,
+    ...(windowSeconds === undefined ? { videos: named.length } : {}),
+    ...{ workers: rest.workers, programs: ranks.onThisHost },
+  }
+  const open = () => (typeof from === 'string' ? openAnyClassifier(from, { ...opening, given }) : from)
   const classifier = await ranks.agree(open)
   try {
     for (const warning of classifier.warnings ?? []) onWarning?.(warning)
     const { entries, failures } = await ranks.agree(async () => {
-      if (windowSeconds === undefined) return { entries: given, failures: given.map(() => null) }
-      const durations = await videoDurations({ processes: classifier.processes, ...rest, entries: given })
-      return withWindows(given, durations, windowSeconds)
+      if (windowSeconds === undefined) return { entries: named, failures: named.map(() => null) }
+      const durations = await videoDurations({ processes: classifier.processes, ...rest, entries: named })
+      return withWindows(named, durations, windowSeconds)
     })
     await requireSameWork(ranks, classifier, entries)
     const predictions: Prediction[] = []

@@ -25,8 +25,9 @@ export interface MemoryNeed {
 }
 
 /** Resident memory of the program and the engine with nothing to compute, and of one decoding process. Measured. */
-const programBytes = (engine: string): number => (engine === 'reference' ? 100e6 : engine === 'native' ? 130e6 : 150e6)
-const decodingBytes = 120e6
+export const programBytes = (engine: string): number =>
+  engine === 'reference' ? 100e6 : engine === 'native' ? 130e6 : 150e6
+export const decodingBytes = 120e6
 
 export interface MemoryQuestion {
   readonly engine: string

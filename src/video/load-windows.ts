@@ -35,7 +35,7 @@ export type LoadedWindows = {
 )
 
 /** Windows that are decoded together; a long video must not fill the memory. */
-const windowsAtOnce = 16
+export const windowsAtOnce = 16
 
 /**
  * All windows of every video, in order, for temporal action detection: starts 0, step, 2 step, ... as long as a whole

@@ -2,10 +2,10 @@
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
 import { bytesOfWeights, type EncoderSource, planFeatures } from '../../inference/encoder-source.ts'
-import { frameSize } from '../../model/configuration.ts'
+import { gatheredClips } from '../../inference/feature-collector.ts'
+import { bytesOnTheWay, clipBytesOf } from '../../inference/memory.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { formatBytes, formatNeed, type MemoryNeed, programsNeed, requireMemory } from '../../train/memory-need.ts'
-import { videosAhead } from '../../video/load-clips.ts'
 import { threadCount } from '../ensemble/queue.ts'
 import { needsSpread, type Rule } from '../rules/list.ts'
 import type { FeatureSource } from './feature-source.ts'
@@ -127,12 +127,6 @@ export async function requireFeatureMemory(
   )
 }
 
-/** @returns bytes of the pixels of one clip */
-function clipBytesOf(configuration: Parameters<typeof frameSize>[0] & { readonly frames: number }): number {
-  const { height, width } = frameSize(configuration)
-  return configuration.frames * height * width * 3
-}
-
 /** What computing features needs; null where no encoder does. */
 export async function featureNeed(
   { learner, sources: named }: Pick<CertifyVideosPlan, 'learner' | 'sources'>,
@@ -154,7 +148,10 @@ export async function featureNeed(
         saving: held,
       },
       workers,
-      data: (videosAhead(workers) + 1) * clips * clipBytesOf(source.source.configuration),
+      data: bytesOnTheWay({
+        ...{ views: clips, workers, clipBytes: clipBytesOf(source.source.configuration) },
+        gathered: gatheredClips(1, clips),
+      }),
     }),
   )
   return needs.reduce((a, b) => (b.total > a.total ? b : a))

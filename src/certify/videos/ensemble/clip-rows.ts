@@ -1,8 +1,9 @@
 /** Features of new videos, made as `certify` made those of its inputs: each clip alone in its run, then the mean over the clips. */
 
 import type { EngineOptions } from '../../../engine/engine.ts'
-import { featureProgram } from '../../../inference/encoder-source.ts'
+import { bytesOfWeights, featureProgram } from '../../../inference/encoder-source.ts'
 import { openFeatureSession } from '../../../inference/feature-session.ts'
+import { clipRunNeed, type GivenClips, requireClipRunMemory } from '../../../inference/memory.ts'
 import { temporalViews } from '../../../inference/views.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
 import type { IdleProcesses } from '../../../video/idle-processes.ts'
@@ -21,11 +22,19 @@ export interface RowSource {
   close(): Promise<void>
 }
 
-/** @throws VideoMaeError what choosing an engine and opening a session throw */
+export interface RowSourceOptions extends Pick<EngineOptions, 'threads'> {
+  readonly engine: string | null
+  readonly given?: GivenClips
+}
+
+/**
+ * @param given the clips that it will be given, if it is given videos
+ * @throws VideoMaeError `OUT_OF_MEMORY` where they do not fit, and what choosing an engine and opening a session throw
+ */
 export async function openRowSource(
   source: FeatureSource,
   { frames, size, sampling }: EnsembleEncoder,
-  { engine, threads }: Pick<EngineOptions, 'threads'> & { readonly engine: string | null },
+  { engine, threads, given }: RowSourceOptions,
 ): Promise<RowSource> {
   const clip = { frames, size, sampling }
   if (source.kind === 'pixels')
@@ -34,6 +43,11 @@ export async function openRowSource(
   const run = { batch: 1, clipBytes: frames * size.height * size.width * 3 }
   const readout = source.kind === 'scratch' ? undefined : source.readout
   const program = featureProgram(source.source, 'pooled', 1, readout)
+  if (given !== undefined) {
+    const clips = { ...given, clipBytes: run.clipBytes, gathered: 1 }
+    const weights = bytesOfWeights(source.source)
+    requireClipRunMemory(clipRunNeed({ engine: chosen.name, program: program.program, weights, clips }))
+  }
   const session = await openFeatureSession(chosen, program, run, { threads })
   return { clip, row: (bytes) => session.features(bytes), close: () => session.close() }
 }

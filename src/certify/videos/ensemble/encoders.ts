@@ -7,7 +7,7 @@ import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
 import { pixelWidth } from '../pixels.ts'
 import { weightsOf } from '../provenance.ts'
 import { clipFacts } from './clip-facts.ts'
-import { openRowSource, type RowSource } from './clip-rows.ts'
+import { openRowSource, type RowSource, type RowSourceOptions } from './clip-rows.ts'
 import type { EnsembleDescription, EnsembleEncoder } from './description.ts'
 import type { StoredEnsemble } from './ensemble-file.ts'
 import { mismatch } from './mismatch.ts'
@@ -104,7 +104,7 @@ async function requireEngine(engine: string): Promise<void> {
 export async function openAll(
   sources: readonly FeatureSource[],
   { features }: EnsembleDescription,
-  options: { readonly engine: string | null; readonly threads?: number },
+  options: RowSourceOptions,
 ): Promise<RowSource[]> {
   const opened: RowSource[] = []
   try {

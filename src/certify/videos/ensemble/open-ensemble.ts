@@ -104,7 +104,7 @@ export interface CertifiedEnsemble {
  * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
  * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `ENSEMBLE_INVALID`, `LEARNER_NOT_KEPT`; `ENSEMBLE_MISMATCH` where encoder, decoder, clips
  *   or classes differ from those that were certified; `INVALID_ARGUMENT` for a rule that it was not certified by; what
- *   `openFeatureSource` and `chooseEngine` throw
+ *   `openFeatureSource` and `chooseEngine` throw; `OUT_OF_MEMORY`
  * @example
  * const ensemble = await openCertifiedEnsemble('checkpoints/certify/ensemble-k50-d1.safetensors', { rule: 'roe' })
  * const [prediction] = await ensemble.predict(['new.mp4'], { requireRadius: 2 })
@@ -120,10 +120,10 @@ export async function openCertifiedEnsemble(
   checkSettings(description, options)
   const sources = await openSources(stored, options)
   const { engine, warnings } = await engineFor(description.features.engine, options.engine ?? null)
-  const encoders = await openAll(sources, description, { engine, threads: options.threads })
   const { partitions, spread, classNames, threat } = description
   const { decoder, testClips: clips = 1 } = description.features
   const { threads, workers } = options
+  const encoders = await openAll(sources, description, { engine, threads, given: { views: clips, workers } })
   const processes = new IdleProcesses()
 
   async function predict(videos: readonly string[], asked: PredictCertifiedOptions): Promise<CertifiedVideo[]> {
