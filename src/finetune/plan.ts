@@ -39,22 +39,31 @@ import { drawGroups } from './leave-out.ts'
 import { mixes } from './mix.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { headShape, probeSettings } from './probe.ts'
+import { type BatchProposal, proposeBatch } from './proposal.ts'
 
 /** What is told, and compared with the memory that is there. */
 export interface Announced {
   readonly start: RunStart
   /** What to do where it does not fit. */
   readonly advice: () => string
+  /** Other settings for this amount of data and memory. */
+  readonly proposal?: () => BatchProposal | null
 }
 
 /**
- * Tells what a run is, and refuses one that does not fit.
+ * Tells what a run is, refuses one that does not fit, and proposes other settings for a run that begins in one process.
  *
  * @throws VideoMaeError `OUT_OF_MEMORY`
  */
-export function announce({ start, advice }: Announced, { onStart, force }: Pick<RunOptions, 'onStart' | 'force'>) {
+export function announce(
+  { start, advice, proposal }: Announced,
+  { onStart, onNote, force, resume }: Pick<RunOptions, 'onStart' | 'onNote' | 'force' | 'resume'>,
+) {
   onStart?.(start)
   if (force !== true) requireMemory(start.memory, advice)
+  if (onNote === undefined || resume === true || (start.ranks ?? 1) > 1) return
+  const proposed = proposal?.() ?? null
+  if (proposed !== null) onNote(proposed.text)
 }
 
 type Looked = Pick<PreparedFinetuning, 'split' | 'source'> & {
@@ -133,7 +142,13 @@ export async function planFull(
     }))
     return trainingAdvice(available, needs)
   }
-  return { model, videos, length, share, resources, stepsPerEpoch, steps, built, start, advice }
+  const proposal = (): BatchProposal | null =>
+    proposeBatch(configuration, {
+      videos: split.train.length,
+      perRun: share.clipsPerRun,
+      need: (clips) => memoryNeed({ ...question, ...build(clips), available }),
+    })
+  return { model, videos, length, share, resources, stepsPerEpoch, steps, built, start, advice, proposal }
 }
 
 const about = (
