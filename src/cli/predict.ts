@@ -4,7 +4,7 @@ import type { Ranks } from '../distributed/ranks.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnTable } from '../format/own-results.ts'
 import { openAnyClassifier, type Prediction, predict } from '../inference/predict.ts'
-import { predictionCsv, predictionCsvStart } from '../inference/prediction-table.ts'
+import { growingTable, predictionCsv, predictionCsvStart } from '../inference/prediction-table.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { arrivingVideos } from '../video/arriving-videos.ts'
@@ -61,16 +61,15 @@ async function predictArriving(
   const classifier = await openAnyClassifier(from, {
     ...{ engine: engine ?? null, threads, given: { views: clips * crops } },
   })
-  const all: Prediction[] = []
+  const { top = 5, threshold } = given
+  const write = csv === undefined ? null : growingTable(csv, Math.min(top, classifier.labels.length))
   try {
     for (const warning of classifier.warnings ?? []) process.stderr.write(`warning: ${printable(warning)}\n`)
     process.stderr.write(`watching ${folders.map(printable).join(', ')}; Ctrl-C ends\n`)
     for await (const videos of arriving) {
       const predictions = await predict(videos, { ...given, from: classifier, windowSeconds: windows, signal })
-      all.push(...predictions)
-      for (const one of predictions)
-        process.stdout.write(json ? `${JSON.stringify(one)}\n` : textOf(one, given.threshold))
-      if (csv !== undefined) await writeFileAtomic(csv, predictionCsv(all))
+      for (const one of predictions) process.stdout.write(json ? `${JSON.stringify(one)}\n` : textOf(one, threshold))
+      await write?.(predictions)
     }
   } catch (error) {
     if (!signal.aborted) throw error

@@ -1,8 +1,10 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { expect, it } from 'vitest'
 import { readTable } from '../format/csv.ts'
 import type { Prediction } from './predict.ts'
-import { predictionCsv, predictionCsvStart } from './prediction-table.ts'
+import { growingTable, predictionCsv, predictionCsvStart } from './prediction-table.ts'
 
 const names = ['a, "b"\nc', '=HYPERLINK("http://x")', ' @sum', '+1', '-2', '\uFF1D1', 'plain', '#1']
 const fieldsOf = (text: string) =>
@@ -50,4 +52,27 @@ it('windows, videos below the threshold and unreadable ones have a line each', (
       `${path.resolve('a.mp4')},2,,,,left,0.4,,\n` +
       `${path.resolve('=b.mp4')},,,,,,,VIDEO_UNREADABLE,"'=b.mp4, no video"\n`,
   )
+})
+
+it('a table grows by lines: what stands in it is neither kept in memory nor written again', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-growing-table-'))
+  try {
+    const file = path.join(folder, 'table.csv')
+    writeFileSync(file, `${predictionCsvStart},of an earlier run\n`)
+    const unreadable: Prediction = { video: 'b.mp4', ok: false, code: 'VIDEO_UNREADABLE', reason: 'no video' }
+    const read = (video: string): Prediction => ({
+      ...{ video, ok: true, label: 'left', classes: [{ label: 'left', probability: 1 }] },
+    })
+    const write = growingTable(file, 1)
+    await write([unreadable]) // Its line has the fields of the classes, too.
+    appendFileSync(file, 'by hand\n')
+    await write([read('a.mp4')])
+    const [header, first, second] = predictionCsv([unreadable, read('a.mp4')]).split('\n')
+    expect(readFileSync(file, 'utf8')).toBe([header, first, 'by hand', second, ''].join('\n'))
+    rmSync(file) // Moved away: a new one begins.
+    await write([read('c.mp4')])
+    expect(readFileSync(file, 'utf8')).toBe(predictionCsv([read('c.mp4')]))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
