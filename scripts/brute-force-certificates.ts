@@ -11,6 +11,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { certifyVotes } from '../src/cli/certify-votes.ts'
+import { certify } from '../src/cli/commands/certify.ts'
 import { exitCodes } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
 import {
@@ -21,6 +22,7 @@ import {
   type VotesCase,
   writeCase,
 } from '../test/certify/votes-cases.ts'
+import { optionsWith } from '../test/cli/options-with.ts'
 
 const { values } = parseArgs({
   options: {
@@ -81,7 +83,7 @@ try {
     const out = path.join(folder, 'out')
     process.stdout.write = () => true
     try {
-      await certifyVotes(file, { ...options, ...collective, out, quiet: true, json: true })
+      await certifyVotes(file, optionsWith(certify, { ...options, ...collective, out, quiet: true, json: true }))
     } catch (error) {
       print(`seed ${seed}, case ${number}: ${String(error)}\n  ${given.join(' ')}\n`)
       throw error

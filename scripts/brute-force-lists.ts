@@ -10,7 +10,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type CertifyCommandOptions, certifyCommand } from '../src/cli/certify.ts'
+import { certifyCommand } from '../src/cli/certify.ts'
+import { type CertifyCommandOptions, certify } from '../src/cli/commands/certify.ts'
 import { exitCodes, VideoMaeError } from '../src/core/errors.ts'
 import { RandomStream } from '../src/core/random.ts'
 import {
@@ -31,6 +32,7 @@ import {
   type WrittenCertificate,
   writeList,
 } from '../test/certify-videos/poisonings.ts'
+import { optionsWith } from '../test/cli/options-with.ts'
 
 const { values } = parseArgs({
   options: {
@@ -71,11 +73,15 @@ async function certified(options: Partial<CertifyCommandOptions>): Promise<Writt
   rmSync(out, { recursive: true, force: true })
   process.stdout.write = () => true
   try {
-    await certifyCommand(list, {
-      ...{ from: ['pixels'], cache: path.join(folder, 'store'), threads: 1, workers: 1, quiet: true, json: true },
-      ...options,
-      out,
-    })
+    const usual = {
+      from: ['pixels'],
+      cache: path.join(folder, 'store'),
+      threads: 1,
+      workers: 1,
+      quiet: true,
+      json: true,
+    }
+    await certifyCommand(list, optionsWith(certify, { ...usual, ...options, out }))
   } finally {
     process.stdout.write = print
   }

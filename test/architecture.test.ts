@@ -140,7 +140,7 @@ test('files are read by format/regular-file.ts: anything else would wait for a p
   })
   expect(reading.toSorted()).toEqual([
     'certify/videos/audit/attacked-data.ts', // videos that were read as regular files before
-    'cli/commands.ts', // package.json
+    'cli/create-program.ts', // package.json
     'cli/doctor.ts', // /proc
     'cli/interrupt.ts', // /proc
     'cli/stop-file.ts', // made by this program, in a folder of its own

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createProgram } from '../src/cli/commands.ts'
+import { createProgram } from '../src/cli/create-program.ts'
 import { type ExitKind, exitCodes } from '../src/core/errors.ts'
 import { finetuneConfiguration } from '../src/finetune/configuration.ts'
 

@@ -1,9 +1,7 @@
-import { type Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
+import { type Argument, CommanderError, InvalidArgumentError } from 'commander'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
-import { addCertifyCommands } from './certify-commands.ts'
-import { createProgram } from './commands.ts'
-import { addFinetuneCommands } from './finetune-commands.ts'
+import { createProgram } from './create-program.ts'
 
 afterEach(() => void vi.restoreAllMocks())
 
@@ -35,9 +33,8 @@ test.each(
     ...['--workers', '--threads', '--clips', '--fps'].map((option) => ['features', option]),
   ].map(([command, option]) => ({ command, option })),
 )('$command $option 0 is refused before the command begins', async ({ command, option }) => {
-  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} })
-  addCertifyCommands(program)
-  addFinetuneCommands(program)
+  const program = createProgram()
+  for (const one of program.commands) one.configureOutput({ writeErr: () => {} })
   const parsed = program.parseAsync([command, 'DATA', '--from', 'pixels', option, '0'], { from: 'user' })
   await expect(parsed).rejects.toThrow(CommanderError)
   await expect(parsed).rejects.toMatchObject({

@@ -38,8 +38,9 @@ export function folds(value: string): number | 'column' {
   return value === 'column' ? value : countOf('folds')(value)
 }
 
-/** `windowStep` is given as `--window-step`. */
-const optionOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+/** How an option is given: `windowStep` as `--window-step`. */
+export const optionOf = (name: string): string =>
+  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 /** Sizes and rates. */
 export function positive(value: string): number {
@@ -70,7 +71,9 @@ export function fraction(value: string): number {
 }
 
 /** For options that may be given several times. */
-export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+export function collect(value: string, before?: unknown): readonly string[] {
+  return [...(Array.isArray(before) ? before : []), value]
+}
 
 /**
  * Refuses blank text for any argument or option of a command. A blank path names the working folder or nothing, and a blank list

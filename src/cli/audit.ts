@@ -1,30 +1,9 @@
-import type { Rule } from '../certify/rules/list.ts'
 import type { ListAuditReport } from '../certify/videos/audit/list-audit.ts'
 import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
 import { report } from './certify.ts'
-import { bucketsOf, groupCount, learnerOf, type VideoCommandOptions, videoOptions } from './certify-options.ts'
+import { bucketsOf, groupCount, learnerOf, videoOptions } from './certify-options.ts'
+import type { AuditCommandOptions } from './commands/audit.ts'
 import { interruptSignal } from './interrupt.ts'
-
-export interface AuditCommandOptions extends VideoCommandOptions {
-  /** One encoder, or one for each group. */
-  readonly from: readonly string[]
-  readonly partitions?: number
-  readonly rule?: Rule
-  /** Rule `groups`: encoder groups. */
-  readonly groups?: number
-  /** DPA*: learners of each partition. */
-  readonly seedsPerPartition?: number
-  /** Random poisonings. */
-  readonly trials?: number
-  /** Inputs attacked with radius + 1 poisons. */
-  readonly attacks?: number
-  /** Largest number of poisons in one trial. */
-  readonly budget?: number
-  /** Attacks on the list or folder itself, through everything that `certify` does. */
-  readonly listTrials?: number
-  /** Also flips of labels against the white-box certificate of ridge heads. */
-  readonly whiteBox?: boolean
-}
 
 /** `videomae audit`. */
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {

@@ -1,59 +1,19 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 
 import type { BucketKey } from '../certify/ensemble/buckets.ts'
-import { needsPeriods, type Rule } from '../certify/rules/list.ts'
-import type { EncoderTrust, Threat } from '../certify/threat/threat.ts'
+import { needsPeriods, type Rule, rules } from '../certify/rules/list.ts'
+import type { Threat } from '../certify/threat/threat.ts'
 import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
-import type { SplitRule } from '../certify/videos/reading.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
 import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { finetuneSchema } from '../finetune/configuration.ts'
-import type { AugmentationKind } from '../inference/augmentation.ts'
+import { augmentationKinds } from '../inference/augmentation.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface VideoCommandOptions extends CommonOptions {
-  readonly test?: string
-  readonly testShare?: number
-  readonly split?: SplitRule
-  readonly classes?: string
-  readonly by?: BucketKey
-  readonly trusted?: string
-  readonly trainedOn?: string
-  readonly trust?: EncoderTrust
-  readonly labelsUsed?: boolean
-  readonly clips?: number
-  readonly testClips?: number
-  /** Kinds of augmentation, separated by commas. */
-  readonly augment?: string
-  readonly stride?: number
-  /** What heads read of the tokens. */
-  readonly readout?: string
-  readonly learner?: LearnerKind
-  readonly lambda?: number
-  readonly epochs?: number
-  readonly learningRate?: number
-  /** Fine-tuning recipe of learners that are trained from pixels. */
-  readonly recipe?: string
-  readonly spread?: number
-  /** Rule `temporal`: length of a period, `7d` or a number, and the first time after the newest one. */
-  readonly period?: string
-  readonly until?: string
-  /** Rule `temporal`: periods that each learner is trained on. */
-  readonly coverage?: number
-  readonly out: string
-  readonly cache?: string
-  readonly engine?: string
-  readonly threads?: number
-  readonly workers?: number
-  readonly decoder?: 'node-av' | 'ffmpeg'
-  readonly seed?: number
-  readonly quiet?: boolean
-}
+import type { StudyOptions } from './options/study.ts'
 
 /** Displays of progress, one for each stage. */
 export function progressOf(quiet: boolean): (stage: string, done: number, total: number) => void {
@@ -70,7 +30,7 @@ export function videoOptions(
   data: string,
   from: string | readonly string[],
   learner: LearnerOptions,
-  options: VideoCommandOptions,
+  options: StudyOptions,
   signal: AbortSignal,
 ): VideoStudyOptions & { readonly from: string | readonly string[] } {
   const { test, testShare, split, by, trusted, trainedOn, trust, labelsUsed, clips, augment, stride, readout } = options
@@ -82,7 +42,7 @@ export function videoOptions(
     ...{ clips, testClips, stride, readout, threads, workers, decoder, seed, out, signal },
     ...(cache === undefined ? {} : { cache }),
     engine: engine ?? null,
-    ...(augment === undefined ? {} : { augment: augmentationOf(augment) }),
+    ...(augment === undefined ? {} : { augment: namesOf('--augment', augment, augmentationKinds) }),
     ...(classes === undefined ? {} : { classes: listOf('--classes', classes) }),
     ...(period === undefined || until === undefined ? {} : { periods: { length: period, until, coverage } }),
     onProgress: progressOf(quiet),
@@ -107,7 +67,7 @@ export function noteOf(quiet: boolean): (note: string) => void {
  */
 export function bucketsOf(
   rules: readonly Rule[],
-  { by, threat, period, until, coverage }: VideoCommandOptions & { readonly threat?: Threat },
+  { by, threat, period, until, coverage }: StudyOptions & { readonly threat?: Threat },
 ): { readonly by: BucketKey; readonly threat: Threat } {
   if (!rules.some(needsPeriods)) {
     const beside = period ?? until ?? coverage
@@ -139,7 +99,7 @@ export function groupCount(groups: number | undefined, from: readonly string[]):
 
 /** The base learner that the options describe; which options a kind has is checked by `planCertification`. */
 export async function learnerOf(
-  { lambda, epochs, learningRate, recipe, seed }: VideoCommandOptions,
+  { lambda, epochs, learningRate, recipe, seed }: StudyOptions,
   kind: LearnerKind = 'ridge',
 ): Promise<LearnerOptions> {
   const file = recipe === undefined ? undefined : recipeFile(recipe, 'finetune')
@@ -153,13 +113,19 @@ export async function learnerOf(
   }
 }
 
-export function rulesOf(text: string): Rule[] {
-  return listOf('--rule', text) as Rule[] // `certify` checks the names
-}
+export const rulesOf = (text: string): Rule[] => namesOf('--rule', text, rules)
 
-/** `planCertification` checks the names. */
-function augmentationOf(text: string): AugmentationKind[] {
-  return listOf('--augment', text) as AugmentationKind[]
+/**
+ * Names, separated by commas.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for one that is not allowed
+ */
+export function namesOf<Name extends string>(option: string, text: string, allowed: readonly Name[]): Name[] {
+  return listOf(option, text).map((given) => {
+    const name = allowed.find((one) => one === given)
+    if (name === undefined) throw invalidArgument(option, `some of ${allowed.join(', ')}`, given)
+    return name
+  })
 }
 
 /** Whole numbers. @throws VideoMaeError `INVALID_ARGUMENT` */

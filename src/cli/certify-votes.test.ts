@@ -1,12 +1,11 @@
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { Command } from 'commander'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { importBallots } from '../certify/import-votes.ts'
 import { certifyBallots } from '../certify/rules/certify-ballots.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
-import { addCertifyCommands } from './certify-commands.ts'
+import { createProgram } from './create-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))
 const place = (name: string) => path.join(folder, name)
@@ -40,8 +39,7 @@ let runs = 0
 /** As a user types it; what it prints, ends with and leaves. */
 async function certify(file: string, ...more: readonly string[]) {
   const out = place(`out-${runs++}`)
-  const program = new Command().exitOverride()
-  addCertifyCommands(program)
+  const program = createProgram()
   const command = ['certify', '--votes', place(file), '--classes', '2', '--out', out, '--json', ...more]
   await program.parseAsync(command, { from: 'user' })
   const written = existsSync(out) ? readdirSync(out).filter(isCertificate).sort() : []
@@ -100,8 +98,7 @@ describe('certify --votes --require', () => {
     const verify = async (...more: readonly string[]) => {
       printed = ''
       process.exitCode = undefined
-      const program = new Command().exitOverride()
-      addCertifyCommands(program)
+      const program = createProgram()
       await program.parseAsync(['verify', file, '--json', '--quiet', ...more], { from: 'user' })
       return { code: process.exitCode ?? 0, result: JSON.parse(printed) }
     }
@@ -178,8 +175,7 @@ test('options of votes are refused without a file of votes, and DATA beside one'
     ['--votes', 'x.csv'],
   ] as const) {
     printed = ''
-    const program = new Command().exitOverride()
-    addCertifyCommands(program)
+    const program = createProgram()
     await program.parseAsync(['certify', 'videos', '--json', ...more], { from: 'user' })
     expect(process.exitCode).toBe(2)
     expect(JSON.parse(printed).error.message).toContain(`Expected no ${more[0] === '--votes' ? 'DATA' : more[0]} `)
@@ -196,8 +192,7 @@ test('certificates of an interrupted run are used again, and no others', async (
   const out = place('kept')
   const run = async (file: string) => {
     printed = ''
-    const program = new Command().exitOverride()
-    addCertifyCommands(program)
+    const program = createProgram()
     await program.parseAsync(['certify', '--votes', place(file), '--classes', '2', '--out', out, '--json'], {
       from: 'user',
     })

@@ -22,53 +22,17 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
+import type { CertifyCommandOptions } from './commands/certify.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
-import type { CommonOptions } from './run.ts'
 import { targetsOf, targetText } from './target-option.ts'
-
-export interface CertifyVotesOptions extends CommonOptions {
-  /** npy or CSV of another system. */
-  readonly votes?: string
-  readonly kind?: 'votes' | 'scores'
-  /** Names, or how many there are. */
-  readonly classes?: string
-  /** Learners in the file; needed where names of columns do not say which are learners. */
-  readonly learners?: number
-  readonly header?: 'yes' | 'no'
-  readonly idColumn?: string
-  readonly labelColumn?: string
-  readonly firstClass?: number
-  readonly seedsPerPartition?: number
-  /** Default: what the file allows, see `rulesFor`. */
-  readonly rule?: string
-  readonly spread?: number
-  /** Spread of Finite Aggregation as the other system drew it. */
-  readonly offsets?: string
-  /** Encoder groups of rule `groups`. */
-  readonly groups?: number
-  /** Rule `temporal`: periods that each learner is trained on. */
-  readonly coverage?: number
-  /** False: single inputs are left out of the certificates. */
-  readonly perInput?: boolean
-  /** For example `certified@5>=0.6`. */
-  readonly require?: readonly string[]
-  /** Budgets of the bound on all inputs together, separated by commas. */
-  readonly collective?: string
-  /** Names of classes, separated by commas. */
-  readonly target?: string
-  /** Also write a page for each rule. */
-  readonly report?: boolean
-  readonly quiet?: boolean
-  readonly out: string
-}
 
 /**
  * `videomae certify --votes FILE`. Every rule is checked before the first file is written.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `INTERRUPTED`, and what `importBallots` throws
  */
-export async function certifyVotes(file: string, options: CertifyVotesOptions): Promise<void> {
+export async function certifyVotes(file: string, options: CertifyCommandOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
   const { number, names } = classesOf(options.classes)
   // Classes without names are called what they are in the file.
@@ -164,7 +128,7 @@ function classesOf(text: string | undefined): { readonly number: number; readonl
 }
 
 function importOptions(
-  options: CertifyVotesOptions,
+  options: CertifyCommandOptions,
   kind: 'votes' | 'scores',
   classes: number,
   names: readonly string[] | null,

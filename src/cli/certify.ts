@@ -8,7 +8,6 @@ import {
 } from '../certify/files/certificate-file.ts'
 import type { Rule } from '../certify/rules/list.ts'
 import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
-import type { Threat } from '../certify/threat/threat.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideosShare } from '../certify/videos/certify-videos.ts'
 import { describeClasses } from '../certify/videos/class-list.ts'
 import { type GroupClaim, planGroups, requireFreshStart } from '../certify/videos/group-plan.ts'
@@ -34,39 +33,17 @@ import {
   noteOf,
   numbersOf,
   rulesOf,
-  type VideoCommandOptions,
   videoOptions,
 } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
-import { type CertifyVotesOptions, certifyVotes } from './certify-votes.ts'
+import { certifyVotes } from './certify-votes.ts'
+import type { CertifyCommandOptions } from './commands/certify.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requireOneProcess } from './one-process.ts'
 import { requirePage, writePage } from './page.ts'
 import { formatRanks, onRanks } from './ranks.ts'
 import { targetsOf, targetText } from './target-option.ts'
-
-export interface CertifyCommandOptions extends VideoCommandOptions, CertifyVotesOptions {
-  /** One encoder, or one for each group. */
-  readonly from?: readonly string[]
-  readonly partitions?: string
-  readonly rule?: string
-  readonly threat?: Threat
-  readonly whiteBox?: boolean
-  /** Pretraining recipe of the encoders of groups. */
-  readonly groupRecipe?: string
-  /** `3/16`: the third of sixteen cluster jobs. */
-  readonly shard?: string
-  /** `groups` writes the lists of encoder groups; `features` and `learners`: what a cluster job does. */
-  readonly stage?: 'groups' | 'features' | 'learners'
-  readonly perInput?: boolean
-  /** Say what would be trained and written, and stop. */
-  readonly plan?: boolean
-  /** `lethal-dose.json` that a plan proposes K, rule and spread from. */
-  readonly lethalDose?: string
-  /** Also write a page. */
-  readonly report?: boolean
-}
 
 /** `videomae certify`: a whole certification on all ranks that a launcher has started, other work in one process. */
 export async function certifyCommand(data: string | undefined, given: CertifyCommandOptions): Promise<void> {
@@ -97,7 +74,7 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
   if (options.report === true && stage !== undefined)
     throw unusedArgument('--report', 'with --stage, which ends before there is a certificate', true)
   // Before hours of work: lists that cannot be read, and rules that do not go with the partitions.
-  const partitions = numbersOf('--partitions', options.partitions ?? '50', 'partitions')
+  const partitions = numbersOf('--partitions', options.partitions, 'partitions')
   const collective = budgetsOf(options.collective)
   const groups = groupCount(options.groups, options.from ?? [])
   const { spread, seedsPerPartition: seeds, whiteBox } = options
@@ -148,7 +125,13 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
 
 /** A plan is of one whole certification with encoders that are there. */
 function refuseBesidePlan(
-  { plan = false, lethalDose, stage, groupRecipe, report: page }: CertifyCommandOptions,
+  {
+    plan = false,
+    lethalDose,
+    stage,
+    groupRecipe,
+    report: page,
+  }: Pick<CertifyCommandOptions, 'plan' | 'lethalDose' | 'stage' | 'groupRecipe' | 'report'>,
   requirements: readonly Requirement[],
 ): void {
   if (!plan) {
@@ -167,7 +150,8 @@ function refuseBesidePlan(
 async function encodersOf(
   data: string,
   learner: LearnerOptions,
-  options: CertifyCommandOptions & Pick<GroupClaim, 'by' | 'threat'> & { readonly rules: readonly Rule[] },
+  options: Omit<CertifyCommandOptions, 'by' | 'threat'> &
+    Pick<GroupClaim, 'by' | 'threat'> & { readonly rules: readonly Rule[] },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { from = [], groups, groupRecipe, stage, out, by, threat, rules, json = false, quiet = false } = options
@@ -200,7 +184,7 @@ async function encodersOf(
 
 async function groupConfiguration(
   recipe: string,
-  { engine, threads, workers }: CertifyCommandOptions,
+  { engine, threads, workers }: Pick<CertifyCommandOptions, 'engine' | 'threads' | 'workers'>,
 ): Promise<RunConfiguration> {
   const overrides = [
     { path: ['engine', 'name'], value: engine, origin: '--engine' },

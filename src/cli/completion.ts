@@ -1,8 +1,9 @@
 /** Completion of commands, options and values in a shell, written from the definitions of the commands. */
 import type { Argument, Command, Option } from 'commander'
 import { collect } from './arguments.ts'
+import type { CompletionCommandOptions, shells } from './commands/completion.ts'
 
-export const shells = ['bash', 'zsh', 'fish'] as const
+/** A shell that `videomae completion` names. */
 export type Shell = (typeof shells)[number]
 
 /** Names of values that are paths, as help shows them. */
@@ -28,6 +29,16 @@ interface CompletedCommand {
   readonly options: readonly CompletedOption[]
   /** Allowed values of its first argument; null: paths, or anything. */
   readonly choices: readonly string[] | null
+}
+
+/** `videomae completion`. */
+export async function completionCommand(
+  shell: Shell,
+  { json = false }: CompletionCommandOptions,
+  command: Command,
+): Promise<void> {
+  const script = completionScript(command.parent ?? command, shell)
+  process.stdout.write(json ? `${JSON.stringify({ shell, script })}\n` : script)
 }
 
 /** @returns the script that a shell reads, which says in its first lines how to install it */

@@ -8,16 +8,11 @@ import type { Ranks } from '../distributed/ranks.ts'
 import type { FinetuneConfiguration } from '../finetune/configuration.ts'
 import { type CrossValidation, crossValidate } from '../finetune/cross-validation.ts'
 import { type Estimate, majorityWarning } from '../inference/scores.ts'
-import { type TrainingCommandOptions, trainWithProgress } from './training.ts'
-
-export interface CrossValidateOptions extends TrainingCommandOptions {
-  /** Parts of a cross-validation, and how often the data is divided into them. */
-  readonly folds?: Folds
-  readonly repeats?: number
-}
+import type { FinetuneCommandOptions } from './commands/finetune.ts'
+import { trainWithProgress } from './training.ts'
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` for what has no effect beside or without `--folds` */
-export function refuseWithFolds(options: CrossValidateOptions, ranks: Ranks): void {
+export function refuseWithFolds(options: FinetuneCommandOptions, ranks: Ranks): void {
   const { folds, repeats, resume, page, dryRun, printConfig } = options
   if (folds === undefined) {
     if (repeats !== undefined) throw unusedArgument('--repeats', 'without --folds', repeats)
@@ -33,7 +28,7 @@ export function refuseWithFolds(options: CrossValidateOptions, ranks: Ranks): vo
 
 export async function crossValidateCommand(
   configuration: FinetuneConfiguration,
-  options: CrossValidateOptions & { readonly out: string; readonly folds: Folds },
+  options: FinetuneCommandOptions & { readonly out: string; readonly folds: Folds },
   notes: readonly string[],
 ): Promise<void> {
   const { out, folds, repeats, force } = options

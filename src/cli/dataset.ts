@@ -4,22 +4,8 @@ import type { Folds } from '../dataset/folds.ts'
 import { type OfficialDataset, type OfficialName, writeOfficialDataset } from '../dataset/official/official.ts'
 import { type SplitData, splitData } from '../dataset/split-data.ts'
 import { formatSplitRecord } from '../dataset/split-record.ts'
+import type { DatasetCommandOptions } from './commands/dataset.ts'
 import { invocation } from './invocation.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface DatasetCommandOptions extends CommonOptions {
-  /** [split] Shares of the videos, the seed, and a regular expression for groups in names. */
-  readonly validation?: number
-  readonly test?: number
-  readonly seed?: number
-  readonly groups?: string
-  /** [split] Folds to draw, or those of the list. */
-  readonly folds?: Folds
-  /** Default: `NAME-lists`. */
-  readonly out?: string
-  /** Default: the folder of the videos. */
-  readonly annotations?: string
-}
 
 /** Names that are printed of each kind; files and `--json` have all. */
 const mostNamed = 10

@@ -1,20 +1,10 @@
 import path from 'node:path'
 import { type DemoResult, runDemo } from '../demo/demo.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
+import type { DemoCommandOptions } from './commands/demo.ts'
 import { interruptSignal } from './interrupt.ts'
 import { invocation } from './invocation.ts'
 import { requirePage, writePage } from './page.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface DemoCommandOptions extends CommonOptions {
-  readonly out: string
-  readonly clips?: number
-  readonly steps?: number
-  readonly engine?: string
-  readonly threads?: number
-  /** Also write a page. */
-  readonly report?: boolean
-}
 
 /** `videomae demo`. Progress goes to stderr, the result to stdout. */
 export async function demoCommand({ json, report, ...options }: DemoCommandOptions): Promise<void> {

@@ -4,12 +4,8 @@ import { exitCodes } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnTable } from '../format/own-results.ts'
-import { type CommonOptions, errorDocument, errorOf } from './run.ts'
-
-export interface DiffCommandOptions extends CommonOptions {
-  /** File for one line per run and input. */
-  readonly csv?: string
-}
+import type { DiffCommandOptions } from './commands/diff.ts'
+import { errorDocument, errorOf } from './run.ts'
 
 /** `videomae diff`. */
 export async function diffCommand(before: string, after: string, options: DiffCommandOptions): Promise<void> {

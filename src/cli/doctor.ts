@@ -6,6 +6,7 @@ import { findMpiLibraries, findMpiPrograms } from '../distributed/find-mpi.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { checkProviders } from '../engine/onnx/providers.ts'
 import type { EngineCandidate, EngineTime } from '../train/measure-engines.ts'
+import type { DoctorCommandOptions } from './commands/doctor.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
 export interface Finding {
@@ -16,13 +17,8 @@ export interface Finding {
   readonly detail: string
 }
 
-export interface DoctorOptions extends CommonOptions {
-  /** Times one small training step on every engine. */
-  readonly measure?: boolean
-}
-
 /** `videomae doctor`: what this machine has, what is missing and how to get it. Ends with 4, `DOCTOR_FAILED`, when a needed part is missing. */
-export async function doctorCommand(options: DoctorOptions): Promise<void> {
+export async function doctorCommand(options: DoctorCommandOptions): Promise<void> {
   const found = [
     ...machine(),
     ...(await engines()),

@@ -1,7 +1,6 @@
 import { unusedArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { openDataset } from '../dataset/dataset.ts'
-import type { SplitName } from '../dataset/split-part.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { evaluateVideos, formatEvaluation, requireEvaluationFolder, writeEvaluation } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
@@ -9,32 +8,12 @@ import type { ClipClassifier } from '../inference/predict-videos.ts'
 import { requireSameWork } from '../inference/rank-predictions.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
+import type { EvaluateCommandOptions } from './commands/evaluate.ts'
 import { partOfDataset } from './dataset-part.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requirePage, writePage } from './page.ts'
 import { formatRanks, onRanks } from './ranks.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface EvaluateCommandOptions extends CommonOptions {
-  /** Run folder, checkpoint, Hugging Face directory or ONNX file. */
-  readonly from: string
-  /** Which part of a list with a split column; `all` for everything. Default `test`. */
-  readonly split?: SplitName | 'all'
-  readonly clips?: number
-  readonly crops?: number
-  /** Clips in one run. */
-  readonly batch?: number
-  /** Folder for the report; none is written without it. */
-  readonly out?: string
-  /** Also write a page there. */
-  readonly report?: boolean
-  readonly engine?: string
-  readonly threads?: number
-  readonly decoder?: 'node-av' | 'ffmpeg'
-  readonly workers?: number
-  readonly quiet?: boolean
-}
 
 /** `videomae evaluate`, on all ranks that a launcher has started. */
 export function evaluateCommand(data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
@@ -42,7 +21,7 @@ export function evaluateCommand(data: readonly string[], options: EvaluateComman
 }
 
 async function evaluateOn(ranks: Ranks, data: readonly string[], options: EvaluateCommandOptions): Promise<void> {
-  const { json = false, from, out, engine, threads, batch, clips = 5, crops = 3, ...rest } = options
+  const { json = false, from, out, engine, threads, batch, clips, crops, ...rest } = options
   const first = ranks.rank === 0
   const part = rankPart(ranks)
   const quiet = options.quiet === true || !first

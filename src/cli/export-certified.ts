@@ -1,27 +1,19 @@
 import { existsSync } from 'node:fs'
-import { type EnsembleInput, exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
+import { exportEnsemble } from '../certify/videos/ensemble/export-ensemble.ts'
 import { unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import { type ClassifierOptions, refuseClassifierOptions } from './export.ts'
+import type { ExportCommandOptions } from './commands/export.ts'
+import { refuseClassifierOptions } from './export.ts'
 import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface ExportCertifiedCommandOptions extends CommonOptions, ClassifierOptions {
-  /** Ensemble file, `certificate.json` or its folder. */
-  readonly certified: string
-  /** Default `certified.onnx`. */
-  readonly out?: string
-  readonly input?: EnsembleInput
-  readonly engine?: string
-  /** Options of the other exports; refused here. */
-  readonly classifier?: boolean
-  readonly check?: string
-}
 
 /** `videomae export CHECKPOINT --certified`. */
-export async function exportCertifiedCommand(encoder: string, options: ExportCertifiedCommandOptions): Promise<void> {
-  const { json = false, certified, out = 'certified.onnx', input, engine, classifier, check } = options
+export async function exportCertifiedCommand(
+  encoder: string,
+  certified: string,
+  options: ExportCommandOptions,
+): Promise<void> {
+  const { json = false, out = 'certified.onnx', input, engine, classifier, check } = options
   if (classifier === true) throw unusedArgument('--classifier', 'with --certified', true)
   if (check !== undefined) throw unusedArgument('--check', 'with --certified, which votes on generated clips', check)
   refuseClassifierOptions(options, 'a certified ensemble')

@@ -4,7 +4,6 @@ import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
 import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
-import type { ExportInput } from '../export/check.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import { compareExport, type ExportComparison } from '../export/compare.ts'
@@ -17,38 +16,16 @@ import { frameSize } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { loadClips } from '../video/load-clips.ts'
+import type { ExportCommandOptions } from './commands/export.ts'
 import { partOfDataset } from './dataset-part.ts'
+import { framesInput } from './export.ts'
 import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface ExportClassifierCommandOptions extends CommonOptions {
-  /** ONNX file, or with `format: huggingface` a folder. Default `classifier.onnx` or `classifier`. */
-  readonly out?: string
-  readonly format?: 'onnx' | 'huggingface'
-  readonly input?: ExportInput
-  readonly precision?: ExportPrecision
-  /** Short for `precision: float16`. */
-  readonly fp16?: boolean
-  /** Short for `precision: int8-static` with `calibrate`, `int8-dynamic` without. */
-  readonly int8?: boolean
-  /** Videos on which the bounds of activations are measured; the training part of a list with a split column. */
-  readonly calibrate?: string
-  /** Videos of `calibrate` that are used, spread over the list. Default 32. */
-  readonly calibrationClips?: number
-  /** Labeled videos (the test part of a list with a split column) on which file and checkpoint are compared. */
-  readonly evaluate?: string
-  /** Of the export of an encoder; refused here. */
-  readonly check?: string
-  readonly engine?: string
-}
 
 /** `videomae export --classifier`. */
-export async function exportClassifierCommand(
-  checkpoint: string,
-  options: ExportClassifierCommandOptions,
-): Promise<void> {
-  const { json = false, format = 'onnx', input, calibrate, calibrationClips = 32, evaluate, engine, check } = options
+export async function exportClassifierCommand(checkpoint: string, options: ExportCommandOptions): Promise<void> {
+  const input = framesInput(options)
+  const { json = false, format = 'onnx', calibrate, calibrationClips = 32, evaluate, engine, check } = options
   const out = options.out ?? (format === 'onnx' ? 'classifier.onnx' : 'classifier')
   const precision = precisionOf(options)
   if (check !== undefined) throw invalidArgument('--check', '--evaluate beside --classifier', check)
@@ -121,7 +98,7 @@ export async function exportClassifierCommand(
 }
 
 /** What `--precision`, `--fp16`, `--int8` and `--calibrate` ask for together. */
-function precisionOf(options: ExportClassifierCommandOptions): ExportPrecision {
+function precisionOf(options: ExportCommandOptions): ExportPrecision {
   const { precision, fp16 = false, int8 = false, calibrate } = options
   if (fp16 && int8) throw invalidArgument('--fp16 and --int8', 'at most one of them', 'both')
   if ((fp16 || int8) && precision !== undefined) {

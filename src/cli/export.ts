@@ -1,22 +1,13 @@
-import { VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { RandomStream } from '../core/random.ts'
 import type { ExportInput } from '../export/check.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { exportEncoder } from '../export/encoder.ts'
 import { requireExportTarget } from '../export/sidecar.ts'
+import type { ExportCommandOptions } from './commands/export.ts'
 import { describedLines } from './export-description.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface ExportCommandOptions extends CommonOptions {
-  /** Default `encoder.onnx`. */
-  readonly out?: string
-  /** Default `uint8`. */
-  readonly input?: ExportInput
-  readonly check?: string
-  readonly engine?: string
-}
 
 /** Options that mean something with `--classifier` only. */
 const classifierOptions = {
@@ -29,7 +20,13 @@ const classifierOptions = {
   evaluate: '--evaluate',
 } as const
 
-export type ClassifierOptions = { readonly [name in keyof typeof classifierOptions]?: unknown }
+export type ClassifierOptions = Pick<ExportCommandOptions, keyof typeof classifierOptions>
+
+/** What goes into an encoder or a classifier. @throws VideoMaeError `INVALID_ARGUMENT` for what only an ensemble reads */
+export function framesInput({ input }: ExportCommandOptions): ExportInput | undefined {
+  if (input === 'pooled') throw invalidArgument('--input', 'uint8 or float32 without --certified', input)
+  return input
+}
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
 export function refuseClassifierOptions(options: ClassifierOptions, what: string): void {
@@ -44,12 +41,10 @@ export function refuseClassifierOptions(options: ClassifierOptions, what: string
 }
 
 /** `videomae export`. */
-export async function exportCommand(
-  checkpoint: string,
-  options: ExportCommandOptions & ClassifierOptions,
-): Promise<void> {
+export async function exportCommand(checkpoint: string, options: ExportCommandOptions): Promise<void> {
+  const input = framesInput(options)
   refuseClassifierOptions(options, 'an encoder')
-  const { json, out = 'encoder.onnx', input = 'uint8', check, engine } = options
+  const { json, out = 'encoder.onnx', check, engine } = options
   await requireExportTarget(out)
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt

@@ -3,7 +3,7 @@ import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { sortClasses } from '../dataset/dataset.ts'
 import { Ranks } from '../distributed/ranks.ts'
-import { type FeatureKind, openEncoder, patchSource, type TokenSource } from '../inference/encoder-source.ts'
+import { openEncoder, patchSource, type TokenSource } from '../inference/encoder-source.ts'
 import { requireFeatureFolder, writeFeatureFiles } from '../inference/feature-files.ts'
 import { toldFailure } from '../inference/features.ts'
 import { computeFeaturesOnRanks } from '../inference/rank-features.ts'
@@ -12,36 +12,10 @@ import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { readingLines } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
+import type { FeaturesCommandOptions } from './commands/features.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import { formatRanks, onRanks } from './ranks.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface FeaturesCommandOptions extends CommonOptions {
-  /** Run folder, checkpoint or Hugging Face directory; `pixels` for patches without an encoder. */
-  readonly from: string
-  readonly kind?: FeatureKind
-  /** What pooled features are of the tokens. */
-  readonly readout?: string
-  /** Folder for the files; the store of computed features lies in it too, unless `cache` names another. */
-  readonly out?: string
-  readonly cache?: string
-  readonly clips?: number
-  readonly crops?: number
-  /** Sliding windows: frames from one start to the next. */
-  readonly windowStep?: number
-  /** Frames from one frame of a clip to the next, or frames per second; default: as the encoder was trained. */
-  readonly stride?: number
-  readonly fps?: number
-  /** `3/16`: the third of sixteen parts. */
-  readonly shard?: string
-  readonly batch?: number
-  readonly engine?: string
-  readonly threads?: number
-  readonly decoder?: 'node-av' | 'ffmpeg'
-  readonly workers?: number
-  readonly quiet?: boolean
-}
 
 /** `videomae features`, on all ranks that a launcher has started, unless each has its own part. */
 export function featuresCommand(data: readonly string[], options: FeaturesCommandOptions): Promise<void> {

@@ -3,7 +3,6 @@ import { stringify } from 'yaml'
 import { percent } from '../core/percent.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import {
-  type FinetuneMode,
   finetuneConfiguration,
   loadFinetuneConfiguration,
   plainFinetuneConfiguration,
@@ -14,36 +13,24 @@ import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { refuseUnusedOverrides } from '../train/unused-keys.ts'
-import { type CrossValidateOptions, crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
+import type { FinetuneCommandOptions } from './commands/finetune.ts'
+import { crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
 import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress } from './training.ts'
 
-export interface FinetuneCommandOptions extends CrossValidateOptions {
-  /** Folders per class or lists; replace what the recipe says. */
-  readonly data?: readonly string[]
-  /** Checkpoint, run folder, Hugging Face directory, or `scratch`. */
-  readonly from?: string
-  readonly mode?: FinetuneMode
-  readonly shots?: number
-  /** What a head reads of the tokens. */
-  readonly readout?: string
-  /** Folder of the run; default: checkpoints/finetune-<mode>. */
-  readonly out?: string
-}
-
 /** `videomae finetune`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
-export function finetuneCommand(options: FinetuneCommandOptions): Promise<void> {
-  return onRanks('finetune', options, (ranks) => finetuneOn(ranks, options))
+export function finetuneCommand(data: readonly string[], options: FinetuneCommandOptions): Promise<void> {
+  return onRanks('finetune', options, (ranks) => finetuneOn(ranks, data, options))
 }
 
-async function finetuneOn(ranks: Ranks, options: FinetuneCommandOptions): Promise<void> {
+async function finetuneOn(ranks: Ranks, data: readonly string[], options: FinetuneCommandOptions): Promise<void> {
   const { json = false, recipe, resume = false, folds } = options
   refuseWithFolds(options, ranks)
   const file = recipe === undefined ? null : recipeFile(recipe, 'finetune')
   const overrides = overridesOf(options, [
-    { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
+    { key: 'data.path', value: oneOrSeveral(data), origin: 'DATA' },
     { key: 'data.shots', value: options.shots, origin: '--shots' },
     { key: 'model.from', value: options.from, origin: '--from' },
     { key: 'mode', value: options.mode, origin: '--mode' },

@@ -4,12 +4,8 @@ import { printable } from '../core/printable.ts'
 import { type GottenWeights, getWeights } from '../hub/get-weights.ts'
 import { type KnownWeights, knownWeights, parseReference } from '../hub/reference.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import type { GetCommandOptions } from './commands/get.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface GetCommandOptions extends CommonOptions {
-  readonly quiet?: boolean
-}
 
 /** `videomae get`. Without a name: what can be had by name. */
 export async function getCommand(

@@ -4,17 +4,7 @@ import { fewVideosNote } from '../train/few-videos.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
 import { readingLines } from '../video/reading.ts'
-import type { DecoderName } from '../video/types.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface InspectCommandOptions extends CommonOptions {
-  readonly decoder?: DecoderName
-  /** Folder that relative paths of a list start from. */
-  readonly base?: string
-  readonly workers?: number
-  /** Seconds one file may take. */
-  readonly timeout?: number
-}
+import type { InspectCommandOptions } from './commands/inspect.ts'
 
 /** `videomae inspect`. */
 export async function inspectCommand(

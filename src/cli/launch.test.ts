@@ -23,15 +23,21 @@ it.skipIf(process.platform === 'win32')(
   'the exit code is that of the rank that ends all, whatever the launcher makes of it',
   async () => {
     // 11: another rank has crashed on the way, as happens with MPICH.
-    await launchCommand(['pretrain'], { ranks: 2, mpirun: launcher('echo 5 > "$VIDEOMAE_STOP_FILE.code"; exit 11') })
+    await launchCommand(['pretrain'], {
+      ranks: 2,
+      restarts: 0,
+      mpirun: launcher('echo 5 > "$VIDEOMAE_STOP_FILE.code"; exit 11'),
+    })
     expect(process.exitCode).toBe(5)
     // MPICH ends with the number of the signal that has killed a rank; 9 is an exit code of the program, too.
     for (const code of [9, 11])
-      await expect(launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(`exit ${code}`) })).rejects.toMatchObject({
+      await expect(
+        launchCommand(['pretrain'], { ranks: 2, restarts: 0, mpirun: launcher(`exit ${code}`) }),
+      ).rejects.toMatchObject({
         code: 'RANK_DIED',
         message: expect.stringContaining(`exit code ${code}`),
       })
-    await launchCommand(['pretrain'], { ranks: 2, mpirun: launcher('exit 0') })
+    await launchCommand(['pretrain'], { ranks: 2, restarts: 0, mpirun: launcher('exit 0') })
     expect(process.exitCode).toBe(0)
   },
 )
@@ -42,7 +48,11 @@ it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the r
     'while [ ! -e "$VIDEOMAE_STOP_FILE" ]; do sleep 0.02; done; echo 130 > "$VIDEOMAE_STOP_FILE.code"; exit 130'
   const started = path.join(folder, 'started')
   const others = process.listenerCount('SIGINT')
-  const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(`echo $$ > ${started}; ${waits}`) })
+  const ended = launchCommand(['pretrain'], {
+    ranks: 2,
+    restarts: 0,
+    mpirun: launcher(`echo $$ > ${started}; ${waits}`),
+  })
   await vi.waitUntil(() => existsSync(started) && readFileSync(started, 'utf8').trim() !== '', { timeout: 300_000 })
   // A group of its own, so that the terminal sends it nothing: throws where it leads none.
   process.kill(-Number(readFileSync(started, 'utf8')), 0)
@@ -54,7 +64,7 @@ it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the r
 
 it('a part that every rank would do again is refused', async () => {
   for (const shard of [['--shard', '1/2'], ['--shard=1/2']])
-    await expect(launchCommand(['certify', 'list.csv', ...shard], { ranks: 2 })).rejects.toMatchObject({
+    await expect(launchCommand(['certify', 'list.csv', ...shard], { ranks: 2, restarts: 0 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('no --shard behind launch'),
     })
@@ -110,7 +120,7 @@ describe.skipIf(process.platform === 'win32')('--restarts', () => {
 
 it('ranks that know nothing of each other are not started: each would write the same files', async () => {
   vi.stubEnv('VIDEOMAE_MPI', 'off')
-  const given = { ranks: 2, mpirun: launcher('exit 0') }
+  const given = { ranks: 2, restarts: 0, mpirun: launcher('exit 0') }
   await expect(launchCommand(['pretrain'], given)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining('VIDEOMAE_MPI=off makes each of the 2 a run of its own'),
@@ -122,7 +132,7 @@ it.skipIf(process.platform === 'win32')('a second Ctrl-C ends all with 130: noth
   const started = path.join(folder, 'started-again')
   const others = process.listenerCount('SIGINT')
   const waits = `trap 'exit 1' TERM; echo $$ > ${started}; while :; do sleep 0.02; done`
-  const ended = launchCommand(['pretrain'], { ranks: 2, mpirun: launcher(waits) })
+  const ended = launchCommand(['pretrain'], { ranks: 2, restarts: 0, mpirun: launcher(waits) })
   await vi.waitUntil(() => existsSync(started), { timeout: 300_000 })
   for (const listener of process.listeners('SIGINT').slice(others)) {
     listener('SIGINT')

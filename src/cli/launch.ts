@@ -7,17 +7,10 @@ import { makeTemporaryFolder } from '../core/make-folder.ts'
 import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
 import { findNccl } from '../engine/cuda/driver/find.ts'
+import type { LaunchCommandOptions } from './commands/launch.ts'
 import { localRanks, type Running, startProcesses } from './launch-processes.ts'
 import { rankCommands } from './one-process.ts'
 import { codeOfRank, launchProcessVariable, stopFileVariable } from './stop-file.ts'
-
-export interface LaunchOptions {
-  readonly ranks: number
-  /** Program of MPI, or `none`; default: the first one on PATH, or none where NCCL is there. */
-  readonly mpirun?: string
-  /** How often a training whose rank died is started again from its last checkpoint. Default 0. */
-  readonly restarts?: number
-}
 
 /** Milliseconds that MPI may take to end all ranks when it is asked to. */
 const endLimit = 5000
@@ -31,7 +24,7 @@ const endLimit = 5000
  */
 export async function launchCommand(
   args: readonly string[],
-  { ranks, mpirun, restarts = 0 }: LaunchOptions,
+  { ranks, mpirun, restarts = 0 }: LaunchCommandOptions,
 ): Promise<void> {
   const [command] = args
   if (command === undefined || !rankCommands.includes(command))

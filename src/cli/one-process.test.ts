@@ -1,6 +1,8 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { optionsWith } from '../../test/cli/options-with.ts'
 import { certifyCommand } from './certify.ts'
-import { createProgram } from './commands.ts'
+import { certify } from './commands/certify.ts'
+import { createProgram } from './create-program.ts'
 import { refuseRanks } from './one-process.ts'
 import { predictCertifiedCommand } from './predict-certified.ts'
 
@@ -64,7 +66,7 @@ it.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
   'certify %o is done by one process',
   async (options) => {
     startedByMpi()
-    await expect(certifyCommand('absent', { out: 'absent', ...options })).rejects.toMatchObject({
+    await expect(certifyCommand('absent', optionsWith(certify, options))).rejects.toMatchObject({
       code: 'RANKS_UNSUPPORTED',
     })
   },
@@ -72,7 +74,7 @@ it.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
 
 it('predictions of an ensemble are made by one process', async () => {
   startedByMpi()
-  await expect(predictCertifiedCommand([], { certified: 'absent' })).rejects.toMatchObject({
+  await expect(predictCertifiedCommand([], 'absent', {})).rejects.toMatchObject({
     code: 'RANKS_UNSUPPORTED',
   })
 })

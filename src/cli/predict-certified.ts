@@ -1,4 +1,3 @@
-import type { Rule } from '../certify/rules/list.ts'
 import {
   type CertifiedClass,
   type CertifiedEnsemble,
@@ -9,27 +8,10 @@ import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
+import type { PredictCommandOptions } from './commands/predict.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requireOneProcess } from './one-process.ts'
-import type { CommonOptions } from './run.ts'
 import { targetsOf } from './target-option.ts'
-
-export interface PredictCertifiedCommandOptions extends CommonOptions {
-  /** Ensemble file, `certificate.json` or its folder. */
-  readonly certified: string
-  /** One encoder, or one for each encoder group. */
-  readonly encoder?: readonly string[]
-  readonly rule?: Rule
-  readonly requireRadius?: number
-  /** Names of classes, separated by commas. */
-  readonly target?: string
-  readonly clips?: number
-  readonly crops?: number
-  readonly engine?: string
-  readonly threads?: number
-  readonly workers?: number
-  readonly decoder?: 'node-av' | 'ffmpeg'
-}
 
 /**
  * `videomae predict --certified`. After printing it ends with `VIDEO_UNREADABLE` (exit 3) when a video could not be read, else with
@@ -37,7 +19,19 @@ export interface PredictCertifiedCommandOptions extends CommonOptions {
  */
 export async function predictCertifiedCommand(
   videos: readonly string[],
-  { json = false, certified, requireRadius, target, engine, ...rest }: PredictCertifiedCommandOptions,
+  certified: string,
+  {
+    json = false,
+    requireRadius,
+    target,
+    engine,
+    encoder,
+    rule,
+    clips,
+    crops,
+    threads,
+    decoder,
+  }: Partial<PredictCommandOptions>,
 ): Promise<void> {
   requireOneProcess('predict --certified')
   const interrupt = interruptSignal('Run the command again.')
@@ -45,7 +39,10 @@ export async function predictCertifiedCommand(
   let ensemble: CertifiedEnsemble | undefined
   let sources: readonly SourceReading[] = []
   try {
-    ensemble = await openCertifiedEnsemble(certified, { ...rest, engine: engine ?? null })
+    ensemble = await openCertifiedEnsemble(certified, {
+      ...{ encoder, rule, clips, crops, threads, decoder },
+      engine: engine ?? null,
+    })
     for (const warning of ensemble.warnings) display.note(`warning: ${printable(warning)}`)
     const predictions = await ensemble.predict(videos, {
       requireRadius,

@@ -1,4 +1,4 @@
-import { exitCodes, unusedArgument, VideoMaeError } from '../core/errors.ts'
+import { exitCodes, invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { printable, textFor } from '../core/printable.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
@@ -9,35 +9,23 @@ import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { arrivingVideos } from '../video/arriving-videos.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
+import type { PredictCommandOptions } from './commands/predict.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requireOneProcess } from './one-process.ts'
 import { formatRanks, onRanks } from './ranks.ts'
-import type { CommonOptions } from './run.ts'
 
-export interface PredictCommandOptions extends CommonOptions {
-  /** Run folder, checkpoint, Hugging Face directory or ONNX file. */
-  readonly from: string
-  readonly top?: number
-  readonly threshold?: number
-  /** Seconds of a window. */
-  readonly windows?: number
-  /** File of a table, or `-` for stdout. */
-  readonly csv?: string
-  readonly clips?: number
-  readonly crops?: number
-  readonly engine?: string
-  readonly threads?: number
-  readonly decoder?: 'node-av' | 'ffmpeg'
-  /** Go on with the videos that come into the folders. */
-  readonly watch?: boolean
-}
+/** With the classifier that has to be named. */
+type PredictWith = PredictCommandOptions & { readonly from: string }
 
 /**
  * `videomae predict`, on all ranks that a launcher has started. Ends with `VIDEO_UNREADABLE` (exit 3) after printing, when a video could
  * not be read.
  */
-export function predictCommand(videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+export function predictCommand(videos: readonly string[], given: PredictCommandOptions): Promise<void> {
+  const { from } = given
+  if (from === undefined) throw invalidArgument('--from', 'a classifier, or --certified and an ensemble', from)
+  const options = { ...given, from }
   if (options.watch === true) return predictArriving(videos, options)
   return onRanks('predict', options, (ranks) => predictOn(ranks, videos, options))
 }
@@ -45,7 +33,7 @@ export function predictCommand(videos: readonly string[], options: PredictComman
 /** `videomae predict --watch`: prints each video when it is there, until Ctrl-C. One that cannot be read is named and ends nothing. */
 async function predictArriving(
   folders: readonly string[],
-  { json = false, engine, windows, csv, from, watch: _, ...given }: PredictCommandOptions,
+  { json = false, engine, windows, csv, from, watch: _, ...given }: PredictWith,
 ): Promise<void> {
   requireOneProcess('predict --watch')
   refuseIgnoredThreads(engine, given.threads)
@@ -57,7 +45,7 @@ async function predictArriving(
     signal,
     onUnusable: (reason) => process.stderr.write(`unusable: ${printable(reason)}\n`),
   })
-  const { clips = 1, crops = 1, threads } = given
+  const { clips, crops, threads } = given
   const classifier = await openAnyClassifier(from, {
     ...{ engine: engine ?? null, threads, given: { views: clips * crops } },
   })
@@ -79,7 +67,7 @@ async function predictArriving(
   }
 }
 
-async function predictOn(ranks: Ranks, videos: readonly string[], options: PredictCommandOptions): Promise<void> {
+async function predictOn(ranks: Ranks, videos: readonly string[], options: PredictWith): Promise<void> {
   const { json = false, engine, windows, csv, ...given } = options
   refuseIgnoredThreads(engine, given.threads)
   const table = csv === undefined || csv === '-' ? null : csv

@@ -4,23 +4,9 @@ import { type PrepareTrial, tryPreparation } from '../prepare/trial.ts'
 import { formatBytes } from '../train/memory-need.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
 import { readingLines } from '../video/reading.ts'
+import type { PrepareCommandOptions } from './commands/prepare.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface PrepareCommandOptions extends CommonOptions {
-  readonly size: number
-  readonly group: number
-  readonly quality: number
-  readonly fps?: number
-  readonly base?: string
-  readonly jobs?: number
-  /** `3/16`: the third of sixteen shares. */
-  readonly shard?: string
-  readonly timeout: number
-  readonly dryRun?: boolean
-  readonly quiet?: boolean
-}
 
 /** Videos that are named; `left-out.csv` and `--json` have all. */
 const mostNamed = 10

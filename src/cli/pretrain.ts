@@ -10,37 +10,26 @@ import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
 import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-job.ts'
 import { refuseUnusedOverrides, unusedInPretraining } from '../train/unused-keys.ts'
+import type { PretrainCommandOptions } from './commands/pretrain.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
-import { dryRunSummary, oneOrSeveral, overridesOf, type TrainingCommandOptions, trainWithProgress } from './training.ts'
-
-export interface PretrainCommandOptions extends TrainingCommandOptions {
-  /** Folders, lists or videos; replace what the recipe says. */
-  readonly data?: readonly string[]
-  /** Folder of the run; default: checkpoints/<recipe>. */
-  readonly out?: string
-  readonly keep?: number
-  readonly decoder?: string
-  readonly workers?: number
-  /** Seconds one file may take. */
-  readonly timeout?: number
-}
+import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress } from './training.ts'
 
 /** What is trained where neither a recipe nor a run to resume is named. */
 const defaultRecipe = 'laptop-pretrain'
 
 /** `videomae pretrain`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
-export function pretrainCommand(options: PretrainCommandOptions): Promise<void> {
-  return onRanks('pretrain', options, (ranks) => pretrainOn(ranks, options))
+export function pretrainCommand(data: readonly string[], options: PretrainCommandOptions): Promise<void> {
+  return onRanks('pretrain', options, (ranks) => pretrainOn(ranks, data, options))
 }
 
-async function pretrainOn(ranks: Ranks, options: PretrainCommandOptions): Promise<void> {
+async function pretrainOn(ranks: Ranks, data: readonly string[], options: PretrainCommandOptions): Promise<void> {
   const { json = false, recipe, resume = false } = options
   const file = recipeFile(recipe ?? defaultRecipe)
   const out = options.out ?? path.join('checkpoints', path.basename(file).replace(/\.[^.]*$/, ''))
   const overrides = overridesOf(options, [
-    { key: 'data.path', value: oneOrSeveral(options.data), origin: 'DATA' },
+    { key: 'data.path', value: oneOrSeveral(data), origin: 'DATA' },
     { key: 'data.decoder', value: options.decoder, origin: '--decoder' },
     { key: 'data.workers', value: options.workers, origin: '--workers' },
     { key: 'data.timeoutSeconds', value: options.timeout, origin: '--timeout' },

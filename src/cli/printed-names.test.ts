@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
+import { optionsWith } from '../../test/cli/options-with.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { ProgressDisplay } from '../train/progress.ts'
+import { inspect } from './commands/inspect.ts'
 import { inspectCommand } from './inspect.ts'
 import { reportError } from './run.ts'
 
@@ -32,7 +34,7 @@ test('the name of a video is part of one line', async () => {
     const name = 'a.mp4\n  left  radius 99'
     writeFileSync(path.join(folder, `${name}.mp4`), 'no video')
     const written = spied(process.stdout)
-    await inspectCommand([path.join(folder, `${name}.mp4`)], { workers: 1 })
+    await inspectCommand([path.join(folder, `${name}.mp4`)], optionsWith(inspect, { workers: 1 }))
     const lines = written.join('').split('\n')
     expect(lines.filter((line) => line.includes('radius 99')).length).toBeGreaterThan(0)
     expect(lines.filter((line) => line.startsWith('  left'))).toEqual([])

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
-import { createProgram } from './commands.ts'
+import { createProgram } from './create-program.ts'
 import { endWithReader, reportError, surviveReader } from './run.ts'
 import { tellCode } from './stop-file.ts'
 

@@ -1,18 +1,6 @@
 import { printable } from '../core/printable.ts'
-import type { MaskKind } from '../mask/mask.ts'
 import { reconstruct } from '../report/reconstruct.ts'
-import type { DecoderName } from '../video/types.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface ReconstructCommandOptions extends CommonOptions {
-  readonly maskRatio?: number
-  readonly mask?: MaskKind
-  readonly stride?: number
-  readonly out: string
-  readonly seed: number
-  readonly engine?: string
-  readonly decoder: DecoderName
-}
+import type { ReconstructCommandOptions } from './commands/reconstruct.ts'
 
 /** `videomae reconstruct`. */
 export async function reconstructCommand(

@@ -1,13 +1,6 @@
 import path from 'node:path'
 import { writeReport } from '../report/results/write-report.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface ReportCommandOptions extends CommonOptions {
-  /** HTML file. Default: report.html beside the result. */
-  readonly out?: string
-  /** False: no frames of videos in the page. */
-  readonly pictures?: boolean
-}
+import type { ReportCommandOptions } from './commands/report.ts'
 
 const kinds = {
   certificate: 'a certificate',

@@ -1,12 +1,11 @@
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import { goingOn, systemError } from '../core/system-error.ts'
+import type { ValuesOf } from './options/option.ts'
+import type { jsonOption } from './options/shared.ts'
 
-/** What every command can be asked for. */
-export interface CommonOptions {
-  /** Machine-readable output on stdout, errors included. */
-  readonly json?: boolean
-}
+/** What every command can be asked for: machine-readable output on stdout, errors included. */
+export type CommonOptions = ValuesOf<typeof jsonOption>
 
 /**
  * Runs one command and ends with its documented exit code. Errors of the library are shown as message and hint; anything

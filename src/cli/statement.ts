@@ -1,14 +1,8 @@
 import { attestCertificate } from '../certify/attest/attest.ts'
 import { report } from './certify.ts'
 import { progressOf } from './certify-options.ts'
+import type { StatementCommandOptions } from './commands/statement.ts'
 import { interruptSignal } from './interrupt.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface StatementCommandOptions extends CommonOptions {
-  /** `audit.json`. */
-  readonly audit?: string
-  readonly quiet?: boolean
-}
 
 /** `videomae statement`. */
 export async function statementCommand(place: string, options: StatementCommandOptions): Promise<void> {

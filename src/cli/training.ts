@@ -10,32 +10,17 @@ import { ProgressDisplay, type TrainingProgress } from '../train/progress.ts'
 import type { RunStart } from '../train/run-start.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { formatStart } from './banner.ts'
+import type { FinetuneCommandOptions } from './commands/finetune.ts'
+import type { PretrainCommandOptions } from './commands/pretrain.ts'
 import { interruptSignal } from './interrupt.ts'
 import { addressLine } from './page.ts'
 import { formatRanks } from './ranks.ts'
-import type { CommonOptions } from './run.ts'
 
 /** Options that every command that trains has. */
-export interface TrainingCommandOptions extends CommonOptions {
-  /** Name of a recipe or a YAML file; default: the defaults of every key. */
-  readonly recipe?: string
-  /** `key=value`, dotted keys. */
-  readonly set?: readonly string[]
-  readonly resume?: boolean
-  readonly engine?: string
-  readonly threads?: number
-  readonly seed?: number
-  readonly printConfig?: boolean
-  readonly quiet?: boolean
-  /** Serve a live page while the run goes on. */
-  readonly page?: boolean
-  /** Write the metrics as a table, too. */
-  readonly logCsv?: boolean
-  /** Everything up to the first step, and no further. */
-  readonly dryRun?: boolean
-  /** Start although the memory does not seem to suffice. */
-  readonly force?: boolean
-}
+export type TrainingCommandOptions = Pick<
+  PretrainCommandOptions,
+  keyof PretrainCommandOptions & keyof FinetuneCommandOptions
+>
 
 /** An option that stands for a key of the configuration: `--threads`, its value, where it goes. */
 export interface PlainOption {
@@ -45,8 +30,8 @@ export interface PlainOption {
 }
 
 /** The value of `data.path`: one source stays text, so that recipes and run folders of one source look as they always did. */
-export function oneOrSeveral(sources: readonly string[] | undefined): string | readonly string[] | undefined {
-  if (sources === undefined || sources.length === 0) return undefined
+export function oneOrSeveral(sources: readonly string[]): string | readonly string[] | undefined {
+  if (sources.length === 0) return undefined
   return sources.length === 1 ? sources[0] : sources
 }
 

@@ -11,21 +11,9 @@ import { verifyCertificate } from '../certify/videos/verify-videos.ts'
 import { exitCodes } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { numbersOf, progressOf } from './certify-options.ts'
+import type { VerifyCommandOptions } from './commands/verify.ts'
 import { interruptSignal } from './interrupt.ts'
-import { type CommonOptions, errorDocument, errorOf } from './run.ts'
-
-export interface VerifyCommandOptions extends CommonOptions {
-  /** The videos that were certified. */
-  readonly data?: string
-  readonly test?: string
-  /** Numbers of base learners to train again. */
-  readonly retrain?: string
-  readonly from?: string
-  readonly cache?: string
-  /** For example `certified@5>=0.6`. */
-  readonly require?: readonly string[]
-  readonly quiet?: boolean
-}
+import { errorDocument, errorOf } from './run.ts'
 
 /** `videomae verify`. */
 export async function verifyCommand(file: string, options: VerifyCommandOptions): Promise<void> {

@@ -4,13 +4,9 @@ import { invalidArgument, requireDistinct, VideoMaeError } from '../core/errors.
 import { openLivePage } from '../report/live/server.ts'
 import { mostCurves } from '../report/page/chart/line-chart.ts'
 import { findResult } from '../report/results/find-result.ts'
+import type { WatchCommandOptions } from './commands/watch.ts'
 import { interruptSignal } from './interrupt.ts'
 import { addressLine } from './page.ts'
-import type { CommonOptions } from './run.ts'
-
-export interface WatchCommandOptions extends CommonOptions {
-  readonly port?: number
-}
 
 /** `videomae watch`: a page that follows runs, until Ctrl-C. */
 export async function watchCommand(

@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { type CertifyCommandOptions, certifyCommand } from '../../src/cli/certify.ts'
+import { certifyCommand } from '../../src/cli/certify.ts'
+import { type CertifyCommandOptions, certify } from '../../src/cli/commands/certify.ts'
+import { optionsWith } from '../cli/options-with.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
@@ -40,7 +42,7 @@ async function refusal(data: string, more: Partial<CertifyCommandOptions>) {
     quiet: true,
     json: true,
   }
-  const error = await certifyCommand(data, { ...options, ...more, out }).then(
+  const error = await certifyCommand(data, optionsWith(certify, { ...options, ...more, out })).then(
     () => null,
     (thrown: { code: string; message: string }) => thrown,
   )
@@ -111,7 +113,7 @@ it('lists of groups hold every protected video once; rows without a label are in
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   const out = place('lists')
   const options = { rule: 'groups', groups: 2, stage: 'groups', quiet: true, json: true } as const
-  await certifyCommand(unlabeled, { ...options, out }).finally(() => write.mockRestore())
+  await certifyCommand(unlabeled, optionsWith(certify, { ...options, out })).finally(() => write.mockRestore())
   const names = readdirSync(path.join(out, 'groups')).sort()
   // The last one records what was written, so that a list that somebody edits is not replaced.
   const [lists, record] = [names.slice(0, 2), names.slice(2)]

@@ -13,6 +13,7 @@ import type { LearnerKind } from '../../src/certify/videos/learners/kinds.ts'
 import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/video-set.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
 import { type Prepared, prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
+import { lethalDose } from '../../src/cli/commands/lethal-dose.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
 import { openEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
@@ -20,6 +21,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { optionsWith } from '../cli/options-with.ts'
 import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
@@ -123,7 +125,7 @@ describe('a lethal-dose study', () => {
 
   it('says what its radii are a promise against, for each encoder', async () => {
     const out = place('dose')
-    await lethalDoseCommand(videos, { ...study, from: [place('first'), 'pixels'], out })
+    await lethalDoseCommand(videos, optionsWith(lethalDose, { ...study, from: [place('first'), 'pixels'], out }))
     const { learners } = JSON.parse(readFileSync(path.join(out, 'lethal-dose.json'), 'utf8')) as LethalDoseReport
     expect(learners.map(({ threat }) => [threat?.threat, threat?.encoder.trust, threat?.encoder.overlap])).toEqual([
       ['general', 'external', 0],
@@ -136,7 +138,7 @@ describe('a lethal-dose study', () => {
 
   it('refuses what the encoder does not allow, as a certificate does', async () => {
     await pretrainOn(videos, place('seen'), 0)
-    const wanted = { ...study, from: ['pixels', place('seen')], out: place('dose-seen') }
+    const wanted = optionsWith(lethalDose, { ...study, from: ['pixels', place('seen')], out: place('dose-seen') })
     await expect(lethalDoseCommand(videos, wanted)).rejects.toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
     await lethalDoseCommand(videos, { ...wanted, threat: 'label_flip' })
     const table = readFileSync(path.join(place('dose-seen'), 'lethal-dose.md'), 'utf8')

@@ -5,7 +5,7 @@
  * poison puts one unit into another state. The first state of each unit is the clean one.
  */
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import type { CertifyCommandOptions } from '../../src/cli/certify.ts'
+import type { CertifyCommandOptions } from '../../src/cli/commands/certify.ts'
 
 export interface ListRow {
   readonly file: string

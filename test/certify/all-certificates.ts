@@ -1,14 +1,13 @@
 /** Certificates of every rule with their files, small and real: for everything that reads them. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { Command } from 'commander'
 import { vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import type { CertifyOptions } from '../../src/certify/certify-plan.ts'
 import type { FeatureSet, TestSet } from '../../src/certify/ensemble/feature-set.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { type CertificateFile, writeCertificate } from '../../src/certify/files/certificate-file.ts'
-import { addCertifyCommands } from '../../src/cli/certify-commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { gaussians } from './gaussians.ts'
 
@@ -108,8 +107,7 @@ async function importedCertificates(folder: string): Promise<[name: string, file
   for (const [rule, file, options] of calls) {
     const silent = vi.spyOn(process.stdout, 'write').mockImplementation(() => true)
     try {
-      const program = new Command().exitOverride()
-      addCertifyCommands(program)
+      const program = createProgram()
       const shared = ['--classes', `${classes}`, '--out', folder, '--quiet', '--json']
       await program.parseAsync(['certify', '--votes', file, ...shared, ...options], { from: 'user' })
     } finally {

@@ -5,7 +5,13 @@ import { lethalDoseChart, lethalDoseTable } from '../../src/certify/dose/lethal-
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
 import { certifyCommand } from '../../src/cli/certify.ts'
+import { type CertifyCommandOptions, certify as certifyDefinition } from '../../src/cli/commands/certify.ts'
+import {
+  type LethalDoseCommandOptions,
+  lethalDose as lethalDoseDefinition,
+} from '../../src/cli/commands/lethal-dose.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
+import { optionsWith } from '../cli/options-with.ts'
 import { gaussians } from './gaussians.ts'
 
 const [train, probe] = [gaussians({ rows: 60, seed: 1 }), gaussians({ rows: 10, seed: 2 })]
@@ -61,7 +67,8 @@ describe('options are refused before anything is trained or read', () => {
 
   test('by the commands', async () => {
     const common = { from: ['pixels'], out: '/nowhere/out' }
-    const dose = (more: object) => expect(lethalDoseCommand('/nowhere', { ...common, ...more })).rejects
+    const dose = (more: Partial<LethalDoseCommandOptions>) =>
+      expect(lethalDoseCommand('/nowhere', optionsWith(lethalDoseDefinition, { ...common, ...more }))).rejects
     await dose({ accuracies: '0.5,60%' }).toThrow(/--accuracies/)
     await dose({ subsets: 9 }).toThrow(/subsets/)
     await dose({ partitions: '0' }).toThrow(/--partitions/)
@@ -69,7 +76,8 @@ describe('options are refused before anything is trained or read', () => {
     await dose({ accuracies: '0.5,0.50' }).toThrow(/each value once for accuracies/)
     await dose({ learner: 'ridge,ridge' }).toThrow(/each value once for learners/)
     await dose({ from: ['checkpoints/a', 'checkpoints/a/'] }).toThrow(/each value once for from/)
-    const certificate = (more: object) => expect(certifyCommand('/nowhere', { ...common, ...more })).rejects
+    const certificate = (more: Partial<CertifyCommandOptions>) =>
+      expect(certifyCommand('/nowhere', optionsWith(certifyDefinition, { ...common, ...more }))).rejects
     await certificate({ collective: '1,x' }).toThrow(/--collective/)
     await certificate({ partitions: '5,x' }).toThrow(/--partitions/)
     await certificate({ partitions: '4,4' }).toThrow(/each value once for partitions but received "4,4"/)

@@ -2,7 +2,6 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { certify } from '../../src/certify/certify.ts'
@@ -11,7 +10,7 @@ import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { type CertificateFile, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
-import { addCertifyCommands } from '../../src/cli/certify-commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { writeAllCertificates } from './all-certificates.ts'
 import { gaussians } from './gaussians.ts'
@@ -220,8 +219,7 @@ describe('videomae verify ends', () => {
     })
     const error = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
     try {
-      const program = new Command().exitOverride()
-      addCertifyCommands(program)
+      const program = createProgram()
       await program.parseAsync(['verify', file, '--quiet', ...more], { from: 'user' })
       return process.exitCode ?? 0
     } finally {

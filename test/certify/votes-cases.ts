@@ -9,7 +9,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { allRankings, combinations, disjointReach, spreadReach } from '../../src/certify/rules/brute-force.ts'
 import type { Rule } from '../../src/certify/rules/list.ts'
-import type { CertifyVotesOptions } from '../../src/cli/certify-votes.ts'
+import type { CertifyCommandOptions } from '../../src/cli/commands/certify.ts'
 import type { RandomStream } from '../../src/core/random.ts'
 import { type NpyArray, type NpyDtype, writeNpy } from '../../src/format/npy.ts'
 
@@ -109,7 +109,7 @@ export async function writeCase(drawn: VotesCase, folder: string) {
   if (npy) await writeArray(file, drawn, dialect.slice(4) as NpyDtype)
   else writeFileSync(file, textOf(drawn))
   const named = dialect === 'names' ? range(classes).map((c) => `class ${c}`) : null
-  const options: Omit<CertifyVotesOptions, 'out'> = {
+  const options: Partial<CertifyCommandOptions> = {
     ...{ kind, rule },
     classes: named === null ? String(classes) : named.join(','),
     ...(firstClass === 1 ? { firstClass: 1 } : {}),

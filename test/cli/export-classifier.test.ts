@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type ExportClassifierCommandOptions, exportClassifierCommand } from '../../src/cli/export-classifier.ts'
+import type { ExportCommandOptions } from '../../src/cli/commands/export.ts'
+import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import type { ModelOptions } from '../../src/model/configuration.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -35,7 +36,7 @@ afterEach(() => vi.restoreAllMocks())
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The command in this process; the compiled one is as old as the last build. */
-async function run(from: string, options: ExportClassifierCommandOptions) {
+async function run(from: string, options: ExportCommandOptions) {
   const shown = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     vi.spyOn(process[stream], 'write').mockImplementation((text) => {

@@ -1,5 +1,5 @@
 import { vi } from 'vitest'
-import { createProgram } from '../../src/cli/commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 
 export interface Outcome {
   readonly code: number | string | undefined

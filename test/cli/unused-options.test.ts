@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createProgram } from '../../src/cli/commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 import { runHere } from './run-here.ts'
 
 /** Where an option has no effect: command lines that are refused because of it, or tests that need more than a command line. */

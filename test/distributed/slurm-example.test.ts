@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
-import { createProgram } from '../../src/cli/commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-slurm-'))

@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
-import { createProgram } from '../../src/cli/commands.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 import {
   launched,
   type MeetingPlace,

@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { lethalDoseTable } from '../../src/certify/dose/lethal-dose-report.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { seenRemarks } from '../../src/certify/videos/seen-inputs.ts'
+import { evaluate as evaluateDefinition } from '../../src/cli/commands/evaluate.ts'
+import { lethalDose } from '../../src/cli/commands/lethal-dose.ts'
 import { evaluateCommand } from '../../src/cli/evaluate.ts'
 import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
@@ -18,6 +20,7 @@ import type { Evaluation } from '../../src/inference/evaluate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
+import { optionsWith } from '../cli/options-with.ts'
 import { decoding } from '../support/decoding.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
@@ -85,10 +88,11 @@ async function shown(command: () => Promise<void>): Promise<string> {
   vi.restoreAllMocks()
   return stdout
 }
-const options = { clips: 1, crops: 1, engine: 'onnx', threads: 1, workers: 1 }
+const options = optionsWith(evaluateDefinition, {
+  ...{ from: place('head'), split: 'all', clips: 1, crops: 1, engine: 'onnx', threads: 1, workers: 1 },
+})
 async function evaluate(data: string, from: string): Promise<Evaluation> {
-  const split = 'all' as const
-  return JSON.parse(await shown(() => evaluateCommand([data], { from, split, json: true, ...options }))) as Evaluation
+  return JSON.parse(await shown(() => evaluateCommand([data], { ...options, from, json: true }))) as Evaluation
 }
 const numbers = (ids: readonly string[]): number[] => ids.map((id) => Number(path.parse(id).name)).sort((a, b) => a - b)
 
@@ -107,9 +111,7 @@ describe('evaluate', () => {
     expect(all.warnings.at(-1)).toMatch(
       /^12 of the 18 videos were used to train .*; top-1 on the other 6: [\d.]+ % \(95/,
     )
-    const text = await shown(() =>
-      evaluateCommand([place('all.csv')], { from: place('head'), split: 'all', ...options }),
-    )
+    const text = await shown(() => evaluateCommand([place('all.csv')], { ...options, from: place('head') }))
     expect(text).toMatch(/^trained on 12 of these videos$/m)
     expect(text).toMatch(/^warning: 12 of the 18 videos/m)
   })
@@ -130,7 +132,7 @@ describe('evaluate', () => {
     const unknown = await evaluate(place('all.csv'), place('foreign'))
     expect(unknown.trainedOn).toMatchObject({ known: false, withLabels: [], others: null })
     const from = place('foreign')
-    const text = await shown(() => evaluateCommand([place('all.csv')], { from, split: 'all', ...options }))
+    const text = await shown(() => evaluateCommand([place('all.csv')], { ...options, from }))
     expect(text).toMatch(/^trained on unknown: no training-manifest\.json/m)
   })
 })
@@ -214,10 +216,13 @@ describe('certification', () => {
   it('of a lethal dose says it above its numbers', async () => {
     const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
     const result = await shown(() =>
-      lethalDoseCommand(data, {
-        ...{ from: ['pixels'], test: list('all.csv'), partitions: '3', subsets: 10, threat: 'general' },
-        ...{ out: place('dose'), json: true, quiet: true, seed: 0 },
-      } as Parameters<typeof lethalDoseCommand>[1]),
+      lethalDoseCommand(
+        data,
+        optionsWith(lethalDose, {
+          ...{ from: ['pixels'], test: list('all.csv'), partitions: '3', subsets: 10, threat: 'general' },
+          ...{ out: place('dose'), json: true, quiet: true, seed: 0 },
+        }),
+      ),
     )
     const { learners, ...rest } = JSON.parse(result)
     const remark = expect.stringMatching(/^9 of the 18 videos to predict have the content of a protected video/)

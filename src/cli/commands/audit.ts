@@ -1,0 +1,41 @@
+import { rules } from '../../certify/rules/list.ts'
+import { argument, choice, count, flag, mandatory, texts, withDefault } from '../options/option.ts'
+import { encoderSources, ensembleOptions, labeledSources, periodOptions, studyOptions } from '../options/study.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const audit = defineCommand({
+  name: 'audit',
+  summary: 'poison the training set at random and check the certificates',
+  description:
+    'Inserts, deletes, edits and relabels training videos at random and trains everything again each time. Exits with 6\n' +
+    'if a certified prediction changed, or a base classifier changed that should not have. Then attacks single inputs\n' +
+    'with radius + 1 poisoned samples to show how tight the radii are.',
+  arguments: { data: argument(labeledSources) },
+  options: {
+    from: mandatory(texts('encoder', `${encoderSources}; once for each encoder group`)),
+    partitions: withDefault(count('partitions', 'K', { shown: 'k' }), 50),
+    rule: withDefault(choice('name', 'one rule', rules), 'dpa'),
+    groups: count(
+      'groups',
+      '[rule groups] encoder groups; encoders are not trained again, the scales of their features are',
+    ),
+    ...ensembleOptions,
+    trials: withDefault(count('trials', 'number of random poisonings', { least: 0 }), 200),
+    attacks: withDefault(count('attacks', 'number of inputs to attack', { least: 0 }), 20),
+    listTrials: count(
+      'listTrials',
+      'number of attacks on rows and files of DATA (new classes, deleted files, other splits, ...); each runs everything\n' +
+        'that certify does; default: 20, or 2 for base classifiers on tokens or frames',
+      { least: 0 },
+    ),
+    whiteBox: flag(
+      'also flip labels in the rows of a list against the white-box certificate of ridge heads (rule dpa)',
+    ),
+    budget: count('budget', 'maximum number of poisoned samples in one trial; default: the largest radius'),
+    ...studyOptions('checkpoints/audit'),
+    ...periodOptions,
+  },
+  examples: ['audit labels.csv --from checkpoints/mine --partitions 50 --trials 100'],
+})
+
+export type AuditCommandOptions = OptionsOf<typeof audit>

@@ -1,0 +1,39 @@
+import { fraction, wholeNumber } from '../arguments.ts'
+import { argument, choiceArgument, number, text } from '../options/option.ts'
+import { foldsOption, jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+/** `officialNames`, written out so that `--help` loads nothing of what reads them. */
+const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics', 'split'] as const
+
+export const dataset = defineCommand({
+  name: 'dataset',
+  summary: 'write lists of a data set with its splits',
+  description:
+    'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics and writes a list for each\n' +
+    'official split, with groups where the data set has them, and the classes in their official order. Says which videos\n' +
+    'are missing. Reads no video.\n' +
+    'split: divides videos of your own, stratified by class, with groups and copies on one side.',
+  arguments: {
+    name: choiceArgument('the data set; split: your own', datasets),
+    folder: argument('where its videos lie, in any subfolders; split: also a list'),
+  },
+  options: {
+    annotations: text('folder', 'where the annotation files lie; default: the folder of the videos'),
+    out: text('folder', 'folder of the lists; default: NAME-lists'),
+    validation: number('share', '[split] share of the videos to choose on; default: 0.1', fraction),
+    test: number('share', '[split] share of the videos to test on; default: 0.2', fraction),
+    seed: number('n', '[split] seed of the split; default: 0', wholeNumber),
+    folds: foldsOption('[split] a list for each of k folds instead, or "column": for each fold of the list'),
+    groups: text('pattern', '[split] groups from names: a regular expression whose first (part) is the group'),
+    ...jsonOption,
+  },
+  examples: [
+    'dataset ucf101 UCF-101 --annotations ucfTrainTestlist',
+    'dataset kinetics kinetics400 --out lists',
+    "dataset split videos --groups '(subject\\d+)'",
+    'dataset split labels.csv --folds column --out folds',
+  ],
+})
+
+export type DatasetCommandOptions = OptionsOf<typeof dataset>

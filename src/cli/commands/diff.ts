@@ -1,0 +1,21 @@
+import { argument, text } from '../options/option.ts'
+import { jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const diff = defineCommand({
+  name: 'diff',
+  summary: 'compare two certificates, before and after the protected data changed',
+  description:
+    'Says which protected videos were added, removed, relabeled or edited, how many units of poisoning that is, and which\n' +
+    'predictions and radii changed. Checks the claim of the first certificate: an input whose radius covers the change\n' +
+    'must have the same prediction in the second, and a base classifier without a changed video must be the same.\n' +
+    'Ends with 10 if not: then the recorded data are not all that changed. Ends with 7 if the claims cannot be compared.',
+  arguments: {
+    before: argument('folder or certificate.json of the first `certify`'),
+    after: argument('the same of the second'),
+  },
+  options: { csv: text('file', 'also write one line for each run and input'), ...jsonOption },
+  examples: ['diff checkpoints/certify-may checkpoints/certify-june --csv changes.csv'],
+})
+
+export type DiffCommandOptions = OptionsOf<typeof diff>

@@ -1,0 +1,16 @@
+import { flag } from '../options/option.ts'
+import { jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  summary: 'what this machine has, what is missing and how to get it',
+  arguments: {},
+  options: {
+    measure: flag('time one small training step on every engine, and say which is the fastest'),
+    ...jsonOption,
+  },
+  examples: ['doctor', 'doctor --json', 'doctor --measure'],
+})
+
+export type DoctorCommandOptions = OptionsOf<typeof doctor>

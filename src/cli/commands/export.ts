@@ -1,0 +1,50 @@
+import { argument, choice, count, flag, text } from '../options/option.ts'
+import { engineOption, jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const exporting = defineCommand({
+  name: 'export',
+  summary: 'write the encoder as an ONNX file and check it',
+  description:
+    'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
+    'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.\n' +
+    'With --certified: frames in, the scores and votes of all learners of an ensemble of `certify` out.',
+  arguments: { checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)') },
+  options: {
+    out: text('place', 'ONNX file or folder; default: encoder.onnx, classifier.onnx, classifier/ or certified.onnx'),
+    input: choice(
+      'kind',
+      'uint8: frames [B,T,H,W,3], normalized inside; float32: pixel_values [B,T,3,H,W]; pooled: features (certified);\n' +
+        'default: uint8',
+      ['uint8', 'float32', 'pooled'],
+    ),
+    check: text('video', 'clip to compare on; default: two generated ones'),
+    ...engineOption,
+    classifier: flag('write the whole classifier of a fine-tuning run, labels and preprocessing inside'),
+    certified: text('place', 'write the encoder with an ensemble: its file, certificate.json or its folder'),
+    precision: choice('kind', 'of a classifier; default: float32', [
+      'float32',
+      'float16',
+      'int8',
+      'int8-dynamic',
+      'int8-static',
+    ]),
+    fp16: flag('short for --precision float16'),
+    int8: flag('short for --precision int8-static with --calibrate, int8-dynamic without'),
+    calibrate: text('source', 'videos on which the bounds of activations are measured, for --int8'),
+    calibrationClips: count('calibrationClips', 'how many of them; default: 32'),
+    format: choice('format', 'huggingface: a directory in the layout of Python transformers (classifier)', [
+      'onnx',
+      'huggingface',
+    ]),
+    evaluate: text('source', 'labeled videos to measure accuracy of file and checkpoint on (classifier)'),
+    ...jsonOption,
+  },
+  examples: [
+    'export checkpoints/mine --out encoder.onnx',
+    'export checkpoints/classifier --classifier --int8 --evaluate labels.csv',
+    'export checkpoints/mine --certified checkpoints/certify --out certified.onnx',
+  ],
+})
+
+export type ExportCommandOptions = OptionsOf<typeof exporting>

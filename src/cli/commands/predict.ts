@@ -1,0 +1,43 @@
+import { rules } from '../../certify/rules/list.ts'
+import { fraction, positive, wholeNumber } from '../arguments.ts'
+import { choice, count, flag, number, severalArguments, text, texts, withDefault } from '../options/option.ts'
+import { classifierOption, decoderOption, engineOption, jsonOption, threadsOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const predict = defineCommand({
+  name: 'predict',
+  summary: 'name what videos show',
+  description:
+    'Prints the most probable classes of each video. An exported .onnx file is all that is needed.\n' +
+    'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Ends with\n' +
+    '8 when the ensemble abstained on a video because its radius is below --require-radius.',
+  arguments: { videos: severalArguments('videos, folders or lists (.csv, .tsv, .txt)') },
+  options: {
+    ...classifierOption,
+    certified: text('place', 'ensemble file, certificate.json or its folder, instead of --from'),
+    encoder: texts('place', '[certified] the encoder, once for each group; default: as certified'),
+    rule: choice('name', '[certified] the rule, where the ensemble was certified by several', rules),
+    requireRadius: number('r', '[certified] abstain where the certified radius is below this', wholeNumber),
+    target: text('classes', '[certified] also say how many poisons it takes to make each of these classes come out'),
+    top: withDefault(count('top', 'classes to print'), 5),
+    threshold: number('p', 'none of the classes where the most probable one is below this, between 0 and 1', fraction),
+    windows: number('seconds', 'a time line: one prediction for each window of this many seconds', positive),
+    csv: text('file', 'also write a table, one line for each video or window; "-": print it instead of text'),
+    watch: flag('go on with videos that come into the folders, until Ctrl-C; with --json a line for each'),
+    clips: withDefault(count('clips', 'temporal views of every video'), 1),
+    crops: withDefault(count('crops', 'spatial views'), 1),
+    ...engineOption,
+    ...threadsOption,
+    ...decoderOption,
+    ...jsonOption,
+  },
+  examples: [
+    'predict clip.mp4 --from checkpoints/classifier',
+    'predict videos --from classifier.onnx --threshold 0.6 --csv predictions.csv',
+    'predict match.mp4 --from checkpoints/classifier --windows 5',
+    'predict inbox --from checkpoints/classifier --watch --json',
+    'predict clip.mp4 --certified checkpoints/certify --require-radius 3',
+  ],
+})
+
+export type PredictCommandOptions = OptionsOf<typeof predict>

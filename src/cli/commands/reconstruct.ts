@@ -1,0 +1,33 @@
+import { fraction, wholeNumber } from '../arguments.ts'
+import { argument, choice, count, number, text, withDefault } from '../options/option.ts'
+import { decoderOption, engineOption, jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const reconstruct = defineCommand({
+  name: 'reconstruct',
+  summary: 'show what a pretrained model makes of hidden patches',
+  description:
+    'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. Where the model predicts normalized\n' +
+    'patches, these are brought back to pixels with the average mean and std of the visible patches, and shown again\n' +
+    'with the true mean and std of each patch, which the model does not know. Visible patches are shown as they are.',
+  arguments: {
+    checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)'),
+    video: argument('a video file'),
+  },
+  options: {
+    maskRatio: number('ratio', 'share of hidden patches; default: as trained, else 0.9', fraction),
+    mask: choice('kind', 'what is hidden; default: as trained, else tube', ['tube', 'random', 'frame']),
+    stride: count('stride', 'frames from one frame of the clip to the next; default: as trained'),
+    out: withDefault(text('path', 'file name without extension'), 'reconstruction'),
+    seed: withDefault(number('n', 'seed of the mask', wholeNumber), 0),
+    ...engineOption,
+    ...decoderOption,
+    ...jsonOption,
+  },
+  examples: [
+    'reconstruct checkpoints/mine clip.mp4',
+    'reconstruct checkpoints/mine clip.mp4 --mask-ratio 0.75 --out picture',
+  ],
+})
+
+export type ReconstructCommandOptions = OptionsOf<typeof reconstruct>

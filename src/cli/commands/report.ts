@@ -1,0 +1,24 @@
+import { argument, text, unlessNo } from '../options/option.ts'
+import { jsonOption } from '../options/shared.ts'
+import { defineCommand, type OptionsOf } from './definition.ts'
+
+export const report = defineCommand({
+  name: 'report',
+  summary: 'write a page about a certificate, a classifier or a run',
+  description:
+    'Finds out what RUN is and writes one HTML file about it, with everything in it: no network, no scripts. A certificate:\n' +
+    'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it. A classifier:\n' +
+    'accuracy beside baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss,\n' +
+    'reconstructions, speed, files that could not be read, configuration.',
+  arguments: {
+    run: argument('certificate.json or its folder, the folder of a run, of a demo, or of `evaluate --out`'),
+  },
+  options: {
+    out: text('file', 'HTML file; default: report.html beside the result'),
+    pictures: unlessNo('leave out frames of videos: wrongly classified clips, reconstructions'),
+    ...jsonOption,
+  },
+  examples: ['report checkpoints/certify', 'report checkpoints/classifier --out classifier.html'],
+})
+
+export type ReportCommandOptions = OptionsOf<typeof report>

@@ -1,0 +1,58 @@
+/** Options that several commands have. */
+import type { Folds } from '../../dataset/folds.ts'
+import { folds } from '../arguments.ts'
+import { choice, count, flag, type OptionKind, text, texts, withDefault } from './option.ts'
+
+export const jsonOption = { json: flag('print JSON instead of text') }
+
+export const outputOptions = { ...jsonOption, quiet: flag('no progress') }
+
+export const engineOption = {
+  engine: text('name', 'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx'),
+}
+
+export const threadsOption = { threads: count('threads', 'threads of the engine; default: all cores') }
+
+/** What decodes videos. */
+export const decoders = ['node-av', 'ffmpeg'] as const
+
+export const decoderOption = {
+  decoder: withDefault(choice('name', 'what decodes videos', decoders), 'node-av'),
+}
+
+export const workersOption = { workers: count('workers', 'decoding processes; default: one per core') }
+
+export const baseOption = {
+  base: text('folder', 'where relative paths of a list start from; default: the folder the list lies in'),
+}
+
+/** A classifier of any kind. */
+export const classifierOption = {
+  from: text('place', 'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file'),
+}
+
+/** What a run of a certificate has to meet. */
+export const requireOption = {
+  require: texts(
+    'what',
+    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units),\n' +
+      "median-radius>=R, mean-radius>=R; e.g. 'certified@5>=0.6'; repeatable",
+  ),
+}
+
+/** Values of the recipe of a training that are replaced. */
+export const setOption = { set: texts('key=value', 'override one value of the recipe (repeatable)') }
+
+/** @param where the modes whose metrics can be written as a table, in brackets */
+export const trainingOptions = (where = '') => ({
+  page: flag('serve a live page on this machine while the run goes on'),
+  logCsv: flag(`${where}write the metrics as a table, too: metrics.csv in the run folder`),
+  force: flag('start even if the estimated memory exceeds the available memory'),
+})
+
+/** A number of folds, or `column`: those of the list. */
+export function foldsOption(description: string): OptionKind<Folds | undefined> {
+  const is = (value: unknown): value is Folds | undefined =>
+    value === undefined || value === 'column' || typeof value === 'number'
+  return { shown: 'k', description, choices: null, reads: () => folds, is }
+}

@@ -1,0 +1,107 @@
+/** Options of `certify`, `audit` and `lethal-dose`: how videos become features, and features base classifiers. */
+import type { BucketKey } from '../../certify/ensemble/buckets.ts'
+import { learnerKinds } from '../../certify/videos/learners/kinds.ts'
+import { readoutSyntax } from '../../model/readout-name.ts'
+import { fraction, positive, wholeNumber } from '../arguments.ts'
+import { choice, count, flag, number, text, type ValuesOf, withDefault } from './option.ts'
+import { decoders, engineOption, jsonOption } from './shared.ts'
+
+/** `augmentationKinds`, written out so that `--help` loads nothing of what makes them. */
+const augmentationNames = ['rotate', 'shear', 'shift', 'color', 'mirror', 'crop', 'time', 'speed']
+
+/** What `--from` may name. */
+export const encoderSources =
+  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
+  'pixels: no encoder'
+
+/** What DATA may be. */
+export const labeledSources = 'a folder per class, or a list with path,label[,group][,split][,time]'
+
+/** @param out the folder where `--out` is left out */
+export const studyOptions = (out: string) => ({
+  test: text('data', 'videos to predict; default: the test split of DATA'),
+  testShare: number('share', 'share of DATA to predict if it has no split column', fraction),
+  split: choice(
+    'rule',
+    'how videos are split into protected and predicted: list: by the split column, by hash if it is empty; folders: by\n' +
+      'folders named train, validation or test; hash: by hash; default: list for a list, hash for a folder',
+    ['list', 'folders', 'hash'],
+  ),
+  classes: text(
+    'names',
+    'the classes, separated by commas, or a file with one name per line (or config.json of a classifier); videos with\n' +
+      'other labels are left out; default: any classes',
+  ),
+  by: choice(
+    'key',
+    'key that assigns a video to a partition; the radius counts these units; default: content (periods with rule temporal)',
+    ['content', 'id', 'source'],
+  ),
+  trusted: text(
+    'data',
+    'videos that the attacker cannot change; their features set the scale of all features; no labels needed',
+  ),
+  clips: count('clips', 'clips of each training video'),
+  testClips: count('testClips', 'clips of each predicted video, whose features are averaged (default: as --clips)'),
+  augment: text(
+    'list',
+    `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationNames.join(', ')}`,
+  ),
+  stride: count('stride', 'frames between two frames of a clip; default: the stride the encoder was trained with'),
+  readout: text(
+    'name',
+    `[ridge, nearest_mean, linear] ${readoutSyntax};\nwith pixels also hog, hog-color; default: mean`,
+  ),
+  lambda: number('value', '[ridge] regularization strength', positive),
+  epochs: count('epochs', '[attentive, full, scratch] epochs of training for each base classifier'),
+  learningRate: number('value', '[attentive] peak learning rate', positive),
+  recipe: text('name', '[full, scratch] a fine-tuning recipe, by name or as a YAML file'),
+  out: withDefault(text('folder', 'output folder'), out),
+  cache: text('folder', 'folder of cached features; default: OUT/store'),
+  seed: number('n', 'seed of the split, the spread and all random numbers', wholeNumber),
+  ...engineOption,
+  threads: count('threads', 'threads of the engine and of base classifiers'),
+  workers: count('workers', 'decoding processes'),
+  decoder: choice('name', 'video decoder', decoders),
+  ...jsonOption,
+  quiet: flag('no progress and no notes'),
+})
+
+/** Where the encoder comes from: what decides the claim. */
+export const provenanceOptions = {
+  trainedOn: text('data', 'data the encoder was trained on, or its training-manifest.json'),
+  trust: choice('origin', 'origin of the encoder; default: read from its training manifest', [
+    'external',
+    'public',
+    'protected_set',
+    'fixed',
+  ]),
+  labelsUsed: flag('labels of DATA were used to train or choose the encoder'),
+}
+
+/** The bounds of rule `temporal`. */
+export const periodOptions = {
+  period: text('length', '[rule temporal] length of a period: 12h, 7d, 4w, or a number if times are numbers'),
+  until: text('time', '[rule temporal] the first time after the newest period, e.g. 2024-06-01'),
+  coverage: count('coverage', '[rule temporal] periods that each of the K base classifiers is trained on; default: 1'),
+}
+
+/** The one ensemble of `certify` and `audit`. */
+export const ensembleOptions = {
+  learner: withDefault(
+    choice(
+      'kind',
+      'base classifier: ridge, nearest_mean, linear: a head on pooled features; attentive: a head on tokens;\n' +
+        'full: fine-tunes all weights for each partition; scratch, scratch_augmented: trains from fresh weights',
+      learnerKinds,
+    ),
+    'ridge',
+  ),
+  seedsPerPartition: count('seedsPerPartition', 'DPA*: base classifiers per partition; their scores are summed'),
+  spread: count('spread', 'spread of Finite Aggregation', { shown: 'd' }),
+}
+
+/** What all three commands read of their options; those that one of them lacks are left out. Rule `temporal` decides `by`. */
+export type StudyOptions = Omit<ValuesOf<ReturnType<typeof studyOptions>>, 'by'> & {
+  readonly by?: BucketKey
+} & Partial<ValuesOf<typeof provenanceOptions> & ValuesOf<typeof periodOptions> & ValuesOf<typeof ensembleOptions>>
