@@ -228,7 +228,7 @@ test.each([
   ['a spread whose offsets are not named', ['--spread', '3'], '--offsets'],
   ['a rule without a spread beside one', ['--rule', 'dpa', '--spread', '3'], '3 learners for --rule'],
   ['a rule that needs rankings', ['--rule', 'dpa,roe'], 'first choices'],
-  ['an unknown rule', ['--rule', 'dpa,nonsense'], 'rules'],
+  ['an unknown rule', ['--rule', 'dpa,nonsense'], '--rule'],
 ] as const)('certify --votes refuses %s before anything is written', async (_, options, message) => {
   const { code, radii, result } = await certify('votes.csv', ...options)
   expect([code, radii]).toEqual([2, []])

@@ -1,7 +1,6 @@
 /** `hf:OWNER/NAME` in the place of a checkpoint: the weights are downloaded before the command begins, which then has a folder. */
 import type { Command } from 'commander'
 import { hubPrefix } from '../hub/prefix.ts'
-import { interruptSignal } from './interrupt.ts'
 
 /** Options and arguments that name weights. In `--set` they stand behind the key. */
 const options = ['from', 'encoder', 'set'] as const
@@ -36,12 +35,14 @@ async function replaceIn(value: unknown, command: Command): Promise<unknown> {
 
 async function folderOf(name: string, quiet: boolean): Promise<string> {
   // Loaded for those alone who ask for it.
-  const [{ weightsInCache }, { parseReference }, { ProgressDisplay }, { gottenLines, megabytes }] = await Promise.all([
-    import('../hub/get-weights.ts'),
-    import('../hub/reference.ts'),
-    import('../train/progress.ts'),
-    import('./get.ts'),
-  ])
+  const [{ weightsInCache }, { parseReference }, { ProgressDisplay }, { gottenLines, megabytes }, { interruptSignal }] =
+    await Promise.all([
+      import('../hub/get-weights.ts'),
+      import('../hub/reference.ts'),
+      import('../train/progress.ts'),
+      import('./get.ts'),
+      import('./interrupt.ts'),
+    ])
   const reference = parseReference(name)
   const interrupt = interruptSignal('Run the same command again: what has arrived is kept.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
+import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { forecastCertification } from '../../src/certify/videos/forecast/forecast.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
@@ -23,10 +23,10 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const job = {
+const job: CertifyVideosJob = {
   ...{ data, from: 'pixels', partitions: [3, 30], rules: ['dpa', 'roe', 'fa', 'roe_fa'], spread: 2 },
   ...{ workers: 1, threads: 1, out: place('out') },
-} as const
+}
 
 it('names learners, samples, files and the largest radius of the run that follows, and writes nothing', async () => {
   const before = readdirSync(folder)

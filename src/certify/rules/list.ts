@@ -4,15 +4,18 @@ import { finiteAggregationExact } from './coverage.ts'
 import { dpa } from './dpa.ts'
 import { encoderGroups } from './encoder-groups.ts'
 import { finiteAggregation } from './finite-aggregation.ts'
+import { type Rule, type RunRule, rules } from './names.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 import { runOffElection } from './run-off-election.ts'
 import { runOffFinite } from './run-off-finite.ts'
 import { temporal } from './temporal.ts'
 
-const list = [dpa, finiteAggregation, finiteAggregationExact, runOffElection, runOffFinite, encoderGroups, temporal]
+export { type Rule, type RunRule, rules } from './names.ts'
 
-/** Name of an aggregation rule, such as `dpa` or `roe_fa`. */
-export type Rule = (typeof list)[number]['name']
+/** In the order of `names.ts`. */
+const list: readonly (AggregationRule & { readonly name: Rule })[] = [
+  ...[dpa, finiteAggregation, finiteAggregationExact, runOffElection, runOffFinite, encoderGroups, temporal],
+]
 
 /**
  * The plurality of disjoint partitions once more, certified by looking into ridge heads (`label-flip.ts`), so not from ballots
@@ -22,9 +25,6 @@ const whiteBoxDpa = {
   ...{ ...dpa, name: 'dpa_white_box', title: 'DPA white-box', collective: null, stroke: 'dashed', targeted: null },
 } as const satisfies AggregationRule
 
-/** What a run of a certification goes by. */
-export type RunRule = Rule | (typeof whiteBoxDpa)['name']
-
 /** Names of what runs go by. */
 export const runRules: readonly RunRule[] = [...list, whiteBoxDpa].map(({ name }) => name)
 
@@ -32,14 +32,6 @@ export const runRules: readonly RunRule[] = [...list, whiteBoxDpa].map(({ name }
 export function ballotRule(rule: RunRule): Rule {
   return rule === whiteBoxDpa.name ? dpa.name : rule
 }
-
-/** Names of all rules. */
-export const rules: readonly Rule[] = list.map(({ name }) => name)
-
-/** Rules that stand beside each other in one certification: the others are certified alone. */
-export const combinedRules: readonly Rule[] = rules.filter((rule) =>
-  ['partitions', 'spread'].includes(ruleNamed(rule).layout),
-)
 
 /** Both count votes of the same learners. */
 export const defaultRules: readonly Rule[] = [dpa.name, runOffElection.name]

@@ -1,4 +1,6 @@
 /** What an aggregation rule is. A new one is an object of this kind in a file of its own, and an entry in `list.ts`. */
+
+import type { RunRule } from './names.ts'
 import type { CertifiedPrediction } from './plurality.ts'
 
 /**
@@ -106,7 +108,7 @@ export interface CollectiveAttack {
 
 export interface AggregationRule {
   /** In options and files. */
-  readonly name: string
+  readonly name: RunRule
   /** In tables and figures. */
   readonly title: string
   readonly layout: Layout

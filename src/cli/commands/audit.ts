@@ -1,4 +1,4 @@
-import { rules } from '../../certify/rules/list.ts'
+import { rules } from '../../certify/rules/names.ts'
 import { argument, choice, count, flag, mandatory, texts, withDefault } from '../options/option.ts'
 import { encoderSources, ensembleOptions, labeledSources, periodOptions, studyOptions } from '../options/study.ts'
 import { defineCommand, type OptionsOf } from './definition.ts'

@@ -1,4 +1,4 @@
-import { combinedRules } from '../../certify/rules/list.ts'
+import { rules } from '../../certify/rules/names.ts'
 import { choice, count, flag, optionalArgument, text, texts, unlessNo, withDefault } from '../options/option.ts'
 import { requireOption } from '../options/shared.ts'
 import {
@@ -28,7 +28,7 @@ export const certify = defineCommand({
     partitions: withDefault(text('list', 'K, or several separated by commas: 50,100,200'), '50'),
     rule: text(
       'list',
-      `some of ${combinedRules.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
+      `some of ${rules.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
         'with --votes: dpa, or fa with --offsets; for scores also roe, or roe_fa',
     ),
     threat: choice(

@@ -1,4 +1,4 @@
-import { learnerKinds } from '../../certify/videos/learners/kinds.ts'
+import { learnerKinds } from '../../certify/videos/learners/names.ts'
 import { argument, choice, count, mandatory, text, texts, withDefault } from '../options/option.ts'
 import { encoderSources, labeledSources, provenanceOptions, studyOptions } from '../options/study.ts'
 import { defineCommand, type OptionsOf } from './definition.ts'

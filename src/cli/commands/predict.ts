@@ -1,4 +1,4 @@
-import { rules } from '../../certify/rules/list.ts'
+import { rules } from '../../certify/rules/names.ts'
 import { fraction, positive, wholeNumber } from '../arguments.ts'
 import { choice, count, flag, number, severalArguments, text, texts, withDefault } from '../options/option.ts'
 import { classifierOption, decoderOption, engineOption, jsonOption, threadsOption } from '../options/shared.ts'

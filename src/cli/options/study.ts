@@ -1,6 +1,6 @@
 /** Options of `certify`, `audit` and `lethal-dose`: how videos become features, and features base classifiers. */
 import type { BucketKey } from '../../certify/ensemble/buckets.ts'
-import { learnerKinds } from '../../certify/videos/learners/kinds.ts'
+import { learnerKinds } from '../../certify/videos/learners/names.ts'
 import { readoutSyntax } from '../../model/readout-name.ts'
 import { fraction, positive, wholeNumber } from '../arguments.ts'
 import { choice, count, flag, number, text, type ValuesOf, withDefault } from './option.ts'

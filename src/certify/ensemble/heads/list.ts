@@ -1,11 +1,13 @@
-/** All kinds of heads. A new one is a file beside this, and an entry here. */
+/** All kinds of heads. A new one is a file beside this, an entry here, and its name in `names.ts`. */
 import { invalidArgument } from '../../../core/errors.ts'
 import type { HeadKind } from './head-kind.ts'
+import { type HeadName, headNames } from './names.ts'
 import { nearestMean } from './nearest-mean.ts'
 import { ridge } from './ridge.ts'
 import { softmax } from './softmax.ts'
 
-const kinds = [ridge, nearestMean, softmax] as const
+/** In the order of `names.ts`. */
+const kinds = [ridge, nearestMean, softmax] as const satisfies readonly { readonly name: HeadName }[]
 
 type OptionsOf<Kind> = Kind extends HeadKind<infer Options, string> ? Options : never
 type Filled<Options> = Options extends unknown ? Required<Options> & { readonly scaling: 'unit' | 'none' } : never
@@ -18,10 +20,6 @@ export type HeadOptions = OptionsOf<(typeof kinds)[number]> & {
 
 /** Every value filled in: what is recorded and digested. */
 export type ResolvedHead = Filled<OptionsOf<(typeof kinds)[number]>>
-
-/** What users call the heads. */
-export type HeadName = (typeof kinds)[number]['name']
-export const headNames: readonly HeadName[] = kinds.map(({ name }) => name)
 
 /**
  * The head that a user names.

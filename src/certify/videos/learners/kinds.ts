@@ -1,11 +1,15 @@
 /**
  * The base learners that a user may name, and what is known of each without loading what trains it. A head brings its own facts
- * (`ensemble/heads/list.ts`); a learner that an engine trains has a line here and a trainer in this folder.
+ * (`ensemble/heads/list.ts`); a learner that an engine trains has a line in `names.ts` and a trainer in this folder.
  */
 import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
-import { type HeadName, headNames, optionsOfHead } from '../../ensemble/heads/list.ts'
+import { optionsOfHead } from '../../ensemble/heads/list.ts'
+import { type HeadName, headNames } from '../../ensemble/heads/names.ts'
+import { type EngineKind, type EngineKindName, engineKinds, type LearnerKind, learnerKinds } from './names.ts'
+
+export { type LearnerKind, learnerKinds } from './names.ts'
 
 /** Kind of the base learners and how they are trained. */
 export interface LearnerOptions {
@@ -22,39 +26,11 @@ export interface LearnerOptions {
   readonly seed?: number
 }
 
-/** Options that some kinds have. */
-type OwnOption = 'lambda' | 'epochs' | 'learningRate' | 'recipe'
-
-interface EngineKind {
-  /** Tokens of the encoder, or frames. */
-  readonly reads: 'tokens' | 'frames'
-  /** Whether it takes only the sizes of the checkpoint that is named. */
-  readonly fresh: boolean
-  readonly options: readonly OwnOption[]
-}
-
-/** `full`: from the encoder's weights; `scratch`: the same model from fresh weights; `scratch_augmented`: with strong augmentation. */
-const engineKinds = {
-  attentive: { reads: 'tokens', fresh: false, options: ['epochs', 'learningRate'] },
-  full: { reads: 'frames', fresh: false, options: ['epochs', 'recipe'] },
-  scratch: { reads: 'frames', fresh: true, options: ['epochs', 'recipe'] },
-  scratch_augmented: { reads: 'frames', fresh: true, options: ['epochs', 'recipe'] },
-} as const satisfies Readonly<Record<string, EngineKind>>
-
-type EngineKindName = keyof typeof engineKinds
 /** Heads in closed form or by full-batch steps, on one row of features a clip. */
 export type HeadKind = HeadName
 export type FrameLearnerKind = {
   [Name in EngineKindName]: (typeof engineKinds)[Name]['reads'] extends 'frames' ? Name : never
 }[EngineKindName]
-/** Names of base learners. */
-export type LearnerKind = HeadName | EngineKindName
-
-const engineNames = Object.keys(engineKinds) as EngineKindName[]
-
-/** All of them. */
-export const learnerKinds: readonly LearnerKind[] = [...headNames, ...engineNames]
-
 /** Null for a head. */
 function engineKind(kind: LearnerKind): EngineKind | null {
   return Object.hasOwn(engineKinds, kind) ? engineKinds[kind as EngineKindName] : null
