@@ -1,6 +1,5 @@
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import type { Folds } from '../dataset/folds.ts'
 import { type OfficialDataset, type OfficialName, writeOfficialDataset } from '../dataset/official/official.ts'
 import { type SplitData, splitData } from '../dataset/split-data.ts'
 import { formatSplitRecord } from '../dataset/split-record.ts'

@@ -1,7 +1,14 @@
 import { automaticReadout, readoutSyntax } from '../../model/readout-name.ts'
 import { wholeNumber } from '../arguments.ts'
 import { anyArguments, choice, count, flag, number, text } from '../options/option.ts'
-import { engineOption, foldsOption, outputOptions, setOption, threadsOption, trainingOptions } from '../options/shared.ts'
+import {
+  engineOption,
+  foldsOption,
+  outputOptions,
+  setOption,
+  threadsOption,
+  trainingOptions,
+} from '../options/shared.ts'
 import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const finetune = defineCommand({
