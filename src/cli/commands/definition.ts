@@ -1,6 +1,7 @@
 /** A command: what it is called, what may be given to it, and what help says of it. */
 import { Argument, Command, Option } from 'commander'
 import { optionOf } from '../arguments.ts'
+import { inTypedNames } from '../option-names.ts'
 import {
   type ArgumentKind,
   type ArgumentKinds,
@@ -62,10 +63,14 @@ export function command<Arguments extends ArgumentKinds, Options extends OptionK
       const goOn = definition.resumes === true ? 'resume' : 'again'
       await runCommand(
         { json: options.json === true },
-        () => {
+        async () => {
           requireValues(definition.arguments, given)
           requireValues(definition.options, options)
-          return run(given, options, added)
+          try {
+            await run(given, options, added)
+          } catch (error) {
+            throw inTypedNames(error, Object.keys(definition.options))
+          }
         },
         goOn,
       )
