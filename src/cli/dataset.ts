@@ -1,21 +1,27 @@
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { type Duplicates, findDuplicates, type SimilarVideos } from '../dataset/duplicates.ts'
 import { type OfficialDataset, type OfficialName, writeOfficialDataset } from '../dataset/official/official.ts'
 import { type SplitData, splitData } from '../dataset/split-data.ts'
 import { formatSplitRecord } from '../dataset/split-record.ts'
+import { ProgressDisplay } from '../train/progress.ts'
 import type { DatasetCommandOptions } from './commands/dataset.ts'
+import { interruptSignal } from './interrupt.ts'
 import { invocation } from './invocation.ts'
 
 /** Names that are printed of each kind; files and `--json` have all. */
 const mostNamed = 10
+/** Sets that look alike. */
+const mostSets = 50
 
 /** `videomae dataset`. */
 export async function datasetCommand(
-  name: OfficialName | 'split',
+  name: OfficialName | 'split' | 'duplicates',
   folder: string,
   options: DatasetCommandOptions,
 ): Promise<void> {
   if (name === 'split') return splitCommand(folder, options)
+  if (name === 'duplicates') return duplicatesCommand(folder, options)
   const { validation, test, seed, groups, folds } = options
   for (const [option, value] of Object.entries({ validation, test, seed, groups, folds }))
     if (value !== undefined) throw unusedArgument(`--${option}`, `with ${name}, whose split is the official one`, value)
@@ -37,6 +43,56 @@ async function splitCommand(source: string, options: DatasetCommandOptions): Pro
   const split = await splitData(source, { out, seed, validation, test, folds, groups: pattern })
   process.stdout.write(json ? `${JSON.stringify(split)}\n` : splitText(split))
 }
+
+async function duplicatesCommand(source: string, options: DatasetCommandOptions): Promise<void> {
+  const { json = false, out = 'duplicates', ...others } = options
+  const { annotations, validation, test, seed, groups, folds } = others
+  for (const [option, value] of Object.entries({ annotations, validation, test, seed, groups, folds }))
+    if (value !== undefined) throw unusedArgument(`--${option}`, 'with duplicates, which divides nothing', value)
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
+  const interrupt = interruptSignal()
+  try {
+    const onProgress = display.counter('videos')
+    const found = await findDuplicates(source, { out, onProgress, signal: interrupt.signal })
+    display.end()
+    process.stdout.write(json ? `${JSON.stringify(found)}\n` : duplicatesText(found))
+  } finally {
+    display.end()
+    interrupt.dispose()
+  }
+}
+
+function duplicatesText({ similar, videos, unreadable, list, files, lines }: Duplicates): string {
+  const differing = (key: 'label' | 'split'): SimilarVideos[] =>
+    similar.filter((set) => new Set(set.videos.map((video) => video[key])).size > 1)
+  const text = [
+    ...lines,
+    `${similar.length} ${similar.length === 1 ? 'set' : 'sets'} of videos that look alike, among ${videos} videos`,
+    ...similar.slice(0, mostSets).map((set) => `  ${setText(set)}`),
+    ...(similar.length > mostSets ? [`  and ${similar.length - mostSets} more, in ${files[1]}`] : []),
+    ...counted(differing('label').map(shortText), 'have several labels'),
+    ...counted(differing('split').map(shortText), 'are on several sides of the split'),
+    ...counted(
+      unreadable.map(({ id, reason }) => `${id}: ${reason}`),
+      'could not be read',
+    ),
+    `wrote ${files.join(', ')}`,
+    ...(similar.length === 0
+      ? []
+      : [
+          `Nothing was changed. ${list} has them as groups, which stay on one side of a split. Look at them before you use it.`,
+        ]),
+  ]
+  return text.map((line) => `${printable(line)}\n`).join('')
+}
+
+const namesOf = ({ videos }: SimilarVideos): string[] =>
+  videos.map(({ id, label }) => (label === undefined ? id : `${id} (${label})`))
+
+const setText = (set: SimilarVideos): string =>
+  `${set.group}: ${namesOf(set).join(', ')}${set.sameFile ? ', copies of one file' : ''}`
+
+const shortText = (set: SimilarVideos): string => namesOf(set).slice(0, 2).join(' and ')
 
 function patternOf(text: string): RegExp {
   try {

@@ -53,10 +53,18 @@ const table: Record<string, Record<string, Use>> = {
   },
   dataset: {
     ...used('--out', '--json'),
-    '--annotations': { refused: ['dataset split videos --annotations videos'] },
-    ...refused(['dataset ucf101 videos'], ['--groups (a)', '--folds 2']),
-    ...refused(['dataset ucf101 videos', 'dataset split videos --folds 2'], ['--validation 0.1', '--test 0.1']),
-    ...refused(['dataset ucf101 videos', 'dataset split videos --folds column'], ['--seed 1']),
+    '--annotations': {
+      refused: ['dataset split videos --annotations videos', 'dataset duplicates videos --annotations videos'],
+    },
+    ...refused(['dataset ucf101 videos', 'dataset duplicates videos'], ['--groups (a)', '--folds 2']),
+    ...refused(
+      ['dataset ucf101 videos', 'dataset duplicates videos', 'dataset split videos --folds 2'],
+      ['--validation 0.1', '--test 0.1'],
+    ),
+    ...refused(
+      ['dataset ucf101 videos', 'dataset duplicates videos', 'dataset split videos --folds column'],
+      ['--seed 1'],
+    ),
   },
   get: used('--json', '--quiet'),
   prepare: {

@@ -4,7 +4,7 @@ import { foldsOption, jsonOption } from '../options/shared.ts'
 import { defineCommand, type OptionsOf } from './definition.ts'
 
 /** `officialNames`, written out so that `--help` loads nothing of what reads them. */
-const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics', 'split'] as const
+const datasets = ['ucf101', 'hmdb51', 'ssv2', 'kinetics', 'split', 'duplicates'] as const
 
 export const dataset = defineCommand({
   name: 'dataset',
@@ -13,10 +13,11 @@ export const dataset = defineCommand({
     'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics and writes a list for each\n' +
     'official split, with groups where the data set has them, and the classes in their official order. Says which videos\n' +
     'are missing. Reads no video.\n' +
-    'split: divides videos of your own, stratified by class, with groups and copies on one side.',
+    'split: divides videos of your own, stratified by class, with groups and copies on one side.\n' +
+    'duplicates: finds videos that look alike, also encoded again or resized, and writes a list with them as groups.',
   arguments: {
-    name: choiceArgument('the data set; split: your own', datasets),
-    folder: argument('where its videos lie, in any subfolders; split: also a list'),
+    name: choiceArgument('the data set; split, duplicates: your own', datasets),
+    folder: argument('where its videos lie, in any subfolders; split, duplicates: also a list'),
   },
   options: {
     annotations: text('folder', 'where the annotation files lie; default: the folder of the videos'),
@@ -33,6 +34,7 @@ export const dataset = defineCommand({
     'dataset kinetics kinetics400 --out lists',
     "dataset split videos --groups '(subject\\d+)'",
     'dataset split labels.csv --folds column --out folds',
+    'dataset duplicates videos --out alike',
   ],
 })
 
