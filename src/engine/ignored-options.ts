@@ -7,6 +7,7 @@ const ignored: ReadonlyMap<string, readonly IgnoredOption[]> = new Map([
   ['reference', ['threads', 'device', 'precision']],
   ['cuda', ['threads']],
   ['webgpu', ['threads']],
+  ['tfjs', ['threads']],
 ])
 
 /** @param engine its name; null where the machine decides */

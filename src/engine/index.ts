@@ -18,6 +18,7 @@ const loaders: ReadonlyMap<string, () => Promise<Engine>> = new Map([
   ['native', async () => (await import('./native/index.ts')).nativeEngine],
   ['cuda', async () => (await import('./cuda/index.ts')).cudaEngine],
   ['webgpu', async () => (await import('./webgpu/index.ts')).webgpuEngine],
+  ['tfjs', async () => (await import('./tfjs/index.ts')).tfjsEngine],
   ['reference', async () => (await import('./reference/index.ts')).referenceEngine],
 ])
 

@@ -21,7 +21,8 @@ export type EstimateOptions = Pick<EngineOptions, 'precision' | 'recompute'>
  * What an engine takes of the machine's own memory. For `cuda` that is a copy of the state: what the GPU needs is compared with
  * what it has when the session is opened.
  *
- * `webgpu` is estimated as `onnx` is, with the state twice, before and after an update: many GPUs share the memory of the machine.
+ * `webgpu` and `tfjs` are estimated as `onnx` is, with the state twice, before and after an update: many GPUs share the memory of
+ * the machine.
  *
  * Every program of an `onnx` session keeps what it has once taken, so their workspaces add up.
  *
@@ -44,7 +45,7 @@ export function estimateMemory(
     return { state, gradients, workspace: Math.max(0, ...all) - gradients }
   }
   const peaks = programs.map((program) => peakBytes(program))
-  const copies = engine === 'webgpu' ? 2 : 1
+  const copies = engine === 'webgpu' || engine === 'tfjs' ? 2 : 1
   return { state: copies * state, gradients, workspace: arenaFactor * peaks.reduce((sum, peak) => sum + peak, 0) }
 }
 

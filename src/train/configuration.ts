@@ -198,7 +198,7 @@ export const engineSchema = z
       .nullable()
       .default('auto')
       .describe(
-        'auto, native, onnx, cuda, webgpu or reference. auto, or null: native where it can run, else onnx. cuda and webgpu are used where they are asked for.',
+        'auto, native, onnx, cuda, webgpu, tfjs or reference. auto, or null: native where it can run, else onnx. cuda, webgpu and tfjs are used where they are asked for.',
       ),
     threads: countSchema('threads').nullable().default(null).describe('null: the cores this process may use.'),
     device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),

@@ -6,6 +6,7 @@ import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
+import { inThreadTfjsEngine } from '../../src/engine/tfjs/index.ts'
 import { inThreadWebgpuEngine } from '../../src/engine/webgpu/index.ts'
 import { WebgpuSession } from '../../src/engine/webgpu/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
@@ -31,18 +32,30 @@ const graphsOnCpu: Engine = {
     WebgpuSession.open(await loadRuntime(), programs, { provider: 'cpu', largestScores: 4 * 60 }),
 }
 
+/** The engine tfjs on its slowest backend; without a device it takes the best that is installed, WebAssembly in these tests. */
+const tfjsOnCpu: Engine = {
+  ...inThreadTfjsEngine,
+  name: 'tfjs cpu',
+  open: (programs, options) => inThreadTfjsEngine.open(programs, { ...options, device: 'cpu' }),
+}
+
+/** Engines beside the listed ones, always in the calling thread. */
+const additional = [graphsOnCpu, tfjsOnCpu]
+
 /** Declares the tests of `body` for every engine; those of an engine that cannot run here are skipped, with the reason. */
 export function describeEngines(title: string, body: (engine: () => Promise<Engine>, name: string) => void): void {
   for (const { name, available, detail } of listed) {
     describe.skipIf(!available)(`${title}: ${name} (${detail})`, () => body(() => engineNamed(name), name))
   }
-  describe(`${title}: ${graphsOnCpu.name}`, () => body(async () => graphsOnCpu, graphsOnCpu.name))
+  for (const engine of additional) {
+    describe(`${title}: ${engine.name}`, () => body(async () => engine, engine.name))
+  }
 }
 
 /** The engines without their threads, which take longer to start than an operation to check. */
 const inThread = [
   ...[inThreadOnnxEngine, inThreadNativeEngine, inThreadCudaEngine, inThreadWebgpuEngine],
-  ...[referenceEngine, graphsOnCpu],
+  ...[inThreadTfjsEngine, referenceEngine, ...additional],
 ]
 
 /** @throws where an engine has no form without a thread */

@@ -1,11 +1,11 @@
 /**
- * Times whole training steps of the WebGPU engine on the adapter of this machine against `native` and `onnx`, interleaved:
+ * Times whole training steps of one engine, `webgpu` by default, on this machine against `native` and `onnx`, interleaved:
  * milliseconds and clips per second, and how many times as fast as the other engine.
  *
- *     npx tsx scripts/bench/webgpu-step.ts [--case a,b] [--against native,onnx] [--rounds 3] [--steps 3] [--json out.json]
+ *     npx tsx scripts/bench/engine-step.ts [--engine webgpu] [--case a,b] [--against native,onnx] [--rounds 3] [--steps 3] [--json out.json]
  *
  * Cases are those of train-step-cases.ts: a is ViT-S, b is ViT-B, c is ViT-Ti at 112 pixels. The first step of each engine compiles
- * and is not counted. An engine that cannot run here, or fails, is named and left out. Has not run on a GPU yet.
+ * and is not counted. An engine that cannot run here, or fails, is named and left out. `webgpu` has not run on a GPU yet.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -18,6 +18,7 @@ import { trainStepCases } from './train-step-cases.ts'
 
 const { values } = parseArgs({
   options: {
+    engine: { type: 'string', default: 'webgpu' },
     case: { type: 'string', default: 'a,b' },
     against: { type: 'string', default: 'native,onnx' },
     rounds: { type: 'string', default: '3' },
@@ -25,7 +26,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 })
-const { available, detail } = await (await engineNamed('webgpu')).probe()
+const { available, detail } = await (await engineNamed(values.engine)).probe()
 console.log(detail)
 if (!available) process.exit(exitCodes.environment)
 
@@ -70,21 +71,23 @@ for (const name of values.case.split(',')) {
   const { title, batch } = trainStepCases[name]
   console.log(`${name}: ${title}`)
   const sessions: Timed[] = []
-  for (const engine of ['webgpu', ...values.against.split(',')]) {
+  for (const engine of [values.engine, ...values.against.split(',')]) {
     const timed = await begin(engine, name)
     if (timed !== null) sessions.push(timed)
   }
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const timed of sessions) await runSteps(timed, name, Number(values.steps))
   }
-  const own = sessions.find(({ engine }) => engine === 'webgpu')
+  const own = sessions.find(({ engine }) => engine === values.engine)
   for (const { engine, times, session } of sessions) {
     const milliseconds = median(times)
     const clipsPerSecond = (1000 * batch) / milliseconds
-    const ratio = own === undefined ? '' : `, webgpu is ${(milliseconds / median(own.times)).toFixed(2)} times as fast`
+    const ratio =
+      own === undefined ? '' : `, ${values.engine} is ${(milliseconds / median(own.times)).toFixed(2)} times as fast`
     console.log(`  ${engine}: ${milliseconds.toFixed(0)} ms, ${clipsPerSecond.toFixed(1)} clips/s${ratio}`)
     results.push({ case: name, engine, milliseconds, clipsPerSecond })
     await session.close()
   }
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ adapter: detail, results }, null, 2)}\n`)
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ engine: values.engine, detail, results }, null, 2)}\n`)

