@@ -166,7 +166,7 @@ export {
   startsFresh,
 } from './certify/videos/learners/kinds.ts'
 export { SessionPool } from './certify/videos/learners/session-pool.ts'
-export type { LearnerSamples, LearnerTrainer, Workplace } from './certify/videos/learners/trainer.ts'
+export type { LearnerSamples, LearnerTrainer, TrainerContext } from './certify/videos/learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './certify/videos/learners/video-set.ts'
 export {
   type CertifyVideosOptions,

@@ -16,7 +16,7 @@ const precision = values.precision === 'float32' ? 'float32' : 'bfloat16'
 const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(2)
 
 /** An H200; its multiprocessors decide the size of a few small buffers. */
-const device = { multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsProduct: () => true }
+const device = { multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsMatmul: () => true }
 
 console.log(`${precision}; activations and gradients (state and inputs beside them), GiB; operations of a step`)
 for (const given of gpuCases) {

@@ -28,7 +28,7 @@ import { readoutWidth } from '../../src/model/readout.ts'
 import { readoutName } from '../../src/model/readout-name.ts'
 import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.ts'
 import { gramOfRows } from '../../src/numeric/ridge.ts'
-import { DenseProduct } from '../../src/numeric/wasm/product.ts'
+import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList } from './readout-heads.ts'
 
@@ -149,7 +149,7 @@ function products({ width, rows }: Rows, scale: FeatureScale) {
     for (let k = 0; k < width; k++) inputs[i * (width + 1) + k] = scaled[k] / length
     inputs[i * (width + 1) + width] = 1
   }
-  return gramOfRows(new DenseProduct('f64'), inputs, all.length, width + 1)
+  return gramOfRows(new Matmul('f64'), inputs, all.length, width + 1)
 }
 
 /** [videos to predict] the class that a ridge head answers that was trained on some videos. */

@@ -16,7 +16,7 @@ import { computeFeatures } from '../../src/inference/features.ts'
 import { readoutName } from '../../src/model/readout-name.ts'
 import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.ts'
 import { gramOfRows } from '../../src/numeric/ridge.ts'
-import { DenseProduct } from '../../src/numeric/wasm/product.ts'
+import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
 import { balanced, drawsOf, interval, meanRows, type Rows, readList, standardizedRows } from './readout-heads.ts'
 
@@ -82,7 +82,7 @@ function answersOf(rows: Rows): ReadonlyMap<number, readonly Int32Array[]> {
   const found = new Map(counts.map((count) => [count, drawn.map(() => new Int32Array(videos.length))]))
   for (const part of parts) {
     const inputs = standardizedRows(rows, (v) => videos[v].part !== part)
-    const { gram, stride } = gramOfRows(new DenseProduct('f64'), inputs, videos.length, rows.width + 1)
+    const { gram, stride } = gramOfRows(new Matmul('f64'), inputs, videos.length, rows.width + 1)
     for (const draw of drawn) {
       const ordered = order(part, draw)
       for (const count of counts) {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { RandomStream } from '../../src/core/random.ts'
 import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
 import { standardization } from '../../src/numeric/standardization.ts'
-import { DenseProduct } from '../../src/numeric/wasm/product.ts'
+import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 
 /** A row of a list. */
 export interface Video {
@@ -78,7 +78,7 @@ export function answers(
     }
     const labels = Int32Array.from(train, (at) => videos[owners[at]].class)
     const samples = { count: train.length, width, classes, inputs, labels, bucketSizes: [train.length], buckets: [0] }
-    const weights = trainRidge(samples, lambda * train.length, new DenseProduct('f64'), new StatisticsCache(1))
+    const weights = trainRidge(samples, lambda * train.length, new Matmul('f64'), new StatisticsCache(1))
     const scores = videos.map(() => new Float64Array(classes))
     for (const [i, owner] of owners.entries()) {
       if (videos[owner].part !== part) continue

@@ -42,7 +42,7 @@ try {
         ? initialize(parameterShapes(model, 'encoder'), 0)
         : (await openCheckpoint(directory.checkpointPath(step))).state
     await session.writeState(new Map([...state].filter(([name]) => encoder.has(name))))
-    const signs = await videos.look(session)
+    const signs = await videos.measure(session)
     if (signs === null) throw new Error('Expected more videos that can be read.')
     const { arrowOfTime, flowDirection, effectiveRank, videos: count } = signs
     const name = step === 0 ? 'fresh' : path.basename(directory.checkpointPath(step))

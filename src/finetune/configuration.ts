@@ -125,7 +125,7 @@ const evaluationSchema = z
     every: durationSchema
       .nullable()
       .default(null)
-      .describe('From one look at the validation videos to the next; null: twenty times in the run.'),
+      .describe('From one validation pass to the next; null: twenty times in the run.'),
     clips: countSchema('clips').default(5).describe('Temporal views of every test video.'),
     crops: countSchema('crops').default(3).describe('Spatial views.'),
     batch: countSchema('batch').default(4).describe('Clips in one run.'),

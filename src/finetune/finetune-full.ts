@@ -29,7 +29,7 @@ import { openFinetuneData } from './finetune-data.ts'
 import { announce, planFull } from './plan.ts'
 import type { PreparedFinetuning } from './prepare.ts'
 import { BestCheckpoint, type ValidationLine } from './validation.ts'
-import { ValidationVideos } from './validation-look.ts'
+import { ValidationVideos } from './validation-videos.ts'
 
 export interface FullFinetuning extends TrainingRunResult {
   /** Training and validation videos that could not be read. */
@@ -74,7 +74,7 @@ export async function finetuneFull(
   let missed = false
   const averaged = optimizer.average !== null
   const validating = split.validation.length > 0
-  const looksAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
+  const validatesAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   await ranks.agree(() => announce(plan, options))
   const result = await trainInDirectory(
     {
@@ -107,15 +107,15 @@ export async function finetuneFull(
         await options.onAccepted?.()
         const { lost } = await best.rewind(done)
         if (lost) options.onNote?.(`warning: ${lostBest(done)}`)
-        // A run that was stopped in a look has saved the step before it: the look comes now.
-        missed = done > 0 && looksAfter(done) && !best.has(done)
+        // A run that was stopped in a validation pass has saved the step before it: the pass comes now.
+        missed = done > 0 && validatesAfter(done) && !best.has(done)
         if (done < steps || missed) await record?.begin(done === 0 ? null : directory.checkpointPath(done))
       },
       async onStarted(done, opened, show) {
         if (await ranks.fromFirst(missed)) await validate(done, opened, show)
       },
       async afterStep(step, opened, show) {
-        if (looksAfter(step)) await validate(step, opened, show)
+        if (validatesAfter(step)) await validate(step, opened, show)
         else if (step === steps)
           await ranks.agree(async () => {
             if (ranks.rank > 0) return
@@ -125,15 +125,15 @@ export async function finetuneFull(
     },
     options,
   )
-  const looked = await ranks.fromFirst(best.has(steps))
-  if (looksAfter(steps) && !looked) throw ranks.commonly(stoppedInLastLook(steps, options.signal?.reason))
+  const validated = await ranks.fromFirst(best.has(steps))
+  if (validatesAfter(steps) && !validated) throw ranks.commonly(stoppedInLastPass(steps, options.signal?.reason))
   if (ranks.rank === 0) await best.finish()
   const failures = [...validation.unreadable].map(([id, reason]) => ({ id, reason }))
   return { ...result, validation: best.best, failures: [...result.badFiles, ...failures] }
 
-  /** A look at the validation videos, unless a signal breaks it off; the run makes up for it when it goes on. Collective. */
+  /** A validation pass, unless a signal breaks it off; the run makes up for it when it goes on. Collective. */
   async function validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
-    const scores = await validation.look(
+    const scores = await validation.validate(
       classifierIn(opened, averaged ? 'validate.average' : 'validate', same, evaluation.batch),
     )
     if (scores === null) return
@@ -203,7 +203,7 @@ function lostBest(step: number): string {
   return `the weights that were best on the validation videos until step ${step} are not there any more; the best ones are chosen among those from here on.`
 }
 
-function stoppedInLastLook(steps: number, cause: unknown): VideoMaeError {
+function stoppedInLastPass(steps: number, cause: unknown): VideoMaeError {
   return new VideoMaeError(`Stopped in the validation after the last of ${steps} steps; training is done and saved.`, {
     code: 'INTERRUPTED',
     exit: 'interrupted',

@@ -6,7 +6,7 @@ import { type FeatureRows, standardized } from '../inference/feature-rows.ts'
 import { leaveGroupsOut } from '../numeric/leave-out.ts'
 import type { LabeledRows } from '../numeric/ridge.ts'
 import { standardization } from '../numeric/standardization.ts'
-import { DenseProduct } from '../numeric/wasm/product.ts'
+import { Matmul } from '../numeric/wasm/matmul.ts'
 
 export interface LeaveOutOptions {
   /** Draws the groups that are looked at where there are many rows. */
@@ -47,7 +47,7 @@ export function leaveVideosOut(
   if (new Set(groups).size < 2) return null
   const samples = ridgeRows(standardized(rows, standardization(rows)), classes)
   const strengths = lambdas.map((lambda) => lambda * rows.count)
-  const found = leaveGroupsOut(samples, groups, strengths, new DenseProduct('f64'))
+  const found = leaveGroupsOut(samples, groups, strengths, new Matmul('f64'))
   const elsewhere = classesElsewhere(rows.labels, groups, classes)
   const judged = Int32Array.from(rows.labels.keys()).filter((i) => elsewhere(groups[i], rows.labels[i]))
   if (judged.length === 0) return null

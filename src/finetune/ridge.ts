@@ -10,7 +10,7 @@ import {
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
 import { StatisticsCache, trainRidge } from '../numeric/ridge.ts'
 import { standardization } from '../numeric/standardization.ts'
-import { DenseProduct } from '../numeric/wasm/product.ts'
+import { Matmul } from '../numeric/wasm/matmul.ts'
 import { leaveVideosOut, ridgeRows } from './leave-out.ts'
 
 export interface RidgeOptions {
@@ -54,10 +54,10 @@ export function trainRidgeHead(
   const statistics = standardization(train)
   const samples = ridgeRows(standardized(train, statistics), classes)
   const { count, width } = samples
-  const product = new DenseProduct('f64')
+  const matmul = new Matmul('f64')
   const cache = new StatisticsCache(1)
   const solve = (lambda: number): LinearWeights => {
-    const solution = trainRidge(samples, lambda * count, product, cache)
+    const solution = trainRidge(samples, lambda * count, matmul, cache)
     const weight = new Float32Array(classes * width)
     const bias = new Float32Array(classes)
     for (let c = 0; c < classes; c++) {

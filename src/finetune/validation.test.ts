@@ -29,7 +29,7 @@ beforeEach(() => {
   run = mkdtempSync(path.join(folder, 'run-'))
 })
 const chosen = async () => (await openClassifier(path.join(run, 'best'))).state.get('head.bias')![0]
-const look = (best: BestCheckpoint, step: number, accuracy: number) =>
+const validate = (best: BestCheckpoint, step: number, accuracy: number) =>
   best.add({ step, accuracy, loss: 1, videos: 2, failures: 0 }, async () => classifierOf(step))
 const checkpointAt = (step: number) => mkdirSync(path.join(run, `step-${String(step).padStart(8, '0')}`))
 async function resumedFrom(step: number): Promise<BestCheckpoint> {
@@ -38,40 +38,40 @@ async function resumedFrom(step: number): Promise<BestCheckpoint> {
   return best
 }
 
-test('a run that is resumed has the best weights of the looks that it still knows', async () => {
+test('a run that is resumed has the best weights of the passes that it still knows', async () => {
   const first = await resumedFrom(0)
-  await look(first, 200, 0.4)
-  await look(first, 400, 0.5)
+  await validate(first, 200, 0.4)
+  await validate(first, 400, 0.5)
   checkpointAt(500)
-  await look(first, 600, 0.8)
-  await look(first, 700, 0.9)
+  await validate(first, 600, 0.8)
+  await validate(first, 700, 0.9)
   expect(await chosen()).toBe(700)
 
-  // Killed before the next checkpoint. With other threads the repeated looks come out lower.
+  // Killed before the next checkpoint. With other threads the repeated passes come out lower.
   const second = await resumedFrom(500)
   expect(second.best!.step).toBe(400)
   expect(await chosen()).toBe(400)
-  await look(second, 600, 0.45)
+  await validate(second, 600, 0.45)
   expect(second.best!.step).toBe(400)
-  await look(second, 700, 0.6)
+  await validate(second, 700, 0.6)
   checkpointAt(1000)
   expect([(await resumedFrom(1000)).best!.step, await chosen()]).toEqual([700, 700])
   await second.finish()
   expect([(await resumedFrom(1000)).best!.step, await chosen()]).toEqual([700, 700])
 })
 
-test('a look whose weights cannot be brought back is no longer chosen, then or later', async () => {
+test('a pass whose weights cannot be brought back is no longer chosen, then or later', async () => {
   const first = await resumedFrom(0)
-  await look(first, 400, 0.5)
+  await validate(first, 400, 0.5)
   checkpointAt(450)
   checkpointAt(500)
-  await look(first, 600, 0.9)
+  await validate(first, 600, 0.9)
   rmSync(path.join(run, 'best-before'), { recursive: true })
 
   const second = new BestCheckpoint(run)
   expect(await second.rewind(450)).toEqual({ lost: true })
   expect(second.best).toBeNull()
-  await look(second, 600, 0.3)
+  await validate(second, 600, 0.3)
   expect([second.best!.step, await chosen()]).toEqual([600, 600])
   const third = new BestCheckpoint(run)
   expect(await third.rewind(600)).toEqual({ lost: false })
@@ -81,7 +81,7 @@ test('a look whose weights cannot be brought back is no longer chosen, then or l
 
 test('a run of an earlier version, whose best weights do not say their step, goes on', async () => {
   const first = await resumedFrom(0)
-  await look(first, 400, 0.5)
+  await validate(first, 400, 0.5)
   checkpointAt(500)
   rmSync(path.join(run, 'best', 'chosen.json'))
   const second = new BestCheckpoint(run)

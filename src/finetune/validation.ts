@@ -8,7 +8,7 @@ import { jsonLines, readHistory } from '../train/history.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { RunDirectory } from '../train/run-directory.ts'
 
-/** One look at the validation videos. */
+/** One validation pass. */
 export interface ValidationLine extends ValidationScores {
   /** Optimizer steps done. */
   readonly step: number
@@ -22,7 +22,7 @@ export interface ValidationLine extends ValidationScores {
 const [linesFile, chosenFile, beforeFolder] = ['validation.jsonl', 'chosen.json', 'best-before']
 
 /**
- * The looks at the validation videos, `validation.jsonl`, and the best checkpoint so far, `best/`, with the step that it is of
+ * The validation passes, `validation.jsonl`, and the best checkpoint so far, `best/`, with the step that it is of
  * in `chosen.json`.
  *
  * A run that is resumed forgets what came after its checkpoint, `best/` included: steps that are repeated need not give the same
@@ -40,12 +40,12 @@ export class BestCheckpoint {
     this.accompany = accompany
   }
 
-  /** The look that `best/` is of. */
+  /** The pass that `best/` is of. */
   get best(): ValidationLine | null {
     return bestOf(this.lines)
   }
 
-  /** Whether the validation videos were looked at after a step. */
+  /** Whether the validation videos were evaluated after a step. */
   has(step: number): boolean {
     return this.lines.some((line) => line.step === step)
   }
@@ -53,10 +53,10 @@ export class BestCheckpoint {
   /**
    * Goes back to what was known after `step` steps.
    *
-   * @returns whether the weights of the best look until then are lost: the best one is chosen among later looks then
+   * @returns whether the weights of the best pass until then are lost: the best one is chosen among later passes then
    */
   async rewind(step: number): Promise<{ readonly lost: boolean }> {
-    const all = step === 0 ? [] : looksOf(await readHistory(this.place(linesFile)))
+    const all = step === 0 ? [] : passesOf(await readHistory(this.place(linesFile)))
     this.lines = all.filter((line) => line.step <= step)
     const lost = !(await this.bringBack(this.best, bestOf(all)))
     if (lost) this.lines = this.lines.map((line) => ({ ...line, lost: true }))
@@ -65,11 +65,11 @@ export class BestCheckpoint {
   }
 
   /**
-   * @param latest the best of all looks that were noted: what `best/` is of where an earlier version did not write it down
+   * @param latest the best of all passes that were noted: what `best/` is of where an earlier version did not write it down
    * @returns false where the weights of `wanted` are not there
    */
   private async bringBack(wanted: ValidationLine | null, latest: ValidationLine | null): Promise<boolean> {
-    if (wanted === null) return true // whatever lies in best/, the next look replaces it
+    if (wanted === null) return true // whatever lies in best/, the next pass replaces it
     const present = await this.stepIn(bestFolder)
     if ((present === 'unsaid' ? latest?.step : present) === wanted.step) return true
     if ((await this.stepIn(beforeFolder)) !== wanted.step) return false
@@ -77,7 +77,7 @@ export class BestCheckpoint {
     return true
   }
 
-  /** @param classifier reads the weights when they are needed, i.e. when this look was the best one */
+  /** @param classifier reads the weights when they are needed, i.e. when this pass was the best one */
   async add(line: ValidationLine, classifier: () => Promise<Classifier>): Promise<void> {
     const { best } = this
     // The checkpoint first: after a kill between the two, the step is repeated and written again.
@@ -89,11 +89,11 @@ export class BestCheckpoint {
     await appendFile(this.place(linesFile), jsonLines([line]))
   }
 
-  save(classifier: Classifier, look: ValidationLine | { readonly step: number }): Promise<void> {
+  save(classifier: Classifier, pass: ValidationLine | { readonly step: number }): Promise<void> {
     return replaceDirectory(this.place(bestFolder), async (folder) => {
       await saveClassifier(folder, classifier)
       await this.accompany(folder)
-      await writeFile(path.join(folder, chosenFile), `${JSON.stringify(look)}\n`)
+      await writeFile(path.join(folder, chosenFile), `${JSON.stringify(pass)}\n`)
     })
   }
 
@@ -111,7 +111,7 @@ export class BestCheckpoint {
   /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
     if ((await stat(this.place(name, 'config.json')).catch(nullIfMissing)) === null) return null
-    const [chosen] = looksOf(await readHistory(this.place(name, chosenFile)))
+    const [chosen] = passesOf(await readHistory(this.place(name, chosenFile)))
     return chosen === undefined ? 'unsaid' : chosen.step
   }
 
@@ -131,5 +131,5 @@ function bestOf(lines: readonly ValidationLine[]): ValidationLine | null {
   )
 }
 
-const looksOf = (values: readonly Record<string, unknown>[]): ValidationLine[] =>
+const passesOf = (values: readonly Record<string, unknown>[]): ValidationLine[] =>
   values.filter(({ step }) => typeof step === 'number') as unknown as ValidationLine[]

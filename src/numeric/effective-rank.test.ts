@@ -2,9 +2,9 @@ import { expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { effectiveRank } from './effective-rank.ts'
 import { eigenvaluesOfSymmetric } from './symmetric-eigenvalues.ts'
-import { DenseProduct } from './wasm/product.ts'
+import { Matmul } from './wasm/matmul.ts'
 
-const product = new DenseProduct('f64')
+const matmul = new Matmul('f64')
 
 test('eigenvalues of a symmetric matrix: their sums of powers are the traces of the powers', () => {
   const n = 9
@@ -36,7 +36,7 @@ test('effective rank: orthogonal directions of equal length count one each, shor
     return values
   }
   const rankOf = (lengths: readonly number[], offset = 0): number =>
-    effectiveRank(rows(lengths, offset), 2 * lengths.length, lengths.length, product)
+    effectiveRank(rows(lengths, offset), 2 * lengths.length, lengths.length, matmul)
   expect(rankOf([1, 1, 1, 1])).toBeCloseTo(4, 9)
   expect(rankOf([1, 1, 1, 1], 5)).toBeCloseTo(4, 4)
   expect(rankOf([1, 0, 0, 0])).toBeCloseTo(1, 9)

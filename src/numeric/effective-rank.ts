@@ -1,7 +1,7 @@
 /** How many directions the features of a set of clips really use. */
 import { gramOfRows } from './ridge.ts'
 import { eigenvaluesOfSymmetric } from './symmetric-eigenvalues.ts'
-import type { DenseProduct } from './wasm/product.ts'
+import type { Matmul } from './wasm/matmul.ts'
 
 /**
  * RankMe (Garrido et al., ICML 2023, section 3.1): exp of the entropy of the singular values of the centered features, each divided
@@ -10,19 +10,14 @@ import type { DenseProduct } from './wasm/product.ts'
  * @param features [count, width]
  * @returns 0 where all rows are the same
  */
-export function effectiveRank(
-  features: Float32Array,
-  count: number,
-  width: number,
-  product: DenseProduct<'f64'>,
-): number {
+export function effectiveRank(features: Float32Array, count: number, width: number, matmul: Matmul<'f64'>): number {
   const centered = Float64Array.from(features)
   for (let column = 0; column < width; column++) {
     let sum = 0
     for (let row = 0; row < count; row++) sum += centered[row * width + column]
     for (let row = 0; row < count; row++) centered[row * width + column] -= sum / count
   }
-  const { gram: padded, stride } = gramOfRows(product, centered, count, width)
+  const { gram: padded, stride } = gramOfRows(matmul, centered, count, width)
   const gram = new Float64Array(count * count)
   for (let row = 0; row < count; row++) gram.set(padded.subarray(row * stride, row * stride + count), row * count)
   const values = eigenvaluesOfSymmetric(gram, count)

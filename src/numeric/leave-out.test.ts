@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { leaveGroupsOut } from './leave-out.ts'
 import { StatisticsCache, trainRidge } from './ridge.ts'
-import { DenseProduct } from './wasm/product.ts'
+import { Matmul } from './wasm/matmul.ts'
 
-const product = new DenseProduct('f64')
+const matmul = new Matmul('f64')
 
 function samplesOf(count: number, width: number, classes: number, stream: RandomStream) {
   const inputs = Float64Array.from({ length: count * (width + 1) }, (_, i) =>
@@ -24,7 +24,7 @@ function retrained(samples: ReturnType<typeof samplesOf>, groups: readonly numbe
     const inputs = Float64Array.from(others.flatMap((i) => [...samples.inputs.subarray(i * depth, (i + 1) * depth)]))
     const labels = Int32Array.from(others, (i) => samples.labels[i])
     const rows = { count: others.length, width, classes, inputs, labels, bucketSizes: [others.length], buckets: [0] }
-    const head = trainRidge(rows, lambda, product, new StatisticsCache(1))
+    const head = trainRidge(rows, lambda, matmul, new StatisticsCache(1))
     for (const [i, own] of groups.entries()) {
       if (own !== group) continue
       for (let c = 0; c < classes; c++)
@@ -45,7 +45,7 @@ describe('ridge regression without a group', () => {
     const samples = samplesOf(shape.count, shape.width, shape.classes, stream)
     const groups = Array.from({ length: shape.count }, (_, i) => (i < shape.groups ? i : stream.integer(shape.groups)))
     const lambdas = [0.01, 1, 30]
-    const found = leaveGroupsOut(samples, groups, lambdas, product)
+    const found = leaveGroupsOut(samples, groups, lambdas, matmul)
     for (const [l, lambda] of lambdas.entries()) {
       // Without any other row all weights are 0.
       const expected = shape.groups === 1 ? new Float64Array(shape.count * 2) : retrained(samples, groups, lambda)
@@ -55,6 +55,6 @@ describe('ridge regression without a group', () => {
 
   it('refuses a strength that leaves the system singular', () => {
     const samples = { ...samplesOf(6, 2, 2, stream), inputs: new Float64Array(18).fill(1) }
-    expect(() => leaveGroupsOut(samples, [0, 1, 2, 3, 4, 5], [0], product)).toThrow(/positive definite/)
+    expect(() => leaveGroupsOut(samples, [0, 1, 2, 3, 4, 5], [0], matmul)).toThrow(/positive definite/)
   })
 })

@@ -1,7 +1,7 @@
 /** Ridge regression without one group of rows at a time, in closed form. */
 import { factorize, oneHot, solveFactorized, solvePositiveDefinite } from './linear-algebra.ts'
 import { gramOfRows, type LabeledRows, notDefinite } from './ridge.ts'
-import type { DenseProduct } from './wasm/product.ts'
+import type { Matmul } from './wasm/matmul.ts'
 
 /**
  * What heads that are trained without a row's group score this row, for several strengths. With G = (X X' + lambda I)^-1 and
@@ -18,10 +18,10 @@ export function leaveGroupsOut(
   samples: Pick<LabeledRows, 'count' | 'width' | 'classes' | 'inputs' | 'labels'>,
   groups: ArrayLike<number>,
   lambdas: readonly number[],
-  product: DenseProduct<'f64'>,
+  matmul: Matmul<'f64'>,
 ): readonly Float64Array[] {
   const { count, classes, inputs, labels } = samples
-  const { gram: shared, stride } = gramOfRows(product, inputs, count, samples.width + 1)
+  const { gram: shared, stride } = gramOfRows(matmul, inputs, count, samples.width + 1)
   const gram = shared.slice(0, count * stride)
   const targets = oneHot(labels, classes)
   const members = rowsOf(groups, count)

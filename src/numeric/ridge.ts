@@ -7,7 +7,7 @@
  */
 import { VideoMaeError } from '../core/errors.ts'
 import { combineRows, oneHot, solvePositiveDefinite, transpose } from './linear-algebra.ts'
-import type { DenseProduct } from './wasm/product.ts'
+import type { Matmul } from './wasm/matmul.ts'
 
 /** Labeled rows of one regression, bucket by bucket in ascending order. */
 export interface LabeledRows {
@@ -52,39 +52,39 @@ export class StatisticsCache {
 
 /** Symmetric product rows x rows' of [count, depth]: returns a view into the product's memory and its row stride. */
 export function gramOfRows(
-  product: DenseProduct<'f64'>,
+  matmul: Matmul<'f64'>,
   rows: Float64Array,
   count: number,
   depth: number,
 ): { gram: Float64Array; stride: number } {
-  const [left, right, out] = product.reserve(
-    product.leftLength(count, depth),
-    product.rightLength(count, depth),
-    product.outputLength(count, count),
+  const [left, right, out] = matmul.reserve(
+    matmul.leftLength(count, depth),
+    matmul.rightLength(count, depth),
+    matmul.outputLength(count, count),
   )
-  product.packLeft(left, count, depth, rows)
-  product.packRight(right, count, depth, rows)
-  product.run(left, right, out, count, depth, count)
-  return { gram: out, stride: product.outputStride(count) }
+  matmul.packLeft(left, count, depth, rows)
+  matmul.packRight(right, count, depth, rows)
+  matmul.run(left, right, out, count, depth, count)
+  return { gram: out, stride: matmul.outputStride(count) }
 }
 
 /** @returns [classes, width + 1] */
 export function trainRidge(
   samples: LabeledRows,
   lambda: number,
-  product: DenseProduct<'f64'>,
+  matmul: Matmul<'f64'>,
   cache: StatisticsCache,
 ): Float64Array {
   const depth = samples.width + 1
   return samples.count <= depth
-    ? trainDual(samples, lambda, product)
-    : transpose(trainPrimal(samples, lambda, product, cache), depth, samples.classes)
+    ? trainDual(samples, lambda, matmul)
+    : transpose(trainPrimal(samples, lambda, matmul, cache), depth, samples.classes)
 }
 
-function trainDual(samples: LabeledRows, lambda: number, product: DenseProduct<'f64'>): Float64Array {
+function trainDual(samples: LabeledRows, lambda: number, matmul: Matmul<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
-  const { gram, stride } = gramOfRows(product, inputs, count, depth)
+  const { gram, stride } = gramOfRows(matmul, inputs, count, depth)
   for (let i = 0; i < count; i++) gram[i * stride + i] += lambda
   const alphas = oneHot(labels, classes)
   if (!solvePositiveDefinite(gram, stride, count, alphas, classes)) throw notDefinite(lambda)
@@ -95,7 +95,7 @@ function trainDual(samples: LabeledRows, lambda: number, product: DenseProduct<'
 function trainPrimal(
   samples: LabeledRows,
   lambda: number,
-  product: DenseProduct<'f64'>,
+  matmul: Matmul<'f64'>,
   cache: StatisticsCache,
 ): Float64Array {
   const { classes, inputs, labels, buckets, bucketSizes } = samples
@@ -108,7 +108,7 @@ function trainPrimal(
     const statistics = cache.get(buckets[b], () => {
       const rows = inputs.subarray(start * depth, (start + size) * depth)
       const columns = transpose(rows, size, depth)
-      const { gram: padded, stride } = gramOfRows(product, columns, depth, size)
+      const { gram: padded, stride } = gramOfRows(matmul, columns, depth, size)
       const dense = new Float64Array(depth * depth)
       for (let k = 0; k < depth; k++) dense.set(padded.subarray(k * stride, k * stride + depth), k * depth)
       const targets = oneHot(labels.subarray(start, start + size), classes)

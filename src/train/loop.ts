@@ -95,11 +95,16 @@ export async function runTraining(options: TrainingOptions): Promise<void> {
   const { steps, save, saveEvery, signal, ranks } = options
   const runs = (steps - options.done) * runsPerStep(options.programs)
   // A rank that stops alone would leave the others waiting: with ranks the signal is looked at together, between runs.
-  const feed = new Feed(options.nextBatch, runs, ranks === undefined ? signal : undefined, ranks === undefined)
+  const prefetcher = new BatchPrefetcher(
+    options.nextBatch,
+    runs,
+    ranks === undefined ? signal : undefined,
+    ranks === undefined,
+  )
   let done = options.done
   let saved = done
   while (done < steps && (ranks !== undefined || signal?.aborted !== true)) {
-    const record = await runStep(options, feed, done)
+    const record = await runStep(options, prefetcher, done)
     if (record === null) break
     done = record.step
     await options.onStep(record)
@@ -162,23 +167,27 @@ function runsPerStep(programs: StepPrograms): number {
 }
 
 /** One optimizer step; null where the signal stopped it before anything but accumulators had changed. */
-async function runStep(options: TrainingOptions, feed: Feed, step: number): Promise<StepRecord | null> {
+async function runStep(
+  options: TrainingOptions,
+  prefetcher: BatchPrefetcher,
+  step: number,
+): Promise<StepRecord | null> {
   const { session, programs, signal, ranks } = options
   const began = performance.now()
-  const waitedBefore = feed.waited
+  const waitedBefore = prefetcher.waited
   const runs = runsPerStep(programs)
   const batches: TrainingBatch[] = []
   let loss = 0
   let gradientNorm = 0
   for (let run = 0; run < runs; run++) {
     if (ranks !== undefined && (await ranks.stop(signal?.aborted === true))) return null
-    const batch = await feed.next()
+    const batch = await prefetcher.next()
     if (batch === null || (ranks === undefined && signal?.aborted === true)) return null
     batches.push(batch)
     const scalars = programs.kind === 'whole' ? options.stepInputs(step) : options.accumulateInputs
     const program = programs.kind === 'whole' ? programs.train : programs.accumulate
     const inputs = { ...batch.inputs, ...scalars }
-    const outputs = await unlessCanceled(options, () => runAnnouncing(session, program, inputs, feed.upcoming))
+    const outputs = await unlessCanceled(options, () => runAnnouncing(session, program, inputs, prefetcher.upcoming))
     if (outputs === null) return null
     batch.release?.()
     const value = outputs.loss[0]
@@ -204,7 +213,7 @@ async function runStep(options: TrainingOptions, feed: Feed, step: number): Prom
     gradientNorm,
     clips: batches.reduce((sum, batch) => sum + batch.clips, 0) * (ranks?.size ?? 1),
     seconds: (performance.now() - began) / 1000,
-    waitSeconds: (feed.waited - waitedBefore) / 1000,
+    waitSeconds: (prefetcher.waited - waitedBefore) / 1000,
   }
 }
 
@@ -222,7 +231,7 @@ async function notFiniteOnRanks(
 }
 
 /** Hands out batches and always has the next one on its way, up to the number that will be needed. */
-class Feed {
+class BatchPrefetcher {
   /** Milliseconds that `next` has waited in all. */
   waited = 0
   private readonly nextBatch: () => Promise<TrainingBatch>

@@ -287,7 +287,7 @@ export class TrainingRecord {
       this.options.onNote?.(`Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are.`)
     const read = await this.content
     if (read === null) return
-    if (!(await this.look())) return
+    if (!(await this.compareFiles())) return
     const content = { ...read, weights: await weightsIn(checkpoint), changed: read.changed + this.changed.size }
     for (const folder of [checkpoint, ...others]) await writeTrainingManifest(folder, content)
   }
@@ -329,7 +329,7 @@ export class TrainingRecord {
    *
    * @returns whether all were looked at: not where the reading was given up
    */
-  private async look(): Promise<boolean> {
+  private async compareFiles(): Promise<boolean> {
     const all = [...this.read]
     const stamps = await Promise.all(all.map(([file]) => stampOf(file)))
     for (const [i, [file, before]] of all.entries()) {

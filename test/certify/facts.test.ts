@@ -16,7 +16,7 @@ import { certifyBallots, certifyInputs } from '../../src/certify/rules/certify-b
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { DenseProduct } from '../../src/numeric/wasm/product.ts'
+import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { gaussians } from './gaussians.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-facts-'))
@@ -80,8 +80,8 @@ test('the influence of samples is the same from either of the two systems', () =
     0,
   )
   const points = Float64Array.from({ length: 3 * 13 }, (_, i) => (i % 13 === 12 ? 1 : Math.sin(i)))
-  const product = new DenseProduct('f64')
-  const primal = new RidgeInfluence(samples, 0.1, product).of(points) // 40 samples of 13 numbers
+  const matmul = new Matmul('f64')
+  const primal = new RidgeInfluence(samples, 0.1, matmul).of(points) // 40 samples of 13 numbers
   // The larger system, by Gauss-Jordan: (X X' + lambda I) alpha = X x.
   const n = samples.count
   const dot = (a: Float64Array, i: number, b: Float64Array, j: number) =>

@@ -182,8 +182,8 @@ describe.skipIf(missing !== null)(
       const results: Float32Array[] = []
       const launched: number[] = []
       for (let i = 0; i < 2; i++) {
-        const device = openEmulatedDevice({ measureProducts: true, cache })
-        const products = countProducts(device)
+        const device = openEmulatedDevice({ measureMatmuls: true, cache })
+        const products = countMatmuls(device)
         const session = new CudaSession(device, built.programs, { precision: 'bfloat16' })
         launched.push(products())
         await session.writeState(state)
@@ -280,7 +280,7 @@ function recording(device: Device, log: string[]): Device {
 }
 
 /** Counts timed events: while a session opens, the measuring of products makes them. */
-function countProducts(device: Device): () => number {
+function countMatmuls(device: Device): () => number {
   const original = device.createEvent.bind(device)
   let timed = 0
   device.createEvent = (withTime) => {

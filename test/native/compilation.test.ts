@@ -50,7 +50,7 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     whole = (await obtainLibrary(() => undefined)).path
     mkdirSync(path.join(root, 'foreign'))
     const options = compilerOptions(chooseLevel()!, false)
-    foreign = await compileLibrary(findCompiler()!, ['crew.c'], options, path.join(root, 'foreign'))
+    foreign = await compileLibrary(findCompiler()!, ['pool.c'], options, path.join(root, 'foreign'))
   })
   afterAll(() => rmSync(root, { recursive: true, force: true }))
 
@@ -222,14 +222,14 @@ describe.skipIf(missing !== null)(`compiling the native engine${missing === null
     const pids = path.join(folder, 'pids')
     compiler(`trap "" TERM; sleep 300 & echo $! >> "${pids}"; wait`)
     const limits = { milliseconds: 300 }
-    const compiling = compileLibrary(found(), ['crew.c', 'losses.c'], [], folder, limits)
+    const compiling = compileLibrary(found(), ['pool.c', 'losses.c'], [], folder, limits)
     await expect(compiling).rejects.toThrow(/it did not end within 0\.3 s/)
     for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) await ended(Number(pid))
   })
 
   test('of what a compiler prints the beginning is kept', async () => {
     compiler('echo "error: first" >&2; head -c 3000000 /dev/zero | tr "\\0" x; exit 1')
-    const error = (await compileLibrary(found(), ['crew.c'], [], folder).catch((refused) => refused)) as Error
+    const error = (await compileLibrary(found(), ['pool.c'], [], folder).catch((refused) => refused)) as Error
     expect(error.message).toMatch(/error: first \(exit status 1\)/)
     expect(error.message).toMatch(/and \d{7} more bytes/)
     expect(error.message.length).toBeLessThan(20_000)

@@ -11,8 +11,8 @@ import { type NativeFunctions, NativeLibrary } from '../../src/engine/native/lib
 /** In the order of `functions` in serve-library.c. */
 const served = [
   'native_run',
-  'native_crew_open',
-  'native_crew_close',
+  'native_pool_open',
+  'native_pool_close',
   'native_kernel_find',
   'native_kernel_address',
   'native_kernel_argument_bytes',

@@ -1,4 +1,4 @@
-/* What the programs that check and time the native engine's kernels share: random data, a crew of plain threads. */
+/* What the programs that check and time the native engine's kernels share: random data, a pool of plain threads. */
 #ifndef HARNESS_H
 #define HARNESS_H
 

@@ -35,9 +35,9 @@ function refusing(library: NativeLibrary, from: number) {
       }
       return Object.assign(Object.create(memory) as typeof memory, { free })
     },
-    openCrew(threads: number) {
+    openPool(threads: number) {
       request()
-      return library.openCrew(threads)
+      return library.openPool(threads)
     },
   })
   return { library: refusing, held }

@@ -10,14 +10,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../src/engine/native/kernels/crew.h"
+#include "../../src/engine/native/kernels/pool.h"
 #include "../../src/engine/native/kernels/program.h"
 
 typedef int64_t function(int64_t, int64_t, int64_t, int64_t);
 
-int64_t native_run(struct crew *, struct program *, void *, int64_t);
-struct crew *native_crew_open(int32_t);
-void native_crew_close(struct crew *);
+int64_t native_run(struct pool *, struct program *, void *, int64_t);
+struct pool *native_pool_open(int32_t);
+void native_pool_close(struct pool *);
 int64_t native_kernel_find(const char *);
 void *native_kernel_address(int64_t);
 int64_t native_kernel_argument_bytes(int64_t);
@@ -28,8 +28,8 @@ int64_t native_panel_bytes(int64_t, int64_t, int32_t);
 /* In the order of `served` in emulated-library.ts. */
 static function *const functions[] = {
     (function *)native_run,
-    (function *)native_crew_open,
-    (function *)native_crew_close,
+    (function *)native_pool_open,
+    (function *)native_pool_close,
     (function *)native_kernel_find,
     (function *)native_kernel_address,
     (function *)native_kernel_argument_bytes,

@@ -9,30 +9,30 @@
 #include "../../../src/engine/native/kernels/tile.h"
 #include "../../../test/native/harness.h"
 
-/* A crew that stays: threads wait actively, so that short kernels are not timed with the start of threads. */
+/* A pool that stays: threads wait actively, so that short kernels are not timed with the start of threads. */
 static struct {
   int threads;
   kernel_function *kernel;
   const void *arguments;
   struct worker workers[16];
   atomic_long round, done;
-} crew;
+} pool;
 
 static void *member(void *p) {
   const int t = (int)(intptr_t)p;
   for (long round = 1;; round++) {
-    while (atomic_load_explicit(&crew.round, memory_order_acquire) < round) __builtin_ia32_pause();
-    if (crew.kernel == NULL) return NULL;
-    crew.kernel(crew.arguments, &crew.workers[t]);
-    atomic_fetch_add_explicit(&crew.done, 1, memory_order_release);
+    while (atomic_load_explicit(&pool.round, memory_order_acquire) < round) __builtin_ia32_pause();
+    if (pool.kernel == NULL) return NULL;
+    pool.kernel(pool.arguments, &pool.workers[t]);
+    atomic_fetch_add_explicit(&pool.done, 1, memory_order_release);
   }
 }
 static void together(kernel_function *kernel, const void *arguments) {
-  crew.kernel = kernel, crew.arguments = arguments;
-  atomic_store(&crew.done, 0);
-  atomic_fetch_add_explicit(&crew.round, 1, memory_order_release);
-  kernel(arguments, &crew.workers[0]);
-  while (atomic_load_explicit(&crew.done, memory_order_acquire) < crew.threads - 1) __builtin_ia32_pause();
+  pool.kernel = kernel, pool.arguments = arguments;
+  atomic_store(&pool.done, 0);
+  atomic_fetch_add_explicit(&pool.round, 1, memory_order_release);
+  kernel(arguments, &pool.workers[0]);
+  while (atomic_load_explicit(&pool.done, memory_order_acquire) < pool.threads - 1) __builtin_ia32_pause();
 }
 
 /* The peak: a tile whose operands are in the first-level cache. */
@@ -77,7 +77,7 @@ static void measure_peak(int bf16) {
   static struct peak p;
   p.bf16 = bf16;
   if (p.operands == NULL) p.operands = memset(allocate(1 << 16), 0, 1 << 16);
-  const double flops = 2.0 * PER_UNIT(bf16) * PEAK_UNITS * ROWS * PANEL * PEAK_ROUNDS * crew.threads;
+  const double flops = 2.0 * PER_UNIT(bf16) * PEAK_UNITS * ROWS * PANEL * PEAK_ROUNDS * pool.threads;
   const double rate = flops / best_time(peak_kernel, &p, flops) / 1e9;
   if (rate > peaks[bf16]) peaks[bf16] = rate;
 }
@@ -85,9 +85,9 @@ static void measure_peak(int bf16) {
 static const char *filter = "";
 static void report(const char *name, int bf16, double flops, kernel_function *kernel, scratch_function *scratch, const void *arguments) {
   if (strstr(name, filter) == NULL) return;
-  for (int t = 0; t < crew.threads; t++) {
-    free(crew.workers[t].scratch);
-    crew.workers[t].scratch = allocate(scratch(arguments, crew.threads));
+  for (int t = 0; t < pool.threads; t++) {
+    free(pool.workers[t].scratch);
+    pool.workers[t].scratch = allocate(scratch(arguments, pool.threads));
   }
   measure_peak(bf16);
   const double time = best_time(kernel, arguments, flops);
@@ -121,9 +121,9 @@ static void by_rows_kernel(const void *arguments, const struct worker *w) {
 }
 static void report_by_rows(const char *name, int bf16, double flops, scratch_function *scratch, const struct linear_weight_gradient *whole) {
   struct by_rows p = {.bf16 = bf16, .dw = whole->dw};
-  for (int t = 0; t < crew.threads; t++) {
+  for (int t = 0; t < pool.threads; t++) {
     int64_t first, end;
-    share(whole->rows, t, crew.threads, &first, &end);
+    share(whole->rows, t, pool.threads, &first, &end);
     p.parts[t] = *whole;
     p.parts[t].dy = (const char *)whole->dy + first * whole->dy_stride * (bf16 ? 2 : 4);
     p.parts[t].x = (const char *)whole->x + first * whole->x_stride * (bf16 ? 2 : 4);
@@ -132,7 +132,7 @@ static void report_by_rows(const char *name, int bf16, double flops, scratch_fun
     p.parts[t].rows = end - first;
   }
   report(name, bf16, flops, by_rows_kernel, scratch, &p);
-  for (int t = 0; t < crew.threads; t++) free(p.parts[t].dw), free(p.parts[t].db);
+  for (int t = 0; t < pool.threads; t++) free(p.parts[t].dw), free(p.parts[t].db);
 }
 
 static void layer(const char *label, int bf16, int64_t rows, int64_t inner, int64_t outer, int gelu) {
@@ -178,14 +178,14 @@ static void heads(const char *label, int bf16, int64_t batch, int64_t count, int
 }
 
 int main(int argc, char **argv) {
-  crew.threads = argc > 1 ? atoi(argv[1]) : 2;
+  pool.threads = argc > 1 ? atoi(argv[1]) : 2;
   if (argc > 2) filter = argv[2];
   const int only = argc > 3 ? atoi(argv[3]) : -1;
-  for (int t = 0; t < crew.threads; t++) {
+  for (int t = 0; t < pool.threads; t++) {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET(t, &cpus);
-    crew.workers[t] = (struct worker){t, crew.threads, NULL};
+    pool.workers[t] = (struct worker){t, pool.threads, NULL};
     pthread_t id = pthread_self();
     if (t > 0) pthread_create(&id, NULL, member, (void *)(intptr_t)t);
     pthread_setaffinity_np(id, sizeof cpus, &cpus);
@@ -211,6 +211,6 @@ int main(int argc, char **argv) {
     heads("B decoder", bf16, 1, 6, 1568, 64);
     heads("C decoder", bf16, 8, 3, 392, 64);
   }
-  crew.kernel = NULL;
+  pool.kernel = NULL;
   return 0;
 }

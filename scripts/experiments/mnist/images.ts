@@ -6,7 +6,7 @@ import type { FeatureSet } from '../../../src/certify/ensemble/feature-set.ts'
 import { sha256 } from '../../../src/certify/ensemble/hash.ts'
 import type { EncoderProvenance } from '../../../src/certify/threat/threat.ts'
 import { RandomStream } from '../../../src/core/random.ts'
-import { DenseProduct } from '../../../src/numeric/wasm/product.ts'
+import { Matmul } from '../../../src/numeric/wasm/matmul.ts'
 
 export const side = 28
 const pixels = side * side
@@ -93,19 +93,19 @@ function randomFeatures(source: Float32Array, rows: number, depth: number, width
   const stream = new RandomStream('mnist random features')
   const weights = Float32Array.from({ length: width * depth }, () => stream.normal())
   const biases = Float32Array.from({ length: width }, () => stream.uniform(-0.5, 0.5))
-  const product = new DenseProduct('f32')
+  const matmul = new Matmul('f32')
   const features = new Float32Array(rows * width)
   const turn = 2048
-  const [left, right, out] = product.reserve(
-    product.leftLength(turn, depth),
-    product.rightLength(width, depth),
-    product.outputLength(turn, width),
+  const [left, right, out] = matmul.reserve(
+    matmul.leftLength(turn, depth),
+    matmul.rightLength(width, depth),
+    matmul.outputLength(turn, width),
   )
-  product.packRight(right, width, depth, weights)
+  matmul.packRight(right, width, depth, weights)
   for (let from = 0; from < rows; from += turn) {
     const count = Math.min(turn, rows - from)
-    product.packLeft(left, count, depth, source.subarray(from * depth, (from + count) * depth))
-    product.run(left, right, out, count, depth, width)
+    matmul.packLeft(left, count, depth, source.subarray(from * depth, (from + count) * depth))
+    matmul.run(left, right, out, count, depth, width)
     for (let i = 0; i < count * width; i++) features[from * width + i] = Math.max(0, out[i] + biases[i % width])
   }
   return { features, width }

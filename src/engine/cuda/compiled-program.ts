@@ -9,13 +9,13 @@ import type {
   DeviceAddress,
   DeviceBuffer,
   KernelArgument,
-  Product,
-  ProductShape,
+  Matmul,
+  MatmulShape,
   Stream,
 } from './device.ts'
 import type { LaunchStep, Schedule, Step, StepArgument, SumStep, TableStep } from './lowering/schedule.ts'
 import { updateChunk } from './lowering/updates.ts'
-import { ProgressMark } from './progress.ts'
+import { ProgressCounter } from './progress.ts'
 
 /** Where the session keeps what programs share. */
 export interface Placement {
@@ -39,8 +39,8 @@ export interface BoundStep {
   run(stream: Stream): void
 }
 
-/** Steps from one mark of progress to the next: marks are launches that compute nothing. */
-const stepsPerMark = 8
+/** Steps from one write of the progress counter to the next: these are launches that compute nothing. */
+const stepsPerCount = 8
 
 /**
  * A schedule with addresses and loaded kernels. The first run goes step by step and waits for each, so that everything
@@ -54,9 +54,9 @@ export class CompiledProgram {
   private readonly exchange: Exchange | null
   private readonly constants: DeviceBuffer | null
   private readonly tables: DeviceBuffer[] = []
-  private readonly products: Product[] = []
-  /** Position in `steps`, counted from 1, of the last mark that has been passed. */
-  private readonly mark: ProgressMark
+  private readonly matmuls: Matmul[] = []
+  /** Position in `steps`, counted from 1, that the progress counter has reached. */
+  private readonly progress: ProgressCounter
   private graph: CapturedGraph | null = null
   private ran = false
   /** Step that is being launched alone. */
@@ -73,7 +73,7 @@ export class CompiledProgram {
     this.device = device
     this.exchange = exchange
     this.schedule = schedule
-    this.mark = new ProgressMark(device)
+    this.progress = new ProgressCounter(device)
     const constantAddresses = new Map<ValueId, DeviceAddress>()
     this.constants = this.uploadConstants(constantAddresses, stream)
     const addressOf = (value: ValueId): DeviceAddress => constantAddresses.get(value) ?? placement.address(value)
@@ -87,7 +87,7 @@ export class CompiledProgram {
    */
   run(stream: Stream, alone: boolean): void {
     const { device } = this
-    this.mark.reset()
+    this.progress.reset()
     if (alone || !this.ran) {
       // The copies of the inputs are not the first step's.
       device.synchronize(stream)
@@ -103,9 +103,9 @@ export class CompiledProgram {
   get activity(): Activity {
     const { name } = this.schedule
     if (this.current !== null) return { what: this.current, exact: true }
-    const reached = this.mark.position
+    const reached = this.progress.position
     if (reached === 0) return { what: `the program ${name}`, exact: false }
-    const labels = this.steps.slice(reached - 1, reached - 1 + stepsPerMark).map(({ label }) => label)
+    const labels = this.steps.slice(reached - 1, reached - 1 + stepsPerCount).map(({ label }) => label)
     const [first, ...others] = [...new Set(labels)].map((label) => label.replace(`${name}: `, ''))
     if (others.length === 0) return { what: `${name}: ${first}`, exact: true }
     return { what: `one of the operations ${[first, ...others].join(', ')} of the program ${name}`, exact: false }
@@ -115,7 +115,7 @@ export class CompiledProgram {
   private launchAll(stream: Stream, after?: () => void): void {
     for (const [i, step] of this.steps.entries()) {
       this.current = step.label
-      if (i % stepsPerMark === 0) this.mark.put(i + 1, stream)
+      if (i % stepsPerCount === 0) this.progress.put(i + 1, stream)
       step.run(stream)
       after?.()
     }
@@ -156,7 +156,7 @@ export class CompiledProgram {
         const [to, from] = [addressOf(step.to), addressOf(step.from)]
         return { label: step.label, work: 'copy', run: (on) => device.copyOnDevice(to, from, step.bytes, on) }
       }
-      case 'product': {
+      case 'matmul': {
         const operands = {
           a: addressOf(step.a),
           b: addressOf(step.b),
@@ -165,9 +165,9 @@ export class CompiledProgram {
           bias: maybe(step.bias),
           auxiliary: maybe(step.auxiliary),
         }
-        const product = device.product(step.shape, operands, step.label)
-        this.products.push(product)
-        return { label: step.label, work: describeProduct(step.shape), run: (on) => product.run(on) }
+        const matmul = device.matmul(step.shape, operands, step.label)
+        this.matmuls.push(matmul)
+        return { label: step.label, work: describeMatmul(step.shape), run: (on) => matmul.run(on) }
       }
       case 'table':
         return this.bindTable(step, addressOf, placement, stream)
@@ -250,8 +250,8 @@ export class CompiledProgram {
 
   close(): void {
     this.graph?.free()
-    this.mark.free()
-    for (const product of this.products) product.free()
+    this.progress.free()
+    for (const matmul of this.matmuls) matmul.free()
     for (const table of this.tables) table.free()
     this.constants?.free()
   }
@@ -312,7 +312,7 @@ export function upload(
   return { buffer, offsets }
 }
 
-function describeProduct({ rows, columns, inner, addend, epilogue }: ProductShape): string {
+function describeMatmul({ rows, columns, inner, addend, epilogue }: MatmulShape): string {
   const more = [...(addend ? ['add'] : []), ...(epilogue === 'none' ? [] : [epilogue])]
   return [`[${rows}, ${inner}] x [${inner}, ${columns}]`, ...more].join(' ')
 }

@@ -61,7 +61,7 @@ export interface LaunchSize {
  * Row-major `D [rows, columns] = op(A) op(B)`; A lies as [rows, inner], transposed as [inner, rows]; B as
  * [inner, columns], transposed as [columns, inner]. float32 accumulation; float32 operands never use TF32.
  */
-export interface ProductShape {
+export interface MatmulShape {
   readonly rows: number
   readonly columns: number
   readonly inner: number
@@ -81,7 +81,7 @@ export interface ProductShape {
   readonly epilogue: 'none' | 'bias' | 'gelu' | 'biasGelu' | 'geluGradient' | 'rowSums'
 }
 
-export interface ProductOperands {
+export interface MatmulOperands {
   readonly a: DeviceAddress
   readonly b: DeviceAddress
   readonly d: DeviceAddress
@@ -91,7 +91,7 @@ export interface ProductOperands {
 }
 
 /** A product prepared for one shape and one set of addresses; `run` may be captured. */
-export interface Product {
+export interface Matmul {
   run(stream: Stream): void
   free(): void
 }
@@ -136,9 +136,9 @@ export interface Device {
   kernel(source: KernelSource): Kernel
   launch(kernel: Kernel, size: LaunchSize, values: readonly KernelArgument[], stream: Stream): void
   /** Whether the library has an algorithm for this shape and epilogue. */
-  supportsProduct(shape: ProductShape): boolean
+  supportsMatmul(shape: MatmulShape): boolean
   /** Chooses the algorithm: measured once per shape, then remembered. `label` names the operation in errors. */
-  product(shape: ProductShape, operands: ProductOperands, label: string): Product
+  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): Matmul
   /** Records what `work` puts on the stream instead of running it. */
   capture(stream: Stream, work: () => void): CapturedGraph
   /** Frees everything that is left. */

@@ -52,7 +52,7 @@ export const kernelVariants: readonly KernelVariant[] = [
     }))
   }),
   { file: 'cast', defines: {}, hot: true },
-  { file: 'mark', defines: {}, hot: true },
+  { file: 'progress', defines: {}, hot: true },
   { file: 'softmax', defines: {}, hot: true },
   { file: 'updates', defines: { CHUNK: updateChunk }, hot: true },
 ]

@@ -2,7 +2,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { grouped } from '../../core/grouped.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import type { Device } from './device.ts'
-import { productWorkspaceBytes } from './driver/product.ts'
+import { matmulWorkspaceBytes } from './driver/matmul.ts'
 
 /** Bytes that a session is going to allocate. */
 export interface MemoryRequirement {
@@ -17,7 +17,7 @@ export const formatMib = (bytes: number): string => `${grouped(Math.ceil(bytes /
 
 /** Inputs twice: the next batch arrives while a step runs. */
 const perStep = ({ workspace, inputs }: MemoryRequirement): number => workspace + 2 * inputs
-const total = (need: MemoryRequirement): number => need.state + perStep(need) + productWorkspaceBytes
+const total = (need: MemoryRequirement): number => need.state + perStep(need) + matmulWorkspaceBytes
 
 /**
  * Compares what the programs need with what the GPU has free, before anything is allocated.
@@ -56,7 +56,7 @@ function advice(
     parts.push(`Set engine.recompute to blocks: ${formatMib(total(recomputing))} are enough then, steps take longer.`)
   }
   const batch = batchSize(programs)
-  const fitting = Math.floor((batch * (free - need.state - productWorkspaceBytes)) / perStep(need))
+  const fitting = Math.floor((batch * (free - need.state - matmulWorkspaceBytes)) / perStep(need))
   if (fitting >= 1) {
     parts.push(
       `Reduce the clips of one run (batch.perRun) from ${batch} to at most ${fitting}; gradients are then averaged over more runs.`,

@@ -5,26 +5,26 @@ import type { Device, HostBuffer, Kernel, Stream } from './device.ts'
  * can still be read when an error has made the device refuse every call, and when no call says any more where the error
  * arose, as in a replayed graph.
  */
-export class ProgressMark {
+export class ProgressCounter {
   private readonly device: Device
   private readonly kernel: Kernel
   private readonly memory: HostBuffer
-  private readonly place: Uint32Array
+  private readonly counter: Uint32Array
 
   constructor(device: Device) {
     this.device = device
-    this.kernel = device.kernel({ file: 'mark', entry: 'mark', defines: {} })
+    this.kernel = device.kernel({ file: 'progress', entry: 'progress', defines: {} })
     this.memory = device.allocateHost(4, 'the progress of a program')
-    this.place = new Uint32Array(this.memory.data.buffer, this.memory.data.byteOffset, 1)
+    this.counter = new Uint32Array(this.memory.data.buffer, this.memory.data.byteOffset, 1)
   }
 
   get position(): number {
-    return this.place[0]
+    return this.counter[0]
   }
 
   /** While nothing on the device writes it. */
   reset(): void {
-    this.place[0] = 0
+    this.counter[0] = 0
   }
 
   /** Sets the position once the stream has come here. Memory of the host has the same address on the device. */

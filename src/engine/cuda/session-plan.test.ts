@@ -14,7 +14,7 @@ const { programs } = buildPretrainProgram({
 
 describe('the memory of a ViT-S pretraining step', () => {
   it.each(['float32', 'bfloat16'] as const)('in %s shrinks with what is recomputed', (precision) => {
-    const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsProduct: () => true }
+    const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsMatmul: () => true }
     const [none, cheap, blocks] = (['none', 'cheap', 'blocks'] as const).map(
       (mode) => planSession(programs, collectStates(programs), context, mode).need,
     )

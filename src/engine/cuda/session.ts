@@ -17,7 +17,7 @@ import { align } from '../plan/memory-plan.ts'
 import type { FloatType, ValueId } from '../plan/values.ts'
 import { CompiledProgram, type Exchange } from './compiled-program.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
-import { InputFeed } from './input-feed.ts'
+import { InputPrefetcher } from './input-prefetcher.ts'
 import { requireMemory } from './memory-requirement.ts'
 import { type PlannedProgram, planSession } from './session-plan.ts'
 
@@ -65,7 +65,7 @@ export class CudaSession implements EngineSession {
   private readonly stream: Stream
   private readonly started: DeviceEvent
   private readonly done: DeviceEvent
-  private readonly feed: InputFeed
+  private readonly prefetcher: InputPrefetcher
   private readonly buffers: DeviceBuffer[] = []
   private readonly stateAddresses = new Map<string, DeviceAddress>()
   private readonly copyAddresses = new Map<string, DeviceAddress>()
@@ -85,8 +85,8 @@ export class CudaSession implements EngineSession {
     this.shapes = collectStates(programs)
     const { multiprocessors, sharedMemoryPerBlock } = device.description
     const { precision, leavesAsActivations, recompute = 'none' } = options
-    const supportsProduct = device.supportsProduct.bind(device)
-    const context = { precision, multiprocessors, sharedMemoryPerBlock, supportsProduct, leavesAsActivations }
+    const supportsMatmul = device.supportsMatmul.bind(device)
+    const context = { precision, multiprocessors, sharedMemoryPerBlock, supportsMatmul, leavesAsActivations }
     const plan = planSession(programs, this.shapes, context, recompute)
     const leaner = recompute === 'blocks' ? null : () => planSession(programs, this.shapes, context, 'blocks').need
     requireMemory(device, programs, plan.need, leaner)
@@ -96,7 +96,7 @@ export class CudaSession implements EngineSession {
     this.started = device.createEvent(true)
     this.done = device.createEvent(true)
     this.placeStates(plan.copies)
-    this.feed = new InputFeed(device, plan.need.inputs)
+    this.prefetcher = new InputPrefetcher(device, plan.need.inputs)
     const shared = options.isolateValues !== true
     const arena = shared ? this.allocate(plan.need.workspace, 'activations and gradients') : null
     // Neither zeros nor NaN while algorithms are timed on it.
@@ -139,7 +139,7 @@ export class CudaSession implements EngineSession {
       const { home, bytes, label } = schedule.values[value]
       switch (home.kind) {
         case 'input':
-          return this.feed.address + BigInt(layout.offset(home.name))
+          return this.prefetcher.address + BigInt(layout.offset(home.name))
         case 'state':
           return required(this.stateAddresses.get(home.name), home.name)
         case 'view':
@@ -172,7 +172,7 @@ export class CudaSession implements EngineSession {
       device.doing = () => open.compiled.activity
       if (open.compiled.sums) this.reducer?.waiting()
       device.record(this.started, stream)
-      this.feed.deliver(name, inputs, open.layout, stream)
+      this.prefetcher.deliver(name, inputs, open.layout, stream)
       open.compiled.run(stream, this.debug)
       const reads = this.readOutputs(open)
       device.record(this.done, stream)
@@ -194,7 +194,7 @@ export class CudaSession implements EngineSession {
     this.use.requireOpen()
     const { check, layout } = findProgram(this.programs, name)
     check(inputs, 'some')
-    this.feed.prefetch(name, inputs, layout)
+    this.prefetcher.prefetch(name, inputs, layout)
   }
 
   /** One run, operation by operation, with the time of each. Updates the state like any run. */
@@ -203,7 +203,7 @@ export class CudaSession implements EngineSession {
       const { check, layout, compiled } = findProgram(this.programs, name)
       check(inputs)
       const { device, stream } = this
-      this.feed.deliver(name, inputs, layout, stream)
+      this.prefetcher.deliver(name, inputs, layout, stream)
       device.synchronize(stream)
       const events = Array.from({ length: compiled.steps.length + 1 }, () => device.createEvent(true))
       device.record(events[0], stream)
@@ -305,7 +305,7 @@ export class CudaSession implements EngineSession {
   memory(): Promise<MemoryUse> {
     return this.use.run(() => {
       const [state, ...rest] = this.buffers
-      return { state: state.bytes, workspace: rest.reduce((sum, { bytes }) => sum + bytes, this.feed.bytesHeld) }
+      return { state: state.bytes, workspace: rest.reduce((sum, { bytes }) => sum + bytes, this.prefetcher.bytesHeld) }
     })
   }
 

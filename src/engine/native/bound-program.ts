@@ -80,12 +80,12 @@ export class BoundProgram {
   }
 
   /**
-   * @param scratch `scratchBytes` or more for every thread of the crew
+   * @param scratch `scratchBytes` or more for every thread of the pool
    * @throws VideoMaeError `ENGINE_CANCELED`, `INDEX_RANGE`, with the operation
    */
-  async run(crew: bigint, scratch: NativeMemory, scratchBytes: number): Promise<void> {
+  async run(pool: bigint, scratch: NativeMemory, scratchBytes: number): Promise<void> {
     this.table.setInteger(program, field.cancel, 0)
-    const result = await this.library.run(crew, this.table.address(program), scratch, scratchBytes)
+    const result = await this.library.run(pool, this.table.address(program), scratch, scratchBytes)
     if (result === outcome.done) return
     const { label } = this.calls[this.table.integer(program, field.stopped)]
     if (result === outcome.canceled) {

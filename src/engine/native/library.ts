@@ -57,8 +57,8 @@ export interface NativeKernel {
 /** Functions by name: what they return, what they take. Pointers and addresses are integers. */
 const signatures = {
   native_run: ['int64_t', ['uint64_t', 'uint64_t', 'uint64_t', 'int64_t']],
-  native_crew_open: ['uint64_t', ['int32_t']],
-  native_crew_close: ['void', ['uint64_t']],
+  native_pool_open: ['uint64_t', ['int32_t']],
+  native_pool_close: ['void', ['uint64_t']],
   native_allocate: ['uint64_t', ['uint64_t', 'int32_t']],
   native_free: ['void', ['uint64_t', 'uint64_t', 'int32_t']],
   native_kernel_find: ['int64_t', ['str']],
@@ -93,7 +93,7 @@ function loadFunctions(path: string): NativeFunctions {
   }
 }
 
-/** The compiled kernels, and the crew that runs them. */
+/** The compiled kernels, and the pool that runs them. */
 export class NativeLibrary {
   readonly path: string
   private readonly calls: NativeFunctions
@@ -166,9 +166,9 @@ export class NativeLibrary {
     return Number(this.calls.native_panel_bytes(inner, columns, type === 'bfloat16' ? 1 : 0))
   }
 
-  openCrew(threads: number): bigint {
-    const crew = BigInt(this.calls.native_crew_open(threads))
-    if (crew !== 0n) return crew
+  openPool(threads: number): bigint {
+    const pool = BigInt(this.calls.native_pool_open(threads))
+    if (pool !== 0n) return pool
     throw new VideoMaeError(`Expected ${threads} threads; the system refused them.`, {
       code: 'ENGINE_FAILED',
       exit: 'environment',
@@ -176,15 +176,15 @@ export class NativeLibrary {
     })
   }
 
-  closeCrew(crew: bigint): void {
-    this.calls.native_crew_close(crew)
+  closePool(pool: bigint): void {
+    this.calls.native_pool_close(pool)
   }
 
   /** Runs a program beside the event loop; see program.c for the result. */
-  run(crew: bigint, program: bigint, scratch: NativeMemory, scratchBytes: number): Promise<number> {
+  run(pool: bigint, program: bigint, scratch: NativeMemory, scratchBytes: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.calls.native_run.async(
-        crew,
+        pool,
         program,
         scratch.address,
         scratchBytes,

@@ -47,7 +47,7 @@ interface OpenProgram {
   readonly outputs: readonly { readonly name: string; readonly place: Place; readonly count: number }[]
 }
 
-/** Programs as tables of kernel calls over one state, run by a crew of threads. */
+/** Programs as tables of kernel calls over one state, run by a pool of threads. */
 export class NativeSession implements EngineSession {
   readonly engine = 'native'
   private readonly use = new ExclusiveUse('The native session')
@@ -62,7 +62,7 @@ export class NativeSession implements EngineSession {
   private readonly arena: NativeMemory | null
   private readonly scratch: NativeMemory
   private readonly scratchBytes: number
-  private readonly crew: bigint
+  private readonly pool: bigint
   /** Everything that has to be freed. */
   private readonly held: { free(): void; readonly bytes: number }[] = []
   /** States that were written from outside, whose panels have not followed yet. */
@@ -101,7 +101,7 @@ export class NativeSession implements EngineSession {
       const bound = [...this.programs.values()].flatMap(({ stages }) => stages)
       this.scratchBytes = Math.max(64, ...bound.map(({ scratchBytes }) => scratchBytes))
       this.scratch = this.hold(library.allocate(this.scratchBytes * threads, 'working memory of threads'))
-      this.crew = library.openCrew(threads)
+      this.pool = library.openPool(threads)
     } catch (error) {
       this.free() // or a process that tries smaller and smaller runs would lose memory each time
       throw error
@@ -225,7 +225,7 @@ export class NativeSession implements EngineSession {
   private async runBound(bound: BoundProgram): Promise<void> {
     this.running = bound
     try {
-      const running = bound.run(this.crew, this.scratch, this.scratchBytes)
+      const running = bound.run(this.pool, this.scratch, this.scratchBytes)
       if (this.canceled) bound.cancel()
       await running
     } finally {
@@ -255,7 +255,7 @@ export class NativeSession implements EngineSession {
     if (calls.length > 0) {
       const bound = bindCalls(this.library, 'packing of weights', calls, threads)
       try {
-        await bound.run(this.crew, this.scratch, this.scratchBytes)
+        await bound.run(this.pool, this.scratch, this.scratchBytes)
       } finally {
         bound.free()
       }
@@ -290,7 +290,7 @@ export class NativeSession implements EngineSession {
 
   close(): Promise<void> {
     return this.use.close(() => {
-      this.library.closeCrew(this.crew)
+      this.library.closePool(this.pool)
       this.free()
     })
   }

@@ -16,10 +16,10 @@ import { ExclusiveUse } from '../exclusive.ts'
 import { refusingOutputs, runInPlace } from './in-place.ts'
 import { lower, outputName, stateInput } from './lowering/lower-program.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
-import { UpdateCrew } from './update/crew.ts'
 import { allocateBuffers, type SharedBuffers } from './update/memory.ts'
 import { ProgramUpdates } from './update/optimizer.ts'
 import { blockTable, planBuffers, stateKey, updateTensors } from './update/plan.ts'
+import { UpdatePool } from './update/pool.ts'
 
 interface OpenProgram {
   readonly program: Program
@@ -47,20 +47,20 @@ export class OnnxSession implements EngineSession {
   private readonly shapes: StateShapes
   private readonly programs: ReadonlyMap<string, OpenProgram>
   private readonly buffers: SharedBuffers
-  private readonly crew: UpdateCrew
+  private readonly pool: UpdatePool
 
   private constructor(
     runtime: OnnxRuntime,
     shapes: StateShapes,
     programs: ReadonlyMap<string, OpenProgram>,
     buffers: SharedBuffers,
-    crew: UpdateCrew,
+    pool: UpdatePool,
   ) {
     this.runtime = runtime
     this.shapes = shapes
     this.programs = programs
     this.buffers = buffers
-    this.crew = crew
+    this.pool = pool
   }
 
   /** @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE`, `OUT_OF_MEMORY` */
@@ -89,8 +89,8 @@ export class OnnxSession implements EngineSession {
       })
       firstTable += program.updates.length
     }
-    const crew = new UpdateCrew(buffers.memories, tables, tables.length === 0 ? 1 : threads)
-    return new OnnxSession(runtime, shapes, opened, buffers, crew)
+    const pool = new UpdatePool(buffers.memories, tables, tables.length === 0 ? 1 : threads)
+    return new OnnxSession(runtime, shapes, opened, buffers, pool)
   }
 
   run(name: string, inputs: RunInputs): Promise<RunOutputs> {
@@ -99,7 +99,7 @@ export class OnnxSession implements EngineSession {
       check(inputs)
       const outputs: RunOutputs = {}
       if (graph !== null) await this.runGraph(program, graph, inputs, outputs)
-      updates.apply(this.crew, this.buffers, inputs, outputs)
+      updates.apply(this.pool, this.buffers, inputs, outputs)
       return outputs
     })
   }
@@ -157,7 +157,7 @@ export class OnnxSession implements EngineSession {
   close(): Promise<void> {
     return this.use.close(async () => {
       for (const { graph } of this.programs.values()) await graph?.session.release()
-      await this.crew.close()
+      await this.pool.close()
     })
   }
 }

@@ -55,7 +55,7 @@ describe('memory plan', () => {
         decoder: { width: 192, depth: 4, heads: 3 },
       })
       const { programs } = buildPretrainProgram({ configuration, batch: 8, visible: 160, masked: 1408, optimizer: {} })
-      const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsProduct: () => true }
+      const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsMatmul: () => true }
       const list = lifetimes(lowerProgram(programs[0], context), stepValues)
       expectNoOverlap(list)
       const plan = planMemory(list)

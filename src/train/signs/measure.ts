@@ -2,7 +2,7 @@
 import { effectiveRank } from '../../numeric/effective-rank.ts'
 import { leaveGroupsOut } from '../../numeric/leave-out.ts'
 import { standardization, standardizeRow } from '../../numeric/standardization.ts'
-import { DenseProduct } from '../../numeric/wasm/product.ts'
+import { Matmul } from '../../numeric/wasm/matmul.ts'
 import type { Movement } from './flow.ts'
 
 /** What an encoder knows of videos, measured without labels. Accuracies are shares; chance is 0.5. */
@@ -38,18 +38,18 @@ export interface ProbeFeatures {
  */
 export function measureSigns(features: ProbeFeatures, movements: readonly Movement[]): LearningSigns {
   const { count, mean, width, stepsWidth } = features
-  const product = new DenseProduct('f64')
+  const matmul = new Matmul('f64')
   const rows = standardizedRows(features.steps, 2 * count, stepsWidth)
   const all = Array.from({ length: count }, (_, i) => i)
   const accuracy = (clips: readonly number[], isFirst: (clip: number) => boolean): number =>
-    toldApart(rows, stepsWidth, clips, isFirst, product)
+    toldApart(rows, stepsWidth, clips, isFirst, matmul)
   const [horizontal, vertical] = (['x', 'y'] as const).map((axis) =>
     accuracy(mostMoving(movements, axis), (clip) => movements[clip][axis] > 0),
   )
   return {
     arrowOfTime: accuracy(all, () => true),
     flowDirection: (horizontal + vertical) / 2,
-    effectiveRank: effectiveRank(mean, count, width, product),
+    effectiveRank: effectiveRank(mean, count, width, matmul),
   }
 }
 
@@ -76,7 +76,7 @@ function toldApart(
   width: number,
   clips: readonly number[],
   isFirst: (clip: number) => boolean,
-  product: DenseProduct<'f64'>,
+  matmul: Matmul<'f64'>,
 ): number {
   const depth = width + 1
   const count = 2 * clips.length
@@ -89,7 +89,7 @@ function toldApart(
     labels[2 * place + 1] = 1 - labels[2 * place]
     groups.fill(place, 2 * place, 2 * place + 2)
   }
-  const [scores] = leaveGroupsOut({ count, width, classes: 2, inputs, labels }, groups, [count], product)
+  const [scores] = leaveGroupsOut({ count, width, classes: 2, inputs, labels }, groups, [count], matmul)
   let right = 0
   for (const [row, label] of labels.entries()) {
     const [own, other] = [scores[2 * row + label], scores[2 * row + 1 - label]]

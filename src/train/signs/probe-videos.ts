@@ -17,14 +17,14 @@ const fewestVideos = 64
 const fewestReadable = 8
 /** Bytes of clips that are kept in memory. */
 const keptBytes = 128 * 2 ** 20
-/** A look at the clips may cost this share of the training between two checkpoints, in clips that go through the encoder. */
+/** A measurement may cost this share of the training between two checkpoints, in clips that go through the encoder. */
 const shareOfTraining = 1 / 20
 
 /**
  * How many videos to measure on.
  *
  * @param wanted what the configuration says
- * @param clipsBetween clips that are trained on from one look to the next
+ * @param clipsBetween clips that are trained on from one measurement to the next
  * @returns 0 where too few are left
  */
 export function probeCount(
@@ -54,7 +54,7 @@ export interface ProbeOptions extends Pick<LoadClipsOptions, 'workers' | 'decode
 const pair = 2
 const signsProgram = 'signs'
 
-/** What a session needs for looks at the clips. */
+/** What a session needs for measurements. */
 export function signsProgramOf(model: ModelConfiguration): Program {
   return buildSignsProgram({ configuration: model, batch: pair, name: signsProgram })
 }
@@ -78,7 +78,7 @@ export class ProbeVideos {
    * @returns null where too few of the videos can be read
    * @throws VideoMaeError `OUTPUT_NOT_FINITE`, what the decoder and the engine throw; the signal's reason when aborted
    */
-  async look(session: EngineSession): Promise<(LearningSigns & { readonly videos: number }) | null> {
+  async measure(session: EngineSession): Promise<(LearningSigns & { readonly videos: number }) | null> {
     this.probe ??= await this.load()
     const { clips, movements } = this.probe
     const count = clips.length

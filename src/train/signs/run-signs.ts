@@ -31,7 +31,7 @@ export interface RunSignsOptions extends ProbeOptions, Pick<RunOptions, 'out' | 
 /** What features can be like that nothing is measured on them. Training may go on: it looks at its own numbers. */
 const ofFeatures: ReadonlySet<string> = new Set(['OUTPUT_NOT_FINITE', 'RIDGE_SINGULAR'])
 
-/** Looks before the first step, at every checkpoint of the schedule and behind the last step. The first rank looks; the others wait. */
+/** Measures before the first step, at every checkpoint of the schedule and behind the last step. The first rank measures; the others wait. */
 export class RunSigns {
   private readonly options: RunSignsOptions
   private readonly videos: ProbeVideos
@@ -42,7 +42,7 @@ export class RunSigns {
     this.videos = new ProbeVideos(options)
   }
 
-  /** All looks so far, of earlier parts of the run, too. */
+  /** All measurements so far, of earlier parts of the run, too. */
   get history(): readonly SignsLine[] {
     return this.lines
   }
@@ -56,7 +56,7 @@ export class RunSigns {
   }
 
   /**
-   * A look where one is due and there is none yet: a run that was stopped in a look makes up for it when it goes on. Collective.
+   * A measurement where one is due and there is none yet: a run that was stopped in one makes up for it when it goes on. Collective.
    *
    * @throws VideoMaeError what the decoder and the engine throw
    */
@@ -66,7 +66,7 @@ export class RunSigns {
     await ranks.agree(async () => {
       if (ranks.rank > 0 || this.lines.some((line) => line.step === step)) return
       try {
-        await this.look(step, session, show)
+        await this.measure(step, session, show)
       } catch (error) {
         if (signal?.aborted === true) return
         if (!(error instanceof VideoMaeError) || !ofFeatures.has(error.code)) throw error
@@ -75,8 +75,8 @@ export class RunSigns {
     })
   }
 
-  private async look(step: number, session: EngineSession, show: ShowScalars): Promise<void> {
-    const signs = await this.videos.look(session)
+  private async measure(step: number, session: EngineSession, show: ShowScalars): Promise<void> {
+    const signs = await this.videos.measure(session)
     if (signs === null) return
     const line = { step, ...signs }
     this.lines = [...this.lines, line]

@@ -9,7 +9,7 @@ import { DriverDevice } from '../../../src/engine/cuda/driver/driver-device.ts'
 import { buildEmulatedLibraries, EmulatedCompiler } from './build.ts'
 
 export interface EmulatedDeviceOptions {
-  readonly measureProducts?: boolean
+  readonly measureMatmuls?: boolean
   readonly addressSanitizer?: boolean
   /** Default: a fresh, empty directory. */
   readonly cache?: string
@@ -21,13 +21,13 @@ const freshCache = (): string => mkdtempSync(path.join(os.tmpdir(), 'videomae-cu
 /** The driver's device over emulated libraries: the CPU as GPU. */
 export function openEmulatedDevice(options: EmulatedDeviceOptions = {}): DriverDevice {
   const libraries = buildEmulatedLibraries()
-  const { measureProducts = false, addressSanitizer = false, cache } = options
+  const { measureMatmuls = false, addressSanitizer = false, cache } = options
   return new DriverDevice({
     cuda: new CudaLibrary(libraries),
     cublasLt: new CublasLtLibrary(libraries),
     compiler: new EmulatedCompiler(libraries, { addressSanitizer }),
     cache: new CacheDirectory(cache ?? freshCache()),
-    measureProducts,
+    measureMatmuls,
   })
 }
 

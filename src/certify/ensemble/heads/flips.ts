@@ -1,7 +1,7 @@
 /** What it takes to turn the vote of each ridge head on each input, for threads. */
 
 import { ridgeScoreError } from '../../../numeric/ridge.ts'
-import { DenseProduct } from '../../../numeric/wasm/product.ts'
+import { Matmul } from '../../../numeric/wasm/matmul.ts'
 import { headCosts } from '../../rules/label-flip.ts'
 import { RidgeInfluence } from './influence.ts'
 import { gatherSamples, type TrainJob } from './job.ts'
@@ -27,7 +27,7 @@ export function flipRange(job: FlipJob, from: number, to: number): void {
   const { classes, width, lambda, learners, votes, costs } = job
   const depth = width + 1
   const count = job.inputs.length / depth
-  const product = new DenseProduct('f64')
+  const matmul = new Matmul('f64')
   for (let learner = from; learner < to; learner++) {
     const samples = gatherSamples(job, learner)
     const write = (t: number, leave: number, become: ArrayLike<number>) => {
@@ -40,7 +40,7 @@ export function flipRange(job: FlipJob, from: number, to: number): void {
       for (let t = 0; t < count; t++) write(t, Number.POSITIVE_INFINITY, never)
       continue
     }
-    const influence = new RidgeInfluence(samples, lambda, product)
+    const influence = new RidgeInfluence(samples, lambda, matmul)
     const slack = 2 * ridgeScoreError(samples, lambda, job.inputs)
     const turn = Math.max(1, Math.min(256, Math.floor(influenceNumbers / samples.count)))
     for (let first = 0; first < count; first += turn) {

@@ -1,6 +1,6 @@
 /** What a kind of head is: its options, how one learner is trained, and how much work that is. */
 import type { LabeledRows, StatisticsCache } from '../../../numeric/ridge.ts'
-import type { DenseProduct } from '../../../numeric/wasm/product.ts'
+import type { Matmul } from '../../../numeric/wasm/matmul.ts'
 
 /** A head in closed form or by a fixed number of steps, as one matrix on features. One file each, and a line in `list.ts`. */
 export interface HeadKind<Options extends { readonly kind: string }, Name extends string = string> {
@@ -25,7 +25,7 @@ export interface HeadKind<Options extends { readonly kind: string }, Name extend
 
 /** What a thread has for all learners that it trains. */
 export interface HeadTools {
-  readonly product: DenseProduct<'f64'>
+  readonly matmul: Matmul<'f64'>
   readonly cache: StatisticsCache
 }
 

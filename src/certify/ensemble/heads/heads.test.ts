@@ -7,7 +7,7 @@ import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { gaussians } from '../../../../test/certify/gaussians.ts'
 import { ridgeScoreError } from '../../../numeric/ridge.ts'
-import { DenseProduct } from '../../../numeric/wasm/product.ts'
+import { Matmul } from '../../../numeric/wasm/matmul.ts'
 import { ballotsOfInput, writeBallot } from '../../rules/ballot.ts'
 import { spreadOffsets } from '../../rules/spread.ts'
 import { type FeatureSet, selectRows, type TestSet, unitRows } from '../feature-set.ts'
@@ -106,7 +106,7 @@ describe('ridge', () => {
     const inputs = Float64Array.from({ length: 20 * 13 }, (_, i) =>
       i % 13 === 12 ? 1 : scaled[Math.floor(i / 13) * 12 + (i % 13)],
     )
-    const alphas = new RidgeInfluence(samples, 0.1, new DenseProduct('f64')).of(inputs)
+    const alphas = new RidgeInfluence(samples, 0.1, new Matmul('f64')).of(inputs)
     const bound = ridgeScoreError(samples, 0.1, inputs)
     expect(bound).toBeLessThan(1e-3)
     for (let t = 0; t < 20; t++) {
@@ -137,7 +137,7 @@ describe('ridge', () => {
       bucketSizes: [count],
       buckets: [0],
     }
-    const alphas = new RidgeInfluence(samples, lambda, new DenseProduct('f64')).of(Float64Array.of(at, 1))
+    const alphas = new RidgeInfluence(samples, lambda, new Matmul('f64')).of(Float64Array.of(at, 1))
     let [squares, sum] = [lambda, 0]
     for (let j = 0; j < count; j++) {
       squares += feature(j) ** 2

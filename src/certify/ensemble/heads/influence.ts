@@ -10,7 +10,7 @@
 import { factorize, solveFactorized, transpose } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows, notDefinite } from '../../../numeric/ridge.ts'
-import type { DenseProduct } from '../../../numeric/wasm/product.ts'
+import type { Matmul } from '../../../numeric/wasm/matmul.ts'
 
 /** Samples in one product: bounds its memory. */
 const rowsAtOnce = 4096
@@ -18,7 +18,7 @@ const rowsAtOnce = 4096
 /** One head, factorized once for all inputs. */
 export class RidgeInfluence {
   private readonly samples: LabeledRows
-  private readonly product: DenseProduct<'f64'>
+  private readonly matmul: Matmul<'f64'>
   private readonly depth: number
   private readonly primal: boolean
   /** [size] the Cholesky factor, of the size of the smaller system. */
@@ -26,9 +26,9 @@ export class RidgeInfluence {
   private readonly size: number
 
   /** @throws VideoMaeError `RIDGE_SINGULAR` */
-  constructor(samples: LabeledRows, lambda: number, product: DenseProduct<'f64'>) {
+  constructor(samples: LabeledRows, lambda: number, matmul: Matmul<'f64'>) {
     this.samples = samples
-    this.product = product
+    this.matmul = matmul
     this.depth = samples.width + 1
     this.primal = samples.count > this.depth
     this.size = this.primal ? this.depth : samples.count
@@ -56,19 +56,19 @@ export class RidgeInfluence {
 
   /** [left rows, right rows] scalar products of rows of `depth` numbers. */
   private products(left: Float64Array, right: Float64Array, leftRows: number, rightRows: number): Float64Array {
-    const { product, depth } = this
+    const { matmul, depth } = this
     const result = new Float64Array(leftRows * rightRows)
     for (let from = 0; from < rightRows; from += rowsAtOnce) {
       const columns = Math.min(rowsAtOnce, rightRows - from)
-      const [a, b, out] = product.reserve(
-        product.leftLength(leftRows, depth),
-        product.rightLength(columns, depth),
-        product.outputLength(leftRows, columns),
+      const [a, b, out] = matmul.reserve(
+        matmul.leftLength(leftRows, depth),
+        matmul.rightLength(columns, depth),
+        matmul.outputLength(leftRows, columns),
       )
-      product.packLeft(a, leftRows, depth, left)
-      product.packRight(b, columns, depth, right.subarray(from * depth, (from + columns) * depth))
-      product.run(a, b, out, leftRows, depth, columns)
-      const stride = product.outputStride(columns)
+      matmul.packLeft(a, leftRows, depth, left)
+      matmul.packRight(b, columns, depth, right.subarray(from * depth, (from + columns) * depth))
+      matmul.run(a, b, out, leftRows, depth, columns)
+      const stride = matmul.outputStride(columns)
       for (let i = 0; i < leftRows; i++)
         result.set(out.subarray(i * stride, i * stride + columns), i * rightRows + from)
     }
@@ -77,7 +77,7 @@ export class RidgeInfluence {
 
   private sampleGram(): Float64Array {
     const { count, inputs } = this.samples
-    return dense(gramOfRows(this.product, inputs, count, this.depth), count)
+    return dense(gramOfRows(this.matmul, inputs, count, this.depth), count)
   }
 
   private featureGram(): Float64Array {
@@ -87,7 +87,7 @@ export class RidgeInfluence {
     for (let from = 0; from < count; from += rowsAtOnce) {
       const rows = Math.min(rowsAtOnce, count - from)
       const columns = transpose(inputs.subarray(from * depth, (from + rows) * depth), rows, depth)
-      const part = dense(gramOfRows(this.product, columns, depth, rows), depth)
+      const part = dense(gramOfRows(this.matmul, columns, depth, rows), depth)
       for (let k = 0; k < gram.length; k++) gram[k] += part[k]
     }
     return gram

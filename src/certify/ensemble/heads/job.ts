@@ -2,7 +2,7 @@
 import { VideoMaeError } from '../../../core/errors.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { StatisticsCache } from '../../../numeric/ridge.ts'
-import { DenseProduct } from '../../../numeric/wasm/product.ts'
+import { Matmul } from '../../../numeric/wasm/matmul.ts'
 import { type Ballots, writeBallot } from '../../rules/ballot.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
 import { classesOfLearner } from '../layout.ts'
@@ -81,7 +81,7 @@ export function trainRange(job: TrainJob, from: number, to: number): LearnerReco
   const { train } = headKind(head.kind)
   const depth = job.width + 1
   const tools: HeadTools = {
-    product: new DenseProduct('f64'),
+    matmul: new Matmul('f64'),
     cache: new StatisticsCache(Math.max(job.offsets.length, Math.floor(cacheBytes / (depth * depth * 8)))),
   }
   const length = weightsLength(classes, job.width)
@@ -110,16 +110,16 @@ export function voteRange(job: VoteJob, from: number, to: number): void {
   const { classes, width, ballots } = job
   const depth = width + 1
   const { inputs, learners, places, ranks } = ballots
-  const product = new DenseProduct('f32')
+  const matmul = new Matmul('f32')
   const columnsMost = headsAtOnce * classes
-  const [left, right, scores] = product.reserve(
-    product.leftLength(inputs, depth),
-    product.rightLength(columnsMost, depth),
-    product.outputLength(inputsAtOnce, columnsMost),
+  const [left, right, scores] = matmul.reserve(
+    matmul.leftLength(inputs, depth),
+    matmul.rightLength(columnsMost, depth),
+    matmul.outputLength(inputsAtOnce, columnsMost),
   )
   const rows = new Float32Array(inputs * depth).fill(1)
   for (let t = 0; t < inputs; t++) rows.set(job.features.subarray(t * width, (t + 1) * width), t * depth)
-  product.packLeft(left, inputs, depth, rows)
+  matmul.packLeft(left, inputs, depth, rows)
   const length = weightsLength(classes, width)
   for (let first = from; first < to; first += headsAtOnce) {
     const heads = Math.min(headsAtOnce, to - first)
@@ -128,11 +128,11 @@ export function voteRange(job: VoteJob, from: number, to: number): void {
       const own = job.knows.subarray((first + h) * classes, (first + h + 1) * classes)
       return own.includes(1) ? own : null
     })
-    const stride = product.outputStride(columns)
-    product.packRight(right, columns, depth, job.weights.subarray(first * length, (first + heads) * length))
+    const stride = matmul.outputStride(columns)
+    matmul.packRight(right, columns, depth, job.weights.subarray(first * length, (first + heads) * length))
     for (let t = 0; t < inputs; t += inputsAtOnce) {
       const count = Math.min(inputsAtOnce, inputs - t)
-      product.run(left.subarray(t * depth), right, scores, count, depth, columns)
+      matmul.run(left.subarray(t * depth), right, scores, count, depth, columns)
       for (let i = 0; i < count; i++) {
         for (let h = 0; h < heads; h++) {
           const at = ((t + i) * learners + first + h) * places

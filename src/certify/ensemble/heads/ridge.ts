@@ -18,7 +18,7 @@ export const ridge: HeadKind<RidgeHead, 'ridge'> = {
     return { kind: 'ridge', lambda }
   },
   // The columns of a closed form are independent.
-  train: (samples, _own, { lambda }, { product, cache }) => trainRidge(samples, lambda, product, cache),
+  train: (samples, _own, { lambda }, { matmul, cache }) => trainRidge(samples, lambda, matmul, cache),
   work: ridgeWork,
 }
 

@@ -12,7 +12,7 @@ import { invalidArgument } from '../../../core/errors.ts'
 import { combineRows, transpose } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows } from '../../../numeric/ridge.ts'
-import type { DenseProduct } from '../../../numeric/wasm/product.ts'
+import type { Matmul } from '../../../numeric/wasm/matmul.ts'
 import type { HeadKind } from './head-kind.ts'
 
 /** Multinomial logistic regression: full batch, a fixed number of accelerated gradient steps from zero. */
@@ -41,10 +41,10 @@ export const softmax: HeadKind<SoftmaxHead, 'linear'> = {
     return { kind: 'softmax', steps, learningRate, weightDecay }
   },
   // Over the learner's own classes only: the others would change it.
-  train(samples, own, options, { product }) {
+  train(samples, own, options, { matmul }) {
     const depth = samples.width + 1
     const labels = samples.labels.map((label) => own.indexOf(label))
-    const trained = trainSoftmax({ ...samples, classes: own.length, labels }, options, product)
+    const trained = trainSoftmax({ ...samples, classes: own.length, labels }, options, matmul)
     const weights = new Float64Array(samples.classes * depth)
     for (let c = 0; c < samples.classes; c++) weights[c * depth + samples.width] = Number.NEGATIVE_INFINITY
     for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
@@ -54,9 +54,9 @@ export const softmax: HeadKind<SoftmaxHead, 'linear'> = {
 }
 
 /** @returns [classes, width + 1] */
-function trainSoftmax(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
+function trainSoftmax(samples: LabeledRows, options: SoftmaxOptions, matmul: Matmul<'f64'>): Float64Array {
   const depth = samples.width + 1
-  return samples.count <= 2 * depth ? trainDual(samples, options, product) : trainPrimal(samples, options, product)
+  return samples.count <= 2 * depth ? trainDual(samples, options, matmul) : trainPrimal(samples, options, matmul)
 }
 
 /** Step length: the mean cross-entropy has curvature at most half the mean squared length of the samples. */
@@ -66,27 +66,27 @@ function stepLength(samples: LabeledRows, options: SoftmaxOptions): number {
   return options.learningRate / ((0.5 * square) / samples.count + options.weightDecay)
 }
 
-function trainDual(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
+function trainDual(samples: LabeledRows, options: SoftmaxOptions, matmul: Matmul<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
-  const { gram, stride: gramStride } = gramOfRows(product, inputs, count, depth)
+  const { gram, stride: gramStride } = gramOfRows(matmul, inputs, count, depth)
   const dense = new Float64Array(count * count)
   for (let i = 0; i < count; i++) dense.set(gram.subarray(i * gramStride, i * gramStride + count), i * count)
-  const [left, right, scores] = product.reserve(
-    product.leftLength(count, count),
-    product.rightLength(classes, count),
-    product.outputLength(count, classes),
+  const [left, right, scores] = matmul.reserve(
+    matmul.leftLength(count, count),
+    matmul.rightLength(classes, count),
+    matmul.outputLength(count, classes),
   )
-  product.packLeft(left, count, count, dense)
-  const stride = product.outputStride(classes)
+  matmul.packLeft(left, count, count, dense)
+  const stride = matmul.outputStride(classes)
 
   // Transposed throughout, [classes, count]: what the product packs.
   const current = new Float64Array(classes * count)
   const ahead = new Float64Array(classes * count)
   const step = stepLength(samples, options)
   for (let t = 0; t < options.steps; t++) {
-    product.packRight(right, classes, count, ahead)
-    product.run(left, right, scores, count, count, classes)
+    matmul.packRight(right, classes, count, ahead)
+    matmul.run(left, right, scores, count, count, classes)
     residuals(scores, stride, labels, count, classes)
     const momentum = t / (t + 3)
     for (let c = 0; c < classes; c++) {
@@ -101,32 +101,32 @@ function trainDual(samples: LabeledRows, options: SoftmaxOptions, product: Dense
   return combineRows(transpose(current, classes, count), inputs, count, classes, depth)
 }
 
-function trainPrimal(samples: LabeledRows, options: SoftmaxOptions, product: DenseProduct<'f64'>): Float64Array {
+function trainPrimal(samples: LabeledRows, options: SoftmaxOptions, matmul: Matmul<'f64'>): Float64Array {
   const { count, classes, inputs, labels } = samples
   const depth = samples.width + 1
-  const [rows, columns, weights, scores, errors, gradient] = product.reserve(
-    product.leftLength(count, depth),
-    product.leftLength(depth, count),
-    product.rightLength(classes, depth),
-    product.outputLength(count, classes),
-    product.rightLength(classes, count),
-    product.outputLength(depth, classes),
+  const [rows, columns, weights, scores, errors, gradient] = matmul.reserve(
+    matmul.leftLength(count, depth),
+    matmul.leftLength(depth, count),
+    matmul.rightLength(classes, depth),
+    matmul.outputLength(count, classes),
+    matmul.rightLength(classes, count),
+    matmul.outputLength(depth, classes),
   )
-  product.packLeft(rows, count, depth, inputs)
-  product.packLeft(columns, depth, count, transpose(inputs, count, depth))
-  const stride = product.outputStride(classes)
+  matmul.packLeft(rows, count, depth, inputs)
+  matmul.packLeft(columns, depth, count, transpose(inputs, count, depth))
+  const stride = matmul.outputStride(classes)
   const current = new Float64Array(classes * depth)
   const ahead = new Float64Array(classes * depth)
   const errorRows = new Float64Array(classes * count)
   const step = stepLength(samples, options)
   for (let t = 0; t < options.steps; t++) {
-    product.packRight(weights, classes, depth, ahead)
-    product.run(rows, weights, scores, count, depth, classes)
+    matmul.packRight(weights, classes, depth, ahead)
+    matmul.run(rows, weights, scores, count, depth, classes)
     residuals(scores, stride, labels, count, classes)
     for (let c = 0; c < classes; c++)
       for (let i = 0; i < count; i++) errorRows[c * count + i] = scores[i * stride + c] / count
-    product.packRight(errors, classes, count, errorRows)
-    product.run(columns, errors, gradient, depth, count, classes)
+    matmul.packRight(errors, classes, count, errorRows)
+    matmul.run(columns, errors, gradient, depth, count, classes)
     const momentum = t / (t + 3)
     for (let c = 0; c < classes; c++) {
       for (let k = 0; k < depth; k++) {

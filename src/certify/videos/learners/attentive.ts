@@ -9,7 +9,7 @@ import { parameterCount } from '../../../model/parameters.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
 import { type MemoryNeed, programsNeed, weightBytes } from '../../../train/memory-need.ts'
 import { logarithm } from './from-frames.ts'
-import type { LearnerTrainer, Workplace } from './trainer.ts'
+import type { LearnerTrainer, TrainerContext } from './trainer.ts'
 import { addNoise, type Content } from './video-set.ts'
 
 export interface AttentiveOptions {
@@ -89,7 +89,7 @@ export function attentiveTrainer(
 ): LearnerTrainer {
   const width = shape[1]
   const head = headOf(width)
-  const programOf = async ({ sessions }: Workplace) => ({
+  const programOf = async ({ sessions }: TrainerContext) => ({
     ...{ head, threads: 1 },
     engine: sessions.engine(await chooseEngine(engine)),
   })
@@ -119,19 +119,19 @@ export function attentiveTrainer(
       ...{ head, epochs, learningRate, shape, sampling: source.sampling, engine },
       ...(engineVariant === null ? {} : { engineVariant }),
     },
-    async train({ contents, labels, classNames }, seed, _folder, workplace) {
-      const { signal } = workplace
-      const program = await programOf(workplace)
+    async train({ contents, labels, classNames }, seed, _folder, context) {
+      const { signal } = context
+      const program = await programOf(context)
       const options = { ...program, classes: classNames.length, seed, epochs, learningRate, signal }
       return (await trainProbe(await rowsOf(contents, labels), null, options)).state
     },
-    async score(state, contents, classNames, workplace) {
-      const program = await programOf(workplace)
+    async score(state, contents, classNames, context) {
+      const program = await programOf(context)
       const classes = classNames.length
       const scores = new Float32Array(contents.length * classes)
       const turn = Math.max(1, Math.floor(bytesAtOnce / (4 * store.width)))
       for (let from = 0; from < contents.length; from += turn) {
-        workplace.signal?.throwIfAborted()
+        context.signal?.throwIfAborted()
         const part = contents.slice(from, from + turn)
         const rows = await rowsOf(part, new Array<number>(part.length).fill(0))
         const probabilities = await probeProbabilities(rows, state, { ...program, classes })

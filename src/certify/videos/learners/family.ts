@@ -13,7 +13,7 @@ import type { LearnerTraining } from '../../ensemble/trainer.ts'
 import { type Ballots, ballotsFromScores } from '../../rules/ballot.ts'
 import { notGrouped } from './kinds.ts'
 import { SessionPool } from './session-pool.ts'
-import type { LearnerSamples, LearnerTrainer, Workplace } from './trainer.ts'
+import type { LearnerSamples, LearnerTrainer, TrainerContext } from './trainer.ts'
 import { type Content, poisonedVideos, type VideoInputs, type VideoSet } from './video-set.ts'
 
 /** See `LearnerTrainer.version`: of all learners that an engine trains, and of the frames or tokens that they read. */
@@ -71,10 +71,10 @@ class EngineTraining implements LearnerTraining<VideoInputs> {
   restore(): void {}
 
   train(...[ranges, store, options, onTrained]: Parameters<LearnerTraining<VideoInputs>['train']>): Promise<void> {
-    return withSessions(ranges, options, async (range, workplace) => {
+    return withSessions(ranges, options, async (range, context) => {
       const trained: TrainedLearner[] = []
       for (let learner = range[0]; learner < range[1]; learner++)
-        trained.push(await this.trainOne(learner, store, workplace))
+        trained.push(await this.trainOne(learner, store, context))
       await onTrained(range, trained)
     })
   }
@@ -93,7 +93,7 @@ class EngineTraining implements LearnerTraining<VideoInputs> {
     return this.own[learner].map((c) => this.layout.set.classNames[c])
   }
 
-  private async trainOne(learner: number, store: LearnerStore, workplace: Workplace): Promise<TrainedLearner> {
+  private async trainOne(learner: number, store: LearnerStore, context: TrainerContext): Promise<TrainedLearner> {
     const { set, seeds } = this.layout
     const rows = rowsOfLearner(this.layout, learner)
     const classNames = this.classNamesOf(learner)
@@ -107,9 +107,9 @@ class EngineTraining implements LearnerTraining<VideoInputs> {
     for (let s = 0; s < seeds && classNames.length > 1; s++) {
       const { folder, remove } = await store.workFolder(learner, s)
       try {
-        states.push(await this.trainer.train(samples, seedOf(this.seed, learner, s), folder, workplace))
+        states.push(await this.trainer.train(samples, seedOf(this.seed, learner, s), folder, context))
       } catch (error) {
-        workplace.signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
+        context.signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
         throw error
       } finally {
         await remove()
@@ -128,14 +128,14 @@ class EngineTraining implements LearnerTraining<VideoInputs> {
     const name = inputsDigest(inputs)
     const all = new Array<Float32Array>(records.length)
     let done = 0
-    await withSessions(records, options, async (record, workplace) => {
+    await withSessions(records, options, async (record, context) => {
       const { learner } = record
       all[learner] = await store.scores(name, record, async () => {
         const classNames = this.classNamesOf(learner)
         const each = inputs.rows * classNames.length
         const scores = new Float32Array(seeds * each)
         for (const [s, state] of (await store.statesOf(record)).entries())
-          scores.set(await this.trainer.score(state, inputs.contents, classNames, workplace), s * each)
+          scores.set(await this.trainer.score(state, inputs.contents, classNames, context), s * each)
         return scores
       })
       options.onProgress?.(++done, records.length)
@@ -161,7 +161,7 @@ function contentName({ key, noise }: Content): string {
 async function withSessions<Item>(
   items: readonly Item[],
   options: PoolOptions,
-  each: (item: Item, workplace: Workplace) => Promise<void>,
+  each: (item: Item, context: TrainerContext) => Promise<void>,
 ): Promise<void> {
   const { signal } = options
   const sessions = new SessionPool()

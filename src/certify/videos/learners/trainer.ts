@@ -14,7 +14,7 @@ export interface LearnerSamples {
 }
 
 /** What a trainer works with. */
-export interface Workplace {
+export interface TrainerContext {
   /** Sessions that learners of the same shapes take over from each other. */
   readonly sessions: SessionPool
   readonly signal?: AbortSignal
@@ -31,12 +31,12 @@ export interface LearnerTrainer {
    * @param folder for what training writes; removed afterwards
    * @returns the weights, by name
    */
-  train(samples: LearnerSamples, seed: number, folder: string, workplace: Workplace): Promise<ModelState>
+  train(samples: LearnerSamples, seed: number, folder: string, context: TrainerContext): Promise<ModelState>
   /** [contents, classes] logarithms of probabilities, each content seen once (the middle of the video). */
   score(
     state: ModelState,
     contents: readonly Content[],
     classNames: readonly string[],
-    workplace: Workplace,
+    context: TrainerContext,
   ): Promise<Float32Array>
 }

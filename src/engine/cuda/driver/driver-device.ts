@@ -15,9 +15,9 @@ import type {
   KernelArgument,
   KernelSource,
   LaunchSize,
-  Product,
-  ProductOperands,
-  ProductShape,
+  Matmul,
+  MatmulOperands,
+  MatmulShape,
   Stream,
 } from '../device.ts'
 import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.ts'
@@ -26,8 +26,8 @@ import type { CublasLtLibrary } from './cublaslt-library.ts'
 import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
 import { describe } from './describe.ts'
 import type { KernelCompiler } from './kernel-compiler.ts'
-import { type Algorithm, ProductPlan, productWorkspaceBytes } from './product.ts'
-import { ProductChoices } from './product-choices.ts'
+import { type Algorithm, MatmulPlan, matmulWorkspaceBytes } from './matmul.ts'
+import { MatmulChoices } from './matmul-choices.ts'
 import { memoryAdvice } from './status.ts'
 
 export interface DriverDeviceOptions {
@@ -38,7 +38,7 @@ export interface DriverDeviceOptions {
   /** Which GPU. Default 0. */
   readonly ordinal?: number
   /** Time the proposed algorithms of every product and keep the fastest; otherwise take the first. Default true. */
-  readonly measureProducts?: boolean
+  readonly measureMatmuls?: boolean
 }
 
 /** Values of cuda.h. */
@@ -60,24 +60,24 @@ export class DriverDevice implements Device {
   private readonly cuda: CudaLibrary
   private readonly cublasLt: CublasLtLibrary
   private readonly compiler: KernelCompiler
-  private readonly choices: ProductChoices
-  private readonly measureProducts: boolean
+  private readonly choices: MatmulChoices
+  private readonly measureMatmuls: boolean
   private readonly ordinal: number
   private readonly lightHandle: bigint
   private readonly modules = new Map<string, bigint>()
   private readonly kernels = new Map<string, LoadedKernel>()
   private readonly files = new Map<string, KernelFile>()
   private readonly leftovers = new Set<() => void>()
-  private productWorkspace: DeviceBuffer | null = null
+  private matmulWorkspace: DeviceBuffer | null = null
   private timing: { readonly stream: Stream; readonly start: DeviceEvent; readonly end: DeviceEvent } | null = null
 
   /** Throws `DEVICE_FAILED`. The context becomes current on the calling thread; use the device from there only. */
   constructor(options: DriverDeviceOptions) {
-    const { cuda, cublasLt, compiler, cache, ordinal = 0, measureProducts = true } = options
+    const { cuda, cublasLt, compiler, cache, ordinal = 0, measureMatmuls = true } = options
     this.cuda = cuda
     this.cublasLt = cublasLt
     this.compiler = compiler
-    this.measureProducts = measureProducts
+    this.measureMatmuls = measureMatmuls
     cuda.call('cuInit', 0)
     const count = cuda.integer('cuDeviceGetCount')
     if (ordinal >= count) {
@@ -92,7 +92,7 @@ export class DriverDevice implements Device {
     this.lightHandle = cublasLt.handle('cublasLtCreate', 'the start of cuBLASLt')
     const driver = cuda.integer('cuDriverGetVersion')
     this.versions = `driver for CUDA ${Math.floor(driver / 1000)}.${Math.floor((driver % 1000) / 10)}, ${compiler.identity}, cuBLASLt ${cublasLt.version}`
-    this.choices = new ProductChoices(cache, this.description.name, cublasLt.version)
+    this.choices = new MatmulChoices(cache, this.description.name, cublasLt.version)
   }
 
   get doing(): (() => Activity) | null {
@@ -247,9 +247,9 @@ export class DriverDevice implements Device {
     )
   }
 
-  supportsProduct(shape: ProductShape): boolean {
+  supportsMatmul(shape: MatmulShape): boolean {
     if (this.choices.get(shape) !== null) return true
-    const plan = new ProductPlan(this.cublasLt, this.lightHandle, shape, 'the search for an algorithm')
+    const plan = new MatmulPlan(this.cublasLt, this.lightHandle, shape, 'the search for an algorithm')
     try {
       return plan.candidates(1).length > 0
     } finally {
@@ -257,19 +257,19 @@ export class DriverDevice implements Device {
     }
   }
 
-  product(shape: ProductShape, operands: ProductOperands, label: string): Product {
-    this.productWorkspace ??= this.allocate(productWorkspaceBytes, 'the workspace of matrix products')
-    const workspace = this.productWorkspace.address
-    const plan = new ProductPlan(this.cublasLt, this.lightHandle, shape, label)
+  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): Matmul {
+    this.matmulWorkspace ??= this.allocate(matmulWorkspaceBytes, 'the workspace of matrix products')
+    const workspace = this.matmulWorkspace.address
+    const plan = new MatmulPlan(this.cublasLt, this.lightHandle, shape, label)
     const algorithm = this.choices.get(shape) ?? this.choose(plan, operands, workspace, label)
-    const product = plan.bind(operands, algorithm, workspace)
-    this.leftovers.add(product.free)
-    return { run: product.run, free: () => this.leftovers.delete(product.free) && product.free() }
+    const matmul = plan.bind(operands, algorithm, workspace)
+    this.leftovers.add(matmul.free)
+    return { run: matmul.run, free: () => this.leftovers.delete(matmul.free) && matmul.free() }
   }
 
   /** The fastest of the proposed algorithms, by the median of a few runs over the actual operands. */
-  private choose(plan: ProductPlan, operands: ProductOperands, workspace: bigint, label: string): Algorithm {
-    const candidates = plan.candidates(this.measureProducts ? 8 : 1)
+  private choose(plan: MatmulPlan, operands: MatmulOperands, workspace: bigint, label: string): Algorithm {
+    const candidates = plan.candidates(this.measureMatmuls ? 8 : 1)
     if (candidates.length === 0) {
       const { rows, columns, inner } = plan.shape
       throw new VideoMaeError(
@@ -278,7 +278,7 @@ export class DriverDevice implements Device {
       )
     }
     const best = candidates.length === 1 ? candidates[0] : this.fastest(plan, operands, workspace, candidates)
-    if (this.measureProducts) {
+    if (this.measureMatmuls) {
       this.choices.set(plan.shape, best)
       this.choices.save()
     }
@@ -286,8 +286,8 @@ export class DriverDevice implements Device {
   }
 
   private fastest(
-    plan: ProductPlan,
-    operands: ProductOperands,
+    plan: MatmulPlan,
+    operands: MatmulOperands,
     workspace: bigint,
     candidates: readonly Algorithm[],
   ): Algorithm {
@@ -296,9 +296,9 @@ export class DriverDevice implements Device {
     let best: { readonly algorithm: Algorithm; readonly milliseconds: number } | null = null
     let refusal: unknown = null
     for (const algorithm of candidates) {
-      const product = plan.bind(operands, algorithm, workspace)
+      const matmul = plan.bind(operands, algorithm, workspace)
       try {
-        product.run(stream)
+        matmul.run(stream)
       } catch (error) {
         // The search proposes what the product itself may refuse; nothing has been started then.
         refusal = error
@@ -306,7 +306,7 @@ export class DriverDevice implements Device {
       }
       const times = Array.from({ length: 5 }, () => {
         this.record(start, stream)
-        product.run(stream)
+        matmul.run(stream)
         this.record(end, stream)
         this.synchronize(stream)
         return this.elapsedMilliseconds(start, end)

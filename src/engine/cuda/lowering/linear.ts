@@ -1,6 +1,6 @@
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
 import type { ValueId } from '../../plan/values.ts'
-import type { ProductShape } from '../device.ts'
+import type { MatmulShape } from '../device.ts'
 import { launchGelu, launchGeluGradient } from './elementwise.ts'
 import type { Lowering } from './lowering.ts'
 import { sumRows } from './reductions.ts'
@@ -11,7 +11,7 @@ function sizes(lowering: Lowering, w: TensorId, rowsOf: TensorId, width: number)
   return [lowering.count(rowsOf) / width, outer, inner]
 }
 
-function forwardShape(lowering: Lowering, [rows, outer, inner]: readonly number[]): ProductShape {
+function forwardShape(lowering: Lowering, [rows, outer, inner]: readonly number[]): MatmulShape {
   const type = lowering.precision
   return {
     ...{ rows, columns: outer, inner, transposeA: false, transposeB: true },
@@ -31,7 +31,7 @@ export function lowerLinear(lowering: Lowering, { operation, inputs, outputs: [y
     bias: b === undefined ? null : lowering.read(b, type),
     addend: residual === null ? null : lowering.read(residual, type),
   }
-  lowering.product({
+  lowering.matmul({
     shape: { ...shape, addend: residual !== null, epilogue: b === undefined ? 'none' : 'bias' },
     ...operands,
     d: lowering.write(y, type),
@@ -52,13 +52,13 @@ export function lowerLinearGelu(lowering: Lowering, { inputs: [x, w, b], outputs
   }
   const sum = lowering.write(before, type)
   const result = lowering.write(after, type)
-  const fused: ProductShape = { ...plain, epilogue: b === undefined ? 'gelu' : 'biasGelu' }
-  if (lowering.context.supportsProduct(fused)) {
-    lowering.product({ shape: fused, ...operands, d: result, auxiliary: sum })
+  const fused: MatmulShape = { ...plain, epilogue: b === undefined ? 'gelu' : 'biasGelu' }
+  if (lowering.context.supportsMatmul(fused)) {
+    lowering.matmul({ shape: fused, ...operands, d: result, auxiliary: sum })
     return
   }
-  const shape: ProductShape = { ...plain, epilogue: b === undefined ? 'none' : 'bias' }
-  lowering.product({ shape, ...operands, d: sum, auxiliary: null })
+  const shape: MatmulShape = { ...plain, epilogue: b === undefined ? 'none' : 'bias' }
+  lowering.matmul({ shape, ...operands, d: sum, auxiliary: null })
   launchGelu(lowering, type, sum, result, lowering.count(after))
 }
 
@@ -68,20 +68,20 @@ export function lowerLinearInputGradient(lowering: Lowering, node: ProgramNode):
   const [dx] = node.outputs
   const type = lowering.precision
   const [rows, outer, inner] = sizes(lowering, w, dy, lowering.shape(w)[0])
-  const shape: ProductShape = {
+  const shape: MatmulShape = {
     ...{ rows, columns: inner, inner: outer, transposeA: false, transposeB: false },
     ...{ input: type, output: type, addend: false, epilogue: 'none' },
   }
   const operands = { a: lowering.read(dy, type), b: lowering.read(w, type), bias: null, addend: null }
   const auxiliary = node.operation === 'linearInputGradientGelu' ? lowering.read(beforeGelu, type) : null
-  const fused: ProductShape = { ...shape, epilogue: 'geluGradient' }
-  if (auxiliary === null || lowering.context.supportsProduct(fused)) {
+  const fused: MatmulShape = { ...shape, epilogue: 'geluGradient' }
+  if (auxiliary === null || lowering.context.supportsMatmul(fused)) {
     const d = lowering.write(dx, type)
-    lowering.product({ shape: auxiliary === null ? shape : fused, ...operands, d, auxiliary })
+    lowering.matmul({ shape: auxiliary === null ? shape : fused, ...operands, d, auxiliary })
     return
   }
   const between = lowering.temporary(lowering.count(dx), type)
-  lowering.product({ shape, ...operands, d: between, auxiliary: null })
+  lowering.matmul({ shape, ...operands, d: between, auxiliary: null })
   launchGeluGradient(lowering, type, between, auxiliary, lowering.write(dx, type), lowering.count(dx))
 }
 
@@ -92,19 +92,19 @@ export function lowerLinearParameterGradient(lowering: Lowering, { inputs, outpu
   const type = lowering.precision
   const [outer, inner] = lowering.shape(dw)
   const rows = lowering.count(x) / inner
-  const shape: ProductShape = {
+  const shape: MatmulShape = {
     ...{ rows: outer, columns: inner, inner: rows, transposeA: true, transposeB: false },
     ...{ input: type, output: 'float32', addend: false, epilogue: 'none' },
   }
   const operands = { a: lowering.read(dy, type), b: lowering.read(x, type), addend: null, auxiliary: null }
   const d = lowering.write(dw, 'float32')
   const bias: ValueId | null = attributes.bias === true ? lowering.write(db, 'float32') : null
-  const fused: ProductShape = { ...shape, epilogue: 'rowSums' }
-  if (bias !== null && lowering.context.supportsProduct(fused)) {
-    lowering.product({ shape: fused, ...operands, d, bias })
+  const fused: MatmulShape = { ...shape, epilogue: 'rowSums' }
+  if (bias !== null && lowering.context.supportsMatmul(fused)) {
+    lowering.matmul({ shape: fused, ...operands, d, bias })
     return
   }
-  lowering.product({ shape, ...operands, d, bias: null })
+  lowering.matmul({ shape, ...operands, d, bias: null })
   if (bias !== null) {
     sumRows(lowering, { x: operands.a, type, batch: 1, rows, columns: outer, factor: 1, to: bias })
   }

@@ -19,7 +19,7 @@ test('a constant is stored in bfloat16 as format/half.ts rounds it', () => {
     precision: 'bfloat16' as const,
     multiprocessors: 1,
     sharedMemoryPerBlock: 0,
-    supportsProduct: () => true,
+    supportsMatmul: () => true,
   }
   const lowering = new Lowering(program, context)
   const { home } = lowering.values[lowering.read(0, 'bfloat16')]

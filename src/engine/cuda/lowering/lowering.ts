@@ -2,15 +2,15 @@ import { VideoMaeError } from '../../../core/errors.ts'
 import type { Program } from '../../../graph/program.ts'
 import { TensorValues } from '../../plan/tensor-values.ts'
 import { elementBytes, type FloatType, type ValueId } from '../../plan/values.ts'
-import type { KernelSource, ProductShape } from '../device.ts'
-import type { LaunchStep, ProductStep, Step, StepArgument } from './schedule.ts'
+import type { KernelSource, MatmulShape } from '../device.ts'
+import type { LaunchStep, MatmulStep, Step, StepArgument } from './schedule.ts'
 
 export interface LoweringContext {
   /** Type of activations and of matrix operands. */
   readonly precision: FloatType
   readonly multiprocessors: number
   readonly sharedMemoryPerBlock: number
-  readonly supportsProduct: (shape: ProductShape) => boolean
+  readonly supportsMatmul: (shape: MatmulShape) => boolean
   /** Store the program's float inputs and states as activations right away. Default false. */
   readonly leavesAsActivations?: boolean
 }
@@ -110,7 +110,7 @@ export class Lowering extends TensorValues {
     return 16 / elementBytes[type]
   }
 
-  product(step: Omit<ProductStep, 'kind' | 'label'>): void {
-    this.steps.push({ kind: 'product', label: this.label, ...step })
+  matmul(step: Omit<MatmulStep, 'kind' | 'label'>): void {
+    this.steps.push({ kind: 'matmul', label: this.label, ...step })
   }
 }

@@ -1,6 +1,6 @@
 import type { UpdateRow } from '../../plan/update-rows.ts'
 import type { ScheduleOf, ValueId } from '../../plan/values.ts'
-import type { KernelSource, ProductShape } from '../device.ts'
+import type { KernelSource, MatmulShape } from '../device.ts'
 
 export type StepArgument =
   /** `offset` in bytes. */
@@ -22,10 +22,10 @@ export interface LaunchStep {
   readonly touches: readonly ValueId[]
 }
 
-export interface ProductStep {
-  readonly kind: 'product'
+export interface MatmulStep {
+  readonly kind: 'matmul'
   readonly label: string
-  readonly shape: ProductShape
+  readonly shape: MatmulShape
   readonly a: ValueId
   readonly b: ValueId
   readonly d: ValueId
@@ -67,7 +67,7 @@ export interface JoinStep {
   readonly label: string
 }
 
-export type Step = SumStep | JoinStep | LaunchStep | ProductStep | CopyStep | TableStep
+export type Step = SumStep | JoinStep | LaunchStep | MatmulStep | CopyStep | TableStep
 
 /** A program in the terms of the device. */
 export type Schedule = ScheduleOf<Step>
@@ -79,7 +79,7 @@ export function stepValues(step: Step): ValueId[] {
   switch (step.kind) {
     case 'launch':
       return [...fromArguments(step.arguments), ...step.touches]
-    case 'product':
+    case 'matmul':
       return [step.a, step.b, step.d, step.addend, step.bias, step.auxiliary].filter((value) => value !== null)
     case 'copy':
       return [step.from, step.to]

@@ -151,7 +151,7 @@ export async function tryCompiler(level: Level, compiler: Compiler): Promise<voi
   try {
     const options = compilerOptions(level, sanitizes())
     const limits = { milliseconds: trialLimit, signal }
-    await requireLoads(await compileLibrary(compiler, ['crew.c'], options, folder, limits), compiler, [])
+    await requireLoads(await compileLibrary(compiler, ['pool.c'], options, folder, limits), compiler, [])
   } finally {
     remove()
   }

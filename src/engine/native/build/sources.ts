@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 export const kernelDirectory = fileURLToPath(new URL('../kernels/', import.meta.url))
 
 export interface KernelSources {
-  /** Files to compile, e.g. `crew.c`. */
+  /** Files to compile, e.g. `pool.c`. */
   readonly files: readonly string[]
   /** SHA-256 over names and texts of these and of their headers, hexadecimal. */
   readonly digest: string

@@ -1,8 +1,8 @@
 /*
  * What every kernel of the native engine looks like.
  *
- * A kernel is one step of a program. Every thread of the crew calls it with the same arguments and does its share of
- * the work, which `worker` names; the crew waits for all of them before the next step. Arguments are structs of 8-byte
+ * A kernel is one step of a program. Every thread of the pool calls it with the same arguments and does its share of
+ * the work, which `worker` names; the pool waits for all of them before the next step. Arguments are structs of 8-byte
  * fields only (pointers, int64_t, double), so that a table of steps is easy to write from outside.
  *
  * A kernel that needs working memory has a function `<kernel>_scratch(arguments, threads)`, which reads the sizes (not

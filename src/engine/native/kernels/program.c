@@ -102,25 +102,25 @@ static void work(void *context, int member) {
 
 /*
  * Works through all steps of a program. Returns PROGRAM_DONE, or why it ended early; `stopped` then says where.
- * `scratch`: scratch_bytes for every thread of the crew, a multiple of 64.
+ * `scratch`: scratch_bytes for every thread of the pool, a multiple of 64.
  */
-EXPORT int64_t native_run(struct crew *crew, struct program *program, void *scratch, int64_t scratch_bytes) {
+EXPORT int64_t native_run(struct pool *pool, struct program *program, void *scratch, int64_t scratch_bytes) {
   struct run run = {
       .program = program,
-      .threads = crew_threads(crew),
+      .threads = pool_threads(pool),
       .scratch = scratch,
       .scratch_bytes = scratch_bytes,
       .started = now(),
   };
   program->stopped = -1;
   atomic_store(&program->refused, 0);
-  crew_run(crew, work, &run);
+  pool_run(pool, work, &run);
   return run.result;
 }
 
-EXPORT struct crew *native_crew_open(int32_t threads) { return crew_open(threads); }
+EXPORT struct pool *native_pool_open(int32_t threads) { return pool_open(threads); }
 
-EXPORT void native_crew_close(struct crew *crew) { crew_close(crew); }
+EXPORT void native_pool_close(struct pool *pool) { pool_close(pool); }
 
 /*
  * Memory that is zero, at a multiple of 64 bytes; NULL where there is none. `apart`: from the heap, so that a memory

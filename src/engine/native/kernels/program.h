@@ -1,11 +1,11 @@
-/* A program: a table of steps that a crew works through, one step at a time. */
+/* A program: a table of steps that a pool works through, one step at a time. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "crew.h"
+#include "pool.h"
 #include "kernel.h"
 
 struct program_step {

@@ -22,7 +22,7 @@ static inline void wake_all(_Atomic uint32_t *place) {
 #else
 #include <pthread.h>
 
-/* One lock for all places: only crews that have run out of work come here. */
+/* One lock for all places: only pools that have run out of work come here. */
 extern pthread_mutex_t wait_lock;
 extern pthread_cond_t wait_condition;
 

@@ -3,7 +3,7 @@ import type { ValueId } from '../../plan/values.ts'
 import { integer, type Lowering, optional, typed, value } from './lowering.ts'
 
 /** `struct linear_product` of kernels/linear.h. */
-interface Product {
+interface Matmul {
   readonly x: ValueId
   /** The right operand [inner, columns], packed or not. */
   readonly panels: ValueId
@@ -19,7 +19,7 @@ interface Product {
 
 const nothing = { bias: null, geluInput: null, residual: null, gelu: null }
 
-function product(lowering: Lowering, p: Product, kernel: string = typed('linear_product', lowering.precision)): void {
+function matmul(lowering: Lowering, p: Matmul, kernel: string = typed('linear_product', lowering.precision)): void {
   lowering.step(kernel, [
     ...[value(p.x), value(p.panels)],
     ...[p.bias, p.geluInput, p.residual, p.y, p.gelu].map(optional),
@@ -36,7 +36,7 @@ export function lowerLinear(lowering: Lowering, { operation, inputs, outputs: [y
     ...forwardOperands(lowering, x, w, b),
     residual: residual === null ? null : lowering.read(residual, type),
   }
-  product(lowering, { ...nothing, ...operands, y: lowering.write(y, type) })
+  matmul(lowering, { ...nothing, ...operands, y: lowering.write(y, type) })
 }
 
 /** linear and gelu; what gelu was given is kept for its gradient. */
@@ -44,7 +44,7 @@ export function lowerLinearGelu(lowering: Lowering, { inputs: [x, w, b], outputs
   const type = lowering.precision
   const operands = forwardOperands(lowering, x, w, b)
   const [y, gelu] = outputs.map((tensor) => lowering.write(tensor, type))
-  product(lowering, { ...nothing, ...operands, y, gelu })
+  matmul(lowering, { ...nothing, ...operands, y, gelu })
 }
 
 function forwardOperands(lowering: Lowering, x: TensorId, w: TensorId, b: TensorId | undefined) {
@@ -73,7 +73,7 @@ export function lowerLinearInputGradient(lowering: Lowering, node: ProgramNode):
   }
   const sizes = { rows: lowering.count(dy) / outer, inner: outer, columns: inner }
   const y = lowering.write(node.outputs[0], type)
-  product(lowering, { ...nothing, ...operands, ...sizes, y }, plain ? 'linear_product_plain_f32' : undefined)
+  matmul(lowering, { ...nothing, ...operands, ...sizes, y }, plain ? 'linear_product_plain_f32' : undefined)
 }
 
 /** Parameter gradients are float32 whatever the activations are. */

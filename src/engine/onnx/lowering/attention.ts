@@ -106,8 +106,8 @@ export const attentionGradient: LoweringRule = (node, context) => {
     return context.emit('Transpose', [separate], { perm: [0, 2, 1, 3] })
   }
   const products = context.emit('Mul', [context.value(dOutput), context.value(o)])
-  const perHeadProducts = context.reshape(products, [batch, queries, heads, headWidth], batched)
-  const sums = context.emit('ReduceSum', [perHeadProducts, context.int64s([3])], { keepdims: 1 })
+  const perHeadMatmuls = context.reshape(products, [batch, queries, heads, headWidth], batched)
+  const sums = context.emit('ReduceSum', [perHeadMatmuls, context.int64s([3])], { keepdims: 1 })
   const separate = context.reshape(context.value(dOutput), [batch, queries, heads, headWidth], batched)
   const joined = context.emit('Concat', [separate, context.emit('Neg', [sums])], { axis: 3 })
   const widened = context.emit('Transpose', [joined], { perm: [0, 2, 1, 3] })

@@ -2,9 +2,9 @@ import { VideoMaeError } from '../../../core/errors.ts'
 import { type Reducer, valuesOf } from '../../../distributed/reducer.ts'
 import type { AdamwUpdate, Program, TensorId, Update } from '../../../graph/program.ts'
 import type { RunInputs, RunOutputs } from '../../engine.ts'
-import type { UpdateCrew } from './crew.ts'
 import type { SharedBuffers } from './memory.ts'
 import { stateKey } from './plan.ts'
+import type { UpdatePool } from './pool.ts'
 
 /** The updates of one program, bound to their block tables. */
 export class ProgramUpdates {
@@ -41,7 +41,7 @@ export class ProgramUpdates {
   }
 
   /** Changes the state; adds the gradient norms to `outputs`. */
-  apply(crew: UpdateCrew, buffers: SharedBuffers, inputs: RunInputs, outputs: RunOutputs): void {
+  apply(pool: UpdatePool, buffers: SharedBuffers, inputs: RunInputs, outputs: RunOutputs): void {
     const scalar = (tensor: TensorId): number => {
       const source = this.scalars.get(tensor)!
       return typeof source === 'number' ? source : inputs[source][0]
@@ -50,13 +50,13 @@ export class ProgramUpdates {
       const table = this.firstTable + i
       switch (update.kind) {
         case 'adamw':
-          outputs[update.gradientNormOutput] = Float32Array.of(adamw(update, crew, table, scalar))
+          outputs[update.gradientNormOutput] = Float32Array.of(adamw(update, pool, table, scalar))
           break
         case 'average':
-          crew.run('combine', table, [scalar(update.decay), 1 - scalar(update.decay)])
+          pool.run('combine', table, [scalar(update.decay), 1 - scalar(update.decay)])
           break
         case 'accumulate':
-          crew.run('combine', table, [1, scalar(update.weight)])
+          pool.run('combine', table, [1, scalar(update.weight)])
           break
         case 'reduce':
           this.reducer.sum(
@@ -88,14 +88,14 @@ function scalarsOf(update: Update): readonly TensorId[] {
 }
 
 /** Returns the norm of the scaled gradients before clipping. */
-function adamw(update: AdamwUpdate, crew: UpdateCrew, table: number, scalar: (tensor: TensorId) => number): number {
+function adamw(update: AdamwUpdate, pool: UpdatePool, table: number, scalar: (tensor: TensorId) => number): number {
   const { beta1, beta2, epsilon, gradientScale, clipNorm } = update
-  crew.run('sumSquares', table, [])
-  const norm = Math.abs(gradientScale) * Math.sqrt(crew.sum(table))
+  pool.run('sumSquares', table, [])
+  const norm = Math.abs(gradientScale) * Math.sqrt(pool.sum(table))
   if (!Number.isFinite(norm)) return norm
   const clip = clipNorm === null ? 1 : Math.min(1, clipNorm / (norm + 1e-6))
   const step = scalar(update.step)
-  crew.run('adamw', table, [
+  pool.run('adamw', table, [
     clip * gradientScale,
     beta1,
     beta2,

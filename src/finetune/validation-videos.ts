@@ -1,4 +1,4 @@
-/** A look at the validation videos: what a classifier is right about, over all ranks. */
+/** A validation pass: what a classifier is right about, over all ranks. */
 import { VideoMaeError } from '../core/errors.ts'
 import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Ranks } from '../distributed/ranks.ts'
@@ -13,7 +13,7 @@ import type { ValidationLine } from './validation.ts'
 export interface ValidationVideosOptions {
   readonly videos: readonly LabeledVideo[]
   readonly data: FinetuneConfiguration['data']
-  /** Each looks at a part of the videos; the scores are those of all. */
+  /** Each evaluates a part of the videos; the scores are those of all. */
   readonly ranks: Ranks
   readonly processes?: IdleProcesses
   readonly signal?: AbortSignal
@@ -32,7 +32,7 @@ export class ValidationVideos {
   /** Reasons by id. */
   readonly unreadable = new Map<string, string>()
   private readonly options: ValidationVideosOptions
-  /** Places in the list of the videos that this rank looks at. */
+  /** Places in the list of the videos that this rank evaluates. */
   private readonly own: readonly number[]
   private kept: readonly LoadedVideo[] | null = null
 
@@ -48,18 +48,18 @@ export class ValidationVideos {
    * @returns null where the signal of any rank stopped it
    * @throws VideoMaeError `NOTHING_TO_EVALUATE`
    */
-  async look(classifier: ClipClassifier): Promise<Omit<ValidationLine, 'step'> | null> {
+  async validate(classifier: ClipClassifier): Promise<Omit<ValidationLine, 'step'> | null> {
     const { ranks, signal, videos } = this.options
     const own = await ranks.agree(async () => {
       try {
-        return await this.lookAtOwn(classifier)
+        return await this.evaluateOwn(classifier)
       } catch (error) {
         if (signal?.aborted === true) return null
         throw error
       }
     })
     if ((await ranks.numbers(own === null ? 1 : 0)).some((stopped) => stopped !== 0)) return null
-    // Summed in the order of the list, whichever rank has looked at a video.
+    // Summed in the order of the list, whichever rank has evaluated a video.
     const outcomes = (await ranks.collect(own!)).sort((a, b) => a.index - b.index)
     const read = outcomes.flatMap((outcome) => ('loss' in outcome ? [outcome] : []))
     for (const outcome of outcomes) if ('reason' in outcome) this.noteUnreadable(outcome)
@@ -72,7 +72,7 @@ export class ValidationVideos {
     }
   }
 
-  private async lookAtOwn(classifier: ClipClassifier): Promise<Outcome[]> {
+  private async evaluateOwn(classifier: ClipClassifier): Promise<Outcome[]> {
     const { videos, signal } = this.options
     const outcomes: Outcome[] = []
     for await (const prediction of predictFrom(classifier, this.kept ?? this.load(classifier))) {

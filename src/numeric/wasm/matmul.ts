@@ -115,7 +115,7 @@ function kernel(precision: Precision): Uint8Array<ArrayBuffer> {
 }
 
 /** One WebAssembly memory and the product kernel over it. Not shared between threads. */
-export class DenseProduct<P extends Precision> {
+export class Matmul<P extends Precision> {
   readonly precision: P
   private readonly memory: WasmMemory
   private readonly kernel: (x: number, w: number, out: number, rows: number, depth: number, panels: number) => void

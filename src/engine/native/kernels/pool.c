@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "crew.h"
+#include "pool.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,76 +16,76 @@ pthread_cond_t wait_condition = PTHREAD_COND_INITIALIZER;
 static const int64_t spin_nanoseconds = 50000;
 
 struct member {
-  struct crew *crew;
+  struct pool *pool;
   int number;
   pthread_t thread;
 };
 
-struct crew {
+struct pool {
   int threads;
   /* How often work was handed out; members sleep on it. */
   _Atomic uint32_t started;
   _Atomic uint32_t working;
   _Atomic uint32_t closing;
-  crew_work *work;
+  pool_work *work;
   void *context;
   struct member members[];
 };
 
 static void *serve(void *argument) {
   struct member *self = argument;
-  struct crew *crew = self->crew;
+  struct pool *pool = self->pool;
   uint32_t seen = 0;
   for (;;) {
-    while (atomic_load(&crew->started) == seen) wait_for_change(&crew->started, seen);
+    while (atomic_load(&pool->started) == seen) wait_for_change(&pool->started, seen);
     seen++;
-    if (atomic_load(&crew->closing)) return NULL;
-    crew->work(crew->context, self->number);
-    if (atomic_fetch_sub(&crew->working, 1) == 1) wake_all(&crew->working);
+    if (atomic_load(&pool->closing)) return NULL;
+    pool->work(pool->context, self->number);
+    if (atomic_fetch_sub(&pool->working, 1) == 1) wake_all(&pool->working);
   }
 }
 
-struct crew *crew_open(int threads) {
-  struct crew *crew = calloc(1, sizeof *crew + (size_t)threads * sizeof(struct member));
-  if (crew == NULL) return NULL;
-  crew->threads = 1;
+struct pool *pool_open(int threads) {
+  struct pool *pool = calloc(1, sizeof *pool + (size_t)threads * sizeof(struct member));
+  if (pool == NULL) return NULL;
+  pool->threads = 1;
   for (int i = 1; i < threads; i++) {
-    struct member *member = &crew->members[i];
-    member->crew = crew;
+    struct member *member = &pool->members[i];
+    member->pool = pool;
     member->number = i;
     if (pthread_create(&member->thread, NULL, serve, member) != 0) {
-      crew_close(crew);
+      pool_close(pool);
       return NULL;
     }
-    crew->threads = i + 1;
+    pool->threads = i + 1;
   }
-  return crew;
+  return pool;
 }
 
-int crew_threads(const struct crew *crew) { return crew->threads; }
+int pool_threads(const struct pool *pool) { return pool->threads; }
 
-void crew_run(struct crew *crew, crew_work *work, void *context) {
-  if (crew->threads > 1) {
-    crew->work = work;
-    crew->context = context;
-    atomic_store(&crew->working, (uint32_t)crew->threads - 1);
-    atomic_fetch_add(&crew->started, 1);
-    wake_all(&crew->started);
+void pool_run(struct pool *pool, pool_work *work, void *context) {
+  if (pool->threads > 1) {
+    pool->work = work;
+    pool->context = context;
+    atomic_store(&pool->working, (uint32_t)pool->threads - 1);
+    atomic_fetch_add(&pool->started, 1);
+    wake_all(&pool->started);
   }
   work(context, 0);
   for (;;) {
-    uint32_t working = atomic_load(&crew->working);
+    uint32_t working = atomic_load(&pool->working);
     if (working == 0) return;
-    wait_for_change(&crew->working, working);
+    wait_for_change(&pool->working, working);
   }
 }
 
-void crew_close(struct crew *crew) {
-  atomic_store(&crew->closing, 1);
-  atomic_fetch_add(&crew->started, 1);
-  wake_all(&crew->started);
-  for (int i = 1; i < crew->threads; i++) pthread_join(crew->members[i].thread, NULL);
-  free(crew);
+void pool_close(struct pool *pool) {
+  atomic_store(&pool->closing, 1);
+  atomic_fetch_add(&pool->started, 1);
+  wake_all(&pool->started);
+  for (int i = 1; i < pool->threads; i++) pthread_join(pool->members[i].thread, NULL);
+  free(pool);
 }
 
 int barrier_arrive(struct barrier *barrier, int threads, uint32_t *opened) {

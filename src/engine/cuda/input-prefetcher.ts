@@ -14,7 +14,7 @@ interface Announced {
  * read; what is announced ahead is copied to a second block on a stream of its own, while the step before it still
  * computes, and then only moved on the device.
  */
-export class InputFeed {
+export class InputPrefetcher {
   private readonly block: DeviceBuffer
   private readonly device: Device
   private readonly bytes: number

@@ -1,23 +1,23 @@
-/* A crew of threads that works through the steps of a program together, and sleeps in between. */
-#ifndef CREW_H
-#define CREW_H
+/* A pool of threads that works through the steps of a program together, and sleeps in between. */
+#ifndef POOL_H
+#define POOL_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct crew;
+struct pool;
 
-/* What each member of the crew is given to do; `member` counts from 0, the thread that calls crew_run. */
-typedef void crew_work(void *context, int member);
+/* What each member of the pool is given to do; `member` counts from 0, the thread that calls pool_run. */
+typedef void pool_work(void *context, int member);
 
 /* `threads` members, the calling thread included. NULL where the system gives no more threads. */
-struct crew *crew_open(int threads);
-int crew_threads(const struct crew *crew);
+struct pool *pool_open(int threads);
+int pool_threads(const struct pool *pool);
 /* Returns once all members have returned from `work`. */
-void crew_run(struct crew *crew, crew_work *work, void *context);
-void crew_close(struct crew *crew);
+void pool_run(struct pool *pool, pool_work *work, void *context);
+void pool_close(struct pool *pool);
 
-/* A point that all members of a crew reach before one of them passes. */
+/* A point that all members of a pool reach before one of them passes. */
 struct barrier {
   _Atomic uint32_t arrived;
   /* How often the barrier has opened; what waiting members look at. */

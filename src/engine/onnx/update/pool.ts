@@ -17,7 +17,7 @@ const claimMask = (1 << claimBits) - 1
 const scalarCount = 16
 
 /** Everything a helper thread starts with; it survives being posted. */
-export interface CrewShare {
+export interface PoolShare {
   readonly module: WasmModule
   readonly memories: readonly WasmMemory[]
   readonly tables: readonly BlockTable[]
@@ -29,11 +29,11 @@ export interface CrewShare {
 }
 
 /** Works off blocks until none is left in the current phase; every thread calls this. */
-export class CrewMember {
-  private readonly share: CrewShare
+export class PoolMember {
+  private readonly share: PoolShare
   private readonly kernels: readonly UpdateKernels[]
 
-  constructor(share: CrewShare) {
+  constructor(share: PoolShare) {
     this.share = share
     this.kernels = share.memories.map((memory) => instantiateUpdateKernels(share.module, memory))
   }
@@ -92,9 +92,9 @@ export class CrewMember {
  * Threads that share the blocks of an update. Which thread does a block makes no difference to any result; the caller's
  * thread works too, so a helper that is slow to wake costs nothing.
  */
-export class UpdateCrew {
-  private readonly share: CrewShare
-  private readonly member: CrewMember
+export class UpdatePool {
+  private readonly share: PoolShare
+  private readonly member: PoolMember
   private readonly helpers: Worker[] = []
 
   /** @param threads threads in all; helpers start from compiled files (see `compiledEntry`) */
@@ -113,9 +113,9 @@ export class UpdateCrew {
       scalars: new Float64Array(new SharedArrayBuffer(8 * scalarCount)),
       partials: new Float64Array(new SharedArrayBuffer(8 * blocks)),
     }
-    this.member = new CrewMember(this.share)
+    this.member = new PoolMember(this.share)
     for (let i = 1; i < threads; i++) {
-      const helper = new Worker(compiledEntry(import.meta.url, './crew-thread'), { workerData: this.share })
+      const helper = new Worker(compiledEntry(import.meta.url, './pool-thread'), { workerData: this.share })
       helper.unref()
       // A helper that dies idle leaves its blocks to the others.
       helper.on('error', () => undefined)

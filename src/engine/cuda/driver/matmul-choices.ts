@@ -1,6 +1,6 @@
 import type { CacheDirectory } from '../../cache-directory.ts'
-import type { ProductShape } from '../device.ts'
-import type { Algorithm } from './product.ts'
+import type { MatmulShape } from '../device.ts'
+import type { Algorithm } from './matmul.ts'
 
 interface StoredChoice {
   readonly algorithm: string
@@ -8,7 +8,7 @@ interface StoredChoice {
 }
 
 /** The algorithm measured to be fastest for each shape, remembered in one file per device and library version. */
-export class ProductChoices {
+export class MatmulChoices {
   private readonly cache: CacheDirectory
   private readonly file: string
   private readonly choices: Map<string, StoredChoice>
@@ -19,13 +19,13 @@ export class ProductChoices {
     this.choices = new Map(Object.entries(this.load()))
   }
 
-  get(shape: ProductShape): Algorithm | null {
+  get(shape: MatmulShape): Algorithm | null {
     const choice = this.choices.get(JSON.stringify(shape))
     if (choice === undefined) return null
     return { bytes: Buffer.from(choice.algorithm, 'hex'), workspace: BigInt(choice.workspace) }
   }
 
-  set(shape: ProductShape, algorithm: Algorithm): void {
+  set(shape: MatmulShape, algorithm: Algorithm): void {
     const choice = { algorithm: algorithm.bytes.toString('hex'), workspace: String(algorithm.workspace) }
     this.choices.set(JSON.stringify(shape), choice)
   }

@@ -1,8 +1,8 @@
-import type { Product, ProductOperands, ProductShape, Stream } from '../device.ts'
+import type { Matmul, MatmulOperands, MatmulShape, Stream } from '../device.ts'
 import { type CublasLtLibrary, cublasLt } from './cublaslt-library.ts'
 
 /** Recommended for Hopper in the library's manual; other GPUs use what they need of it. */
-export const productWorkspaceBytes = 32 << 20
+export const matmulWorkspaceBytes = 32 << 20
 
 /** Algorithms as the library returns them: the opaque structure and the workspace it needs. */
 export interface Algorithm {
@@ -17,8 +17,8 @@ const dataType = (type: 'float32' | 'bfloat16'): number =>
  * A product's descriptors. The library is column-major, so what it computes is D^T = op(B)^T op(A)^T: its left matrix
  * is our B, its right one our A, and a row-major matrix is the transposed one without moving anything.
  */
-export class ProductPlan {
-  readonly shape: ProductShape
+export class MatmulPlan {
+  readonly shape: MatmulShape
   private readonly library: CublasLtLibrary
   private readonly handle: bigint
   private readonly label: string
@@ -29,7 +29,7 @@ export class ProductPlan {
   private readonly one = new Float32Array([1])
   private readonly addendFactor: Float32Array
 
-  constructor(library: CublasLtLibrary, handle: bigint, shape: ProductShape, label: string) {
+  constructor(library: CublasLtLibrary, handle: bigint, shape: MatmulShape, label: string) {
     this.library = library
     this.handle = handle
     this.shape = shape
@@ -69,7 +69,7 @@ export class ProductPlan {
     const { library } = this
     const preference = library.handle('cublasLtMatmulPreferenceCreate', this.label)
     try {
-      const limit = new BigUint64Array([BigInt(productWorkspaceBytes)])
+      const limit = new BigUint64Array([BigInt(matmulWorkspaceBytes)])
       const attribute = cublasLt.preference.workspaceBytes
       library.call('cublasLtMatmulPreferenceSetAttribute', this.label, preference, attribute, limit, limit.byteLength)
       const results = Buffer.allocUnsafeSlow(cublasLt.resultBytes * count)
@@ -89,7 +89,7 @@ export class ProductPlan {
   }
 
   /** Sets the addresses that live in the descriptor, then returns a product over the others. */
-  bind(operands: ProductOperands, algorithm: Algorithm, workspace: bigint): Product {
+  bind(operands: MatmulOperands, algorithm: Algorithm, workspace: bigint): Matmul {
     if (operands.bias !== null) this.set(cublasLt.descriptor.bias, new BigUint64Array([operands.bias]))
     if (operands.auxiliary !== null) {
       this.set(cublasLt.descriptor.auxiliary, new BigUint64Array([operands.auxiliary]))
@@ -103,7 +103,7 @@ export class ProductPlan {
       run(stream: Stream): void {
         library.call(
           ...(['cublasLtMatmul', label, handle, descriptor, one, b, left, a, right, addendFactor] as const),
-          ...[addend ?? d, result, d, result, algorithmBytes, workspace, productWorkspaceBytes, stream.handle],
+          ...[addend ?? d, result, d, result, algorithmBytes, workspace, matmulWorkspaceBytes, stream.handle],
         )
       },
       free: () => this.free(),

@@ -1,19 +1,19 @@
 /** Oracle: the same chain of operations in plain TypeScript; equality is exact. */
 import { expect, test } from 'vitest'
 import { RandomStream } from '../../core/random.ts'
-import { DenseProduct, type Precision } from './product.ts'
+import { Matmul, type Precision } from './matmul.ts'
 
 function multiply(precision: Precision, rows: number, columns: number, depth: number, a: number[], b: number[]) {
-  const product = new DenseProduct(precision)
-  const [left, right, out] = product.reserve(
-    product.leftLength(rows, depth),
-    product.rightLength(columns, depth),
-    product.outputLength(rows, columns),
+  const matmul = new Matmul(precision)
+  const [left, right, out] = matmul.reserve(
+    matmul.leftLength(rows, depth),
+    matmul.rightLength(columns, depth),
+    matmul.outputLength(rows, columns),
   )
-  product.packLeft(left, rows, depth, a)
-  product.packRight(right, columns, depth, b)
-  product.run(left, right, out, rows, depth, columns)
-  const stride = product.outputStride(columns)
+  matmul.packLeft(left, rows, depth, a)
+  matmul.packRight(right, columns, depth, b)
+  matmul.run(left, right, out, rows, depth, columns)
+  const stride = matmul.outputStride(columns)
   return Array.from({ length: rows * columns }, (_, i) => out[Math.floor(i / columns) * stride + (i % columns)])
 }
 
@@ -49,5 +49,5 @@ test('an element does not change when other rows and columns come or go', () => 
 })
 
 test('refuses operands beyond the memory of WebAssembly', () => {
-  expect(() => new DenseProduct('f64').reserve(2 ** 30)).toThrow(/3.5 GiB/)
+  expect(() => new Matmul('f64').reserve(2 ** 30)).toThrow(/3.5 GiB/)
 })
