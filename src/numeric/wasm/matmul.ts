@@ -9,7 +9,8 @@
  * Tile: 4 rows by 2 vectors of columns. Left operand packed [row block][depth][4], right operand [panel][depth][tile].
  */
 import { VideoMaeError } from '../../core/errors.ts'
-import { assemble, op } from './assembler.ts'
+import { assembleModule, FunctionCode } from './assembler.ts'
+import { type OwnMemory, wasm } from './webassembly.ts'
 
 export type Precision = 'f32' | 'f64'
 type ArrayOf<P extends Precision> = P extends 'f32' ? Float32Array<ArrayBuffer> : Float64Array<ArrayBuffer>
@@ -18,112 +19,78 @@ const rowTile = 4
 const pageBytes = 65_536
 const maximumBytes = 3.5 * 2 ** 30
 
-/** The part of the WebAssembly interface used here; the type library of plain ES2023 does not declare it. */
-interface WasmMemory {
-  readonly buffer: ArrayBuffer
-  grow(pages: number): number
-}
-interface WasmInterface {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object) => { readonly exports: Readonly<Record<string, unknown>> }
-}
-const wasm = (globalThis as unknown as { readonly WebAssembly: WasmInterface }).WebAssembly
+/** What differs between the precisions. */
+const instructions = {
+  f32: { bytes: 4, add: 'add', multiply: 'multiply' },
+  f64: { bytes: 8, add: 'addDoubles', multiply: 'multiplyDoubles' },
+} as const
 
 /** Columns of one panel. */
 export const columnTile = { f32: 8, f64: 4 } as const
 
 function kernel(precision: Precision): Uint8Array<ArrayBuffer> {
-  const { bytes, splat, add, multiply } = op[precision]
-  const panelStep = 2 * 16
+  const code = new FunctionCode(['i32', 'i32', 'i32', 'i32', 'i32', 'i32'])
   const [x, w, out, rowBlocks, depth, panels] = [0, 1, 2, 3, 4, 5]
-  const [xAt, wAt, wEnd, outAt, block, stride, firstW, secondW, splatted, accumulator] = [
-    6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-  ]
-  const accumulators = Array.from({ length: rowTile * 2 }, (_, i) => accumulator + i)
-  const advance = (local: number, amount: readonly number[]) => [
-    ...op.get(local),
-    ...amount,
-    ...op.add,
-    ...op.set(local),
-  ]
+  const [xAt, wAt, wEnd, outAt, block, stride] = Array.from({ length: 6 }, () => code.local('i32'))
+  const [firstW, secondW, splatted] = Array.from({ length: 3 }, () => code.local('v128'))
+  const accumulators = Array.from({ length: rowTile * 2 }, () => code.local('v128'))
+  const { bytes, add, multiply } = instructions[precision]
+  const panelStep = 2 * 16
+  const countDown = (local: number) => code.get(local).constant(1).op('i32Subtract').set(local).get(local)
 
-  const depthLoop = op.loopWhile([
-    ...op.get(wAt),
-    ...op.load(0),
-    ...op.set(firstW),
-    ...op.get(wAt),
-    ...op.load(16),
-    ...op.set(secondW),
-    ...Array.from({ length: rowTile }, (_, row) => [
-      ...op.get(xAt),
-      ...splat(row * bytes),
-      ...op.set(splatted),
-      ...[firstW, secondW].flatMap((vector, half) => {
-        const acc = accumulators[row * 2 + half]
-        return [...op.get(acc), ...op.get(splatted), ...op.get(vector), ...multiply, ...add, ...op.set(acc)]
-      }),
-    ]).flat(),
-    ...advance(xAt, op.constant(rowTile * bytes)),
-    ...advance(wAt, op.constant(panelStep)),
-    ...op.get(wAt),
-    ...op.get(wEnd),
-    ...op.notEqual,
-  ])
-  const rowLoop = op.loopWhile([
-    ...accumulators.flatMap((acc) => [...op.zeroVector, ...op.set(acc)]),
-    ...op.get(w),
-    ...op.set(wAt),
-    ...depthLoop,
-    ...accumulators.flatMap((acc, i) => [
-      ...op.get(outAt),
-      ...op.get(acc),
-      ...op.store((i % 2) * 16),
-      ...(i % 2 === 1 ? advance(outAt, op.get(stride)) : []),
-    ]),
-    ...op.get(block),
-    ...op.constant(1),
-    ...op.subtract,
-    ...op.set(block),
-    ...op.get(block),
-  ])
-  const panelLoop = op.loopWhile([
-    ...op.get(x),
-    ...op.set(xAt),
-    ...op.get(out),
-    ...op.set(outAt),
-    ...op.get(rowBlocks),
-    ...op.set(block),
-    ...op.get(w),
-    ...op.get(depth),
-    ...op.constant(panelStep),
-    ...op.multiply,
-    ...op.add,
-    ...op.set(wEnd),
-    ...rowLoop,
-    ...op.get(wEnd),
-    ...op.set(w),
-    ...advance(out, op.constant(panelStep)),
-    ...op.get(panels),
-    ...op.constant(1),
-    ...op.subtract,
-    ...op.set(panels),
-    ...op.get(panels),
-  ])
-  const body = [...op.get(panels), ...op.constant(panelStep), ...op.multiply, ...op.set(stride), ...panelLoop]
-  const integers = new Array<'i32'>(6).fill('i32')
-  return assemble(6, [...integers, ...new Array<'v128'>(3 + accumulators.length).fill('v128')], body)
+  const overDepth = (): void => {
+    code.get(wAt).loadAt(0).set(firstW).get(wAt).loadAt(16).set(secondW)
+    for (let row = 0; row < rowTile; row++) {
+      code
+        .get(xAt)
+        .splatAt(precision, row * bytes)
+        .set(splatted)
+      for (const [half, vector] of [firstW, secondW].entries()) {
+        const sum = accumulators[row * 2 + half]
+        code.get(sum).get(splatted).get(vector).op(multiply).op(add).set(sum)
+      }
+    }
+    code
+      .get(xAt)
+      .constant(rowTile * bytes)
+      .op('i32Add')
+      .set(xAt)
+    code.get(wAt).constant(panelStep).op('i32Add').set(wAt)
+    code.get(wAt).get(wEnd).op('i32NotEqual')
+  }
+  const overRows = (): void => {
+    for (const sum of accumulators) code.op('zeroVector').set(sum)
+    code.get(w).set(wAt).loopWhile(overDepth)
+    for (const [i, sum] of accumulators.entries()) {
+      code
+        .get(outAt)
+        .get(sum)
+        .storeAt((i % 2) * 16)
+      if (i % 2 === 1) code.get(outAt).get(stride).op('i32Add').set(outAt)
+    }
+    countDown(block)
+  }
+  const overPanels = (): void => {
+    code.get(x).set(xAt).get(out).set(outAt).get(rowBlocks).set(block)
+    code.get(w).get(depth).constant(panelStep).op('i32Multiply').op('i32Add').set(wEnd)
+    code.loopWhile(overRows).get(wEnd).set(w)
+    code.get(out).constant(panelStep).op('i32Add').set(out)
+    countDown(panels)
+  }
+  code.get(panels).constant(panelStep).op('i32Multiply').set(stride).loopWhile(overPanels)
+  return assembleModule([{ name: 'run', code, results: [] }], { exported: 'memory' })
 }
 
 /** One WebAssembly memory and the product kernel over it. Not shared between threads. */
 export class Matmul<P extends Precision> {
   readonly precision: P
-  private readonly memory: WasmMemory
+  private readonly memory: OwnMemory
   private readonly kernel: (x: number, w: number, out: number, rows: number, depth: number, panels: number) => void
 
   constructor(precision: P) {
     const { run, memory } = new wasm.Instance(new wasm.Module(kernel(precision))).exports
     this.precision = precision
-    this.memory = memory as WasmMemory
+    this.memory = memory as OwnMemory
     this.kernel = run as typeof this.kernel
   }
 
@@ -133,7 +100,7 @@ export class Matmul<P extends Precision> {
    * @throws VideoMaeError `PRODUCT_TOO_LARGE` above 3.5 GiB
    */
   reserve(...lengths: readonly number[]): ArrayOf<P>[] {
-    const bytes = op[this.precision].bytes
+    const bytes = instructions[this.precision].bytes
     const offsets: number[] = []
     let end = 0
     for (const length of lengths) {

@@ -1,5 +1,5 @@
-import { assembleModule, FunctionCode } from './assembler.ts'
-import { type WasmMemory, type WasmModule, wasm } from './webassembly.ts'
+import { assembleModule, FunctionCode } from '../../../numeric/wasm/assembler.ts'
+import { type WasmMemory, type WasmModule, wasm } from '../../../numeric/wasm/webassembly.ts'
 
 /** 64 KiB each: the most that WebAssembly can address, 4 GiB less one page. */
 export const largestMemoryPages = 65_535
@@ -101,10 +101,10 @@ export function compileUpdateKernels(): WasmModule {
     { name: 'adamw', code: adamw(), results: [] },
     { name: 'combine', code: combine(), results: [] },
   ]
-  return new wasm.Module(assembleModule(functions, largestMemoryPages))
+  return new wasm.Module(assembleModule(functions, { imported: largestMemoryPages }))
 }
 
 export function instantiateUpdateKernels(module: WasmModule, memory: WasmMemory): UpdateKernels {
   const instance = new wasm.Instance(module, { memory: { memory } })
-  return instance.exports as UpdateKernels
+  return instance.exports as unknown as UpdateKernels
 }

@@ -1,7 +1,7 @@
 import koffi from 'koffi'
 import { VideoMaeError } from '../../../core/errors.ts'
+import { type WasmMemory, wasm } from '../../../numeric/wasm/webassembly.ts'
 import { largestMemoryPages } from './kernels.ts'
-import { type WasmMemory, wasm } from './webassembly.ts'
 
 const pageBytes = 65_536
 const alignment = 64

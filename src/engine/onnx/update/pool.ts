@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { compiledEntry } from '../../../core/entry.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
+import type { WasmMemory, WasmModule } from '../../../numeric/wasm/webassembly.ts'
 import { compileUpdateKernels, instantiateUpdateKernels, type UpdateKernels } from './kernels.ts'
 import { type BlockTable, placesPerBlock } from './plan.ts'
-import type { WasmMemory, WasmModule } from './webassembly.ts'
 
 /** What a phase does with every block. */
 export const phases = { sumSquares: 0, adamw: 1, combine: 2 } as const

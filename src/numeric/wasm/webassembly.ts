@@ -3,6 +3,12 @@ export interface WasmMemory {
   readonly buffer: SharedArrayBuffer
 }
 
+/** The memory of a module of its own. */
+export interface OwnMemory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
 declare const moduleBrand: unique symbol
 /** A compiled module; can be posted to threads. */
 export interface WasmModule {
@@ -18,8 +24,8 @@ interface WasmInterface {
   readonly Module: new (bytes: Uint8Array) => WasmModule
   readonly Instance: new (
     module: WasmModule,
-    imports: { readonly memory: { readonly memory: WasmMemory } },
-  ) => { readonly exports: unknown }
+    imports?: { readonly memory: { readonly memory: WasmMemory } },
+  ) => { readonly exports: Readonly<Record<string, unknown>> }
 }
 
 export const wasm = (globalThis as unknown as { readonly WebAssembly: WasmInterface }).WebAssembly
