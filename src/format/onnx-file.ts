@@ -114,7 +114,14 @@ export async function readModel(path: string): Promise<OnnxModel> {
   // Bytes taken from each data file so far. Tensors may share data, but not so often that a small file fills the memory.
   const taken = new Map<string, number>()
   const bytes = await readRegularFile(path, { maxBytes: largestModelBytes })
-  return decodeModel(bytes, (initializer, external) => readBeside(path, initializer, external, taken))
+  try {
+    return decodeModel(bytes, (initializer, external) => readBeside(path, initializer, external, taken))
+  } catch (error) {
+    if (!(error instanceof VideoMaeError) || error.code !== 'PROTOBUF_INVALID') throw error
+    const { code, exit, cause } = error
+    const hint = error.hint ?? 'The file is damaged, cut short or of another format: export it again.'
+    throw new VideoMaeError(`${path}: ${error.message}`, { code, exit, hint, cause })
+  }
 }
 
 /** How often the bytes of a data file may be used by tensors, on average. */

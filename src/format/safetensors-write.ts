@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { bytesOf, elementCount, GatheringWriter } from './file-bytes.ts'
-import { type SafetensorsDtype, safetensorsWidths, type TensorArray, type TensorInfo } from './safetensors-header.ts'
+import { bytesOf, elementCount, GatheringWriter, writeFully } from './file-bytes.ts'
+import {
+  checksumKey,
+  type SafetensorsDtype,
+  safetensorsWidths,
+  type TensorArray,
+  type TensorInfo,
+} from './safetensors-header.ts'
 
 /** A tensor to write. */
 export interface SafetensorsTensor {
@@ -20,6 +27,7 @@ const reservedName = '__metadata__'
  * wider elements come first, so every tensor is aligned for memory mapping; equal tensors give equal bytes whatever the
  * order of the map. The file is not replaced atomically: see `replaceFile` in atomic.ts.
  *
+ * @param metadata may hold `withChecksum`: then readers find out when the tensors are not those that were written
  * @throws VideoMaeError `INVALID_ARGUMENT` when a name, shape, type and data do not fit together
  */
 export async function writeSafetensors(
@@ -43,12 +51,8 @@ export async function writeSafetensors(
     header[name] = { dtype, shape, data_offsets: [offset, end] }
     offset = end
   }
-  const json = new TextEncoder().encode(JSON.stringify(header))
-  const padded = Math.ceil(json.length / 8) * 8
-  const head = new Uint8Array(8 + padded).fill(0x20)
-  new DataView(head.buffer).setBigUint64(0, BigInt(padded), true)
-  head.set(json, 8)
-
+  const head = headOf(header)
+  const hash = metadata?.[checksumKey] === undefined ? null : createHash('sha256')
   const file = await open(path, 'w')
   try {
     const writer = new GatheringWriter(file)
@@ -56,13 +60,31 @@ export async function writeSafetensors(
     for (const { name, tensor, dtype, shape } of entries) {
       const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data
       checkData(name, dtype, shape, data)
+      hash?.update(bytesOf(data))
       await writer.write(bytesOf(data))
     }
     await writer.flush()
+    if (hash !== null) {
+      // As long as the one in its place, so that nothing moves.
+      header[reservedName] = { ...metadata, [checksumKey]: hash.digest('hex') }
+      await writeFully(file, headOf(header), 0)
+    }
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+/** Metadata that keeps the place of the checksum. */
+export const withChecksum: Readonly<Record<string, string>> = { [checksumKey]: '0'.repeat(64) }
+
+function headOf(header: Readonly<Record<string, unknown>>): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(header))
+  const padded = Math.ceil(json.length / 8) * 8
+  const head = new Uint8Array(8 + padded).fill(0x20)
+  new DataView(head.buffer).setBigUint64(0, BigInt(padded), true)
+  head.set(json, 8)
+  return head
 }
 
 function describe(name: string, tensor: SafetensorsTensor): TensorInfo {

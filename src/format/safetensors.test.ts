@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
-import { readSafetensors, type SafetensorsTensor, writeSafetensors } from './safetensors.ts'
+import { readSafetensors, type SafetensorsTensor, withChecksum, writeSafetensors } from './safetensors.ts'
 import { parseHeader } from './safetensors-header.ts'
 
 let folder: string
@@ -109,6 +109,28 @@ describe('round trip', () => {
       ),
       { seed: 3, numRuns: 40 },
     )
+  })
+
+  it('with a checksum notices every changed byte of the tensors', async () => {
+    const path = join(folder, 'checksum.safetensors')
+    const intact = async () => {
+      const opened = await readSafetensors(path)
+      await opened.requireIntact().finally(() => opened.close())
+    }
+    await writeSafetensors(path, tensors, { format: 'pt', ...withChecksum })
+    await intact()
+    const bytes = await readFile(path)
+    const begin = 8 + Number(bytes.readBigUInt64LE(0))
+    for (let at = begin; at < bytes.length; at++) {
+      bytes[at] ^= 1
+      await writeFile(path, bytes)
+      bytes[at] ^= 1
+      const error = await errorOf(intact())
+      expect([error.code, error.message]).toEqual(['SAFETENSORS_INVALID', expect.stringContaining(path)])
+    }
+    // A file of another program has none.
+    await writeSafetensors(path, tensors)
+    await intact()
   })
 
   it('refuses data that does not fit', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -9,6 +10,7 @@ import { parseUniqueJson } from './json.ts'
 import { isMissing } from './missing.ts'
 import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
+  checksumKey,
   headerSize,
   malformed,
   parseHeader,
@@ -19,7 +21,7 @@ import {
 } from './safetensors-header.ts'
 
 export type { SafetensorsDtype, TensorArray, TensorInfo } from './safetensors-header.ts'
-export { type SafetensorsTensor, writeSafetensors } from './safetensors-write.ts'
+export { type SafetensorsTensor, withChecksum, writeSafetensors } from './safetensors-write.ts'
 
 /** An open checkpoint, one file or several shards. Headers are in memory, tensors are read when asked for. */
 export interface SafetensorsFile {
@@ -39,6 +41,12 @@ export interface SafetensorsFile {
    * @throws VideoMaeError `TENSOR_MISSING`, `TENSOR_TYPE` for integers and booleans, `SAFETENSORS_INVALID`
    */
   readFloat32(name: string): Promise<Float32Array>
+  /**
+   * Compares the tensors with the checksum that this program has written into the metadata. A file of another program has none.
+   *
+   * @throws VideoMaeError `SAFETENSORS_INVALID`
+   */
+  requireIntact(): Promise<void>
   close(): Promise<void>
 }
 
@@ -184,10 +192,36 @@ function openShards(shards: readonly Shard[], index?: string): SafetensorsFile {
       }
       return toFloat32(dtype, await read(name))
     },
+    requireIntact: async () => {
+      for (const shard of shards) await requireIntact(shard)
+    },
     close: async () => {
       await Promise.all(shards.map((shard) => shard.file.close()))
     },
   }
+}
+
+async function requireIntact({ path, file, dataStart, header }: Shard): Promise<void> {
+  const written = header.metadata[checksumKey]
+  if (written === undefined) return
+  const hash = createHash('sha256')
+  const piece = new Uint8Array(1 << 20)
+  for (let at = dataStart; ; ) {
+    const got = await readFully(file, piece, at)
+    if (got === 0) break
+    hash.update(piece.subarray(0, got))
+    at += got
+  }
+  const found = hash.digest('hex')
+  if (found === written) return
+  throw new VideoMaeError(
+    `Expected the tensors in ${path} as they were written, with SHA-256 ${written}, but they have ${found}.`,
+    {
+      code: 'SAFETENSORS_INVALID',
+      exit: 'data',
+      hint: `The file has changed since: copy it again. If a program changed the tensors on purpose, let it leave out ${checksumKey} in the metadata.`,
+    },
+  )
 }
 
 function missing(name: string, path: string, names: readonly string[]): VideoMaeError {

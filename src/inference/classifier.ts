@@ -4,7 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
-import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
+import { readSafetensors, type SafetensorsTensor, withChecksum, writeSafetensors } from '../format/safetensors.ts'
 import { Graph } from '../graph/graph.ts'
 import { softmax } from '../graph/operations/losses.ts'
 import { elementCount, type Program } from '../graph/program.ts'
@@ -139,7 +139,7 @@ export async function saveClassifier(
     for (const [name, shape] of classifierShapes(classifier)) {
       if (!name.startsWith('encoder.')) tensors.set(name, { shape, data: state.get(name)! })
     }
-    await writeSafetensors(path.join(directory, files.head), tensors)
+    await writeSafetensors(path.join(directory, files.head), tensors, withChecksum)
     await writeJson(path.join(directory, files.description), {
       format: 'videomae-classifier',
       version: 1,
@@ -227,6 +227,7 @@ async function openWithHead(directory: string): Promise<OpenedClassifier> {
   const state = new Map(encoder.state)
   const file = await readSafetensors(path.join(directory, files.head))
   try {
+    await file.requireIntact()
     for (const [name, shape] of classifierShapes({ configuration, head, labels })) {
       if (name.startsWith('encoder.')) continue
       const values = await file.readFloat32(name)

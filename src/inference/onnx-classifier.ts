@@ -4,6 +4,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { largestResize, type Resize } from '../core/frame-size.ts'
 import { Turns } from '../core/turns.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
+import { requireAsDescribed } from '../format/as-described.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
 import { float16ToFloat32 } from '../format/half.ts'
 import { type OnnxModel, readModel } from '../format/onnx.ts'
@@ -60,6 +61,7 @@ export async function openOnnxClassifier(
       hint: 'Write one with `videomae export RUN --classifier`.',
     })
   }
+  await requireAsDescribed(file)
   const model = await readModel(file)
   const description = describe(file, model)
   for (const { name, type, data } of model.graph.initializers) {

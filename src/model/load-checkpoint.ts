@@ -67,6 +67,7 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
   if (extname(path).toLowerCase() === '.onnx' && (await isFile(path))) throw notOnnx(path)
   const file = await readSafetensors(path)
   try {
+    await file.requireIntact()
     const directory = (await isDirectory(path)) ? path : dirname(path)
     return await loadFrom(path, file, await readDescriptions(directory), options)
   } finally {

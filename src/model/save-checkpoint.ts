@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
-import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
+import { type SafetensorsTensor, withChecksum, writeSafetensors } from '../format/safetensors.ts'
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
 import { writeHuggingFaceConfiguration } from './huggingface.ts'
@@ -58,7 +58,7 @@ export async function saveCheckpointDirectory(directory: string, model: SavedMod
   await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
   await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
   // transformers refuses files whose metadata does not name a framework.
-  await writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt', ...metadata })
+  await writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt', ...withChecksum, ...metadata })
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {

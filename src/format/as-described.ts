@@ -1,0 +1,48 @@
+/** Files that have a description with their digests beside them, as `videomae export` writes it: `NAME.json` beside `NAME.onnx`. */
+import path from 'node:path'
+import { z } from 'zod'
+import { VideoMaeError } from '../core/errors.ts'
+import { fileDigest } from './file-digest.ts'
+import { parseUniqueJson } from './json.ts'
+import { nullIfMissing } from './missing.ts'
+import { readRegularText } from './regular-file.ts'
+
+const descriptionSchema = z.object({
+  format: z.literal('videomae-onnx'),
+  files: z.array(z.object({ name: z.string(), sha256: z.string() })),
+})
+
+/**
+ * Refuses a model whose files are not those of its description. One without a description, or beside JSON of another kind, passes.
+ *
+ * @param file `NAME.onnx`
+ * @throws VideoMaeError `ONNX_INVALID`
+ */
+export async function requireAsDescribed(file: string): Promise<void> {
+  const { dir, name } = path.parse(file)
+  const place = path.join(dir, `${name}.json`)
+  const text = await readRegularText(place).catch(nullIfMissing)
+  const described = text === null ? null : filesIn(text)
+  for (const { name: part, sha256 } of described ?? []) {
+    if (part !== path.basename(part)) continue // of another folder, which nobody asked for
+    const beside = path.join(dir, part)
+    const found = await fileDigest(beside).catch(nullIfMissing)
+    if (found === null || found === sha256) continue
+    throw new VideoMaeError(
+      `Expected ${beside} as ${place} describes it, with SHA-256 ${sha256}, but it has ${found}.`,
+      {
+        code: 'ONNX_INVALID',
+        exit: 'data',
+        hint: 'One of the two has changed since the export: export again. If you changed the model on purpose, remove the description.',
+      },
+    )
+  }
+}
+
+function filesIn(text: string) {
+  try {
+    return descriptionSchema.parse(parseUniqueJson(text)).files
+  } catch {
+    return null // No description of a model, or one that is damaged itself: it says nothing of the model then.
+  }
+}
