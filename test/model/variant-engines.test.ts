@@ -153,6 +153,7 @@ describe('a classifier with LayerScale and learned positions', () => {
     const tensor = model.graph.initializers.find(({ data }) => data instanceof Float32Array && data.length > 20)!
     ;(tensor.data as Float32Array)[3] = Number.NaN
     await writeModel(out, model)
+    rmSync(path.join(folder, 'damaged.json')) // It describes the file as it was.
     await expect(openAnyClassifier(out)).rejects.toMatchObject({
       code: 'WEIGHTS_NOT_FINITE',
       exit: 'data',
