@@ -39,7 +39,7 @@ async function inBrowserRuntime() {
   const file = path.join(folder, 'exported.onnx')
   await exported(file)
   const ort = await import('onnxruntime-web')
-  const { classify } = await import('../../examples/onnx/classify.mjs')
+  const { middleClip, openClassifier } = await import('../../examples/onnx/classify.mjs')
   const video = await (await createDecoder('node-av')).open(query)
   const { times } = await video.frameTimes()
   const { width, height } = video.info
@@ -54,9 +54,11 @@ async function inBrowserRuntime() {
   }
   const about = { seconds: times[times.length - 1] + times[1], fps: 1 / times[1] }
   const model = readFileSync(file)
-  const classes = await classify(ort, model, sidecar, about, pictureAt)
+  const classifier = await openClassifier(ort, model, sidecar)
+  const classes = await classifier.classify(await middleClip(sidecar, about, pictureAt))
+  await classifier.close()
   model[model.length - 1] ^= 1
-  const refused = await classify(ort, model, sidecar, about, pictureAt).catch(String)
+  const refused = await openClassifier(ort, model, sidecar).catch(String)
   video.close()
   return { classes, refused }
 }

@@ -59,25 +59,65 @@ export async function runInBrowser(
   { model, clips, shape, timeoutSeconds }: BrowserRun,
 ): Promise<number[]> {
   const library = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-web'))
-  const { promise, resolve, reject } = deferred<number[]>()
+  const { logits } = (await openPage(chromium, {
+    timeoutSeconds,
+    async fileOf(pathname) {
+      if (pathname === '/') return { type: 'text/html', body: page }
+      if (pathname === '/clip.json') return { type: 'application/json', body: JSON.stringify({ shape }) }
+      if (pathname === '/clip.bin') return { type: 'application/octet-stream', body: clips }
+      if (pathname === '/model.onnx') return { type: 'application/octet-stream', body: await readFile(model) }
+      if (/^\/ort[\w.-]*\.(mjs|wasm)$/.test(pathname)) return staticFile(library, pathname)
+      return null
+    },
+  })) as { readonly logits: number[] }
+  return logits
+}
+
+export interface ServedFile {
+  readonly type: string
+  readonly body: string | Uint8Array
+}
+
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.json': 'application/json',
+  '.mjs': 'text/javascript',
+  '.mp4': 'video/mp4',
+  '.wasm': 'application/wasm',
+}
+
+/** A file of a folder, with the type that a server of static files gives it. */
+export async function staticFile(folder: string, pathname: string): Promise<ServedFile> {
+  const type = types[path.extname(pathname)] ?? 'application/octet-stream'
+  return { type, body: await readFile(path.join(folder, path.basename(pathname))) }
+}
+
+export interface PageOptions {
+  /** What the server answers for a path; null for 404. The browser opens `/`. */
+  readonly fileOf: (pathname: string) => Promise<ServedFile | null>
+  readonly timeoutSeconds: number
+  /** Further flags of the browser. */
+  readonly flags?: readonly string[]
+}
+
+/** Opens a page in a headless Chromium and returns what it posts to `/result` as JSON; rejects if that has an `error`. */
+export async function openPage(
+  chromium: string,
+  { fileOf, timeoutSeconds, flags = [] }: PageOptions,
+): Promise<unknown> {
+  const { promise, resolve, reject } = deferred<unknown>()
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-    const reply = (type: string, body: string | Uint8Array): void => {
-      response.writeHead(200, { 'content-type': type }).end(body)
+    if (pathname === '/result') {
+      const result = JSON.parse(await bodyOf(request)) as { error?: string }
+      if (result.error === undefined) resolve(result)
+      else reject(new Error(`In the browser: ${result.error}`))
+      response.end()
+      return
     }
-    if (pathname === '/') reply('text/html', page)
-    else if (pathname === '/clip.json') reply('application/json', JSON.stringify({ shape }))
-    else if (pathname === '/clip.bin') reply('application/octet-stream', clips)
-    else if (pathname === '/model.onnx') reply('application/octet-stream', await readFile(model))
-    else if (pathname === '/result') {
-      const result = JSON.parse(await bodyOf(request)) as { logits?: number[]; error?: string }
-      if (result.logits === undefined) reject(new Error(`In the browser: ${result.error}`))
-      else resolve(result.logits)
-      reply('text/plain', '')
-    } else if (/^\/ort[\w.-]*\.(mjs|wasm)$/.test(pathname)) {
-      const type = pathname.endsWith('.wasm') ? 'application/wasm' : 'text/javascript'
-      reply(type, await readFile(path.join(library, pathname)))
-    } else response.writeHead(404).end()
+    const file = await fileOf(pathname)
+    if (file === null) response.writeHead(404).end()
+    else response.writeHead(200, { 'content-type': file.type }).end(file.body)
   }
   const server = createServer((request, response) => {
     answer(request, response).catch(reject)
@@ -87,8 +127,8 @@ export async function runInBrowser(
   const profile = mkdtempSync(path.join(os.tmpdir(), 'videomae-chromium-'))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   // Without a sandbox: containers seldom allow one, and the page is ours.
-  const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
-  const browser = spawn(chromium, [...flags, `--user-data-dir=${profile}`, url], {
+  const always = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
+  const browser = spawn(chromium, [...always, ...flags, `--user-data-dir=${profile}`, url], {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: process.platform !== 'win32', // a process group of its own, to end its helpers with it
   })

@@ -59,12 +59,12 @@ describe.skipIf(chromium === null)(
         await session.release()
         const expected = Array.from(logits.data as Float32Array)
         expect(Math.hypot(...expected)).toBeGreaterThan(0.1)
-        const found = await runInBrowser(chromium!, { model: out, clips: all, shape, timeoutSeconds: 90 })
+        const found = await runInBrowser(chromium!, { model: out, clips: all, shape, timeoutSeconds: 500 })
         expect(found).toHaveLength(6)
         const differences = found.map((value, i) => Math.abs(value - expected[i]))
         expect(Math.max(...differences)).toBeLessThan(precision === 'float32' ? 1e-4 : 0.05)
       },
-      120_000,
+      600_000, // against hanging only
     )
   },
 )
