@@ -1,18 +1,21 @@
 import path from 'node:path'
+import { percent } from '../core/percent.ts'
+import type { DemoCertificates, DemoEnsemble } from '../demo/certified.ts'
 import { type DemoResult, runDemo } from '../demo/demo.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
 import type { DemoCommandOptions } from './commands/demo.ts'
 import { interruptSignal } from './interrupt.ts'
 import { invocation } from './invocation.ts'
-import { requirePage, writePage } from './page.ts'
+import { openPage } from './open-page.ts'
+import { requirePage } from './page.ts'
 
 /** `videomae demo`. Progress goes to stderr, the result to stdout. */
-export async function demoCommand({ json, report, ...options }: DemoCommandOptions): Promise<void> {
+export async function demoCommand({ json, ...options }: DemoCommandOptions): Promise<void> {
   const began = performance.now()
   const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
   const interrupt = interruptSignal()
   try {
-    await requirePage(report, options.out)
+    await requirePage(true, options.out)
     const result = await runDemo({
       ...options,
       signal: interrupt.signal,
@@ -20,41 +23,66 @@ export async function demoCommand({ json, report, ...options }: DemoCommandOptio
       onNote: (note) => display.note(note),
     })
     display.end()
-    const [page = null] = await writePage(report, options.out)
     const seconds = (performance.now() - began) / 1000
-    process.stdout.write(
-      json ? `${JSON.stringify({ ...result, seconds, page })}\n` : summary(result, seconds, options.out, page),
-    )
+    process.stdout.write(json ? `${JSON.stringify({ ...result, seconds })}\n` : summary(result, seconds))
+    if (!json) openPage(result.pages[result.pages.length - 1])
   } finally {
     display.end()
     interrupt.dispose()
   }
 }
 
+/** Numbers of the ensemble on the pretrained encoder beside those on fresh weights, and what they promise. */
+export function certificateText({ train, test, partitions, classes, pretrained, fresh }: DemoCertificates): string {
+  const row = (what: string, of: (ensemble: DemoEnsemble) => string): string =>
+    `  ${what.padEnd(52)}${of(pretrained).padStart(10)}${of(fresh).padStart(16)}`
+  const share = (value: number | undefined): string => percent(value ?? 0)
+  const budgets = [1, 2].filter((budget) => pretrained.certified.length > budget)
+  const clips = Math.floor(train / partitions)
+  const best = pretrained.certified.findLastIndex((value) => value > 0)
+  return [
+    `Certificate: ${partitions} classifiers, each on another ${clips} of ${train} labeled videos, vote on ${test} others (chance ${percent(1 / classes)}).`,
+    `  ${''.padEnd(52)}${'pretrained'.padStart(10)}${'fresh weights'.padStart(16)}`,
+    row(`one classifier, ${clips} labels`, ({ single }) => share(single)),
+    row('the vote', ({ accuracy }) => share(accuracy)),
+    ...budgets.map((budget) =>
+      row(`right, and proved against ${budget} poisoned video${budget === 1 ? '' : 's'}`, ({ certified }) =>
+        share(certified[budget]),
+      ),
+    ),
+    row('mean certified radius', ({ meanRadius }) => meanRadius.toFixed(2)),
+    `The claim: an answer with radius r does not change when up to r poisoned videos are inserted into the labeled training videos or deleted${best > 0 ? `; the largest r here is ${best}` : ''}.`,
+    'A changed video counts as two. Conditions: the pages below.',
+  ].join('\n')
+}
+
 function summary(
-  { videos, run, loss, reconstructions, encoder }: DemoResult,
+  { videos, run, loss, reconstructions, encoder, certificates, pages }: DemoResult,
   seconds: number,
-  out: string,
-  page: string | null,
 ): string {
   const shown = (file: string): string => path.relative('.', file) || file
   const program = invocation()
   const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
+  const certified = shown(certificates.pretrained.folder)
   return `
 Done in ${formatSeconds(seconds)}. Loss ${loss.first.toFixed(4)} -> ${loss.last.toFixed(4)} over ${run.steps} steps, ${run.clips} clips.
 ${run.warnings.map((warning) => `warning: ${warning}\n`).join('')}
-videos            ${shown(videos)}
+${certificateText(certificates)}
+
+videos            ${shown(videos)}, labeled: ${shown(certificates.list)}
 run               ${shown(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
 checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)
 encoder           ${shown(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
 reconstructions   original | masked | prediction | prediction + true patch mean and std:
 ${pictures.join('\n')}
-page              ${page === null ? `${program} report ${shown(out)} writes one` : shown(page)}
+certificate       ${certified}/certificate.json
+pages             ${pages.map(shown).join(', ')}
 
-Next, on your own videos:
+Next:
+  ${program} predict ${shown(videos)} --certified ${certified}
+  ${program} verify ${certified}
+On your own videos:
   ${program} inspect FOLDER
   ${program} pretrain FOLDER --recipe laptop-pretrain
-  ${program} reconstruct checkpoints/laptop-pretrain VIDEO
-  ${program} export checkpoints/laptop-pretrain --out ${path.join(out, 'mine.onnx')}
 `
 }

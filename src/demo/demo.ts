@@ -6,18 +6,21 @@ import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
 import { type ExportResult, exportEncoder } from '../export/encoder.ts'
 import { type ReconstructResult, reconstruct } from '../report/reconstruct.ts'
+import { writeReport } from '../report/results/write-report.ts'
 import { generateMotionDataset } from '../synthetic/generate.ts'
 import { loadRunConfiguration, type Override } from '../train/configuration-file.ts'
 import { type PretrainResult, pretrain } from '../train/pretrain.ts'
 import type { TrainingProgress } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { isLockFile, lockRun } from '../train/run-lock.ts'
+import { certifyDemo, type DemoCertificates } from './certified.ts'
+import { demoClips } from './clips.ts'
 
 /** Where the demo writes, and how large it is. */
 export interface DemoOptions {
   /** Folder for everything the demo makes: a new or empty one, or that of an earlier demo, whose videos and run are replaced. */
   readonly out: string
-  /** How many videos are generated. Default 48. */
+  /** How many videos are generated to pretrain on; labeled ones are 1.6 times as many. Default 400. */
   readonly clips?: number
   /** Training steps. Default: as the recipe `demo` says. */
   readonly steps?: number
@@ -40,16 +43,21 @@ export interface DemoResult {
   readonly loss: { readonly first: number; readonly last: number }
   readonly reconstructions: readonly DemoReconstruction[]
   readonly encoder: ExportResult
+  readonly certificates: DemoCertificates
+  /** Pages about the run and the certificate. */
+  readonly pages: readonly string[]
 }
 
 /** Left in a folder that a demo made, so that only in such a folder anything is ever removed. */
 const marker = '.videomae-demo'
 
 const videoFolder = 'videos'
+/** What a demo makes anew. */
+const madeFolders = [videoFolder, 'run', 'labeled', 'certified', 'certified-fresh']
 
 /**
  * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
- * and checks it.
+ * and checks it, and certifies an ensemble on labeled videos that the encoder has not seen, beside one on fresh weights.
  *
  * @throws VideoMaeError `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
  */
@@ -63,19 +71,19 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
-  const { out, clips = 48, engine, signal, onNote = () => {} } = options
+  const { out, clips = 400, engine, signal, onNote = () => {} } = options
   await prepareFolder(out)
   const videos = path.join(out, videoFolder)
-  onNote(`1/4  generating ${clips} videos whose motion is their class in ${videos}`)
-  const { files } = await generateMotionDataset(videos, { clips, signal })
+  onNote(`1/5  generating ${clips} videos of moving shapes in ${videos}`)
+  const { files } = await generateMotionDataset(videos, { ...demoClips, clips, seed: 1, signal })
 
   const recipe = recipeFile('demo')
   const configuration = await loadRunConfiguration({ file: recipe, overrides: overridesOf(options, videos) })
-  onNote(`2/4  pretraining on them (recipe ${recipe}); Ctrl-C stops and saves`)
+  onNote(`2/5  pretraining on them without labels (recipe ${recipe}); Ctrl-C stops and saves`)
   const runFolder = path.join(out, 'run')
   const run = await pretrain(configuration, { out: runFolder, signal, onProgress: options.onProgress, onNote })
 
-  onNote('3/4  drawing what the model makes of hidden patches')
+  onNote('3/5  drawing what the model makes of hidden patches')
   const reconstructions: DemoReconstruction[] = []
   for (const [k, file] of [files[0], files[Math.min(4, files.length - 1)]].entries()) {
     const picture = path.join(out, `reconstruction-${k + 1}`)
@@ -87,14 +95,23 @@ async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
     reconstructions.push(written)
   }
 
-  onNote('4/4  exporting the encoder and checking the file')
+  onNote('4/5  exporting the encoder and checking the file')
   const check = await clipsForCheck(runFolder, files[0], new RandomStream('demo'))
   const encoder = await exportEncoder(runFolder, {
     out: path.join(out, 'encoder.onnx'),
     clips: check,
     compareWith: 'reference',
   })
-  return { videos, run, loss: await firstAndLastLoss(runFolder), reconstructions, encoder }
+
+  const [train, test] = [Math.ceil(1.2 * clips), Math.ceil(0.4 * clips)]
+  onNote(
+    `5/5  certifying classifiers on ${train} labeled videos that the encoder has not seen, and on the same model with fresh weights`,
+  )
+  const place = { out, run: runFolder, train, test }
+  const certificates = await certifyDemo({ ...place, engine, threads: options.threads, signal })
+  const pages = [out, certificates.pretrained.folder]
+  for (const [i, page] of pages.entries()) pages[i] = (await writeReport(page)).file
+  return { videos, run, loss: await firstAndLastLoss(runFolder), reconstructions, encoder, certificates, pages }
 }
 
 async function prepareFolder(out: string): Promise<void> {
@@ -106,8 +123,7 @@ async function prepareFolder(out: string): Promise<void> {
       hint: 'Choose another folder with --out.',
     })
   }
-  await rm(path.join(out, videoFolder), { recursive: true, force: true })
-  await rm(path.join(out, 'run'), { recursive: true, force: true })
+  for (const made of madeFolders) await rm(path.join(out, made), { recursive: true, force: true })
   makeFolder(out)
   await writeFile(path.join(out, marker), '')
 }

@@ -295,7 +295,7 @@ const table: Record<string, Record<string, Use>> = {
     '--no-pictures': { tests: [['test/report/certificates.test.ts', '--no-pictures is refused for a certificate']] },
   },
   watch: used('--port', '--json'),
-  demo: used('--report', '--out', '--clips', '--steps', '--engine', '--threads', '--json'),
+  demo: used('--out', '--clips', '--steps', '--engine', '--threads', '--json'),
   doctor: used('--json', '--measure'),
   completion: used('--json'),
 }
