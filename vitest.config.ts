@@ -24,18 +24,35 @@ const ownProcess = [...testsIn('src'), ...testsIn('test')].filter((file) =>
   ),
 )
 
+/** What is tested where: units beside the source, behavior over all engines and end to end, the CUDA engine. */
+const kinds = {
+  unit: { include: ['src/**/*.test.ts'], exclude: [] },
+  behavior: { include: ['test/**/*.test.ts'], exclude: ['test/cuda/**'] },
+  cuda: { include: ['test/cuda/**/*.test.ts'], exclude: [] },
+} as const
+
+type Kind = keyof typeof kinds
+
+const kindOf = (file: string): Kind =>
+  file.startsWith('src/') ? 'unit' : file.startsWith('test/cuda/') ? 'cuda' : 'behavior'
+
+/** Files that share processes, which saves loading the modules two hundred times; and those that cannot. */
+const projectsOf = (kind: Kind) => {
+  const { include, exclude } = kinds[kind]
+  const alone = ownProcess.filter((file) => kindOf(file) === kind)
+  return [
+    {
+      extends: true as const,
+      test: { name: kind, include: [...include], exclude: [...exclude, ...alone], isolate: false },
+    },
+    ...(alone.length === 0 ? [] : [{ extends: true as const, test: { name: `${kind}-alone`, include: alone } }]),
+  ]
+}
+
 export default defineConfig({
   test: {
-    projects: [
-      { extends: true, test: { name: 'alone', include: ownProcess } },
-      // The others share processes, which saves loading the modules two hundred times. Unit tests, behavior tests and those of CUDA
-      // are told apart by their folders (`npm run test:unit` and so on): a process serves one project only, so that projects of
-      // their own would load the modules three times.
-      {
-        extends: true,
-        test: { name: 'shared', include: ['{src,test}/**/*.test.ts'], exclude: ownProcess, isolate: false },
-      },
-    ],
+    // `--project 'unit*'` and so on.
+    projects: [...projectsOf('unit'), ...projectsOf('behavior'), ...projectsOf('cuda')],
     testTimeout: hang,
     hookTimeout: hang,
     teardownTimeout: 120_000,
