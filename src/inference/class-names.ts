@@ -48,7 +48,12 @@ async function namesOf(file: string): Promise<readonly string[] | null> {
   if (bytes === null) return null
   const decoded = decodeText(bytes)
   if (!decoded.ok) throw invalid(file, 'text in UTF-8', `in line ${decoded.line} that ${decoded.reason}`)
-  const names = decoded.text.split(lineEnd).map((line) => line.trim().normalize('NFC'))
+  return namesInLines(decoded.text)
+}
+
+/** A name in each line that is not blank; accents composed, as labels are read. */
+export function namesInLines(text: string): string[] {
+  const names = text.split(lineEnd).map((line) => line.trim().normalize('NFC'))
   return names.filter((name) => name !== '')
 }
 

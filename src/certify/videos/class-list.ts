@@ -6,10 +6,10 @@ import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
-import { lineEnd } from '../../format/csv.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularFile } from '../../format/regular-file.ts'
 import { decodeText } from '../../format/text-encoding.ts'
+import { namesInLines } from '../../inference/class-names.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { compareClassNames, otherClasses } from '../threat/class-names.ts'
 
@@ -99,11 +99,7 @@ export function describeClasses(
 }
 
 function namesOf(text: string, file: string): string[] {
-  if (!file.endsWith('.json'))
-    return text
-      .split(lineEnd)
-      .map((line) => line.trim())
-      .filter((line) => line !== '')
+  if (!file.endsWith('.json')) return namesInLines(text)
   const parsed = classifierSchema.safeParse(jsonOrNull(text))
   if (!parsed.success)
     throw invalidFile(file, { expected: 'id2label, as config.json of a classifier has it,', found: 'none' })
