@@ -65,20 +65,24 @@ export const longest: readonly string[] = [
   'test/certify-videos/interruption.test.ts',
 ]
 
+/** Projects that share processes, one after another: a process serves one project, and is ended where the next file is of another. */
+const turns: readonly string[] = ['cuda', 'behavior', 'unit']
+
 /**
- * The listed files first, in that order; the others as Vitest orders them. Files with a process of their own come before those
- * that share processes: Vitest passes a process on only while the next file shares it, too.
+ * In each project the listed files first, in that order; the others as Vitest orders them. Files with a process of their own come
+ * before those that share processes: Vitest passes a process on only while the next file shares it, too.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const places = new Map(longest.map((name, place) => [name, place]))
-    const placeOf = ({ moduleId }: TestSpecification): number =>
-      places.get(path.relative(this.ctx.config.root, moduleId).replaceAll('\\', '/')) ?? longest.length
+    const ranks = new Map(longest.map((name, rank) => [name, rank]))
+    const rankOf = ({ moduleId }: TestSpecification): number =>
+      ranks.get(path.relative(this.ctx.config.root, moduleId).replaceAll('\\', '/')) ?? longest.length
     const gone = longest.filter((name) => !existsSync(path.join(this.ctx.config.root, name)))
     if (gone.length > 0) throw new Error(`test/order.ts lists files that are not there: ${gone.join(', ')}.`)
     // The first one compiles kernels that others find in the cache.
-    const shares = (file: TestSpecification): number => (placeOf(file) === 0 || file.project.config.isolate ? 0 : 1)
+    const shares = (file: TestSpecification): number => (rankOf(file) === 0 || file.project.config.isolate ? 0 : 1)
     const usual = await super.sort(files)
-    return usual.toSorted((a, b) => shares(a) - shares(b) || placeOf(a) - placeOf(b))
+    const turnOf = (file: TestSpecification): number => shares(file) * turns.indexOf(file.project.name)
+    return usual.toSorted((a, b) => shares(a) - shares(b) || turnOf(a) - turnOf(b) || rankOf(a) - rankOf(b))
   }
 }

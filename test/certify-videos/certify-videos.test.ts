@@ -3,7 +3,6 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,10 +21,9 @@ import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { runSchema } from '../../src/train/configuration.ts'
-import { pretrain } from '../../src/train/pretrain.ts'
 import { videomae } from '../cli/run-program.ts'
 import { decoding } from '../support/decoding.ts'
+import { pretrainOn } from './tiny-pretraining.ts'
 
 // Against hanging only: a machine that does other work may take minutes for a few small commands.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -33,32 +31,6 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
 const place = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
-
-const pretrainOn = (data: string, out: string, from: string | null = null) =>
-  pretrain(
-    runSchema.parse({
-      data: { path: data, samplesPerClip: 2, workers: 1 },
-      clip: { stride: 1 },
-      mask: { ratio: 0.75 },
-      model:
-        from === null
-          ? {
-              frames: 4,
-              resolution: 32,
-              patch: 8,
-              width: 16,
-              depth: 1,
-              heads: 2,
-              decoder: { width: 16, depth: 1, heads: 2 },
-            }
-          : { from },
-      batch: { size: 4 },
-      schedule: { duration: '2 steps', warmup: '0 steps' },
-      log: { tensorboard: false },
-      engine: { threads: 1 },
-    }),
-    { out, processes: decoding },
-  )
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   data: videos,
@@ -435,34 +407,5 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(learners.map(({ name }) => name)).toEqual([`${run}, ridge`, 'pixels, ridge'])
     expect(learners[1].rows).toHaveLength(2)
     expect(existsSync(place('dose', 'lethal-dose.svg'))).toBe(true)
-  })
-
-  it('certifies votes of another system', async () => {
-    mkdirSync(place('votes'), { recursive: true })
-    const file = place('votes', 'votes.csv')
-    // 7 votes for class 1 against 2 for class 0: floor((5 - 1) / 2) = 2, with index 0 winning ties.
-    writeFileSync(file, 'id,label,l0,l1,l2,l3,l4,l5,l6,l7,l8\nx,1,1,1,1,1,1,1,1,0,0\ny,0,2,2,2,0,0,1,1,1,1\n')
-    const command = ['certify', '--votes', file, '--classes', '3', '--out', place('votes'), '--json']
-    const { code, stdout } = await videomae(...command, '--rule', 'dpa')
-    expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ runs: [{ rule: 'dpa', learners: 9, summary: { cleanAccuracy: 0.5 } }] })
-    const written = JSON.parse(readFileSync(place('votes', 'imported-certificate-dpa.json'), 'utf8'))
-    expect(written.inputs).toMatchObject([
-      { id: 'x', prediction: 1, radius: 2 },
-      { id: 'y', prediction: 1, radius: 0 },
-    ])
-    expect((await videomae(...command.slice(0, 3), '--out', place('votes'))).code).toBe(2)
-    // Nine learners of consecutive periods; two votes for 0 are the newest.
-    expect((await videomae(...command, '--rule', 'temporal', '--coverage', '2')).code).toBe(0)
-    const temporal = JSON.parse(readFileSync(place('votes', 'imported-certificate-temporal.json'), 'utf8'))
-    expect(temporal.inputs[0]).toMatchObject({ id: 'x', prediction: 1, radius: 1, earliness: 4 })
-    expect(temporal.conditions.join()).toContain('column i was trained on the 2 periods up to the i-th')
-    expect((await videomae(...command, '--rule', 'temporal,dpa')).stdout).toContain('RULES_NOT_COMBINED')
-    // Which learners a bucket reached is known to who trained them, not to us.
-    expect((await videomae(...command, '--rule', 'fa', '--spread', '3')).stdout).toContain('--offsets')
-    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,9')).code).toBe(2)
-    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4', '--spread', '9')).code).toBe(2)
-    expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4')).code).toBe(0)
-    expect((await videomae(...command, '--rule', 'dpa', '--seeds-per-partition', '3')).code).toBe(2)
   })
 })
