@@ -44,12 +44,16 @@ export function megabytes(display: ProgressDisplay): (done: number, total: numbe
 }
 
 /** What has come, and under which license. */
-export function gottenLines({ folder, repository, commit, license, files, received }: GottenWeights): string[] {
+export function gottenLines(gotten: GottenWeights): string[] {
+  const { folder, repository, commit, license, files, knownDigest, received } = gotten
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   const shown = path.relative('.', folder) || folder
   return [
     `${repository} at commit ${commit.slice(0, 12)}: ${files.map(({ name }) => name).join(', ')}`,
-    `${megabytesOf(received)} received, ${megabytesOf(bytes)} in ${shown}; the digests are those that the hub names`,
+    `${megabytesOf(received)} received, ${megabytesOf(bytes)} in ${shown}`,
+    knownDigest
+      ? 'digests: as the hub names them, and that of the weights as in models/weights.json'
+      : 'digests: as the hub names them; not verified against a known digest, since models/weights.json has none for these weights',
     `license: ${license ?? 'not named on its page'}${license?.includes('-nc') === true ? ' (no commercial use; classifiers that start from these weights are under it, too)' : ''}`,
   ]
 }

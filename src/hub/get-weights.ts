@@ -37,6 +37,8 @@ export interface GottenWeights {
   /** As the page of the weights names it; null: it names none. */
   readonly license: string | null
   readonly files: readonly { readonly name: string; readonly bytes: number; readonly digest: string }[]
+  /** Whether the digest of the weights was also compared with one of models/weights.json; else the hub alone names it. */
+  readonly knownDigest: boolean
   /** Bytes that were received now. */
   readonly received: number
 }
@@ -134,20 +136,24 @@ async function describeFiles(
   settings: HubSettings,
   options: GetOptions,
 ): Promise<HubFile[]> {
-  const { known, revision } = repository.reference
   const files: HubFile[] = []
   for (const name of repository.files) files.push(await describeFile(repository, name, settings, fetchingOf(options)))
   const weights = files.find(({ name }) => name === 'model.safetensors')
-  const digest = revision === 'main' ? (known?.sha256 ?? null) : null
+  const digest = knownDigest(repository.reference)
   if (digest !== null && weights !== undefined && weights.etag !== digest)
     throw differs(weights.name, `the digest ${digest} of models/weights.json`, weights.etag)
   return files
 }
 
+/** SHA-256 of `model.safetensors` that is recorded in models/weights.json; null where none is. */
+const knownDigest = ({ known, revision }: HubReference): string | null =>
+  revision === 'main' ? (known?.sha256 ?? null) : null
+
 const described = ({ reference, commit, license }: HubRepository, files: readonly HubFile[]) => ({
   repository: reference.repository,
   commit,
   license,
+  knownDigest: knownDigest(reference) !== null,
   files: files.map(({ name, bytes, etag }) => ({ name, bytes, digest: etag })),
 })
 

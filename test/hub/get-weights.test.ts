@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { gottenLines } from '../../src/cli/get.ts'
 import { type GetOptions, getWeights, weightsInCache } from '../../src/hub/get-weights.ts'
 import { type KnownWeights, parseReference } from '../../src/hub/reference.ts'
 import { type HubSettings, hubSettings } from '../../src/hub/settings.ts'
@@ -154,6 +155,25 @@ describe('get', () => {
     })
     await expect(got).rejects.toMatchObject({ code: 'DOWNLOAD_DIFFERS' })
     expect(existsSync(place('weights', 'model.safetensors'))).toBe(false)
+  })
+
+  it('says whether the digest is known, or the hub alone names it', async () => {
+    const reference = { repository: 'some/model', revision: 'main' }
+    const known = { name: 'model', repository: 'some/model', sha256: sha256(weights) } as KnownWeights
+    const options = { settings: settings() }
+    const verified = await getWeights({ ...reference, known }, place('weights'), options)
+    expect(gottenLines(verified)).toContain(
+      'digests: as the hub names them, and that of the weights as in models/weights.json',
+    )
+    const others = [
+      { ...reference, known: { ...known, sha256: null } },
+      { ...reference, known, revision: commit },
+      { ...reference, known: null },
+    ]
+    for (const other of others) {
+      const lines = gottenLines(await getWeights(other, place('weights'), options))
+      expect(lines).toContainEqual(expect.stringContaining('not verified against a known digest'))
+    }
   })
 
   it('replaces no file of others', async () => {
