@@ -43,6 +43,20 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
   }
 })
 
+it.each(['model.safetensors', 'head.safetensors'])('a changed byte of a weight in %s is noticed', async (name) => {
+  const place = path.join(folder, 'changed-weight')
+  const state = initialize(classifierShapes(shape), 0)
+  await saveClassifier(place, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  const file = path.join(place, name)
+  const bytes = readFileSync(file)
+  bytes[bytes.length - 4] ^= 1 // the last bits of a finite number
+  writeFileSync(file, bytes)
+  await expect(openClassifier(place)).rejects.toMatchObject({
+    ...{ code: 'SAFETENSORS_INVALID', exit: 'data' },
+    message: expect.stringContaining(file),
+  })
+})
+
 it.each([
   ['clip.json', { kind: 'dense', stride: 2, fps: null, frames: 8 }, 'frames'],
   ['classifier.json', { dropout: 0.5 }, 'dropout'],
