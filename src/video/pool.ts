@@ -40,7 +40,7 @@ interface Job {
 }
 
 /** Where processes run, one after the other. */
-interface Place {
+interface Slot {
   /** Processes in a row that ended without an answer for want of something that the machine refused. */
   misses: number
   /** Until the next process starts. */
@@ -64,7 +64,7 @@ export interface PoolOptions extends ProcessSettings {
   readonly signal?: AbortSignal
 }
 
-/** Refusals of the machine that are taken for passing trouble, of a place and of a request. */
+/** Refusals of the machine that are taken for passing trouble, of a slot and of a request. */
 const passing = 3
 /** What a request may use the second time that it could not use the first time. A video is called bad only after that. */
 export const patience = 4
@@ -76,18 +76,18 @@ const [firstPause, longestPause] = [200, 30_000]
  * outside four times, with the failure. A process that crashes or hangs is replaced; requests that merely waited in it go to another one and are not counted as failed. Where the
  * machine is at fault, no request is: it is made again, until it is clear that the trouble stays.
  *
- * It stays where every place that was started has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
+ * It stays where every slot that was started has missed more than `passing` times in a row and no process is left: trouble that all of them see together, or a
  * machine that lets fewer of them live than were asked for, ends nothing. What is refused to one request again and again while others are answered
- * ends that request alone: in a place its refusals would never add up.
+ * ends that request alone: in a slot its refusals would never add up.
  */
 export class DecodePool {
   private readonly options: PoolOptions
-  private readonly places: Place[] = []
+  private readonly slots: Slot[] = []
   /** How many more processes may be started. */
   private unstarted: number
   private readonly growth = new PoolGrowth(() => this.grow())
   /** The oldest first. */
-  private readonly running = new Map<Place, DecodeProcess<Job>>()
+  private readonly running = new Map<Slot, DecodeProcess<Job>>()
   private readonly waiting: Job[] = []
   /** Jobs that begin again after a pause. */
   private readonly resting = new Map<Job, NodeJS.Timeout>()
@@ -111,7 +111,7 @@ export class DecodePool {
     this.unstarted = Math.min(workers, mostRequests)
     if (signal?.aborted === true) this.stop()
     else {
-      if (this.unstarted > 0) this.startPlaces(growing ? 1 : this.unstarted)
+      if (this.unstarted > 0) this.startSlots(growing ? 1 : this.unstarted)
       signal?.addEventListener('abort', this.stop, { once: true })
     }
   }
@@ -167,7 +167,7 @@ export class DecodePool {
 
   /** How many processes there are, or would be if the machine let them. */
   get size(): number {
-    return this.places.length + this.unstarted
+    return this.slots.length + this.unstarted
   }
 
   /**
@@ -179,8 +179,8 @@ export class DecodePool {
   close(reason?: unknown): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.stop)
     if (reason === undefined && this.broken === undefined) {
-      for (const [place, process] of this.running)
-        if (this.options.processes?.keep(this.settings, process)) this.running.delete(place)
+      for (const [slot, process] of this.running)
+        if (this.options.processes?.keep(this.settings, process)) this.running.delete(slot)
     }
     this.closing ??= Promise.all([...this.running.values()].map((p) => p.kill())).then(() => undefined)
     this.fail(
@@ -198,30 +198,30 @@ export class DecodePool {
     this.hand()
   }
 
-  private startPlaces(count: number): void {
+  private startSlots(count: number): void {
     for (let i = 0; i < count; i++) {
-      const place = { misses: 0 }
-      this.places.push(place)
+      const slot = { misses: 0 }
+      this.slots.push(slot)
       this.unstarted--
       try {
-        this.start(place)
+        this.start(slot)
       } catch (error) {
-        if (this.places.length === 1) throw error
-        this.missed(place, error)
+        if (this.slots.length === 1) throw error
+        this.missed(slot, error)
       }
     }
   }
 
   /** As many processes again as there are. */
   private grow(): void {
-    this.startPlaces(Math.min(this.unstarted, this.places.length))
+    this.startSlots(Math.min(this.unstarted, this.slots.length))
     this.hand()
   }
 
-  private start(place: Place): void {
+  private start(slot: Slot): void {
     const answered = (): void => {
       this.answered++
-      place.misses = 0
+      slot.misses = 0
     }
     const limits = { slotBytes: this.options.slotBytes, timeoutSeconds: this.timeoutSeconds }
     const listener: Listener<Job> = {
@@ -242,15 +242,15 @@ export class DecodePool {
         answered()
         this.retry(job, failure)
       },
-      ended: (end) => this.replace(place, end),
+      ended: (end) => this.replace(slot, end),
     }
     const idle = this.options.processes?.take(this.settings, limits, listener)
     if (idle !== undefined) this.growth.cameUp(idle.startMilliseconds)
-    this.running.set(place, idle ?? new DecodeProcess(this.settings, limits, listener))
+    this.running.set(slot, idle ?? new DecodeProcess(this.settings, limits, listener))
   }
 
-  private replace(place: Place, { how, ready, current, untouched, unable }: ProcessEnd<Job>): void {
-    this.running.delete(place)
+  private replace(slot: Slot, { how, ready, current, untouched, unable }: ProcessEnd<Job>): void {
+    this.running.delete(slot)
     if (this.closing !== undefined || this.broken !== undefined) return
     this.waiting.unshift(...untouched)
     // A decoder that is not there will not come. Where requests were answered, it was there, and its absence is the machine's.
@@ -262,50 +262,50 @@ export class DecodePool {
       if (unable !== undefined) this.refused(current.job, unable)
       else this.retry(current.job, current.failure)
     }
-    if (unable !== undefined) this.missed(place, errorOf(unable))
+    if (unable !== undefined) this.missed(slot, errorOf(unable))
     else if (!ready) {
       const error = new VideoMaeError(`Decoding processes end as soon as they start (${how}).`, {
         code: 'DECODER_PROCESS_FAILED',
         exit: 'environment',
         hint: 'Run `videomae doctor`; when memory is short, lower --workers.',
       })
-      this.missed(place, error)
-    } else this.restart(place)
+      this.missed(slot, error)
+    } else this.restart(slot)
     this.hand()
   }
 
-  /** Starts the next process of a place later, in the hope that the machine then has what it refused, or ends everything. */
-  private missed(place: Place, error: unknown): void {
-    place.misses++
-    if (this.running.size === 0 && this.places.every(({ misses }) => misses > passing)) {
+  /** Starts the next process of a slot later, in the hope that the machine then has what it refused, or ends everything. */
+  private missed(slot: Slot, error: unknown): void {
+    slot.misses++
+    if (this.running.size === 0 && this.slots.every(({ misses }) => misses > passing)) {
       this.fail(error)
       return
     }
     const retry = (): void => {
-      place.pause = setTimeout(
+      slot.pause = setTimeout(
         () => {
-          // Where trouble stays, one place at a time finds out whether it has gone: many would add to it, and would hardly ever all be down.
+          // Where trouble stays, one slot at a time finds out whether it has gone: many would add to it, and would hardly ever all be down.
           if ([...this.running.keys()].some(({ misses }) => misses > passing)) retry()
-          else this.restart(place)
+          else this.restart(slot)
         },
-        Math.min(firstPause * 2 ** (place.misses - 1), longestPause),
+        Math.min(firstPause * 2 ** (slot.misses - 1), longestPause),
       )
     }
     retry()
   }
 
-  private restart(place: Place): void {
+  private restart(slot: Slot): void {
     this.restarts++
     try {
-      this.start(place)
+      this.start(slot)
     } catch (error) {
-      this.missed(place, error)
+      this.missed(slot, error)
     }
     this.hand()
   }
 
   private refused(job: Job, failure: Failure): void {
-    // Refusals with nothing answered in between are the machine's, and counted by place.
+    // Refusals with nothing answered in between are the machine's, and counted by slot.
     if (this.answered > job.answeredThen) job.refusals++
     job.answeredThen = this.answered
     if (job.refusals > passing) job.reject(errorOf(failure))
@@ -356,7 +356,7 @@ export class DecodePool {
   private fail(error: unknown): void {
     this.broken ??= error
     this.growth.stop()
-    for (const { pause } of this.places) clearTimeout(pause)
+    for (const { pause } of this.slots) clearTimeout(pause)
     for (const job of this.waiting.splice(0)) job.reject(error)
     for (const [job, timer] of this.resting) {
       clearTimeout(timer)
