@@ -70,6 +70,29 @@ describe('training loop', () => {
     expect(asked()).toBe(5) // not one batch more than needed
   })
 
+  it('saves at once when it is asked to, once for each time, and goes on', async () => {
+    let wanted = false
+    const asked: number[] = []
+    const { training, records, saves } = setup({ saveEvery: 100, onStep: () => undefined })
+    await runTraining({
+      ...training,
+      onStep(record) {
+        records.push(record)
+        if (record.step === 3) wanted = true
+      },
+      saveWanted() {
+        asked.push(records.length)
+        const now = wanted
+        wanted = false
+        return now
+      },
+    })
+    expect(saves).toEqual([3, 5])
+    expect(records).toHaveLength(5)
+    // Behind every step that is not saved anyway.
+    expect(asked).toEqual([1, 2, 3, 4])
+  })
+
   it('gives every batch back when the engine is done with it, and not before', async () => {
     for (const programs of [
       { kind: 'whole', train: 'train' },
