@@ -1,5 +1,5 @@
 /** Attacks on lists and folders: sound certificates stand them, and a predictor that reads more than single rows is found out. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -168,6 +168,8 @@ describe('videomae audit', () => {
   const common = [...command, '--cache', place('store'), '--trials', '3', '--attacks', '2', '--json']
 
   it('attacks rows and files, too, and counts what it did', async () => {
+    const killed = place('audit', 'attacked-2147483647') // of a process that is gone
+    mkdirSync(killed, { recursive: true })
     const { code, stdout } = await videomae(
       ...common,
       '--partitions',
@@ -184,6 +186,7 @@ describe('videomae audit', () => {
       lists: { trials: number; rows: number; form: string; violations: unknown[] }
     }
     expect(lists).toMatchObject({ trials: 2, rows: 30, form: 'folder', threat: 'general', violations: [] })
+    expect(existsSync(killed)).toBe(false)
   })
 
   it('flips labels against the white-box certificate, and refuses it where it does not hold', async () => {

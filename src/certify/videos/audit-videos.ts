@@ -1,4 +1,5 @@
 /** Attacks on the certificates of a folder or list of videos, in one call. */
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
@@ -137,6 +138,7 @@ async function attackLists(
   if (trials === 0) return skipped('not asked for')
   if (plan.sources.length > 1)
     return skipped('the encoders of groups would have to be pretrained again for each attack')
+  await removeAttacked(out)
   const shared = {
     ...{ videos, rules: [rule], partitions, groups, spread, trials, seed, threads, signal },
     seeds: job.seedsPerPartition,
@@ -152,6 +154,22 @@ async function attackLists(
     onProgress: stage(job.onProgress, 'flipped labels'),
   })
   return { lists, listsSkipped: null, labelFlips }
+}
+
+/** Removes the attacked lists and files of audits that were killed. */
+async function removeAttacked(out: string): Promise<void> {
+  for (const name of await readdir(out).catch((): string[] => [])) {
+    const [, pid] = /^attacked-(\d+)$/.exec(name) ?? []
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(path.join(out, name), { recursive: true, force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /**
