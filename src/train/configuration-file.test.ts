@@ -37,7 +37,7 @@ describe('run configuration', () => {
       'engine.name=" "',
       'engine.device=""',
     ])
-      expect(await complaint('', set), set).toMatch(/^--set .*"[\w.]+": expected text that is not blank$/)
+      expect(await complaint('seed: 1\n', set), set).toMatch(/^--set .*"[\w.]+": expected text that is not blank$/)
     expect(await complaint('data: {path: "  "}\n')).toBe(
       'recipe.yaml:1:14: "data.path": expected text that is not blank',
     )
@@ -89,6 +89,11 @@ describe('run configuration', () => {
     expect(await complaint('seed: 1\nmodel: {preset: base\n')).toMatch(/^recipe\.yaml:\d+:\d+: /)
     expect(await complaint('seed: 1\nseed: 2\n')).toMatch(/^recipe\.yaml:2:1: .*unique/)
     expect(await complaint('- 1\n')).toMatch(/^recipe\.yaml:1:1: "configuration": .*object/)
+  })
+
+  it('does not take an empty file for the defaults', async () => {
+    for (const text of ['', '# nothing but a comment\n', '---\n'])
+      expect(await complaint(text, 'seed=1')).toBe('recipe.yaml: expected keys of a recipe, received an empty file')
   })
 
   it('lets overrides replace values, make sections and be named in errors', async () => {

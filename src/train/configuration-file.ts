@@ -107,7 +107,12 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   if (document.errors.length > 0) {
     throw invalid(document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`))
   }
-  let values: unknown = withoutDerived(plainValues(document, name) ?? {})
+  const written = plainValues(document, name) ?? null
+  // A file without any key is a mistake, such as a copy that broke off; the defaults alone need no file.
+  if (file !== undefined && written === null) {
+    throw invalid([`${name}: expected keys of a recipe, received an empty file`])
+  }
+  let values: unknown = withoutDerived(written ?? {})
   for (const override of overrides) values = placed(values, override.path, override)
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
