@@ -35,3 +35,20 @@ test.each(['{"format":"other","files":[{"name":"n.onnx","sha256":"x"}]}', '{"for
     await requireAsDescribed(place('n.onnx'))
   },
 )
+
+test('a name that no file can have is passed over', async () => {
+  writeFileSync(place('o.onnx'), 'content')
+  writeFileSync(place('o.json'), '{"format":"videomae-onnx","files":[{"name":"o.onnx\\u0000","sha256":""}]}')
+  await requireAsDescribed(place('o.onnx'))
+})
+
+test('a description cannot make the program read a file many times over', async () => {
+  writeFileSync(place('p.onnx'), new Uint8Array(1 << 20))
+  const whole = { name: 'p.onnx', sha256: await fileDigest(place('p.onnx')) }
+  const files = Array.from({ length: 5000 }, () => whole)
+  writeFileSync(place('p.json'), JSON.stringify({ format: 'videomae-onnx', version: 1, files }))
+  const before = process.cpuUsage()
+  await requireAsDescribed(place('p.onnx'))
+  const { user, system } = process.cpuUsage(before)
+  expect(user + system, 'microseconds; 5 GB take at least 2 s').toBeLessThan(1e6)
+})

@@ -23,10 +23,12 @@ export async function requireAsDescribed(file: string): Promise<void> {
   const place = path.join(dir, `${name}.json`)
   const text = await readRegularText(place).catch(nullIfMissing)
   const described = text === null ? null : filesIn(text)
+  const digests = new Map<string, string | null>() // A description must not make the program read a file again and again.
   for (const { name: part, sha256 } of described ?? []) {
     if (part !== path.basename(part)) continue // of another folder, which nobody asked for
     const beside = path.join(dir, part)
-    const found = await fileDigest(beside).catch(nullIfMissing)
+    if (!digests.has(part)) digests.set(part, await fileDigest(beside).catch(nullIfMissing))
+    const found = digests.get(part) ?? null
     if (found === null || found === sha256) continue
     throw new VideoMaeError(
       `Expected ${beside} as ${place} describes it, with SHA-256 ${sha256}, but it has ${found}.`,

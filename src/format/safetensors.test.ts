@@ -260,6 +260,7 @@ describe('sharded checkpoints', () => {
     ['absolute', { first: '/etc/passwd' }, 'not a .safetensors file beside it'],
     ['absent', { first: 'model-3.safetensors' }, 'is missing'],
     ['long', { first: `${'a'.repeat(300)}.safetensors` }, 'is missing'],
+    ['null', { first: 'a\0.safetensors' }, 'is missing'],
     ['elsewhere', { second: 'model-00001-of-00002.safetensors' }, 'is not in the shard'],
     ['map', 7, 'no "weight_map"'],
   ])('refuse a bad index: %s', async (name, weightMap, message) => {
