@@ -21,9 +21,9 @@ const pages = [
 ]
 
 describe('error codes', () => {
-  /** Variables of the environment look like codes. */
+  /** Variables of the environment look like codes; so do those of Node.js, ERR_. */
   const variable =
-    /^(VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA|OMPI|PMI|PMIX|SLURM|WORLD|MASTER|LOCAL|MV2|HF)_|^MPI_LOCALRANKID$|^(HTTPS?|ALL|NO)_PROXY$/
+    /^(ERR|VIDEOMAE|FFMPEG|CUDA|LD|VIRTUAL|CONDA|OMPI|PMI|PMIX|SLURM|WORLD|MASTER|LOCAL|MV2|HF)_|^MPI_LOCALRANKID$|^(HTTPS?|ALL|NO)_PROXY$/
   /** What the command line prints of its own, with --json. */
   const printed = new Map<string, ExitKind>([
     ['USAGE', 'usage'],
