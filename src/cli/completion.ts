@@ -8,10 +8,10 @@ export type Shell = (typeof shells)[number]
 
 /** Names of values that are paths, as help shows them. */
 const paths: ReadonlySet<string> = new Set(
-  ['folder', 'place', 'file', 'path', 'video', 'source', 'encoder', 'data', 'names'], // names may stand in a file
+  ['folder', 'file', 'path', 'video', 'source', 'encoder', 'data', 'names'], // names may be in a file
 )
 
-/** `--from <place>`: its name, what may follow it, and what it is for. */
+/** `--from <path>`: its name, what may follow it, and what it is for. */
 interface CompletedOption {
   readonly long: string
   readonly description: string

@@ -53,14 +53,14 @@ export async function certifyDemo({ out, run, train, test, engine, threads, sign
   await writeFile(list, `path,label,split\n${rows.join('\n')}\n`)
   const partitions = Math.max(3, Math.floor(train / clipsOfPart))
   const certify = async (from: string, name: string): Promise<DemoEnsemble> => {
-    const place = path.join(out, name)
+    const certificateFolder = path.join(out, name)
     const { certificate } = await certifyVideos({
       ...{ data: list, from, partitions: [partitions], rules: ['dpa'], readout: 'motion', learner: { kind: 'ridge' } },
-      ...{ out: place, engine: engine ?? null, threads, signal },
+      ...{ out: certificateFolder, engine: engine ?? null, threads, signal },
     })
     const [{ baseAccuracy, summary }] = certificate.runs
     return {
-      folder: place,
+      folder: certificateFolder,
       single: baseAccuracy,
       accuracy: summary.cleanAccuracy,
       certified: summary.certifiedAccuracy,

@@ -83,7 +83,7 @@ async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
   const runFolder = path.join(out, 'run')
   const run = await pretrain(configuration, { out: runFolder, signal, onProgress: options.onProgress, onNote })
 
-  onNote('3/5  drawing what the model makes of hidden patches')
+  onNote('3/5  drawing what the model predicts for hidden patches')
   const reconstructions: DemoReconstruction[] = []
   for (const [k, file] of [files[0], files[Math.min(4, files.length - 1)]].entries()) {
     const picture = path.join(out, `reconstruction-${k + 1}`)
@@ -105,10 +105,10 @@ async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
 
   const [train, test] = [Math.ceil(1.2 * clips), Math.ceil(0.4 * clips)]
   onNote(
-    `5/5  certifying classifiers on ${train} labeled videos that the encoder has not seen, and on the same model with fresh weights`,
+    `5/5  certifying classifiers on ${train} labeled videos that the encoder has not seen, and on the same model with random weights`,
   )
-  const place = { out, run: runFolder, train, test }
-  const certificates = await certifyDemo({ ...place, engine, threads: options.threads, signal })
+  const certified = { out, run: runFolder, train, test }
+  const certificates = await certifyDemo({ ...certified, engine, threads: options.threads, signal })
   const pages = [out, certificates.pretrained.folder]
   for (const [i, page] of pages.entries()) pages[i] = (await writeReport(page)).file
   return { videos, run, loss: await firstAndLastLoss(runFolder), reconstructions, encoder, certificates, pages }

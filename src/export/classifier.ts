@@ -207,12 +207,12 @@ function foreignParts({ head, configuration }: Classifier): string[] {
   const warnings: string[] = []
   if (head.kind === 'attentive') {
     warnings.push(
-      'transformers has no attentive head and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.',
+      'transformers has no attentive head and reads the directory as an encoder without a classifier; the head is in head.safetensors and classifier.json, which transformers ignores.',
     )
   }
   if (head.kind === 'readout') {
     warnings.push(
-      `transformers has no readout ${head.readout} and reads the directory as an encoder without a classifier; the head stands in head.safetensors and classifier.json, which it ignores.`,
+      `transformers has no readout ${head.readout} and reads the directory as an encoder without a classifier; the head is in head.safetensors and classifier.json, which transformers ignores.`,
     )
   }
   const refused =

@@ -20,8 +20,8 @@ const descriptionSchema = z.object({
  */
 export async function requireAsDescribed(file: string): Promise<void> {
   const { dir, name } = path.parse(file)
-  const place = path.join(dir, `${name}.json`)
-  const text = await readRegularText(place).catch(nullIfMissing)
+  const description = path.join(dir, `${name}.json`)
+  const text = await readRegularText(description).catch(nullIfMissing)
   const described = text === null ? null : filesIn(text)
   const digests = new Map<string, string | null>() // A description must not make the program read a file again and again.
   for (const { name: part, sha256 } of described ?? []) {
@@ -31,7 +31,7 @@ export async function requireAsDescribed(file: string): Promise<void> {
     const found = digests.get(part) ?? null
     if (found === null || found === sha256) continue
     throw new VideoMaeError(
-      `Expected ${beside} as ${place} describes it, with SHA-256 ${sha256}, but it has ${found}.`,
+      `Expected ${beside} as ${description} describes it, with SHA-256 ${sha256}, but it has ${found}.`,
       {
         code: 'ONNX_INVALID',
         exit: 'data',

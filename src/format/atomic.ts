@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { isRunning } from '../core/is-running.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { namingFile } from '../core/system-error.ts'
 
@@ -302,14 +303,4 @@ function isThere(path: string, kind: (found: Stats) => boolean): Promise<boolean
 async function isBeingWritten(path: string, pid: number, startedAt: number): Promise<boolean> {
   // The change time, since a rename sets it and leaves the modification time as it was.
   return pid === process.pid ? (await lstat(path)).ctimeMs >= startedAt : isRunning(pid)
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it runs, as another user.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

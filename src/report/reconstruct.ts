@@ -58,7 +58,7 @@ export interface ReconstructResult {
 }
 
 /**
- * Shows what a pretrained model makes of the hidden patches of the middle clip of a video.
+ * Shows what a pretrained model predicts for the hidden patches of the middle clip of a video.
  *
  * @param checkpoint run folder, checkpoint folder or Hugging Face directory of a pretrained model
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has the name of a picture; `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import os from 'node:os'
+import { isRunning } from '../core/is-running.ts'
 
 export interface ProcessIdentity {
   /** Name of the machine, and of the space in which its processes are numbered: containers of one machine have their own. */
@@ -29,15 +30,6 @@ export function stateOf({ host, boot, pid, started }: ProcessIdentity): ProcessS
   if (!isRunning(pid)) return 'ended'
   const present = startOf(pid)
   return started === null || present === null || started === present ? 'running' : 'ended'
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' // It runs, as another user.
-  }
 }
 
 function hostName(): string {

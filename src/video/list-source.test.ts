@@ -284,7 +284,7 @@ test('labels that read as missing values are named, with their rows', () => {
   expect(entries.map(({ label }) => label)).toEqual(['NA', 'red', 'NA'])
   expect(entries.map(({ group }) => group)).toEqual(['g1', undefined, undefined])
   expect(sources[0].warnings).toEqual([
-    expect.stringMatching(/^the label NA of 2 rows is taken for the name of a class;/),
+    expect.stringMatching(/^the label NA of 2 rows is read as the name of a class;/),
   ])
   expect(readVideos(write('path,label\nv/a.mp4,red\nv/b.mp4,\n')).sources[0].warnings).toEqual([])
 })

@@ -199,7 +199,7 @@ function missingWords(entries: readonly VideoEntry[]): string[] {
     if (label !== undefined && isMissing(label)) words.set(label, (words.get(label) ?? 0) + 1)
   return [...words].map(
     ([word, count]) =>
-      `the label ${word} of ${count} row${count === 1 ? '' : 's'} is taken for the name of a class; where it stands for a missing label, leave the cell empty`,
+      `the label ${word} of ${count} row${count === 1 ? '' : 's'} is read as the name of a class; if it means a missing label, leave the cell empty`,
   )
 }
 

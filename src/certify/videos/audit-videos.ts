@@ -3,6 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
+import { isRunning } from '../../core/is-running.ts'
 import { makeFolder } from '../../core/make-folder.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
 import { requireOwnResults } from '../../format/own-results.ts'
@@ -161,14 +162,6 @@ async function removeAttacked(out: string): Promise<void> {
   for (const name of await readdir(out).catch((): string[] => [])) {
     const [, pid] = /^attacked-(\d+)$/.exec(name) ?? []
     if (pid !== undefined && !isRunning(Number(pid))) await rm(path.join(out, name), { recursive: true, force: true })
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

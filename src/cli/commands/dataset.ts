@@ -10,20 +10,20 @@ export const dataset = defineCommand({
   name: 'dataset',
   summary: 'write lists of a data set with its splits',
   description:
-    'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics and writes a list for each\n' +
-    'official split, with groups where the data set has them, and the classes in their official order. Says which videos\n' +
-    'are missing. Reads no video.\n' +
-    'split: divides videos of your own, stratified by class, with groups and copies on one side.\n' +
-    'duplicates: finds videos that look alike, also encoded again or resized, and writes a list with them as groups.',
+    'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics, but no videos. Writes a list\n' +
+    'for each official split, with groups if the data set has them, and the classes in their official order. Says which\n' +
+    'videos are missing.\n' +
+    'split: divides your own videos, stratified by class, and keeps groups and copies on one side.\n' +
+    'duplicates: finds videos that look alike, even if encoded again or resized, and writes a list with them as groups.',
   arguments: {
     name: choiceArgument('the data set; split, duplicates: your own', datasets),
-    folder: argument('where its videos lie, in any subfolders; split, duplicates: also a list'),
+    folder: argument('folder of the videos, with any subfolders; split, duplicates: also a list'),
   },
   options: {
-    annotations: text('folder', 'where the annotation files lie; default: the folder of the videos'),
-    out: text('folder', 'folder of the lists; default: NAME-lists'),
-    validation: number('share', '[split] share of the videos to choose on; default: 0.1', fraction),
-    test: number('share', '[split] share of the videos to test on; default: 0.2', fraction),
+    annotations: text('folder', 'folder of the annotation files; default: the folder of the videos'),
+    out: text('folder', 'folder of the lists; default: NAME-lists; with duplicates: duplicates'),
+    validation: number('share', '[split] share of the validation videos; default: 0.1', fraction),
+    test: number('share', '[split] share of the test videos; default: 0.2', fraction),
     seed: number('n', '[split] seed of the split; default: 0', wholeNumber),
     folds: foldsOption('[split] a list for each of k folds instead, or "column": for each fold of the list'),
     groups: text('pattern', '[split] groups from names: a regular expression whose first (part) is the group'),

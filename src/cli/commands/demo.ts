@@ -4,17 +4,17 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const demo = defineCommand({
   name: 'demo',
-  summary: 'the whole job on generated videos, in a few minutes',
+  summary: 'pretrain, export and certify on generated videos, in a few minutes',
   description:
     'Generates real video files whose motion is their class, pretrains a small model on them without labels, draws\n' +
-    'reconstructions, exports the encoder and checks it. Then certifies an ensemble on other, labeled videos, beside one on\n' +
-    'fresh weights, and writes pages about both. On a terminal with a desktop the page of the certificate is opened.',
+    'reconstructions, exports the encoder and checks it. Then certifies one ensemble on the encoder and one on random\n' +
+    'weights, with other, labeled videos, and writes pages about the run and the certificate. On a terminal with a desktop it opens the latter.',
   arguments: {},
   options: {
-    out: withDefault(text('folder', 'where everything goes'), 'demo-output'),
+    out: withDefault(text('folder', 'folder of all results'), 'demo-output'),
     clips: count(
       'generatedVideos',
-      'videos that are generated to pretrain on; labeled ones are 1.6 times as many; default: 400',
+      'videos to pretrain on; 1.6 times as many labeled ones are generated, too; default: 400',
     ),
     steps: count('steps', 'training steps; default: 1500'),
     ...engineOption,

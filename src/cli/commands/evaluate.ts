@@ -13,10 +13,10 @@ export const evaluate = defineCommand({
   name: 'evaluate',
   summary: 'test a classifier on labeled videos',
   description:
-    'Shows every video in several clips and crops, merges them as the mean of their softmax, and prints top-1, top-5 and\n' +
+    'Classifies several clips and crops of every video, averages their softmax, and prints top-1, top-5 and\n' +
     'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, Korn-Graubard for balanced accuracy), a table of\n' +
-    'classes and the calibration error. Videos that cannot be read are counted and named. A run folder has the list of\n' +
-    'its own split: split.csv.',
+    'classes and the calibration error. Videos that cannot be read are counted and named. The split of a run is\n' +
+    'split.csv in its folder.',
   arguments: { data: severalArguments('folders per class, or lists: path,label[,start,end][,group][,split]') },
   options: {
     from: mandatory(classifierOption.from),
@@ -29,7 +29,7 @@ export const evaluate = defineCommand({
     clips: withDefault(count('clips', 'temporal views of every video'), 5),
     crops: withDefault(count('crops', 'spatial views'), 3),
     batch: withDefault(count('batch', 'clips in one run'), 4),
-    out: text('folder', 'write scores, predictions and the confusion matrix (JSON, SVG, PNG) there'),
+    out: text('folder', 'also write scores, predictions and the confusion matrix (JSON, SVG, PNG) there'),
     report: flag('also write a page about the result, report.html in --out'),
     ...engineOption,
     ...threadsOption,

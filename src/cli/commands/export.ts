@@ -11,7 +11,7 @@ export const exporting = defineCommand({
     'With --certified: frames in, the scores and votes of all learners of an ensemble of `certify` out.',
   arguments: { checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)') },
   options: {
-    out: text('place', 'ONNX file or folder; default: encoder.onnx, classifier.onnx, classifier/ or certified.onnx'),
+    out: text('path', 'ONNX file or folder; default: encoder.onnx, classifier.onnx, classifier/ or certified.onnx'),
     input: choice(
       'kind',
       'uint8: frames [B,T,H,W,3], normalized inside; float32: pixel_values [B,T,3,H,W]; pooled: features (certified);\n' +
@@ -21,7 +21,7 @@ export const exporting = defineCommand({
     check: text('video', 'clip to compare on; default: two generated ones'),
     ...engineOption,
     classifier: flag('write the whole classifier of a fine-tuning run, labels and preprocessing inside'),
-    certified: text('place', 'write the encoder with an ensemble: its file, certificate.json or its folder'),
+    certified: text('path', 'write the encoder with an ensemble: its file, certificate.json or its folder'),
     precision: choice('kind', 'of a classifier; default: float32', [
       'float32',
       'float16',

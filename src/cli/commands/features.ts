@@ -13,7 +13,7 @@ export const features = defineCommand({
     'without --shard puts them together.',
   arguments: { data: severalArguments('folders, lists or videos') },
   options: {
-    from: mandatory(text('place', 'run folder, checkpoint or Hugging Face directory; "pixels" for patches alone')),
+    from: mandatory(text('path', 'run folder, checkpoint or Hugging Face directory; "pixels" for patches alone')),
     kind: withDefault(
       choice('kind', 'pooled: a readout of the tokens; tokens: all of them; classifier: what a linear head reads', [
         'pooled',

@@ -24,7 +24,7 @@ export const finetune = defineCommand({
     ),
   },
   options: {
-    from: text('place', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights'),
+    from: text('path', 'run folder, checkpoint, Hugging Face directory, or "scratch" for fresh weights'),
     mode: choice('mode', 'what is trained; default: from the recipe, else full', [
       'full',
       'linear',

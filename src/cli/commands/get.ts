@@ -7,12 +7,12 @@ export const get = defineCommand({
   summary: 'download published weights',
   description:
     'Downloads the safetensors files of weights from a model hub into a folder, and compares them with their digests. Without\n' +
-    'a name: lists weights that are known. Run the same command again to go on after Ctrl-C or a lost connection.',
+    'a name, it lists the known weights. Run the same command again to continue after Ctrl-C or a lost connection.',
   arguments: {
     name: optionalArgument(
       'a name of the list, or OWNER/NAME as on huggingface.co; with @REVISION for a branch or a commit',
     ),
-    folder: optionalArgument('where to put the weights'),
+    folder: optionalArgument('folder of the weights'),
   },
   options: outputOptions,
   examples: ['get', 'get videomae-base videomae-base', 'get OWNER/NAME@REVISION weights'],

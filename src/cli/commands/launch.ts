@@ -6,23 +6,24 @@ export const launch = defineCommand({
   name: 'launch',
   summary: 'train, evaluate or predict with several processes on this machine',
   description:
-    'Starts a command on several ranks with the MPI of this machine, or, with a GPU for each, with NCCL alone: gradients are\n' +
-    'averaged over the ranks, and the steps are those of one process. On several machines the launcher of the cluster does that (mpirun, srun): see docs/cluster.md.',
+    'Starts a command on several ranks of this machine, with MPI, or with NCCL alone if each rank has a GPU. Gradients are\n' +
+    'averaged over the ranks, so the steps are those of one process. For several machines use the launcher of the cluster\n' +
+    '(mpirun, srun): see docs/cluster.md.',
   arguments: {
     command: severalArguments(
-      'behind --: pretrain, finetune, evaluate, predict, features or certify, with its arguments',
+      'after --: pretrain, finetune, evaluate, predict, features or certify, with its arguments',
     ),
   },
   options: {
     ranks: mandatory(count('ranks', 'number of processes')),
     mpirun: text(
       'program',
-      'the program of MPI that starts ranks, or none: NCCL alone; default: the first of mpirun, mpiexec on PATH',
+      'MPI program that starts the ranks; none: NCCL alone; default: the first of mpirun, mpiexec on PATH',
     ),
     restarts: withDefault(
       count(
         'restarts',
-        'pretrain, finetune: start again with --resume, at most so often, when a rank dies or the machine fails',
+        '[pretrain, finetune] how many times to restart with --resume after a rank died or the machine failed',
         { least: 0 },
       ),
       0,

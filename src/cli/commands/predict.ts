@@ -6,7 +6,7 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const predict = defineCommand({
   name: 'predict',
-  summary: 'name what videos show',
+  summary: 'predict the classes of videos',
   description:
     'Prints the most probable classes of each video. An exported .onnx file is all that is needed.\n' +
     'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Ends with\n' +
@@ -14,16 +14,16 @@ export const predict = defineCommand({
   arguments: { videos: severalArguments('videos, folders or lists (.csv, .tsv, .txt)') },
   options: {
     ...classifierOption,
-    certified: text('place', 'ensemble file, certificate.json or its folder, instead of --from'),
-    encoder: texts('place', '[certified] the encoder, once for each group; default: as certified'),
-    rule: choice('name', '[certified] the rule, where the ensemble was certified by several', rules),
-    requireRadius: number('r', '[certified] abstain where the certified radius is below this', wholeNumber),
+    certified: text('path', 'ensemble file, certificate.json or its folder, instead of --from'),
+    encoder: texts('path', '[certified] the encoder, once for each group; default: as certified'),
+    rule: choice('name', '[certified] the rule, if the ensemble was certified by several', rules),
+    requireRadius: number('r', '[certified] abstain if the certified radius is below this', wholeNumber),
     target: text('classes', '[certified] also say how many poisons it takes to make each of these classes come out'),
     top: withDefault(count('top', 'classes to print'), 5),
-    threshold: number('p', 'none of the classes where the most probable one is below this, between 0 and 1', fraction),
-    windows: number('seconds', 'a time line: one prediction for each window of this many seconds', positive),
+    threshold: number('p', 'give no label if the most probable class is below this, between 0 and 1', fraction),
+    windows: number('seconds', 'one prediction for each window of this many seconds', positive),
     csv: text('file', 'also write a table, one line for each video or window; "-": print it instead of text'),
-    watch: flag('go on with videos that come into the folders, until Ctrl-C; with --json a line for each'),
+    watch: flag('also predict videos that are added to the folders, until Ctrl-C; with --json a line for each'),
     clips: withDefault(count('clips', 'temporal views of every video'), 1),
     crops: withDefault(count('crops', 'spatial views'), 1),
     ...engineOption,

@@ -5,11 +5,11 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const reconstruct = defineCommand({
   name: 'reconstruct',
-  summary: 'show what a pretrained model makes of hidden patches',
+  summary: 'show what a pretrained model predicts for hidden patches',
   description:
-    'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. Where the model predicts normalized\n' +
-    'patches, these are brought back to pixels with the average mean and std of the visible patches, and shown again\n' +
-    'with the true mean and std of each patch, which the model does not know. Visible patches are shown as they are.',
+    'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. If the model predicts normalized\n' +
+    'patches, they are converted to pixels with the average mean and std of the visible patches, and shown again\n' +
+    'with the true mean and std of each patch, which the model does not know. Visible patches are not changed.',
   arguments: {
     checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)'),
     video: argument('a video file'),

@@ -6,9 +6,9 @@ export const report = defineCommand({
   name: 'report',
   summary: 'write a page about a certificate, a classifier or a run',
   description:
-    'Finds out what RUN is and writes one HTML file about it, with everything in it: no network, no scripts. A certificate:\n' +
+    'Writes one HTML file about RUN that needs no network and no scripts. A certificate:\n' +
     'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it. A classifier:\n' +
-    'accuracy beside baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss,\n' +
+    'accuracy and baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss,\n' +
     'reconstructions, speed, files that could not be read, configuration.',
   arguments: {
     run: argument('certificate.json or its folder, the folder of a run, of a demo, or of `evaluate --out`'),

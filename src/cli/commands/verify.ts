@@ -4,7 +4,7 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const verify = defineCommand({
   name: 'verify',
-  summary: 'check a certificate of others from the votes that come with it',
+  summary: 'recompute a certificate from the votes that come with it',
   description:
     'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
     'Nothing is trained (but see --retrain) and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +

@@ -5,13 +5,13 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const watch = defineCommand({
   name: 'watch',
-  summary: 'a live page about training runs in the browser',
+  summary: 'serve a live page about training runs',
   description:
-    'Serves a page about one run, or up to six beside each other, on this machine alone: loss, validation, speed, the newest\n' +
-    'reconstruction, and what differs in the configuration. Works for runs that have ended, too. Ends with Ctrl-C, which does\n' +
-    'nothing to the runs.',
+    'Serves a page about one run, or up to six side by side, on this machine only: loss, validation, speed, the newest\n' +
+    'reconstruction, and differences of the configurations. Also works for runs that have ended. Ends with Ctrl-C, which does\n' +
+    'not affect the runs.',
   arguments: { runs: severalArguments('folders of runs') },
-  options: { port: number('n', 'port of the page; default: one that is free', portNumber), ...jsonOption },
+  options: { port: number('n', 'port of the page; default: any free port', portNumber), ...jsonOption },
   examples: ['watch checkpoints/mine', 'watch checkpoints/one checkpoints/other --port 8080'],
 })
 

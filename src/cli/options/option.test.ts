@@ -21,8 +21,8 @@ import {
 
 const kinds = {
   out: text('folder', ''),
-  from: mandatory(text('place', '')),
-  encoder: texts('place', ''),
+  from: mandatory(text('path', '')),
+  encoder: texts('path', ''),
   mode: choice('mode', '', ['full', 'ridge']),
   rule: withDefault(choice('name', '', ['dpa', 'roe']), 'dpa'),
   clips: withDefault(count('clips', ''), 5),

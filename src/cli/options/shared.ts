@@ -28,7 +28,7 @@ export const baseOption = {
 
 /** A classifier of any kind. */
 export const classifierOption = {
-  from: text('place', 'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file'),
+  from: text('path', 'fine-tuning run, checkpoint, Hugging Face directory or exported .onnx file'),
 }
 
 /** What a run of a certificate has to meet. */

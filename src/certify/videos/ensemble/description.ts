@@ -128,7 +128,7 @@ export function contradiction(description: EnsembleDescription, learners: number
   if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some have none'
   if (!spreads[0] && spread !== 1)
     return `spread: ${spread} with rule ${mine[0]}, which counts one vote for each poison`
-  if (temporal && mine.length > 1) return 'rules: temporal stands alone'
+  if (temporal && mine.length > 1) return 'rules: temporal cannot be combined with other rules'
   if (temporal !== (periods !== null) || temporal !== (by === 'time'))
     return 'periods: they belong to rule temporal and partitions by time, and to nothing else'
   if (offsets.length !== (temporal ? 0 : spread)) return `offsets: ${offsets.length} of them with spread ${spread}`
