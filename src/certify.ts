@@ -164,7 +164,7 @@ export {
   learnerKinds,
   ownOptions,
   startsFresh,
-} from './certify/videos/learners/kinds.ts'
+} from './certify/videos/learners/learner-options.ts'
 export { SessionPool } from './certify/videos/learners/session-pool.ts'
 export type { LearnerSamples, LearnerTrainer, TrainerContext } from './certify/videos/learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './certify/videos/learners/video-set.ts'
@@ -182,10 +182,10 @@ export { type LeftOutRow, leftOutSummary, type SplitRule } from './certify/video
 export { applyScale, type FeatureScale, measureScale } from './certify/videos/scale.ts'
 export { type SeenInputs, seenInputs, seenRemarks } from './certify/videos/seen-inputs.ts'
 export type { CertifyStage, VideoStudyOptions } from './certify/videos/study.ts'
-export type { PeriodOptions } from './certify/videos/times.ts'
 export { manifestOfData, type TrainingManifest, trainingManifestOf } from './certify/videos/training-manifest.ts'
 export { type VerifyCertificateOptions, verifyCertificate } from './certify/videos/verify-videos.ts'
 export { type VideoCertificate, videoCertificate } from './certify/videos/video-certificate.ts'
+export type { PeriodOptions } from './certify/videos/video-times.ts'
 export { KeptCertificates } from './certify/votes/kept-certificates.ts'
 export { describeReading, type VotesReading } from './certify/votes/reading.ts'
 export { type ChartOptions, type Curve, renderChart, type Stroke } from './format/chart.ts'

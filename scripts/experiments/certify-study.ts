@@ -9,7 +9,7 @@ import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/
 import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
 import { summarizeRadii } from '../../src/certify/rules/metrics.ts'
 import type { Threat } from '../../src/certify/threat/threat.ts'
-import { isHeadKind } from '../../src/certify/videos/learners/kinds.ts'
+import { isHeadKind } from '../../src/certify/videos/learners/learner-options.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'

@@ -3,7 +3,7 @@
 import type { BucketKey } from '../certify/ensemble/buckets.ts'
 import { needsPeriods, type Rule, rules } from '../certify/rules/list.ts'
 import type { Threat } from '../certify/threat/threat.ts'
-import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/kinds.ts'
+import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/learner-options.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
 import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'

@@ -12,7 +12,7 @@ import { type CertifiedVideos, type CertifyVideosJob, certifyVideosShare } from 
 import { describeClasses } from '../certify/videos/class-list.ts'
 import { type GroupClaim, planGroups, requireFreshStart } from '../certify/videos/group-plan.ts'
 import { pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
-import { type LearnerOptions, startsFresh } from '../certify/videos/learners/kinds.ts'
+import { type LearnerOptions, startsFresh } from '../certify/videos/learners/learner-options.ts'
 import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
 import { videosOf } from '../certify/videos/study.ts'

@@ -1,6 +1,6 @@
 import { lethalDoseTable } from '../certify/dose/lethal-dose-report.ts'
 import { lethalDoseOfVideos } from '../certify/videos/dose-videos.ts'
-import { type LearnerOptions, learnerKinds } from '../certify/videos/learners/kinds.ts'
+import { type LearnerOptions, learnerKinds } from '../certify/videos/learners/learner-options.ts'
 import { report } from './certify.ts'
 import { bucketsOf, learnerOf, namesOf, numbersOf, sharesOf, videoOptions } from './certify-options.ts'
 import type { LethalDoseCommandOptions } from './commands/lethal-dose.ts'

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { LethalDoseReport } from '../../src/certify/dose/lethal-dose.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
-import type { LearnerKind } from '../../src/certify/videos/learners/kinds.ts'
+import type { LearnerKind } from '../../src/certify/videos/learners/learner-options.ts'
 import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/video-set.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
 import { type Prepared, prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'

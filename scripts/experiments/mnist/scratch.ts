@@ -1,7 +1,7 @@
 /** Small video models that are trained from scratch on still clips of digits, one for each partition. */
 import { engineLearners } from '../../../src/certify/videos/learners/family.ts'
-import { FrameStore } from '../../../src/certify/videos/learners/frames.ts'
-import { frameTrainer } from '../../../src/certify/videos/learners/from-frames.ts'
+import { FrameStore } from '../../../src/certify/videos/learners/frame-store.ts'
+import { frameTrainer } from '../../../src/certify/videos/learners/frame-trainer.ts'
 import type { VideoInputs, VideoSet } from '../../../src/certify/videos/learners/video-set.ts'
 import { finetuneConfiguration } from '../../../src/finetune/configuration.ts'
 import { freshEncoder } from '../../../src/inference/encoder-source.ts'

@@ -24,7 +24,7 @@ import { needsGroups, needsSpread, type Rule } from '../rules/list.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 import { attackRows } from '../threat/attack.ts'
-import { type Exposure, hashedExposure, temporalExposure } from '../threat/exposure.ts'
+import { hashedReach, type PoisonReach, temporalReach } from '../threat/poison-reach.ts'
 
 /** The learners, the rule and the attacks of an audit. */
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
@@ -107,7 +107,7 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
   readonly test: Inputs
   readonly options: AuditOptions<Set, Inputs>
   readonly seed: number
-  readonly exposure: Exposure
+  readonly poisonReach: PoisonReach
   readonly clean: TrainedEnsemble<Inputs>
   /** [inputs] of the clean ensemble. */
   readonly certificates: readonly InputCertificate[]
@@ -178,11 +178,11 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
   const certificates = await certify(clean, classes <= mostTargets ? Array.from({ length: classes }, (_, c) => c) : [])
   const reordered = poisonAtRandom(set, by, 0, new RandomStream(seed, 'audit', 'order'))
   const reproducible = changed(clean, await train(reordered.rows)).length === 0
-  const exposure =
-    periods === undefined ? hashedExposure(by, learners, offsets, layout.groups) : temporalExposure(learners, periods)
-  const running = { set, test, options, seed, exposure, clean, certificates, train, certify }
+  const poisonReach =
+    periods === undefined ? hashedReach(by, learners, offsets, layout.groups) : temporalReach(learners, periods)
+  const running = { set, test, options, seed, poisonReach, clean, certificates, train, certify }
 
-  const most = options.largestBudget ?? Math.max(1, ...certificates.map(exposure.budgetOf))
+  const most = options.largestBudget ?? Math.max(1, ...certificates.map(poisonReach.budgetOf))
   const actions = { insert: 0, delete: 0, edit: 0, flip: 0 }
   const violations: AuditViolation[] = []
   let [poisons, changedLearners, allowedLearners, checkedPredictions] = [0, 0, 0, 0]
@@ -223,19 +223,19 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
 
 /** One random poisoning: everything trained again, every promise looked at. */
 async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
-  { set, options, seed, exposure, clean, certificates, train, certify }: Audit<Set, Inputs>,
+  { set, options, seed, poisonReach, clean, certificates, train, certify }: Audit<Set, Inputs>,
   trial: number,
   most: number,
 ) {
   const stream = new RandomStream(seed, 'audit', trial)
-  const { rows, kinds, cost, allowed, holdsFor } = exposure.poison(set, most, stream, options.kinds)
+  const { rows, kinds, cost, allowed, holdsFor } = poisonReach.poison(set, most, stream, options.kinds)
   const violations: AuditViolation[] = []
   const report = (what: string) => violations.push({ trial, kinds, cost, what })
   const again = await train(rows)
 
   const differing = changed(clean, again)
   if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
-  const touched = touchedLearners(set, samplesOf(rows, set), exposure.reach, options)
+  const touched = touchedLearners(set, samplesOf(rows, set), poisonReach.reach, options)
   const stray = differing.filter((learner) => !touched.has(learner))
   if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
 
@@ -248,7 +248,9 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
     if (!holdsFor(before)) continue
     checked++
     if (after.prediction !== before.prediction)
-      report(`input ${t}: ${before.prediction} became ${after.prediction}, certified for ${exposure.budgetOf(before)}`)
+      report(
+        `input ${t}: ${before.prediction} became ${after.prediction}, certified for ${poisonReach.budgetOf(before)}`,
+      )
   }
   return { kinds, cost, violations, changed: differing.length, allowed, checked }
 }
@@ -262,7 +264,7 @@ function changed<Inputs extends TestInputs>(a: TrainedEnsemble<Inputs>, b: Train
 function touchedLearners(
   a: SampleSet,
   b: SampleSet,
-  reach: Exposure['reach'],
+  reach: PoisonReach['reach'],
   { by, periods }: { readonly by: BucketKey; readonly periods?: Periods },
 ) {
   const [ofA, ofB] = [a, b].map((set) => {
@@ -279,7 +281,7 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   test,
   options,
   seed,
-  exposure,
+  poisonReach,
   clean,
   certificates,
   train,
@@ -288,16 +290,16 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   const { attacks: wanted = usualAttacks, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
   const rows = cleanRows(set)
-  const { reach } = exposure
+  const { reach } = poisonReach
   const succeeds = async (t: number, poisons: number): Promise<boolean> => {
     const ballots = await clean.vote(test, { from: t, to: t + 1 }, { keep: 'votes', threads: 1 })
-    const buckets = exposure.choose(votesOfInput(ballots, 0), certificates[t], poisons)
+    const buckets = poisonReach.choose(votesOfInput(ballots, 0), certificates[t], poisons)
     const { rivals, prediction } = certificates[t]
     const shared = { input: t, prediction, buckets: reach.length, by: options.by, clips: attackClips }
     const clipsOf = (bucket: number, rival: number) =>
       options.learners.attack?.(set, test, { ...shared, bucket, rival }) ??
       new Array<PoisonedRow['content']>(attackClips).fill({ kind: 'input', input: t })
-    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, timeOf: exposure.timeOf, seed })
+    const attack = attackRows({ buckets, bucketCount: reach.length, rivals, clipsOf, timeOf: poisonReach.timeOf, seed })
     const attacked = await train([...rows, ...attack])
     return (await certify(attacked))[t].prediction !== prediction
   }

@@ -13,7 +13,7 @@ import { requireDoseFolder, writeLethalDose } from '../dose/lethal-dose-report.t
 import type { Threat } from '../threat/threat.ts'
 import { isTrained } from './feature-source.ts'
 import { isHogReadout } from './hog.ts'
-import { isHeadKind, type LearnerOptions, ownOptions, startsFresh } from './learners/kinds.ts'
+import { isHeadKind, type LearnerOptions, ownOptions, startsFresh } from './learners/learner-options.ts'
 import { ensembleSize } from './memory.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
 import { prepareLearners } from './prepare.ts'

@@ -6,7 +6,7 @@ import { type BucketKey, checkUnits } from '../ensemble/buckets.ts'
 import type { Rule } from '../rules/list.ts'
 import { checkThreat, type EncoderProvenance, type Threat } from '../threat/threat.ts'
 import { groupsOf, requireOwnProvenance, trustOfGroups } from './groups.ts'
-import { checkLearner, isHeadKind, type LearnerOptions, notGrouped } from './learners/kinds.ts'
+import { checkLearner, isHeadKind, type LearnerOptions, notGrouped } from './learners/learner-options.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { type CertifyVideosOptions, planVideos, requireLabeledRows, requireNoSpread } from './plan.ts'
 

@@ -3,7 +3,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { invalidCertificate } from '../verify/read-files.ts'
 import type { ReadCertificate } from '../verify/schema.ts'
 import { splitRules } from './reading.ts'
-import type { PeriodOptions } from './times.ts'
+import type { PeriodOptions } from './video-times.ts'
 
 /** @throws VideoMaeError `CERTIFICATE_INVALID` for options that `certify` does not write */
 export function optionsAgain(

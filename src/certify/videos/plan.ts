@@ -16,7 +16,7 @@ import { type ClassList, classNamesOf, declaredClasses } from './class-list.ts'
 import type { VideoFeatureOptions } from './feature-sets.ts'
 import { type FeatureSource, openFeatureSource } from './feature-source.ts'
 import { groupProvenance, groupsOf, requireOwnProvenance } from './groups.ts'
-import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/kinds.ts'
+import { checkLearner, isHeadKind, type LearnerOptions, notGrouped, startsFresh } from './learners/learner-options.ts'
 import { videoSetOf } from './learners/video-set.ts'
 import { encoderProvenance, type ProvenanceOptions } from './provenance.ts'
 import {
@@ -30,8 +30,8 @@ import {
 } from './reading.ts'
 import { rowsPerVideo } from './rows-per-video.ts'
 import { type SeenInputs, seenInputs, seenRemarks } from './seen-inputs.ts'
-import { type PeriodOptions, timeBounds } from './times.ts'
 import { type TrustedVideos, trustedVideos } from './trusted.ts'
+import { type PeriodOptions, timeBounds } from './video-times.ts'
 
 /** The videos, the encoder, the learners and the claim of a certificate. See docs/certify.md. */
 export interface CertifyVideosOptions

@@ -15,7 +15,7 @@ import type { BucketKey } from '../ensemble/buckets.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { otherClasses } from '../threat/class-names.ts'
 import type { ClassList } from './class-list.ts'
-import { problemOfTime, type TimeBounds } from './times.ts'
+import { problemOfTime, type TimeBounds } from './video-times.ts'
 
 export type Side = 'training' | 'test'
 

@@ -2,7 +2,7 @@ import { expect, expectTypeOf, test } from 'vitest'
 import { headNamed } from '../../certify/ensemble/heads/list.ts'
 import { headNames } from '../../certify/ensemble/heads/names.ts'
 import { ruleNamed, rules } from '../../certify/rules/list.ts'
-import { learnerKinds as allLearners } from '../../certify/videos/learners/kinds.ts'
+import { learnerKinds as allLearners } from '../../certify/videos/learners/learner-options.ts'
 import {
   anyArguments,
   argument,

@@ -22,7 +22,7 @@ import type { Threat } from '../../threat/threat.ts'
 import { ensembleSize } from '../memory.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification } from '../plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from '../prepare.ts'
-import { timeBounds, timesOf } from '../times.ts'
+import { timeBounds, timesOf } from '../video-times.ts'
 import {
   AttackFiles,
   type Column,

@@ -8,7 +8,7 @@ import { buildHeadProgram } from '../../../model/classify.ts'
 import { parameterCount } from '../../../model/parameters.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
 import { type MemoryNeed, programsNeed, weightBytes } from '../../../train/memory-need.ts'
-import { logarithm } from './from-frames.ts'
+import { logarithm } from './frame-trainer.ts'
 import type { LearnerTrainer, TrainerContext } from './trainer.ts'
 import { addNoise, type Content } from './video-set.ts'
 

@@ -6,7 +6,7 @@ import { contentDigest, fileDigestOf, type LabeledVideo } from '../../../dataset
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import type { PoisonedRow } from '../../ensemble/learners.ts'
 import { samplesOf } from '../../ensemble/poison.ts'
-import { timesOf } from '../times.ts'
+import { timesOf } from '../video-times.ts'
 
 /** What a learner sees of a row. */
 export interface Content {

@@ -16,8 +16,8 @@ import { chooseEngine } from '../../../train/engine-choice.ts'
 import type { MemoryNeed } from '../../../train/memory-need.ts'
 import { plainConfiguration } from '../../../train/resolve.ts'
 import type { RunStart } from '../../../train/run-start.ts'
-import { type FrameStore, storedSampling } from './frames.ts'
-import type { FrameLearnerKind } from './kinds.ts'
+import { type FrameStore, storedSampling } from './frame-store.ts'
+import type { FrameLearnerKind } from './learner-options.ts'
 import type { LearnerTrainer } from './trainer.ts'
 
 export interface FrameLearnerOptions {

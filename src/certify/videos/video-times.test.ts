@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { problemOfTime, timeBounds, timesOf } from './times.ts'
+import { problemOfTime, timeBounds, timesOf } from './video-times.ts'
 
 const day = 86_400_000
 

@@ -8,7 +8,7 @@ import type { InputCertificate } from '../rules/rule.ts'
 import { learnersOfBucket } from '../rules/spread.ts'
 import { chooseBuckets, choosePeriods } from './attack.ts'
 
-export interface Exposure {
+export interface PoisonReach {
   /** [buckets] learners that poison in a bucket, an encoder group or a period may change. */
   readonly reach: readonly (readonly number[])[]
   /** At most `most` units of poison, or exactly some where they are periods. */
@@ -32,7 +32,7 @@ export interface Spent extends Poisoning {
  *
  * @param groups where each group of learners has an encoder of its own, which a poison may change
  */
-export function hashedExposure(by: BucketKey, learners: number, offsets: readonly number[], groups?: number): Exposure {
+export function hashedReach(by: BucketKey, learners: number, offsets: readonly number[], groups?: number): PoisonReach {
   const reach =
     groups === undefined
       ? Array.from({ length: learners }, (_, bucket) => learnersOfBucket(bucket, learners, offsets))
@@ -56,7 +56,7 @@ function blocks(learners: number, groups: number): number[][] {
 }
 
 /** Periods: any number of poisons in neighboring ones; every second stretch reaches up to the newest. */
-export function temporalExposure(learners: number, periods: Periods): Exposure {
+export function temporalReach(learners: number, periods: Periods): PoisonReach {
   const { coverage } = periods
   const count = learners + coverage - 1
   const reach = Array.from({ length: count }, (_, period) =>
