@@ -81,6 +81,7 @@ function duplicatesText({ similar, videos, unreadable, list, files, lines }: Dup
       ? []
       : [
           `Nothing was changed. ${list} has them as groups, which stay on one side of a split. Look at them before you use it.`,
+          madeFromAll('groups'),
         ]),
   ]
   return text.map((line) => `${printable(line)}\n`).join('')
@@ -127,9 +128,14 @@ function splitText({
     ...warnings.map((warning) => `warning: ${warning}`),
     `wrote ${files.join(', ')}`,
     `Use ${folds === null ? 'it' : 'each'}: ${invocation()} ${folds === null ? 'finetune' : 'certify'} ${lists[0]} --from CHECKPOINT`,
+    madeFromAll('parts'),
   ]
   return lines.map((line) => `${printable(line)}\n`).join('')
 }
+
+/** One inserted video may change the part or the group of many others, which a certificate of the list does not know of. */
+const madeFromAll = (what: 'parts' | 'groups'): string =>
+  `The ${what} depend on all videos together: a certificate covers changes of this list, not of the videos before it was made.`
 
 const foldText = ({ name, videos }: { readonly name: string; readonly videos: number }): string =>
   `fold ${name} with ${videos} video${videos === 1 ? '' : 's'}`

@@ -63,6 +63,12 @@ it('finds videos that were encoded again and copies, offers them as groups, and 
   const { text } = await runAsText('dataset duplicates', place('videos'), '--out', place('out'))
   expect(text).toContain('3 sets of videos that look alike, among 9 videos')
   expect(text).toContain('1 have several labels: left/1-again.mkv (left) and up/1.mp4 (up)')
+  expect(text).toContain('The groups depend on all videos together: a certificate covers changes of this list')
+})
+
+it('says that folds depend on all videos, which a certificate of one of them does not cover', async () => {
+  const { text } = await runAsText('dataset split', place('videos'), '--folds', '2', '--out', place('folds'))
+  expect(text).toContain('The parts depend on all videos together: a certificate covers changes of this list')
 })
 
 it('joins groups of the list that look alike, and keeps the others', async () => {
