@@ -7,7 +7,7 @@ import { interruptSignal } from './interrupt.ts'
 
 /** `videomae audit`. */
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {
-  const { from, partitions, rule = 'dpa', trials, attacks, budget, spread, json = false } = options
+  const { from, partitions, rule, trials, attacks, budget, spread, json = false } = options
   const interrupt = interruptSignal('Run the same command again: finished features are kept.')
   try {
     const { by } = bucketsOf([rule], options)
