@@ -111,11 +111,13 @@ function splitText({
   duplicates,
   withoutGroup,
   warnings,
+  lines: reading,
   notes,
   files,
   lists,
 }: SplitData): string {
   const lines = [
+    ...reading,
     ...(rows === null ? [] : [`${classes.length} classes; ${formatSplitRecord(rows)}`]),
     ...(folds === null ? [] : [`${classes.length} classes; ${folds.map(foldText).join(', ')}`]),
     `${groups} groups of several videos, each ${folds === null ? 'on one side' : 'in one fold'}`,

@@ -56,6 +56,15 @@ it.each(['subject', '(nobody)', '(', '(?:subject)'])('refuses the pattern %s', a
   expect(code).toBe(2)
 })
 
+it('says how the source was read, and which columns it does not use', async () => {
+  const lines = ['run', 'walk'].flatMap((label) =>
+    [0, 1, 2, 3, 4].map((i) => `videos/${label}/subject${i}-${i}.mp4,${label},1`),
+  )
+  writeFileSync(place('list.csv'), ['path,label,flod', ...lines, ''].join('\n'))
+  const { text } = await runAsText('dataset split', place('list.csv'), '--out', place('out'))
+  expect(text).toMatch(/list\.csv as CSV, 10 videos; .*not used: flod$/m)
+})
+
 it('replaces no files of others', async () => {
   mkdirSync(place('out'))
   writeFileSync(place('out', 'split.csv'), 'mine')

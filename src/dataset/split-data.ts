@@ -5,6 +5,7 @@ import { invalidArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
+import { readingLines } from '../video/reading.ts'
 import { type LabeledDataset, type LabeledVideo, openDataset } from './dataset.ts'
 import { divisionOf, type Folds } from './folds.ts'
 import { type Split, splitDataset } from './split.ts'
@@ -41,6 +42,8 @@ export interface SplitData {
   readonly withoutGroup: readonly string[]
   /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
+  /** How the source was read. */
+  readonly lines: readonly string[]
   /** As `LabeledDataset` has them. */
   readonly notes: readonly string[]
   readonly files: readonly string[]
@@ -76,6 +79,7 @@ export async function splitData(source: string, options: SplitDataOptions): Prom
     ...divided,
     groups: [...sizes.values()].filter((size) => size > 1).length,
     duplicates: read.duplicates,
+    lines: read.sources.flatMap(readingLines),
     notes: read.notes,
     withoutGroup: groups === undefined ? [] : videos.flatMap(({ id, group }) => (group === undefined ? [id] : [])),
   }
