@@ -127,13 +127,14 @@ async function expectTwoRanks(
   )
   const PATH = install(path.join(at, 'bin'), {
     // Each worker believes that its machine is its own, so that ranks would not leave the processor to others while they wait.
-    // Two daemons of one run on one machine would place the picture of its processors at one address: one of them crashed now and then.
+    // Daemons of one run on one machine would make the same folders at the same time, which failed now and then: each has its own.
+    // Two of them would place the picture of its processors at one address: one of them crashed now and then.
     mpirun: `exec ${openMpi.program} --mca mpi_yield_when_idle 1 --mca rtc_hwloc_vmhole none "$@"`,
     videomae: `exec '${process.execPath}' '${script}' "$@" --recipe '${recipe}' ${settings.join(' ')}`,
     ssh: `
 while [[ $1 == -* ]]; do [[ $1 != -o ]] || shift; shift; done
 case $1 in ${hosts.join('|')}) ;; *) echo "no address for $1" >&2; exit 255;; esac
-echo "$1" >> '${at}/asked'; shift; exec bash -c "$*"`,
+echo "$1" >> '${at}/asked'; shift; export TMPDIR=$(mktemp -d); exec bash -c "$*"`,
   })
   const four = { ...process.env, ...env, PATH }
   const two = Object.fromEntries(Object.entries(four).map(([name, value]) => [name, value === '4' ? '2' : value]))
