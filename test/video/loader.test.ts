@@ -248,8 +248,8 @@ describe('decoding processes', () => {
       // Long enough to be caught in the middle; not in the folder, which other tests list.
       const slow = path.join(folder.path, 'slow.hidden')
       encodeFixture(path.join(folder.path, 'slow.avi'), {
-        width: 320,
-        height: 240,
+        width: 640,
+        height: 480,
         frames: 400,
         gop: 400,
         encoder: 'mpeg4',
@@ -257,10 +257,13 @@ describe('decoding processes', () => {
       renameSync(path.join(folder.path, 'slow.avi'), slow)
       const p = pool({ workers: 1, timeoutSeconds: 0.3 })
       await p.read(request(entries[0]))
-      const stopped = setInterval(() => {
+      const stop = () => {
         for (const id of p.processIds()) process.kill(id, 'SIGSTOP')
-      }, 5)
+      }
       const outcomes = [{ path: slow, id: 'slow', start: 15 }, entries[2]].map((entry) => p.read(request(entry)))
+      // The request is on its way: stopped now, so that a busy machine cannot let it be answered first.
+      stop()
+      const stopped = setInterval(stop, 1)
       const first = await outcomes[0]
       clearInterval(stopped)
       expect(first).toMatchObject({ ok: false, failure: { code: 'VIDEO_TIMEOUT' } })
