@@ -14,3 +14,9 @@ export function matmul(tf: Tfjs, a: Tensor, b: Tensor, transposed: Transposed = 
   if (tf.getBackend() !== 'wasm') return tf.matMul(a, b, transposed.a, transposed.b)
   return tf.matMul(transposed.a ? tf.transpose(a) : a, transposed.b ? tf.transpose(b) : b)
 }
+
+/** x [..., W] as a matrix [rows, W] over its last axis. */
+export function asMatrix(tf: Tfjs, x: Tensor): Tensor {
+  const width = x.shape[x.shape.length - 1]
+  return tf.reshape(x, [x.size / width, width])
+}

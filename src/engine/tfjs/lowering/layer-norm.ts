@@ -1,16 +1,10 @@
 import { elementCount } from '../../../graph/program.ts'
+import { asMatrix } from '../matmul.ts'
 import type { RuleOf } from '../rule.ts'
-import type { Tensor, Tfjs } from '../runtime.ts'
 import { sumRows } from '../sums.ts'
 
-/** x as [rows, width] over its last axis. */
-function asRows(tf: Tfjs, x: Tensor): Tensor {
-  const width = x.shape[x.shape.length - 1]
-  return tf.reshape(x, [x.size / width, width])
-}
-
 export const layerNorm: RuleOf<'layerNorm'> = (tf, [x, gamma, beta], { epsilon }, { outputs }) => {
-  const rows = asRows(tf, x)
+  const rows = asMatrix(tf, x)
   const mean = tf.mean(rows, 1, true)
   const centered = tf.sub(rows, mean)
   const inverse = tf.div(1, tf.sqrt(tf.add(tf.mean(tf.square(centered), 1, true), epsilon)))
@@ -21,8 +15,8 @@ export const layerNorm: RuleOf<'layerNorm'> = (tf, [x, gamma, beta], { epsilon }
 export const layerNormGradient: RuleOf<'layerNormGradient'> = (tf, [dy, x, gamma, mean, inverse], _, { outputs }) => {
   const count = elementCount(outputs[0].shape) / gamma.shape[0]
   const inverses = tf.reshape(inverse, [count, 1])
-  const normal = tf.mul(tf.sub(asRows(tf, x), tf.reshape(mean, [count, 1])), inverses)
-  const dyRows = asRows(tf, dy)
+  const normal = tf.mul(tf.sub(asMatrix(tf, x), tf.reshape(mean, [count, 1])), inverses)
+  const dyRows = asMatrix(tf, dy)
   const g = tf.mul(dyRows, gamma)
   const projected = tf.mul(normal, tf.mean(tf.mul(g, normal), 1, true))
   const dx = tf.mul(inverses, tf.sub(tf.sub(g, tf.mean(g, 1, true)), projected))

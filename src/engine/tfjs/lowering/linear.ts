@@ -1,13 +1,6 @@
-import { matmul } from '../matmul.ts'
+import { asMatrix, matmul } from '../matmul.ts'
 import type { RuleOf } from '../rule.ts'
-import type { Tensor, Tfjs } from '../runtime.ts'
 import { sumRows } from '../sums.ts'
-
-/** x [..., I] as a matrix [rows, I]. */
-function asMatrix(tf: Tfjs, x: Tensor): Tensor {
-  const width = x.shape[x.shape.length - 1]
-  return tf.reshape(x, [x.size / width, width])
-}
 
 export const linear: RuleOf<'linear'> = (tf, [x, w, b], _, { outputs }) => {
   const product = matmul(tf, asMatrix(tf, x), w, { b: true })
