@@ -12,8 +12,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { certifyVotes } from '../src/cli/certify-votes.ts'
 import { certify } from '../src/cli/commands/certify.ts'
-import { exitCodes } from '../src/core/errors.ts'
-import { RandomStream } from '../src/core/random.ts'
+import { exitCodes } from '../src/index.ts'
+import { RandomStream } from '../src/model.ts'
 import {
   drawCase,
   drawTogether,

@@ -12,8 +12,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { certifyCommand } from '../src/cli/certify.ts'
 import { type CertifyCommandOptions, certify } from '../src/cli/commands/certify.ts'
-import { exitCodes, VideoMaeError } from '../src/core/errors.ts'
-import { RandomStream } from '../src/core/random.ts'
+import { exitCodes, VideoMaeError } from '../src/index.ts'
+import { RandomStream } from '../src/model.ts'
 import {
   type Drawn,
   generalWorld,

@@ -11,17 +11,19 @@ import {
   spreadReach,
   trueRadius,
 } from '../src/certify/rules/brute-force.ts'
-import { certifyFiniteAggregationExact } from '../src/certify/rules/coverage.ts'
-import { certifyDpa } from '../src/certify/rules/dpa.ts'
 import { runOffWinner } from '../src/certify/rules/election.ts'
-import { certifyEncoderGroups } from '../src/certify/rules/encoder-groups.ts'
-import { certifyFiniteAggregation } from '../src/certify/rules/finite-aggregation.ts'
 import { plurality, tally } from '../src/certify/rules/plurality.ts'
-import { certifyRunOff } from '../src/certify/rules/run-off-election.ts'
-import { certifyRunOffFinite } from '../src/certify/rules/run-off-finite.ts'
-import { spreadOffsets } from '../src/certify/rules/spread.ts'
-import { exitCodes } from '../src/core/errors.ts'
-import { RandomStream } from '../src/core/random.ts'
+import {
+  certifyDpa,
+  certifyEncoderGroups,
+  certifyFiniteAggregation,
+  certifyFiniteAggregationExact,
+  certifyRunOff,
+  certifyRunOffFinite,
+  spreadOffsets,
+} from '../src/certify.ts'
+import { exitCodes } from '../src/index.ts'
+import { RandomStream } from '../src/model.ts'
 
 const { values } = parseArgs({ options: { ballots: { type: 'string', default: '300' } } })
 const most = Number(values.ballots)

@@ -1,8 +1,8 @@
 // Checks every certificate rule against a file of test vectors and exits non-zero on any mismatch.
 //   npm run certificate-vectors -- certificate-vectors.json
 import { readFileSync } from 'node:fs'
-import { checkVectors } from '../src/certify/vectors.ts'
-import { exitCodes } from '../src/core/errors.ts'
+import { checkVectors } from '../src/certify.ts'
+import { exitCodes } from '../src/index.ts'
 
 const file = process.argv[2]
 if (file === undefined) {

@@ -15,8 +15,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
-import { exitCodes } from '../src/core/errors.ts'
 import { findCommand } from '../src/engine/native/build/compiler.ts'
+import { exitCodes } from '../src/index.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)

@@ -10,7 +10,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { exitCodes } from '../src/core/errors.ts'
+import { exitCodes } from '../src/index.ts'
 import { checkFamily, families, otherVariants } from '../test/native/kernel-variants.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kernels-'))

@@ -3,17 +3,25 @@
 //   logits DIR  load every model below DIR and write what it computes beside it
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { RandomStream } from '../src/core/random.ts'
 import { referenceEngine } from '../src/engine/reference/index.ts'
-import type { Program } from '../src/graph/program.ts'
-import { booleanMask, createMask, splitMask } from '../src/mask/mask.ts'
-import { buildClassifyProgram } from '../src/model/classify.ts'
-import { clipShape, type ModelConfiguration, resolveConfiguration, tokenGrid } from '../src/model/configuration.ts'
-import { buildEncodeProgram } from '../src/model/encode-program.ts'
-import { type LoadedCheckpoint, loadCheckpointDirectory } from '../src/model/load-checkpoint.ts'
-import { type ModelKind, parameterShapes } from '../src/model/parameters.ts'
-import { buildPretrainProgram } from '../src/model/pretrain.ts'
-import { saveCheckpointDirectory } from '../src/model/save-checkpoint.ts'
+import type { Program } from '../src/graph.ts'
+import { createMask } from '../src/index.ts'
+import { booleanMask, splitMask } from '../src/mask/mask.ts'
+import {
+  buildClassifyProgram,
+  buildEncodeProgram,
+  buildPretrainProgram,
+  clipShape,
+  type LoadedCheckpoint,
+  loadCheckpointDirectory,
+  type ModelConfiguration,
+  type ModelKind,
+  parameterShapes,
+  RandomStream,
+  resolveConfiguration,
+  saveCheckpointDirectory,
+  tokenGrid,
+} from '../src/model.ts'
 
 const batch = 2
 const base = {

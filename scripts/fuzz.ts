@@ -13,7 +13,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
+import { exitCodes } from '../src/index.ts'
 import { formats } from './fuzzing/formats.ts'
 import { fuzz } from './fuzzing/run.ts'
 

@@ -15,8 +15,8 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
 import { inThreadCudaEngine } from '../src/engine/cuda/index.ts'
+import { exitCodes } from '../src/index.ts'
 
 const { values } = parseArgs({
   options: {

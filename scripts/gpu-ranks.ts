@@ -15,12 +15,12 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
 import { findMpiPrograms } from '../src/distributed/find-mpi.ts'
 import { findNccl } from '../src/engine/cuda/driver/find.ts'
 import { countGpus } from '../src/engine/cuda/driver/open.ts'
 import { inThreadCudaEngine } from '../src/engine/cuda/index.ts'
 import { readSafetensors } from '../src/format/safetensors.ts'
+import { exitCodes } from '../src/index.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
 import { tinyRecipe } from './torture/tiny-run.ts'
 

@@ -11,11 +11,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
 import { findLibraries } from '../src/engine/cuda/driver/find.ts'
 import { NvrtcLibrary } from '../src/engine/cuda/driver/nvrtc-library.ts'
 import { defineOptions, type KernelFile, kernelEntries, readKernelFile } from '../src/engine/cuda/kernel-files.ts'
 import { type KernelVariant, kernelVariants } from '../src/engine/cuda/kernel-variants.ts'
+import { exitCodes } from '../src/index.ts'
 
 /** What the assembler said of one kernel. */
 interface KernelUse {

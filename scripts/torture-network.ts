@@ -13,9 +13,9 @@ import { chmodSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
-import { RandomStream } from '../src/core/random.ts'
 import { kindOf, type MpiProgram } from '../src/distributed/find-mpi.ts'
+import { exitCodes } from '../src/index.ts'
+import { RandomStream } from '../src/model.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
 import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
 

@@ -12,11 +12,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
-import type { ClipRequest } from '../src/video/clip.ts'
+import { exitCodes } from '../src/index.ts'
 import { DecodePool } from '../src/video/pool.ts'
-import type { DecoderName } from '../src/video/types.ts'
 import { printable } from '../src/video/video-errors.ts'
+import type { ClipRequest, DecoderName } from '../src/video.ts'
 import { type HostileFile, writeHostileFiles } from './torture/hostile-files.ts'
 
 const { values, positionals } = parseArgs({

@@ -8,25 +8,23 @@
  * step, with the updates in the graph and as the engine onnx does it on the same device. Exit code 6 where losses or memory are off.
  */
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../src/core/errors.ts'
-import { RandomStream } from '../src/core/random.ts'
 import type { EngineSession, RunInputs } from '../src/engine/engine.ts'
-import { engineNamed } from '../src/engine/index.ts'
 import { lower } from '../src/engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../src/engine/onnx/runtime.ts'
 import { updateTensors } from '../src/engine/onnx/update/plan.ts'
 import { GraphProgram, valueBytes } from '../src/engine/webgpu/graph-program.ts'
 import { inThreadWebgpuEngine } from '../src/engine/webgpu/index.ts'
-import { differentiate } from '../src/graph/differentiate.ts'
-import { Graph } from '../src/graph/graph.ts'
-import { multiply } from '../src/graph/operations/elementwise.ts'
-import { sumLeading } from '../src/graph/operations/reductions.ts'
-import type { Program } from '../src/graph/program.ts'
-import { clipShape, type ModelConfiguration } from '../src/model/configuration.ts'
-import { initialize } from '../src/model/initialize.ts'
-import { parameterShapes } from '../src/model/parameters.ts'
-import { buildPretrainProgram } from '../src/model/pretrain.ts'
-import { stepTokens, trainStepCases } from './bench/train-step-cases.ts'
+import { differentiate, Graph, multiply, type Program, sumLeading } from '../src/graph.ts'
+import { engineNamed, exitCodes } from '../src/index.ts'
+import {
+  buildPretrainProgram,
+  clipShape,
+  initialize,
+  type ModelConfiguration,
+  parameterShapes,
+  RandomStream,
+} from '../src/model.ts'
+import { stepTokens, trainStepCases } from './bench/support/train-step-cases.ts'
 
 const { values } = parseArgs({
   options: {

@@ -180,3 +180,38 @@ test('what scripts in plain JavaScript import from dist/ is exported by the same
   expect(seen).toBeGreaterThan(10)
   expect(missing).toEqual([])
 })
+
+/** "src/FILE.ts NAME" -> the public entry of src/ that exports it under the same name. */
+function publicNames(): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const entry of ['video', 'model', 'graph', 'certify', 'index']) {
+    const text = readFileSync(path.join(source, `${entry}.ts`), 'utf8')
+    for (const [, list, from] of text.matchAll(/^export (?:type )?\{([^}]*)\} from '\.\/([^']+)'/gm)) {
+      for (const name of list.split(',').flatMap((part) => part.trim().replace(/^type /, '') || [])) {
+        found.set(`src/${from} ${name}`, `src/${entry}.ts`)
+      }
+    }
+  }
+  return found
+}
+
+test('scripts import a public name from its entry, and other files of src/ for what is not public alone', () => {
+  const known = publicNames()
+  const deep: string[] = []
+  let seen = 0
+  for (const entry of readdirSync(path.join(root, 'scripts'), { recursive: true, encoding: 'utf8' })) {
+    if (!entry.endsWith('.ts')) continue
+    const file = path.posix.join('scripts', entry.replaceAll(path.sep, '/'))
+    const text = readFileSync(path.join(root, file), 'utf8')
+    for (const [, list, from] of text.matchAll(/^import (?:type )?\{([^}]*)\} from '(\.[^']+)'/gm)) {
+      const target = path.posix.join(path.posix.dirname(file), from)
+      for (const name of list.split(',').flatMap((part) => part.trim().replace(/^type /, '') || [])) {
+        if (target.startsWith('src/')) seen++
+        const entryOfName = known.get(`${target} ${name}`)
+        if (entryOfName !== undefined) deep.push(`${file}: ${name} of ${target} is exported by ${entryOfName}`)
+      }
+    }
+  }
+  expect(seen).toBeGreaterThan(400)
+  expect(deep).toEqual([])
+})

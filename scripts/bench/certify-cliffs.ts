@@ -5,13 +5,16 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { digestRows, type FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { certifyRidgeLabelFlips } from '../../src/certify/ensemble/heads/white-box.ts'
-import { certifyFiniteAggregationExact } from '../../src/certify/rules/coverage.ts'
-import { certifyRunOffFinite } from '../../src/certify/rules/run-off-finite.ts'
-import { spreadOffsets } from '../../src/certify/rules/spread.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import {
+  certifyFiniteAggregationExact,
+  certifyRunOffFinite,
+  digestRows,
+  type FeatureSet,
+  headLearners,
+  spreadOffsets,
+} from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
 
 const { values } = parseArgs({
   options: {

@@ -3,11 +3,9 @@
 // --winner: share of the learners that vote for one class; the others vote at random. Targets: 2 s an input for every rule.
 import { parseArgs } from 'node:util'
 import { emptyBallots } from '../../src/certify/rules/ballot.ts'
-import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { certifyUnitFlips } from '../../src/certify/rules/label-flip.ts'
-import type { Rule } from '../../src/certify/rules/list.ts'
-import { spreadOffsets } from '../../src/certify/rules/spread.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import { certifyBallots, type Rule, spreadOffsets } from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
 
 const { values } = parseArgs({
   options: {

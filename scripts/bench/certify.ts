@@ -3,13 +3,18 @@
 // (cases that were slow: certify-cliffs.ts)
 // Ridge heads < 5 s, linear heads < 60 s, votes < 2 s, certificates < 1 s (DPA, Run-Off Election), < 10 s (FA, d = 16).
 import { parseArgs } from 'node:util'
-import { digestRows, type FeatureSet, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import type { HeadOptions } from '../../src/certify/ensemble/heads/list.ts'
-import { type Ballots, emptyBallots } from '../../src/certify/rules/ballot.ts'
-import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
-import { spreadOffsets } from '../../src/certify/rules/spread.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import { emptyBallots } from '../../src/certify/rules/ballot.ts'
+import {
+  type Ballots,
+  certifyBallots,
+  digestRows,
+  type FeatureSet,
+  type HeadOptions,
+  headLearners,
+  spreadOffsets,
+  type TestSet,
+} from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
 
 const { values } = parseArgs({
   options: {

@@ -8,8 +8,8 @@
  * --overlap: share of the step, its backward pass, that a sum can hide behind.
  */
 import { parseArgs } from 'node:util'
-import { parameterCount, parameterShapes } from '../../src/model/parameters.ts'
-import { runConfiguration } from '../../src/train/configuration-file.ts'
+import { runConfiguration } from '../../src/index.ts'
+import { parameterCount, parameterShapes } from '../../src/model.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
 
 const { values } = parseArgs({

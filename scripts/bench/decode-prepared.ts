@@ -8,11 +8,10 @@
  */
 import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
-import { type ClipRequest, clipBytes, readClip } from '../../src/video/clip.ts'
-import { createDecoder } from '../../src/video/decoder.ts'
-import { listVideos } from '../../src/video/source.ts'
-import { startPyav } from './decode-rivals.ts'
+import { listVideos } from '../../src/index.ts'
+import { RandomStream } from '../../src/model.ts'
+import { type ClipRequest, clipBytes, createDecoder, readClip } from '../../src/video.ts'
+import { startPyav } from './support/decode-rivals.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

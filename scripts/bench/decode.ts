@@ -8,12 +8,17 @@
  * size, `--files` files of each, `--clips` clips of each file.
  */
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
-import { type ClipRequest, type ClipResult, clipBytes, readClip } from '../../src/video/clip.ts'
-import { createDecoder } from '../../src/video/decoder.ts'
-import { listVideos } from '../../src/video/source.ts'
-import type { VideoEntry } from '../../src/video/types.ts'
-import { type Rival, startProgram, startPyav } from './decode-rivals.ts'
+import { listVideos } from '../../src/index.ts'
+import { RandomStream } from '../../src/model.ts'
+import {
+  type ClipRequest,
+  type ClipResult,
+  clipBytes,
+  createDecoder,
+  readClip,
+  type VideoEntry,
+} from '../../src/video.ts'
+import { type Rival, startProgram, startPyav } from './support/decode-rivals.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

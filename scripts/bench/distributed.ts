@@ -13,8 +13,8 @@ import { parseArgs } from 'node:util'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'
 import { openReducer, valuesOf } from '../../src/distributed/reducer.ts'
 import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
-import { parameterCount, parameterShapes } from '../../src/model/parameters.ts'
-import { runConfiguration } from '../../src/train/configuration-file.ts'
+import { runConfiguration } from '../../src/index.ts'
+import { parameterCount, parameterShapes } from '../../src/model.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
 
 const { values } = parseArgs({

@@ -10,15 +10,15 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { exitCodes, invalidArgument } from '../../src/core/errors.ts'
+import { renderChart } from '../../src/certify.ts'
+import { invalidArgument } from '../../src/core/errors.ts'
 import { inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
-import { renderChart } from '../../src/format/chart.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { openRealData } from './gpu-data.ts'
+import { exitCodes } from '../../src/index.ts'
+import { buildPretrainProgram, initialize } from '../../src/model.ts'
+import { openRealData } from './support/gpu-data.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -9,12 +9,11 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { exitCodes } from '../../src/core/errors.ts'
 import type { EngineSession } from '../../src/engine/engine.ts'
-import { engineNamed } from '../../src/engine/index.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { stepInputs } from './step-inputs.ts'
-import { trainStepCases } from './train-step-cases.ts'
+import { engineNamed, exitCodes } from '../../src/index.ts'
+import { initialize } from '../../src/model.ts'
+import { stepInputs } from './support/step-inputs.ts'
+import { trainStepCases } from './support/train-step-cases.ts'
 
 const { values } = parseArgs({
   options: {

@@ -10,9 +10,8 @@
 import { parseArgs } from 'node:util'
 import { invalidArgument } from '../../src/core/errors.ts'
 import { openCudaSession } from '../../src/engine/cuda/index.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { openRealData } from './gpu-data.ts'
+import { buildPretrainProgram, initialize } from '../../src/model.ts'
+import { openRealData } from './support/gpu-data.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

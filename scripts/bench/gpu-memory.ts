@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util'
 import { collectStates } from '../../src/engine/check.ts'
 import { planSession } from '../../src/engine/cuda/session-plan.ts'
 import { recomputeActivations, recomputeModes } from '../../src/graph/recompute.ts'
-import { gpuCases, trainingPrograms } from './gpu-cases.ts'
-import { programOperations } from './gpu-operations.ts'
+import { gpuCases, trainingPrograms } from './support/gpu-cases.ts'
+import { programOperations } from './support/gpu-operations.ts'
 
 const { values } = parseArgs({ options: { precision: { type: 'string', default: 'bfloat16' } } })
 const precision = values.precision === 'float32' ? 'float32' : 'bfloat16'

@@ -10,7 +10,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import type { LoaderCase, LoaderFigures } from './loader-side.ts'
+import type { LoaderCase, LoaderFigures } from './support/loader-side.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -59,7 +59,7 @@ const sides: readonly { readonly name: string; readonly side: LoaderCase }[] = [
 ]
 
 async function measure(side: LoaderCase): Promise<LoaderFigures> {
-  const script = path.join(import.meta.dirname, 'loader-side.ts')
+  const script = path.join(import.meta.dirname, 'support/loader-side.ts')
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, JSON.stringify(side)], {
     cwd: root,
   })

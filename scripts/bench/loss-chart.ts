@@ -8,8 +8,8 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { renderChart } from '../../src/certify.ts'
 import { invalidArgument } from '../../src/core/errors.ts'
-import { renderChart } from '../../src/format/chart.ts'
 import { readHistory } from '../../src/train/history.ts'
 
 const { values, positionals } = parseArgs({

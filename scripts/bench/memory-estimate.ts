@@ -10,11 +10,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../src/core/entry.ts'
+import { loadRunConfiguration, parseOverride, recipeFile } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { loadRunConfiguration, parseOverride } from '../../src/train/configuration-file.ts'
 import { formatBytes, memoryNeed } from '../../src/train/memory-need.ts'
 import { buildPretraining } from '../../src/train/pretrain-session.ts'
-import { recipeFile } from '../../src/train/recipes.ts'
 import { resolveRun } from '../../src/train/resolve.ts'
 
 const clips = (count: number): string[] => [`batch.size=${count}`, `batch.perRun=${count}`, 'data.samplesPerClip=1']

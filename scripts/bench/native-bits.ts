@@ -15,9 +15,9 @@ import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { NativeLibrary } from '../../src/engine/native/library.ts'
 import { NativeSession } from '../../src/engine/native/session.ts'
-import { elementCount, type Program } from '../../src/graph/program.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { stepInputs } from './step-inputs.ts'
+import { elementCount, type Program } from '../../src/graph.ts'
+import { initialize } from '../../src/model.ts'
+import { stepInputs } from './support/step-inputs.ts'
 
 const { values: options } = parseArgs({
   options: {

@@ -12,9 +12,9 @@ import type { RunInputs } from '../../src/engine/engine.ts'
 import type { StepTime } from '../../src/engine/native/bound-program.ts'
 import { openNativeSession } from '../../src/engine/native/index.ts'
 import type { RecomputeMode } from '../../src/graph/recompute.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { productFlops } from './product-flops.ts'
-import { stepInputs } from './step-inputs.ts'
+import { initialize } from '../../src/model.ts'
+import { productFlops } from './support/product-flops.ts'
+import { stepInputs } from './support/step-inputs.ts'
 
 const { values: options } = parseArgs({
   options: {

@@ -15,8 +15,8 @@ import { openDeviceReducer } from '../../src/distributed/nccl/device-reducer.ts'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'
 import { openDevice } from '../../src/engine/cuda/driver/open.ts'
 import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
-import { parameterCount, parameterShapes } from '../../src/model/parameters.ts'
-import { runConfiguration } from '../../src/train/configuration-file.ts'
+import { runConfiguration } from '../../src/index.ts'
+import { parameterCount, parameterShapes } from '../../src/model.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
 
 const { values } = parseArgs({

@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
-import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { trainProbe } from '../../src/finetune/probe.ts'
 import { trainRidgeHead } from '../../src/finetune/ridge.ts'
+import type { LabeledVideo } from '../../src/index.ts'
 import { type FeatureRows, readRows } from '../../src/inference/feature-rows.ts'
 import { FeatureStore } from '../../src/inference/feature-store.ts'
+import { RandomStream } from '../../src/model.ts'
 
 const { values } = parseArgs({
   options: {

@@ -20,7 +20,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { stepTokens, type TrainStepCase, trainStepCases } from './train-step-cases.ts'
+import { stepTokens, type TrainStepCase, trainStepCases } from './support/train-step-cases.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -153,7 +153,7 @@ function engineSide(side: string, { job, configuration, batch }: TrainStepCase):
     threads: Number(options.threads),
     device: options.device === '' ? undefined : options.device,
   }
-  return new Side(process.execPath, [here('./train-step-engine.mjs'), JSON.stringify(task)])
+  return new Side(process.execPath, [here('./support/train-step-engine.mjs'), JSON.stringify(task)])
 }
 
 /** PyTorch's side of an engine's precision that was fastest. */

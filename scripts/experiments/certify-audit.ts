@@ -7,21 +7,29 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type AuditReport, assertAudit, audit } from '../../src/certify/audit/audit.ts'
-import { type FeatureSet, selectRows, type TestSet } from '../../src/certify/ensemble/feature-set.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import type { LearnerFamily } from '../../src/certify/ensemble/learners.ts'
-import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
-import { groupScaledHeads } from '../../src/certify/videos/learners/group-scales.ts'
-import { planCertification } from '../../src/certify/videos/plan.ts'
-import { prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
-import { exitCodes, VideoMaeError } from '../../src/core/errors.ts'
+import {
+  type AuditReport,
+  assertAudit,
+  audit,
+  type FeatureSet,
+  groupScaledHeads,
+  headLearners,
+  type LearnerFamily,
+  needsSpread,
+  planCertification,
+  prepareLearners,
+  prepareSets,
+  type Rule,
+  selectRows,
+  type TestSet,
+} from '../../src/certify.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
+import { exitCodes, VideoMaeError } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import type { MotionClass } from '../../src/synthetic/motion.ts'
-import { encoderOf, studyOptions } from './certify-learners.ts'
-import { featureSet, mnistFolder, readMnist } from './mnist/images.ts'
-import { numberOr } from './study.ts'
+import { encoderOf, studyOptions } from './support/certify-learners.ts'
+import { featureSet, mnistFolder, readMnist } from './support/mnist/images.ts'
+import { numberOr } from './support/study.ts'
 
 const { values } = parseArgs({
   options: {

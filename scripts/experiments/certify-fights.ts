@@ -11,7 +11,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Threat, threats } from '../../src/certify/threat/threat.ts'
+import { threats } from '../../src/certify/threat/threat.ts'
+import type { Threat } from '../../src/certify.ts'
 import {
   type EncoderInput,
   encoderFolder,
@@ -21,9 +22,9 @@ import {
   studyOptions,
   trainedSpread,
   withLambdas,
-} from './certify-learners.ts'
-import { sweep, writeStudy } from './certify-study.ts'
-import { numberOr } from './study.ts'
+} from './support/certify-learners.ts'
+import { sweep, writeStudy } from './support/certify-study.ts'
+import { numberOr } from './support/study.ts'
 
 const { values } = parseArgs({
   options: {

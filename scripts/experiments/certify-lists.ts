@@ -6,13 +6,16 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
-import type { Threat } from '../../src/certify/threat/threat.ts'
-import { auditLists, type ListAuditReport } from '../../src/certify/videos/audit/list-audit.ts'
-import type { CertifyVideosOptions } from '../../src/certify/videos/plan.ts'
-import { exitCodes } from '../../src/core/errors.ts'
+import {
+  auditLists,
+  type CertifyVideosOptions,
+  type ListAuditReport,
+  needsSpread,
+  type Rule,
+  type Threat,
+} from '../../src/certify.ts'
+import { exitCodes, listVideos } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { listVideos } from '../../src/video/source.ts'
 
 const { values } = parseArgs({
   options: {

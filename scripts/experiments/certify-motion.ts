@@ -11,11 +11,15 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { type DoseLearner, lethalDose } from '../../src/certify/dose/lethal-dose.ts'
-import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
-import { planCertification } from '../../src/certify/videos/plan.ts'
-import { prepareLearners } from '../../src/certify/videos/prepare.ts'
+import {
+  type DoseLearner,
+  doseLearner,
+  lethalDose,
+  lethalDoseTable,
+  planCertification,
+  prepareLearners,
+  writeLethalDose,
+} from '../../src/certify.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import {
   chooseLambda,
@@ -27,9 +31,9 @@ import {
   studyOptions,
   trainedSpread,
   withLambdas,
-} from './certify-learners.ts'
-import { sweep, writeStudy } from './certify-study.ts'
-import { numberOr } from './study.ts'
+} from './support/certify-learners.ts'
+import { sweep, writeStudy } from './support/certify-study.ts'
+import { numberOr } from './support/study.ts'
 
 const { values } = parseArgs({
   options: {

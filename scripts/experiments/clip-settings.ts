@@ -13,24 +13,15 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { bucketOfDigest, sha256 } from '../../src/certify/ensemble/hash.ts'
-import { type FeatureScale, measureScale } from '../../src/certify/videos/scale.ts'
-import {
-  freshEncoder,
-  openEncoder,
-  type PatchSource,
-  patchSource,
-  type TokenSource,
-} from '../../src/inference/encoder-source.ts'
-import { computeFeatures } from '../../src/inference/features.ts'
+import { type FeatureScale, measureScale } from '../../src/certify.ts'
+import { computeFeatures, listVideos, openEncoder } from '../../src/index.ts'
+import { freshEncoder, type PatchSource, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
 import type { TestSampling } from '../../src/inference/views.ts'
-import { resolveConfiguration, tokenGrid } from '../../src/model/configuration.ts'
-import { readoutWidth } from '../../src/model/readout.ts'
-import { readoutName } from '../../src/model/readout-name.ts'
+import { readoutName, readoutWidth, resolveConfiguration, tokenGrid } from '../../src/model.ts'
 import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.ts'
 import { gramOfRows } from '../../src/numeric/ridge.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
-import { listVideos } from '../../src/video/source.ts'
-import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList } from './readout-heads.ts'
+import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList } from './support/readout-heads.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,12 +1,21 @@
 /**
  * How often the 90 % intervals of a lethal-dose study hold what many more subsets would give, by number of subsets and by how much
- * learners differ: the intervals of the program beside percentiles of resampled subsets. `npx tsx scripts/experiments/dose-coverage.ts [runs]`
+ * learners differ: the intervals of the program beside percentiles of resampled subsets.
+ *
+ *   npx tsx scripts/experiments/dose-coverage.ts [--runs 500] [--out dev/results/dose-coverage.csv]
  */
-
+import { parseArgs } from 'node:util'
 import { mean, meanInterval, sizeForAccuracy, sizeInterval } from '../../src/certify/dose/dose-intervals.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import { RandomStream } from '../../src/model.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 
-const runs = Number(process.argv[2] ?? 500)
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '500' },
+    out: { type: 'string', default: 'dev/results/dose-coverage.csv' },
+  },
+})
+const runs = Number(values.runs)
 const random = new RandomStream(9, 'coverage of doses')
 const sizes = [5, 10, 20, 40, 80]
 const wanted = 0.6
@@ -22,6 +31,7 @@ const resampled = (values: readonly number[]): number => mean(values.map(() => v
 const holds = (ends: Ends | null, truth: number): boolean =>
   ends !== null && ends[0] <= truth + 1e-9 && truth - 1e-9 <= (ends[1] ?? Number.POSITIVE_INFINITY)
 
+const table: ResultRow[] = []
 for (const [name, curve] of Object.entries(curves))
   for (const subsets of [10, 20, 40])
     for (const deviation of [0.02, 0.08]) {
@@ -47,10 +57,17 @@ for (const [name, curve] of Object.entries(curves))
         const ends = [sizeInterval(sizes, drawn, wanted, random), percentiles(found.filter((size) => size !== null))]
         for (const [way, each] of ends.entries()) if (holds(each, truth)) held.size[way]++
       }
-      const share = (times: number, of: number): string => (of === 0 ? '   - ' : (times / of).toFixed(3))
+      const share = (times: number, of: number): string => (of === 0 ? '-' : (times / of).toFixed(3))
       const known = runs - held.none
-      console.log(
-        `${name.padEnd(18)} ${subsets} subsets, deviation ${deviation}: mean ${share(held.mean[0], runs)} (resampled ${share(held.mean[1], runs)}), ` +
-          `size ${share(held.size[0], known)} (resampled ${share(held.size[1], known)}) of the ${known} runs that reach it`,
+      table.push({
+        ...{ curve: name, subsets, deviation, 'mean is held': share(held.mean[0], runs) },
+        ...{ 'by resampling': share(held.mean[1], runs), 'size is held': share(held.size[0], known) },
+        ...{ 'size by resampling': share(held.size[1], known), 'runs that reach it': `${known} of ${runs}` },
+      })
+      console.error(
+        Object.entries(table[table.length - 1])
+          .map(([column, cell]) => `${column} ${cell}`)
+          .join(', '),
       )
     }
+writeResults(values.out, 'scripts/experiments/dose-coverage.ts', table)

@@ -1,12 +1,24 @@
 /**
  * How often 95 % intervals of balanced accuracy hold the true value, by number of groups, and how wide they are: the interval of the
- * program beside a bootstrap over groups. `npx tsx scripts/experiments/interval-coverage.ts [runs]`
+ * program beside a bootstrap over groups.
+ *
+ *   npx tsx scripts/experiments/interval-coverage.ts [--runs 300] [--out dev/results/interval-coverage.csv]
+ *
+ * A row of the file is the mean and the least over nine cases: three recalls, and three shares of what videos of a group have in common.
  */
-import { RandomStream } from '../../src/core/random.ts'
+import { parseArgs } from 'node:util'
 import { type BalancedRows, balancedAccuracy } from '../../src/inference/balanced-interval.ts'
+import { RandomStream } from '../../src/model.ts'
 import { betaQuantile } from '../../src/numeric/distributions.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 
-const runs = Number(process.argv[2] ?? 300)
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '300' },
+    out: { type: 'string', default: 'dev/results/interval-coverage.csv' },
+  },
+})
+const runs = Number(values.runs)
 const resamples = 300
 const random = new RandomStream(7, 'interval coverage')
 
@@ -77,13 +89,29 @@ function balancedValue(drawn: readonly number[], { truth, right, classes }: Bala
   return recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length
 }
 
-let least = 1
+/** How often an interval holds the true value, mean and least, and its mean width. */
+function columnsOf(
+  cases: readonly { readonly held: readonly number[]; readonly width: readonly number[] }[],
+  way: number,
+  name: string,
+): ResultRow {
+  const [held, width] = [cases.map((each) => each.held[way]), cases.map((each) => each.width[way])]
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+  return {
+    [`${name} holds`]: mean(held).toFixed(3),
+    [`${name} holds, least`]: Math.min(...held).toFixed(3),
+    [`width of ${name}`]: mean(width).toFixed(2),
+  }
+}
+
+const table: ResultRow[] = []
 for (const [name, design] of designs) {
   for (const count of [3, 5, 9, 20]) {
     const videos = design(count)
     const classes = 1 + Math.max(...videos.map((video) => video.class))
     const groups = Array.from({ length: count }, (_, g) => videos.flatMap(({ group }, i) => (group === g ? [i] : [])))
     const present = [...new Set(videos.map((video) => video.class))]
+    const cases: { readonly held: readonly number[]; readonly width: readonly number[] }[] = []
     for (const middle of [0.5, 0.8, 0.95]) {
       const spread = middle === 0.5 ? 0.3 : 0.04
       const recalls = Array.from({ length: classes }, (_, c) => middle + (c % 2 === 0 ? spread : -spread))
@@ -105,14 +133,15 @@ for (const [name, design] of designs) {
             width[way] += high - low
           }
         }
+        cases.push({ held: held.map((times) => times / runs), width: width.map((sum) => sum / runs) })
         const [own, resampled] = held.map((times) => times / runs)
-        least = Math.min(least, own)
         console.log(
           `${name.padEnd(48)} ${String(count).padStart(2)} groups, recall ${middle}, in common ${together}: ` +
             `holds ${own.toFixed(3)}, width ${(width[0] / runs).toFixed(2)}; bootstrap ${resampled.toFixed(3)}, ${(width[1] / runs).toFixed(2)}`,
         )
       }
     }
+    table.push({ design: name, groups: count, ...columnsOf(cases, 0, 'interval'), ...columnsOf(cases, 1, 'bootstrap') })
   }
 }
-console.log(`Least often: ${least.toFixed(3)} of ${runs} runs each.`)
+writeResults(values.out, 'scripts/experiments/interval-coverage.ts', table)

@@ -10,15 +10,22 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../../src/core/random.ts'
-import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
-import { computeFeatures } from '../../src/inference/features.ts'
-import { readoutName } from '../../src/model/readout-name.ts'
+import { computeFeatures, openEncoder } from '../../src/index.ts'
+import { freshEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
+import { RandomStream, readoutName } from '../../src/model.ts'
 import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.ts'
 import { gramOfRows } from '../../src/numeric/ridge.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
-import { balanced, drawsOf, interval, meanRows, type Rows, readList, standardizedRows } from './readout-heads.ts'
+import {
+  balanced,
+  drawsOf,
+  interval,
+  meanRows,
+  type Rows,
+  readList,
+  standardizedRows,
+} from './support/readout-heads.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

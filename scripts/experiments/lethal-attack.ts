@@ -8,10 +8,9 @@
 // A changed or relabeled sample counts as one poison, as with partitions by id. Learners abstain where they know nothing of the input.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { certifyTally } from '../../src/certify/rules/dpa.ts'
-import { RandomStream } from '../../src/core/random.ts'
-import { renderChart } from '../../src/format/chart.ts'
-import { csvField } from '../../src/format/csv.ts'
+import { certifyTally, renderChart } from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
+import { writeResults } from '../support/results-file.ts'
 
 const { values } = parseArgs({
   options: {
@@ -23,8 +22,6 @@ const { values } = parseArgs({
   },
 })
 const [total, trials] = [Number(values.samples), Number(values.trials)]
-
-const command = 'npx tsx scripts/experiments/lethal-attack.ts'
 
 /** A training set as one test input sees it: what matters of each sample is a cell and a label, or a number. */
 interface Sample {
@@ -202,9 +199,7 @@ if (!values.render) {
     console.error(columns.map((name) => `${name} ${row[name]}`).join(', '))
     return row
   })
-  const today = new Date().toISOString().slice(0, 10)
-  const lines = rows.map((row) => [today, command, '', ...columns.map((name) => csvField(String(row[name])))].join(','))
-  writeFileSync(values.out, `date,command,emphasis,${columns.join(',')}\n${lines.join('\n')}\n`)
+  writeResults(values.out, 'scripts/experiments/lethal-attack.ts', rows)
 }
 
 /** The figure says no more than the CSV. */

@@ -1,19 +1,26 @@
 // The Lethal Dose Conjecture on ten Gaussians: two nearest-mean learners, one of which knows the 32 informative of 512
 // dimensions. The claim: the radius grows by about the ratio of the samples they need.
-//   npx tsx scripts/experiments/lethal-dose-toy.ts [--out checkpoints/lethal-dose-toy] [--threads 2]
+//   npx tsx scripts/experiments/lethal-dose-toy.ts [--out checkpoints/lethal-dose-toy] [--table dev/results/lethal-dose-toy.csv]
+//     [--threads 2]
 // About a minute on 2 cores.
 import { parseArgs } from 'node:util'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
-import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
-import type { FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import {
+  doseLearner,
+  type FeatureSet,
+  headLearners,
+  lethalDose,
+  lethalDoseTable,
+  writeLethalDose,
+} from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
+import { writeResults } from '../support/results-file.ts'
+import { doseTable } from './support/dose-table.ts'
 
 const { values } = parseArgs({
   options: {
     out: { type: 'string', default: 'checkpoints/lethal-dose-toy' },
+    table: { type: 'string', default: 'dev/results/lethal-dose-toy.csv' },
     rows: { type: 'string', default: '24000' },
     separation: { type: 'string', default: '0.5' },
     threads: { type: 'string', default: '2' },
@@ -61,4 +68,6 @@ const report = await lethalDose(
   { partitions: [5, 10, 20, 40, 80, 160, 320, 500, 640, 1000].filter((k) => k <= rows / 8), subsets: 100 },
 )
 await writeLethalDose(values.out, report)
+const shown = [20, 80, 320, 1000].filter((k) => report.learners[0].rows.some(({ partitions }) => partitions === k))
+writeResults(values.table, 'scripts/experiments/lethal-dose-toy.ts', doseTable(report, 0.5, shown))
 console.log(`${lethalDoseTable(report)}\nwritten to ${values.out}`)

@@ -6,7 +6,7 @@
 // --only (tube, random, frame) share a folder; one without these then prints the table of all.
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import type { MaskKind } from '../../src/mask/mask.ts'
+import type { MaskKind } from '../../src/model.ts'
 import {
   type Cell,
   Cells,
@@ -17,7 +17,7 @@ import {
   pretrainOnce,
   smallPretraining,
   testOnce,
-} from './study.ts'
+} from './support/study.ts'
 
 const { values } = parseArgs({
   options: {

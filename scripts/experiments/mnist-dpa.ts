@@ -11,19 +11,31 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { certify } from '../../src/certify/certify.ts'
-import type { FeatureSet } from '../../src/certify/ensemble/feature-set.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import type { HeadOptions } from '../../src/certify/ensemble/heads/list.ts'
-import { type CertificateRun, certifiedAccuracyCurve } from '../../src/certify/files/certificate-file.ts'
-import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
-import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
-import { renderChart } from '../../src/format/chart.ts'
-import { trainedSpread } from './certify-learners.ts'
-import { imageEncoder } from './mnist/encoder-features.ts'
-import { type FeatureName, featureSet, firstImages, fixedProvenance, mnistFolder, readMnist } from './mnist/images.ts'
-import { scratchLearners } from './mnist/scratch.ts'
+import { ruleNamed } from '../../src/certify/rules/list.ts'
+import {
+  type CertificateRun,
+  certifiedAccuracyCurve,
+  certify,
+  type EncoderProvenance,
+  type FeatureSet,
+  type HeadOptions,
+  headLearners,
+  needsSpread,
+  type Rule,
+  renderChart,
+} from '../../src/certify.ts'
+import { trainedSpread } from './support/certify-learners.ts'
+import { imageEncoder } from './support/mnist/encoder-features.ts'
+import {
+  type FeatureName,
+  featureSet,
+  firstImages,
+  fixedProvenance,
+  mnistFolder,
+  readMnist,
+} from './support/mnist/images.ts'
+import { scratchLearners } from './support/mnist/scratch.ts'
 
 const { values } = parseArgs({
   options: {

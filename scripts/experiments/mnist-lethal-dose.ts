@@ -1,18 +1,25 @@
 // Lethal dose on MNIST as still images: learning curves of closed-form learners, the radius they predict, and the radius
 // that real partitions reach.
 //   npx tsx scripts/experiments/mnist-lethal-dose.ts [--out checkpoints/mnist-lethal-dose] [--inputs 2000] [--threads 2]
+//     [--table dev/results/mnist-lethal-dose.csv]
 // About 5 minutes on 2 cores.
 import { parseArgs } from 'node:util'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
-import { lethalDoseTable, writeLethalDose } from '../../src/certify/dose/lethal-dose-report.ts'
-import { selectRows } from '../../src/certify/ensemble/feature-set.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { type FeatureName, featureSet, fixedProvenance, mnistFolder, readMnist } from './mnist/images.ts'
+import {
+  doseLearner,
+  headLearners,
+  lethalDose,
+  lethalDoseTable,
+  selectRows,
+  writeLethalDose,
+} from '../../src/certify.ts'
+import { writeResults } from '../support/results-file.ts'
+import { doseTable } from './support/dose-table.ts'
+import { type FeatureName, featureSet, fixedProvenance, mnistFolder, readMnist } from './support/mnist/images.ts'
 
 const { values } = parseArgs({
   options: {
     out: { type: 'string', default: 'checkpoints/mnist-lethal-dose' },
+    table: { type: 'string', default: 'dev/results/mnist-lethal-dose.csv' },
     inputs: { type: 'string', default: '2000' },
     threads: { type: 'string', default: '2' },
   },
@@ -43,4 +50,5 @@ const report = await lethalDose(
   },
 )
 await writeLethalDose(values.out, report)
+writeResults(values.table, 'scripts/experiments/mnist-lethal-dose.ts', doseTable(report, 0.7, [500, 1000, 2000, 3000]))
 console.log(`${lethalDoseTable(report)}\nwritten to ${values.out}`)

@@ -11,10 +11,9 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import type { FinetuneInput } from '../../src/finetune/configuration.ts'
+import { type Curve, renderChart } from '../../src/certify.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
-import { type Curve, renderChart } from '../../src/format/chart.ts'
-import type { RunInput } from '../../src/train/configuration.ts'
+import type { FinetuneInput, RunInput } from '../../src/index.ts'
 import {
   Cells,
   learningCurve,
@@ -25,7 +24,7 @@ import {
   smallPretraining,
   stepsWithin,
   testOnce,
-} from './study.ts'
+} from './support/study.ts'
 
 const { values } = parseArgs({
   options: {

@@ -16,15 +16,15 @@ import {
   compareReadouts,
   describeChoice,
 } from '../../src/finetune/choose-readout.ts'
-import { Graph } from '../../src/graph/graph.ts'
-import { freshEncoder, openEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
-import { computeFeatures } from '../../src/inference/features.ts'
-import { tokenGrid } from '../../src/model/configuration.ts'
-import { readoutChoices, readTokens } from '../../src/model/readout.ts'
-import { automaticReadout, readoutName } from '../../src/model/readout-name.ts'
+import { Graph } from '../../src/graph.ts'
+import { computeFeatures, openEncoder } from '../../src/index.ts'
+import { freshEncoder, patchSource, type TokenSource } from '../../src/inference/encoder-source.ts'
+import { readoutChoices } from '../../src/model/readout.ts'
+import { automaticReadout } from '../../src/model/readout-name.ts'
+import { readoutName, readTokens, tokenGrid } from '../../src/model.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
-import { answers, balanced, drawsOf, interval, type Rows, readList, type Video } from './readout-heads.ts'
+import { answers, balanced, drawsOf, interval, type Rows, readList, type Video } from './support/readout-heads.ts'
 
 const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3'
 const { values, positionals } = parseArgs({

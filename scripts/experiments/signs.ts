@@ -1,17 +1,16 @@
 /**
- * Signs of learning of the checkpoints of a run, on any videos, beside those of fresh weights. Prints CSV.
+ * Signs of learning of the checkpoints of a run, on any videos, beside those of fresh weights. Writes CSV.
  *
- *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2]
+ *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2] [--out dev/results/signs.csv]
  */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { initialize } from '../../src/model/initialize.ts'
-import { parameterShapes } from '../../src/model/parameters.ts'
+import { listVideos, openCheckpoint } from '../../src/index.ts'
+import { initialize, parameterShapes } from '../../src/model.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
-import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { ProbeVideos, signsProgramOf } from '../../src/train/signs/probe-videos.ts'
-import { listVideos } from '../../src/video/source.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,6 +18,7 @@ const { values, positionals } = parseArgs({
     run: { type: 'string' },
     videos: { type: 'string', default: '200' },
     stride: { type: 'string', default: '2' },
+    out: { type: 'string', default: 'dev/results/signs.csv' },
   },
 })
 if (values.run === undefined || positionals.length === 0) throw new Error('Expected VIDEOS... --run RUN.')
@@ -33,7 +33,7 @@ const videos = new ProbeVideos({
   ...{ entries, count: Math.min(Number(values.videos), entries.length), model },
   timing: { stride: Number(values.stride), fps: null },
 })
-console.log('weights,arrowOfTime,flowDirection,effectiveRank,videos')
+const table: ResultRow[] = []
 try {
   const encoder = new Set(parameterShapes(model, 'encoder').keys())
   for (const step of [0, ...steps]) {
@@ -46,8 +46,17 @@ try {
     if (signs === null) throw new Error('Expected more videos that can be read.')
     const { arrowOfTime, flowDirection, effectiveRank, videos: count } = signs
     const name = step === 0 ? 'fresh' : path.basename(directory.checkpointPath(step))
-    console.log([name, arrowOfTime, flowDirection, effectiveRank, count].join(','))
+    table.push({
+      ...{ weights: name, 'arrow of time': arrowOfTime.toFixed(3), 'direction of flow': flowDirection.toFixed(3) },
+      ...{ 'effective rank': effectiveRank.toFixed(1), videos: count },
+    })
+    console.error(
+      Object.entries(table[table.length - 1])
+        .map(([column, cell]) => `${column} ${cell}`)
+        .join(', '),
+    )
   }
 } finally {
   await session.close()
 }
+writeResults(values.out, 'scripts/experiments/signs.ts', table)

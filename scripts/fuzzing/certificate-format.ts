@@ -1,21 +1,25 @@
 /** A certificate with its files, as `videomae verify` reads those of strangers. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { attestCertificate } from '../../src/certify/attest/attest.ts'
-import { certify } from '../../src/certify/certify.ts'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { lethalDose } from '../../src/certify/dose/lethal-dose.ts'
-import { proposeFromDose, readDoseStudy } from '../../src/certify/dose/proposal.ts'
-import { digestRows } from '../../src/certify/ensemble/feature-set.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { writeBallots } from '../../src/certify/files/stored-votes.ts'
-import { certifyImported } from '../../src/certify/import-votes.ts'
-import { ballotsFromScores } from '../../src/certify/rules/ballot.ts'
-import { needsSpread, type Rule } from '../../src/certify/rules/list.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import {
+  attestCertificate,
+  ballotsFromScores,
+  certify,
+  certifyImported,
+  digestRows,
+  doseLearner,
+  headLearners,
+  lethalDose,
+  needsSpread,
+  proposeFromDose,
+  type Rule,
+  readDoseStudy,
+  writeCertificate,
+} from '../../src/certify.ts'
 import { writeFileAtomic } from '../../src/format/atomic.ts'
+import { RandomStream } from '../../src/model.ts'
 import { type Format, mutateDocument, single } from './format.ts'
 import { mutateBytes } from './mutations.ts'
 

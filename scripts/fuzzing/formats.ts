@@ -1,25 +1,26 @@
 /** Every format that this program reads: a whole sample of it, a change of it, and what reads it. */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { importBallots } from '../../src/certify/import-votes.ts'
-import { VideoMaeError } from '../../src/core/errors.ts'
-import type { RandomStream } from '../../src/core/random.ts'
-import { exportClassifier } from '../../src/export/classifier.ts'
-import { loadFinetuneConfiguration } from '../../src/finetune/configuration.ts'
+import { importBallots } from '../../src/certify.ts'
 import { readNpy, writeNpy } from '../../src/format/npy.ts'
 import { decodeModel } from '../../src/format/onnx.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/format/safetensors.ts'
+import {
+  exportClassifier,
+  listVideos,
+  loadFinetuneConfiguration,
+  loadRunConfiguration,
+  VideoMaeError,
+} from '../../src/index.ts'
 import { type Classifier, classifierShapes, openClassifier, saveClassifier } from '../../src/inference/classifier.ts'
 import { FeatureStore } from '../../src/inference/feature-store.ts'
 import { openOnnxClassifier } from '../../src/inference/onnx-classifier.ts'
-import { resolveConfiguration } from '../../src/model/configuration.ts'
-import { initialize } from '../../src/model/initialize.ts'
+import { initialize, type RandomStream, resolveConfiguration } from '../../src/model.ts'
 import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.ts'
-import { loadRunConfiguration } from '../../src/train/configuration-file.ts'
 import { emptyMetrics } from '../../src/train/metrics.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
-import { listVideos, readVideos } from '../../src/video/source.ts'
+import { readVideos } from '../../src/video.ts'
 import { certificateFormats } from './certificate-format.ts'
 import { datasetFormats } from './dataset-formats.ts'
 import { ensembleFormats } from './ensemble-format.ts'

@@ -7,9 +7,9 @@ import {
   spreadReach,
   trueRadius,
 } from '../../src/certify/rules/brute-force.ts'
-import { needsRankings, type Rule } from '../../src/certify/rules/list.ts'
 import { plurality, tally } from '../../src/certify/rules/plurality.ts'
-import { RandomStream } from '../../src/core/random.ts'
+import { needsRankings, type Rule } from '../../src/certify.ts'
+import { RandomStream } from '../../src/model.ts'
 import { certifyVector, electRunOff, type Question, type Vector } from './conformance.ts'
 
 /** Drawn for each rule; with two classes, near ties, abstentions and absent classes among them. */

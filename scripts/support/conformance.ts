@@ -1,8 +1,8 @@
 /** The form of conformance vectors (examples/conformance), and what the script and the test of them share. */
-import { type Ballots, emptyBallots } from '../../src/certify/rules/ballot.ts'
-import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
+import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { certifyUnitFlips } from '../../src/certify/rules/label-flip.ts'
 import type { RunRule } from '../../src/certify/rules/list.ts'
+import { type Ballots, certifyBallots } from '../../src/certify.ts'
 
 export interface Vector {
   readonly id: string

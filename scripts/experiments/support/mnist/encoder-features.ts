@@ -1,14 +1,16 @@
 /** MNIST read as still clips: every frame of a clip is the same digit, and a video encoder sees it like any other clip. */
-import type { FeatureSet } from '../../../src/certify/ensemble/feature-set.ts'
-import { unitRows } from '../../../src/certify/ensemble/feature-set.ts'
-import type { EncoderProvenance } from '../../../src/certify/threat/threat.ts'
-import { openFeatureSource } from '../../../src/certify/videos/feature-source.ts'
-import { encoderProvenance } from '../../../src/certify/videos/provenance.ts'
-import { runClips } from '../../../src/engine/run-clips.ts'
-import { featureProgram } from '../../../src/inference/encoder-source.ts'
-import type { TokenGrid } from '../../../src/mask/grid.ts'
-import { tokenGrid } from '../../../src/model/configuration.ts'
-import { chooseEngine } from '../../../src/train/engine-choice.ts'
+import { unitRows } from '../../../../src/certify/ensemble/feature-set.ts'
+import {
+  type EncoderProvenance,
+  encoderProvenance,
+  type FeatureSet,
+  openFeatureSource,
+} from '../../../../src/certify.ts'
+import { runClips } from '../../../../src/engine/run-clips.ts'
+import { featureProgram } from '../../../../src/inference/encoder-source.ts'
+import type { TokenGrid } from '../../../../src/mask/grid.ts'
+import { tokenGrid } from '../../../../src/model.ts'
+import { chooseEngine } from '../../../../src/train/engine-choice.ts'
 import { type Images, labeledSet, side } from './images.ts'
 
 /** Places of a feature map along each axis. */

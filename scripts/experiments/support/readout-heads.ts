@@ -1,10 +1,10 @@
 // What experiments on readouts share: lists of videos, ridge heads that have not seen a part, balanced accuracy and its intervals.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { RandomStream } from '../../src/core/random.ts'
-import { StatisticsCache, trainRidge } from '../../src/numeric/ridge.ts'
-import { standardization } from '../../src/numeric/standardization.ts'
-import { Matmul } from '../../src/numeric/wasm/matmul.ts'
+import { RandomStream } from '../../../src/model.ts'
+import { StatisticsCache, trainRidge } from '../../../src/numeric/ridge.ts'
+import { standardization } from '../../../src/numeric/standardization.ts'
+import { Matmul } from '../../../src/numeric/wasm/matmul.ts'
 
 /** A row of a list. */
 export interface Video {

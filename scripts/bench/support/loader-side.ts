@@ -34,7 +34,7 @@ export interface LoaderFigures {
 const { root, kind, folder, size, frames, stride, batch, samples, workers, seconds } = JSON.parse(
   process.argv[2],
 ) as LoaderCase
-type Video = typeof import('../../src/video.ts')
+type Video = typeof import('../../../src/video.ts')
 // The program of another checkout, seen through the types of this one.
 // Older checkouts list these names in the folder.
 const entry = ['src/video.ts', 'src/video/index.ts'].map((file) => path.join(root, file)).find(existsSync)

@@ -1,14 +1,17 @@
 // What the certification experiments on videos are run with: options, the encoder, base learners on it.
 import path from 'node:path'
 import type { ParseArgsConfig } from 'node:util'
-import { doseLearner } from '../../src/certify/dose/dose-learner.ts'
-import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { votesOfInput } from '../../src/certify/rules/ballot.ts'
-import type { LearnerOptions } from '../../src/certify/videos/learners/learner-options.ts'
-import { startsFresh } from '../../src/certify/videos/learners/learner-options.ts'
-import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
-import { prepareSets } from '../../src/certify/videos/prepare.ts'
-import type { RunInput } from '../../src/train/configuration.ts'
+import { votesOfInput } from '../../../src/certify/rules/ballot.ts'
+import {
+  type CertifyVideosOptions,
+  doseLearner,
+  headLearners,
+  type LearnerOptions,
+  planCertification,
+  prepareSets,
+  startsFresh,
+} from '../../../src/certify.ts'
+import type { RunInput } from '../../../src/index.ts'
 import { beginPretraining, numberOr, pretrainOnce, type SmallModel, smallPretraining } from './study.ts'
 
 /**

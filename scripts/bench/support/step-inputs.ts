@@ -1,9 +1,11 @@
-import { RandomStream } from '../../src/core/random.ts'
-import { buildFinetuneProgram } from '../../src/model/classify.ts'
-import { clipShape } from '../../src/model/configuration.ts'
-import { buildEncodeProgram } from '../../src/model/encode-program.ts'
-import { parameterShapes } from '../../src/model/parameters.ts'
-import { buildPretrainProgram } from '../../src/model/pretrain.ts'
+import {
+  buildEncodeProgram,
+  buildFinetuneProgram,
+  buildPretrainProgram,
+  clipShape,
+  parameterShapes,
+  RandomStream,
+} from '../../../src/model.ts'
 import { stepTokens, trainStepCases } from './train-step-cases.ts'
 
 /** The programs of a case, random inputs (without `step`), and the shapes of its parameters. */

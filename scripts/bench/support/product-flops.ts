@@ -1,4 +1,4 @@
-import type { Program, ProgramNode } from '../../src/graph/program.ts'
+import type { Program, ProgramNode } from '../../../src/graph.ts'
 
 const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 

@@ -2,18 +2,26 @@
 // equal accuracy, curves.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { certify, scoredRadii } from '../../src/certify/certify.ts'
-import type { BucketKey } from '../../src/certify/ensemble/buckets.ts'
-import { sha256 } from '../../src/certify/ensemble/hash.ts'
-import { type CertificateRun, certifiedAccuracyCurve, runName } from '../../src/certify/files/certificate-file.ts'
-import { needsSpread, type Rule, ruleNamed } from '../../src/certify/rules/list.ts'
-import { summarizeRadii } from '../../src/certify/rules/metrics.ts'
-import type { Threat } from '../../src/certify/threat/threat.ts'
-import { isHeadKind } from '../../src/certify/videos/learners/learner-options.ts'
-import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
-import { prepareLearners } from '../../src/certify/videos/prepare.ts'
-import { writeFileAtomic } from '../../src/format/atomic.ts'
-import { renderChart } from '../../src/format/chart.ts'
+import { scoredRadii } from '../../../src/certify/certify.ts'
+import { sha256 } from '../../../src/certify/ensemble/hash.ts'
+import { runName } from '../../../src/certify/files/certificate-file.ts'
+import { ruleNamed } from '../../../src/certify/rules/list.ts'
+import {
+  type BucketKey,
+  type CertificateRun,
+  type CertifyVideosOptions,
+  certifiedAccuracyCurve,
+  certify,
+  isHeadKind,
+  needsSpread,
+  planCertification,
+  prepareLearners,
+  type Rule,
+  renderChart,
+  summarizeRadii,
+  type Threat,
+} from '../../../src/certify.ts'
+import { writeFileAtomic } from '../../../src/format/atomic.ts'
 import type { StudyLearner } from './certify-learners.ts'
 
 /** What is certified: one division of the videos, or several folds that are pooled. */

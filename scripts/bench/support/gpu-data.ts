@@ -1,6 +1,6 @@
-import { runSchema } from '../../src/train/configuration.ts'
-import { listSources, openPretrainData, type PretrainData } from '../../src/train/pretrain-data.ts'
-import { type ResolvedRun, resolveRun } from '../../src/train/resolve.ts'
+import { runSchema } from '../../../src/train/configuration.ts'
+import { listSources, openPretrainData, type PretrainData } from '../../../src/train/pretrain-data.ts'
+import { type ResolvedRun, resolveRun } from '../../../src/train/resolve.ts'
 
 export interface RealDataOptions {
   readonly folder: string

@@ -1,6 +1,9 @@
-import type { ModelConfiguration } from '../../src/model/configuration.ts'
-import { resolveConfiguration, tokensPerClip } from '../../src/model/configuration.ts'
-import { presetConfiguration } from '../../src/model/presets.ts'
+import {
+  type ModelConfiguration,
+  presetConfiguration,
+  resolveConfiguration,
+  tokensPerClip,
+} from '../../../src/model.ts'
 
 /** What a step is: pretraining, full fine-tuning with 10 classes, or features of the mean of all tokens. */
 export type StepJob = 'pretrain' | 'finetune' | 'features'

@@ -1,12 +1,11 @@
 /** Small video models that are trained from scratch on still clips of digits, one for each partition. */
-import { engineLearners } from '../../../src/certify/videos/learners/family.ts'
-import { FrameStore } from '../../../src/certify/videos/learners/frame-store.ts'
-import { frameTrainer } from '../../../src/certify/videos/learners/frame-trainer.ts'
-import type { VideoInputs, VideoSet } from '../../../src/certify/videos/learners/video-set.ts'
-import { finetuneConfiguration } from '../../../src/finetune/configuration.ts'
-import { freshEncoder } from '../../../src/inference/encoder-source.ts'
-import { FeatureStore } from '../../../src/inference/feature-store.ts'
-import { resolveConfiguration } from '../../../src/model/configuration.ts'
+import { FrameStore } from '../../../../src/certify/videos/learners/frame-store.ts'
+import { frameTrainer } from '../../../../src/certify/videos/learners/frame-trainer.ts'
+import { engineLearners, type VideoInputs, type VideoSet } from '../../../../src/certify.ts'
+import { finetuneConfiguration } from '../../../../src/index.ts'
+import { freshEncoder } from '../../../../src/inference/encoder-source.ts'
+import { FeatureStore } from '../../../../src/inference/feature-store.ts'
+import { resolveConfiguration } from '../../../../src/model.ts'
 import { digestImages, type Images, side } from './images.ts'
 
 const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 0 }

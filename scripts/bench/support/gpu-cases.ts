@@ -1,13 +1,18 @@
-import { RandomStream } from '../../src/core/random.ts'
-import type { RunInputs } from '../../src/engine/engine.ts'
-import { createMask } from '../../src/mask/mask.ts'
-import { buildFinetuneProgram } from '../../src/model/classify.ts'
-import { clipShape, type ModelConfiguration, resolveConfiguration, tokenGrid } from '../../src/model/configuration.ts'
-import { initialize } from '../../src/model/initialize.ts'
-import { parameterShapes } from '../../src/model/parameters.ts'
-import { presetConfiguration } from '../../src/model/presets.ts'
-import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import type { TrainingPrograms } from '../../src/model/training-programs.ts'
+import type { RunInputs } from '../../../src/engine/engine.ts'
+import { createMask } from '../../../src/index.ts'
+import {
+  buildFinetuneProgram,
+  buildPretrainProgram,
+  clipShape,
+  initialize,
+  type ModelConfiguration,
+  parameterShapes,
+  presetConfiguration,
+  RandomStream,
+  resolveConfiguration,
+  type TrainingPrograms,
+  tokenGrid,
+} from '../../../src/model.ts'
 
 export interface GpuCase {
   readonly name: string

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { findProgram, type Program } from '../../src/video/ffmpeg/program.ts'
-import type { Box } from '../../src/video/types.ts'
+import { findProgram, type Program } from '../../../src/video/ffmpeg/program.ts'
+import type { Box } from '../../../src/video/types.ts'
 
 export interface ClipTask {
   readonly path: string
@@ -30,7 +30,7 @@ export interface Rival {
  */
 export async function startPyav(python: string, way: 'reformat' | 'filters'): Promise<Rival | undefined> {
   if (spawnSync(python, ['-c', 'import av, numpy']).status !== 0) return undefined
-  const script = fileURLToPath(new URL('./decode_pyav.py', import.meta.url))
+  const script = fileURLToPath(new URL('../decode_pyav.py', import.meta.url))
   const child: ChildProcess = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] })
   const lines: Interface = createInterface({ input: child.stdout! })
   const next = lines[Symbol.asyncIterator]()

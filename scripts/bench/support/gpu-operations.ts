@@ -1,4 +1,4 @@
-import type { Program } from '../../src/graph/program.ts'
+import type { Program } from '../../../src/graph.ts'
 
 /**
  * Floating-point operations of one run of a program, two per multiply-add: products and attention, forward and

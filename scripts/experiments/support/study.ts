@@ -3,14 +3,18 @@
 import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { VideoMaeError } from '../../src/core/errors.ts'
-import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
-import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { findCheckpoint } from '../../src/train/checkpoint.ts'
-import { type RunInput, runSchema } from '../../src/train/configuration.ts'
-import { pretrain } from '../../src/train/pretrain.ts'
-import { RunDirectory } from '../../src/train/run-directory.ts'
+import {
+  type FinetuneInput,
+  finetune,
+  finetuneConfiguration,
+  pretrain,
+  type RunInput,
+  VideoMaeError,
+} from '../../../src/index.ts'
+import { generateMotionDataset } from '../../../src/synthetic/generate.ts'
+import { findCheckpoint } from '../../../src/train/checkpoint.ts'
+import { runSchema } from '../../../src/train/configuration.ts'
+import { RunDirectory } from '../../../src/train/run-directory.ts'
 
 /** One result; `key` names what was done, so that a study that was stopped goes on where it was. */
 export interface Cell {

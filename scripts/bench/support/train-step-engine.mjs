@@ -4,14 +4,14 @@
  * device. Plain JavaScript on dist/, so that nothing else runs in the measured process.
  */
 import { createInterface } from 'node:readline'
-import { RandomStream } from '../../dist/core/random.js'
-import { engineNamed } from '../../dist/engine/index.js'
-import { buildFinetuneProgram } from '../../dist/model/classify.js'
-import { clipShape } from '../../dist/model/configuration.js'
-import { buildEncodeProgram } from '../../dist/model/encode-program.js'
-import { initialize } from '../../dist/model/initialize.js'
-import { parameterShapes } from '../../dist/model/parameters.js'
-import { buildPretrainProgram } from '../../dist/model/pretrain.js'
+import { RandomStream } from '../../../dist/core/random.js'
+import { engineNamed } from '../../../dist/engine/index.js'
+import { buildFinetuneProgram } from '../../../dist/model/classify.js'
+import { clipShape } from '../../../dist/model/configuration.js'
+import { buildEncodeProgram } from '../../../dist/model/encode-program.js'
+import { initialize } from '../../../dist/model/initialize.js'
+import { parameterShapes } from '../../../dist/model/parameters.js'
+import { buildPretrainProgram } from '../../../dist/model/pretrain.js'
 
 const { job, configuration, batch, visible, predicted, total, dual, engine, precision, threads, device } = JSON.parse(
   process.argv[2],

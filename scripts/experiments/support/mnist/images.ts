@@ -2,11 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import type { FeatureSet } from '../../../src/certify/ensemble/feature-set.ts'
-import { sha256 } from '../../../src/certify/ensemble/hash.ts'
-import type { EncoderProvenance } from '../../../src/certify/threat/threat.ts'
-import { RandomStream } from '../../../src/core/random.ts'
-import { Matmul } from '../../../src/numeric/wasm/matmul.ts'
+import { sha256 } from '../../../../src/certify/ensemble/hash.ts'
+import type { EncoderProvenance, FeatureSet } from '../../../../src/certify.ts'
+import { RandomStream } from '../../../../src/model.ts'
+import { Matmul } from '../../../../src/numeric/wasm/matmul.ts'
 
 export const side = 28
 const pixels = side * side
