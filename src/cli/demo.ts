@@ -1,4 +1,3 @@
-import path from 'node:path'
 import { percent } from '../core/percent.ts'
 import type { DemoCertificates, DemoEnsemble } from '../demo/certified.ts'
 import { type DemoResult, runDemo } from '../demo/demo.ts'
@@ -8,6 +7,7 @@ import { interruptSignal } from './interrupt.ts'
 import { invocation } from './invocation.ts'
 import { openPage } from './open-page.ts'
 import { requirePage } from './page.ts'
+import { shownPath } from './shown-path.ts'
 
 /** `videomae demo`. Progress goes to stderr, the result to stdout. */
 export async function demoCommand({ json, ...options }: DemoCommandOptions): Promise<void> {
@@ -60,26 +60,25 @@ function summary(
   { videos, run, loss, reconstructions, encoder, certificates, pages }: DemoResult,
   seconds: number,
 ): string {
-  const shown = (file: string): string => path.relative('.', file) || file
   const program = invocation()
-  const pictures = reconstructions.map(({ picture, animation }) => `  ${shown(picture)}, ${shown(animation)}`)
-  const certified = shown(certificates.pretrained.folder)
+  const pictures = reconstructions.map(({ picture, animation }) => `  ${shownPath(picture)}, ${shownPath(animation)}`)
+  const certified = shownPath(certificates.pretrained.folder)
   return `
 Done in ${formatSeconds(seconds)}. Loss ${loss.first.toFixed(4)} -> ${loss.last.toFixed(4)} over ${run.steps} steps, ${run.clips} clips.
 ${run.warnings.map((warning) => `warning: ${warning}\n`).join('')}
 ${certificateText(certificates)}
 
-videos            ${shown(videos)}, labeled: ${shown(certificates.list)}
-run               ${shown(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
-checkpoint        ${shown(run.checkpoint)} (Hugging Face layout)
-encoder           ${shown(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
+videos            ${shownPath(videos)}, labeled: ${shownPath(certificates.list)}
+run               ${shownPath(run.run)} (metrics.jsonl, TensorBoard events, checkpoints)
+checkpoint        ${shownPath(run.checkpoint)} (Hugging Face layout)
+encoder           ${shownPath(encoder.files[0])} (largest difference from the ${encoder.check.engine} engine ${encoder.check.largestDifference.toExponential(1)})
 reconstructions   original | masked | prediction | prediction + true patch mean and std:
 ${pictures.join('\n')}
 certificate       ${certified}/certificate.json
-pages             ${pages.map(shown).join(', ')}
+pages             ${pages.map(shownPath).join(', ')}
 
 Next:
-  ${program} predict ${shown(videos)} --certified ${certified}
+  ${program} predict ${shownPath(videos)} --certified ${certified}
   ${program} verify ${certified}
 On your own videos:
   ${program} inspect FOLDER

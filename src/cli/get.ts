@@ -1,4 +1,3 @@
-import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { type GottenWeights, getWeights } from '../hub/get-weights.ts'
@@ -6,6 +5,7 @@ import { type KnownWeights, knownWeights, parseReference } from '../hub/referenc
 import { ProgressDisplay } from '../train/progress.ts'
 import type { GetCommandOptions } from './commands/get.ts'
 import { interruptSignal } from './interrupt.ts'
+import { shownPath } from './shown-path.ts'
 
 /** `videomae get`. Without a name: what can be had by name. */
 export async function getCommand(
@@ -47,7 +47,7 @@ export function megabytes(display: ProgressDisplay): (done: number, total: numbe
 export function gottenLines(gotten: GottenWeights): string[] {
   const { folder, repository, commit, license, files, knownDigest, received } = gotten
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  const shown = path.relative('.', folder) || folder
+  const shown = shownPath(folder)
   return [
     `${repository} at commit ${commit.slice(0, 12)}: ${files.map(({ name }) => name).join(', ')}`,
     `${megabytesOf(received)} received, ${megabytesOf(bytes)} in ${shown}`,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { ReportOptions } from '../report/results/write-report.ts'
 import { invocation } from './invocation.ts'
+import { shownPath } from './shown-path.ts'
 
 /**
  * Before the work, not behind it: refuses the place of a page where another file is.
@@ -49,7 +50,7 @@ export function addressLine(address: string): string {
 
 /** How to get a page about a run. */
 export function pageHint(run: string): string {
-  const shown = path.relative('.', run) || '.'
+  const shown = shownPath(run)
   const word = /^[\w@%+=:,./\\-]+$/.test(shown) ? shown : JSON.stringify(shown)
   const before = oldPage(run) === null ? '' : ' (report.html there is from before)'
   return `a page      ${invocation()} report ${word}${before}\n`

@@ -1,6 +1,6 @@
-import path from 'node:path'
 import { writeReport } from '../report/results/write-report.ts'
 import type { ReportCommandOptions } from './commands/report.ts'
+import { shownPath } from './shown-path.ts'
 
 const kinds = {
   certificate: 'a certificate',
@@ -17,6 +17,6 @@ export async function reportCommand(place: string, { json = false, ...options }:
   }
   const { kind, source, file, bytes } = written
   process.stdout.write(
-    `${path.relative('.', source) || source} is ${kinds[kind]}\npage  ${path.relative('.', file) || file} (${Math.ceil(bytes / 1000)} kB)\n`,
+    `${shownPath(source)} is ${kinds[kind]}\npage  ${shownPath(file)} (${Math.ceil(bytes / 1000)} kB)\n`,
   )
 }

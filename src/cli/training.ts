@@ -1,4 +1,3 @@
-import path from 'node:path'
 import { unusedArgument } from '../core/errors.ts'
 import type { Ranks } from '../distributed/ranks.ts'
 import type { LiveControls } from '../report/live/document.ts'
@@ -15,6 +14,7 @@ import type { PretrainCommandOptions } from './commands/pretrain.ts'
 import { interruptSignal } from './interrupt.ts'
 import { addressLine } from './page.ts'
 import { formatRanks } from './ranks.ts'
+import { shownPath } from './shown-path.ts'
 
 /** Options that every command that trains has. */
 export type TrainingCommandOptions = Pick<
@@ -75,7 +75,7 @@ export function dryRunSummary({ opened, unreadable }: OpenedVideos): string {
 
 async function livePageOf(folder: string, controls: LiveControls): Promise<LivePage> {
   const { openLivePage } = await import('../report/live/server.ts')
-  return openLivePage([{ name: path.relative('.', folder) || '.', folder }], { controls })
+  return openLivePage([{ name: shownPath(folder), folder }], { controls })
 }
 
 /**

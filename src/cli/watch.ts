@@ -7,6 +7,7 @@ import { findResult } from '../report/results/find-result.ts'
 import type { WatchCommandOptions } from './commands/watch.ts'
 import { interruptSignal } from './interrupt.ts'
 import { addressLine } from './page.ts'
+import { shownPath } from './shown-path.ts'
 
 /** `videomae watch`: a page that follows runs, until Ctrl-C. */
 export async function watchCommand(
@@ -21,7 +22,7 @@ export async function watchCommand(
   for (const folder of folders) await requireRun(folder)
   const interrupt = interruptSignal()
   const page = await openLivePage(
-    folders.map((folder) => ({ name: path.relative('.', folder) || '.', folder })),
+    folders.map((folder) => ({ name: shownPath(folder), folder })),
     { port },
   )
   // The server alone does not keep the process.

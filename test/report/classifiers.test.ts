@@ -1,18 +1,12 @@
-/** Pages of classifiers, from small results as `finetune` and `evaluate` write them. */
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { RandomStream } from '../../src/core/random.ts'
-import type { LabeledVideo } from '../../src/dataset/dataset.ts'
-import { writeSplitFile } from '../../src/dataset/split-file.ts'
-import { evaluationOf, writeEvaluation } from '../../src/inference/evaluate.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { unknownUse } from '../../src/train/training-use.ts'
 import { runHere } from '../cli/run-here.ts'
 import { checkPage, hostileNames } from './check-page.ts'
+import { makeClassifierRun, makeEvaluation } from './made-results.ts'
 
 let folder: string
 let files: readonly string[]
@@ -21,80 +15,6 @@ beforeAll(async () => {
   files = (await generateMotionDataset(path.join(folder, 'videos'), { clips: 3, size: 32, frames: 8 })).files
 }, 300_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-interface Made {
-  readonly labels?: readonly string[]
-  readonly videos?: number
-  /** Id of video i; default: files that are not there. */
-  readonly pathOf?: (i: number) => string
-  /** Probability of a wrong class of video i; default: drawn. */
-  readonly mistakeOf?: (i: number) => number | null
-}
-
-function videosOf({
-  labels = ['left', 'right', 'up'],
-  videos = 30,
-  pathOf = (i) => `/gone/${i}.mp4`,
-}: Made): LabeledVideo[] {
-  return Array.from({ length: videos }, (_, i) => {
-    const place = pathOf(i)
-    const digest = existsSync(place) ? createHash('sha256').update(readFileSync(place)).digest('hex') : null
-    const known = { label: labels[i % labels.length], class: i % labels.length, digest, group: `g${i % 10}` }
-    return { id: place, path: place, ...known }
-  })
-}
-
-/** Results with some confident mistakes. */
-async function makeEvaluation(out: string, made: Made = {}): Promise<void> {
-  const { labels = ['left', 'right', 'up'] } = made
-  const random = new RandomStream(1, 'scores')
-  const results = videosOf(made).map((video, i) => {
-    const row = Float64Array.from(labels, () => random.uniform() ** 4)
-    row[video.class] += 0.3
-    const wrong = made.mistakeOf?.(i) ?? null
-    if (wrong !== null) row.fill((1 - wrong) / (labels.length - 1))[video.class === 0 ? 2 : 0] = wrong
-    const sum = row.reduce((a, b) => a + b, 0)
-    return { video, probabilities: row.map((value) => value / sum) }
-  })
-  const failure = { id: `/gone/${labels[0]}`, code: 'VIDEO_UNREADABLE', reason: `cannot be read: ${labels[0]}` }
-  const failed = { video: results[0].video, failure }
-  await writeEvaluation(
-    out,
-    evaluationOf([...results, failed], { labels, clips: 2, crops: 1, use: unknownUse('it is a test') }),
-  )
-}
-
-async function makeRun(run: string, made: Made = {}, values: object = { mode: 'full' }): Promise<void> {
-  mkdirSync(run, { recursive: true })
-  const configuration = {
-    ...values,
-    model: { from: made.labels?.[0] ?? 'scratch' },
-    derived: { steps: 40, videos: { train: 3 } },
-  }
-  writeFileSync(path.join(run, 'config.json'), JSON.stringify(configuration))
-  const line = (step: number) => ({
-    ...{
-      step,
-      epoch: step,
-      clips: 8 * step,
-      loss: 2 / (1 + step),
-      learningRate: 1e-3,
-      weightDecay: 0.05,
-      gradientNorm: 1,
-    },
-    ...{ clipsPerSecond: 10 + step, dataWait: 0.1, memory: 1e8, engineMemory: 1e7, seconds: step },
-  })
-  const lines = (values: readonly object[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join('')
-  writeFileSync(path.join(run, 'metrics.jsonl'), lines([line(10), line(20), line(30)]))
-  const validated = [10, 20].map((step) => ({ step, accuracy: step / 40, loss: 1, videos: 12, failures: 0 }))
-  writeFileSync(path.join(run, 'validation.jsonl'), lines(validated))
-  const videos = videosOf(made)
-  await writeSplitFile(path.join(run, 'split.csv'), {
-    train: videos,
-    validation: videos.slice(0, 12),
-    test: videos,
-  } as Parameters<typeof writeSplitFile>[1])
-}
 
 const pageOf = async (place: string, options: { readonly pictures?: boolean } = {}): Promise<string> => {
   const written = await writeReport(place, { ...options, out: path.join(folder, 'page.html') })
@@ -105,7 +25,7 @@ const pageOf = async (place: string, options: { readonly pictures?: boolean } = 
 describe('the page of a classifier', () => {
   it('is well-formed, the same each time, and has the numbers of the evaluation', async () => {
     const run = path.join(folder, 'run')
-    await makeRun(run)
+    await makeClassifierRun(run)
     await makeEvaluation(path.join(run, 'evaluation'))
     const page = await pageOf(run)
     const { problems, text } = checkPage(page)
@@ -132,7 +52,7 @@ describe('the page of a classifier', () => {
       pathOf: (i: number) => (i < files.length ? files[i] : `/gone/${i}.mp4`),
       mistakeOf: (i: number) => (i < files.length ? 0.999 - i / 1000 : null),
     }
-    await makeRun(run, made)
+    await makeClassifierRun(run, made)
     await makeEvaluation(path.join(run, 'evaluation'), made)
     const page = await pageOf(run)
     const { problems, text, elements } = checkPage(page)
@@ -151,7 +71,7 @@ describe('the page of a classifier', () => {
   it('shows no frames of files that the run names and that were not evaluated', async () => {
     const run = path.join(folder, 'of somebody else')
     const made = { videos: 6, pathOf: (i: number) => files[i % files.length], mistakeOf: () => 0.99 }
-    await makeRun(run, made)
+    await makeClassifierRun(run, made)
     await makeEvaluation(path.join(run, 'evaluation'), made)
     const file = path.join(run, 'evaluation', 'predictions.jsonl')
     const lines = readFileSync(file, 'utf8')
@@ -169,7 +89,7 @@ describe('the page of a classifier', () => {
     for (const [i, name] of hostileNames.entries()) {
       const run = path.join(folder, `hostile ${i}`)
       const made = { labels: [`${name}0`, `${name}1`, `${name}2`], pathOf: (k: number) => `/gone/${name}${k}` }
-      await makeRun(run, made, { mode: 'full', name, [`${name}.`]: { [name]: name } })
+      await makeClassifierRun(run, made, { mode: 'full', name, [`${name}.`]: { [name]: name } })
       await makeEvaluation(path.join(run, 'evaluation'), made)
       const { problems, text } = checkPage(await pageOf(run))
       expect(problems, name).toEqual([])
@@ -187,7 +107,7 @@ describe('the page of a classifier', () => {
 
   it('says what is missing of a run that was cut short', async () => {
     const run = path.join(folder, 'short')
-    await makeRun(run)
+    await makeClassifierRun(run)
     const untested = checkPage(await pageOf(run))
     expect(untested.problems).toEqual([])
     expect(untested.text).toContain('the run was stopped before its test')
@@ -244,7 +164,7 @@ describe('the page of a classifier', () => {
 
   it('is not written about the configuration of another program', async () => {
     const run = path.join(folder, 'foreign')
-    await makeRun(run, {}, { mode: 'dark' })
+    await makeClassifierRun(run, {}, { mode: 'dark' })
     await expect(writeReport(run)).rejects.toMatchObject({ code: 'REPORT_NOTHING_FOUND' })
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
     writeFileSync(path.join(run, 'config.json'), `{"mode":"full","deep":${deep}}`)

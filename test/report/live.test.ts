@@ -177,7 +177,7 @@ describe('sections', () => {
 
   it('of a run say how far it is', async () => {
     const text = await textOf(['mine'])
-    expect(text).toContain('20 of 100')
+    expect(text).toContain('<dt>step</dt><dd>20<small>of 100</small></dd>')
     expect(text).toContain('1 min 20 s')
     expect(text.match(/## [A-Z][a-z]+/g)).toEqual([
       '## State',

@@ -1,86 +1,18 @@
 /** Pages of pretraining runs, from small run folders. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { reconstructionAnimation, reconstructionSheet } from '../../src/report/pictures.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { runHere } from '../cli/run-here.ts'
 import { checkPage, hostileNames } from './check-page.ts'
+import { makePretrainingRun, makeReconstruction } from './made-results.ts'
 
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-report-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-interface Made {
-  readonly lines?: number
-  readonly loss?: (step: number) => number
-  readonly meanLoss?: number
-  readonly name?: string
-  readonly bad?: number
-}
-
-function makeRun(
-  run: string,
-  { lines = 20, loss = (step) => 1 / (1 + step / 50), meanLoss = 0.99, name = 'a.mp4', bad = 0 }: Made = {},
-): void {
-  mkdirSync(path.join(run, 'step-00000100'), { recursive: true })
-  const write = (file: string, values: readonly object[]): void =>
-    writeFileSync(path.join(run, file), values.map((value) => `${JSON.stringify(value)}\n`).join(''))
-  const configuration = {
-    ...{ seed: 0, data: { path: name }, mask: { kind: 'tube', ratio: 0.75 }, batch: { size: 16 } },
-    ...{ model: { frames: 8, resolution: 48, patch: 8 }, engine: { threads: null, precision: 'float32' } },
-    ...{ derived: { steps: 400, videos: 48, parameters: 975_296 }, engineUsed: 'native' },
-  }
-  writeFileSync(path.join(run, 'config.json'), JSON.stringify(configuration))
-  write(
-    'metrics.jsonl',
-    Array.from({ length: lines }, (_, i) => ({
-      ...{
-        step: 10 * (i + 1),
-        epoch: i,
-        clips: 160 * (i + 1),
-        loss: loss(10 * (i + 1)),
-        meanLoss,
-        learningRate: 1e-3,
-        weightDecay: 0.05,
-      },
-      ...{
-        gradientNorm: 1,
-        clipsPerSecond: i === 0 ? null : 100,
-        dataWait: 0.25,
-        memory: 2e8,
-        engineMemory: 6e7,
-        seconds: i + 1,
-      },
-    })),
-  )
-  write(
-    'bad-files.jsonl',
-    Array.from({ length: bad }, (_, i) => ({
-      id: `${name}${i}`,
-      path: name,
-      code: 'VIDEO_UNREADABLE',
-      reason: `${name} cannot be opened`,
-      epoch: 0,
-      position: i,
-    })),
-  )
-  writeFileSync(
-    path.join(run, 'step-00000100', 'trainer-state.json'),
-    JSON.stringify({ step: 100, engine: 'native', engineVariant: 'avx2' }),
-  )
-}
-
-async function makeReconstruction(place: string): Promise<void> {
-  const clip = Uint8Array.from({ length: 4 * 16 * 16 * 3 }, (_, i) => (i * 7) % 256)
-  const parts = { original: clip, masked: clip, prediction: clip, predictionWithTrueStatistics: clip }
-  const size = { frames: 4, height: 16, width: 16 }
-  writeFileSync(`${place}.png`, await reconstructionSheet(parts, size))
-  writeFileSync(`${place}.webp`, await reconstructionAnimation(parts, size))
-}
 
 const pageOf = async (place: string, options: { readonly pictures?: boolean } = {}): Promise<string> => {
   const written = await writeReport(place, { ...options, out: path.join(folder, 'page.html') })
@@ -91,7 +23,7 @@ const pageOf = async (place: string, options: { readonly pictures?: boolean } = 
 describe('the page of a pretraining run', () => {
   it('is well-formed, the same each time, and sets the loss beside that of predicting the mean', async () => {
     const run = path.join(folder, 'run')
-    makeRun(run, { bad: 2 })
+    makePretrainingRun(run, { bad: 2 })
     await makeReconstruction(path.join(run, 'reconstruction'))
     writeFileSync(
       path.join(run, 'signs.jsonl'),
@@ -118,9 +50,21 @@ describe('the page of a pretraining run', () => {
     expect(without.problems).toEqual([])
   })
 
+  it('has numbers and no curve where signs of learning were measured once', async () => {
+    const run = path.join(folder, 'begun')
+    makePretrainingRun(run)
+    const signs = '{"step":0,"arrowOfTime":0.51,"flowDirection":0.6,"effectiveRank":24.6,"videos":100}\n'
+    writeFileSync(path.join(run, 'signs.jsonl'), signs)
+    const page = await pageOf(run)
+    const { problems, text } = checkPage(page)
+    expect(problems).toEqual([])
+    expect(text).toContain('direction of flow60.0 %at step 0; chance is 50 %')
+    expect(page).not.toContain('Signs of learning over the steps')
+  })
+
   it('says so where the model has learned nothing beyond the mean', async () => {
     const run = path.join(folder, 'flat')
-    makeRun(run, { loss: () => 0.995 })
+    makePretrainingRun(run, { loss: () => 0.995 })
     const { text } = checkPage(await pageOf(run))
     expect(text).toContain('has 0.99: the model has learned next to nothing')
     expect(text).toContain('is not more than 2 % below that of predicting the mean')
@@ -128,11 +72,11 @@ describe('the page of a pretraining run', () => {
 
   it('of a run without a finished log interval, or with a line that was cut short, says what there is', async () => {
     const run = path.join(folder, 'short')
-    makeRun(run, { lines: 0 })
+    makePretrainingRun(run, { lines: 0 })
     const empty = checkPage(await pageOf(run))
     expect(empty.problems).toEqual([])
     expect(empty.text).toContain('has not finished a log interval')
-    makeRun(run, { lines: 3 })
+    makePretrainingRun(run, { lines: 3 })
     const file = path.join(run, 'metrics.jsonl')
     const whole = readFileSync(file, 'utf8')
     writeFileSync(file, whole.slice(0, -40))
@@ -146,7 +90,7 @@ describe('the page of a pretraining run', () => {
   it('of names that are meant to break it is as well-formed', async () => {
     for (const [i, name] of hostileNames.entries()) {
       const run = path.join(folder, `hostile ${i}`)
-      makeRun(run, { name, bad: 1 })
+      makePretrainingRun(run, { name, bad: 1 })
       const { problems, text } = checkPage(await pageOf(run))
       expect(problems, name).toEqual([])
       if (/^[\x21-\x7e]+$/.test(name)) expect(text).toContain(`${name}0`)
@@ -155,7 +99,7 @@ describe('the page of a pretraining run', () => {
 
   it('stays small with many lines, bad files and pictures', async () => {
     const run = path.join(folder, 'long')
-    makeRun(run, { lines: 30_000, bad: 5000, loss: (step) => 1 + Math.sin(step) / 10 })
+    makePretrainingRun(run, { lines: 30_000, bad: 5000, loss: (step) => 1 + Math.sin(step) / 10 })
     await makeReconstruction(path.join(run, 'reconstruction-0'))
     const [animation, sheet] = ['webp', 'png'].map((kind) => readFileSync(path.join(run, `reconstruction-0.${kind}`)))
     for (let i = 1; i < 30; i++) {
@@ -173,7 +117,7 @@ describe('the page of a pretraining run', () => {
 describe('videomae report', () => {
   it('finds the run of a demo, with the reconstructions beside it', async () => {
     const demo = path.join(folder, 'demo')
-    makeRun(path.join(demo, 'run'))
+    makePretrainingRun(path.join(demo, 'run'))
     await makeReconstruction(path.join(demo, 'reconstruction-1'))
     const before = await runHere('report', demo)
     expect([before.code, before.document.error?.code]).toEqual([3, 'REPORT_NOTHING_FOUND'])
@@ -186,7 +130,7 @@ describe('videomae report', () => {
 
   it('refuses a checkpoint, and says what to name', async () => {
     const run = path.join(folder, 'checkpoint')
-    makeRun(run)
+    makePretrainingRun(run)
     const step = path.join(run, 'step-00000100')
     writeFileSync(path.join(step, 'config.json'), '{}')
     writeFileSync(path.join(step, 'model.safetensors'), '')

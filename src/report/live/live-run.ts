@@ -4,7 +4,7 @@ import path from 'node:path'
 import { nullIfMissing } from '../../format/missing.ts'
 import { formatSeconds } from '../../train/progress.ts'
 import { code, isolated, type Part } from '../page/html.ts'
-import type { Block, ChartFigure } from '../page/model.ts'
+import type { Block, ChartFigure, Fact } from '../page/model.ts'
 import { count, percent, significant } from '../page/numbers.ts'
 import { type ValidationLine, validationSchema } from '../results/classifier/facts.ts'
 import { validationFigure } from '../results/classifier/training.ts'
@@ -172,8 +172,18 @@ const stateTitles = ['step', 'loss', 'predicting the mean', 'validation', 'clips
 /** Of one run, numbers that fit on a phone; of several, a table. */
 function stateBlock(facts: readonly RunFacts[], now: number): Block {
   const rows = facts.map((run) => stateRow(run, now))
-  if (rows.length === 1)
-    return { kind: 'facts', facts: stateTitles.map((label, i) => ({ label, value: rows[0][i + 1] })) }
+  if (rows.length === 1) {
+    const { planned, lines } = facts[0].training
+    const step: Fact = {
+      label: 'step',
+      value: count(lines.at(-1)?.step ?? 0),
+      note: planned === null ? undefined : `of ${count(planned)}`,
+    }
+    return {
+      kind: 'facts',
+      facts: [step, ...stateTitles.slice(1).map((label, i): Fact => ({ label, value: rows[0][i + 2] }))],
+    }
+  }
   return {
     kind: 'table',
     caption: 'State of each run, from the last line of its metrics',

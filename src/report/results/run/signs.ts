@@ -3,7 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { signsFile, signsWarnings } from '../../../train/signs/run-signs.ts'
 import type { Block } from '../../page/model.ts'
-import { count, percent, significant } from '../../page/numbers.ts'
+import { count, counted, percent, significant } from '../../page/numbers.ts'
 import { readResultLines } from '../read-file.ts'
 
 const signs = z.object({
@@ -20,11 +20,13 @@ export function writtenSigns(run: string): Promise<WrittenSigns[]> {
   return readResultLines(path.join(run, signsFile), signs)
 }
 
-/** Both shares in one figure, and the rank in another; nothing where none were measured. */
+/** Both shares in one figure, and the rank in another; numbers alone after one measurement, nothing where there is none. */
 export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
   const last = lines.at(-1)
   if (last === undefined) return []
   const first = lines[0]
+  // A curve needs two points: lines from one point to its label would look like curves.
+  if (lines.length === 1) return [signsFacts(last)]
   const steps = { label: 'step', values: 'whole' } as const
   const change = (of: (line: WrittenSigns) => number, shown: (value: number) => string): string =>
     `${shown(of(first))} at step ${count(first.step)}, ${shown(of(last))} at step ${count(last.step)}`
@@ -60,4 +62,17 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
       caption: `Effective rank of the mean features (RankMe): how many directions they use (${rank}). A value near 1 means that the features have collapsed.`,
     },
   ]
+}
+
+function signsFacts({ step, flowDirection, arrowOfTime, effectiveRank, videos }: WrittenSigns): Block {
+  const note = `at step ${count(step)}; chance is 50 %`
+  return {
+    kind: 'facts',
+    facts: [
+      { label: 'direction of flow', value: percent(flowDirection), note },
+      { label: 'arrow of time', value: percent(arrowOfTime), note },
+      { label: 'effective rank', value: significant(effectiveRank), note: `at step ${count(step)}` },
+      { label: 'measured on', value: counted(videos, 'video'), note: 'of the training, without labels' },
+    ],
+  }
 }

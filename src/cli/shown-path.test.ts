@@ -1,0 +1,11 @@
+import path from 'node:path'
+import { expect, it } from 'vitest'
+import { shownPath } from './shown-path.ts'
+
+it('shows what lies below this folder by its path from here, and anything else by its whole path', () => {
+  expect(shownPath(path.resolve('checkpoints/mine'))).toBe(path.join('checkpoints', 'mine'))
+  expect(shownPath('.')).toBe('.')
+  expect(shownPath('..mine')).toBe('..mine')
+  expect(shownPath('..')).toBe(path.resolve('..'))
+  expect(shownPath('../other/run')).toBe(path.resolve('../other/run'))
+})
