@@ -257,7 +257,7 @@ it('leftovers that bear our own process number but are older than we are go too,
   await mkdir(join(folder, `.a.old-${process.pid}-0123456789ab`))
   await mkdir(join(folder, `.b.new-${process.pid}-0123456789ab`))
   expect(await cleanLeftovers(folder)).toEqual({ restored: [], deleted: [] })
-  const cleaned = await cleanLeftovers(folder, Date.now() + 60_000)
+  const cleaned = await cleanLeftovers(folder, undefined, Date.now() + 60_000)
   expect(cleaned).toEqual({ restored: ['a'], deleted: [`.b.new-${process.pid}-0123456789ab`] })
 })
 

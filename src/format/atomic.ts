@@ -15,7 +15,7 @@ import { namingFile } from '../core/system-error.ts'
  *                             missing, else delete
  *     .NAME.gone-PID-RANDOM   a directory that is being removed: to delete
  *
- * and `cleanLeftovers` does so. It is called before a run's checkpoints are listed.
+ * and `cleanLeftovers` does so. It is called before a run's checkpoints are listed, and by the next command that writes these names.
  */
 const leftover = /^\.(.+)\.(new|old|gone)-((\d+)-[0-9a-f]{12})$/
 
@@ -103,7 +103,7 @@ export async function replaceFiles(
   const temporary = siblingName(path, 'new')
   await mkdir(temporary)
   try {
-    await cleanLeftovers(directory, undefined, [basename(path)])
+    await cleanLeftovers(directory, (name) => name === basename(path))
     const written = await namingFile(path, async () => {
       const files = await write(temporary)
       await flushTree(temporary)
@@ -111,7 +111,7 @@ export async function replaceFiles(
     })
     const names = written.map((file) => basename(file))
     const parts = names.filter((name) => name !== basename(path))
-    await cleanLeftovers(directory, undefined, parts)
+    await cleanLeftovers(directory, (name) => parts.includes(name))
     await putInPlace(temporary, directory, parts, basename(path))
     return names.map((name) => (name === basename(path) ? path : join(directory, name)))
   } finally {
@@ -241,15 +241,15 @@ export interface CleanedLeftovers {
  * Undo what interrupted writers left in a directory. Leftovers of processes that still run are not touched; names of any
  * other form never are.
  *
- * @param finalNames look at the leftovers of these names only, and of what was replaced together with them: in a directory
- *   that others write to
+ * @param isOwn look at the leftovers of these names only, and of what was replaced together with them: in a directory
+ *   that others write to, perhaps from other machines, whose processes cannot be seen
  * @param startedAt when this process started, in milliseconds since 1970. A container gives each start of a program the
  *   same process number, so what bears our number but is older than we are is a leftover too.
  */
 export async function cleanLeftovers(
   directory: string,
+  isOwn: (name: string) => boolean = () => true,
   startedAt = Date.now() - process.uptime() * 1000,
-  finalNames?: readonly string[],
 ): Promise<CleanedLeftovers> {
   const restored: string[] = []
   const deleted: string[] = []
@@ -258,7 +258,7 @@ export async function cleanLeftovers(
     const [, original, state, writer, pid] = leftover.exec(name) ?? []
     return original === undefined ? [] : [{ name, original, state, writer, pid: Number(pid) }]
   })
-  const isAsked = ({ original }: { original: string }) => finalNames === undefined || finalNames.includes(original)
+  const isAsked = ({ original }: { original: string }) => isOwn(original)
   const isWritten = ({ name, pid }: { name: string; pid: number }) => isBeingWritten(place(name), pid, startedAt)
   // What was moved aside first: a name must be back before anything else of that name is judged.
   const old = found.filter(({ state }) => state === 'old')

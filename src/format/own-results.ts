@@ -1,6 +1,7 @@
 /** Whether a folder takes results of fixed names, or would lose files of other origin by them. */
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
+import { cleanLeftovers } from './atomic.ts'
 import { nullIfMissing } from './missing.ts'
 import { outputTaken } from './onnx-target.ts'
 import { openRegularFile } from './regular-file.ts'
@@ -18,12 +19,17 @@ export interface OwnResults {
 }
 
 /**
- * Refuses a folder where results would replace files of other origin.
+ * Refuses a folder where results would replace files of other origin. Removes what a killed command left of their writing.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`, `FILE_NOT_REGULAR`
  */
 export async function requireOwnResults(folder: string, own: OwnResults): Promise<void> {
   const names = await readdir(folder).catch((): string[] => [])
+  await refuseOthers(folder, names, own)
+  await removeLeftovers(folder, own.isWritten)
+}
+
+async function refuseOthers(folder: string, names: readonly string[], own: OwnResults): Promise<void> {
   const replaced = names.filter(own.isWritten).sort()
   if (replaced.length === 0) return
   if (names.includes(own.main)) {
@@ -35,7 +41,7 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
 }
 
 /**
- * Refuses a file of `--csv` that a table would replace, unless it is an earlier one.
+ * Refuses a file of `--csv` that a table would replace, unless it is an earlier one. Removes what a killed command left of its writing.
  *
  * @param start how the table begins; its first 100 characters count
  * @param what an earlier one in words, for the message
@@ -44,6 +50,11 @@ export async function requireOwnResults(folder: string, own: OwnResults): Promis
 export async function requireOwnTable(file: string, start: string, what: string): Promise<void> {
   const found = await startOf(file).catch(nullIfMissing)
   if (found !== null && found !== '' && !found.startsWith(start.slice(0, 100))) throw outputTaken(file, what, '--csv')
+  await removeLeftovers(path.dirname(file), (name) => name === path.basename(file))
+}
+
+async function removeLeftovers(folder: string, isOwn: (name: string) => boolean): Promise<void> {
+  await cleanLeftovers(folder, isOwn).catch(() => {}) // What cannot be removed is in nobody's way.
 }
 
 /** Whether a file is empty or has this beginning. */

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../core/make-folder.ts'
-import { replaceFile } from '../format/atomic.ts'
+import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import type { HubReference } from './reference.ts'
@@ -69,6 +69,7 @@ export async function publishSnapshot(
   if (revision !== commit) {
     const ref = path.join(folder, 'refs', revision)
     makeFolder(path.dirname(ref))
+    await cleanLeftovers(path.dirname(ref), (name) => name === path.basename(ref))
     await replaceFile(ref, (temporary) => writeFile(temporary, commit))
   }
   return snapshot

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
-import { replaceFile } from '../format/atomic.ts'
+import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
 import { lockRun } from '../train/run-lock.ts'
 import { blobPlaces, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
 import { downloadFile, isWhole, partialName, removeOtherParts, sizeOf } from './download.ts'
@@ -63,6 +63,7 @@ export async function getWeights(
   const files = await describeFiles(repository, settings, options)
   const lock = await lockRun(folder, options.onNote)
   try {
+    await cleanLeftovers(folder, (name) => name === recordName)
     const missing: HubFile[] = []
     for (const file of files) {
       const place = path.join(folder, file.name)

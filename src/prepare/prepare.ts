@@ -9,6 +9,7 @@ import { lockRun } from '../train/run-lock.ts'
 import { decoderRecord } from '../video/decoder.ts'
 import { encodeDefaults } from '../video/encode-defaults.ts'
 import { DecodePool } from '../video/pool.ts'
+import { preparedFile, preparedList } from '../video/prepared-folder.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -151,8 +152,8 @@ async function encodeAll(
   before: ReadonlyMap<string, PreparedRecord>,
   options: PrepareOptions,
 ): Promise<{ readonly failures: Failures; readonly encoded: number }> {
-  const { signal, onProgress } = options
-  await cleanUp(folder, jobs)
+  const { share = { index: 0, count: 1 }, signal, onProgress } = options
+  await cleanUp(folder, jobs, share.count === 1)
   const records = await RecordWriter.open(place)
   const failures = new Map<string, LeftOutReason>()
   const encoder = (await decoderRecord()) ?? 'node-av'
@@ -224,14 +225,14 @@ async function encodeAll(
 }
 
 /** What a kill left of files of this share. Those of other shares may be being written, on other machines. */
-async function cleanUp(folder: string, jobs: readonly PrepareJob[]): Promise<void> {
-  const byFolder = new Map<string, string[]>()
+async function cleanUp(folder: string, jobs: readonly PrepareJob[], alone: boolean): Promise<void> {
+  const byFolder = new Map<string, string[]>(alone ? [[folder, [preparedFile, preparedList, leftOutFile]]] : [])
   for (const { name } of jobs) {
     const place = path.join(folder, path.posix.dirname(name))
     byFolder.set(place, [...(byFolder.get(place) ?? []), path.posix.basename(name)])
   }
   for (const [place, names] of byFolder) {
-    await cleanLeftovers(place, undefined, names).catch(nullIfMissing)
+    await cleanLeftovers(place, (name) => names.includes(name)).catch(nullIfMissing)
   }
 }
 

@@ -15,7 +15,7 @@ import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { makeFolder, makeTemporaryFolder } from '../../core/make-folder.ts'
-import { replaceFile, writeFileAtomic } from '../../format/atomic.ts'
+import { cleanLeftovers, replaceFile, writeFileAtomic } from '../../format/atomic.ts'
 import { bytesOf } from '../../format/file-bytes.ts'
 import { jsonOrNull } from '../../format/json.ts'
 import { nullIfMissing } from '../../format/missing.ts'
@@ -142,6 +142,7 @@ export class FolderStore implements LearnerStore {
         for (const [name, data] of state) tensors.set(`${record.learner}/${s}/${name}`, { shape: [data.length], data })
     const records = JSON.stringify(learners.map(({ record }) => record))
     const metadata = { learners: records, digest: checkRecords(this.plan, records) }
+    await cleanLeftovers(this.directory, (name) => name === path.basename(file))
     await replaceFile(file, (temporary) => writeSafetensors(temporary, tensors, metadata))
     for (const { record } of learners) this.files.set(record.learner, file)
   }
