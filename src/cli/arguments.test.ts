@@ -1,6 +1,6 @@
 import { type Argument, CommanderError, InvalidArgumentError } from 'commander'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { collect, countOf, fraction, positive, wholeNumber } from './arguments.ts'
+import { collect, countOf, folds, fraction, positive, wholeNumber } from './arguments.ts'
 import { createProgram } from './create-program.ts'
 
 afterEach(() => void vi.restoreAllMocks())
@@ -14,6 +14,12 @@ describe('values of options', () => {
   ] as const)('%o', (parse, good, bad) => {
     for (const text of good) expect(parse(text)).toBe(Number(text))
     for (const text of bad) expect(() => parse(text), text).toThrow(InvalidArgumentError)
+  })
+
+  test('the word for the folds of the list is named where another one came', () => {
+    expect([folds('column'), folds('5')]).toEqual(['column', 5])
+    for (const text of ['Column', 'fold', '']) expect(() => folds(text), text).toThrow(/or column for the folds of/)
+    expect(() => folds('0')).toThrow(/at least 1/)
   })
 
   test('that are given several times are kept in order', () => {

@@ -35,7 +35,10 @@ export function countOf(name: CountName, option = optionOf(name), least: 0 | 1 =
 
 /** A number of folds, or the word for those of the list. */
 export function folds(value: string): number | 'column' {
-  return value === 'column' ? value : countOf('folds')(value)
+  if (value === 'column') return value
+  if (Number.isNaN(numberOf(value)))
+    throw new InvalidArgumentError('Expected a number of folds, or column for the folds of the list.')
+  return countOf('folds')(value)
 }
 
 /** How an option is given: `windowStep` as `--window-step`. */

@@ -1,7 +1,8 @@
 /** Folds of cross-validation: every video is tested once, by a classifier that has seen nothing of its group. */
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import { type LabeledVideo, sortClasses } from './dataset.ts'
+import type { SourceReading } from '../video/reading.ts'
+import { type LabeledDataset, type LabeledVideo, sortClasses } from './dataset.ts'
 import { bundles, sharedAmong } from './split.ts'
 
 /** Number of folds to draw; `column`: the folds that the list has. */
@@ -51,21 +52,43 @@ export function foldsOf(
   return found
 }
 
+type Columns = Pick<SourceReading, 'columns'>
+
+/** A column of which some rows hold folds and others parts of a split: each row is read as what it says. */
+function mixedColumn(sources: readonly Columns[]): string | null {
+  for (const { columns } of sources) {
+    const names = (told: string) => columns.filter(({ role }) => role === told).map(({ name }) => name)
+    const both = names('fold').find((name) => names('split').includes(name))
+    if (both !== undefined) return both
+  }
+  return null
+}
+
 /**
  * The folds that a list has in its column `fold`, in the order of their numbers or names.
  *
  * @throws VideoMaeError `SPLIT_INVALID` for a video without a fold, fewer than two folds, a group in several of them, or a class in one alone
  */
-export function foldsOfColumn(videos: readonly LabeledVideo[], classes: readonly string[]): Division {
+export function foldsOfColumn(
+  videos: readonly LabeledVideo[],
+  classes: readonly string[],
+  sources: readonly Columns[] = [],
+): Division {
   const without = videos.filter(({ fold }) => fold === undefined)
   if (without.length > 0) {
     const [{ id, line }] = without
+    const place = line === undefined ? id : `${id} (line ${line})`
     const none = without.length === videos.length
+    const mixed = mixedColumn(sources)
     throw invalidFolds(
       none
         ? 'Expected a column fold in the list, but no video has a fold.'
-        : `Expected a fold for every video, but ${without.length} have none; the first is ${id}${line === undefined ? '' : ` (line ${line})`}.`,
-      none ? 'Add the column, or use --folds K, which draws K folds.' : 'Complete the column, or use --folds K.',
+        : `Expected a fold for every video, but ${without.length} have none; the first is ${place}.`,
+      mixed !== null
+        ? `The column ${mixed} also has parts of a split, such as train: write a fold for each video there, and parts in a column split.`
+        : none
+          ? 'Add the column, or use --folds K, which draws K folds.'
+          : 'Complete the column, or use --folds K.',
     )
   }
   const names = sortClasses(new Set(videos.map(({ fold }) => fold!)))
@@ -95,10 +118,10 @@ export function foldsOfColumn(videos: readonly LabeledVideo[], classes: readonly
  * @throws VideoMaeError as `foldsOf` and `foldsOfColumn`
  */
 export function divisionOf(
-  { videos, classes }: { readonly videos: readonly LabeledVideo[]; readonly classes: readonly string[] },
+  { videos, classes, sources }: Pick<LabeledDataset, 'videos' | 'classes' | 'sources'>,
   { folds, ...options }: { readonly folds: Folds; readonly seed: number; readonly repeat?: number },
 ): Division {
-  if (folds === 'column') return foldsOfColumn(videos, classes)
+  if (folds === 'column') return foldsOfColumn(videos, classes, sources)
   const foldOf = foldsOf(videos, classes, { folds, ...options })
   return { foldOf, names: Array.from({ length: folds }, (_, fold) => String(fold + 1)), warnings: [] }
 }

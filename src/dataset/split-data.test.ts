@@ -100,3 +100,16 @@ it('writes a list for each fold, and none of an earlier call stays', async () =>
   expect(plain.text).toContain('note: the column fold of')
   expect(lists()).toEqual(['split.csv'])
 })
+
+it('says that a column of folds mixes them with parts', async () => {
+  const lines = ['1', '2', 'train', '1'].map((fold, i) => {
+    const label = ['run', 'walk'][i >> 1]
+    return `videos/${label}/subject${i}-${i}.mp4,${label},${fold}`
+  })
+  writeFileSync(place('list.csv'), ['path,label,fold', ...lines, ''].join('\n'))
+  const { document } = await runHere('dataset split', place('list.csv'), '--out', place('out'), '--folds', 'column')
+  expect(document.error).toMatchObject({
+    code: 'SPLIT_INVALID',
+    hint: expect.stringMatching(/^The column fold also has parts of a split/),
+  })
+})

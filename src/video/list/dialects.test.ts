@@ -236,7 +236,11 @@ describe('columns', () => {
   })
 
   test('rows are judged by themselves: a number of a fold is none among parts', () => {
-    expect(rowsOf('path,fold\nv/a.mp4,1\nv/b.mp4,test').map(({ split }) => split)).toEqual([undefined, 'test'])
+    const { rows, warnings } = list('path,fold\nv/a.mp4,1\nv/b.mp4,test')
+    expect(rows.map(({ split }) => split)).toEqual([undefined, 'test'])
+    expect(warnings).toEqual([
+      expect.stringMatching(/column fold mixes parts of a split \(test, line 3\) and folds \(1, line 2\)/),
+    ])
     expect(rowsOf('path,split\nv/a.mp4,1\nv/b.mp4,test').map(({ split }) => split)).toEqual(['1', 'test'])
   })
 

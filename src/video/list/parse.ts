@@ -95,8 +95,19 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
       empty: table.empty.length,
       directives: table.directives.length,
     },
-    warnings: [...layout.warnings, ...commentWarnings(content, table)],
+    warnings: [...layout.warnings, ...commentWarnings(content, table), ...mixedFolds(layout, rows)],
   }
+}
+
+/** A column that holds parts of a split and folds says neither for all rows. */
+function mixedFolds({ foldMayBeSplit, used }: Layout, rows: readonly ListRow[]): string[] {
+  if (!foldMayBeSplit) return []
+  const [part, fold] = [rows.find(({ split }) => split !== undefined), rows.find((row) => row.fold !== undefined)]
+  if (part === undefined || fold === undefined) return []
+  const name = used.find(({ role }) => role === 'fold')?.name
+  return [
+    `the column ${name} mixes parts of a split (${part.split}, line ${part.line}) and folds (${fold.fold}, line ${fold.line}): each row is read as what it says`,
+  ]
 }
 
 /** A comment may be a video that was not found: its name begins with `#`. */
