@@ -26,7 +26,7 @@ export const features = defineCommand({
     clips: withDefault(count('clips', 'temporal views of every video, a row each'), 1),
     crops: withDefault(count('crops', 'spatial views'), 1),
     windowStep: count('windowStep', 'sliding windows instead: frames from one start to the next'),
-    stride: count('stride', 'frames from one frame of a clip to the next; default: as trained'),
+    stride: count('stride', 'frames from one frame of a clip to the next; default: as trained, else 4; pixels: 1'),
     fps: number('rate', 'frames per second of a clip, by time; not together with --stride', positive),
     shard: text('i/n', 'only this part of the videos, e.g. 3/16'),
     out: withDefault(text('folder', 'where the files go'), 'features'),
