@@ -2,7 +2,7 @@
  * Reads changed files of every format that the program reads: each has to be read, or refused with a coded error, within
  * bounds of memory and time.
  *
- *   npx tsx scripts/fuzz.ts [--cases 10000] [--seed 1] [--format NAME] [--from CASE]
+ *   npx tsx scripts/fuzz.ts [--cases 10000] [--seed 1] [--format NAME]... [--from CASE]
  *
  * A format runs in a process of its own; one that hangs for 300 s, grows by 512 MiB or ends with another error is reported
  * with its seed and case, which repeat it. Ends with exit code 6 then. About half a minute a format at 10,000 cases.
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     cases: { type: 'string', default: '10000' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
-    format: { type: 'string' },
+    format: { type: 'string', multiple: true },
     child: { type: 'boolean', default: false },
   },
 })
@@ -37,7 +37,9 @@ async function inThisProcess(name: string): Promise<void> {
     const outcome = await fuzz(format, { folder, cases, seed, from, onCase: (_, index) => process.send?.(index) })
     const codes = Object.entries(outcome.codes).sort(([, a], [, b]) => b - a)
     const text = codes.map(([code, count]) => `${code} ${count}`).join(', ')
-    console.log(`${name}: ${outcome.cases} cases, seed ${seed}: ${outcome.read} read, ${text}; +${outcome.peakMiB} MiB`)
+    const { user, system } = process.cpuUsage()
+    const spent = `+${outcome.peakMiB} MiB, ${Math.round((user + system) / 1e6)} s of processor time`
+    console.log(`${name}: ${outcome.cases} cases, seed ${seed}: ${outcome.read} read, ${text}; ${spent}`)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -70,12 +72,13 @@ function inItsOwnProcess(name: string): Promise<boolean> {
 }
 
 if (values.child) {
-  await inThisProcess(values.format ?? '')
+  await inThisProcess(values.format?.[0] ?? '')
   process.disconnect?.()
 } else {
   let whole = true
-  for (const { name } of formats) {
-    if (values.format === undefined || values.format === name) whole = (await inItsOwnProcess(name)) && whole
-  }
+  const names = formats.map(({ name }) => name)
+  const unknown = values.format?.find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new Error(`Expected one of ${names.join(', ')}, received ${unknown}.`)
+  for (const name of values.format ?? names) whole = (await inItsOwnProcess(name)) && whole
   process.exitCode = whole ? 0 : exitCodes.checkFailed
 }

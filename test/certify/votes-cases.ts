@@ -46,7 +46,8 @@ const textDialects = [
   'names',
   'headless',
 ] as const
-const npyTypes = ['i1', 'i2', 'i4', 'i8', 'f2', 'f4', 'f8', 'u1', 'u2'] as const
+/** All but `b1`, which is refused: the two classes that it holds are written as numbers. */
+const npyTypes = ['i1', 'i2', 'i4', 'i8', 'f2', 'f4', 'f8', 'u1', 'u2', 'u4', 'u8'] as const
 type Dialect = (typeof textDialects)[number] | `npy ${(typeof npyTypes)[number]}`
 
 const pick = <T>(stream: RandomStream, from: readonly T[]): T => from[stream.integer(from.length)]
@@ -72,14 +73,19 @@ export function drawCase(stream: RandomStream, given?: { readonly inputs: number
   const favorite = pick(stream, voted)
   const bias = stream.uniform()
   const voteOf = () => (stream.uniform() < bias ? favorite : pick(stream, voted))
-  const votes = range(inputs).map(() => range(learners).map(() => (stream.integer(9) === 0 ? -1 : voteOf())))
+  // Unsigned types hold no abstention.
+  const mayAbstain = stream.integer(4) > 0
+  const votes = range(inputs).map(() =>
+    range(learners).map(() => (mayAbstain && stream.integer(9) === 0 ? -1 : voteOf())),
+  )
+  const abstain = votes.some((row) => row.includes(-1))
   const scoresOf = () => {
     const best = voteOf()
     return range(classes).map((c) => stream.integer(4) + (c === best ? 2 : 0))
   }
   const scores = range(inputs).map(() => range(learners * seeds).map(scoresOf))
   const dialects = textDialects.filter((dialect) => dialect !== 'names' || !many)
-  const types = npyTypes.filter((type) => fits(type, kind, classes))
+  const types = npyTypes.filter((type) => fits(type, kind, classes, abstain))
   const dialect: Dialect = stream.integer(3) === 0 ? `npy ${pick(stream, types)}` : pick(stream, dialects)
   const first = kind === 'votes' && dialect !== 'names' && stream.integer(3) === 0 ? 1 : 0
   const label = () => (stream.integer(4) === 0 ? null : pick(stream, voted))
@@ -88,7 +94,7 @@ export function drawCase(stream: RandomStream, given?: { readonly inputs: number
     labels: range(inputs).map(label),
     offsets: d === 1 ? [0] : [0, 1 + stream.integer(learners - 1)],
     coverage: 1 + stream.integer(3),
-    firstClass: dialect.startsWith('npy u') ? 0 : first,
+    firstClass: first,
     target: pick(stream, voted),
   }
 }
@@ -96,9 +102,9 @@ export function drawCase(stream: RandomStream, given?: { readonly inputs: number
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 /** Whether a type holds all classes, and -1 where it has to. */
-function fits(type: (typeof npyTypes)[number], kind: 'votes' | 'scores', classes: number): boolean {
+function fits(type: (typeof npyTypes)[number], kind: 'votes' | 'scores', classes: number, abstain: boolean): boolean {
   const largest = { i1: 127, i2: 32_767, f2: 2048, u1: 255, u2: 65_535 }[type as string] ?? 2 ** 24
-  return kind === 'scores' ? true : !type.startsWith('u') && classes + 1 <= largest
+  return kind === 'scores' ? true : !(abstain && type.startsWith('u')) && classes <= largest
 }
 
 /** Writes the file, and says how it is to be read: as options of the action and as arguments of the command. */
@@ -144,6 +150,8 @@ async function writeArray(
     i8: (values) => BigInt64Array.from(values, BigInt),
     u1: (values) => Uint8Array.from(values),
     u2: (values) => Uint16Array.from(values),
+    u4: (values) => Uint32Array.from(values),
+    u8: (values) => BigUint64Array.from(values, BigInt),
     f2: (values) => Uint16Array.from(values, half),
     f4: (values) => Float32Array.from(values),
     f8: (values) => Float64Array.from(values),
