@@ -104,13 +104,13 @@ interface Cast {
 
 function labelsOf(
   file: string,
-  { values, place }: NonNullable<VotesTable['labels']>,
+  { values, where }: NonNullable<VotesTable['labels']>,
   reader: ClassReader,
 ): (number | null)[] {
   return values.map((cell, row) => {
     const label = reader.label(cell)
     if (label === null) return null
-    if (!label.ok) throw invalidVotes(file, `${place(row)} ${label.problem}`, hintOfClasses)
+    if (!label.ok) throw invalidVotes(file, `${where(row)} ${label.problem}`, hintOfClasses)
     return label.value
   })
 }
@@ -158,7 +158,7 @@ function castVotes(file: string, table: VotesTable, reader: ClassReader, { class
   for (let row = 0; row < inputs; row++) {
     for (let i = 0; i < width; i++) {
       const vote = reader.vote(table.value(row, i))
-      if (!vote.ok) throw invalidVotes(file, `${table.place(row, i)} ${vote.problem}`, hintOfClasses)
+      if (!vote.ok) throw invalidVotes(file, `${table.where(row, i)} ${vote.problem}`, hintOfClasses)
       if (vote.value === abstention) abstentions++
       else lowest = Math.min(lowest, vote.value)
       ballots.ranks[row * width + i] = vote.value === abstention ? classes : vote.value
@@ -183,15 +183,15 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       const first = i * classes * seeds
       for (let at = first; at < first + classes * seeds; at++) {
         const score = reader.score(table.value(row, at))
-        if (!score.ok) throw invalidVotes(file, `${table.place(row, at)} ${score.problem}`)
+        if (!score.ok) throw invalidVotes(file, `${table.where(row, at)} ${score.problem}`)
         if (thousands === null && reader.mayBeThousands)
-          thousands = `${table.place(row, at)} is ${JSON.stringify(table.value(row, at))}`
+          thousands = `${table.where(row, at)} is ${JSON.stringify(table.value(row, at))}`
         const c = (at - first) % classes
         const sum = sums[c] + score.value
         if (!isExactSum(sums[c], score.value, sum))
           throw invalidVotes(
             file,
-            `${table.place(row, at)} makes the sum of ${seeds} seeds a whole number that a 64-bit float does not hold`,
+            `${table.where(row, at)} makes the sum of ${seeds} seeds a whole number that a 64-bit float does not hold`,
           )
         sums[c] = sum
       }
@@ -199,7 +199,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       if (!Number.isFinite(highest))
         throw invalidVotes(
           file,
-          `${table.place(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, which is no order' : 'too large to be added up'}`,
+          `${table.where(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, which is no order' : 'too large to be added up'}`,
         )
       if (sums.indexOf(highest) !== sums.lastIndexOf(highest)) ties++
       writeBallot(sums, 0, classes, ballots.ranks, (row * learners + i) * classes, classes)

@@ -30,9 +30,9 @@ export function invocation(started: StartedAs = {}): string {
   return `node ${/\s/.test(shown) ? JSON.stringify(shown) : shown}`
 }
 
-function realOrNull(place: string): string | null {
+function realOrNull(file: string): string | null {
   try {
-    return realpathSync(place)
+    return realpathSync(file)
   } catch {
     return null
   }

@@ -12,30 +12,30 @@ import { shownPath } from './shown-path.ts'
  */
 export async function requirePage(wanted: boolean | undefined, folder: string, name = 'report.html'): Promise<void> {
   if (wanted !== true) return
-  const { requireReportPlace } = await import('../report/results/write-report.ts')
-  await requireReportPlace(path.join(folder, name))
+  const { requireReportPath } = await import('../report/results/write-report.ts')
+  await requireReportPath(path.join(folder, name))
 }
 
 /**
  * Writes the page where it is wanted. Where it is not, a note says so of one that is there from before: its numbers are those of
  * another result.
  *
- * @param place file or folder of the result
+ * @param location file or folder of the result
  * @returns path of the page, in a list that is empty where none was written
  */
 export async function writePage(
   wanted: boolean | undefined,
-  place: string,
+  location: string,
   options: ReportOptions = {},
 ): Promise<string[]> {
-  const folder = place.endsWith('.json') ? path.dirname(place) : place
+  const folder = location.endsWith('.json') ? path.dirname(location) : location
   if (wanted !== true) {
     const old = oldPage(folder)
     if (old !== null) process.stderr.write(`note: ${old} was made before this result: videomae report makes it again\n`)
     return []
   }
   const { writeReport } = await import('../report/results/write-report.ts')
-  return [path.join(folder, path.basename((await writeReport(place, options)).file))]
+  return [path.join(folder, path.basename((await writeReport(location, options)).file))]
 }
 
 function oldPage(folder: string): string | null {

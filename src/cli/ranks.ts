@@ -18,9 +18,9 @@ export async function onRanks(
   options: CommonOptions,
   action: (ranks: Ranks) => Promise<void>,
 ): Promise<void> {
-  const communicator = await openCommunicator(async (place, limits) => {
+  const communicator = await openCommunicator(async (meeting, limits) => {
     const { openNcclCommunicator } = await import('../engine/cuda/ranks/open.ts')
-    return openNcclCommunicator(place, limits)
+    return openNcclCommunicator(meeting, limits)
   })
   const ranks = await Ranks.meet(communicator).catch(async (error) => {
     await communicator.abort(reportError(error, options))
@@ -45,10 +45,10 @@ export async function onRanks(
 }
 
 /** `ranks     2 over Open MPI 4.1.4: rank 0 on node1 (process 17), rank 1 on node2 (process 9); addresses: node1 10.0.0.4, node2 10.0.0.5`. */
-export function formatRanks({ communicator, places, size }: Ranks): string {
-  const shown = places.slice(0, 16).map(({ host, process: id }, rank) => `rank ${rank} on ${host} (process ${id})`)
+export function formatRanks({ communicator, processes, size }: Ranks): string {
+  const shown = processes.slice(0, 16).map(({ host, process: id }, rank) => `rank ${rank} on ${host} (process ${id})`)
   const more = size > shown.length ? `, and ${size - shown.length} more` : ''
-  const hosts = new Map(places.slice(0, 16).map(({ host, address }) => [host, address ?? 'none']))
+  const hosts = new Map(processes.slice(0, 16).map(({ host, address }) => [host, address ?? 'none']))
   const addresses = [...hosts].map(([host, address]) => `${host} ${address}`)
   return `ranks     ${size} over ${communicator.library}: ${shown.join(', ')}${more}; addresses: ${addresses.join(', ')}`
 }

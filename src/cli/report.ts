@@ -9,8 +9,8 @@ const kinds = {
 } as const
 
 /** `videomae report`. */
-export async function reportCommand(place: string, { json = false, ...options }: ReportCommandOptions): Promise<void> {
-  const written = await writeReport(place, options)
+export async function reportCommand(location: string, { json = false, ...options }: ReportCommandOptions): Promise<void> {
+  const written = await writeReport(location, options)
   if (json) {
     process.stdout.write(`${JSON.stringify(written)}\n`)
     return

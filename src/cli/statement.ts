@@ -5,12 +5,12 @@ import type { StatementCommandOptions } from './commands/statement.ts'
 import { interruptSignal } from './interrupt.ts'
 
 /** `videomae statement`. */
-export async function statementCommand(place: string, options: StatementCommandOptions): Promise<void> {
+export async function statementCommand(location: string, options: StatementCommandOptions): Promise<void> {
   const { json = false, quiet = false, audit } = options
   const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const { signal } = interrupt
-    const { statement, missing, file } = await attestCertificate(place, {
+    const { statement, missing, file } = await attestCertificate(location, {
       audit,
       signal,
       onProgress: progressOf(quiet),

@@ -13,9 +13,9 @@ export interface MemoryFiles {
  * system, systemd) limits this process. Of a group, file pages that nobody has used lately count as free.
  */
 export function availableMemory({ root = '/' }: MemoryFiles = {}): number {
-  const read = (...place: readonly string[]): string | null => {
+  const read = (...names: readonly string[]): string | null => {
     try {
-      return readFileSync(path.join(root, ...place), 'utf8')
+      return readFileSync(path.join(root, ...names), 'utf8')
     } catch {
       return null
     }
@@ -25,7 +25,7 @@ export function availableMemory({ root = '/' }: MemoryFiles = {}): number {
   return Math.max(0, Math.min(machine, ...groupRooms(read)))
 }
 
-type Read = (...place: readonly string[]) => string | null
+type Read = (...names: readonly string[]) => string | null
 
 /** What is left of every limit above this process: those of its own group and of all groups around it. */
 function groupRooms(read: Read): number[] {
@@ -37,9 +37,9 @@ function groupRooms(read: Read): number[] {
     const old = controllers.split(',').includes('memory')
     if (!old && controllers !== '') continue
     // In a container the path is often that of the host, and its own group is mounted at the top.
-    for (let place = group; ; place = path.posix.dirname(place)) {
-      rooms.push(...(old ? roomOfVersion1(read, place) : roomOfVersion2(read, place)))
-      if (place === '/' || place === '.') break
+    for (let above = group; ; above = path.posix.dirname(above)) {
+      rooms.push(...(old ? roomOfVersion1(read, above) : roomOfVersion2(read, above)))
+      if (above === '/' || above === '.') break
     }
   }
   return rooms

@@ -54,11 +54,11 @@ export function systemHint(code: string, goOn: string = goingOn.again): string {
 export function systemError(thrown: unknown, goOn: string = goingOn.again): VideoMaeError | null {
   if (thrown instanceof VideoMaeError) return withHint(thrown, goOn)
   if (!isSystemError(thrown)) return null
-  const { code, syscall, message, path: place } = thrown
+  const { code, syscall, message, path: refused } = thrown
   // Where the folder is there, only the file is missing; a new folder that cannot be made has a parent missing.
   const missing =
-    code === 'ENOENT' && syscall !== 'mkdir' && place !== undefined && existsSync(path.dirname(path.resolve(place)))
-  const where = place === undefined || message.includes(place) ? '' : ` (${place})`
+    code === 'ENOENT' && syscall !== 'mkdir' && refused !== undefined && existsSync(path.dirname(path.resolve(refused)))
+  const where = refused === undefined || message.includes(refused) ? '' : ` (${refused})`
   return new VideoMaeError(`The operating system refused: ${message}${where}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',

@@ -178,13 +178,13 @@ function requireKnown(
   const near = nearestNames(labels[0], classes, 3)
   throw new VideoMaeError(
     `Expected ${classes.length <= 8 ? `the classes ${classes.join(', ')}` : `one of ${classes.length} classes (near to ${labels[0]}: ${near.join(', ')})`} in ${source}, ` +
-      `but ${unknown.length} video${unknown.length === 1 ? ' is' : 's are'} labeled ${shown(labels, 8)}; the first is ${placeOf(unknown[0])}.`,
+      `but ${unknown.length} video${unknown.length === 1 ? ' is' : 's are'} labeled ${shown(labels, 8)}; the first is ${nameOf(unknown[0])}.`,
     { code: 'LABEL_UNKNOWN', exit: 'data', hint: 'Correct the labels, or train on data that has these classes.' },
   )
 }
 
 /** `a.mp4 (line 3)` */
-function placeOf({ id, line }: VideoEntry): string {
+function nameOf({ id, line }: VideoEntry): string {
   return line === undefined ? id : `${id} (line ${line})`
 }
 
@@ -196,7 +196,7 @@ function requireParts(source: string, entries: readonly VideoEntry[]): void {
   const near = first.split === undefined ? null : nearestKey(first.split.trim().toLowerCase(), partNames)
   const found = first.split === undefined ? 'nothing' : JSON.stringify(first.split)
   throw new VideoMaeError(
-    `Expected one of ${partNames.join(', ')} as the split of every video in ${source}, but ${placeOf(first)} has ${found}` +
+    `Expected one of ${partNames.join(', ')} as the split of every video in ${source}, but ${nameOf(first)} has ${found}` +
       `${bad.length === 1 ? '' : `, and ${bad.length - 1} more have none of them`}.${near === null ? '' : ` Did you mean ${near}?`}`,
     {
       code: 'SPLIT_INVALID',
@@ -226,7 +226,7 @@ function requireLabels(source: string, entries: readonly VideoEntry[]): void {
   const without = entries.filter((entry) => entry.label === undefined)
   if (without.length === 0) return
   throw new VideoMaeError(
-    `Expected a label for every video of ${source}, but ${without.length} have none; the first is ${placeOf(without[0])}.`,
+    `Expected a label for every video of ${source}, but ${without.length} have none; the first is ${nameOf(without[0])}.`,
     {
       code: 'LABEL_MISSING',
       exit: 'data',

@@ -100,9 +100,9 @@ export function foldsOfColumn(
   const sides = names.map((name) => [`fold ${name}`, videos.filter(({ fold }) => fold === name)] as const)
   const [group, ...more] = sharedAmong(sides, 'group')
   if (group !== undefined) {
-    const places = [...group.places].map(([fold, id]) => `${id} in ${fold}`).join(', ')
+    const shown = [...group.sides].map(([fold, id]) => `${id} in ${fold}`).join(', ')
     throw invalidFolds(
-      `Expected every group in one fold, but ${group.key} is in several: ${places}.${more.length === 0 ? '' : ` So are ${more.length} more groups.`}`,
+      `Expected every group in one fold, but ${group.key} is in several: ${shown}.${more.length === 0 ? '' : ` So are ${more.length} more groups.`}`,
       'Correct the column, or use --folds K, which keeps groups together.',
     )
   }
@@ -127,9 +127,9 @@ export function divisionOf(
 }
 
 function sharedContents(contents: ReturnType<typeof sharedAmong>): string {
-  const places = [...contents[0].places].map(([fold, id]) => `${id} in ${fold}`).join(', ')
+  const shown = [...contents[0].sides].map(([fold, id]) => `${id} in ${fold}`).join(', ')
   const several = contents.length === 1 ? 'content is' : 'contents are'
-  return `${contents.length} ${several} in several folds, e.g. ${places}; accuracy will look better than it is.`
+  return `${contents.length} ${several} in several folds, e.g. ${shown}; accuracy will look better than it is.`
 }
 
 function requireTwoFolds(videos: readonly LabeledVideo[], classes: readonly string[], foldOf: readonly number[]): void {

@@ -48,12 +48,12 @@ export function recordSplit(
   leftOut: readonly LeftOut[],
 ): SplitRecord {
   const { train = [], validation = [], test = [] } = parts
-  const places = new Map<string, number>()
+  const counts = new Map<string, number>()
   // What stands for a row that never became a video may read like the id of one.
   const outOfVideos = leftOut.filter(({ code }) => code !== 'unusable' && code !== 'repeated')
-  for (const { id } of [...train, ...validation, ...test, ...outOfVideos]) places.set(id, (places.get(id) ?? 0) + 1)
+  for (const { id } of [...train, ...validation, ...test, ...outOfVideos]) counts.set(id, (counts.get(id) ?? 0) + 1)
   for (const { id } of videos) {
-    const count = places.get(id) ?? 0
+    const count = counts.get(id) ?? 0
     if (count === 1) continue
     throw new VideoMaeError(`Expected ${id} in one part of the split or left out, but it is in ${count} places.`, {
       code: 'SPLIT_INCOMPLETE',

@@ -57,7 +57,7 @@ const kept = {
 export interface Shared {
   readonly key: string
   /** Side -> id of a video there. */
-  readonly places: ReadonlyMap<string, string>
+  readonly sides: ReadonlyMap<string, string>
 }
 
 /** Groups or contents that are on several sides: parts of a split, or folds. */
@@ -72,7 +72,7 @@ export function sharedAmong(
       if (key !== null) found.set(key, (found.get(key) ?? new Map<string, string>()).set(side, video.id))
     }
   }
-  return [...found].filter(([, places]) => places.size > 1).map(([key, places]) => ({ key, places }))
+  return [...found].filter(([, sides]) => sides.size > 1).map(([key, sides]) => ({ key, sides }))
 }
 
 /**
@@ -85,7 +85,7 @@ export function splitWarnings(split: Split, of: readonly (keyof typeof kept)[] =
     const sides = splitNames.map((name) => [name, split[name]] as const)
     const shared = sharedAmong(sides, what)
     if (shared.length === 0) return []
-    const example = [...shared[0].places].map(([name, id]) => `${id} (${name})`).join(' and ')
+    const example = [...shared[0].sides].map(([name, id]) => `${id} (${name})`).join(' and ')
     const share = what === 'content' ? 'have the same content or are parts of one file' : 'are of one group'
     return [
       `${shared.length} ${what}${shared.length === 1 ? ' is' : 's are'} on several sides of the split, e.g. ${example} ${share}; accuracy will look better than it is.`,
@@ -139,8 +139,8 @@ function divide(
     sides[best].push(...bundle)
     for (let c = 0; c < classes; c++) counts[best][c] += own[c]
   }
-  const place = new Map(videos.map((video, i) => [video, i]))
-  for (const name of splitNames) sides[name].sort((a, b) => place.get(a)! - place.get(b)!)
+  const index = new Map(videos.map((video, i) => [video, i]))
+  for (const name of splitNames) sides[name].sort((a, b) => index.get(a)! - index.get(b)!)
   return sides
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { launched, librariesFor, meetingPlace, rankOnHost, refuseHalfSet, type Variables } from './launched.ts'
+import { launched, librariesFor, meetingPoint, rankOnHost, refuseHalfSet, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
   it.each<[string, Variables, ReturnType<typeof launched>]>([
@@ -44,9 +44,9 @@ describe('the variables of a launcher', () => {
 
   it('of torchrun say where the ranks meet: beside the store of torchrun, where that has the port', () => {
     const place = { rank: 1, size: 2, host: 'node1', port: 29500 }
-    expect(meetingPlace(torchrun)).toEqual(place)
-    expect(meetingPlace({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...place, port: 29501 })
-    expect(meetingPlace({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(place)
+    expect(meetingPoint(torchrun)).toEqual(place)
+    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...place, port: 29501 })
+    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(place)
   })
 
   it.each([
@@ -54,7 +54,7 @@ describe('the variables of a launcher', () => {
     [{ MASTER_PORT: '0' }, 'from 1 to 65535 in the variable MASTER_PORT but received "0"'],
     [{ RANK: '2' }, 'from 0 to 1 in the variable RANK but received "2"'],
   ])('of torchrun are complete: %o', (change, message) => {
-    expect(() => meetingPlace({ ...torchrun, ...change })).toThrow(message)
+    expect(() => meetingPoint({ ...torchrun, ...change })).toThrow(message)
   })
 
   it('say which of the ranks of a machine this is', () => {

@@ -74,7 +74,7 @@ export function refuseHalfSet(variables: Variables): void {
 }
 
 /** Where ranks that torchrun has started find each other. */
-export interface MeetingPlace {
+export interface MeetingPoint {
   readonly rank: number
   readonly size: number
   /** Of rank 0. */
@@ -89,7 +89,7 @@ export interface MeetingPlace {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
-export function meetingPlace(variables: Variables): MeetingPlace {
+export function meetingPoint(variables: Variables): MeetingPoint {
   const number = (name: string, from: number, to: number): number => {
     const value = numberIn(variables[name])
     if (value !== null && value >= from && value <= to) return value

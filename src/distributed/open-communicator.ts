@@ -1,7 +1,7 @@
 import { compiledEntry } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type Communicator, selfCommunicator } from './communicator.ts'
-import { launched, librariesFor, type MeetingPlace, meetingPlace, refuseHalfSet, type Variables } from './launched.ts'
+import { launched, librariesFor, type MeetingPoint, meetingPoint, refuseHalfSet, type Variables } from './launched.ts'
 import type { MpiStart } from './mpi/thread.ts'
 import { restrainUcx } from './mpi/ucx.ts'
 
@@ -24,7 +24,7 @@ export interface Limits {
  * @throws VideoMaeError `MPI_UNAVAILABLE`, `MPI_MISMATCH`, `INVALID_ARGUMENT`, and what `openNccl` throws
  */
 export async function openCommunicator(
-  openNccl: (place: MeetingPlace, limits: Limits) => Promise<Communicator>,
+  openNccl: (meeting: MeetingPoint, limits: Limits) => Promise<Communicator>,
   variables: Variables = process.env,
 ): Promise<Communicator> {
   const found = launched(variables)
@@ -36,7 +36,7 @@ export async function openCommunicator(
     timeoutSeconds: secondsOf(variables, 'VIDEOMAE_MPI_TIMEOUT') ?? defaultTimeout,
     callSeconds: secondsOf(variables, 'VIDEOMAE_RANK_TIMEOUT') ?? defaultCallTimeout,
   }
-  if (found.launcher === 'torchrun') return openNccl(meetingPlace(variables), limits)
+  if (found.launcher === 'torchrun') return openNccl(meetingPoint(variables), limits)
   // Of the process itself: the library reads them as it loads.
   restrainUcx(process.env)
   const { ThreadCommunicator } = await import('./thread-communicator.ts')

@@ -3,7 +3,7 @@ import { type ExitKind, VideoMaeError } from '../core/errors.ts'
 import { type Communicator, type Json, selfCommunicator } from './communicator.ts'
 
 /** A rank as the others know it. */
-export interface RankPlace {
+export interface RankProcess {
   readonly host: string
   /** Of the host in its network; null where it has none. */
   readonly address: string | null
@@ -11,7 +11,7 @@ export interface RankPlace {
 }
 
 /** This process. The first address is that of the interface that the system lists first, which need not be the one that the library takes. */
-function ownPlace(): RankPlace {
+function ownProcess(): RankProcess {
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
   const outer = addresses.filter(({ internal }) => !internal)
   const found = outer.find(({ family }) => family === 'IPv4') ?? outer[0]
@@ -25,26 +25,26 @@ function ownPlace(): RankPlace {
 export class Ranks {
   readonly communicator: Communicator
   /** By rank. */
-  readonly places: readonly RankPlace[]
+  readonly processes: readonly RankProcess[]
   /** Errors that all ranks have thrown: one of them reports it. */
   private readonly common = new WeakSet<object>()
 
-  private constructor(communicator: Communicator, places: readonly RankPlace[]) {
+  private constructor(communicator: Communicator, processes: readonly RankProcess[]) {
     this.communicator = communicator
-    this.places = places
+    this.processes = processes
   }
 
   /** A run in one process. */
   static alone(): Ranks {
-    return new Ranks(selfCommunicator(), [ownPlace()])
+    return new Ranks(selfCommunicator(), [ownProcess()])
   }
 
   /** Makes the ranks known to each other. */
   static async meet(communicator: Communicator): Promise<Ranks> {
-    const places = await communicator.gather({ ...ownPlace() })
-    const ranks = new Ranks(communicator, places as unknown as RankPlace[])
-    const others = [...places.keys()].filter((rank) => rank !== communicator.rank)
-    const shown = others.slice(0, 16).map((rank) => `rank ${rank} on ${ranks.places[rank].host}`)
+    const processes = await communicator.gather({ ...ownProcess() })
+    const ranks = new Ranks(communicator, processes as unknown as RankProcess[])
+    const others = [...processes.keys()].filter((rank) => rank !== communicator.rank)
+    const shown = others.slice(0, 16).map((rank) => `rank ${rank} on ${ranks.processes[rank].host}`)
     communicator.nameOthers(shown.join(', ') + (others.length > 16 ? `, and ${others.length - 16} more` : ''))
     return ranks
   }
@@ -59,20 +59,20 @@ export class Ranks {
 
   /** Ranks on the machine of this one. */
   get onThisHost(): number {
-    const { host } = this.places[this.rank]
-    return this.places.filter((place) => place.host === host).length
+    const { host } = this.processes[this.rank]
+    return this.processes.filter((each) => each.host === host).length
   }
 
   /** Places, of a list of so many items, that this rank works on: one in `size`. */
   own(count: number): number[] {
-    const places: number[] = []
-    for (let place = this.rank; place < count; place += this.size) places.push(place)
-    return places
+    const indices: number[] = []
+    for (let index = this.rank; index < count; index += this.size) indices.push(index)
+    return indices
   }
 
   /** `rank 1 of 2 on node7`. */
   name(rank = this.rank): string {
-    return `rank ${rank} of ${this.size} on ${this.places[rank].host}`
+    return `rank ${rank} of ${this.size} on ${this.processes[rank].host}`
   }
 
   /**
@@ -153,7 +153,7 @@ export class Ranks {
         .filter(([name, value]) => other[name] !== value)
         .map(
           ([name, value]) =>
-            `  ${name}: ${value} on rank 0 (${this.places[0].host}), ${other[name]} on ${this.name(rank)}`,
+            `  ${name}: ${value} on rank 0 (${this.processes[0].host}), ${other[name]} on ${this.name(rank)}`,
         ),
     )
     if (lines.length === 0) return

@@ -173,7 +173,7 @@ export interface ClassifierDirectory {
  */
 export async function exportClassifierDirectory(where: string, out: string): Promise<ClassifierDirectory> {
   const classifier = await openClassifier(where)
-  const [read, written] = await Promise.all([classifier.path, out].map((place) => realpath(place).catch(() => null)))
+  const [read, written] = await Promise.all([classifier.path, out].map((file) => realpath(file).catch(() => null)))
   if (written !== null && read === written) throw outputTaken(out, 'a folder other than the checkpoint that is read')
   const present = await readdir(out).catch((): string[] => [])
   const other = (await isExport(out)) ? present.filter((name) => !classifierFiles.has(name)) : present

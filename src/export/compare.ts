@@ -69,12 +69,12 @@ export async function compareExport(
 }
 
 async function evaluated(
-  place: string,
+  location: string,
   engine: string | null,
   videos: readonly LabeledVideo[],
   signal: AbortSignal | undefined,
 ): Promise<Evaluation> {
-  const classifier = await openAnyClassifier(place, { engine })
+  const classifier = await openAnyClassifier(location, { engine })
   try {
     return await evaluateVideos(classifier, videos, { clips: 1, crops: 1, signal })
   } finally {

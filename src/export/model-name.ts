@@ -6,12 +6,12 @@ import { bestFolder, folderOf } from '../train/open-checkpoint.ts'
  * What a model is called in the file that is exported from it: the run that it comes from, or the directory it lies in. A
  * file of weights that has a name of its own is called by that.
  *
- * @param place the folder or file of weights that `openCheckpoint` opened
+ * @param location the folder or file of weights that `openCheckpoint` opened
  */
-export function modelName(place: string): string {
-  const { name } = path.parse(place)
-  if (folderOf(place) !== place && !/^model(-|\.|$)/.test(name)) return name
-  const folder = path.resolve(folderOf(place))
+export function modelName(location: string): string {
+  const { name } = path.parse(location)
+  if (folderOf(location) !== location && !/^model(-|\.|$)/.test(name)) return name
+  const folder = path.resolve(folderOf(location))
   const above = path.dirname(folder)
   if (isStep(folder)) return path.basename(above)
   if (path.basename(folder) === 'ema' && isStep(above)) return path.basename(path.dirname(above))

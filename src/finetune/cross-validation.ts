@@ -90,7 +90,7 @@ export async function crossValidate(
     const perFold: FoldResult[] = []
     const perRepeat: Scores[] = []
     const failures = new Map<string, string>()
-    const places = new Map(videos.map((video) => [placeOf(video), video]))
+    const byKey = new Map(videos.map((video) => [keyOf(video), video]))
     for (const [repeat, { foldOf, names }] of divisions.entries()) {
       const tested: { readonly video: LabeledVideo; readonly probabilities: Float64Array }[] = []
       for (const [fold, called] of names.entries()) {
@@ -113,7 +113,7 @@ export async function crossValidate(
         )
         const found = result.test?.predictions ?? []
         for (const { id, probabilities } of found)
-          tested.push({ video: places.get(placeOf(byId.get(id)!))!, probabilities: Float64Array.from(probabilities) })
+          tested.push({ video: byKey.get(keyOf(byId.get(id)!))!, probabilities: Float64Array.from(probabilities) })
         for (const { id, reason } of result.test?.failures ?? []) failures.set(id, reason)
         const right = found.filter(({ label, predicted }) => label === predicted).length
         perFold.push({
@@ -145,7 +145,7 @@ export async function crossValidate(
   }
 }
 
-const placeOf = ({ path: file, start, end }: LabeledVideo): string =>
+const keyOf = ({ path: file, start, end }: LabeledVideo): string =>
   `${path.resolve(file)}#${start ?? ''}-${end ?? ''}`
 
 function summaryOf(perRepeat: readonly Scores[], videos: readonly LabeledVideo[]) {

@@ -8,14 +8,14 @@ import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { dropoutFactors, dropPathFactors, dropsPaths } from '../model/drop-path.ts'
 import { loaderShare } from '../train/pretrain-data.ts'
 import type { RankBatches } from '../train/rank-batches.ts'
-import type { DataPlace, TrainingData } from '../train/training-run.ts'
+import type { DataProgress, TrainingData } from '../train/training-run.ts'
 import type { IdleProcesses } from '../video/idle-processes.ts'
 import { createLoader, type LoadedSample } from '../video/loader.ts'
 import type { ClipReader } from '../video/pool.ts'
 import { type FinetuneConfiguration, loadingOptions } from './configuration.ts'
 import { drawMix, mixClips, mixes, mixTargets } from './mix.ts'
 
-export interface FinetuneDataOptions extends DataPlace {
+export interface FinetuneDataOptions extends DataProgress {
   /** Training videos; each may be named several times, so that they fill a run of the engine. */
   readonly videos: readonly LabeledVideo[]
   readonly configuration: FinetuneConfiguration

@@ -90,13 +90,13 @@ export async function finetuneFull(
         return openTrainingSession(built.training, wanted, share.runsPerStep, built.others, usedBefore, attachment)
       },
       startingState: ({ parameters }) => startingWeights(parameters, source, seed),
-      openData: (place) =>
+      openData: (progress) =>
         openFinetuneData({
           ...{ videos, configuration: resources, model, sampling, classes: dataset.classes.length },
           ...{ reader, processes: options.processes },
           ...length,
           ...(ranks.size > 1 && { share: { ...share, ranks } }),
-          ...place,
+          ...progress,
         }),
       async writeModel(folder, weights, averages) {
         await saveClassifier(folder, classifierOf(weights))

@@ -120,7 +120,7 @@ async function trainHead(
   }
   const trainSeconds = (performance.now() - trainBegan) / 1000
   const saved = await options.save?.(classifier)
-  const use = await useOf({ place: saved })
+  const use = await useOf({ location: saved })
   const tested =
     test === null || test.videos.length === 0
       ? null

@@ -16,7 +16,7 @@ import { accuracyBeside } from '../inference/scores.ts'
 import { temporalViews } from '../inference/views.ts'
 import { frameSize } from '../model/configuration.ts'
 import { trainingManifestFile } from '../train/file-names.ts'
-import { bestFolder, checkpointPlace } from '../train/open-checkpoint.ts'
+import { bestFolder, checkpointLocation } from '../train/open-checkpoint.ts'
 import { type OpenedVideos, openSome } from '../train/open-some.ts'
 import { lockRun, type RunLock } from '../train/run-lock.ts'
 import { originalsOfFiles, TrainingRecord } from '../train/training-manifest.ts'
@@ -274,7 +274,7 @@ async function recordOf(
     labeled: true,
     heldOut: new Set(files.filter((file) => !used.has(file))),
     start:
-      from === null || from === 'scratch' ? null : { from, place: await checkpointPlace(from), state: source.state },
+      from === null || from === 'scratch' ? null : { from, location: await checkpointLocation(from), state: source.state },
     known: { digests: new Map(digests), since },
     signal,
     onNote,

@@ -124,13 +124,13 @@ function drawnRows(
 /** The rows `taken`, which are all rows of some videos: what is kept of each video is in the order of these. */
 function selected(train: FeatureRows, taken: Int32Array): FeatureRows {
   if (taken.length === train.count) return train
-  const places = new Map([...new Set(taken.map((i) => train.owners[i]))].map((owner, place) => [owner, place]))
+  const indices = new Map([...new Set(taken.map((i) => train.owners[i]))].map((owner, index) => [owner, index]))
   return {
     ...train,
     count: taken.length,
     labels: taken.map((i) => train.labels[i]),
-    owners: taken.map((i) => places.get(train.owners[i])!),
-    videos: [...places.keys()].map((owner) => train.videos[owner]),
+    owners: taken.map((i) => indices.get(train.owners[i])!),
+    videos: [...indices.keys()].map((owner) => train.videos[owner]),
     row: (i) => train.row(taken[i]),
   }
 }

@@ -11,9 +11,9 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('warns where folders of subjects stand between a class and its videos', async () => {
-  for (const place of ['walk/s1', 'walk/s2', 'run/s1', 'run/s2']) {
-    mkdirSync(path.join(folder, place), { recursive: true })
-    for (let i = 0; i < 3; i++) writeFileSync(path.join(folder, place, `${i}.mp4`), `${place} ${i}`)
+  for (const inside of ['walk/s1', 'walk/s2', 'run/s1', 'run/s2']) {
+    mkdirSync(path.join(folder, inside), { recursive: true })
+    for (let i = 0; i < 3; i++) writeFileSync(path.join(folder, inside, `${i}.mp4`), `${inside} ${i}`)
   }
   const configuration = finetuneConfiguration({
     mode: 'ridge',

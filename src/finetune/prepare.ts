@@ -11,7 +11,7 @@ import type { TestSampling } from '../inference/views.ts'
 import { withPositionsFor } from '../model/positions.ts'
 import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
-import { checkpointPlace } from '../train/open-checkpoint.ts'
+import { checkpointLocation } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
 import type { ClipReader } from '../video/pool.ts'
 import { listVideos } from '../video/source.ts'
@@ -76,7 +76,7 @@ function unusedShares(data: FinetuneConfiguration['data'], videos: readonly Labe
 
 async function startWarnings({ model: { from } }: FinetuneConfiguration, split: Split): Promise<string[]> {
   if (from === null || from === 'scratch') return []
-  return encoderWarnings(from, await trainingUse(await checkpointPlace(from)), split)
+  return encoderWarnings(from, await trainingUse(await checkpointLocation(from)), split)
 }
 
 /** A folder per class that comes with a list has groups or an official split in it, as a rule, which a folder cannot say. */

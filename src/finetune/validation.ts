@@ -56,11 +56,11 @@ export class BestCheckpoint {
    * @returns whether the weights of the best pass until then are lost: the best one is chosen among later passes then
    */
   async rewind(step: number): Promise<{ readonly lost: boolean }> {
-    const all = step === 0 ? [] : passesOf(await readHistory(this.place(linesFile)))
+    const all = step === 0 ? [] : passesOf(await readHistory(this.pathOf(linesFile)))
     this.lines = all.filter((line) => line.step <= step)
     const lost = !(await this.bringBack(this.best, bestOf(all)))
     if (lost) this.lines = this.lines.map((line) => ({ ...line, lost: true }))
-    await writeFileAtomic(this.place(linesFile), jsonLines(this.lines))
+    await writeFileAtomic(this.pathOf(linesFile), jsonLines(this.lines))
     return { lost }
   }
 
@@ -86,11 +86,11 @@ export class BestCheckpoint {
       await this.save(await classifier(), line)
     }
     this.lines = [...this.lines, line]
-    await appendFile(this.place(linesFile), jsonLines([line]))
+    await appendFile(this.pathOf(linesFile), jsonLines([line]))
   }
 
   save(classifier: Classifier, pass: ValidationLine | { readonly step: number }): Promise<void> {
-    return replaceDirectory(this.place(bestFolder), async (folder) => {
+    return replaceDirectory(this.pathOf(bestFolder), async (folder) => {
       await saveClassifier(folder, classifier)
       await this.accompany(folder)
       await writeFile(path.join(folder, chosenFile), `${JSON.stringify(pass)}\n`)
@@ -99,7 +99,7 @@ export class BestCheckpoint {
 
   /** Call behind the last step, when nothing can be resumed any more. */
   async finish(): Promise<void> {
-    await rm(this.place(beforeFolder), { recursive: true, force: true })
+    await rm(this.pathOf(beforeFolder), { recursive: true, force: true })
   }
 
   /** Whether a run that is resumed knows of a step: what no checkpoint knows is forgotten then. */
@@ -110,16 +110,16 @@ export class BestCheckpoint {
 
   /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
-    if ((await stat(this.place(name, 'config.json')).catch(nullIfMissing)) === null) return null
-    const [chosen] = passesOf(await readHistory(this.place(name, chosenFile)))
+    if ((await stat(this.pathOf(name, 'config.json')).catch(nullIfMissing)) === null) return null
+    const [chosen] = passesOf(await readHistory(this.pathOf(name, chosenFile)))
     return chosen === undefined ? 'unsaid' : chosen.step
   }
 
   private copy(from: string, to: string): Promise<void> {
-    return replaceDirectory(this.place(to), (folder) => cp(this.place(from), folder, { recursive: true }))
+    return replaceDirectory(this.pathOf(to), (folder) => cp(this.pathOf(from), folder, { recursive: true }))
   }
 
-  private place(...names: readonly string[]): string {
+  private pathOf(...names: readonly string[]): string {
     return path.join(this.directory, ...names)
   }
 }

@@ -112,7 +112,7 @@ export async function replaceFiles(
     const names = written.map((file) => basename(file))
     const parts = names.filter((name) => name !== basename(path))
     await cleanLeftovers(directory, (name) => parts.includes(name))
-    await putInPlace(temporary, directory, parts, basename(path))
+    await publish(temporary, directory, parts, basename(path))
     return names.map((name) => (name === basename(path) ? path : join(directory, name)))
   } finally {
     await rm(temporary, { force: true, recursive: true })
@@ -120,7 +120,7 @@ export async function replaceFiles(
 }
 
 /** Moves the parts and the file that they belong to from one directory to the other: all of them or, after a failure, none. */
-async function putInPlace(from: string, to: string, parts: readonly string[], main: string): Promise<void> {
+async function publish(from: string, to: string, parts: readonly string[], main: string): Promise<void> {
   const writer = newWriter()
   const aside = (name: string): string => siblingName(join(to, name), 'old', writer)
   const old: string[] = []
@@ -253,32 +253,32 @@ export async function cleanLeftovers(
 ): Promise<CleanedLeftovers> {
   const restored: string[] = []
   const deleted: string[] = []
-  const place = (name: string): string => join(directory, name)
+  const pathOf = (name: string): string => join(directory, name)
   const found = (await readdir(directory)).flatMap((name) => {
     const [, original, state, writer, pid] = leftover.exec(name) ?? []
     return original === undefined ? [] : [{ name, original, state, writer, pid: Number(pid) }]
   })
   const isAsked = ({ original }: { original: string }) => isOwn(original)
-  const isWritten = ({ name, pid }: { name: string; pid: number }) => isBeingWritten(place(name), pid, startedAt)
+  const isWritten = ({ name, pid }: { name: string; pid: number }) => isBeingWritten(pathOf(name), pid, startedAt)
   // What was moved aside first: a name must be back before anything else of that name is judged.
   const old = found.filter(({ state }) => state === 'old')
   for (const writer of new Set(old.filter(isAsked).map((one) => one.writer))) {
     const together = old.filter((one) => one.writer === writer)
     if ((await Promise.all(together.map(isWritten))).includes(true)) continue
-    const there = await Promise.all(together.map(({ original }) => exists(place(original))))
+    const there = await Promise.all(together.map(({ original }) => exists(pathOf(original))))
     if (there.includes(false)) {
       // What is there may be new, and foreign to what is missing. That comes last: until then it is seen that all belong back.
       const back = [...together.filter((_, i) => there[i]), ...together.filter((_, i) => !there[i])]
-      for (const { name, original } of back) await rename(place(name), place(original))
+      for (const { name, original } of back) await rename(pathOf(name), pathOf(original))
       restored.push(...back.map(({ original }) => original))
     } else {
-      for (const { name } of together) await rm(place(name), { recursive: true, force: true })
+      for (const { name } of together) await rm(pathOf(name), { recursive: true, force: true })
       deleted.push(...together.map(({ name }) => name))
     }
   }
   for (const one of found) {
     if (one.state === 'old' || !isAsked(one) || (await isWritten(one))) continue
-    await rm(place(one.name), { recursive: true, force: true })
+    await rm(pathOf(one.name), { recursive: true, force: true })
     deleted.push(one.name)
   }
   if (restored.length + deleted.length > 0) await flushDirectory(directory)

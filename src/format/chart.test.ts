@@ -45,7 +45,7 @@ test('draws every curve inside the frame, named in the legend, as well-formed te
 })
 
 test('places points linearly and logarithmically', () => {
-  const places = (xScale: 'linear' | 'log') => {
+  const centersOf = (xScale: 'linear' | 'log') => {
     const svg = renderChart({
       ...options,
       xScale,
@@ -63,9 +63,9 @@ test('places points linearly and logarithmically', () => {
     })
     return [...svg.matchAll(/<circle cx="([\d.]+)"[^>]*r="3.5"/g)].slice(0, 3).map((match) => Number(match[1]))
   }
-  const [a, b, c] = places('log')
+  const [a, b, c] = centersOf('log')
   expect(b - a).toBeCloseTo(c - b, 1)
-  const [d, e, f] = places('linear')
+  const [d, e, f] = centersOf('linear')
   expect((e - d) * 10).toBeCloseTo(f - e, 0)
 })
 

@@ -44,7 +44,7 @@ const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'
 const short = (value: number) => String(Number(value.toFixed(2)))
 
 interface Axis {
-  readonly place: (value: number) => number
+  readonly pixelsOf: (value: number) => number
   readonly ticks: readonly number[]
 }
 
@@ -60,11 +60,11 @@ function axis(
     if (!(low > 0)) throw invalidArgument('curves', 'positive values on a logarithmic axis', low)
     if (low === high) [low, high] = [low / 2, high * 2]
     const span = Math.log(high / low)
-    return { place: (value) => from + ((to - from) * Math.log(value / low)) / span, ticks: logTicks(low, high) }
+    return { pixelsOf: (value) => from + ((to - from) * Math.log(value / low)) / span, ticks: logTicks(low, high) }
   }
   if (fixed === undefined && low > 0) low = 0
   if (low === high) high = low + 1
-  return { place: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high, whole) }
+  return { pixelsOf: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high, whole) }
 }
 
 /**
@@ -96,12 +96,12 @@ export function renderChart(options: ChartOptions): string {
     `<text x="${left}" y="22" font-size="15" font-weight="bold">${escapeXml(options.title)}</text>`,
   ]
   for (const tick of y.ticks) {
-    const at = short(y.place(tick))
+    const at = short(y.pixelsOf(tick))
     lines.push(`<line x1="${left}" y1="${at}" x2="${short(width - right)}" y2="${at}" stroke="#e4e4e4"/>`)
     lines.push(`<text x="${left - 8}" y="${at}" dy="4" text-anchor="end">${tick}</text>`)
   }
   for (const tick of x.ticks) {
-    const at = short(x.place(tick))
+    const at = short(x.pixelsOf(tick))
     lines.push(`<line x1="${at}" y1="${height - bottom}" x2="${at}" y2="${height - bottom + 5}" stroke="#444444"/>`)
     lines.push(`<text x="${at}" y="${height - bottom + 19}" text-anchor="middle">${tick}</text>`)
   }
@@ -138,7 +138,7 @@ function dashOf({ stroke = 'solid' }: Curve): string {
 function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['points'] {
   let [lastX, lastY] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
   return points.filter(([px, py], i) => {
-    const [atX, atY] = [x.place(px), y.place(py)]
+    const [atX, atY] = [x.pixelsOf(px), y.pixelsOf(py)]
     if (i < points.length - 1 && Math.abs(atX - lastX) < 1 && Math.abs(atY - lastY) < 1) return false
     ;[lastX, lastY] = [atX, atY]
     return true
@@ -147,7 +147,7 @@ function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['poin
 
 function drawCurve(curve: Curve, color: string, x: Axis, y: Axis): string[] {
   const drawn: string[] = []
-  const at = ([px, py]: readonly [number, number]) => `${short(x.place(px))} ${short(y.place(py))}`
+  const at = ([px, py]: readonly [number, number]) => `${short(x.pixelsOf(px))} ${short(y.pixelsOf(py))}`
   if (curve.band !== undefined) {
     const upper = curve.points.map(([px], i) => at([px, curve.band?.[i][1] ?? 0]))
     const lower = curve.points.map(([px], i) => at([px, curve.band?.[i][0] ?? 0])).reverse()
@@ -155,14 +155,14 @@ function drawCurve(curve: Curve, color: string, x: Axis, y: Axis): string[] {
   }
   if (curve.shape === 'points') {
     for (const [px, py] of curve.points)
-      drawn.push(`<circle cx="${short(x.place(px))}" cy="${short(y.place(py))}" r="3.5" fill="${color}"/>`)
+      drawn.push(`<circle cx="${short(x.pixelsOf(px))}" cy="${short(y.pixelsOf(py))}" r="3.5" fill="${color}"/>`)
     return drawn
   }
   const points = distinguishable(curve.points, x, y)
   const path =
     curve.shape === 'steps'
       ? points
-          .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.place(point[0]))}V${short(y.place(point[1]))}`))
+          .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.pixelsOf(point[0]))}V${short(y.pixelsOf(point[1]))}`))
           .join('')
       : `M${points.map(at).join('L')}`
   const dash = dashOf(curve)

@@ -45,20 +45,20 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
     return [path]
   }
   const location = `${basename(path)}.data`
-  const places = new Map<OnnxInitializer, ExternalData>()
+  const external = new Map<OnnxInitializer, ExternalData>()
   let end = 0
   for (const initializer of model.graph.initializers) {
     const length = initializer.data.byteLength
     if (length < smallestOutside) continue
     const offset = Math.ceil(end / page) * page
-    places.set(initializer, { location, offset, length })
+    external.set(initializer, { location, offset, length })
     end = offset + length
   }
-  const writer = modelWriter(model, (initializer) => places.get(initializer))
+  const writer = modelWriter(model, (initializer) => external.get(initializer))
   const dataPath = join(dirname(path), location)
   const file = await open(dataPath, 'w')
   try {
-    for (const [{ data }, { offset }] of places) await writeFully(file, bytesOf(data), offset)
+    for (const [{ data }, { offset }] of external) await writeFully(file, bytesOf(data), offset)
     await file.sync()
   } finally {
     await file.close()

@@ -43,9 +43,9 @@ function isComplete(files: readonly string[]): boolean {
 }
 
 /** Where a content grows and where it belongs. */
-export function blobPlaces(folder: string, { etag }: HubFile): { readonly place: string; readonly partial: string } {
-  const place = path.join(folder, 'blobs', etag)
-  return { place, partial: `${place}.incomplete` }
+export function blobPaths(folder: string, { etag }: HubFile): { readonly target: string; readonly partial: string } {
+  const target = path.join(folder, 'blobs', etag)
+  return { target, partial: `${target}.incomplete` }
 }
 
 /** Lets a snapshot show files whose contents are there, and a revision name the snapshot. @returns the snapshot */
@@ -63,7 +63,7 @@ export async function publishSnapshot(
     await rm(shown, { force: true })
     // Windows permits links to some users only.
     await symlink(path.join('..', '..', 'blobs', file.etag), shown).catch(() =>
-      copyFile(blobPlaces(folder, file).place, shown),
+      copyFile(blobPaths(folder, file).target, shown),
     )
   }
   if (revision !== commit) {

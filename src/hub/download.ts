@@ -18,13 +18,13 @@ export interface DownloadOptions extends Fetching {
 /**
  * Downloads a file, or the rest of it.
  *
- * @param place where it appears once it is whole and right
+ * @param target where it appears once it is whole and right
  * @param partial where it grows; what is there is the beginning of the same content
  * @throws VideoMaeError `HUB_UNREACHABLE`, `DOWNLOAD_DIFFERS`, and what `describeRepository` throws; the signal's reason
  */
 export async function downloadFile(
   file: HubFile,
-  { place, partial }: { readonly place: string; readonly partial: string },
+  { target, partial }: { readonly target: string; readonly partial: string },
   reference: HubReference,
   settings: HubSettings,
   options: DownloadOptions = {},
@@ -33,7 +33,7 @@ export async function downloadFile(
   let last: unknown
   for (let attempt = 1, before = -1; attempt <= mostAttempts; attempt++) {
     const there = await sizeOf(partial)
-    if (there === file.bytes) return putInPlace(file, partial, place)
+    if (there === file.bytes) return publish(file, partial, target)
     if (there > file.bytes) await rm(partial, { force: true })
     if (there > before)
       attempt = 1 // it goes on, however often the connection breaks
@@ -101,7 +101,7 @@ async function receive(
   }
 }
 
-async function putInPlace(file: HubFile, partial: string, place: string): Promise<void> {
+async function publish(file: HubFile, partial: string, target: string): Promise<void> {
   const digest = await digestOf(partial, file)
   if (digest !== file.etag) {
     await rm(partial, { force: true })
@@ -113,24 +113,24 @@ async function putInPlace(file: HubFile, partial: string, place: string): Promis
   } finally {
     await handle.close()
   }
-  await rename(partial, place)
+  await rename(partial, target)
 }
 
 /** Whether a file that is there has the content that the hub names. */
-export async function isWhole(place: string, file: HubFile): Promise<boolean> {
-  return (await sizeOf(place)) === file.bytes && (await digestOf(place, file)) === file.etag
+export async function isWhole(target: string, file: HubFile): Promise<boolean> {
+  return (await sizeOf(target)) === file.bytes && (await digestOf(target, file)) === file.etag
 }
 
 /** SHA-256, or SHA-1 of the git blob, whichever the hub names. */
-async function digestOf(place: string, { etag, bytes }: HubFile): Promise<string> {
+async function digestOf(file: string, { etag, bytes }: HubFile): Promise<string> {
   const hash = createHash(etag.length === 64 ? 'sha256' : 'sha1')
   if (etag.length !== 64) hash.update(`blob ${bytes}\0`)
-  await readPieces(place, {}, (piece) => hash.update(piece))
+  await readPieces(file, {}, (piece) => hash.update(piece))
   return hash.digest('hex')
 }
 
-export async function sizeOf(place: string): Promise<number> {
-  return (await stat(place).catch(nullIfMissing))?.size ?? 0
+export async function sizeOf(file: string): Promise<number> {
+  return (await stat(file).catch(nullIfMissing))?.size ?? 0
 }
 
 /** Where a file grows in a folder of its own: the name has the content, so that no other content goes on there. */

@@ -6,7 +6,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { cleanLeftovers, replaceFile } from '../format/atomic.ts'
 import { lockRun } from '../train/run-lock.ts'
-import { blobPlaces, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
+import { blobPaths, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
 import { downloadFile, isWhole, partialName, removeOtherParts, sizeOf } from './download.ts'
 import { differs, offline } from './errors.ts'
 import type { HubReference } from './reference.ts'
@@ -66,13 +66,13 @@ export async function getWeights(
     await cleanLeftovers(folder, (name) => name === recordName)
     const missing: HubFile[] = []
     for (const file of files) {
-      const place = path.join(folder, file.name)
-      if (!existsSync(place)) missing.push(file)
-      else if (!(await isWhole(place, file))) throw taken(place, repository)
+      const target = path.join(folder, file.name)
+      if (!existsSync(target)) missing.push(file)
+      else if (!(await isWhole(target, file))) throw taken(target, repository)
     }
     const received = await downloadAll(missing, files, repository.reference, settings, options, async (file) => {
       await removeOtherParts(folder, file)
-      return { place: path.join(folder, file.name), partial: path.join(folder, partialName(file)) }
+      return { target: path.join(folder, file.name), partial: path.join(folder, partialName(file)) }
     })
     const gotten = { ...described(repository, files), folder, received }
     const { received: _, folder: __, ...record } = gotten
@@ -107,8 +107,8 @@ export async function weightsInCache(
     const repository = await describeRepository(reference, settings, fetchingOf(options))
     const files = await describeFiles(repository, settings, options)
     makeFolder(path.join(folder, 'blobs'))
-    const missing = files.filter((file) => !existsSync(blobPlaces(folder, file).place))
-    const received = await downloadAll(missing, files, reference, settings, options, (file) => blobPlaces(folder, file))
+    const missing = files.filter((file) => !existsSync(blobPaths(folder, file).target))
+    const received = await downloadAll(missing, files, reference, settings, options, (file) => blobPaths(folder, file))
     const snapshot = await publishSnapshot(folder, reference, repository.commit, files)
     options.onGotten?.({ ...described(repository, files), folder: snapshot, received })
     return snapshot
@@ -164,23 +164,23 @@ async function downloadAll(
   reference: HubReference,
   settings: HubSettings,
   options: GetOptions,
-  placesOf: (file: HubFile) => PlacesOfFile | Promise<PlacesOfFile>,
+  pathsOf: (file: HubFile) => DownloadPaths | Promise<DownloadPaths>,
 ): Promise<number> {
   const sum = (some: readonly HubFile[]): number => some.reduce((all, { bytes }) => all + bytes, 0)
   const total = sum(files)
   const before = total - sum(missing)
   let done = before
   let kept = 0
-  const places = new Map<HubFile, PlacesOfFile>()
-  for (const file of missing) places.set(file, await placesOf(file))
-  await requireRoomFor(places, options.freeBytes ?? freeBytes)
-  for (const [file, place] of places) {
+  const paths = new Map<HubFile, DownloadPaths>()
+  for (const file of missing) paths.set(file, await pathsOf(file))
+  await requireRoomFor(paths, options.freeBytes ?? freeBytes)
+  for (const [file, own] of paths) {
     let first: number | null = null
     const onBytes = (bytes: number): void => {
       first ??= bytes
       options.onProgress?.(done + bytes, total)
     }
-    await downloadFile(file, place, reference, settings, { ...fetchingOf(options), onBytes })
+    await downloadFile(file, own, reference, settings, { ...fetchingOf(options), onBytes })
     done += file.bytes
     kept += first ?? file.bytes
   }
@@ -189,23 +189,23 @@ async function downloadAll(
 }
 
 /** @throws VideoMaeError `DISK_TOO_SMALL` */
-async function requireRoomFor(places: ReadonlyMap<HubFile, PlacesOfFile>, free: FreeBytes): Promise<void> {
+async function requireRoomFor(paths: ReadonlyMap<HubFile, DownloadPaths>, free: FreeBytes): Promise<void> {
   let bytes = 0
-  for (const [file, { partial }] of places) bytes += Math.max(0, file.bytes - (await sizeOf(partial)))
-  const [first] = places.values()
+  for (const [file, { partial }] of paths) bytes += Math.max(0, file.bytes - (await sizeOf(partial)))
+  const [first] = paths.values()
   if (first === undefined) return
   const folder = path.dirname(first.partial)
   requireRoom(folder, bytes, await free(folder))
 }
 
-interface PlacesOfFile {
-  readonly place: string
+interface DownloadPaths {
+  readonly target: string
   readonly partial: string
 }
 
-function taken(place: string, { reference }: HubRepository): VideoMaeError {
+function taken(target: string, { reference }: HubRepository): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${place} to be missing or that of ${reference.repository}, but it is another file.`,
+    `Expected ${target} to be missing or that of ${reference.repository}, but it is another file.`,
     {
       code: 'OUTPUT_TAKEN',
       exit: 'usage',

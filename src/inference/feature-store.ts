@@ -29,7 +29,7 @@ export interface StoredFeatures {
   readonly views: readonly FeatureView[]
 }
 
-interface Place {
+interface StoredAt {
   readonly file: string
   readonly offset: number
   readonly crc: number
@@ -74,14 +74,14 @@ export class FeatureStore {
   readonly folder: string
   /** Values of one row. */
   readonly width: number
-  private readonly places: Map<string, Place>
+  private readonly stored: Map<string, StoredAt>
   /** What this process appends to, from its first video on. */
   private own: { readonly data: string; readonly index: string; end: number } | null = null
 
-  private constructor(folder: string, width: number, places: Map<string, Place>) {
+  private constructor(folder: string, width: number, stored: Map<string, StoredAt>) {
     this.folder = folder
     this.width = width
-    this.places = places
+    this.stored = stored
   }
 
   /**
@@ -100,14 +100,14 @@ export class FeatureStore {
     const folder = path.join(root, id)
     makeFolder(folder)
     await writeFileAtomic(path.join(folder, 'key.json'), `${JSON.stringify({ ...key, width }, null, 2)}\n`)
-    const places = new Map<string, Place>()
+    const stored = new Map<string, StoredAt>()
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
       const data = path.join(folder, `${file.slice(0, -'.jsonl'.length)}.f32`)
       const size = (await stat(data).catch(() => null))?.size ?? 0
       for (const { offset, crc, ...entry } of readIndex(await readRegularText(path.join(folder, file)), size, width))
-        places.set(entry.digest, { file: data, offset, crc, entry })
+        stored.set(entry.digest, { file: data, offset, crc, entry })
     }
-    return new FeatureStore(folder, width, places)
+    return new FeatureStore(folder, width, stored)
   }
 
   /** Names everything that the rows depend on beside the content. */
@@ -116,11 +116,11 @@ export class FeatureStore {
   }
 
   has(digest: string): boolean {
-    return this.places.has(digest)
+    return this.stored.has(digest)
   }
 
   views(digest: string): readonly FeatureView[] {
-    return this.place(digest).entry.views
+    return this.find(digest).entry.views
   }
 
   /**
@@ -129,7 +129,7 @@ export class FeatureStore {
    * @throws VideoMaeError `FEATURES_DAMAGED` where they are not what was stored, `FEATURES_MISSING`
    */
   async read(digest: string): Promise<Float32Array> {
-    const { file, offset, crc, entry } = this.place(digest)
+    const { file, offset, crc, entry } = this.find(digest)
     const rows = new Float32Array(entry.views.length * this.width)
     const handle = await openRegularFile(file)
     let problem: string
@@ -158,7 +158,7 @@ export class FeatureStore {
     await namingFile(index, () => appendFile(index, `${JSON.stringify(line)}\n`))
     own.end += rows.byteLength
     this.own = own
-    this.places.set(entry.digest, { file: data, offset, crc: line.crc, entry })
+    this.stored.set(entry.digest, { file: data, offset, crc: line.crc, entry })
   }
 
   private begin() {
@@ -166,9 +166,9 @@ export class FeatureStore {
     return { data: `${name}.f32`, index: `${name}.jsonl`, end: 0 }
   }
 
-  private place(digest: string): Place {
-    const place = this.places.get(digest)
-    if (place !== undefined) return place
+  private find(digest: string): StoredAt {
+    const found = this.stored.get(digest)
+    if (found !== undefined) return found
     throw new VideoMaeError(`Expected the features of ${digest} in ${this.folder}, which has none.`, {
       code: 'FEATURES_MISSING',
       exit: 'data',

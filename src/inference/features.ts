@@ -297,7 +297,7 @@ async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], o
       if (!loaded.ok) yield loaded
       else {
         const { clips: made, views } = augmentedClips(augmented, loaded, loading.size)
-        yield { ...loaded, clips: made, views: views.map((view, i) => place(view, i, 0)), last: true }
+        yield { ...loaded, clips: made, views: views.map((view, i) => positioned(view, i, 0)), last: true }
       }
     }
     return
@@ -307,7 +307,7 @@ async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], o
     for await (const loaded of loadClips({ ...loading, samplings, crops: spatialViews(crops) })) {
       if (!loaded.ok) yield loaded
       else {
-        const views = loaded.views.map((view, i) => place(view, Math.floor(i / crops), i % crops))
+        const views = loaded.views.map((view, i) => positioned(view, Math.floor(i / crops), i % crops))
         yield { ...loaded, views, last: true }
       }
     }
@@ -316,12 +316,12 @@ async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], o
   for await (const loaded of loadWindows({ ...loading, frames, ...positionsOf(sampling), step: windowStep })) {
     if (!loaded.ok) yield loaded
     else {
-      const views = loaded.views.map((view, i) => place(view, loaded.first + i, 0))
+      const views = loaded.views.map((view, i) => positioned(view, loaded.first + i, 0))
       yield { ...loaded, views, last: loaded.first + views.length === loaded.total }
     }
   }
 }
 
-function place({ frames, startSeconds }: ClipView, clip: number, crop: number): FeatureView {
+function positioned({ frames, startSeconds }: ClipView, clip: number, crop: number): FeatureView {
   return { clip, crop, startSeconds, firstFrame: frames[0], lastFrame: frames[frames.length - 1] }
 }

@@ -23,7 +23,7 @@ export interface ClipClassifier {
   /** What a user should know about its files, one sentence each. */
   readonly warnings?: readonly string[]
   /** Folder of its weights, where an evaluation looks for what they were trained on; absent for a file that does not say it. */
-  readonly place?: string
+  readonly location?: string
   /** Decoding processes that are kept from one call to the next. */
   readonly processes?: IdleProcesses
   /**
@@ -57,7 +57,7 @@ export async function openClipClassifier(
   classifier: Classifier & { readonly warnings?: readonly string[]; readonly path?: string },
   { engine: name = null, batch = 4, given, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
-  const { configuration, labels, sampling, state, warnings, path: place } = classifier
+  const { configuration, labels, sampling, state, warnings, path: location } = classifier
   const size = frameSize(configuration)
   const engine: Engine = await chooseEngine(name)
   const program = buildClassifierProgram(classifier, { batch })
@@ -85,7 +85,7 @@ export async function openClipClassifier(
     sampling,
     batch,
     warnings,
-    place,
+    location,
     // A session takes one run at a time, and callers do not know of each other.
     probabilities: (clips) => turns.run(async () => (await runClips(clip, clips, ['probabilities'])).probabilities),
     processes,

@@ -133,9 +133,9 @@ export async function predict(videos: readonly string[], options: PredictOptions
     const shown = readable.map((i) => entries[i])
     for (const result of await predictOnRanks(classifier, shown, { ...rest, clips, crops, ranks, onProgress })) {
       const named = predictedVideo(result.entry)
-      const place = readable[result.index]
+      const index = readable[result.index]
       if (!result.ok) {
-        predictions[place] = { ...named, ok: false, code: result.code, reason: result.reason }
+        predictions[index] = { ...named, ok: false, code: result.code, reason: result.reason }
         continue
       }
       const classes = classifier.labels
@@ -143,7 +143,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
         .sort((a, b) => b.probability - a.probability)
       const [{ label, probability }] = classes
       const answer = probability >= threshold ? label : null
-      predictions[place] = { ...named, ok: true, label: answer, classes: classes.slice(0, top) }
+      predictions[index] = { ...named, ok: true, label: answer, classes: classes.slice(0, top) }
     }
     return predictions
   } finally {

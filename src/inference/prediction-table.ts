@@ -33,11 +33,11 @@ export function predictionLines(predictions: readonly Prediction[], classes: num
   const ranks = Array.from({ length: classes }, (_, i) => i)
   const lines = predictions.map((prediction) => {
     const { start, end } = prediction.part ?? {}
-    const place = [path.resolve(prediction.video), start ?? '', end ?? '']
-    if (!prediction.ok) return [...place, '', '', ...ranks.flatMap(() => ['', '']), prediction.code, prediction.reason]
+    const part = [path.resolve(prediction.video), start ?? '', end ?? '']
+    if (!prediction.ok) return [...part, '', '', ...ranks.flatMap(() => ['', '']), prediction.code, prediction.reason]
     const { label, classes: found } = prediction
     const named = ranks.flatMap((i) => (i < found.length ? [found[i].label, rounded(found[i].probability)] : ['', '']))
-    return [...place, label ?? '', label === null ? '' : rounded(found[0].probability), ...named, '', '']
+    return [...part, label ?? '', label === null ? '' : rounded(found[0].probability), ...named, '', '']
   })
   return lines.map((fields) => `${fields.map(spreadsheetField).join(',')}\n`).join('')
 }

@@ -27,12 +27,12 @@ export async function predictOnRanks(
   entries: readonly VideoEntry[],
   { ranks = Ranks.alone(), onProgress, ...views }: RankPredictionOptions,
 ): Promise<VideoPrediction[]> {
-  const places = ranks.own(entries.length)
+  const indices = ranks.own(entries.length)
   const predict = async () => {
     const all: VideoPrediction[] = []
-    const mine = places.map((index) => entries[index])
+    const mine = indices.map((index) => entries[index])
     for await (const prediction of predictVideos(classifier, mine, views)) {
-      all.push({ ...prediction, index: places[prediction.index] })
+      all.push({ ...prediction, index: indices[prediction.index] })
       onProgress?.(Math.min(entries.length, all.length * ranks.size), entries.length)
     }
     return all
@@ -48,11 +48,11 @@ export async function predictOnRanks(
  */
 export async function requireSameWork(
   ranks: Ranks,
-  { labels, place }: ClipClassifier,
+  { labels, location }: ClipClassifier,
   entries: readonly VideoEntry[],
 ): Promise<void> {
   if (ranks.size === 1) return
-  const weights = await ranks.agree(async () => (place === undefined ? null : await weightsDigest(place)))
+  const weights = await ranks.agree(async () => (location === undefined ? null : await weightsDigest(location)))
   await ranks.requireSame({
     classes: JSON.stringify(labels),
     weights: weights?.slice(0, 12) ?? 'in a file',

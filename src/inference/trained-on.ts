@@ -20,8 +20,8 @@ export interface TrainedOn {
 }
 
 /** What the training of a classifier wrote down. */
-export async function useOf({ place }: { readonly place?: string }): Promise<TrainingUse> {
-  return place === undefined ? unknownUse('its file does not say it') : trainingUse(place)
+export async function useOf({ location }: { readonly location?: string }): Promise<TrainingUse> {
+  return location === undefined ? unknownUse('its file does not say it') : trainingUse(location)
 }
 
 /** Videos with the digests of their files; a file that cannot be read has none, and decoding it fails later. */

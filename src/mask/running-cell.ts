@@ -51,8 +51,8 @@ export function runningCellMask(grid: TokenGrid, ratio: number, phase: number): 
   for (let f = 0; f < grid.t; f++) {
     for (let y = 0; y < grid.h; y++) {
       for (let x = 0; x < grid.w; x++) {
-        const place = (y % 2) * 2 + (x % 2)
-        mask[n++] = (place + phase + f + 1) % 4 < skipped ? 1 : 0
+        const corner = (y % 2) * 2 + (x % 2)
+        mask[n++] = (corner + phase + f + 1) % 4 < skipped ? 1 : 0
       }
     }
   }

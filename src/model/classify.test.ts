@@ -71,8 +71,8 @@ describe('classifier', () => {
     for (let i = 0; i < frames.length; i++) {
       const c = i % 3
       const pixel = Math.floor(i / 3)
-      const [frame, place] = [Math.floor(pixel / (side * side)), pixel % (side * side)]
-      values[(frame * 3 + c) * side * side + place] = (frames[i] / 255 - mean[c]) / std[c]
+      const [frame, offset] = [Math.floor(pixel / (side * side)), pixel % (side * side)]
+      values[(frame * 3 + c) * side * side + offset] = (frames[i] / 255 - mean[c]) / std[c]
     }
     expect(values.length).toBe(batch * t * 3 * side * side)
     const options = { configuration, batch, classes }

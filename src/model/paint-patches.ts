@@ -1,6 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { type ModelConfiguration, tokensPerClip, valuesPerPatch } from './configuration.ts'
-import { type ChannelStatistics, patchPlaces, patchStatistics } from './patch-pixels.ts'
+import { type ChannelStatistics, patchOffsets, patchStatistics } from './patch-pixels.ts'
 import type { PretrainObjective } from './pretrain.ts'
 
 /** How predicted patches become pixels. */
@@ -41,12 +41,12 @@ export function paintPatches(
   const painted = Uint8Array.from(frames)
   const pixels = tubelet * patch * patch
   for (const [m, token] of masked.entries()) {
-    const places = patchPlaces(configuration, frames.length, token)
+    const offsets = patchOffsets(configuration, frames.length, token)
     for (let c = 0; c < channels; c++) {
-      const { mean, deviation } = normalized ? (visible?.[c] ?? patchStatistics(frames, places, c)) : asPixels
+      const { mean, deviation } = normalized ? (visible?.[c] ?? patchStatistics(frames, offsets, c)) : asPixels
       for (let s = 0; s < pixels; s++) {
         const value = prediction[m * values + s * channels + c] * deviation + mean
-        painted[places[s] + c] = Math.round(Math.min(1, Math.max(0, value)) * 255)
+        painted[offsets[s] + c] = Math.round(Math.min(1, Math.max(0, value)) * 255)
       }
     }
   }
@@ -62,8 +62,8 @@ export function hidePatches(
 ): Uint8Array {
   const hidden = Uint8Array.from(frames)
   for (const token of masked) {
-    for (const place of patchPlaces(configuration, frames.length, token)) {
-      hidden.fill(gray, place, place + configuration.channels)
+    for (const offset of patchOffsets(configuration, frames.length, token)) {
+      hidden.fill(gray, offset, offset + configuration.channels)
     }
   }
   return hidden
@@ -83,9 +83,9 @@ function visibleStatistics(
   for (let token = 0; token < tokensPerClip(configuration); token++) {
     if (hidden.has(token)) continue
     patches++
-    const places = patchPlaces(configuration, frames.length, token)
+    const offsets = patchOffsets(configuration, frames.length, token)
     for (const [c, sum] of sums.entries()) {
-      const { mean, deviation } = patchStatistics(frames, places, c)
+      const { mean, deviation } = patchStatistics(frames, offsets, c)
       sum.mean += mean
       sum.deviation += deviation
     }

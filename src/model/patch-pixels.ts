@@ -28,18 +28,18 @@ function patchOrigin(
 }
 
 /** Offsets of a patch's pixels (their first channel) in [T, H, W, C], in the order (p0, p1, p2). */
-export function patchPlaces(configuration: ModelConfiguration, length: number, token: number): Int32Array {
+export function patchOffsets(configuration: ModelConfiguration, length: number, token: number): Int32Array {
   const { imageSize, channels, tubelet, patch } = configuration
   const [height, width] = imageSize
   const [t0, y0, x0] = patchOrigin(configuration, length, token)
-  const places = new Int32Array(tubelet * patch * patch)
+  const offsets = new Int32Array(tubelet * patch * patch)
   let next = 0
   for (let t = t0; t < t0 + tubelet; t++) {
     for (let y = y0; y < y0 + patch; y++) {
-      for (let x = x0; x < x0 + patch; x++) places[next++] = ((t * height + y) * width + x) * channels
+      for (let x = x0; x < x0 + patch; x++) offsets[next++] = ((t * height + y) * width + x) * channels
     }
   }
-  return places
+  return offsets
 }
 
 /**
@@ -77,11 +77,11 @@ export function addPatchSums(
 }
 
 /** Mean and deviation (n - 1, plus 1e-6) of one channel of a patch, on [0, 1]: the inverse of `patchTargets`. */
-export function patchStatistics(frames: Uint8Array, places: Int32Array, channel: number): ChannelStatistics {
+export function patchStatistics(frames: Uint8Array, offsets: Int32Array, channel: number): ChannelStatistics {
   let sum = 0
-  for (const place of places) sum += frames[place + channel] / 255
-  const mean = sum / places.length
+  for (const offset of offsets) sum += frames[offset + channel] / 255
+  const mean = sum / offsets.length
   let squares = 0
-  for (const place of places) squares += (frames[place + channel] / 255 - mean) ** 2
-  return { mean, deviation: Math.sqrt(squares / (places.length - 1)) + 1e-6 }
+  for (const offset of offsets) squares += (frames[offset + channel] / 255 - mean) ** 2
+  return { mean, deviation: Math.sqrt(squares / (offsets.length - 1)) + 1e-6 }
 }

@@ -53,9 +53,9 @@ export function factoredPositions({ t, h, w }: TokenGrid, width: number): Float3
 type Taps = readonly { readonly from: number; readonly weight: number }[]
 
 /** Cubic convolution with a = -0.75 (Keys 1981), pixel centers at half integers, border repeated. */
-function cubicTaps(place: number, from: number, to: number): Taps {
+function cubicTaps(position: number, from: number, to: number): Taps {
   const a = -0.75
-  const source = ((place + 0.5) * from) / to - 0.5
+  const source = ((position + 0.5) * from) / to - 0.5
   const base = Math.floor(source)
   const t = source - base
   const near = (x: number) => ((a + 2) * x - (a + 3)) * x * x + 1
@@ -65,8 +65,8 @@ function cubicTaps(place: number, from: number, to: number): Taps {
 }
 
 /** Linear interpolation, centers at half integers, border repeated. */
-function linearTaps(place: number, from: number, to: number): Taps {
-  const source = Math.min(from - 1, Math.max(0, ((place + 0.5) * from) / to - 0.5))
+function linearTaps(position: number, from: number, to: number): Taps {
+  const source = Math.min(from - 1, Math.max(0, ((position + 0.5) * from) / to - 0.5))
   const base = Math.floor(source)
   const t = source - base
   return [
@@ -80,14 +80,14 @@ function resample(
   values: Float64Array,
   [outer, from, inner]: readonly [number, number, number],
   to: number,
-  taps: (place: number, from: number, to: number) => Taps,
+  taps: (position: number, from: number, to: number) => Taps,
 ): Float64Array {
   if (from === to) return values
   const result = new Float64Array(outer * to * inner)
-  for (let place = 0; place < to; place++) {
-    for (const tap of taps(place, from, to)) {
+  for (let position = 0; position < to; position++) {
+    for (const tap of taps(position, from, to)) {
       for (let o = 0; o < outer; o++) {
-        const target = (o * to + place) * inner
+        const target = (o * to + position) * inner
         const source = (o * from + tap.from) * inner
         for (let i = 0; i < inner; i++) result[target + i] += tap.weight * values[source + i]
       }

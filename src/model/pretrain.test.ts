@@ -152,17 +152,17 @@ describe('pretraining', () => {
     const dual = buildPretrainProgram({ configuration, batch, visible: counts.visible, decoded, prediction: true })
     const c = counts.visible
     const m = counts.masked
-    // Per clip: one visible place (weight 0) and two hidden ones.
-    const places = Int32Array.from([visible[0], masked[0], masked[1], visible[c], masked[m], masked[m + 1]])
+    // Per clip: one visible token (weight 0) and two hidden ones.
+    const both = Int32Array.from([visible[0], masked[0], masked[1], visible[c], masked[m], masked[m + 1]])
     const weight = Float32Array.from([0, 1, 1, 0, 1, 1])
-    const { loss, prediction } = await runOnce(dual.programs[0], state, { frames, visible, masked: places, weight })
+    const { loss, prediction } = await runOnce(dual.programs[0], state, { frames, visible, masked: both, weight })
     const graph = new Graph('targets')
     const target = patchTargets(
       graph.input('frames', clipShape(configuration, batch), 'uint8'),
       graph.input('masked', [batch, decoded], 'int32'),
       { patch: 4, tubelet: 2, normalize: true },
     )
-    const { target: expected } = await runOnce(graph.build({ target }), new Map(), { frames, masked: places })
+    const { target: expected } = await runOnce(graph.build({ target }), new Map(), { frames, masked: both })
     let sum = 0
     const values = valuesPerPatch(configuration)
     for (let i = 0; i < prediction.length; i++) {
@@ -234,18 +234,18 @@ describe('patches', () => {
       normalize: true,
     })
     const clip = new Uint8Array(frames.length / batch)
-    const places: number[] = []
+    const ramps: number[] = []
     for (let t = 0; t < 4; t++) {
       for (let y = 0; y < 8; y++) {
         for (let x = 0; x < 8; x++) {
           const ramp = ((t % 2) * 4 + (y % 4)) * 4 + (x % 4)
-          const place = ((t * 8 + y) * 8 + x) * 3
-          clip.set(x < 4 ? [7, 80, 255] : [ramp, 2 * ramp, 200 - ramp], place)
-          if (t < 2 && y < 4 && x >= 4) places.push(ramp)
+          const offset = ((t * 8 + y) * 8 + x) * 3
+          clip.set(x < 4 ? [7, 80, 255] : [ramp, 2 * ramp, 200 - ramp], offset)
+          if (t < 2 && y < 4 && x >= 4) ramps.push(ramp)
         }
       }
     }
-    expect(places).toEqual(Array.from({ length: 32 }, (_, i) => i))
+    expect(ramps).toEqual(Array.from({ length: 32 }, (_, i) => i))
     const outputs = await runOnce(graph.build({ target }), new Map(), { frames: clip, masked: Int32Array.of(0, 1) })
     expect(outputs.target.subarray(0, 96).every((value) => Math.abs(value) < 1e-6)).toBe(true)
     const deviation = Math.sqrt((32 * 33) / 12) // of 0..31 with n - 1
@@ -267,13 +267,13 @@ describe('patches', () => {
         { patch: 4, tubelet: 2, normalize: objective === 'normalized-pixels' },
       )
       const clip = frames.subarray(0, frames.length / batch)
-      const places = masked.subarray(0, counts.masked)
-      const outputs = await runOnce(graph.build({ target }), new Map(), { frames: clip, masked: places })
-      expect(paintPatches(configuration, clip, places, outputs.target, { objective })).toEqual(Uint8Array.from(clip))
+      const hidden = masked.subarray(0, counts.masked)
+      const outputs = await runOnce(graph.build({ target }), new Map(), { frames: clip, masked: hidden })
+      expect(paintPatches(configuration, clip, hidden, outputs.target, { objective })).toEqual(Uint8Array.from(clip))
       const black = paintPatches(
         configuration,
         clip,
-        places,
+        hidden,
         outputs.target.map(() => -9),
         { objective },
       )

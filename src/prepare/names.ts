@@ -38,8 +38,8 @@ export function sourceName(source: string, root: string): string {
 }
 
 /** The path of a file or folder below another folder; empty for that folder itself, null outside of it. */
-export function pathWithin(folder: string, place: string): string | null {
-  const relative = path.relative(path.resolve(folder), path.resolve(place))
+export function pathWithin(folder: string, file: string): string | null {
+  const relative = path.relative(path.resolve(folder), path.resolve(file))
   return relative.split(path.sep)[0] === '..' || path.isAbsolute(relative) ? null : relative
 }
 

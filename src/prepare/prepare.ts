@@ -131,11 +131,11 @@ export async function prepareVideos(
   const plan = await planPreparation(source, folder, options)
   options.onSources?.(plan.sources)
   await claimFolder(folder, plan.settings)
-  const place = shareFolder(folder, share)
-  const lock = await lockRun(place, onNote)
+  const own = shareFolder(folder, share)
+  const lock = await lockRun(own, onNote)
   try {
     const before = await readRecords(folder)
-    const { failures, encoded } = await encodeAll(plan, folder, place, before, options)
+    const { failures, encoded } = await encodeAll(plan, folder, own, before, options)
     signal?.throwIfAborted()
     return await conclude(plan, folder, share.count > 1, { failures, encoded })
   } finally {
@@ -148,13 +148,13 @@ type Failures = ReadonlyMap<string, LeftOutReason>
 async function encodeAll(
   { jobs, settings, root }: PreparePlan,
   folder: string,
-  place: string,
+  own: string,
   before: ReadonlyMap<string, PreparedRecord>,
   options: PrepareOptions,
 ): Promise<{ readonly failures: Failures; readonly encoded: number }> {
   const { share = { index: 0, count: 1 }, signal, onProgress } = options
   await cleanUp(folder, jobs, share.count === 1)
-  const records = await RecordWriter.open(place)
+  const records = await RecordWriter.open(own)
   const failures = new Map<string, LeftOutReason>()
   const encoder = (await decoderRecord()) ?? 'node-av'
   let [done, encoded] = [0, 0]
@@ -228,11 +228,11 @@ async function encodeAll(
 async function cleanUp(folder: string, jobs: readonly PrepareJob[], alone: boolean): Promise<void> {
   const byFolder = new Map<string, string[]>(alone ? [[folder, [preparedFile, preparedList, leftOutFile]]] : [])
   for (const { name } of jobs) {
-    const place = path.join(folder, path.posix.dirname(name))
-    byFolder.set(place, [...(byFolder.get(place) ?? []), path.posix.basename(name)])
+    const inside = path.join(folder, path.posix.dirname(name))
+    byFolder.set(inside, [...(byFolder.get(inside) ?? []), path.posix.basename(name)])
   }
-  for (const [place, names] of byFolder) {
-    await cleanLeftovers(place, (name) => names.includes(name)).catch(nullIfMissing)
+  for (const [inside, names] of byFolder) {
+    await cleanLeftovers(inside, (name) => names.includes(name)).catch(nullIfMissing)
   }
 }
 

@@ -49,12 +49,12 @@ export async function tryPreparation(
   const none = { files: plan.jobs.length, done: plan.jobs.length - left.length, jobs }
   if (chosen.length === 0) return { ...none, tried: 0, failures: [], secondsLeft: 0, growth: 1, speedup: null }
   const { timeoutSeconds = encodeDefaults.timeoutSeconds } = options
-  const place = makeTemporaryFolder('prepare')
+  const temporary = makeTemporaryFolder('prepare')
   try {
     const { failures, tried, seconds, originals, prepared, slow, fast, exact } = await withTrainingClips(
       chosen[0].source,
       { timeoutSeconds, signal },
-      (clips, pool) => measure(clips, pool, { chosen, place, settings: plan.settings, onProgress: options.onProgress }),
+      (clips, pool) => measure(clips, pool, { chosen, temporary, settings: plan.settings, onProgress: options.onProgress }),
     )
     return {
       ...none,
@@ -65,25 +65,25 @@ export async function tryPreparation(
       speedup: exact && fast > 0 ? slow / fast : null,
     }
   } finally {
-    await rm(place, { recursive: true, force: true })
+    await rm(temporary, { recursive: true, force: true })
   }
 }
 
 interface Trials {
   readonly chosen: readonly PrepareJob[]
   /** Folder of the files that are encoded. */
-  readonly place: string
+  readonly temporary: string
   readonly settings: PrepareSettings
   readonly onProgress?: (done: number, total: number) => void
 }
 
 /** Encodes videos and decodes clips of each and of what was made of it. Bytes and seconds are those of all that could be encoded. */
-async function measure(clips: TrainingClips, pool: DecodePool, { chosen, place, settings, onProgress }: Trials) {
+async function measure(clips: TrainingClips, pool: DecodePool, { chosen, temporary, settings, onProgress }: Trials) {
   const { exact } = clips
   const failures: { code: string; reason: string }[] = []
   let [tried, seconds, originals, prepared, slow, fast] = [0, 0, 0, 0, 0, 0]
   for (const [i, { source }] of chosen.entries()) {
-    const file = path.join(place, `${i}.mp4`)
+    const file = path.join(temporary, `${i}.mp4`)
     const began = clips.clock()
     const outcome = await pool.encode({ kind: 'encode', entry: { path: source }, file, ...encodingOf(settings) })
     onProgress?.(i + 1, chosen.length)

@@ -68,7 +68,7 @@ export async function reconstruct(
   video: string,
   options: ReconstructOptions,
 ): Promise<ReconstructResult> {
-  const { picture, animation } = await picturePlaces(options.out, video)
+  const { picture, animation } = await picturePaths(options.out, video)
   const opened = await openCheckpoint(checkpoint)
   const { configuration, kind, state, clip, mask: trained, path: source, warnings } = opened
   if (kind !== 'pretrain') {
@@ -135,19 +135,19 @@ const mostPictureBytes = 2 ** 28
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin, or the video itself, is there
  */
-async function picturePlaces(
+async function picturePaths(
   out: string,
   video: string,
 ): Promise<{ readonly picture: string; readonly animation: string }> {
   const [picture, animation] = [`${path.resolve(out)}.png`, `${path.resolve(out)}.webp`]
   const read = await realpath(video).catch(() => null)
-  for (const place of [picture, animation]) {
-    const found = await realpath(place).catch(() => null)
+  for (const file of [picture, animation]) {
+    const found = await realpath(file).catch(() => null)
     if (found === null) continue
     const { size, isFile } = await stat(found).then((at) => ({ size: at.size, isFile: at.isFile() }))
     if (!isFile) continue // It cannot be replaced; the system says so.
     const own = size === 0 || (size <= mostPictureBytes && (await isReconstructionPicture(await readFile(found))))
-    if (found === read || !own) throw outputTaken(place, 'a picture of an earlier reconstruction')
+    if (found === read || !own) throw outputTaken(file, 'a picture of an earlier reconstruction')
   }
   return { picture, animation }
 }

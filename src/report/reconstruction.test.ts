@@ -24,7 +24,7 @@ function randomFrames(): Uint8Array {
 }
 
 /** Places of a token's pixels in the frames in the order (p0, p1, p2, c), written down independently of the painter. */
-function places(token: number): number[] {
+function offsetsOf(token: number): number[] {
   const [x, y, t] = [token % 3, Math.floor(token / 3) % 2, Math.floor(token / 6)]
   const out: number[] = []
   for (let k = 0; k < values; k++) {
@@ -36,7 +36,7 @@ function places(token: number): number[] {
 
 /** The target of one token, from the definition (VideoMAE 3.3). */
 function target(frames: Uint8Array, token: number, normalized: boolean): Float32Array {
-  const pixels = places(token).map((place) => frames[place] / 255)
+  const pixels = offsetsOf(token).map((offset) => frames[offset] / 255)
   if (!normalized) return Float32Array.from(pixels)
   const out = new Float32Array(values)
   for (let c = 0; c < 3; c++) {
@@ -64,7 +64,7 @@ describe('paintReconstruction', () => {
   it('leaves visible patches alone and measures the error over masked ones', () => {
     const frames = randomFrames()
     const painted = paintReconstruction(configuration(false), frames, Int32Array.of(7), new Float32Array(values))
-    const hidden = new Set(places(7))
+    const hidden = new Set(offsetsOf(7))
     let squares = 0
     for (let i = 0; i < frames.length; i++) {
       if (hidden.has(i)) squares += (frames[i] / 255) ** 2
@@ -77,7 +77,7 @@ describe('paintReconstruction', () => {
   it.each([true, false])('shows a prediction with nothing of the hidden pixels (normalized %s)', (normalized) => {
     const [frames, masked, random] = [randomFrames(), Int32Array.of(0, 4, 7, 11), new RandomStream(6)]
     const output = Float32Array.from({ length: 4 * values }, () => random.uniform(-1, 1))
-    const hidden = new Set([...masked].flatMap(places))
+    const hidden = new Set([...masked].flatMap(offsetsOf))
     const changed = frames.map((value, i) => (hidden.has(i) ? value >> 3 : value))
     const [before, after] = [frames, changed].map((clip) =>
       paintReconstruction(configuration(normalized), clip, masked, output),
@@ -93,15 +93,15 @@ describe('paintReconstruction', () => {
     const visible = [1, 2, 3, 5, 6, 8, 9, 10]
     const average = (of: (pixels: number[]) => number, c: number): number =>
       visible
-        .map((token) => of(places(token).flatMap((place, k) => (k % 3 === c ? [frames[place] / 255] : []))))
+        .map((token) => of(offsetsOf(token).flatMap((offset, k) => (k % 3 === c ? [frames[offset] / 255] : []))))
         .reduce((a, b) => a + b) / visible.length
     const mean = (pixels: number[]): number => pixels.reduce((a, b) => a + b) / pixels.length
     const deviation = (pixels: number[]): number =>
       Math.sqrt(pixels.reduce((a, b) => a + (b - mean(pixels)) ** 2, 0) / (pixels.length - 1))
     const painted = paintReconstruction(configuration(true), frames, masked, new Float32Array(4 * values).fill(0.5))
-    for (const [k, place] of places(4).entries()) {
+    for (const [k, offset] of offsetsOf(4).entries()) {
       const expected = 255 * (average(mean, k % 3) + 0.5 * average(deviation, k % 3))
-      expect(Math.abs(painted.prediction[place] - expected)).toBeLessThan(0.51)
+      expect(Math.abs(painted.prediction[offset] - expected)).toBeLessThan(0.51)
     }
     const everything = Int32Array.from({ length: 12 }, (_, k) => k)
     const allHidden = paintReconstruction(configuration(true), frames, everything, new Float32Array(12 * values))

@@ -196,11 +196,11 @@ interface Complaint {
 function describe(issue: z.core.$ZodIssue, schema: z.ZodType): Complaint[] {
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(schema, issue.path)
-    const place = issue.path.length === 0 ? '' : ` in "${issue.path.join('.')}"`
+    const where = issue.path.length === 0 ? '' : ` in "${issue.path.join('.')}"`
     return issue.keys.map((key) => {
       const nearest = nearestKey(key, known)
       const advice = nearest === null ? `known keys: ${known.join(', ')}` : `did you mean "${nearest}"?`
-      return { path: issue.path, key, message: `Unknown key "${key}"${place}; ${advice}` }
+      return { path: issue.path, key, message: `Unknown key "${key}"${where}; ${advice}` }
     })
   }
   return [{ path: issue.path, message: `"${issue.path.join('.') || 'configuration'}": ${issue.message}` }]

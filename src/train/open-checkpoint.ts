@@ -46,7 +46,7 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
     })
   }
   const damaged: string[] = []
-  const chosen = await checkpointPlace(where, (problem) => damaged.push(problem))
+  const chosen = await checkpointLocation(where, (problem) => damaged.push(problem))
   if (chosen === where && kind.isDirectory()) await requireSaved(where)
   const loaded = await loadCheckpointDirectory(chosen, options)
   const older = damaged.map((problem) => `a newer checkpoint is damaged, so ${chosen} is used: ${problem}`)
@@ -60,7 +60,7 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
  * @param onDamaged called for each newer checkpoint of a run that is not whole
  * @throws VideoMaeError `CHECKPOINT_DAMAGED`
  */
-export async function checkpointPlace(where: string, onDamaged?: (problem: string) => void): Promise<string> {
+export async function checkpointLocation(where: string, onDamaged?: (problem: string) => void): Promise<string> {
   const folder = (await stat(where).catch(() => null))?.isDirectory() === true
   const found = folder ? await findCheckpoint(new RunDirectory(where), onDamaged) : null
   return found?.path ?? (isHeadRun(where) ? path.join(where, bestFolder) : where)
@@ -99,14 +99,14 @@ const trainedSchema = z.object({
 })
 
 /** Of a checkpoint that is named by its folder or by its file of weights. */
-export const folderOf = (place: string): string => (place.endsWith('.safetensors') ? path.dirname(place) : place)
+export const folderOf = (location: string): string => (location.endsWith('.safetensors') ? path.dirname(location) : location)
 
 /**
  * Folders in which training wrote what it knows of the weights in `place`: their own, and the one above for weights that are
  * the average of those there. Nothing else in a folder further up counts: it may be about other weights.
  */
-export function recordFolders(place: string): string[] {
-  return path.basename(path.resolve(place)) === averageFolder ? [place, path.join(place, '..')] : [place]
+export function recordFolders(location: string): string[] {
+  return path.basename(path.resolve(location)) === averageFolder ? [location, path.join(location, '..')] : [location]
 }
 
 const stateFile = 'trainer-state.json'

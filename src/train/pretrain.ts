@@ -175,7 +175,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
     files: entries.map((entry) => entry.path),
     originals: originalsOfFiles(entries),
     labeled: false,
-    start: source === null ? null : { from: model.from!, place: source.path, state: source.state },
+    start: source === null ? null : { from: model.from!, location: source.path, state: source.state },
     signal: options.signal,
     onNote: options.onNote,
   })
@@ -209,11 +209,11 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
             ranks.communicator.attachment,
           ),
         startingState: (training) => startingWeights(run, training, source),
-        openData: (place) =>
+        openData: (progress) =>
           openPretrainData({
             ...{ entries, run, workers: resources.data.workers, processes: options.processes },
             ...(ranks.size > 1 && { share: { ...share, ranks } }),
-            ...place,
+            ...progress,
             onDecoded: (file, state) => (ranks.rank === 0 ? record.decoded(file, state) : decoded.add(file, state)),
           }),
         beforeSave: () => decoded.tell((file, state) => record.decoded(file, state)),

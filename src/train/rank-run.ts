@@ -17,7 +17,7 @@ import {
 } from './training-job.ts'
 
 /** Where a run goes on, as rank 0 knows it. */
-export interface RunPlace {
+export interface RunProgress {
   readonly done: number
   readonly knownBad: readonly BadFile[]
 }
@@ -115,22 +115,22 @@ export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: 
   let close = (): Promise<void> => session.close()
   try {
     await ranks.agree(() => {}) // the folder is prepared
-    const place = await ranks.fromFirst<RunPlace>({ done: 0, knownBad: [] })
+    const progress = await ranks.fromFirst<RunProgress>({ done: 0, knownBad: [] })
     await ranks.agree(() => {}) // the state is read
     await spreadState(session, ranks, null)
-    const { loader, next } = job.openData({ ...place, onBadFile: () => {} })
+    const { loader, next } = job.openData({ ...progress, onBadFile: () => {} })
     close = async () => {
       await loader.close()
       await session.close()
     }
     const metrics = new Metrics()
     await ranks.agree(() => {}) // the first step may begin
-    await job.onStarted?.(place.done, opened, showNothing)
+    await job.onStarted?.(progress.done, opened, showNothing)
     await runTraining({
       session,
       programs: opened.programs,
       steps: job.steps,
-      done: place.done,
+      done: progress.done,
       nextBatch: next,
       stepInputs: stepInputs(job.schedule, job.average),
       accumulateInputs: opened.accumulateInputs,

@@ -9,10 +9,10 @@ import path from 'node:path'
  * @param plain in the form recipes have
  */
 export function withAbsolutePaths(plain: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const place = (value: unknown): unknown => (typeof value === 'string' ? path.resolve(value) : value)
-  const start = (value: unknown): unknown => (typeof value === 'string' && existsSync(value) ? place(value) : value)
-  const many = (value: unknown): unknown => (Array.isArray(value) ? value.map(place) : place(value))
-  return replaced(replaced(replaced(plain, 'data', 'path', many), 'model', 'from', start), 'probe', 'cache', place)
+  const absolute = (value: unknown): unknown => (typeof value === 'string' ? path.resolve(value) : value)
+  const start = (value: unknown): unknown => (typeof value === 'string' && existsSync(value) ? absolute(value) : value)
+  const many = (value: unknown): unknown => (Array.isArray(value) ? value.map(absolute) : absolute(value))
+  return replaced(replaced(replaced(plain, 'data', 'path', many), 'model', 'from', start), 'probe', 'cache', absolute)
 }
 
 function replaced(

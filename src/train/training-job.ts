@@ -52,7 +52,7 @@ export interface TrainingData {
 }
 
 /** Where data goes on: the same whether or not the run was interrupted there. */
-export interface DataPlace {
+export interface DataProgress {
   /** Optimizer steps done. */
   readonly done: number
   readonly knownBad: readonly BadFile[]
@@ -85,7 +85,7 @@ export interface TrainingJob {
   readonly open: (usedBefore: string | null) => Promise<OpenedTraining>
   /** Weights of a run that begins; averages follow from them. */
   readonly startingState: (training: TrainingPrograms) => ModelState
-  readonly openData: (place: DataPlace) => TrainingData
+  readonly openData: (progress: DataProgress) => TrainingData
   /** Writes the model, and its averages where there are any, in the Hugging Face layout. */
   readonly writeModel: (directory: string, weights: ModelState, averages: ModelState | null) => Promise<void>
   /** Called once before the first step with the steps done, on rank 0 alone. */

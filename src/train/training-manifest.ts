@@ -86,12 +86,12 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
  * Writes beside a copy of weights, in another layout, what training wrote beside the weights themselves; nothing where it wrote
  * nothing.
  *
- * @param place folder or file of the weights
+ * @param location folder or file of the weights
  * @param copy folder with the copy
  * @throws VideoMaeError what `recordedManifest` and `weightsDigest` throw
  */
-export async function copyTrainingManifest(place: string, copy: string): Promise<void> {
-  const found = await recordedManifest(place)
+export async function copyTrainingManifest(location: string, copy: string): Promise<void> {
+  const found = await recordedManifest(location)
   if (found === null) return
   const weights = found.named ? await weightsDigest(copy) : null
   await writeTrainingManifest(copy, { ...found.content, weights: weights === null ? undefined : [weights] })
@@ -115,22 +115,22 @@ export const namesNoWeights = `its ${trainingManifestFile} is of an earlier vers
  * @returns null where nothing is
  * @throws VideoMaeError `TRAINING_MANIFEST_FOREIGN` where it is about other weights; `CHECKPOINT_DAMAGED`; what `weightsDigest` throws
  */
-export async function recordedManifest(place: string): Promise<RecordedManifest | null> {
-  for (const folder of recordFolders(place)) {
+export async function recordedManifest(location: string): Promise<RecordedManifest | null> {
+  for (const folder of recordFolders(location)) {
     const content = await readTrainingManifest(folder)
     if (content?.list !== null) continue
     if (content.weights === undefined) return { content, named: false }
-    const found = await weightsDigest(place)
+    const found = await weightsDigest(location)
     if (found === null) return { content, named: false }
-    if (!content.weights.includes(found)) throw foreign(path.join(folder, trainingManifestFile), place)
+    if (!content.weights.includes(found)) throw foreign(path.join(folder, trainingManifestFile), location)
     return { content, named: true }
   }
   return null
 }
 
-function foreign(file: string, place: string): VideoMaeError {
+function foreign(file: string, location: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${file} to be about the weights in ${place}, but it was written for others: the weights or the file were replaced or edited.`,
+    `Expected ${file} to be about the weights in ${location}, but it was written for others: the weights or the file were replaced or edited.`,
     {
       code: 'TRAINING_MANIFEST_FOREIGN',
       exit: 'data',
@@ -140,8 +140,8 @@ function foreign(file: string, place: string): VideoMaeError {
 }
 
 /** The manifest of weights that training goes on from; null where nothing is known of these. */
-async function namedManifest(place: string): Promise<TrainingManifestContent | null> {
-  const found = await recordedManifest(place)
+async function namedManifest(location: string): Promise<TrainingManifestContent | null> {
+  const found = await recordedManifest(location)
   return found?.named === true ? found.content : null
 }
 
@@ -160,7 +160,7 @@ export interface TrainingRecordOptions {
   /** By file: the SHA-256 of those that it was prepared from. They count as files of the run, too. */
   readonly originals?: ReadonlyMap<string, ReadonlySet<string>>
   /** The weights that the run starts from, as the user named them, and the folder they lie in; null for fresh ones. */
-  readonly start: { readonly from: string; readonly place: string; readonly state: ModelState } | null
+  readonly start: { readonly from: string; readonly location: string; readonly state: ModelState } | null
   /** Digests of files, by path, that were read after `since` (milliseconds): these files are not read again. */
   readonly known?: { readonly digests: ReadonlyMap<string, string>; readonly since: number }
   /** Aborted: a checkpoint is saved without waiting for files that are not read yet, and so without a manifest. */
@@ -295,7 +295,7 @@ export class TrainingRecord {
   /** What the weights at the start are made of. */
   private async started(): Promise<TrainingManifestContent> {
     const { start, labeled } = this.options
-    const known = start === null ? null : await namedManifest(start.place)
+    const known = start === null ? null : await namedManifest(start.location)
     if (known !== null) return known
     return {
       schema: 'videomae.training-manifest/2',

@@ -9,7 +9,7 @@ import { stateNames, type TrainingPrograms } from '../model/training-programs.ts
 import { type FoundCheckpoint, findCheckpoint, readOptimizerState, saveCheckpoint } from './checkpoint.ts'
 import { runTraining, type StepPrograms, type StepRecord } from './loop.ts'
 import { Metrics, type MetricsLine } from './metrics.ts'
-import { openOnRanks, type RunPlace, spreadState, stepAgreement, trainBeside } from './rank-run.ts'
+import { openOnRanks, type RunProgress, spreadState, stepAgreement, trainBeside } from './rank-run.ts'
 import { RunDirectory } from './run-directory.ts'
 import { lockRun, type RunLock } from './run-lock.ts'
 import { formatDifference, requireSameRun } from './same-run.ts'
@@ -24,7 +24,7 @@ import {
 } from './training-job.ts'
 
 export type {
-  DataPlace,
+  DataProgress,
   OpenedTraining,
   RunOptions,
   ShowScalars,
@@ -45,18 +45,18 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
   if (ranks.rank > 0) return trainBeside(job, options, ranks)
   let lock = options.lock ?? null
   try {
-    const place = await ranks.agree(async () => {
+    const run = await ranks.agree(async () => {
       lock ??= await lockRun(options.out, options.onNote)
-      return findPlace(options)
+      return findRun(options)
     })
-    return await trainLocked(job, options, ranks, place)
+    return await trainLocked(job, options, ranks, run)
   } finally {
     if (options.lock === undefined) await (lock as RunLock | null)?.release()
   }
 }
 
 /** The folder of a run and the checkpoint that it goes on from, or the folder made ready for a run that begins. */
-async function findPlace({ out, resume, onNote }: RunOptions) {
+async function findRun({ out, resume, onNote }: RunOptions) {
   const directory = new RunDirectory(out)
   await directory.recover()
   const found = resume === true ? await findCheckpoint(directory, onNote) : null
@@ -70,7 +70,7 @@ async function trainLocked(
   job: TrainingJob,
   options: RunOptions,
   ranks: Ranks,
-  { directory, found }: Awaited<ReturnType<typeof findPlace>>,
+  { directory, found }: Awaited<ReturnType<typeof findRun>>,
 ): Promise<TrainingRunResult> {
   const note = options.onNote ?? (() => {})
   const { steps, schedule } = job
@@ -87,7 +87,7 @@ async function trainLocked(
       if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
       return kept
     })
-    await ranks.fromFirst<RunPlace>({ done, knownBad: found?.state.badFiles ?? [] })
+    await ranks.fromFirst<RunProgress>({ done, knownBad: found?.state.badFiles ?? [] })
     // Not kept in a variable: these may be gigabytes.
     await spreadState(
       session,
@@ -174,7 +174,7 @@ async function trainLocked(
 async function rewindTo(
   job: TrainingJob,
   { resume, newLength, onNote: note = () => {} }: RunOptions,
-  { directory, found }: Awaited<ReturnType<typeof findPlace>>,
+  { directory, found }: Awaited<ReturnType<typeof findRun>>,
   identity: Parameters<typeof requireSameRun>[1] & { readonly engine: string },
 ): Promise<readonly MetricsLine[]> {
   const done = found?.state.step ?? 0

@@ -21,11 +21,11 @@ export function unknownUse(open: string): TrainingUse {
 /**
  * What the training manifest beside weights says.
  *
- * @param place folder or file of the weights
+ * @param location folder or file of the weights
  * @throws VideoMaeError what `recordedManifest` throws
  */
-export async function trainingUse(place: string): Promise<TrainingUse> {
-  const found = await recordedManifest(place)
+export async function trainingUse(location: string): Promise<TrainingUse> {
+  const found = await recordedManifest(location)
   if (found === null) return unknownUse('no training-manifest.json of its training lies beside its weights')
   if (!found.named) return unknownUse(namesNoWeights)
   const { labeled, samples, withLabels, heldOut = [], start, changed } = found.content

@@ -13,22 +13,22 @@ export const headFile = 'head.safetensors'
  * a file and half precision of the same values change nothing; another name does. In a folder the weights of a head that lie
  * beside those of the model count, too.
  *
- * @param place a folder with `model.safetensors` or its shards, or one `.safetensors` file
+ * @param location a folder with `model.safetensors` or its shards, or one `.safetensors` file
  * @returns 64 hexadecimal digits; null where no weights are
  * @throws VideoMaeError what `readSafetensors` throws of weights that are there
  */
-export async function weightsDigest(place: string): Promise<string | null> {
+export async function weightsDigest(location: string): Promise<string | null> {
   const hash = createHash('sha256')
   try {
-    await addTensors(hash, place)
+    await addTensors(hash, location)
   } catch (error) {
     if (error instanceof VideoMaeError && error.code === 'SAFETENSORS_NOT_FOUND') return null
     throw error
   }
-  const names = await readdir(place).catch((): string[] => []) // a file has nothing beside it
+  const names = await readdir(location).catch((): string[] => []) // a file has nothing beside it
   if (names.includes(headFile)) {
     hash.update(`${JSON.stringify(headFile)}\n`)
-    await addTensors(hash, path.join(place, headFile))
+    await addTensors(hash, path.join(location, headFile))
   }
   return hash.digest('hex')
 }
@@ -38,15 +38,15 @@ export async function weightsDigest(place: string): Promise<string | null> {
  *
  * @throws VideoMaeError what `readSafetensors` throws
  */
-export async function weightFiles(place: string): Promise<string[]> {
-  const opened = await readSafetensors(place)
+export async function weightFiles(location: string): Promise<string[]> {
+  const opened = await readSafetensors(location)
   await opened.close()
-  const beside = await readdir(place).catch((): string[] => [])
-  return [...opened.files, ...(beside.includes(headFile) ? [path.join(place, headFile)] : [])]
+  const beside = await readdir(location).catch((): string[] => [])
+  return [...opened.files, ...(beside.includes(headFile) ? [path.join(location, headFile)] : [])]
 }
 
-async function addTensors(hash: Hash, place: string): Promise<void> {
-  const file = await readSafetensors(place)
+async function addTensors(hash: Hash, location: string): Promise<void> {
+  const file = await readSafetensors(location)
   try {
     for (const name of [...file.names].sort()) {
       const { dtype, shape } = file.info(name)

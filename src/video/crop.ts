@@ -143,8 +143,8 @@ export function alongCrop(picture: Size, output: FrameSize, index: number, count
     throw invalidArgument('index', `an integer in [0, ${count})`, index)
   }
   const scale = scaledSize(picture, output)
-  const place = (free: number): number => (count === 1 ? free >> 1 : Math.trunc((index * free) / (count - 1)))
-  const window = { x: place(scale.width - output.width), y: place(scale.height - output.height) }
+  const startOf = (free: number): number => (count === 1 ? free >> 1 : Math.trunc((index * free) / (count - 1)))
+  const window = { x: startOf(scale.width - output.width), y: startOf(scale.height - output.height) }
   const crop = { x: 0, y: 0, ...copySize(picture) }
   const covered = scale.width === output.width && scale.height === output.height
   return covered ? { crop, scale, flip: false } : { crop, scale, window, flip: false }

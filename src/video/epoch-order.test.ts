@@ -21,8 +21,8 @@ test('an epoch visits every entry once, in an order of its own', () => {
   const epochs = [0, 1, 2].map((epoch) => [...order.usable(epoch)].map((position) => order.entryAt(epoch, position)))
   for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i))
   expect(epochs[0]).not.toEqual(epochs[1])
-  expect(order.placeOfStep(12)).toEqual({ epoch: 1, offset: 0 })
-  expect(order.placeOfStep(30)).toEqual({ epoch: 2, offset: 24 })
+  expect(order.startOfStep(12)).toEqual({ epoch: 1, offset: 0 })
+  expect(order.startOfStep(30)).toEqual({ epoch: 2, offset: 24 })
 })
 
 test('steps lie where walking through all of them puts them, whatever turns out bad on the way', () => {
@@ -36,7 +36,7 @@ test('steps lie where walking through all of them puts them, whatever turns out 
         const entries = entriesOf(n)
         const walk = new EpochOrder(entries, 3, perStep, [])
         const records: BadFile[] = []
-        const places: { epoch: number; offset: number; first: number }[] = []
+        const starts: { epoch: number; offset: number; first: number }[] = []
         for (let epoch = 0; epoch < 6; epoch++) {
           const good: number[] = []
           for (let position = 0; position < n; position++) {
@@ -46,11 +46,11 @@ test('steps lie where walking through all of them puts them, whatever turns out 
             else if (!records.some((r) => r.path === `${entry}.mp4`)) records.push(bad(`${entry}.mp4`, epoch, position))
           }
           for (let at = 0; at + perStep <= good.length; at += perStep)
-            places.push({ epoch, offset: at, first: good[at] })
+            starts.push({ epoch, offset: at, first: good[at] })
         }
         const order = new EpochOrder(entries, 3, perStep, records)
-        for (const [step, { epoch, offset, first }] of places.entries()) {
-          expect(order.placeOfStep(step)).toEqual({ epoch, offset })
+        for (const [step, { epoch, offset, first }] of starts.entries()) {
+          expect(order.startOfStep(step)).toEqual({ epoch, offset })
           expect(order.entryAt(epoch, order.usable(epoch)[offset])).toBe(first)
         }
       },

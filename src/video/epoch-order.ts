@@ -15,7 +15,7 @@ export interface BadFile {
 }
 
 /** Where a step begins: the number of usable samples of the epoch before it. */
-export interface StepPlace {
+export interface StepStart {
   readonly epoch: number
   readonly offset: number
 }
@@ -63,11 +63,11 @@ export class EpochOrder {
     const cached = this.usableCache.get(epoch)
     if (cached !== undefined) return cached
     const order = this.permutation(epoch)
-    const places: number[] = []
+    const usable: number[] = []
     for (let position = 0; position < order.length; position++) {
-      if (!this.isLeftOut(this.entries[order[position]], epoch, position)) places.push(position)
+      if (!this.isLeftOut(this.entries[order[position]], epoch, position)) usable.push(position)
     }
-    const result = Uint32Array.from(places)
+    const result = Uint32Array.from(usable)
     this.usableCache.set(epoch, result)
     for (const old of this.usableCache.keys()) if (old < epoch - 1) this.usableCache.delete(old)
     return result
@@ -79,7 +79,7 @@ export class EpochOrder {
   }
 
   /** @throws VideoMaeError `NOT_ENOUGH_VIDEOS` when no epoch can fill a step any more */
-  placeOfStep(step: number): StepPlace {
+  startOfStep(step: number): StepStart {
     let before = 0
     for (let epoch = 0; ; epoch++) {
       const steps = this.stepsIn(epoch)

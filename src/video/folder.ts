@@ -170,9 +170,9 @@ function nameOf(folder: string): string {
   return folder === '' ? 'the source itself' : folder
 }
 
-function tryStat(place: string): Stats | string {
+function tryStat(location: string): Stats | string {
   try {
-    return statSync(place)
+    return statSync(location)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'an error'
   }

@@ -41,9 +41,9 @@ interface Located {
  * @param fixedForm also look for a second file that a name could mean: whoever adds such a file would decide about the row
  */
 function locator(root: string, fixedForm: boolean): (name: string) => Located {
-  const kindOf = (place: string): Located['kind'] => {
+  const kindOf = (location: string): Located['kind'] => {
     try {
-      const stats = statSync(place, { throwIfNoEntry: false })
+      const stats = statSync(location, { throwIfNoEntry: false })
       if (stats === undefined) return 'absent'
       return stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
     } catch {
@@ -55,7 +55,7 @@ function locator(root: string, fixedForm: boolean): (name: string) => Located {
   const locate = (name: string): Located => {
     const plain: Located = { path: at(name), kind: kindOf(at(name)) }
     if (plain.kind === 'file' || plain.kind === 'other' || name === '') return plain
-    const formed = formsOf(at(name)).find((place) => kindOf(place) === 'file')
+    const formed = formsOf(at(name)).find((location) => kindOf(location) === 'file')
     if (formed !== undefined) return { path: formed, kind: 'file', changed: 'form' }
     const slashes = name.replaceAll('\\', '/')
     if (slashes !== name && kindOf(at(slashes)) === 'file')
@@ -69,11 +69,11 @@ function locator(root: string, fixedForm: boolean): (name: string) => Located {
     const slashes = at(name.replaceAll('\\', '/'))
     const extended = mayLackExtension(name) ? commonExtensions.map((extension) => slashes + extension) : []
     const files = new Map<string, string>() // by what tells files apart
-    for (const place of [at(name), ...formsOf(at(name)), slashes, ...extended]) {
-      const kind = kindOf(place)
+    for (const location of [at(name), ...formsOf(at(name)), slashes, ...extended]) {
+      const kind = kindOf(location)
       if (kind === 'file' || kind === 'other') {
-        const { dev, ino } = statSync(place, { bigint: true })
-        files.set(`${dev}:${ino}`, place)
+        const { dev, ino } = statSync(location, { bigint: true })
+        files.set(`${dev}:${ino}`, location)
       }
     }
     const [first, second] = files.values()
@@ -91,9 +91,9 @@ function locator(root: string, fixedForm: boolean): (name: string) => Located {
 }
 
 /** The files that a path names with each component as it stands, composed (NFC), or taken apart (NFD); none for plain ASCII. */
-function formsOf(place: string): string[] {
-  if (!/[^\x20-\x7e]/.test(place)) return []
-  const [root, ...components] = path.resolve(place).split(path.sep)
+function formsOf(location: string): string[] {
+  if (!/[^\x20-\x7e]/.test(location)) return []
+  const [root, ...components] = path.resolve(location).split(path.sep)
   const search = (found: string, rest: readonly string[]): string[] => {
     const [component, ...deeper] = rest
     if (component === undefined) return [found]
@@ -128,7 +128,7 @@ export function readListSource(
   const changes = new Map<keyof typeof changeRemarks, number>()
   let absent = 0
   for (const row of parsed.rows) {
-    const { kind, path: place, changed, open } = locate(row.path)
+    const { kind, path: location, changed, open } = locate(row.path)
     const { line, path: name, id: given, ...rest } = row
     if (open !== undefined) throw twoFilesOfOneName(file, line, name, open)
     const part = partName(row)
@@ -136,7 +136,7 @@ export function readListSource(
     // A whole file may have the name of a part of another.
     // Not where an id must not depend on other rows: there it is one that is taken, below.
     const id = given === undefined && !fixedForm && ids.has(plain) ? `${plain} (line ${line})` : plain
-    const key = JSON.stringify([path.resolve(place), row.start ?? null, row.end ?? null])
+    const key = JSON.stringify([path.resolve(location), row.start ?? null, row.end ?? null])
     const other = seen.get(key)
     if (other !== undefined) {
       requireSame(file, row, other.row, other.id)
@@ -160,7 +160,7 @@ export function readListSource(
         code: 'VIDEO_NOT_A_FILE',
         reason: `line ${line}: ${name} is ${what}`,
       })
-    } else entries.push({ path: place, id, line, ...rest })
+    } else entries.push({ path: location, id, line, ...rest })
     if (kind === 'absent') absent++
   }
   requireSome(file, entries, unusable)
@@ -337,7 +337,7 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
     )
   }
   const probe = entries.slice(0, 20)
-  if (probe.some(({ path: place }) => existsSync(place))) return
+  if (probe.some(({ path: location }) => existsSync(location))) return
   throw new VideoMaeError(
     `${file} is read as a list of videos: expected files at the paths it names, but ${probe.length === 1 ? 'its only one does not exist' : `none of the first ${probe.length} exists`}: ${probe[0].path}`,
     {

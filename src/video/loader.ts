@@ -4,13 +4,13 @@ import { type FrameSize, frameSizeOf } from '../core/frame-size.ts'
 import type { ClipAugmentation } from './augment/index.ts'
 import { type ClipRequest, clipBytes } from './clip.ts'
 import type { CropChoice } from './crop.ts'
-import { type BadFile, EpochOrder, type StepPlace } from './epoch-order.ts'
+import { type BadFile, EpochOrder, type StepStart } from './epoch-order.ts'
 import type { IdleProcesses } from './idle-processes.ts'
 import type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 import { type ClipOutcome, type ClipReader, DecodePool } from './pool.ts'
 import type { Failure } from './protocol.ts'
 import type { ClipSampling } from './sampling.ts'
-import { type RankShare, type SamplePlace, SharedRounds } from './shared-rounds.ts'
+import { type RankShare, type SamplePosition, SharedRounds } from './shared-rounds.ts'
 import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
 
 export type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
@@ -159,7 +159,7 @@ class VideoLoader implements Loader {
   async *batches(range: { readonly startStep?: number } = {}): AsyncGenerator<LoadedBatch, void, undefined> {
     let step = range.startStep ?? 0
     if (this.rounds !== null) return yield* this.sharedBatches(this.rounds, step)
-    let { epoch, offset } = this.order.placeOfStep(step)
+    let { epoch, offset } = this.order.startOfStep(step)
     for (;;) {
       const batch = await this.assemble(step, epoch, offset)
       if (batch === undefined) {
@@ -193,11 +193,11 @@ class VideoLoader implements Loader {
 
   /** This rank's part of each round: see `SharedRounds`. */
   private async *sharedBatches(rounds: SharedRounds, startStep: number): AsyncGenerator<LoadedBatch, void, undefined> {
-    let place = this.order.placeOfStep(startStep)
+    let start = this.order.startOfStep(startStep)
     for (let step = startStep; ; step += rounds.batchesPerRound) {
       const round = await rounds.agreed(
-        place,
-        (places) => this.failuresOf(rounds, place, places),
+        start,
+        (positions) => this.failuresOf(rounds, start, positions),
         (file) => this.noteBad(file),
       )
       const own = rounds.own(round)
@@ -206,18 +206,18 @@ class VideoLoader implements Loader {
         const { index, settled } = await this.settle(each)
         if (settled.ok) this.take(batch, index, each.epoch, settled)
       }
-      place = round.next
-      this.scheduleOwn(rounds, place)
-      yield this.finish(batch, step + rounds.ownBatch, own[0]?.epoch ?? place.epoch)
+      start = round.next
+      this.scheduleOwn(rounds, start)
+      yield this.finish(batch, step + rounds.ownBatch, own[0]?.epoch ?? start.epoch)
     }
   }
 
   /** Decodes samples of this rank, which stay for the batch; what kept some from being decoded. */
-  private async failuresOf(rounds: SharedRounds, from: StepPlace, places: readonly SamplePlace[]): Promise<BadFile[]> {
+  private async failuresOf(rounds: SharedRounds, from: StepStart, positions: readonly SamplePosition[]): Promise<BadFile[]> {
     this.scheduleOwn(rounds, from)
     const failures: BadFile[] = []
-    for (const { epoch, position } of places) {
-      const { index, outcome } = this.tasks.get(placeKey(epoch, position))!
+    for (const { epoch, position } of positions) {
+      const { index, outcome } = this.tasks.get(positionKey(epoch, position))!
       const settled = await this.awaited(outcome)
       if (!settled.ok) failures.push(this.badFile(index, settled.failure, { epoch, position }))
     }
@@ -225,12 +225,12 @@ class VideoLoader implements Loader {
   }
 
   /** Keeps this rank's samples of a round and of the `prefetch` next ones under way. */
-  private scheduleOwn(rounds: SharedRounds, from: StepPlace): void {
+  private scheduleOwn(rounds: SharedRounds, from: StepStart): void {
     const wanted = rounds.ownAhead(from, this.options.prefetch ?? 2)
     for (const { epoch, position } of wanted)
-      if (!this.tasks.has(placeKey(epoch, position))) this.begin(epoch, position)
-    const kept = new Set(wanted.map(({ epoch, position }) => placeKey(epoch, position)))
-    for (const place of this.tasks.keys()) if (!kept.has(place)) this.tasks.delete(place)
+      if (!this.tasks.has(positionKey(epoch, position))) this.begin(epoch, position)
+    const kept = new Set(wanted.map(({ epoch, position }) => positionKey(epoch, position)))
+    for (const key of this.tasks.keys()) if (!kept.has(key)) this.tasks.delete(key)
   }
 
   /** The batch of the `perStep` usable samples from `offset` on; undefined where the epoch has no such batch (any more). */
@@ -240,10 +240,10 @@ class VideoLoader implements Loader {
       const usable = this.order.usable(epoch)
       if (usable.length - offset < this.perStep) return undefined
       this.schedule(epoch, offset + batch.taken)
-      const place = { epoch, position: usable[offset + batch.taken] }
-      const { index, settled } = await this.settle(place)
+      const position = { epoch, position: usable[offset + batch.taken] }
+      const { index, settled } = await this.settle(position)
       if (settled.ok) this.take(batch, index, epoch, settled)
-      else this.noteBad(this.badFile(index, settled.failure, place))
+      else this.noteBad(this.badFile(index, settled.failure, position))
     }
     return this.finish(batch, step, epoch)
   }
@@ -260,10 +260,10 @@ class VideoLoader implements Loader {
   }
 
   /** The outcome of a request, which is done with. */
-  private async settle({ epoch, position }: SamplePlace): Promise<{ index: number; settled: ClipOutcome }> {
-    const { index, outcome } = this.tasks.get(placeKey(epoch, position))!
+  private async settle({ epoch, position }: SamplePosition): Promise<{ index: number; settled: ClipOutcome }> {
+    const { index, outcome } = this.tasks.get(positionKey(epoch, position))!
     const settled = await this.awaited(outcome)
-    this.tasks.delete(placeKey(epoch, position))
+    this.tasks.delete(positionKey(epoch, position))
     return { index, settled }
   }
 
@@ -294,7 +294,7 @@ class VideoLoader implements Loader {
     }
   }
 
-  private badFile(index: number, { reason, code }: Failure, { epoch, position }: SamplePlace): BadFile {
+  private badFile(index: number, { reason, code }: Failure, { epoch, position }: SamplePosition): BadFile {
     const { path, id } = this.options.entries[index]
     return { path, id, reason, code, epoch, position }
   }
@@ -319,19 +319,19 @@ class VideoLoader implements Loader {
       if (until === 0) break
       for (let i = from; i < until && missing > 0; i++, missing--) {
         const position = usable[i]
-        wanted.add(placeKey(e, position))
-        if (!this.tasks.has(placeKey(e, position))) this.begin(e, position)
+        wanted.add(positionKey(e, position))
+        if (!this.tasks.has(positionKey(e, position))) this.begin(e, position)
       }
     }
     // What a newly noted bad file made superfluous.
-    for (const place of this.tasks.keys()) if (!wanted.has(place)) this.tasks.delete(place)
+    for (const key of this.tasks.keys()) if (!wanted.has(key)) this.tasks.delete(key)
   }
 
   private begin(epoch: number, position: number): void {
     const index = this.order.entryAt(epoch, position)
     const outcome = this.pool.read(this.request(index, epoch), this.spare.pop())
     outcome.catch(() => undefined) // Reported where it is awaited; a task that is dropped must not end the program.
-    this.tasks.set(placeKey(epoch, position), { index, outcome })
+    this.tasks.set(positionKey(epoch, position), { index, outcome })
   }
 
   private request(index: number, epoch: number): ClipRequest {
@@ -347,6 +347,6 @@ class VideoLoader implements Loader {
   }
 }
 
-function placeKey(epoch: number, position: number): string {
+function positionKey(epoch: number, position: number): string {
   return `${epoch}:${position}`
 }

@@ -1,6 +1,6 @@
 /** How the ranks of a distributed run share the samples that one process would take, bad files included. */
 import { VideoMaeError } from '../core/errors.ts'
-import type { BadFile, EpochOrder, StepPlace } from './epoch-order.ts'
+import type { BadFile, EpochOrder, StepStart } from './epoch-order.ts'
 
 /** The part of the samples that one rank decodes. */
 export interface RankShare {
@@ -20,7 +20,7 @@ export interface RankShare {
 }
 
 /** A place in the order of samples: the key of a request. */
-export interface SamplePlace {
+export interface SamplePosition {
   readonly epoch: number
   readonly position: number
 }
@@ -28,9 +28,9 @@ export interface SamplePlace {
 /** The batches that the ranks decode together, one after the other. */
 export interface Round {
   /** Samples of all ranks, in the order of one process. */
-  readonly places: readonly SamplePlace[]
+  readonly positions: readonly SamplePosition[]
   /** Where the next round begins. */
-  readonly next: StepPlace
+  readonly next: StepStart
 }
 
 /**
@@ -82,11 +82,11 @@ export class SharedRounds {
   }
 
   /** The samples of a round that this rank decodes, in the order of one process. */
-  own({ places }: Round): readonly SamplePlace[] {
+  own({ positions }: Round): readonly SamplePosition[] {
     const first = this.share.rank * this.perRank
-    if (this.share.pairs !== true) return places.slice(first, first + this.perRank)
+    if (this.share.pairs !== true) return positions.slice(first, first + this.perRank)
     const begin = this.ownBatch * this.perStep
-    const batch = places.slice(begin, begin + this.perStep)
+    const batch = positions.slice(begin, begin + this.perStep)
     const from = (first - begin) / 2
     const until = from + this.perRank / 2
     return batch.filter((_, i) => {
@@ -100,8 +100,8 @@ export class SharedRounds {
    *
    * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`
    */
-  plan({ epoch, offset }: StepPlace): Round {
-    const places: SamplePlace[] = []
+  plan({ epoch, offset }: StepStart): Round {
+    const positions: SamplePosition[] = []
     for (let batch = 0; batch < this.batches; batch++) {
       let usable = this.order.usable(epoch)
       while (usable.length - offset < this.perStep) {
@@ -110,20 +110,20 @@ export class SharedRounds {
         offset = 0
         usable = this.order.usable(epoch)
       }
-      for (let i = 0; i < this.perStep; i++) places.push({ epoch, position: usable[offset + i] })
+      for (let i = 0; i < this.perStep; i++) positions.push({ epoch, position: usable[offset + i] })
       offset += this.perStep
     }
-    return { places, next: { epoch, offset } }
+    return { positions, next: { epoch, offset } }
   }
 
   /** The samples of this rank in the round from a place on and in some later ones, as far as there are any. */
-  ownAhead(from: StepPlace, later: number): readonly SamplePlace[] {
-    const own: SamplePlace[] = []
-    for (let place = from, rounds = 0; rounds <= later; rounds++) {
+  ownAhead(from: StepStart, later: number): readonly SamplePosition[] {
+    const own: SamplePosition[] = []
+    for (let start = from, rounds = 0; rounds <= later; rounds++) {
       try {
-        const round = this.plan(place)
+        const round = this.plan(start)
         own.push(...this.own(round))
-        place = round.next
+        start = round.next
       } catch (error) {
         if (error instanceof VideoMaeError && error.code === 'NOT_ENOUGH_VIDEOS') break
         throw error
@@ -140,8 +140,8 @@ export class SharedRounds {
    * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`, on all ranks
    */
   async agreed(
-    from: StepPlace,
-    decode: (places: readonly SamplePlace[]) => Promise<readonly BadFile[]>,
+    from: StepStart,
+    decode: (positions: readonly SamplePosition[]) => Promise<readonly BadFile[]>,
     note: (file: BadFile) => void,
   ): Promise<Round> {
     const tried = new Map<string, BadFile | null>()
@@ -149,7 +149,7 @@ export class SharedRounds {
       const round = this.planned(from)
       const found = await this.share.agree(await decode(this.own(round)))
       if (found.length === 0) return round
-      for (const place of round.places) tried.set(keyOf(place), null)
+      for (const position of round.positions) tried.set(keyOf(position), null)
       for (const file of found) tried.set(keyOf(file), file)
       // One after the other: each may move the samples behind it, or end the epoch before the next one is met.
       for (let next = firstBad(round, tried); next !== null; next = firstBad(this.planned(from), tried)) note(next)
@@ -157,7 +157,7 @@ export class SharedRounds {
   }
 
   /** `plan` where all ranks have agreed on the bad files: they all fail, or none does. */
-  private planned(from: StepPlace): Round {
+  private planned(from: StepStart): Round {
     try {
       return this.plan(from)
     } catch (error) {
@@ -167,12 +167,12 @@ export class SharedRounds {
 }
 
 /** The file that one process would note next; null where it would come to a sample first that nobody has tried. */
-function firstBad({ places }: Round, tried: ReadonlyMap<string, BadFile | null>): BadFile | null {
-  for (const place of places) {
-    const file = tried.get(keyOf(place))
+function firstBad({ positions }: Round, tried: ReadonlyMap<string, BadFile | null>): BadFile | null {
+  for (const position of positions) {
+    const file = tried.get(keyOf(position))
     if (file !== null) return file ?? null
   }
   return null
 }
 
-const keyOf = ({ epoch, position }: SamplePlace): string => `${epoch}:${position}`
+const keyOf = ({ epoch, position }: SamplePosition): string => `${epoch}:${position}`

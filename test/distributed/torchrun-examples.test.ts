@@ -10,8 +10,8 @@ import { afterAll, expect, it } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import {
   launched,
-  type MeetingPlace,
-  meetingPlace,
+  type MeetingPoint,
+  meetingPoint,
   rankOnHost,
   type Variables,
 } from '../../src/distributed/launched.ts'
@@ -35,7 +35,7 @@ function place(name: string): { readonly at: string; readonly env: NodeJS.Proces
   return { at, log, env: { ...process.env, PATH: `${at}${path.delimiter}${process.env.PATH}` } }
 }
 
-interface SeenRank extends MeetingPlace {
+interface SeenRank extends MeetingPoint {
   readonly local: number
   readonly command: string
 }
@@ -50,7 +50,7 @@ function ranksIn(log: string): SeenRank[] {
       )
       expect(launched(variables)).toMatchObject({ launcher: 'torchrun' })
       const command = readFileSync(path.join(log, name.replace('.env', '.command')), 'utf8').trim()
-      return { ...meetingPlace(variables), local: rankOnHost(variables), command }
+      return { ...meetingPoint(variables), local: rankOnHost(variables), command }
     })
     .sort((a, b) => a.rank - b.rank)
 }

@@ -45,13 +45,13 @@ export interface Attestation {
  * Verifies a certificate and writes `statement.json` beside it: an in-toto Statement v1 with the SHA-256 of the certificate, of the files
  * that it follows from, of its ensembles and of an audit. Signing it signs all of them (`cosign sign-blob statement.json`).
  *
- * @param place folder or `certificate.json`
+ * @param location folder or `certificate.json`
  * @throws VideoMaeError `CERTIFICATE_DIFFERS` for a certificate that does not follow from its files, `ENSEMBLE_INVALID`, `AUDIT_FAILED`
  *   for an audit with violations, `AUDIT_NOTHING_CHECKED`, `AUDIT_MISMATCH` for one of other base learners, `OUTPUT_TAKEN`, `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`
  */
-export async function attestCertificate(place: string, options: AttestOptions = {}): Promise<Attestation> {
+export async function attestCertificate(location: string, options: AttestOptions = {}): Promise<Attestation> {
   const { signal, onProgress } = options
-  const file = await certificateFileAt(place)
+  const file = await certificateFileAt(location)
   const certificate = await readCertificate(file)
   if (certificate.schema !== 'videomae.certificate/1')
     throw invalidArgument('certificate', 'a certificate of protected data, not of imported votes', file)

@@ -10,7 +10,7 @@ export interface ClaimDifference {
 }
 
 /** Options that name places. What lies there is compared by its digests: those of the encoder, the scale and the records. */
-const places = new Set(['from', 'trusted'])
+const paths = new Set(['from', 'trusted'])
 
 /**
  * Values that a claim takes as fixed and that differ. The claim of the first certificate then says nothing about the second.
@@ -27,7 +27,7 @@ export function claimDifferences(before: ReadCertificate, after: ReadCertificate
   if (!(encoderMayChange(before) && encoderMayChange(after)))
     compare('threat.encoder.digest', before.threat.encoder.digest, after.threat.encoder.digest)
   compareMembers('learner', before.learner, after.learner, compare)
-  compareMembers('options', withoutPlaces(before.options), withoutPlaces(after.options), compare)
+  compareMembers('options', withoutPaths(before.options), withoutPaths(after.options), compare)
   compare('data.classes', before.data?.classes, after.data?.classes)
   if (before.data?.classes !== 'any') compare('classNames', before.classNames, after.classNames)
   // Numbers depend on the program and the machine; no claim is about another one.
@@ -49,9 +49,9 @@ export function runKey({ rule, partitions, spread, seeds, offsets, groups, perio
   return canonical([rule, partitions, spread, seeds, offsets, groups, periods ?? null, learners])
 }
 
-function withoutPlaces(options: ReadCertificate['options']): Record<string, unknown> | undefined {
+function withoutPaths(options: ReadCertificate['options']): Record<string, unknown> | undefined {
   if (options === undefined) return undefined
-  return Object.fromEntries(Object.entries(options).filter(([key]) => !places.has(key)))
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !paths.has(key)))
 }
 
 function compareMembers(

@@ -14,11 +14,11 @@ export interface Side {
 }
 
 /**
- * @param place folder or `certificate.json`
+ * @param location folder or `certificate.json`
  * @throws VideoMaeError `CERTIFICATE_FILE_MISSING`, `CERTIFICATE_INVALID`, `CERTIFICATES_NOT_COMPARABLE`
  */
-export async function readSide(place: string): Promise<Side> {
-  const file = await certificateFileAt(place)
+export async function readSide(location: string): Promise<Side> {
+  const file = await certificateFileAt(location)
   const certificate = await readCertificate(file)
   if (certificate.schema !== 'videomae.certificate/1')
     throw new VideoMaeError(`Expected certificate.json of protected data, but ${file} is of imported votes.`, {
@@ -42,7 +42,7 @@ async function readRecord(
 ): Promise<ReadSamples | null> {
   const stored = samples?.[key] ?? null
   if (stored === null) return null
-  const place = path.join(path.dirname(file), stored.file)
+  const location = path.join(path.dirname(file), stored.file)
   const found = await readSamples(path.dirname(file), stored.file)
   if (found === null)
     throw new VideoMaeError(`Expected ${stored.file} beside ${file}, but it is not there.`, {
@@ -52,16 +52,16 @@ async function readRecord(
     })
   const { record } = found
   if (found.sha256 !== stored.sha256)
-    throw invalidCertificate(place, `SHA-256 ${stored.sha256}`, `it is ${found.sha256}`)
+    throw invalidCertificate(location, `SHA-256 ${stored.sha256}`, `it is ${found.sha256}`)
   const side = key === 'protectedSet' ? 'protected' : 'inputs'
-  if (record.side !== side) throw invalidCertificate(place, `side ${side}`, `it is ${record.side}`)
-  if (record.by !== by) throw invalidCertificate(place, `units by ${by}, as in ${file}`, `it is by ${record.by}`)
-  if (key === 'protectedSet') requireUnits(place, record)
+  if (record.side !== side) throw invalidCertificate(location, `side ${side}`, `it is ${record.side}`)
+  if (record.by !== by) throw invalidCertificate(location, `units by ${by}, as in ${file}`, `it is by ${record.by}`)
+  if (key === 'protectedSet') requireUnits(location, record)
   return record
 }
 
 /** What makes samples one unit must be there: several without it would count as one. */
-function requireUnits(place: string, { by, samples }: ReadSamples): void {
+function requireUnits(location: string, { by, samples }: ReadSamples): void {
   // The hash of a content decides its partition.
   const [what, isThere] = {
     content: ['SHA-256', ({ sha256 }: RecordedSample) => /^[0-9a-f]{64}$/.test(sha256)],
@@ -72,7 +72,7 @@ function requireUnits(place: string, { by, samples }: ReadSamples): void {
   const without = samples.findIndex((sample) => !isThere(sample))
   if (without >= 0)
     throw invalidCertificate(
-      place,
+      location,
       `the ${what} of every sample`,
       `samples[${without}] (${samples[without].id}) has none`,
     )

@@ -236,8 +236,8 @@ function expectedSummary(
     const before = known.get(winners)
     if (before !== undefined) return before
     const ballots = emptyBallots(1, learners, 2, 1)
-    for (const [place, learner] of stream.permutation(learners).entries())
-      ballots.ranks[learner] = place < winners ? 0 : 1
+    for (const [rank, learner] of stream.permutation(learners).entries())
+      ballots.ranks[learner] = rank < winners ? 0 : 1
     const [{ prediction, radius }] = certifyBallots(ballots, { rule, offsets })
     const found = prediction === 0 ? radius : 0
     known.set(winners, found)

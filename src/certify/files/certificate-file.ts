@@ -263,7 +263,7 @@ export function requireCertificateFolder(folder: string, votesToo = false): Prom
     main: 'certificate.json',
     begins: /^\{"schema":"videomae\.certificate\//,
     // Written last. Learners are there before.
-    mayLackMain: (place) => hasLearners(path.join(place, 'learners')),
+    mayLackMain: (other) => hasLearners(path.join(other, 'learners')),
   })
 }
 

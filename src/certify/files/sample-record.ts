@@ -121,10 +121,10 @@ const fileNames = { protected: 'protected-set.json', inputs: 'certified-inputs.j
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */
-async function requireOwnRecord(place: string): Promise<void> {
-  const found = await startOf(place).catch(nullIfMissing)
+async function requireOwnRecord(target: string): Promise<void> {
+  const found = await startOf(target).catch(nullIfMissing)
   if (found !== null && found !== '' && !found.startsWith('{"schema":"videomae.samples/'))
-    throw outputTaken(place, 'that of an earlier certificate')
+    throw outputTaken(target, 'that of an earlier certificate')
 }
 
 /** `requireOwnRecord` for both records of a folder. */
@@ -139,9 +139,9 @@ export async function requireOwnRecords(folder: string): Promise<void> {
  */
 export async function writeSampleRecord(folder: string, record: SampleRecord): Promise<StoredFile> {
   const file = fileNames[record.side]
-  const place = path.join(folder, file)
-  await requireOwnRecord(place)
+  const target = path.join(folder, file)
+  await requireOwnRecord(target)
   const text = textOf(record)
-  await writeFileAtomic(place, text)
+  await writeFileAtomic(target, text)
   return { file, sha256: sha256(text) }
 }

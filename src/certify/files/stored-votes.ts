@@ -128,37 +128,37 @@ export async function writeFlips<Result>(
 
 /** A stored array that is read from its first input to its last. */
 class ArrayReader {
-  private readonly place: string
+  private readonly location: string
   private readonly file: Awaited<ReturnType<typeof openRegularFile>>
   private readonly hash = createHash('sha256')
   private position = 0
 
-  private constructor(place: string, file: Awaited<ReturnType<typeof openRegularFile>>) {
-    this.place = place
+  private constructor(location: string, file: Awaited<ReturnType<typeof openRegularFile>>) {
+    this.location = location
     this.file = file
   }
 
   static async open(folder: string, name: string, { shape, dtype }: Layout): Promise<ArrayReader> {
-    const place = path.join(folder, name)
-    const file = await openRegularFile(place).catch((error: NodeJS.ErrnoException) => {
+    const location = path.join(folder, name)
+    const file = await openRegularFile(location).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
-      throw new VideoMaeError(`Expected ${name} beside the certificate, but there is no ${place}.`, {
+      throw new VideoMaeError(`Expected ${name} beside the certificate, but there is no ${location}.`, {
         code: 'CERTIFICATE_FILE_MISSING',
         exit: 'data',
         hint: 'Ask for all files that the certificate names: they are published together.',
       })
     })
-    const reader = new ArrayReader(place, file)
+    const reader = new ArrayReader(location, file)
     try {
       const header = npyHeader(shape, dtype)
       const { size } = await file.stat()
       const bytes = header.length + elementCount(shape) * Number(dtype.slice(1))
       if (size !== bytes)
-        throw invalidStored(place, `${bytes} bytes for an array (${shape.join(', ')}) of ${dtype}`, `${size} bytes`)
+        throw invalidStored(location, `${bytes} bytes for an array (${shape.join(', ')}) of ${dtype}`, `${size} bytes`)
       const found = new Uint8Array(header.length)
       await reader.read(found)
       if (found.some((byte, i) => byte !== header[i]))
-        throw invalidStored(place, `the header of an array (${shape.join(', ')}) of ${dtype}`, 'another one')
+        throw invalidStored(location, `the header of an array (${shape.join(', ')}) of ${dtype}`, 'another one')
       return reader
     } catch (error) {
       await file.close()
@@ -169,7 +169,7 @@ class ArrayReader {
   /** Fills `target` with the bytes that come next. */
   async read(target: Uint8Array): Promise<void> {
     if ((await readFully(this.file, target, this.position)) !== target.length)
-      throw invalidStored(this.place, 'a whole file', 'one that was cut short meanwhile')
+      throw invalidStored(this.location, 'a whole file', 'one that was cut short meanwhile')
     this.position += target.length
     this.hash.update(target)
   }
@@ -184,8 +184,8 @@ class ArrayReader {
   }
 }
 
-export function invalidStored(place: string, expected: string, found: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${expected} in ${place}, but found ${found}.`, {
+export function invalidStored(location: string, expected: string, found: string): VideoMaeError {
+  return new VideoMaeError(`Expected ${expected} in ${location}, but found ${found}.`, {
     code: 'CERTIFICATE_INVALID',
     exit: 'data',
     hint: 'The file does not belong to this certificate, or it was damaged: get all files again.',
@@ -252,11 +252,11 @@ export async function readStored(
   }
 }
 
-function checkBallots(place: string, { ranks, inputs, learners, classes, places }: Ballots, first: number): void {
+function checkBallots(location: string, { ranks, inputs, learners, classes, places }: Ballots, first: number): void {
   const odd = firstOddRank(ranks, inputs * learners, classes, places)
   if (odd === null) return
   const where = `at input ${first + Math.floor(odd.ballot / learners)}, learner ${odd.ballot % learners}`
   const expected = places === 1 ? `a class below ${classes}` : `each of ${classes} classes once`
   const found = `${ranks[odd.ballot * places + odd.place]} at place ${odd.place}`
-  throw invalidStored(place, `${expected}, or ${classes} for no vote, ${where}`, found)
+  throw invalidStored(location, `${expected}, or ${classes} for no vote, ${where}`, found)
 }

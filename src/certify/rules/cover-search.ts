@@ -44,7 +44,7 @@ class CoverSearch {
   private readonly reaches: Int32Array
   /** [learners + 1] where the places that reach each learner begin in `places`. */
   private readonly starts: Int32Array
-  private readonly places: Int32Array
+  private readonly owners: Int32Array
   /** [learners] how many chosen buckets reach it. */
   private readonly taken: Int32Array
   /** [places] 1 where the search may still choose it. */
@@ -65,22 +65,22 @@ class CoverSearch {
     this.budget = budget
     this.reaches = new Int32Array(buckets.length * offsets.length)
     this.starts = new Int32Array(learners + 1)
-    this.places = new Int32Array(this.reaches.length)
+    this.owners = new Int32Array(this.reaches.length)
     this.taken = new Int32Array(learners)
     this.allowed = new Uint8Array(buckets.length).fill(1)
     for (let n = 0; n < this.reaches.length; n++) {
-      const place = Math.floor(n / offsets.length)
-      this.reaches[n] = (buckets[place] + offsets[n % offsets.length]) % learners
+      const index = Math.floor(n / offsets.length)
+      this.reaches[n] = (buckets[index] + offsets[n % offsets.length]) % learners
       this.starts[this.reaches[n] + 1]++
     }
     for (let i = 0; i < learners; i++) this.starts[i + 1] += this.starts[i]
     const next = this.starts.slice()
-    for (let n = 0; n < this.reaches.length; n++) this.places[next[this.reaches[n]]++] = Math.floor(n / offsets.length)
+    for (let n = 0; n < this.reaches.length; n++) this.owners[next[this.reaches[n]]++] = Math.floor(n / offsets.length)
   }
 
   find(t: number, gap: number): readonly number[] | 'none' | 'unknown' {
     const found = this.search(t, gap)
-    return found === 'yes' ? this.chosen.map((place) => this.buckets[place]) : found
+    return found === 'yes' ? this.chosen.map((index) => this.buckets[index]) : found
   }
 
   /** With the bucket that adds most, then without it. Leaves everything as it was, but `chosen` where it found a cover. */
@@ -93,18 +93,18 @@ class CoverSearch {
         answer = 'unknown'
         break
       }
-      const place = this.largest()
-      this.forbid(place)
-      excluded.push(place) // later siblings search without it: every set is met once
-      const gain = this.take(place)
-      this.chosen.push(place)
+      const index = this.largest()
+      this.forbid(index)
+      excluded.push(index) // later siblings search without it: every set is met once
+      const gain = this.take(index)
+      this.chosen.push(index)
       answer = this.search(t - 1, missing - gain)
-      this.giveBack(place)
+      this.giveBack(index)
       if (answer === 'yes') break
       this.chosen.pop()
       if (answer === 'unknown') break
     }
-    for (const place of excluded) this.allow(place)
+    for (const index of excluded) this.allow(index)
     return answer
   }
 
@@ -112,17 +112,17 @@ class CoverSearch {
   private largest(): number {
     const { sums } = this.bounds[0]
     let best = -1
-    for (let place = 0; place < sums.length; place++)
-      if (this.allowed[place] === 1 && (best < 0 || sums[place] > sums[best])) best = place
+    for (let index = 0; index < sums.length; index++)
+      if (this.allowed[index] === 1 && (best < 0 || sums[index] > sums[best])) best = index
     this.budget.left -= sums.length
     return best
   }
 
   /** Takes the learners of a bucket. @returns the worth of those that were not taken */
-  private take(place: number): number {
+  private take(index: number): number {
     let gain = 0
     const d = this.reaches.length / this.buckets.length
-    for (let n = place * d; n < (place + 1) * d; n++) {
+    for (let n = index * d; n < (index + 1) * d; n++) {
       const learner = this.reaches[n]
       if (this.taken[learner]++ > 0) continue
       gain += this.worth[learner]
@@ -131,25 +131,25 @@ class CoverSearch {
     return gain
   }
 
-  private giveBack(place: number): void {
+  private giveBack(index: number): void {
     const d = this.reaches.length / this.buckets.length
-    for (let n = place * d; n < (place + 1) * d; n++)
+    for (let n = index * d; n < (index + 1) * d; n++)
       if (--this.taken[this.reaches[n]] === 0) this.change(this.reaches[n], 1)
   }
 
   private change(learner: number, sign: -1 | 1): void {
     const [start, end] = [this.starts[learner], this.starts[learner + 1]]
     this.budget.left -= end - start
-    for (const bound of this.bounds) bound.change(learner, sign, this.places, start, end, this.allowed)
+    for (const bound of this.bounds) bound.change(learner, sign, this.owners, start, end, this.allowed)
   }
 
-  private forbid(place: number): void {
-    this.allowed[place] = 0
-    for (const bound of this.bounds) bound.forbid(place)
+  private forbid(index: number): void {
+    this.allowed[index] = 0
+    for (const bound of this.bounds) bound.forbid(index)
   }
 
-  private allow(place: number): void {
-    this.allowed[place] = 1
-    for (const bound of this.bounds) bound.allow(place)
+  private allow(index: number): void {
+    this.allowed[index] = 1
+    for (const bound of this.bounds) bound.allow(index)
   }
 }

@@ -47,12 +47,12 @@ export class PricedBuckets {
     for (const sum of this.sums) this.histogram[sum]++
   }
 
-  forbid(place: number): void {
-    this.histogram[this.sums[place]]--
+  forbid(index: number): void {
+    this.histogram[this.sums[index]]--
   }
 
-  allow(place: number): void {
-    this.histogram[this.sums[place]]++
+  allow(index: number): void {
+    this.histogram[this.sums[index]]++
   }
 
   /**
@@ -65,10 +65,10 @@ export class PricedBuckets {
     this.slack += sign * this.worth[learner] * this.scale - price
     if (price === 0) return
     for (let n = start; n < end; n++) {
-      const place = reachedBy[n]
-      const sum = this.sums[place]
-      this.sums[place] = sum + price
-      if (allowed[place] === 0) continue
+      const index = reachedBy[n]
+      const sum = this.sums[index]
+      this.sums[index] = sum + price
+      if (allowed[index] === 0) continue
       this.histogram[sum]--
       this.histogram[sum + price]++
     }

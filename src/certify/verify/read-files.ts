@@ -23,10 +23,10 @@ import {
 /** A million inputs in ten runs need less. */
 const largestDocument = 400_000_000
 
-/** The file of a certificate. @param place the file, or the folder in which `certify` wrote `certificate.json` */
-export async function certificateFileAt(place: string): Promise<string> {
-  const isFolder = (await stat(place).catch(() => null))?.isDirectory() === true
-  return isFolder ? path.join(place, 'certificate.json') : place
+/** The file of a certificate. @param location the file, or the folder in which `certify` wrote `certificate.json` */
+export async function certificateFileAt(location: string): Promise<string> {
+  const isFolder = (await stat(location).catch(() => null))?.isDirectory() === true
+  return isFolder ? path.join(location, 'certificate.json') : location
 }
 
 /** @throws VideoMaeError `CERTIFICATE_INVALID` naming file and field, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR` */

@@ -84,7 +84,7 @@ async function certifyPlanned(
         keepEnsemble(learnersOf(out), ensemble, plan, prepared, { ...videos, groups: job.groups }),
     })
     const certificate = await videoCertificate(counted, plan, prepared.leftOut, manifests, videos)
-    const all = await putInPlace(out, certificate, manifests)
+    const all = await publish(out, certificate, manifests)
     const left = await leftFromEarlier(out, all)
     if (left.length > 0)
       job.onNote?.(`${out} has files of an earlier certificate, which are not part of this one: ${left.join(', ')}`)
@@ -100,7 +100,7 @@ async function certifyPlanned(
  *
  * @returns paths of the files, the certificate first
  */
-async function putInPlace(
+async function publish(
   out: string,
   certificate: VideoCertificate,
   manifests: Parameters<typeof writeCertificate>[2],
@@ -109,16 +109,16 @@ async function putInPlace(
   const written = await writeCertificate(staging, certificate, manifests)
   const named = [...written.map((file) => path.basename(file)), ...filesToVerifyFrom(certificate)]
   const ensembles = certificate.runs.flatMap(({ ensemble }) => (ensemble === null ? [] : [ensemble.file]))
-  const places = new Map<string, string>([
+  const staged = new Map<string, string>([
     ...[...new Set(named)].map((file) => [file, path.join(staging, file)] as const),
     ...ensembles.map((file) => [file, path.join(learnersOf(out), file)] as const),
   ])
   await requireCertificateFolder(out, true)
   await requireOwnRecords(out)
   // `writeCertificate` names the certificate first.
-  for (const [file, place] of [...places].reverse()) await rename(place, path.join(out, file))
+  for (const [file, temporary] of [...staged].reverse()) await rename(temporary, path.join(out, file))
   await rm(staging, { recursive: true, force: true })
-  return [...places.keys()].map((file) => path.join(out, file))
+  return [...staged.keys()].map((file) => path.join(out, file))
 }
 
 /**

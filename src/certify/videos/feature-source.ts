@@ -90,9 +90,9 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   }
   if (isHogReadout(asked)) throw unusedArgument('readout', `with ${from}, but only with pixels`, asked)
   const fresh = from.startsWith(untrained)
-  const place = fresh ? from.slice(untrained.length) : from
-  if (place === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
-  const opened = await openEncoder(place)
+  const location = fresh ? from.slice(untrained.length) : from
+  if (location === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
+  const opened = await openEncoder(location)
   const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
   const readout = readoutName(asked ?? 'mean')
@@ -103,7 +103,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
       source: freshEncoder(opened.configuration, sampling, seed),
       readout,
     })
-  return fitting({ kind: 'encoder', name: from, source: { ...opened, sampling }, path: place, readout })
+  return fitting({ kind: 'encoder', name: from, source: { ...opened, sampling }, path: location, readout })
 }
 
 /** @throws VideoMaeError `READOUT_UNFIT` for a readout that clips of the source do not have */

@@ -64,9 +64,9 @@ function addGradients(sums: Float64Array, frame: Uint8Array, size: number, times
   const cells = Math.floor(size / cell)
   for (let y = 0; y < size; y++) {
     const [above, below] = [Math.max(0, y - 1) * size, Math.min(size - 1, y + 1) * size]
-    const place = (y + 0.5) / cell - 0.5
-    const cellRow = Math.floor(place)
-    const rowShare = place - cellRow
+    const center = (y + 0.5) / cell - 0.5
+    const cellRow = Math.floor(center)
+    const rowShare = center - cellRow
     for (let x = 0; x < size; x++) {
       const [left, right] = [Math.max(0, x - 1), Math.min(size - 1, x + 1)]
       let [dx, dy, square] = [0, 0, 0]

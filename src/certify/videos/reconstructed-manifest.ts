@@ -51,22 +51,22 @@ interface Run {
 }
 
 /**
- * @param place folder of the weights
+ * @param location folder of the weights
  * @param name what the user calls them
  */
 export async function reconstructed(
-  place: string,
+  location: string,
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<OwnTraining> {
-  const run = await openRun(place)
-  const classifies = await isOfClassifier(place)
+  const run = await openRun(location)
+  const classifies = await isOfClassifier(location)
   if (run === null)
     return { labeled: classifies, samples: [], start: null, why: `${name} does not say what it was trained on` }
   const { from } = run.configuration.model
   const labeled = classifies || run.configuration.mode !== undefined
   const start = from === null || from === 'scratch' ? null : { from, weights: null }
-  return { labeled, start, ...(await samplesOf(run, place, signal)) }
+  return { labeled, start, ...(await samplesOf(run, location, signal)) }
 }
 
 /** What weights beside a configuration say of labels, in the Hugging Face layout. */
@@ -79,23 +79,23 @@ const headSchema = z.object({
  * Whether weights say themselves that labels took part, with nothing written down of their training: they have a last layer over
  * classes, or lie beside such a layer, or their configuration names classes.
  */
-async function isOfClassifier(place: string): Promise<boolean> {
-  const folder = folderOf(place)
+async function isOfClassifier(location: string): Promise<boolean> {
+  const folder = folderOf(location)
   const beside = await readdir(folder).catch((): string[] => [])
   if (beside.includes(headFile) || beside.includes('classifier.json')) return true
   const { architectures, id2label } = headSchema.safeParse(await readJson(path.join(folder, 'config.json'))).data ?? {}
   // transformers gives classes that nobody has named the names LABEL_0, LABEL_1, ...
   const named = Object.values(id2label ?? {}).some((label) => !/^LABEL_\d+$/.test(String(label)))
   if (named || architectures?.some((architecture) => architecture.includes('Classification')) === true) return true
-  return (await openCheckpoint(place).catch(() => null))?.kind === 'classify'
+  return (await openCheckpoint(location).catch(() => null))?.kind === 'classify'
 }
 
 /** Folder, configuration and list of the run that a checkpoint belongs to. */
-async function openRun(place: string): Promise<Run | null> {
+async function openRun(location: string): Promise<Run | null> {
   // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
-  const state = stateSchema.safeParse(await readJson(path.join(place, 'trainer-state.json')))
+  const state = stateSchema.safeParse(await readJson(path.join(location, 'trainer-state.json')))
   const told = state.success ? state.data.configuration : null
-  const above = path.dirname(place)
+  const above = path.dirname(location)
   const candidates = [
     { folder: above, values: told },
     { folder: above, values: await readJson(path.join(above, 'config.json')) },
@@ -104,23 +104,23 @@ async function openRun(place: string): Promise<Run | null> {
     const parsed = configurationSchema.safeParse(values)
     if (!parsed.success) continue
     const list = state.success && parsed.data.mode === undefined ? state.data.data.digest : null
-    const weights = values === told ? await writtenWeights(place, state.data?.digests ?? {}) : null
+    const weights = values === told ? await writtenWeights(location, state.data?.digests ?? {}) : null
     return { folder, configuration: parsed.data, list, weights }
   }
   return null
 }
 
 /** Digest of the weights in a checkpoint folder; null unless every file of them is as training wrote it. */
-async function writtenWeights(place: string, digests: Readonly<Record<string, string>>): Promise<string | null> {
-  const files = await weightFiles(place).catch(() => null)
+async function writtenWeights(location: string, digests: Readonly<Record<string, string>>): Promise<string | null> {
+  const files = await weightFiles(location).catch(() => null)
   if (files === null) return null
   for (const file of files) if ((await fileDigest(file)) !== digests[path.basename(file)]) return null
-  return weightsDigest(place)
+  return weightsDigest(location)
 }
 
 async function samplesOf(
   { folder, configuration, list, weights }: Run,
-  place: string,
+  location: string,
   signal: AbortSignal | undefined,
 ): Promise<Pick<OwnTraining, 'samples' | 'why'>> {
   const nothing = (why: string) => ({ samples: [], why })
@@ -140,17 +140,17 @@ async function samplesOf(
     same =
       mode === undefined
         ? entriesDigest(entries) === list
-        : placesOf(entries) === placesOf(listSources([path.join(folder, 'split.csv')]))
+        : partsOf(entries) === partsOf(listSources([path.join(folder, 'split.csv')]))
   } catch (error) {
     return nothing(`its videos are not where ${folder} says: ${(error as Error).message}`)
   }
   if (!same) return nothing(`the videos that ${folder} names are others by now`)
   const { samples, lost, first, newest } = await contentsOf(entries, signal)
   if (lost > 0) return { samples, why: `of ${folder}, ${unreadable(lost, first)}` }
-  if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(place, 'trainer-state.json')])))
+  if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(location, 'trainer-state.json')])))
     return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
   if (weights === null)
-    return { samples, why: `nothing shows that the weights in ${place} are those that ${folder} trained` }
+    return { samples, why: `nothing shows that the weights in ${location} are those that ${folder} trained` }
   const labeled = mode !== undefined
   const schema = 'videomae.training-manifest/2' as const
   const content = {
@@ -170,9 +170,9 @@ async function samplesOf(
 }
 
 /** The parts of files that a list names, wherever it lies and whatever their order. */
-function placesOf(entries: readonly VideoEntry[]): string {
-  const places = entries.map(({ path: file, start, end }) => JSON.stringify([path.resolve(file), start, end]))
-  return [...new Set(places)].sort().join('\n')
+function partsOf(entries: readonly VideoEntry[]): string {
+  const parts = entries.map(({ path: file, start, end }) => JSON.stringify([path.resolve(file), start, end]))
+  return [...new Set(parts)].sort().join('\n')
 }
 
 /** The contents of files, sorted, how many cannot be read, and when a content or a name last changed (milliseconds). */

@@ -278,9 +278,9 @@ async function compareTrained(
     compared.push('digests')
   }
   if (run.ensemble == null || heads === undefined) return compared
-  const place = path.join(folder, run.ensemble.file)
-  if ((await stat(place).catch(nullIfMissing)) === null) return compared
-  const stored = await readEnsemble(place)
+  const ensembleFile = path.join(folder, run.ensemble.file)
+  if ((await stat(ensembleFile).catch(nullIfMissing)) === null) return compared
+  const stored = await readEnsemble(ensembleFile)
   differences.compare(`${at}ensemble.digest`, run.ensemble.digest, stored.digest)
   if (stored.heads.learners !== run.learners || stored.heads.width !== heads.width)
     throw invalidCertificate(

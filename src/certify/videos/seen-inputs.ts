@@ -1,7 +1,7 @@
 /** Which videos to predict the learners have seen already, by content: accuracy on these says nothing of new videos. */
 import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
 import { videosOf } from '../../inference/trained-on.ts'
-import { checkpointPlace } from '../../train/open-checkpoint.ts'
+import { checkpointLocation } from '../../train/open-checkpoint.ts'
 import { trainingUse } from '../../train/training-use.ts'
 import type { FeatureSource } from './feature-source.ts'
 
@@ -34,7 +34,7 @@ export async function seenInputs(sources: readonly FeatureSource[], { train, tes
   let open: string | null = null
   for (const source of sources) {
     if (source.kind !== 'encoder') continue
-    const use = await trainingUse(await checkpointPlace(source.path))
+    const use = await trainingUse(await checkpointLocation(source.path))
     for (const video of videosOf(test, use.withLabels)) withLabels.add(video)
     for (const video of videosOf(test, use.withoutLabels)) withoutLabels.add(video)
     if (use.open !== null) open ??= `of ${source.name}: ${use.open}`

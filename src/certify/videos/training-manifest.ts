@@ -9,7 +9,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularText } from '../../format/regular-file.ts'
 import { stateDigest } from '../../model/digest.ts'
-import { checkpointPlace, openCheckpoint } from '../../train/open-checkpoint.ts'
+import { checkpointLocation, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { listSources } from '../../train/pretrain-data.ts'
 import {
   namesNoWeights,
@@ -101,14 +101,14 @@ async function manifestBehind(
   above: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ManifestOutcome> {
-  const place = path.resolve(await checkpointPlace(checkpoint).catch(() => checkpoint))
-  if (above.includes(place)) return unknown(`${checkpoint} is named as its own beginning`, described([], false))
-  const recorded = await recordedManifest(place)
+  const location = path.resolve(await checkpointLocation(checkpoint).catch(() => checkpoint))
+  if (above.includes(location)) return unknown(`${checkpoint} is named as its own beginning`, described([], false))
+  const recorded = await recordedManifest(location)
   const own =
     recorded === null
-      ? await reconstructed(place, checkpoint, signal)
+      ? await reconstructed(location, checkpoint, signal)
       : ownOf(recorded.content, checkpoint, recorded.named)
-  return withStart(own, checkpoint, [...above, place], signal)
+  return withStart(own, checkpoint, [...above, location], signal)
 }
 
 /** @param named whether it is known to be about the weights in question */

@@ -47,7 +47,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  * Verifies a certificate from the files beside it. With `data` also which videos are protected and predicted, their labels, and the
  * partition of each.
  *
- * @param place folder or `certificate.json` of `certify`, or `imported-certificate-RULE.json`
+ * @param location folder or `certificate.json` of `certify`, or `imported-certificate-RULE.json`
  * @returns what was checked, what was not, and every difference; see `assertVerified`
  * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `ENSEMBLE_INVALID`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
  *   with `data` what `planVideos` throws
@@ -56,7 +56,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  * assertVerified(report)
  */
 export async function verifyCertificate(
-  place: string,
+  location: string,
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
   const { data, test, retrain } = options
@@ -67,7 +67,7 @@ export async function verifyCertificate(
   for (const name of ['from', 'cache'] as const)
     if (retrain === undefined && options[name] !== undefined)
       throw unusedArgument(name, 'without retrain', options[name])
-  const file = await certificateFileAt(place)
+  const file = await certificateFileAt(location)
   const votes = await verifyVotes(file, options)
   const certificate = await readCertificate(file)
   requireKnownReadout(file, certificate)

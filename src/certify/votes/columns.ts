@@ -177,12 +177,12 @@ function ordered(
   const learners = [...new Set(columns.map((column) => column.rest))]
   const { order, said } = orderOf(learners.map(parts), { perLearner: 1, seeds }, contradicts)
   const rank = new Map(order.map((at, i) => [learners[at], i]))
-  const placeOf = (i: number) => rank.get(columns[i].rest)! * classes + columns[i].class
-  const places = rest.map((_, i) => i).sort((a, b) => placeOf(a) - placeOf(b))
-  const moved = places.some((at, i) => at !== i)
-  const shown = list(places.map((i) => describe(names[rest[i]])))
+  const orderOfColumn = (i: number) => rank.get(columns[i].rest)! * classes + columns[i].class
+  const sorted = rest.map((_, i) => i).sort((a, b) => orderOfColumn(a) - orderOfColumn(b))
+  const moved = sorted.some((at, i) => at !== i)
+  const shown = list(sorted.map((i) => describe(names[rest[i]])))
   return {
-    learners: places.map((i) => rest[i]),
+    learners: sorted.map((i) => rest[i]),
     reordered: moved && said && learners.length > 1,
     notes: [
       ...(moved ? [`columns are scores of the classes in their names, and were put in the order ${shown}`] : []),

@@ -93,7 +93,7 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
     inputs,
     width,
     value: (row, column) => numberOrDigits(numbers[row * width + column]),
-    place: (row, column) =>
+    where: (row, column) =>
       kind === 'votes'
         ? `the vote at [${row}, ${column}]`
         : `the score at [${row}, ${Math.floor(column / classes)}, ${column % classes}]`,
@@ -132,7 +132,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
     inputs: records.length,
     width: learners.length,
     value: (row, column) => records[row].fields[learners[column]],
-    place: (row, column) => `${at(row)}, column ${names[learners[column]]}`,
+    where: (row, column) => `${at(row)}, column ${names[learners[column]]}`,
     columns: learners.map((column) => names[column]),
     reordered,
     notes: [...table.notes, ...notes],
@@ -140,7 +140,7 @@ function fromText(file: string, bytes: Uint8Array, options: ReadOptions): VotesT
     labels:
       label === null
         ? null
-        : { name: nameOf(label), values: valuesOf(label), place: (row) => `${at(row)}, column ${nameOf(label)}` },
+        : { name: nameOf(label), values: valuesOf(label), where: (row) => `${at(row)}, column ${nameOf(label)}` },
     notUsed,
   }
 }
@@ -171,7 +171,7 @@ function withoutHeader(
     inputs: records.length,
     width,
     value: (row, column) => records[row].fields[column],
-    place: (row, column) => `line ${records[row].line}, column ${column + 1}`,
+    where: (row, column) => `line ${records[row].line}, column ${column + 1}`,
     columns: null,
     reordered: false,
     notes: [...notes, ...(width === 1 ? [] : [fileOrderNote(kind, classes, classNames)])],

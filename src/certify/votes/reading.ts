@@ -63,14 +63,14 @@ export interface VotesTable {
   /** A number, or what stands in the cell. */
   value(row: number, column: number): number | string
   /** Where a value stands, for errors: `line 4, column l2`. */
-  place(row: number, column: number): string
+  where(row: number, column: number): string
   readonly columns: readonly string[] | null
   readonly reordered: boolean
   readonly ids: { readonly name: string; readonly values: readonly string[] } | null
   /** Which order of columns was taken, where that is worth a look. */
   readonly notes: readonly string[]
   /** Cells of true classes as they stand, with the place of each. */
-  readonly labels: { readonly name: string; readonly values: readonly string[]; place(row: number): string } | null
+  readonly labels: { readonly name: string; readonly values: readonly string[]; where(row: number): string } | null
   readonly notUsed: readonly string[]
 }
 

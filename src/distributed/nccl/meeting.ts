@@ -6,12 +6,12 @@ import { once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { VideoMaeError } from '../../core/errors.ts'
-import type { MeetingPlace } from '../launched.ts'
+import type { MeetingPoint } from '../launched.ts'
 import type { RankLine } from '../thread-communicator.ts'
 import { Line, type OnEnd, Peer } from './line.ts'
 import type { Message } from './messages.ts'
 
-export interface MeetingOptions extends MeetingPlace {
+export interface MeetingOptions extends MeetingPoint {
   readonly timeoutSeconds: number
   /** The id, made by rank 0; other ranks see whether they could join. */
   readonly prepare: () => Uint8Array
@@ -120,7 +120,7 @@ async function receive(options: MeetingOptions): Promise<Meeting> {
 }
 
 /** Listens at the address that was told, or at all where it belongs to something before this machine. */
-async function listen(server: Server, { host, port }: MeetingPlace): Promise<void> {
+async function listen(server: Server, { host, port }: MeetingPoint): Promise<void> {
   const at = async (address?: string): Promise<void> => {
     server.listen({ port, ...(address !== undefined && { host: address }) })
     await once(server, 'listening')

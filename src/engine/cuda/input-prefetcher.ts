@@ -1,12 +1,12 @@
 import type { RunInputs } from '../engine.ts'
-import type { InputLayout, InputPlace } from '../plan/input-layout.ts'
+import type { InputLayout, InputSlot } from '../plan/input-layout.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
 
 /** What has been announced for a later run and is on its way, or there. */
 interface Announced {
   readonly program: string
   readonly inputs: RunInputs
-  readonly places: readonly InputPlace[]
+  readonly slots: readonly InputSlot[]
 }
 
 /**
@@ -60,12 +60,12 @@ export class InputPrefetcher {
     // The copy before may still read the staging memory; it waits for no step, so this wait is short.
     device.synchronize(copies)
     device.wait(copies, this.taken)
-    const places = layout.pack(inputs, staging.data)
-    for (const { offset, bytes } of places) {
+    const slots = layout.pack(inputs, staging.data)
+    for (const { offset, bytes } of slots) {
       device.copyToDevice(block.address + BigInt(offset), staging, offset, bytes, copies)
     }
     device.record(this.arrived, copies)
-    this.announced = { program, inputs, places }
+    this.announced = { program, inputs, slots }
   }
 
   /** Puts what a run reads on its stream, ahead of the run. */
@@ -81,7 +81,7 @@ export class InputPrefetcher {
       device.record(this.taken, stream)
     }
     const rest = Object.fromEntries(
-      Object.entries(inputs).filter(([name]) => there.every((place) => place.name !== name)),
+      Object.entries(inputs).filter(([name]) => there.every((slot) => slot.name !== name)),
     )
     for (const { offset, bytes } of layout.pack(rest, this.staging.data)) {
       device.copyToDevice(block.address + BigInt(offset), this.staging, offset, bytes, stream)
@@ -89,10 +89,10 @@ export class InputPrefetcher {
   }
 
   /** Places of the run's inputs that were announced for it. An announcement serves one run. */
-  private take(program: string, inputs: RunInputs): readonly InputPlace[] {
+  private take(program: string, inputs: RunInputs): readonly InputSlot[] {
     const announced = this.announced
     if (announced === null || announced.program !== program) return []
     this.announced = null
-    return announced.places.filter(({ name }) => announced.inputs[name] === inputs[name])
+    return announced.slots.filter(({ name }) => announced.inputs[name] === inputs[name])
   }
 }

@@ -95,7 +95,7 @@ export class CudaSession implements EngineSession {
     this.exchange = this.reducer === null ? null : { reducer: this.reducer, stream: device.createStream() }
     this.started = device.createEvent(true)
     this.done = device.createEvent(true)
-    this.placeStates(plan.copies)
+    this.allocateStates(plan.copies)
     this.prefetcher = new InputPrefetcher(device, plan.need.inputs)
     const shared = options.isolateValues !== true
     const arena = shared ? this.allocate(plan.need.workspace, 'activations and gradients') : null
@@ -116,20 +116,20 @@ export class CudaSession implements EngineSession {
   }
 
   /** All states, then their working copies, in one allocation, zero. */
-  private placeStates(copies: ReadonlySet<string>): void {
+  private allocateStates(copies: ReadonlySet<string>): void {
     let bytes = 0
-    const places: (() => void)[] = []
+    const assignments: (() => void)[] = []
     let base = 0n
-    const place = (into: Map<string, DeviceAddress>, name: string, size: number): void => {
+    const reserve = (into: Map<string, DeviceAddress>, name: string, size: number): void => {
       const offset = BigInt(bytes)
-      places.push(() => into.set(name, base + offset))
+      assignments.push(() => into.set(name, base + offset))
       bytes += align(size)
     }
-    for (const name of this.shapes.keys()) place(this.stateAddresses, name, this.count(name) * 4)
-    for (const name of copies) place(this.copyAddresses, name, this.count(name) * 2)
+    for (const name of this.shapes.keys()) reserve(this.stateAddresses, name, this.count(name) * 4)
+    for (const name of copies) reserve(this.copyAddresses, name, this.count(name) * 2)
     const buffer = this.allocate(bytes, 'parameters, moments and other state')
     base = buffer.address
-    for (const assign of places) assign()
+    for (const assign of assignments) assign()
     this.device.fill(buffer.address, 0, buffer.bytes, this.stream)
   }
 
@@ -222,17 +222,17 @@ export class CudaSession implements EngineSession {
 
   /** Puts the copies to the host on the stream; what it returns reads them once they are there. */
   private readOutputs({ compiled, outputs, addresses }: OpenProgram): () => RunOutputs {
-    const places: { readonly name: string; readonly offset: number; readonly count: number }[] = []
+    const slots: { readonly name: string; readonly offset: number; readonly count: number }[] = []
     let offset = 0
     for (const [i, { name, count }] of compiled.schedule.outputs.entries()) {
       this.device.copyToHost(outputs, offset, addresses[i], count * 4, this.stream)
-      places.push({ name, offset, count })
+      slots.push({ name, offset, count })
       offset += align(count * 4)
     }
     const { buffer, byteOffset } = outputs.data
     return () =>
       Object.fromEntries(
-        places.map((place) => [place.name, new Float32Array(buffer, byteOffset + place.offset, place.count).slice()]),
+        slots.map((slot) => [slot.name, new Float32Array(buffer, byteOffset + slot.offset, slot.count).slice()]),
       )
   }
 

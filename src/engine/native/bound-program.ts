@@ -186,7 +186,7 @@ export function bindCalls(library: NativeLibrary, name: string, calls: readonly 
 /** Packs panels of a state at once; `target` is where the state begins. */
 export function packCall(label: string, target: bigint, panels: Panels, precision: FloatType): Call {
   const { first, count, inner, forward, gradient } = panels
-  const places = [target + BigInt(first * inner * 4), forward, gradient].map(address)
-  const fields = [...places, integer(count), integer(inner)]
+  const pointers = [target + BigInt(first * inner * 4), forward, gradient].map(address)
+  const fields = [...pointers, integer(count), integer(inner)]
   return { label, kernel: typed('linear_pack', precision), fields, parts: null, commits: true }
 }

@@ -7,7 +7,7 @@ import type { FloatType } from '../plan/values.ts'
  * A piece of memory outside of JavaScript. Only pieces whose `data` is read have a view: one ArrayBuffer holds at most
  * 4 GiB, and a larger one ends the process, but activations may take more.
  */
-export class Place {
+export class Region {
   readonly address: bigint
   readonly bytes: number
   private view: Uint8Array | null = null
@@ -30,18 +30,18 @@ export class Place {
   }
 
   /** `bytes` bytes from `offset` on. Throws `PROGRAM_INVALID` where they are not all inside. */
-  part(offset: number, bytes: number): Place {
+  part(offset: number, bytes: number): Region {
     if (offset < 0 || bytes < 0 || offset + bytes > this.bytes) {
       throw new VideoMaeError(`Bytes ${offset} to ${offset + bytes} are not inside of ${this.bytes}.`, {
         code: 'PROGRAM_INVALID',
       })
     }
-    return new Place(this.address + BigInt(offset), bytes)
+    return new Region(this.address + BigInt(offset), bytes)
   }
 }
 
 /** Memory of one allocation. It must not be used once it is freed. */
-export interface NativeMemory extends Place {
+export interface NativeMemory extends Region {
   free(): void
 }
 
@@ -131,7 +131,7 @@ export class NativeLibrary {
       if (!freed) this.calls.native_free(address, exact, this.apart ? 1 : 0)
       freed = true
     }
-    return Object.assign(new Place(address, exact), { free })
+    return Object.assign(new Region(address, exact), { free })
   }
 
   /** Throws `PROGRAM_UNSUPPORTED` for a kernel that does not exist. */

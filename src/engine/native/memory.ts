@@ -1,10 +1,10 @@
 import { align } from '../plan/memory-plan.ts'
-import type { NativeLibrary, NativeMemory, Place } from './library.ts'
+import type { NativeLibrary, NativeMemory, Region } from './library.ts'
 
 /** Pieces of memory by name, together in one allocation, or each in its own for memory checkers. */
-export class Places<Key> {
+export class Regions<Key> {
   readonly bytes: number
-  private readonly places = new Map<Key, Place>()
+  private readonly regions = new Map<Key, Region>()
   private readonly memories: NativeMemory[] = []
 
   /** @throws VideoMaeError `OUT_OF_MEMORY` */
@@ -14,7 +14,7 @@ export class Places<Key> {
         for (const [key, bytes] of sizes) {
           const memory = library.allocate(bytes, purpose)
           this.memories.push(memory)
-          this.places.set(key, memory)
+          this.regions.set(key, memory)
         }
       } catch (error) {
         this.free()
@@ -26,15 +26,15 @@ export class Places<Key> {
       this.memories.push(memory)
       let offset = 0
       for (const [key, bytes] of sizes) {
-        this.places.set(key, memory.part(offset, bytes))
+        this.regions.set(key, memory.part(offset, bytes))
         offset += align(bytes)
       }
     }
     this.bytes = this.memories.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  get(key: Key): Place | undefined {
-    return this.places.get(key)
+  get(key: Key): Region | undefined {
+    return this.regions.get(key)
   }
 
   free(): void {
@@ -43,6 +43,6 @@ export class Places<Key> {
 }
 
 /** The floats of a place. */
-export function floatsOf({ data }: Place): Float32Array {
+export function floatsOf({ data }: Region): Float32Array {
   return new Float32Array(data.buffer, data.byteOffset, Math.floor(data.byteLength / 4))
 }

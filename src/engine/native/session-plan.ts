@@ -59,12 +59,12 @@ export function planSession(
 /** Gradients lie one behind the other, as the backward pass finishes them: they can be reduced in few pieces. */
 function planArena(schedule: Schedule): MemoryPlan {
   const lives = lifetimes(schedule, stepValues)
-  const place = new Map(schedule.gradients.map((value, i) => [value, i]))
+  const order = new Map(schedule.gradients.map((value, i) => [value, i]))
   const together = lives
-    .filter(({ value }) => place.has(value))
-    .sort((a, b) => (place.get(a.value) ?? 0) - (place.get(b.value) ?? 0))
+    .filter(({ value }) => order.has(value))
+    .sort((a, b) => (order.get(a.value) ?? 0) - (order.get(b.value) ?? 0))
   return planMemory(
-    lives.filter(({ value }) => !place.has(value)),
+    lives.filter(({ value }) => !order.has(value)),
     together,
   )
 }

@@ -17,8 +17,8 @@ import { alignment } from '../plan/memory-plan.ts'
 import { mergedRanges } from '../plan/merged-ranges.ts'
 import type { FloatType, ScheduledOutput, ValueId } from '../plan/values.ts'
 import { type BoundProgram, bindCalls, bindSteps, packCall, type StepTime } from './bound-program.ts'
-import type { NativeLibrary, NativeMemory, Place } from './library.ts'
-import { floatsOf, Places } from './memory.ts'
+import type { NativeLibrary, NativeMemory, Region } from './library.ts'
+import { floatsOf, Regions } from './memory.ts'
 import { copyKey, type PlannedCopy, type PlannedProgram, planSession } from './session-plan.ts'
 import type { Panels, UpdateContext } from './update-tables.ts'
 
@@ -43,8 +43,8 @@ interface OpenProgram {
   /** Run one after the other; between two of them the reduction. */
   readonly stages: readonly BoundProgram[]
   readonly reduction: readonly NativeValues[]
-  readonly inputs: ReadonlyMap<string, Place>
-  readonly outputs: readonly { readonly name: string; readonly place: Place; readonly count: number }[]
+  readonly inputs: ReadonlyMap<string, Region>
+  readonly outputs: readonly { readonly name: string; readonly region: Region; readonly count: number }[]
 }
 
 /** Programs as tables of kernel calls over one state, run by a pool of threads. */
@@ -55,8 +55,8 @@ export class NativeSession implements EngineSession {
   private readonly options: NativeSessionOptions
   private readonly shapes: StateShapes
   private readonly programs = new Map<string, OpenProgram>()
-  private readonly states: Places<string>
-  private readonly copies: Places<string>
+  private readonly states: Regions<string>
+  private readonly copies: Regions<string>
   private readonly plannedCopies: ReadonlyMap<string, PlannedCopy>
   private readonly inputs: NativeMemory | null
   private readonly arena: NativeMemory | null
@@ -93,8 +93,8 @@ export class NativeSession implements EngineSession {
     const copyBytes = new Map([...plan.copies].map(([key, { bytes }]) => [key, bytes]))
     this.plannedCopies = plan.copies
     try {
-      this.states = this.hold(new Places(library, stateBytes, 'parameters, moments and other state', apart))
-      this.copies = this.hold(new Places(library, copyBytes, 'weights as products read them', apart))
+      this.states = this.hold(new Regions(library, stateBytes, 'parameters, moments and other state', apart))
+      this.copies = this.hold(new Regions(library, copyBytes, 'weights as products read them', apart))
       this.arena = apart ? null : this.hold(library.allocate(plan.workspace, 'activations and gradients'))
       this.inputs = apart ? null : this.hold(library.allocate(plan.inputs, 'inputs'))
       for (const [i, planned] of plan.programs.entries()) this.open(planned, checks[i])
@@ -120,37 +120,37 @@ export class NativeSession implements EngineSession {
       else if (this.arena === null && home.kind === 'arena') own.set(id, bytes)
       else if (this.arena === null && home.kind === 'input') own.set(home.name, bytes)
     }
-    const constantPlaces = this.hold(new Places(this.library, constants, 'constants', this.arena === null))
-    const ownPlaces = this.hold(new Places(this.library, own, 'activations and gradients', this.arena === null))
-    const placeOf = (id: ValueId): Place => {
+    const constantRegions = this.hold(new Regions(this.library, constants, 'constants', this.arena === null))
+    const ownRegions = this.hold(new Regions(this.library, own, 'activations and gradients', this.arena === null))
+    const regionOf = (id: ValueId): Region => {
       const { home, bytes, label } = schedule.values[id]
       switch (home.kind) {
         case 'input':
           return this.inputs === null
-            ? required(ownPlaces.get(home.name), label)
+            ? required(ownRegions.get(home.name), label)
             : this.inputs.part(layout.offset(home.name), bytes)
         case 'state':
           return required(this.states.get(home.name), label)
         case 'view':
-          return placeOf(home.of).part(home.offset, bytes)
+          return regionOf(home.of).part(home.offset, bytes)
         case 'copy':
           return required(
             home.rows === null ? undefined : this.copies.get(copyKey({ ...home, rows: home.rows })),
             label,
           )
         case 'constant':
-          return required(constantPlaces.get(id), label)
+          return required(constantRegions.get(id), label)
         case 'arena':
           return this.arena === null
-            ? required(ownPlaces.get(id), label)
+            ? required(ownRegions.get(id), label)
             : this.arena.part(required(plan.offsets.get(id), label), bytes)
       }
     }
     for (const [id, { home }] of schedule.values.entries()) {
-      if (home.kind === 'constant') placeOf(id).data.set(home.data)
+      if (home.kind === 'constant') regionOf(id).data.set(home.data)
     }
     const { precision, threads } = this.options
-    const context = this.updateContext((id) => placeOf(id).address)
+    const context = this.updateContext((id) => regionOf(id).address)
     const { steps, reduction } = schedule
     const cuts =
       reduction === null ? [steps] : [steps.slice(0, reduction.stepsBefore), steps.slice(reduction.stepsBefore)]
@@ -158,15 +158,15 @@ export class NativeSession implements EngineSession {
       this.hold(bindSteps(this.library, { name: schedule.name, steps: part }, context, precision, threads)),
     )
     const reduced = (reduction?.values ?? []).map((id) => ({
-      address: placeOf(id).address,
+      address: regionOf(id).address,
       bytes: schedule.values[id].count * 4,
     }))
-    const inputs = new Map<string, Place>()
+    const inputs = new Map<string, Region>()
     for (const [id, { home }] of schedule.values.entries()) {
-      if (home.kind === 'input') inputs.set(home.name, placeOf(id))
+      if (home.kind === 'input') inputs.set(home.name, regionOf(id))
     }
     const outputs = schedule.outputs.map(({ name, value, count }: ScheduledOutput) => {
-      return { name, place: placeOf(value), count }
+      return { name, region: regionOf(value), count }
     })
     this.programs.set(program.name, {
       program,
@@ -204,12 +204,12 @@ export class NativeSession implements EngineSession {
 
   run(name: string, inputs: RunInputs): Promise<RunOutputs> {
     return this.use.run(async () => {
-      const { check, stages, reduction, inputs: places, outputs } = findProgram(this.programs, name)
+      const { check, stages, reduction, inputs: regions, outputs } = findProgram(this.programs, name)
       check(inputs)
       this.canceled = false
-      for (const [input, place] of places) {
+      for (const [input, region] of regions) {
         const { buffer, byteOffset, byteLength } = inputs[input]
-        place.data.set(new Uint8Array(buffer, byteOffset, byteLength))
+        region.data.set(new Uint8Array(buffer, byteOffset, byteLength))
       }
       await this.packStates()
       for (const [i, stage] of stages.entries()) {
@@ -217,7 +217,7 @@ export class NativeSession implements EngineSession {
         await this.runBound(stage)
       }
       return Object.fromEntries(
-        outputs.map(({ name, place, count }) => [name, floatsOf(place).slice(0, count)] as const),
+        outputs.map(({ name, region, count }) => [name, floatsOf(region).slice(0, count)] as const),
       )
     })
   }

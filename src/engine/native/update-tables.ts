@@ -86,9 +86,9 @@ function segments(count: number, panels: readonly Panels[]): Segment[] {
 }
 
 function rowFields(row: UpdateRow, { start, count, panels }: Segment, { addressOf }: UpdateContext): Field[] {
-  const place = (value: ValueId | null): Field => address(value === null ? 0n : addressOf(value) + BigInt(start * 4))
+  const pointer = (value: ValueId | null): Field => address(value === null ? 0n : addressOf(value) + BigInt(start * 4))
   return [
-    ...[row.target, row.source, row.first, row.second].map(place),
+    ...[row.target, row.source, row.first, row.second].map(pointer),
     ...[panels?.forward ?? 0n, panels?.gradient ?? 0n].map(address),
     ...(panels === null ? [1, count] : [panels.count, panels.inner]).map(integer),
     ...[row.decayScale, row.learningRateScale].map(real),

@@ -5,7 +5,7 @@ import { align } from './memory-plan.ts'
 const dtypeBytes = { float32: 4, int32: 4, uint8: 1 } as const
 
 /** Bytes. */
-export interface InputPlace {
+export interface InputSlot {
   readonly name: string
   readonly offset: number
   readonly bytes: number
@@ -14,27 +14,27 @@ export interface InputPlace {
 /** Where the inputs of a program lie in the block that its runs read. */
 export class InputLayout {
   readonly bytes: number
-  private readonly places: readonly InputPlace[]
+  private readonly slots: readonly InputSlot[]
 
   constructor(program: Program) {
     let bytes = 0
-    this.places = program.inputs.map(({ name, tensor }) => {
+    this.slots = program.inputs.map(({ name, tensor }) => {
       const { shape, dtype } = program.tensors[tensor]
-      const place = { name, offset: bytes, bytes: elementCount(shape) * dtypeBytes[dtype] }
-      bytes += align(place.bytes)
-      return place
+      const slot = { name, offset: bytes, bytes: elementCount(shape) * dtypeBytes[dtype] }
+      bytes += align(slot.bytes)
+      return slot
     })
     this.bytes = bytes
   }
 
   offset(name: string): number {
-    const place = this.places.find((candidate) => candidate.name === name)
-    return place?.offset ?? 0
+    const slot = this.slots.find((candidate) => candidate.name === name)
+    return slot?.offset ?? 0
   }
 
   /** Puts the inputs at their places, those that are given, and returns these places. */
-  pack(inputs: RunInputs, into: Uint8Array): readonly InputPlace[] {
-    const given = this.places.filter(({ name }) => inputs[name] !== undefined)
+  pack(inputs: RunInputs, into: Uint8Array): readonly InputSlot[] {
+    const given = this.slots.filter(({ name }) => inputs[name] !== undefined)
     for (const { name, offset, bytes } of given) {
       const value: InputValue = inputs[name]
       into.set(new Uint8Array(value.buffer, value.byteOffset, bytes), offset)

@@ -90,8 +90,8 @@ class Server {
 
   answer(request: IncomingMessage, response: ServerResponse): void {
     const refusal = this.refusal(request)
-    const [, , place, ...more] = (request.url ?? '').split('/')
-    const asked = `${request.method} ${more.length > 0 ? null : place}`
+    const [, , page, ...more] = (request.url ?? '').split('/')
+    const asked = `${request.method} ${more.length > 0 ? null : page}`
     const { controls } = this
     if (refusal !== null) refuse(response, refusal)
     else if (asked === 'GET ') this.document(response)

@@ -19,52 +19,52 @@ const certificateName = /^(?:certificate|imported-certificate-[\w-]+)\.json$/
 /**
  * Finds out what a page is to be about.
  *
- * @param place a certificate, its folder, the folder of a run, of a demo, or of an evaluation
+ * @param location a certificate, its folder, the folder of a run, of a demo, or of an evaluation
  * @throws VideoMaeError `REPORT_NOTHING_FOUND` where nothing of that kind is there, or more than one certificate; `RESULTS_INVALID`
  */
-export async function findResult(place: string): Promise<FoundResult> {
-  requirePath('RUN', place)
-  const found = await stat(place).catch(nullIfMissing)
-  if (found === null) throw nothingFound(place, 'there is nothing at that place')
-  if (!found.isDirectory()) return { kind: 'certificate', file: place }
-  const names = await readdir(place)
+export async function findResult(location: string): Promise<FoundResult> {
+  requirePath('RUN', location)
+  const found = await stat(location).catch(nullIfMissing)
+  if (found === null) throw nothingFound(location, 'there is nothing at that place')
+  if (!found.isDirectory()) return { kind: 'certificate', file: location }
+  const names = await readdir(location)
   const certificates = names.filter((name) => certificateName.test(name)).sort()
   if (certificates.includes('certificate.json'))
-    return { kind: 'certificate', file: path.join(place, 'certificate.json') }
-  if (certificates.length === 1) return { kind: 'certificate', file: path.join(place, certificates[0]) }
+    return { kind: 'certificate', file: path.join(location, 'certificate.json') }
+  if (certificates.length === 1) return { kind: 'certificate', file: path.join(location, certificates[0]) }
   if (certificates.length > 1)
-    throw nothingFound(place, `it holds several certificates (${certificates.join(', ')}): name one`)
-  if (names.includes('evaluation.json')) return { kind: 'classifier', run: null, evaluation: place }
-  const run = await runAt(place, names)
+    throw nothingFound(location, `it holds several certificates (${certificates.join(', ')}): name one`)
+  if (names.includes('evaluation.json')) return { kind: 'classifier', run: null, evaluation: location }
+  const run = await runAt(location, names)
   if (run !== null) return run
   // The folder of a demo has its run in a folder, and its reconstructions beside that.
-  const inside = path.join(place, 'run')
+  const inside = path.join(location, 'run')
   const demo = names.includes('.videomae-demo')
     ? await runAt(inside, (await readdir(inside).catch(nullIfMissing)) ?? [])
     : null
-  if (demo?.kind === 'pretraining') return { ...demo, pictures: [place] }
+  if (demo?.kind === 'pretraining') return { ...demo, pictures: [location] }
   const checkpoint = names.includes('model.safetensors') || names.includes('model.safetensors.index.json')
   throw nothingFound(
-    place,
+    location,
     checkpoint ? 'it holds weights alone: name the folder of the run that they belong to' : 'it holds none of these',
   )
 }
 
-async function runAt(place: string, names: readonly string[]): Promise<FoundResult | null> {
+async function runAt(location: string, names: readonly string[]): Promise<FoundResult | null> {
   // A checkpoint has a config.json, too, of another form.
   if (!names.includes('config.json') || names.includes('model.safetensors')) return null
-  const configuration = await readResultFile(path.join(place, 'config.json'), configurationSchema)
+  const configuration = await readResultFile(path.join(location, 'config.json'), configurationSchema)
   if (configuration === null) return null
   if (finetuneModes.some((mode) => mode === configuration.mode))
-    return { kind: 'classifier', run: place, evaluation: path.join(place, 'evaluation') }
+    return { kind: 'classifier', run: location, evaluation: path.join(location, 'evaluation') }
   // Other programs write these two files, too.
   const own = typeof configuration.engineUsed === 'string' && names.includes('metrics.jsonl')
-  return own ? { kind: 'pretraining', run: place, pictures: [place] } : null
+  return own ? { kind: 'pretraining', run: location, pictures: [location] } : null
 }
 
-function nothingFound(place: string, why: string): VideoMaeError {
+function nothingFound(location: string, why: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected a certificate, a fine-tuned classifier or a pretraining run at ${place}, but ${why}.`,
+    `Expected a certificate, a fine-tuned classifier or a pretraining run at ${location}, but ${why}.`,
     {
       code: 'REPORT_NOTHING_FOUND',
       exit: 'data',

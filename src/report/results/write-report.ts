@@ -37,23 +37,23 @@ export interface WrittenReport {
 /**
  * Writes a page about a certificate, a fine-tuned classifier or a pretraining run: one file of HTML, with everything in it.
  *
- * @param place a certificate, its folder, the folder of a run, of a demo, or of an evaluation
+ * @param location a certificate, its folder, the folder of a run, of a demo, or of an evaluation
  * @throws VideoMaeError `REPORT_NOTHING_FOUND`, `OUTPUT_TAKEN`, `INVALID_ARGUMENT`, and what reading the result throws
  */
-export async function writeReport(place: string, options: ReportOptions = {}): Promise<WrittenReport> {
-  const found = await findResult(place)
+export async function writeReport(location: string, options: ReportOptions = {}): Promise<WrittenReport> {
+  const found = await findResult(location)
   if (found.kind === 'certificate' && options.pictures === false)
     throw unusedArgument('--no-pictures', 'for a certificate, whose page has no frames of videos', true)
-  const file = path.resolve(options.out ?? defaultFile(found, place))
-  await requireReportPlace(file)
+  const file = path.resolve(options.out ?? defaultFile(found, location))
+  await requireReportPath(file)
   const text = renderPage(await pageOf(found, options))
   await writeFileAtomic(file, text)
-  const source = path.resolve(found.kind === 'certificate' ? found.file : place)
+  const source = path.resolve(found.kind === 'certificate' ? found.file : location)
   return { kind: found.kind, source, file, bytes: Buffer.byteLength(text) }
 }
 
-function defaultFile(found: FoundResult, place: string): string {
-  if (found.kind !== 'certificate') return path.join(place, 'report.html')
+function defaultFile(found: FoundResult, location: string): string {
+  if (found.kind !== 'certificate') return path.join(location, 'report.html')
   const imported = /^imported-certificate-(.+)\.json$/.exec(path.basename(found.file))
   return path.join(path.dirname(found.file), imported === null ? 'report.html' : `report-${imported[1]}.html`)
 }
@@ -63,7 +63,7 @@ function defaultFile(found: FoundResult, place: string): string {
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`, `INVALID_ARGUMENT` for a folder
  */
-export async function requireReportPlace(file: string): Promise<void> {
+export async function requireReportPath(file: string): Promise<void> {
   const there = await stat(file).catch(nullIfMissing)
   if (there?.isDirectory()) throw invalidArgument('--out', 'a file of HTML, not a folder', file)
   const name = path.basename(file)

@@ -83,11 +83,11 @@ function toldApart(
   const inputs = new Float64Array(count * depth)
   const labels = new Int32Array(count)
   const groups = new Int32Array(count)
-  for (const [place, clip] of clips.entries()) {
-    inputs.set(rows.subarray(2 * clip * depth, 2 * (clip + 1) * depth), 2 * place * depth)
-    labels[2 * place] = isFirst(clip) ? 0 : 1
-    labels[2 * place + 1] = 1 - labels[2 * place]
-    groups.fill(place, 2 * place, 2 * place + 2)
+  for (const [index, clip] of clips.entries()) {
+    inputs.set(rows.subarray(2 * clip * depth, 2 * (clip + 1) * depth), 2 * index * depth)
+    labels[2 * index] = isFirst(clip) ? 0 : 1
+    labels[2 * index + 1] = 1 - labels[2 * index]
+    groups.fill(index, 2 * index, 2 * index + 2)
   }
   const [scores] = leaveGroupsOut({ count, width, classes: 2, inputs, labels }, groups, [count], matmul)
   let right = 0

@@ -51,14 +51,14 @@ export function warpFrame(
 }
 
 /** The four input places around `at` and their weights; places beyond an edge are the edge. */
-function taps(at: number, size: number, places: Int32Array, weights: Float64Array): void {
+function taps(at: number, size: number, inputs: Int32Array, weights: Float64Array): void {
   const base = Math.floor(at)
   const t = at - base
   weights[0] = t * (-1 + t * (2 - t))
   weights[1] = 1 + t * t * (t - 2)
   weights[2] = t * (1 + t * (1 - t))
   weights[3] = t * t * (t - 1)
-  for (let i = 0; i < 4; i++) places[i] = Math.min(Math.max(base - 1 + i, 0), size - 1)
+  for (let i = 0; i < 4; i++) inputs[i] = Math.min(Math.max(base - 1 + i, 0), size - 1)
 }
 
 export function shearX(amount: number): Affine {

@@ -36,17 +36,17 @@ export const listSeparators = [',', ';', '\t', '|', ' '] as const
 export type ListSeparator = (typeof listSeparators)[number]
 
 /** Writes rows: a folder of links to their files, and a list of these. @returns what `CertifyVideosOptions.data` takes */
-export async function writeData(place: string, form: DataForm, rows: readonly DataRow[]): Promise<string> {
-  await rm(place, { recursive: true, force: true })
-  makeFolder(form.kind === 'list' ? path.join(place, linked) : place)
+export async function writeData(target: string, form: DataForm, rows: readonly DataRow[]): Promise<string> {
+  await rm(target, { recursive: true, force: true })
+  makeFolder(form.kind === 'list' ? path.join(target, linked) : target)
   for (const row of rows) {
-    const link = path.join(place, nameInData(form, row))
+    const link = path.join(target, nameInData(form, row))
     makeFolder(path.dirname(link))
     await symlink(path.resolve(row.path), link)
   }
-  if (form.kind === 'folder') return place
+  if (form.kind === 'folder') return target
   const lines = rows.flatMap((row) => (row.unlisted === true ? [] : [lineOf(form, row)]))
-  const list = path.join(place, 'list.csv')
+  const list = path.join(target, 'list.csv')
   await writeFile(list, [['path', ...form.columns].join(form.separator), ...lines, ''].join('\n'))
   return list
 }

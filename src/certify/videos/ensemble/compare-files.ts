@@ -30,12 +30,12 @@ export async function compareEnsembleFiles(
     const { ensemble = null } = run
     if (ensemble === null || seen.has(ensemble.file)) continue
     seen.add(ensemble.file)
-    const place = path.join(folder, ensemble.file)
-    if ((await stat(place).catch(nullIfMissing)) === null) {
+    const file = path.join(folder, ensemble.file)
+    if ((await stat(file).catch(nullIfMissing)) === null) {
       missing.push(ensemble.file)
       continue
     }
-    const stored = await readEnsemble(place)
+    const stored = await readEnsemble(file)
     const before = differences.found
     differences.compare(`runs[${r}].ensemble.digest`, ensemble.digest, stored.digest, { run: runName(run) })
     if (differences.found > before) continue

@@ -10,7 +10,7 @@ import { readRegularText } from '../../../format/regular-file.ts'
 import { readEnsemble, type StoredEnsemble } from './ensemble-file.ts'
 import { mismatch } from './mismatch.ts'
 
-interface EnsemblePlace {
+interface EnsembleLocation {
   readonly file: string
   /** What a certificate says the digest is; null where the file itself was named. */
   readonly digest: string | null
@@ -48,7 +48,7 @@ export async function locateEnsemble(
   return { ...stored, file }
 }
 
-async function locate(where: string): Promise<EnsemblePlace> {
+async function locate(where: string): Promise<EnsembleLocation> {
   const found = await stat(where).catch(nullIfMissing)
   if (found === null) throw notFound(`Expected a certified ensemble at ${where}, which does not exist.`)
   const certificate = found.isDirectory() ? path.join(where, 'certificate.json') : where

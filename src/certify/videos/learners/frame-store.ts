@@ -185,14 +185,14 @@ export class FrameStore {
  */
 export function resample(from: Uint8Array, size: Size, geometry: Geometry, output: Size, to: Uint8Array): void {
   const { crop, scale, window = { x: 0, y: 0 }, flip } = geometry
-  const places = (side: number, length: number, start: number, cut: number, scaled: number, offset: number) =>
+  const samplesOf = (side: number, length: number, start: number, cut: number, scaled: number, offset: number) =>
     Array.from({ length }, (_, i) => {
       const at = Math.min(Math.max(start + ((i + offset + 0.5) * cut) / scaled - 0.5, start), start + cut - 1)
       const low = Math.min(Math.floor(at), side - 1)
       return { low, high: Math.min(low + 1, start + cut - 1, side - 1), share: at - low }
     })
-  const rows = places(size.height, output.height, crop.y, crop.height, scale.height, window.y)
-  const columns = places(size.width, output.width, crop.x, crop.width, scale.width, window.x)
+  const rows = samplesOf(size.height, output.height, crop.y, crop.height, scale.height, window.y)
+  const columns = samplesOf(size.width, output.width, crop.x, crop.width, scale.width, window.x)
   if (flip) columns.reverse()
   let at = 0
   for (const row of rows) {

@@ -17,11 +17,11 @@ export function sumsAhead(
     const { home } = values[value]
     return home.kind === 'view' ? root(home.of) : value
   }
-  const place = steps.findIndex(({ kind }) => kind === 'sum')
-  if (place < 0) return [...steps]
-  const whole = steps[place] as SumStep
+  const index = steps.findIndex(({ kind }) => kind === 'sum')
+  if (index < 0) return [...steps]
+  const whole = steps[index] as SumStep
   const last = new Map<ValueId, number>()
-  for (const [i, step] of steps.slice(0, place).entries())
+  for (const [i, step] of steps.slice(0, index).entries())
     for (const value of stepValues(step)) last.set(root(value), i)
   const finished = ({ value }: SumStep['pieces'][number]): number => last.get(root(value)) ?? -1
   const pieces = [...whole.pieces].sort((a, b) => finished(a) - finished(b))
@@ -41,7 +41,7 @@ export function sumsAhead(
   return [
     ...(early === undefined ? [] : [early]),
     ...steps.flatMap((step, i) => {
-      if (i === place) return []
+      if (i === index) return []
       const sum = buckets.get(i)
       return sum === undefined ? [step] : [step, sum]
     }),

@@ -1,6 +1,6 @@
 import { compiledEntry } from '../../../core/entry.ts'
 import type { Communicator } from '../../../distributed/communicator.ts'
-import type { MeetingPlace } from '../../../distributed/launched.ts'
+import type { MeetingPoint } from '../../../distributed/launched.ts'
 import { meet } from '../../../distributed/nccl/meeting.ts'
 import { NcclLibrary, ncclUnavailable } from '../../../distributed/nccl/nccl-library.ts'
 import type { Limits } from '../../../distributed/open-communicator.ts'
@@ -14,11 +14,11 @@ import type { NcclStart } from './thread.ts'
  *
  * @throws VideoMaeError `NCCL_UNAVAILABLE`, `ENGINE_UNAVAILABLE`, `RANKS_MISSING`, `PORT_TAKEN`, `COMMUNICATION_FAILED`
  */
-export async function openNcclCommunicator(place: MeetingPlace, limits: Limits): Promise<Communicator> {
+export async function openNcclCommunicator(meeting: MeetingPoint, limits: Limits): Promise<Communicator> {
   const found = findNccl()
   let device = 0
   const { id, line } = await meet({
-    ...place,
+    ...meeting,
     timeoutSeconds: limits.timeoutSeconds,
     prepare: () => {
       if (found === null)
@@ -27,11 +27,11 @@ export async function openNcclCommunicator(place: MeetingPlace, limits: Limits):
         )
       device = ownGpu()
       const library = new NcclLibrary(found.path)
-      return place.rank === 0 ? library.uniqueId() : new Uint8Array()
+      return meeting.rank === 0 ? library.uniqueId() : new Uint8Array()
     },
   })
-  const start: NcclStart = { nccl: found?.path ?? '', device, id, rank: place.rank, size: place.size }
+  const start: NcclStart = { nccl: found?.path ?? '', device, id, rank: meeting.rank, size: meeting.size }
   const entry = compiledEntry(import.meta.url, './thread')
-  const { rank, size } = place
+  const { rank, size } = meeting
   return ThreadCommunicator.open({ transport: 'nccl', entry, start, rank, size, line, ...limits })
 }

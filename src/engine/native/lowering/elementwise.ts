@@ -6,8 +6,8 @@ export function lowerPair(lowering: Lowering, { operation, inputs, outputs: [y] 
   const type = lowering.join(inputs)
   const operands = inputs.map((tensor) => lowering.read(tensor, type))
   const counts = [lowering.count(y), lowering.count(inputs[1])].map(integer)
-  const places = [lowering.write(y, type), ...operands].map((id) => value(id))
-  lowering.step(typed(operation, type), [...places, ...counts])
+  const tensors = [lowering.write(y, type), ...operands].map((id) => value(id))
+  lowering.step(typed(operation, type), [...tensors, ...counts])
 }
 
 export function lowerScale(lowering: Lowering, { inputs, outputs: [y], attributes }: ProgramNode): void {
@@ -23,18 +23,18 @@ export function lowerScaleSamples(lowering: Lowering, { inputs: [x, s], outputs:
   const type = lowering.join([x])
   const operands = [lowering.read(x, type), lowering.read(s, 'float32')]
   const [samples] = lowering.shape(x)
-  const places = [lowering.write(y, type), ...operands].map((id) => value(id))
+  const tensors = [lowering.write(y, type), ...operands].map((id) => value(id))
   const sizes = [samples, lowering.count(y) / samples].map(integer)
-  lowering.step(typed('scale_samples', type), [...places, ...sizes])
+  lowering.step(typed('scale_samples', type), [...tensors, ...sizes])
 }
 
 /** gelu [x], geluGradient [dy, x]. */
 export function lowerGelu(lowering: Lowering, { operation, inputs, outputs: [y] }: ProgramNode): void {
   const type = lowering.precision
   const operands = inputs.map((tensor) => lowering.read(tensor, type))
-  const places = [lowering.write(y, type), ...operands].map((id) => value(id))
+  const tensors = [lowering.write(y, type), ...operands].map((id) => value(id))
   const kernel = operation === 'gelu' ? 'gelu' : 'gelu_gradient'
-  lowering.step(typed(kernel, type), [...places, integer(lowering.count(y))])
+  lowering.step(typed(kernel, type), [...tensors, integer(lowering.count(y))])
 }
 
 /** absolute, squareRoot. */

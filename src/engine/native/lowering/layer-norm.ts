@@ -30,9 +30,9 @@ export function lowerLayerNormGradient(lowering: Lowering, { inputs, outputs }: 
   const added = addend === undefined ? null : lowering.read(addend, type)
   const parts = Math.min(lowering.rowParts, rows)
   const partial = lowering.temporary(parts * 2 * width, 'float32')
-  const places = [lowering.write(dx, type), partial, ...read].map((id) => value(id))
+  const tensors = [lowering.write(dx, type), partial, ...read].map((id) => value(id))
   const sizes = [rows, width].map(integer)
-  lowering.step(typed('layer_norm_gradient', type), [...places, optional(added), ...sizes], parts)
+  lowering.step(typed('layer_norm_gradient', type), [...tensors, optional(added), ...sizes], parts)
   const sums = [lowering.write(dgamma, 'float32'), lowering.write(dbeta, 'float32'), partial].map((id) => value(id))
   lowering.step('layer_norm_parameters', [...sums, integer(parts), integer(width)])
 }

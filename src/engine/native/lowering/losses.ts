@@ -22,8 +22,8 @@ export function lowerMeanSquaredErrorGradient(lowering: Lowering, { inputs, outp
   const read = [scalar, lowering.read(prediction, type), lowering.read(target, type)]
   const weights = optional(weight === undefined ? null : lowering.read(weight, 'float32'))
   const [batch, tokens, width] = lowering.shape(prediction)
-  const places = [lowering.write(dx, type), ...read].map((id) => value(id))
-  lowering.step(typed('squared_error_gradient', type), [...places, weights, ...[batch * tokens, width].map(integer)])
+  const tensors = [lowering.write(dx, type), ...read].map((id) => value(id))
+  lowering.step(typed('squared_error_gradient', type), [...tensors, weights, ...[batch * tokens, width].map(integer)])
 }
 
 /** Losses of classification are float32: they are small, and logits may be large. Inputs: (dLoss,) logits, targets. */
@@ -39,6 +39,6 @@ export function lowerSoftmax(lowering: Lowering, { inputs: [x], outputs: [y] }: 
   const from = lowering.read(x, 'float32')
   const shape = lowering.shape(x)
   const width = shape[shape.length - 1]
-  const places = [lowering.write(y, 'float32'), from].map((id) => value(id))
-  lowering.step('softmax', [...places, integer(lowering.count(x) / width), integer(width)])
+  const tensors = [lowering.write(y, 'float32'), from].map((id) => value(id))
+  lowering.step('softmax', [...tensors, integer(lowering.count(x) / width), integer(width)])
 }

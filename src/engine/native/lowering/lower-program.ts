@@ -58,6 +58,6 @@ function gradientsOf({ values, steps }: Lowering, computing: readonly Step[]): V
   for (const [i, step] of computing.entries()) {
     for (const id of stepValues(step)) if (sources.has(id)) finished.set(id, i)
   }
-  const place = (id: ValueId): number => finished.get(id) ?? computing.length
-  return [...sources].sort((a, b) => place(a) - place(b) || a - b)
+  const order = (id: ValueId): number => finished.get(id) ?? computing.length
+  return [...sources].sort((a, b) => order(a) - order(b) || a - b)
 }

@@ -98,8 +98,8 @@ export class Lowering extends TensorValues {
         return this.add(home, type, count, `${label} (panels)`, bytes)
       }
       const to = this.add({ kind: 'arena' }, type, count, `${label} (panels)`, bytes)
-      const places = form === 'panels' ? [value(to), optional(null)] : [optional(null), value(to)]
-      this.step(typed('linear_pack', type), [value(id), ...places, integer(outer), integer(inner)])
+      const targets = form === 'panels' ? [value(to), optional(null)] : [optional(null), value(to)]
+      this.step(typed('linear_pack', type), [value(id), ...targets, integer(outer), integer(inner)])
       return to
     })
   }

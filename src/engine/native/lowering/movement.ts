@@ -55,9 +55,9 @@ export function lowerGather(lowering: Lowering, node: ProgramNode): void {
   const [batch, picked] = lowering.shape(indices)
   const rows = lowering.shape(x)[ofTable ? 0 : 1]
   const bytes = lowering.shape(y)[2] * elementBytes[type]
-  const places = [lowering.write(y, type), from, lowering.raw(indices)].map((id) => value(id))
+  const tensors = [lowering.write(y, type), from, lowering.raw(indices)].map((id) => value(id))
   const sizes = [batch * picked, picked, ofTable ? 0 : rows, bytes, rows].map(integer)
-  lowering.step('gather_rows', [...places, refused, ...sizes])
+  lowering.step('gather_rows', [...tensors, refused, ...sizes])
 }
 
 export function lowerScatterTokens(lowering: Lowering, { inputs, outputs: [x] }: ProgramNode): void {
@@ -65,7 +65,7 @@ export function lowerScatterTokens(lowering: Lowering, { inputs, outputs: [x] }:
   const type = lowering.join([y])
   const from = lowering.read(y, type)
   const [batch, tokens, width] = lowering.shape(x)
-  const places = [lowering.write(x, type), from, lowering.raw(indices)].map((id) => value(id))
+  const tensors = [lowering.write(x, type), from, lowering.raw(indices)].map((id) => value(id))
   const sizes = [batch, tokens, lowering.shape(indices)[1], width].map(integer)
-  lowering.step(typed('scatter_rows', type), [...places, refused, ...sizes])
+  lowering.step(typed('scatter_rows', type), [...tensors, refused, ...sizes])
 }

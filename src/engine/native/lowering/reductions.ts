@@ -31,6 +31,6 @@ export function lowerMeanTokens(lowering: Lowering, node: ProgramNode): void {
 export function lowerMeanTokensGradient(lowering: Lowering, { inputs: [dy], outputs: [dx] }: ProgramNode): void {
   const type = lowering.precision
   const from = lowering.read(dy, type)
-  const places = [lowering.write(dx, type), from].map((id) => value(id))
-  lowering.step(typed('spread_rows', type), [...places, ...lowering.shape(dx).map(integer)])
+  const tensors = [lowering.write(dx, type), from].map((id) => value(id))
+  lowering.step(typed('spread_rows', type), [...tensors, ...lowering.shape(dx).map(integer)])
 }

@@ -10,7 +10,7 @@ const alignment = 64
 export type BufferGroup = ReadonlyMap<string, number>
 
 /** Where a buffer lies. */
-export interface BufferPlace {
+export interface BufferSlot {
   /** Which memory. */
   readonly memory: number
   /** Bytes from its start. */
@@ -22,7 +22,7 @@ export interface BufferPlace {
 /** Floats that ONNX Runtime, JavaScript and the update threads all see, in as many WebAssembly memories as needed. */
 export interface SharedBuffers {
   readonly memories: readonly WasmMemory[]
-  readonly places: ReadonlyMap<string, BufferPlace>
+  readonly slots: ReadonlyMap<string, BufferSlot>
   /** The values, as a view of plain (not shared) memory, which the binding of ONNX Runtime insists on. */
   readonly values: ReadonlyMap<string, Float32Array>
   readonly bytes: number
@@ -34,7 +34,7 @@ export interface SharedBuffers {
 export function allocateBuffers(groups: readonly BufferGroup[]): SharedBuffers {
   const capacity = largestMemoryPages * pageBytes
   const ends: number[] = []
-  const places = new Map<string, BufferPlace>()
+  const slots = new Map<string, BufferSlot>()
   for (const group of groups) {
     const sizes = [...group].map(([name, length]) => ({ name, bytes: Math.ceil((length * 4) / alignment) * alignment }))
     const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -47,7 +47,7 @@ export function allocateBuffers(groups: readonly BufferGroup[]): SharedBuffers {
     let memory = ends.findIndex((end) => end + total <= capacity)
     if (memory === -1) memory = ends.push(0) - 1
     for (const { name, bytes } of sizes) {
-      places.set(name, { memory, address: ends[memory], bytes })
+      slots.set(name, { memory, address: ends[memory], bytes })
       ends[memory] += bytes
     }
   }
@@ -56,11 +56,11 @@ export function allocateBuffers(groups: readonly BufferGroup[]): SharedBuffers {
   const values = new Map<string, Float32Array>()
   for (const group of groups) {
     for (const [name, length] of group) {
-      const { memory, address } = places.get(name)!
+      const { memory, address } = slots.get(name)!
       values.set(name, new Float32Array(views[memory], address, length))
     }
   }
-  return { memories, places, values, bytes: ends.reduce((sum, end) => sum + end, 0) }
+  return { memories, slots, values, bytes: ends.reduce((sum, end) => sum + end, 0) }
 }
 
 function allocate(bytes: number): WasmMemory {

@@ -89,7 +89,7 @@ function keysTogether(update: Update, slotOf: (tensor: TensorId, parameter: stri
 const blockBytes = 256 * 1024
 
 /** Numbers of a block in `BlockTable.places`. */
-export const placesPerBlock = 6
+export const fieldsPerBlock = 6
 
 /**
  * The work of one update in blocks, as flat arrays that threads share.
@@ -99,7 +99,7 @@ export const placesPerBlock = 6
 export interface BlockTable {
   readonly count: number
   /** Per block: memory, up to four addresses, bytes. */
-  readonly places: Uint32Array
+  readonly fields: Uint32Array
   /** Per block: up to two factors. */
   readonly factors: Float64Array
 }
@@ -114,28 +114,28 @@ export function blockTable(
   gradients: ReadonlyMap<TensorId, string>,
   buffers: SharedBuffers,
 ): BlockTable {
-  const blocks: { readonly places: number[]; readonly factors: readonly number[] }[] = []
+  const blocks: { readonly fields: number[]; readonly factors: readonly number[] }[] = []
   for (const { keys, factors } of updateRows(update, gradients)) {
-    const places = keys.map((key) => buffers.places.get(key)!)
-    const { memory, bytes } = places[0]
-    if (places.some((place) => place.bytes !== bytes)) {
+    const slots = keys.map((key) => buffers.slots.get(key)!)
+    const { memory, bytes } = slots[0]
+    if (slots.some((slot) => slot.bytes !== bytes)) {
       throw new VideoMaeError(`Expected buffers of one size in an update, received ${keys.join(', ')}.`, {
         code: 'SHAPE_MISMATCH',
       })
     }
     for (let start = 0; start < bytes; start += blockBytes) {
       const addresses = [0, 0, 0, 0]
-      for (const [i, place] of places.entries()) addresses[i] = place.address + start
-      blocks.push({ places: [memory, ...addresses, Math.min(blockBytes, bytes - start)], factors })
+      for (const [i, slot] of slots.entries()) addresses[i] = slot.address + start
+      blocks.push({ fields: [memory, ...addresses, Math.min(blockBytes, bytes - start)], factors })
     }
   }
   const table = {
     count: blocks.length,
-    places: new Uint32Array(new SharedArrayBuffer(4 * placesPerBlock * blocks.length)),
+    fields: new Uint32Array(new SharedArrayBuffer(4 * fieldsPerBlock * blocks.length)),
     factors: new Float64Array(new SharedArrayBuffer(16 * blocks.length)),
   }
-  for (const [i, { places, factors }] of blocks.entries()) {
-    table.places.set(places, i * placesPerBlock)
+  for (const [i, { fields, factors }] of blocks.entries()) {
+    table.fields.set(fields, i * fieldsPerBlock)
     table.factors.set(factors, 2 * i)
   }
   return table

@@ -3,7 +3,7 @@ import { compiledEntry } from '../../../core/entry.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
 import type { WasmMemory, WasmModule } from '../../../numeric/wasm/webassembly.ts'
 import { compileUpdateKernels, instantiateUpdateKernels, type UpdateKernels } from './kernels.ts'
-import { type BlockTable, placesPerBlock } from './plan.ts'
+import { type BlockTable, fieldsPerBlock } from './plan.ts'
 
 /** What a phase does with every block. */
 export const phases = { sumSquares: 0, adamw: 1, combine: 2 } as const
@@ -71,10 +71,10 @@ export class PoolMember {
     }
   }
 
-  private process(kind: number, { places, factors }: BlockTable, block: number): void {
+  private process(kind: number, { fields, factors }: BlockTable, block: number): void {
     const { scalars, partials } = this.share
-    const at = block * placesPerBlock
-    const [memory, a, b, c, d, bytes] = places.subarray(at, at + placesPerBlock)
+    const at = block * fieldsPerBlock
+    const [memory, a, b, c, d, bytes] = fields.subarray(at, at + fieldsPerBlock)
     const kernels = this.kernels[memory]
     if (kind === phases.sumSquares) partials[block] = kernels.sumSquares(b, bytes)
     else if (kind === phases.combine) kernels.combine(a, b, bytes, scalars[0], scalars[1])

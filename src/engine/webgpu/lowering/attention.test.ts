@@ -16,8 +16,8 @@ test('tiles cover every head and query once, and none is too large', () => {
         expect(4 * tile.heads * tile.queries * keys).toBeLessThanOrEqual(largest)
         for (let head = tile.firstHead; head < tile.firstHead + tile.heads; head++) {
           for (let query = tile.firstQuery; query < tile.firstQuery + tile.queries; query++) {
-            const place = `${head}:${query}`
-            covered.set(place, (covered.get(place) ?? 0) + 1)
+            const key = `${head}:${query}`
+            covered.set(key, (covered.get(key) ?? 0) + 1)
           }
         }
       }

@@ -104,17 +104,17 @@ describe('line charts', () => {
 })
 
 it('labels keep their distance, their order and the bounds', () => {
-  const places = spread([50, 50, 52, 10, 99], 17, [0, 100])
-  const sorted = [...places].sort((a, b) => a - b)
+  const heights = spread([50, 50, 52, 10, 99], 17, [0, 100])
+  const sorted = [...heights].sort((a, b) => a - b)
   for (let i = 1; i < sorted.length; i++) expect(sorted[i] - sorted[i - 1]).toBeGreaterThanOrEqual(17)
-  expect(places[3]).toBe(10)
-  expect(Math.max(...places)).toBeLessThanOrEqual(100)
-  expect(places[3]).toBeLessThan(places[0])
-  expect(places[0]).toBeLessThan(places[1])
+  expect(heights[3]).toBe(10)
+  expect(Math.max(...heights)).toBeLessThanOrEqual(100)
+  expect(heights[3]).toBeLessThan(heights[0])
+  expect(heights[0]).toBeLessThan(heights[1])
 })
 
 it('scales begin at zero unless they are to be tight', () => {
-  expect(scaleOf([3, 9], { label: '' }, 0, 100).place(0)).toBe(0)
+  expect(scaleOf([3, 9], { label: '' }, 0, 100).pixelsOf(0)).toBe(0)
   expect(scaleOf([3, 9], { label: '', tight: true }, 0, 100).low).toBeGreaterThan(0)
   expect(scaleOf([0.00004], { label: '' }, 0, 1).ticks.map(({ text }) => text)).toContain('1e-5')
 })

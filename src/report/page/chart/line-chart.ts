@@ -82,7 +82,7 @@ export function drawLineChart(chart: LineChart, text: string, layout: Layout): H
   return html`<svg class="chart ${layout}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${text}">${axes(chart, frame, height)}${
     chart.diagonal === undefined ? null : diagonal(chart.diagonal, frame)
   }${(chart.levels ?? []).map(({ value }) => {
-    const y = px(frame.y.place(value))
+    const y = px(frame.y.pixelsOf(value))
     return html`<path class="level" d="M${px(frame.left)} ${y}H${px(frame.right)}"/>`
   })}${chart.curves.map((curve, i) => drawCurve(curve, i, frame))}${
     labels.length < 2 ? null : layout === 'wide' ? labelsBeside(labels, frame) : labelsAbove(labels)
@@ -133,10 +133,10 @@ function axes({ x, y }: LineChart, frame: Frame, height: number): Html {
   const wide = frame.x.ticks.some(({ text }) => text.length > 5)
   const marks = wide && right - left < 340 ? frame.x.ticks.filter((_, i) => i % 2 === 0) : frame.x.ticks
   return html`${frame.y.ticks.map(({ value, text }) => {
-    const at = px(frame.y.place(value))
+    const at = px(frame.y.pixelsOf(value))
     return html`<path class="grid" d="M${px(left)} ${at}H${px(right)}"/><text x="${px(left - 8)}" y="${at}" dy="4" text-anchor="end">${text}</text>`
   })}${marks.map(({ value, text }) => {
-    const at = px(frame.x.place(value))
+    const at = px(frame.x.pixelsOf(value))
     return html`<path class="axis" d="M${at} ${px(bottom)}v5"/><text x="${at}" y="${px(bottom + 19)}" text-anchor="middle">${text}</text>`
   })}<path class="axis" d="M${px(left)} ${px(bottom)}H${px(right)}"/><text class="title" x="${px((left + right) / 2)}" y="${px(height - 6)}" text-anchor="middle">${x.label}</text><text class="title" x="4" y="${px(top - 15)}">${y.label}</text>`
 }
@@ -144,19 +144,19 @@ function axes({ x, y }: LineChart, frame: Frame, height: number): Html {
 function diagonal(name: string, { x, y }: Frame): Html {
   const [low, high] = [Math.max(x.low, y.low), Math.min(x.high, y.high)]
   const at = low + 0.85 * (high - low)
-  const d = `M${px(x.place(low))} ${px(y.place(low))}L${px(x.place(high))} ${px(y.place(high))}`
-  return html`<path class="level" d="${d}"/><text class="note" x="${px(x.place(at) - 8)}" y="${px(y.place(at) - 6)}" text-anchor="end">${name}</text>`
+  const d = `M${px(x.pixelsOf(low))} ${px(y.pixelsOf(low))}L${px(x.pixelsOf(high))} ${px(y.pixelsOf(high))}`
+  return html`<path class="level" d="${d}"/><text class="note" x="${px(x.pixelsOf(at) - 8)}" y="${px(y.pixelsOf(at) - 6)}" text-anchor="end">${name}</text>`
 }
 
 function drawCurve({ points, shape = 'line', intervals = [] }: Curve, i: number, { x, y }: Frame): Html | null {
   if (points.length === 0) return null
-  const placed = points.map((point): Point => [x.place(point[0]), y.place(point[1])])
+  const inPixels = points.map((point): Point => [x.pixelsOf(point[0]), y.pixelsOf(point[1])])
   const bars = intervals.map(([low, high], k) => {
-    return html`<path class="interval s${i}" d="M${px(placed[k][0])} ${px(y.place(low))}V${px(y.place(high))}"/>`
+    return html`<path class="interval s${i}" d="M${px(inPixels[k][0])} ${px(y.pixelsOf(low))}V${px(y.pixelsOf(high))}"/>`
   })
   if (shape === 'points' || points.length === 1)
-    return html`${bars}${placed.map(([cx, cy]) => html`<circle class="dot s${i}" cx="${px(cx)}" cy="${px(cy)}" r="4.5"/>`)}`
-  const drawn = thinned(placed)
+    return html`${bars}${inPixels.map(([cx, cy]) => html`<circle class="dot s${i}" cx="${px(cx)}" cy="${px(cy)}" r="4.5"/>`)}`
+  const drawn = thinned(inPixels)
   const d =
     shape === 'steps'
       ? drawn.map(([atX, atY], k) => (k === 0 ? `M${px(atX)} ${px(atY)}` : `H${px(atX)}V${px(atY)}`)).join('')
@@ -188,23 +188,23 @@ function labelsOf({ curves, levels = [] }: LineChart, { x, y, right }: Frame, mo
     const last = points[shape === 'steps' && points.length > 1 ? points.length - 2 : points.length - 1]
     const end = points[points.length - 1]
     const label = { name: shortened(name, most), series: `s${i}`, dash: dashes[i] }
-    return [{ ...label, x: x.place(end[0]), y: y.place(last[1]) }]
+    return [{ ...label, x: x.pixelsOf(end[0]), y: y.pixelsOf(last[1]) }]
   })
   const compared = levels.map(({ name, value }): Label => {
-    return { name: shortened(name, most), x: right, y: y.place(value), series: 'level', dash: '1 3' }
+    return { name: shortened(name, most), x: right, y: y.pixelsOf(value), series: 'level', dash: '1 3' }
   })
   return [...named, ...compared]
 }
 
 function labelsBeside(labels: readonly Label[], { right, top, bottom }: Frame): Html {
-  const places = spread(
+  const heights = spread(
     labels.map(({ y }) => y),
     17,
     [top, bottom],
   )
   return html`${labels.map(({ name, x, y, series }, i) => {
-    const leader = `M${px(x + 3)} ${px(y)}L${px(right + 20)} ${px(places[i])}`
-    return html`<path class="leader ${series}" d="${leader}"/><text class="label" x="${px(right + 25)}" y="${px(places[i])}" dy="4">${name}</text>`
+    const leader = `M${px(x + 3)} ${px(y)}L${px(right + 20)} ${px(heights[i])}`
+    return html`<path class="leader ${series}" d="${leader}"/><text class="label" x="${px(right + 25)}" y="${px(heights[i])}" dy="4">${name}</text>`
   })}`
 }
 

@@ -3,7 +3,7 @@ import { linearTicks } from '../../../format/ticks.ts'
 
 export interface Scale {
   /** Pixels of a value. */
-  readonly place: (value: number) => number
+  readonly pixelsOf: (value: number) => number
   readonly low: number
   readonly high: number
   readonly ticks: readonly { readonly value: number; readonly text: string }[]
@@ -45,7 +45,7 @@ export function scaleOf(
     ;[low, high] = [low - room, high + room]
   }
   return {
-    place: (value) => from + ((to - from) * (value - low)) / (high - low),
+    pixelsOf: (value) => from + ((to - from) * (value - low)) / (high - low),
     low,
     high,
     ticks: linearTicks(low, high, kind === 'whole').map((value) => ({ value, text: tickText(value, kind) })),

@@ -18,7 +18,7 @@ export function mistakesOf(predictions: readonly EvaluatedVideo[]): EvaluatedVid
 }
 
 /** Where the files of predictions may be. */
-export interface VideoPlaces {
+export interface VideoLists {
   /** As the user names them now. */
   readonly given: readonly VideoEntry[]
   /**
@@ -34,7 +34,7 @@ export interface VideoPlaces {
  */
 export async function mistakeBlocks(
   predictions: readonly EvaluatedVideo[],
-  videos: VideoPlaces,
+  videos: VideoLists,
   withClips: boolean,
 ): Promise<Block[]> {
   if (predictions.length === 0)
@@ -63,12 +63,12 @@ export async function mistakeBlocks(
   return [...(await clipBlocks(wrong.slice(0, mostShown), videos)), table]
 }
 
-async function clipBlocks(wrong: readonly EvaluatedVideo[], places: VideoPlaces): Promise<Block[]> {
+async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): Promise<Block[]> {
   const found: { readonly video: EvaluatedVideo; readonly entry: VideoEntry }[] = []
   const failed: Part[] = []
   for (const video of wrong) {
-    const given = entryOf(video.id, places.given)
-    const entry = given ?? entryOf(video.id, places.ofRun)
+    const given = entryOf(video.id, lists.given)
+    const entry = given ?? entryOf(video.id, lists.ofRun)
     if (entry === null) continue
     const why = given === null ? await otherContent(video, entry) : null
     if (why === null) found.push({ video, entry })

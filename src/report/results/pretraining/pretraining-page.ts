@@ -59,8 +59,8 @@ function titleOf({ lines }: TrainingFacts): string {
 
 function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[] {
   const { data } = configuration
-  const place = typeof data === 'object' && data !== null && 'path' in data ? [data.path].flat() : []
-  const source: Part = place.map((each, i) => [i === 0 ? ' from ' : ' and ', code(String(each))])
+  const paths = typeof data === 'object' && data !== null && 'path' in data ? [data.path].flat() : []
+  const source: Part = paths.map((each, i) => [i === 0 ? ' from ' : ' and ', code(String(each))])
   const last = lines[lines.length - 1]
   if (last === undefined)
     return [['The run has not finished a log interval, so there is nothing to show of its training', source, '.']]
