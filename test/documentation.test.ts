@@ -242,7 +242,8 @@ describe('pages', () => {
   })
 
   test('name no place of one machine', () => {
-    const places = /(?:^|[\s"'`(=])(?:\.\.\/shared|[A-Z]:\\|\/(?:work|tmp|home|root|mnt|media|Users|data|scratch)\/)/m
-    expect(pages.filter((page) => places.test(read(page)))).toEqual([])
+    const pathsOfMachines =
+      /(?:^|[\s"'`(=])(?:\.\.\/shared|[A-Z]:\\|\/(?:work|tmp|home|root|mnt|media|Users|data|scratch)\/)/m
+    expect(pages.filter((page) => pathsOfMachines.test(read(page)))).toEqual([])
   })
 })

@@ -75,15 +75,15 @@ for (const at of new RandomStream('bench').permutation(entries.length)) {
   await readClip(decoder, request(other, 0, true), out)
   quality.push(compare(before, out))
   for (let key = 1; key <= Number(values.clips); key++) {
-    for (const [what, place] of [
+    for (const [what, location] of [
       ['originals', path],
       ['prepared', other],
     ] as const) {
-      const { result } = await timed(place, key)
+      const { result } = await timed(location, key)
       const { frames: indices, startSeconds, geometry } = result.views[0]
-      const task = { path: place, frames: indices, stride, startSeconds, box: geometry.crop, size }
+      const task = { path: location, frames: indices, stride, startSeconds, box: geometry.crop, size }
       for (const rival of rivals) note(`${rival.name}, ${what}`, (await rival.clip(task))?.seconds)
-      note(`videomae, ${what}`, (await timed(place, key)).seconds)
+      note(`videomae, ${what}`, (await timed(location, key)).seconds)
     }
   }
 }

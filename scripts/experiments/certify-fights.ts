@@ -95,7 +95,7 @@ const pretraining: EncoderInput = {
 const { story } = await encoderOf(values, out, usual, pretraining, learners.flat())
 // Lambda is a constant: there are no trusted labels to choose it on.
 const lambda = numberOr(values.lambda, 0.1)
-const lambdas = new Map(['pixels', `untrained:${from}`, from].map((place) => [place, lambda]))
+const lambdas = new Map(['pixels', `untrained:${from}`, from].map((location) => [location, lambda]))
 
 const tables: string[] = []
 const folds = writeFolds()

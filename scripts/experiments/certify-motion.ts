@@ -82,9 +82,9 @@ const common = { trusted: elsewhere, cache: path.join(out, 'store'), engine: val
 
 const lambdas = new Map<string, number>()
 const typical = Math.round(clips / ks.heads[ks.heads.length >> 1])
-for (const place of new Set(chosen.filter(({ learner }) => learner.kind === 'ridge').map((ridge) => ridge.from))) {
-  const { trusted: _, ...trustedOnly } = { ...common, from: place, data: elsewhere }
-  lambdas.set(place, await chooseLambda(trustedOnly, typical))
+for (const location of new Set(chosen.filter(({ learner }) => learner.kind === 'ridge').map((ridge) => ridge.from))) {
+  const { trusted: _, ...trustedOnly } = { ...common, from: location, data: elsewhere }
+  lambdas.set(location, await chooseLambda(trustedOnly, typical))
 }
 const learners = withLambdas(chosen, lambdas)
 const rows = await sweep(out, learners, {
@@ -101,9 +101,9 @@ const title = `Generated motion clips, N = ${clips}`
 const table = await writeStudy(out, 'motion', { title, unit: 'insertions and deletions' }, rows)
 
 const doses: DoseLearner[] = []
-for (const { name, from: place, learner } of learners) {
+for (const { name, from: location, learner } of learners) {
   if (learner.kind !== 'ridge' && learner.kind !== 'linear') continue
-  const videos = { ...common, ...fold, from: place, learner }
+  const videos = { ...common, ...fold, from: location, learner }
   const plan = await planCertification(videos)
   doses.push(
     await prepareLearners(plan, videos, async (prepared) =>

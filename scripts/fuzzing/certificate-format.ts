@@ -36,11 +36,11 @@ function samples(rows: number, seed: number) {
 
 /** By default with everything that a certificate can have; counting all of it again takes a fifth of a second. */
 export async function writeSample(
-  place: string,
+  location: string,
   rules: readonly Rule[] = ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
   collective: readonly number[] | null = [1],
 ): Promise<void> {
-  const folder = path.dirname(place)
+  const folder = path.dirname(location)
   const { certificate, manifests } = await certify(samples(40, 1), samples(5, 2), {
     learners: headLearners({ kind: 'ridge' }),
     threat: {
@@ -55,25 +55,25 @@ export async function writeSample(
   await writeCertificate(folder, certificate, manifests)
 }
 
-export async function writeImported(place: string): Promise<void> {
+export async function writeImported(location: string): Promise<void> {
   const stream = new RandomStream(3, 'scores')
   const scores = Float64Array.from({ length: 4 * 6 * 3 }, () => stream.integer(4))
   const ballots = ballotsFromScores(scores, 4, 6, 3)
-  const { stored } = await writeBallots(path.dirname(place), 'imported', ballots, (add) => add(ballots))
+  const { stored } = await writeBallots(path.dirname(location), 'imported', ballots, (add) => add(ballots))
   const imported = { ballots, ids: undefined, labels: [0, 1, null, 2] }
   const certificate = certifyImported(imported, { rule: 'roe_fa', offsets: [0, 2] })
-  await writeFileAtomic(place, JSON.stringify({ ...certificate, ballots: stored }))
+  await writeFileAtomic(location, JSON.stringify({ ...certificate, ballots: stored }))
 }
 
-async function writeStudy(place: string): Promise<void> {
+async function writeStudy(location: string): Promise<void> {
   const learner = doseLearner(samples(40, 1), samples(10, 2), {
     ...{ name: 'a', learners: headLearners({ kind: 'nearest_mean' }), threads: 1 },
   })
-  await writeFileAtomic(place, JSON.stringify(await lethalDose([learner], { partitions: [2, 5], subsets: 10 })))
+  await writeFileAtomic(location, JSON.stringify(await lethalDose([learner], { partitions: [2, 5], subsets: 10 })))
 }
 
 /** The certificate beside a file of it. */
-const verify = (place: string) => verifyVotes(path.join(path.dirname(place), 'certificate.json'))
+const verify = (location: string) => verifyVotes(path.join(path.dirname(location), 'certificate.json'))
 
 /** One file beside a certificate, which changes. */
 function beside(
@@ -86,9 +86,9 @@ function beside(
   return single(
     name,
     `${folder}/${file}`,
-    async (place) => {
-      await write(place)
-      if (!readdirSync(path.dirname(place)).includes(file)) throw new Error(`expected certify to write ${file}`)
+    async (location) => {
+      await write(location)
+      if (!readdirSync(path.dirname(location)).includes(file)) throw new Error(`expected certify to write ${file}`)
     },
     mutate,
     verify,
@@ -105,20 +105,20 @@ export const certificateFormats: readonly Format[] = [
     verifyVotes,
   ),
   beside('votes of a certificate', 'votes', 'ballots-k4-d1.npy', mutateBytes),
-  beside('flips of a certificate', 'flips', 'flips-k4-d1.npy', mutateBytes, (place) =>
-    writeSample(place, ['dpa'], null),
+  beside('flips of a certificate', 'flips', 'flips-k4-d1.npy', mutateBytes, (location) =>
+    writeSample(location, ['dpa'], null),
   ),
-  beside('buckets of a certificate', 'buckets', 'buckets-8.json', mutateDocument, (place) =>
-    writeSample(place, ['fa'], null),
+  beside('buckets of a certificate', 'buckets', 'buckets-8.json', mutateDocument, (location) =>
+    writeSample(location, ['fa'], null),
   ),
-  beside('protected set of a certificate', 'protected-set', 'protected-set.json', mutateDocument, (place) =>
-    writeSample(place, ['fa'], null),
+  beside('protected set of a certificate', 'protected-set', 'protected-set.json', mutateDocument, (location) =>
+    writeSample(location, ['fa'], null),
   ),
-  beside('statement about a certificate', 'statement', 'statement.json', mutateDocument, async (place) => {
-    await writeSample(place, ['dpa'], null)
-    await attestCertificate(path.dirname(place))
+  beside('statement about a certificate', 'statement', 'statement.json', mutateDocument, async (location) => {
+    await writeSample(location, ['dpa'], null)
+    await attestCertificate(path.dirname(location))
   }),
-  single('dose study', 'dose/lethal-dose.json', writeStudy, mutateDocument, async (place) => {
-    proposeFromDose(await readDoseStudy(place), 60)
+  single('dose study', 'dose/lethal-dose.json', writeStudy, mutateDocument, async (location) => {
+    proposeFromDose(await readDoseStudy(location), 60)
   }),
 ]

@@ -75,12 +75,12 @@ const objects = [
 const jsonList = single(
   'list in JSON',
   'list.json',
-  (place) => writeFileSync(place, JSON.stringify(objects)),
+  (location) => writeFileSync(location, JSON.stringify(objects)),
   mutateDocument,
-  async (place) => {
+  async (location) => {
     const said = (() => {
       try {
-        return listVideos(place)
+        return listVideos(location)
       } catch (error) {
         return error
       }

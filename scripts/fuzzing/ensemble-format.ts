@@ -99,8 +99,8 @@ function digestOf(text: string, tensors: Tensors, data: Uint8Array): string {
   return hash.digest('hex')
 }
 
-async function readAndVote(place: string): Promise<void> {
-  const ensemble = await readEnsemble(place)
+async function readAndVote(location: string): Promise<void> {
+  const ensemble = await readEnsemble(location)
   const { description, heads } = ensemble
   const row = Float32Array.from({ length: heads.width }, (_, i) => 1 - i)
   const rows = Array.from({ length: 2 }, () => description.features.encoders.map(() => row))
@@ -118,7 +118,7 @@ const format = (name: string, ensemble: StoredEnsemble): Format =>
   single(
     name,
     'ensemble.safetensors',
-    (place) => writeEnsemble(place, ensemble).then(() => undefined),
+    (location) => writeEnsemble(location, ensemble).then(() => undefined),
     mutateEnsemble,
     readAndVote,
   )

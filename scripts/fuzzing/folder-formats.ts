@@ -16,14 +16,14 @@ import { sampleEnsemble } from './ensemble-format.ts'
 import { type Format, folderOf, mutateDocument, noticed, single } from './format.ts'
 import { mutateBytes } from './mutations.ts'
 
-const json = (place: string, value: unknown): void => writeFileSync(place, JSON.stringify(value))
+const json = (location: string, value: unknown): void => writeFileSync(location, JSON.stringify(value))
 
 const ensembleName = 'ensemble-k6-d1.safetensors'
 
-async function writeLocated(place: string): Promise<void> {
-  const digest = await writeEnsemble(path.join(path.dirname(place), ensembleName), sampleEnsemble())
+async function writeLocated(location: string): Promise<void> {
+  const digest = await writeEnsemble(path.join(path.dirname(location), ensembleName), sampleEnsemble())
   const ensemble = { file: ensembleName, digest }
-  json(place, {
+  json(location, {
     learner: { kind: 'head' },
     runs: [
       { rule: 'dpa', ensemble },
@@ -68,29 +68,30 @@ const clip = new Uint8Array(2 * 8 * 8 * 3).fill(99)
 const parts = { original: clip, masked: clip, prediction: clip, predictionWithTrueStatistics: null }
 
 /** Fields of a model, with nothing in them: what is in them is not read here. */
-const writeOnnx = (place: string): void => writeFileSync(place, Buffer.from([8, 9, 18, 2, 97, 98, 58, 3, 1, 2, 3]))
+const writeOnnx = (location: string): void =>
+  writeFileSync(location, Buffer.from([8, 9, 18, 2, 97, 98, 58, 3, 1, 2, 3]))
 
 /** Pictures are decoded by another library, whose faults would end the process. */
 const picture = (name: string, make: () => Promise<Uint8Array>): Format =>
   single(
     `${name} of a reconstruction`,
     name,
-    async (place) => writeFileSync(place, await make()),
+    async (location) => writeFileSync(location, await make()),
     mutateBytes,
-    async (place) => {
-      if (!(await isReconstructionPicture(readFileSync(place)))) throw noticed('it is of other origin')
+    async (location) => {
+      if (!(await isReconstructionPicture(readFileSync(location)))) throw noticed('it is of other origin')
     },
   )
 
 export const folderFormats: readonly Format[] = [
-  single('certificate that names an ensemble', 'located/certificate.json', writeLocated, mutateDocument, (place) =>
-    locateEnsemble(path.dirname(place)),
+  single('certificate that names an ensemble', 'located/certificate.json', writeLocated, mutateDocument, (location) =>
+    locateEnsemble(path.dirname(location)),
   ),
   single(
     'record of lists of groups',
     'groups/group-lists.json',
-    async (place) => {
-      await writeLists(place)
+    async (location) => {
+      await writeLists(location)
     },
     mutateDocument,
     writeLists,
@@ -108,25 +109,25 @@ export const folderFormats: readonly Format[] = [
   single(
     'configuration of a run',
     'configured/config.json',
-    (place) => json(place, { ...runConfiguration({}), engineUsed: 'onnx', derived: { steps: 3 } }),
+    (location) => json(location, { ...runConfiguration({}), engineUsed: 'onnx', derived: { steps: 3 } }),
     mutateDocument,
     (file) => loadRunConfiguration({ file }),
   ),
   single(
     'index of features',
     'features/index.json',
-    (place) => json(place, { encoder: { digest: 'a' }, shape: [1, 2], rows: [{ id: 'a' }] }),
+    (location) => json(location, { encoder: { digest: 'a' }, shape: [1, 2], rows: [{ id: 'a' }] }),
     mutateDocument,
-    (place) => requireFeatureFolder(path.dirname(place)),
+    (location) => requireFeatureFolder(path.dirname(location)),
   ),
   single('ONNX file to replace', 'replaced.onnx', writeOnnx, mutateBytes, requireOnnxTarget),
   picture('sheet.png', () => reconstructionSheet(parts, size)),
   picture('animation.webp', () => reconstructionAnimation(parts, size)),
 ]
 
-function writeLists(place: string): Promise<unknown> {
+function writeLists(location: string): Promise<unknown> {
   const videos = ['a', 'b'].map((name, i) => ({
     ...{ id: name, path: `/gone/${name}.mp4`, label: name, class: i, digest: name.repeat(64) },
   }))
-  return writeGroupLists(path.dirname(place), videos, Int32Array.of(0, 1), 2)
+  return writeGroupLists(path.dirname(location), videos, Int32Array.of(0, 1), 2)
 }

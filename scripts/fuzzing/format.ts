@@ -20,9 +20,9 @@ const jsonBytes = (value: Json): Uint8Array => Buffer.from(JSON.stringify(value)
 export function single(
   name: string,
   file: string,
-  make: (place: string) => Promise<void> | void,
+  make: (location: string) => Promise<void> | void,
   mutate: (random: RandomStream, whole: Uint8Array) => Uint8Array,
-  read: (place: string) => Promise<unknown> | unknown,
+  read: (location: string) => Promise<unknown> | unknown,
 ): Format {
   let whole = new Uint8Array()
   return {

@@ -33,8 +33,8 @@ import { prepareFormats } from './prepare-format.ts'
 import { mutateFields, parse, type Schema, serialize } from './protobuf.ts'
 import { runFormats } from './run-formats.ts'
 
-async function readAllTensors(place: string): Promise<void> {
-  const file = await readSafetensors(place)
+async function readAllTensors(location: string): Promise<void> {
+  const file = await readSafetensors(location)
   try {
     for (const name of file.names) await file.read(name)
   } finally {
@@ -67,9 +67,9 @@ const checkpoint = (file: string): Format =>
   single(
     `checkpoint ${file}`,
     `model/${file}`,
-    (place) => writeClassifier(path.dirname(place)),
+    (location) => writeClassifier(path.dirname(location)),
     file.endsWith('.safetensors') ? mutateSafetensors : mutateDocument,
-    (place) => openClassifier(path.dirname(place)),
+    (location) => openClassifier(path.dirname(location)),
   )
 
 /** A classifier with an attentive head, of which one file changes. */
@@ -77,14 +77,14 @@ const attentive = (file: string): Format =>
   single(
     `attentive ${file}`,
     `attentive/${file}`,
-    (place) => writeClassifier(path.dirname(place), { kind: 'attentive', heads: 2, mlpWidth: 8 }),
+    (location) => writeClassifier(path.dirname(location), { kind: 'attentive', heads: 2, mlpWidth: 8 }),
     file.endsWith('.safetensors') ? mutateSafetensors : mutateDocument,
-    (place) => openClassifier(path.dirname(place)),
+    (location) => openClassifier(path.dirname(location)),
   )
 
 /** Weights in several files, of which the index changes. */
-async function writeShards(place: string): Promise<void> {
-  const directory = path.dirname(place)
+async function writeShards(location: string): Promise<void> {
+  const directory = path.dirname(location)
   await writeClassifier(directory)
   const file = await readSafetensors(path.join(directory, 'model.safetensors'))
   const names = [...file.names]
@@ -100,19 +100,19 @@ async function writeShards(place: string): Promise<void> {
   }
   await file.close()
   rmSync(path.join(directory, 'model.safetensors'))
-  writeFileSync(place, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }))
+  writeFileSync(location, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }))
 }
 
-async function writeExport(place: string): Promise<void> {
-  const directory = `${place}.model`
+async function writeExport(location: string): Promise<void> {
+  const directory = `${location}.model`
   await writeClassifier(directory)
   const clips = new Uint8Array(4 * 8 * 8 * 3)
-  await exportClassifier(directory, { out: place, clips })
+  await exportClassifier(directory, { out: location, clips })
   rmSync(directory, { recursive: true })
 }
 
-async function writeTrainerState(place: string): Promise<void> {
-  const run = new RunDirectory(path.dirname(path.dirname(place)))
+async function writeTrainerState(location: string): Promise<void> {
+  const run = new RunDirectory(path.dirname(path.dirname(location)))
   await saveCheckpoint(
     run,
     {
@@ -169,17 +169,17 @@ function featureStore(): Format {
 }
 
 const list = 'path,label,split,group\na.mp4,left,train,s1\n"b c.mp4",right,test,s2\n#d.mp4,left,train,s1\n'
-function writeList(place: string): void {
-  for (const name of ['a.mp4', 'b c.mp4', '#d.mp4']) writeFileSync(path.join(path.dirname(place), name), 'a video')
-  writeFileSync(place, list)
+function writeList(location: string): void {
+  for (const name of ['a.mp4', 'b c.mp4', '#d.mp4']) writeFileSync(path.join(path.dirname(location), name), 'a video')
+  writeFileSync(location, list)
 }
-function writeListOfR(place: string): void {
-  writeList(place)
-  writeFileSync(place, '"path" "label"\n"1" "a.mp4" "so \\"left\\""\n"2" "b c.mp4" "right"\n')
+function writeListOfR(location: string): void {
+  writeList(location)
+  writeFileSync(location, '"path" "label"\n"1" "a.mp4" "so \\"left\\""\n"2" "b c.mp4" "right"\n')
 }
-function writeKinetics(place: string): void {
-  writeFileSync(path.join(path.dirname(place), 'a_000001_000011.mp4'), 'a video')
-  writeFileSync(place, 'label,youtube_id,time_start,time_end,split\nrun,a,1,11,train\nwalk,b,2,12,val\n')
+function writeKinetics(location: string): void {
+  writeFileSync(path.join(path.dirname(location), 'a_000001_000011.mp4'), 'a video')
+  writeFileSync(location, 'label,youtube_id,time_start,time_end,split\nrun,a,1,11,train\nwalk,b,2,12,val\n')
 }
 const scores = 'id,label,l0_0,l0_1,l1_0,l1_1\nx,0,0.1,0.9,0.5,0.5\ny,1,1,0,0.25,0.75\n'
 const votes = 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\nz,2,2,1,-1\n'
@@ -196,7 +196,7 @@ const manifest = {
   ...{ schema: 'videomae.training-manifest/2', list: null, labeled: false, changed: 0, start: null },
   samples: ['0'.repeat(64), 'f'.repeat(64)],
 }
-const write = (text: string) => (place: string) => writeFileSync(place, text)
+const write = (text: string) => (location: string) => writeFileSync(location, text)
 
 /** Votes as numbers of a NumPy file; the header changes as text, the rest as bytes. */
 function mutateNpy(random: RandomStream, whole: Uint8Array): Uint8Array {
@@ -212,7 +212,8 @@ export const formats: readonly Format[] = [
   single(
     'safetensors',
     'weights.safetensors',
-    (place) => writeSafetensors(place, new Map([['a', { dtype: 'F32', shape: [2, 3], data: new Float32Array(6) }]])),
+    (location) =>
+      writeSafetensors(location, new Map([['a', { dtype: 'F32', shape: [2, 3], data: new Float32Array(6) }]])),
     mutateSafetensors,
     readAllTensors,
   ),
@@ -222,70 +223,72 @@ export const formats: readonly Format[] = [
   checkpoint('clip.json'),
   attentive('classifier.json'),
   attentive('head.safetensors'),
-  single('index of shards', 'shards/model.safetensors.index.json', writeShards, mutateDocument, (place) =>
-    openClassifier(path.dirname(place)),
+  single('index of shards', 'shards/model.safetensors.index.json', writeShards, mutateDocument, (location) =>
+    openClassifier(path.dirname(location)),
   ),
   single(
     'PyTorch file',
     'weights.pth',
     write('PK\u0003\u0004 archive/data.pkl'),
     (random, whole) => (random.integer(2) === 0 ? mutateBytes(random, whole, 8) : mutateTextBytes(random, whole)),
-    async (place) => {
-      const error = await openClassifier(place).catch((thrown: unknown) => thrown)
+    async (location) => {
+      const error = await openClassifier(location).catch((thrown: unknown) => thrown)
       // That it is one of PyTorch is what the whole sample is taken for.
       if (!(error instanceof VideoMaeError && error.code === 'PYTORCH_FILE')) throw error
     },
   ),
-  single('ONNX', 'model.onnx', writeExport, mutateOnnx, (place) => decodeModel(readFileSync(place))),
-  single('ONNX classifier', 'classifier.onnx', writeExport, mutateOnnx, async (place) =>
-    (await openOnnxClassifier(place)).close(),
+  single('ONNX', 'model.onnx', writeExport, mutateOnnx, (location) => decodeModel(readFileSync(location))),
+  single('ONNX classifier', 'classifier.onnx', writeExport, mutateOnnx, async (location) =>
+    (await openOnnxClassifier(location)).close(),
   ),
   single(
     'npy',
     'array.npy',
-    (place) => writeNpy(place, [3, 4], new Float32Array(12)),
+    (location) => writeNpy(location, [3, 4], new Float32Array(12)),
     mutateNpy,
-    (place) => readNpy(place),
+    (location) => readNpy(location),
   ),
   single(
     'npy votes',
     'votes.npy',
-    (place) => writeNpy(place, [3, 4], new Float32Array(12)),
+    (location) => writeNpy(location, [3, 4], new Float32Array(12)),
     mutateNpy,
-    (place) => importBallots(place, { kind: 'votes', classes: 3 }),
+    (location) => importBallots(location, { kind: 'votes', classes: 3 }),
   ),
-  single('CSV votes', 'votes.csv', write(votes), mutateTextBytes, (place) =>
-    importBallots(place, { kind: 'votes', classes: 3 }),
+  single('CSV votes', 'votes.csv', write(votes), mutateTextBytes, (location) =>
+    importBallots(location, { kind: 'votes', classes: 3 }),
   ),
-  single('CSV scores', 'scores.csv', write(scores), mutateTextBytes, (place) =>
-    importBallots(place, { kind: 'scores', classes: 2 }),
+  single('CSV scores', 'scores.csv', write(scores), mutateTextBytes, (location) =>
+    importBallots(location, { kind: 'scores', classes: 2 }),
   ),
   single(
     'npy scores',
     'scores.npy',
-    (place) => writeNpy(place, [3, 2, 2], new Float32Array(12)),
+    (location) => writeNpy(location, [3, 2, 2], new Float32Array(12)),
     mutateNpy,
-    (place) => importBallots(place, { kind: 'scores', classes: 2 }),
+    (location) => importBallots(location, { kind: 'scores', classes: 2 }),
   ),
-  single('list of videos', 'list/list.csv', writeList, mutateTextBytes, (place) => listVideos(place)),
-  single('list of a certificate', 'fixed/list.csv', writeList, mutateTextBytes, (place) =>
-    readVideos(place, { fixedForm: true }),
+  single('list of videos', 'list/list.csv', writeList, mutateTextBytes, (location) => listVideos(location)),
+  single('list of a certificate', 'fixed/list.csv', writeList, mutateTextBytes, (location) =>
+    readVideos(location, { fixedForm: true }),
   ),
-  single('list of R', 'r/list.txt', writeListOfR, mutateTextBytes, (place) => listVideos(place)),
-  single('annotations of Kinetics', 'kinetics/train.csv', writeKinetics, mutateTextBytes, (place) => listVideos(place)),
+  single('list of R', 'r/list.txt', writeListOfR, mutateTextBytes, (location) => listVideos(location)),
+  single('annotations of Kinetics', 'kinetics/train.csv', writeKinetics, mutateTextBytes, (location) =>
+    listVideos(location),
+  ),
   single('recipe', 'recipe.yaml', write(recipe), mutateTextBytes, (file) => loadRunConfiguration({ file })),
   single('fine-tuning recipe', 'tuning.yaml', write(tuning), mutateTextBytes, (file) =>
     loadFinetuneConfiguration({ file }),
   ),
-  single('trainer state', 'run/step-00000003/trainer-state.json', writeTrainerState, mutateDocument, (place) =>
-    findCheckpoint(new RunDirectory(path.dirname(path.dirname(place)))),
+  single('trainer state', 'run/step-00000003/trainer-state.json', writeTrainerState, mutateDocument, (location) =>
+    findCheckpoint(new RunDirectory(path.dirname(path.dirname(location)))),
   ),
   single(
     'training manifest',
     'manifest/training-manifest.json',
     write(JSON.stringify(manifest)),
     mutateDocument,
-    (place) => readTrainingManifest(path.dirname(place)),
+    (location) => readTrainingManifest(path.dirname(location)),
   ),
   featureStore(),
   ...ensembleFormats,

@@ -73,15 +73,15 @@ export const hubFormats: readonly Format[] = [
   single(
     'revision in the cache of the hub',
     'cache/models--owner--name/refs/main',
-    (place) => {
-      const snapshot = path.resolve(place, '../../snapshots', commit)
+    (location) => {
+      const snapshot = path.resolve(location, '../../snapshots', commit)
       mkdirSync(snapshot, { recursive: true })
       for (const file of ['config.json', 'model.safetensors']) writeFileSync(path.join(snapshot, file), '{}')
-      writeFileSync(place, commit)
+      writeFileSync(location, commit)
     },
     mutateTextBytes,
-    async (place) => {
-      const cache = path.resolve(place, '../../..')
+    async (location) => {
+      const cache = path.resolve(location, '../../..')
       const found = await findInCache(reference, hubSettings({ HF_HUB_CACHE: cache }))
       const whole = path.join(cache, 'models--owner--name', 'snapshots', commit)
       if (found === null) throw noticed('no snapshot is named')

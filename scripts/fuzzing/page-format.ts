@@ -13,10 +13,14 @@ import { type Format, folderOf, mutateDocument, mutateLines, mutateTextBytes, no
 import { mutateBytes } from './mutations.ts'
 
 /** The page must load nothing, whatever the file says. */
-async function page(place: string): Promise<string> {
-  const { file } = await writeReport(place, { out: path.join(path.dirname(place), 'page.html'), pictures: undefined })
+async function page(location: string): Promise<string> {
+  const { file } = await writeReport(location, {
+    out: path.join(path.dirname(location), 'page.html'),
+    pictures: undefined,
+  })
   const text = readFileSync(file, 'utf8')
-  if (/<(script|iframe|object|embed|link|form)\b/i.test(text)) throw new Error(`${place} brought markup into its page`)
+  if (/<(script|iframe|object|embed|link|form)\b/i.test(text))
+    throw new Error(`${location} brought markup into its page`)
   // Places in drawings are numbers.
   const broken = /\s(?:x|y|x1|x2|y1|y2|cx|cy|r|width|height|d|points)="[^"]*(?:NaN|Infinity|undefined)[^"]*"/.exec(text)
   if (broken !== null) throw new Error(`a drawing has ${broken[0].slice(0, 80)}`)
@@ -162,8 +166,8 @@ export const pageFormats: readonly Format[] = [
       for (const file of [certificate, other]) await writeSample(path.join(folder, file), ['dpa', 'roe'], null)
     },
     async (folder) => {
-      const places = [certificate, other].map((file) => path.join(folder, file))
-      for (const [before, after] of [places, places.toReversed()])
+      const files = [certificate, other].map((file) => path.join(folder, file))
+      for (const [before, after] of [files, files.toReversed()])
         await diffCertificates(before, after).catch((error: unknown) => {
           if (!(error instanceof VideoMaeError && error.code === 'CERTIFICATES_NOT_COMPARABLE')) throw error
           // The exit code says that nothing was checked. For a changed file that is as good as a refusal.

@@ -19,24 +19,24 @@ const record = (name: string): PreparedRecord => ({
   turn: 0,
 })
 
-const prepared = (place: string): void =>
-  writeFileSync(path.join(place, 'prepare.json'), JSON.stringify({ schema: 'videomae.prepared/1', settings }))
+const prepared = (location: string): void =>
+  writeFileSync(path.join(location, 'prepare.json'), JSON.stringify({ schema: 'videomae.prepared/1', settings }))
 
 export const prepareFormats: readonly Format[] = [
   single(
     'settings of prepared videos',
     'prepared/prepare.json',
-    (place) => prepared(path.dirname(place)),
+    (location) => prepared(path.dirname(location)),
     mutateDocument,
-    (place) => settingsOf(path.dirname(place)),
+    (location) => settingsOf(path.dirname(location)),
   ),
   single(
     'records of prepared videos',
     'recorded/records/1-of-1/done.jsonl',
-    (place) => writeFileSync(place, names.map((name) => `${lineOfRecord(record(name))}\n`).join('')),
+    (location) => writeFileSync(location, names.map((name) => `${lineOfRecord(record(name))}\n`).join('')),
     mutateLines,
-    async (place) => {
-      const folder = path.resolve(place, '../../..')
+    async (location) => {
+      const folder = path.resolve(location, '../../..')
       const records = await readRecords(folder)
       // Only names that the source gives are looked for; their files are not there, so none of them is done.
       for (const name of names) {
@@ -51,17 +51,17 @@ export const prepareFormats: readonly Format[] = [
   single(
     'list of prepared videos',
     'listed/videos.csv',
-    (place) => {
-      const folder = path.dirname(place)
+    (location) => {
+      const folder = path.dirname(location)
       mkdirSync(path.join(folder, 'videos'))
       prepared(folder)
       const rows = names.map((name) => {
         writeFileSync(path.join(folder, `videos/${name}.mp4`), name)
         return `videos/${name}.mp4,${name}.avi,walk,train,${name}.avi,${'0'.repeat(64)}`
       })
-      writeFileSync(place, `path,id,label,split,original,original_sha256\n${rows.join('\n')}\n`)
+      writeFileSync(location, `path,id,label,split,original,original_sha256\n${rows.join('\n')}\n`)
     },
     mutateTextBytes,
-    (place) => readVideos(path.dirname(place)),
+    (location) => readVideos(path.dirname(location)),
   ),
 ]

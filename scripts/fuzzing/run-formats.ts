@@ -21,7 +21,7 @@ import {
   single,
 } from './format.ts'
 
-const write = (text: string) => (place: string) => writeFileSync(place, text)
+const write = (text: string) => (location: string) => writeFileSync(location, text)
 
 const metrics = [1, 2, 3]
   .map((step) => JSON.stringify({ step, epoch: 0, loss: 1 / step, learningRate: 1e-3 }))
@@ -52,22 +52,22 @@ const strangeLines = 5
 
 export const runFormats: readonly Format[] = [
   single('metrics', 'metrics.jsonl', write(`${metrics}\n`), mutateLines, readHistory),
-  single('classes as text', 'classes.txt', write('run\nwalk\njump\n'), mutateTextBytes, (place) =>
-    declaredClasses([place]),
+  single('classes as text', 'classes.txt', write('run\nwalk\njump\n'), mutateTextBytes, (location) =>
+    declaredClasses([location]),
   ),
   single(
     'classes of a classifier',
     'classes/config.json',
     write(JSON.stringify({ id2label: { 0: 'run', 1: 'walk', 2: 'jump' } })),
     mutateDocument,
-    (place) => declaredClasses([place]),
+    (location) => declaredClasses([location]),
   ),
   single(
     'training manifest as data',
     'trained-on.json',
     write(JSON.stringify({ schema: 'videomae.training-manifest/1', labeled: false, samples: [['a', '0'.repeat(64)]] })),
     mutateDocument,
-    (place) => manifestOfData(place),
+    (location) => manifestOfData(location),
   ),
   single(
     'lock',
@@ -75,17 +75,17 @@ export const runFormats: readonly Format[] = [
     // Of a process that has ended.
     write(JSON.stringify({ ...thisProcess(), pid: 2 ** 30, started: null, since: '2026-01-01T00:00:00Z' })),
     mutateDocument,
-    async (place) => {
-      const whole = readFileSync(place)
-      await (await lockRun(path.dirname(place))).release()
-      writeFileSync(place, whole)
+    async (location) => {
+      const whole = readFileSync(location)
+      await (await lockRun(path.dirname(location))).release()
+      writeFileSync(location, whole)
     },
   ),
   single(
     'learners',
     path.join('learners', learnersFile),
-    async (place) => {
-      const store = await learnersIn(path.dirname(place))
+    async (location) => {
+      const store = await learnersIn(path.dirname(location))
       const trained = [0, 1].map((learner) => {
         const states = [new Map([['w', Float32Array.of(1, 2 + learner)]])]
         const samples = learner
@@ -99,8 +99,8 @@ export const runFormats: readonly Format[] = [
       await store.write([0, 2], trained)
     },
     mutateSafetensors,
-    async (place) => {
-      const store = await learnersIn(path.dirname(place))
+    async (location) => {
+      const store = await learnersIn(path.dirname(location))
       let whole = 0
       await store.read([0, 2], ({ record: { learner }, states }) => {
         whole++
@@ -112,19 +112,19 @@ export const runFormats: readonly Format[] = [
   single(
     'kept certificates',
     'kept.jsonl',
-    async (place) => {
-      const kept = await KeptCertificates.open(place, ballots, { rule: 'dpa' })
+    async (location) => {
+      const kept = await KeptCertificates.open(location, ballots, { rule: 'dpa' })
       kept.add({ prediction: 1, radius: 0 } as Parameters<typeof kept.add>[0])
       await kept.flush()
     },
     mutateLines,
-    async (place) => {
-      const { known } = await KeptCertificates.open(place, ballots, { rule: 'dpa' })
+    async (location) => {
+      const { known } = await KeptCertificates.open(location, ballots, { rule: 'dpa' })
       if (known.length < 1) throw noticed('the certificate is not whole')
     },
   ),
-  single('messages of ffmpeg', 'ffmpeg.log', write(messages), mutateTextBytes, (place) => {
-    const text = readFileSync(place)
+  single('messages of ffmpeg', 'ffmpeg.log', write(messages), mutateTextBytes, (location) => {
+    const text = readFileSync(location)
     const records = new FrameRecords()
     records.take(text)
     if (records.strangeLines > strangeLines) throw noticed('there are more lines that are no records')

@@ -46,18 +46,18 @@ export async function fuzz(
   format: Format,
   { folder, cases, seed, from = 0, onCase }: FuzzOptions,
 ): Promise<FuzzOutcome> {
-  const place = path.join(folder, format.name.replaceAll(/\W+/g, '-'))
-  mkdirSync(place, { recursive: true })
-  await format.prepare(place)
-  await format.read(place) // The sample itself is whole.
+  const location = path.join(folder, format.name.replaceAll(/\W+/g, '-'))
+  mkdirSync(location, { recursive: true })
+  await format.prepare(location)
+  await format.read(location) // The sample itself is whole.
   const codes: Record<string, number> = {}
   const before = resident()
   let [read, peak] = [0, 0]
   for (let index = from; index < from + cases; index++) {
     onCase?.(format.name, index)
-    await format.change(place, new RandomStream(seed, format.name, index))
+    await format.change(location, new RandomStream(seed, format.name, index))
     try {
-      await format.read(place)
+      await format.read(location)
       read++
     } catch (error) {
       if (!blamesTheFile(error)) {

@@ -8,14 +8,14 @@ import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { createProgram } from './create-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))
-const place = (name: string) => path.join(folder, name)
+const inFolder = (name: string) => path.join(folder, name)
 // 12 learners of one opinion on one input of two classes.
 writeFileSync(
-  place('votes.csv'),
+  inFolder('votes.csv'),
   `id,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}\nx,${'1,'.repeat(11)}1\n`,
 )
 writeFileSync(
-  place('scores.csv'),
+  inFolder('scores.csv'),
   `id,${Array.from({ length: 24 }, (_, i) => `s${i}`).join(',')}\nx,${'0,1,'.repeat(11)}0,1\n`,
 )
 
@@ -38,9 +38,9 @@ const isCertificate = (name: string) => !/^ballots-imported-[0-9a-f]{12}\.npy$/.
 let runs = 0
 /** As a user types it; what it prints, ends with and leaves. */
 async function certify(file: string, ...more: readonly string[]) {
-  const out = place(`out-${runs++}`)
+  const out = inFolder(`out-${runs++}`)
   const program = createProgram()
-  const command = ['certify', '--votes', place(file), '--classes', '2', '--out', out, '--json', ...more]
+  const command = ['certify', '--votes', inFolder(file), '--classes', '2', '--out', out, '--json', ...more]
   await program.parseAsync(command, { from: 'user' })
   const written = existsSync(out) ? readdirSync(out).filter(isCertificate).sort() : []
   const radii = written.map((name) => {
@@ -58,7 +58,7 @@ describe('certify --votes --require', () => {
   const required = (...values: string[]) => values.flatMap((value) => ['--require', value])
   // 12 learners: nine and seven votes for the right class, and five.
   writeFileSync(
-    place('three.csv'),
+    inFolder('three.csv'),
     `id,label,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}\n${[9, 7, 5]
       .map((right, t) => `v${t},1,${Array.from({ length: 12 }, (_, i) => Number(i < right)).join(',')}\n`)
       .join('')}`,
@@ -84,7 +84,7 @@ describe('certify --votes --require', () => {
     const unlabeled = await certify('votes.csv', ...required('accuracy>=0.6'))
     expect(unlabeled).toMatchObject({ code: 3, radii: [], result: { error: { code: 'NO_TRUE_CLASSES' } } })
     printed = ''
-    writeFileSync(place('partly.csv'), readFileSync(place('three.csv'), 'utf8').replace('v2,1,', 'v2,,'))
+    writeFileSync(inFolder('partly.csv'), readFileSync(inFolder('three.csv'), 'utf8').replace('v2,1,', 'v2,,'))
     const partly = await certify('partly.csv', ...required('accuracy>=0.6'))
     expect(partly).toMatchObject({ code: 3, radii: [], result: { error: { code: 'NO_TRUE_CLASSES' } } })
     printed = ''
@@ -94,7 +94,7 @@ describe('certify --votes --require', () => {
 
   test('of verify counts what was recomputed', async () => {
     await certify('three.csv')
-    const file = path.join(place(`out-${runs - 1}`), 'imported-certificate-dpa.json')
+    const file = path.join(inFolder(`out-${runs - 1}`), 'imported-certificate-dpa.json')
     const verify = async (...more: readonly string[]) => {
       printed = ''
       process.exitCode = undefined
@@ -188,12 +188,12 @@ test('certificates of an interrupted run are used again, and no others', async (
     (_, t) => `v${t},${Array.from({ length: 12 }, (_, i) => (i * t) % 2).join(',')}`,
   )
   const header = `id,${Array.from({ length: 12 }, (_, i) => `l${i}`).join(',')}`
-  writeFileSync(place('many.csv'), `${header}\n${rows.join('\n')}\n`)
-  const out = place('kept')
+  writeFileSync(inFolder('many.csv'), `${header}\n${rows.join('\n')}\n`)
+  const out = inFolder('kept')
   const run = async (file: string) => {
     printed = ''
     const program = createProgram()
-    await program.parseAsync(['certify', '--votes', place(file), '--classes', '2', '--out', out, '--json'], {
+    await program.parseAsync(['certify', '--votes', inFolder(file), '--classes', '2', '--out', out, '--json'], {
       from: 'user',
     })
     return readFileSync(path.join(out, 'imported-certificate-dpa.json'), 'utf8')
@@ -201,7 +201,7 @@ test('certificates of an interrupted run are used again, and no others', async (
   const whole = await run('many.csv')
   expect(readdirSync(out).filter(isCertificate)).toEqual(['imported-certificate-dpa.json'])
   // What a run leaves that was stopped after two inputs, the second of them with a radius that nothing else would give.
-  const imported = await importBallots(place('many.csv'), { kind: 'votes', classes: 2 })
+  const imported = await importBallots(inFolder('many.csv'), { kind: 'votes', classes: 2 })
   const part = path.join(out, 'imported-certificate-dpa.part.jsonl')
   const keep = await KeptCertificates.open(part, imported.ballots, { rule: 'dpa' })
   const [first, second] = certifyBallots(imported.ballots, { rule: 'dpa' })
@@ -218,7 +218,7 @@ test('certificates of an interrupted run are used again, and no others', async (
     other.add({ ...second, radius: 77 })
     await other.flush()
   })
-  writeFileSync(place('many.csv'), `${header}\n${rows.toReversed().join('\n')}\n`)
+  writeFileSync(inFolder('many.csv'), `${header}\n${rows.toReversed().join('\n')}\n`)
   expect(await run('many.csv')).not.toContain(':77')
 })
 

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { exitCodes } from '../core/errors.ts'
 import { refuseBlank } from './arguments.ts'
 import { commands } from './commands/list.ts'
-import { replaceHubNames } from './hub-places.ts'
+import { replaceHubNames } from './hub-names.ts'
 import { refuseRanks } from './one-process.ts'
 
 /** The program with all commands. */

@@ -5,17 +5,17 @@ import { afterAll, expect, it } from 'vitest'
 import { runAsText, runHere } from '../../test/cli/run-here.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('dataset names what is missing, ten of each kind at most, and writes all', async () => {
-  mkdirSync(place('videos'))
-  writeFileSync(place('videos', '0.webm'), 'not read')
-  writeFileSync(place('labels.json'), '{"A": "0", "B": "1"}')
+  mkdirSync(inFolder('videos'))
+  writeFileSync(inFolder('videos', '0.webm'), 'not read')
+  writeFileSync(inFolder('labels.json'), '{"A": "0", "B": "1"}')
   const items = Array.from({ length: 13 }, (_, i) => ({ id: String(i), template: 'A' }))
-  writeFileSync(place('train.json'), JSON.stringify(items))
-  writeFileSync(place('validation.json'), '[]')
-  const [videos, out] = [place('videos'), place('out')]
+  writeFileSync(inFolder('train.json'), JSON.stringify(items))
+  writeFileSync(inFolder('validation.json'), '[]')
+  const [videos, out] = [inFolder('videos'), inFolder('out')]
   const { code, text } = await runAsText('dataset ssv2', videos, '--annotations', folder, '--out', out)
   expect(code).toBe(0)
   expect(text).toContain(`${path.join(out, 'ssv2.csv')}: 1 train\n`)

@@ -9,9 +9,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const script = path.join(folder, 'package', 'dist', 'cli', 'main.js')
 const bin = path.join(folder, 'node_modules', '.bin')
 const global = path.join(folder, 'global')
-for (const place of [path.dirname(script), bin, global]) mkdirSync(place, { recursive: true })
+for (const location of [path.dirname(script), bin, global]) mkdirSync(location, { recursive: true })
 writeFileSync(script, '')
-for (const place of [bin, global]) symlinkSync(script, path.join(place, 'videomae'))
+for (const location of [bin, global]) symlinkSync(script, path.join(location, 'videomae'))
 
 describe('invocation', () => {
   const workingFolder = path.join(folder, 'package')

@@ -159,7 +159,7 @@ export function launchFlags(
   const count = ['-np', String(ranks)]
   // Without a cluster's launcher, also inside of a job of Slurm.
   if (kind === 'MPICH') return ['-launcher', 'fork', ...count]
-  // Open MPI ties each of two ranks to one core, counts cores as places for ranks, and refuses root.
+  // Open MPI ties each of two ranks to one core, counts cores as slots for ranks, and refuses root.
   const flags = ['--map-by', 'slot:OVERSUBSCRIBE', '--bind-to', 'none']
   return [...(root ? ['--allow-run-as-root'] : []), ...flags, ...count]
 }

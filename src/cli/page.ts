@@ -6,7 +6,7 @@ import { invocation } from './invocation.ts'
 import { shownPath } from './shown-path.ts'
 
 /**
- * Before the work, not behind it: refuses the place of a page where another file is.
+ * Before the work, not after it: refuses the path of a page where another file is.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */

@@ -9,7 +9,10 @@ const kinds = {
 } as const
 
 /** `videomae report`. */
-export async function reportCommand(location: string, { json = false, ...options }: ReportCommandOptions): Promise<void> {
+export async function reportCommand(
+  location: string,
+  { json = false, ...options }: ReportCommandOptions,
+): Promise<void> {
   const written = await writeReport(location, options)
   if (json) {
     process.stdout.write(`${JSON.stringify(written)}\n`)

@@ -38,7 +38,7 @@ export function oneOrSeveral(sources: readonly string[]): string | readonly stri
 /**
  * What replaces values of the recipe: `--set` first, then the plain options, so that these win.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for two options that stop the command at different places
+ * @throws VideoMaeError `INVALID_ARGUMENT` for two options that stop the command at different points
  */
 export function overridesOf(options: TrainingCommandOptions, own: readonly PlainOption[]): Override[] {
   if (options.printConfig === true && options.dryRun === true)

@@ -9,11 +9,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('are files that can be started, in the order of PATH, and no folders', () => {
   const [first, second, third] = ['1', '2', '3'].map((name) => path.join(folder, name))
-  for (const place of [first, second, third]) mkdirSync(place)
+  for (const location of [first, second, third]) mkdirSync(location)
   mkdirSync(path.join(first, 'cc'))
-  for (const place of [second, third]) {
-    writeFileSync(path.join(place, 'cc'), '')
-    chmodSync(path.join(place, 'cc'), 0o755)
+  for (const location of [second, third]) {
+    writeFileSync(path.join(location, 'cc'), '')
+    chmodSync(path.join(location, 'cc'), 0o755)
   }
   writeFileSync(path.join(second, 'text'), '', { mode: 0o644 })
   const searched = [first, second, '', third].join(path.delimiter)

@@ -8,7 +8,7 @@ import { makeFolder, makeTemporaryFolder } from './make-folder.ts'
 const root = mkdtempSync(path.join(os.tmpdir(), 'videomae-make-folder-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 afterEach(() => vi.unstubAllEnvs())
-const place = (...names: string[]): string => path.join(root, ...names)
+const inFolder = (...names: string[]): string => path.join(root, ...names)
 
 function refused(folder: string, make: (folder: string) => unknown = makeFolder): VideoMaeError {
   try {
@@ -21,13 +21,13 @@ function refused(folder: string, make: (folder: string) => unknown = makeFolder)
 }
 
 it('makes parents and returns the first folder that was missing', () => {
-  expect(makeFolder(place('a', 'b', 'c'))).toBe(place('a'))
-  expect(makeFolder(path.relative('.', place('a', 'b', 'd', '..', 'e')))).toBe(place('a', 'b', 'e'))
-  expect(makeFolder(place('a', 'b', 'c'))).toBeNull()
-  mkdirSync(place('real'))
-  symlinkSync(place('real'), place('link'))
-  expect(makeFolder(place('link', 'x'))).toBe(place('link', 'x'))
-  expect(existsSync(place('real', 'x'))).toBe(true)
+  expect(makeFolder(inFolder('a', 'b', 'c'))).toBe(inFolder('a'))
+  expect(makeFolder(path.relative('.', inFolder('a', 'b', 'd', '..', 'e')))).toBe(inFolder('a', 'b', 'e'))
+  expect(makeFolder(inFolder('a', 'b', 'c'))).toBeNull()
+  mkdirSync(inFolder('real'))
+  symlinkSync(inFolder('real'), inFolder('link'))
+  expect(makeFolder(inFolder('link', 'x'))).toBe(inFolder('link', 'x'))
+  expect(existsSync(inFolder('real', 'x'))).toBe(true)
 })
 
 it.skipIf(!existsSync('/proc/self'))(
@@ -43,25 +43,25 @@ it.skipIf(!existsSync('/proc/self'))(
 )
 
 it('names the file or the link that is in the way', () => {
-  writeFileSync(place('file'), '')
-  expect(refused(place('file', 'x', 'y')).message).toContain(`but ${place('file')} is a file.`)
-  expect(refused(place('file')).hint).toContain('a file, not a folder')
-  symlinkSync(place('nowhere'), place('dangling'))
-  for (const folder of [place('dangling'), place('dangling', 'x')]) {
+  writeFileSync(inFolder('file'), '')
+  expect(refused(inFolder('file', 'x', 'y')).message).toContain(`but ${inFolder('file')} is a file.`)
+  expect(refused(inFolder('file')).hint).toContain('a file, not a folder')
+  symlinkSync(inFolder('nowhere'), inFolder('dangling'))
+  for (const folder of [inFolder('dangling'), inFolder('dangling', 'x')]) {
     const { message, hint } = refused(folder)
-    expect(message).toContain(`but ${place('dangling')} is a link that leads to no folder.`)
+    expect(message).toContain(`but ${inFolder('dangling')} is a link that leads to no folder.`)
     expect(hint).toContain('Remove the link')
   }
-  symlinkSync('circle', place('circle'))
-  expect(refused(place('circle', 'x')).message).toContain('a link that leads to no folder')
+  symlinkSync('circle', inFolder('circle'))
+  expect(refused(inFolder('circle', 'x')).message).toContain('a link that leads to no folder')
 })
 
 it('leaves nothing where it fails', () => {
   const before = readdirSync(root)
-  const error = refused(place('new', 'x'.repeat(300), 'y'))
+  const error = refused(inFolder('new', 'x'.repeat(300), 'y'))
   expect(error.message).toContain('ENAMETOOLONG')
   expect(error.hint).toBe('Choose a shorter path.')
-  expect(refused(place(...Array.from({ length: 30 }, () => 'z'.repeat(200)))).message).toContain('ENAMETOOLONG')
+  expect(refused(inFolder(...Array.from({ length: 30 }, () => 'z'.repeat(200)))).message).toContain('ENAMETOOLONG')
   expect(readdirSync(root)).toEqual(before)
 })
 
@@ -81,11 +81,11 @@ it('makes temporary folders where TMPDIR says', () => {
 })
 
 it.each(['nothing', 'file'])('says that TMPDIR is no folder: %s', (name) => {
-  writeFileSync(place('file'), '')
-  vi.stubEnv('TMPDIR', place(name))
+  writeFileSync(inFolder('file'), '')
+  vi.stubEnv('TMPDIR', inFolder(name))
   const error = refused('test', makeTemporaryFolder)
   expect(error).toMatchObject({ code: 'SYSTEM_ERROR', exit: 'environment' })
-  expect(error.message).toBe(`Expected to make a temporary folder in ${place(name)}, but there is no such folder.`)
+  expect(error.message).toBe(`Expected to make a temporary folder in ${inFolder(name)}, but there is no such folder.`)
   expect(error.hint).toBe('Set the variable TMPDIR to a folder in which you can write.')
 })
 

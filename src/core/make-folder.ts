@@ -55,7 +55,15 @@ export function makeTemporaryFolder(purpose: string): string {
 }
 
 /** Errors of the folder, which another folder does not have. */
-const errorsOfFolder: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'EINVAL'])
+const errorsOfFolder: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ELOOP',
+  'EINVAL',
+])
 const otherTemporaryFolder = 'Set the variable TMPDIR to a folder in which you can write.'
 
 /** The folder and those above it that are no folders yet, the highest one first. */

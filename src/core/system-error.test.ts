@@ -11,9 +11,9 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-const refusal = (code: string, text: string, syscall: string, place: string): NodeJS.ErrnoException =>
-  Object.assign(new Error(`${code}: ${text}, ${syscall} '${place}'`), { code, syscall, path: place })
-const absent = (syscall: string, place: string) => refusal('ENOENT', 'no such file or directory', syscall, place)
+const refusal = (code: string, text: string, syscall: string, location: string): NodeJS.ErrnoException =>
+  Object.assign(new Error(`${code}: ${text}, ${syscall} '${location}'`), { code, syscall, path: location })
+const absent = (syscall: string, location: string) => refusal('ENOENT', 'no such file or directory', syscall, location)
 
 describe('an error of the operating system', () => {
   test('says whether the folder or only the file is missing', async () => {

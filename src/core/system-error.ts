@@ -8,7 +8,7 @@ const systemHints: Readonly<Record<string, string>> = {
   EDQUOT: 'The disk quota is used up: free some space, then {goOn}.',
   EACCES: 'Check the permissions of that path, or choose another one.',
   EPERM: 'Check the permissions of that path, or choose another one.',
-  EROFS: 'That file system is read-only: choose another place, e.g. with --out.',
+  EROFS: 'That file system is read-only: choose another folder, e.g. with --out.',
   ENOTDIR: 'A part of that path is a file, not a folder: choose another one.',
   EEXIST: 'There is a file where a folder is needed: choose another path.',
   EISDIR: 'There is a folder where a file is needed: choose another path.',

@@ -8,14 +8,14 @@ import { formatSplitRecord, recordOfSplit } from './split-record.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 
 const names = Array.from({ length: 14 }, (_, i) => `v${i}.mp4`)
-for (const [i, name] of names.entries()) writeFileSync(place(name), `content ${i}`)
+for (const [i, name] of names.entries()) writeFileSync(inFolder(name), `content ${i}`)
 
 const open = (header: string, rows: readonly string[], options = {}): Promise<LabeledDataset> => {
-  writeFileSync(place('list.csv'), `${header}\n${rows.join('\n')}\n`)
-  return openDataset(place('list.csv'), options)
+  writeFileSync(inFolder('list.csv'), `${header}\n${rows.join('\n')}\n`)
+  return openDataset(inFolder('list.csv'), options)
 }
 
 describe('classes that are numbers', () => {
@@ -67,14 +67,15 @@ describe('splits of the data', () => {
     expect(splitDataset(videos, classes, { seed: 0 }).validation.map(({ id }) => id)).toEqual(['v2.mp4'])
   })
 
-  it('of folders are honored, and every row is in one place', async () => {
+  it('of folders are honored, and every row is in one part', async () => {
     for (const part of ['train', 'val', 'test'])
       for (const label of ['red', 'blue']) {
-        mkdirSync(place('data', part, label), { recursive: true })
-        for (let i = 0; i < 3; i++) writeFileSync(place('data', part, label, `${part}${i}.mp4`), `${part}${label}${i}`)
+        mkdirSync(inFolder('data', part, label), { recursive: true })
+        for (let i = 0; i < 3; i++)
+          writeFileSync(inFolder('data', part, label, `${part}${i}.mp4`), `${part}${label}${i}`)
       }
-    symlinkSync('/nonexistent.mp4', place('data', 'train', 'red', 'gone.mp4'))
-    const dataset = await openDataset(place('data'))
+    symlinkSync('/nonexistent.mp4', inFolder('data', 'train', 'red', 'gone.mp4'))
+    const dataset = await openDataset(inFolder('data'))
     const split = splitDataset(dataset.videos, dataset.classes, { seed: 0, shots: 2 })
     const record = recordOfSplit(dataset, split)
     expect(record).toMatchObject({ rows: 19, train: 4, validation: 6, test: 6 })

@@ -5,20 +5,20 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { runAsText, runHere } from '../../test/cli/run-here.ts'
 
 let folder: string
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-split-data-'))
   for (const label of ['run', 'walk']) {
-    mkdirSync(place('videos', label), { recursive: true })
+    mkdirSync(inFolder('videos', label), { recursive: true })
     for (let i = 0; i < 20; i++)
-      writeFileSync(place('videos', label, `subject${i % 5}-${i}.mp4`), `not decoded ${label} ${i === 7 ? 8 : i}`)
+      writeFileSync(inFolder('videos', label, `subject${i % 5}-${i}.mp4`), `not decoded ${label} ${i === 7 ? 8 : i}`)
   }
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const split = (...more: string[]) => runHere('dataset split', place('videos'), '--out', place('out'), ...more)
+const split = (...more: string[]) => runHere('dataset split', inFolder('videos'), '--out', inFolder('out'), ...more)
 const rows = () =>
-  readFileSync(place('out', 'split.csv'), 'utf8')
+  readFileSync(inFolder('out', 'split.csv'), 'utf8')
     .trim()
     .split('\n')
     .slice(1)
@@ -60,16 +60,16 @@ it('says how the source was read, and which columns it does not use', async () =
   const lines = ['run', 'walk'].flatMap((label) =>
     [0, 1, 2, 3, 4].map((i) => `videos/${label}/subject${i}-${i}.mp4,${label},1`),
   )
-  writeFileSync(place('list.csv'), ['path,label,flod', ...lines, ''].join('\n'))
-  const { text } = await runAsText('dataset split', place('list.csv'), '--out', place('out'))
+  writeFileSync(inFolder('list.csv'), ['path,label,flod', ...lines, ''].join('\n'))
+  const { text } = await runAsText('dataset split', inFolder('list.csv'), '--out', inFolder('out'))
   expect(text).toMatch(/list\.csv as CSV, 10 videos; .*not used: flod$/m)
 })
 
 it('replaces no files of others', async () => {
-  mkdirSync(place('out'))
-  writeFileSync(place('out', 'split.csv'), 'mine')
+  mkdirSync(inFolder('out'))
+  writeFileSync(inFolder('out', 'split.csv'), 'mine')
   expect((await split()).document.error?.code).toBe('OUTPUT_TAKEN')
-  expect((await runAsText('dataset split', place('videos'), '--out', place('other'))).text).toContain(
+  expect((await runAsText('dataset split', inFolder('videos'), '--out', inFolder('other'))).text).toContain(
     '40 rows: 28 train',
   )
 })
@@ -77,26 +77,26 @@ it('replaces no files of others', async () => {
 it('writes a list for each fold, and none of an earlier call stays', async () => {
   const { document } = await split('--folds', '3', '--groups', '(subject\\d+)')
   expect(document).toMatchObject({ rows: null, folds: [{ name: '1' }, { name: '2' }, { name: '3' }] })
-  const lists = () => readdirSync(place('out')).filter((name) => name.endsWith('.csv'))
+  const lists = () => readdirSync(inFolder('out')).filter((name) => name.endsWith('.csv'))
   expect(lists()).toEqual(['fold-1.csv', 'fold-2.csv', 'fold-3.csv'])
   const tested = lists().flatMap((name) => {
-    const lines = readFileSync(place('out', name), 'utf8').trim().split('\n').slice(1)
+    const lines = readFileSync(inFolder('out', name), 'utf8').trim().split('\n').slice(1)
     expect(lines).toHaveLength(40)
     return lines.filter((line) => line.endsWith(',test')).map((line) => line.split(',')[0])
   })
   expect(new Set(tested).size).toBe(40)
   expect(tested).toHaveLength(40)
   // The folds of a list: each subject is in one of two.
-  const named = readFileSync(place('out', 'fold-1.csv'), 'utf8').trim().split('\n').slice(1)
+  const named = readFileSync(inFolder('out', 'fold-1.csv'), 'utf8').trim().split('\n').slice(1)
   const rows = named.map((line) =>
     [...line.split(',').slice(0, 2), /subject[01]-/.test(line) ? 'north' : 'south'].join(','),
   )
-  writeFileSync(place('list.csv'), ['path,label,fold', ...rows, ''].join('\n'))
-  const { text } = await runAsText('dataset split', place('list.csv'), '--out', place('out'), '--folds', 'column')
+  writeFileSync(inFolder('list.csv'), ['path,label,fold', ...rows, ''].join('\n'))
+  const { text } = await runAsText('dataset split', inFolder('list.csv'), '--out', inFolder('out'), '--folds', 'column')
   // Two contents are there twice, as subjects 2 and 3.
   expect(text).toContain('2 classes; fold north with 16 videos, fold south with 24 videos')
   expect(lists()).toEqual(['fold-1.csv', 'fold-2.csv'])
-  const plain = await runAsText('dataset split', place('list.csv'), '--out', place('out'))
+  const plain = await runAsText('dataset split', inFolder('list.csv'), '--out', inFolder('out'))
   expect(plain.text).toContain('note: the column fold of')
   expect(lists()).toEqual(['split.csv'])
 })

@@ -32,8 +32,8 @@ describe('recordSplit', () => {
   })
 
   it('refuses a row that is nowhere, or twice', () => {
-    expect(() => recordSplit(videos, { train: videos.slice(1) }, [])).toThrow(/a in one part .* in 0 places/)
-    expect(() => recordSplit(videos, { train: videos, test: [videos[3]] }, [])).toThrow(/d in one part .* in 2 places/)
+    expect(() => recordSplit(videos, { train: videos.slice(1) }, [])).toThrow(/a in one part .* in 0 parts/)
+    expect(() => recordSplit(videos, { train: videos, test: [videos[3]] }, [])).toThrow(/d in one part .* in 2 parts/)
   })
 })
 
@@ -55,5 +55,5 @@ it('takes what a repeated row is called for no video, although it may be the id 
   const videos = [{ id: 'v1' }, { id: 'v1 (line 3)' }]
   const repeated = { id: 'v1 (line 3)', code: 'repeated', reason: 'line 3 names v1 again (line 2)' } as const
   expect(recordSplit(videos, { train: videos }, [repeated])).toMatchObject({ rows: 3, train: 2 })
-  expect(() => recordSplit(videos, { train: videos, test: [{ id: 'v1' }] }, [repeated])).toThrow('in 2 places')
+  expect(() => recordSplit(videos, { train: videos, test: [{ id: 'v1' }] }, [repeated])).toThrow('in 2 parts')
 })

@@ -40,7 +40,7 @@ export interface SplitRecord {
  * @param videos every video of the data, before it was divided (`LabeledDataset.videos`)
  * @param parts the videos of each part that the command uses
  * @param leftOut rows of `videos` that are in no part, and rows that never became a video (`LabeledDataset.leftOut`)
- * @throws VideoMaeError `SPLIT_INCOMPLETE` (a defect of the program) where a video is in two places, or in none
+ * @throws VideoMaeError `SPLIT_INCOMPLETE` (a defect of the program) where a video is in two parts, or in none
  */
 export function recordSplit(
   videos: readonly { readonly id: string }[],
@@ -55,7 +55,7 @@ export function recordSplit(
   for (const { id } of videos) {
     const count = counts.get(id) ?? 0
     if (count === 1) continue
-    throw new VideoMaeError(`Expected ${id} in one part of the split or left out, but it is in ${count} places.`, {
+    throw new VideoMaeError(`Expected ${id} in one part of the split or left out, but it is in ${count} parts.`, {
       code: 'SPLIT_INCOMPLETE',
       hint: 'Please report this: it is a defect of the program.',
     })

@@ -43,10 +43,10 @@ describe('the variables of a launcher', () => {
   const torchrun = { RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'node1', MASTER_PORT: '29500' }
 
   it('of torchrun say where the ranks meet: beside the store of torchrun, where that has the port', () => {
-    const place = { rank: 1, size: 2, host: 'node1', port: 29500 }
-    expect(meetingPoint(torchrun)).toEqual(place)
-    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...place, port: 29501 })
-    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(place)
+    const location = { rank: 1, size: 2, host: 'node1', port: 29500 }
+    expect(meetingPoint(torchrun)).toEqual(location)
+    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...location, port: 29501 })
+    expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(location)
   })
 
   it.each([

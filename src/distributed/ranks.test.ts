@@ -77,11 +77,11 @@ describe('requireSharedFolder', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   it('names the rank that has another folder, and leaves nothing behind', async () => {
-    const places = ['a', 'a', 'b'].map((name) => path.join(folder, name))
-    const all = await onLocalRanks(3, (ranks) => requireSharedFolder(ranks, places[ranks.rank]))
+    const folders = ['a', 'a', 'b'].map((name) => path.join(folder, name))
+    const all = await onLocalRanks(3, (ranks) => requireSharedFolder(ranks, folders[ranks.rank]))
     const message = expect.stringContaining('rank 2 of 3')
     expect(all).toMatchObject(Array(3).fill({ status: 'rejected', reason: { code: 'FOLDER_NOT_SHARED', message } }))
-    expect(readdirSync(places[0])).toEqual([])
-    await valuesOnLocalRanks(2, (ranks) => requireSharedFolder(ranks, places[ranks.rank]))
+    expect(readdirSync(folders[0])).toEqual([])
+    await valuesOnLocalRanks(2, (ranks) => requireSharedFolder(ranks, folders[ranks.rank]))
   })
 })

@@ -63,7 +63,7 @@ export class Ranks {
     return this.processes.filter((each) => each.host === host).length
   }
 
-  /** Places, of a list of so many items, that this rank works on: one in `size`. */
+  /** Indices, of a list of so many items, that this rank works on: one in `size`. */
   own(count: number): number[] {
     const indices: number[] = []
     for (let index = this.rank; index < count; index += this.size) indices.push(index)
@@ -166,7 +166,7 @@ export class Ranks {
     )
   }
 
-  /** Marks an error that every rank throws at the same place. */
+  /** Marks an error that every rank throws at the same point. */
   commonly<E extends object>(error: E): E {
     if (this.size > 1) this.common.add(error)
     return error

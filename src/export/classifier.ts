@@ -200,7 +200,7 @@ async function isExport(folder: string): Promise<boolean> {
   return weights?.metadata['videomae.export'] === exportMark['videomae.export']
 }
 
-/** What the Hugging Face layout has no place for. */
+/** What the Hugging Face layout cannot hold. */
 function foreignParts({ head, configuration }: Classifier): string[] {
   const { positions, positionGrid } = configuration
   const grid = tokenGrid(configuration)

@@ -30,8 +30,8 @@ const at = (...names: string[]): string => path.join(folder, ...names)
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'videomae-export-'))
   const encoder = initialize(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
-  for (const place of [at('models', 'tiny'), at('runs', 'first', 'step-00000010', 'ema')]) {
-    await saveCheckpointDirectory(place, { configuration, kind: 'encoder', state: encoder })
+  for (const location of [at('models', 'tiny'), at('runs', 'first', 'step-00000010', 'ema')]) {
+    await saveCheckpointDirectory(location, { configuration, kind: 'encoder', state: encoder })
   }
   const state = initialize(classifierShapes({ configuration, head, labels }), 1, 'pretrain')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
@@ -149,14 +149,14 @@ it('says how clips are cut, where anything does', async () => {
   }: Record<string, string>) => [stride, fps, sampling]
   expect(cut(await metadataOf(at('models', 'tiny')))).toEqual([undefined, undefined, undefined])
   // A fine-tuned model says it in clip.json.
-  const place = at('runs', 'second', 'best')
+  const location = at('runs', 'second', 'best')
   const written = await readFile(at('runs', 'second', 'best', 'clip.json'), 'utf8')
-  expect(cut(await metadataOf(place))).toEqual(['1', undefined, '{"kind":"dense","stride":1,"fps":null}'])
-  await writeFile(path.join(place, 'clip.json'), '{"kind":"dense","stride":1,"fps":8}')
-  expect(cut(await metadataOf(place))).toEqual(['1', '8', '{"kind":"dense","stride":1,"fps":8}'])
-  await writeFile(path.join(place, 'clip.json'), '{"kind":"segments","stride":1,"fps":null}')
-  expect(cut(await metadataOf(place))).toEqual([undefined, undefined, '{"kind":"segments","stride":1,"fps":null}'])
-  await writeFile(path.join(place, 'clip.json'), written)
+  expect(cut(await metadataOf(location))).toEqual(['1', undefined, '{"kind":"dense","stride":1,"fps":null}'])
+  await writeFile(path.join(location, 'clip.json'), '{"kind":"dense","stride":1,"fps":8}')
+  expect(cut(await metadataOf(location))).toEqual(['1', '8', '{"kind":"dense","stride":1,"fps":8}'])
+  await writeFile(path.join(location, 'clip.json'), '{"kind":"segments","stride":1,"fps":null}')
+  expect(cut(await metadataOf(location))).toEqual([undefined, undefined, '{"kind":"segments","stride":1,"fps":null}'])
+  await writeFile(path.join(location, 'clip.json'), written)
 })
 
 describe('the name of a model', () => {
@@ -172,8 +172,8 @@ describe('the name of a model', () => {
     // No run: these directories are called so.
     [['models', 'best'], 'best'],
     [['models', 'ema'], 'ema'],
-  ])('of %j is %s', (place, name) => {
-    expect(modelName(at(...place))).toBe(name)
+  ])('of %j is %s', (location, name) => {
+    expect(modelName(at(...location))).toBe(name)
   })
 
   it('is that of the run in a file from one of its checkpoints', async () => {

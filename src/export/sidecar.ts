@@ -62,7 +62,7 @@ export interface SidecarFacts {
 export const weightsLicense =
   'The license of the weights is that of whoever trained them; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.'
 
-/** Place of the description of an exported file: `NAME.json` for `NAME.onnx`. */
+/** Path of the description of an exported file: `NAME.json` for `NAME.onnx`. */
 export function sidecarPath(file: string): string {
   return `${file.replace(/\.onnx$/i, '')}.json`
 }
@@ -126,7 +126,7 @@ const checkpointFiles: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Refuses a place where an ONNX file or its description would replace something else, or where the description would be taken for
+ * Refuses a path where an ONNX file or its description would replace something else, or where the description would be taken for
  * a part of a checkpoint.
  *
  * @param out the ONNX file to write

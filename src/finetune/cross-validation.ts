@@ -145,8 +145,7 @@ export async function crossValidate(
   }
 }
 
-const keyOf = ({ path: file, start, end }: LabeledVideo): string =>
-  `${path.resolve(file)}#${start ?? ''}-${end ?? ''}`
+const keyOf = ({ path: file, start, end }: LabeledVideo): string => `${path.resolve(file)}#${start ?? ''}-${end ?? ''}`
 
 function summaryOf(perRepeat: readonly Scores[], videos: readonly LabeledVideo[]) {
   const mean = (of: (scores: Scores) => number): number =>

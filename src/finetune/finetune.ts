@@ -274,7 +274,9 @@ async function recordOf(
     labeled: true,
     heldOut: new Set(files.filter((file) => !used.has(file))),
     start:
-      from === null || from === 'scratch' ? null : { from, location: await checkpointLocation(from), state: source.state },
+      from === null || from === 'scratch'
+        ? null
+        : { from, location: await checkpointLocation(from), state: source.state },
     known: { digests: new Map(digests), since },
     signal,
     onNote,

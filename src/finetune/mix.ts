@@ -54,7 +54,7 @@ export function drawMix(
 }
 
 /**
- * Mixes every clip of a batch with the one at the mirrored place, in place. Mixing bytes and normalizing afterwards is the
+ * Mixes every clip of a batch with the one at the mirrored index, in place. Mixing bytes and normalizing afterwards is the
  * same as the reference's order, but for rounding to a 255th.
  *
  * @param clips uint8 [batch, frames, height, width, 3]

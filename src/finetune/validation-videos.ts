@@ -20,7 +20,7 @@ export interface ValidationVideosOptions {
   readonly onNote?: (note: string) => void
 }
 
-/** What came of one video, by its place in the list. */
+/** What came of one video, by its index in the list. */
 type Outcome =
   | { readonly index: number; readonly right: boolean; readonly loss: number }
   | { readonly index: number; readonly reason: string }
@@ -32,7 +32,7 @@ export class ValidationVideos {
   /** Reasons by id. */
   readonly unreadable = new Map<string, string>()
   private readonly options: ValidationVideosOptions
-  /** Places in the list of the videos that this rank evaluates. */
+  /** Indices in the list of the videos that this rank evaluates. */
   private readonly own: readonly number[]
   private kept: readonly LoadedVideo[] | null = null
 

@@ -64,7 +64,10 @@ function axis(
   }
   if (fixed === undefined && low > 0) low = 0
   if (low === high) high = low + 1
-  return { pixelsOf: (value) => from + ((to - from) * (value - low)) / (high - low), ticks: linearTicks(low, high, whole) }
+  return {
+    pixelsOf: (value) => from + ((to - from) * (value - low)) / (high - low),
+    ticks: linearTicks(low, high, whole),
+  }
 }
 
 /**
@@ -162,7 +165,9 @@ function drawCurve(curve: Curve, color: string, x: Axis, y: Axis): string[] {
   const path =
     curve.shape === 'steps'
       ? points
-          .map((point, i) => (i === 0 ? `M${at(point)}` : `H${short(x.pixelsOf(point[0]))}V${short(y.pixelsOf(point[1]))}`))
+          .map((point, i) =>
+            i === 0 ? `M${at(point)}` : `H${short(x.pixelsOf(point[0]))}V${short(y.pixelsOf(point[1]))}`,
+          )
           .join('')
       : `M${points.map(at).join('L')}`
   const dash = dashOf(curve)

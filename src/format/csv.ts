@@ -137,7 +137,7 @@ export function outsideQuotes(text: string): string {
   return outside
 }
 
-/** A field that `readRecords` reads as what it was, in any place of a record of several. */
+/** A field that `readRecords` reads as what it was, in any column of a record of several. */
 export function csvField(value: string | number): string {
   const text = String(value)
   // A record that begins with # would be a comment.
@@ -155,7 +155,7 @@ export function spreadsheetField(value: string | number): string {
 
 interface Field {
   readonly value: string
-  /** Place of the separator or line end behind it. */
+  /** Offset of the separator or line end after it. */
   readonly end: number
   /** Line that it ends on. */
   readonly line: number
@@ -178,7 +178,7 @@ function readField(text: string, at: number, context: FieldContext): Field {
   return { value: text.slice(at, end).trim(), end, line }
 }
 
-/** @param at place of the opening quote */
+/** @param at offset of the opening quote */
 function readQuoted(text: string, at: number, { separator, line, report, quotes }: FieldContext): Field {
   const close = quotes === 'doubled' ? closingQuote(text, at) : closingAfterBackslashes(text, at)
   if (close < 0) return report(line, 'expected a closing quote')
@@ -195,14 +195,14 @@ function readQuoted(text: string, at: number, { separator, line, report, quotes 
   return { value: value.replaceAll(quotes === 'doubled' ? '""' : '\\"', '"'), end, line: endLine }
 }
 
-/** @returns place of the quote that closes the one at `at`, or -1 */
+/** @returns offset of the quote that closes the one at `at`, or -1 */
 function closingQuote(text: string, at: number): number {
   let close = text.indexOf('"', at + 1)
   while (close >= 0 && text[close + 1] === '"') close = text.indexOf('"', close + 2)
   return close
 }
 
-/** @returns place of the first quote without a backslash before it, or -1 */
+/** @returns offset of the first quote without a backslash before it, or -1 */
 function closingAfterBackslashes(text: string, at: number): number {
   let close = text.indexOf('"', at + 1)
   while (close >= 0 && text[close - 1] === '\\') close = text.indexOf('"', close + 1)
@@ -215,7 +215,7 @@ function lineAt(text: string, at: number): string {
   return text.slice(at, end)
 }
 
-/** @param at place of a line end, or of the end of the text */
+/** @param at offset of a line end, or of the end of the text */
 function behindLine(text: string, at: number): number {
   return at + (text[at] === '\r' && text[at + 1] === '\n' ? 2 : 1)
 }

@@ -18,7 +18,7 @@ export async function readFully(file: FileHandle, target: Uint8Array, position: 
   return done
 }
 
-/** Write all of `bytes` at byte `position`, or at the current place when that is null. */
+/** Write all of `bytes` at byte `position`, or at the current offset when that is null. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number | null = null): Promise<void> {
   let done = 0
   while (done < bytes.length) {
@@ -32,7 +32,7 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
 const [gatheredBytes, smallBytes] = [1 << 18, 1 << 15]
 
 /**
- * Writes at the current place of a file, small pieces together: one system call through a thread of its own for each small tensor
+ * Writes at the current offset of a file, small pieces together: one system call through a thread of its own for each small tensor
  * takes more time than the writing. Call `flush` at the end.
  */
 export class GatheringWriter {

@@ -7,15 +7,15 @@ import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-foreign-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 
 function directory(name: string, ...files: string[]): string {
-  mkdirSync(place(name), { recursive: true })
+  mkdirSync(inFolder(name), { recursive: true })
   for (const file of files) {
-    mkdirSync(path.dirname(place(name, file)), { recursive: true })
-    writeFileSync(place(name, file), '')
+    mkdirSync(path.dirname(inFolder(name, file)), { recursive: true })
+    writeFileSync(inFolder(name, file), '')
   }
-  return place(name)
+  return inFolder(name)
 }
 
 describe('files', () => {
@@ -35,8 +35,8 @@ describe('files', () => {
       /Git LFS/,
     ],
   ])('%s is called what it is', async (name, hex, code, message) => {
-    writeFileSync(place(name), Buffer.from(hex, 'hex'))
-    await expect(readSafetensors(place(name))).rejects.toMatchObject({
+    writeFileSync(inFolder(name), Buffer.from(hex, 'hex'))
+    await expect(readSafetensors(inFolder(name))).rejects.toMatchObject({
       code,
       exit: 'data',
       message: expect.stringMatching(message),
@@ -49,7 +49,7 @@ describe('files', () => {
       expect(otherFormat(Uint8Array.of(size & 255, size >> 8, 0, 0, 0, 0, 0, 0))).toBeNull()
     }
     for (let length = 1; length < 1300; length += 8) {
-      const file = place('sized.safetensors')
+      const file = inFolder('sized.safetensors')
       await writeSafetensors(file, new Map([['x', { shape: [1], data: Float32Array.of(1) }]]), {
         note: 'n'.repeat(length),
       })

@@ -25,7 +25,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   return modelWriter(model).finish()
 }
 
-/** The message before it is put together; `external` gives the place of data that stays out of it. */
+/** The message before it is put together; `external` says where data is that stays out of it. */
 export function modelWriter(
   model: OnnxModel,
   external?: (initializer: OnnxInitializer) => ExternalData | undefined,

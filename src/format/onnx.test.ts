@@ -178,25 +178,25 @@ describe('ONNX models', () => {
   }
 
   it.skipIf(process.platform === 'win32')('are written where a link leads, the data under the same name', async () => {
-    const place = await mkdtemp(join(folder, 'linked-'))
-    await mkdir(join(place, 'models'))
-    await symlink(join('models', 'v1.onnx'), join(place, 'current.onnx'))
-    const { files, checked } = await writeCheckedModel(join(place, 'current.onnx'), large(), readModel, {
+    const location = await mkdtemp(join(folder, 'linked-'))
+    await mkdir(join(location, 'models'))
+    await symlink(join('models', 'v1.onnx'), join(location, 'current.onnx'))
+    const { files, checked } = await writeCheckedModel(join(location, 'current.onnx'), large(), readModel, {
       externalData: 'always',
     })
     expect(checked).toEqual(large())
-    expect((await readdir(join(place, 'models'))).sort()).toEqual(['v1.onnx', 'v1.onnx.data'])
+    expect((await readdir(join(location, 'models'))).sort()).toEqual(['v1.onnx', 'v1.onnx.data'])
     expect(await Promise.all(files.map((file) => stat(file)))).toHaveLength(2)
-    expect(await readModel(join(place, 'models', 'v1.onnx'))).toEqual(large())
-    expect((await lstat(join(place, 'current.onnx'))).isSymbolicLink()).toBe(true)
-    expect(await readdir(place)).toEqual(['current.onnx', 'models'])
+    expect(await readModel(join(location, 'models', 'v1.onnx'))).toEqual(large())
+    expect((await lstat(join(location, 'current.onnx'))).isSymbolicLink()).toBe(true)
+    expect(await readdir(location)).toEqual(['current.onnx', 'models'])
   })
 
   it('outside take their place together, after they were tried', async () => {
     const model = large()
-    const place = await mkdtemp(join(folder, 'checked-'))
-    const path = join(place, 'model.onnx')
-    const contents = async () => (await readdir(place)).sort()
+    const location = await mkdtemp(join(folder, 'checked-'))
+    const path = join(location, 'model.onnx')
+    const contents = async () => (await readdir(location)).sort()
     await writeFile(path, 'an earlier one')
     const refused = writeCheckedModel(path, model, () => Promise.reject(new Error('wrong')), { externalData: 'always' })
     await expect(refused).rejects.toThrow('wrong')

@@ -75,7 +75,7 @@ export async function writeSafetensors(
   }
 }
 
-/** Metadata that keeps the place of the checksum. */
+/** Metadata that keeps room for the checksum. */
 export const withChecksum: Readonly<Record<string, string>> = { [checksumKey]: '0'.repeat(64) }
 
 function headOf(header: Readonly<Record<string, unknown>>): Uint8Array {

@@ -1,4 +1,4 @@
-/** A place where the forward pass hangs on one tensor: the node that makes it, and its size. */
+/** A point where the forward pass depends on one tensor: the node that makes it, and its size. */
 export interface Cut {
   readonly at: number
   readonly size: number

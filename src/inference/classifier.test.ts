@@ -44,14 +44,14 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
 })
 
 it.each(['model.safetensors', 'head.safetensors'])('a changed byte of a weight in %s is noticed', async (name) => {
-  const place = path.join(folder, 'changed-weight')
+  const location = path.join(folder, 'changed-weight')
   const state = initialize(classifierShapes(shape), 0)
-  await saveClassifier(place, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
-  const file = path.join(place, name)
+  await saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  const file = path.join(location, name)
   const bytes = readFileSync(file)
   bytes[bytes.length - 4] ^= 1 // the last bits of a finite number
   writeFileSync(file, bytes)
-  await expect(openClassifier(place)).rejects.toMatchObject({
+  await expect(openClassifier(location)).rejects.toMatchObject({
     ...{ code: 'SAFETENSORS_INVALID', exit: 'data' },
     message: expect.stringContaining(file),
   })
@@ -62,13 +62,13 @@ it.each([
   ['classifier.json', { dropout: 0.5 }, 'dropout'],
   ['classifier.json', { head: { kind: 'attentive', heads: 1, mlpWidth: 16, depth: 2 } }, 'depth'],
 ])('refuses a key of %s that it does not know', async (name, change, key) => {
-  const place = path.join(folder, 'unknown-key')
-  mkdirSync(place, { recursive: true })
+  const location = path.join(folder, 'unknown-key')
+  mkdirSync(location, { recursive: true })
   const sampling = { kind: 'dense', stride: 2, fps: null } as const
-  await saveClassifier(place, { ...shape, state: initialize(classifierShapes(shape), 0), sampling })
-  const file = path.join(place, name)
+  await saveClassifier(location, { ...shape, state: initialize(classifierShapes(shape), 0), sampling })
+  const file = path.join(location, name)
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
-  await expect(openClassifier(place)).rejects.toMatchObject({
+  await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
     message: expect.stringMatching(new RegExp(`${name}[^]*"${key}"`)),
   })
@@ -80,31 +80,31 @@ it.each([
   ['one class', { labels: ['a'] }, 'labels'],
   ['two classes of one name', { labels: ['a', 'a'] }, 'names that differ'],
 ])('refuses a head of %s', async (_, change, message) => {
-  const place = path.join(folder, 'changed')
+  const location = path.join(folder, 'changed')
   const state = initialize(classifierShapes(shape), 0)
-  mkdirSync(place, { recursive: true })
-  await saveClassifier(place, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
-  const file = path.join(place, 'classifier.json')
+  mkdirSync(location, { recursive: true })
+  await saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  const file = path.join(location, 'classifier.json')
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
-  await expect(openClassifier(place)).rejects.toMatchObject({
+  await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
     message: expect.stringContaining(message),
   })
 })
 
 describe('classes', () => {
-  const place = path.join(folder, 'unnamed')
-  const configurationFile = path.join(place, 'config.json')
+  const location = path.join(folder, 'unnamed')
+  const configurationFile = path.join(location, 'config.json')
   const write = (change: object) => {
     const { id2label: _, label2id: __, ...rest } = JSON.parse(readFileSync(configurationFile, 'utf8'))
     writeFileSync(configurationFile, JSON.stringify({ ...rest, ...change }))
   }
-  const labels = async () => (await openClassifier(place)).labels
-  const named = (text: string | Buffer) => writeFileSync(path.join(place, 'classes.txt'), text)
+  const labels = async () => (await openClassifier(location)).labels
+  const named = (text: string | Buffer) => writeFileSync(path.join(location, 'classes.txt'), text)
   beforeAll(async () => {
     const linear = { ...shape, head: { kind: 'linear' } } as const
     const state = initialize(classifierShapes(linear), 0)
-    await saveClassifier(place, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+    await saveClassifier(location, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
   })
 
   it('without names are called by their numbers, as lists of published code do', async () => {

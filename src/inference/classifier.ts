@@ -84,7 +84,7 @@ export function buildClassifierProgram(
   return graph.build({ logits, probabilities: softmax(logits) })
 }
 
-/** Heads that the Hugging Face layout has no place for read the tokens themselves. */
+/** Heads that the Hugging Face layout cannot hold read the tokens themselves. */
 function logitsOfTokens(
   graph: Graph,
   clip: ClipOptions,
@@ -112,7 +112,7 @@ export function classifierShapes({
 
 /**
  * Writes a classifier into a folder: in the Hugging Face layout (`VideoMAEForVideoClassification`) where its head is
- * linear; with another head, which that layout has no place for, the encoder in that layout and the head beside it.
+ * linear; with another head, which that layout cannot hold, the encoder in that layout and the head beside it.
  * Not atomic.
  *
  * @param metadata strings for the header of `model.safetensors`

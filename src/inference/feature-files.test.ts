@@ -42,10 +42,10 @@ test.each(['{"name": "a package"}', '[1, 2]', 'null', 'no JSON'])('an index.json
 })
 
 test.skipIf(process.platform === 'win32')('a pipe in the place of the index is refused, at once', async () => {
-  const place = path.join(folder, 'piped')
-  mkdirSync(place)
-  spawnSync('mkfifo', [path.join(place, 'index.json')])
-  await expect(requireFeatureFolder(place)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
+  const location = path.join(folder, 'piped')
+  mkdirSync(location)
+  spawnSync('mkfifo', [path.join(location, 'index.json')])
+  await expect(requireFeatureFolder(location)).rejects.toMatchObject({ code: 'FILE_NOT_REGULAR' })
 })
 
 describe('files of features', () => {

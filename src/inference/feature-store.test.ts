@@ -131,7 +131,7 @@ test.each([
   ['an unknown key', JSON.stringify({ digest: 'd0', views: [view], offset: 0, crc: 0, scale: 2 })],
   ['an unknown key of a view', JSON.stringify({ digest: 'd0', views: [{ ...view, flip: true }], offset: 0, crc: 0 })],
   ['views that are none', JSON.stringify({ digest: 'd0', views: 3, offset: 0, crc: 1 })],
-  ['a place before the file', JSON.stringify({ digest: 'd0', views: [view], offset: -12, crc: 1 })],
+  ['an offset before the file', JSON.stringify({ digest: 'd0', views: [view], offset: -12, crc: 1 })],
   ['rows beyond the file', JSON.stringify({ digest: 'd0', views: Array(1000).fill(view), offset: 0, crc: 1 })],
   [
     'a frame that is no number',

@@ -120,7 +120,7 @@ export type VideoPrediction = {
 
 /**
  * Predicts every video from several views: the softmax of each, then their mean (VideoMAE's merge; a mean of logits would
- * score lower). Videos are told apart by their place in the list, never by a file name. A video that cannot be read is
+ * score lower). Videos are told apart by their index in the list, never by a file name. A video that cannot be read is
  * yielded as a failure; nothing replaces it.
  *
  * @throws VideoMaeError `DECODER_MISSING`; the signal's reason when aborted

@@ -36,7 +36,7 @@ function errorOf(action: () => unknown): VideoMaeError {
 }
 
 describe('counts', () => {
-  // Table of VideoMAE's generator: trunc(ratio * places of a frame), 8 token-frames.
+  // Table of VideoMAE's generator: trunc(ratio * positions of a frame), 8 token-frames.
   it.each([
     [0.5, 784, 1024],
     [0.75, 392, 512],
@@ -83,7 +83,7 @@ describe('counts', () => {
 })
 
 describe('structure', () => {
-  it('tube masks the same places in every token-frame', () => {
+  it('tube masks the same positions in every token-frame', () => {
     fc.assert(
       fc.property(grids, ratios, fc.nat(), (grid, ratio, key) => {
         const mask = booleanMask(createMask('tube', grid, ratio, new RandomStream(key)))
@@ -137,13 +137,13 @@ describe('uniformity', () => {
     ['random', { t: 2, h: 5, w: 5 }, 0.75, 50],
     ['frame', { t: 8, h: 1, w: 2 }, 0.875, 16],
   ]
-  it.each(cases)('%s masks every place equally often', (kind, grid, ratio, tokens) => {
+  it.each(cases)('%s masks every position equally often', (kind, grid, ratio, tokens) => {
     const draws = 20_000
     const hits = new Uint32Array(tokens)
     for (let sample = 0; sample < draws; sample++) {
       for (const n of createMask(kind, grid, ratio, new RandomStream(11, 0, sample, kind)).masked) hits[n]++
     }
-    // One representative per independent unit: tube repeats frames, frame repeats places.
+    // One representative per independent unit: tube repeats frames, frame repeats positions.
     const units = kind === 'tube' ? hits.slice(0, 50) : kind === 'frame' ? hits.filter((_, n) => n % 2 === 0) : hits
     const share = maskCounts(kind, grid, ratio).masked / tokens
     const freedom = units.length - 1
@@ -154,7 +154,7 @@ describe('uniformity', () => {
     expect(statistic).toBeLessThan(bound(4))
   })
 
-  it('tube places are masked independently of their neighbors beyond the fixed count', () => {
+  it('tube positions are masked independently of their neighbors beyond the fixed count', () => {
     // Pairs: P(both masked) = m(m-1) / (n(n-1)).
     const grid = { t: 1, h: 4, w: 4 }
     const draws = 20_000
@@ -169,7 +169,7 @@ describe('uniformity', () => {
 })
 
 describe('running cell', () => {
-  it('has the frame sequence of VideoMAE V2 for phase 0 and two places', () => {
+  it('has the frame sequence of VideoMAE V2 for phase 0 and two tokens', () => {
     const mask = runningCellMask({ t: 8, h: 2, w: 2 }, 0.5, 0)
     const frames = Array.from({ length: 8 }, (_, f) => [...mask.slice(f * 4, f * 4 + 4)])
     const cycle = [
@@ -200,14 +200,14 @@ describe('running cell', () => {
     }
   })
 
-  it('covers every place within four frames, and every phase is drawn equally often', () => {
+  it('covers every position within four frames, and every phase is drawn equally often', () => {
     const phases = new Map<string, number>()
     for (let sample = 0; sample < 4000; sample++) {
       const encoder = createMask('tube', { t: 4, h: 2, w: 2 }, 0.5, new RandomStream(3))
       const stream = new RandomStream(sample, 'decoder')
       const { decoded } = createDecoderMask('running-cell', { t: 4, h: 2, w: 2 }, 0.5, encoder, stream)
-      const places = new Set([...decoded].map((n) => n % 4))
-      expect(places.size).toBe(4)
+      const corners = new Set([...decoded].map((n) => n % 4))
+      expect(corners.size).toBe(4)
       phases.set(decoded.join(), (phases.get(decoded.join()) ?? 0) + 1)
     }
     expect(phases.size).toBe(4)
@@ -231,7 +231,7 @@ describe('running cell', () => {
     )
   })
 
-  it('needs an even grid, a ratio with one to three places, and the mask of the same grid', () => {
+  it('needs an even grid, a ratio with one to three tokens, and the mask of the same grid', () => {
     const odd = errorOf(() => decodedCount('running-cell', { t: 8, h: 14, w: 7 }, 0.5))
     expect(odd.code).toBe('INVALID_ARGUMENT')
     expect(odd.message).toContain('grid.w')

@@ -69,7 +69,7 @@ function generatorOf(kind: MaskKind): MaskGenerator {
 
 /**
  * Numbers of visible and masked tokens. They depend on nothing random, so a training program can have static shapes.
- * Rounding is trunc(ratio * n) over what the kind counts: places of a frame (tube), tokens (random), frames (frame).
+ * Rounding is trunc(ratio * n) over what the kind counts: positions of a frame (tube), tokens (random), frames (frame).
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` (kind, grid, ratio outside .5 to .98), `MASK_EMPTY` when the grid is so small
  *   that the rounded mask would hide nothing. It never hides everything: trunc(.98 * n) < n.
@@ -110,7 +110,7 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
  * import { createMask } from 'videomae'
  * import { RandomStream } from 'videomae/model'
  *
- * // 16 frames of 224 x 224 pixels have 8 x 14 x 14 tokens. Tubes hide 90 % of the places of a frame.
+ * // 16 frames of 224 x 224 pixels have 8 x 14 x 14 tokens. Tubes hide 90 % of the positions of a frame.
  * const mask = createMask('tube', { t: 8, h: 14, w: 14 }, 0.9, new RandomStream(0, 'mask'))
  * mask.visible.length // => 160
  * mask.masked.length // => 1408
@@ -131,7 +131,7 @@ export function decodedCount(kind: DecoderMaskKind, grid: TokenGrid, ratio: numb
 
 /**
  * The decoder's half of dual masking (VideoMAE V2, section 3.2). Every position with decoder-mask 0 gets a mask token,
- * also where the encoder saw the place; the loss is the mean over the batch of the tokens with `decodedIsHidden` 1.
+ * also where the encoder saw the token; the loss is the mean over the batch of the tokens with `decodedIsHidden` 1.
  *
  * @param encoder what `createMask` returned for this clip and grid
  * @throws VideoMaeError `INVALID_ARGUMENT` for a ratio outside .25 to below 1, an odd h or w, or a mask of another grid

@@ -8,7 +8,7 @@ export function randomMaskedCount(grid: TokenGrid, ratio: number): number {
 
 /**
  * Random spacetime mask (MAE-ST, section 3; the "random" row of VideoMAE's ablation): tokens are masked independently of
- * frame and place, in a fixed number per clip.
+ * frame and position, in a fixed number per clip.
  *
  * @returns boolean mask of shape [t, h, w], row-major, 1 = masked
  */

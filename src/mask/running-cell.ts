@@ -2,14 +2,14 @@ import { invalidArgument } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 import { checkGrid, type TokenGrid, tokenCount } from './grid.ts'
 
-/** Places of the 2x2 cell that are not decoded in each token-frame, k = trunc(4 * ratio), 1 to 3. */
+/** Tokens of the 2x2 cell that are not decoded in each token-frame, k = trunc(4 * ratio), 1 to 3. */
 export function runningCellSkipped(ratio: number): number {
   if (!(ratio >= 0.25 && ratio < 1)) {
     throw invalidArgument(
       'decoder mask ratio',
       'a number from .25 to below 1',
       ratio,
-      'A running cell has four places, so .25, .5 and .75 are the ratios it can have; for no decoder mask leave it out.',
+      'A running cell has four tokens, so .25, .5 and .75 are the ratios it can have; for no decoder mask leave it out.',
     )
   }
   return Math.trunc(4 * ratio)
@@ -37,7 +37,7 @@ export function runningCellDecodedCount(grid: TokenGrid, ratio: number): number 
 }
 
 /**
- * Running-cell mask (VideoMAE V2, section 3.2): a 2x2 cell with k places switched off runs along the queue
+ * Running-cell mask (VideoMAE V2, section 3.2): a 2x2 cell with k tokens switched off runs along the queue
  * [1]*k + [0]*(4-k) frame by frame and is tiled over the frame: cell[i] = queue[(i + phase + f + 1) mod 4].
  *
  * @param phase start of the queue, 0 to 3

@@ -7,7 +7,7 @@ export function tubeMaskedPerFrame(grid: TokenGrid, ratio: number): number {
 }
 
 /**
- * Tube mask (VideoMAE, section 3.3): one random spatial mask, repeated for all token-frames, so that a masked place
+ * Tube mask (VideoMAE, section 3.3): one random spatial mask, repeated for all token-frames, so that a masked position
  * stays masked through time and cannot be copied from a neighboring frame.
  *
  * @returns boolean mask of shape [t, h, w], row-major, 1 = masked

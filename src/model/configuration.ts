@@ -19,7 +19,7 @@ export interface TransformerSize {
 
 /**
  * `flattened`: sine-cosine over the flattened token index, as the original and Python's transformers compute it.
- * `factored`: a third of the channels for each of time, row and column, with wavelengths from 2 places to twice the
+ * `factored`: a third of the channels for each of time, row and column, with wavelengths from 2 positions to twice the
  * axis. Small models on small grids learn far sooner with it (dev/log.md); only this package computes it.
  * `learned`: the encoder's table is a parameter, `encoder.pos_embed` [N, D] (VideoMAE's `use_learnable_pos_emb`); the decoder's
  * is `flattened`.

@@ -6,10 +6,10 @@ import { type ModelConfiguration, valuesPerPatch } from './configuration.ts'
 import { positionConstant } from './encoder.ts'
 
 /**
- * The decoder of pretraining (VideoMAE 3.3): encoded visible tokens -> pixels of the places in `masked`.
+ * The decoder of pretraining (VideoMAE 3.3): encoded visible tokens -> pixels of the tokens in `masked`.
  *
- * Its input is the visible tokens followed by one mask token per place to predict, each with the decoder's own position;
- * the order is never undone. Under dual masking (VideoMAE V2, 3.2) `masked` holds the decoded places, which may include
+ * Its input is the visible tokens followed by one mask token per token to predict, each with the decoder's own position;
+ * the order is never undone. Under dual masking (VideoMAE V2, 3.2) `masked` holds the decoded tokens, which may include
  * visible ones. Only the mask tokens reach the output, so the last block computes only those.
  *
  * Parameters `encoder_to_decoder.weight` [E, D], `mask_token` [E], `decoder.blocks.*`, `decoder.norm`, `decoder.head`.

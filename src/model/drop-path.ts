@@ -14,7 +14,7 @@ export function dropsPaths(depth: number, rate: number): boolean {
 
 /**
  * The input `dropPath` of a fine-tuning program, [2 * depth, B]: 0 where a branch is dropped for a sample, else
- * 1 / (1 - rate). Sample b draws from `stream(b)`, so its draws do not depend on its place in the batch.
+ * 1 / (1 - rate). Sample b draws from `stream(b)`, so its draws do not depend on its index in the batch.
  */
 export function dropPathFactors(
   depth: number,

@@ -106,7 +106,7 @@ function attendWithQuery(
 
 /**
  * [H, C] -> [H, H * C], row h having its values at columns h * C onwards and zeros elsewhere: rows that are H * C zeros
- * longer, cut at H * C values, begin C places later each.
+ * longer, cut at H * C values, begin C values later each.
  */
 function blockDiagonal(x: Tensor): Tensor {
   const [rows, columns] = x.shape

@@ -5,7 +5,7 @@ import { buildPretrainProgram } from './pretrain.ts'
 
 const masks = randomMasks(tinyConfiguration(), 1)
 
-/** A clip with a flat place, and its values on [0, 1] as patches [tokens][values], order (p0, p1, p2, c). */
+/** A clip with a flat patch, and its values on [0, 1] as patches [tokens][values], order (p0, p1, p2, c). */
 function clipOf(normalizeTargets: boolean) {
   const configuration = tinyConfiguration({ normalizeTargets })
   const { imageSize, channels, frames: length, tubelet, patch } = configuration

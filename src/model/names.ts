@@ -130,7 +130,7 @@ export function stripWrappers(name: string): string {
   return wrapper === undefined ? name : stripWrappers(name.slice(wrapper.length))
 }
 
-/** Tensors that carry nothing: key biases, which cancel in the softmax, and counts of places. */
+/** Tensors that carry nothing: key biases, which cancel in the softmax, and counts of positions. */
 export function carriesNothing(name: string): boolean {
   return /(^|\.)(key\.bias|k_bias|position_ids)$/.test(name)
 }

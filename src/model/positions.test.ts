@@ -125,7 +125,7 @@ describe('factoredPositions', () => {
     }
   })
 
-  it('gives every place of a grid another row', () => {
+  it('gives every position of a grid another row', () => {
     const rows = new Set<string>()
     for (let n = 0; n < 24; n++)
       rows.add(Array.from(table.subarray(n * width, (n + 1) * width), (x) => x.toFixed(4)).join())

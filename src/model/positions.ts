@@ -23,8 +23,8 @@ export function sinCosPositions(count: number, width: number): Float32Array {
 
 /**
  * Position table with time, row and column apart: channels [0, s) tell the token-frame, [s, 2s) the row, the rest the
- * column, s the largest even number up to width / 3. In a part of `size` channels, channel j of place p on an axis of
- * `length` places is sin (even j) or cos (odd j) of `pi p / length^(2 floor(j / 2) / size)`: wavelengths from 2 places,
+ * column, s the largest even number up to width / 3. In a part of `size` channels, channel j of position p on an axis of
+ * `length` positions is sin (even j) or cos (odd j) of `pi p / length^(2 floor(j / 2) / size)`: wavelengths from 2 positions,
  * which tell neighbors apart, to twice the axis, which tell its ends apart.
  *
  * @returns [tokenCount(grid), width], computed in float64
@@ -49,7 +49,7 @@ export function factoredPositions({ t, h, w }: TokenGrid, width: number): Float3
   return table
 }
 
-/** One output place as a weighted sum of input places. */
+/** One output position as a weighted sum of input positions. */
 type Taps = readonly { readonly from: number; readonly weight: number }[]
 
 /** Cubic convolution with a = -0.75 (Keys 1981), pixel centers at half integers, border repeated. */

@@ -42,8 +42,8 @@ export interface PretrainProgramOptions extends PretrainTokens {
 /**
  * Pretraining: forward, loss and, with an optimizer, backward and update.
  *
- * Inputs: `frames` uint8 [B, T, H, W, C], `visible` int32 [B, V], `masked` int32 [B, M] (places to predict), with
- * `decoded` also `weight` float32 [B, M] (1 where the encoder did not see the place, else 0); those of `trainingPrograms`.
+ * Inputs: `frames` uint8 [B, T, H, W, C], `visible` int32 [B, V], `masked` int32 [B, M] (tokens to predict), with
+ * `decoded` also `weight` float32 [B, M] (1 where the encoder did not see the token, else 0); those of `trainingPrograms`.
  * Outputs: `loss` [], `gradientNorm` [], on request `prediction` and gradients.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`

@@ -13,7 +13,7 @@ const mostCells = 3
 
 /**
  * Input `frames`; outputs `mean` [B, D], the mean over all tokens, and `steps` [B, T * cells^2 * D], the means in cells of each time
- * step: the order of time steps and the place stay visible.
+ * step: the order of time steps and the position stay visible.
  */
 export function buildSignsProgram(options: ClipOptions): Program {
   const { configuration, batch, name = 'signs' } = options

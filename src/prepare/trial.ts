@@ -54,7 +54,8 @@ export async function tryPreparation(
     const { failures, tried, seconds, originals, prepared, slow, fast, exact } = await withTrainingClips(
       chosen[0].source,
       { timeoutSeconds, signal },
-      (clips, pool) => measure(clips, pool, { chosen, temporary, settings: plan.settings, onProgress: options.onProgress }),
+      (clips, pool) =>
+        measure(clips, pool, { chosen, temporary, settings: plan.settings, onProgress: options.onProgress }),
     )
     return {
       ...none,

@@ -8,20 +8,21 @@ import { reconstruct } from './reconstruct.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-reconstruct-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const place = (name: string) => path.join(folder, name)
+const inFolder = (name: string) => path.join(folder, name)
 /** The checkpoint is not there: what ends before it is opened has written nothing. */
-const run = (video: string, out: string) => reconstruct(place('no-checkpoint'), place(video), { out: place(out) })
+const run = (video: string, out: string) =>
+  reconstruct(inFolder('no-checkpoint'), inFolder(video), { out: inFolder(out) })
 
 test.each(['notes.png', 'notes.webp'])('a file that is no picture stays: %s', async (name) => {
-  writeFileSync(place(name), 'my notes')
+  writeFileSync(inFolder(name), 'my notes')
   await expect(run('video.mp4', 'notes')).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
-  expect(readFileSync(place(name), 'utf8')).toBe('my notes')
-  rmSync(place(name))
+  expect(readFileSync(inFolder(name), 'utf8')).toBe('my notes')
+  rmSync(inFolder(name))
 })
 
 test('the video that is read is not replaced by its pictures, also where a link has their name', async () => {
-  writeFileSync(place('moving.webp'), 'RIFF0000WEBP')
-  symlinkSync(place('moving.webp'), place('link.webp'))
+  writeFileSync(inFolder('moving.webp'), 'RIFF0000WEBP')
+  symlinkSync(inFolder('moving.webp'), inFolder('link.webp'))
   for (const out of ['moving', 'link'])
     await expect(run('moving.webp', out)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
 })
@@ -32,8 +33,8 @@ const clips = { original: clip, masked: clip, prediction: clip, predictionWithTr
 const size = { frames: 2, height: 4, width: 4 }
 
 test('pictures of an earlier reconstruction are replaced', async () => {
-  writeFileSync(place('earlier.png'), await reconstructionSheet(clips, size))
-  writeFileSync(place('earlier.webp'), await reconstructionAnimation(clips, size))
+  writeFileSync(inFolder('earlier.png'), await reconstructionSheet(clips, size))
+  writeFileSync(inFolder('earlier.webp'), await reconstructionAnimation(clips, size))
   await expect(run('video.mp4', 'earlier')).rejects.toMatchObject({ code: expect.not.stringMatching('OUTPUT_TAKEN') })
 })
 
@@ -41,8 +42,8 @@ test.each(['png', 'webp'] as const)('a picture of other origin stays: %s', async
   const picture = await sharp(clip, { raw: { width: 8, height: 4, channels: 3 } })
     .toFormat(format)
     .toBuffer()
-  writeFileSync(place(`photo.${format}`), picture)
+  writeFileSync(inFolder(`photo.${format}`), picture)
   await expect(run('video.mp4', 'photo')).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
-  expect(readFileSync(place(`photo.${format}`)).equals(picture)).toBe(true)
-  rmSync(place(`photo.${format}`))
+  expect(readFileSync(inFolder(`photo.${format}`)).equals(picture)).toBe(true)
+  rmSync(inFolder(`photo.${format}`))
 })

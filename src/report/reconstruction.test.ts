@@ -23,7 +23,7 @@ function randomFrames(): Uint8Array {
   return Uint8Array.from({ length: 4 * 8 * 12 * 3 }, () => random.integer(256))
 }
 
-/** Places of a token's pixels in the frames in the order (p0, p1, p2, c), written down independently of the painter. */
+/** Offsets of a token's pixels in the frames in the order (p0, p1, p2, c), written down independently of the painter. */
 function offsetsOf(token: number): number[] {
   const [x, y, t] = [token % 3, Math.floor(token / 3) % 2, Math.floor(token / 6)]
   const out: number[] = []

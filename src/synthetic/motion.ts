@@ -1,7 +1,7 @@
 import type { RandomStream } from '../core/random.ts'
 
 /**
- * Clips in which only the *motion* is the class. Shape, texture, colors, size, background and place are drawn at
+ * Clips in which only the *motion* is the class. Shape, texture, colors, size, background and position are drawn at
  * random and independently of the class, and everything moves on a torus, so that at every frame index the distribution
  * of a single frame is the same for all classes: no still frame can tell them apart.
  */
@@ -101,7 +101,7 @@ function drawScene(kind: MotionClass, random: RandomStream, { width, height }: M
   }
 }
 
-/** Place and turn of the shape at frame t. Image y points down, so a growing angle turns clockwise on the screen. */
+/** Position and turn of the shape at frame t. Image y points down, so a growing angle turns clockwise on the screen. */
 function poseAt(scene: Scene, t: number, side: number): { x: number; y: number; angle: number } {
   const step = (side / 32) * scene.speed * t
   const turn = 0.16 * scene.speed * t

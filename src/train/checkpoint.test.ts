@@ -94,9 +94,9 @@ test.each(['accumulated', 'metrics.window.norms', 'data.order'])(
     for (const step of [500, 1000]) await save(step, 2)
     const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
     const state = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
-    const place = key.split('.')
-    const section = place.slice(0, -1).reduce((at, name) => at[name] as Record<string, unknown>, state)
-    section[place.at(-1) ?? ''] = 1
+    const location = key.split('.')
+    const section = location.slice(0, -1).reduce((at, name) => at[name] as Record<string, unknown>, state)
+    section[location.at(-1) ?? ''] = 1
     writeFileSync(file, JSON.stringify(state))
     const problems: string[] = []
     await expect(findCheckpoint(run, (problem) => problems.push(problem))).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** How far apart the neighboring frames of a clip are: the one place that knows what a stride and a rate mean together. */
+/** How far apart the neighboring frames of a clip are: the one file that knows what a stride and a rate mean together. */
 import { z } from 'zod'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { countSchema } from './count-schema.ts'

@@ -179,7 +179,7 @@ function placed(tree: unknown, path: readonly string[], override: Override): unk
   return { ...entries, [key]: placed(Object.hasOwn(entries, key) ? entries[key] : undefined, rest, override) }
 }
 
-/** Whether an override set the place `path`, something around it or something inside it. */
+/** Whether an override set the key `path`, something around it or something inside it. */
 function reaches(override: readonly string[], path: readonly PropertyKey[]): boolean {
   const shared = Math.min(override.length, path.length)
   for (let i = 0; i < shared; i++) if (override[i] !== String(path[i])) return false

@@ -63,7 +63,7 @@ const clipSchema = z
     crop: z
       .enum(['multi-scale', 'random-resized'])
       .default('multi-scale')
-      .describe('multi-scale: the corner crops of the reference; random-resized: any place and aspect.'),
+      .describe('multi-scale: the corner crops of the reference; random-resized: any position and aspect.'),
     cropScale: z
       .tuple([z.number().positive().max(1), z.number().positive().max(1)])
       .default([0.5, 1])

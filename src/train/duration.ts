@@ -44,7 +44,7 @@ export interface StepRate {
 }
 
 /**
- * Optimizer steps of a duration, rounded down, at least 1 unless the amount is 0. The one place where durations become
+ * Optimizer steps of a duration, rounded down, at least 1 unless the amount is 0. The one function where durations become
  * steps.
  *
  * @throws VideoMaeError `DURATION_UNKNOWN` for epochs while the number of videos is not known

@@ -41,7 +41,7 @@ export interface StepRecord {
   readonly waitSeconds: number
 }
 
-/** What the ranks of a distributed run decide together, each method at the same place of every rank's loop. */
+/** What the ranks of a distributed run decide together, each method at the same point of every rank's loop. */
 export interface StepAgreement {
   readonly size: number
   /** Whether any rank is to stop. */

@@ -18,7 +18,7 @@ type ModelSection = RunConfiguration['model']
  * Without `from`: a preset, with every size that is given replacing its own. A new width keeps the preset's width per
  * head and MLP ratio, and makes the decoder half as wide, unless those are given too. With `from`: the sizes of that
  * checkpoint, which may only be given other frames and another resolution; its positions are interpolated then, so that
- * what it has learned about places stays true.
+ * what it has learned about positions stays true.
  *
  * @param source configuration of the checkpoint named by `from`, null where there is none
  * @throws VideoMaeError `INVALID_ARGUMENT` for sizes that do not fit, `CONFIGURATION_INVALID` for sizes beside `from`

@@ -19,9 +19,9 @@ const configuration = resolveConfiguration({ imageSize: 16, frames: 2, patch: 8,
 const weights = initialize(parameterShapes(configuration, 'pretrain'), 0)
 
 beforeAll(async () => {
-  for (const place of [checkpoint, path.join(checkpoint, 'ema'), path.join(checkpoint, 'other')]) {
-    mkdirSync(place, { recursive: true })
-    await saveCheckpointDirectory(place, { configuration, kind: 'pretrain', state: weights })
+  for (const location of [checkpoint, path.join(checkpoint, 'ema'), path.join(checkpoint, 'other')]) {
+    mkdirSync(location, { recursive: true })
+    await saveCheckpointDirectory(location, { configuration, kind: 'pretrain', state: weights })
   }
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -30,8 +30,8 @@ const say = (clip: unknown) => writeFileSync(state, JSON.stringify({ configurati
 
 it('tells how clips were sampled, also for the average of the weights and for a file of either', async () => {
   say({ stride: 2, fps: null, crop: 'multi-scale' })
-  for (const place of ['', 'model.safetensors', 'ema', 'ema/model.safetensors']) {
-    expect((await openCheckpoint(path.join(checkpoint, place))).clip, place).toEqual({ stride: 2, fps: null })
+  for (const location of ['', 'model.safetensors', 'ema', 'ema/model.safetensors']) {
+    expect((await openCheckpoint(path.join(checkpoint, location))).clip, location).toEqual({ stride: 2, fps: null })
   }
   expect((await openCheckpoint(path.join(checkpoint, 'other'))).clip).toBeNull()
 })
@@ -47,8 +47,8 @@ it('tells the rate that a run of an earlier version came to with its stride', as
 
 it('names a trainer state that is damaged, and what to do about it', async () => {
   writeFileSync(state, '{"configuration": {"cl')
-  for (const place of ['', 'ema']) {
-    await expect(openCheckpoint(path.join(checkpoint, place))).rejects.toMatchObject({
+  for (const location of ['', 'ema']) {
+    await expect(openCheckpoint(path.join(checkpoint, location))).rejects.toMatchObject({
       code: 'CHECKPOINT_INVALID',
       exit: 'data',
       message: expect.stringContaining(state),
@@ -102,8 +102,8 @@ it('a run that has saved no checkpoint, and a name on a hub, are called what the
 it('says which newer checkpoint of a run is damaged, and which one is opened in its place', async () => {
   const run = new RunDirectory(path.join(folder, 'run'))
   const save = (step: number): Promise<string> => {
-    const writeModel = (place: string) =>
-      saveCheckpointDirectory(place, { configuration, kind: 'pretrain' as const, state: weights })
+    const writeModel = (location: string) =>
+      saveCheckpointDirectory(location, { configuration, kind: 'pretrain' as const, state: weights })
     const state = {
       ...{ step, seed: 0, engine: 'none', configuration: {}, badFiles: [], data: { entries: 1, digest: '' } },
       metrics: emptyMetrics,

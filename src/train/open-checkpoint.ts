@@ -99,10 +99,11 @@ const trainedSchema = z.object({
 })
 
 /** Of a checkpoint that is named by its folder or by its file of weights. */
-export const folderOf = (location: string): string => (location.endsWith('.safetensors') ? path.dirname(location) : location)
+export const folderOf = (location: string): string =>
+  location.endsWith('.safetensors') ? path.dirname(location) : location
 
 /**
- * Folders in which training wrote what it knows of the weights in `place`: their own, and the one above for weights that are
+ * Folders in which training wrote what it knows of the weights in `location`: their own, and the one above for weights that are
  * the average of those there. Nothing else in a folder further up counts: it may be about other weights.
  */
 export function recordFolders(location: string): string[] {

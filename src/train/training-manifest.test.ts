@@ -10,17 +10,17 @@ import { trainingManifestFile } from './file-names.ts'
 import { readTrainingManifest, TrainingRecord } from './training-manifest.ts'
 
 let folder = ''
-const place = (name: string): string => path.join(folder, name)
+const inFolder = (name: string): string => path.join(folder, name)
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-record-'))
-  writeFileSync(place('video'), 'bytes')
-  writeFileSync(place('endless'), '')
-  truncateSync(place('endless'), 2 ** 39) // half a TiB: hours of reading
+  writeFileSync(inFolder('video'), 'bytes')
+  writeFileSync(inFolder('endless'), '')
+  truncateSync(inFolder('endless'), 2 ** 39) // half a TiB: hours of reading
 })
 afterAll(() => rm(folder, { recursive: true }))
 
 const recordOf = (files: readonly string[], signal?: AbortSignal): TrainingRecord =>
-  new TrainingRecord({ files: files.map(place), labeled: false, start: null, signal })
+  new TrainingRecord({ files: files.map(inFolder), labeled: false, start: null, signal })
 
 test('waiting until all files are read ends when the run is aborted, without a manifest', async () => {
   const stop = new AbortController()
@@ -29,7 +29,7 @@ test('waiting until all files are read ends when the run is aborted, without a m
   const written = record.write(folder)
   setTimeout(() => stop.abort(), 50)
   await written
-  expect(existsSync(place(trainingManifestFile))).toBe(false)
+  expect(existsSync(inFolder(trainingManifestFile))).toBe(false)
   record.stop()
 })
 
@@ -39,9 +39,9 @@ test('what is read when the run is aborted is written', async () => {
   await record.begin(null)
   await record.write(folder)
   stop.abort()
-  await rm(place(trainingManifestFile))
+  await rm(inFolder(trainingManifestFile))
   await record.write(folder)
-  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(place('video'))])
+  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(inFolder('video'))])
   record.stop()
 })
 
@@ -50,7 +50,7 @@ test('a manifest with a key that is not known is refused: a misspelled one would
   await record.begin(null)
   await record.write(folder)
   record.stop()
-  const file = place(trainingManifestFile)
+  const file = inFolder(trainingManifestFile)
   const content = JSON.parse(readFileSync(file, 'utf8')) as object
   writeFileSync(file, JSON.stringify({ ...content, labelRead: [] }))
   await expect(readTrainingManifest(folder)).rejects.toMatchObject({
@@ -61,17 +61,17 @@ test('a manifest with a key that is not known is refused: a misspelled one would
 })
 
 test.skipIf(process.platform === 'win32')('what is no file holds nothing up', async () => {
-  execFileSync('mkfifo', [place('pipe')])
-  symlinkSync('/dev/zero', place('zero'))
+  execFileSync('mkfifo', [inFolder('pipe')])
+  symlinkSync('/dev/zero', inFolder('zero'))
   const record = recordOf(['pipe', 'zero', 'video', 'absent'])
   await record.begin(null)
   await record.write(folder)
-  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(place('video'))])
+  expect((await readTrainingManifest(folder))?.samples).toEqual([await fileDigest(inFolder('video'))])
   record.stop()
 })
 
 test.skipIf(process.platform === 'win32')('a manifest that is no file is none', async () => {
-  await rm(place(trainingManifestFile), { force: true })
-  execFileSync('mkfifo', [place(trainingManifestFile)])
+  await rm(inFolder(trainingManifestFile), { force: true })
+  execFileSync('mkfifo', [inFolder(trainingManifestFile)])
   expect(await readTrainingManifest(folder)).toBeNull()
 })

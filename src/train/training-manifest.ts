@@ -110,7 +110,7 @@ export interface RecordedManifest {
 export const namesNoWeights = `its ${trainingManifestFile} is of an earlier version and does not name the weights that it is about`
 
 /**
- * What training wrote beside the weights in `place`, or beside those that they are the average of.
+ * What training wrote beside the weights in `location`, or beside those that they are the average of.
  *
  * @returns null where nothing is
  * @throws VideoMaeError `TRAINING_MANIFEST_FOREIGN` where it is about other weights; `CHECKPOINT_DAMAGED`; what `weightsDigest` throws

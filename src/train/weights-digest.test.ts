@@ -11,11 +11,11 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const tensor = (...data: number[]): SafetensorsTensor => ({ shape: [data.length], data: Float32Array.from(data) })
 
 async function written(name: string, files: Readonly<Record<string, Readonly<Record<string, SafetensorsTensor>>>>) {
-  const place = path.join(folder, name)
-  mkdirSync(place)
+  const location = path.join(folder, name)
+  mkdirSync(location)
   for (const [file, tensors] of Object.entries(files))
-    await writeSafetensors(path.join(place, file), new Map(Object.entries(tensors)))
-  return weightsDigest(place)
+    await writeSafetensors(path.join(location, file), new Map(Object.entries(tensors)))
+  return weightsDigest(location)
 }
 
 test('values, names and heads beside the model count; their order in the file and other files do not', async () => {

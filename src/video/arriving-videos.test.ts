@@ -17,40 +17,40 @@ vi.mock('node:fs', async (original) => {
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-arriving-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const place = (name: string) => path.join(folder, name)
+const inFolder = (name: string) => path.join(folder, name)
 
 it('videos come when they have stopped to grow, once, and again when they change', async () => {
-  writeFileSync(place('a.mp4'), 'a')
-  writeFileSync(place('notes.txt'), 'no video')
+  writeFileSync(inFolder('a.mp4'), 'a')
+  writeFileSync(inFolder('notes.txt'), 'no video')
   const ending = new AbortController()
   const arriving = arrivingVideos([folder], { everySeconds: 0.02, signal: ending.signal })
   const next = async () => (await arriving.next()).value
-  expect(await next()).toEqual([place('a.mp4')])
-  mkdirSync(place('later'))
-  writeFileSync(place('later/b.mp4'), '')
+  expect(await next()).toEqual([inFolder('a.mp4')])
+  mkdirSync(inFolder('later'))
+  writeFileSync(inFolder('later/b.mp4'), '')
   let size = 0
   // Longer and longer at each look, so it is not whole before this ends.
-  const growing = setInterval(() => appendFileSync(place('later/b.mp4'), String(size++)), 1)
-  writeFileSync(place('c.mp4'), 'c')
-  expect(await next()).toEqual([place('c.mp4')])
+  const growing = setInterval(() => appendFileSync(inFolder('later/b.mp4'), String(size++)), 1)
+  writeFileSync(inFolder('c.mp4'), 'c')
+  expect(await next()).toEqual([inFolder('c.mp4')])
   clearInterval(growing)
-  expect(await next()).toEqual([place('later/b.mp4')])
-  rmSync(place('c.mp4'))
-  writeFileSync(place('a.mp4'), 'another')
-  expect(await next()).toEqual([place('a.mp4')])
+  expect(await next()).toEqual([inFolder('later/b.mp4')])
+  rmSync(inFolder('c.mp4'))
+  writeFileSync(inFolder('a.mp4'), 'another')
+  expect(await next()).toEqual([inFolder('a.mp4')])
   ending.abort()
   expect(await next()).toBeUndefined()
 })
 
 it.each(['notes.txt', 'nowhere'])('%s, which is no folder, is refused at once', (name) => {
   const { signal } = new AbortController()
-  expect(() => arrivingVideos([place(name)], { signal })).toThrow(
+  expect(() => arrivingVideos([inFolder(name)], { signal })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
   )
 })
 
 it('many come in portions, and one that changed while earlier ones were worked on comes later', async () => {
-  const inbox = place('many')
+  const inbox = inFolder('many')
   mkdirSync(inbox)
   const files = Array.from({ length: 20 }, (_, i) => path.join(inbox, `${String(i).padStart(2, '0')}.mp4`))
   for (const file of files) writeFileSync(file, 'a')
@@ -67,7 +67,7 @@ it('many come in portions, and one that changed while earlier ones were worked o
 })
 
 it('what cannot be used is named once, and ends nothing: a broken link, a file without rights, a folder that is gone', async () => {
-  const inbox = place('faults')
+  const inbox = inFolder('faults')
   mkdirSync(inbox)
   symlinkSync('nowhere', path.join(inbox, 'broken.mp4'))
   for (const name of ['a.mp4', 'locked.mp4']) writeFileSync(path.join(inbox, name), 'a')
@@ -81,14 +81,14 @@ it('what cannot be used is named once, and ends nothing: a broken link, a file w
   const next = async () => (await arriving.next()).value
   expect(await next()).toEqual(['a.mp4', 'locked.mp4'].map((name) => path.join(inbox, name)))
   expect(unusable).toEqual([expect.stringMatching(/broken\.mp4 is a link .*\[VIDEO_LINK_BROKEN\]$/)])
-  renameSync(inbox, place('gone'))
+  renameSync(inbox, inFolder('gone'))
   const waiting = next()
   await vi.waitFor(() =>
     expect(unusable.slice(1)).toEqual([
       `in ${inbox}: the source itself cannot be opened (ENOENT) [VIDEO_FOLDER_UNREADABLE]`,
     ]),
   )
-  renameSync(place('gone'), inbox)
+  renameSync(inFolder('gone'), inbox)
   writeFileSync(path.join(inbox, 'b.mp4'), 'b')
   expect(await waiting).toEqual([path.join(inbox, 'b.mp4')])
   ending.abort()

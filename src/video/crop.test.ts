@@ -1,4 +1,4 @@
-/** Oracle: the crop rules, their bounds, and exhaustive counts of the places they may choose. */
+/** Oracle: the crop rules, their bounds, and exhaustive counts of the positions they may choose. */
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { alongCrop, type CropChoice, chooseCrop, multiScaleCrop, randomResizedCr
 const output = { width: 224, height: 224 }
 const random = (...key: number[]): RandomStream => new RandomStream(...key, 'test')
 
-test('multi-scale: ten shapes, thirteen places, sizes near the output snapped to it', () => {
+test('multi-scale: ten shapes, thirteen positions, sizes near the output snapped to it', () => {
   const boxes = new Set<string>()
   const shapes = new Set<string>()
   for (let key = 0; key < 4000; key++) {
@@ -20,7 +20,7 @@ test('multi-scale: ten shapes, thirteen places, sizes near the output snapped to
   const sides = [256, 224, 192, 168]
   const expected = sides.flatMap((w, i) => sides.filter((_, j) => Math.abs(i - j) <= 1).map((h) => `${w}x${h}`))
   expect([...shapes].sort()).toEqual(expected.sort())
-  // Where the crop is as high as the picture, places that differ only vertically fall together: 7 shapes with 13 places and the 2 + 1 full-height ones with 5.
+  // Where the crop is as high as the picture, positions that differ only vertically are one: 7 shapes with 13 positions and the 2 + 1 full-height ones with 5.
   expect(boxes.size).toBe(8 * 13 + 2 * 5)
   // 226 is within 3 pixels of the output.
   const near = Array.from(

@@ -1,4 +1,4 @@
-/** Oracle: the rule itself: remove what is bad from its place on, then cut the rest into steps. */
+/** Oracle: the rule itself: remove what is bad from its position on, then cut the rest into steps. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
@@ -32,7 +32,7 @@ test('steps lie where walking through all of them puts them, whatever turns out 
       fc.integer({ min: 1, max: 3 }),
       fc.array(fc.record({ entry: fc.nat({ max: 5 }), epoch: fc.nat({ max: 3 }) }), { maxLength: 3 }),
       (n, perStep, faults) => {
-        // Walk place by place; a file fails from its first visit in the drawn epoch on.
+        // Walk position by position; a file fails from its first visit in the drawn epoch on.
         const entries = entriesOf(n)
         const walk = new EpochOrder(entries, 3, perStep, [])
         const records: BadFile[] = []

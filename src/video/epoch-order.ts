@@ -2,7 +2,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { VideoEntry } from './types.ts'
 
-/** A file that failed twice, and where in the run that was: from this place on its samples are left out. */
+/** A file that failed twice, and where in the run that was: from this position on its samples are left out. */
 export interface BadFile {
   readonly path: string
   readonly id: string
@@ -10,7 +10,7 @@ export interface BadFile {
   readonly reason: string
   readonly code: string
   readonly epoch: number
-  /** Place in the order of that epoch. */
+  /** Position in the order of that epoch. */
   readonly position: number
 }
 
@@ -23,7 +23,7 @@ export interface StepStart {
 /**
  * Which sample comes when.
  *
- * Epoch e visits all entries in the permutation keyed (seed, e). A file noted bad at place (e', p') is left out at every later place, and the samples behind it
+ * Epoch e visits all entries in the permutation keyed (seed, e). A file noted bad at position (e', p') is left out at every later position, and the samples after it
  * move up: none is lost, none comes twice. A step takes the next `perStep` usable samples; what is left at the end of an epoch and does not fill a step is dropped.
  * So the sequence is a function of the entries, the seed and the bad files alone.
  */
@@ -53,12 +53,12 @@ export class EpochOrder {
     this.usableCache.clear()
   }
 
-  /** Entry index at a place. */
+  /** Entry index at a position. */
   entryAt(epoch: number, position: number): number {
     return this.permutation(epoch)[position]
   }
 
-  /** Places of an epoch that are not left out, ascending. */
+  /** Positions of an epoch that are not left out, ascending. */
   usable(epoch: number): Uint32Array {
     const cached = this.usableCache.get(epoch)
     if (cached !== undefined) return cached

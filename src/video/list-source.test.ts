@@ -7,17 +7,18 @@ import { readingLines } from './reading.ts'
 import { listVideos, readVideos } from './source.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'videomae-list-'))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 
 beforeAll(() => {
-  mkdirSync(place('v/frames'), { recursive: true })
-  for (const name of ['v/a.mp4', 'v/b.mp4', 'v/id7.webm', 'v/a.mp4#0-1', 'v/café.mp4']) writeFileSync(place(name), 'x')
+  mkdirSync(inFolder('v/frames'), { recursive: true })
+  for (const name of ['v/a.mp4', 'v/b.mp4', 'v/id7.webm', 'v/a.mp4#0-1', 'v/café.mp4'])
+    writeFileSync(inFolder(name), 'x')
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const write = (content: string | Buffer, name = 'list.csv'): string => {
-  writeFileSync(place(name), content)
-  return place(name)
+  writeFileSync(inFolder(name), content)
+  return inFolder(name)
 }
 
 const messageOf = (action: () => unknown): string => {
@@ -90,7 +91,7 @@ test.each(["'v/a.mp4' 'red'\n", '“v/a.mp4”,“red”\n', '„v/a.mp4“;„r
 test('a path that no file can have is one that does not exist', () => {
   const long = 'a'.repeat(5000)
   expect(messageOf(() => listVideos(write(`path\n${long}\n`)))).toMatch(/^VIDEO_SOURCE_NOT_FOUND /)
-  symlinkSync('ring', place('ring'))
+  symlinkSync('ring', inFolder('ring'))
   expect(messageOf(() => listVideos(write('path\nring\n')))).toMatch(/^VIDEO_SOURCE_NOT_FOUND /)
 })
 
@@ -102,11 +103,11 @@ describe('accents, composed and apart', () => {
     (folderForm, fileForm) => {
       const inner = `${'für'.normalize(folderForm)}-${folderForm}${fileForm}`
       const name = 'é.mp4'.normalize(fileForm)
-      mkdirSync(place(inner), { recursive: true })
-      writeFileSync(place(inner, name), 'x')
+      mkdirSync(inFolder(inner), { recursive: true })
+      writeFileSync(inFolder(inner, name), 'x')
       for (const form of forms) {
         const { entries, sources } = readVideos(write(`path,label\n${`${inner}/é.mp4`.normalize(form)},grün\n`))
-        expect(entries.map((entry) => entry.path)).toEqual([place(inner, name)])
+        expect(entries.map((entry) => entry.path)).toEqual([inFolder(inner, name)])
         const same = folderForm === form && fileForm === form
         expect(/accents of 1 path in another Unicode form/.test(sources[0].summary)).toBe(!same)
       }
@@ -115,16 +116,16 @@ describe('accents, composed and apart', () => {
 
   test('both forms of a folder may exist, and each has its own files', () => {
     for (const form of forms) {
-      mkdirSync(place('twins', 'ä'.normalize(form)), { recursive: true })
-      writeFileSync(place('twins', 'ä'.normalize(form), `${form}.mp4`), 'x')
+      mkdirSync(inFolder('twins', 'ä'.normalize(form)), { recursive: true })
+      writeFileSync(inFolder('twins', 'ä'.normalize(form), `${form}.mp4`), 'x')
     }
     const text = forms.flatMap((form) => forms.map((file) => `twins/${'ä'.normalize(form)}/${file}.mp4`))
     const { entries, sources } = readVideos(write(`path\n${text.join('\n')}\n`))
     expect(entries.map((entry) => entry.path)).toEqual(
-      forms.map((form) => place('twins', 'ä'.normalize(form), `${form}.mp4`)),
+      forms.map((form) => inFolder('twins', 'ä'.normalize(form), `${form}.mp4`)),
     )
     expect(sources[0].repeated).toHaveLength(2)
-    const labels = listVideos(place('twins'), { labelFromFolder: true }).map(({ label }) => label)
+    const labels = listVideos(inFolder('twins'), { labelFromFolder: true }).map(({ label }) => label)
     expect(labels).toEqual(['ä'.normalize('NFC'), 'ä'.normalize('NFC')])
   })
 
@@ -178,11 +179,11 @@ describe('rows of lists', () => {
     expect(entries.map(({ path: file }) => path.relative(folder, file))).toEqual(['v/a.mp4', 'v/id7.webm'])
     expect(sources[0].summary).toMatch(/\\ read as \/ in 1 path; an extension added to 1 path/)
     expect(listVideos(write('id;label\nv/id7;Pushing something\n'))).toEqual([
-      { path: place('v/id7.webm'), id: 'v/id7', line: 2, label: 'Pushing something' },
+      { path: inFolder('v/id7.webm'), id: 'v/id7', line: 2, label: 'Pushing something' },
     ])
   })
 
-  test.each(['./v/a.mp4', 'v/../v/a.mp4', 'v//a.mp4', place('v/a.mp4'), 'v\\a.mp4', 'v/a'])(
+  test.each(['./v/a.mp4', 'v/../v/a.mp4', 'v//a.mp4', inFolder('v/a.mp4'), 'v\\a.mp4', 'v/a'])(
     'in a fixed form %s does not rename the row v/a.mp4: a second spelling is refused',
     (spelling) => {
       const rows = (...names: string[]): string =>
@@ -223,20 +224,23 @@ describe('rows of lists', () => {
     ],
     ['a file with a backslash in its name', 'w\\c.mp4', 'w/c.mp4', 'w\\c.mp4'],
   ])('in a fixed form %s does not take the place of the file of a row', (_, row, before, added) => {
-    rmSync(place('w'), { recursive: true, force: true })
+    rmSync(inFolder('w'), { recursive: true, force: true })
     const list = write(`path,label\nv/a.mp4,red\n${row},red\n`)
     const add = (name: string): void => {
-      mkdirSync(path.dirname(place(name)), { recursive: true })
-      writeFileSync(place(name), name)
+      mkdirSync(path.dirname(inFolder(name)), { recursive: true })
+      writeFileSync(inFolder(name), name)
     }
     add(before)
-    expect(listVideos(list, { fixedForm: true }).map((entry) => entry.path)).toEqual([place('v/a.mp4'), place(before)])
+    expect(listVideos(list, { fixedForm: true }).map((entry) => entry.path)).toEqual([
+      inFolder('v/a.mp4'),
+      inFolder(before),
+    ])
     add(added)
     expect(messageOf(() => readVideos(list, { fixedForm: true }))).toMatch(
       /^MANIFEST_INVALID .*list\.csv:3: expected a path that names one file/,
     )
-    rmSync(place(added), { recursive: true })
-    rmSync(place('w'), { recursive: true, force: true })
+    rmSync(inFolder(added), { recursive: true })
+    rmSync(inFolder('w'), { recursive: true, force: true })
   })
 
   test('in a fixed form a file whose name is a path with its label does not take over the row', () => {
@@ -246,24 +250,24 @@ describe('rows of lists', () => {
       ['v/a.mp4', 'blue', 'train'],
       ['v/b.mp4', 'red', 'test'],
     ])
-    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) writeFileSync(place(name), name)
+    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) writeFileSync(inFolder(name), name)
     expect(listVideos(list, { fixedForm: true })).toEqual(before)
-    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) rmSync(place(name))
+    for (const name of ['v/a.mp4 blue', 'v/a.mp4 blue train', 'v/b.mp4 red']) rmSync(inFolder(name))
   })
 
   test('in a fixed form a path with blanks has to be quoted', () => {
-    writeFileSync(place('v/my clip.mp4'), 'clip')
+    writeFileSync(inFolder('v/my clip.mp4'), 'clip')
     const bare = write('path label\nv/a.mp4 red\nv/my clip.mp4 red\n')
     expect(listVideos(bare).map(({ id }) => id)).toEqual(['v/a.mp4', 'v/my clip.mp4'])
     expect(messageOf(() => readVideos(bare, { fixedForm: true }))).toMatch(/^LIST_FORM_OPEN .*list\.csv:3/)
     const quoted = write('path label\nv/a.mp4 red\n"v/my clip.mp4" red\n')
     expect(listVideos(quoted, { fixedForm: true }).map(({ id }) => id)).toEqual(['v/a.mp4', 'v/my clip.mp4'])
-    rmSync(place('v/my clip.mp4'))
+    rmSync(inFolder('v/my clip.mp4'))
   })
 
   test('several sources: ids begin with the number of their source', () => {
     const list = write('v/a.mp4\nv/b.mp4\n')
-    const { entries, sources } = readVideos([list, place('v/a.mp4')])
+    const { entries, sources } = readVideos([list, inFolder('v/a.mp4')])
     expect(entries.map(({ id }) => id)).toEqual(['0/v/a.mp4', '0/v/b.mp4', '1/a.mp4'])
     expect(sources.map(({ kind, videos }) => [kind, videos])).toEqual([
       ['list', 2],
@@ -273,8 +277,8 @@ describe('rows of lists', () => {
 
   test('a source that is no file, or a link in a circle, is refused at once', () => {
     expect(messageOf(() => listVideos('/dev/zero'))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*pipe, socket or device/)
-    symlinkSync(place('circle'), place('circle'))
-    expect(messageOf(() => listVideos(place('circle')))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*ELOOP/)
+    symlinkSync(inFolder('circle'), inFolder('circle'))
+    expect(messageOf(() => listVideos(inFolder('circle')))).toMatch(/^VIDEO_SOURCE_UNREADABLE .*ELOOP/)
   })
 })
 

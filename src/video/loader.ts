@@ -113,7 +113,7 @@ class VideoLoader implements Loader {
   /** How the samples are shared with other ranks; null where all are decoded here. */
   private readonly rounds: SharedRounds | null
   private readonly crops: readonly CropChoice[]
-  /** Requests under way, by place. */
+  /** Requests under way, by position. */
   private readonly tasks = new Map<string, Task>()
   private readonly spare: Uint8Array[] = []
   /** Memory of batches that were given back. To fill new memory takes many times as long: the system hands it out page by page, and empties each. */
@@ -213,7 +213,11 @@ class VideoLoader implements Loader {
   }
 
   /** Decodes samples of this rank, which stay for the batch; what kept some from being decoded. */
-  private async failuresOf(rounds: SharedRounds, from: StepStart, positions: readonly SamplePosition[]): Promise<BadFile[]> {
+  private async failuresOf(
+    rounds: SharedRounds,
+    from: StepStart,
+    positions: readonly SamplePosition[],
+  ): Promise<BadFile[]> {
     this.scheduleOwn(rounds, from)
     const failures: BadFile[] = []
     for (const { epoch, position } of positions) {

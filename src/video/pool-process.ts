@@ -37,7 +37,7 @@ export interface Listener<Job> {
   up(milliseconds: number): void
   /** Room for another job. */
   free(): void
-  /** `read` copies the clips out; their place is free again when it resolves. */
+  /** `read` copies the clips out; their memory is free again when it resolves. */
   done(job: Job, result: ClipResult, read: (target: Uint8Array) => Promise<void>): void
   encoded(job: Job, result: EncodedVideo): void
   failed(job: Job, failure: Failure): void

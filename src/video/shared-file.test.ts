@@ -57,8 +57,8 @@ const make = (bytes: number) => {
 
 test('what one file was promised, the next is not', () => {
   give(10 * megabyte, 100 * megabyte)
-  const places = Array.from({ length: 6 }, () => make(4.5 * megabyte))
-  expect(places).toEqual([folders[0], ...Array.from({ length: 5 }, () => folders[1])])
+  const made = Array.from({ length: 6 }, () => make(4.5 * megabyte))
+  expect(made).toEqual([folders[0], ...Array.from({ length: 5 }, () => folders[1])])
   for (const { descriptor } of files) {
     expect(fstatSync(descriptor).size).toBe(4.5 * megabyte)
     // Nothing that a file system could compress, and so no holes.

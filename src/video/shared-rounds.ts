@@ -9,7 +9,7 @@ export interface RankShare {
   /** Clips of one rank in a round: `size` times as many make one or several whole batches of the loader. */
   readonly clips: number
   /**
-   * Give a rank that has a part of a batch whole pairs: a sample and the one at the mirrored place of the batch, so that both can be
+   * Give a rank that has a part of a batch whole pairs: a sample and the one at the mirrored index of the batch, so that both can be
    * mixed. Default: samples that lie side by side.
    */
   readonly pairs?: boolean
@@ -19,7 +19,7 @@ export interface RankShare {
   readonly commonly?: (error: object) => object
 }
 
-/** A place in the order of samples: the key of a request. */
+/** A position in the order of samples: the key of a request. */
 export interface SamplePosition {
   readonly epoch: number
   readonly position: number
@@ -35,7 +35,7 @@ export interface Round {
 
 /**
  * Rounds of a run. Every rank makes the same ones: they follow from the order of samples and from the bad files, which the ranks tell
- * each other before a round counts. A file is noted as bad in the place where one process would have met it.
+ * each other before a round counts. A file is noted as bad at the position where one process would have met it.
  */
 export class SharedRounds {
   private readonly order: EpochOrder
@@ -116,7 +116,7 @@ export class SharedRounds {
     return { positions, next: { epoch, offset } }
   }
 
-  /** The samples of this rank in the round from a place on and in some later ones, as far as there are any. */
+  /** The samples of this rank in the round from a step on and in some later ones, as far as there are any. */
   ownAhead(from: StepStart, later: number): readonly SamplePosition[] {
     const own: SamplePosition[] = []
     for (let start = from, rounds = 0; rounds <= later; rounds++) {
@@ -133,7 +133,7 @@ export class SharedRounds {
   }
 
   /**
-   * Decodes the round from a place on until no rank meets a bad file in it.
+   * Decodes the round from a step on until no rank meets a bad file in it.
    *
    * @param decode decodes samples of this rank; the files among them that cannot be read
    * @param note called for every bad file, in the order of one process

@@ -63,7 +63,7 @@ export class TrainingClips {
   /**
    * Seconds of one clip; 0 where it does not decode.
    *
-   * @param key decides the place of the clip
+   * @param key decides which frames the clip has
    * @param crops that are made of its frames
    */
   async seconds(path: string, key: number, crops: 1 | 2 = 1): Promise<number> {

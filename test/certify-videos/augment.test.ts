@@ -21,7 +21,7 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-augment-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The middle clip, two turned, four moved. */
@@ -29,15 +29,15 @@ const augment = ['shift', 'rotate'] as const
 const clips = 7
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
-  ...{ data: place('list.csv'), from: 'pixels', readout: 'hog', augment, partitions: 4, rules: ['dpa'] },
-  ...{ out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+  ...{ data: inFolder('list.csv'), from: 'pixels', readout: 'hog', augment, partitions: 4, rules: ['dpa'] },
+  ...{ out: inFolder(out), cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
 /** For what comes before the mathematics. */
 const planned = (more: Partial<CertifyVideosOptions>): CertifyVideosOptions => ({
-  ...{ data: place('list.csv'), from: 'pixels', readout: 'hog', augment },
-  ...{ cache: place('store'), threads: 1, workers: 1, processes: decoding },
+  ...{ data: inFolder('list.csv'), from: 'pixels', readout: 'hog', augment },
+  ...{ cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
@@ -45,21 +45,27 @@ let first: Awaited<ReturnType<typeof certifyVideos>>
 let training: string[]
 
 beforeAll(async () => {
-  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, seed: 1, classes: ['left', 'right'] })
+  await generateMotionDataset(inFolder('videos'), {
+    clips: 20,
+    size: 32,
+    frames: 8,
+    seed: 1,
+    classes: ['left', 'right'],
+  })
   const rows = ['left', 'right'].flatMap((label) =>
-    readdirSync(place('videos', label)).map(
+    readdirSync(inFolder('videos', label)).map(
       (name, i) => `videos/${label}/${name},${label},${i < 6 ? 'train' : 'test'}`,
     ),
   )
   training = rows.filter((row) => row.endsWith('train'))
-  writeFileSync(place('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
-  writeFileSync(place('without.csv'), `path,label,split\n${rows.filter((row) => row !== training[3]).join('\n')}\n`)
+  writeFileSync(inFolder('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  writeFileSync(inFolder('without.csv'), `path,label,split\n${rows.filter((row) => row !== training[3]).join('\n')}\n`)
   first = await certifyVideos(job('first'))
 })
 
 describe('augmentation of heads', () => {
   it('gives every training video its clips, and inputs and trusted videos one', async () => {
-    const given = planned({ trusted: place('videos') })
+    const given = planned({ trusted: inFolder('videos') })
     const { set, test } = await prepareSets(await planCertification(given), given)
     expect([set.rows, test.rows]).toEqual([training.length * clips, 8])
     for (let row = 0; row < set.rows; row += clips) {
@@ -74,16 +80,16 @@ describe('augmentation of heads', () => {
     const { certificate } = first
     expect(certificate.options).toMatchObject({ augment, clips: 1, readout: 'hog', engine: null })
     expect([certificate.trainingVideos, certificate.trainingRows]).toEqual([training.length, training.length * clips])
-    const { description } = await readEnsemble(place('first', certificate.runs[0].ensemble?.file ?? ''))
+    const { description } = await readEnsemble(inFolder('first', certificate.runs[0].ensemble?.file ?? ''))
     expect(description.features).toMatchObject({ augment, readout: 'hog', engine: null })
-    const buckets = JSON.parse(readFileSync(place('first', 'buckets-4.json'), 'utf8'))
+    const buckets = JSON.parse(readFileSync(inFolder('first', 'buckets-4.json'), 'utf8'))
     expect(buckets.assignment).toHaveLength(training.length)
     expect(buckets.sizes.every((rows: number) => rows % clips === 0)).toBe(true)
   })
 
   it('one removed video changes one base classifier', async () => {
-    const without = await certifyVideos(job('without', { data: place('without.csv') }))
-    const digests = (out: string) => readFileSync(place(out, 'learners-k4-d1.txt'), 'utf8').split('\n')
+    const without = await certifyVideos(job('without', { data: inFolder('without.csv') }))
+    const digests = (out: string) => readFileSync(inFolder(out, 'learners-k4-d1.txt'), 'utf8').split('\n')
     const [before, after] = [digests('first'), digests('without')]
     expect(before.filter((digest, i) => digest !== after[i])).toHaveLength(1)
     expect(without.certificate.trainingRows).toBe((training.length - 1) * clips)
@@ -92,7 +98,7 @@ describe('augmentation of heads', () => {
   it('changes the base classifiers, and their order in the list does not', async () => {
     const [plain, again] = [
       await certifyVideos(job('plain', { augment: undefined })),
-      await certifyVideos(job('again', { augment: ['rotate', 'shift'], cache: place('other') })),
+      await certifyVideos(job('again', { augment: ['rotate', 'shift'], cache: inFolder('other') })),
     ]
     const digest = ({ certificate }: typeof plain) => certificate.runs[0].learnersDigest
     expect(digest(plain)).not.toBe(digest(first))
@@ -101,15 +107,15 @@ describe('augmentation of heads', () => {
   })
 
   it('can be verified, also by training base classifiers again', async () => {
-    const file = place('first', 'certificate.json')
-    const options = { data: place('list.csv'), retrain: [0, 1, 2, 3], cache: place('store') }
+    const file = inFolder('first', 'certificate.json')
+    const options = { data: inFolder('list.csv'), retrain: [0, 1, 2, 3], cache: inFolder('store') }
     const { differences, checked } = await verifyCertificate(file, options)
     expect(differences).toEqual([])
     expect(checked.join('\n')).toMatch(/trained again: votes on all inputs and digests and stored weights/)
   })
 
   it('predicts new videos by their middle clip, as the certificate does', async () => {
-    const ensemble = await openCertifiedEnsemble(place('first'), { threads: 1, workers: 1 })
+    const ensemble = await openCertifiedEnsemble(inFolder('first'), { threads: 1, workers: 1 })
     try {
       const expected = first.certificate.runs[0].inputs ?? []
       const predictions = await ensemble.predict(first.plan.division.test.map((video) => video.path))
@@ -148,8 +154,8 @@ describe('augmentation of heads', () => {
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(`${name} `) })
     const plan = (more: Partial<CertifyVideosOptions>) => planCertification(planned(more))
     await expect(plan({ clips: 2 })).rejects.toThrow(refused('clips'))
-    const attentive = { from: place('videos'), readout: undefined, learner: { kind: 'attentive' } } as const
+    const attentive = { from: inFolder('videos'), readout: undefined, learner: { kind: 'attentive' } } as const
     await expect(plan(attentive)).rejects.toThrow(refused('augment'))
-    await expect(plan({ from: `untrained:${place('videos')}` })).rejects.toThrow()
+    await expect(plan({ from: `untrained:${inFolder('videos')}` })).rejects.toThrow()
   })
 })

@@ -19,13 +19,13 @@ import { pretrainOn } from './tiny-pretraining.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const [elsewhere, videos, run] = [inFolder('elsewhere'), inFolder('videos'), inFolder('run')]
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   data: videos,
   from,
-  cache: place('store'),
+  cache: inFolder('store'),
   threads: 1,
   workers: 1,
   processes: decoding,
@@ -52,8 +52,8 @@ describe('what an encoder was trained on', () => {
   })
 
   it('includes what the weights it started from were trained on', async () => {
-    await pretrainOn(path.join(videos, 'left'), place('continued'), run)
-    const outcome = await trainingManifestOf(place('continued'))
+    await pretrainOn(path.join(videos, 'left'), inFolder('continued'), run)
+    const outcome = await trainingManifestOf(inFolder('continued'))
     if (!outcome.known) throw new Error(outcome.why)
     expect(outcome.manifest.samples.size).toBe(6 + 8)
   })
@@ -63,12 +63,12 @@ describe('what an encoder was trained on', () => {
     expect(clean.encoder.trust).toBe('external')
     checkPlan(clean, 'content', ['dpa'], 'general')
 
-    const seen = await planCertification(options(place('continued')))
+    const seen = await planCertification(options(inFolder('continued')))
     expect(seen.encoder.trust).toBe('protected_set')
     expect(() => checkPlan(seen, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
     checkPlan(seen, 'content', ['dpa'], 'label_flip')
 
-    const fresh = await planCertification(options(`untrained:${place('continued')}`))
+    const fresh = await planCertification(options(`untrained:${inFolder('continued')}`))
     expect(fresh.encoder.trust).toBe('fixed')
     // In a folder per class a relabeled video would have another id, and be two units.
     await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/contains its class/)
@@ -81,10 +81,10 @@ describe('features for certificates', () => {
   it('do not depend on which other videos there are', async () => {
     const whole = await prepareSets(await planCertification(options(run)), options(run))
     const one = path.join(videos, 'right/00001.mp4')
-    const list = place('few.csv')
+    const list = inFolder('few.csv')
     const others = ['left/00000.mp4,left', 'clockwise/00002.mp4,clockwise'].map((line) => path.join(videos, line))
     writeFileSync(list, `path,label,split\n${others[0]},train\n${one},right,train\n${others[1]},test\n`)
-    const few = options(run, { data: list, cache: place('store-few') })
+    const few = options(run, { data: list, cache: inFolder('store-few') })
     const part = await prepareSets(await planCertification(few), few)
     const digest = await fileDigest(one)
     const rowOf = ({ set }: typeof part) => {
@@ -101,16 +101,16 @@ describe('features for certificates', () => {
   it('put every video on a side by its own hash: deleting one moves no other', async () => {
     const all = (await planCertification(options('pixels'))).division
     const names = [...all.train, ...all.test].map(({ path: file, label }) => `${file},${label}`).sort()
-    writeFileSync(place('half.csv'), `path,label\n${names.filter((_, i) => i % 2 === 0).join('\n')}\n`)
-    const fewer = (await planCertification(options('pixels', { data: place('half.csv') }))).division
+    writeFileSync(inFolder('half.csv'), `path,label\n${names.filter((_, i) => i % 2 === 0).join('\n')}\n`)
+    const fewer = (await planCertification(options('pixels', { data: inFolder('half.csv') }))).division
     const train = new Set(all.train.map((video) => video.digest))
     expect(fewer.train.length).toBeGreaterThan(0)
     expect(fewer.train.every((video) => train.has(video.digest))).toBe(true)
     expect(fewer.test.some((video) => train.has(video.digest))).toBe(false)
     // Nor does one that comes without a group among others that have one.
     const listed = async (lines: readonly string[]) => {
-      writeFileSync(place('grouped.csv'), `path,label,group\n${lines.join('\n')}\n`)
-      return (await planCertification(options('pixels', { data: place('grouped.csv') }))).division
+      writeFileSync(inFolder('grouped.csv'), `path,label,group\n${lines.join('\n')}\n`)
+      return (await planCertification(options('pixels', { data: inFolder('grouped.csv') }))).division
     }
     const named = names.slice(1).map((line, i) => `${line},camera ${i % 12}`)
     const before = await listed(named)
@@ -130,10 +130,10 @@ interface Audited {
 }
 
 describe('videomae certify, audit and lethal-dose', () => {
-  const common = ['--cache', place('store'), '--threads', '1', '--workers', '1', '--json', '--test-share', '0.3']
+  const common = ['--cache', inFolder('store'), '--threads', '1', '--workers', '1', '--json', '--test-share', '0.3']
 
   it('certifies predictions on videos and writes what a reader needs', async () => {
-    const out = place('certificate')
+    const out = inFolder('certificate')
     const { code, stdout, stderr } = await videomae(
       ...['certify', videos, '--from', run, '--partitions', '3,5', '--rule', 'dpa,roe,fa', '--spread', '2'],
       ...['--trusted', elsewhere, '--out', out, ...common],
@@ -159,7 +159,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     const verified = await videomae('verify', path.join(out, 'certificate.json'), '--json', '--quiet')
     expect(JSON.parse(verified.stdout)).toMatchObject({ verified: true, differences: [] })
     expect(verified.code).toBe(0)
-    await expectForgeriesFound(out, certificate, videos, place)
+    await expectForgeriesFound(out, certificate, videos, inFolder)
     expect(certificate.options).toMatchObject({ from: [run], testShare: 0.3, seed: 0, clips: 1, decoder: 'node-av' })
     expect(certificate.threat.conditions.join()).toContain('not the header, the form or the encoding of a list')
     for (const file of ['certified-accuracy.svg', 'table.md', 'buckets-3.json', 'buckets-6.json'])
@@ -167,7 +167,7 @@ describe('videomae certify, audit and lethal-dose', () => {
 
     // Again, from jobs that divide the work: the same learners, byte for byte.
     const jobs = ['certify', videos, '--from', run, '--partitions', '3,5', '--rule', 'dpa', '--trusted', elsewhere]
-    const other = [...jobs, '--out', place('jobs'), '--cache', place('jobs-store'), ...common.slice(2)]
+    const other = [...jobs, '--out', inFolder('jobs'), '--cache', inFolder('jobs-store'), ...common.slice(2)]
     for (const stage of ['features', 'learners'])
       for (const shard of ['2/2', '1/2'])
         expect((await videomae(...other, '--shard', shard, '--stage', stage)).code).toBe(0)
@@ -178,16 +178,16 @@ describe('videomae certify, audit and lethal-dose', () => {
   })
 
   it('refuses to protect the videos that the encoder was trained on', async () => {
-    await pretrainOn(videos, place('seen'))
+    await pretrainOn(videos, inFolder('seen'))
     const command = [
       'certify',
       videos,
       '--from',
-      place('seen'),
+      inFolder('seen'),
       '--partitions',
       '3',
       '--out',
-      place('refused'),
+      inFolder('refused'),
       ...common,
     ]
     const refused = await videomae(...command)
@@ -209,13 +209,13 @@ describe('videomae certify, audit and lethal-dose', () => {
     const names = (await planCertification(options('pixels'))).division
     const files = [...names.train, ...names.test].map(({ path: file, label }) => ({ file, label }))
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
-    const list = place('timed.csv')
+    const list = inFolder('timed.csv')
     const lines = files.map(({ file, label }, i) => `${file},${label},${i < 18 ? 'train' : 'test'},${day(i)}`)
     writeFileSync(list, `path,label,split,time\n${lines.join('\n')}\n`)
     // The 18 training videos are from 1 January to 21 February, one every three days. Six weeks end at 12 February.
     const command = ['certify', list, '--from', run, '--rule', 'temporal', '--partitions', '5', '--coverage', '2']
     const bounds = ['--period', '7d', '--until', '2024-02-12']
-    const out = place('temporal')
+    const out = inFolder('temporal')
     const { code, stdout, stderr } = await videomae(...command, ...bounds, '--out', out, ...common)
     expect(stderr).toContain('4 left out: 4 outside the periods')
     expect(code).toBe(0)
@@ -285,20 +285,20 @@ describe('videomae certify, audit and lethal-dose', () => {
       run,
       ...scratch,
       '--out',
-      place('scratch'),
+      inFolder('scratch'),
       ...text,
     )
     expect(code).toBe(0)
     expect(stdout).toContain(`encoder    none: each learner starts from fresh weights, of the sizes of ${run}\n`)
     const grouped = ['--rule', 'groups', '--from', run, '--from', run, '--learner', 'attentive', '--partitions', '2']
-    const refused = await videomae('certify', videos, ...grouped, '--out', place('scratch'), ...common)
+    const refused = await videomae('certify', videos, ...grouped, '--out', inFolder('scratch'), ...common)
     const { error } = JSON.parse(refused.stdout) as { error: { code: string; hint: string } }
     expect(error).toMatchObject({ code: 'LEARNER_NOT_GROUPED', hint: expect.stringContaining('ridge') })
   })
 
   it('audits with poisoned training sets', async () => {
     // All but two videos are of one class: learners of few videos agree on it, so that there are radii above 0 to check.
-    const list = place('mostly-one.csv')
+    const list = inFolder('mostly-one.csv')
     const files = ['left', 'right', 'clockwise'].flatMap((name) =>
       readdirSync(path.join(videos, name))
         .filter((file) => file.endsWith('.mp4'))
@@ -309,7 +309,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     writeFileSync(list, `path,label\n${rows.join('\n')}\n`)
     const { code, stdout, stderr } = await videomae(
       ...['audit', list, '--from', run, '--partitions', '3', '--rule', 'roe', '--trials', '6', '--attacks', '3'],
-      ...['--list-trials', '3', '--out', place('audit'), ...common],
+      ...['--list-trials', '3', '--out', inFolder('audit'), ...common],
     )
     expect(code, `${stdout}${stderr}`).toBe(0)
     const report = JSON.parse(stdout) as Audited
@@ -328,7 +328,7 @@ describe('videomae certify, audit and lethal-dose', () => {
       '--list-trials',
       '3',
       '--out',
-      place('audit-groups'),
+      inFolder('audit-groups'),
     ]
     const audited = await videomae('audit', list, '--from', run, '--partitions', '10', ...groups, ...common)
     expect(audited.code, `${audited.stdout}${audited.stderr}`).toBe(0)
@@ -345,12 +345,12 @@ describe('videomae certify, audit and lethal-dose', () => {
   it('compares predicted and measured radii of several learners', async () => {
     const { code, stdout } = await videomae(
       ...['lethal-dose', videos, '--from', run, '--from', 'pixels', '--partitions', '2,4', '--subsets', '10'],
-      ...['--out', place('dose'), ...common],
+      ...['--out', inFolder('dose'), ...common],
     )
     expect(code).toBe(0)
     const { learners } = JSON.parse(stdout) as { learners: { name: string; rows: unknown[] }[] }
     expect(learners.map(({ name }) => name)).toEqual([`${run}, ridge`, 'pixels, ridge'])
     expect(learners[1].rows).toHaveLength(2)
-    expect(existsSync(place('dose', 'lethal-dose.svg'))).toBe(true)
+    expect(existsSync(inFolder('dose', 'lethal-dose.svg'))).toBe(true)
   })
 })

@@ -20,7 +20,7 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-class-list-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const classes = ['left', 'right', 'up'] as const
 
 interface Row {
@@ -33,11 +33,11 @@ let rows: readonly Row[] = []
 let inserted: Row
 
 beforeAll(async () => {
-  mkdirSync(place('lists'))
+  mkdirSync(inFolder('lists'))
   const size = { size: 16, frames: 4 }
-  await generateMotionDataset(place('elsewhere'), { clips: 4, ...size, seed: 1, classes: ['left', 'right'] })
-  await generateMotionDataset(place('videos'), { clips: 27, ...size, seed: 2, classes: [...classes] })
-  const videos = listVideos(place('videos'), { labelFromFolder: true })
+  await generateMotionDataset(inFolder('elsewhere'), { clips: 4, ...size, seed: 1, classes: ['left', 'right'] })
+  await generateMotionDataset(inFolder('videos'), { clips: 27, ...size, seed: 2, classes: [...classes] })
+  const videos = listVideos(inFolder('videos'), { labelFromFolder: true })
   const of = (label: string, count: number, split: Row['split'], from = 0): Row[] =>
     videos
       .filter((video) => video.label === label)
@@ -53,7 +53,7 @@ beforeAll(async () => {
   inserted = { ...of('up', 1, 'train', 1)[0], label: 'aaa' }
   await pretrain(
     runSchema.parse({
-      data: { path: place('elsewhere'), samplesPerClip: 1, workers: 1 },
+      data: { path: inFolder('elsewhere'), samplesPerClip: 1, workers: 1 },
       clip: { stride: 1 },
       mask: { ratio: 0.5 },
       model: {
@@ -65,14 +65,14 @@ beforeAll(async () => {
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out: place('run'), processes: decoding },
+    { out: inFolder('run'), processes: decoding },
   )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Predictions by name, with their radii, and the names of classes. */
 async function certified(kind: LearnerKind, data: readonly Row[], declared: boolean) {
-  const list = place('lists', 'data.csv')
+  const list = inFolder('lists', 'data.csv')
   writeFileSync(
     list,
     `path,label,split\n${data.map(({ file, label, split }) => `${file},${label},${split}\n`).join('')}`,
@@ -80,9 +80,9 @@ async function certified(kind: LearnerKind, data: readonly Row[], declared: bool
   const options: CertifyVideosOptions = {
     ...{
       data: list,
-      from: place('run'),
+      from: inFolder('run'),
       learner: { kind, epochs: 1 },
-      cache: place('store'),
+      cache: inFolder('store'),
       threads: 1,
       workers: 1,
       processes: decoding,

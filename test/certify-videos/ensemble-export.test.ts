@@ -30,8 +30,8 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-export-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const [elsewhere, videos, encoder] = [place('elsewhere'), place('videos'), place('encoder')]
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const [elsewhere, videos, encoder] = [inFolder('elsewhere'), inFolder('videos'), inFolder('encoder')]
 const from = `untrained:${encoder}`
 const configuration = resolveConfiguration({
   ...{ imageSize: 32, frames: 4, patch: 16, tubelet: 2 },
@@ -52,7 +52,7 @@ const certify = (out: string, more: Partial<CertifyVideosJob> = {}): Promise<Cer
   certifyVideos({
     // More partitions than samples: some learners have none, and abstain.
     ...{ data: videos, from, partitions: 20, testShare: 0.4, rules: ['dpa', 'roe'], stride: 1 },
-    ...{ out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+    ...{ out: inFolder(out), cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
     ...more,
   })
 
@@ -97,8 +97,8 @@ describe('an exported ensemble', () => {
     ['linear', 'uint8'],
   ] as const)('of %s heads gives the certificate from %s frames', async (kind, input) => {
     const result = await certify(kind, { learner: { kind }, ...(kind === 'ridge' ? { trusted: elsewhere } : {}) })
-    const out = place(`${kind}.onnx`)
-    const written = await exportEnsemble(place(kind), { out, input })
+    const out = inFolder(`${kind}.onnx`)
+    const written = await exportEnsemble(inFolder(kind), { out, input })
     expect(written.check).toMatchObject({ clips: 8, votes: 160, differentVotes: 0 })
     expect(written.digest).toBe(result.certificate.runs[0].ensemble?.digest)
     const clips = Buffer.concat(await clipsOf(result, 32, 4))
@@ -111,7 +111,7 @@ describe('an exported ensemble', () => {
     expect(byVotes).toEqual(inputsOf(result, 'dpa'))
     expect(byVotes.some(({ abstentions }) => abstentions > 0)).toBe(true)
     // Run-Off Election needs the scores: ballots of them, with the classes that learners know.
-    const { heads } = await readEnsemble(path.join(place(kind), 'ensemble-k20-d1.safetensors'))
+    const { heads } = await readEnsemble(path.join(inFolder(kind), 'ensemble-k20-d1.safetensors'))
     const ballots = ballotsFromScores(scores, votes.inputs, votes.learners, votes.classes, { knows: heads.knows })
     expect(certifyBallots(ballots, { rule: 'roe' })).toEqual(inputsOf(result, 'roe'))
     const { metadata } = await readModel(out)
@@ -121,10 +121,10 @@ describe('an exported ensemble', () => {
 
   it('takes features where there is no encoder, and through the command', async () => {
     const result = await certify('pixels', { from: 'pixels', partitions: 4 })
-    const out = place('pixels.onnx')
-    const refused = exportEnsemble(place('pixels'), { out })
+    const out = inFolder('pixels.onnx')
+    const refused = exportEnsemble(inFolder('pixels'), { out })
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    const command = ['export', 'pixels', '--certified', place('pixels'), '--out', out, '--json']
+    const command = ['export', 'pixels', '--certified', inFolder('pixels'), '--out', out, '--json']
     const { code, stdout, stderr } = await videomae(...command, '--input', 'pooled')
     expect(code, stdout + stderr).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ input: 'pooled', check: { engine: null, votes: 32, differentVotes: 0 } })
@@ -132,13 +132,13 @@ describe('an exported ensemble', () => {
     const all = Float32Array.from(rows.flatMap((row) => [...row]))
     const { byVotes } = await certified(out, ['float32', all, [rows.length, rows[0].length]])
     expect(byVotes).toEqual(inputsOf(result, 'dpa'))
-    const other = await videomae('export', encoder, '--certified', place('pixels'), '--out', out, '--json')
+    const other = await videomae('export', encoder, '--certified', inFolder('pixels'), '--out', out, '--json')
     expect(JSON.parse(other.stdout)).toMatchObject({ error: { code: 'ENSEMBLE_MISMATCH' } })
     const both = await videomae(...command, '--fp16')
     expect(JSON.parse(both.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
     const engine = await videomae(...command, '--input', 'pooled', '--engine', 'native')
     expect(JSON.parse(engine.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
-    const predicting = openCertifiedEnsemble(place('pixels'), { engine: 'native' })
+    const predicting = openCertifiedEnsemble(inFolder('pixels'), { engine: 'native' })
     await expect(predicting).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const without = await videomae('export', encoder, '--input', 'pooled', '--json')
     expect(JSON.parse(without.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
@@ -146,9 +146,9 @@ describe('an exported ensemble', () => {
 
   it('is not written where it does not agree', async () => {
     await certify('exact', { partitions: 4 })
-    const out = place('exact.onnx')
+    const out = inFolder('exact.onnx')
     // No arithmetic gives the same last bits.
-    await expect(exportEnsemble(place('exact'), { out, tolerance: 0 })).rejects.toMatchObject({
+    await expect(exportEnsemble(inFolder('exact'), { out, tolerance: 0 })).rejects.toMatchObject({
       code: 'EXPORT_MISMATCH',
     })
     expect(existsSync(out)).toBe(false)

@@ -30,8 +30,8 @@ import { tinyRun } from './tiny-run.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const [elsewhere, videos, run] = [place('elsewhere'), place('videos'), place('run')]
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const [elsewhere, videos, run] = [inFolder('elsewhere'), inFolder('videos'), inFolder('run')]
 
 beforeAll(async () => {
   const classes = ['left', 'right', 'clockwise'] as const
@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
-  ...{ data: videos, from: run, partitions: 6, testShare: 0.4, out: place(out), cache: place('store') },
+  ...{ data: videos, from: run, partitions: 6, testShare: 0.4, out: inFolder(out), cache: inFolder('store') },
   ...{ threads: 1, workers: 1, processes: decoding },
   ...more,
 })
@@ -109,7 +109,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     const radii = result.certificate.runs.flatMap(({ inputs }) => inputs!.map(({ radius }) => radius))
     expect(Math.max(...radii)).toBeGreaterThan(0)
     // Written again by an interrupted command, or by another: the same bytes.
-    const file = place('all', 'ensemble-k6-d1.safetensors')
+    const file = inFolder('all', 'ensemble-k6-d1.safetensors')
     const before = readFileSync(file)
     await certifyVideos(job('all', { rules, spread: 2, trusted: elsewhere }))
     expect(readFileSync(file).equals(before)).toBe(true)
@@ -122,7 +122,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     const result = await certifyVideos(job(kind, { learner: { kind }, classes, rules, partitions: 20 }))
     expect(result.certificate.runs[0].emptyLearners).toBeGreaterThan(0)
     await requireSame(result, rules)
-    const file = place(kind, 'ensemble-k20-d1.safetensors')
+    const file = inFolder(kind, 'ensemble-k20-d1.safetensors')
     const [, ...fewer] = classes
     await expect(openCertifiedEnsemble(file, { rule: 'dpa', classes: fewer })).rejects.toMatchObject({
       code: 'ENSEMBLE_MISMATCH',
@@ -137,33 +137,33 @@ describe('prediction, radius and rivals are those of the certificate', () => {
   })
 
   it('by rule temporal', async () => {
-    const { division } = await planVideos({ data: videos, cache: place('store') })
+    const { division } = await planVideos({ data: videos, cache: inFolder('store') })
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
     const files = [...division.train, ...division.test]
     const lines = files.map(({ path: file, label }, i) => `${file},${label},${i < 20 ? 'train' : 'test'},${day(i)}`)
-    writeFileSync(place('timed.csv'), `path,label,split,time\n${lines.join('\n')}\n`)
+    writeFileSync(inFolder('timed.csv'), `path,label,split,time\n${lines.join('\n')}\n`)
     const periods = { until: '2024-02-12', length: '7d', coverage: 2 }
-    const timed = job('temporal', { data: place('timed.csv'), rules: ['temporal'], partitions: 5, periods })
+    const timed = job('temporal', { data: inFolder('timed.csv'), rules: ['temporal'], partitions: 5, periods })
     await requireSame(await certifyVideos(timed), ['temporal'])
   })
 
   it('by rule groups, each group with an encoder of its own', async () => {
-    const { division, classes } = await planVideos({ data: videos, cache: place('store'), testShare: 0.4 })
-    const lists = await writeGroupLists(place(), division.train, groupsOf(division.train, classes, 'content', 2), 2)
+    const { division, classes } = await planVideos({ data: videos, cache: inFolder('store'), testShare: 0.4 })
+    const lists = await writeGroupLists(inFolder(), division.train, groupsOf(division.train, classes, 'content', 2), 2)
     const { data: _, ...rest } = tinyRun('')
     const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
-    const from = await pretrainGroups(lists, configuration, place('groups'), {})
+    const from = await pretrainGroups(lists, configuration, inFolder('groups'), {})
     const grouped = { from, rules: ['groups'] as const, groups: 2, trusted: elsewhere }
     const result = await certifyVideos(job('grouped', grouped))
     expect(result.certificate.threat.encoder.trust).toBe('per_group')
     await requireSame(result, ['groups'])
-    const file = place('grouped', 'ensemble-k6-d1.safetensors')
+    const file = inFolder('grouped', 'ensemble-k6-d1.safetensors')
     const swapped = openCertifiedEnsemble(file, { encoder: [from[1], from[0]] })
     await expect(swapped).rejects.toMatchObject({ code: 'ENSEMBLE_MISMATCH' })
     await expect(openCertifiedEnsemble(file, { encoder: from[0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     // All encoders and heads in one file: its votes on the inputs are those of the certificate.
     const { test } = result.plan.division
-    const out = place('grouped.onnx')
+    const out = inFolder('grouped.onnx')
     const clips = await middleClips(test)
     const exported = await exportEnsemble(file, { out, clips })
     expect(exported.check).toMatchObject({ clips: test.length, votes: 6 * test.length, differentVotes: 0 })
@@ -185,13 +185,13 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     expect(counted.map(({ prediction, radius }) => [prediction, radius])).toEqual(
       stated.map(({ prediction, radius }) => [prediction, radius]),
     )
-    const pooled = exportEnsemble(file, { out: place('pooled.onnx'), input: 'pooled' })
+    const pooled = exportEnsemble(file, { out: inFolder('pooled.onnx'), input: 'pooled' })
     await expect(pooled).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('groups') })
   })
 })
 
 describe('what is not what was certified', () => {
-  const file = place('plain', 'ensemble-k6-d1.safetensors')
+  const file = inFolder('plain', 'ensemble-k6-d1.safetensors')
   const both = { rules: ['dpa', 'roe'] as const }
   let plain: CertifiedVideos
   beforeAll(async () => {
@@ -209,15 +209,15 @@ describe('what is not what was certified', () => {
     await refused(file, { rule, decoder: 'ffmpeg' }).toMatchObject(named('decoder'))
     await refused(file, { rule, clips: 2 }).toMatchObject(named('clips'))
     await refused(file, { rule, crops: 3 }).toMatchObject(named('crops'))
-    await refused(file, { rule, encoder: place('nowhere') }).toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
+    await refused(file, { rule, encoder: inFolder('nowhere') }).toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
     // The same weights, whose preprocessing scales pictures in another way: not a part of what the digest is of.
-    mkdirSync(place('resized'))
+    mkdirSync(inFolder('resized'))
     for (const name of ['config.json', 'model.safetensors', 'preprocessor_config.json'])
-      cpSync(path.join(run, 'step-00000002', name), place('resized', name))
-    const steps = place('resized', 'preprocessor_config.json')
+      cpSync(path.join(run, 'step-00000002', name), inFolder('resized', name))
+    const steps = inFolder('resized', 'preprocessor_config.json')
     const preprocessing = JSON.parse(readFileSync(steps, 'utf8')) as Record<string, unknown>
     writeFileSync(steps, JSON.stringify({ ...preprocessing, size: { shortest_edge: 48 } }))
-    await refused(file, { rule, encoder: place('resized') }).toMatchObject(named('size of frames'))
+    await refused(file, { rule, encoder: inFolder('resized') }).toMatchObject(named('size of frames'))
   })
 
   it('is told: another engine, whose features differ in their last bits', async () => {
@@ -233,16 +233,16 @@ describe('what is not what was certified', () => {
   })
 
   it('is found by the certificate, and another file in its place is not taken', async () => {
-    for (const where of [place('plain'), place('plain', 'certificate.json')])
+    for (const where of [inFolder('plain'), inFolder('plain', 'certificate.json')])
       await (await openCertifiedEnsemble(where, { rule: 'dpa', threads: 1 })).close()
     await certifyVideos(job('other', { ...both, seed: 5 }))
-    cpSync(place('other', 'ensemble-k6-d1.safetensors'), place('other', 'kept.safetensors'))
-    cpSync(file, place('other', 'ensemble-k6-d1.safetensors'))
-    await refused(place('other')).toMatchObject({
+    cpSync(inFolder('other', 'ensemble-k6-d1.safetensors'), inFolder('other', 'kept.safetensors'))
+    cpSync(file, inFolder('other', 'ensemble-k6-d1.safetensors'))
+    await refused(inFolder('other')).toMatchObject({
       code: 'ENSEMBLE_MISMATCH',
       message: expect.stringContaining('as the certificate says'),
     })
-    await refused(place('nowhere')).toMatchObject({ code: 'ENSEMBLE_NOT_FOUND' })
+    await refused(inFolder('nowhere')).toMatchObject({ code: 'ENSEMBLE_NOT_FOUND' })
     await refused(elsewhere).toMatchObject({ code: 'ENSEMBLE_NOT_FOUND' })
     await refused(path.join(run, 'step-00000002', 'model.safetensors')).toMatchObject({ code: 'ENSEMBLE_INVALID' })
   })
@@ -251,7 +251,7 @@ describe('what is not what was certified', () => {
     const attentive = job('attentive', { learner: { kind: 'attentive', epochs: 1 }, partitions: 2, rules: ['dpa'] })
     const { certificate } = await certifyVideos(attentive)
     expect(certificate.runs[0].ensemble).toBeNull()
-    await refused(place('attentive')).toMatchObject({
+    await refused(inFolder('attentive')).toMatchObject({
       code: 'LEARNER_NOT_KEPT',
       message: expect.stringContaining('attentive'),
       hint: expect.stringContaining('ridge'),
@@ -262,13 +262,13 @@ describe('what is not what was certified', () => {
 describe('videomae predict --certified', () => {
   it('prints class, radius and runner-up, and ends with 8 where it abstains', async () => {
     // Learners of few videos agree on a class that most are of, not on all inputs.
-    const { division } = await planVideos({ data: videos, cache: place('store') })
+    const { division } = await planVideos({ data: videos, cache: inFolder('store') })
     const rows = [...division.train, ...division.test].map(
       ({ path: file }, i) =>
-        `${path.relative(place(), file)},${i % 3 === 0 ? 'rare' : 'usual'},${i < 20 ? 'train' : 'test'}`,
+        `${path.relative(inFolder(), file)},${i % 3 === 0 ? 'rare' : 'usual'},${i < 20 ? 'train' : 'test'}`,
     )
-    writeFileSync(place('mostly.csv'), `path,label,split\n${rows.join('\n')}\n`)
-    const data = place('mostly.csv')
+    writeFileSync(inFolder('mostly.csv'), `path,label,split\n${rows.join('\n')}\n`)
+    const data = inFolder('mostly.csv')
     const result = await certifyVideos(
       job('command', { data, from: 'pixels', rules: ['dpa', 'roe'], targetClasses: ['rare'] }),
     )
@@ -277,7 +277,7 @@ describe('videomae predict --certified', () => {
     const radii = expected.map(({ radius }) => radius)
     const most = Math.max(...radii)
     expect(most).toBeGreaterThan(Math.min(...radii))
-    const command = ['predict', ...names, '--certified', place('command'), '--rule', 'roe', '--threads', '1']
+    const command = ['predict', ...names, '--certified', inFolder('command'), '--rule', 'roe', '--threads', '1']
     const gate = [...command, '--require-radius', String(most), '--target', 'rare']
     const { code, stdout } = await videomae(...gate, '--json')
     expect(code).toBe(8)
@@ -303,7 +303,7 @@ describe('videomae predict --certified', () => {
     expect(text.stdout).toContain(result.certificate.threat.claim)
     expect((await videomae(...command)).code).toBe(0)
 
-    const damaged = place('damaged.mp4')
+    const damaged = inFolder('damaged.mp4')
     writeFileSync(damaged, 'no video')
     const unreadable = await videomae(...gate, damaged, '--json')
     expect(unreadable.code).toBe(3)
@@ -318,9 +318,9 @@ describe('videomae predict --certified', () => {
     expect(await refused()).toMatchObject(invalid('--from'))
     expect(await refused('--from', run, '--rule', 'dpa')).toMatchObject(invalid('--rule'))
     expect(await refused('--from', run, '--require-radius', '1')).toMatchObject(invalid('--require-radius'))
-    expect(await refused('--from', run, '--certified', place('command'))).toMatchObject(invalid('--from'))
-    expect(await refused('--certified', place('command'), '--top', '2')).toMatchObject(invalid('--top'))
-    const other = await refused('--certified', place('command'), '--rule', 'dpa', '--decoder', 'ffmpeg')
+    expect(await refused('--from', run, '--certified', inFolder('command'))).toMatchObject(invalid('--from'))
+    expect(await refused('--certified', inFolder('command'), '--top', '2')).toMatchObject(invalid('--top'))
+    const other = await refused('--certified', inFolder('command'), '--rule', 'dpa', '--decoder', 'ffmpeg')
     expect(other).toMatchObject({ code: 'ENSEMBLE_MISMATCH' })
   })
 })

@@ -13,11 +13,11 @@ import { runAsText, runHere } from '../cli/run-here.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-forecast-'))
-const place = (name: string) => path.join(folder, name)
-const data = place('data.csv')
+const inFolder = (name: string) => path.join(folder, name)
+const data = inFolder('data.csv')
 beforeAll(async () => {
-  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
-  const videos = listVideos(place('videos'), { labelFromFolder: true })
+  await generateMotionDataset(inFolder('videos'), { clips: 20, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
+  const videos = listVideos(inFolder('videos'), { labelFromFolder: true })
   const rows = videos.map(({ path: file, label }, i) => `${file},${label},${i % 5 === 0 ? 'test' : 'train'}`)
   writeFileSync(data, `path,label,split\n${rows.join('\n')}\n`)
 })
@@ -25,7 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const job: CertifyVideosJob = {
   ...{ data, from: 'pixels', partitions: [3, 30], rules: ['dpa', 'roe', 'fa', 'roe_fa'], spread: 2 },
-  ...{ workers: 1, threads: 1, out: place('out') },
+  ...{ workers: 1, threads: 1, out: inFolder('out') },
 }
 
 it('names learners, samples, files and the largest radius of the run that follows, and writes nothing', async () => {
@@ -81,21 +81,21 @@ it('the command prints it, with a proposal from a study, and makes no folder', a
   }
   const rows = [{ partitions: 4, size: 4, measured }]
   const study = { schema: 'videomae.lethal-dose/1', learners: [{ name: 'pixels, ridge', samples: 16, rows }] }
-  writeFileSync(place('dose.json'), JSON.stringify(study))
-  const out = place('never')
+  writeFileSync(inFolder('dose.json'), JSON.stringify(study))
+  const out = inFolder('never')
   const line = `certify ${data} --from pixels --partitions 3 --out ${out} --workers 1 --threads 1 --quiet --plan`
-  const { code, document } = await runHere(`${line} --lethal-dose ${place('dose.json')} --require certified@1>=0.5`)
+  const { code, document } = await runHere(`${line} --lethal-dose ${inFolder('dose.json')} --require certified@1>=0.5`)
   expect(code).toBe(0)
   expect(document).toMatchObject({
     schema: 'videomae.certification-plan/1',
     ensembles: [{ name: 'k3-d1', largestRadius: { dpa: 1, roe: 1 } }],
     proposal: { best: { partitions: 4, samples: 4, meets: true } },
   })
-  const none = `--lethal-dose ${place('dose.json')} --require certified@3>=0.5`
+  const none = `--lethal-dose ${inFolder('dose.json')} --require certified@3>=0.5`
   const { code: asText, text } = await runAsText(`${line} ${none}`)
   expect([asText, text]).toEqual([6, expect.stringMatching(/proposed {2}nothing[\s\S]*REQUIREMENT_NOT_MET/)])
   expect(existsSync(out)).toBe(false)
   const refused = await runHere(`${line} --require accuracy>=0.5`)
   expect([refused.code, refused.document.error?.code]).toEqual([2, 'INVALID_ARGUMENT'])
-  expect(readFileSync(place('dose.json'), 'utf8')).toBe(JSON.stringify(study))
+  expect(readFileSync(inFolder('dose.json'), 'utf8')).toBe(JSON.stringify(study))
 })

@@ -9,20 +9,20 @@ import type { VideoCertificate } from '../../src/certify/videos/video-certificat
 /**
  * @param out folder of the certificate
  * @param videos folder that was certified
- * @param place path of a temporary file or folder
+ * @param location path of a temporary file or folder
  */
 export async function expectForgeriesFound(
   out: string,
   certificate: VideoCertificate,
   videos: string,
-  place: (name: string) => string,
+  location: (name: string) => string,
 ): Promise<void> {
   // And with the videos: which are protected, which predicted as what, and the partition of each.
   const file = path.join(out, 'certificate.json')
   const whole = await verifyCertificate(file, { data: videos })
   expect(whole.differences).toEqual([])
   expect(whole.checked.join()).toContain('the partition of each video')
-  const others = place('other-videos')
+  const others = location('other-videos')
   cpSync(videos, others, { recursive: true })
   const { assignment } = JSON.parse(readFileSync(path.join(out, 'buckets-5.json'), 'utf8'))
   const [[protectedId, bucket]] = assignment
@@ -31,7 +31,7 @@ export async function expectForgeriesFound(
   // Their contents are others, so some are in another partition, or on the other side.
   expect(changed.differencesFound).toBeGreaterThan(0)
   expect(() => assertVerified(changed)).toThrow(/value\(s\) differ/)
-  const moved = place('moved')
+  const moved = location('moved')
   cpSync(out, moved, { recursive: true, filter: (source) => !source.includes('store') })
   const forged = JSON.parse(readFileSync(path.join(moved, 'buckets-5.json'), 'utf8'))
   forged.assignment[0][1] = (bucket + 1) % 5

@@ -10,12 +10,12 @@ import { optionsWith } from '../cli/options-with.ts'
 vi.setConfig({ testTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-group-plan-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Only digests are looked at here, so any bytes will do. */
 const clips = Array.from({ length: 16 }, (_, i) => {
-  writeFileSync(place(`clip-${i}.mp4`), `content ${i}`)
+  writeFileSync(inFolder(`clip-${i}.mp4`), `content ${i}`)
   return `clip-${i}.mp4`
 })
 
@@ -24,8 +24,8 @@ function list(name: string, labelOf: (i: number) => string, groupOf?: (i: number
     const group = groupOf === undefined ? '' : `,${groupOf(i)}`
     return `${clip},${labelOf(i)},${i % 4 === 0 ? 'test' : 'train'}${group}`
   })
-  writeFileSync(place(name), `path,label,split${groupOf === undefined ? '' : ',group'}\n${rows.join('\n')}\n`)
-  return place(name)
+  writeFileSync(inFolder(name), `path,label,split${groupOf === undefined ? '' : ',group'}\n${rows.join('\n')}\n`)
+  return inFolder(name)
 }
 
 const plain = list('plain.csv', (i) => (i % 2 === 0 ? 'walk' : 'run'))
@@ -33,7 +33,7 @@ const unlabeled = list('unlabeled.csv', (i) => (i === 5 ? '' : i % 2 === 0 ? 'wa
 
 let runs = 0
 async function refusal(data: string, more: Partial<CertifyCommandOptions>) {
-  const out = place(`out-${runs++}`)
+  const out = inFolder(`out-${runs++}`)
   const options = {
     rule: 'groups',
     groups: 2,
@@ -88,7 +88,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
   })
 
   it('one id with several sources', async () => {
-    const split = place('split.csv')
+    const split = inFolder('split.csv')
     const parts = (i: number) =>
       i === 5
         ? `${clips[5]},0,1,a,walk,train\n${clips[5]},1,2,b,walk,train`
@@ -101,8 +101,8 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
     expect(await refusal(plain, { groupRecipe: 'no-such-recipe' })).toMatchObject({
       message: expect.stringContaining('no-such-recipe'),
     })
-    writeFileSync(place('continued.yaml'), 'model:\n  from: checkpoints/run\n')
-    expect(await refusal(plain, { groupRecipe: place('continued.yaml') })).toMatchObject({
+    writeFileSync(inFolder('continued.yaml'), 'model:\n  from: checkpoints/run\n')
+    expect(await refusal(plain, { groupRecipe: inFolder('continued.yaml') })).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('model.from'),
     })
@@ -111,7 +111,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
 
 it('lists of groups hold every protected video once; rows without a label are in none', async () => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-  const out = place('lists')
+  const out = inFolder('lists')
   const options = { rule: 'groups', groups: 2, stage: 'groups', quiet: true, json: true } as const
   await certifyCommand(unlabeled, optionsWith(certify, { ...options, out })).finally(() => write.mockRestore())
   const names = readdirSync(path.join(out, 'groups')).sort()

@@ -26,23 +26,23 @@ import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const videos = place('videos')
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const videos = inFolder('videos')
 
 const pretrainOn = (data: string, out: string, seed: number) =>
   pretrain(runSchema.parse(tinyRun(data, { seed })), { out, processes: decoding })
 
 beforeAll(async () => {
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(inFolder('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 12, size: 32, frames: 8, seed: 2, classes })
-  await pretrainOn(place('elsewhere'), place('first'), 0)
-  await pretrainOn(place('elsewhere'), place('second'), 1)
+  await pretrainOn(inFolder('elsewhere'), inFolder('first'), 0)
+  await pretrainOn(inFolder('elsewhere'), inFolder('second'), 1)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
-  ...{ data: videos, from: place(from), cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  ...{ data: videos, from: inFolder(from), cache: inFolder('store'), threads: 1, workers: 1, testShare: 0.3 },
   processes: decoding,
   ...more,
 })
@@ -61,7 +61,7 @@ const plan: EnsemblePlan = { by: 'content', learners: 2, threads: 1 }
 describe('learners that are kept', () => {
   it.each(['attentive', 'full'] as const)('are of one encoder: %s', async (kind) => {
     const [first, second] = [await prepared(kind, 'first'), await prepared(kind, 'second')]
-    const directory = place(`learners-${kind}`)
+    const directory = inFolder(`learners-${kind}`)
     const share = (index: number) => ({ ...plan, directory, shard: { index, count: 2 } })
     await first.learners.train(first.set, share(0))
     const refused = { code: 'STORE_MISMATCH', hint: expect.stringContaining('encoder') }
@@ -78,14 +78,14 @@ describe('learners that are kept', () => {
 
   it('do not depend on the weights of an encoder of which only the sizes count', async () => {
     const [first, second] = [await prepared('scratch', 'first'), await prepared('scratch', 'second')]
-    const directory = place('learners-scratch')
+    const directory = inFolder('learners-scratch')
     const { records } = await first.learners.train(first.set, { ...plan, directory })
     const again = await second.learners.train(second.set, { ...plan, directory })
     expect([again.resumed, again.records]).toEqual([2, records])
   })
 
   it('heads are of one encoder, too', async () => {
-    const directory = place('heads')
+    const directory = inFolder('heads')
     const learners = headLearners({ kind: 'ridge' })
     const sets = async (from: string) => prepareSets(await planCertification(options(from)), options(from))
     await learners.train((await sets('first')).set, { ...plan, directory })
@@ -97,8 +97,8 @@ describe('learners that are kept', () => {
 
 describe('features that are kept', () => {
   it('of clips that shared a run, or from another engine or decoder, are not those of a certificate', async () => {
-    const cache = place('shared-store')
-    const source = await openEncoder(place('first'))
+    const cache = inFolder('shared-store')
+    const source = await openEncoder(inFolder('first'))
     const entries = listVideos(videos)
     const many = { cache, threads: 1, workers: 1, processes: decoding }
     const computedBy = async (more: object) => (await computeFeatures(source, entries, { ...many, ...more })).computed
@@ -124,8 +124,8 @@ describe('a lethal-dose study', () => {
   afterEach(() => void vi.restoreAllMocks())
 
   it('says what its radii are a promise against, for each encoder', async () => {
-    const out = place('dose')
-    await lethalDoseCommand(videos, optionsWith(lethalDose, { ...study, from: [place('first'), 'pixels'], out }))
+    const out = inFolder('dose')
+    await lethalDoseCommand(videos, optionsWith(lethalDose, { ...study, from: [inFolder('first'), 'pixels'], out }))
     const { learners } = JSON.parse(readFileSync(path.join(out, 'lethal-dose.json'), 'utf8')) as LethalDoseReport
     expect(learners.map(({ threat }) => [threat?.threat, threat?.encoder.trust, threat?.encoder.overlap])).toEqual([
       ['general', 'external', 0],
@@ -137,11 +137,11 @@ describe('a lethal-dose study', () => {
   })
 
   it('refuses what the encoder does not allow, as a certificate does', async () => {
-    await pretrainOn(videos, place('seen'), 0)
-    const wanted = optionsWith(lethalDose, { ...study, from: ['pixels', place('seen')], out: place('dose-seen') })
+    await pretrainOn(videos, inFolder('seen'), 0)
+    const wanted = optionsWith(lethalDose, { ...study, from: ['pixels', inFolder('seen')], out: inFolder('dose-seen') })
     await expect(lethalDoseCommand(videos, wanted)).rejects.toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
     await lethalDoseCommand(videos, { ...wanted, threat: 'label_flip' })
-    const table = readFileSync(path.join(place('dose-seen'), 'lethal-dose.md'), 'utf8')
+    const table = readFileSync(path.join(inFolder('dose-seen'), 'lethal-dose.md'), 'utf8')
     expect(table).toContain('encoder protected_set')
     expect(table).toContain('the videos themselves are trusted')
   })

@@ -29,19 +29,19 @@ import { decoding } from '../support/decoding.ts'
 import { tinyRun } from './tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const [videos, run] = [place('videos'), place('run')]
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const [videos, run] = [inFolder('videos'), inFolder('run')]
 
 beforeAll(async () => {
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(inFolder('elsewhere'), { clips: 4, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(videos, { clips: 18, size: 32, frames: 8, seed: 2, classes })
-  await pretrain(runSchema.parse(tinyRun(place('elsewhere'))), { out: run, processes: decoding })
+  await pretrain(runSchema.parse(tinyRun(inFolder('elsewhere'))), { out: run, processes: decoding })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
-  ...{ data: videos, from: run, learner, cache: place('store'), threads: 1, workers: 1, testShare: 0.3 },
+  ...{ data: videos, from: run, learner, cache: inFolder('store'), threads: 1, workers: 1, testShare: 0.3 },
   processes: decoding,
   // Declared, so that their indices are 0 and 1.
   classes: ['left', 'right'],
@@ -95,7 +95,7 @@ describe.each([
 ] as const)('learners of kind $kind', (learner) => {
   it('depend on their own videos and number alone, and are kept', async () => {
     const { learners, set, test } = await prepared(learner)
-    const directory = place(`kept-${learner.kind}`)
+    const directory = inFolder(`kept-${learner.kind}`)
     const first = await learners.train(set, { ...plan, directory })
     // Deleting one video changes one learner; which of the others are trained beside it, or before, changes none.
     const fewer = await learners.train(without(set, 0), plan)
@@ -112,7 +112,7 @@ describe.each([
     expect(inTurn.records).toEqual(first.records)
     const shapes = learner.kind === 'attentive' ? new Set(first.records.map(({ samples }) => samples)).size : 1
     expect(opened()).toBe(shapes)
-    const share = { directory: place(`alone-${learner.kind}`), shard: { index: 2, count: 3 } }
+    const share = { directory: inFolder(`alone-${learner.kind}`), shard: { index: 2, count: 3 } }
     const alone = await learners.train(set, { ...plan, ...share })
     expect(alone.records).toEqual([first.records[2]])
     const again = await learners.train(set, { ...plan, directory })
@@ -144,7 +144,7 @@ describe('the family', () => {
   it('trains shares apart, repairs a damaged learner, and names what is missing', async () => {
     const { set } = await prepared({ kind: 'attentive', epochs: 1 })
     const family = engineLearners(recorder, 5)
-    const directory = place('shares')
+    const directory = inFolder('shares')
     const whole = await family.train(set, { ...plan, learners: 4 })
     await family.train(set, { ...plan, learners: 4, directory, shard: { index: 1, count: 2 } })
     await expect(family.merge(set, { ...plan, learners: 4, directory })).rejects.toThrow(/2 are missing: 0, 1/)
@@ -195,7 +195,7 @@ describe('the family', () => {
       partitions: 3,
       threads: 1,
       threat,
-      directory: place('spread'),
+      directory: inFolder('spread'),
     } as const
     const runsOf = async (rules: readonly Rule[], d?: number) =>
       (await certify(set, test, { ...declared, rules, spread: d })).certificate.runs
@@ -212,7 +212,7 @@ describe('the family', () => {
   it('goes through certify and audit: no learner changes that should not', async () => {
     const { set, test, encoder } = await prepared({ kind: 'attentive', epochs: 1 })
     const { learners } = await prepared({ kind: 'attentive', epochs: 1 })
-    const directory = place('certified')
+    const directory = inFolder('certified')
     const wanted = { learners, by: 'content', partitions: 3, rules: ['dpa', 'roe'], seeds: 2, threads: 2 } as const
     const declared = { ...wanted, threat: { threat: 'general', encoder }, directory } as const
     await trainShare(set, declared, { index: 0, count: 2 })
@@ -252,10 +252,10 @@ describe('an encoder for each group', () => {
     const all = options({ kind: 'ridge' }, { from: [] })
     const { division, classes } = await planVideos(all)
     const groupOf = groupsOf(division.train, classes, 'content', 2)
-    const lists = await writeGroupLists(place(), division.train, groupOf, 2)
+    const lists = await writeGroupLists(inFolder(), division.train, groupOf, 2)
     const { data: _, ...rest } = tinyRun('')
     const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
-    const from = await pretrainGroups(lists, configuration, place('groups'), {})
+    const from = await pretrainGroups(lists, configuration, inFolder('groups'), {})
     const wanted = { ...all, from }
     const grouped = await planCertification(wanted)
     expect(grouped.encoder).toMatchObject({ trust: 'per_group', labelsUsed: false })

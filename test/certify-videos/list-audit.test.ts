@@ -13,8 +13,8 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-list-audit-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const videos = place('videos')
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const videos = inFolder('videos')
 beforeAll(async () => {
   await generateMotionDataset(videos, { clips: 30, size: 16, frames: 4, seed: 3, classes: ['left', 'right'] })
 })
@@ -24,14 +24,14 @@ const options = (data: string, more: Partial<ListAuditOptions> = {}): ListAuditO
   videos: {
     data,
     from: 'pixels',
-    cache: place('store'),
+    cache: inFolder('store'),
     workers: 1,
     threads: 1,
     learner: { kind: 'nearest_mean' },
     processes: decoding,
   },
   ...{ rules: ['dpa', 'roe', 'fa'], partitions: 6, spread: 2, threat: 'general', trials: 3, threads: 1 },
-  folder: place('attacked'),
+  folder: inFolder('attacked'),
   ...more,
 })
 
@@ -39,8 +39,8 @@ function list(name: string, splitOf: (i: number) => string): string {
   const rows = listVideos(videos, { labelFromFolder: true }).map(
     ({ path: file, label = '' }, i) => `${file},${label},${splitOf(i)}`,
   )
-  writeFileSync(place(name), `path,label,split\n${rows.join('\n')}\n`)
-  return place(name)
+  writeFileSync(inFolder(name), `path,label,split\n${rows.join('\n')}\n`)
+  return inFolder(name)
 }
 
 describe('certificates of videos', () => {
@@ -51,14 +51,14 @@ describe('certificates of videos', () => {
       expect(report.checkedPredictions).toBeGreaterThan(0)
       expect(Object.values(report.acts).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3)
     }
-    expect(existsSync(place('attacked'))).toBe(false)
+    expect(existsSync(inFolder('attacked'))).toBe(false)
   })
 
   it('stand odd names of files in a list that is separated by blanks', async () => {
     const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }, i) =>
       [file, label, i % 4 === 0 ? 'test' : 'train'].join(' '),
     )
-    const data = place('separated by blanks.txt')
+    const data = inFolder('separated by blanks.txt')
     writeFileSync(data, `${['path', 'label', 'split'].join(' ')}\n${rows.join('\n')}\n`)
     const lists = new Set<string>()
     const certified: ListAuditOptions['certified'] = async (attacked, given) => {
@@ -77,7 +77,7 @@ describe('certificates of videos', () => {
 
   it('are found out where a file without a row takes over the row of another', async () => {
     const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }) => `${file} ${label}`)
-    const data = place('taken.txt')
+    const data = inFolder('taken.txt')
     writeFileSync(data, `path label\n${rows.join('\n')}\n`)
     // Reads a list without fixed form: the longest beginning of a row that exists is its path.
     const certified: ListAuditOptions['certified'] = async (attacked) => {
@@ -165,10 +165,10 @@ describe('the white-box certificate of ridge heads', () => {
 
 describe('videomae audit', () => {
   const command = ['audit', videos, '--from', 'pixels', '--learner', 'nearest_mean', '--threads', '1', '--workers', '1']
-  const common = [...command, '--cache', place('store'), '--trials', '3', '--attacks', '2', '--json']
+  const common = [...command, '--cache', inFolder('store'), '--trials', '3', '--attacks', '2', '--json']
 
   it('attacks rows and files, too, and counts what it did', async () => {
-    const killed = place('audit', 'attacked-2147483647') // of a process that is gone
+    const killed = inFolder('audit', 'attacked-2147483647') // of a process that is gone
     mkdirSync(killed, { recursive: true })
     const { code, stdout } = await videomae(
       ...common,
@@ -179,7 +179,7 @@ describe('videomae audit', () => {
       '--list-trials',
       '2',
       '--out',
-      place('audit'),
+      inFolder('audit'),
     )
     expect(code).toBe(0)
     const { lists } = JSON.parse(stdout) as {
@@ -193,13 +193,13 @@ describe('videomae audit', () => {
     const data = list('white-box.csv', (i) => (i % 3 === 0 ? 'test' : 'train'))
     const ridge = ['audit', data, '--from', 'pixels', '--white-box', '--threads', '1', '--workers', '1', '--json']
     const few = ['--trials', '2', '--attacks', '1', '--partitions', '3', '--list-trials', '4']
-    const audited = await videomae(...ridge, ...few, '--cache', place('store'), '--out', place('white-box'))
+    const audited = await videomae(...ridge, ...few, '--cache', inFolder('store'), '--out', inFolder('white-box'))
     expect(audited.code, audited.stdout).toBe(0)
     const { labelFlips } = JSON.parse(audited.stdout) as { labelFlips: object }
     expect(labelFlips).toMatchObject({ trials: 4, threat: 'label_flip', violations: [] })
-    const folder = await videomae(...common, '--learner', 'ridge', '--white-box', '--out', place('refused'))
+    const folder = await videomae(...common, '--learner', 'ridge', '--white-box', '--out', inFolder('refused'))
     expect(folder.stdout).toContain('ROWS_WITHOUT_CLASS')
-    const other = await videomae(...common, '--white-box', '--out', place('refused'))
+    const other = await videomae(...common, '--white-box', '--out', inFolder('refused'))
     expect(other).toMatchObject({ code: 2, stdout: expect.stringContaining('ridge heads') })
   })
 
@@ -212,15 +212,15 @@ describe('videomae audit', () => {
       '--list-trials',
       '1',
       '--out',
-      place('none'),
+      inFolder('none'),
     )
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_NOTHING_CHECKED' } })
     expect(code).toBe(7)
-    expect(existsSync(place('none', 'audit.json'))).toBe(true)
+    expect(existsSync(inFolder('none', 'audit.json'))).toBe(true)
   })
 
   it('does not pass where no claim holds with the encoder', async () => {
-    const out = place('no-claim')
+    const out = inFolder('no-claim')
     await expect(
       auditVideos({ data: videos, from: 'pixels', labelsUsed: true, listTrials: 0, out }),
     ).rejects.toMatchObject({

@@ -107,25 +107,25 @@ export const known = async (checkpoint: string) => {
 /** A folder with a run on the videos of `elsewhere`, videos to test on in `inputs`, and whatever a test puts there. */
 export function manifestFolder() {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-manifest-'))
-  const place = (...parts: string[]) => path.join(folder, ...parts)
+  const inFolder = (...parts: string[]) => path.join(folder, ...parts)
   async function dataset(name: string, seed: number): Promise<string[]> {
-    await generateMotionDataset(place(name), { clips: 6, size: 32, frames: 8, seed, classes })
-    return videosIn(place(name))
+    await generateMotionDataset(inFolder(name), { clips: 6, size: 32, frames: 8, seed, classes })
+    return videosIn(inFolder(name))
   }
 
   const options = (from: string, data: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
-    ...{ data, from, cache: place('store'), threads: 1, workers: 1, test: place('inputs'), classes },
+    ...{ data, from, cache: inFolder('store'), threads: 1, workers: 1, test: inFolder('inputs'), classes },
     processes: decoding,
     ...more,
   })
 
   /** A list of these files, all of one class each by turns. */
   function listOf(name: string, files: readonly string[]): string {
-    writeFileSync(place(name), `path,label\n${files.map((file, i) => `${file},${classes[i % 2]}`).join('\n')}\n`)
-    return place(name)
+    writeFileSync(inFolder(name), `path,label\n${files.map((file, i) => `${file},${classes[i % 2]}`).join('\n')}\n`)
+    return inFolder(name)
   }
   return {
-    place,
+    inFolder,
     dataset,
     options,
     listOf,
@@ -133,7 +133,7 @@ export function manifestFolder() {
     async fill(): Promise<void> {
       await dataset('elsewhere', 1)
       await dataset('inputs', 99)
-      await pretrainOn(place('elsewhere'), place('run'))
+      await pretrainOn(inFolder('elsewhere'), inFolder('run'))
     },
     remove: (): void => rmSync(folder, { recursive: true, force: true }),
   }

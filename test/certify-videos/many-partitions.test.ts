@@ -11,23 +11,23 @@ import { videomae } from '../cli/run-program.ts'
 vi.setConfig({ testTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-many-partitions-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('500 partitions of 12 videos: warned of on stderr, beside the table and in the certificate', async () => {
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('videos'), { clips: 12, size: 16, frames: 4, seed: 4, classes })
+  await generateMotionDataset(inFolder('videos'), { clips: 12, size: 16, frames: 4, seed: 4, classes })
   const { code, stdout, stderr } = await videomae(
-    ...['certify', place('videos'), '--from', 'pixels', '--partitions', '500', '--rule', 'dpa'],
-    ...['--threads', '1', '--workers', '1', '--out', place('out')],
+    ...['certify', inFolder('videos'), '--from', 'pixels', '--partitions', '500', '--rule', 'dpa'],
+    ...['--threads', '1', '--workers', '1', '--out', inFolder('out')],
   )
   expect(code, stderr).toBe(0)
-  const certificate = JSON.parse(readFileSync(place('out', 'certificate.json'), 'utf8')) as VideoCertificate
+  const certificate = JSON.parse(readFileSync(inFolder('out', 'certificate.json'), 'utf8')) as VideoCertificate
   const { trainingVideos, runs } = certificate
   const [run] = runs
   // At most one learner for each video has anything to say.
   expect(trainingVideos).toBeLessThan(12)
-  const { sizes } = JSON.parse(readFileSync(place('out', 'buckets-500.json'), 'utf8')) as { sizes: number[] }
+  const { sizes } = JSON.parse(readFileSync(inFolder('out', 'buckets-500.json'), 'utf8')) as { sizes: number[] }
   const empty = sizes.filter((size) => size === 0).length
   const warnings = [
     `K = 500 partitions of ${trainingVideos} units (what one poison is): at least ${500 - trainingVideos} partitions have no training sample`,

@@ -24,15 +24,15 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-non-square-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 beforeAll(async () => {
   const configuration = tinyConfiguration({ imageSize: [8, 16] })
   const state = shakenState(parameterShapes(configuration, 'encoder'))
-  await saveCheckpointDirectory(place('checkpoint'), { configuration, kind: 'encoder', state })
+  await saveCheckpointDirectory(inFolder('checkpoint'), { configuration, kind: 'encoder', state })
   for (const kind of ['left', 'up'] as const) {
-    mkdirSync(place('data', kind), { recursive: true })
+    mkdirSync(inFolder('data', kind), { recursive: true })
     for (let i = 0; i < 6; i++) {
       const [width, height] = [
         [16, 8],
@@ -40,13 +40,13 @@ beforeAll(async () => {
         [32, 48],
       ][i % 3]
       const clip = renderMotionClip(kind, new RandomStream(i, kind), { width, height, frames: 8 })
-      await encodeVideo(place('data', kind, `${i}.mp4`), clip, { width, height, framesPerSecond: 8 })
+      await encodeVideo(inFolder('data', kind, `${i}.mp4`), clip, { width, height, framesPerSecond: 8 })
     }
   }
 })
 
 const options = (learner: LearnerOptions): CertifyVideosOptions => ({
-  ...{ data: place('data'), from: place('checkpoint'), learner, cache: place('store') },
+  ...{ data: inFolder('data'), from: inFolder('checkpoint'), learner, cache: inFolder('store') },
   ...{ threads: 1, workers: 1, testShare: 0.3, engine: 'reference', processes: decoding },
 })
 
@@ -54,9 +54,9 @@ it('features are those of the encoder on the middle clip of each video', async (
   const given = options({ kind: 'ridge' })
   const plan = await planCertification(given)
   const { set } = await prepareSets(plan, given)
-  const encoder = await openEncoder(place('checkpoint'))
+  const encoder = await openEncoder(inFolder('checkpoint'))
   const shared = {
-    cache: place('other-store'),
+    cache: inFolder('other-store'),
     threads: 1,
     workers: 1,
     engine: 'reference',
@@ -80,7 +80,7 @@ it.each(['attentive', 'full', 'scratch'] as const)('%s learners are trained and 
   const plan = await planCertification(given)
   const { certificate } = await prepareLearners(plan, given, ({ set, test, learners }) =>
     certify(set, test, {
-      ...{ learners, partitions: [2], rules: ['dpa'], by: 'content', threads: 1, directory: place(kind) },
+      ...{ learners, partitions: [2], rules: ['dpa'], by: 'content', threads: 1, directory: inFolder(kind) },
       threat: { threat: 'general', encoder: plan.encoder },
     }),
   )
@@ -106,7 +106,7 @@ function colorAt(x: number, y: number, { from, size }: (typeof shown)[number]): 
 /** A file of 8 frames with these colors. */
 async function colors(kind: (typeof shown)[number]) {
   const [width, height] = kind.video
-  const file = place(`colors-${width}-${height}.mp4`)
+  const file = inFolder(`colors-${width}-${height}.mp4`)
   const frame = Array.from({ length: height }, (_, y) =>
     Array.from({ length: width }, (_, x) => colorAt(x, y, kind)),
   ).flat(2)
@@ -119,8 +119,8 @@ it.each(shown)(
   'learners on frames see the middle of a video of $video, in the proportions of the encoder',
   async (kind) => {
     const video = await colors(kind)
-    const encoder = await openEncoder(place('checkpoint'))
-    const opened = await openFrames(encoder, [video], { cache: place('colors'), workers: 1 })
+    const encoder = await openEncoder(inFolder('checkpoint'))
+    const opened = await openFrames(encoder, [video], { cache: inFolder('colors'), workers: 1 })
     const content = { key: video.digest, noise: null }
     const sampling = { kind: 'dense', stride: 1, fps: null } as const
     let clips = 0
@@ -144,10 +144,10 @@ it.each(shown)(
 
 it.each(shown.slice(1))('learners on tokens see the same of a video of $video', async (kind) => {
   const video = await colors(kind)
-  const encoder = await openEncoder(place('checkpoint'))
+  const encoder = await openEncoder(inFolder('checkpoint'))
   // What `attentive` learners read.
   const options = {
-    ...{ cache: place('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1, processes: decoding },
+    ...{ cache: inFolder('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1, processes: decoding },
   } as const
   const { store } = await computeFeatures(encoder, [video], { ...options, kind: 'tokens', batch: 1 })
   const found = await store.read(video.digest)

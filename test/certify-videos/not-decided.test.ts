@@ -13,17 +13,17 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-not-decided-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('a file that changes between its digest and its decoding ends the certification; the next one takes it as it is', async () => {
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('videos'), { clips: 8, size: 32, frames: 8, seed: 1, classes })
-  await generateMotionDataset(place('others'), { clips: 1, size: 32, frames: 8, seed: 2, classes: ['left'] })
+  await generateMotionDataset(inFolder('videos'), { clips: 8, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(inFolder('others'), { clips: 1, size: 32, frames: 8, seed: 2, classes: ['left'] })
   const options = {
-    data: place('videos'),
+    data: inFolder('videos'),
     from: 'pixels',
-    cache: place('store'),
+    cache: inFolder('store'),
     threads: 1,
     workers: 1,
     processes: decoding,
@@ -31,10 +31,10 @@ it('a file that changes between its digest and its decoding ends the certificati
   }
   const plan = await planCertification(options)
   const [changed] = plan.division.train
-  const [other] = readdirSync(place('others'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  const [other] = readdirSync(inFolder('others'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.mp4'),
   )
-  await cp(place('others', other), changed.path)
+  await cp(inFolder('others', other), changed.path)
   await expect(prepareSets(plan, options)).rejects.toMatchObject({
     ...{ code: 'VIDEO_NOT_DECIDED', exit: 'environment' },
     message: expect.stringContaining(changed.id),

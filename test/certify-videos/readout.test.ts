@@ -30,7 +30,7 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-readout-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** 2 x 2 x 4 tokens. */
@@ -38,22 +38,22 @@ const configuration = tinyConfiguration({ imageSize: [8, 16] })
 const state = shakenState(parameterShapes(configuration, 'encoder'))
 
 beforeAll(async () => {
-  await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'encoder', state })
+  await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, seed: 1, classes })
-  await generateMotionDataset(place('elsewhere'), { clips: 6, size: 32, frames: 8, seed: 2, classes })
+  await generateMotionDataset(inFolder('videos'), { clips: 20, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(inFolder('elsewhere'), { clips: 6, size: 32, frames: 8, seed: 2, classes })
 })
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
-  ...{ data: place('videos'), from: place('encoder'), partitions: 4, rules: ['dpa'], testShare: 0.4, stride: 1 },
-  ...{ trust: 'public', out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+  ...{ data: inFolder('videos'), from: inFolder('encoder'), partitions: 4, rules: ['dpa'], testShare: 0.4, stride: 1 },
+  ...{ trust: 'public', out: inFolder(out), cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
 /** The same videos, for what comes before the mathematics. */
 const planned = (more: Partial<CertifyVideosOptions>): CertifyVideosOptions => ({
-  ...{ data: place('videos'), from: place('encoder'), testShare: 0.4, stride: 1, trust: 'public' },
-  ...{ cache: place('store'), threads: 1, workers: 1, processes: decoding },
+  ...{ data: inFolder('videos'), from: inFolder('encoder'), testShare: 0.4, stride: 1, trust: 'public' },
+  ...{ cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
@@ -90,7 +90,7 @@ async function requireSamePredictions(result: CertifiedVideos): Promise<void> {
 
 /** Votes of an exported file on the clips of a certificate. */
 async function requireSameVotes(result: CertifiedVideos, input: 'uint8' | 'float32', geometry: PatchGeometry) {
-  const out = place(`${path.basename(path.dirname(result.files[0]))}-${input}.onnx`)
+  const out = inFolder(`${path.basename(path.dirname(result.files[0]))}-${input}.onnx`)
   await exportEnsemble(path.dirname(result.files[0]), { out, input })
   const paths = result.plan.division.test.map((video) => video.path)
   const clips = new Uint8Array(Buffer.concat(await clipsOf(paths, geometry)))
@@ -133,15 +133,15 @@ describe('a certificate on motion', () => {
   })
 
   it('is recorded, predicts new videos and is exported with its readout', async () => {
-    const result = await certifyVideos(job('motion', { readout: 'motion:2', trusted: place('elsewhere') }))
+    const result = await certifyVideos(job('motion', { readout: 'motion:2', trusted: inFolder('elsewhere') }))
     expect(result.certificate.options).toMatchObject({ readout: 'motion:2' })
-    const stored = await readEnsemble(place('motion', 'ensemble-k4-d1.safetensors'))
+    const stored = await readEnsemble(inFolder('motion', 'ensemble-k4-d1.safetensors'))
     expect(stored.description.features.readout).toBe('motion:2')
     expect(stored.heads.width).toBe(2 * 2 * configuration.encoder.width)
     await requireSamePredictions(result)
     await requireSameVotes(result, 'uint8', configuration)
     await requireSameVotes(result, 'float32', configuration)
-    expect((await verifyCertificate(place('motion', 'certificate.json'))).differencesFound).toBe(0)
+    expect((await verifyCertificate(inFolder('motion', 'certificate.json'))).differencesFound).toBe(0)
   })
 
   it('needs no encoder', async () => {
@@ -151,7 +151,7 @@ describe('a certificate on motion', () => {
       threat: { encoder: { trust: 'fixed' } },
     })
     const geometry = { frames: 8, imageSize: [48, 48], channels: 3, patch: 8, tubelet: 2 } as const
-    const { heads } = await readEnsemble(place('pixels', 'ensemble-k4-d1.safetensors'))
+    const { heads } = await readEnsemble(inFolder('pixels', 'ensemble-k4-d1.safetensors'))
     expect(heads.width).toBe(2 * 2 * 384)
     const [test] = result.plan.division.test
     const [clip] = await clipsOf([test.path], geometry)
@@ -159,7 +159,7 @@ describe('a certificate on motion', () => {
     expect(pooled.some((value) => value > 0)).toBe(true)
     await requireSamePredictions(result)
     await requireSameVotes(result, 'uint8', geometry)
-    const refused = exportEnsemble(place('pixels'), { out: place('refused.onnx'), input: 'float32' })
+    const refused = exportEnsemble(inFolder('pixels'), { out: inFolder('refused.onnx'), input: 'float32' })
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 })
@@ -169,11 +169,11 @@ describe('the mean', () => {
     const named = await certifyVideos(job('named', { readout: 'mean' }))
     await certifyVideos(job('unnamed'))
     for (const file of ['certificate.json', 'ensemble-k4-d1.safetensors'])
-      expect(readFileSync(place('named', file)).equals(readFileSync(place('unnamed', file))), file).toBe(true)
+      expect(readFileSync(inFolder('named', file)).equals(readFileSync(inFolder('unnamed', file))), file).toBe(true)
     expect(named.certificate.options).not.toHaveProperty('readout')
-    const { description } = await readEnsemble(place('named', 'ensemble-k4-d1.safetensors'))
+    const { description } = await readEnsemble(inFolder('named', 'ensemble-k4-d1.safetensors'))
     expect(description.features).not.toHaveProperty('readout')
-    expect(readFileSync(place('unnamed', 'certificate.json'), 'utf8')).not.toContain('"readout"')
+    expect(readFileSync(inFolder('unnamed', 'certificate.json'), 'utf8')).not.toContain('"readout"')
   })
 })
 
@@ -190,13 +190,13 @@ describe('another readout', () => {
 
   it('in an ensemble file is refused: the heads were trained on the first', async () => {
     await certifyVideos(job('forged', { readout: 'motion:2' }))
-    const stored = await readEnsemble(place('forged', 'ensemble-k4-d1.safetensors'))
-    mkdirSync(place('other'), { recursive: true })
+    const stored = await readEnsemble(inFolder('forged', 'ensemble-k4-d1.safetensors'))
+    mkdirSync(inFolder('other'), { recursive: true })
     const forged = async (readout: string | undefined) => {
       const { features } = stored.description
       const description = { ...stored.description, features: { ...features, readout } }
-      await writeEnsemble(place('other', 'ensemble.safetensors'), { ...stored, description })
-      return openCertifiedEnsemble(place('other', 'ensemble.safetensors'))
+      await writeEnsemble(inFolder('other', 'ensemble.safetensors'), { ...stored, description })
+      return openCertifiedEnsemble(inFolder('other', 'ensemble.safetensors'))
     }
     for (const readout of ['grid:2', 'mean', undefined])
       await expect(forged(readout), readout).rejects.toMatchObject({ code: 'ENSEMBLE_MISMATCH' })
@@ -210,7 +210,7 @@ describe('another readout', () => {
   it.each(['frames', 'values'] as const)(
     'or another number of %s in an ensemble file is refused by name',
     async (what) => {
-      const stored = await readEnsemble(place('forged', 'ensemble-k4-d1.safetensors'))
+      const stored = await readEnsemble(inFolder('forged', 'ensemble-k4-d1.safetensors'))
       const { description, heads } = stored
       const [encoder] = description.features.encoders
       const { learners, classes, width } = heads
@@ -224,8 +224,8 @@ describe('another readout', () => {
               },
             }
           : { ...stored, heads: { ...heads, width: width - 1, weights: new Float32Array(learners * classes * width) } }
-      await writeEnsemble(place('other', 'ensemble.safetensors'), forged)
-      await expect(openCertifiedEnsemble(place('other', 'ensemble.safetensors'))).rejects.toMatchObject({
+      await writeEnsemble(inFolder('other', 'ensemble.safetensors'), forged)
+      await expect(openCertifiedEnsemble(inFolder('other', 'ensemble.safetensors'))).rejects.toMatchObject({
         code: 'ENSEMBLE_MISMATCH',
         message: expect.stringContaining(what),
       })
@@ -234,7 +234,7 @@ describe('another readout', () => {
 
   it('that this program does not know is refused by name in a certificate', async () => {
     await certifyVideos(job('unknown', { readout: 'motion:2' }))
-    const file = place('unknown', 'certificate.json')
+    const file = inFolder('unknown', 'certificate.json')
     writeFileSync(file, readFileSync(file, 'utf8').replace('"readout":"motion:2"', '"readout":"sparkle"'))
     await expect(verifyCertificate(file)).rejects.toMatchObject({
       code: 'CERTIFICATE_INVALID',
@@ -253,16 +253,21 @@ describe('another readout', () => {
 })
 
 it('lethal doses are measured with the readout of heads', async () => {
-  const { partitions: _, rules: __, from: ___, ...rest } = job('dose', { readout: 'motion:2', cache: place('doses') })
+  const {
+    partitions: _,
+    rules: __,
+    from: ___,
+    ...rest
+  } = job('dose', { readout: 'motion:2', cache: inFolder('doses') })
   await lethalDoseOfVideos({
     ...rest,
-    ...{ from: [place('encoder')], learners: [{ kind: 'ridge' }, { kind: 'nearest_mean' }] },
+    ...{ from: [inFolder('encoder')], learners: [{ kind: 'ridge' }, { kind: 'nearest_mean' }] },
     ...{ partitions: [3], subsets: 10 },
   })
-  const keys = readdirSync(place('doses'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  const keys = readdirSync(inFolder('doses'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     /key\.json$/.test(name),
   )
   expect(keys).not.toEqual([])
   for (const key of keys)
-    expect(JSON.parse(readFileSync(place('doses', key), 'utf8'))).toMatchObject({ readout: 'motion:2' })
+    expect(JSON.parse(readFileSync(inFolder('doses', key), 'utf8'))).toMatchObject({ readout: 'motion:2' })
 })

@@ -7,23 +7,23 @@ import { compareClassNames, otherClasses } from '../../src/certify/threat/class-
 import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Only digests are looked at here, so any bytes will do. */
 function file(name: string, content = name): string {
-  mkdirSync(path.dirname(place(name)), { recursive: true })
-  writeFileSync(place(name), content)
+  mkdirSync(path.dirname(inFolder(name)), { recursive: true })
+  writeFileSync(inFolder(name), content)
   return name
 }
 
 function list(name: string, header: string, rows: readonly string[]): string {
-  writeFileSync(place(name), `${header}\n${rows.join('\n')}\n`)
-  return place(name)
+  writeFileSync(inFolder(name), `${header}\n${rows.join('\n')}\n`)
+  return inFolder(name)
 }
 
 const plan = async (data: string, options: Partial<CertifyVideosOptions> = {}) => {
-  const { division, classes } = await planVideos({ data, cache: place('cache'), ...options })
+  const { division, classes } = await planVideos({ data, cache: inFolder('cache'), ...options })
   const { train, test, leftOut, rows } = division
   expect(train.length + test.length + leftOut.length).toBe(rows)
   return {
@@ -110,7 +110,7 @@ describe('the white-box certificate, which is about labels that become another c
     clips.map((name, i) => `${name},${i === 5 ? label : labels[i]},${i % 4 === 0 ? 'test' : 'train'}`)
   const check = async (rows: readonly string[], whiteBox: boolean, classes?: readonly string[]) => {
     const data = list('labels.csv', 'path,label,split', rows)
-    const planned = await planCertification({ data, from: 'pixels', cache: place('cache'), classes })
+    const planned = await planCertification({ data, from: 'pixels', cache: inFolder('cache'), classes })
     checkPlan(planned, 'content', ['dpa'], 'label_flip', whiteBox)
   }
   const declared = ['walk', 'run', 'jump']
@@ -135,7 +135,7 @@ describe('the white-box certificate, which is about labels that become another c
     'nor has one about labels with encoder groups: a label %s changes the data of an encoder',
     async (_, label, classes) => {
       const data = list('labels.csv', 'path,label,split', rowsOf(label))
-      const planned = await planCertification({ data, from: ['pixels', 'pixels'], cache: place('cache'), classes })
+      const planned = await planCertification({ data, from: ['pixels', 'pixels'], cache: inFolder('cache'), classes })
       expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip')).toThrow(
         expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS' }),
       )
@@ -147,9 +147,9 @@ describe('the white-box certificate, which is about labels that become another c
   it('has none for folders, where a label is a path and can hide a video', async () => {
     for (const name of ['train/walk/1', 'train/run/2', 'train/run/3', 'test/walk/4'])
       file(`parts-of-labels/${name}.mp4`)
-    const data = place('parts-of-labels')
+    const data = inFolder('parts-of-labels')
     for (const from of ['pixels', ['pixels', 'pixels']]) {
-      const planned = await planCertification({ data, from, split: 'folders', cache: place('cache') })
+      const planned = await planCertification({ data, from, split: 'folders', cache: inFolder('cache') })
       expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip', true)).toThrow(
         expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS', message: expect.stringContaining('is a folder') }),
       )
@@ -163,9 +163,9 @@ describe('the white-box certificate, which is about labels that become another c
     )
     const planned = await planCertification({
       data: list_,
-      test: place('parts-of-labels', 'test'),
+      test: inFolder('parts-of-labels', 'test'),
       from: 'pixels',
-      cache: place('cache'),
+      cache: inFolder('cache'),
     })
     checkPlan(planned, 'content', ['dpa'], 'label_flip', true)
   })
@@ -185,7 +185,7 @@ it('names with accents written apart are those of the declared classes', async (
     expect(await plan(data, { classes: ['blau', name] })).toMatchObject({ leftOut: [], classes: ['blau', composed] })
   for (const [i, name] of [apart, composed].entries()) file(`accents/${name}/${i}.mp4`)
   for (let i = 2; i < 12; i++) file(`accents/blau/${i}.mp4`)
-  expect((await plan(place('accents'))).classes.slice(otherClasses.length)).toEqual(['blau', composed])
+  expect((await plan(inFolder('accents'))).classes.slice(otherClasses.length)).toEqual(['blau', composed])
 })
 
 it.each([
@@ -193,21 +193,21 @@ it.each([
   ['a file as a folder', 'clip-0.mp4/data', 'VIDEO_SOURCE_NOT_FOUND'],
   ['a name that is too long', 'a'.repeat(5000), 'VIDEO_SOURCE_UNREADABLE'],
 ])('%s in the place of data is refused as it is elsewhere', async (_, name, expected) => {
-  if (name === 'circle') symlinkSync(name, place(name))
-  expect(await code(plan(place(name)))).toBe(expected)
+  if (name === 'circle') symlinkSync(name, inFolder(name))
+  expect(await code(plan(inFolder(name)))).toBe(expected)
 })
 
 describe('rows that give no video', () => {
   it('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
-    mkdirSync(place('frames'), { recursive: true })
+    mkdirSync(inFolder('frames'), { recursive: true })
     const rows = [...clips.map((name, i) => `${name},${labels[i]}`), `${clips[0]},${labels[0]}`, 'frames,walk']
     const read = await plan(list('twice.csv', 'path,label', rows))
     expect(read.leftOut).toEqual(['frames (line 27) unusable', 'clip-0.mp4 (line 26) repeated'])
     expect(read.train.length + read.test.length).toBe(clips.length)
     for (let i = 0; i < 12; i++) file(`links/${labels[i]}/${i}.mp4`)
-    symlinkSync('/nonexistent.mp4', place('links', 'walk', 'gone.mp4'))
+    symlinkSync('/nonexistent.mp4', inFolder('links', 'walk', 'gone.mp4'))
     const notes: string[] = []
-    expect((await plan(place('links'), { onNote: (note) => notes.push(note) })).leftOut).toEqual([
+    expect((await plan(inFolder('links'), { onNote: (note) => notes.push(note) })).leftOut).toEqual([
       'walk/gone.mp4 unusable',
     ])
     expect(notes[0]).toMatch(/^read .*links as a folder, 12 videos; label: folders \(3 classes\); 1 unusable$/)
@@ -217,7 +217,7 @@ describe('rows that give no video', () => {
 describe('classes', () => {
   const rows = clips.map((name, i) => `${name},${labels[i]}`)
 
-  it('are any names where none are declared: two places stand for those that an attacker may invent', async () => {
+  it('are any names where none are declared: two outputs are for those that an attacker may invent', async () => {
     const data = list('any.csv', 'path,label', rows)
     expect((await plan(data)).classes).toEqual([...otherClasses, 'jump', 'run', 'walk'])
     const more = await plan(list('invented.csv', 'path,label', [...rows, `${file('invented.mp4')},aaa`]))
@@ -227,9 +227,9 @@ describe('classes', () => {
   it('are declared, or read from a file; a video with another label is left out', async () => {
     const data = list('declared.csv', 'path,label', [...rows, `${file('stranger.mp4')},aaa`])
     const names = ['walk', 'run', 'jump', 'sit']
-    writeFileSync(place('names.txt'), `${names.join('\r\n')}\n`)
-    writeFileSync(place('config.json'), JSON.stringify({ id2label: { 1: 'run', 0: 'walk', 2: 'jump', 3: 'sit' } }))
-    for (const classes of [names, [place('names.txt')], [place('config.json')]]) {
+    writeFileSync(inFolder('names.txt'), `${names.join('\r\n')}\n`)
+    writeFileSync(inFolder('config.json'), JSON.stringify({ id2label: { 1: 'run', 0: 'walk', 2: 'jump', 3: 'sit' } }))
+    for (const classes of [names, [inFolder('names.txt')], [inFolder('config.json')]]) {
       const read = await plan(data, { classes })
       expect(read.classes).toEqual(names)
       expect(read.leftOut).toEqual(['stranger.mp4 unknown class'])
@@ -238,16 +238,16 @@ describe('classes', () => {
     expect(await code(plan(data, { classes: ['walk', 'walk'] }))).toBe('INVALID_ARGUMENT')
     expect(await code(plan(data, { classes: ['walk'] }))).toBe('CLASSES_TOO_FEW')
     for (const content of ['{"id2label":', 'null', '{}', '{"id2label": {"a": "walk"}}', '{"id2label": {"0": 1}}']) {
-      writeFileSync(place('damaged.json'), content)
-      expect(await code(plan(data, { classes: [place('damaged.json')] })), content).toBe('CLASSES_INVALID')
+      writeFileSync(inFolder('damaged.json'), content)
+      expect(await code(plan(data, { classes: [inFolder('damaged.json')] })), content).toBe('CLASSES_INVALID')
     }
-    writeFileSync(place('latin1.txt'), Buffer.from('walk\nr\xfcn\n', 'latin1'))
-    await expect(plan(data, { classes: [place('latin1.txt')] })).rejects.toMatchObject({
+    writeFileSync(inFolder('latin1.txt'), Buffer.from('walk\nr\xfcn\n', 'latin1'))
+    await expect(plan(data, { classes: [inFolder('latin1.txt')] })).rejects.toMatchObject({
       code: 'CLASSES_INVALID',
       message: expect.stringContaining('latin1.txt'),
     })
-    writeFileSync(place('utf16.txt'), Buffer.from('\uFEFFwalk\r\nrun\r\njump\r\n', 'utf16le'))
-    expect((await plan(data, { classes: [place('utf16.txt')] })).classes).toEqual(['walk', 'run', 'jump'])
+    writeFileSync(inFolder('utf16.txt'), Buffer.from('\uFEFFwalk\r\nrun\r\njump\r\n', 'utf16le'))
+    expect((await plan(data, { classes: [inFolder('utf16.txt')] })).classes).toEqual(['walk', 'run', 'jump'])
     expect(await code(plan(data, { classes: ['sit', 'stand'] }))).toBe('PROTECTED_SET_EMPTY')
   })
 
@@ -274,26 +274,26 @@ describe('folders', () => {
   it('called train and test are not guessed to be parts: one file more would change the guess', async () => {
     for (const [i, name] of clips.entries())
       file(`parts/${i % 4 === 0 ? 'test' : 'train'}/${labels[i]}/${name}`, `${name} in parts`)
-    expect(await code(plan(place('parts')))).toBe('SPLIT_AMBIGUOUS')
-    const before = await plan(place('parts'), { split: 'folders' })
+    expect(await code(plan(inFolder('parts')))).toBe('SPLIT_AMBIGUOUS')
+    const before = await plan(inFolder('parts'), { split: 'folders' })
     expect([before.train.length, before.test.length]).toEqual([18, 6])
     file('parts/elsewhere/aaa/new.mp4')
     file('parts/test/train/aaa/new.mp4')
-    const after = await plan(place('parts'), { split: 'folders' })
+    const after = await plan(inFolder('parts'), { split: 'folders' })
     expect([after.train, after.test]).toEqual([before.train, before.test])
     expect(after.leftOut).toHaveLength(2)
-    expect((await plan(place('parts'), { split: 'hash' })).classes).toContain('walk')
+    expect((await plan(inFolder('parts'), { split: 'hash' })).classes).toContain('walk')
   })
 
   it('of classes stay what they are', async () => {
     for (const [i, name] of clips.entries()) file(`plain/${labels[i]}/${name}`, `${name} in plain`)
-    const before = await plan(place('plain'))
+    const before = await plan(inFolder('plain'))
     expect(before.classOf.get(before.train[0])).toBe(before.train[0].split('/')[0])
     file('plain/train/new.mp4')
     file('plain/loose.mp4')
-    symlinkSync(place('plain/train/new.mp4'), place('plain/walk/again.mp4'))
-    symlinkSync(place('plain/nowhere.mp4'), place('plain/walk/broken.mp4'))
-    const after = await plan(place('plain'))
+    symlinkSync(inFolder('plain/train/new.mp4'), inFolder('plain/walk/again.mp4'))
+    symlinkSync(inFolder('plain/nowhere.mp4'), inFolder('plain/walk/broken.mp4'))
+    const after = await plan(inFolder('plain'))
     const old = (ids: readonly string[]) => ids.filter((id) => !/new|loose|again/.test(id))
     expect([old(after.train), old(after.test)]).toEqual([before.train, before.test])
     expect(after.leftOut).toEqual(['walk/broken.mp4 unusable'])
@@ -350,8 +350,8 @@ describe('a list whose rows decide how it is read is refused: one row more could
       Buffer.from(`path,label\n${rows}\n`),
       Buffer.from('\u00e9t\u00e9.mp4,walk\n', 'latin1'),
     ])
-    writeFileSync(place('mixed.csv'), mixed)
-    expect(await code(plan(place('mixed.csv')))).toBe('LIST_FORM_OPEN')
+    writeFileSync(inFolder('mixed.csv'), mixed)
+    expect(await code(plan(inFolder('mixed.csv')))).toBe('LIST_FORM_OPEN')
     const whole = file('clip-0.mp4#0-1')
     const parts = list('parts.csv', 'path,label,start,end', [
       `${whole},walk,,`,
@@ -378,9 +378,9 @@ describe('a list whose rows decide how it is read is refused: one row more could
 
 it('a link to a folder that is linked already is refused: of two links the first gives the class', async () => {
   for (let i = 0; i < 12; i++) file(`store/${labels[i]}/${i}.mp4`)
-  mkdirSync(place('linked'))
-  for (const name of new Set(labels)) symlinkSync(place('store', name), place('linked', name))
-  expect((await plan(place('linked'))).leftOut).toEqual([])
-  symlinkSync(place('store', 'walk'), place('linked', 'aaa'))
-  expect(await code(plan(place('linked')))).toBe('VIDEO_FOLDER_REPEATED')
+  mkdirSync(inFolder('linked'))
+  for (const name of new Set(labels)) symlinkSync(inFolder('store', name), inFolder('linked', name))
+  expect((await plan(inFolder('linked'))).leftOut).toEqual([])
+  symlinkSync(inFolder('store', 'walk'), inFolder('linked', 'aaa'))
+  expect(await code(plan(inFolder('linked')))).toBe('VIDEO_FOLDER_REPEATED')
 })

@@ -31,16 +31,16 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-test-clips-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
 const clips = 3
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob & { readonly cache: string } => ({
-  ...{ data: place('videos'), from: place('encoder'), partitions: 4, rules: ['dpa'], testShare: 0.4, stride: 1 },
-  ...{ trust: 'public', readout: 'motion:2', clips, trusted: place('elsewhere') },
-  ...{ out: place(out), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+  ...{ data: inFolder('videos'), from: inFolder('encoder'), partitions: 4, rules: ['dpa'], testShare: 0.4, stride: 1 },
+  ...{ trust: 'public', readout: 'motion:2', clips, trusted: inFolder('elsewhere') },
+  ...{ out: inFolder(out), cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
   ...more,
 })
 
@@ -48,10 +48,10 @@ let several: CertifiedVideos
 
 beforeAll(async () => {
   const state = shakenState(parameterShapes(configuration, 'encoder'))
-  await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'encoder', state })
+  await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
   const classes = ['left', 'right'] as const
-  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, seed: 1, classes })
-  await generateMotionDataset(place('elsewhere'), { clips: 6, size: 32, frames: 8, seed: 2, classes })
+  await generateMotionDataset(inFolder('videos'), { clips: 20, size: 32, frames: 8, seed: 1, classes })
+  await generateMotionDataset(inFolder('elsewhere'), { clips: 6, size: 32, frames: 8, seed: 2, classes })
   several = await certifyVideos(job('several'))
 })
 
@@ -85,9 +85,9 @@ describe('predicted videos of several clips', () => {
     expect(middle.certificate.options).not.toHaveProperty('testClips')
     const [run, other] = [several, middle].map(({ certificate }) => certificate.runs[0])
     expect(run.learnersDigest).toBe(other.learnersDigest)
-    const ballots = (out: string) => readFileSync(place(out, 'ballots-k4-d1.npy'))
+    const ballots = (out: string) => readFileSync(inFolder(out, 'ballots-k4-d1.npy'))
     expect(ballots('several').equals(ballots('middle'))).toBe(false)
-    const { description } = await readEnsemble(place('middle', 'ensemble-k4-d1.safetensors'))
+    const { description } = await readEnsemble(inFolder('middle', 'ensemble-k4-d1.safetensors'))
     expect(description.features).not.toHaveProperty('testClips')
     // In the folder of the first, what was voted there is not taken for these inputs.
     const again = await certifyVideos(job('several', { testClips: 2 }))
@@ -97,9 +97,9 @@ describe('predicted videos of several clips', () => {
   })
 
   it('are verified by training again', async () => {
-    const options = { data: place('videos'), retrain: [0, 1, 2, 3], cache: place('store') }
+    const options = { data: inFolder('videos'), retrain: [0, 1, 2, 3], cache: inFolder('store') }
     for (const out of ['several', 'middle']) {
-      const found = await verifyCertificate(place(out, 'certificate.json'), options)
+      const found = await verifyCertificate(inFolder(out, 'certificate.json'), options)
       expect(found.differences).toEqual([])
       expect(found.checked.join('\n')).toContain('votes on all inputs')
     }
@@ -107,14 +107,14 @@ describe('predicted videos of several clips', () => {
 
   it('are predicted so by the ensemble, and refused with another number', async () => {
     const { certificate, plan } = several
-    const ensemble = await openCertifiedEnsemble(place('several'), { threads: 1, workers: 1 })
+    const ensemble = await openCertifiedEnsemble(inFolder('several'), { threads: 1, workers: 1 })
     const predictions = await ensemble.predict(plan.division.test.map((video) => video.path))
     await ensemble.close()
     const expected = certificate.runs[0].inputs!
     expect(predictions).toHaveLength(expected.length)
     for (const [i, { prediction, radius }] of expected.entries())
       expect(predictions[i]).toMatchObject({ label: certificate.classNames[prediction], radius })
-    const command = `predict ${plan.division.test[0].path} --certified ${place('several')}`
+    const command = `predict ${plan.division.test[0].path} --certified ${inFolder('several')}`
     const { code, text } = await runAsText(command)
     expect(code, text).toBe(0)
     expect(text).toContain(`${predictions[0].ok && predictions[0].label}  radius`)
@@ -122,21 +122,21 @@ describe('predicted videos of several clips', () => {
       code: 3,
       text: expect.stringContaining('ENSEMBLE_MISMATCH'),
     })
-    await expect(openCertifiedEnsemble(place('several'), { clips: 1 })).rejects.toMatchObject({
+    await expect(openCertifiedEnsemble(inFolder('several'), { clips: 1 })).rejects.toMatchObject({
       code: 'ENSEMBLE_MISMATCH',
       message: expect.stringContaining('3 of each video'),
     })
   })
 
   it('are the clips of one input in the exported file', async () => {
-    const out = place('votes.onnx')
-    const exported = await exportEnsemble(place('several'), { out })
+    const out = inFolder('votes.onnx')
+    const exported = await exportEnsemble(inFolder('several'), { out })
     expect(exported.check).toMatchObject({ clips: 8 * clips, votes: 4 * 8, differentVotes: 0 })
     expect(exported.sidecar.clip?.sampling?.views).toContain('the mean of the features of 3 views')
     expect(exported.sidecar.outputs.map(({ axes }) => axes[0])).toEqual(['video', 'video'])
     const paths = several.plan.division.test.map((video) => video.path)
     const loaded: Uint8Array[] = []
-    const { sampling } = (await readEnsemble(place('several', 'ensemble-k4-d1.safetensors'))).description.features
+    const { sampling } = (await readEnsemble(inFolder('several', 'ensemble-k4-d1.safetensors'))).description.features
       .encoders[0]
     const samplings = temporalViews(sampling, configuration.frames, clips)
     const entries = paths.map((file) => ({ path: file, id: file }))

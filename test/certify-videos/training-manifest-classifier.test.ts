@@ -12,7 +12,7 @@ import { exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { trainingUse } from '../../src/train/training-use.ts'
 import { digestOf, finetuneOn, known, manifestFolder, pretrainOn, seedFor, videosIn } from './manifest-runs.ts'
 
-const { place, dataset, options, listOf, fill, remove } = manifestFolder()
+const { inFolder: location, dataset, options, listOf, fill, remove } = manifestFolder()
 beforeAll(fill)
 afterAll(remove)
 
@@ -22,9 +22,9 @@ describe('a classifier', () => {
     async (mode) => {
       const files = await dataset(`bare-${mode}`, 25)
       const list = listOf(`bare-${mode}.csv`, files)
-      await finetuneOn(list, place(`bare-run-${mode}`), 'scratch', mode)
-      const bare = place(`bare-classifier-${mode}`)
-      cpSync(place(`bare-run-${mode}`, 'best'), bare, { recursive: true })
+      await finetuneOn(list, location(`bare-run-${mode}`), 'scratch', mode)
+      const bare = location(`bare-classifier-${mode}`)
+      cpSync(location(`bare-run-${mode}`, 'best'), bare, { recursive: true })
       rmSync(path.join(bare, 'training-manifest.json'))
       const refuse = async (from: string) => {
         const plan = await planCertification(options(from, list))
@@ -38,8 +38,8 @@ describe('a classifier', () => {
       expect(public_.encoder.labelsUsed).toBe(true)
       // An encoder that transformers took out of a classifier keeps the names of its classes.
       const config = JSON.parse(readFileSync(path.join(bare, 'config.json'), 'utf8'))
-      const stripped = place(`bare-encoder-${mode}`)
-      cpSync(place('run', 'step-00000004'), stripped, { recursive: true })
+      const stripped = location(`bare-encoder-${mode}`)
+      cpSync(location('run', 'step-00000004'), stripped, { recursive: true })
       for (const file of ['training-manifest.json', 'trainer-state.json']) rmSync(path.join(stripped, file))
       const plain = await planCertification(options(stripped, list))
       expect(plain.encoder).toMatchObject({ trust: 'public', labelsUsed: false })
@@ -55,17 +55,17 @@ describe('a classifier', () => {
       const files = await dataset(`seen-${mode}`, 27)
       const others = await dataset(`tuned-${mode}`, 28)
       const list = listOf(`seen-${mode}.csv`, files)
-      await pretrainOn(place(`seen-${mode}`), place(`seen-run-${mode}`))
-      const start = place(`seen-run-${mode}`)
-      await finetuneOn(listOf(`apart-${mode}.csv`, others), place(`apart-${mode}`), start, mode)
-      const plan = await planCertification(options(place(`apart-${mode}`), list))
+      await pretrainOn(location(`seen-${mode}`), location(`seen-run-${mode}`))
+      const start = location(`seen-run-${mode}`)
+      await finetuneOn(listOf(`apart-${mode}.csv`, others), location(`apart-${mode}`), start, mode)
+      const plan = await planCertification(options(location(`apart-${mode}`), list))
       expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: false })
       checkPlan(plan, 'content', ['dpa'], 'label_flip')
       expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/inserted or deleted video may change/)
       // One protected video among those with labels, whatever part it had: its label helped to draw the split.
       const [seen] = files
       for (const part of mode === 'full' ? (['train'] as const) : splitNames) {
-        const run = place(`mixed-${mode}-${part}`)
+        const run = location(`mixed-${mode}-${part}`)
         const mixed = listOf(`mixed-${mode}-${part}.csv`, [...others, seen])
         await finetuneOn(mixed, run, start, mode, await seedFor(part, seen, mixed))
         const rows = readFileSync(path.join(run, 'split.csv'), 'utf8').split('\n')
@@ -74,7 +74,7 @@ describe('a classifier', () => {
         expect(encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
       }
       // A manifest of an earlier version does not say whose labels were read: they may be those of any of its videos.
-      const folder = place(`apart-${mode}`, 'best')
+      const folder = location(`apart-${mode}`, 'best')
       const manifest = JSON.parse(readFileSync(path.join(folder, 'training-manifest.json'), 'utf8'))
       expect(new Set(manifest.labelsRead)).toEqual(new Set(others.map(digestOf)))
       delete manifest.labelsRead
@@ -86,9 +86,9 @@ describe('a classifier', () => {
 
   it.each(['full', 'ridge'] as const)('(%s) keeps its manifest when it is exported', async (mode) => {
     const files = await dataset(`exported-${mode}`, 26)
-    const run = place(`exported-run-${mode}`)
+    const run = location(`exported-run-${mode}`)
     await finetuneOn(listOf(`exported-${mode}.csv`, files), run, 'scratch', mode)
-    const directory = place(`exported-classifier-${mode}`)
+    const directory = location(`exported-classifier-${mode}`)
     for (const time of ['first', 'second']) {
       await exportClassifierDirectory(path.join(run, 'best'), directory)
       expect(await known(directory), time).toEqual(await known(path.join(run, 'best')))
@@ -96,16 +96,16 @@ describe('a classifier', () => {
     expect(await trainingUse(directory)).toEqual(await trainingUse(path.join(run, 'best')))
     expect((await known(directory)).samples).toEqual(new Set(files.map(digestOf)))
     // What is written is about the weights that are written.
-    cpSync(path.join(place('run'), 'step-00000004', 'model.safetensors'), path.join(directory, 'model.safetensors'))
+    cpSync(path.join(location('run'), 'step-00000004', 'model.safetensors'), path.join(directory, 'model.safetensors'))
     await expect(trainingManifestOf(directory)).rejects.toMatchObject({ code: 'TRAINING_MANIFEST_FOREIGN' })
   })
 })
 
 describe('data that a user names', () => {
   it('has to be readable', async () => {
-    const [file] = videosIn(place('elsewhere'))
+    const [file] = videosIn(location('elsewhere'))
     const refused = { code: 'TRAINED_ON_UNREADABLE', exit: 'data', hint: expect.any(String) }
-    await expect(manifestOfData(listOf('lost.csv', [file, place('nowhere.mp4')]))).rejects.toMatchObject(refused)
+    await expect(manifestOfData(listOf('lost.csv', [file, location('nowhere.mp4')]))).rejects.toMatchObject(refused)
     const earlier = { schema: 'videomae.training-manifest/1', list: null, labeled: false }
     for (const [content, valid] of [
       [{ ...earlier, samples: [['a', digestOf(file)]] }, true],
@@ -121,8 +121,8 @@ describe('data that a user names', () => {
       ],
       [{ schema: 'another' }, false],
     ] as const) {
-      writeFileSync(place('named.json'), JSON.stringify(content))
-      const outcome = manifestOfData(place('named.json'))
+      writeFileSync(location('named.json'), JSON.stringify(content))
+      const outcome = manifestOfData(location('named.json'))
       if (valid) expect([...(await outcome).samples]).toEqual([digestOf(file)])
       else await expect(outcome).rejects.toMatchObject(refused)
     }

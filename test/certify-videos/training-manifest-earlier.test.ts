@@ -10,37 +10,37 @@ import { trainingManifestOf } from '../../src/certify/videos/training-manifest.t
 import { weightsDigest } from '../../src/train/weights-digest.ts'
 import { digestOf, finetuneOn, known, manifestFolder, pretrainOn, videosIn, withoutManifests } from './manifest-runs.ts'
 
-const { place, dataset, options, listOf, fill, remove } = manifestFolder()
+const { inFolder: location, dataset, options, listOf, fill, remove } = manifestFolder()
 beforeAll(fill)
 afterAll(remove)
 
 describe('a run of an earlier program', () => {
   const old = async (name: string, seed: number) => {
     const files = await dataset(name, seed)
-    await pretrainOn(place(name), place(`${name}-run`))
-    withoutManifests(place(`${name}-run`))
+    await pretrainOn(location(name), location(`${name}-run`))
+    withoutManifests(location(`${name}-run`))
     return files
   }
 
   it('is known where its videos lie unchanged, and what was found is kept beside it', async () => {
     await old('whole', 20)
-    const manifest = await known(place('whole-run'))
+    const manifest = await known(location('whole-run'))
     expect(manifest.samples.size).toBe(6)
-    expect(existsSync(place('whole-run', 'training-manifest.json'))).toBe(true)
-    rmSync(place('whole'), { recursive: true })
-    expect(await known(place('whole-run'))).toEqual(manifest)
+    expect(existsSync(location('whole-run', 'training-manifest.json'))).toBe(true)
+    rmSync(location('whole'), { recursive: true })
+    expect(await known(location('whole-run'))).toEqual(manifest)
     // Not of other data that the configuration names by now.
-    const file = place('whole-run', 'step-00000004', 'trainer-state.json')
+    const file = location('whole-run', 'step-00000004', 'trainer-state.json')
     const state = JSON.parse(readFileSync(file, 'utf8'))
-    state.configuration.data.path = place('elsewhere')
+    state.configuration.data.path = location('elsewhere')
     writeFileSync(file, JSON.stringify(state))
-    const others = videosIn(place('elsewhere')).map(digestOf)
-    expect([...(await known(place('whole-run'))).samples]).toEqual(others.sort())
+    const others = videosIn(location('elsewhere')).map(digestOf)
+    expect([...(await known(location('whole-run'))).samples]).toEqual(others.sort())
   })
 
   it('is known with files beside the weights that are none, as for weightsDigest', async () => {
     await old('beside', 28)
-    const step = place('beside-run', 'step-00000004')
+    const step = location('beside-run', 'step-00000004')
     const digest = await weightsDigest(step)
     writeFileSync(path.join(step, 'features.safetensors'), readFileSync(path.join(step, 'model.safetensors')))
     expect(await weightsDigest(step)).toBe(digest)
@@ -51,27 +51,27 @@ describe('a run of an earlier program', () => {
   })
 
   it('is unknown where its weights were replaced', async () => {
-    cpSync(place('run'), place('swapped'), { recursive: true })
-    withoutManifests(place('swapped'))
-    const checkpoint = place('swapped', 'step-00000004')
+    cpSync(location('run'), location('swapped'), { recursive: true })
+    withoutManifests(location('swapped'))
+    const checkpoint = location('swapped', 'step-00000004')
     // One of a later version says more than what is found here, and stays.
     const later = '{"schema":"videomae.training-manifest/9"}'
-    writeFileSync(place('swapped', 'training-manifest.json'), later)
+    writeFileSync(location('swapped', 'training-manifest.json'), later)
     expect((await known(checkpoint)).samples.size).toBe(6)
-    expect(readFileSync(place('swapped', 'training-manifest.json'), 'utf8')).toBe(later)
-    cpSync(place('run', 'step-00000002', 'model.safetensors'), path.join(checkpoint, 'model.safetensors'))
+    expect(readFileSync(location('swapped', 'training-manifest.json'), 'utf8')).toBe(later)
+    cpSync(location('run', 'step-00000002', 'model.safetensors'), path.join(checkpoint, 'model.safetensors'))
     expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
   })
 
   it('is unknown for weights that the state beside them does not name, and nothing is promised of these', async () => {
     await old('bound', 25)
-    const [run, step] = [place('bound-run'), place('bound-run', 'step-00000004')]
-    const foreign = place('foreign-weights')
+    const [run, step] = [location('bound-run'), location('bound-run', 'step-00000004')]
+    const foreign = location('foreign-weights')
     cpSync(step, foreign, { recursive: true })
     expect((await known(run)).samples.size).toBe(6)
     expect(existsSync(path.join(run, 'training-manifest.json'))).toBe(true)
     // Weights that were trained on the videos that are to be protected, in the place of those of the run.
-    const others = place('run', 'step-00000004', 'model.safetensors')
+    const others = location('run', 'step-00000004', 'model.safetensors')
     cpSync(others, path.join(step, 'model.safetensors'))
     const refused = async (checkpoint: string) => {
       const outcome = await trainingManifestOf(checkpoint)
@@ -79,7 +79,7 @@ describe('a run of an earlier program', () => {
       expect(outcome).toMatchObject({ why: expect.stringContaining('nothing shows that the weights') })
       const notes: string[] = []
       const onNote = (note: string) => notes.push(note)
-      const plan = await planCertification(options(checkpoint, place('elsewhere'), { onNote }))
+      const plan = await planCertification(options(checkpoint, location('elsewhere'), { onNote }))
       expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
       expect(notes.join('\n')).toContain('nothing shows that the weights')
     }
@@ -91,7 +91,7 @@ describe('a run of an earlier program', () => {
       file,
       JSON.stringify({ ...state, digests: { ...state.digests, 'model.safetensors': digestOf(others) } }),
     )
-    rmSync(place('bound'), { recursive: true })
+    rmSync(location('bound'), { recursive: true })
     expect(await trainingManifestOf(step)).toMatchObject({ known: false, why: expect.stringContaining('not where') })
     // So are weights beside a state that names none, as an earlier program wrote it.
     cpSync(foreign, step, { recursive: true })
@@ -102,39 +102,41 @@ describe('a run of an earlier program', () => {
 
   it('is unknown once its list of videos is another one', async () => {
     await old('longer', 21)
-    cpSync(videosIn(place('elsewhere'))[0], place('longer', 'one-more.mp4'))
-    const outcome = await trainingManifestOf(place('longer-run'))
+    cpSync(videosIn(location('elsewhere'))[0], location('longer', 'one-more.mp4'))
+    const outcome = await trainingManifestOf(location('longer-run'))
     expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('others by now') })
-    const plan = await planCertification(options(place('longer-run'), place('elsewhere')))
+    const plan = await planCertification(options(location('longer-run'), location('elsewhere')))
     expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null, labelsUsed: false })
-    const insisting = await planCertification(options(place('longer-run'), place('elsewhere'), { trust: 'external' }))
+    const insisting = await planCertification(
+      options(location('longer-run'), location('elsewhere'), { trust: 'external' }),
+    )
     expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
   })
 
   it('is unknown once a video cannot be read, or was overwritten under its name', async () => {
     const files = await dataset('taken', 22)
     const list = listOf('taken.csv', files)
-    await pretrainOn(list, place('taken-run'))
-    withoutManifests(place('taken-run'))
-    mkdirSync(place('safe'))
+    await pretrainOn(list, location('taken-run'))
+    withoutManifests(location('taken-run'))
+    mkdirSync(location('safe'))
     const moved = files.slice(1).map((file, i) => {
-      renameSync(file, place('safe', `${i}.mp4`))
-      return place('safe', `${i}.mp4`)
+      renameSync(file, location('safe', `${i}.mp4`))
+      return location('safe', `${i}.mp4`)
     })
-    expect(await trainingManifestOf(place('taken-run'))).toMatchObject({
+    expect(await trainingManifestOf(location('taken-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('5 of its training files cannot be read now'),
     })
-    const plan = await planCertification(options(place('taken-run'), listOf('safe.csv', moved)))
+    const plan = await planCertification(options(location('taken-run'), listOf('safe.csv', moved)))
     expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
     // The one that is still there is known to have taken part.
-    const left = await planCertification(options(place('taken-run'), listOf('left.csv', [files[0], ...moved])))
+    const left = await planCertification(options(location('taken-run'), listOf('left.csv', [files[0], ...moved])))
     expect(left.encoder.trust).toBe('protected_set')
 
     const [first] = await old('overwritten', 23)
-    cpSync(videosIn(place('elsewhere'))[0], first)
+    cpSync(videosIn(location('elsewhere'))[0], first)
     utimesSync(first, 1e9, 1e9) // as `cp -p` leaves it
-    expect(await trainingManifestOf(place('overwritten-run'))).toMatchObject({
+    expect(await trainingManifestOf(location('overwritten-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('has changed since'),
     })
@@ -142,29 +144,29 @@ describe('a run of an earlier program', () => {
 
   it('with labels is compared with its split, and taken to have seen those of the protected set where it is unknown', async () => {
     const files = await dataset('split', 24)
-    await finetuneOn(listOf('split.csv', files), place('split-run'), 'scratch')
-    withoutManifests(place('split-run'))
+    await finetuneOn(listOf('split.csv', files), location('split-run'), 'scratch')
+    withoutManifests(location('split-run'))
     // The chosen classifier has no state beside it that would name its weights.
-    expect(await trainingManifestOf(place('split-run'))).toMatchObject({
+    expect(await trainingManifestOf(location('split-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('nothing shows that the weights'),
       atLeast: { labeled: true, samples: { size: 6 } },
     })
-    listOf('split.csv', videosIn(place('elsewhere')))
-    expect(await trainingManifestOf(place('split-run'))).toMatchObject({
+    listOf('split.csv', videosIn(location('elsewhere')))
+    expect(await trainingManifestOf(location('split-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('others by now'),
     })
     const notes: string[] = []
     const onNote = (note: string) => notes.push(note)
-    const plan = await planCertification(options(place('split-run'), listOf('split-safe.csv', files), { onNote }))
+    const plan = await planCertification(options(location('split-run'), listOf('split-safe.csv', files), { onNote }))
     expect(plan.encoder).toMatchObject({ trust: 'public', labelsUsed: true })
     expect(notes.join()).toContain('Labels took part')
     expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
     // Who names the data says which labels they were.
     const named = (trainedOn: string) =>
-      planCertification(options(place('split-run'), place('split-safe.csv'), { trainedOn }))
-    expect((await named(place('elsewhere'))).encoder).toMatchObject({ trust: 'external', labelsUsed: false })
-    expect((await named(place('split'))).encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
+      planCertification(options(location('split-run'), location('split-safe.csv'), { trainedOn }))
+    expect((await named(location('elsewhere'))).encoder).toMatchObject({ trust: 'external', labelsUsed: false })
+    expect((await named(location('split'))).encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
   })
 })

@@ -20,30 +20,36 @@ import { tinyRun } from './tiny-run.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-undecodable-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const sampling = { kind: 'dense', stride: 1, fps: null } as const
-const options = (name: string) => ({ cache: place(name), workers: 1, threads: 1, processes: decoding })
+const options = (name: string) => ({ cache: inFolder(name), workers: 1, threads: 1, processes: decoding })
 const video = async (id: string, file: string) => ({ id, path: file, digest: await fileDigest(file) })
 let good = ''
 let bad = ''
 let copy = ''
 
 beforeAll(async () => {
-  await generateMotionDataset(place('videos'), { clips: 2, size: 32, frames: 8, seed: 1, classes: ['left', 'right'] })
-  const names = readdirSync(place('videos'), { recursive: true, encoding: 'utf8' })
-  good = place('videos', names.filter((name) => name.endsWith('.mp4'))[0])
-  bad = place('bad.mp4')
-  copy = place('copy.mp4')
+  await generateMotionDataset(inFolder('videos'), {
+    clips: 2,
+    size: 32,
+    frames: 8,
+    seed: 1,
+    classes: ['left', 'right'],
+  })
+  const names = readdirSync(inFolder('videos'), { recursive: true, encoding: 'utf8' })
+  good = inFolder('videos', names.filter((name) => name.endsWith('.mp4'))[0])
+  bad = inFolder('bad.mp4')
+  copy = inFolder('copy.mp4')
   for (const name of [bad, copy]) writeFileSync(name, 'no video')
   await pretrain(
     runSchema.parse(
-      tinyRun(place('videos'), {
-        data: { path: place('videos'), samplesPerClip: 1, workers: 1 },
+      tinyRun(inFolder('videos'), {
+        data: { path: inFolder('videos'), samplesPerClip: 1, workers: 1 },
         batch: { size: 1 },
         schedule: { duration: '1 step', warmup: '0 steps' },
       }),
     ),
-    { out: place('run'), processes: decoding },
+    { out: inFolder('run'), processes: decoding },
   )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -67,7 +73,7 @@ it('one that shares its id with a good video of another source does not take tha
 it.each(['ridge', 'attentive', 'scratch'] as const)(
   'one that shares its id with a row of the other side is told on its own: learners of kind %s',
   async (kind) => {
-    const [data, test] = [place(`${kind}-data`), place(`${kind}-test`)]
+    const [data, test] = [inFolder(`${kind}-data`), inFolder(`${kind}-test`)]
     for (const [root, count, seed] of [
       [data, 4, 1],
       [test, 2, 2],
@@ -79,7 +85,13 @@ it.each(['ridge', 'attentive', 'scratch'] as const)(
     copyFileSync(good, path.join(data, 'left', 'two.mp4'))
     writeFileSync(path.join(test, 'left', 'two.mp4'), 'no video either')
     const learner = kind === 'ridge' ? { kind } : { kind, epochs: 1 }
-    const all = { data, test, from: kind === 'ridge' ? 'pixels' : place('run'), learner, ...options(`${kind}-store`) }
+    const all = {
+      data,
+      test,
+      from: kind === 'ridge' ? 'pixels' : inFolder('run'),
+      learner,
+      ...options(`${kind}-store`),
+    }
     const leftOut = await prepareLearners(await planCertification(all), all, async (ready) => ready.leftOut)
     expect(leftOut.map(({ id, side }) => [id, side]).sort()).toEqual([
       ['left/one.mp4', 'training'],

@@ -27,16 +27,16 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-verify-data-'))
-const place = (name: string) => path.join(folder, name)
-const [data, test] = [place('data.csv'), place('test.csv')]
+const inFolder = (name: string) => path.join(folder, name)
+const [data, test] = [inFolder('data.csv'), inFolder('test.csv')]
 beforeAll(async () => {
-  await generateMotionDataset(place('videos'), { clips: 16, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
-  const videos = listVideos(place('videos'), { labelFromFolder: true })
+  await generateMotionDataset(inFolder('videos'), { clips: 16, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
+  const videos = listVideos(inFolder('videos'), { labelFromFolder: true })
   const rows = videos.map(({ path: file, label }) => `${file},${label}`)
   writeFileSync(data, `path,label\n${rows.slice(0, 12).join('\n')}\n`)
   writeFileSync(test, `path,label\n${rows.slice(12).join('\n')}\n`)
   // One content under two names: one poison relabels both rows.
-  copyFileSync(videos[0].path, place('copy.mp4'))
+  copyFileSync(videos[0].path, inFolder('copy.mp4'))
   appendFileSync(data, 'copy.mp4,up\n')
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -46,8 +46,8 @@ const fieldsOf = async (file: string, sources: { data: string; test?: string }) 
   (await verifyCertificate(file, sources)).differences.map(({ field }) => field)
 
 it('videos to predict of their own', async () => {
-  const out = place('apart')
-  await certifyVideos({ ...shared, data, test, out, cache: place('cache') })
+  const out = inFolder('apart')
+  await certifyVideos({ ...shared, data, test, out, cache: inFolder('cache') })
   const file = path.join(out, 'certificate.json')
   const report = await verifyCertificate(file, { data, test })
   expect(report.differences).toEqual([])
@@ -58,7 +58,7 @@ it('videos to predict of their own', async () => {
 })
 
 it('contents of videos, where the partition does not depend on them', async () => {
-  const [out, copies] = [place('by-id'), place('copies')]
+  const [out, copies] = [inFolder('by-id'), inFolder('copies')]
   mkdirSync(copies)
   const [header, ...rows] = readFileSync(data, 'utf8').trimEnd().split('\n')
   const files = rows.slice(4, 12).map((row) => row.split(','))
@@ -66,7 +66,7 @@ it('contents of videos, where the partition does not depend on them', async () =
   const list = path.join(copies, 'list.csv')
   const lines = files.map(([, label], i) => `${i}.mp4,${label},${i < 6 ? 'train' : 'test'}`)
   writeFileSync(list, `${header},split\n${lines.join('\n')}\n`)
-  await certifyVideos({ ...shared, data: list, by: 'id', partitions: 2, out, cache: place('cache') })
+  await certifyVideos({ ...shared, data: list, by: 'id', partitions: 2, out, cache: inFolder('cache') })
   const file = path.join(out, 'certificate.json')
   const whole = await verifyCertificate(file, { data: list })
   expect(whole.differences).toEqual([])
@@ -93,30 +93,39 @@ it('contents of videos, where the partition does not depend on them', async () =
 })
 
 it('folders that are parts', async () => {
-  for (const { id, path: file } of listVideos(place('videos'), { labelFromFolder: true })) {
-    const target = path.join(place('parts'), id.includes('1') ? 'test' : 'train', id)
+  for (const { id, path: file } of listVideos(inFolder('videos'), { labelFromFolder: true })) {
+    const target = path.join(inFolder('parts'), id.includes('1') ? 'test' : 'train', id)
     mkdirSync(path.dirname(target), { recursive: true })
     copyFileSync(file, target)
   }
-  const out = place('folders')
-  await certifyVideos({ ...shared, data: place('parts'), split: 'folders', out, cache: place('cache') })
-  expect(await fieldsOf(path.join(out, 'certificate.json'), { data: place('parts') })).toEqual([])
+  const out = inFolder('folders')
+  await certifyVideos({ ...shared, data: inFolder('parts'), split: 'folders', out, cache: inFolder('cache') })
+  expect(await fieldsOf(path.join(out, 'certificate.json'), { data: inFolder('parts') })).toEqual([])
 })
 
 it('the files that a certification names are all that others need', async () => {
   const job = { ...shared, data, test, threat: 'label_flip', whiteBox: true, rules: ['dpa', 'fa'], spread: 2 } as const
-  const { files } = await certifyVideos({ ...job, out: place('published'), cache: place('cache') })
-  mkdirSync(place('elsewhere'))
-  for (const file of files) copyFileSync(file, path.join(place('elsewhere'), path.basename(file)))
-  const report = await verifyCertificate(path.join(place('elsewhere'), 'certificate.json'))
+  const { files } = await certifyVideos({ ...job, out: inFolder('published'), cache: inFolder('cache') })
+  mkdirSync(inFolder('elsewhere'))
+  for (const file of files) copyFileSync(file, path.join(inFolder('elsewhere'), path.basename(file)))
+  const report = await verifyCertificate(path.join(inFolder('elsewhere'), 'certificate.json'))
   expect(report.differences).toEqual([])
   expect(report.runs.map(({ skipped }) => skipped)).toEqual([null, null, null])
-  expect(report.checked).toEqual((await verifyCertificate(path.join(place('published'), 'certificate.json'))).checked)
+  expect(report.checked).toEqual(
+    (await verifyCertificate(path.join(inFolder('published'), 'certificate.json'))).checked,
+  )
 })
 
 it('a folder takes one certification at a time, and what an earlier one has left is named', async () => {
-  const [out, notes] = [place('twice'), [] as string[]]
-  const job = { ...shared, data, test, out, cache: place('cache'), onNote: (note: string) => notes.push(note) } as const
+  const [out, notes] = [inFolder('twice'), [] as string[]]
+  const job = {
+    ...shared,
+    data,
+    test,
+    out,
+    cache: inFolder('cache'),
+    onNote: (note: string) => notes.push(note),
+  } as const
   const lock = await lockRun(out)
   await expect(certifyVideos(job)).rejects.toMatchObject({ code: 'RUN_LOCKED' })
   await lock.release()
@@ -150,8 +159,8 @@ it('a folder takes one certification at a time, and what an earlier one has left
 })
 
 it('rows that one poison relabels', async () => {
-  const out = place('flips')
-  const job = { ...shared, data, test, out, cache: place('cache'), threat: 'label_flip', whiteBox: true } as const
+  const out = inFolder('flips')
+  const job = { ...shared, data, test, out, cache: inFolder('cache'), threat: 'label_flip', whiteBox: true } as const
   await certifyVideos(job)
   const file = path.join(out, 'certificate.json')
   expect(await fieldsOf(file, { data, test })).toEqual([])
@@ -166,16 +175,16 @@ it('rows that one poison relabels', async () => {
 })
 
 it('an update of the data is counted in units, by content', async () => {
-  const [before, after] = [place('update-before'), place('update-after')]
-  await certifyVideos({ ...shared, data, test, out: before, cache: place('cache') })
+  const [before, after] = [inFolder('update-before'), inFolder('update-after')]
+  await certifyVideos({ ...shared, data, test, out: before, cache: inFolder('cache') })
   // One file is gone, one of two rows of one content has another label, one file has another name.
   const [header, first, second, third, ...rest] = readFileSync(data, 'utf8').trimEnd().split('\n')
   const other = (row: string) => row.replace(/,(left|up)$/, (_, label) => (label === 'up' ? ',left' : ',up'))
-  copyFileSync(third.split(',')[0], place('renamed.mp4'))
+  copyFileSync(third.split(',')[0], inFolder('renamed.mp4'))
   const label = third.split(',')[1]
   const rows = [first, `renamed.mp4,${label}`, ...rest.slice(0, -1), other(rest[rest.length - 1])]
-  writeFileSync(place('updated.csv'), `${[header, ...rows.reverse()].join('\n')}\n`)
-  await certifyVideos({ ...shared, data: place('updated.csv'), test, out: after, cache: place('cache') })
+  writeFileSync(inFolder('updated.csv'), `${[header, ...rows.reverse()].join('\n')}\n`)
+  await certifyVideos({ ...shared, data: inFolder('updated.csv'), test, out: after, cache: inFolder('cache') })
   const diff = await diffCertificates(before, path.join(after, 'certificate.json'))
   assertDiff(diff)
   expect(diff.claimDifferences).toEqual([])
@@ -188,14 +197,22 @@ it('an update of the data is counted in units, by content', async () => {
 })
 
 describe('base learners that are trained again', () => {
-  const out = place('retrained')
+  const out = inFolder('retrained')
   const file = path.join(out, 'certificate.json')
   beforeAll(async () => {
-    const job = { ...shared, rules: ['dpa', 'roe', 'fa'], spread: 2, data, test, out, cache: place('cache') } as const
+    const job = {
+      ...shared,
+      rules: ['dpa', 'roe', 'fa'],
+      spread: 2,
+      data,
+      test,
+      out,
+      cache: inFolder('cache'),
+    } as const
     await certifyVideos(job)
   })
   const retrain = (retrain: readonly number[], certificate = file) =>
-    verifyCertificate(certificate, { data, test, retrain, cache: place('cache') })
+    verifyCertificate(certificate, { data, test, retrain, cache: inFolder('cache') })
 
   it('are the same, in every ensemble that has as many', async () => {
     const report = await retrain([0, 4])
@@ -211,7 +228,7 @@ describe('base learners that are trained again', () => {
 
   it('say with which options they were made, which a certificate repeats', async () => {
     const text = readFileSync(file, 'utf8')
-    const copy = place('other-options')
+    const copy = inFolder('other-options')
     cpSync(out, copy, { recursive: true })
     const report = await verifyCertificate(file)
     expect(report.notChecked.join('; ')).toContain('the number of clips, the stride')
@@ -232,7 +249,7 @@ describe('base learners that are trained again', () => {
   })
 
   it('are found where votes, digests or weights are others', async () => {
-    const copy = place('invented')
+    const copy = inFolder('invented')
     cpSync(out, copy, { recursive: true })
     const [certificate, ballots] = [path.join(copy, 'certificate.json'), path.join(copy, 'ballots-k3-d2.npy')]
     const before = readFileSync(ballots)
@@ -249,7 +266,7 @@ describe('base learners that are trained again', () => {
     expect(found.filter((field) => field.startsWith('ballots-k3-d2.npy: ballot of learner 4'))).toHaveLength(1)
     expect((await fieldsOf([1])).filter((field) => field.includes('learner 1'))).toEqual([])
     const ensemble = path.join(copy, 'ensemble-k3-d1.safetensors')
-    copyFileSync(path.join(place('update-after'), 'ensemble-k3-d1.safetensors'), ensemble)
+    copyFileSync(path.join(inFolder('update-after'), 'ensemble-k3-d1.safetensors'), ensemble)
     expect(await fieldsOf([0, 1, 2])).toContainEqual(
       expect.stringMatching(/^ensemble-k3-d1\.safetensors: weights of learner \d/),
     )
@@ -267,7 +284,7 @@ describe('base learners that are trained again', () => {
   })
 
   it('in files are those of the certificate, with its claim, and no statement is made about others', async () => {
-    const copy = place('ensembles')
+    const copy = inFolder('ensembles')
     cpSync(out, copy, { recursive: true })
     const [certificate, ensemble] = [path.join(copy, 'certificate.json'), path.join(copy, 'ensemble-k3-d1.safetensors')]
     const text = readFileSync(certificate, 'utf8')

@@ -12,7 +12,7 @@ import { startVideomae, videomae } from '../cli/run-program.ts'
 vi.setConfig({ testTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-interruption-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function votesOf(inputs: number, learners: number): string {
@@ -30,27 +30,27 @@ it.skipIf(process.platform === 'win32')(
     // Inputs that the search needs all of its work for.
     const [k, d] = [50, 16]
     const command = (out: string) => [
-      ...['certify', '--votes', place('votes.csv'), '--classes', '10', '--rule', 'fa_exact'],
-      ...['--offsets', spreadOffsets(k, d).join(','), '--out', place(out)],
+      ...['certify', '--votes', inFolder('votes.csv'), '--classes', '10', '--rule', 'fa_exact'],
+      ...['--offsets', spreadOffsets(k, d).join(','), '--out', inFolder(out)],
     ]
     const certificate = 'imported-certificate-fa_exact.json'
-    const part = place('stopped', 'imported-certificate-fa_exact.part.jsonl')
+    const part = inFolder('stopped', 'imported-certificate-fa_exact.part.jsonl')
     const linesOf = () => (existsSync(part) ? readFileSync(part, 'utf8').split('\n').slice(0, -1) : [])
     // The first certificate is kept at once. A machine that ends the others before the signal comes has more of them to do.
     let [inputs, inTime] = [6, false]
     while (!inTime) {
       inputs *= 2
       expect(inputs).toBeLessThan(1000)
-      rmSync(place('stopped'), { recursive: true, force: true })
-      writeFileSync(place('votes.csv'), votesOf(inputs, k * d))
+      rmSync(inFolder('stopped'), { recursive: true, force: true })
+      writeFileSync(inFolder('votes.csv'), votesOf(inputs, k * d))
       const started = startVideomae(...command('stopped'))
       while (linesOf().length < 2 && started.process.exitCode === null) await wait(10)
       started.process.kill('SIGINT')
       const { code, stderr } = await started.ended
-      inTime = !existsSync(place('stopped', certificate))
+      inTime = !existsSync(inFolder('stopped', certificate))
       if (inTime) expect(code, stderr).toBe(130)
     }
-    expect(readdirSync(place('stopped'))).toEqual([path.basename(part)])
+    expect(readdirSync(inFolder('stopped'))).toEqual([path.basename(part)])
     // A whole line for each finished input, behind the line that names the votes.
     expect(readFileSync(part, 'utf8')).toMatch(/\n$/)
     const finished = linesOf().slice(1)
@@ -61,9 +61,10 @@ it.skipIf(process.platform === 'win32')(
     const resumed = await videomae(...command('stopped'))
     expect(resumed.code, resumed.stderr).toBe(0)
     expect((await videomae(...command('whole'))).code).toBe(0)
-    const files = readdirSync(place('whole')).sort()
+    const files = readdirSync(inFolder('whole')).sort()
     expect(files).toEqual([expect.stringMatching(/^ballots-imported-[0-9a-f]{12}\.npy$/), certificate])
-    expect(readdirSync(place('stopped')).sort()).toEqual(files)
-    for (const file of files) expect(readFileSync(place('stopped', file))).toEqual(readFileSync(place('whole', file)))
+    expect(readdirSync(inFolder('stopped')).sort()).toEqual(files)
+    for (const file of files)
+      expect(readFileSync(inFolder('stopped', file))).toEqual(readFileSync(inFolder('whole', file)))
   },
 )

@@ -34,12 +34,12 @@ async function write(folder: string, trainingSet: FeatureSet, test: TestSet, opt
  * @returns paths of the certificates, by a name
  */
 export async function writeAllCertificates(folder: string): Promise<Readonly<Record<string, string>>> {
-  const place = (name: string) => path.join(folder, name)
+  const inFolder = (name: string) => path.join(folder, name)
   const grouped = { ...encoder, trust: 'per_group' } as const
   const perGroup = Array.from({ length: 4 }, () => inputs)
   const times = Array.from({ length: set.rows }, (_, row) => row)
   const found: Record<string, string> = {
-    general: await write(place('general'), set, inputs, {
+    general: await write(inFolder('general'), set, inputs, {
       ...general,
       partitions: [7, 12],
       rules: ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'],
@@ -47,10 +47,15 @@ export async function writeAllCertificates(folder: string): Promise<Readonly<Rec
       collective: [0, 2],
       targetClasses: [set.classNames[1], set.classNames[0]],
     }),
-    votesOnly: await write(place('votes-only'), set, inputs, { ...general, by: 'id', partitions: 9, rules: ['dpa'] }),
+    votesOnly: await write(inFolder('votes-only'), set, inputs, {
+      ...general,
+      by: 'id',
+      partitions: 9,
+      rules: ['dpa'],
+    }),
     // More partitions than videos: learners without a sample.
-    empty: await write(place('empty'), gaussians({ rows: 20, seed: 3 }), inputs, { ...general, partitions: 25 }),
-    flips: await write(place('flips'), set, inputs, {
+    empty: await write(inFolder('empty'), gaussians({ rows: 20, seed: 3 }), inputs, { ...general, partitions: 25 }),
+    flips: await write(inFolder('flips'), set, inputs, {
       ...general,
       threat: { threat: 'label_flip', encoder: { ...encoder, trust: 'protected_set' } },
       partitions: 5,
@@ -58,12 +63,12 @@ export async function writeAllCertificates(folder: string): Promise<Readonly<Rec
       whiteBox: true,
     }),
     groups: await write(
-      place('groups'),
+      inFolder('groups'),
       set,
       { ...inputs, perGroup },
       { ...general, threat: { threat: 'general', encoder: grouped }, partitions: 12, rules: ['groups'], groups: 4 },
     ),
-    temporal: await write(place('temporal'), { ...set, times }, inputs, {
+    temporal: await write(inFolder('temporal'), { ...set, times }, inputs, {
       ...general,
       threat: { threat: 'temporal', encoder },
       by: 'time',
@@ -72,7 +77,7 @@ export async function writeAllCertificates(folder: string): Promise<Readonly<Rec
       periods: { until: 290, length: 20, coverage: 3 },
     }),
   }
-  for (const [name, file] of await importedCertificates(place('imported'))) found[name] = file
+  for (const [name, file] of await importedCertificates(inFolder('imported'))) found[name] = file
   return found
 }
 

@@ -350,18 +350,18 @@ type Edit = (document: ReturnType<typeof JSON.parse>) => unknown
 
 describe('files that were put together from others are refused', () => {
   const options: Options = { ...general, by: 'source', threat: { threat: 'source', encoder }, rules: ['dpa', 'roe'] }
-  let [place, file] = ['', '']
+  let [location, file] = ['', '']
   beforeAll(async () => {
-    place = await certified(gaussians({ ...small, rows: 60, seed: 1 }), inputs, options)
-    file = path.join(place, 'certificate.json')
+    location = await certified(gaussians({ ...small, rows: 60, seed: 1 }), inputs, options)
+    file = path.join(location, 'certificate.json')
   })
 
   /** The certificate, or a record with its SHA-256 in the certificate, with a change. */
   const changed = (name: string, edit: Edit): void => {
-    const document = JSON.parse(readFileSync(path.join(place, name), 'utf8'))
+    const document = JSON.parse(readFileSync(path.join(location, name), 'utf8'))
     edit(document)
     const text = JSON.stringify(document)
-    writeFileSync(path.join(place, name), text)
+    writeFileSync(path.join(location, name), text)
     if (name === 'certificate.json') return
     changed('certificate.json', ({ samples }) => {
       samples[name === 'protected-set.json' ? 'protectedSet' : 'inputs'].sha256 = sha256(text)
@@ -375,14 +375,14 @@ describe('files that were put together from others are refused', () => {
     ['samples without a source', 'protected-set.json', (all) => delete all.samples[3].group, /group .*samples\[3\]/],
   ] as [string, string, Edit, RegExp][])('%s', async (_, name, edit, message) => {
     const before = readFileSync(file)
-    const whole = readFileSync(path.join(place, name))
-    await diffCertificates(place, place)
+    const whole = readFileSync(path.join(location, name))
+    await diffCertificates(location, location)
     changed(name, edit)
-    await expect(diffCertificates(place, place)).rejects.toMatchObject({
+    await expect(diffCertificates(location, location)).rejects.toMatchObject({
       code: 'CERTIFICATE_INVALID',
       message: expect.stringMatching(message),
     })
-    writeFileSync(path.join(place, name), whole)
+    writeFileSync(path.join(location, name), whole)
     writeFileSync(file, before)
   })
 })

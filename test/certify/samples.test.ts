@@ -40,17 +40,17 @@ async function fieldsOf(
   const certificate = JSON.parse(text) as CertificateFile
   const stored = certificate.samples?.[key]
   if (stored == null) throw new Error('no record')
-  const place = path.join(folder, stored.file)
-  const before = readFileSync(place, 'utf8')
+  const location = path.join(folder, stored.file)
+  const before = readFileSync(location, 'utf8')
   const record = JSON.parse(before) as { samples: Record<string, unknown>[] }
   change(record)
   const after = JSON.stringify(record)
   try {
-    writeFileSync(place, after)
+    writeFileSync(location, after)
     writeFileSync(file, text.replace(stored.sha256, sha256(after)))
     return (await verifyVotes(file)).differences.map(({ field }) => field)
   } finally {
-    writeFileSync(place, before)
+    writeFileSync(location, before)
     writeFileSync(file, text)
   }
 }

@@ -41,20 +41,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 let copies = 0
 function copy(): string {
-  const place = path.join(folder, `copy-${copies++}`)
-  cpSync(original, place, { recursive: true })
-  return place
+  const location = path.join(folder, `copy-${copies++}`)
+  cpSync(original, location, { recursive: true })
+  return location
 }
-const read = (place: string) =>
-  JSON.parse(readFileSync(path.join(place, 'statement.json'), 'utf8')) as CertificateStatement
-const fieldsOf = async (place: string) =>
-  (await verifyVotes(path.join(place, 'certificate.json'))).differences.map(({ field }) => field)
+const read = (location: string) =>
+  JSON.parse(readFileSync(path.join(location, 'statement.json'), 'utf8')) as CertificateStatement
+const fieldsOf = async (location: string) =>
+  (await verifyVotes(path.join(location, 'certificate.json'))).differences.map(({ field }) => field)
 
 it('name every file of the certificate and the audit with its SHA-256, and the claim', async () => {
-  const place = copy()
-  const { code } = await runHere(`statement ${place} --audit ${auditFile} --quiet`)
+  const location = copy()
+  const { code } = await runHere(`statement ${location} --audit ${auditFile} --quiet`)
   expect(code).toBe(0)
-  const statement = read(place)
+  const statement = read(location)
   expect(Object.keys(statement)).toEqual(['_type', 'subject', 'predicateType', 'predicate'])
   expect(statement._type).toBe('https://in-toto.io/Statement/v1')
   expect(statement.predicateType).toMatch(/^[a-z][a-z0-9+.-]*:\S+$/)
@@ -63,42 +63,42 @@ it('name every file of the certificate and the audit with its SHA-256, and the c
     ...['learners-k5-d1.txt', 'protected-set.json'],
   ])
   for (const { name, digest } of statement.subject) {
-    const file = name === 'audit.json' ? auditFile : path.join(place, name)
+    const file = name === 'audit.json' ? auditFile : path.join(location, name)
     expect(digest.sha256, name).toBe(sha256(readFileSync(file)))
   }
-  const certificate = JSON.parse(readFileSync(path.join(place, 'certificate.json'), 'utf8'))
+  const certificate = JSON.parse(readFileSync(path.join(location, 'certificate.json'), 'utf8'))
   expect(statement.predicate).toMatchObject({
     claim: { claim: certificate.threat.claim, conditions: certificate.threat.conditions, by: 'content' },
     runs: [
       { name: 'DPA K=5', learnersDigest: certificate.runs[0].learnersDigest, summary: certificate.runs[0].summary },
     ],
   })
-  const report = await verifyVotes(path.join(place, 'certificate.json'))
+  const report = await verifyVotes(path.join(location, 'certificate.json'))
   expect(report.differences).toEqual([])
   expect(report.notChecked.join()).toContain('are not here: audit.json')
-  cpSync(auditFile, path.join(place, 'audit.json'))
-  expect((await verifyVotes(path.join(place, 'certificate.json'))).notChecked.join()).not.toContain('are not here')
-  appendFileSync(path.join(place, 'audit.json'), ' ')
-  expect(await fieldsOf(place)).toEqual(['statement.json: subject audit.json'])
+  cpSync(auditFile, path.join(location, 'audit.json'))
+  expect((await verifyVotes(path.join(location, 'certificate.json'))).notChecked.join()).not.toContain('are not here')
+  appendFileSync(path.join(location, 'audit.json'), ' ')
+  expect(await fieldsOf(location)).toEqual(['statement.json: subject audit.json'])
   // What is not there is named, and an earlier statement is replaced, whatever it says.
-  rmSync(path.join(place, 'audit.json'))
-  rmSync(path.join(place, 'protected-set.json'))
-  const again = await runHere(`statement ${place} --quiet`)
+  rmSync(path.join(location, 'audit.json'))
+  rmSync(path.join(location, 'protected-set.json'))
+  const again = await runHere(`statement ${location} --quiet`)
   expect(again).toMatchObject({ code: 0, document: { missing: ['protected-set.json'] } })
-  expect(read(place).subject.map(({ name }) => name)).not.toContain('audit.json')
-  expect(await fieldsOf(place)).toEqual([])
+  expect(read(location).subject.map(({ name }) => name)).not.toContain('audit.json')
+  expect(await fieldsOf(location)).toEqual([])
 })
 
 it('are compared with the certificate and its files by verify', async () => {
-  const place = copy()
-  await runHere(`statement ${place} --quiet`)
-  const file = path.join(place, 'statement.json')
+  const location = copy()
+  await runHere(`statement ${location} --quiet`)
+  const file = path.join(location, 'statement.json')
   const text = readFileSync(file, 'utf8')
   const change = async (edit: (statement: CertificateStatement) => void): Promise<string[]> => {
     const statement = JSON.parse(text) as CertificateStatement
     edit(statement)
     writeFileSync(file, JSON.stringify(statement))
-    return fieldsOf(place)
+    return fieldsOf(location)
   }
   const claims = await change(({ predicate }) => Object.assign(predicate, { learner: { kind: 'other' } }))
   expect(claims.join()).toContain('statement.json: predicate.learner')
@@ -109,12 +109,12 @@ it('are compared with the certificate and its files by verify', async () => {
   })
   writeFileSync(file, text)
   // The same certificate as other bytes: it follows from its files, and is not the one of the statement.
-  appendFileSync(path.join(place, 'certificate.json'), '\n')
-  expect(await fieldsOf(place)).toEqual(['statement.json: subject certificate.json'])
+  appendFileSync(path.join(location, 'certificate.json'), '\n')
+  expect(await fieldsOf(location)).toEqual(['statement.json: subject certificate.json'])
 })
 
 it('are not written about a certificate that differs, with an audit that failed, checked nothing or is of another ensemble, or over another file', async () => {
-  const place = copy()
+  const location = copy()
   const outcome = async (line: string) => {
     const { code, document } = await runHere(`statement ${line} --quiet`)
     return [code, document.error?.code]
@@ -122,24 +122,24 @@ it('are not written about a certificate that differs, with an audit that failed,
   const report = JSON.parse(readFileSync(auditFile, 'utf8'))
   const other = path.join(folder, 'other-audit.json')
   writeFileSync(other, JSON.stringify({ ...report, violations: [{ trial: 0, what: 'x' }] }))
-  expect(await outcome(`${place} --audit ${other}`)).toEqual([6, 'AUDIT_FAILED'])
+  expect(await outcome(`${location} --audit ${other}`)).toEqual([6, 'AUDIT_FAILED'])
   writeFileSync(other, JSON.stringify({ ...report, partitions: 7 }))
-  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  expect(await outcome(`${location} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
   // Of as many base classifiers of this kind on other data.
   const [set, inputs] = [gaussians({ rows: 40, seed: 3, width: 3 }), gaussians({ rows: 10, seed: 2, width: 3 })]
   const options = { learners, by: 'content', partitions: 5, rule: 'dpa', trials: 1, attacks: 0 } as const
   writeFileSync(other, JSON.stringify(await audit(set, inputs, options)))
-  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  expect(await outcome(`${location} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
   const { learnersDigest: _, ...earlier } = report
   writeFileSync(other, JSON.stringify(earlier))
-  expect(await outcome(`${place} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
+  expect(await outcome(`${location} --audit ${other}`)).toEqual([3, 'AUDIT_MISMATCH'])
   writeFileSync(
     other,
     JSON.stringify({ ...report, checkedPredictions: 0, attacks: { ...report.attacks, triedWithin: 0 } }),
   )
-  expect(await outcome(`${place} --audit ${other}`)).toEqual([7, 'AUDIT_NOTHING_CHECKED'])
+  expect(await outcome(`${location} --audit ${other}`)).toEqual([7, 'AUDIT_NOTHING_CHECKED'])
   // With rule `groups`, whose audit trains others, encoder and protected set decide.
-  const protectedSet = sha256(readFileSync(path.join(place, 'protected-set.json')))
+  const protectedSet = sha256(readFileSync(path.join(location, 'protected-set.json')))
   const learner = { ...report.learner, scale: 'of each group' }
   const ofGroups = { ...report, learner, learnersDigest: null, encoder: 'none', protectedSet }
   for (const [change, expected] of [
@@ -148,18 +148,18 @@ it('are not written about a certificate that differs, with an audit that failed,
     [{}, [0, undefined]],
   ] as const) {
     writeFileSync(other, JSON.stringify({ ...ofGroups, ...change }))
-    expect(await outcome(`${place} --audit ${other}`)).toEqual(expected)
+    expect(await outcome(`${location} --audit ${other}`)).toEqual(expected)
   }
   // Others make in-toto statements, too.
   const provenance =
     '{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"https://slsa.dev/provenance/v1"}'
   for (const mine of ['{"balance": 12}', 'mine', provenance]) {
-    writeFileSync(path.join(place, 'statement.json'), mine)
-    expect(await outcome(place)).toEqual([2, 'OUTPUT_TAKEN'])
-    expect(readFileSync(path.join(place, 'statement.json'), 'utf8')).toBe(mine)
+    writeFileSync(path.join(location, 'statement.json'), mine)
+    expect(await outcome(location)).toEqual([2, 'OUTPUT_TAKEN'])
+    expect(readFileSync(path.join(location, 'statement.json'), 'utf8')).toBe(mine)
   }
-  rmSync(path.join(place, 'statement.json'))
-  const file = path.join(place, 'certificate.json')
+  rmSync(path.join(location, 'statement.json'))
+  const file = path.join(location, 'certificate.json')
   writeFileSync(file, readFileSync(file, 'utf8').replace('"radius":1', '"radius":2'))
-  expect(await outcome(place)).toEqual([9, 'CERTIFICATE_DIFFERS'])
+  expect(await outcome(location)).toEqual([9, 'CERTIFICATE_DIFFERS'])
 })

@@ -272,29 +272,29 @@ describe('videomae verify ends', () => {
 })
 
 it('keeps the buckets of two ensembles with the same number of them apart', async () => {
-  const place = path.join(folder, 'same-number')
+  const location = path.join(folder, 'same-number')
   const encoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
   // 12 partitions inside of 4 encoder groups, and 4 partitions that 3 of 12 learners each are trained on.
   const { certificate, manifests } = await certify(
     gaussians({ rows: 120, seed: 1 }),
     gaussians({ rows: 10, seed: 2 }),
     {
-      ...{ learners: headLearners({ kind: 'ridge' }), by: 'content', threads: 1, votesDirectory: place },
+      ...{ learners: headLearners({ kind: 'ridge' }), by: 'content', threads: 1, votesDirectory: location },
       ...{ partitions: [12, 4], rules: ['groups', 'fa'], groups: 4, spread: 3 },
       threat: { threat: 'general', encoder },
     },
   )
   expect(manifests.filter(({ buckets }) => buckets === 12).map(({ groups }) => groups)).toEqual([4, null])
-  await writeCertificate(place, certificate, manifests)
-  const digests = readdirSync(place).flatMap((name) => {
+  await writeCertificate(location, certificate, manifests)
+  const digests = readdirSync(location).flatMap((name) => {
     const match = /^buckets-(\d+)(?:-([0-9a-f]{12}))?\.json$/.exec(name)
     if (match === null) return []
-    const { digest } = JSON.parse(readFileSync(path.join(place, name), 'utf8')) as { digest: string }
+    const { digest } = JSON.parse(readFileSync(path.join(location, name), 'utf8')) as { digest: string }
     expect(match[2] ?? '').toBe(match[1] === '12' ? digest.slice(0, 12) : '')
     return [digest]
   })
   expect(digests.sort()).toEqual([...new Set(certificate.runs.map((run) => run.bucketManifest))].sort())
-  const report = await verifyVotes(path.join(place, 'certificate.json'))
+  const report = await verifyVotes(path.join(location, 'certificate.json'))
   expect(report).toMatchObject({ differencesFound: 0 })
   expect(report.notChecked).not.toContainEqual(expect.stringContaining('buckets-'))
 })

@@ -16,8 +16,8 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { startVideomae, videomae } from './run-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const [data, run, recipe] = [place('data'), place('run'), place('recipe.yaml')]
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const [data, run, recipe] = [inFolder('data'), inFolder('run'), inFolder('recipe.yaml')]
 let video = ''
 
 beforeAll(async () => {
@@ -40,8 +40,8 @@ describe('videomae finetune', () => {
   it('prints its configuration as a recipe of the same run', async () => {
     const printed = await videomae('finetune', data, '--recipe', recipe, '--print-config')
     expect(printed.code, printed.stderr).toBe(0)
-    writeFileSync(place('printed.yaml'), printed.stdout)
-    const again = await videomae('finetune', data, '--recipe', place('printed.yaml'), '--print-config')
+    writeFileSync(inFolder('printed.yaml'), printed.stdout)
+    const again = await videomae('finetune', data, '--recipe', inFolder('printed.yaml'), '--print-config')
     expect(again.stdout).toBe(printed.stdout)
     expect(printed.stdout).toMatch(/every: 2 steps/)
   })
@@ -79,7 +79,7 @@ describe('videomae finetune', () => {
   })
 
   it('stops at Ctrl-C with 130 after saving', async () => {
-    const out = place('stopped')
+    const out = inFolder('stopped')
     const stopped = startVideomae(
       'finetune',
       data,
@@ -105,9 +105,9 @@ describe('videomae finetune', () => {
 describe('videomae export --classifier', () => {
   it('refuses what it would have to ignore', async () => {
     const refused = async (...args: string[]) => {
-      const { code, stderr } = await videomae('export', run, '--out', place('x.onnx'), ...args)
+      const { code, stderr } = await videomae('export', run, '--out', inFolder('x.onnx'), ...args)
       expect(code).toBe(2)
-      expect(existsSync(place('x.onnx'))).toBe(false)
+      expect(existsSync(inFolder('x.onnx'))).toBe(false)
       return stderr
     }
     const messages = await Promise.all([
@@ -128,19 +128,19 @@ describe('videomae export --classifier', () => {
   })
 
   it('replaces no folder that is not its own', async () => {
-    const out = place('precious')
+    const out = inFolder('precious')
     mkdirSync(out)
     writeFileSync(path.join(out, 'mine.txt'), 'mine')
     const args = ['export', run, '--classifier', '--format', 'huggingface', '--out']
     const { code, stderr } = await videomae(...args, out)
     expect([code, stderr]).toEqual([2, expect.stringContaining('EXPORT_FOLDER')])
     expect(readdirSync(out)).toEqual(['mine.txt'])
-    for (let time = 0; time < 2; time++) expect((await videomae(...args, place('hf'))).code).toBe(0)
+    for (let time = 0; time < 2; time++) expect((await videomae(...args, inFolder('hf'))).code).toBe(0)
   })
 
   it('writes a file that predicts alone', async () => {
-    mkdirSync(place('alone'))
-    const file = place('classifier.onnx')
+    mkdirSync(inFolder('alone'))
+    const file = inFolder('classifier.onnx')
     const exported = await videomae(
       'export',
       run,
@@ -152,14 +152,14 @@ describe('videomae export --classifier', () => {
     )
     expect(exported.code, exported.stderr).toBe(0)
     expect(exported.stdout).toMatch(/4 of 4 test videos get the same answer/)
-    copyFileSync(file, place('alone', 'c.onnx'))
+    copyFileSync(file, inFolder('alone', 'c.onnx'))
     const predict = async (from: string) => {
       const { code, stdout } = await videomae('predict', video, '--from', from, '--json')
       expect(code).toBe(0)
       return (JSON.parse(stdout) as { predictions: { classes: { label: string; probability: number }[] }[] })
         .predictions[0]
     }
-    const [a, b] = [await predict(place('alone', 'c.onnx')), await predict(run)]
+    const [a, b] = [await predict(inFolder('alone', 'c.onnx')), await predict(run)]
     expect(a.classes.map(({ label }) => label)).toEqual(b.classes.map(({ label }) => label))
     expect(a.classes[0].probability).toBeCloseTo(b.classes[0].probability, 5)
     // A folder and a list are all of their videos.
@@ -178,7 +178,7 @@ describe('videomae export --classifier', () => {
     const failed = await videomae('predict', recipe, '--from', file, '--json')
     expect(failed.code).toBe(3)
     expect(JSON.parse(failed.stdout)).toMatchObject({ predictions: [{ ok: false }] })
-    const table = place('predictions.csv')
+    const table = inFolder('predictions.csv')
     const timeLine = ['predict', video, '--from', file, '--windows', '0.4', '--threshold', '0.999', '--csv']
     const shown = await videomae(...timeLine, table)
     expect(shown.code, shown.stderr).toBe(0)
@@ -194,7 +194,7 @@ describe('videomae export --classifier', () => {
 
 describe('videomae evaluate', () => {
   it('writes a report and one JSON document', async () => {
-    const out = place('report')
+    const out = inFolder('report')
     const split = path.join(run, 'split.csv')
     const { code, stdout } = await videomae('evaluate', split, '--from', run, '--clips', '1', '--out', out, '--json')
     expect(code).toBe(0)
@@ -218,7 +218,7 @@ describe('videomae evaluate', () => {
 })
 
 describe('data of which too little can be read', () => {
-  const bad = place('bad')
+  const bad = inFolder('bad')
   beforeAll(() => {
     mkdirSync(path.join(bad, 'left'), { recursive: true })
     for (let i = 0; i < 4; i++) writeFileSync(path.join(bad, 'left', `${i}.mp4`), `no video ${i}`)
@@ -228,14 +228,14 @@ describe('data of which too little can be read', () => {
     const ups = readdirSync(path.join(data, 'up')).map((name) => path.join(data, 'up', name))
     const lefts = readdirSync(path.join(bad, 'left')).map((name) => path.join(bad, 'left', name))
     const rows = [...ups.map((file) => `${file},up`), ...lefts.map((file) => `${file},left`)]
-    writeFileSync(place('half.csv'), `path,label\n${rows.join('\n')}\n`)
+    writeFileSync(inFolder('half.csv'), `path,label\n${rows.join('\n')}\n`)
     const { code, stdout } = await videomae(
       'finetune',
-      place('half.csv'),
+      inFolder('half.csv'),
       '--recipe',
       recipe,
       '--out',
-      place('half'),
+      inFolder('half'),
       '--json',
     )
     expect(code).toBe(3)
@@ -245,14 +245,14 @@ describe('data of which too little can be read', () => {
   })
 
   it('is an error where features have no row', async () => {
-    const { code, stdout } = await videomae('features', bad, '--from', run, '--out', place('none'), '--json')
+    const { code, stdout } = await videomae('features', bad, '--from', run, '--out', inFolder('none'), '--json')
     expect([code, JSON.parse(stdout)]).toMatchObject([3, { error: { code: 'VIDEO_UNREADABLE' } }])
-    expect(existsSync(place('none', 'features.npy'))).toBe(false)
+    expect(existsSync(inFolder('none', 'features.npy'))).toBe(false)
   })
 })
 
 it('videomae predict --watch predicts what is there and what comes, until Ctrl-C', async () => {
-  const [inbox, table] = [place('inbox'), place('arrived.csv')]
+  const [inbox, table] = [inFolder('inbox'), inFolder('arrived.csv')]
   mkdirSync(inbox)
   copyFileSync(video, path.join(inbox, 'first.mp4'))
   const watching = startVideomae('predict', inbox, '--from', run, '--watch', '--json', '--csv', table)

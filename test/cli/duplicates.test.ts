@@ -9,7 +9,7 @@ import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { runAsText, runHere } from './run-here.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-duplicates-'))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Every second pixel of every frame. */
@@ -26,27 +26,27 @@ function half(pixels: Uint8Array, side: number, frames: number): Uint8Array {
 
 beforeAll(async () => {
   const [side, frames, framesPerSecond] = [64, 16, 8]
-  for (const label of ['left', 'up']) mkdirSync(place('videos', label), { recursive: true })
+  for (const label of ['left', 'up']) mkdirSync(inFolder('videos', label), { recursive: true })
   for (let k = 0; k < 4; k++) {
     const label = k % 2 === 0 ? 'left' : 'up'
     const pixels = renderMotionClip(label, new RandomStream(7, k), { width: side, height: side, frames })
-    await encodeVideo(place('videos', label, `${k}.mp4`), pixels, { width: side, height: side, framesPerSecond })
+    await encodeVideo(inFolder('videos', label, `${k}.mp4`), pixels, { width: side, height: side, framesPerSecond })
     if (k > 1) continue
     const smaller = { width: side / 2, height: side / 2, framesPerSecond: 25, quality: 30, keyframeInterval: 5 }
     // The second one has another label than its copy.
-    await encodeVideo(place('videos', 'left', `${k}-again.mkv`), half(pixels, side, frames), smaller)
+    await encodeVideo(inFolder('videos', 'left', `${k}-again.mkv`), half(pixels, side, frames), smaller)
   }
   // Plain pictures say nothing: two of them are not alike.
   for (const gray of [20, 200])
-    await encodeVideo(place('videos', 'up', `plain-${gray}.mp4`), new Uint8Array(8 * 32 * 32 * 3).fill(gray), {
+    await encodeVideo(inFolder('videos', 'up', `plain-${gray}.mp4`), new Uint8Array(8 * 32 * 32 * 3).fill(gray), {
       ...{ width: 32, height: 32, framesPerSecond },
     })
-  copyFileSync(place('videos', 'up', '3.mp4'), place('videos', 'up', '3-copy.mp4'))
-  writeFileSync(place('videos', 'up', 'broken.mp4'), 'no video')
+  copyFileSync(inFolder('videos', 'up', '3.mp4'), inFolder('videos', 'up', '3-copy.mp4'))
+  writeFileSync(inFolder('videos', 'up', 'broken.mp4'), 'no video')
 })
 
 it('finds videos that were encoded again and copies, offers them as groups, and changes nothing', async () => {
-  const { code, document } = await runHere('dataset duplicates', place('videos'), '--out', place('out'))
+  const { code, document } = await runHere('dataset duplicates', inFolder('videos'), '--out', inFolder('out'))
   expect(code).toBe(0)
   const { similar, unreadable, videos } = document as unknown as {
     readonly similar: readonly { group: string; sameFile: boolean; videos: readonly { id: string }[] }[]
@@ -60,22 +60,22 @@ it('finds videos that were encoded again and copies, offers them as groups, and 
   ])
   expect(videos).toBe(9)
   expect(unreadable.map(({ id }) => id)).toEqual(['up/broken.mp4'])
-  const { text } = await runAsText('dataset duplicates', place('videos'), '--out', place('out'))
+  const { text } = await runAsText('dataset duplicates', inFolder('videos'), '--out', inFolder('out'))
   expect(text).toContain('3 sets of videos that look alike, among 9 videos')
   expect(text).toContain('1 have several labels: left/1-again.mkv (left) and up/1.mp4 (up)')
   expect(text).toContain('The groups depend on all videos together: a certificate covers changes of this list')
 })
 
 it('says that folds depend on all videos, which a certificate of one of them does not cover', async () => {
-  const { text } = await runAsText('dataset split', place('videos'), '--folds', '2', '--out', place('folds'))
+  const { text } = await runAsText('dataset split', inFolder('videos'), '--folds', '2', '--out', inFolder('folds'))
   expect(text).toContain('The parts depend on all videos together: a certificate covers changes of this list')
 })
 
 it('joins groups of the list that look alike, and keeps the others', async () => {
   const rows = ['left/0.mp4,left,a', 'left/2.mp4,left,a', 'left/0-again.mkv,left,b', 'up/3.mp4,up,c', 'up/1.mp4,up,']
-  writeFileSync(place('videos', 'list.csv'), ['path,label,group', ...rows, ''].join('\n'))
-  await runHere('dataset duplicates', place('videos', 'list.csv'), '--out', place('list'))
-  const [header, ...lines] = readFileSync(place('list', 'grouped.csv'), 'utf8').trim().split('\n')
+  writeFileSync(inFolder('videos', 'list.csv'), ['path,label,group', ...rows, ''].join('\n'))
+  await runHere('dataset duplicates', inFolder('videos', 'list.csv'), '--out', inFolder('list'))
+  const [header, ...lines] = readFileSync(inFolder('list', 'grouped.csv'), 'utf8').trim().split('\n')
   expect(header).toBe('path,label,start,end,group,split,fold')
   expect(lines.map((line) => line.split(',')[4])).toEqual(['a', 'a', 'a', 'c', ''])
 })

@@ -11,25 +11,26 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-export-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const labels = ['left', 'up']
 
 async function classifierAt(where: string, model: Partial<ModelOptions>, head: Classifier['head']): Promise<string> {
   const configuration = tinyConfiguration({ useMeanPooling: true, ...model })
   const state = shakenState(classifierShapes({ configuration, head, labels }))
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
-  await saveClassifier(place(where), { configuration, head, state, labels, sampling })
-  return place(where)
+  await saveClassifier(inFolder(where), { configuration, head, state, labels, sampling })
+  return inFolder(where)
 }
 
 let checkpoint = ''
 let good: readonly string[] = []
 beforeAll(async () => {
   checkpoint = await classifierAt('linear', {}, { kind: 'linear' })
-  good = (await generateMotionDataset(place('good'), { clips: 6, size: 16, frames: 6, classes: ['left', 'up'] })).files
+  good = (await generateMotionDataset(inFolder('good'), { clips: 6, size: 16, frames: 6, classes: ['left', 'up'] }))
+    .files
   for (const label of labels) {
-    mkdirSync(place('bad', label), { recursive: true })
-    for (let i = 0; i < 4; i++) writeFileSync(place('bad', label, `${i}.mp4`), `no video ${label} ${i}`)
+    mkdirSync(inFolder('bad', label), { recursive: true })
+    for (let i = 0; i < 4; i++) writeFileSync(inFolder('bad', label, `${i}.mp4`), `no video ${label} ${i}`)
   }
 })
 afterEach(() => vi.restoreAllMocks())
@@ -52,8 +53,8 @@ async function run(from: string, options: ExportCommandOptions) {
 
 it('says how each list was read, and which rows it did not use', async () => {
   const rows = good.map((file, i) => `${file},${path.basename(path.dirname(file))},${i === 0 ? 'train' : 'test'}`)
-  writeFileSync(place('parts.csv'), `path,label,split\n${rows.join('\n')}\n`)
-  const options = { out: place('read.onnx'), evaluate: place('parts.csv'), json: false }
+  writeFileSync(inFolder('parts.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  const options = { out: inFolder('read.onnx'), evaluate: inFolder('parts.csv'), json: false }
   const { stderr, result } = await run(checkpoint, options)
   // And how the file is fed.
   expect(result).toMatch(/^labels {5}left, up$/m)
@@ -67,8 +68,8 @@ describe('videos that cannot be read', () => {
   it.each(['calibrate', 'evaluate'] as const)(
     'end --%s with 3 and their names where there are no others',
     async (use) => {
-      const out = place(`${use}.onnx`)
-      const options = use === 'calibrate' ? { calibrate: place('bad'), int8: true } : { evaluate: place('bad') }
+      const out = inFolder(`${use}.onnx`)
+      const options = use === 'calibrate' ? { calibrate: inFolder('bad'), int8: true } : { evaluate: inFolder('bad') }
       await expect(run(checkpoint, { out, ...options })).rejects.toMatchObject({
         code: 'VIDEO_UNREADABLE',
         exit: 'data',
@@ -79,14 +80,14 @@ describe('videos that cannot be read', () => {
   )
 
   it('are named and counted among others, and others take their places', async () => {
-    const bad = ['left', 'up'].map((label) => place('bad', label, '0.mp4'))
+    const bad = ['left', 'up'].map((label) => inFolder('bad', label, '0.mp4'))
     const listOf = (part: string): string => {
       const rows = [bad[0], ...good, bad[1]].map((file) => `${file},${path.basename(path.dirname(file))},${part}`)
-      writeFileSync(place(`mixed-${part}.csv`), `path,label,split\n${rows.join('\n')}\n`)
-      return place(`mixed-${part}.csv`)
+      writeFileSync(inFolder(`mixed-${part}.csv`), `path,label,split\n${rows.join('\n')}\n`)
+      return inFolder(`mixed-${part}.csv`)
     }
     const { result, stderr } = await run(checkpoint, {
-      out: place('mixed.onnx'),
+      out: inFolder('mixed.onnx'),
       calibrate: listOf('train'),
       calibrationClips: 2,
       int8: true,
@@ -107,7 +108,7 @@ describe('videos that cannot be read', () => {
   })
 
   it('are an empty list in the JSON where all can be read', async () => {
-    const { result, stderr } = await run(checkpoint, { out: place('good.onnx'), evaluate: place('good') })
+    const { result, stderr } = await run(checkpoint, { out: inFolder('good.onnx'), evaluate: inFolder('good') })
     expect(result).toMatchObject({ unreadable: [], sidecar: { format: 'videomae-onnx', labels } })
     expect(stderr).toMatch(/^warning: .* is not shown to be better than always answering .*\n$/)
   })
@@ -120,13 +121,13 @@ describe('a Hugging Face directory', () => {
     ['an attentive head', {}, { kind: 'attentive', heads: 2, mlpWidth: 24 }, /attentive head.*head\.safetensors/],
   ] as const)('with %s comes with a warning', async (name, model, head, expected) => {
     const from = await classifierAt(name, model, head)
-    const { result, stderr } = await run(from, { format: 'huggingface', out: place(`${name} out`) })
+    const { result, stderr } = await run(from, { format: 'huggingface', out: inFolder(`${name} out`) })
     expect(result).toMatchObject({ warnings: [expect.stringMatching(expected)] })
     expect(stderr).toMatch(/^warning: .*transformers/)
   })
 
   it('that transformers reads comes with none', async () => {
-    const out = place('plain out')
+    const out = inFolder('plain out')
     const { result, stderr } = await run(checkpoint, { format: 'huggingface', out })
     expect([result, stderr]).toEqual([{ files: [out], warnings: [] }, ''])
   })

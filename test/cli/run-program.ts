@@ -40,10 +40,10 @@ interface ProgramPlace {
 }
 
 export function startProgram(
-  { program = process.execPath, ...place }: ProgramPlace,
+  { program = process.execPath, ...location }: ProgramPlace,
   args: readonly string[],
 ): StartedProgram {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...place })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...location })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text

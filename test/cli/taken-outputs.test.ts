@@ -111,7 +111,7 @@ describe('the Hugging Face folder of a classifier', () => {
     await saveClassifier(path.join(folder, name), { configuration, head, state, labels, sampling })
     return path.join(folder, name)
   }
-  const weightsOf = (place: string): Buffer => readFileSync(path.join(place, 'model.safetensors'))
+  const weightsOf = (location: string): Buffer => readFileSync(path.join(location, 'model.safetensors'))
 
   it('takes the place of an earlier export only', async () => {
     const [first, second] = [await save('first', 1), await save('second', 2)]

@@ -20,7 +20,7 @@ const steps = 6
 
 describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ? '' : ` (${missing})`}`, () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-ranks-'))
-  const place = (name: string): string => path.join(folder, name)
+  const inFolder = (name: string): string => path.join(folder, name)
   let tiny: TinyRun
   beforeAll(async () => {
     tiny = await createTinyRun(folder)
@@ -41,7 +41,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
       ...['engine.name=cuda', `schedule.duration=${steps} steps`, 'schedule.warmup=1 steps', 'data.workers=1'],
       ...more,
     ]
-    const command = ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', place(name)]
+    const command = ['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', inFolder(name)]
     const env = {
       ...process.env,
       VIDEOMAE_CUDA_LIBRARIES: toolkit,
@@ -52,7 +52,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     return startVideomaeIn(env, ...launch, ...command, ...set, ...flags)
   }
 
-  const log = (name: string): string => place(`${name}.log`)
+  const log = (name: string): string => inFolder(`${name}.log`)
   const under = (program: string): string[] => ['launch', '--mpirun', program, '--ranks', '2', '--']
 
   const processesOf = ({ stderr }: StartedProgram): number[] =>
@@ -66,7 +66,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     const { code, stderr } = await started.ended
     expect(code, stderr).toBe(0)
     expect(stderr).toContain(`${steps} steps of 8 clips (2 ranks, 4 on each)`)
-    const [actual, expected] = [curve(place(name)), curve(place('alone'))]
+    const [actual, expected] = [curve(inFolder(name)), curve(inFolder('alone'))]
     expect(actual).toHaveLength(steps)
     for (const [i, { loss, gradientNorm }] of expected.entries()) {
       expect(Math.abs(actual[i].loss - loss), `loss of step ${i + 1}`).toBeLessThan(1e-6)
@@ -108,10 +108,10 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     const stderr = await expectTrained('nccl', under('none'), ['--resume'])
     expect(stderr).toMatch(/ranks {5}2 over NCCL 2\.32\.3: rank 0 on \S+ \(process \d+\), rank 1 on/)
     if (mpi === undefined) return
-    const saved = (name: string, file: string) => readFileSync(path.join(place(name), `step-0000000${steps}`, file))
+    const saved = (name: string, file: string) => readFileSync(path.join(inFolder(name), `step-0000000${steps}`, file))
     for (const file of ['model.safetensors', 'optimizer.safetensors', 'ema/model.safetensors'])
       expect(saved('nccl', file).equals(saved('mpi', file)), file).toBe(true)
-    expect(curve(place('nccl'))).toEqual(curve(place('mpi')))
+    expect(curve(inFolder('nccl'))).toEqual(curve(inFolder('mpi')))
   })
 
   it('without MPI, end where one of them is killed, and a sum on the CPU is refused', async () => {

@@ -11,14 +11,14 @@ import { runHere } from '../cli/run-here.ts'
 import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-demo-'))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('certifies on labeled clips, with the encoder and with fresh weights, and writes what verify checks', async () => {
   const configuration = tinyConfiguration({ imageSize: [12, 16] })
   const state = shakenState(parameterShapes(configuration, 'pretrain'))
-  await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'pretrain', state })
-  const made = await certifyDemo({ out: folder, run: place('encoder'), train: 12, test: 4, engine: 'reference' })
+  await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'pretrain', state })
+  const made = await certifyDemo({ out: folder, run: inFolder('encoder'), train: 12, test: 4, engine: 'reference' })
   expect(made).toMatchObject({ train: 12, test: 4, partitions: 3, classes: 4 })
   const rows = readFileSync(made.list, 'utf8').trim().split('\n').slice(1)
   expect(rows.filter((row) => row.endsWith(',train'))).toHaveLength(12)

@@ -23,19 +23,19 @@ import { launchers } from './launchers.ts'
 import { valuesOnLocalRanks } from './local-ranks.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-divided-work-'))
-const place = (...names: readonly string[]): string => path.join(folder, ...names)
+const inFolder = (...names: readonly string[]): string => path.join(folder, ...names)
 
 beforeAll(async () => {
   const options = { clips: 18, size: 32, frames: 6, classes: ['left', 'right'] as const, seed: 3 }
-  const { files, labels } = await generateMotionDataset(place('data'), options)
+  const { files, labels } = await generateMotionDataset(inFolder('data'), options)
   const part = (k: number): string => (k < 12 ? 'train' : k < 15 ? 'val' : 'test')
   const rows = files.map((file, k) => `${file},${labels[k]},${part(k)}`)
   // Of these videos another rank has the original, and nobody can read the last.
-  copyFileSync(files[0], place('copy.mp4'))
-  writeFileSync(place('broken.mp4'), 'this is no video')
-  rows.push(`${place('copy.mp4')},${labels[0]},train`, `${place('broken.mp4')},left,train`)
-  writeFileSync(place('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
-  await pretrain(runSchema.parse(tinyRun(place('data'))), { out: place('encoder') })
+  copyFileSync(files[0], inFolder('copy.mp4'))
+  writeFileSync(inFolder('broken.mp4'), 'this is no video')
+  rows.push(`${inFolder('copy.mp4')},${labels[0]},train`, `${inFolder('broken.mp4')},left,train`)
+  writeFileSync(inFolder('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  await pretrain(runSchema.parse(tinyRun(inFolder('data'))), { out: inFolder('encoder') })
 }, 120_000)
 const processes = new IdleProcesses()
 afterAll(async () => {
@@ -45,25 +45,25 @@ afterAll(async () => {
 
 /** Digests of the files below a folder, apart from its own name in them. */
 function filesOf(name: string, but: RegExp): Record<string, string> {
-  const files = (readdirSync(place(name), { recursive: true }) as string[]).filter((file) => !but.test(file)).sort()
+  const files = (readdirSync(inFolder(name), { recursive: true }) as string[]).filter((file) => !but.test(file)).sort()
   const digest = (file: string): string => {
-    const text = readFileSync(place(name, file), 'latin1').replaceAll(place(name), '')
+    const text = readFileSync(inFolder(name, file), 'latin1').replaceAll(inFolder(name), '')
     return createHash('sha256').update(text).digest('hex')
   }
-  return Object.fromEntries(files.filter((file) => statSync(place(name, file)).isFile()).map((f) => [f, digest(f)]))
+  return Object.fromEntries(files.filter((file) => statSync(inFolder(name, file)).isFile()).map((f) => [f, digest(f)]))
 }
 
 it('features of three ranks are those of one process', async () => {
-  const source = await openEncoder(place('encoder'))
-  const { entries } = readVideos([place('list.csv')])
+  const source = await openEncoder(inFolder('encoder'))
+  const { entries } = readVideos([inFolder('list.csv')])
   const made = (name: string, size: number) =>
     valuesOnLocalRanks(size, async (ranks) => {
-      const options = { ranks, cache: place(name, 'store'), clips: 2, workers: 1, threads: 1, processes }
+      const options = { ranks, cache: inFolder(name, 'store'), clips: 2, workers: 1, threads: 1, processes }
       const progress: number[] = []
       const onProgress = (done: number, total: number) => progress.push(done / total)
       const computed = await computeFeaturesOnRanks(source, entries, { ...options, onProgress })
       expect(progress.every((each) => each <= 1)).toBe(true)
-      if (computed !== null) await writeFeatureFiles(place(name), computed, null)
+      if (computed !== null) await writeFeatureFiles(inFolder(name), computed, null)
       return computed
     })
   const [alone] = await made('alone', 1)
@@ -74,18 +74,18 @@ it('features of three ranks are those of one process', async () => {
   expect(first?.computed).toBeGreaterThanOrEqual(alone?.computed ?? 0)
   expect(filesOf('three', /^store/)).toEqual(filesOf('alone', /^store/))
   // Each rank had a part.
-  const store = readdirSync(place('three', 'store'), { recursive: true }) as string[]
+  const store = readdirSync(inFolder('three', 'store'), { recursive: true }) as string[]
   expect(store.filter((file) => file.endsWith('.f32'))).toHaveLength(3)
 })
 
 it('a head on the features of two ranks, with the readout they choose, is that of one process', async () => {
   const configuration = finetuneConfiguration({
     ...{ mode: 'ridge', probe: { readout: 'auto' }, engine: { threads: 1 }, evaluation: { clips: 2, crops: 1 } },
-    data: { path: place('list.csv'), workers: 1 },
-    model: { from: place('encoder') },
+    data: { path: inFolder('list.csv'), workers: 1 },
+    model: { from: inFolder('encoder') },
   })
   const made = (name: string, size: number) =>
-    valuesOnLocalRanks(size, (ranks) => finetune(configuration, { out: place(name), ranks, processes }))
+    valuesOnLocalRanks(size, (ranks) => finetune(configuration, { out: inFolder(name), ranks, processes }))
   const [alone] = await made('head', 1)
   const [first] = await made('head-of-two', 2)
   expect([first.chosen, first.validation, first.failures]).toEqual([alone.chosen, alone.validation, alone.failures])
@@ -95,23 +95,23 @@ it('a head on the features of two ranks, with the readout they choose, is that o
 })
 
 it('predictions of two ranks for a list are those of one process, bit by bit', async () => {
-  const options = { from: place('head'), workers: 1, threads: 1, processes }
+  const options = { from: inFolder('head'), workers: 1, threads: 1, processes }
   const made = (size: number) =>
-    valuesOnLocalRanks(size, (ranks) => predict([place('list.csv')], { ...options, ranks }))
+    valuesOnLocalRanks(size, (ranks) => predict([inFolder('list.csv')], { ...options, ranks }))
   const [alone] = await made(1)
-  expect(alone.filter(({ ok }) => !ok).map(({ video }) => video)).toEqual([place('broken.mp4')])
+  expect(alone.filter(({ ok }) => !ok).map(({ video }) => video)).toEqual([inFolder('broken.mp4')])
   expect(await made(2)).toEqual([alone, alone])
 })
 
 const [launcher] = [...launchers].sort((a, b) => Number(a.missing !== null) - Number(b.missing !== null))
 
 it.skipIf(launcher.missing !== null)('launch drives a certificate, which is that of one process', async () => {
-  const [from, shared] = [`untrained:${place('encoder')}`, { partitions: 4, workers: 1, threads: 1, processes }]
-  await certifyVideos({ data: place('list.csv'), from, out: place('certified'), split: 'list', ...shared })
+  const [from, shared] = [`untrained:${inFolder('encoder')}`, { partitions: 4, workers: 1, threads: 1, processes }]
+  await certifyVideos({ data: inFolder('list.csv'), from, out: inFolder('certified'), split: 'list', ...shared })
   const options = ['--split', 'list', '--partitions', '4', '--threads', '1', '--workers', '1']
   const { code, stdout, stderr } = await videomaeAlone(
     ...['launch', '--mpirun', launcher.program, '--ranks', '2', '--'],
-    ...['certify', place('list.csv'), '--from', from, '--out', place('launched'), ...options],
+    ...['certify', inFolder('list.csv'), '--from', from, '--out', inFolder('launched'), ...options],
   )
   expect(code, stderr).toBe(0)
   expect(stderr).toMatch(/^ranks +2 over /m)
@@ -120,6 +120,6 @@ it.skipIf(launcher.missing !== null)('launch drives a certificate, which is that
   const but = /store|learners/
   expect(filesOf('launched', but)).toEqual(filesOf('certified', but))
   // The shares of both ranks are there.
-  const learners = (readdirSync(place('launched', 'learners'), { recursive: true }) as string[]).sort().join()
+  const learners = (readdirSync(inFolder('launched', 'learners'), { recursive: true }) as string[]).sort().join()
   expect(learners.match(/learners-\d{5}-\d{5}/g)).toHaveLength(4)
 })

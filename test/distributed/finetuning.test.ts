@@ -9,27 +9,27 @@ import { curve } from '../train/tiny-run.ts'
 import { launchers } from './launchers.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-ranks-'))
-const place = (...names: readonly string[]): string => path.join(folder, ...names)
+const inFolder = (...names: readonly string[]): string => path.join(folder, ...names)
 const limit = { timeout: 120_000 }
-const read = (...names: readonly string[]): string => readFileSync(place(...names), 'utf8')
+const read = (...names: readonly string[]): string => readFileSync(inFolder(...names), 'utf8')
 const command = (out: string, ...more: readonly string[]): string[] => [
-  ...['finetune', place('split.csv'), '--recipe', place('tiny.yaml'), '--out', place(out)],
+  ...['finetune', inFolder('split.csv'), '--recipe', inFolder('tiny.yaml'), '--out', inFolder(out)],
   ...more,
 ]
 
 beforeAll(async () => {
-  const data = place('data')
+  const data = inFolder('data')
   const options = { clips: 24, size: 16, frames: 8, classes: ['left', 'right'] as const, seed: 3 }
   const { files, labels } = await generateMotionDataset(data, options)
   const broken = ['train', 'val', 'test'].map((part) => {
-    writeFileSync(place(`${part}.mp4`), `this is no video of ${part}`)
-    return `${place(`${part}.mp4`)},left,${part}`
+    writeFileSync(inFolder(`${part}.mp4`), `this is no video of ${part}`)
+    return `${inFolder(`${part}.mp4`)},left,${part}`
   })
   const part = (k: number): string => (k < 16 ? 'train' : k < 20 ? 'val' : 'test')
   const rows = [...files.map((file, k) => `${file},${labels[k]},${part(k)}`), ...broken]
-  writeFileSync(place('split.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  writeFileSync(inFolder('split.csv'), `path,label,split\n${rows.join('\n')}\n`)
   writeFileSync(
-    place('tiny.yaml'),
+    inFolder('tiny.yaml'),
     `
 mode: full
 data: {workers: 1, samplesPerClip: 2}
@@ -52,11 +52,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 it.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one process', limit, async () => {
   const args = (out: string): string[] => [
     'evaluate',
-    place('split.csv'),
+    inFolder('split.csv'),
     '--from',
-    place('alone'),
+    inFolder('alone'),
     '--out',
-    place(out),
+    inFolder(out),
   ]
   const one = await videomae(...args('report'))
   expect(one.code, one.stderr).toBe(0)
@@ -71,7 +71,7 @@ it.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one
 
 /** Losses, looks at the validation videos and the test of a run, against those of one process. */
 function expectSameRun(run: string): void {
-  const [actual, expected] = [curve(place(run)), curve(place('alone'))]
+  const [actual, expected] = [curve(inFolder(run)), curve(inFolder('alone'))]
   expect(actual.map(({ step, clips }) => [step, clips])).toEqual(expected.map(({ step, clips }) => [step, clips]))
   for (const [i, { loss, gradientNorm }] of expected.entries()) {
     expect(Math.abs(actual[i].loss - loss), `loss of step ${i + 1}`).toBeLessThan(1e-6)
@@ -107,7 +107,7 @@ it.skipIf(launcher.missing !== null)('two ranks train, validate and test what on
   expect(stderr.match(/Unreadable: .*val\.mp4/g)).toHaveLength(1)
   expectSameRun(name)
   // One process goes on where two ranks have saved, with the samples that would have come.
-  rmSync(place(name, 'step-00000005'), { recursive: true })
+  rmSync(inFolder(name, 'step-00000005'), { recursive: true })
   const resumed = await videomae(...command(name, '--resume'))
   expect(resumed.code, resumed.stderr).toBe(0)
   expect(resumed.stderr).toContain('Resuming after step 3')

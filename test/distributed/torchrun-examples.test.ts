@@ -28,7 +28,7 @@ function program(file: string, text: string): void {
 }
 
 /** A folder with a `videomae` that writes down the arguments and the variables of each rank. */
-function place(name: string): { readonly at: string; readonly env: NodeJS.ProcessEnv; readonly log: string } {
+function location(name: string): { readonly at: string; readonly env: NodeJS.ProcessEnv; readonly log: string } {
   const [at, log] = [path.join(folder, name), path.join(folder, name, 'ranks')]
   mkdirSync(log, { recursive: true })
   program(path.join(at, 'videomae'), `echo "$@" > ${log}/$RANK.command; env > ${log}/$RANK.env; exit "\${CODE:-0}"`)
@@ -63,7 +63,7 @@ function expectCommand(command: string): void {
 }
 
 it.skipIf(!has('bash'))('the batch file for Slurm starts a rank for every task, and all meet on the first node', () => {
-  const { at, env, log } = place('slurm')
+  const { at, env, log } = location('slurm')
   // Two tasks of a step, as srun starts them.
   const task = 'SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=2 SLURM_STEP_NUM_TASKS=2'
   program(
@@ -88,7 +88,7 @@ it.skipIf(!has('bash'))('the batch file for Slurm starts a rank for every task, 
 })
 
 it.skipIf(!has('python3'))('the recipe for Ray starts a rank for every GPU, and ends as they do', () => {
-  const { at, env, log } = place('ray')
+  const { at, env, log } = location('ray')
   // As much of Ray as the recipe uses: actors that run when their results are asked for.
   writeFileSync(
     path.join(at, 'ray.py'),

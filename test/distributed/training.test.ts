@@ -10,7 +10,7 @@ import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../t
 import { launchers } from './launchers.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ranks-'))
-const place = (name: string): string => path.join(folder, name)
+const inFolder = (name: string): string => path.join(folder, name)
 const limit = { timeout: 240_000 }
 const installed = launchers.filter(({ missing }) => missing === null)
 const script = fileURLToPath(compiledEntry(new URL('../../src/cli/main.ts', import.meta.url).href, './main'))
@@ -19,7 +19,7 @@ let tiny: TinyRun
 /** A step is one run of 8 clips in one process, and shared by ranks. */
 const settings = ['batch.perRun=8', 'schedule.duration=7 steps', 'engine.threads=1', 'data.workers=1']
 const command = (out: string, ...more: readonly string[]): string[] => [
-  ...['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', place(out)],
+  ...['pretrain', tiny.videos, '--recipe', tiny.recipe, '--out', inFolder(out)],
   ...[...settings, ...more].flatMap((setting) => ['--set', setting]),
 ]
 const launch = (program: string, ranks: number, args: readonly string[]): string[] => [
@@ -35,13 +35,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What is the same on any number of ranks: the same samples, so losses differ by rounding alone. */
 function expectSameRun(run: string, other: string): void {
-  const [actual, expected] = [curve(place(run)), curve(place(other))]
+  const [actual, expected] = [curve(inFolder(run)), curve(inFolder(other))]
   expect(actual.map(({ step, clips }) => [step, clips])).toEqual(expected.map(({ step, clips }) => [step, clips]))
   for (const [i, { loss, gradientNorm }] of expected.entries()) {
     expect(Math.abs(actual[i].loss - loss), `loss of step ${i + 1}`).toBeLessThan(1e-6)
     expect(Math.abs(actual[i].gradientNorm / gradientNorm - 1), `gradient of step ${i + 1}`).toBeLessThan(1e-4)
   }
-  const read = (name: string, file: string): string => readFileSync(path.join(place(name), file), 'utf8')
+  const read = (name: string, file: string): string => readFileSync(path.join(inFolder(name), file), 'utf8')
   expect(read(run, 'bad-files.jsonl')).toBe(read(other, 'bad-files.jsonl'))
   // A resumed run names its engine; threads and decoding processes are what the recipe says, not a rank's part of the machine.
   const configuration = (name: string): unknown => ({
@@ -71,7 +71,7 @@ describe.each(launchers)('$name', ({ name, program, missing }) => {
 })
 
 it.skipIf(installed.length < 2)('both libraries give the same bits', () => {
-  const [one, other] = launchers.map(({ name }) => place(name))
+  const [one, other] = launchers.map(({ name }) => inFolder(name))
   expect(curve(one)).toEqual(curve(other))
   const weights = (run: string) => readFileSync(path.join(run, 'step-00000007/model.safetensors'))
   expect(weights(one).equals(weights(other))).toBe(true)
@@ -89,8 +89,8 @@ describe.skipIf(installed.length === 0)('a run', () => {
     'goes on with four ranks where one process has stopped, with the samples that would have come',
     limit,
     async () => {
-      cpSync(place('alone'), place('more'), { recursive: true })
-      rmSync(path.join(place('more'), 'step-00000007'), { recursive: true })
+      cpSync(inFolder('alone'), inFolder('more'), { recursive: true })
+      rmSync(path.join(inFolder('more'), 'step-00000007'), { recursive: true })
       const { code, stderr } = await videomaeAlone(...launch(program, 4, [...command('more'), '--resume']))
       expect(code, stderr).toBe(0)
       expect(stderr).toContain('Resuming after step 6')
@@ -100,7 +100,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
   )
 
   describe('on ranks whose videos lie elsewhere', () => {
-    const elsewhere = place('elsewhere')
+    const elsewhere = inFolder('elsewhere')
     beforeAll(() => cpSync(tiny.videos, path.join(elsewhere, 'videos'), { recursive: true }))
 
     function onBoth(out: string): string[] {
@@ -119,8 +119,8 @@ describe.skipIf(installed.length === 0)('a run', () => {
       expect(code, stderr).toBe(130)
       const stopped = Number(/Stopped after (\d+) of 100000 steps/.exec(stderr)?.[1])
       expect(stderr.match(/\[INTERRUPTED\]/g)).toHaveLength(1)
-      expect(existsSync(path.join(place('stopped'), `step-${String(stopped).padStart(8, '0')}`))).toBe(true)
-      expect(readdirSync(place('stopped')).filter((name) => name.startsWith('.'))).toEqual([])
+      expect(existsSync(path.join(inFolder('stopped'), `step-${String(stopped).padStart(8, '0')}`))).toBe(true)
+      expect(readdirSync(inFolder('stopped')).filter((name) => name.startsWith('.'))).toEqual([])
     })
 
     it('does not begin where some are missing, and says so once', limit, async () => {
@@ -135,17 +135,17 @@ describe.skipIf(installed.length === 0)('a run', () => {
 
   it('does not begin with another command on one rank, which would wait for other calls', limit, async () => {
     const rank = ['-np', '1', process.execPath, script]
-    const features = ['features', tiny.videos, '--from', place('alone'), '--out', place('other-command')]
+    const features = ['features', tiny.videos, '--from', inFolder('alone'), '--out', inFolder('other-command')]
     const { code, stderr } = await startRanks([...flags, ...rank, ...command('other'), ':', ...rank, ...features]).ended
     expect(code, stderr).toBe(4)
     expect(stderr.match(/\[RANKS_DIFFER\]/g)).toHaveLength(1)
     expect(stderr).toMatch(/command: pretrain on rank 0 \(\S+\), features on rank 1 of 2 on \S+/)
-    expect(existsSync(place('other'))).toBe(false)
+    expect(existsSync(inFolder('other'))).toBe(false)
   })
 
   it('ends on all ranks when one fails alone, with its error and its host', limit, async () => {
     // One rank has an ffmpeg, which reads nothing; the other has none.
-    const ffmpeg = place('ffmpeg')
+    const ffmpeg = inFolder('ffmpeg')
     writeFileSync(
       ffmpeg,
       '#!/bin/sh\ncase "$*" in *-version) echo ffmpeg version 7.1 ;; *-protocols) ;; *) exit 1 ;; esac\n',
@@ -166,7 +166,7 @@ it.skipIf(launchers[0].missing !== null)(
   limit,
   async () => {
     const env = { ...process.env, PMIX_RANK: '0', VIDEOMAE_MPI: 'libmpi.so.40' }
-    const running = startProgram({ env }, [script, 'pretrain', place('nowhere'), '--out', place('never')])
+    const running = startProgram({ env }, [script, 'pretrain', inFolder('nowhere'), '--out', inFolder('never')])
     const { code, stderr } = await running.ended.finally(() => running.process.kill('SIGKILL'))
     expect(code, stderr).toBe(2)
     expect(stderr).toContain('[VIDEO_SOURCE_NOT_FOUND]')

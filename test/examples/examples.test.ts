@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const examples = path.join(import.meta.dirname, '../../examples')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-examples-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 interface Answer {
@@ -40,23 +40,23 @@ const tiny = [
 ]
 
 beforeAll(async () => {
-  const { files } = await generateMotionDataset(place('videos'), {
+  const { files } = await generateMotionDataset(inFolder('videos'), {
     clips: 12,
     size: 32,
     frames: 8,
     classes: ['left', 'up'],
   })
-  query = place('query.mp4')
+  query = inFolder('query.mp4')
   copyFileSync(files[2], query)
   const votes = ['label,learner0,learner1,learner2', 'cat,cat,cat,cat', 'dog,cat,dog,dog']
-  writeFileSync(place('votes.csv'), `${votes.join('\n')}\n`)
-  const [run, videos, cache] = [place('run'), place('videos'), place('cache')]
+  writeFileSync(inFolder('votes.csv'), `${votes.join('\n')}\n`)
+  const [run, videos, cache] = [inFolder('run'), inFolder('videos'), inFolder('cache')]
   const programs = [
     ['pretrain.mjs', videos, run, ...tiny],
-    ['finetune.mjs', videos, run, place('classifier')],
+    ['finetune.mjs', videos, run, inFolder('classifier')],
     ['search.mjs', run, videos, query, cache],
     ['duplicates.mjs', run, folder, '0.999', cache],
-    ['certify-votes.mjs', place('votes.csv'), 'cat,dog'],
+    ['certify-votes.mjs', inFolder('votes.csv'), 'cat,dog'],
   ]
   const host = path.join(import.meta.dirname, 'host.mjs')
   const plan = JSON.stringify({ folder, programs, query })
@@ -66,7 +66,7 @@ beforeAll(async () => {
 
 it('pretrain.mjs pretrains and draws', () => {
   expect(result.printed['pretrain.mjs']).toMatch(/^step 6 of 6: loss \d\.\d{4}$/m)
-  expect(readdirSync(place('run'))).toEqual(expect.arrayContaining(['config.json', 'example.png', 'example.webp']))
+  expect(readdirSync(inFolder('run'))).toEqual(expect.arrayContaining(['config.json', 'example.png', 'example.webp']))
 })
 
 it('finetune.mjs trains, tests and predicts', () => {

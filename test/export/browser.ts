@@ -13,11 +13,11 @@ const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 /** A Chromium to test in: VIDEOMAE_CHROMIUM, else the first that PATH has; null where there is none. */
 export function findChromium(environment: NodeJS.ProcessEnv = process.env): string | null {
   const folders = (environment.PATH ?? '').split(path.delimiter)
-  const places = [
+  const candidates = [
     environment.VIDEOMAE_CHROMIUM,
     ...names.flatMap((name) => folders.map((folder) => path.join(folder, name))),
   ]
-  return places.find((place): place is string => place !== undefined && isExecutable(place)) ?? null
+  return candidates.find((location): location is string => location !== undefined && isExecutable(location)) ?? null
 }
 
 function isExecutable(file: string): boolean {

@@ -34,8 +34,8 @@ import { decoding } from '../support/decoding.ts'
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-sidecar-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
-const video = place('video.mp4')
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
+const video = inFolder('video.mp4')
 const sides = { width: 48, height: 32 }
 beforeAll(async () => {
   const pixels = renderMotionClip('right', new RandomStream(3, 'sidecar'), { ...sides, frames: 23 })
@@ -119,13 +119,13 @@ describe('an encoder', () => {
   it('gives the features of `features`', async () => {
     const configuration = tinyConfiguration({ imageSize: 16 })
     const state = shakenState(parameterShapes(configuration, 'encoder'))
-    await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'encoder', state })
-    const options = { out: place('encoder.onnx'), clips: randomClips(configuration, 1) }
-    expect((await exportEncoder(place('encoder'), options)).sidecar.clip?.sampling).toBeNull()
-    writeFileSync(place('encoder', 'clip.json'), '{"kind":"dense","stride":4,"fps":null}')
-    const { sidecar, files, warnings } = await exportEncoder(place('encoder'), options)
+    await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
+    const options = { out: inFolder('encoder.onnx'), clips: randomClips(configuration, 1) }
+    expect((await exportEncoder(inFolder('encoder'), options)).sidecar.clip?.sampling).toBeNull()
+    writeFileSync(inFolder('encoder', 'clip.json'), '{"kind":"dense","stride":4,"fps":null}')
+    const { sidecar, files, warnings } = await exportEncoder(inFolder('encoder'), options)
     expect(warnings).toEqual([])
-    expect(files).toEqual([place('encoder.onnx'), place('encoder.json')])
+    expect(files).toEqual([inFolder('encoder.onnx'), inFolder('encoder.json')])
     expect(readSidecar(files[1])).toEqual(sidecar)
     expect(sidecar).toMatchObject({
       format: 'videomae-onnx',
@@ -135,9 +135,9 @@ describe('an encoder', () => {
       readout: 'mean',
     })
     requireFiles(files[1])
-    const source = await openEncoder(place('encoder'))
+    const source = await openEncoder(inFolder('encoder'))
     const { store, videos } = await computeFeatures(source, [{ path: video, id: video }], {
-      ...{ cache: place('features'), workers: 1, threads: 1, processes: decoding },
+      ...{ cache: inFolder('features'), workers: 1, threads: 1, processes: decoding },
     })
     const found = await runAll(files[1], 'pooled', await store.read(videos[0].digest))
     expect(found.right).toBeLessThan(0.05)
@@ -168,12 +168,12 @@ describe('a classifier', () => {
       const configuration = { ...tinyConfiguration({ imageSize: 16, useMeanPooling: true }), resize }
       const state = shakenState(classifierShapes({ configuration, head, labels }))
       const classifier: Classifier = { configuration, head, state, labels, sampling }
-      await saveClassifier(place(name), classifier)
-      const options = { out: place(`${name}.onnx`), input, precision, clips: randomClips(configuration, 2) } as const
-      const { files, sidecar } = await exportClassifier(place(name), options)
+      await saveClassifier(inFolder(name), classifier)
+      const options = { out: inFolder(`${name}.onnx`), input, precision, clips: randomClips(configuration, 2) } as const
+      const { files, sidecar } = await exportClassifier(inFolder(name), options)
       expect(sidecar).toMatchObject({ task: 'classify', labels, precision })
       requireFiles(files[1])
-      const [predicted] = await predict([video], { from: place(name), workers: 1, threads: 1, processes: decoding })
+      const [predicted] = await predict([video], { from: inFolder(name), workers: 1, threads: 1, processes: decoding })
       if (!predicted.ok) throw new Error(predicted.reason)
       const expected = labels.map(
         (label) => predicted.classes.find((one) => one.label === label)?.probability ?? Number.NaN,
@@ -193,14 +193,14 @@ describe('a certified ensemble', () => {
     ['pixels', 'uint8', 'motion:2', 48],
   ] as const)('on %s with input %s and readout %s gives the certificate', async (from, input, readout, size) => {
     const name = `${from}-${input}`
-    const data = place(`${name} videos`)
+    const data = inFolder(`${name} videos`)
     await generateMotionDataset(data, { clips: 12, size, frames: 8, classes: ['left', 'right'] })
-    const source = from === 'pixels' ? { from } : { from: place('encoder'), trust: 'public' as const }
+    const source = from === 'pixels' ? { from } : { from: inFolder('encoder'), trust: 'public' as const }
     const { certificate, plan } = await certifyVideos({
       ...{ ...source, data, partitions: 3, rules: ['dpa'], testShare: 0.4, stride: 1, readout },
-      ...{ out: place(name), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+      ...{ out: inFolder(name), cache: inFolder('store'), threads: 1, workers: 1, processes: decoding },
     })
-    const { files, sidecar } = await exportEnsemble(place(name), { out: place(`${name}.onnx`), input })
+    const { files, sidecar } = await exportEnsemble(inFolder(name), { out: inFolder(`${name}.onnx`), input })
     expect(sidecar).toMatchObject({ task: 'certified-votes', ensemble: { rules: ['dpa'], learners: 3 } })
     expect(sidecar.labels).toEqual(certificate.classNames)
     requireFiles(files[1])

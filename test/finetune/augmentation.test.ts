@@ -80,13 +80,13 @@ describe('random erasing', () => {
     const erasing = { probability: 1, area: [0.3, 0.3] as const, mean: [0.5, 0.5, 0.5], std: [0.1, 0.1, 0.1] }
     augmentClip(clip, side, side, { erasing }, new RandomStream(3))
     const bytes = side * side * 3
-    const places = Array.from({ length: frames }, (_, t) =>
+    const erased = Array.from({ length: frames }, (_, t) =>
       [...clip.subarray(t * bytes, (t + 1) * bytes).keys()].filter((i) => clip[t * bytes + i] !== 1),
     )
-    expect(places[0].length / bytes).toBeCloseTo(0.3, 1)
-    for (const place of places) expect(place).toEqual(places[0])
+    expect(erased[0].length / bytes).toBeCloseTo(0.3, 1)
+    for (const index of erased) expect(index).toEqual(erased[0])
     expect(clip.subarray(0, bytes)).not.toEqual(clip.subarray(bytes, 2 * bytes))
-    const noise = places[0].map((i) => clip[i])
+    const noise = erased[0].map((i) => clip[i])
     const mean = noise.reduce((a, b) => a + b, 0) / noise.length
     const deviation = Math.sqrt(noise.reduce((a, b) => a + (b - mean) ** 2, 0) / noise.length)
     expect(Math.abs(mean - 127.5)).toBeLessThan(2)

@@ -90,34 +90,34 @@ describe('folds of a list', () => {
 
 describe('finetune --folds', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-folds-'))
-  const place = (...parts: string[]): string => path.join(folder, ...parts)
+  const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   beforeAll(async () => {
     const configuration = tinyConfiguration({ imageSize: [8, 16] })
     const state = shakenState(parameterShapes(configuration, 'pretrain'))
-    await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'pretrain', state })
+    await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'pretrain', state })
     const classes = ['left', 'up'] as const
-    const { files } = await generateMotionDataset(place('videos'), { clips: 12, size: 32, frames: 8, classes })
+    const { files } = await generateMotionDataset(inFolder('videos'), { clips: 12, size: 32, frames: 8, classes })
     const rows = files.map((file, i) => `${file},${path.basename(path.dirname(file))},g${Math.floor(i / 2)}`)
-    writeFileSync(place('list.csv'), ['path,label,group', ...rows, ''].join('\n'))
+    writeFileSync(inFolder('list.csv'), ['path,label,group', ...rows, ''].join('\n'))
   })
 
   it('tests every video once with one interval over all, and computes features once', async () => {
     const configuration = finetuneConfiguration({
-      ...{ mode: 'ridge', data: { path: place('list.csv'), workers: 1 }, clip: { sampling: 'dense', stride: 1 } },
-      ...{ model: { from: place('encoder') }, evaluation: { clips: 1, crops: 1 } },
+      ...{ mode: 'ridge', data: { path: inFolder('list.csv'), workers: 1 }, clip: { sampling: 'dense', stride: 1 } },
+      ...{ model: { from: inFolder('encoder') }, evaluation: { clips: 1, crops: 1 } },
       ...{ probe: { readout: 'mean' }, engine: { name: 'reference' } },
     })
     const features: number[] = []
     const onFeatures = (done: number): void => void features.push(done)
-    const result = await crossValidate(configuration, { out: place('out'), folds: 3, repeats: 2, onFeatures })
+    const result = await crossValidate(configuration, { out: inFolder('out'), folds: 3, repeats: 2, onFeatures })
     expect(result).toMatchObject({ videos: 12, groups: 6, folds: 3, repeats: 2, failures: [] })
     const right = result.perFold.reduce((sum, { videos, top1 }) => sum + videos * top1!, 0)
     expect(result.top1.value).toBeCloseTo(right / 24, 12)
     expect(result.top1.high - result.top1.low).toBeGreaterThan(0.4) // six groups, however often they are tested
     for (const repeat of [1, 2]) {
       const tested = [1, 2, 3].flatMap((fold) => {
-        const lines = readFileSync(place('out', `repeat-${repeat}-fold-${fold}.csv`), 'utf8')
+        const lines = readFileSync(inFolder('out', `repeat-${repeat}-fold-${fold}.csv`), 'utf8')
           .trim()
           .split('\n')
         return lines.filter((line) => line.endsWith(',test'))
@@ -125,31 +125,33 @@ describe('finetune --folds', () => {
       expect(new Set(tested.map((line) => line.split(',')[0])).size).toBe(12)
       expect(tested).toHaveLength(12)
     }
-    expect(existsSync(place('out', 'features'))).toBe(true)
-    expect(existsSync(place('out', 'repeat-1-fold-1', 'features'))).toBe(false)
-    expect(JSON.parse(readFileSync(place('out', 'cross-validation.json'), 'utf8'))).toMatchObject({ state: 'finished' })
-    writeFileSync(place('out', 'cross-validation.json'), '{}')
-    const again = crossValidate(configuration, { out: place('out'), folds: 3 })
+    expect(existsSync(inFolder('out', 'features'))).toBe(true)
+    expect(existsSync(inFolder('out', 'repeat-1-fold-1', 'features'))).toBe(false)
+    expect(JSON.parse(readFileSync(inFolder('out', 'cross-validation.json'), 'utf8'))).toMatchObject({
+      state: 'finished',
+    })
+    writeFileSync(inFolder('out', 'cross-validation.json'), '{}')
+    const again = crossValidate(configuration, { out: inFolder('out'), folds: 3 })
     await expect(again).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
 
     // The folds of the list: the first group is one, the others are the other. Features are those of before.
-    const [header, ...rows] = readFileSync(place('list.csv'), 'utf8').trim().split('\n')
+    const [header, ...rows] = readFileSync(inFolder('list.csv'), 'utf8').trim().split('\n')
     const named = rows.map((row) => `${row},${row.endsWith(',g0') ? 'first' : 'rest'}`)
-    writeFileSync(place('folds.csv'), [`${header},fold`, ...named, ''].join('\n'))
-    const list = { ...configuration, data: { ...configuration.data, path: place('folds.csv') } }
-    const cached = { ...list, probe: { ...list.probe, cache: place('out', 'features') } }
+    writeFileSync(inFolder('folds.csv'), [`${header},fold`, ...named, ''].join('\n'))
+    const list = { ...configuration, data: { ...configuration.data, path: inFolder('folds.csv') } }
+    const cached = { ...list, probe: { ...list.probe, cache: inFolder('out', 'features') } }
     const notes: string[] = []
     const onNote = (note: string): void => void notes.push(note)
-    const column = await crossValidate(cached, { out: place('column'), folds: 'column', onNote })
+    const column = await crossValidate(cached, { out: inFolder('column'), folds: 'column', onNote })
     expect(column).toMatchObject({ videos: 12, folds: 2, repeats: 1 })
     expect(column.perFold.map(({ name, videos }) => [name, videos])).toEqual([
       ['first', 2],
       ['rest', 10],
     ])
     expect(notes.filter((note) => note.includes('fold') && note.includes('not used'))).toEqual([])
-    const repeated = crossValidate(cached, { out: place('twice'), folds: 'column', repeats: 2 })
+    const repeated = crossValidate(cached, { out: inFolder('twice'), folds: 'column', repeats: 2 })
     await expect(repeated).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    const { notes: told } = await openDataset(place('folds.csv'), { digests: false })
+    const { notes: told } = await openDataset(inFolder('folds.csv'), { digests: false })
     expect(told).toContainEqual(expect.stringContaining('the column fold of'))
   })
 
@@ -158,9 +160,9 @@ describe('finetune --folds', () => {
     async (option) => {
       const { document } = await runHere(
         'finetune',
-        place('list.csv'),
+        inFolder('list.csv'),
         '--from',
-        place('encoder'),
+        inFolder('encoder'),
         '--folds',
         '2',
         option,

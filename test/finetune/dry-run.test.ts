@@ -10,29 +10,29 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../cli/run-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dry-run-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const clips = 10
 const model = 'model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}\nclip: {stride: 1}\n'
 const common = 'data: {workers: 1}\nbatch: {size: 4, perRun: 4}\nschedule: {duration: 3 steps, warmup: 0 steps}\n'
 
 beforeAll(async () => {
   const options = { clips, size: 32, frames: 8, seed: 5, classes: ['left', 'up'] as const }
-  const { files, labels } = await generateMotionDataset(place('data'), options)
+  const { files, labels } = await generateMotionDataset(inFolder('data'), options)
   const rows = files.map((file, k) => `${file},${labels[k]},${k < 6 ? 'train' : k < 8 ? 'val' : 'test'}`)
-  writeFileSync(place('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
-  writeFileSync(place('recipe.yaml'), model + common)
+  writeFileSync(inFolder('list.csv'), `path,label,split\n${rows.join('\n')}\n`)
+  writeFileSync(inFolder('recipe.yaml'), model + common)
   // Many parts of the last video to test on: with all views of each, features that fit into no memory.
   const rest = rows.slice(0, 9).map((row) => `${row},,`)
   const parts = Array.from({ length: 2000 }, (_, k) => `${rows[9]},0,${0.1 + k / 1e6}`)
-  writeFileSync(place('parts.csv'), `path,label,split,start,end\n${[...rest, ...parts].join('\n')}\n`)
+  writeFileSync(inFolder('parts.csv'), `path,label,split,start,end\n${[...rest, ...parts].join('\n')}\n`)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const finetune = (mode: string, ...more: string[]) => finetuneOn('list.csv', mode, ...more)
 const finetuneOn = (list: string, mode: string, ...more: string[]) =>
   videomae(
-    ...['finetune', place(list), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', mode],
-    ...['--out', place('run'), '--engine', 'onnx', '--threads', '1', ...more],
+    ...['finetune', inFolder(list), '--from', 'scratch', '--recipe', inFolder('recipe.yaml'), '--mode', mode],
+    ...['--out', inFolder('run'), '--engine', 'onnx', '--threads', '1', ...more],
   )
 const files = (): string[] => readdirSync(folder, { recursive: true }).map(String).sort()
 
@@ -113,7 +113,7 @@ describe('finetune --dry-run', () => {
 
   it('refuses the folder of another purpose, as the run does', async () => {
     const { code, stderr } = await videomae(
-      ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--dry-run'],
+      ...['finetune', inFolder('list.csv'), '--from', 'scratch', '--recipe', inFolder('recipe.yaml'), '--dry-run'],
       ...['--mode', 'ridge', '--out', folderOfSomethingElse()],
     )
     expect(code).toBe(2)
@@ -129,25 +129,25 @@ function folderOfSomethingElse(): string {
 
 describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
   it('is refused before a video is decoded where its learners do not fit, and says what they would be', async () => {
-    const encoder = place(`encoder-${learner}`)
+    const encoder = inFolder(`encoder-${learner}`)
     const made = await videomae(
-      ...['finetune', place('list.csv'), '--from', 'scratch', '--recipe', place('recipe.yaml'), '--mode', 'full'],
+      ...['finetune', inFolder('list.csv'), '--from', 'scratch', '--recipe', inFolder('recipe.yaml'), '--mode', 'full'],
       ...['--out', encoder, '--engine', 'onnx', '--threads', '1'],
       ...['model.width=96', 'model.heads=4', 'model.resolution=64', 'model.frames=8'].flatMap((set) => ['--set', set]),
     )
     expect(made.code, made.stderr).toBe(0)
-    writeFileSync(place('large.yaml'), 'batch: {size: 65536, perRun: 65536}\n')
-    const out = place(`certificate-${learner}`)
+    writeFileSync(inFolder('large.yaml'), 'batch: {size: 65536, perRun: 65536}\n')
+    const out = inFolder(`certificate-${learner}`)
     const { code, stderr } = await videomae(
       ...[
         'certify',
-        place('list.csv'),
+        inFolder('list.csv'),
         '--from',
         `untrained:${encoder}`,
         '--learner',
         learner,
         '--recipe',
-        place('large.yaml'),
+        inFolder('large.yaml'),
       ],
       ...['--partitions', '2', '--engine', 'onnx', '--threads', '2', '--out', out],
     )

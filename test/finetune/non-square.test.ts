@@ -36,7 +36,7 @@ const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-non-square-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
@@ -46,7 +46,7 @@ const sampling = { kind: 'dense', stride: 1, fps: null } as const
 const videos: string[] = []
 
 beforeAll(async () => {
-  await saveClassifier(place('checkpoint'), { configuration, head: { kind: 'linear' }, state, labels, sampling })
+  await saveClassifier(inFolder('checkpoint'), { configuration, head: { kind: 'linear' }, state, labels, sampling })
   // As large as the frames, wider than they are, and narrower.
   for (const [width, height] of [
     [16, 8],
@@ -55,8 +55,8 @@ beforeAll(async () => {
   ]) {
     for (const kind of ['left', 'up'] as const) {
       const clip = renderMotionClip(kind, new RandomStream(width, kind), { width, height, frames: 8 })
-      mkdirSync(place('data', kind), { recursive: true })
-      const file = place('data', kind, `${width}x${height}.mp4`)
+      mkdirSync(inFolder('data', kind), { recursive: true })
+      const file = inFolder('data', kind, `${width}x${height}.mp4`)
       await encodeVideo(file, clip, { width, height, framesPerSecond: 8 })
       videos.push(file)
     }
@@ -107,14 +107,14 @@ describe('a classifier of 8 x 16 frames', () => {
   it('predicts what the reference computes of whole frames, from the checkpoint and from its exports', async () => {
     const wanted = await expected()
     expectClose(
-      classesOf(await predict(videos, { from: place('checkpoint'), workers: 1, processes: decoding })),
+      classesOf(await predict(videos, { from: inFolder('checkpoint'), workers: 1, processes: decoding })),
       wanted,
     )
     for (const input of ['uint8', 'float32'] as const) {
-      const out = place(`${input}.onnx`)
-      const check = await clipsForCheck(place('checkpoint'), undefined, new RandomStream('check'))
+      const out = inFolder(`${input}.onnx`)
+      const check = await clipsForCheck(inFolder('checkpoint'), undefined, new RandomStream('check'))
       expect(check.length).toBe(2 * 4 * 8 * 16 * 3)
-      await exportClassifier(place('checkpoint'), { out, input, clips: check })
+      await exportClassifier(inFolder('checkpoint'), { out, input, clips: check })
       expect((await readModel(out)).metadata).toMatchObject({ 'videomae.image_size': '[8,16]' })
       expectClose(classesOf(await predict(videos, { from: out, workers: 1, processes: decoding })), wanted)
     }
@@ -129,7 +129,7 @@ describe('a classifier of 8 x 16 frames', () => {
       digest: null,
     }))
     const scores: number[] = []
-    for (const from of [place('checkpoint'), place('uint8.onnx')]) {
+    for (const from of [inFolder('checkpoint'), inFolder('uint8.onnx')]) {
       const classifier = await openAnyClassifier(from)
       try {
         const { predictions, scores: found } = await evaluateVideos(classifier, entries, {
@@ -148,9 +148,13 @@ describe('a classifier of 8 x 16 frames', () => {
   })
 
   it('gives the features that the reference computes, and exports its encoder', async () => {
-    const source = await openEncoder(place('checkpoint'))
+    const source = await openEncoder(inFolder('checkpoint'))
     const entries = videos.map((file) => ({ path: file, id: file }))
-    const computed = await computeFeatures(source, entries, { cache: place('cache'), workers: 1, processes: decoding })
+    const computed = await computeFeatures(source, entries, {
+      cache: inFolder('cache'),
+      workers: 1,
+      processes: decoding,
+    })
     const program = buildEncodeProgram({ configuration, kind: 'classify', batch: 1 })
     for (const [i, frames] of (await clips()).entries()) {
       const { pooled } = await runOnce(program, state, { frames })
@@ -158,14 +162,14 @@ describe('a classifier of 8 x 16 frames', () => {
       for (const [k, value] of pooled.entries()) expect(row[k]).toBeCloseTo(value, 4)
     }
     const windows = await computeFeatures(source, entries.slice(2), {
-      cache: place('cache'),
+      cache: inFolder('cache'),
       windowStep: 2,
       workers: 1,
       processes: decoding,
     })
     expect(windows.failures).toEqual([])
-    const check = await clipsForCheck(place('checkpoint'), videos[2], new RandomStream('check'))
-    const exported = await exportEncoder(place('checkpoint'), { out: place('encoder.onnx'), clips: check })
+    const check = await clipsForCheck(inFolder('checkpoint'), videos[2], new RandomStream('check'))
+    const exported = await exportEncoder(inFolder('checkpoint'), { out: inFolder('encoder.onnx'), clips: check })
     expect(exported.check.largestDifference).toBeLessThan(1e-4)
     // A classifier: whoever wanted its labels is told how to get them.
     expect(exported.warnings).toEqual([expect.stringContaining('export --classifier')])
@@ -176,11 +180,11 @@ describe('a classifier of 8 x 16 frames', () => {
     async (readout) => {
       const entries = videos.map((file) => ({ path: file, id: file }))
       const patches = { ...patchSource(sampling), configuration: { ...configuration } }
-      const whole = await openEncoder(place('checkpoint'))
+      const whole = await openEncoder(inFolder('checkpoint'))
       for (const source of [whole, patches]) {
         const computed = await computeFeatures(source, entries, {
           readout,
-          cache: place('cache'),
+          cache: inFolder('cache'),
           workers: 1,
           processes: decoding,
         })
@@ -197,19 +201,19 @@ describe('a classifier of 8 x 16 frames', () => {
         }
       }
       const written = await writeFeatureFiles(
-        place(readout),
-        await computeFeatures(whole, entries, { readout, cache: place('cache'), workers: 1, processes: decoding }),
+        inFolder(readout),
+        await computeFeatures(whole, entries, { readout, cache: inFolder('cache'), workers: 1, processes: decoding }),
         null,
       )
       expect(written.shape[0]).toBe(videos.length)
-      expect(JSON.parse(readFileSync(place(readout, 'index.json'), 'utf8'))).toMatchObject({ readout })
+      expect(JSON.parse(readFileSync(inFolder(readout, 'index.json'), 'utf8'))).toMatchObject({ readout })
     },
   )
 
   it('has no readout of tokens that are kept whole, and none of more cells than tokens', async () => {
-    const source = await openEncoder(place('checkpoint'))
+    const source = await openEncoder(inFolder('checkpoint'))
     const refused = (options: Partial<FeatureOptions>) =>
-      computeFeatures(source, [], { cache: place('cache'), ...options })
+      computeFeatures(source, [], { cache: inFolder('cache'), ...options })
     await expect(refused({ kind: 'tokens', readout: 'motion' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(refused({ readout: 'motion' })).rejects.toMatchObject({ code: 'READOUT_UNFIT' })
     await expect(refused({ readout: 'moving' })).rejects.toMatchObject({ code: 'READOUT_UNKNOWN' })
@@ -219,16 +223,16 @@ describe('a classifier of 8 x 16 frames', () => {
     for (const mode of ['full', 'ridge'] as const) {
       const input = finetuneConfiguration({
         mode,
-        data: { path: place('data'), workers: 1 },
-        model: { from: place('checkpoint') },
+        data: { path: inFolder('data'), workers: 1 },
+        model: { from: inFolder('checkpoint') },
         batch: { size: 4, perRun: 4 },
         schedule: { duration: '2 steps', warmup: '0 steps' },
         evaluation: { clips: 1, crops: 1, batch: 1 },
-        probe: { cache: place('cache') },
+        probe: { cache: inFolder('cache') },
         log: { tensorboard: false },
         engine: { name: 'onnx', threads: 1 },
       })
-      const { classifier } = await finetune(input, { out: place(mode) })
+      const { classifier } = await finetune(input, { out: inFolder(mode) })
       expect((await openCheckpoint(classifier)).configuration.imageSize).toEqual([8, 16])
     }
   })
@@ -236,7 +240,7 @@ describe('a classifier of 8 x 16 frames', () => {
 
 it('pretraining at another height than width learns, resumes its shape and is shown', async () => {
   const input = {
-    data: { path: place('data'), workers: 1 },
+    data: { path: inFolder('data'), workers: 1 },
     model: {
       width: 16,
       depth: 1,
@@ -256,7 +260,7 @@ it('pretraining at another height than width learns, resumes its shape and is sh
   }
   const losses: number[] = []
   const result = await pretrain(input, {
-    out: place('run'),
+    out: inFolder('run'),
     processes: decoding,
     onProgress: ({ loss }) => void losses.push(loss),
   })
@@ -265,7 +269,7 @@ it('pretraining at another height than width learns, resumes its shape and is sh
   expect(mean(losses.slice(-10))).toBeLessThan(0.95 * mean(losses.slice(0, 10)))
   const { configuration: saved } = await openCheckpoint(result.run)
   expect(saved.imageSize).toEqual([16, 32])
-  const shown = await reconstruct(result.run, videos[2], { out: place('picture') })
+  const shown = await reconstruct(result.run, videos[2], { out: inFolder('picture') })
   expect(shown).toMatchObject({ visible: 8, masked: 8 })
   const { default: sharp } = await import('sharp')
   const { width, height } = await sharp(shown.picture).metadata()

@@ -33,14 +33,14 @@ function features(videos: number, shape: readonly number[], seed: number): Featu
   }
 }
 
-/** Noise, but for one token at a random place, which points into the direction of its class. */
+/** Noise, but for one token at a random position, which points into the direction of its class. */
 function oneTokenTells(rows: FeatureRows, seed: number): FeatureRows {
   const random = new RandomStream(seed, 'tokens')
   const [tokens, width] = rows.shape
   const made = Array.from(rows.labels, (label) => {
-    const place = random.integer(tokens)
+    const index = random.integer(tokens)
     return Float32Array.from({ length: tokens * width }, (_, k) => {
-      const told = Math.floor(k / width) === place && k % width === label
+      const told = Math.floor(k / width) === index && k % width === label
       return 0.5 * random.normal() + (told ? 4 : 0)
     })
   })

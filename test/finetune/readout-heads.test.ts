@@ -32,7 +32,7 @@ const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-readout-heads-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
@@ -41,16 +41,16 @@ const videos: string[] = []
 
 beforeAll(async () => {
   const state = shakenState(parameterShapes(configuration, 'pretrain'))
-  await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'pretrain', state })
+  await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'pretrain', state })
   for (const label of labels) {
-    mkdirSync(place('data', label), { recursive: true })
+    mkdirSync(inFolder('data', label), { recursive: true })
     for (let i = 0; i < 8; i++) {
       const size = { width: 32, height: 16 }
       const moving = renderMotionClip('left', new RandomStream(i, label), { ...size, frames: 8 })
       // The first frame again and again: only motion tells the classes apart.
       const frame = size.width * size.height * 3
       const clip = label === 'left' ? moving : moving.map((_, at) => moving[at % frame])
-      const file = place('data', label, `${i}.mp4`)
+      const file = inFolder('data', label, `${i}.mp4`)
       await encodeVideo(file, clip, { ...size, framesPerSecond: 8 })
       videos.push(file)
     }
@@ -61,14 +61,14 @@ const run = (mode: 'ridge' | 'linear', readout: string, more: FinetuneInput['pro
   finetune(
     finetuneConfiguration({
       mode,
-      data: { path: place('data'), workers: 1, validation: 0.25, test: 0.25 },
+      data: { path: inFolder('data'), workers: 1, validation: 0.25, test: 0.25 },
       clip: { sampling: 'dense', stride: 1 },
-      model: { from: place('encoder') },
+      model: { from: inFolder('encoder') },
       evaluation: { clips: 1, crops: 1 },
-      probe: { readout, cache: place('cache'), ...more },
+      probe: { readout, cache: inFolder('cache'), ...more },
       engine: { name: 'onnx', threads: 1 },
     }),
-    { out: place(`${mode}-${readout.replace(':', '-')}`) },
+    { out: inFolder(`${mode}-${readout.replace(':', '-')}`) },
   )
 
 /** [videos][classes] of the middle clip, straight from the definition: encoder, its norm, readout, one layer. */
@@ -112,18 +112,18 @@ describe.each([
     expect((await openClassifier(classifier)).head).toEqual({ kind: 'readout', readout })
     const wanted = await expected(classifier, readout)
     expectClose(await predicted(classifier), wanted)
-    const byId = new Map(videos.map((file, i) => [path.relative(place('data'), file), wanted[i]]))
+    const byId = new Map(videos.map((file, i) => [path.relative(inFolder('data'), file), wanted[i]]))
     for (const { id, probabilities } of test!.predictions)
       for (const [c, value] of probabilities.entries()) expect(value).toBeCloseTo(byId.get(id)![c], 4)
 
-    const out = place(`${mode}.onnx`)
+    const out = inFolder(`${mode}.onnx`)
     const clips = await clipsForCheck(classifier, undefined, new RandomStream('check'))
     await exportClassifier(classifier, { out, clips })
     expectClose(await predicted(out), wanted)
 
-    const { warnings } = await exportClassifierDirectory(classifier, place(`${mode}-directory`))
+    const { warnings } = await exportClassifierDirectory(classifier, inFolder(`${mode}-directory`))
     expect(warnings.join()).toContain(`transformers has no readout ${readout}`)
-    expectClose(await predicted(place(`${mode}-directory`)), wanted)
+    expectClose(await predicted(inFolder(`${mode}-directory`)), wanted)
   })
 })
 
@@ -181,7 +181,7 @@ describe('a classifier whose readout', () => {
 })
 
 it.each(['full', 'attentive'] as const)('--readout is refused in mode %s', async (mode) => {
-  const line = `finetune ${place('data')} --from ${place('encoder')} --mode ${mode} --readout motion --out ${place('no')}`
+  const line = `finetune ${inFolder('data')} --from ${inFolder('encoder')} --mode ${mode} --readout motion --out ${inFolder('no')}`
   const { code, document } = await runHere(line)
   expect([code, document.error?.code]).toEqual([2, 'CONFIGURATION_INVALID'])
   expect(document.error?.message).toContain('--readout')

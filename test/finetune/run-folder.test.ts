@@ -14,10 +14,10 @@ const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-run-folder-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
   mode,
-  data: { path: place('data'), workers: 1 },
+  data: { path: inFolder('data'), workers: 1 },
   model: { from: 'scratch', width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32 },
   clip: { stride: 2 },
   batch: { size: 4, perRun: 4 },
@@ -25,16 +25,16 @@ const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
   optimizer: { average: 0.5 },
   evaluation: { clips: 1, crops: 1, batch: 1 },
   // A head on the mean is a model in the standard layout.
-  probe: { readout: 'mean', cache: place('cache') },
+  probe: { readout: 'mean', cache: inFolder('cache') },
   log: { tensorboard: false },
   engine: { name: 'onnx', threads: 1 },
 })
 const run = (mode: FinetuneInput['mode'], out: string) => finetune(finetuneConfiguration(input(mode)), { out })
 
 beforeAll(async () => {
-  await generateMotionDataset(place('data'), { clips: 12, size: 32, frames: 8, classes: ['left', 'up'] })
-  await run('ridge', place('head'))
-  await run('full', place('full'))
+  await generateMotionDataset(inFolder('data'), { clips: 12, size: 32, frames: 8, classes: ['left', 'up'] })
+  await run('ridge', inFolder('head'))
+  await run('full', inFolder('full'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -52,7 +52,7 @@ describe('a fine-tuning run', () => {
     ['full', 'split.csv', 'metrics.jsonl'],
     ['full', 'best/mine.txt', 'metrics.jsonl'],
   ] as const)('in mode %s replaces no %s that is not its own', async (mode, file, beside?: string) => {
-    const out = place(`foreign-${mode}-${file.replace('/', '-')}-${beside ?? ''}`)
+    const out = inFolder(`foreign-${mode}-${file.replace('/', '-')}-${beside ?? ''}`)
     mkdirSync(path.dirname(path.join(out, file)), { recursive: true })
     writeFileSync(path.join(out, file), '{"mine":1}')
     if (beside !== undefined) writeFileSync(path.join(out, beside), '')
@@ -61,23 +61,23 @@ describe('a fine-tuning run', () => {
   })
 
   it('that was killed as it began anew can be started again', async () => {
-    const out = place('anew')
+    const out = inFolder('anew')
     mkdirSync(path.join(out, 'earlier-1'), { recursive: true })
-    writeFileSync(path.join(out, 'earlier-1', 'config.json'), readFileSync(place('full', 'config.json')))
-    writeFileSync(path.join(out, 'split.csv'), readFileSync(place('full', 'split.csv')))
+    writeFileSync(path.join(out, 'earlier-1', 'config.json'), readFileSync(inFolder('full', 'config.json')))
+    writeFileSync(path.join(out, 'split.csv'), readFileSync(inFolder('full', 'split.csv')))
     writeFileSync(path.join(out, 'metrics.jsonl'), '')
     await expect(checkFinetuning(finetuneConfiguration(input('full')), { out })).resolves.toBeDefined()
   })
 
   it('of a head replaces an earlier one, and none that trained all weights, nor the other way round', async () => {
-    await expect(run('linear', place('full'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
-    await expect(run('full', place('head'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
-    const again = await run('linear', place('head'))
+    await expect(run('linear', inFolder('full'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
+    await expect(run('full', inFolder('head'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
+    const again = await run('linear', inFolder('head'))
     expect(path.isAbsolute(again.classifier) && existsSync(again.classifier)).toBe(true)
   })
 
   it.each(['full', 'ridge'] as const)('in mode %s refuses a class without a readable training video', async (mode) => {
-    const { files, labels } = await generateMotionDataset(place(`lost-${mode}`), {
+    const { files, labels } = await generateMotionDataset(inFolder(`lost-${mode}`), {
       clips: 16,
       size: 32,
       frames: 8,
@@ -88,7 +88,7 @@ describe('a fine-tuning run', () => {
       if (labels[i] === 'up' && !test.has(file)) writeFileSync(file, `junk ${i}`)
       return `${file},${labels[i]},${test.has(file) ? 'test' : 'train'}`
     })
-    const list = place(`lost-${mode}.csv`)
+    const list = inFolder(`lost-${mode}.csv`)
     writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
     const plain = input(mode)
     const configuration = finetuneConfiguration({
@@ -96,7 +96,7 @@ describe('a fine-tuning run', () => {
       data: { ...plain.data, path: list },
       schedule: { duration: '12 steps', warmup: '0 steps' },
     })
-    const out = place(`lost-run-${mode}`)
+    const out = inFolder(`lost-run-${mode}`)
     const refusal = { code: 'VIDEO_UNREADABLE', exit: 'data', message: expect.stringContaining('none of up') }
     await expect(finetune(configuration, { out })).rejects.toMatchObject(refusal)
     if (mode === 'full') await expect(finetune(configuration, { out, resume: true })).rejects.toMatchObject(refusal)
@@ -105,18 +105,18 @@ describe('a fine-tuning run', () => {
   it.each(['ridge', 'linear', 'attentive', 'full'] as const)(
     'in mode %s keeps the classifier where no test video can be read, and says that it is not tested',
     async (mode) => {
-      const { files, labels } = await generateMotionDataset(place(`untested-${mode}`), {
+      const { files, labels } = await generateMotionDataset(inFolder(`untested-${mode}`), {
         clips: 16,
         size: 32,
         frames: 8,
         classes: ['left', 'up'],
       })
-      const list = place(`untested-${mode}.csv`)
+      const list = inFolder(`untested-${mode}.csv`)
       const rows = files.map((file, i) => `${file},${labels[i]},${i < 10 ? 'train' : i < 13 ? 'validation' : 'test'}`)
       writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
       const plain = input(mode)
       const configuration = finetuneConfiguration({ ...plain, data: { ...plain.data, path: list } })
-      const out = place(`untested-run-${mode}`)
+      const out = inFolder(`untested-run-${mode}`)
       if (mode !== 'full') {
         await finetune(configuration, { out })
         expect(existsSync(path.join(out, 'evaluation', 'evaluation.json'))).toBe(true)
@@ -134,19 +134,19 @@ describe('a fine-tuning run', () => {
   )
 
   it('leaves a configuration that is a recipe of the same run', () => {
-    const written = JSON.parse(readFileSync(place('head', 'config.json'), 'utf8')) as FinetuneInput
+    const written = JSON.parse(readFileSync(inFolder('head', 'config.json'), 'utf8')) as FinetuneInput
     expect(finetuneConfiguration(written)).toEqual(finetuneConfiguration(input('linear')))
   })
 
   it.each(['head', 'full'])('is an encoder with the sampling of its training: %s', async (name) => {
-    const { kind, sampling } = await openEncoder(place(name))
+    const { kind, sampling } = await openEncoder(inFolder(name))
     expect(kind).toBe('classify')
     expect(sampling).toEqual({ kind: 'dense', stride: 2, fps: null })
   })
 
   it('keeps the sampling in every checkpoint and its averages', async () => {
     for (const part of ['step-00000002', 'step-00000002/ema', 'best']) {
-      expect((await openClassifier(place('full', part))).sampling.stride).toBe(2)
+      expect((await openClassifier(inFolder('full', part))).sampling.stride).toBe(2)
     }
   })
 
@@ -160,7 +160,7 @@ describe('a fine-tuning run', () => {
         if (what === when) stop.abort()
       }
       return finetune(configuration, {
-        out: place('stopped'),
+        out: inFolder('stopped'),
         resume,
         signal: stop.signal,
         onDigests: at('digests'),
@@ -173,9 +173,9 @@ describe('a fine-tuning run', () => {
       code: 'INTERRUPTED',
       hint: expect.stringContaining('--resume'),
     })
-    const { test } = await finetune(configuration, { out: place('stopped'), resume: true })
-    const whole = await openClassifier(place('full'))
-    expect((await openClassifier(place('stopped'))).state).toEqual(whole.state)
+    const { test } = await finetune(configuration, { out: inFolder('stopped'), resume: true })
+    const whole = await openClassifier(inFolder('full'))
+    expect((await openClassifier(inFolder('stopped'))).state).toEqual(whole.state)
     expect(test!.scores.videos).toBe(2)
   })
 })

@@ -27,7 +27,7 @@ const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-trained-on-'))
-const place = (...parts: string[]) => path.join(folder, ...parts)
+const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 /** [video] */
 let copies: readonly string[] = []
 let labels: readonly string[] = []
@@ -37,8 +37,8 @@ const size = { width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 3
 function list(name: string, partOf?: (k: number) => string, only = (_: number): boolean => true): string {
   const rows = copies.map((file, k) => `${file},${labels[k]}${partOf === undefined ? '' : `,${partOf(k)}`}`)
   const header = partOf === undefined ? 'path,label' : 'path,label,split'
-  writeFileSync(place(name), `${header}\n${rows.filter((_, k) => only(k)).join('\n')}\n`)
-  return place(name)
+  writeFileSync(inFolder(name), `${header}\n${rows.filter((_, k) => only(k)).join('\n')}\n`)
+  return inFolder(name)
 }
 
 const input = (data: string, mode: FinetuneInput['mode'], from = 'scratch'): FinetuneInput => ({
@@ -53,25 +53,25 @@ const input = (data: string, mode: FinetuneInput['mode'], from = 'scratch'): Fin
   engine: { name: 'onnx', threads: 1 },
 })
 const tune = (data: string, mode: FinetuneInput['mode'], out: string, from?: string) =>
-  finetune(finetuneConfiguration(input(data, mode, from)), { out: place(out) })
+  finetune(finetuneConfiguration(input(data, mode, from)), { out: inFolder(out) })
 
 /** Of 18 videos 8 are for training, 4 for validation, 6 for the test. */
 const parts = (k: number): string => (k < 8 ? 'train' : k < 12 ? 'val' : 'test')
 
 beforeAll(async () => {
-  const { files, labels: found } = await generateMotionDataset(place('data'), {
+  const { files, labels: found } = await generateMotionDataset(inFolder('data'), {
     ...{ clips: 18, size: 32, frames: 8, seed: 5 },
     classes: ['left', 'up'],
   })
   labels = found
-  mkdirSync(place('copies'))
+  mkdirSync(inFolder('copies'))
   copies = files.map((file, k) => {
-    copyFileSync(file, place('copies', `${k}.mp4`))
-    return place('copies', `${k}.mp4`)
+    copyFileSync(file, inFolder('copies', `${k}.mp4`))
+    return inFolder('copies', `${k}.mp4`)
   })
   const original = files.map((file, k) => `${file},${labels[k]},${parts(k)}`)
-  writeFileSync(place('original.csv'), `path,label,split\n${original.join('\n')}\n`)
-  await tune(place('original.csv'), 'ridge', 'head')
+  writeFileSync(inFolder('original.csv'), `path,label,split\n${original.join('\n')}\n`)
+  await tune(inFolder('original.csv'), 'ridge', 'head')
 })
 afterEach(() => vi.restoreAllMocks())
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -89,7 +89,7 @@ async function shown(command: () => Promise<void>): Promise<string> {
   return stdout
 }
 const options = optionsWith(evaluateDefinition, {
-  ...{ from: place('head'), split: 'all', clips: 1, crops: 1, engine: 'onnx', threads: 1, workers: 1 },
+  ...{ from: inFolder('head'), split: 'all', clips: 1, crops: 1, engine: 'onnx', threads: 1, workers: 1 },
 })
 async function evaluate(data: string, from: string): Promise<Evaluation> {
   return JSON.parse(await shown(() => evaluateCommand([data], { ...options, from, json: true }))) as Evaluation
@@ -98,20 +98,20 @@ const numbers = (ids: readonly string[]): number[] => ids.map((id) => Number(pat
 
 describe('evaluate', () => {
   it('counts by content the videos that trained or chose the classifier, and scores the others apart', async () => {
-    const all = await evaluate(list('all.csv'), place('head'))
+    const all = await evaluate(list('all.csv'), inFolder('head'))
     expect(all.scores.videos).toBe(18)
     expect(all.trainedOn).toMatchObject({ known: true, why: null, withoutLabels: [] })
     expect(numbers(all.trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
     const others = await evaluate(
       list('others.csv', undefined, (k) => k >= 12),
-      place('head'),
+      inFolder('head'),
     )
     expect(others.trainedOn).toEqual({ known: true, why: null, withLabels: [], withoutLabels: [], others: null })
     expect(all.trainedOn.others).toEqual(others.scores)
     expect(all.warnings.at(-1)).toMatch(
       /^12 of the 18 videos were used to train .*; top-1 on the other 6: [\d.]+ % \(95/,
     )
-    const text = await shown(() => evaluateCommand([place('all.csv')], { ...options, from: place('head') }))
+    const text = await shown(() => evaluateCommand([inFolder('all.csv')], { ...options, from: inFolder('head') }))
     expect(text).toMatch(/^trained on 12 of these videos$/m)
     expect(text).toMatch(/^warning: 12 of the 18 videos/m)
   })
@@ -119,20 +119,20 @@ describe('evaluate', () => {
   it('says it where all of them were, and where nothing is known', async () => {
     const seen = await evaluate(
       list('seen.csv', undefined, (k) => k < 12),
-      place('head'),
+      inFolder('head'),
     )
     expect(seen.trainedOn.others).toBeNull()
     expect(seen.warnings.at(-1)).toMatch(/^12 of the 12 videos .* say nothing of new videos/)
     await shown(() =>
-      exportClassifierCommand(place('head'), { format: 'huggingface', out: place('foreign'), json: true }),
+      exportClassifierCommand(inFolder('head'), { format: 'huggingface', out: inFolder('foreign'), json: true }),
     )
-    const kept = await evaluate(place('all.csv'), place('foreign'))
+    const kept = await evaluate(inFolder('all.csv'), inFolder('foreign'))
     expect(kept.trainedOn).toMatchObject({ known: true })
-    rmSync(place('foreign', 'training-manifest.json'))
-    const unknown = await evaluate(place('all.csv'), place('foreign'))
+    rmSync(inFolder('foreign', 'training-manifest.json'))
+    const unknown = await evaluate(inFolder('all.csv'), inFolder('foreign'))
     expect(unknown.trainedOn).toMatchObject({ known: false, withLabels: [], others: null })
-    const from = place('foreign')
-    const text = await shown(() => evaluateCommand([place('all.csv')], { ...options, from }))
+    const from = inFolder('foreign')
+    const text = await shown(() => evaluateCommand([inFolder('all.csv')], { ...options, from }))
     expect(text).toMatch(/^trained on unknown: no training-manifest\.json/m)
   })
 })
@@ -142,20 +142,20 @@ describe('fine-tuning', () => {
     const { test, warnings } = await tune(list('parts.csv', parts), mode, `new-${mode}`)
     expect(test!.trainedOn).toEqual({ known: true, why: null, withLabels: [], withoutLabels: [], others: null })
     expect(warnings.join()).not.toMatch(/used, with their labels/)
-    const { trainedOn } = await evaluate(place('all.csv'), place(`new-${mode}`))
+    const { trainedOn } = await evaluate(inFolder('all.csv'), inFolder(`new-${mode}`))
     expect(numbers(trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
   })
 
   it('says which test videos its encoder has seen with their labels', async () => {
     const turned = list('turned.csv', (k) => (k >= 10 ? 'train' : k < 3 ? 'val' : 'test'))
-    const { test, warnings } = await tune(turned, 'ridge', 'turned', place('head'))
+    const { test, warnings } = await tune(turned, 'ridge', 'turned', inFolder('head'))
     expect(warnings.join('\n')).toMatch(
       /3 of the 3 validation videos and 7 of the 7 test videos were used, with their labels/,
     )
     expect(numbers(test!.trainedOn.withLabels)).toEqual([3, 4, 5, 6, 7, 8, 9])
     expect(test!.trainedOn.others).toBeNull()
     // Videos that the first run was only tested on have trained nothing of it, but this one.
-    const { trainedOn } = await evaluate(place('all.csv'), place('turned'))
+    const { trainedOn } = await evaluate(inFolder('all.csv'), inFolder('turned'))
     expect(trainedOn.withLabels).toHaveLength(18)
   })
 
@@ -168,9 +168,9 @@ describe('fine-tuning', () => {
         ...{ schedule: { duration: '1 step', warmup: '0 steps' }, log: { tensorboard: false } },
         engine: { name: 'onnx', threads: 1 },
       }),
-      { out: place('encoder'), processes: decoding },
+      { out: inFolder('encoder'), processes: decoding },
     )
-    const { test } = await tune(list('parts.csv', parts), 'ridge', 'tuned', place('encoder'))
+    const { test } = await tune(list('parts.csv', parts), 'ridge', 'tuned', inFolder('encoder'))
     expect(test!.trainedOn).toMatchObject({ known: true, withLabels: [], others: null })
     expect(numbers(test!.trainedOn.withoutLabels)).toEqual([12, 13, 14])
   })
@@ -180,8 +180,8 @@ describe('export --evaluate', () => {
   it('says what the checkpoint was trained on, and which videos the integers were calibrated on', async () => {
     const data = list('all.csv')
     const result = await shown(() =>
-      exportClassifierCommand(place('head'), {
-        ...{ out: place('head.onnx'), int8: true, calibrate: data, calibrationClips: 4, evaluate: data },
+      exportClassifierCommand(inFolder('head'), {
+        ...{ out: inFolder('head.onnx'), int8: true, calibrate: data, calibrationClips: 4, evaluate: data },
         ...{ engine: 'onnx', json: true },
       }),
     )
@@ -192,18 +192,26 @@ describe('export --evaluate', () => {
     expect(accuracy.warnings.join('\n')).toMatch(/12 of the 18 videos were used to train/)
     expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 videos that are tested are those of the calibration/)
     // The file alone does not say it.
-    expect((await evaluate(data, place('head.onnx'))).trainedOn).toMatchObject({ known: false, withLabels: [] })
+    expect((await evaluate(data, inFolder('head.onnx'))).trainedOn).toMatchObject({ known: false, withLabels: [] })
   })
 })
 
 describe('certification', () => {
   it('counts the inputs that are protected videos, and those whose labels the encoder has seen', async () => {
     const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
-    const again = place('again.csv')
+    const again = inFolder('again.csv')
     writeFileSync(again, `path,label\n${[0, 1, 10, 13].map((k) => `${copies[k]},${labels[k]}`).join('\n')}\n`)
     const notes: string[] = []
     const plan = await planCertification({
-      ...{ data, test: again, from: place('head'), cache: place('store'), threads: 1, workers: 1, processes: decoding },
+      ...{
+        data,
+        test: again,
+        from: inFolder('head'),
+        cache: inFolder('store'),
+        threads: 1,
+        workers: 1,
+        processes: decoding,
+      },
       onNote: (note) => notes.push(note),
     })
     expect(plan.seen).toEqual({
@@ -220,7 +228,7 @@ describe('certification', () => {
         data,
         optionsWith(lethalDose, {
           ...{ from: ['pixels'], test: list('all.csv'), partitions: '3', subsets: 10, threat: 'general' },
-          ...{ out: place('dose'), json: true, quiet: true, seed: 0 },
+          ...{ out: inFolder('dose'), json: true, quiet: true, seed: 0 },
         }),
       ),
     )

@@ -15,20 +15,20 @@ import { HubServer } from './hub-server.ts'
 
 let server: HubServer
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-get-'))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 beforeAll(async () => {
   const encoder = { width: 16, depth: 1, heads: 2 }
   const configuration = resolveConfiguration({ encoder, patch: 8, frames: 4, imageSize: 32 })
   const state = initialize(parameterShapes(configuration, 'encoder'), 0, 'pretrain')
-  await saveCheckpointDirectory(place('encoder'), { configuration, kind: 'encoder', state })
+  await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
   const names = ['config.json', 'preprocessor_config.json', 'model.safetensors']
-  const files = Object.fromEntries(names.map((name) => [name, readFileSync(place('encoder', name))]))
+  const files = Object.fromEntries(names.map((name) => [name, readFileSync(inFolder('encoder', name))]))
   server = new HubServer({ 'some/encoder': files })
   await server.start()
 })
 beforeEach(() => {
   vi.stubEnv('HF_ENDPOINT', server.endpoint)
-  vi.stubEnv('HF_HOME', place('home'))
+  vi.stubEnv('HF_HOME', inFolder('home'))
 })
 afterAll(async () => {
   vi.unstubAllEnvs()
@@ -37,23 +37,23 @@ afterAll(async () => {
 })
 
 it('get downloads weights that load, and says under which license', async () => {
-  const { code, text } = await runAsText('get some/encoder', place('weights'))
+  const { code, text } = await runAsText('get some/encoder', inFolder('weights'))
   expect(code, text).toBe(0)
   expect(text).toContain('license: cc-by-nc-4.0 (no commercial use')
-  expect(existsSync(place('weights', 'model.safetensors'))).toBe(true)
-  const line = ['--out', place('weights.onnx'), '--engine', 'reference']
-  expect((await runHere('export', place('weights'), ...line)).document.error).toBeUndefined()
+  expect(existsSync(inFolder('weights', 'model.safetensors'))).toBe(true)
+  const line = ['--out', inFolder('weights.onnx'), '--engine', 'reference']
+  expect((await runHere('export', inFolder('weights'), ...line)).document.error).toBeUndefined()
 })
 
 it('hf: is downloaded before the command begins, and used offline later', async () => {
   const exported = async (name: string) =>
-    runHere('export', 'hf:some/encoder', '--out', place(name), '--engine', 'reference')
+    runHere('export', 'hf:some/encoder', '--out', inFolder(name), '--engine', 'reference')
   expect((await exported('online.onnx')).document.error).toBeUndefined()
   vi.stubEnv('HF_HUB_OFFLINE', '1')
   const before = server.received.length
   expect((await exported('offline.onnx')).document.error).toBeUndefined()
   expect(server.received.length).toBe(before)
-  expect(readFileSync(place('offline.onnx')).equals(readFileSync(place('online.onnx')))).toBe(true)
+  expect(readFileSync(inFolder('offline.onnx')).equals(readFileSync(inFolder('online.onnx')))).toBe(true)
   await expect(runHere('export hf:some/other')).rejects.toMatchObject({ code: 'HUB_OFFLINE' })
   vi.stubEnv('HF_HUB_OFFLINE', '')
 })
@@ -63,7 +63,7 @@ it('hf: stands for a checkpoint in --from and --set, too', async () => {
     ['--from', 'hf:some/encoder'],
     ['--from', 'scratch', '--set', 'model.like=hf:some/encoder'],
   ]) {
-    const { document } = await runHere('finetune', place('encoder'), '--print-config', ...line)
+    const { document } = await runHere('finetune', inFolder('encoder'), '--print-config', ...line)
     expect(JSON.stringify(document), line[1]).toContain('models--some--encoder/snapshots')
   }
 })

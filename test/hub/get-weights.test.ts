@@ -37,7 +37,7 @@ const repositories = {
 
 let server: HubServer
 let folder: string
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 beforeEach(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-hub-'))
   server = new HubServer(repositories)
@@ -49,11 +49,11 @@ afterEach(async () => {
 })
 
 const settings = (more: Record<string, string> = {}): HubSettings =>
-  hubSettings({ HF_ENDPOINT: server.endpoint, HF_HOME: place('home'), ...more })
+  hubSettings({ HF_ENDPOINT: server.endpoint, HF_HOME: inFolder('home'), ...more })
 const get = (name: string, options: GetOptions = {}) =>
-  getWeights(parseReference(name), place('weights'), { settings: settings(), delay: 1, ...options })
+  getWeights(parseReference(name), inFolder('weights'), { settings: settings(), delay: 1, ...options })
 const atStorage = ({ url }: Received): boolean => url === '/some/model/model.safetensors'
-const there = (): string[] => readdirSync(place('weights')).sort()
+const there = (): string[] => readdirSync(inFolder('weights')).sort()
 
 describe('get', () => {
   it('asks for nothing that does not fit on the disk; what has arrived does not count again', async () => {
@@ -61,12 +61,12 @@ describe('get', () => {
     const full = get('some/model', { freeBytes: async () => sizes - 1 })
     await expect(full).rejects.toMatchObject({ code: 'DISK_TOO_SMALL', message: expect.stringContaining('0.1 MB') })
     expect(server.received.some(atStorage)).toBe(false)
-    expect(existsSync(place('weights'))).toBe(false)
+    expect(existsSync(inFolder('weights'))).toBe(false)
     // The configuration arrives, the weights in part: only the rest has to fit.
     await get('some/model', { freeBytes: async () => sizes })
-    rmSync(place('weights', 'model.safetensors'))
+    rmSync(inFolder('weights', 'model.safetensors'))
     expect((await get('some/model', { freeBytes: async () => weights.length })).received).toBe(weights.length)
-    rmSync(place('weights', 'model.safetensors'))
+    rmSync(inFolder('weights', 'model.safetensors'))
     expect((await get('some/model', { freeBytes: async () => null })).received).toBe(weights.length)
   })
 
@@ -75,8 +75,8 @@ describe('get', () => {
     expect(gotten).toMatchObject({ repository: 'some/model', commit, license: 'cc-by-nc-4.0' })
     expect(gotten.received).toBe(config.length + weights.length)
     expect(there()).toEqual(['config.json', 'download.json', 'model.safetensors'])
-    expect(readFileSync(place('weights', 'model.safetensors')).equals(weights)).toBe(true)
-    expect(JSON.parse(readFileSync(place('weights', 'download.json'), 'utf8'))).toMatchObject({
+    expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)
+    expect(JSON.parse(readFileSync(inFolder('weights', 'download.json'), 'utf8'))).toMatchObject({
       commit,
       endpoint: server.endpoint,
       files: [{ name: 'config.json' }, { name: 'model.safetensors', digest: sha256(weights) }],
@@ -100,7 +100,7 @@ describe('get', () => {
   ])('refuses %s, which has a part of its weights', async (name, found) => {
     const error = { code: 'SAFETENSORS_NOT_FOUND', message: expect.stringContaining(found) }
     await expect(get(name)).rejects.toMatchObject(error)
-    expect(existsSync(place('weights'))).toBe(false)
+    expect(existsSync(inFolder('weights'))).toBe(false)
     const options = { settings: settings(), delay: 1 }
     await expect(weightsInCache(parseReference(name), options)).rejects.toMatchObject(error)
   })
@@ -115,7 +115,7 @@ describe('get', () => {
   it('goes on where the connection broke, however often', async () => {
     server.fault.cuts = [1000, 2000, 3000, 100, 100, 100, 100, 100]
     await get('some/model')
-    expect(readFileSync(place('weights', 'model.safetensors')).equals(weights)).toBe(true)
+    expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)
     const ranges = server.received.filter(atStorage).flatMap(({ headers }) => headers.range ?? [])
     expect(ranges.slice(0, 3)).toEqual(['bytes=1000-', 'bytes=3000-', 'bytes=6000-'])
   })
@@ -132,12 +132,12 @@ describe('get', () => {
   it('begins again where the storage knows no ranges', async () => {
     Object.assign(server.fault, { cuts: [1000], noRanges: true })
     await get('some/model')
-    expect(readFileSync(place('weights', 'model.safetensors')).equals(weights)).toBe(true)
+    expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)
   })
 
   it('never continues the beginning of another content', async () => {
-    mkdirSync(place('weights'))
-    writeFileSync(place('weights', '.model.safetensors.0123456789abcdef.part'), 'other')
+    mkdirSync(inFolder('weights'))
+    writeFileSync(inFolder('weights', '.model.safetensors.0123456789abcdef.part'), 'other')
     expect((await get('some/model')).received).toBe(config.length + weights.length)
     expect(there()).toEqual(['config.json', 'download.json', 'model.safetensors'])
   })
@@ -150,18 +150,18 @@ describe('get', () => {
 
   it('refuses weights that are not those of the list, before they are downloaded', async () => {
     const known = { name: 'model', repository: 'some/model', sha256: 'f'.repeat(64) } as KnownWeights
-    const got = getWeights({ repository: 'some/model', revision: 'main', known }, place('weights'), {
+    const got = getWeights({ repository: 'some/model', revision: 'main', known }, inFolder('weights'), {
       settings: settings(),
     })
     await expect(got).rejects.toMatchObject({ code: 'DOWNLOAD_DIFFERS' })
-    expect(existsSync(place('weights', 'model.safetensors'))).toBe(false)
+    expect(existsSync(inFolder('weights', 'model.safetensors'))).toBe(false)
   })
 
   it('says whether the digest is known, or the hub alone names it', async () => {
     const reference = { repository: 'some/model', revision: 'main' }
     const known = { name: 'model', repository: 'some/model', sha256: sha256(weights) } as KnownWeights
     const options = { settings: settings() }
-    const verified = await getWeights({ ...reference, known }, place('weights'), options)
+    const verified = await getWeights({ ...reference, known }, inFolder('weights'), options)
     expect(gottenLines(verified)).toContain(
       'digests: as the hub names them, and that of the weights as in models/weights.json',
     )
@@ -171,23 +171,23 @@ describe('get', () => {
       { ...reference, known: null },
     ]
     for (const other of others) {
-      const lines = gottenLines(await getWeights(other, place('weights'), options))
+      const lines = gottenLines(await getWeights(other, inFolder('weights'), options))
       expect(lines).toContainEqual(expect.stringContaining('not verified against a known digest'))
     }
   })
 
   it('replaces no file of others', async () => {
-    mkdirSync(place('weights'))
-    writeFileSync(place('weights', 'config.json'), 'mine')
+    mkdirSync(inFolder('weights'))
+    writeFileSync(inFolder('weights', 'config.json'), 'mine')
     await expect(get('some/model')).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
     expect(there()).toEqual(['config.json'])
-    expect(readFileSync(place('weights', 'config.json'), 'utf8')).toBe('mine')
+    expect(readFileSync(inFolder('weights', 'config.json'), 'utf8')).toBe('mine')
   })
 
   it('waits for a hub that is busy, and gives up in the end', async () => {
     server.fault.statuses = [503, 429]
     await get('some/model')
-    rmSync(place('weights'), { recursive: true })
+    rmSync(inFolder('weights'), { recursive: true })
     server.fault.statuses = [503, 503, 503, 503, 503]
     await expect(get('some/model')).rejects.toMatchObject({ code: 'HUB_ANSWER_INVALID' })
   })
@@ -199,7 +199,7 @@ describe('get', () => {
     ['some/nothing', 'SAFETENSORS_NOT_FOUND'],
   ])('%s: %s, and no folder', async (name, code) => {
     await expect(get(name)).rejects.toMatchObject({ code, exit: 'data' })
-    expect(existsSync(place('weights'))).toBe(false)
+    expect(existsSync(inFolder('weights'))).toBe(false)
   })
 
   it('refuses files without a digest', async () => {
@@ -292,10 +292,10 @@ describe('hf: in the place of a checkpoint', () => {
 
   it('is downloaded into the cache of the Hugging Face tools, once', async () => {
     const snapshot = await open('hf:some/model')
-    expect(snapshot).toBe(place('home/hub/models--some--model/snapshots', commit))
+    expect(snapshot).toBe(inFolder('home/hub/models--some--model/snapshots', commit))
     expect(readFileSync(path.join(snapshot, 'model.safetensors')).equals(weights)).toBe(true)
-    expect(readFileSync(place('home/hub/models--some--model/refs/main'), 'utf8')).toBe(commit)
-    expect(readdirSync(place('home/hub/models--some--model')).sort()).toEqual(['blobs', 'refs', 'snapshots'])
+    expect(readFileSync(inFolder('home/hub/models--some--model/refs/main'), 'utf8')).toBe(commit)
+    expect(readdirSync(inFolder('home/hub/models--some--model')).sort()).toEqual(['blobs', 'refs', 'snapshots'])
     const before = server.received.length
     expect(await open('some/model', { settings: settings({ HF_HUB_OFFLINE: 'yes' }) })).toBe(snapshot)
     expect(await open(`some/model@${commit}`)).toBe(snapshot)

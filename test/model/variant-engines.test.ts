@@ -100,17 +100,17 @@ describe.each(engines)('on the %s engine', (_, open) => {
 })
 
 describe('a classifier with LayerScale and learned positions', () => {
-  const place = path.join(folder, 'checkpoint')
+  const location = path.join(folder, 'checkpoint')
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
   const save = () =>
-    saveClassifier(place, { configuration, head: { kind: 'linear' }, state: classifierState, labels, sampling })
+    saveClassifier(location, { configuration, head: { kind: 'linear' }, state: classifierState, labels, sampling })
 
   it.each(['float32', 'float16', 'int8'] as const)(
     'is exported in %s as what the reference computes',
     async (precision) => {
       await save()
       const out = path.join(folder, `${precision}.onnx`)
-      const { warnings } = await exportClassifier(place, { out, precision, clips: frames })
+      const { warnings } = await exportClassifier(location, { out, precision, clips: frames })
       expect(warnings).toEqual([])
       const { probabilities } = await runOnce(
         buildClassifyProgram({ configuration, batch: 2, classes: 3 }),
@@ -125,7 +125,7 @@ describe('a classifier with LayerScale and learned positions', () => {
       } finally {
         await classifier.close()
       }
-      const encoder = await exportEncoder(place, {
+      const encoder = await exportEncoder(location, {
         out: path.join(folder, 'encoder.onnx'),
         clips: frames,
         compareWith: 'reference',
@@ -136,7 +136,7 @@ describe('a classifier with LayerScale and learned positions', () => {
 
   it('is trained on at another resolution from an interpolated table', async () => {
     await save()
-    const source = await openSource(finetuneConfiguration({ model: { from: place, resolution: [16, 16] } }))
+    const source = await openSource(finetuneConfiguration({ model: { from: location, resolution: [16, 16] } }))
     expect(source.configuration).toMatchObject({ imageSize: [16, 16], positions: 'learned' })
     const table = source.state.get('encoder.pos_embed')!
     expect(table.length).toBe(2 * 4 * 4 * 12)
@@ -148,7 +148,7 @@ describe('a classifier with LayerScale and learned positions', () => {
   it('whose exported weights are not finite is refused by the name of the tensor', async () => {
     await save()
     const out = path.join(folder, 'damaged.onnx')
-    await exportClassifier(place, { out, clips: frames })
+    await exportClassifier(location, { out, clips: frames })
     const model = await readModel(out)
     const tensor = model.graph.initializers.find(({ data }) => data instanceof Float32Array && data.length > 20)!
     ;(tensor.data as Float32Array)[3] = Number.NaN

@@ -63,15 +63,15 @@ function changeLeaf(made: OperationCase, leaf: string, change: (values: Float32A
   return { ...made, state: new Map(made.state).set(leaf, change(made.state.get(leaf)!)) }
 }
 
-/** @param place which entry, or which row, counted around */
-export function plant(made: OperationCase, leaf: string, how: Planting, extreme: number, place: number): OperationCase {
+/** @param index which entry, or which row, counted around */
+export function plant(made: OperationCase, leaf: string, how: Planting, extreme: number, index: number): OperationCase {
   const { program } = made
   const found = [...program.inputs, ...program.state].find(({ name }) => name === leaf)!
   const { shape } = program.tensors[found.tensor]
   const label = `${made.label}, ${extreme} as ${how} of ${leaf}`
   return changeLeaf({ ...made, label }, leaf, (values) => {
     const width = how === 'entry' ? 1 : how === 'whole' ? values.length : (shape.at(-1) ?? 1)
-    const first = (place % (values.length / width)) * width
+    const first = (index % (values.length / width)) * width
     const sign = (i: number): number => (how === 'mixed row' && i % 3 === 1 ? -1 : 1)
     return values.map((value, i) => (i >= first && i < first + width ? sign(i) * extreme : value))
   })

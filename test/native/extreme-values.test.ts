@@ -1,7 +1,7 @@
 /**
  * Extreme values on the native engine, at every level of this processor: zeros of both signs, denormals, numbers whose squares or sums
  * leave the range of float32, infinity, NaN. Where the float64 reference is finite, results are close to it; where it is not, they are
- * not a finite number either. `VIDEOMAE_NATIVE_TEST_RUNS=4` takes more cases, and every value in every place. Oracle:
+ * not a finite number either. `VIDEOMAE_NATIVE_TEST_RUNS=4` takes more cases, and every value at every index. Oracle:
  * src/engine/reference.
  */
 import fc from 'fast-check'
@@ -34,10 +34,10 @@ function planted(operation: string, made: OperationCase): OperationCase[] {
   const leaves = floatLeaves(made)
   // Gradients of equal queries or keys cancel: what the reference returns of them is its rounding.
   const ways = plantings.filter((how) => how !== 'whole' || operation !== 'attentionGradient')
-  const places = leaves.flatMap((leaf) => ways.map((how) => ({ leaf, how })))
+  const targets = leaves.flatMap((leaf) => ways.map((how) => ({ leaf, how })))
   return extremeValues.flatMap((value, k) =>
-    (samples === undefined ? places.slice(k % places.length, (k % places.length) + 1) : places).map(({ leaf, how }) =>
-      plant(made, leaf, how, value, k * 7 + 3),
+    (samples === undefined ? targets.slice(k % targets.length, (k % targets.length) + 1) : targets).map(
+      ({ leaf, how }) => plant(made, leaf, how, value, k * 7 + 3),
     ),
   )
 }

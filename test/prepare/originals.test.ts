@@ -19,7 +19,7 @@ import type { VideoEntry } from '../../src/video/types.ts'
 import { decoding } from '../support/decoding.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-originals-'))
-const place = (name: string): string => path.join(folder, name)
+const inFolder = (name: string): string => path.join(folder, name)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const classes = ['left', 'right'] as const
@@ -28,8 +28,8 @@ const odd = (_: unknown, i: number): boolean => i % 2 === 1
 
 function writeList(name: string, entries: readonly VideoEntry[]): string {
   const rows = entries.map(({ path: file, label, original }) => [path.resolve(file), label, original ?? ''].join(','))
-  writeFileSync(place(name), ['path,label,original_sha256', ...rows].join('\n'))
-  return place(name)
+  writeFileSync(inFolder(name), ['path,label,original_sha256', ...rows].join('\n'))
+  return inFolder(name)
 }
 
 let originals: readonly VideoEntry[]
@@ -37,10 +37,10 @@ let prepared: readonly VideoEntry[]
 
 beforeAll(async () => {
   for (const [seed, name] of ['data', 'inputs'].entries())
-    await generateMotionDataset(place(name), { clips: 6, size: 32, frames: 8, seed, classes })
-  await prepareVideos(place('data'), place('prepared'), { jobs: 1 })
-  originals = listVideos(place('data'), { labelFromFolder: true })
-  prepared = listVideos(place('prepared'))
+    await generateMotionDataset(inFolder(name), { clips: 6, size: 32, frames: 8, seed, classes })
+  await prepareVideos(inFolder('data'), inFolder('prepared'), { jobs: 1 })
+  originals = listVideos(inFolder('data'), { labelFromFolder: true })
+  prepared = listVideos(inFolder('prepared'))
 })
 
 test('an encoder that was trained on a prepared video has seen the original, and the reverse', async () => {
@@ -61,18 +61,18 @@ test('an encoder that was trained on a prepared video has seen the original, and
       log: { tensorboard: false },
       engine: { threads: 1 },
     }),
-    { out: place('run'), processes: decoding },
+    { out: inFolder('run'), processes: decoding },
   )
-  const { samples } = JSON.parse(readFileSync(place('run/training-manifest.json'), 'utf8')) as { samples: string[] }
+  const { samples } = JSON.parse(readFileSync(inFolder('run/training-manifest.json'), 'utf8')) as { samples: string[] }
   const files = [...prepared.filter(even), ...originals].map(({ path: file }) => fileDigest(file))
   expect(samples).toEqual((await Promise.all(files)).sort())
   const trustOf = async (name: string, entries: readonly VideoEntry[]) => {
     const { encoder } = await planCertification({
       data: writeList(name, entries),
-      test: place('inputs'),
-      from: place('run'),
+      test: inFolder('inputs'),
+      from: inFolder('run'),
       classes,
-      cache: place('store'),
+      cache: inFolder('store'),
       threads: 1,
       workers: 1,
       processes: decoding,
@@ -91,7 +91,7 @@ test('an encoder that was trained on a prepared video has seen the original, and
 })
 
 test('data that is named afterwards counts with its originals', async () => {
-  const { samples } = await manifestOfData(place('prepared'))
+  const { samples } = await manifestOfData(inFolder('prepared'))
   expect([...samples].sort()).toEqual(
     (await Promise.all([...prepared, ...originals].map(({ path: file }) => fileDigest(file)))).sort(),
   )

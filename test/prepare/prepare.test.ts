@@ -220,19 +220,19 @@ test('parts stay parts of one file; what is stopped leaves no half file and goes
 })
 
 test('a video whose times lie days apart is left out, and ends nothing', async () => {
-  const place = path.join(folder, 'gaps')
-  mkdirSync(place)
-  encodeFixture(path.join(place, 'gap.mkv'), { times: [0, 40, 300_000_000] })
-  encodeFixture(path.join(place, 'good.mp4'), { frames: 3 })
+  const location = path.join(folder, 'gaps')
+  mkdirSync(location)
+  encodeFixture(path.join(location, 'gap.mkv'), { times: [0, 40, 300_000_000] })
+  encodeFixture(path.join(location, 'good.mp4'), { frames: 3 })
   for (const fps of [null, 25]) {
-    const summary = await prepareVideos(place, path.join(folder, `gaps-${fps}`), {
+    const summary = await prepareVideos(location, path.join(folder, `gaps-${fps}`), {
       settings: { size: 64, fps },
       jobs: 1,
     })
     expect(summary).toMatchObject({ encoded: 1, listed: 1, leftOut: [{ id: 'gap.mkv', code: 'VIDEO_UNREADABLE' }] })
   }
   for (const fps of [1e-4, 1e7]) {
-    await expect(prepareVideos(place, path.join(folder, 'rates'), { settings: { fps } })).rejects.toMatchObject({
+    await expect(prepareVideos(location, path.join(folder, 'rates'), { settings: { fps } })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
   }
@@ -246,11 +246,11 @@ test('time stamps too fine for a long picture become coarser', () => {
 })
 
 test('the bytes of a prepared file are the same whatever memory held before', async () => {
-  const place = path.join(folder, 'memory')
-  mkdirSync(place)
-  encodeFixture(path.join(place, 'a.mp4'), { width: 176, height: 144, frames: 10 })
+  const location = path.join(folder, 'memory')
+  mkdirSync(location)
+  encodeFixture(path.join(location, 'a.mp4'), { width: 176, height: 144, frames: 10 })
   const digestIn = async (name: string): Promise<string> => {
-    await prepareVideos(place, path.join(folder, name), { jobs: 1 })
+    await prepareVideos(location, path.join(folder, name), { jobs: 1 })
     return fileDigest(path.join(folder, name, 'videos/a.mp4'))
   }
   const plain = await digestIn('memory-plain')

@@ -23,27 +23,27 @@ import { startVideomaeIn } from '../cli/run-program.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-privacy-'))
-const place = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 const sourceOf = (file: string): string => readFileSync(path.join(root, 'src', file), 'utf8')
-const someVideo = (): string => place('videos', 'left', readdirSync(place('videos', 'left'))[0])
+const someVideo = (): string => inFolder('videos', 'left', readdirSync(inFolder('videos', 'left'))[0])
 const watched = ['home', 'cache', 'config', 'data-home', 'temporary']
-mkdirSync(place('kernels', 'native'), { recursive: true }) // stays for all tests
+mkdirSync(inFolder('kernels', 'native'), { recursive: true }) // stays for all tests
 
 /** The environment of a new user: nothing in it turns telemetry off. */
 function emptyEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, LD_LIBRARY_PATH, VIDEOMAE_CACHE = place('kernels') } = process.env
+  const { PATH, LD_LIBRARY_PATH, VIDEOMAE_CACHE = inFolder('kernels') } = process.env
   return {
     PATH,
     LD_LIBRARY_PATH,
     VIDEOMAE_CACHE,
-    HOME: place('home'),
-    USERPROFILE: place('home'),
-    XDG_CACHE_HOME: place('cache'),
-    XDG_CONFIG_HOME: place('config'),
-    XDG_DATA_HOME: place('data-home'),
-    TMPDIR: place('temporary'),
-    TEMP: place('temporary'),
-    TMP: place('temporary'),
+    HOME: inFolder('home'),
+    USERPROFILE: inFolder('home'),
+    XDG_CACHE_HOME: inFolder('cache'),
+    XDG_CONFIG_HOME: inFolder('config'),
+    XDG_DATA_HOME: inFolder('data-home'),
+    TMPDIR: inFolder('temporary'),
+    TEMP: inFolder('temporary'),
+    TMP: inFolder('temporary'),
   }
 }
 
@@ -53,8 +53,8 @@ function emptyEnvironment(): NodeJS.ProcessEnv {
  */
 const leftBehind = (): string[] =>
   [...watched, 'kernels'].flatMap((name) =>
-    (readdirSync(place(name), { recursive: true }) as string[])
-      .filter((file) => !statSync(place(name, file)).isDirectory())
+    (readdirSync(inFolder(name), { recursive: true }) as string[])
+      .filter((file) => !statSync(inFolder(name, file)).isDirectory())
       .map((file) => `${name}/${file}`)
       .filter((file) => !/^kernels\/native\//.test(file)),
   )
@@ -73,15 +73,15 @@ beforeAll(async () => {
   // To compile them takes longer than all tests here.
   if (findLibrary().kind !== 'missing') {
     const { path: library } = await obtainLibrary(() => undefined)
-    copyFileSync(library, place('kernels', 'native', path.basename(library)))
+    copyFileSync(library, inFolder('kernels', 'native', path.basename(library)))
   }
-  await generateMotionDataset(place('videos'), { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
-  writeFileSync(place('votes.csv'), 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\n')
+  await generateMotionDataset(inFolder('videos'), { clips: 20, size: 32, frames: 8, classes: ['left', 'up'] })
+  writeFileSync(inFolder('votes.csv'), 'id,label,l0,l1,l2\nx,0,0,0,1\ny,1,1,1,1\n')
 })
 beforeEach(() => {
   for (const name of watched) {
-    rmSync(place(name), { recursive: true, force: true })
-    mkdirSync(place(name))
+    rmSync(inFolder(name), { recursive: true, force: true })
+    mkdirSync(inFolder(name))
   }
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -89,33 +89,33 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe('a command leaves only what was asked for', () => {
   it('doctor and inspect', async () => {
     await run('doctor')
-    await run('inspect', place('videos'))
+    await run('inspect', inFolder('videos'))
     expect(leftBehind()).toEqual([])
   })
 
   it('pretrain, reconstruct and export', async () => {
     const decoder = ['decoder.width=8', 'decoder.depth=1', 'decoder.heads=1'].map((each) => `model.${each}`)
     const schedule = ['schedule.duration=2 steps', 'schedule.warmup=1 step', 'batch.size=8', 'batch.perRun=8']
-    await run('pretrain', place('videos'), '--out', place('run'), ...settings(...decoder, ...schedule))
-    await run('reconstruct', place('run'), someVideo(), '--out', place('picture.png'))
-    await run('export', place('run'), '--out', place('encoder.onnx'))
-    expect(existsSync(place('encoder.onnx'))).toBe(true)
+    await run('pretrain', inFolder('videos'), '--out', inFolder('run'), ...settings(...decoder, ...schedule))
+    await run('reconstruct', inFolder('run'), someVideo(), '--out', inFolder('picture.png'))
+    await run('export', inFolder('run'), '--out', inFolder('encoder.onnx'))
+    expect(existsSync(inFolder('encoder.onnx'))).toBe(true)
     expect(leftBehind()).toEqual([])
   })
 
   it('finetune, evaluate, export of a classifier and predict with both', async () => {
-    const tuned = place('classifier')
+    const tuned = inFolder('classifier')
     const ridge = ['mode=ridge', 'model.from=scratch', 'evaluation.clips=1', 'evaluation.crops=1']
-    await run('finetune', place('videos'), '--out', tuned, ...settings(...ridge))
-    await run('evaluate', place('videos'), '--from', tuned)
-    await run('export', tuned, '--classifier', '--out', place('classifier.onnx'))
+    await run('finetune', inFolder('videos'), '--out', tuned, ...settings(...ridge))
+    await run('evaluate', inFolder('videos'), '--from', tuned)
+    await run('export', tuned, '--classifier', '--out', inFolder('classifier.onnx'))
     await run('predict', someVideo(), '--from', tuned)
-    await run('predict', someVideo(), '--from', place('classifier.onnx'))
+    await run('predict', someVideo(), '--from', inFolder('classifier.onnx'))
     expect(leftBehind()).toEqual([])
   })
 
   it('certify', async () => {
-    await run('certify', '--votes', place('votes.csv'), '--classes', '2', '--out', place('certificate'))
+    await run('certify', '--votes', inFolder('votes.csv'), '--classes', '2', '--out', inFolder('certificate'))
     expect(leftBehind()).toEqual([])
   })
 })
@@ -124,15 +124,15 @@ describe('a program that imports the library leaves only what it asked for', () 
   /** Uses the classifier's exported file, so that ONNX Runtime runs in the importing thread itself. */
   const direct = `
     import { openAnyClassifier } from ${JSON.stringify(path.join(root, 'dist/index.js'))}
-    const classifier = await openAnyClassifier(${JSON.stringify(place('classifier.onnx'))})
+    const classifier = await openAnyClassifier(${JSON.stringify(inFolder('classifier.onnx'))})
     await classifier.close()
   `
 
   const imports = (thread: string): void => {
-    expect(existsSync(place('classifier.onnx'))).toBe(true)
-    writeFileSync(place('job.mjs'), direct)
-    writeFileSync(place('program.mjs'), thread)
-    execFileSync(process.execPath, [place('program.mjs')], {
+    expect(existsSync(inFolder('classifier.onnx'))).toBe(true)
+    writeFileSync(inFolder('job.mjs'), direct)
+    writeFileSync(inFolder('program.mjs'), thread)
+    execFileSync(process.execPath, [inFolder('program.mjs')], {
       env: emptyEnvironment(),
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -158,11 +158,11 @@ const strace = spawnSync('strace', ['-V']).status === 0
 
 describe.skipIf(!strace)('no connection is attempted (skipped where there is no strace)', () => {
   it.each([
-    ['predict with an exported classifier', () => ['predict', someVideo(), '--from', place('classifier.onnx')]],
-    ['predict with a checkpoint', () => ['predict', someVideo(), '--from', place('classifier')]],
+    ['predict with an exported classifier', () => ['predict', someVideo(), '--from', inFolder('classifier.onnx')]],
+    ['predict with a checkpoint', () => ['predict', someVideo(), '--from', inFolder('classifier')]],
     ['doctor', () => ['doctor']],
   ])('%s', (_what, command) => {
-    const log = place('calls.log')
+    const log = inFolder('calls.log')
     const main = path.join(root, 'dist/cli/main.js')
     const calls = 'trace=connect,sendto,sendmsg,sendmmsg'
     const traced = spawnSync('strace', ['-f', '-qq', '-e', calls, '-o', log, process.execPath, main, ...command()], {

@@ -147,15 +147,15 @@ describe('pages', () => {
 
 describe('videomae report', () => {
   it('writes a page beside a certificate, and replaces its own only', async () => {
-    const place = path.dirname(certificates.general)
-    const page = path.join(place, 'report.html')
+    const location = path.dirname(certificates.general)
+    const page = path.join(location, 'report.html')
     for (let time = 0; time < 2; time++) {
-      const { code, document } = await runHere('report', place)
+      const { code, document } = await runHere('report', location)
       expect(code).toBe(0)
       expect(document).toMatchObject({ kind: 'certificate', source: certificates.general, file: page })
     }
     writeFileSync(page, '<!doctype html>\n<html lang="en"><p>mine')
-    expect(await runHere('report', place)).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
+    expect(await runHere('report', location)).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
     expect(readFileSync(page, 'utf8')).toContain('mine')
     rmSync(page)
     expect(await runHere('report', certificates.general, '--out', certificates.general)).toMatchObject({
@@ -175,9 +175,9 @@ describe('videomae report', () => {
   })
 
   it('says so where files beside a certificate are not those that it names', async () => {
-    const place = path.dirname(certificates.votesOnly)
+    const location = path.dirname(certificates.votesOnly)
     const { runs } = JSON.parse(readFileSync(certificates.votesOnly, 'utf8')) as CertificateFile
-    const ballots = path.join(place, runs[0].ballots?.file ?? '')
+    const ballots = path.join(location, runs[0].ballots?.file ?? '')
     const bytes = readFileSync(ballots)
     expect(checkPage(await pageOf(certificates.votesOnly, 'before.html')).text).not.toContain('Not the files')
     bytes[bytes.length - 1] ^= 1
@@ -205,8 +205,8 @@ describe('videomae report', () => {
   })
 
   it('refuses what is no result', async () => {
-    for (const place of [path.join(folder, 'nowhere'), os.tmpdir()])
-      expect((await runHere('report', place)).document.error?.code).toBe('REPORT_NOTHING_FOUND')
+    for (const location of [path.join(folder, 'nowhere'), os.tmpdir()])
+      expect((await runHere('report', location)).document.error?.code).toBe('REPORT_NOTHING_FOUND')
     const text = path.join(folder, 'text.json')
     writeFileSync(text, 'text')
     expect((await runHere('report', text)).document.error?.code).toBe('CERTIFICATE_INVALID')

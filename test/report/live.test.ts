@@ -44,10 +44,10 @@ interface Answer {
 }
 
 /** A request with any headers, which `fetch` does not let one set. */
-function ask(place: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
-  const { hostname, port, pathname } = new URL(place, page.address)
+function ask(location: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
+  const { hostname, port, pathname } = new URL(location, page.address)
   // Not resolved by the client: `..` must reach the server.
-  const target = place.startsWith('/') ? place : pathname
+  const target = location.startsWith('/') ? location : pathname
   return new Promise((resolve, reject) => {
     const request = http.request({ hostname, port, path: target, method, headers }, (response) => {
       let body = ''
@@ -75,14 +75,14 @@ describe('the server', () => {
   })
 
   it('serves nothing without the secret, and no file of the run or beside it', async () => {
-    const places = ['/', '/events', `/${'0'.repeat(32)}/`, `${secret()}config.json`, `${secret()}../mine/config.json`]
-    for (const place of [
-      ...places,
+    const paths = ['/', '/events', `/${'0'.repeat(32)}/`, `${secret()}config.json`, `${secret()}../mine/config.json`]
+    for (const location of [
+      ...paths,
       `${secret()}%2e%2e/config.json`,
       `${secret()}events/x`,
       secret().slice(0, -1).slice(0, -1),
     ])
-      expect((await ask(place)).status, place).toBe(404)
+      expect((await ask(location)).status, location).toBe(404)
   })
 
   it.each([

@@ -69,13 +69,13 @@ export function makePretrainingRun(
   )
 }
 
-/** A sheet and an animation of a reconstruction. @param place without extension */
-export async function makeReconstruction(place: string): Promise<void> {
+/** A sheet and an animation of a reconstruction. @param location without extension */
+export async function makeReconstruction(location: string): Promise<void> {
   const clip = Uint8Array.from({ length: 4 * 16 * 16 * 3 }, (_, i) => (i * 7) % 256)
   const parts = { original: clip, masked: clip, prediction: clip, predictionWithTrueStatistics: clip }
   const size = { frames: 4, height: 16, width: 16 }
-  writeFileSync(`${place}.png`, await reconstructionSheet(parts, size))
-  writeFileSync(`${place}.webp`, await reconstructionAnimation(parts, size))
+  writeFileSync(`${location}.png`, await reconstructionSheet(parts, size))
+  writeFileSync(`${location}.webp`, await reconstructionAnimation(parts, size))
 }
 
 export interface MadeClassifier {
@@ -93,10 +93,10 @@ function videosOf({
   pathOf = (i) => `/gone/${i}.mp4`,
 }: MadeClassifier): LabeledVideo[] {
   return Array.from({ length: videos }, (_, i) => {
-    const place = pathOf(i)
-    const digest = existsSync(place) ? createHash('sha256').update(readFileSync(place)).digest('hex') : null
+    const location = pathOf(i)
+    const digest = existsSync(location) ? createHash('sha256').update(readFileSync(location)).digest('hex') : null
     const known = { label: labels[i % labels.length], class: i % labels.length, digest, group: `g${i % 10}` }
-    return { id: place, path: place, ...known }
+    return { id: location, path: location, ...known }
   })
 }
 

@@ -14,8 +14,8 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const pageOf = async (place: string, options: { readonly pictures?: boolean } = {}): Promise<string> => {
-  const written = await writeReport(place, { ...options, out: path.join(folder, 'page.html') })
+const pageOf = async (location: string, options: { readonly pictures?: boolean } = {}): Promise<string> => {
+  const written = await writeReport(location, { ...options, out: path.join(folder, 'page.html') })
   expect(written.kind).toBe('pretraining')
   return readFileSync(written.file, 'utf8')
 }

@@ -80,8 +80,8 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(stderr).toMatch(/Resuming after step \d+/)
     expect(curve(run)).toEqual(curve(whole))
     for (const file of ['model.safetensors', 'optimizer.safetensors', 'ema/model.safetensors', 'bad-files.jsonl']) {
-      const place = file.endsWith('.jsonl') ? file : path.join('step-00000040', file)
-      expect(readFileSync(path.join(run, place)).equals(readFileSync(path.join(whole, place))), file).toBe(true)
+      const location = file.endsWith('.jsonl') ? file : path.join('step-00000040', file)
+      expect(readFileSync(path.join(run, location)).equals(readFileSync(path.join(whole, location))), file).toBe(true)
     }
     expect(readdirSync(run).filter((name) => name.startsWith('.'))).toEqual([])
     // Three starts, three event files, and still every step is shown once.

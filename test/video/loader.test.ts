@@ -305,8 +305,8 @@ describe('decoding processes', () => {
     const ids = p.processIds()
     await p.close()
     for (const id of ids) expect(() => process.kill(id, 0)).toThrow()
-    for (const place of ['/dev/shm', tmpdir()].filter(existsSync)) {
-      expect(readdirSync(place).filter((name) => name.startsWith(`videomae-${process.pid}-`))).toEqual([])
+    for (const location of ['/dev/shm', tmpdir()].filter(existsSync)) {
+      expect(readdirSync(location).filter((name) => name.startsWith(`videomae-${process.pid}-`))).toEqual([])
     }
     await expect(p.read(request(entries[0]))).rejects.toMatchObject({ code: 'LOADER_CLOSED' })
   })

@@ -113,9 +113,9 @@ export function learnersOf(
   options: { readonly epochs: number; readonly only?: string; readonly readout?: string },
 ): StudyLearner[] {
   const { epochs, only = '', readout } = options
-  const ridge = (name: string, place: string): StudyLearner => ({
+  const ridge = (name: string, location: string): StudyLearner => ({
     name,
-    from: place,
+    from: location,
     learner: { kind: 'ridge' },
     readout,
     partitions: ks.heads,

@@ -32,13 +32,13 @@ export function readList(
     if (at < 0) throw new Error(`Expected a column ${name} in ${file}, which has ${columns.join(', ')}.`)
     return at
   }
-  const [place, label, part] = [column('path'), column('label'), column(partColumn)]
+  const [index, label, part] = [column('path'), column('label'), column(partColumn)]
   const group = columns.includes(groupColumn) ? column(groupColumn) : part
   const rows = lines.map((line) => line.split(','))
   const classes = [...new Set(rows.map((row) => row[label]))].sort()
   const videos = rows.map((row) => ({
-    path: path.resolve(path.dirname(file), row[place]),
-    id: row[place],
+    path: path.resolve(path.dirname(file), row[index]),
+    id: row[index],
     class: classes.indexOf(row[label]),
     part: row[part],
     group: row[group],

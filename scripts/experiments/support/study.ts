@@ -89,22 +89,22 @@ export async function motionData(
     frames = 24,
   }: { readonly unlabeled: number; readonly labeled: number; readonly size: number; readonly frames?: number },
 ): Promise<MotionData> {
-  const places = { unlabeled: path.join(folder, 'unlabeled'), labeled: path.join(folder, 'labeled', 'split.csv') }
-  if (existsSync(places.labeled)) return places
-  await generateMotionDataset(places.unlabeled, { clips: unlabeled, size, frames, seed: 1 })
-  const { files, labels } = await generateMotionDataset(path.dirname(places.labeled), {
+  const data = { unlabeled: path.join(folder, 'unlabeled'), labeled: path.join(folder, 'labeled', 'split.csv') }
+  if (existsSync(data.labeled)) return data
+  await generateMotionDataset(data.unlabeled, { clips: unlabeled, size, frames, seed: 1 })
+  const { files, labels } = await generateMotionDataset(path.dirname(data.labeled), {
     clips: labeled,
     size,
     frames,
     seed: 2,
   })
   const rows = files.map((file, k) => {
-    const place = Math.floor(k / 8) / (labeled / 8)
-    const split = place < 0.5 ? 'train' : place < 0.6 ? 'validation' : 'test'
-    return `${path.relative(path.dirname(places.labeled), file)},${labels[k]},${split}`
+    const share = Math.floor(k / 8) / (labeled / 8)
+    const split = share < 0.5 ? 'train' : share < 0.6 ? 'validation' : 'test'
+    return `${path.relative(path.dirname(data.labeled), file)},${labels[k]},${split}`
   })
-  await writeFile(places.labeled, `path,label,split\n${rows.join('\n')}\n`)
-  return places
+  await writeFile(data.labeled, `path,label,split\n${rows.join('\n')}\n`)
+  return data
 }
 
 /** The sizes that experiments vary. */

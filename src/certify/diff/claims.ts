@@ -9,7 +9,7 @@ export interface ClaimDifference {
   readonly after: unknown
 }
 
-/** Options that name places. What lies there is compared by its digests: those of the encoder, the scale and the records. */
+/** Options that are paths. What is there is compared by its digests: those of the encoder, the scale and the records. */
 const paths = new Set(['from', 'trusted'])
 
 /**

@@ -117,7 +117,7 @@ export function digestOfRecord(record: SampleRecord): string {
 const fileNames = { protected: 'protected-set.json', inputs: 'certified-inputs.json' } as const
 
 /**
- * Refuses the place of a record where another file is.
+ * Refuses the path of a record where another file is.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */

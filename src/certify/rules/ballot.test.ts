@@ -20,9 +20,9 @@ const optionsOf: Readonly<Record<(typeof rules)[number], Omit<RuleOptions, 'rule
 const few = 8
 /** Where these are among `many` classes: on both sides of the numbers that fit into 8 and into 16 bits. */
 const many = 70_000
-const places = [0, 1, 250, 260, 65_530, 65_540, 69_998, 69_999]
+const numbers = [0, 1, 250, 260, 65_530, 65_540, 69_998, 69_999]
 /** The others: behind all of these in every ballot, so that none of them is a better rival. */
-const rest = Array.from({ length: many }, (_, c) => c).filter((c) => !places.includes(c))
+const rest = Array.from({ length: many }, (_, c) => c).filter((c) => !numbers.includes(c))
 
 describe.each(rules)('rule %s', (rule) => {
   test('means the same classes when there are 70,000 of them', () => {
@@ -41,14 +41,14 @@ describe.each(rules)('rule %s', (rule) => {
             .subarray(i * ballots.places, (i + 1) * ballots.places)
             .set(abstains ? new Array(ballots.places).fill(ballots.classes) : order.slice(0, ballots.places))
         both(small, order)
-        both(large, ranked ? order.map((c) => places[c]).concat(rest) : [places[order[0]]])
+        both(large, ranked ? order.map((c) => numbers[c]).concat(rest) : [numbers[order[0]]])
       }
       const options = { rule, ...optionsOf[rule] }
       const [a] = certifyBallots(small, options)
       const [b] = certifyBallots(large, options)
       expect(b.radius).toBe(a.radius)
-      expect(b.prediction).toBe(places[a.prediction])
-      expect(b.rivals).toEqual(a.rivals.map((c) => places[c]))
+      expect(b.prediction).toBe(numbers[a.prediction])
+      expect(b.rivals).toEqual(a.rivals.map((c) => numbers[c]))
       expect(b.abstentions).toBe(1)
     }
   })

@@ -38,16 +38,16 @@ class CoverSearch {
   private readonly worth: Int32Array
   private readonly bounds: readonly PricedBuckets[]
   private readonly budget: WorkBudget
-  /** [places] the buckets among which it chooses; the others cannot be in any cover. */
+  /** [candidates] the buckets among which it chooses; the others cannot be in any cover. */
   private readonly buckets: Int32Array
-  /** [places * d] learners that each reaches. */
+  /** [candidates * d] learners that each reaches. */
   private readonly reaches: Int32Array
-  /** [learners + 1] where the places that reach each learner begin in `places`. */
+  /** [learners + 1] where the candidates that reach each learner begin in `owners`. */
   private readonly starts: Int32Array
   private readonly owners: Int32Array
   /** [learners] how many chosen buckets reach it. */
   private readonly taken: Int32Array
-  /** [places] 1 where the search may still choose it. */
+  /** [candidates] 1 where the search may still choose it. */
   private readonly allowed: Uint8Array
   private readonly chosen: number[] = []
 
@@ -108,7 +108,7 @@ class CoverSearch {
     return answer
   }
 
-  /** The place that adds most, among those allowed; the first among equals. */
+  /** The candidate that adds most, among those allowed; the first among equals. */
   private largest(): number {
     const { sums } = this.bounds[0]
     let best = -1

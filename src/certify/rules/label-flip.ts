@@ -192,7 +192,7 @@ class Flips {
     return Number.POSITIVE_INFINITY
   }
 
-  /** The first place in the order, from `from` on, whose flip gains `steps` times its alpha. */
+  /** The first index in the order, from `from` on, whose flip gains `steps` times its alpha. */
   private next(from: number, a: number, b: number, steps: number): number {
     const { alphas, labels } = this.head
     let at = from

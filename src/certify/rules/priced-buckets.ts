@@ -1,6 +1,6 @@
 /** Prices of learners, and what buckets can add at most according to them (see `boundCover`), kept while learners are taken. */
 export class PricedBuckets {
-  /** [buckets] prices of the learners that each reaches and that are not taken, added up; [places] after `keep`. */
+  /** [buckets] prices of the learners that each reaches and that are not taken, added up; [candidates] after `keep`. */
   sums: Int32Array
   private readonly worth: Int32Array
   private readonly prices: Int32Array
@@ -40,7 +40,7 @@ export class PricedBuckets {
     return gap * this.scale - this.slack - total + last
   }
 
-  /** From here on only these buckets are meant, called by their places in the list. */
+  /** From here on only these buckets are meant, called by their indices in the list. */
   keep(buckets: Int32Array): void {
     this.sums = buckets.map((j) => this.sums[j])
     this.histogram.fill(0)
@@ -57,8 +57,8 @@ export class PricedBuckets {
 
   /**
    * @param sign -1 where a learner is taken, 1 where it is given back
-   * @param reachedBy places of the buckets that reach it, from `start` to `end`
-   * @param allowed [places] 1 where the search may still choose it
+   * @param reachedBy indices of the buckets that reach it, from `start` to `end`
+   * @param allowed [candidates] 1 where the search may still choose it
    */
   change(learner: number, sign: -1 | 1, reachedBy: Int32Array, start: number, end: number, allowed: Uint8Array): void {
     const price = sign * this.prices[learner]

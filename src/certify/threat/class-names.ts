@@ -8,7 +8,7 @@
 export const otherClasses: readonly string[] = ['(any other class)', '(any other class, a second one)']
 
 /**
- * A total order of all names, fixed before any data: whole numbers by size, then other names by code units. The place of two
+ * A total order of all names, fixed before any data: whole numbers by size, then other names by code units. The order of two
  * names does not depend on a third.
  */
 export function compareClassNames(a: string, b: string): number {

@@ -20,16 +20,16 @@ const video = (id: string, content: string): LabeledVideo => ({
 
 /** An encoder whose run wrote that it was trained on these contents. */
 async function trainedOn(name: string, contents: readonly string[]): Promise<FeatureSource> {
-  const place = path.join(folder, name)
-  mkdirSync(place, { recursive: true })
+  const location = path.join(folder, name)
+  mkdirSync(location, { recursive: true })
   const schema = 'videomae.training-manifest/2'
   const tensor = { shape: [1], data: Float32Array.of(name.length) }
-  await writeSafetensors(path.join(place, 'model.safetensors'), new Map([['w', tensor]]))
-  const weights = [await weightsDigest(place)]
+  await writeSafetensors(path.join(location, 'model.safetensors'), new Map([['w', tensor]]))
+  const weights = [await weightsDigest(location)]
   const manifest = { schema, weights, list: null, labeled: false, samples: contents.map((c) => sha256(c)).sort() }
-  writeFileSync(path.join(place, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
+  writeFileSync(path.join(location, 'training-manifest.json'), JSON.stringify({ ...manifest, changed: 0, start: null }))
   const source = freshEncoder(tinyConfiguration(), { kind: 'dense', stride: 1, fps: null }, 0)
-  return { kind: 'encoder', name, source, path: place, readout: 'mean' }
+  return { kind: 'encoder', name, source, path: location, readout: 'mean' }
 }
 
 test('a content that several groups hold may be known to the encoder of each of them, and of no other', async () => {
@@ -67,15 +67,15 @@ test('the runs of encoders are named after contents: a file that changes under i
 
 test('lists of groups replace those of an earlier command, and no file of other origin', async () => {
   const videos = [video('x', 'one'), video('y', 'two')]
-  const place = path.join(folder, 'lists')
-  mkdirSync(place)
-  const list = path.join(place, 'group-1.csv')
-  const write = (second = 'y') => writeGroupLists(place, [videos[0], video(second, 'two')], Int32Array.of(0, 1), 2)
+  const location = path.join(folder, 'lists')
+  mkdirSync(location)
+  const list = path.join(location, 'group-1.csv')
+  const write = (second = 'y') => writeGroupLists(location, [videos[0], video(second, 'two')], Int32Array.of(0, 1), 2)
   // A trimmed list of somebody has the columns of ours.
   for (const mine of ['path,label\nmine.mp4,a\n', 'path,start,end\nmine.mp4,0,1\n', '']) {
     writeFileSync(list, mine)
     await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
-    expect(readdirSync(place)).toEqual(['group-1.csv'])
+    expect(readdirSync(location)).toEqual(['group-1.csv'])
     expect(readFileSync(list, 'utf8')).toBe(mine)
   }
   rmSync(list)
@@ -89,9 +89,9 @@ test('lists of groups replace those of an earlier command, and no file of other 
   writeFileSync(list, `${before}mine.mp4,,\n`)
   await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
   writeFileSync(list, before)
-  writeFileSync(path.join(place, 'group-lists.json'), '{"schema":"mine"}')
+  writeFileSync(path.join(location, 'group-lists.json'), '{"schema":"mine"}')
   await expect(write()).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
   // What an interrupted first command has left is known by what would be written.
-  rmSync(path.join(place, 'group-lists.json'))
+  rmSync(path.join(location, 'group-lists.json'))
   await write()
 })

@@ -23,7 +23,7 @@ const loose = (text: string): string =>
     .trim()
 const strict = (text: string): string => text.normalize('NFC').trim()
 
-/** What is left of a name without a word that stands at some place of it; null where it does not stand there. */
+/** What is left of a name without a word that is in it; null where it is not. */
 type Cut = (name: string, word: string) => string | null
 
 const letter = /^\p{L}$/u
@@ -80,7 +80,7 @@ export function classColumns(names: readonly string[], classNames: readonly stri
   return { kind: 'unclear', why: 'their names hold classes, but not each class once for each learner' }
 }
 
-/** The longest word of a class at a place: of `l0 black cat` it is `black cat`, and not `cat`. */
+/** The longest word of a class at a position: of `l0 black cat` it is `black cat`, and not `cat`. */
 function longest(name: string, words: readonly string[], cut: Cut): ClassColumn | null {
   let best: ClassColumn | null = null
   for (const [c, word] of words.entries()) {

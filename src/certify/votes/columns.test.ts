@@ -11,9 +11,9 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 let written = 0
 function file(content: string): string {
-  const place = path.join(folder, `${written++}.csv`)
-  writeFileSync(place, content)
-  return place
+  const location = path.join(folder, `${written++}.csv`)
+  writeFileSync(location, content)
+  return location
 }
 
 describe('columns of scores are read by the classes in their names:', () => {

@@ -13,9 +13,9 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 let written = 0
 function file(content: string | Uint8Array, name = 'votes.csv'): string {
-  const place = path.join(folder, `${written++}-${name}`)
-  writeFileSync(place, content)
-  return place
+  const location = path.join(folder, `${written++}-${name}`)
+  writeFileSync(location, content)
+  return location
 }
 
 /** What was read: votes of each input (3: an abstention), ids, true classes. */
@@ -215,9 +215,9 @@ describe('npy', () => {
     ['f8', Float64Array.from(numbers)],
     ['f2', Uint16Array.of(0, 0x3c00, 0x4000, 0x4000, 0x4000, 0x3c00)],
   ])('votes of type %s', async (dtype, data) => {
-    const place = file('', `${dtype}.npy`)
-    await writeNpy(place, [2, 3], data, dtype)
-    const { ballots } = await importBallots(place, { kind: 'votes', classes: 3, learners: 3 })
+    const location = file('', `${dtype}.npy`)
+    await writeNpy(location, [2, 3], data, dtype)
+    const { ballots } = await importBallots(location, { kind: 'votes', classes: 3, learners: 3 })
     expect([0, 1].map((t) => [...votesOfInput(ballots, t)])).toEqual(votes)
   })
 
@@ -261,18 +261,22 @@ describe('npy', () => {
       /all -inf/,
     ],
   ])('refuses %s', async (_, dtype, data, shape, options, message) => {
-    const place = file('', 'refused.npy')
-    await writeNpy(place, shape, data, dtype)
-    await expect(importBallots(place, { kind: 'votes', classes: 3, ...options })).rejects.toMatchObject({
+    const location = file('', 'refused.npy')
+    await writeNpy(location, shape, data, dtype)
+    await expect(importBallots(location, { kind: 'votes', classes: 3, ...options })).rejects.toMatchObject({
       code: 'VOTES_INVALID',
       message: expect.stringMatching(message),
     })
   })
 
   test('-inf is the last in an order, -1 an abstention, and ties are counted', async () => {
-    const place = file('', 'scores.npy')
-    await writeNpy(place, [1, 2, 3], Float32Array.of(Number.NEGATIVE_INFINITY, -5, 2, 1, 1, Number.NEGATIVE_INFINITY))
-    const { ballots, reading } = await importBallots(place, { kind: 'scores', classes: 3 })
+    const location = file('', 'scores.npy')
+    await writeNpy(
+      location,
+      [1, 2, 3],
+      Float32Array.of(Number.NEGATIVE_INFINITY, -5, 2, 1, 1, Number.NEGATIVE_INFINITY),
+    )
+    const { ballots, reading } = await importBallots(location, { kind: 'scores', classes: 3 })
     expect([...ballotsOfInput(ballots, 0)]).toEqual([2, 1, 0, 0, 1, 2])
     expect(reading?.ties).toBe(1)
     const signed = file('', 'signed.npy')
@@ -307,9 +311,9 @@ describe('whole numbers that a double does not hold', () => {
     ['i8', BigInt64Array.of(even, odd, -1n)],
     ['u8', BigUint64Array.of(even, odd, 1n)],
   ])('are refused as scores of type %s', async (dtype, data) => {
-    const place = file('', `${dtype}-large.npy`)
-    await writeNpy(place, [1, 1, 3], data, dtype)
-    await expect(importBallots(place, { kind: 'scores', classes: 3 })).rejects.toMatchObject({
+    const location = file('', `${dtype}-large.npy`)
+    await writeNpy(location, [1, 1, 3], data, dtype)
+    await expect(importBallots(location, { kind: 'scores', classes: 3 })).rejects.toMatchObject({
       code: 'VOTES_INVALID',
       message: expect.stringMatching(/score at \[0, 0, 1\] is 9007199254740993, a whole number/),
     })
@@ -329,9 +333,9 @@ describe('whole numbers that a double does not hold', () => {
   })
 
   test('are no class', async () => {
-    const place = file('', 'class.npy')
-    await writeNpy(place, [1, 1], BigInt64Array.of(odd), 'i8')
-    await expect(importBallots(place, { kind: 'votes', classes: 3 })).rejects.toThrow(/9007199254740993.* no class/)
+    const location = file('', 'class.npy')
+    await writeNpy(location, [1, 1], BigInt64Array.of(odd), 'i8')
+    await expect(importBallots(location, { kind: 'votes', classes: 3 })).rejects.toThrow(/9007199254740993.* no class/)
   })
 })
 

@@ -1,4 +1,4 @@
-/** How a file of votes was read: what its certificate records, and how its errors name a place. */
+/** How a file of votes was read: what its certificate records, and how its errors name a cell. */
 import { VideoMaeError } from '../../core/errors.ts'
 
 export interface ReadOptions {
@@ -69,7 +69,7 @@ export interface VotesTable {
   readonly ids: { readonly name: string; readonly values: readonly string[] } | null
   /** Which order of columns was taken, where that is worth a look. */
   readonly notes: readonly string[]
-  /** Cells of true classes as they stand, with the place of each. */
+  /** Cells of true classes as they are written, and where each is. */
   readonly labels: { readonly name: string; readonly values: readonly string[]; where(row: number): string } | null
   readonly notUsed: readonly string[]
 }

@@ -17,8 +17,8 @@ afterEach(() => {
 })
 
 async function comes(port: number, rank: number, more: Partial<MeetingOptions> = {}): Promise<Meeting> {
-  const place = { rank, size: 3, host: '127.0.0.1', port, timeoutSeconds: 20 }
-  const met = await meet({ ...place, prepare: () => (rank === 0 ? id : new Uint8Array()), ...more })
+  const location = { rank, size: 3, host: '127.0.0.1', port, timeoutSeconds: 20 }
+  const met = await meet({ ...location, prepare: () => (rank === 0 ? id : new Uint8Array()), ...more })
   opened.push(met.line)
   return met
 }

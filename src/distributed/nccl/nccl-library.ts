@@ -96,7 +96,7 @@ export class NcclLibrary {
     this.check('ncclBroadcast', address, address, bytes, types.uint8, root, communicator, stream)
   }
 
-  /** `bytes` of every rank, one behind the other, to another place. */
+  /** `bytes` of every rank, one after the other, to another address. */
   allGather(from: bigint, to: bigint, bytes: number, communicator: bigint, stream: bigint): void {
     this.check('ncclAllGather', from, to, bytes, types.uint8, communicator, stream)
   }

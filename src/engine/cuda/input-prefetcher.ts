@@ -88,7 +88,7 @@ export class InputPrefetcher {
     }
   }
 
-  /** Places of the run's inputs that were announced for it. An announcement serves one run. */
+  /** Slots of the run's inputs that were announced for it. An announcement serves one run. */
   private take(program: string, inputs: RunInputs): readonly InputSlot[] {
     const announced = this.announced
     if (announced === null || announced.program !== program) return []

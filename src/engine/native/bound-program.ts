@@ -8,7 +8,7 @@ import { type BoundUpdate, bindUpdate, type Panels, type UpdateContext } from '.
 
 /** How long a step of a program took. */
 export interface StepTime {
-  /** Operation, and its place in the program. */
+  /** Operation, and its index in the program. */
   readonly label: string
   readonly kernel: string
   readonly milliseconds: number

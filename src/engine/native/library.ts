@@ -101,7 +101,7 @@ export class NativeLibrary {
   private readonly apart: boolean
 
   /**
-   * @param apart give every piece of memory a place of its own on the heap, for memory checkers
+   * @param apart give every piece of memory an allocation of its own on the heap, for memory checkers
    * @param calls the functions of the library, where they are not called in this process
    * @throws VideoMaeError `ENGINE_UNAVAILABLE` where the library does not load
    */

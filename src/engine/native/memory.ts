@@ -42,7 +42,7 @@ export class Regions<Key> {
   }
 }
 
-/** The floats of a place. */
+/** The floats of a region. */
 export function floatsOf({ data }: Region): Float32Array {
   return new Float32Array(data.buffer, data.byteOffset, Math.floor(data.byteLength / 4))
 }

@@ -32,7 +32,7 @@ export class InputLayout {
     return slot?.offset ?? 0
   }
 
-  /** Puts the inputs at their places, those that are given, and returns these places. */
+  /** Copies the inputs that are given into their slots, and returns these slots. */
   pack(inputs: RunInputs, into: Uint8Array): readonly InputSlot[] {
     const given = this.slots.filter(({ name }) => inputs[name] !== undefined)
     for (const { name, offset, bytes } of given) {

@@ -34,7 +34,7 @@ try {
   process.stdout.write(JSON.stringify({ device: await vulkanDevice().catch(() => null) }))
 } catch (error) {
   const [line] = (error instanceof Error ? error.message : String(error)).split('\n')
-  // Without the place in the source of ONNX Runtime.
+  // Without the line in the source of ONNX Runtime.
   const reason = /Failed to get a WebGPU (?:adapter|device): (.*)/.exec(line)?.[1] ?? line
   process.stdout.write(JSON.stringify({ reason }))
 }

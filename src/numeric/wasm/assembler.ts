@@ -122,7 +122,7 @@ export class FunctionCode {
     return this.get(address).get(offset).op('i32Add').get(value).put(0xfd, 0x0b, 4, 0)
   }
 
-  /** Moves the upper two floats of the vector in `value` into the lower places. */
+  /** Moves the upper two floats of the vector in `value` into the lower lanes. */
   upperHalf(value: number): this {
     return this.get(value)
       .get(value)

@@ -1,4 +1,4 @@
-/** What lies at a place that a page is asked for. */
+/** What is at a path that a page is asked for. */
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { requirePath, VideoMaeError } from '../../core/errors.ts'
@@ -25,7 +25,7 @@ const certificateName = /^(?:certificate|imported-certificate-[\w-]+)\.json$/
 export async function findResult(location: string): Promise<FoundResult> {
   requirePath('RUN', location)
   const found = await stat(location).catch(nullIfMissing)
-  if (found === null) throw nothingFound(location, 'there is nothing at that place')
+  if (found === null) throw nothingFound(location, 'there is nothing at that path')
   if (!found.isDirectory()) return { kind: 'certificate', file: location }
   const names = await readdir(location)
   const certificates = names.filter((name) => certificateName.test(name)).sort()

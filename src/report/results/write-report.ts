@@ -59,7 +59,7 @@ function defaultFile(found: FoundResult, location: string): string {
 }
 
 /**
- * Refuses a place where a page would replace a file of other origin.
+ * Refuses a path where a page would replace a file of other origin.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`, `INVALID_ARGUMENT` for a folder
  */

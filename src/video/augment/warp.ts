@@ -50,7 +50,7 @@ export function warpFrame(
   }
 }
 
-/** The four input places around `at` and their weights; places beyond an edge are the edge. */
+/** The four input pixels around `at` and their weights; pixels beyond an edge are the edge. */
 function taps(at: number, size: number, inputs: Int32Array, weights: Float64Array): void {
   const base = Math.floor(at)
   const t = at - base

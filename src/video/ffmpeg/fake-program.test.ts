@@ -7,7 +7,7 @@ import { misleading } from '../../../scripts/torture/hostile-files.ts'
 import { createFfmpegDecoder } from './decoder.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fake-ffmpeg-'))
-const place = (name: string): string => path.join(folder, name)
+const inFolder = (name: string): string => path.join(folder, name)
 const [width, height] = [4, 2]
 const stamps = [0, 40_000_000, 80_000_000]
 
@@ -29,18 +29,18 @@ esac
 const recordsOf = (times: readonly number[]): string =>
   times.map((time, i) => `frame:${i} pts:${time} pts_time:${time / 1e9}\nvideomae=1\n`).join('')
 
-const open = () => createFfmpegDecoder().open(place('a video.mp4'))
+const open = () => createFfmpegDecoder().open(inFolder('a video.mp4'))
 
 beforeEach(() => {
-  writeFileSync(place('ffmpeg'), script)
-  chmodSync(place('ffmpeg'), 0o755)
-  writeFileSync(place('a video.mp4'), 'content of a video')
-  writeFileSync(place('arguments'), '')
-  writeFileSync(place('messages'), '')
-  writeFileSync(place('records'), recordsOf(stamps))
-  writeFileSync(place('list'), `#dimensions 0: ${width}x${height}\n0, 0, 0, 1, 8, 0x0\n`)
-  writeFileSync(place('pictures'), Buffer.alloc(2 * width * height * 3, 7))
-  vi.stubEnv('FFMPEG_PATH', place('ffmpeg'))
+  writeFileSync(inFolder('ffmpeg'), script)
+  chmodSync(inFolder('ffmpeg'), 0o755)
+  writeFileSync(inFolder('a video.mp4'), 'content of a video')
+  writeFileSync(inFolder('arguments'), '')
+  writeFileSync(inFolder('messages'), '')
+  writeFileSync(inFolder('records'), recordsOf(stamps))
+  writeFileSync(inFolder('list'), `#dimensions 0: ${width}x${height}\n0, 0, 0, 1, 8, 0x0\n`)
+  writeFileSync(inFolder('pictures'), Buffer.alloc(2 * width * height * 3, 7))
+  vi.stubEnv('FFMPEG_PATH', inFolder('ffmpeg'))
 })
 afterAll(() => {
   vi.unstubAllEnvs()
@@ -54,7 +54,7 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
     const [frame, output] = [width * height * 3, { width, height }]
     await video.decode([0, 2], [geometry], output, new Uint8Array(2 * frame)).catch(() => undefined)
     video.close()
-    const runs = readFileSync(place('arguments'), 'utf8').split('end of arguments\n').slice(0, -1)
+    const runs = readFileSync(inFolder('arguments'), 'utf8').split('end of arguments\n').slice(0, -1)
     expect(runs.length).toBeGreaterThanOrEqual(2) // One to learn the frames, one for their pictures.
     for (const run of runs.map((text) => text.split('\n'))) {
       const input = run.indexOf('-i')
@@ -68,7 +68,7 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
         expect(formats).not.toContain(naming)
       expect(run.join('\n')).not.toContain('a video')
     }
-    expect(readFileSync(place('input'), 'utf8')).toBe('content of a')
+    expect(readFileSync(inFolder('input'), 'utf8')).toBe('content of a')
   })
 
   it('tells frames in its records, and none in its messages', async () => {
@@ -79,13 +79,13 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
       '0, 9, 9, 1, 8, 0x0',
       misleading,
     ]
-    writeFileSync(place('messages'), `${said.join('\n')}\n#dimensions 0: 64x64\n`)
+    writeFileSync(inFolder('messages'), `${said.join('\n')}\n#dimensions 0: 64x64\n`)
     const video = await open()
     const { times } = await video.frameTimes()
     expect([...times]).toEqual([0, 0.04, 0.08])
     expect(video.info).toMatchObject({ width, height })
     video.close()
-    writeFileSync(place('records'), `${recordsOf(stamps)}frame:3 pts:x pts_time:1\n`)
+    writeFileSync(inFolder('records'), `${recordsOf(stamps)}frame:3 pts:x pts_time:1\n`)
     await expect(open()).rejects.toMatchObject({ code: 'VIDEO_FILTER_FAILED' })
   })
 
@@ -93,9 +93,9 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
     ['VIDEO_UNREADABLE', 'fd:: Invalid data: \u001b[31m\u0007\u202e\r found'],
     ['VIDEO_CONTAINER_REFUSED', '[ha\u001b[31mls @ 0x7f00] Format not on whitelist\n'],
   ])('makes no message that a terminal obeys: %s', async (code, messages) => {
-    writeFileSync(place('messages'), messages)
-    writeFileSync(place('records'), '')
-    writeFileSync(place('list'), '')
+    writeFileSync(inFolder('messages'), messages)
+    writeFileSync(inFolder('records'), '')
+    writeFileSync(inFolder('list'), '')
     const error = await open().then(
       () => null,
       (reason: Error) => reason,

@@ -112,7 +112,7 @@ describe('dialects', () => {
 
 describe('annotations of Kinetics', () => {
   const text = 'label,youtube_id,time_start,time_end,split\nair drumming,-4ws,9,19,train\nzumba,_b,104,114,val\n'
-  const rows = (places: readonly string[]) => parseList(text, 'list', (name) => places.includes(name))
+  const rows = (there: readonly string[]) => parseList(text, 'list', (name) => there.includes(name))
 
   test.each([
     ['one folder', '-4ws_000009_000019.mp4', '_b_000104_000114.mp4'],

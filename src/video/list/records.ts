@@ -226,7 +226,7 @@ function unquoted(line: string): string {
 interface Word {
   readonly text: string
   readonly quoted: boolean
-  /** Place behind it. */
+  /** Offset after it. */
   readonly end: number
 }
 

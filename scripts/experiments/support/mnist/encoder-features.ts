@@ -13,7 +13,7 @@ import { tokenGrid } from '../../../../src/model.ts'
 import { chooseEngine } from '../../../../src/train/engine-choice.ts'
 import { type Images, labeledSet, side } from './images.ts'
 
-/** Places of a feature map along each axis. */
+/** Positions of a feature map along each axis. */
 const map = 4
 
 /** Features of images by one encoder, and what a threat declaration says of it. */
@@ -24,7 +24,7 @@ export interface ImageEncoder {
 }
 
 /**
- * The mean of the tokens over time and over 4 x 4 places, less those of a black clip, to unit length: a function of each
+ * The mean of the tokens over time and over 4 x 4 positions, less those of a black clip, to unit length: a function of each
  * image alone, [4 * 4 * D] values.
  *
  * @param from as `--from` of certify: a checkpoint, or `untrained:CHECKPOINT`
@@ -77,9 +77,9 @@ export async function imageEncoder(
  */
 function stillFrame(image: Uint8Array, size: number): Uint8Array {
   const taps = Array.from({ length: size }, (_, i) => {
-    const place = Math.min(Math.max(((i + 0.5) * side) / size - 0.5, 0), side - 1)
-    const low = Math.floor(place)
-    return { low, high: Math.min(low + 1, side - 1), share: place - low }
+    const index = Math.min(Math.max(((i + 0.5) * side) / size - 0.5, 0), side - 1)
+    const low = Math.floor(index)
+    return { low, high: Math.min(low + 1, side - 1), share: index - low }
   })
   const frame = new Uint8Array(size * size * 3)
   for (const [i, y] of taps.entries()) {
@@ -100,8 +100,8 @@ function pooledMap({ t, h, w }: TokenGrid, width: number): (tokens: Float32Array
     const means = new Float32Array(count * map * map * width)
     for (let token = 0; token < count * t * h * w; token++) {
       const [image, y, x] = [Math.floor(token / (t * h * w)), Math.floor(token / w) % h, token % w]
-      const place = Math.floor((y * map) / h) * map + Math.floor((x * map) / w)
-      const to = (image * map * map + place) * width
+      const index = Math.floor((y * map) / h) * map + Math.floor((x * map) / w)
+      const to = (image * map * map + index) * width
       for (let d = 0; d < width; d++) means[to + d] += share * tokens[token * width + d]
     }
     return means

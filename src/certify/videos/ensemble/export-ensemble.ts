@@ -35,7 +35,7 @@ export interface EnsembleExportOptions {
   readonly out: string
   /** Default `uint8`. */
   readonly input?: EnsembleInput
-  /** Default: the place that `certify` was given; one for each group. Digests must be the recorded ones. */
+  /** Default: the path that `certify` was given; one for each group. Digests must be the recorded ones. */
   readonly encoder?: string | readonly string[]
   /** Clips that are voted on for the check, uint8 [n][T, H, W, 3], those of a video one after the other. Default: those of 8 generated videos. */
   readonly clips?: Uint8Array

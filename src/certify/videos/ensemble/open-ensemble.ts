@@ -22,7 +22,7 @@ import { type VotedInput, voteOnRows } from './votes.ts'
 export interface CertifiedEnsembleOptions {
   /** One of the rules that the ensemble was certified by. Needed where there are several: their predictions differ. */
   readonly rule?: Rule
-  /** The encoder, or one for each encoder group. Default: the place that `certify` was given. Its digest must be the recorded one. */
+  /** The encoder, or one for each encoder group. Default: the path that `certify` was given. Its digest must be the recorded one. */
   readonly encoder?: string | readonly string[]
   /** Default: the engine that computed the features of the training set. Another one changes their last bits. */
   readonly engine?: string | null

@@ -17,7 +17,7 @@ interface Layout {
   readonly packed: readonly ValueId[]
   readonly strideQ: number
   readonly strideK: number
-  /** Places of q, k and v in tensors packed like the inputs. */
+  /** Offsets of q, k and v in tensors packed like the inputs. */
   readonly parts: (packed: readonly ValueId[]) => readonly [StepArgument, StepArgument, StepArgument]
   /** Sizes and scale, the last arguments of every attention kernel. */
   readonly tail: readonly StepArgument[]

@@ -11,7 +11,7 @@ export type StepArgument =
 
 export interface LaunchStep {
   readonly kind: 'launch'
-  /** The operation it belongs to and its place in the program, for errors and profiles. */
+  /** The operation it belongs to and its index in the program, for errors and profiles. */
   readonly label: string
   readonly kernel: KernelSource
   readonly grid: readonly [number, number, number]

@@ -14,7 +14,7 @@ interface Layout {
   readonly sizes: readonly StepArgument[]
   /** Distances between the rows of q, k and v. */
   readonly strides: readonly [number, number, number]
-  /** Places of q, k and v in tensors packed like the inputs; k and v are one place where keys are values. */
+  /** Offsets of q, k and v in tensors packed like the inputs; those of k and v are one where keys are values. */
   readonly parts: (packed: readonly ValueId[]) => readonly StepArgument[]
   readonly scale: number
 }

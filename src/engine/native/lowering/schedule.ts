@@ -24,7 +24,7 @@ export interface UpdateTable {
 }
 
 export interface Step {
-  /** The operation it belongs to and its place in the program, for errors and profiles. */
+  /** The operation it belongs to and its index in the program, for errors and profiles. */
   readonly label: string
   readonly kernel: string
   readonly arguments: readonly StepArgument[]

@@ -9,7 +9,7 @@ const alignment = 64
 /** Buffers that have to lie in one memory, because one update works on all of them. Sizes are numbers of floats. */
 export type BufferGroup = ReadonlyMap<string, number>
 
-/** Where a buffer lies. */
+/** Where a buffer is. */
 export interface BufferSlot {
   /** Which memory. */
   readonly memory: number

@@ -88,7 +88,7 @@ function keysTogether(update: Update, slotOf: (tensor: TensorId, parameter: stri
 /** Bytes of one block: the unit of work of a thread and of a partial sum. Fixed, so results do not depend on threads. */
 const blockBytes = 256 * 1024
 
-/** Numbers of a block in `BlockTable.places`. */
+/** Numbers of a block in `BlockTable.fields`. */
 export const fieldsPerBlock = 6
 
 /**

@@ -9,7 +9,7 @@ import { type BlockTable, fieldsPerBlock } from './plan.ts'
 export const phases = { sumSquares: 0, adamw: 1, combine: 2 } as const
 export type Phase = keyof typeof phases
 
-/** Places in the control block. */
+/** Indices into the control block. */
 const slots = { wake: 0, claim: 1, done: 2, kind: 3, table: 4, generation: 5, stop: 6, failed: 7 } as const
 /** A claim is the phase's generation (12 bits) and the number of a block (20 bits). */
 const claimBits = 20
