@@ -241,7 +241,7 @@ describe('pages', () => {
     expect(outside).toEqual([])
   })
 
-  test('name no place of one machine', () => {
+  test('name no path of one machine', () => {
     const pathsOfMachines =
       /(?:^|[\s"'`(=])(?:\.\.\/shared|[A-Z]:\\|\/(?:work|tmp|home|root|mnt|media|Users|data|scratch)\/)/m
     expect(pages.filter((page) => pathsOfMachines.test(read(page)))).toEqual([])

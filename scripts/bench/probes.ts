@@ -82,8 +82,8 @@ for (const epochs of [1, 5, 20]) {
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-probes-'))
 try {
-  const place = [folder, 'tokens', {}, tokens * width] as const
-  const store = await FeatureStore.open(...place)
+  const target = [folder, 'tokens', {}, tokens * width] as const
+  const store = await FeatureStore.open(...target)
   const view = { clip: 0, crop: 0, startSeconds: 0, firstFrame: 0, lastFrame: 0 }
   const videos = whole.train.videos.map((video) => ({ video, digest: video.id }))
   const megabytes = (clips * tokens * width * 4) / 1e6
@@ -91,7 +91,7 @@ try {
     for (const [i, { digest }] of videos.entries()) await store.append({ digest, views: [view] }, whole.train.row(i))
   })
   const read = await seconds(async () => {
-    const again = await FeatureStore.open(...place)
+    const again = await FeatureStore.open(...target)
     await readRows({
       store: again,
       shape: [tokens, width],

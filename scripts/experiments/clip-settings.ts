@@ -239,9 +239,9 @@ function innerAccuracy(rows: Rows): ReadonlyMap<string, number> {
   return new Map(
     parts.map((part) => {
       const others = videos.flatMap((video, v) => (video.part === part ? [] : [v]))
-      const place = new Map(others.map((v, i) => [v, i]))
-      const own = rows.owners.flatMap((owner, i) => (place.has(owner) ? [i] : []))
-      const inside = { ...rows, owners: own.map((i) => place.get(rows.owners[i])!), rows: own.map((i) => rows.rows[i]) }
+      const index = new Map(others.map((v, i) => [v, i]))
+      const own = rows.owners.flatMap((owner, i) => (index.has(owner) ? [i] : []))
+      const inside = { ...rows, owners: own.map((i) => index.get(rows.owners[i])!), rows: own.map((i) => rows.rows[i]) }
       const listed = others.map((v) => videos[v])
       const found = answers(inside, listed, classes.length, lambda)
       const right = Array.from(found, (c, i) => c === listed[i].class)

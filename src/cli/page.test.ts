@@ -17,7 +17,7 @@ function makeRun(name: string): string {
 }
 
 describe('--report', () => {
-  it('refuses a place where another file is, before the work', async () => {
+  it('refuses a path where another file is, before the work', async () => {
     const run = makeRun('taken')
     const page = path.join(run, 'report.html')
     writeFileSync(page, 'mine')

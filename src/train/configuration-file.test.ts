@@ -75,7 +75,7 @@ describe('run configuration', () => {
     )
   })
 
-  it('names the place of a wrong value and reports every error at once', async () => {
+  it('names the line of a wrong value and reports every error at once', async () => {
     const message = await complaint('seed: -1\nmask:\n  ratio: 90\nschedule:\n  duration: 5 days\n')
     expect(message.split('\n')).toEqual([
       expect.stringMatching(/^recipe\.yaml:1:7: "seed": /),
@@ -85,7 +85,7 @@ describe('run configuration', () => {
     expect(await complaint('optimizer:\n  betas: [0.9, 2]\n')).toMatch(/^recipe\.yaml:2:16: "optimizer\.betas\.1"/)
   })
 
-  it('names the place of broken YAML and of a key that stands twice', async () => {
+  it('names the line of broken YAML and of a key that is there twice', async () => {
     expect(await complaint('seed: 1\nmodel: {preset: base\n')).toMatch(/^recipe\.yaml:\d+:\d+: /)
     expect(await complaint('seed: 1\nseed: 2\n')).toMatch(/^recipe\.yaml:2:1: .*unique/)
     expect(await complaint('- 1\n')).toMatch(/^recipe\.yaml:1:1: "configuration": .*object/)

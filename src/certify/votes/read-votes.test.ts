@@ -1,4 +1,4 @@
-/** Files as spreadsheets, R, pandas, NumPy and shells write them: read as they are meant, or refused with the place. */
+/** Files as spreadsheets, R, pandas, NumPy and shells write them: read as they are meant, or refused with the line. */
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
